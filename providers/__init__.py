@@ -1,0 +1,35 @@
+"""The vendors. `generate` is the front door for a program that wants pictures without a server.
+
+from atelier.providers import generate
+
+result = await generate("a lighthouse at dusk", model="openai", size="1024x1024")
+result.images[0].image_bytes
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from atelier.providers.core.types import ImageResult
+
+__all__ = ["generate"]
+
+
+async def generate(prompt: str, *, model: str | None = None, **options: Any) -> ImageResult:
+    """Make pictures and return them in memory; nothing is stored.
+
+    `options` are the fields of `core.types.ImageRequest` (count, size, quality, seed, ...); an unknown one is a
+    TypeError. Keys come from the environment. Raises `core.errors.ImageError`.
+    """
+    from functools import partial
+
+    from atelier.providers.catalog import Catalog
+    from atelier.providers.core.environment import variable
+    from atelier.providers.core.types import ImageRequest
+    from atelier.providers.pipeline import Pipeline
+
+    request = ImageRequest(prompt=prompt, model=model, **options)
+    async with Pipeline(Catalog(partial(variable, os.environ))) as pipeline:
+        return await pipeline.run(request)

@@ -1,0 +1,1 @@
+"""What every vendor file is written with. Knows no vendor."""

@@ -1,0 +1,83 @@
+"""One error class and a closed set of reasons.
+
+    ImageError
+      reason       what happened, one of `Reason`; whether a retry can help follows from it
+      message      one sentence for the person
+      hint         what to do next
+      retry_after  seconds, where the vendor said so
+      facts        what a program may want: status, request_id, vendor, outcome
+
+`facts["outcome"] == "unknown"` says that the vendor may have done, and billed, the work.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+
+class Reason(StrEnum):
+    """Why a call did not end in a picture. Closed: programs switch on it."""
+
+    INVALID_REQUEST = "invalid_request"
+    UNKNOWN_MODEL = "unknown_model"
+    MODEL_RETIRED = "model_retired"
+    UNSUPPORTED_OPERATION = "unsupported_operation"
+    UNSUPPORTED_OPTION = "unsupported_option"
+    AUTHENTICATION = "authentication"
+    QUOTA_EXCEEDED = "quota_exceeded"
+    CONTENT_POLICY = "content_policy"
+    RATE_LIMITED = "rate_limited"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
+    TIMEOUT = "timeout"
+    NETWORK_ERROR = "network_error"
+    INVALID_RESPONSE = "invalid_response"
+    BUDGET_EXCEEDED = "budget_exceeded"
+    STORAGE_FAILED = "storage_failed"
+    NOT_FOUND = "not_found"
+    INTERNAL = "internal"
+
+
+RETRYABLE = frozenset({Reason.RATE_LIMITED, Reason.PROVIDER_UNAVAILABLE, Reason.TIMEOUT, Reason.NETWORK_ERROR})
+
+
+class ImageError(Exception):
+    """The only exception that leaves the library on purpose."""
+
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        hint: str = "",
+        retry_after: float | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.hint = hint
+        self.retry_after = retry_after
+        self.facts: dict[str, Any] = dict(facts or {})
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same call may succeed later."""
+        return self.reason in RETRYABLE
+
+    @property
+    def outcome_unknown(self) -> bool:
+        """Whether the vendor may have done the work all the same."""
+        return self.facts.get("outcome") == "unknown"
+
+
+def quoted(words: object, limit: int = 240) -> str:
+    """A vendor's words, fit to be passed on as the vendor's: one line, no control characters, shortened.
+
+    Invisible format characters go too, since they can hide instructions from a person's eyes.
+    """
+    text = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in str(words))
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

@@ -1,0 +1,221 @@
+"""Refusals that need no I/O, in order. Reading the list at the end is reading the policy.
+
+A gate looks at the request and at the model's row and raises, or lets pass. An unlisted model (`any_option`) is
+asked only what makes sense of any model; what it cannot do, its vendor will say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date
+from fractions import Fraction
+
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.sizes import TIERS, parse_ratio, parse_size
+from atelier.providers.core.types import PROMPTLESS, Endpoint, Feature, ImageRequest, Model, Operation
+
+Gate = Callable[[ImageRequest, Model], None]
+
+
+def admit(request: ImageRequest, model: Model) -> tuple[int, int] | None:
+    """Through every gate, or an ImageError. Returns (width, height) in pixels where the request fixes them."""
+    for gate in GATES:
+        gate(request, model)
+    return pixels(request, model)
+
+
+def alive(model: Model, endpoint: Endpoint, today: date) -> str | None:
+    """Refuse what its vendor switched off; the warning for what still works but will not for long.
+
+    Retirement is judged for the vendor's own host: with a custom base URL someone else may still serve the model.
+    """
+    life, stage = model.lifecycle, model.lifecycle.at(today)
+    if stage == "current":
+        return None
+    when = f" on {life.on.isoformat()}" if life.on else ""
+    instead = f"Use {life.successor} instead." if life.successor else "Call list_models for what works now."
+    if stage == "retired" and not endpoint.custom:
+        message = f"The model {model.id} was retired by its vendor{when}."
+        raise ImageError(Reason.MODEL_RETIRED, message, hint=instead, facts={"successor": life.successor})
+    if stage == "retired":
+        return f"{model.id} was retired by its vendor{when}; it is tried because a custom base URL is set. {instead}"
+    return f"{model.id} is deprecated and ends{when or ' on a date not yet named'}. {instead}"
+
+
+def prompt_is_there(request: ImageRequest, model: Model) -> None:
+    if not request.prompt.strip() and request.operation not in PROMPTLESS:
+        raise ImageError(Reason.INVALID_REQUEST, "The prompt is empty.", hint="Say in words what the picture shows.")
+
+
+def prompt_fits(request: ImageRequest, model: Model) -> None:
+    for name, text in (("prompt", request.prompt), ("negative_prompt", request.negative_prompt or "")):
+        if len(text) > model.max_prompt:
+            raise ImageError(
+                Reason.INVALID_REQUEST,
+                f"The {name} has {len(text):,} characters; {model.id} takes at most {model.max_prompt:,}.",
+                hint="Shorten it.",
+            )
+
+
+def operation_is_offered(request: ImageRequest, model: Model) -> None:
+    if request.operation not in model.operations:
+        raise ImageError(
+            Reason.UNSUPPORTED_OPERATION,
+            f"{model.id} cannot {_words(request.operation)}.",
+            hint=f"It can {', '.join(_words(o) for o in Operation if o in model.operations)}.",
+        )
+
+
+def count_is_offered(request: ImageRequest, model: Model) -> None:
+    if not 1 <= request.count <= model.max_count:
+        message = f"n is {request.count}; {model.id} makes 1 to {model.max_count} pictures a call."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Ask for at most {model.max_count}.")
+
+
+def sources_fit(request: ImageRequest, model: Model) -> None:
+    given, needs = len(request.sources), request.operation is not Operation.GENERATE
+    if needs and not given:
+        message = f"There is no picture to {_words(request.operation)}."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Give the source picture.")
+    if given > model.max_sources and not model.any_option:
+        raise _unsupported("source pictures", str(given), model, [f"at most {model.max_sources}"])
+    if request.mask is None:
+        return
+    if Feature.MASK not in model.features and not model.any_option:
+        raise _unsupported("mask", None, model, [])
+    first = request.sources[0] if given else None
+    if first and (request.mask.width, request.mask.height) != (first.width, first.height):
+        raise ImageError(
+            Reason.INVALID_REQUEST,
+            f"The mask is {request.mask.width}x{request.mask.height} but the picture is {first.width}x{first.height}.",
+            hint="Give a mask of the same size as the picture.",
+        )
+
+
+def one_way_to_say_the_size(request: ImageRequest, model: Model) -> None:
+    if request.size and (request.aspect_ratio or request.resolution):
+        other = "aspect_ratio" if request.aspect_ratio else "resolution"
+        message = f"size and {other} were both given, and they may contradict each other."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Give size alone, or aspect_ratio with resolution.")
+
+
+def size_is_offered(request: ImageRequest, model: Model) -> None:
+    pixels(request, model)
+
+
+def words_are_offered(request: ImageRequest, model: Model) -> None:
+    if model.any_option:
+        return
+    for option, value, offered in (
+        ("resolution", request.resolution, model.resolutions),
+        ("quality", request.quality, model.qualities),
+        ("style", request.style, model.styles),
+        ("background", request.background, model.backgrounds),
+        ("output_format", request.output_format, model.formats),
+    ):
+        if value is not None and value not in offered:
+            raise _unsupported(option, value, model, offered)
+
+
+def features_are_offered(request: ImageRequest, model: Model) -> None:
+    for feature, value in (
+        (Feature.NEGATIVE_PROMPT, request.negative_prompt),
+        (Feature.SEED, request.seed),
+        (Feature.STRENGTH, request.strength),
+        (Feature.COMPRESSION, request.compression),
+    ):
+        if value is not None and feature not in model.features and not model.any_option:
+            raise _unsupported(feature, None, model, [])
+
+
+def options_are_known(request: ImageRequest, model: Model) -> None:
+    if request.options and not model.any_option:
+        raise _unsupported(", ".join(sorted(request.options)), None, model, [])
+
+
+def options_agree(request: ImageRequest, model: Model) -> None:
+    format = request.output_format
+    if request.background == "transparent" and format == "jpeg":
+        raise ImageError(
+            Reason.INVALID_REQUEST, "A JPEG cannot be transparent.", hint="Ask for output_format png or webp."
+        )
+    if request.compression is not None and format not in ("jpeg", "webp"):
+        message = f"output_compression has no meaning for {format or 'the default format, png'}."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Set output_format to jpeg or webp, or leave it out.")
+
+
+def pixels(request: ImageRequest, model: Model) -> tuple[int, int] | None:
+    """(width, height) that the request fixes: as a size, or as a ratio and a tier that have to be computed.
+
+    None leaves it to the vendor: nothing was asked, or the vendor takes ratio and tier by name.
+    """
+    if request.size:
+        return _exact(request.size, model)
+    if model.any_option or not (request.aspect_ratio or request.resolution):
+        return None
+    if model.aspect_ratios:
+        if request.aspect_ratio not in (None, *model.aspect_ratios):
+            raise _unsupported("aspect_ratio", request.aspect_ratio, model, model.aspect_ratios)
+        return None
+    ratio = parse_ratio(request.aspect_ratio or "1:1")
+    if ratio is None:
+        message = f"The aspect_ratio “{_short(request.aspect_ratio or '')}” is not a ratio."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Write it as WIDTH:HEIGHT, for example 16:9.")
+    if model.size_rule:
+        size = model.size_rule.fit(ratio, TIERS[request.resolution or "1k"])
+        offered = [f"ratios up to {model.size_rule.max_ratio}:1"]
+    else:
+        listed = [edges for text in model.sizes if (edges := parse_size(text))]
+        size = next((edges for edges in listed if edges[0] == ratio * edges[1]), None)
+        offered = [str(Fraction(*edges)).replace("/", ":") if edges[0] != edges[1] else "1:1" for edges in listed]
+    if size is None:
+        raise _unsupported("aspect_ratio", request.aspect_ratio, model, offered)
+    return size
+
+
+def _exact(text: str, model: Model) -> tuple[int, int] | None:
+    size = parse_size(text)
+    if text in model.sizes:
+        return size
+    if size is None and text != "auto":
+        message = f"The size “{_short(text)}” is not a size."
+        hint = "Write it as WIDTHxHEIGHT in pixels, for example 1024x1024."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
+    if model.any_option or (size and model.size_rule and model.size_rule.allows(*size)):
+        return size
+    raise _unsupported("size", text, model, [*model.sizes, *([str(model.size_rule)] if model.size_rule else [])])
+
+
+GATES: tuple[Gate, ...] = (
+    operation_is_offered,
+    prompt_is_there,
+    prompt_fits,
+    count_is_offered,
+    sources_fit,
+    one_way_to_say_the_size,
+    words_are_offered,
+    size_is_offered,
+    features_are_offered,
+    options_are_known,
+    options_agree,
+)
+
+
+def _unsupported(option: str, value: str | None, model: Model, offered: Iterable[str]) -> ImageError:
+    what = f"{option} {_short(value)}" if value is not None else option
+    offered = list(offered)
+    hint = f"It offers: {', '.join(offered)}." if offered else "Leave it out, or use a model that offers it."
+    return ImageError(
+        Reason.UNSUPPORTED_OPTION,
+        f"{model.id} does not offer {what}.",
+        hint=hint,
+        facts={"option": option, "offered": offered},
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _words(operation: Operation) -> str:
+    return operation.value.replace("_", " ")

@@ -1,0 +1,59 @@
+"""The contract: a vendor is a record with three verbs, not a base class.
+
+prepare(job)               pure: the HTTP request that asks for it; JSON or multipart is a keyword; bears no key
+read(response, job, wire)  what the answer means; may poll or download; raises refusals dressed as success
+explain(response)          what an error answer means, as an ImageError
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+from atelier.providers.core.errors import ImageError
+from atelier.providers.core.types import Endpoint, ImageRequest, Model, Picture, Usage
+from atelier.providers.core.wire import Wire, httpx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A request that passed every gate. Only the pipeline makes one.
+
+    `size` is (width, height) in pixels where the caller fixed it, in pixels or by ratio and tier.
+    """
+
+    id: str
+    request: ImageRequest
+    model: Model
+    endpoint: Endpoint
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a vendor's answer came to. `cost_usd` only where the vendor itself says it."""
+
+    pictures: tuple[Picture, ...]
+    usage: Usage | None = None
+    cost_usd: Decimal | None = None
+    warnings: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """A vendor. `names` call for its `default` model; ids that begin with one of `prefixes` are its own."""
+
+    name: str
+    title: str
+    names: tuple[str, ...]
+    endpoint: Endpoint
+    models: tuple[Model, ...]
+    default: str
+    prefixes: tuple[str, ...] = ()
+    prepare: Callable[[Job], httpx.Request]
+    read: Callable[[httpx.Response, Job, Wire], Awaitable[Reply]]
+    explain: Callable[[httpx.Response], ImageError]

@@ -1,0 +1,90 @@
+"""Sizes in pixels: read from words, checked against a model's rule, computed from a ratio and a tier."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+SIZE = re.compile(r"\s*(\d{1,6})\s*[x×X*]\s*(\d{1,6})\s*")
+RATIO = re.compile(r"\s*(\d{1,4}(?:\.\d{1,3})?)\s*[:/]\s*(\d{1,4}(?:\.\d{1,3})?)\s*")
+
+TIERS = {"512": 512**2, "768sq": 768**2, "1k": 1024**2, "1.5k": 1536**2, "2k": 2048**2, "4k": 4096**2}
+"""Resolution tier -> pixels of a picture of that tier; a model with a lower ceiling gives its ceiling."""
+
+
+def parse_size(text: str) -> tuple[int, int] | None:
+    """`"1536x1024"` -> (width, height) in pixels; None for anything else, zero edges included."""
+    found = SIZE.fullmatch(text)
+    edges = (int(found[1]), int(found[2])) if found else (0, 0)
+    return edges if min(edges) > 0 else None
+
+
+def parse_ratio(text: str) -> Fraction | None:
+    """`"16:9"` -> width over height; None for anything else, zero included."""
+    found = RATIO.fullmatch(text)
+    if not found or not float(found[1]) or not float(found[2]):
+        return None
+    return Fraction(found[1]) / Fraction(found[2])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeRule:
+    """Free WIDTHxHEIGHT within bounds. Edges and steps in pixels; `max_ratio` is long edge over short."""
+
+    step: int = 1
+    min_edge: int = 1
+    max_edge: int
+    min_pixels: int = 1
+    max_pixels: int
+    max_ratio: int
+
+    def __str__(self) -> str:
+        step = f", each edge a multiple of {self.step}" if self.step > 1 else ""
+        least = f"{self.min_pixels:,} to " if self.min_pixels > 1 else "at most "
+        return (
+            f"WIDTHxHEIGHT up to {self.max_edge} pixels an edge{step}, {least}{self.max_pixels:,} pixels in all, "
+            f"no longer than {self.max_ratio}:1"
+        )
+
+    def allows(self, width: int, height: int) -> bool:
+        """Whether a picture of this size can be asked for."""
+        long, short = max(width, height), min(width, height)
+        return (
+            width % self.step == height % self.step == 0
+            and short >= self.min_edge
+            and long <= self.max_edge
+            and self.min_pixels <= width * height <= self.max_pixels
+            and long <= short * self.max_ratio
+        )
+
+    def fit(self, ratio: Fraction, pixels: int) -> tuple[int, int] | None:
+        """The allowed size nearest to `pixels` with this ratio; exact in the ratio where that comes near."""
+        pixels = max(self.min_pixels, min(pixels, self.max_pixels))
+        height = math.sqrt(pixels / ratio)
+        scale = min(1.0, self.max_edge / max(height, height * ratio))
+        unit = (ratio.numerator * self.step, ratio.denominator * self.step)
+        times = scale * height / unit[1]
+        around = range(max(1, math.floor(times) - 2), math.ceil(times) + 3)
+        exact = [(unit[0] * k, unit[1] * k) for k in around]
+        steps = [
+            (
+                self.step * (round(scale * height * ratio / self.step) + i),
+                self.step * (round(scale * height / self.step) + j),
+            )
+            for i in (-1, 0, 1)
+            for j in (-1, 0, 1)
+        ]
+        for candidates, slack in ((exact, 0.25), (steps, 1.0)):
+            allowed = [s for s in candidates if min(s) > 0 and self.allows(*s)]
+            near = [s for s in allowed if abs(s[0] * s[1] - pixels * scale**2) <= slack * pixels * scale**2]
+            if near:
+                return min(near, key=lambda s: _distance(s, ratio, pixels * scale**2))
+        return None
+
+
+def _distance(size: tuple[int, int], ratio: Fraction, pixels: float) -> float:
+    """How far a size is from the wanted shape and area; the shape weighs more."""
+    width, height = size
+    return 10 * abs(math.log(width / height / ratio)) + abs(math.log(width * height / pixels))

@@ -1,0 +1,229 @@
+"""The nouns. Frozen; absent is None and means the vendor's default, which stays off the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Literal
+
+from atelier.providers.core.sizes import SizeRule
+
+Lookup = Callable[[str], str | None]
+"""A setting by its variable's name; None when unset."""
+
+Tell = Callable[[str], Awaitable[None]]
+"""Where a short human word on progress goes."""
+
+
+class Operation(StrEnum):
+    """What can be done to a picture. Everything but `generate` needs a source picture."""
+
+    GENERATE = "generate"
+    EDIT = "edit"
+    INPAINT = "inpaint"
+    OUTPAINT = "outpaint"
+    ERASE = "erase"
+    REMOVE_BACKGROUND = "remove_background"
+    REPLACE_BACKGROUND = "replace_background"
+    SEARCH_REPLACE = "search_replace"
+    RECOLOR = "recolor"
+    UPSCALE = "upscale"
+    VARIATION = "variation"
+
+
+PROMPTLESS = frozenset(
+    {Operation.ERASE, Operation.UPSCALE, Operation.REMOVE_BACKGROUND, Operation.OUTPAINT, Operation.VARIATION}
+)
+"""Operations that may go without a prompt."""
+
+
+class Feature(StrEnum):
+    """Options that a model either takes or does not; those with values have a column of their own in `Model`."""
+
+    NEGATIVE_PROMPT = "negative_prompt"
+    SEED = "seed"
+    STRENGTH = "strength"
+    COMPRESSION = "output_compression"
+    MASK = "mask"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Encoded bytes that were looked at: `format` and size come from the content, never from a name.
+
+    `format` is png, jpeg, webp or gif. `prompt_used` is the vendor's rewriting of the prompt and `seed` the
+    vendor's own, where it tells them.
+    """
+
+    image_bytes: bytes = field(repr=False)
+    format: str
+    width: int
+    height: int
+    prompt_used: str | None = field(default=None, repr=False)
+    seed: int | None = None
+
+    @property
+    def mime(self) -> str:
+        """The media type of the bytes."""
+        return f"image/{self.format}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRequest:
+    """What is wanted, in our words.
+
+    `strength` is 0 (keep the source) to 1 (ignore it). `parent` is the id of the picture that the first source is.
+    `options` are a vendor's own fields, for a model that is not listed.
+    """
+
+    operation: Operation = Operation.GENERATE
+    prompt: str = field(default="", repr=False)
+    model: str | None = None
+    count: int = 1
+    size: str | None = None
+    aspect_ratio: str | None = None
+    resolution: str | None = None
+    quality: str | None = None
+    style: str | None = None
+    background: str | None = None
+    output_format: str | None = None
+    compression: int | None = None
+    negative_prompt: str | None = field(default=None, repr=False)
+    seed: int | None = None
+    sources: tuple[Picture, ...] = ()
+    mask: Picture | None = None
+    strength: float | None = None
+    parent: str | None = None
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """Where a model stands. `on` is the first day it no longer works (deprecated) or stopped working (retired)."""
+
+    stage: Literal["current", "deprecated", "retired"] = "current"
+    on: date | None = None
+    successor: str | None = None
+
+    def at(self, today: date) -> Literal["current", "deprecated", "retired"]:
+        """The stage on a given day: a deprecated row dies by itself."""
+        if self.stage == "deprecated" and self.on is not None and self.on <= today:
+            return "retired"
+        return self.stage
+
+
+CURRENT = Lifecycle()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One row of the matrix. An empty column means: not offered, and refused by name.
+
+    `sizes` are exact sizes and words such as "auto"; `size_rule` adds free ones. `max_count` is pictures per
+    vendor call, `max_prompt` characters. `any_option` marks a model that is not listed: it passes as it is.
+    """
+
+    id: str
+    aliases: tuple[str, ...] = ()
+    operations: frozenset[Operation]
+    sizes: tuple[str, ...] = ()
+    size_rule: SizeRule | None = None
+    aspect_ratios: tuple[str, ...] = ()
+    resolutions: tuple[str, ...] = ()
+    qualities: tuple[str, ...] = ()
+    styles: tuple[str, ...] = ()
+    backgrounds: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    features: frozenset[Feature] = frozenset()
+    max_count: int = 1
+    max_sources: int = 0
+    max_prompt: int = 32_000
+    wire: str = ""
+    lifecycle: Lifecycle = CURRENT
+    any_option: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where a vendor answers and who may see the key.
+
+    `key_variables` are tried in order; none means that no key is needed. `trusted_hosts` may see the key besides
+    the host of `base_url` ("bfl.ai" covers its subdomains). `timeout` is seconds without a byte.
+    `transport` answers in this process in place of a socket.
+    """
+
+    base_url: str
+    base_url_variable: str = ""
+    key_variables: tuple[str, ...] = ()
+    key_header: str = "authorization"
+    key_prefix: str = "Bearer "
+    trusted_hosts: tuple[str, ...] = ()
+    concurrency: int = 3
+    timeout: float = 300.0
+    custom: bool = False
+    transport: Callable[[Any], Any] | None = None
+
+    def key(self, lookup: Lookup) -> str | None:
+        """The first key that is set."""
+        return next((key for name in self.key_variables if (key := lookup(name))), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens as the vendor counted them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """The handle of a kept picture: `path` on this machine, `url` where one exists."""
+
+    id: str
+    path: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A picture of a result: its bytes, and its handle unless the caller took it in hand."""
+
+    picture: Picture
+    stored: Stored | None = None
+
+    @property
+    def image_bytes(self) -> bytes:
+        """The encoded picture."""
+        return self.picture.image_bytes
+
+    @property
+    def format(self) -> str:
+        """png, jpeg, webp or gif."""
+        return self.picture.format
+
+    @property
+    def prompt_used(self) -> str | None:
+        """The prompt as the vendor rewrote it, where it says so."""
+        return self.picture.prompt_used
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageResult:
+    """What came of a request. Money in USD; None where it is not known. `notice` is to be read first."""
+
+    id: str
+    images: tuple[Kept, ...]
+    provider: str
+    model: str
+    usage: Usage | None = None
+    estimated_usd: Decimal | None = None
+    actual_usd: Decimal | None = None
+    notice: str = ""
+    warnings: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))

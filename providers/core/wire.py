@@ -1,0 +1,258 @@
+"""The only socket: send, poll, download. Keys, retries, deadlines and size caps exist here and nowhere else.
+
+What is retried: one exchange, never the whole job. A paid request only when the vendor answered 429 or 5xx, or
+never got it; a request that may have reached the vendor has an unknown outcome and is not sent again, because no
+vendor offers an idempotency key (facts of 2026-11-20). Polls and downloads cost nothing and retry freely.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Awaitable, Callable
+from email.utils import parsedate_to_datetime
+
+import anyio
+import httpx2 as httpx
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.types import Endpoint
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, stop_any, stop_before_delay
+
+__all__ = ["Response", "Wire", "client", "httpx", "retry_after"]
+
+Response = httpx.Response
+
+ATTEMPTS = 4  # the first try and three more
+LONGEST_WAIT = 60.0  # seconds; a vendor that asks for more is told to the caller instead
+LARGEST_ANSWER = 256 * 2**20  # bytes: ten 4K pictures in base64
+LARGEST_PICTURE = 64 * 2**20  # bytes of one download
+LARGEST_ERROR = 64 * 2**10  # bytes of an error answer worth reading
+REDIRECTS = 5
+
+NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+
+
+def client(endpoint: Endpoint) -> httpx.AsyncClient:
+    """One client per vendor: follows no redirect, because a key may be on board."""
+    timeout = httpx.Timeout(endpoint.timeout, connect=10.0)
+    inside = _InProcess(endpoint.transport) if endpoint.transport else None
+    return httpx.AsyncClient(transport=inside, timeout=timeout, follow_redirects=False)
+
+
+class _InProcess(httpx.AsyncBaseTransport):
+    """A function from request to response in place of a socket; it runs in a thread, as drawing takes time."""
+
+    def __init__(self, answer: Callable[[httpx.Request], httpx.Response]) -> None:
+        self.answer = answer
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await anyio.to_thread.run_sync(self.answer, request)
+
+
+class Wire:
+    """The exchanges of one job with one vendor, under one deadline.
+
+    `key` joins a copy of the request at the last moment, and only on the way to a trusted host. `secrets` (the key
+    and the prompt) are struck out of what a refusal says. `deadline` is seconds for the job as a whole.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        endpoint: Endpoint,
+        explain: Callable[[httpx.Response], ImageError],
+        *,
+        key: str | None = None,
+        secrets: tuple[str, ...] = (),
+        deadline: float = 300.0,
+        retry_timeouts: bool = False,
+    ) -> None:
+        self._client = client
+        self._endpoint = endpoint
+        self._explain = explain
+        self._key = key
+        self._secrets = tuple(s for s in secrets if len(s) >= 6)
+        self._ends = time.monotonic() + deadline
+        self._deadline = deadline
+        self._retry_timeouts = retry_timeouts
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """Fire a paid request. Raises what `explain` makes of a refusal, timeout or network_error."""
+
+        def again(error: BaseException) -> bool:
+            return isinstance(error, ImageError) and error.retryable and self._safe_to_repeat(error)
+
+        return await self._retrying(lambda: self._exchange(request, LARGEST_ANSWER), again)
+
+    async def poll(
+        self,
+        url: str,
+        ready: Callable[[httpx.Response], bool],
+        *,
+        every: float = 1.0,
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        """GET `url` every so many seconds until `ready`, within the deadline."""
+        while True:
+            response = await self._free(httpx.Request("GET", url, headers=headers))
+            if ready(response):
+                return response
+            if self._left() <= every:
+                raise ImageError(
+                    Reason.TIMEOUT,
+                    f"The vendor was still at work after {self._deadline:.0f} seconds.",
+                    hint="Raise ATELIER_TIMEOUT_SECONDS or try again later.",
+                    facts={"outcome": "unknown"},
+                )
+            await anyio.sleep(every)
+
+    async def download(self, url: str) -> bytes:
+        """The bytes behind a link that the vendor gave: without the key, https unless the vendor's host is custom."""
+        for _ in range(REDIRECTS + 1):
+            target = httpx.URL(url)
+            if target.scheme != "https" and not self._is_own_host(target):
+                raise ImageError(Reason.INVALID_RESPONSE, "The vendor gave a download link that is not https.")
+            response = await self._free(httpx.Request("GET", target), LARGEST_PICTURE, signed=False)
+            if not response.is_redirect:
+                return response.content
+            url = str(target.join(response.headers.get("location", "")))
+        raise ImageError(Reason.INVALID_RESPONSE, f"The vendor's download link redirects more than {REDIRECTS} times.")
+
+    async def _free(self, request: httpx.Request, cap: int = LARGEST_ANSWER, *, signed: bool = True) -> httpx.Response:
+        """An exchange that costs nothing and may be repeated after any passing failure."""
+        return await self._retrying(
+            lambda: self._exchange(request, cap, signed=signed),
+            lambda error: isinstance(error, ImageError) and error.retryable,
+        )
+
+    async def _retrying(
+        self, exchange: Callable[[], Awaitable[httpx.Response]], again: Callable[[BaseException], bool]
+    ) -> httpx.Response:
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception(again),
+            wait=_hinted_wait,
+            stop=stop_any(stop_after_attempt(ATTEMPTS), stop_before_delay(max(0.0, self._left())), _asked_too_long),
+            reraise=True,
+        ):
+            with attempt:
+                return await exchange()
+        raise AssertionError("the policy either returns or raises")
+
+    async def _exchange(self, request: httpx.Request, cap: int, *, signed: bool = True) -> httpx.Response:
+        """One request and its whole answer; every failure comes out as an ImageError."""
+        outgoing = self._signed(request) if signed else request
+        try:
+            with anyio.fail_after(max(0.0, self._left())):  # a read timeout does not bound a slow drip
+                arriving = await self._client.send(outgoing, stream=True)
+                try:
+                    response = await _whole(arriving, cap)
+                finally:
+                    await arriving.aclose()
+        except (httpx.TransportError, TimeoutError) as error:
+            raise self._failure(error) from None
+        if response.is_redirect and signed:
+            raise ImageError(
+                Reason.INVALID_RESPONSE,
+                "The vendor's host answered with a redirect, which is not followed because a key is on board.",
+                hint=f"Check {self._endpoint.base_url_variable or 'the base URL'}.",
+            )
+        if response.is_error:
+            raise self._refusal(response)
+        return response
+
+    def _signed(self, request: httpx.Request) -> httpx.Request:
+        """A copy that bears the key; the prepared request itself never does."""
+        copy = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
+        if self._key and self._is_trusted(request.url):
+            copy.headers[self._endpoint.key_header] = self._endpoint.key_prefix + self._key
+        return copy
+
+    def _is_own_host(self, url: httpx.URL) -> bool:
+        base = httpx.URL(self._endpoint.base_url)
+        return (url.scheme, url.host, url.port) == (base.scheme, base.host, base.port)
+
+    def _is_trusted(self, url: httpx.URL) -> bool:
+        named = any(url.host == host or url.host.endswith("." + host) for host in self._endpoint.trusted_hosts)
+        return self._is_own_host(url) or (named and url.scheme == "https")
+
+    def _refusal(self, response: httpx.Response) -> ImageError:
+        """What an error answer means, with key and prompt struck out before anyone reads it."""
+        body = response.content[:LARGEST_ERROR]
+        for secret in self._secrets:
+            body = body.replace(secret.encode(), b"[hidden]")
+        error = self._explain(_with_body(response, body))
+        error.facts.setdefault("status", response.status_code)
+        return error
+
+    def _failure(self, error: Exception) -> ImageError:
+        """A transport failure in our reasons; only a connection that never stood is sure to have cost nothing."""
+        host = httpx.URL(self._endpoint.base_url).host
+        if isinstance(error, NEVER_SENT):
+            hint = f"Check the network{f' and {self._endpoint.base_url_variable}' if self._endpoint.custom else ''}."
+            return ImageError(Reason.NETWORK_ERROR, f"No connection to {host}; nothing was sent.", hint=hint)
+        hint = "The vendor may have done and billed the work; look at its dashboard before you repeat the call."
+        if isinstance(error, httpx.TimeoutException | TimeoutError):
+            message = f"{host} did not finish its answer in time."
+            return ImageError(Reason.TIMEOUT, message, hint=hint, facts={"outcome": "unknown"})
+        message = f"The connection to {host} broke before the answer was whole."
+        return ImageError(Reason.NETWORK_ERROR, message, hint=hint, facts={"outcome": "unknown"})
+
+    def _safe_to_repeat(self, error: ImageError) -> bool:
+        return not error.outcome_unknown or (self._retry_timeouts and error.reason is Reason.TIMEOUT)
+
+    def _left(self) -> float:
+        return self._ends - time.monotonic()
+
+
+async def _whole(arriving: httpx.Response, cap: int) -> httpx.Response:
+    """The answer with its body, which may have up to `cap` bytes."""
+    chunks, size = list[bytes](), 0
+    async for chunk in arriving.aiter_bytes():
+        size += len(chunk)
+        if size > cap:
+            raise ImageError(Reason.INVALID_RESPONSE, f"The vendor's answer is larger than {cap // 2**20} MB.")
+        chunks.append(chunk)
+    return _with_body(arriving, b"".join(chunks))
+
+
+def _with_body(response: httpx.Response, body: bytes) -> httpx.Response:
+    """A response with status and headers of another; the headers that spoke of its encoding no longer hold."""
+    stale = ("content-encoding", "content-length", "transfer-encoding")
+    headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in stale]
+    return httpx.Response(response.status_code, headers=headers, content=body)
+
+
+def _hinted_wait(state: RetryCallState) -> float:
+    """Seconds before the next try: what the vendor asked for, else full jitter over 0.5 s doubling to 8 s."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after if isinstance(error, ImageError) else None
+    if asked is not None:
+        return asked + random.uniform(0, 0.25)  # noqa: S311
+    return random.uniform(0, min(8.0, 0.5 * 2 ** (state.attempt_number - 1)))  # noqa: S311
+
+
+def _asked_too_long(state: RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome else None
+    return isinstance(error, ImageError) and (error.retry_after or 0.0) > LONGEST_WAIT
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Seconds that the vendor asks to wait: `retry-after-ms`, or `Retry-After` in seconds or as an HTTP date."""
+    ms, value = response.headers.get("retry-after-ms", ""), response.headers.get("retry-after", "").strip()
+    for text, unit in ((ms, 1000.0), (value, 1.0)):
+        try:
+            seconds = float(text) / unit
+        except ValueError:
+            continue
+        if 0 <= seconds < float("inf"):
+            return seconds
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None

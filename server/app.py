@@ -1,0 +1,200 @@
+"""The MCP server over TOOLS: one error boundary, one lifespan, both protocol eras."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+import anyio
+import anyio.abc
+from atelier.providers.catalog import utc_today
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.ids import new_id
+from atelier.providers.core.types import Tell
+from atelier.providers.pipeline import Pipeline
+from atelier.server import content
+from atelier.server.assembly import pipeline_of, storage_of
+from atelier.server.logs import call_id, log
+from atelier.server.settings import Settings
+from atelier.server.storage.local import LocalStorage
+from atelier.tools import TOOLS
+from atelier.tools.arguments import parameters_of
+from atelier.tools.tool import Answer, Tool
+from mcp.server.caching import CacheHint
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.shared.exceptions import MCPError
+from mcp.types import INVALID_PARAMS, CallToolResult, InputRequiredResult
+from mcp.types import Tool as ToolDescription
+
+INSTRUCTIONS = """\
+Atelier makes pictures with the image models of several vendors and keeps them.
+
+Use it whenever the user wants to draw, paint, render, generate or design an image, photo, illustration, logo, icon, \
+poster, banner, wallpaper or diagram.
+
+- generate_image makes pictures from words. Leave `model` out unless the user named one.
+- Every answer names the file of the full picture. Show that path or link to the user: the attached preview is small, \
+and not every chat shows it.
+- Pictures may cost money. Do not repeat a call that succeeded, and make one picture unless more were asked for.
+- When an option is refused, the error says what the model offers instead: change the call accordingly.
+- Without any vendor key the built-in sketch draws labelled drafts for free; tell the user that it is a draft."""
+
+HEARTBEAT = 10.0  # seconds between signs of life; hosts give up on silence
+
+Outcome = TypeVar("Outcome")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What lives as long as the server does."""
+
+    pipeline: Pipeline
+    storage: LocalStorage
+    tasks: anyio.abc.TaskGroup
+
+
+class AtelierServer(MCPServer[State]):
+    """MCPServer whose tools are records. Tools that were added to it in the ordinary way are served beside them."""
+
+    def __init__(self, settings: Settings, today: Callable[[], date]) -> None:
+        self._settings = settings
+        self._today = today
+        self._records: dict[str, Tool[Any]] = {tool.name: tool for tool in TOOLS}
+        mark = content.icon()
+        self._descriptions = [content.description(tool, settings, mark) for tool in TOOLS]
+        super().__init__(
+            "atelier",
+            title="Atelier",
+            description="Makes pictures with the image models of several vendors and keeps them.",
+            instructions=INSTRUCTIONS,
+            icons=[mark],
+            version=version("atelier-mcp"),
+            lifespan=lambda _: self._living(),
+            log_level="WARNING",
+            cache_hints={"tools/list": CacheHint(ttl_ms=300_000, scope="public")},
+        )
+
+    @asynccontextmanager
+    async def _living(self) -> AsyncGenerator[State]:
+        storage = storage_of(self._settings)
+        pipeline = pipeline_of(self._settings, storage, self._today)
+        async with (
+            pipeline,
+            anyio.create_task_group() as tasks,
+        ):  # leaving waits for pictures that were paid for
+            yield State(pipeline, storage, tasks)
+
+    async def list_tools(self) -> list[ToolDescription]:
+        """Our records, in their order."""
+        return [*self._descriptions, *await super().list_tools()]
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[State, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Every failure of a tool leaves here as an answer that the model can act on."""
+        if (tool := self._records.get(name)) is None:
+            if name in {other.name for other in await super().list_tools()}:
+                return await super().call_tool(name, arguments, context)
+            raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {name}")
+        if context is None:
+            raise MCPError(code=INVALID_PARAMS, message="A tool is called within a session.")
+        call_id.set(new_id("call"))
+        began = time.monotonic()
+        try:
+            result = await self._answer(tool, arguments, context)
+            outcome = "done"
+        except ImageError as error:
+            result, outcome = content.failed(error), error.reason.value
+        except Exception:  # noqa: BLE001 - the boundary: whatever broke, the caller gets a sentence
+            log.exception("tool crashed", extra={"facts": {"tool": name}})
+            result, outcome = content.failed(_crash()), Reason.INTERNAL.value
+        seconds = round(time.monotonic() - began, 3)
+        log.info("tool called", extra={"facts": {"tool": name, "outcome": outcome, "seconds": seconds}})
+        return result
+
+    async def _answer(
+        self, tool: Tool[Any], arguments: Mapping[str, Any], context: Context[State, Any]
+    ) -> CallToolResult:
+        asked = parameters_of(tool, arguments)
+        state = context.request_context.lifespan_context
+        async with progress(context) as tell:
+            answer: Answer = await detached(state.tasks, partial(tool.run, asked, state.pipeline, tell))
+        return await content.answered(answer, state.storage, self._settings)
+
+
+@asynccontextmanager
+async def progress(context: Context[State, Any]) -> AsyncGenerator[Tell]:
+    """Where a tool tells how far it is: at once, then at every word of its own and at least every ten seconds.
+
+    The number always rises, as the protocol asks; nothing is sent once the answer is on its way.
+    """
+    began, count, latest, open_ = time.monotonic(), 0, "Looking at the request.", True
+
+    async def send(message: str) -> None:
+        nonlocal count
+        if open_:
+            count += 1
+            await context.report_progress(count, None, message)
+
+    async def tell(message: str) -> None:
+        nonlocal latest
+        latest = message
+        await send(message)
+
+    async def beat() -> None:
+        while True:
+            await anyio.sleep(HEARTBEAT)
+            await send(f"{latest.rstrip('.')} ({time.monotonic() - began:.0f} s so far).")
+
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        await send(latest)
+        tasks.start_soon(beat)
+        try:
+            yield tell
+        except Exception as error:  # noqa: BLE001 - raised again outside, for a task group would wrap it
+            failure = error
+        finally:
+            open_ = False
+            tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def detached(tasks: anyio.abc.TaskGroup, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Run work that outlives its caller: when the caller goes away, what a vendor bills is stored all the same."""
+    done, box = anyio.Event(), list[Outcome | Exception]()
+
+    async def run() -> None:
+        try:
+            box.append(await work())
+        except Exception as error:  # noqa: BLE001 - carried over to whoever waits
+            box.append(error)
+        finally:
+            done.set()
+
+    tasks.start_soon(run)
+    await done.wait()
+    outcome = box[0]
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def _crash() -> ImageError:
+    return ImageError(
+        Reason.INTERNAL,
+        "Atelier failed in a way that it did not foresee.",
+        hint=f"The server's log has it under {call_id.get()}; please report it.",
+    )
+
+
+def build_server(settings: Settings, today: Callable[[], date] = utc_today) -> AtelierServer:
+    """The server object for any transport. `today` is the day that lifecycles are judged by."""
+    return AtelierServer(settings, today)

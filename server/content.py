@@ -1,0 +1,129 @@
+"""Answers and errors -> content blocks; tool records -> tool descriptions. No other file makes either.
+
+The shape follows what hosts do with it: text first, then one JPEG preview per picture, never base64 anywhere else.
+Some hosts show the model only `structuredContent`, some only the text, so each is complete alone.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+from atelier.providers.core.errors import ImageError
+from atelier.providers.core.types import Kept
+from atelier.server.preview import previews
+from atelier.server.schema import flat_schema
+from atelier.server.settings import Settings
+from atelier.server.storage.local import LocalStorage
+from atelier.tools.drawn import handed_over
+from atelier.tools.tool import Answer, Tool
+from mcp.types import (
+    Annotations,
+    CallToolResult,
+    ContentBlock,
+    Icon,
+    ImageContent,
+    ResourceLink,
+    TextContent,
+    ToolAnnotations,
+)
+from mcp.types import Tool as ToolDescription
+
+STRUCTURED_LIMIT = 2000  # bytes; Open WebUI pastes it beside the text, so it must stay small
+DISPENSABLE = ("preview_path", "bytes", "mime", "height", "width", "path", "url")
+"""What leaves the images of a too large structured part, in this order; the text has it all."""
+
+
+def icon() -> Icon:
+    """The product's mark, as hosts show it beside server and tools."""
+    png = Path(__file__).with_name("icon.png").read_bytes()
+    return Icon(src=f"data:image/png;base64,{b64encode(png).decode()}", mime_type="image/png", sizes=["64x64"])
+
+
+def description(tool: Tool[Any], settings: Settings, mark: Icon) -> ToolDescription:
+    """A tool record as `tools/list` shows it."""
+    return ToolDescription(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        input_schema=flat_schema(tool.parameters),
+        output_schema=flat_schema(tool.output) if settings.structured_content else None,
+        annotations=ToolAnnotations(
+            title=tool.title,
+            read_only_hint=tool.kind == "reads",
+            destructive_hint=False,
+            idempotent_hint=tool.kind == "reads",
+            open_world_hint=tool.kind == "draws",
+        ),
+        icons=[mark],
+    )
+
+
+async def answered(answer: Answer, storage: LocalStorage, settings: Settings) -> CallToolResult:
+    """An answer as a tool result, with previews rendered and kept beside their pictures."""
+    data = answer.data.model_dump(mode="json", exclude_none=True)
+    blocks: list[ContentBlock] = [TextContent(type="text", text=answer.text)]
+    whole = handed_over(answer.pictures)
+    small = await previews([kept.picture for kept in answer.pictures if kept.stored or not whole])
+    links = list[ContentBlock]()
+    for kept, told in zip(answer.pictures, data.get("images", []), strict=False):
+        if kept.stored is None and whole:
+            blocks.append(_image(kept.image_bytes, kept.picture.mime))
+            continue
+        if jpeg := small.pop(0):
+            blocks.append(_image(jpeg, "image/jpeg"))
+            if kept.stored and (path := await storage.put_preview(kept.stored, jpeg)):
+                told["preview_path"] = path
+        links += _link(kept)
+    if settings.resource_links:
+        blocks += links
+    structured = _within(data) if settings.structured_content else None
+    return CallToolResult(content=blocks, structured_content=structured)
+
+
+def failed(error: ImageError) -> CallToolResult:
+    """An error as a tool result: a sentence and a hint for the model, the reason for programs."""
+    told = {
+        "reason": error.reason.value,
+        "retryable": error.retryable,
+        "retry_after": error.retry_after,
+        "hint": error.hint,
+    }
+    return CallToolResult(
+        is_error=True,
+        content=[TextContent(type="text", text=f"{error.message} {error.hint}".strip())],
+        _meta={"atelier/error": told},
+    )
+
+
+def _image(data: bytes, mime: str) -> ImageContent:
+    return ImageContent(type="image", data=b64encode(data).decode(), mime_type=mime)
+
+
+def _link(kept: Kept) -> list[ContentBlock]:
+    """A link for hosts that show them; for the user alone, since VS Code would fetch it for the model as well."""
+    stored = kept.stored
+    if stored is None or not (uri := stored.url or (Path(stored.path).as_uri() if stored.path else None)):
+        return []
+    return [
+        ResourceLink(
+            type="resource_link",
+            uri=uri,
+            name=uri.rsplit("/", 1)[1],
+            mime_type=kept.picture.mime,
+            size=len(kept.image_bytes),
+            annotations=Annotations(audience=["user"]),
+        )
+    ]
+
+
+def _within(data: dict[str, Any]) -> dict[str, Any]:
+    """The structured part within its limit."""
+    for field in DISPENSABLE:
+        if len(json.dumps(data, ensure_ascii=False).encode()) <= STRUCTURED_LIMIT:
+            return data
+        for image in data.get("images", []):
+            image.pop(field, None)
+    return {name: value for name, value in data.items() if name != "warnings"}

@@ -1,0 +1,37 @@
+"""Start here: the `atelier` command and its subcommands."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from atelier.providers.core.errors import ImageError
+from atelier.server import cli
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a subcommand; `serve` is meant when none is named. Exit code 1: refused or failed; 2: wrong usage."""
+    for stream in (sys.stdout, sys.stderr):
+        if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
+            reconfigure(encoding="utf-8", errors="replace")  # a Windows console may be in a narrower one
+    parser = argparse.ArgumentParser(
+        prog="atelier", description="Pictures from several vendors' image models, over MCP."
+    )
+    parser.add_argument("--version", action="version", version=f"atelier {version('atelier-mcp')}")
+    commands = parser.add_subparsers(title="commands", metavar="command")
+    for declare in cli.COMMANDS:
+        declare(commands)
+    parser.set_defaults(run=cli.serve)
+    options = parser.parse_args(arguments)
+    try:
+        sys.exit(options.run(options))
+    except ImageError as error:
+        sys.stderr.write(f"atelier: {error.message} {error.hint}".strip() + "\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        sys.stderr.close()
+        sys.exit(1)

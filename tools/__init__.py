@@ -1,0 +1,10 @@
+"""The surface: TOOLS, in the order in which they are listed. One record a tool; see `tool.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atelier.tools import generate_image
+from atelier.tools.tool import Tool
+
+TOOLS: tuple[Tool[Any], ...] = (generate_image.TOOL,)

@@ -1,0 +1,142 @@
+"""How a result is told: in words for whoever reads text, in data for whoever reads JSON. Each is complete alone."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from atelier.providers.core.types import ImageResult, Kept
+from atelier.tools.tool import ANSWER_BUDGET, Answer, Output
+from pydantic import BaseModel, Field
+
+
+class ImageData(BaseModel):
+    """One picture. `id` and `path` are absent when it was handed over instead of stored."""
+
+    id: str | None = None
+    path: Annotated[str | None, Field(description="The file on the server's machine.")] = None
+    url: Annotated[str | None, Field(description="A link that the user can open.")] = None
+    preview_path: Annotated[str | None, Field(description="A small JPEG of the same picture.")] = None
+    mime: str | None = None
+    width: int | None = None
+    height: int | None = None
+    bytes: int | None = None
+
+
+class Drawn(Output):
+    """Pictures that are ready."""
+
+    status: Literal["done"] = "done"
+    summary: str
+    images: list[ImageData]
+    provider: str
+    model: str
+    estimated_usd: float | None = None
+    actual_usd: float | None = None
+    warnings: list[str] | None = None
+
+
+def told(result: ImageResult) -> Answer:
+    """The answer to a drawing call."""
+    images = [_data(kept) for kept in result.images]
+    cost = f" · cost {usd(result.actual_usd)}" if result.actual_usd is not None else ""
+    fate, brief = FATES[_fate(result)]
+    lines = [
+        result.notice,
+        *_ready(images),
+        *_where(images),
+        f"Model: {result.provider}/{result.model}{cost}",
+        *(f"Note: {warning}" for warning in result.warnings),
+        fate,
+    ]
+    sizes = ", ".join(dict.fromkeys(f"{i.width}x{i.height} {_format(i)}" for i in images))
+    data = Drawn(
+        summary=f"{result.notice} {_count(len(images))}, {sizes}; {brief}.".strip(),
+        images=images,
+        provider=result.provider,
+        model=result.model,
+        estimated_usd=_float(result.estimated_usd),
+        actual_usd=_float(result.actual_usd),
+        warnings=list(result.warnings) or None,
+    )
+    return Answer(text="\n".join(line for line in lines if line), data=data, pictures=result.images)
+
+
+FATES = {
+    "stored": (
+        "Show the user the path or link. A small preview is attached; if you cannot see it, do not describe it.",
+        "show the user the path or link",
+    ),
+    "handed over": (
+        "The picture itself is attached and was not stored.",
+        "attached to this answer, not stored",
+    ),
+    "preview only": (
+        "The full picture is too large to attach and could not be stored; only its preview is attached.",
+        "not stored and too large to attach",
+    ),
+}
+"""What became of the pictures -> the closing line of the text, and the same in brief."""
+
+
+def _fate(result: ImageResult) -> str:
+    loose = [kept for kept in result.images if kept.stored is None]
+    if not loose:
+        return "stored"
+    return "handed over" if handed_over(result.images) else "preview only"
+
+
+def handed_over(images: tuple[Kept, ...]) -> bool:
+    """Whether the pictures without a handle fit into the answer whole."""
+    return sum(len(kept.image_bytes) for kept in images if kept.stored is None) <= ANSWER_BUDGET
+
+
+def usd(amount: Decimal) -> str:
+    """`$0.04`, or as many digits as a small amount needs."""
+    if amount == 0:
+        return "$0 (free)"
+    return f"${amount:.2f}" if amount >= Decimal("0.01") and amount == round(amount, 2) else f"${amount:.4f}"
+
+
+def size_of(count: int) -> str:
+    """Bytes for people: `1.9 MB`."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
+
+
+def _ready(images: list[ImageData]) -> list[str]:
+    sizes = [f"{i.width}×{i.height} {_format(i)}, {size_of(i.bytes or 0)}" for i in images]
+    return [f"{_count(len(images))} ready ({'; '.join(sizes)})."]
+
+
+def _where(images: list[ImageData]) -> list[str]:
+    lines = list[str]()
+    for image in images:
+        lines += [f"[Open full size]({image.url})"] if image.url else []
+        lines += [f"File: {image.path}"] if image.path else []
+        lines += [f"Asset id: {image.id}"] if image.id else []
+    return lines
+
+
+def _data(kept: Kept) -> ImageData:
+    picture, stored = kept.picture, kept.stored
+    return ImageData(
+        id=stored.id if stored else None,
+        path=stored.path if stored else None,
+        url=stored.url if stored else None,
+        mime=picture.mime,
+        width=picture.width,
+        height=picture.height,
+        bytes=len(picture.image_bytes),
+    )
+
+
+def _count(number: int) -> str:
+    return f"{number} image{'' if number == 1 else 's'}"
+
+
+def _format(image: ImageData) -> str:
+    return (image.mime or "").removeprefix("image/").upper()
+
+
+def _float(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)
