@@ -102,16 +102,11 @@ class Pipeline:
         choice = self.catalog.resolve(request.model)
         fading = gates.alive(choice.model, choice.endpoint, self.catalog.today())
         size = gates.admit(request, choice.model)
-        computed = size and not request.size
-        told = (
-            f"Sent as size {size[0]}x{size[1]}: {choice.model.id} takes sizes, not ratios."
-            if size and computed
-            else None
-        )
+        sent = f"Sent as size {size[0]}x{size[1]}: {choice.model.id} takes sizes, not ratios." if size else ""
         return Admitted(
             choice=choice,
             job=Job(id=new_id("job"), request=request, model=choice.model, endpoint=choice.endpoint, size=size),
-            warnings=tuple(w for w in (fading, told) if w),
+            warnings=tuple(w for w in (fading, "" if request.size else sent) if w),
         )
 
     def _key(self, admitted: Admitted) -> str | None:
@@ -163,8 +158,9 @@ class Pipeline:
             if self._storage and not small:
                 id = new_id("img")
                 try:
-                    stored = await self._storage.put(id, picture, _record(id, admitted, reply, picture))
-                except ImageError as error:  # the picture is paid for: hand it over rather than lose it
+                    with anyio.CancelScope(shield=True):  # it is paid for: kept even when the caller has gone
+                        stored = await self._storage.put(id, picture, _record(id, admitted, reply, picture))
+                except ImageError as error:  # and handed over rather than lost
                     warnings.append(f"Not stored: {error.message} {error.hint}".strip())
             images.append(Kept(picture, stored))
         return ImageResult(

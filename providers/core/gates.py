@@ -129,8 +129,9 @@ def features_are_offered(request: ImageRequest, model: Model) -> None:
 
 
 def options_are_known(request: ImageRequest, model: Model) -> None:
-    if request.options and not model.any_option:
-        raise _unsupported(", ".join(sorted(request.options)), None, model, [])
+    for option in request.options:
+        if option not in model.options and not model.any_option:
+            raise _unsupported(option, None, model, sorted(model.options))
 
 
 def options_agree(request: ImageRequest, model: Model) -> None:

@@ -77,7 +77,8 @@ class ImageRequest:
     """What is wanted, in our words.
 
     `strength` is 0 (keep the source) to 1 (ignore it). `parent` is the id of the picture that the first source is.
-    `options` are a vendor's own fields, for a model that is not listed.
+    `options` are rarer ones: `search` (what to find, for search_replace and recolor), `left`, `right`, `top` and
+    `bottom` (pixels to add, for outpaint), and for a model that is not listed any field of its vendor.
     """
 
     operation: Operation = Operation.GENERATE
@@ -139,6 +140,7 @@ class Model:
     backgrounds: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
     features: frozenset[Feature] = frozenset()
+    options: frozenset[str] = frozenset()
     max_count: int = 1
     max_sources: int = 0
     max_prompt: int = 32_000

@@ -7,18 +7,21 @@ vendor offers an idempotency key (facts of 2026-11-20). Polls and downloads cost
 
 from __future__ import annotations
 
+import hashlib
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import anyio
 import httpx2 as httpx
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import Endpoint
+from atelier.providers.core.types import Endpoint, Picture
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, stop_any, stop_before_delay
+from tenacity.stop import stop_base
 
-__all__ = ["Response", "Wire", "client", "httpx", "retry_after"]
+__all__ = ["Response", "Wire", "client", "httpx", "multipart", "retry_after"]
 
 Response = httpx.Response
 
@@ -137,7 +140,7 @@ class Wire:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(again),
             wait=_hinted_wait,
-            stop=stop_any(stop_after_attempt(ATTEMPTS), stop_before_delay(max(0.0, self._left())), _asked_too_long),
+            stop=stop_any(stop_after_attempt(ATTEMPTS), stop_before_delay(max(0.0, self._left())), _AskedTooLong()),
             reraise=True,
         ):
             with attempt:
@@ -237,9 +240,26 @@ def _hinted_wait(state: RetryCallState) -> float:
     return random.uniform(0, min(8.0, 0.5 * 2 ** (state.attempt_number - 1)))  # noqa: S311
 
 
-def _asked_too_long(state: RetryCallState) -> bool:
-    error = state.outcome.exception() if state.outcome else None
-    return isinstance(error, ImageError) and (error.retry_after or 0.0) > LONGEST_WAIT
+class _AskedTooLong(stop_base):
+    """The vendor wants a longer pause than a caller would sit through."""
+
+    def __call__(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        return isinstance(error, ImageError) and (error.retry_after or 0.0) > LONGEST_WAIT
+
+
+def multipart(url: str, fields: Mapping[str, Any], files: Sequence[tuple[str, Picture]] = ()) -> httpx.Request:
+    """A POST of form fields and pictures; absent fields are left out, and it is multipart even without a file.
+
+    The boundary follows from the content, so that the same question is always the same request.
+    """
+    present = {name: str(value) for name, value in fields.items() if value is not None}
+    parts: list[tuple[str, Any]] = [(name, (None, value)) for name, value in present.items()]
+    parts += [(name, (f"{name.strip('[]')}.{p.format}", p.image_bytes, p.mime)) for name, p in files]
+    content = repr(present).encode() + b"".join(p.image_bytes for _, p in files)
+    boundary = hashlib.sha256(content).hexdigest()[:32]
+    headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
+    return httpx.Request("POST", url, headers=headers, files=parts)
 
 
 def retry_after(response: httpx.Response) -> float | None:

@@ -1,0 +1,91 @@
+"""What the tests share: a fixed day, an environment of their own, emulators, and ways to reach the server."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from atelier.providers.pipeline import Pipeline
+from atelier.server.app import build_server
+from atelier.server.assembly import pipeline_of, storage_of
+from atelier.server.settings import Settings
+from mcp.client import Client
+from PIL import Image
+
+from tests.emulators.openai import OpenAI
+
+TODAY = date(2026, 11, 21)
+
+Environ = dict[str, str]
+Connect = Callable[..., AbstractAsyncContextManager[Client]]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def today() -> Callable[[], date]:
+    return lambda: TODAY
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> Environ:
+    """An environment without any key; pictures go below the test's folder."""
+    return {"ATELIER_OUTPUT_DIR": str(tmp_path / "out"), "ATELIER_STATE_DIR": str(tmp_path / "state")}
+
+
+@pytest.fixture
+def openai() -> Iterator[OpenAI]:
+    emulator = OpenAI()
+    with emulator.serving():
+        yield emulator
+
+
+@pytest.fixture
+def with_openai(environ: Environ, openai: OpenAI) -> Environ:
+    """The environment of someone whose OpenAI is the emulator."""
+    environ |= {"OPENAI_API_KEY": openai.key, "OPENAI_BASE_URL": openai.url}
+    return environ
+
+
+@pytest.fixture
+def pipeline(environ: Environ, today: Callable[[], date]) -> Callable[[], Pipeline]:
+    """Build the product's pipeline from the environment as it is by then."""
+
+    def build() -> Pipeline:
+        settings = Settings.from_environ(environ)
+        return pipeline_of(settings, storage_of(settings), today)
+
+    return build
+
+
+@pytest.fixture(params=["auto", "legacy"], ids=["2026-07-28", "2025-11-25"])
+def connect(request: Any, environ: Environ, today: Callable[[], date]) -> Connect:
+    """The official client on the server in this process, once for each protocol era."""
+
+    @asynccontextmanager
+    async def client(**options: Any) -> AsyncIterator[Client]:
+        server = build_server(Settings.from_environ(environ), today)
+        async with Client(server, mode=request.param, **options) as connected:
+            yield connected
+
+    return client
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Every file below a folder, which need not exist."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def png(width: int, height: int, colour: Any = "navy", mode: str = "RGB") -> bytes:
+    """A plain picture."""
+    out = io.BytesIO()
+    Image.new(mode, (width, height), colour).save(out, "PNG")
+    return out.getvalue()

@@ -1,0 +1,185 @@
+"""api.openai.com as far as pictures go, as strict as the vendor: POST /v1/images/generations, GET /v1/models.
+
+Facts: the vendor's SDK 3.52 and docs as of 2026-11-20.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from typing import Any
+
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tests.emulators.server import Answer, Emulator
+
+KEY = "sk-emulated-0123456789abcdef"
+FREE = ("gpt-image-2", "gpt-image-2-2026-04-21", "gpt-image-2.5-flare", "gpt-image-2.5-flare-2026-09-08")
+FREE += ("gpt-image-2.5-sunburst", "gpt-image-2.5-sunburst-2026-09-08", "gpt-image-2.6-flare", "gpt-image-2.6-sunburst")
+FIXED = ("gpt-image-1.5", "gpt-image-1.5-2025-12-16", "gpt-image-1-mini", "chatgpt-image-latest")
+FIELDS = {
+    "prompt", "model", "n", "size", "quality", "background", "output_format", "output_compression", "moderation",
+    "complexity", "stream", "partial_images", "safety_identifier", "user",
+}  # fmt: skip
+NEW_QUALITIES = {"auto", "low", "medium", "high", "xhigh", "max"}
+OLD_QUALITIES = {"auto", "low", "medium", "high"}
+TOKENS = {"low": 196, "medium": 439, "high": 1756, "xhigh": 3122, "max": 7024}  # 2.5 at 1024x1024
+
+
+def trouble(status: int, code: str | None, message: str, param: str | None = None, **headers: str) -> Answer:
+    """The vendor's error body; usable as a scripted fault as well."""
+    kind = {429: "requests", 500: "server_error"}.get(status, "invalid_request_error")
+    kind = "image_generation_user_error" if code == "moderation_blocked" else kind
+    body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    return Answer(status, body, {"x-request-id": "req_trouble", **{k.replace("_", "-"): v for k, v in headers.items()}})
+
+
+MODERATED = trouble(400, "moderation_blocked", "Your request was rejected by the safety system. safety_violations=[x].")
+RATE_LIMITED = trouble(429, "rate_limit_exceeded", "Rate limit reached for images.", retry_after="0")
+NO_QUOTA = trouble(429, "insufficient_quota", "You exceeded your current quota.")
+BROKEN_SERVER = trouble(500, None, "The server had an error while processing your request.")
+BROKEN_JSON = Answer(200, b'{"created": 1, "data": [{"b64_json": "iVBORw0K')
+
+
+class RefusedError(Exception):
+    """Raised while a request is checked."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+
+def check(body: dict[str, Any]) -> None:
+    """Every rule that the vendor holds a generation to."""
+
+    def refuse(param: str, message: str, code: str = "invalid_value") -> None:
+        raise RefusedError(trouble(400, code, message, param))
+
+    for name in body:
+        if name not in FIELDS:
+            refuse(name, f"Unknown parameter: '{name}'.", "unknown_parameter")
+    model, prompt, n = body.get("model"), body.get("prompt"), body.get("n", 1)
+    if model not in FREE + FIXED:
+        raise RefusedError(
+            trouble(404, "model_not_found", f"The model '{model}' does not exist or you lack access to it.")
+        )
+    if not isinstance(prompt, str) or not prompt:
+        refuse("prompt", "Missing required parameter: 'prompt'.", "missing_required_parameter")
+    elif len(prompt) > 32_000:
+        refuse("prompt", "The prompt is too long.", "string_above_max_length")
+    if not isinstance(n, int) or not 1 <= n <= 10:
+        refuse("n", "n must be between 1 and 10.")
+    if not size_is_allowed(str(body.get("size", "auto")), model in FREE):
+        refuse("size", f"Invalid size '{body['size']}'.")
+    new = str(model).startswith(("gpt-image-2.5", "gpt-image-2.6"))
+    if body.get("quality", "auto") not in (NEW_QUALITIES if new else OLD_QUALITIES):
+        refuse("quality", f"Invalid quality '{body['quality']}'.")
+    if body.get("background", "auto") not in ("auto", "opaque", "transparent"):
+        refuse("background", "Invalid background.")
+    if body.get("output_format", "png") not in ("png", "jpeg", "webp"):
+        refuse("output_format", "Invalid output_format.")
+    if body.get("background") == "transparent" and body.get("output_format") == "jpeg":
+        refuse("background", "Transparent background is not supported for jpeg.")
+    if "output_compression" in body and body.get("output_format", "png") == "png":
+        refuse("output_compression", "Compression is only supported for jpeg and webp.")
+
+
+def size_is_allowed(size: str, free: bool) -> bool:
+    """auto, the three classic sizes, or WxH within the bounds of the newer models."""
+    if size in ("auto", "1024x1024", "1024x1536", "1536x1024"):
+        return True
+    found = re.fullmatch(r"(\d+)x(\d+)", size)
+    if not found or not free:
+        return False
+    w, h = int(found[1]), int(found[2])
+    inside = 655_360 <= w * h <= 8_294_400 and max(w, h) <= 3840
+    return w % 16 == h % 16 == 0 and inside and max(w, h) <= 3 * min(w, h)
+
+
+def drawn(size: str, format: str, transparent: bool) -> bytes:
+    """A real picture of that size."""
+    w, h = (1024, 1024) if size == "auto" else (int(edge) for edge in size.split("x"))
+    image = Image.linear_gradient("L").resize((w, h)).convert("RGBA" if transparent else "RGB")
+    if transparent:
+        image.putalpha(0)
+    out = io.BytesIO()
+    image.save(out, format)
+    return out.getvalue()
+
+
+class OpenAI(Emulator):
+    """The emulator. `url` ends in /v1, as the vendor's own clients expect it."""
+
+    def __init__(self, key: str = KEY, delivered: int | None = None) -> None:
+        self.key = key
+        self.delivered = delivered
+        routes = [
+            Route("/v1/images/generations", self.generations, methods=["POST"]),
+            Route("/v1/models", self.models, methods=["GET"]),
+        ]
+        super().__init__(Starlette(routes=routes))
+
+    @property
+    def url(self) -> str:
+        """The base URL."""
+        return f"{super().url}/v1"
+
+    def _greet(self, request: Request) -> None:
+        if request.headers.get("authorization") != f"Bearer {self.key}":
+            shown = request.headers.get("authorization", "").removeprefix("Bearer ")
+            raise RefusedError(trouble(401, "invalid_api_key", f"Incorrect API key provided: {shown}."))
+
+    async def generations(self, request: Request) -> Response:
+        """POST /images/generations"""
+        try:
+            self._greet(request)
+            if not request.headers.get("content-type", "").startswith("application/json"):
+                raise RefusedError(trouble(400, None, "The request body must be JSON."))
+            body = json.loads(await request.body())
+            check(body)
+        except RefusedError as refused:
+            answer = refused.answer
+            return JSONResponse(answer.body, answer.status, answer.headers)
+        format, n = body.get("output_format", "png"), body.get("n", 1)
+        size = "1024x1024" if body.get("size", "auto") == "auto" else body["size"]
+        quality = "high" if body.get("quality", "auto") == "auto" else body["quality"]
+        transparent = body.get("background") == "transparent"
+        picture = base64.b64encode(drawn(size, format, transparent)).decode()
+        output, text = TOKENS[quality] * n, max(1, len(body["prompt"]) // 4)
+        count = n if self.delivered is None else self.delivered
+        return JSONResponse(
+            {
+                "created": 1795132800,
+                "background": "transparent" if transparent else "opaque",
+                "output_format": format,
+                "quality": quality,
+                "size": size,
+                "data": [{"b64_json": picture}] * count,
+                "usage": {
+                    "input_tokens": text,
+                    "output_tokens": output,
+                    "total_tokens": text + output,
+                    "input_tokens_details": {"text_tokens": text, "image_tokens": 0},
+                    "output_tokens_details": {"image_tokens": output, "text_tokens": 0},
+                },
+            },
+            headers={"x-request-id": "req_emulated_1"},
+        )
+
+    async def models(self, request: Request) -> Response:
+        """GET /models, with the date at which a model is switched off"""
+        try:
+            self._greet(request)
+        except RefusedError as refused:
+            return JSONResponse(refused.answer.body, refused.answer.status)
+        ends = dict.fromkeys(FIXED, "2026-12-01")
+        rows = [
+            {"id": model, "object": "model", "created": 0, "owned_by": "openai", "shutdown_date": ends.get(model)}
+            for model in FREE + FIXED
+        ]
+        return JSONResponse({"object": "list", "data": rows})

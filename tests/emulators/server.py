@@ -1,0 +1,153 @@
+"""What every emulator is built on: uvicorn in a thread on a loopback port, a log of requests, scripted faults."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A request as it arrived. Header names are lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object."""
+        return json.loads(self.body)
+
+
+class Fault(Protocol):
+    """Something that happens to one request in place of an answer, or on the way to it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """This status and body, whatever was asked."""
+
+    status: int
+    body: Any
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
+        raw = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+        headers = {"content-type": "application/json", **self.headers}
+        await Response(raw, self.status, headers)(scope, receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """The right answer, that many seconds late."""
+
+    seconds: float
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
+        import anyio
+
+        await anyio.sleep(self.seconds)
+        await app(scope, receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class Drip:
+    """Headers at once, then a byte now and then: no read timeout ever strikes."""
+
+    every: float
+    length: int = 1000
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
+        import anyio
+
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        for _ in range(self.length):
+            await send({"type": "http.response.body", "body": b" ", "more_body": True})
+            await anyio.sleep(self.every)
+        await send({"type": "http.response.body", "body": b"{}"})
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The connection breaks: before any answer, or in the middle of the body."""
+
+    midway: bool = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
+        if self.midway:
+            headers = [(b"content-type", b"application/json"), (b"content-length", b"100000")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b'{"data": [', "more_body": True})
+        cycle: Any = getattr(receive, "__self__")  # noqa: B009 - uvicorn's own, which ASGI does not tell of
+        cycle.transport.abort()
+
+
+class Emulator:
+    """An ASGI app behind a fault script. Use as a context manager; `url` is its root."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.requests: list[Received] = []
+        self.script: deque[Fault | None] = deque()
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def next(self, *faults: Fault | None) -> None:
+        """What happens to the next requests, in order; None is the ordinary answer, which also follows the last."""
+        self.script.extend(faults)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Log the request, then the next fault of the script or the app."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        body = await request.body()
+        self.requests.append(Received(request.method, request.url.path, dict(request.headers), body))
+
+        async def replay() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        fault = self.script.popleft() if self.script else None
+        if fault is None:
+            await self.app(scope, replay, send)
+        else:
+            await fault(scope, receive if isinstance(fault, Dropped) else replay, send, self.app)
+
+    @contextlib.contextmanager
+    def serving(self) -> Generator[None]:
+        """Serve on a free loopback port until the block ends."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port = listener.getsockname()[1]
+        config = uvicorn.Config(self, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.005)
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            thread.join(5)
+            listener.close()

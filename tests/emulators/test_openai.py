@@ -1,0 +1,122 @@
+"""The emulator is proven by the vendor's own client: it gets pictures from it, and each of its typed exceptions."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import openai as sdk
+import pytest
+from PIL import Image
+
+from tests.emulators import openai as emulated
+from tests.emulators.openai import OpenAI
+from tests.emulators.server import Drip, Dropped, Slow
+
+
+def client(openai: OpenAI, key: str | None = None, timeout: float = 10.0) -> sdk.OpenAI:
+    return sdk.OpenAI(api_key=key or openai.key, base_url=openai.url, max_retries=0, timeout=timeout)
+
+
+def test_the_vendors_client_gets_a_picture_with_usage_and_request_id(openai: OpenAI) -> None:
+    answer = client(openai).images.generate(
+        model="gpt-image-2.5-flare", prompt="a fox", size="1536x864", quality="low", n=2, output_format="webp"
+    )
+    assert answer.data is not None
+    assert len(answer.data) == 2
+    with Image.open(io.BytesIO(base64.b64decode(answer.data[0].b64_json or ""))) as picture:
+        assert (picture.format, picture.size) == ("WEBP", (1536, 864))
+    assert answer.usage is not None
+    assert answer.usage.output_tokens == 2 * 196
+    assert answer._request_id == "req_emulated_1"  # pyright: ignore[reportPrivateUsage]
+    assert openai.requests[-1].json["n"] == 2
+
+
+def test_a_wrong_key_is_an_authentication_error(openai: OpenAI) -> None:
+    with pytest.raises(sdk.AuthenticationError) as caught:
+        client(openai, key="sk-wrong").images.generate(model="gpt-image-2", prompt="a fox")
+    assert caught.value.code == "invalid_api_key"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("response_format", "b64_json", "unknown_parameter"),
+        ("negative_prompt", "no dogs", "unknown_parameter"),
+        ("size", "1000x1000", "invalid_value"),
+        ("size", "16x16", "invalid_value"),
+        ("quality", "hd", "invalid_value"),
+        ("n", 11, "invalid_value"),
+        ("output_compression", 50, "invalid_value"),
+    ],
+)
+def test_what_the_vendor_refuses_is_a_bad_request(openai: OpenAI, field: str, value: object, code: str) -> None:
+    with pytest.raises(sdk.BadRequestError) as caught:
+        client(openai).images.generate(model="gpt-image-2.5-flare", prompt="a fox", extra_body={field: value})
+    assert (caught.value.code, caught.value.param) == (code, field)
+
+
+def test_an_unknown_model_is_not_found(openai: OpenAI) -> None:
+    with pytest.raises(sdk.NotFoundError) as caught:
+        client(openai).images.generate(model="dall-e-3", prompt="a fox")
+    assert caught.value.code == "model_not_found"
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "code"),
+    [
+        (emulated.MODERATED, sdk.BadRequestError, "moderation_blocked"),
+        (emulated.RATE_LIMITED, sdk.RateLimitError, "rate_limit_exceeded"),
+        (emulated.NO_QUOTA, sdk.RateLimitError, "insufficient_quota"),
+        (emulated.BROKEN_SERVER, sdk.InternalServerError, None),
+        (emulated.trouble(403, None, "Your organization must be verified."), sdk.PermissionDeniedError, None),
+        (emulated.trouble(409, None, "Conflict."), sdk.ConflictError, None),
+        (emulated.trouble(422, None, "Unprocessable."), sdk.UnprocessableEntityError, None),
+    ],
+)
+def test_scripted_refusals_arrive_as_typed_exceptions(
+    openai: OpenAI, fault: emulated.Answer, error: type[sdk.APIStatusError], code: str | None
+) -> None:
+    openai.next(fault)
+    with pytest.raises(error) as caught:
+        client(openai).images.generate(model="gpt-image-2", prompt="a fox")
+    assert caught.value.code == code
+    assert caught.value.request_id == "req_trouble"
+
+
+def test_a_retry_after_is_obeyed_by_the_vendors_client(openai: OpenAI) -> None:
+    openai.next(emulated.RATE_LIMITED, emulated.BROKEN_SERVER)
+    patient = sdk.OpenAI(api_key=openai.key, base_url=openai.url, max_retries=2)
+    assert patient.images.generate(model="gpt-image-2", prompt="a fox").data
+    assert len(openai.requests) == 3
+
+
+@pytest.mark.parametrize("fault", [Dropped(), Dropped(midway=True)], ids=["before", "midway"])
+def test_a_dropped_connection_is_a_connection_error(openai: OpenAI, fault: Dropped) -> None:
+    openai.next(fault)
+    with pytest.raises(sdk.APIConnectionError):
+        client(openai).images.generate(model="gpt-image-2", prompt="a fox")
+
+
+def test_a_slow_answer_is_a_timeout(openai: OpenAI) -> None:
+    openai.next(Slow(2))
+    with pytest.raises(sdk.APITimeoutError):
+        client(openai, timeout=0.2).images.generate(model="gpt-image-2", prompt="a fox")
+
+
+def test_a_drip_keeps_the_connection_open_past_any_read_timeout(openai: OpenAI) -> None:
+    openai.next(Drip(every=0.1, length=5))
+    answer = client(openai, timeout=0.3).images.generate(model="gpt-image-2", prompt="a fox")
+    assert answer.data is None
+
+
+def test_broken_json_is_no_answer_that_the_vendors_client_can_use(openai: OpenAI) -> None:
+    openai.next(emulated.BROKEN_JSON)
+    with pytest.raises(ValueError):
+        client(openai).images.generate(model="gpt-image-2", prompt="a fox")
+
+
+def test_the_list_of_models_tells_when_one_is_switched_off(openai: OpenAI) -> None:
+    ends = {model.id: getattr(model, "shutdown_date", None) for model in client(openai).models.list()}
+    assert ends["gpt-image-1.5"] == "2026-12-01"
+    assert ends["gpt-image-2.5-flare"] is None
