@@ -218,7 +218,7 @@ def explain(response: httpx.Response) -> ImageError:
         f"OpenAI answered {response.status_code}{f' {code}' if code else ''}"
         + (f": “{quoted(error.message)}”" if error.message else "."),
         hint=HINTS.get(reason, "Change the request as the message says."),
-        retry_after=retry_after(response),
+        retry_after=retry_after(response.headers),
         facts={"request_id": response.headers.get("x-request-id"), "code": code},
     )
 

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import anyio
+
 from atelier.providers.catalog import Catalog, Choice
 from atelier.providers.core import gates
 from atelier.providers.core.errors import ImageError, Reason

@@ -108,9 +108,10 @@ def explain(response: httpx.Response) -> ImageError:
 
 def _drawn(order: Order, seed: int) -> Image.Image:
     """A fresh drawing, or a changed source: inside the mask, or as a wash over all of it without one."""
+    from PIL import Image
+
     from atelier.providers.sketch_lettering import letter
     from atelier.providers.sketch_scenes import paint, palette_of
-    from PIL import Image
 
     *_, light, _, near = palette_of(order.prompt)
     if order.source is None:

@@ -13,6 +13,12 @@ from typing import Any, TypeVar
 
 import anyio
 import anyio.abc
+from mcp.server.caching import CacheHint
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.shared.exceptions import MCPError
+from mcp.types import INVALID_PARAMS, CallToolResult, InputRequiredResult
+from mcp.types import Tool as ToolDescription
+
 from atelier.providers.catalog import utc_today
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
@@ -26,11 +32,6 @@ from atelier.server.storage.local import LocalStorage
 from atelier.tools import TOOLS
 from atelier.tools.arguments import parameters_of
 from atelier.tools.tool import Answer, Tool
-from mcp.server.caching import CacheHint
-from mcp.server.mcpserver import Context, MCPServer
-from mcp.shared.exceptions import MCPError
-from mcp.types import INVALID_PARAMS, CallToolResult, InputRequiredResult
-from mcp.types import Tool as ToolDescription
 
 INSTRUCTIONS = """\
 Atelier makes pictures with the image models of several vendors and keeps them.
@@ -73,7 +74,6 @@ class AtelierServer(MCPServer[State]):
             title="Atelier",
             description="Makes pictures with the image models of several vendors and keeps them.",
             instructions=INSTRUCTIONS,
-            icons=[mark],
             version=version("atelier-mcp"),
             lifespan=lambda _: self._living(),
             log_level="WARNING",

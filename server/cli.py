@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
+
 from atelier.providers.core.types import ImageRequest
 from atelier.server.assembly import pipeline_of, storage_of
 from atelier.server.settings import Settings, unknown_variables

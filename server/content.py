@@ -11,14 +11,6 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
-from atelier.providers.core.errors import ImageError
-from atelier.providers.core.types import Kept
-from atelier.server.preview import previews
-from atelier.server.schema import flat_schema
-from atelier.server.settings import Settings
-from atelier.server.storage.local import LocalStorage
-from atelier.tools.drawn import handed_over
-from atelier.tools.tool import Answer, Tool
 from mcp.types import (
     Annotations,
     CallToolResult,
@@ -31,13 +23,22 @@ from mcp.types import (
 )
 from mcp.types import Tool as ToolDescription
 
+from atelier.providers.core.errors import ImageError
+from atelier.providers.core.types import Kept
+from atelier.server.preview import previews
+from atelier.server.schema import flat_schema
+from atelier.server.settings import Settings
+from atelier.server.storage.local import LocalStorage
+from atelier.tools.drawn import handed_over
+from atelier.tools.tool import Answer, Tool
+
 STRUCTURED_LIMIT = 2000  # bytes; Open WebUI pastes it beside the text, so it must stay small
 DISPENSABLE = ("preview_path", "bytes", "mime", "height", "width", "path", "url")
 """What leaves the images of a too large structured part, in this order; the text has it all."""
 
 
 def icon() -> Icon:
-    """The product's mark, as hosts show it beside server and tools."""
+    """The product's mark, as hosts show it beside a tool."""
     png = Path(__file__).with_name("icon.png").read_bytes()
     return Icon(src=f"data:image/png;base64,{b64encode(png).decode()}", mime_type="image/png", sizes=["64x64"])
 

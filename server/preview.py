@@ -10,6 +10,7 @@ import io
 from typing import TYPE_CHECKING
 
 import anyio
+
 from atelier.providers.core.types import Picture
 
 if TYPE_CHECKING:

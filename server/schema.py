@@ -46,9 +46,10 @@ def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
         return [_inlined(item, definitions) for item in cast("list[Any]", node)]
     if not isinstance(node, dict):
         return node
-    members = {k: v for k, v in cast("dict[str, Any]", node).items() if not (k == "title" and isinstance(v, str))}
-    if reference := members.pop("$ref", None):
-        target = {**definitions[str(reference).rsplit("/", 1)[1]]}
-        target.pop("description", None)
-        members = {**target, **members}
+    members = cast("dict[str, Any]", node)
+    if "$ref" in members:
+        target = definitions[str(members["$ref"]).rsplit("/", 1)[1]]
+        own = {key: value for key, value in members.items() if key != "$ref"}
+        members = {**{key: value for key, value in target.items() if key != "description"}, **own}
+    members = {key: value for key, value in members.items() if not (key == "title" and isinstance(value, str))}
     return {key: _inlined(value, definitions) for key, value in members.items()}

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+
 from atelier.providers.core.environment import variable
 from atelier.providers.core.errors import ImageError, Reason
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 PREFIX = "ATELIER_"
 

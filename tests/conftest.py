@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp.client import Client
+from PIL import Image
+
 from atelier.providers.pipeline import Pipeline
 from atelier.server.app import build_server
 from atelier.server.assembly import pipeline_of, storage_of
 from atelier.server.settings import Settings
-from mcp.client import Client
-from PIL import Image
-
 from tests.emulators.openai import OpenAI
 
 TODAY = date(2026, 11, 21)
@@ -71,7 +71,7 @@ def connect(request: Any, environ: Environ, today: Callable[[], date]) -> Connec
     """The official client on the server in this process, once for each protocol era."""
 
     @asynccontextmanager
-    async def client(**options: Any) -> AsyncIterator[Client]:
+    async def client(**options: Any) -> AsyncGenerator[Client]:
         server = build_server(Settings.from_environ(environ), today)
         async with Client(server, mode=request.param, **options) as connected:
             yield connected

@@ -10,7 +10,6 @@ from atelier.providers.catalog import Catalog
 from atelier.providers.core.environment import variable
 from atelier.providers.core.provider import Provider
 from atelier.providers.pipeline import Pipeline
-
 from tests.conftest import TODAY
 
 

@@ -6,10 +6,11 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from atelier.providers.core.errors import ImageError, Reason, quoted
-from atelier.tools.tool import Asked, Tool
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+
+from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.tools.tool import Asked, Tool
 
 
 def parameters_of(tool: Tool[Asked], arguments: Mapping[str, Any]) -> Asked:

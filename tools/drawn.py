@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Literal
 
+from pydantic import BaseModel, Field
+
 from atelier.providers.core.types import ImageResult, Kept
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Output
-from pydantic import BaseModel, Field
 
 
 class ImageData(BaseModel):

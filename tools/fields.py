@@ -43,48 +43,49 @@ Prompt = Annotated[
     ),
 ]
 ModelName = Annotated[
-    str | None,
+    Annotated[str, Field(max_length=100)] | None,
     Blank,
     Field(
-        max_length=100,
         description="A model (gpt-image-2.5-flare), a vendor (openai, sketch) for its default, or vendor/model. "
         "Leave out unless the user named one.",
     ),
 ]
-Count = Annotated[int, Number, Field(ge=1, le=LARGEST_COUNT, description="How many pictures; each one is paid for.")]
+Count = Annotated[
+    Annotated[int, Field(ge=1, le=LARGEST_COUNT)],
+    Number,
+    Field(description="How many pictures; each one is paid for."),
+]
 Size = Annotated[
-    str | None,
+    Annotated[str, Field(max_length=40)] | None,
     Blank,
     Field(
-        max_length=40,
         description="Pixels as WIDTHxHEIGHT (1536x1024), or auto. Not together with aspect_ratio.",
     ),
 ]
 AspectRatio = Annotated[
-    str | None,
+    Annotated[str, Field(max_length=20)] | None,
     Blank,
-    Field(max_length=20, description="Shape as WIDTH:HEIGHT, for example 16:9, 2:3 or 1:1, in place of size."),
+    Field(description="Shape as WIDTH:HEIGHT, for example 16:9, 2:3 or 1:1, in place of size."),
 ]
 Resolution = Annotated[
-    str | None,
+    Annotated[str, Field(max_length=20)] | None,
     Blank,
     Word,
-    Field(max_length=20, description="Tier: 1k, 2k or 4k, alone or with aspect_ratio."),
+    Field(description="Tier: 1k, 2k or 4k, alone or with aspect_ratio."),
 ]
 Quality = Annotated[
-    str | None,
+    Annotated[str, Field(max_length=40)] | None,
     Blank,
     Word,
     Field(
-        max_length=40,
         description="Quality word of the model: auto, low, medium, high; some have xhigh and max.",
     ),
 ]
 Style = Annotated[
-    str | None,
+    Annotated[str, Field(max_length=60)] | None,
     Blank,
     Word,
-    Field(max_length=60, description="Style preset of a model that has them; else say it in the prompt."),
+    Field(description="Style preset of a model that has them; else say it in the prompt."),
 ]
 Background = Annotated[
     Literal["auto", "opaque", "transparent"] | None,
@@ -100,25 +101,21 @@ OutputFormat = Annotated[
     Field(description="File format; the model's own default when left out, mostly png."),
 ]
 OutputCompression = Annotated[
-    int | None,
+    Annotated[int, Field(ge=0, le=100)] | None,
     Blank,
     Number,
-    Field(ge=0, le=100, description="Quality of a jpeg or webp, 0 to 100. Needs output_format."),
+    Field(description="Quality of a jpeg or webp, 0 to 100. Needs output_format."),
 ]
 NegativePrompt = Annotated[
-    str | None,
+    Annotated[str, Field(max_length=10_000)] | None,
     Blank,
-    Field(max_length=10_000, description="What must not appear, for models that take it; others refuse it."),
+    Field(description="What must not appear, for models that take it; others refuse it."),
 ]
 Seed = Annotated[
-    int | None,
+    Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None,
     Blank,
     Number,
-    Field(
-        ge=0,
-        le=LARGEST_SEED,
-        description="Fixes the chance for a repeatable picture, where the model has seeds.",
-    ),
+    Field(description="Fixes the chance for a repeatable picture, where the model has seeds."),
 ]
 Save = Annotated[
     bool,

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
+from pydantic import BaseModel, ConfigDict
+
 from atelier.providers.core.types import Kept, Tell
 from atelier.providers.pipeline import Pipeline
-from pydantic import BaseModel, ConfigDict
 
 ANSWER_BUDGET = 100 * 1024
 """Bytes of pictures that one answer may carry; in base64 they stay under the 150,000 characters that hosts allow."""

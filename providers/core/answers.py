@@ -7,8 +7,9 @@ from http import HTTPStatus
 from typing import TypeVar
 
 import pybase64
-from atelier.providers.core.errors import ImageError, Reason
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from atelier.providers.core.errors import ImageError, Reason
 
 Shape = TypeVar("Shape", bound=BaseModel)
 

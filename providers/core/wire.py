@@ -8,25 +8,21 @@ vendor offers an idempotency key (facts of 2026-11-20). Polls and downloads cost
 from __future__ import annotations
 
 import hashlib
-import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import anyio
 import httpx2 as httpx
+
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.retry import policy, retry_after
 from atelier.providers.core.types import Endpoint, Picture
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, stop_any, stop_before_delay
-from tenacity.stop import stop_base
 
 __all__ = ["Response", "Wire", "client", "httpx", "multipart", "retry_after"]
 
 Response = httpx.Response
 
-ATTEMPTS = 4  # the first try and three more
-LONGEST_WAIT = 60.0  # seconds; a vendor that asks for more is told to the caller instead
 LARGEST_ANSWER = 256 * 2**20  # bytes: ten 4K pictures in base64
 LARGEST_PICTURE = 64 * 2**20  # bytes of one download
 LARGEST_ERROR = 64 * 2**10  # bytes of an error answer worth reading
@@ -137,12 +133,7 @@ class Wire:
     async def _retrying(
         self, exchange: Callable[[], Awaitable[httpx.Response]], again: Callable[[BaseException], bool]
     ) -> httpx.Response:
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception(again),
-            wait=_hinted_wait,
-            stop=stop_any(stop_after_attempt(ATTEMPTS), stop_before_delay(max(0.0, self._left())), _AskedTooLong()),
-            reraise=True,
-        ):
+        async for attempt in policy(again, self._left()):
             with attempt:
                 return await exchange()
         raise AssertionError("the policy either returns or raises")
@@ -231,23 +222,6 @@ def _with_body(response: httpx.Response, body: bytes) -> httpx.Response:
     return httpx.Response(response.status_code, headers=headers, content=body)
 
 
-def _hinted_wait(state: RetryCallState) -> float:
-    """Seconds before the next try: what the vendor asked for, else full jitter over 0.5 s doubling to 8 s."""
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after if isinstance(error, ImageError) else None
-    if asked is not None:
-        return asked + random.uniform(0, 0.25)  # noqa: S311
-    return random.uniform(0, min(8.0, 0.5 * 2 ** (state.attempt_number - 1)))  # noqa: S311
-
-
-class _AskedTooLong(stop_base):
-    """The vendor wants a longer pause than a caller would sit through."""
-
-    def __call__(self, state: RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        return isinstance(error, ImageError) and (error.retry_after or 0.0) > LONGEST_WAIT
-
-
 def multipart(url: str, fields: Mapping[str, Any], files: Sequence[tuple[str, Picture]] = ()) -> httpx.Request:
     """A POST of form fields and pictures; absent fields are left out, and it is multipart even without a file.
 
@@ -260,19 +234,3 @@ def multipart(url: str, fields: Mapping[str, Any], files: Sequence[tuple[str, Pi
     boundary = hashlib.sha256(content).hexdigest()[:32]
     headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
     return httpx.Request("POST", url, headers=headers, files=parts)
-
-
-def retry_after(response: httpx.Response) -> float | None:
-    """Seconds that the vendor asks to wait: `retry-after-ms`, or `Retry-After` in seconds or as an HTTP date."""
-    ms, value = response.headers.get("retry-after-ms", ""), response.headers.get("retry-after", "").strip()
-    for text, unit in ((ms, 1000.0), (value, 1.0)):
-        try:
-            seconds = float(text) / unit
-        except ValueError:
-            continue
-        if 0 <= seconds < float("inf"):
-            return seconds
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Picture, Stored
 

@@ -20,9 +20,13 @@ from starlette.routing import Route
 from tests.emulators.server import Answer, Emulator
 
 KEY = "sk-emulated-0123456789abcdef"
-FREE = ("gpt-image-2", "gpt-image-2-2026-04-21", "gpt-image-2.5-flare", "gpt-image-2.5-flare-2026-09-08")
-FREE += ("gpt-image-2.5-sunburst", "gpt-image-2.5-sunburst-2026-09-08", "gpt-image-2.6-flare", "gpt-image-2.6-sunburst")
-FIXED = ("gpt-image-1.5", "gpt-image-1.5-2025-12-16", "gpt-image-1-mini", "chatgpt-image-latest")
+FREE: tuple[str, ...] = (
+    "gpt-image-2", "gpt-image-2-2026-04-21",
+    "gpt-image-2.5-flare", "gpt-image-2.5-flare-2026-09-08",
+    "gpt-image-2.5-sunburst", "gpt-image-2.5-sunburst-2026-09-08",
+    "gpt-image-2.6-flare", "gpt-image-2.6-sunburst",
+)  # fmt: skip
+FIXED: tuple[str, ...] = ("gpt-image-1.5", "gpt-image-1.5-2025-12-16", "gpt-image-1-mini", "chatgpt-image-latest")
 FIELDS = {
     "prompt", "model", "n", "size", "quality", "background", "output_format", "output_compression", "moderation",
     "complexity", "stream", "partial_images", "safety_identifier", "user",
@@ -104,9 +108,8 @@ def size_is_allowed(size: str, free: bool) -> bool:
 def drawn(size: str, format: str, transparent: bool) -> bytes:
     """A real picture of that size."""
     w, h = (1024, 1024) if size == "auto" else (int(edge) for edge in size.split("x"))
-    image = Image.linear_gradient("L").resize((w, h)).convert("RGBA" if transparent else "RGB")
-    if transparent:
-        image.putalpha(0)
+    image = Image.radial_gradient("L").transform((w, h), Image.Transform.EXTENT, (0, 0, 256, 256)).convert("RGBA")
+    image = Image.new("RGBA", (w, h)) if transparent else image.convert("RGB")
     out = io.BytesIO()
     image.save(out, format)
     return out.getvalue()

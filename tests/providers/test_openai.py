@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.openai import PROVIDER
-
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Answer, Drip, Dropped, Fault, Slow

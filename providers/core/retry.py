@@ -1,0 +1,66 @@
+"""When to try again, and how long to wait before: the policy as an expression, and the vendor's own wish."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_any,
+    stop_before_delay,
+)
+from tenacity.stop import stop_base
+
+from atelier.providers.core.errors import ImageError
+
+ATTEMPTS = 4  # the first try and three more
+LONGEST_WAIT = 60.0  # seconds; a vendor that asks for more is told to the caller instead
+
+
+def policy(again: Callable[[BaseException], bool], left: float) -> AsyncRetrying:
+    """Try what `again` allows, at most four times, and never wait beyond the `left` seconds of the deadline."""
+    return AsyncRetrying(
+        retry=retry_if_exception(again),
+        wait=_hinted_wait,
+        stop=stop_any(stop_after_attempt(ATTEMPTS), stop_before_delay(max(0.0, left)), _AskedTooLong()),
+        reraise=True,
+    )
+
+
+def _hinted_wait(state: RetryCallState) -> float:
+    """Seconds before the next try: what the vendor asked for, else full jitter over 0.5 s doubling to 8 s."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after if isinstance(error, ImageError) else None
+    if asked is not None:
+        return asked + random.uniform(0, 0.25)  # noqa: S311
+    return random.uniform(0, min(8.0, 0.5 * 2 ** (state.attempt_number - 1)))  # noqa: S311
+
+
+class _AskedTooLong(stop_base):
+    """The vendor wants a longer pause than a caller would sit through."""
+
+    def __call__(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        return isinstance(error, ImageError) and (error.retry_after or 0.0) > LONGEST_WAIT
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the vendor asks to wait: `retry-after-ms`, or `Retry-After` in seconds or as an HTTP date."""
+    ms, value = headers.get("retry-after-ms", ""), headers.get("retry-after", "").strip()
+    for text, unit in ((ms, 1000.0), (value, 1.0)):
+        try:
+            seconds = float(text) / unit
+        except ValueError:
+            continue
+        if 0 <= seconds < float("inf"):
+            return seconds
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,128 @@
+"""The house's layers, held by reading every import: arrows go down only, each SDK has one home, files stay small."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted(path for part in ("server", "tools", "providers") for path in (ROOT / part).rglob("*.py"))
+LONGEST = 260  # lines
+
+VENDOR_PARTS = {"providers.sketch": {"providers.sketch_scenes", "providers.sketch_lettering"}}
+"""A vendor file imports core only, and its own parts."""
+
+HOMES = {
+    "mcp": {"server"},
+    "boto3": {"server"},
+    "botocore": {"server"},
+    "starlette": {"server"},
+    "tenacity": {"providers.core.retry"},
+    "httpx2": {"providers.core.wire"},
+    "httpx": set[str](),
+    "PIL": {
+        "server.preview", "providers.core.sources",
+        "providers.sketch", "providers.sketch_scenes", "providers.sketch_lettering",
+    },
+    "openai": set[str](),
+}  # fmt: skip
+"""SDK -> the modules or folders that may import it."""
+
+VENDORS = {
+    f"providers.{path.stem}"
+    for path in (ROOT / "providers").glob("*.py")
+    if path.stem not in ("__init__", "catalog", "pipeline", "pricing")
+}
+
+
+def module(path: Path) -> str:
+    """`providers/core/wire.py` -> `providers.core.wire`"""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file names in an import, at the top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def ours(path: Path) -> set[str]:
+    """The modules of this house that a file imports, without `atelier.`."""
+    known = {module(file) for file in FILES}
+    return {name.removeprefix("atelier.") for name in imports(path) if name.removeprefix("atelier.") in known}
+
+
+def floor(name: str) -> int:
+    """How high a module stands; it may import what stands lower, and its own floor where that is a folder."""
+    if name.startswith("server"):
+        return 6
+    if name.startswith("tools"):
+        return 5
+    order = {"providers": 5, "providers.pipeline": 4, "providers.catalog": 3, "providers.pricing": 2}
+    return order.get(name, 0 if name.startswith("providers.core") else 2)
+
+
+@pytest.mark.parametrize("path", FILES, ids=module)
+def test_arrows_go_down_only(path: Path) -> None:
+    name = module(path)
+    inside_a_folder = name.startswith(("server", "tools", "providers.core"))
+    for other in ours(path) - {name, "providers"}:
+        lower = floor(other) < floor(name)
+        assert lower or (inside_a_folder and floor(other) == floor(name)) or other in VENDOR_PARTS.get(name, ()), other
+
+
+@pytest.mark.parametrize("path", FILES, ids=module)
+def test_every_import_is_absolute_and_each_sdk_has_one_home(path: Path) -> None:
+    name = module(path)
+    for imported in imports(path):
+        root = imported.partition(".")[0]
+        assert root not in ("server", "tools", "providers", "tests"), imported
+        for home in [HOMES[root]] if root in HOMES else []:
+            assert any(name == place or name.startswith(place + ".") for place in home), f"{name} imports {imported}"
+
+
+def test_a_vendor_imports_core_and_nothing_else_of_the_house() -> None:
+    for path in FILES:
+        if (name := module(path)) in VENDORS:
+            assert all(
+                o.startswith("providers.core") or o in VENDOR_PARTS.get(name, ()) for o in ours(path) - {"providers"}
+            ), name
+
+
+def test_gates_cannot_reach_the_wire() -> None:
+    seen, ahead = set[str](), {"providers.core.gates"}
+    files = {module(path): path for path in FILES}
+    while ahead:
+        name = ahead.pop()
+        seen.add(name)
+        ahead |= ours(files[name]) - seen - {"providers", "providers.core"}
+    assert "providers.core.wire" not in seen
+    assert "providers.core.sizes" in seen  # the walk does walk
+
+
+def test_no_file_outgrows_a_readers_head() -> None:
+    long = {
+        module(path): lines for path in FILES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > LONGEST
+    }
+    assert not long
+
+
+def test_nothing_in_the_product_knows_of_the_tests() -> None:
+    for path in FILES:
+        words = path.read_text(encoding="utf-8").lower()
+        assert "emulator" not in words, path
+        assert "pytest" not in words, path
+
+
+def test_no_bare_server_tools_or_providers_is_importable() -> None:
+    assert not {"server", "tools", "providers"} & set(sys.modules)
