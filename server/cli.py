@@ -62,11 +62,10 @@ async def _generate(request: ImageRequest, as_json: bool) -> int:
     for warning in result.warnings:
         _say(f"Note: {warning}", sys.stderr)
     for kept in result.images:
-        picture = kept.picture
-        where = kept.stored.path if kept.stored else "not stored"
-        _say(f"{where}  ({picture.width}x{picture.height} {picture.format}, {size_of(len(kept.image_bytes))})")
+        _say(str(kept.stored.path if kept.stored else "not stored"))
+    sizes = {f"{k.picture.width}x{k.picture.height} {k.format}, {size_of(len(k.image_bytes))}" for k in result.images}
     cost = f", {usd(result.actual_usd)}" if result.actual_usd is not None else ""
-    _say(f"{result.provider}/{result.model}{cost}")
+    _say(f"{result.provider}/{result.model}: {'; '.join(sorted(sizes))}{cost}")
     return 0 if all(kept.stored for kept in result.images) else 1
 
 

@@ -75,7 +75,7 @@ def _jpeg(data: bytes) -> Size:
 
 
 def _gif(data: bytes) -> Size:
-    if len(data) < 14:
+    if len(data) < 14 or not data.rstrip(b"\0").endswith(b";"):  # the trailer; a few writers pad after it
         raise ValueError("it is cut short")
     return int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
 

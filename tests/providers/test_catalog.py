@@ -1,0 +1,132 @@
+"""How a name becomes a model: ids, aliases, vendors, prefixes, defaults, and what is near when it is none of them."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from atelier.providers.catalog import PROVIDERS, Catalog
+from atelier.providers.core import gates
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.types import Lifecycle
+from tests.conftest import TODAY
+
+
+def catalog(today: date = TODAY, **environ: str) -> Catalog:
+    return Catalog(environ.get, lambda: today)
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("openai", "gpt-image-2.5-flare"),
+        ("OpenAI", "gpt-image-2.5-flare"),
+        ("dall-e", "gpt-image-2.5-flare"),
+        ("sketch", "sketch"),
+        ("gpt-image-2", "gpt-image-2"),
+        ("gpt-image-2-2026-04-21", "gpt-image-2"),
+        ("openai/gpt-image-2", "gpt-image-2"),
+        (" openai/gpt-image-2.6-flare ", "gpt-image-2.6-flare"),
+        ("gpt-image-9", "gpt-image-9"),
+        ("openai/anything-at-all", "anything-at-all"),
+    ],
+)
+def test_a_name_becomes_a_model(name: str, model: str) -> None:
+    assert catalog().resolve(name).model.id == model
+
+
+def test_an_unlisted_model_of_a_known_vendor_passes_with_open_capabilities() -> None:
+    choice = catalog().resolve("gpt-image-9")
+    assert choice.provider.name == "openai"
+    assert choice.model.any_option
+    assert not catalog().resolve("gpt-image-2").model.any_option
+
+
+@pytest.mark.parametrize(
+    "name", ["gpt-imge-2", "midjourney", "", "x" * 5000, "nobody/gpt-image-2", "../../etc", "a\nb"]
+)
+def test_an_unknown_name_is_refused_with_near_ones(name: str) -> None:
+    if not name:
+        assert catalog().resolve(name).notice  # nothing asked: the default
+        return
+    with pytest.raises(ImageError) as caught:
+        catalog().resolve(name)
+    assert caught.value.reason is Reason.UNKNOWN_MODEL
+    assert caught.value.facts["near"]
+    assert len(caught.value.message) < 120
+    assert "\n" not in caught.value.message
+
+
+def test_a_retired_model_is_never_suggested() -> None:
+    with pytest.raises(ImageError) as caught:
+        catalog().resolve("gptimage-1")
+    assert "gpt-image-1" not in caught.value.facts["near"]
+
+
+def test_without_a_key_the_sketch_is_chosen_and_says_so() -> None:
+    choice = catalog().resolve(None)
+    assert choice.model.id == "sketch"
+    assert "No vendor key is set" in choice.notice
+    assert "OPENAI_API_KEY" in choice.notice
+
+
+def test_with_a_key_its_vendor_is_the_default_and_nothing_needs_saying() -> None:
+    choice = catalog(OPENAI_API_KEY="sk-x").resolve(None)
+    assert (choice.model.id, choice.notice) == ("gpt-image-2.5-flare", "")
+
+
+def test_the_users_default_comes_first() -> None:
+    assert catalog(OPENAI_API_KEY="sk-x", ATELIER_DEFAULT_MODEL="sketch").resolve(None).model.id == "sketch"
+
+
+def test_a_base_url_is_taken_over_and_a_broken_one_named() -> None:
+    endpoint = catalog(OPENAI_BASE_URL="https://gateway.example/v1/").resolve("openai").endpoint
+    assert (endpoint.base_url, endpoint.custom) == ("https://gateway.example/v1", True)
+    assert not catalog(OPENAI_BASE_URL="https://api.openai.com/v1").resolve("openai").endpoint.custom
+    for broken in ("gateway.example", "ftp://x/", "https://"):
+        with pytest.raises(ImageError, match="OPENAI_BASE_URL"):
+            catalog(OPENAI_BASE_URL=broken).resolve("openai")
+
+
+def test_every_default_is_listed_and_not_retired() -> None:
+    for provider in PROVIDERS:
+        (row,) = [row for row in provider.models if row.id == provider.default]
+        assert row.lifecycle.at(TODAY) == "current"
+
+
+def test_no_two_rows_answer_to_the_same_name() -> None:
+    names = [name for p in PROVIDERS for row in p.models for name in (row.id, *row.aliases)]
+    assert len(names) == len(set(names))
+    assert all(name == name.lower() for name in names)
+
+
+def test_a_deprecated_row_works_with_a_warning_until_its_day_and_then_dies_by_itself() -> None:
+    row = catalog().resolve("gpt-image-1.5")
+    warning = gates.alive(row.model, row.endpoint, date(2026, 11, 30))
+    assert warning is not None
+    assert "2026-12-01" in warning
+    assert "gpt-image-2.5-flare" in warning
+    with pytest.raises(ImageError) as caught:
+        gates.alive(row.model, row.endpoint, date(2026, 12, 1))
+    assert caught.value.reason is Reason.MODEL_RETIRED
+    assert "gpt-image-2.5-flare" in caught.value.hint
+
+
+def test_on_a_custom_host_a_retired_row_works_with_a_warning() -> None:
+    row = catalog(OPENAI_BASE_URL="https://gateway.example/v1").resolve("gpt-image-1")
+    assert "retired" in (gates.alive(row.model, row.endpoint, TODAY) or "")
+
+
+@pytest.mark.parametrize(
+    ("life", "stage"),
+    [
+        (Lifecycle(), "current"),
+        (Lifecycle("deprecated", None, "x"), "deprecated"),
+        (Lifecycle("deprecated", date(2026, 11, 22)), "deprecated"),
+        (Lifecycle("deprecated", date(2026, 11, 21)), "retired"),
+        (Lifecycle("retired", None), "retired"),
+    ],
+)
+def test_the_stage_follows_the_calendar(life: Lifecycle, stage: str) -> None:
+    assert life.at(TODAY) == stage

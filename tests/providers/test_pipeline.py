@@ -1,0 +1,150 @@
+"""The pipeline: its order, its turns, its promises about storage; and the library's front door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from atelier.providers import generate
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.types import ImageRequest, Picture, Stored
+from atelier.providers.openai import PROVIDER
+from atelier.providers.pipeline import Pipeline
+from tests.conftest import Environ, files_in
+from tests.emulators import openai as emulated
+from tests.emulators.openai import OpenAI
+from tests.emulators.server import Slow
+from tests.vendors import studio
+
+pytestmark = pytest.mark.anyio
+
+Build = Callable[[], Pipeline]
+
+
+class Shelf:
+    """A storage that remembers."""
+
+    def __init__(self) -> None:
+        self.records: list[Mapping[str, Any]] = []
+
+    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+        self.records.append(record)
+        return Stored(id=id)
+
+
+class FullShelf:
+    """A storage that takes nothing."""
+
+    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+        raise ImageError(Reason.STORAGE_FAILED, "The shelf is full.", hint="Make room.")
+
+
+async def test_a_missing_key_is_told_after_the_gates_and_before_any_io(openai: OpenAI, environ: Environ) -> None:
+    environ["OPENAI_BASE_URL"] = openai.url
+    async with studio(PROVIDER, environ) as pipeline:
+        with pytest.raises(ImageError) as keyless:
+            await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
+        with pytest.raises(ImageError) as impossible:
+            await pipeline.run(ImageRequest(prompt="a fox", model="openai", seed=1))
+    assert keyless.value.reason is Reason.AUTHENTICATION
+    assert "OPENAI_API_KEY" in keyless.value.hint
+    assert impossible.value.reason is Reason.UNSUPPORTED_OPTION
+    assert openai.requests == []
+
+
+async def test_the_record_says_how_the_picture_came_to_be(with_openai: Environ, openai: OpenAI) -> None:
+    shelf = Shelf()
+    request = ImageRequest(prompt="a fox", model="openai", size="1536x1024", quality="low", parent="img_before")
+    async with studio(PROVIDER, with_openai, storage=shelf) as pipeline:
+        result = await pipeline.run(request)
+    (record,) = shelf.records
+    stored = result.images[0].stored
+    assert stored is not None
+    expected = {
+        "id": stored.id, "job": result.id, "operation": "generate", "prompt": "a fox", "provider": "openai",
+        "model": "gpt-image-2.5-flare", "seed": None, "width": 1536, "height": 1024, "mime": "image/png",
+        "asked": {"size": "1536x1024", "quality": "low"}, "actual_usd": None, "parent": "img_before",
+    }  # fmt: skip
+    assert {name: record[name] for name in expected} == expected
+    assert record["created_at"].endswith("Z")
+    assert record["details"]["request_id"] == "req_emulated_1"
+
+
+async def test_a_refused_call_stores_nothing(with_openai: Environ, openai: OpenAI) -> None:
+    openai.next(emulated.MODERATED)
+    shelf = Shelf()
+    async with studio(PROVIDER, with_openai, storage=shelf) as pipeline:
+        with pytest.raises(ImageError):
+            await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
+    assert shelf.records == []
+
+
+async def test_a_picture_that_no_storage_takes_is_handed_over(with_openai: Environ) -> None:
+    async with studio(PROVIDER, with_openai, storage=FullShelf()) as pipeline:
+        result = await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
+    assert result.images[0].image_bytes
+    assert result.images[0].stored is None
+    assert "The shelf is full. Make room." in " ".join(result.warnings)
+
+
+async def test_small_pictures_are_taken_in_hand_and_large_ones_stored(with_openai: Environ) -> None:
+    shelf = Shelf()
+    async with studio(PROVIDER, with_openai, storage=shelf) as pipeline:
+        small = await pipeline.run(ImageRequest(prompt="a fox", model="openai"), in_hand=10**9)
+        large = await pipeline.run(ImageRequest(prompt="a fox", model="openai"), in_hand=10)
+    assert small.images[0].stored is None
+    assert large.images[0].stored is not None
+    assert len(shelf.records) == 1
+
+
+async def test_a_vendor_sees_no_more_jobs_at_once_than_its_limit(with_openai: Environ, openai: OpenAI) -> None:
+    said: list[str] = []
+
+    async def tell(message: str) -> None:
+        said.append(message)
+
+    openai.next(*[Slow(0.3)] * 3)
+    async with studio(PROVIDER, with_openai, concurrency=2) as pipeline, anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(lambda: pipeline.run(ImageRequest(prompt="a fox", model="openai"), tell=tell))
+        await anyio.sleep(0.2)
+        assert len(openai.requests) == 2
+    assert len(openai.requests) == 3
+    assert any("Waiting" in message for message in said)
+
+
+async def test_a_call_cancelled_while_it_stores_is_stored(with_openai: Environ) -> None:
+    class SlowShelf(Shelf):
+        async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+            tasks.cancel_scope.cancel()
+            await anyio.sleep(0.05)
+            return await super().put(id, picture, record)
+
+    shelf = SlowShelf()
+    async with studio(PROVIDER, with_openai, storage=shelf) as pipeline, anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: pipeline.run(ImageRequest(prompt="a fox", model="openai", count=2)))
+    assert len(shelf.records) == 2
+
+
+async def test_the_whole_house_stores_a_sketch(pipeline: Build, tmp_path: Path) -> None:
+    async with pipeline() as whole:
+        result = await whole.run(ImageRequest(prompt="a fox"))
+    assert result.notice
+    assert len(files_in(tmp_path / "out")) == 2
+
+
+async def test_the_front_door_returns_pictures_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    result = await generate("a fox", size="128x128", seed=3)
+    assert (result.provider, result.images[0].format, result.images[0].stored) == ("sketch", "png", None)
+    assert result.images[0].image_bytes.startswith(b"\x89PNG")
+    with pytest.raises(TypeError):
+        await generate("a fox", colour="red")
+
+
+def test_no_prompt_is_in_the_repr_of_a_request() -> None:
+    assert "secret" not in repr(ImageRequest(prompt="a secret garden", negative_prompt="secret"))

@@ -1,0 +1,84 @@
+"""The command line, as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Environ, files_in
+from tests.emulators.openai import OpenAI
+from tests.server.test_stdio import like_a_host
+
+
+def atelier(environ: Environ, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "atelier.server", *arguments]
+    return subprocess.run(
+        command, env=like_a_host(environ), capture_output=True, text=True, encoding="utf-8", timeout=60, check=False
+    )
+
+
+def test_without_a_key_the_first_line_says_that_it_is_a_sketch(environ: Environ, tmp_path: Path) -> None:
+    done = atelier(environ, "generate", "a lighthouse at dusk, oil painting")
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0
+    assert "No vendor key is set" in lines[0]
+    assert "sketch" in lines[0]
+    (path,) = [path for path in files_in(tmp_path / "out") if path.suffix == ".png"]
+    assert lines[1] == str(path)
+    assert "drawing" in done.stderr
+
+
+def test_with_a_key_the_vendor_draws(with_openai: Environ, openai: OpenAI) -> None:
+    done = atelier(with_openai, "generate", "a fox", "--quality", "low", "--aspect-ratio", "16:9", "--n", "2")
+    assert done.returncode == 0
+    assert len([line for line in done.stdout.splitlines() if line.endswith(".png")]) == 2
+    assert "openai/gpt-image-2.5-flare" in done.stdout
+    assert "1280x720" in done.stdout
+    assert openai.requests[-1].json["quality"] == "low"
+
+
+def test_json_is_all_there_is_on_stdout(environ: Environ) -> None:
+    done = atelier(environ, "generate", "a fox", "--json", "--size", "128x128")
+    told = json.loads(done.stdout)
+    assert (told["status"], told["provider"], told["images"][0]["width"]) == ("done", "sketch", 128)
+    assert "No vendor key is set" in told["summary"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("a fox", "--model", "gpt-imge-2"), "gpt-image-2"),
+        (("a fox", "--model", "openai"), "OPENAI_API_KEY"),
+        (("a fox", "--n", "many"), "n"),
+        (("",), "empty"),
+    ],
+)
+def test_a_refusal_is_one_line_on_stderr(
+    environ: Environ, tmp_path: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    done = atelier(environ, "generate", *arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert files_in(tmp_path) == []
+
+
+def test_a_misspelt_option_is_a_usage_error(environ: Environ) -> None:
+    done = atelier(environ, "generate", "a fox", "--sizes", "10x10")
+    assert done.returncode == 2
+    assert "--sizes" in done.stderr
+
+
+def test_help_names_every_option_of_the_tool(environ: Environ) -> None:
+    shown = atelier(environ, "generate", "--help").stdout
+    for option in ("--model", "--aspect-ratio", "--output-compression", "--seed", "--json"):
+        assert option in shown
+
+
+def test_the_version_is_the_packages(environ: Environ) -> None:
+    assert atelier(environ, "--version").stdout.startswith("atelier ")

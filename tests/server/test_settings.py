@@ -1,0 +1,81 @@
+"""The environment as a shell, a host and a bundle write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.server.settings import Settings, unknown_variables
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    settings = Settings.from_environ({})
+    assert settings.pictures == Path.home() / "Pictures" / "atelier"
+    assert (settings.timeout_seconds, settings.concurrency) == (300, None)
+    assert settings.structured_content
+    assert not settings.resource_links
+    assert settings.state.is_absolute()
+
+
+@pytest.mark.parametrize("value", ["", "  ", "${user_config.openai_api_key}", "${user_config.folder}/pictures"])
+def test_empty_values_and_placeholders_count_as_unset(value: str) -> None:
+    settings = Settings.from_environ({"OPENAI_API_KEY": value, "ATELIER_OUTPUT_DIR": value})
+    assert settings.lookup("OPENAI_API_KEY") is None
+    assert settings.output_dir == Settings().output_dir
+
+
+@pytest.mark.parametrize("value", ["${HOME}/Pictures/me", "~/Pictures/me"])
+def test_the_home_folder_is_expanded(value: str) -> None:
+    assert Settings.from_environ({"ATELIER_OUTPUT_DIR": value}).pictures == Path.home() / "Pictures" / "me"
+
+
+@pytest.mark.parametrize(
+    ("word", "means"), [("off", False), ("false", False), ("0", False), ("true", True), ("ON", True)]
+)
+def test_switches_take_the_usual_words(word: str, means: bool) -> None:
+    assert Settings.from_environ({"ATELIER_STRUCTURED_CONTENT": word}).structured_content is means
+
+
+def test_a_secret_may_live_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk-from-a-file\n")
+    settings = Settings.from_environ({"OPENAI_API_KEY_FILE": str(tmp_path / "key")})
+    assert settings.lookup("OPENAI_API_KEY") == "sk-from-a-file"
+
+
+def test_a_secret_file_that_is_missing_is_named_by_its_variable() -> None:
+    settings = Settings.from_environ({"OPENAI_API_KEY_FILE": "/nowhere/key"})
+    with pytest.raises(ImageError) as caught:
+        settings.lookup("OPENAI_API_KEY")
+    assert caught.value.reason is Reason.INVALID_REQUEST
+    assert "OPENAI_API_KEY_FILE" in caught.value.message
+
+
+def test_keys_are_in_no_repr() -> None:
+    settings = Settings.from_environ({"OPENAI_API_KEY": "sk-secret", "STABILITY_API_KEY": "sk-other"})
+    assert settings.lookup("OPENAI_API_KEY") == "sk-secret"
+    shown = f"{settings!r} {settings} {settings.model_dump()} {settings.lookup!r}"
+    assert "sk-secret" not in shown
+    assert "sk-other" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ATELIER_TIMEOUT_SECONDS", "soon"),
+        ("ATELIER_TIMEOUT_SECONDS", "-1"),
+        ("ATELIER_CONCURRENCY", "0"),
+        ("ATELIER_RESOURCE_LINKS", "perhaps"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_variables_name(name: str, value: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        Settings.from_environ({name: value})
+    assert caught.value.message.startswith(f"{name} is wrong")
+
+
+def test_a_setting_that_means_nothing_is_pointed_out_with_the_near_one() -> None:
+    (said,) = unknown_variables({"ATELIER_OUTPUT_DIRS": "x", "ATELIER_OUTPUT_DIR_FILE": "x", "HOME": "x"})
+    assert "ATELIER_OUTPUT_DIRS" in said
+    assert "ATELIER_OUTPUT_DIR." in said
