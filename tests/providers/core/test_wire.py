@@ -1,0 +1,188 @@
+"""The only socket: who sees the key, what is repeated, how polls and downloads end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from atelier.providers.core.answers import reason_of
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.images import picture
+from atelier.providers.core.types import Endpoint
+from atelier.providers.core.wire import Wire, client, httpx, multipart
+from tests.conftest import png
+from tests.emulators.server import Answer, Dropped, Emulator
+
+pytestmark = pytest.mark.anyio
+
+KEY = "key-0123456789"
+
+
+class Host(Emulator):
+    """A host with a job that is ready at the third look, a file, and a redirect to wherever `elsewhere` says."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.elsewhere = ""
+        routes = [
+            Route("/submit", self.submit, methods=["POST"]),
+            Route("/look", self.look),
+            Route("/file", self.file),
+            Route("/moved", self.moved, methods=["GET", "POST"]),
+        ]
+        super().__init__(Starlette(routes=routes))
+
+    async def submit(self, request: Request) -> Response:
+        return JSONResponse({"ok": True})
+
+    async def look(self, request: Request) -> Response:
+        self.looks += 1
+        return JSONResponse({"ready": self.looks >= 3})
+
+    async def file(self, request: Request) -> Response:
+        return Response(b"picture", media_type="image/png")
+
+    async def moved(self, request: Request) -> Response:
+        return RedirectResponse(self.elsewhere)
+
+
+@pytest.fixture
+def host() -> Generator[Host]:
+    with (emulator := Host()).serving():
+        yield emulator
+
+
+@pytest.fixture
+def other() -> Generator[Host]:
+    with (emulator := Host()).serving():
+        yield emulator
+
+
+def explain(response: httpx.Response) -> ImageError:
+    return ImageError(reason_of(response.status_code), f"It answered {response.status_code}: {response.text}")
+
+
+@asynccontextmanager
+async def wire(host: Host, deadline: float = 5.0, **fields: Any) -> AsyncGenerator[Wire]:
+    endpoint = Endpoint(base_url=host.url, custom=True, **fields)
+    async with client(endpoint) as http:
+        yield Wire(http, endpoint, explain, key=KEY, secrets=(KEY,), deadline=deadline)
+
+
+async def test_the_key_joins_a_copy_and_never_the_prepared_request(host: Host) -> None:
+    request = httpx.Request("POST", f"{host.url}/submit", json={})
+    async with wire(host, key_header="x-key", key_prefix="") as line:
+        await line.send(request)
+    assert "x-key" not in request.headers
+    assert host.requests[-1].headers["x-key"] == KEY
+
+
+async def test_another_host_is_polled_without_the_key_unless_it_is_trusted(host: Host, other: Host) -> None:
+    async with wire(host) as line:
+        await line.poll(f"{other.url}/look", lambda answer: answer.json()["ready"], every=0.01)
+        await line.poll(f"{host.url}/look", lambda answer: answer.json()["ready"], every=0.01)
+    assert len(other.requests) == len(host.requests) == 3
+    assert all("authorization" not in request.headers for request in other.requests)
+    assert all(request.headers["authorization"] == f"Bearer {KEY}" for request in host.requests)
+
+
+async def test_a_poll_ends_at_the_deadline_with_an_unknown_outcome(host: Host) -> None:
+    async with wire(host, deadline=0.3) as line:
+        with pytest.raises(ImageError) as caught:
+            await line.poll(f"{host.url}/look", lambda answer: False, every=0.05)
+    assert caught.value.reason is Reason.TIMEOUT
+    assert caught.value.outcome_unknown
+
+
+async def test_a_poll_survives_passing_failures_that_a_paid_request_would_not_repeat(host: Host) -> None:
+    host.next(Dropped(), Answer(500, {}), Answer(429, {}, {"retry-after": "0"}))
+    async with wire(host) as line:
+        await line.poll(f"{host.url}/look", lambda answer: answer.json()["ready"], every=0.01)
+    host.next(Dropped())
+    async with wire(host) as line:
+        with pytest.raises(ImageError) as caught:
+            await line.send(httpx.Request("POST", f"{host.url}/submit"))
+    assert caught.value.outcome_unknown
+
+
+async def test_a_download_carries_no_key_even_through_a_redirect(host: Host, other: Host) -> None:
+    host.elsewhere = f"{host.url}/file"
+    async with wire(host) as line:
+        assert await line.download(f"{host.url}/moved") == b"picture"
+    assert len(host.requests) == 2
+    assert all("authorization" not in request.headers for request in host.requests)
+
+
+async def test_a_download_from_elsewhere_must_be_https(host: Host, other: Host) -> None:
+    host.elsewhere = f"{other.url}/file"
+    async with wire(host) as line:
+        for url in (f"{other.url}/file", f"{host.url}/moved", "file:///etc/passwd", "nonsense"):
+            with pytest.raises(ImageError) as caught:
+                await line.download(url)
+            assert caught.value.reason is Reason.INVALID_RESPONSE
+    assert other.requests == []
+
+
+async def test_a_download_does_not_go_round_in_circles(host: Host) -> None:
+    host.elsewhere = f"{host.url}/moved"
+    async with wire(host) as line:
+        with pytest.raises(ImageError, match="redirects"):
+            await line.download(f"{host.url}/moved")
+    assert len(host.requests) == 6
+
+
+async def test_a_signed_request_is_not_redirected(host: Host, other: Host) -> None:
+    host.elsewhere = f"{other.url}/submit"
+    async with wire(host) as line:
+        with pytest.raises(ImageError, match="redirect"):
+            await line.send(httpx.Request("POST", f"{host.url}/moved"))
+    assert other.requests == []
+
+
+async def test_an_endless_429_is_asked_at_most_six_times(host: Host) -> None:
+    host.next(*[Answer(429, {}, {"retry-after": "0"})] * 20)
+    async with wire(host) as line:
+        with pytest.raises(ImageError) as caught:
+            await line.send(httpx.Request("POST", f"{host.url}/submit"))
+    assert caught.value.reason is Reason.RATE_LIMITED
+    assert 2 <= len(host.requests) <= 6
+
+
+async def test_an_answer_without_end_is_cut_off(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atelier.providers.core.wire.LARGEST_ANSWER", 1000)
+    host.next(Answer(200, b"x" * 5000))
+    async with wire(host) as line:
+        with pytest.raises(ImageError) as caught:
+            await line.send(httpx.Request("POST", f"{host.url}/submit"))
+    assert caught.value.reason is Reason.INVALID_RESPONSE
+
+
+async def test_a_key_that_an_error_repeats_is_struck_out(host: Host) -> None:
+    host.next(Answer(401, {"you said": KEY}))
+    async with wire(host) as line:
+        with pytest.raises(ImageError) as caught:
+            await line.send(httpx.Request("POST", f"{host.url}/submit"))
+    assert KEY not in str(caught.value)
+
+
+def test_a_multipart_request_is_the_same_for_the_same_question() -> None:
+    fox = picture(png(4, 4))
+    one = multipart("https://host.invalid/x", {"prompt": "a fox", "seed": None, "n": 2}, [("image[]", fox)])
+    again = multipart("https://host.invalid/x", {"prompt": "a fox", "seed": None, "n": 2}, [("image[]", fox)])
+    assert one.read() == again.read()
+    assert one.headers["content-type"] == again.headers["content-type"]
+    assert b"seed" not in one.content
+    assert b'name="image[]"; filename="image.png"' in one.content
+
+
+def test_multipart_it_is_even_without_a_file() -> None:
+    bare = multipart("https://host.invalid/x", {"prompt": "a fox"})
+    assert bare.headers["content-type"].startswith("multipart/form-data; boundary=")
+    assert b'name="prompt"\r\n\r\na fox' in bare.read()
