@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -16,7 +17,8 @@ from atelier.providers.core.types import Endpoint, Lookup, Model, Operation
 PROVIDERS: tuple[Provider, ...] = (openai.PROVIDER, sketch.PROVIDER)
 """Every vendor, in the order in which a default is sought: the first that has a key."""
 
-LONGEST_ID = 100
+UNLISTED = re.compile(r"[a-z0-9][a-z0-9._/-]{0,99}")
+"""What an id that we do not know must look like to be passed on."""
 
 
 def utc_today() -> date:
@@ -42,27 +44,70 @@ class Catalog:
     today: Callable[[], date] = utc_today
     providers: tuple[Provider, ...] = PROVIDERS
 
-    def resolve(self, name: str | None) -> Choice:
+    def resolve(self, name: str | None, operation: Operation = Operation.GENERATE, prefer: str | None = None) -> Choice:
         """A model's id or alias, a vendor's name, `vendor/model`, or nothing -> who makes it.
 
-        An unlisted id that begins as a vendor's ids do passes as it is. Anything else is unknown_model.
+        A vendor's name means its default, or its first model that can do the operation. Nothing means the setting,
+        else the first vendor with a key that can, `prefer` (a vendor's name) before all. An unlisted id that begins
+        as a vendor's ids do passes as it is. Anything else is unknown_model.
         """
-        wanted = name or self.lookup("ATELIER_DEFAULT_MODEL")
-        if wanted is None:
-            return self._default()
-        vendor, slash, rest = wanted.strip().lower().partition("/")
-        named = next((p for p in self.providers if vendor in p.names), None)
-        if named and not slash:
-            return self._choice(named, _row(named, named.default))
-        if named and rest:
-            return self._choice(named, _row(named, rest) or _unlisted(rest))
+        if name:
+            return self._named(name, operation)
+        if preset := self.lookup("ATELIER_DEFAULT_MODEL"):
+            choice = self._named(preset, operation)
+            if operation in choice.model.operations:
+                return choice
+        return self._unasked(operation, prefer)
+
+    def able(self, fits: Callable[[Model], bool]) -> list[str]:
+        """The ids of the models that work today and fit, the vendors' defaults first."""
+        rows = [row for p in self.providers for row in self._working(p) if fits(row)]
+        defaults = [p.default for p in self.providers]
+        return [row.id for row in sorted(rows, key=lambda row: row.id not in defaults)]
+
+    def usable(self, provider: Provider) -> bool:
+        """Whether the vendor can be asked: its key is set, or it needs none."""
+        return not provider.endpoint.key_variables or provider.endpoint.key(self.lookup) is not None
+
+    def _named(self, name: str, operation: Operation) -> Choice:
+        wanted = name.strip().lower()
+        vendor, _, rest = wanted.partition("/")
         for provider in self.providers:
-            if row := _row(provider, vendor):
+            if wanted in provider.names:
+                row = self._row_for(provider, operation) or _row(provider, provider.default)
                 return self._choice(provider, row)
         for provider in self.providers:
-            if vendor.startswith(provider.prefixes or ("\0",)) and not slash:
-                return self._choice(provider, _unlisted(vendor))
-        raise self._unknown(wanted)
+            if row := _row(provider, wanted):
+                return self._choice(provider, row)
+        for provider in self.providers:
+            if vendor in provider.names and rest:
+                return self._choice(provider, _row(provider, rest) or _unlisted(rest))
+        for provider in self.providers:
+            if wanted.startswith(provider.prefixes) and UNLISTED.fullmatch(wanted):
+                return self._choice(provider, _unlisted(wanted))
+        raise self._unknown(name)
+
+    def _unasked(self, operation: Operation, prefer: str | None) -> Choice:
+        keyed = [p for p in self.providers if p.endpoint.key_variables and self.usable(p)]
+        free = [p for p in self.providers if not p.endpoint.key_variables]
+        for provider in sorted(keyed or free, key=lambda p: p.name != prefer):
+            if row := self._row_for(provider, operation):
+                return self._choice(provider, row, "" if keyed else self._keyless(provider))
+        others = self.able(lambda row: operation in row.operations)
+        raise ImageError(
+            Reason.UNSUPPORTED_OPERATION,
+            f"None of the vendors that are set up can {operation.value.replace('_', ' ')}.",
+            hint=f"These models can, once their vendor's key is set: {', '.join(others[:6])}.",
+            facts={"models": others},
+        )
+
+    def _row_for(self, provider: Provider, operation: Operation) -> Model | None:
+        """The vendor's default if it can do the operation, else its first model that can and works today."""
+        rows = sorted(self._working(provider), key=lambda row: row.id != provider.default)
+        return next((row for row in rows if operation in row.operations), None)
+
+    def _working(self, provider: Provider) -> list[Model]:
+        return [row for row in provider.models if row.lifecycle.at(self.today()) != "retired"]
 
     def located(self, provider: Provider) -> Endpoint:
         """The vendor's endpoint with the base URL and concurrency of the settings."""
@@ -76,25 +121,19 @@ class Catalog:
         base = url.rstrip("/")
         return replace(endpoint, base_url=base, custom=base != endpoint.base_url)
 
-    def _default(self) -> Choice:
-        for provider in self.providers:
-            if provider.endpoint.key(self.lookup):
-                return self._choice(provider, _row(provider, provider.default))
-        free = next(p for p in self.providers if not p.endpoint.key_variables)
+    def _keyless(self, drawn_by: Provider) -> str:
         keys = [p.endpoint.key_variables[0] for p in self.providers if p.endpoint.key_variables]
-        notice = (
-            f"No vendor key is set, so this is an offline draft by the built-in {free.name} (free, no model's work). "
-            f"Set {' or '.join(keys)} for a real picture."
+        return (
+            f"No vendor key is set, so this is an offline draft by the built-in {drawn_by.name} (free, not a model's)."
+            f" Set {' or '.join(keys)} for a real picture."
         )
-        return self._choice(free, _row(free, free.default), notice)
 
     def _choice(self, provider: Provider, model: Model | None, notice: str = "") -> Choice:
         assert model is not None, f"{provider.name} lists its default"
         return Choice(provider=provider, model=model, endpoint=self.located(provider), notice=notice)
 
     def _unknown(self, wanted: str) -> ImageError:
-        ids = [model.id for p in self.providers for model in p.models if model.lifecycle.at(self.today()) != "retired"]
-        known = [*ids, *(name for p in self.providers for name in p.names)]
+        known = [*self.able(lambda row: True), *(name for p in self.providers for name in p.names)]
         near = difflib.get_close_matches(wanted.lower(), known, n=3, cutoff=0.6) or [p.default for p in self.providers]
         return ImageError(
             Reason.UNKNOWN_MODEL,
@@ -105,7 +144,12 @@ class Catalog:
 
 
 def _row(provider: Provider, name: str) -> Model | None:
-    return next((row for row in provider.models if name == row.id or name in row.aliases), None)
+    for row in provider.models:
+        if name == row.id or name in row.aliases:
+            return row
+        if name in row.snapshots:
+            return replace(row, id=name)
+    return None
 
 
 def _unlisted(id: str) -> Model:

@@ -37,7 +37,7 @@ FREE_SIZES = SizeRule(step=16, max_edge=3840, min_pixels=655_360, max_pixels=8_2
 
 def gpt_image(
     id: str,
-    *aliases: str,
+    *snapshots: str,
     qualities: tuple[str, ...] = ("auto", "low", "medium", "high", "xhigh", "max"),
     size_rule: SizeRule | None = FREE_SIZES,
     lifecycle: Lifecycle = CURRENT,
@@ -45,7 +45,7 @@ def gpt_image(
     """A row of the GPT Image family; what differs within it is an argument."""
     return Model(
         id=id,
-        aliases=aliases,
+        snapshots=snapshots,
         operations=frozenset({Operation.GENERATE}),
         sizes=("auto", "1024x1024", "1536x1024", "1024x1536"),
         size_rule=size_rule,

@@ -35,7 +35,7 @@ HOMES = {
 VENDORS = {
     f"providers.{path.stem}"
     for path in (ROOT / "providers").glob("*.py")
-    if path.stem not in ("__init__", "catalog", "pipeline", "pricing")
+    if path.stem not in ("__init__", "catalog", "pipeline", "pricing", "admit", "dispatch", "settle")
 }
 
 
@@ -62,13 +62,21 @@ def ours(path: Path) -> set[str]:
     return {name.removeprefix("atelier.") for name in imports(path) if name.removeprefix("atelier.") in known}
 
 
-def floor(name: str) -> int:
+def floor(name: str) -> float:
     """How high a module stands; it may import what stands lower, and its own floor where that is a folder."""
     if name.startswith("server"):
         return 6
     if name.startswith("tools"):
         return 5
-    order = {"providers": 5, "providers.pipeline": 4, "providers.catalog": 3, "providers.pricing": 2}
+    order = {
+        "providers": 5,
+        "providers.pipeline": 4,
+        "providers.dispatch": 3.5,
+        "providers.settle": 3.5,
+        "providers.admit": 3.2,
+        "providers.catalog": 3,
+        "providers.pricing": 2,
+    }
     return order.get(name, 0 if name.startswith("providers.core") else 2)
 
 

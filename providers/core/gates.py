@@ -14,6 +14,9 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.sizes import TIERS, parse_ratio, parse_size
 from atelier.providers.core.types import PROMPTLESS, Endpoint, Feature, ImageRequest, Model, Operation
 
+MOST_PICTURES = 10
+"""Of one request; a model that makes fewer in a call is called several times."""
+
 Gate = Callable[[ImageRequest, Model], None]
 
 
@@ -66,10 +69,10 @@ def operation_is_offered(request: ImageRequest, model: Model) -> None:
         )
 
 
-def count_is_offered(request: ImageRequest, model: Model) -> None:
-    if not 1 <= request.count <= model.max_count:
-        message = f"n is {request.count}; {model.id} makes 1 to {model.max_count} pictures a call."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Ask for at most {model.max_count}.")
+def count_is_in_range(request: ImageRequest, model: Model) -> None:
+    if not 1 <= request.count <= MOST_PICTURES:
+        message = f"n is {request.count}; a request makes 1 to {MOST_PICTURES} pictures."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Ask for at most {MOST_PICTURES}.")
 
 
 def sources_fit(request: ImageRequest, model: Model) -> None:
@@ -191,7 +194,7 @@ GATES: tuple[Gate, ...] = (
     operation_is_offered,
     prompt_is_there,
     prompt_fits,
-    count_is_offered,
+    count_is_in_range,
     sources_fit,
     one_way_to_say_the_size,
     words_are_offered,

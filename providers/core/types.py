@@ -76,7 +76,8 @@ class Picture:
 class ImageRequest:
     """What is wanted, in our words.
 
-    `strength` is 0 (keep the source) to 1 (ignore it). `parent` is the id of the picture that the first source is.
+    `strength` is 0 (keep the source) to 1 (ignore it). `parent` is the id of the picture that the first source is
+    and `origin` the vendor that made it, who is asked first when no model is named.
     `options` are rarer ones: `search` (what to find, for search_replace and recolor), `left`, `right`, `top` and
     `bottom` (pixels to add, for outpaint), and for a model that is not listed any field of its vendor.
     """
@@ -99,6 +100,7 @@ class ImageRequest:
     mask: Picture | None = None
     strength: float | None = None
     parent: str | None = None
+    origin: str | None = None
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
 
@@ -125,11 +127,13 @@ class Model:
     """One row of the matrix. An empty column means: not offered, and refused by name.
 
     `sizes` are exact sizes and words such as "auto"; `size_rule` adds free ones. `max_count` is pictures per
-    vendor call, `max_prompt` characters. `any_option` marks a model that is not listed: it passes as it is.
+    vendor call, `max_prompt` characters. `aliases` are other names of ours, `snapshots` the vendor's dated ids, which
+    are sent as they were asked for. `any_option` marks a model that is not listed: it passes as it is.
     """
 
     id: str
     aliases: tuple[str, ...] = ()
+    snapshots: tuple[str, ...] = ()
     operations: frozenset[Operation]
     sizes: tuple[str, ...] = ()
     size_rule: SizeRule | None = None

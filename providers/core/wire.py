@@ -15,9 +15,10 @@ from typing import Any
 import anyio
 import httpx2 as httpx
 
+from atelier.providers.core.answers import bad_answer
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.retry import policy, retry_after
-from atelier.providers.core.types import Endpoint, Picture
+from atelier.providers.core.types import Endpoint, Picture, Tell
 
 __all__ = ["Response", "Wire", "client", "httpx", "multipart", "retry_after"]
 
@@ -71,6 +72,7 @@ class Wire:
         secrets: tuple[str, ...] = (),
         deadline: float = 300.0,
         retry_timeouts: bool = False,
+        tell: Tell | None = None,
     ) -> None:
         self._client = client
         self._endpoint = endpoint
@@ -80,6 +82,12 @@ class Wire:
         self._ends = time.monotonic() + deadline
         self._deadline = deadline
         self._retry_timeouts = retry_timeouts
+        self._tell = tell
+
+    async def tell(self, message: str) -> None:
+        """Pass a word on progress to whoever waits."""
+        if self._tell is not None:
+            await self._tell(message)
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Fire a paid request. Raises what `explain` makes of a refusal, timeout or network_error."""
@@ -99,7 +107,7 @@ class Wire:
     ) -> httpx.Response:
         """GET `url` every so many seconds until `ready`, within the deadline."""
         while True:
-            response = await self._free(httpx.Request("GET", url, headers=headers))
+            response = await self._free(httpx.Request("GET", _address(url), headers=headers))
             if ready(response):
                 return response
             if self._left() <= every:
@@ -112,16 +120,24 @@ class Wire:
             await anyio.sleep(every)
 
     async def download(self, url: str) -> bytes:
-        """The bytes behind a link that the vendor gave: without the key, https unless the vendor's host is custom."""
+        """The bytes behind a link that the vendor gave: without the key, and https unless its own host is not.
+
+        A link that is dead or leads nowhere is an invalid_response: the picture was made, and may have been billed.
+        """
+        plain = httpx.URL(self._endpoint.base_url).scheme == "http"
         for _ in range(REDIRECTS + 1):
-            target = httpx.URL(url)
-            if target.scheme != "https" and not self._is_own_host(target):
-                raise ImageError(Reason.INVALID_RESPONSE, "The vendor gave a download link that is not https.")
-            response = await self._free(httpx.Request("GET", target), LARGEST_PICTURE, signed=False)
+            target = _address(url)
+            if target.scheme != "https" and not (plain and target.scheme == "http"):
+                raise bad_answer("The vendor gave a download link that is not https.")
+            try:
+                response = await self._free(httpx.Request("GET", target), LARGEST_PICTURE, signed=False)
+            except ImageError as error:
+                why = f"answered {error.facts['status']}" if "status" in error.facts else "could not be reached"
+                raise bad_answer(f"The picture was made, but the vendor's link to it {why}.") from error
             if not response.is_redirect:
                 return response.content
             url = str(target.join(response.headers.get("location", "")))
-        raise ImageError(Reason.INVALID_RESPONSE, f"The vendor's download link redirects more than {REDIRECTS} times.")
+        raise bad_answer(f"The vendor's download link redirects more than {REDIRECTS} times.")
 
     async def _free(self, request: httpx.Request, cap: int = LARGEST_ANSWER, *, signed: bool = True) -> httpx.Response:
         """An exchange that costs nothing and may be repeated after any passing failure."""
@@ -145,11 +161,11 @@ class Wire:
             with anyio.fail_after(max(0.0, self._left())):  # a read timeout does not bound a slow drip
                 arriving = await self._client.send(outgoing, stream=True)
                 try:
-                    response = await _whole(arriving, cap)
+                    response = await self._whole(arriving, cap)
                 finally:
                     await arriving.aclose()
         except (httpx.TransportError, TimeoutError) as error:
-            raise self._failure(error) from None
+            raise self._failure(error, request.url.host) from None
         if response.is_redirect and signed:
             raise ImageError(
                 Reason.INVALID_RESPONSE,
@@ -160,6 +176,20 @@ class Wire:
             raise self._refusal(response)
         return response
 
+    async def _whole(self, arriving: httpx.Response, cap: int) -> httpx.Response:
+        """The answer with its body, which may have up to `cap` bytes. Each part of an event stream is a sign of life."""
+        streams = arriving.headers.get("content-type", "").startswith("text/event-stream")
+        chunks, size, parts = list[bytes](), 0, 0
+        async for chunk in arriving.aiter_bytes():
+            size += len(chunk)
+            if size > cap:
+                raise bad_answer(f"The vendor's answer is larger than {cap // 2**20} MB.")
+            chunks.append(chunk)
+            if streams and b"\n\n" in chunk:
+                parts += 1
+                await self.tell(f"Part {parts} of the picture has arrived.")
+        return _with_body(arriving, b"".join(chunks))
+
     def _signed(self, request: httpx.Request) -> httpx.Request:
         """A copy that bears the key; the prepared request itself never does."""
         copy = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
@@ -167,13 +197,11 @@ class Wire:
             copy.headers[self._endpoint.key_header] = self._endpoint.key_prefix + self._key
         return copy
 
-    def _is_own_host(self, url: httpx.URL) -> bool:
-        base = httpx.URL(self._endpoint.base_url)
-        return (url.scheme, url.host, url.port) == (base.scheme, base.host, base.port)
-
     def _is_trusted(self, url: httpx.URL) -> bool:
+        """The host that the settings name, on any port, or over https one that the vendor is known to use."""
+        base = httpx.URL(self._endpoint.base_url)
         named = any(url.host == host or url.host.endswith("." + host) for host in self._endpoint.trusted_hosts)
-        return self._is_own_host(url) or (named and url.scheme == "https")
+        return (url.scheme, url.host) == (base.scheme, base.host) or (named and url.scheme == "https")
 
     def _refusal(self, response: httpx.Response) -> ImageError:
         """What an error answer means, with key and prompt struck out before anyone reads it."""
@@ -184,9 +212,8 @@ class Wire:
         error.facts.setdefault("status", response.status_code)
         return error
 
-    def _failure(self, error: Exception) -> ImageError:
+    def _failure(self, error: Exception, host: str) -> ImageError:
         """A transport failure in our reasons; only a connection that never stood is sure to have cost nothing."""
-        host = httpx.URL(self._endpoint.base_url).host
         if isinstance(error, NEVER_SENT):
             hint = f"Check the network{f' and {self._endpoint.base_url_variable}' if self._endpoint.custom else ''}."
             return ImageError(Reason.NETWORK_ERROR, f"No connection to {host}; nothing was sent.", hint=hint)
@@ -204,15 +231,11 @@ class Wire:
         return self._ends - time.monotonic()
 
 
-async def _whole(arriving: httpx.Response, cap: int) -> httpx.Response:
-    """The answer with its body, which may have up to `cap` bytes."""
-    chunks, size = list[bytes](), 0
-    async for chunk in arriving.aiter_bytes():
-        size += len(chunk)
-        if size > cap:
-            raise ImageError(Reason.INVALID_RESPONSE, f"The vendor's answer is larger than {cap // 2**20} MB.")
-        chunks.append(chunk)
-    return _with_body(arriving, b"".join(chunks))
+def _address(url: str) -> httpx.URL:
+    try:
+        return httpx.URL(url)
+    except httpx.InvalidURL:
+        raise bad_answer("The vendor gave a link that is no address.") from None
 
 
 def _with_body(response: httpx.Response, body: bytes) -> httpx.Response:

@@ -25,7 +25,7 @@ def catalog(today: date = TODAY, **environ: str) -> Catalog:
         ("dall-e", "gpt-image-2.5-flare"),
         ("sketch", "sketch"),
         ("gpt-image-2", "gpt-image-2"),
-        ("gpt-image-2-2026-04-21", "gpt-image-2"),
+        ("gpt-image-2-2026-04-21", "gpt-image-2-2026-04-21"),
         ("openai/gpt-image-2", "gpt-image-2"),
         (" openai/gpt-image-2.6-flare ", "gpt-image-2.6-flare"),
         ("gpt-image-9", "gpt-image-9"),
@@ -96,7 +96,7 @@ def test_every_default_is_listed_and_not_retired() -> None:
 
 
 def test_no_two_rows_answer_to_the_same_name() -> None:
-    names = [name for p in PROVIDERS for row in p.models for name in (row.id, *row.aliases)]
+    names = [name for p in PROVIDERS for row in p.models for name in (row.id, *row.aliases, *row.snapshots)]
     assert len(names) == len(set(names))
     assert all(name == name.lower() for name in names)
 

@@ -85,8 +85,9 @@ async def test_the_key_joins_a_copy_and_never_the_prepared_request(host: Host) -
 
 
 async def test_another_host_is_polled_without_the_key_unless_it_is_trusted(host: Host, other: Host) -> None:
+    stranger = other.url.replace("127.0.0.1", "localhost")
     async with wire(host) as line:
-        await line.poll(f"{other.url}/look", lambda answer: answer.json()["ready"], every=0.01)
+        await line.poll(f"{stranger}/look", lambda answer: answer.json()["ready"], every=0.01)
         await line.poll(f"{host.url}/look", lambda answer: answer.json()["ready"], every=0.01)
     assert len(other.requests) == len(host.requests) == 3
     assert all("authorization" not in request.headers for request in other.requests)
@@ -120,14 +121,24 @@ async def test_a_download_carries_no_key_even_through_a_redirect(host: Host, oth
     assert all("authorization" not in request.headers for request in host.requests)
 
 
-async def test_a_download_from_elsewhere_must_be_https(host: Host, other: Host) -> None:
-    host.elsewhere = f"{other.url}/file"
-    async with wire(host) as line:
-        for url in (f"{other.url}/file", f"{host.url}/moved", "file:///etc/passwd", "nonsense"):
+async def test_a_download_must_be_https_where_the_vendors_own_host_is(host: Host) -> None:
+    endpoint = Endpoint(base_url="https://vendor.invalid")
+    async with client(endpoint) as http:
+        line = Wire(http, endpoint, explain, key=KEY)
+        for url in (f"{host.url}/file", "file:///etc/passwd", "nonsense", "http://[", ""):
             with pytest.raises(ImageError) as caught:
                 await line.download(url)
             assert caught.value.reason is Reason.INVALID_RESPONSE
-    assert other.requests == []
+    assert host.requests == []
+
+
+async def test_a_dead_link_is_a_picture_lost_that_may_have_been_billed(host: Host) -> None:
+    async with wire(host) as line:
+        with pytest.raises(ImageError) as caught:
+            await line.download(f"{host.url}/gone")
+    assert caught.value.reason is Reason.INVALID_RESPONSE
+    assert caught.value.outcome_unknown
+    assert "404" in caught.value.message
 
 
 async def test_a_download_does_not_go_round_in_circles(host: Host) -> None:

@@ -1,0 +1,70 @@
+"""The first step of a request: who does it, if it can be done at all. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from atelier.providers.catalog import Catalog, Choice
+from atelier.providers.core import gates
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.ids import new_id
+from atelier.providers.core.provider import Job
+from atelier.providers.core.types import ImageRequest, Model
+
+MATRIX = (Reason.UNSUPPORTED_OPERATION, Reason.UNSUPPORTED_OPTION)
+NAMED = 5  # how many models that could do it are named in a refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """A job, who does it, and what the caller should know beforehand."""
+
+    choice: Choice
+    job: Job
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def calls(self) -> tuple[Job, ...]:
+        """The vendor calls that the job takes: one, or several when more pictures are wanted than one call makes.
+
+        A seed goes up from call to call, or every call would make the same picture.
+        """
+        request, most = self.job.request, self.job.model.max_count
+        return tuple(
+            replace(
+                self.job,
+                request=replace(
+                    request,
+                    count=min(most, request.count - done),
+                    seed=None if request.seed is None else request.seed + done,
+                ),
+            )
+            for done in range(0, request.count, most)
+        )
+
+
+def admit(catalog: Catalog, request: ImageRequest) -> Admitted:
+    """Through the catalogue and every gate. A refusal names the models that offer what was asked."""
+    choice = catalog.resolve(request.model, request.operation, request.origin)
+    fading = gates.alive(choice.model, choice.endpoint, catalog.today())
+    try:
+        size = gates.admit(request, choice.model)
+    except ImageError as error:
+        if error.reason in MATRIX and (others := catalog.able(lambda row: _fits(request, row))):
+            error.hint = f"{error.hint} Models that offer it: {', '.join(others[:NAMED])}.".strip()
+            error.facts["models"] = others
+        raise
+    sent = f"Sent as size {size[0]}x{size[1]}: {choice.model.id} takes sizes, not ratios." if size else ""
+    return Admitted(
+        choice=choice,
+        job=Job(id=new_id("job"), request=request, model=choice.model, endpoint=choice.endpoint, size=size),
+        warnings=tuple(w for w in (fading, "" if request.size else sent) if w),
+    )
+
+
+def _fits(request: ImageRequest, row: Model) -> bool:
+    try:
+        gates.admit(request, row)
+    except ImageError:
+        return False
+    return True

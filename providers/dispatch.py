@@ -1,0 +1,78 @@
+"""The second step: the vendor calls of a job, no more at once than the vendor allows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+from atelier.providers.admit import Admitted
+from atelier.providers.core.errors import ImageError
+from atelier.providers.core.provider import Job, Reply
+from atelier.providers.core.types import Endpoint, Tell
+from atelier.providers.core.wire import Wire, client, httpx
+
+Outcome = TypeVar("Outcome")
+
+
+class Dispatcher:
+    """Clients and turns of every vendor. `timeout` is seconds for one call; see `Pipeline` for the rest."""
+
+    def __init__(self, *, timeout: float, concurrency: int | None, retry_timeouts: bool) -> None:
+        self._timeout = timeout
+        self._concurrency = concurrency
+        self._retry_timeouts = retry_timeouts
+        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._turns: dict[str, anyio.Semaphore] = {}
+
+    async def call(self, admitted: Admitted, job: Job, key: str | None, tell: Tell) -> Reply:
+        """One call of the job: its turn, prepare, send, read. Raises ImageError."""
+        provider = admitted.choice.provider
+        limit = self._concurrency or job.endpoint.concurrency
+        turn = self._turns.setdefault(provider.name, anyio.Semaphore(limit))
+        request = provider.prepare(job)
+        if turn.value == 0:
+            await tell(f"Waiting for a turn at {provider.title}.")
+        async with turn:
+            await tell(f"{provider.title} is at work with {job.model.id}.")
+            wire = Wire(
+                self._client(provider.name, job.endpoint),
+                job.endpoint,
+                provider.explain,
+                key=key,
+                secrets=tuple(s for s in (key, job.request.prompt, job.request.negative_prompt) if s),
+                deadline=self._timeout,
+                retry_timeouts=self._retry_timeouts,
+                tell=tell,
+            )
+            return await provider.read(await wire.send(request), job, wire)
+
+    def _client(self, name: str, endpoint: Endpoint) -> httpx.AsyncClient:
+        if name not in self._clients:
+            self._clients[name] = client(endpoint)
+        return self._clients[name]
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        while self._clients:
+            await self._clients.popitem()[1].aclose()
+
+
+async def each(work: list[Callable[[], Awaitable[Outcome]]]) -> list[Outcome | ImageError]:
+    """Run calls side by side; an ImageError of one is its outcome and leaves the others alone."""
+    outcomes: dict[int, Outcome | ImageError] = {}
+
+    async def run(index: int) -> None:
+        try:
+            outcomes[index] = await work[index]()
+        except ImageError as error:
+            outcomes[index] = error
+
+    if len(work) == 1:  # without a task group, an unforeseen error keeps its own type
+        await run(0)
+    else:
+        async with anyio.create_task_group() as tasks:
+            for index in range(len(work)):
+                tasks.start_soon(run, index)
+    return [outcomes[index] for index in range(len(work))]

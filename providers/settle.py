@@ -1,0 +1,108 @@
+"""The last step: every picture to storage with its record, and the replies of several calls made one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+import anyio
+
+from atelier.providers.admit import Admitted
+from atelier.providers.core.errors import ImageError
+from atelier.providers.core.ids import new_id
+from atelier.providers.core.provider import Reply
+from atelier.providers.core.types import Kept, Picture, Stored, Usage
+
+
+class Storage(Protocol):
+    """Where pictures are kept."""
+
+    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+        """Keep a picture, whole or not at all, with the record of how it came to be. Raises storage_failed."""
+        ...
+
+
+async def kept(storage: Storage, admitted: Admitted, reply: Reply) -> tuple[list[Kept], list[str]]:
+    """Store the pictures of a reply. One that no storage takes stays in hand, with a warning: it is paid for."""
+    images, warnings = list[Kept](), list[str]()
+    for picture in reply.pictures:
+        id, stored = new_id("img"), None
+        try:
+            with anyio.CancelScope(shield=True):  # kept even when the caller has gone
+                stored = await storage.put(id, picture, record(id, admitted, reply, picture))
+        except ImageError as error:
+            warnings.append(f"Not stored: {error.message} {error.hint}".strip())
+        images.append(Kept(picture, stored))
+    return images, warnings
+
+
+def merged(replies: Sequence[Reply]) -> Reply:
+    """The replies of a job's calls as one: tokens and costs added up, every request id told."""
+    ids = [reply.details["request_id"] for reply in replies if reply.details.get("request_id")]
+    costs = [reply.cost_usd for reply in replies]
+    details = {**replies[0].details, **({"request_ids": ids} if len(ids) > 1 else {})}
+    return Reply(
+        pictures=tuple(picture for reply in replies for picture in reply.pictures),
+        usage=_added([reply.usage for reply in replies]),
+        cost_usd=None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0)),
+        warnings=tuple(dict.fromkeys(warning for reply in replies for warning in reply.warnings)),
+        details=details,
+    )
+
+
+def shortfall(errors: Iterable[ImageError], wanted: int, got: int) -> list[str]:
+    """What to say when only some of the calls of a job succeeded."""
+    reasons = dict.fromkeys(error.message for error in errors)
+    return [f"Only {got} of {wanted} pictures were made: {' '.join(reasons)}"] if reasons else []
+
+
+ASKED = ("size", "aspect_ratio", "resolution", "quality", "style", "background", "output_format", "compression")
+"""Options that a record tells as they were asked, so that a picture can be asked for again."""
+
+
+def record(id: str, admitted: Admitted, reply: Reply, picture: Picture) -> dict[str, Any]:
+    """What is written beside a picture. Money in USD, for this picture alone."""
+    request = admitted.job.request
+    asked = {name: value for name in (*ASKED, "strength") if (value := getattr(request, name)) is not None}
+    share = reply.cost_usd / len(reply.pictures) if reply.cost_usd is not None else None
+    return {
+        "id": id,
+        "job": admitted.job.id,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "operation": request.operation.value,
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt,
+        "prompt_used": picture.prompt_used,
+        "provider": admitted.choice.provider.name,
+        "model": admitted.job.model.id,
+        "seed": picture.seed if picture.seed is not None else request.seed,
+        "asked": {**asked, **request.options},
+        "width": picture.width,
+        "height": picture.height,
+        "mime": picture.mime,
+        "bytes": len(picture.image_bytes),
+        "estimated_usd": None,
+        "actual_usd": None if share is None else float(share),
+        "usage": _tokens(reply.usage),
+        "parent": request.parent,
+        "details": dict(reply.details),
+    }
+
+
+def _tokens(usage: Usage | None) -> dict[str, Any] | None:
+    if usage is None:
+        return None
+    return {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens, **usage.details}
+
+
+def _added(usages: Sequence[Usage | None]) -> Usage | None:
+    counted = [usage for usage in usages if usage is not None]
+    if len(counted) <= 1:
+        return counted[0] if counted else None
+    return Usage(
+        input_tokens=sum(usage.input_tokens for usage in counted),
+        output_tokens=sum(usage.output_tokens for usage in counted),
+        details={"calls": [dict(usage.details) for usage in counted]},
+    )
