@@ -81,10 +81,10 @@ class Catalog:
                 return self._choice(provider, row)
         for provider in self.providers:
             if vendor in provider.names and rest:
-                return self._choice(provider, _row(provider, rest) or _unlisted(rest))
+                return self._choice(provider, _row(provider, rest) or _unlisted(provider, rest))
         for provider in self.providers:
             if wanted.startswith(provider.prefixes) and UNLISTED.fullmatch(wanted):
-                return self._choice(provider, _unlisted(wanted))
+                return self._choice(provider, _unlisted(provider, wanted))
         raise self._unknown(name)
 
     def _unasked(self, operation: Operation, prefer: str | None) -> Choice:
@@ -119,7 +119,7 @@ class Catalog:
             message = f"{endpoint.base_url_variable} is not an address."
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Write it as https://host/path.")
         base = url.rstrip("/")
-        return replace(endpoint, base_url=base, custom=base != endpoint.base_url)
+        return replace(endpoint, base_url=base, custom=not endpoint.is_vendors(parts.hostname))
 
     def _keyless(self, drawn_by: Provider) -> str:
         keys = [p.endpoint.key_variables[0] for p in self.providers if p.endpoint.key_variables]
@@ -152,6 +152,8 @@ def _row(provider: Provider, name: str) -> Model | None:
     return None
 
 
-def _unlisted(id: str) -> Model:
+def _unlisted(provider: Provider, id: str) -> Model:
     """A row for a model that we do not know: everything passes, and its vendor decides."""
-    return Model(id=id, operations=frozenset(Operation), max_count=10, max_sources=16, any_option=True)
+    usual = _row(provider, provider.default)
+    most = usual.max_count if usual else 1
+    return Model(id=id, operations=frozenset(Operation), max_count=most, max_sources=16, any_option=True)

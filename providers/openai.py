@@ -1,121 +1,36 @@
-"""OpenAI: POST /images/generations with JSON; the pictures come back in the answer as base64.
+"""OpenAI: POST /images/generations with JSON, /images/edits and /images/variations as forms; pictures in base64.
 
 Facts: the vendor's SDK 3.52 and docs as of 2026-11-20. Unknown fields are refused (400 unknown_parameter) and
-`response_format` is one of them. A moderated prompt is a 400, never a 200.
+`response_format` is one of them. A moderated prompt is a 400, never a 200. A mask's alpha 0 marks what changes.
 """
 
 from __future__ import annotations
-
-from datetime import date
 
 from atelier.providers.core.answers import (
     Lenient,
     bad_answer,
     base64_bytes,
+    event_data,
     parsed,
     parsed_refusal,
     reason_of,
 )
 from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.forms import multipart
 from atelier.providers.core.images import picture
 from atelier.providers.core.provider import Job, Provider, Reply
-from atelier.providers.core.sizes import SizeRule
-from atelier.providers.core.types import CURRENT, Endpoint, Feature, Lifecycle, Model, Operation, Usage
+from atelier.providers.core.sources import transparent_where_white
+from atelier.providers.core.types import Operation, Usage
 from atelier.providers.core.wire import Wire, httpx, retry_after
-
-ENDPOINT = Endpoint(
-    base_url="https://api.openai.com/v1",
-    base_url_variable="OPENAI_BASE_URL",
-    key_variables=("OPENAI_API_KEY",),
-    trusted_hosts=("api.openai.com",),
-    timeout=300.0,  # complex prompts at high quality take minutes
-)
-
-FREE_SIZES = SizeRule(step=16, max_edge=3840, min_pixels=655_360, max_pixels=8_294_400, max_ratio=3)
-"""GPT Image 2 and later (SDK docstring, 2026-11)."""
-
-
-def gpt_image(
-    id: str,
-    *snapshots: str,
-    qualities: tuple[str, ...] = ("auto", "low", "medium", "high", "xhigh", "max"),
-    size_rule: SizeRule | None = FREE_SIZES,
-    lifecycle: Lifecycle = CURRENT,
-) -> Model:
-    """A row of the GPT Image family; what differs within it is an argument."""
-    return Model(
-        id=id,
-        snapshots=snapshots,
-        operations=frozenset({Operation.GENERATE}),
-        sizes=("auto", "1024x1024", "1536x1024", "1024x1536"),
-        size_rule=size_rule,
-        resolutions=("1k", "2k", "4k") if size_rule else (),
-        qualities=qualities,
-        backgrounds=("auto", "opaque", "transparent"),
-        formats=("png", "jpeg", "webp"),
-        features=frozenset({Feature.COMPRESSION}),
-        max_count=10,
-        max_prompt=32_000,
-        lifecycle=lifecycle,
-    )
-
-
-DALL_E = "dall-e"
-"""The older dialect: `response_format` is needed where the GPT Image models refuse it."""
-
-
-def dall_e(id: str, sizes: tuple[str, ...], *, count: int, prompt: int) -> Model:
-    """A row of the DALL-E family, shut down on 2026-05-12; some compatible hosts still serve it."""
-    latest = id == "dall-e-3"
-    return Model(
-        id=id,
-        operations=frozenset({Operation.GENERATE}),
-        sizes=sizes,
-        qualities=("standard", "hd") if latest else (),
-        styles=("vivid", "natural") if latest else (),
-        max_count=count,
-        max_prompt=prompt,
-        wire=DALL_E,
-        lifecycle=Lifecycle("retired", date(2026, 5, 12), FLARE),
-    )
-
-
-FLARE = "gpt-image-2.5-flare"
-THREE_QUALITIES = ("auto", "low", "medium", "high")
-ENDING = Lifecycle("deprecated", date(2026, 12, 1), FLARE)  # announced 2026-06-02, renewed 2026-10
-
-MODELS = (
-    gpt_image("gpt-image-2.6-flare"),
-    gpt_image("gpt-image-2.6-sunburst"),
-    gpt_image(FLARE, "gpt-image-2.5-flare-2026-09-08"),
-    gpt_image("gpt-image-2.5-sunburst", "gpt-image-2.5-sunburst-2026-09-08"),
-    gpt_image("gpt-image-2", "gpt-image-2-2026-04-21", qualities=THREE_QUALITIES),
-    gpt_image(
-        "gpt-image-1.5",
-        "gpt-image-1.5-2025-12-16",
-        qualities=THREE_QUALITIES,
-        size_rule=None,
-        lifecycle=ENDING,
-    ),
-    gpt_image("gpt-image-1-mini", qualities=THREE_QUALITIES, size_rule=None, lifecycle=ENDING),
-    gpt_image("chatgpt-image-latest", qualities=THREE_QUALITIES, size_rule=None, lifecycle=ENDING),
-    gpt_image(
-        "gpt-image-1",
-        qualities=THREE_QUALITIES,
-        size_rule=None,
-        lifecycle=Lifecycle("retired", date(2026, 10, 23), FLARE),
-    ),
-    dall_e("dall-e-3", ("1024x1024", "1792x1024", "1024x1792"), count=1, prompt=4_000),
-    dall_e("dall-e-2", ("256x256", "512x512", "1024x1024"), count=10, prompt=1_000),
-)
+from atelier.providers.openai_models import DALL_E, ENDPOINT, FLARE, MODELS
 
 
 def prepare(job: Job) -> httpx.Request:
     """What is asked, in the vendor's words. Absent stays absent."""
-    asked = job.request
+    asked, base = job.request, job.endpoint.base_url
     body = {
         "model": job.model.id,
-        "prompt": asked.prompt,
+        "prompt": asked.prompt or None,
         "n": asked.count if asked.count > 1 else None,
         "size": f"{job.size[0]}x{job.size[1]}" if job.size else asked.size,
         "quality": asked.quality,
@@ -124,10 +39,18 @@ def prepare(job: Job) -> httpx.Request:
         "output_format": asked.output_format,
         "output_compression": asked.compression,
         "response_format": "b64_json" if job.model.wire == DALL_E else None,
+        "stream": True if asked.options.get("partial_images") else None,
         **asked.options,
     }
-    present = {name: value for name, value in body.items() if value is not None}
-    return httpx.Request("POST", f"{job.endpoint.base_url}/images/generations", json=present)
+    if not asked.sources:
+        present = {name: value for name, value in body.items() if value is not None}
+        return httpx.Request("POST", f"{base}/images/generations", json=present)
+    one = "image" if len(asked.sources) == 1 else "image[]"
+    files = [(one, source) for source in asked.sources]
+    if asked.mask:
+        files.append(("mask", transparent_where_white(asked.mask)))
+    path = "variations" if asked.operation is Operation.VARIATION else "edits"
+    return multipart(f"{base}/images/{path}", body, files)
 
 
 class Item(Lenient):
@@ -152,9 +75,20 @@ class Answer(Lenient):
     usage: Tokens | None = None
 
 
+class Event(Lenient):
+    """What a stream is made of: partial pictures, which are only a sign of life, then whole ones or an error."""
+
+    type: str = ""
+    b64_json: str | None = None
+    size: str | None = None
+    quality: str | None = None
+    usage: Tokens | None = None
+
+
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
-    """Every picture of the answer."""
-    answer = parsed(Answer, response.content)
+    """Every picture of the answer, which may be a stream of events."""
+    streamed = response.headers.get("content-type", "").startswith("text/event-stream")
+    answer = _streamed(response.content) if streamed else parsed(Answer, response.content)
     pictures = tuple(
         picture(base64_bytes(item.b64_json), prompt_used=item.revised_prompt) for item in answer.data if item.b64_json
     )
@@ -168,6 +102,17 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
         warnings=(short,) if len(pictures) < job.request.count else (),
         details={"request_id": response.headers.get("x-request-id"), **details},
     )
+
+
+def _streamed(body: bytes) -> Answer:
+    events = [(data, parsed(Event, data)) for data in event_data(body)]
+    for data, event in events:
+        if event.type == "error":
+            raise explain(httpx.Response(200, content=data))
+    done = [event for _, event in events if event.type.endswith(".completed")]
+    last = done[-1] if done else Event()
+    data = tuple(Item(b64_json=event.b64_json) for event in done)
+    return Answer(data=data, size=last.size, quality=last.quality, usage=last.usage)
 
 
 def _usage(tokens: Tokens | None) -> Usage | None:

@@ -36,6 +36,13 @@ def parsed_refusal(shape: type[Shape], body: bytes) -> Shape:
         return shape()
 
 
+def event_data(body: bytes) -> list[bytes]:
+    """The `data` of every event in a text/event-stream, in order (WHATWG HTML, server-sent events)."""
+    blocks = body.replace(b"\r\n", b"\n").split(b"\n\n")
+    lines = [[line[5:].strip() for line in block.split(b"\n") if line.startswith(b"data:")] for block in blocks]
+    return [b"\n".join(data) for data in lines if data and data != [b"[DONE]"]]
+
+
 def base64_bytes(text: str) -> bytes:
     """Base64 as vendors write it: plain or url-safe, with or without padding, line breaks or a `data:` prefix."""
     if text.startswith("data:"):

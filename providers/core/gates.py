@@ -17,6 +17,8 @@ from atelier.providers.core.types import PROMPTLESS, Endpoint, Feature, ImageReq
 MOST_PICTURES = 10
 """Of one request; a model that makes fewer in a call is called several times."""
 
+SIDES = ("left", "right", "top", "bottom")
+
 Gate = Callable[[ImageRequest, Model], None]
 
 
@@ -51,6 +53,8 @@ def prompt_is_there(request: ImageRequest, model: Model) -> None:
 
 
 def prompt_fits(request: ImageRequest, model: Model) -> None:
+    if request.prompt and model.max_prompt == 0:
+        raise _unsupported("prompt", None, model, [])
     for name, text in (("prompt", request.prompt), ("negative_prompt", request.negative_prompt or "")):
         if len(text) > model.max_prompt:
             raise ImageError(
@@ -83,6 +87,8 @@ def sources_fit(request: ImageRequest, model: Model) -> None:
     if given > model.max_sources and not model.any_option:
         raise _unsupported("source pictures", str(given), model, [f"at most {model.max_sources}"])
     if request.mask is None:
+        if request.operation is Operation.INPAINT:
+            raise ImageError(Reason.INVALID_REQUEST, "There is no mask.", hint="Give one, or edit by instruction.")
         return
     if Feature.MASK not in model.features and not model.any_option:
         raise _unsupported("mask", None, model, [])
@@ -135,6 +141,12 @@ def options_are_known(request: ImageRequest, model: Model) -> None:
     for option in request.options:
         if option not in model.options and not model.any_option:
             raise _unsupported(option, None, model, sorted(model.options))
+
+
+def outpaint_has_a_side(request: ImageRequest, model: Model) -> None:
+    if request.operation is Operation.OUTPAINT and not any(request.options.get(side) for side in SIDES):
+        message = "It is not said to which side the picture grows."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Give pixels for {', '.join(SIDES)}, at least one.")
 
 
 def options_agree(request: ImageRequest, model: Model) -> None:
@@ -201,6 +213,7 @@ GATES: tuple[Gate, ...] = (
     size_is_offered,
     features_are_offered,
     options_are_known,
+    outpaint_has_a_side,
     options_agree,
 )
 

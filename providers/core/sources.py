@@ -43,3 +43,15 @@ def mask(data: bytes) -> Picture:
     out = io.BytesIO()
     white.save(out, "PNG")
     return Picture(out.getvalue(), "png", checked.width, checked.height)
+
+
+def transparent_where_white(mask: Picture) -> Picture:
+    """A mask for vendors with the other convention: transparent where it changes, opaque black elsewhere."""
+    from PIL import Image, ImageChops
+
+    with Image.open(io.BytesIO(mask.image_bytes)) as white:
+        black = Image.new("RGBA", white.size, "black")
+        black.putalpha(ImageChops.invert(white.convert("L")))
+    out = io.BytesIO()
+    black.save(out, "PNG")
+    return Picture(out.getvalue(), "png", mask.width, mask.height)

@@ -158,8 +158,9 @@ class Endpoint:
     """Where a vendor answers and who may see the key.
 
     `key_variables` are tried in order; none means that no key is needed. `trusted_hosts` may see the key besides
-    the host of `base_url` ("bfl.ai" covers its subdomains). `timeout` is seconds without a byte.
-    `transport` answers in this process in place of a socket.
+    the host of `base_url` ("bfl.ai" covers its subdomains), as long as that is the vendor's own.
+    `timeout` is seconds without a byte.
+    `transport` answers in this process in place of a socket. `custom` says that the base URL is not the vendor's.
     """
 
     base_url: str
@@ -172,6 +173,10 @@ class Endpoint:
     timeout: float = 300.0
     custom: bool = False
     transport: Callable[[Any], Any] | None = None
+
+    def is_vendors(self, host: str) -> bool:
+        """Whether a host is one that the vendor itself is known to use."""
+        return any(host == known or host.endswith("." + known) for known in self.trusted_hosts)
 
     def key(self, lookup: Lookup) -> str | None:
         """The first key that is set."""

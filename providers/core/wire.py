@@ -7,10 +7,8 @@ vendor offers an idempotency key (facts of 2026-11-20). Polls and downloads cost
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import anyio
 import httpx2 as httpx
@@ -18,9 +16,9 @@ import httpx2 as httpx
 from atelier.providers.core.answers import bad_answer
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.retry import policy, retry_after
-from atelier.providers.core.types import Endpoint, Picture, Tell
+from atelier.providers.core.types import Endpoint, Tell
 
-__all__ = ["Response", "Wire", "client", "httpx", "multipart", "retry_after"]
+__all__ = ["Response", "Wire", "client", "httpx", "retry_after"]
 
 Response = httpx.Response
 
@@ -28,6 +26,7 @@ LARGEST_ANSWER = 256 * 2**20  # bytes: ten 4K pictures in base64
 LARGEST_PICTURE = 64 * 2**20  # bytes of one download
 LARGEST_ERROR = 64 * 2**10  # bytes of an error answer worth reading
 REDIRECTS = 5
+FORGIVEN = 4  # polls in a row that may fail, each after its own retries
 
 NEVER_SENT = (
     httpx.ConnectError,
@@ -105,11 +104,22 @@ class Wire:
         every: float = 1.0,
         headers: dict[str, str] | None = None,
     ) -> httpx.Response:
-        """GET `url` every so many seconds until `ready`, within the deadline."""
+        """GET `url` every so many seconds until `ready`, within the deadline.
+
+        The work is paid for, so failures that may pass are forgiven several times in a row.
+        """
+        forgiven = 0
         while True:
-            response = await self._free(httpx.Request("GET", _address(url), headers=headers))
-            if ready(response):
-                return response
+            try:
+                response = await self._free(httpx.Request("GET", _address(url), headers=headers))
+            except ImageError as error:
+                forgiven += 1
+                if not error.retryable or forgiven > FORGIVEN:
+                    raise
+            else:
+                forgiven = 0
+                if ready(response):
+                    return response
             if self._left() <= every:
                 raise ImageError(
                     Reason.TIMEOUT,
@@ -173,11 +183,11 @@ class Wire:
                 hint=f"Check {self._endpoint.base_url_variable or 'the base URL'}.",
             )
         if response.is_error:
-            raise self._refusal(response)
+            raise self.refusal(response)
         return response
 
     async def _whole(self, arriving: httpx.Response, cap: int) -> httpx.Response:
-        """The answer with its body, which may have up to `cap` bytes. Each part of an event stream is a sign of life."""
+        """The answer with its body of up to `cap` bytes. Each part of an event stream is a sign of life."""
         streams = arriving.headers.get("content-type", "").startswith("text/event-stream")
         chunks, size, parts = list[bytes](), 0, 0
         async for chunk in arriving.aiter_bytes():
@@ -198,12 +208,12 @@ class Wire:
         return copy
 
     def _is_trusted(self, url: httpx.URL) -> bool:
-        """The host that the settings name, on any port, or over https one that the vendor is known to use."""
+        """The host of the base URL, on any port; or, where that is the vendor's own, another of the vendor's."""
         base = httpx.URL(self._endpoint.base_url)
-        named = any(url.host == host or url.host.endswith("." + host) for host in self._endpoint.trusted_hosts)
-        return (url.scheme, url.host) == (base.scheme, base.host) or (named and url.scheme == "https")
+        vendors = self._endpoint.is_vendors(base.host) and self._endpoint.is_vendors(url.host)
+        return (url.scheme, url.host) == (base.scheme, base.host) or (vendors and url.scheme == "https")
 
-    def _refusal(self, response: httpx.Response) -> ImageError:
+    def refusal(self, response: httpx.Response) -> ImageError:
         """What an error answer means, with key and prompt struck out before anyone reads it."""
         body = response.content[:LARGEST_ERROR]
         for secret in self._secrets:
@@ -243,17 +253,3 @@ def _with_body(response: httpx.Response, body: bytes) -> httpx.Response:
     stale = ("content-encoding", "content-length", "transfer-encoding")
     headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in stale]
     return httpx.Response(response.status_code, headers=headers, content=body)
-
-
-def multipart(url: str, fields: Mapping[str, Any], files: Sequence[tuple[str, Picture]] = ()) -> httpx.Request:
-    """A POST of form fields and pictures; absent fields are left out, and it is multipart even without a file.
-
-    The boundary follows from the content, so that the same question is always the same request.
-    """
-    present = {name: str(value) for name, value in fields.items() if value is not None}
-    parts: list[tuple[str, Any]] = [(name, (None, value)) for name, value in present.items()]
-    parts += [(name, (f"{name.strip('[]')}.{p.format}", p.image_bytes, p.mime)) for name, p in files]
-    content = repr(present).encode() + b"".join(p.image_bytes for _, p in files)
-    boundary = hashlib.sha256(content).hexdigest()[:32]
-    headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
-    return httpx.Request("POST", url, headers=headers, files=parts)

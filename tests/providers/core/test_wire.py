@@ -14,9 +14,10 @@ from starlette.routing import Route
 
 from atelier.providers.core.answers import reason_of
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.forms import multipart
 from atelier.providers.core.images import picture
 from atelier.providers.core.types import Endpoint
-from atelier.providers.core.wire import Wire, client, httpx, multipart
+from atelier.providers.core.wire import Wire, client, httpx
 from tests.conftest import png
 from tests.emulators.server import Answer, Dropped, Emulator
 

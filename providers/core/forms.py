@@ -1,0 +1,24 @@
+"""Requests with a form as their body, for vendors that take pictures as files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from atelier.providers.core.types import Picture
+from atelier.providers.core.wire import httpx
+
+
+def multipart(url: str, fields: Mapping[str, Any], files: Sequence[tuple[str, Picture]] = ()) -> httpx.Request:
+    """A POST of form fields and pictures; absent fields are left out, and it is multipart even without a file.
+
+    The boundary follows from the content, so that the same question is always the same request.
+    """
+    present = {name: str(value) for name, value in fields.items() if value is not None}
+    parts: list[tuple[str, Any]] = [(name, (None, value)) for name, value in present.items()]
+    parts += [(name, (f"{name.strip('[]')}.{p.format}", p.image_bytes, p.mime)) for name, p in files]
+    content = repr(present).encode() + b"".join(p.image_bytes for _, p in files)
+    boundary = hashlib.sha256(content).hexdigest()[:32]
+    headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
+    return httpx.Request("POST", url, headers=headers, files=parts)
