@@ -1,4 +1,5 @@
-"""api.openai.com as far as pictures go, as strict as the vendor: POST /v1/images/generations, GET /v1/models.
+"""api.openai.com as far as pictures go, as strict as the vendor: generations, edits, variations (off unless asked for,
+as the vendor switched them off), event streams, and the list of models.
 
 Facts: the vendor's SDK 3.52 and docs as of 2026-11-20.
 """
@@ -9,12 +10,14 @@ import base64
 import io
 import json
 import re
+from collections.abc import AsyncGenerator
 from typing import Any
 
+import anyio
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tests.emulators.server import Answer, Emulator
@@ -44,6 +47,11 @@ def trouble(status: int, code: str | None, message: str, param: str | None = Non
     return Answer(status, body, {"x-request-id": "req_trouble", **{k.replace("_", "-"): v for k, v in headers.items()}})
 
 
+STREAM_ERROR = Answer(
+    200,
+    b'event: error\ndata: {"type": "error", "error": {"code": "moderation_blocked", "message": "Blocked midway."}}\n\n',
+    {"content-type": "text/event-stream"},
+)
 MODERATED = trouble(400, "moderation_blocked", "Your request was rejected by the safety system. safety_violations=[x].")
 RATE_LIMITED = trouble(429, "rate_limit_exceeded", "Rate limit reached for images.", retry_after="0")
 NO_QUOTA = trouble(429, "insufficient_quota", "You exceeded your current quota.")
@@ -115,14 +123,26 @@ def drawn(size: str, format: str, transparent: bool) -> bytes:
     return out.getvalue()
 
 
+async def told(events: list[dict[str, Any]]) -> AsyncGenerator[bytes]:
+    """Events as they leave the vendor, one after the other."""
+    for event in events:
+        yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+        await anyio.sleep(0.02)
+
+
 class OpenAI(Emulator):
     """The emulator. `url` ends in /v1, as the vendor's own clients expect it."""
 
-    def __init__(self, key: str = KEY, delivered: int | None = None) -> None:
+    def __init__(self, key: str = KEY) -> None:
         self.key = key
-        self.delivered = delivered
+        self.delivered: int | None = None
+        self.older = False  # a compatible host that still serves DALL-E
+        self.masks: list[Image.Image] = []
+        self.sources: list[list[Image.Image]] = []
         routes = [
             Route("/v1/images/generations", self.generations, methods=["POST"]),
+            Route("/v1/images/edits", self.edits, methods=["POST"]),
+            Route("/v1/images/variations", self.variations, methods=["POST"]),
             Route("/v1/models", self.models, methods=["GET"]),
         ]
         super().__init__(Starlette(routes=routes))
@@ -144,42 +164,114 @@ class OpenAI(Emulator):
             if not request.headers.get("content-type", "").startswith("application/json"):
                 raise RefusedError(trouble(400, None, "The request body must be JSON."))
             body = json.loads(await request.body())
-            check(body)
+            self._check(body)
         except RefusedError as refused:
-            answer = refused.answer
-            return JSONResponse(answer.body, answer.status, answer.headers)
+            return refused.answer.response()
+        return self._drawn(body, "image_generation")
+
+    async def edits(self, request: Request) -> Response:
+        """POST /images/edits, as a form"""
+        try:
+            self._greet(request)
+            body = await self._form(request, {"image", "image[]", "mask"})
+            self._check(body)
+        except RefusedError as refused:
+            return refused.answer.response()
+        return self._drawn(body, "image_edit")
+
+    async def variations(self, request: Request) -> Response:
+        """POST /images/variations, which only older hosts still serve"""
+        try:
+            self._greet(request)
+            if not self.older:
+                raise RefusedError(trouble(404, None, "This endpoint is no longer available."))
+            body = await self._form(request, {"image"})
+            if strange := set(body) - {"model", "n", "size", "response_format", "user"}:
+                raise RefusedError(trouble(400, "unknown_parameter", f"Unknown parameter: '{strange.pop()}'."))
+        except RefusedError as refused:
+            return refused.answer.response()
+        return self._drawn(body, "variation")
+
+    def _check(self, body: dict[str, Any]) -> None:
+        if self.older and str(body.get("model")).startswith("dall-e"):
+            if body.get("response_format") != "b64_json":
+                raise RefusedError(trouble(400, "invalid_value", "This host has no place for links."))
+            return
+        check(body)
+
+    async def _form(self, request: Request, files: set[str]) -> dict[str, Any]:
+        """The fields of a form as the vendor reads them; the pictures are checked and kept for the tests to see."""
+        if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+            raise RefusedError(trouble(400, None, "The request body must be a form."))
+        async with request.form() as form:
+            body: dict[str, Any] = {}
+            sources, masks = list[Image.Image](), list[Image.Image]()
+            for name, value in form.multi_items():
+                if isinstance(value, str):
+                    body[name] = int(value) if value.isdigit() else value
+                    continue
+                if name not in files:
+                    raise RefusedError(trouble(400, "unknown_parameter", f"Unknown parameter: '{name}'.", name))
+                data = await value.read()
+                try:
+                    image = Image.open(io.BytesIO(data))
+                    image.load()
+                except OSError:
+                    raise RefusedError(trouble(400, "invalid_image_file", "Invalid image file.", name)) from None
+                if (image.format or "") not in ("PNG", "JPEG", "WEBP"):
+                    raise RefusedError(trouble(400, "invalid_image_file", "Unsupported image format.", name))
+                if name == "mask" and ("A" not in image.getbands() or image.format != "PNG" or len(data) > 4 * 2**20):
+                    raise RefusedError(trouble(400, "invalid_value", "The mask must be a PNG with alpha.", "mask"))
+                (masks if name == "mask" else sources).append(image)
+        if not 1 <= len(sources) <= 16:
+            raise RefusedError(trouble(400, "missing_required_parameter", "Missing required parameter: 'image'."))
+        if masks and masks[0].size != sources[0].size:
+            raise RefusedError(trouble(400, "invalid_value", "Mask and image differ in size.", "mask"))
+        if body.pop("stream", None) in (True, "true", "True"):
+            body["stream"] = True
+        self.sources.append(sources)
+        self.masks += masks
+        return body
+
+    def _drawn(self, body: dict[str, Any], kind: str) -> Response:
+        """The answer with pictures, as JSON or as a stream of events."""
         format, n = body.get("output_format", "png"), body.get("n", 1)
         size = "1024x1024" if body.get("size", "auto") == "auto" else body["size"]
-        quality = "high" if body.get("quality", "auto") == "auto" else body["quality"]
+        quality = "high" if body.get("quality", "auto") not in TOKENS else body["quality"]
         transparent = body.get("background") == "transparent"
         picture = base64.b64encode(drawn(size, format, transparent)).decode()
-        output, text = TOKENS[quality] * n, max(1, len(body["prompt"]) // 4)
+        output, text = TOKENS[quality] * n, max(1, len(body.get("prompt", "")) // 4)
+        about = {
+            "background": "transparent" if transparent else "opaque",
+            "output_format": format,
+            "quality": quality,
+            "size": size,
+        }
+        usage = {
+            "input_tokens": text,
+            "output_tokens": output + 100 * body.get("partial_images", 0),
+            "total_tokens": text + output,
+            "input_tokens_details": {"text_tokens": text, "image_tokens": 0},
+            "output_tokens_details": {"image_tokens": output, "text_tokens": 0},
+        }
+        headers = {"x-request-id": "req_emulated_1"}
+        if body.get("stream"):
+            events = [
+                {"type": f"{kind}.partial_image", "b64_json": picture, "partial_image_index": index, **about}
+                for index in range(body.get("partial_images", 0))
+            ]
+            events.append({"type": f"{kind}.completed", "b64_json": picture, "usage": usage, **about})
+            return StreamingResponse(told(events), media_type="text/event-stream", headers=headers)
         count = n if self.delivered is None else self.delivered
-        return JSONResponse(
-            {
-                "created": 1795132800,
-                "background": "transparent" if transparent else "opaque",
-                "output_format": format,
-                "quality": quality,
-                "size": size,
-                "data": [{"b64_json": picture}] * count,
-                "usage": {
-                    "input_tokens": text,
-                    "output_tokens": output,
-                    "total_tokens": text + output,
-                    "input_tokens_details": {"text_tokens": text, "image_tokens": 0},
-                    "output_tokens_details": {"image_tokens": output, "text_tokens": 0},
-                },
-            },
-            headers={"x-request-id": "req_emulated_1"},
-        )
+        data = [{"b64_json": picture}] * count
+        return JSONResponse({"created": 1795132800, **about, "data": data, "usage": usage}, headers=headers)
 
     async def models(self, request: Request) -> Response:
         """GET /models, with the date at which a model is switched off"""
         try:
             self._greet(request)
         except RefusedError as refused:
-            return JSONResponse(refused.answer.body, refused.answer.status)
+            return refused.answer.response()
         ends = dict.fromkeys(FIXED, "2026-12-01")
         rows = [
             {"id": model, "object": "model", "created": 0, "owned_by": "openai", "shutdown_date": ends.get(model)}

@@ -47,10 +47,13 @@ class Answer:
     body: Any
     headers: dict[str, str] = field(default_factory=dict[str, str])
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
+    def response(self) -> Response:
+        """The answer for Starlette."""
         raw = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
-        headers = {"content-type": "application/json", **self.headers}
-        await Response(raw, self.status, headers)(scope, receive, send)
+        return Response(raw, self.status, {"content-type": "application/json", **self.headers})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
+        await self.response()(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +128,10 @@ class Emulator:
         body = await request.body()
         self.requests.append(Received(request.method, request.url.path, dict(request.headers), body))
 
-        async def replay() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
+        waiting = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def replay() -> Any:
+            return waiting.pop() if waiting else await receive()
 
         fault = self.script.popleft() if self.script else None
         if fault is None:

@@ -9,6 +9,7 @@ import openai as sdk
 import pytest
 from PIL import Image
 
+from tests.conftest import png
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Drip, Dropped, Slow
@@ -120,3 +121,51 @@ def test_the_list_of_models_tells_when_one_is_switched_off(openai: OpenAI) -> No
     ends = {model.id: getattr(model, "shutdown_date", None) for model in client(openai).models.list()}
     assert ends["gpt-image-1.5"] == "2026-12-01"
     assert ends["gpt-image-2.5-flare"] is None
+
+
+def rgba(colour: tuple[int, int, int, int], size: tuple[int, int] = (64, 64)) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGBA", size, colour).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("count", [1, 2, 16])
+def test_the_vendors_client_edits_pictures_with_a_mask(openai: OpenAI, count: int) -> None:
+    files = [("a.png", rgba((1, 2, 3, 255)), "image/png")] * count
+    answer = client(openai).images.edit(
+        model="gpt-image-2.5-flare",
+        prompt="a hat",
+        image=files[0] if count == 1 else files,
+        mask=("m.png", rgba((0, 0, 0, 0))),
+    )
+    assert answer.data
+    assert len(openai.sources[-1]) == count
+    assert openai.masks[-1].getpixel((5, 5)) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "mask", [b"no picture", rgba((0, 0, 0, 0), (32, 64)), png(64, 64)], ids=["rubbish", "other size", "no alpha"]
+)
+def test_a_bad_mask_is_a_bad_request(openai: OpenAI, mask: bytes) -> None:
+    with pytest.raises(sdk.BadRequestError):
+        client(openai).images.edit(
+            model="gpt-image-2", prompt="a hat", image=("a.png", png(64, 64)), mask=("m.png", mask)
+        )
+
+
+def test_the_vendors_client_reads_a_stream_of_partial_pictures(openai: OpenAI) -> None:
+    stream = client(openai).images.generate(model="gpt-image-2", prompt="a fox", stream=True, partial_images=2)
+    assert [event.type for event in stream] == ["image_generation.partial_image"] * 2 + ["image_generation.completed"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_variations_are_gone_except_on_older_hosts(openai: OpenAI) -> None:
+    with pytest.raises(sdk.NotFoundError):
+        client(openai).images.create_variation(  # pyright: ignore[reportDeprecated]
+            model="dall-e-2", image=("a.png", png(64, 64))
+        )
+    openai.older = True
+    answer = client(openai).images.create_variation(  # pyright: ignore[reportDeprecated]
+        model="dall-e-2", image=("a.png", png(64, 64)), size="256x256"
+    )
+    assert answer.data

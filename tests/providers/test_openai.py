@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import ImageRequest
+from atelier.providers.core.sources import mask, source
+from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.openai import PROVIDER
+from tests.conftest import png
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Answer, Drip, Dropped, Fault, Slow
@@ -178,10 +183,85 @@ async def test_fewer_pictures_than_asked_are_delivered_with_a_warning(with_opena
     assert "2 of 3" in " ".join(result.warnings)
 
 
-async def test_the_older_dialect_asks_for_base64_on_a_host_that_still_speaks_it(
-    with_openai: Environ, openai: OpenAI
-) -> None:
-    request = ImageRequest(prompt="a fox", model="dall-e-3", style="vivid", quality="hd", size="1792x1024")
+async def test_an_edit_sends_its_pictures_as_files(with_openai: Environ, openai: OpenAI) -> None:
+    fox, owl = source(png(64, 48, "orange")), source(png(32, 32, "brown"))
     async with studio(PROVIDER, with_openai) as pipeline:
-        sent = pipeline.prepare(request)
-    assert b'"response_format":"b64_json"' in sent.content.replace(b": ", b":")
+        await pipeline.run(ImageRequest(operation=Operation.EDIT, prompt="a hat", model="openai", sources=(fox,)))
+        await pipeline.run(ImageRequest(operation=Operation.EDIT, prompt="a hat", model="openai", sources=(fox, owl)))
+    assert [request.path for request in openai.requests] == ["/v1/images/edits"] * 2
+    assert [[image.size for image in images] for images in openai.sources] == [[(64, 48)], [(64, 48), (32, 32)]]
+    assert b'name="image"' in openai.requests[0].body
+    assert b'name="image[]"' in openai.requests[1].body
+    assert b"response_format" not in openai.requests[0].body
+
+
+async def test_a_mask_arrives_transparent_where_it_changes(with_openai: Environ, openai: OpenAI) -> None:
+    white = Image.new("L", (64, 48), 0)
+    white.paste(255, (32, 0, 64, 48))
+    out = io.BytesIO()
+    white.save(out, "PNG")
+    fox = source(png(64, 48, "orange"))
+    request = ImageRequest(
+        operation=Operation.INPAINT, prompt="a hat", model="openai", sources=(fox,), mask=mask(out.getvalue())
+    )
+    async with studio(PROVIDER, with_openai) as pipeline:
+        prepared = pipeline.prepare(request)
+        await pipeline.run(request)
+    (arrived,) = openai.masks
+    assert arrived.mode == "RGBA"
+    assert [arrived.getpixel((x, 20)) for x in (0, 31, 32, 63)] == [(0, 0, 0, 255)] * 2 + [(0, 0, 0, 0)] * 2
+    assert prepared.read() == openai.requests[-1].body
+
+
+async def test_partial_pictures_are_a_sign_of_life_and_not_a_result(with_openai: Environ, openai: OpenAI) -> None:
+    said: list[str] = []
+
+    async def tell(message: str) -> None:
+        said.append(message)
+
+    request = ImageRequest(prompt="a fox", model="openai", options={"partial_images": 2})
+    async with studio(PROVIDER, with_openai) as pipeline:
+        result = await pipeline.run(request, tell=tell)
+    assert openai.requests[-1].json["stream"] is True
+    assert len(result.images) == 1
+    assert result.usage is not None
+    assert len([message for message in said if "has arrived" in message]) >= 2
+
+
+async def test_a_refusal_in_the_middle_of_a_stream_is_a_refusal(with_openai: Environ, openai: OpenAI) -> None:
+    openai.next(emulated.STREAM_ERROR)
+    async with studio(PROVIDER, with_openai) as pipeline:
+        with pytest.raises(ImageError) as caught:
+            await pipeline.run(ImageRequest(prompt="a fox", model="openai", options={"partial_images": 1}))
+    assert caught.value.reason is Reason.CONTENT_POLICY
+    assert "Blocked midway." in caught.value.message
+
+
+async def test_the_older_dialect_works_on_a_host_that_still_speaks_it(with_openai: Environ, openai: OpenAI) -> None:
+    openai.older = True
+    fox = source(png(64, 64))
+    async with studio(PROVIDER, with_openai) as pipeline:
+        drawn = await pipeline.run(ImageRequest(prompt="a fox", model="dall-e-3", style="vivid", quality="hd"))
+        await pipeline.run(
+            ImageRequest(operation=Operation.VARIATION, model="dall-e-2", sources=(fox,), size="256x256")
+        )
+    assert openai.requests[0].json["response_format"] == "b64_json"
+    assert openai.requests[1].path == "/v1/images/variations"
+    assert "retired" in " ".join(drawn.warnings)
+
+
+async def test_a_model_takes_no_more_pictures_in_a_call_than_it_can(with_openai: Environ, openai: OpenAI) -> None:
+    openai.older = True
+    async with studio(PROVIDER, with_openai) as pipeline:
+        result = await pipeline.run(ImageRequest(prompt="a fox", model="dall-e-3", count=3))
+    assert len(result.images) == 3
+    assert len(openai.requests) == 3
+
+
+async def test_when_some_calls_fail_the_paid_pictures_are_delivered(with_openai: Environ, openai: OpenAI) -> None:
+    openai.older = True
+    openai.next(None, emulated.MODERATED, None)
+    async with studio(PROVIDER, with_openai, concurrency=1) as pipeline:
+        result = await pipeline.run(ImageRequest(prompt="a fox", model="dall-e-3", count=3))
+    assert len(result.images) == 2
+    assert result.warnings[0].startswith("Only 2 of 3 pictures were made")
