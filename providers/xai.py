@@ -1,0 +1,285 @@
+"""xAI: POST /images/generations or /images/edits, both JSON; the pictures come back as base64, or behind links.
+
+Facts: the vendor's SDK 1.21 and docs as of 2026-11-20. A field that xAI does not know is mostly dropped and billed all
+the same; above all `image` at /images/generations, so that a source picture always goes to /images/edits. A moderated
+picture is either a 200 with a flag, or with nothing in it, or a 400 that states what it cost.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+import pybase64
+from atelier.providers.core.answers import Lenient, bad_answer, base64_bytes, parsed, parsed_refusal, reason_of
+from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.images import picture
+from atelier.providers.core.provider import Job, Provider, Reply
+from atelier.providers.core.types import CURRENT, Endpoint, ImageRequest, Lifecycle, Model, Operation, Picture
+from atelier.providers.core.wire import Wire, httpx, retry_after
+
+ENDPOINT = Endpoint(
+    base_url="https://api.x.ai/v1",
+    base_url_variable="XAI_BASE_URL",
+    key_variables=("XAI_API_KEY",),
+    trusted_hosts=("api.x.ai",),
+    timeout=180.0,
+)
+
+RATIOS = (
+    "auto", "1:1", "3:4", "4:3", "9:16", "16:9", "2:3", "3:2", "9:19.5", "19.5:9", "9:20", "20:9", "1:2", "2:1",
+)  # fmt: skip
+OPERATIONS = frozenset({Operation.GENERATE, Operation.EDIT})
+
+
+def imagine(
+    id: str,
+    *aliases: str,
+    qualities: tuple[str, ...] = (),
+    wider: tuple[str, ...] = (),
+    sources: int = 3,
+    lifecycle: Lifecycle = CURRENT,
+) -> Model:
+    """A row of the Imagine family. No limit of a prompt is published; xAI refuses one that is too long."""
+    return Model(
+        id=id,
+        aliases=aliases,
+        operations=OPERATIONS,
+        aspect_ratios=RATIOS + wider,
+        resolutions=("1k", "2k"),
+        qualities=qualities,
+        options=frozenset({"user"}),
+        max_count=10,
+        max_sources=sources,
+        lifecycle=lifecycle,
+    )
+
+
+LATEST = "grok-imagine-image-2.0"
+REDIRECTED = Lifecycle("deprecated", None, LATEST)
+"""Withdrawn models whose names go on working without an end date: since 2026-11-02 xAI serves and bills 2.0 at quality
+low in their place, with the parameters that they had."""
+GONE = Lifecycle("retired", None, LATEST)  # on a day that was not published
+
+MODELS = (
+    imagine(
+        LATEST,
+        qualities=("auto", "low", "medium"),  # auto is the default since 2026-08: low to generate, medium to edit
+        wider=("21:9", "5:2"),
+        sources=5,
+    ),
+    imagine("grok-imagine-image", "grok-imagine-image-2026-03-02"),
+    imagine(
+        "grok-imagine-image-quality",
+        "grok-imagine-image-quality-20260403",
+        "grok-imagine-image-quality-latest",
+        lifecycle=REDIRECTED,
+    ),
+    imagine("grok-imagine-image-pro", lifecycle=REDIRECTED),
+    Model(id="grok-2-image", operations=frozenset({Operation.GENERATE}), max_count=10, lifecycle=GONE),
+    Model(id="grok-2-image-1212", operations=frozenset({Operation.GENERATE}), max_count=10, lifecycle=GONE),
+)
+
+
+def prepare(job: Job) -> httpx.Request:
+    """What is asked, in the vendor's words. base64 is asked for, because a link is lost when its download fails."""
+    asked = job.request
+    _refuse_what_has_no_field(asked)
+    sources = [_source(p) for p in asked.sources]
+    body = {
+        "model": job.model.id,
+        "prompt": asked.prompt,
+        "image": sources[0] if len(sources) == 1 else None,
+        "images": sources if len(sources) > 1 else None,
+        "n": asked.count if asked.count > 1 else None,
+        "aspect_ratio": asked.aspect_ratio,
+        "resolution": asked.resolution,
+        "quality": asked.quality,
+        "response_format": "b64_json",
+        **asked.options,
+    }
+    present = {name: value for name, value in body.items() if value is not None}
+    path = "edits" if sources else "generations"
+    return httpx.Request("POST", f"{job.endpoint.base_url}/images/{path}", json=present)
+
+
+class Item(Lenient):
+    b64_json: str | None = None
+    url: str | None = None
+    revised_prompt: str | None = None
+    respect_moderation: bool | None = None
+
+
+class Bill(Lenient):
+    """What the call as a whole cost, in ticks of 1e-10 USD."""
+
+    cost_in_usd_ticks: Decimal | None = None
+
+
+class Answer(Lenient):
+    """`model` is the one that served, which need not be the one that was asked."""
+
+    model: str | None = None
+    data: tuple[Item, ...] = ()
+    usage: Bill | None = None
+
+
+async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
+    """Every picture of the answer that moderation let through; the others and the lost ones are told."""
+    answer = parsed(Answer, response.content)
+    facts = _facts(response, answer.usage)
+    let_through = [item for item in answer.data if item.respect_moderation is not False]
+    pictures, lost = list[Picture](), list[ImageError]()
+    for item in let_through:
+        try:
+            pictures.append(await _picture(item, wire))
+        except ImageError as error:  # the others are paid for
+            lost.append(error)
+    if lost and not pictures:
+        lost[0].facts |= facts
+        raise lost[0]
+    if not pictures:
+        raise _moderated("xAI withheld the picture: it failed the vendor's moderation.", facts)
+    return Reply(
+        pictures=tuple(pictures),
+        cost_usd=_usd(answer.usage),
+        warnings=_warnings(answer, job, len(pictures), len(answer.data) - len(let_through)),
+        details={
+            "request_id": facts["request_id"],
+            **({"served_model": answer.model} if _swapped(answer, job) else {}),
+        },
+    )
+
+
+REASONS: tuple[tuple[str, Reason], ...] = (
+    (r"moderat|content policy|usage guidelines", Reason.CONTENT_POLICY),
+    (r"\bcredits\b|spending limit", Reason.QUOTA_EXCEEDED),
+    (r"\bapi key\b", Reason.AUTHENTICATION),
+    (r"argument not supported", Reason.UNSUPPORTED_OPTION),
+)
+"""Words of a refusal -> reason. xAI answers 400 to a wrong key and to a moderated picture, and 403 or 429 to an empty
+account, with codes that say little; what the words leave open the status decides."""
+
+HINTS: dict[Reason, str] = {
+    Reason.QUOTA_EXCEEDED: "Add credits or raise the spending limit of the xAI team, or use another vendor.",
+    Reason.AUTHENTICATION: "Check XAI_API_KEY, and that its team may use this model.",
+    Reason.UNKNOWN_MODEL: "The team may lack access to this model; try another one.",
+    Reason.RATE_LIMITED: "Wait a moment and call again.",
+    Reason.PROVIDER_UNAVAILABLE: "Try again later or use another vendor.",
+}
+
+
+class Trouble(Lenient):
+    message: str | None = None
+    code: str | int | None = None
+
+
+class Refusal(Lenient):
+    """`{"error": {"message", "code"}}` or `{"code", "error": "words"}`; a moderated picture adds its `usage`."""
+
+    code: str | int | None = None
+    error: Trouble | str | None = None
+    usage: Bill | None = None
+
+
+def explain(response: httpx.Response) -> ImageError:
+    """Either of the vendor's two shapes, or whatever a gateway in between made of it."""
+    refusal = parsed_refusal(Refusal, response.content)
+    error, status = refusal.error, response.status_code
+    said = error if isinstance(error, Trouble) else Trouble(message=error, code=refusal.code)
+    words = quoted(": ".join(str(part) for part in (said.code, said.message) if part))
+    found = (reason for pattern, reason in REASONS if re.search(pattern, words, re.IGNORECASE))
+    reason = next(found, reason_of(status)) if status < 500 else reason_of(status)
+    message = f"xAI answered {status}" + (f": “{words}”" if words else ".")
+    facts = {**_facts(response, refusal.usage), "code": quoted(said.code or "", 60)}
+    if reason is Reason.CONTENT_POLICY:
+        return _moderated(message, facts)
+    hint = HINTS.get(reason, "Change the request as the message says.")
+    return ImageError(reason, message, hint=hint, retry_after=retry_after(response), facts=facts)
+
+
+def _moderated(message: str, facts: dict[str, str | None]) -> ImageError:
+    """A refusal that may have cost as much as a picture: xAI moderates what is finished (reports of 2026)."""
+    billed = f"billed {facts['cost_usd']} USD" if facts["cost_usd"] else "may have billed you"
+    hint = f"Reword the prompt or use another picture; xAI {billed} for this attempt."
+    return ImageError(Reason.CONTENT_POLICY, message, hint=hint, facts=facts)
+
+
+def _facts(response: httpx.Response, bill: Bill | None) -> dict[str, str | None]:
+    """What an error tells besides its words; `cost_usd` where xAI states one, since it states it for refusals too."""
+    cost = _usd(bill)
+    stated = None if cost is None else f"{cost.normalize():f}"
+    return {"request_id": response.headers.get("x-request-id"), "cost_usd": stated}
+
+
+LARGEST_SOURCE = 10 * 2**20  # bytes
+FIELDLESS = (
+    "mask", "size", "style", "background", "output_format", "compression", "negative_prompt", "seed", "strength",
+)  # fmt: skip
+
+
+def _source(given: Picture) -> dict[str, str]:
+    """A source picture as the vendor wants it; a link would be fetched by the vendor, and in a hurry."""
+    if given.format not in ("png", "jpeg", "webp"):
+        message, hint = f"xAI takes no {given.format.upper()} as a source.", "Give a PNG, JPEG or WebP."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
+    if len(given.image_bytes) > LARGEST_SOURCE:
+        message = f"The source picture has {len(given.image_bytes) / 2**20:.1f} MB; xAI takes at most 10."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Scale it down or save it as JPEG.")
+    return {"url": f"data:{given.mime};base64,{pybase64.b64encode_as_string(given.image_bytes)}", "type": "image_url"}
+
+
+def _refuse_what_has_no_field(asked: ImageRequest) -> None:
+    """A model that is not listed passes every gate, but xAI would drop what it does not know and bill the picture."""
+    if asked.operation not in OPERATIONS:
+        message = f"xAI cannot {asked.operation.value.replace('_', ' ')}."
+        raise ImageError(Reason.UNSUPPORTED_OPERATION, message, hint="It can generate, edit.")
+    if option := next((name for name in FIELDLESS if getattr(asked, name) is not None), None):
+        hint = "Leave it out; the shape is asked for with aspect_ratio and resolution."
+        raise ImageError(Reason.UNSUPPORTED_OPTION, f"xAI has no field for {option}.", hint=hint)
+
+
+async def _picture(item: Item, wire: Wire) -> Picture:
+    """The picture itself, or the one behind its link, which works for a short time only and without the key."""
+    if item.b64_json:
+        data = base64_bytes(item.b64_json)
+    elif item.url:
+        try:
+            data = await wire.download(item.url)
+        except ImageError as error:  # its reason would be that of a refused request, but this one was done
+            raise bad_answer(f"xAI made the picture, but its link did not yield it. {error.message}") from None
+    else:
+        raise bad_answer("xAI answered without a picture.")
+    return picture(data, prompt_used=item.revised_prompt or None)
+
+
+def _warnings(answer: Answer, job: Job, delivered: int, withheld: int) -> tuple[str, ...]:
+    asked, words = job.request.count, list[str]()
+    if delivered < asked:
+        why = f"; {withheld} did not pass the vendor's moderation" if withheld else ""
+        words.append(f"xAI delivered {delivered} of {asked} pictures{why}.")
+    if _swapped(answer, job):
+        words.append(f"xAI served this with “{quoted(answer.model, 60)}” in place of {job.model.id}.")
+    return tuple(words)
+
+
+def _swapped(answer: Answer, job: Job) -> bool:
+    return answer.model not in (None, "", job.model.id, *job.model.aliases)
+
+
+def _usd(bill: Bill | None) -> Decimal | None:
+    return bill.cost_in_usd_ticks.scaleb(-10) if bill and bill.cost_in_usd_ticks is not None else None
+
+
+PROVIDER = Provider(
+    name="xai",
+    title="xAI",
+    names=("xai", "grok"),
+    endpoint=ENDPOINT,
+    models=MODELS,
+    default=LATEST,
+    prefixes=("grok",),
+    prepare=prepare,
+    read=read,
+    explain=explain,
+)

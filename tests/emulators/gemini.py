@@ -1,0 +1,376 @@
+"""generativelanguage.googleapis.com as far as pictures go: `models/{id}:generateContent` and the list of models, on
+v1 and v1beta. Imagen's `:predict` answers there too, as on a custom host, and on Google Cloud's path for API keys.
+
+Facts: the vendor's SDK 3.4 and docs as of 2026-11-20. As strict as the vendor: an unknown field is refused by name.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+from typing import Any, NoReturn
+
+from PIL import Image
+from pydantic.alias_generators import to_camel
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tests.emulators.server import Answer, Emulator
+
+KEY = "AIzaEmulated-0123456789abcdef"
+SIZES = {
+    "1:1": (1024, 1024), "2:3": (848, 1264), "3:2": (1264, 848), "3:4": (896, 1200), "4:3": (1200, 896),
+    "4:5": (928, 1152), "5:4": (1152, 928), "9:16": (768, 1376), "16:9": (1376, 768), "21:9": (1584, 672),
+    "1:4": (512, 2048), "4:1": (2048, 512), "1:8": (384, 3072), "8:1": (3072, 384),
+}  # fmt: skip
+TEN, FOURTEEN = tuple(SIZES)[:10], tuple(SIZES)
+SCALES = {"512": 0.5, "1K": 1, "2K": 2, "4K": 4}
+MODELS: dict[str, tuple[tuple[str, ...], tuple[str, ...], int]] = {
+    "gemini-nano-banana-2.1": (FOURTEEN, ("1K", "2K", "4K"), 14),
+    "gemini-3-pro-image": (TEN, ("1K", "2K", "4K"), 14),
+    "gemini-3.1-flash-lite-image": (FOURTEEN, ("1K",), 14),
+    "gemini-3.1-flash-image": (FOURTEEN, ("512", "1K", "2K", "4K"), 14),
+    "gemini-2.5-flash-image": (TEN, (), 3),
+}
+"""Model -> ratios, sizes, most input pictures."""
+TOKENS = {"512": 747, "1K": 1120, "2K": 1680, "4K": 2520}
+
+IMAGEN_SIZES = {"1:1": (1024, 1024), "3:4": (896, 1280), "4:3": (1280, 896), "9:16": (768, 1408), "16:9": (1408, 768)}
+IMAGEN = (
+    "imagen-4.0-generate-001", "imagen-4.0-ultra-generate-001", "imagen-4.0-fast-generate-001",
+    "imagen-3.0-generate-002", "imagen-3.0-generate-001", "imagen-3.0-fast-generate-001", "imagen-3.0-capability-001",
+)  # fmt: skip
+EDIT_MODES = ("EDIT_MODE_INPAINT_INSERTION", "EDIT_MODE_INPAINT_REMOVAL", "EDIT_MODE_BGSWAP")
+
+FIELDS: dict[str, set[str]] = {
+    "": {"contents", "generationConfig", "safetySettings", "systemInstruction", "tools", "toolConfig", "cachedContent"},
+    "contents": {"role", "parts"},
+    "contents.parts": {"text", "inlineData", "fileData", "thought", "thoughtSignature"},
+    "contents.parts.inlineData": {"mimeType", "data"},
+    "generationConfig": {
+        "responseModalities", "imageConfig", "seed", "thinkingConfig", "temperature", "topP", "topK", "candidateCount",
+        "maxOutputTokens", "stopSequences", "mediaResolution",
+    },
+    "generationConfig.imageConfig": {"aspectRatio", "imageSize"},
+    "generationConfig.thinkingConfig": {"thinkingLevel", "thinkingBudget", "includeThoughts"},
+    "instances": {"prompt", "referenceImages", "image"},
+    "instances.referenceImages": {
+        "referenceType", "referenceId", "referenceImage", "maskImageConfig", "controlImageConfig", "styleImageConfig",
+        "subjectImageConfig",
+    },
+    "instances.referenceImages.referenceImage": {"bytesBase64Encoded", "mimeType", "gcsUri"},
+    "instances.referenceImages.maskImageConfig": {"maskMode", "maskClasses", "dilation"},
+    "parameters": {
+        "sampleCount", "negativePrompt", "aspectRatio", "guidanceScale", "seed", "safetySetting", "personGeneration",
+        "includeSafetyAttributes", "includeRaiReason", "language", "outputOptions", "addWatermark", "sampleImageSize",
+        "enhancePrompt", "editMode", "editConfig", "mode", "upscaleConfig", "storageUri",
+    },
+    "parameters.outputOptions": {"mimeType", "compressionQuality"},
+}  # fmt: skip
+"""Where in a body -> what may stand there. Deeper than this nothing is looked at."""
+
+
+def trouble(code: int, status: str, message: str, *details: dict[str, Any]) -> Answer:
+    """The vendor's error body; usable as a scripted fault as well."""
+    return Answer(code, {"error": {"code": code, "message": message, "status": status, "details": list(details)}})
+
+
+def invalid(message: str) -> Answer:
+    return trouble(400, "INVALID_ARGUMENT", message)
+
+
+def rate_limited(delay: str, message: str = "Resource has been exhausted (e.g. check quota).") -> Answer:
+    """A 429 as the vendor sends it: the delay is in the body alone."""
+    retry = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}
+    return trouble(429, "RESOURCE_EXHAUSTED", message, {"@type": "type.googleapis.com/google.rpc.Help"}, retry)
+
+
+def wrong_key(shown: str) -> Answer:
+    """The vendor repeats the key in the details."""
+    return trouble(
+        400,
+        "INVALID_ARGUMENT",
+        "API key not valid. Please pass a valid API key.",
+        {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID", "domain": "googleapis.com"},
+        {"@type": "type.googleapis.com/google.rpc.DebugInfo", "detail": f"Invalid API key: {shown}"},
+    )
+
+
+RATE_LIMITED = rate_limited("0s")
+NO_FREE_TIER = rate_limited(
+    "41s", "You exceeded your current quota. \n* Quota exceeded for metric: free_tier_requests, limit: 0, model: x"
+)
+BROKEN_SERVER = trouble(500, "INTERNAL", "An internal error has occurred.")
+OVERLOADED = trouble(503, "UNAVAILABLE", "The model is overloaded. Please try again later.")
+TOO_LATE = trouble(504, "DEADLINE_EXCEEDED", "Deadline expired before operation could complete.")
+NO_BILLING = trouble(400, "FAILED_PRECONDITION", "User location is not supported for the API use without billing.")
+BROKEN_JSON = Answer(200, b'{"candidates": [{"content": {"parts": [{"inlineData": {"data": "iVBORw0K')
+REFUSED_PROMPT = invalid("Image generation failed with the following error: The prompt could not be submitted.")
+
+SPENT = {
+    "promptTokenCount": 7,
+    "thoughtsTokenCount": 55,
+    "totalTokenCount": 62,
+    "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 7}],
+}
+
+
+def blocked(reason: str, message: str | None = None) -> Answer:
+    """HTTP 200 for a prompt that was blocked: no candidates at all."""
+    feedback = {"blockReason": reason, **({"blockReasonMessage": message} if message else {})}
+    usage = {"promptTokenCount": 7, "totalTokenCount": 7}
+    return Answer(200, {"promptFeedback": feedback, "usageMetadata": usage, "responseId": "r-blocked"})
+
+
+def finished(reason: str, message: str | None = None, *parts: dict[str, Any]) -> Answer:
+    """HTTP 200 for work that ended without a picture; `parts` are what was said instead."""
+    candidate: dict[str, Any] = {"index": 0, "finishReason": reason}
+    candidate |= {"finishMessage": message} if message else {}
+    candidate |= {"content": {"role": "model", "parts": list(parts)}} if parts else {}
+    return Answer(200, {"candidates": [candidate], "usageMetadata": SPENT, "responseId": "r-finished"})
+
+
+def withheld(*reasons: str) -> Answer:
+    """HTTP 200 of Imagen with every picture filtered out."""
+    return Answer(200, {"predictions": [{"raiFilteredReason": reason} for reason in reasons]})
+
+
+class RefusedError(Exception):
+    """Raised while a request is checked."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+
+def refuse(message: str) -> NoReturn:
+    raise RefusedError(invalid(message))
+
+
+def check_fields(value: Any, where: str = "") -> None:
+    """Every field has to be known, as deep as FIELDS goes."""
+    if isinstance(value, list):
+        for item in value:  # pyright: ignore[reportUnknownVariableType]
+            check_fields(item, where)
+    elif isinstance(value, dict) and where in FIELDS:
+        for name, inner in value.items():  # pyright: ignore[reportUnknownVariableType]
+            if name not in FIELDS[where]:
+                refuse(f"Invalid JSON payload received. Unknown name \"{name}\" at '{where}': Cannot find field.")
+            check_fields(inner, f"{where}.{name}".lstrip("."))
+
+
+def camelled(value: Any) -> Any:
+    """The same with field names in camel case: the vendor reads either, and its own client sends both."""
+    if isinstance(value, list):
+        return [camelled(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, dict):
+        return {to_camel(str(name)): camelled(inner) for name, inner in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return value
+
+
+def looked_at(mime: str, data: str) -> Image.Image:
+    """A picture that came in base64, if it is one and of the type that it claims."""
+    if mime not in ("image/png", "image/jpeg", "image/webp"):
+        refuse(f"Unsupported MIME type: {mime}")
+    try:
+        plain = data.replace("-", "+").replace(
+            "_", "/"
+        )  # either alphabet is read; the vendor's client sends the second
+        image = Image.open(io.BytesIO(base64.b64decode(plain, validate=True)))
+        image.load()
+    except (binascii.Error, OSError):
+        raise RefusedError(invalid("Unable to process input image.")) from None
+    if image.get_format_mimetype() != mime:
+        refuse("The image does not match its MIME type.")
+    return image
+
+
+def drawn(size: tuple[int, int], format: str = "PNG") -> str:
+    """A real picture of that size, in base64."""
+    out = io.BytesIO()
+    Image.new("RGB", size, "seagreen").save(out, format)
+    return base64.b64encode(out.getvalue()).decode()
+
+
+class Gemini(Emulator):
+    """The emulator. `url` bears no version, as the vendor's own client expects it.
+
+    `served` is the model that answers in place of the one that was asked; `thinks` puts a draft before the picture;
+    `format` is what the vendor chooses to send, and it calls everything PNG; `filtered` is how many of Imagen's
+    pictures are withheld.
+    """
+
+    def __init__(self, key: str = KEY) -> None:
+        paths = ("/v1/models/{call}", "/v1beta/models/{call}", "/v1beta1/publishers/google/models/{call}")
+        lists = [Route(f"/{version}/models", self.models, methods=["GET"]) for version in ("v1", "v1beta")]
+        super().__init__(Starlette(routes=[*lists, *(Route(path, self.call, methods=["POST"]) for path in paths)]))
+        self.reset(key)
+
+    def reset(self, key: str = KEY) -> None:
+        """As it was at first, so that one server can do for many tests."""
+        self.key = key
+        self.served: str | None = None
+        self.thinks = False
+        self.format = "PNG"
+        self.filtered = 0
+        self.requests.clear()
+        self.script.clear()
+
+    def _greet(self, request: Request) -> None:
+        shown = request.headers.get("x-goog-api-key")
+        if request.query_params or "authorization" in request.headers:
+            raise RefusedError(trouble(401, "UNAUTHENTICATED", "A key belongs in x-goog-api-key and nowhere else."))
+        if shown is None:
+            raise RefusedError(trouble(403, "PERMISSION_DENIED", "Method doesn't allow unregistered callers."))
+        if shown != self.key:
+            raise RefusedError(wrong_key(shown))
+
+    async def call(self, request: Request) -> Response:
+        """POST models/{model}:{method}"""
+        model, _, method = request.path_params["call"].rpartition(":")
+        try:
+            self._greet(request)
+            if not request.headers.get("content-type", "").startswith("application/json"):
+                refuse("Invalid content type.")
+            body = camelled(json.loads(await request.body()))
+            if method == "generateContent" and model in MODELS:
+                return JSONResponse(self._content(model, body))
+            if method == "predict" and model in IMAGEN:
+                return JSONResponse(self._predict(model, body))
+            message = f"models/{model} is not found for API version v1beta, or is not supported for {method}."
+            raise RefusedError(trouble(404, "NOT_FOUND", message))
+        except RefusedError as refused:
+            return JSONResponse(refused.answer.body, refused.answer.status)
+
+    def _content(self, model: str, body: dict[str, Any]) -> dict[str, Any]:
+        check_fields(body)
+        parts = [part for content in body.get("contents", []) for part in content["parts"]]
+        prompt = " ".join(part["text"] for part in parts if "text" in part)
+        if not prompt:
+            refuse("contents are required, with a text.")
+        inputs = [looked_at(**renamed(part["inlineData"])) for part in parts if "inlineData" in part]
+        config = body.get("generationConfig", {})
+        ratios, sizes, most = MODELS[model]
+        image = config.get("imageConfig", {})
+        if len(inputs) > most:
+            refuse(f"At most {most} images are supported.")
+        if image.get("aspectRatio") not in (None, *ratios):
+            refuse(f"Unsupported aspect ratio: {image['aspectRatio']}.")
+        if image.get("imageSize") not in (None, *sizes):
+            refuse(f"Unsupported image size: {image['imageSize']}.")
+        if config.get("candidateCount", 1) != 1:
+            refuse("Multiple candidates is not enabled for this model.")
+        if not isinstance(config.get("seed", 0), int):
+            refuse("seed: an integer is expected.")
+        level = config.get("thinkingConfig", {}).get("thinkingLevel", "MEDIUM")
+        if level not in ("MINIMAL", "LOW", "MEDIUM", "HIGH"):
+            refuse(f"Invalid thinkingLevel: {level}.")
+        if "IMAGE" not in config.get("responseModalities", []):
+            return self._answer(model, prompt, inputs, [{"text": "A fox, in words."}], 12, None)
+        tier = image.get("imageSize", "1K")
+        width, height = SIZES[image.get("aspectRatio") or nearest(inputs, ratios)]
+        size = (round(width * SCALES[tier]), round(height * SCALES[tier]))
+        thoughts = [
+            {"text": "First a sketch.", "thought": True},
+            {"inlineData": {"mimeType": "image/png", "data": drawn((64, 64))}, "thought": True},
+        ]
+        result = {"inlineData": {"mimeType": "image/png", "data": drawn(size, self.format)}, "thoughtSignature": "c2ln"}
+        return self._answer(model, prompt, inputs, [*(thoughts if self.thinks else []), result], TOKENS[tier], "IMAGE")
+
+    def _answer(
+        self, model: str, prompt: str, inputs: list[Any], parts: list[Any], tokens: int, modality: str | None
+    ) -> dict[str, Any]:
+        text, seen, thoughts = max(1, len(prompt) // 4), 1120 * len(inputs), 55 if self.thinks else 0
+        read = [{"modality": "TEXT", "tokenCount": text}]
+        read += [{"modality": "IMAGE", "tokenCount": seen}] if inputs else []
+        usage: dict[str, Any] = {
+            "promptTokenCount": text + seen,
+            "candidatesTokenCount": tokens,
+            "totalTokenCount": text + seen + tokens + thoughts,
+            "promptTokensDetails": read,
+            "candidatesTokensDetails": [{"modality": modality or "TEXT", "tokenCount": tokens}],
+        }
+        usage |= {"thoughtsTokenCount": thoughts} if thoughts else {}
+        return {
+            "candidates": [{"index": 0, "finishReason": "STOP", "content": {"role": "model", "parts": parts}}],
+            "usageMetadata": usage,
+            "modelVersion": self.served or model,
+            "responseId": "r-emulated-1",
+        }
+
+    def _predict(self, model: str, body: dict[str, Any]) -> dict[str, Any]:
+        for name in body:
+            if name not in ("instances", "parameters"):
+                refuse(f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.')
+        check_fields(body.get("instances", []), "instances")
+        asked = body.get("parameters", {})
+        check_fields(asked, "parameters")
+        count, ratio = asked.get("sampleCount", 4), asked.get("aspectRatio", "1:1")
+        if len(body["instances"]) != 1 or not 1 <= count <= 4:
+            refuse("One instance and 1 to 4 samples are supported.")
+        if ratio not in IMAGEN_SIZES:
+            refuse(f"Unsupported aspect ratio: {ratio}.")
+        if asked.get("sampleImageSize", "1K") not in ("1K", "2K"):
+            refuse("Unsupported sampleImageSize.")
+        if "seed" in asked and asked.get("addWatermark", True):
+            refuse("The seed parameter is not supported when watermark is enabled.")
+        output = asked.get("outputOptions", {})
+        mime = output.get("mimeType", "image/png")
+        if mime not in ("image/png", "image/jpeg") or ("compressionQuality" in output and mime != "image/jpeg"):
+            refuse("Unsupported outputOptions.")
+        width, height = IMAGEN_SIZES[ratio]
+        scale = 2 if asked.get("sampleImageSize") == "2K" else 1
+        size = (width * scale, height * scale)
+        instance = body["instances"][0]
+        if (model == "imagen-3.0-capability-001") != ("referenceImages" in instance):
+            refuse("Reference images are for the capability model, which needs them.")
+        if "referenceImages" in instance:
+            size = self._edited(instance["referenceImages"], asked.get("editMode"))
+        made = {"bytesBase64Encoded": drawn(size, mime.removeprefix("image/").upper()), "mimeType": mime}
+        made |= {"prompt": f"{instance['prompt']}, in fine detail"} if asked.get("enhancePrompt") else {}
+        reason = "58061214: the picture may violate our policies."
+        hidden = [{"raiFilteredReason": reason}] * self.filtered if asked.get("includeRaiReason") else []
+        predictions = [*hidden, *[made] * (count - self.filtered)]
+        return {"predictions": predictions} if predictions else {}
+
+    def _edited(self, references: list[dict[str, Any]], mode: str | None) -> tuple[int, int]:
+        """The size of the picture, if picture and mask go together."""
+        if mode not in EDIT_MODES:
+            refuse(f"Unsupported editMode: {mode}.")
+        if len({reference["referenceId"] for reference in references}) != len(references):
+            refuse("Each reference needs an id of its own.")
+        by_type = {reference["referenceType"]: reference for reference in references}
+        raw, mask = by_type.get("REFERENCE_TYPE_RAW", {}), by_type.get("REFERENCE_TYPE_MASK", {})
+        if "referenceImage" not in raw:
+            refuse("A raw reference image is required.")
+        size = looked_at(**renamed(raw["referenceImage"])).size
+        drawn_by_hand = mask.get("maskImageConfig", {}).get("maskMode") == "MASK_MODE_USER_PROVIDED"
+        if drawn_by_hand != ("referenceImage" in mask):
+            refuse("A mask image goes with MASK_MODE_USER_PROVIDED, and only with it.")
+        if drawn_by_hand and looked_at(**renamed(mask["referenceImage"])).size != size:
+            refuse("The mask must have the size of the image.")
+        return size
+
+    async def models(self, request: Request) -> Response:
+        """GET models"""
+        try:
+            self._greet(request)
+        except RefusedError as refused:
+            return JSONResponse(refused.answer.body, refused.answer.status)
+        return JSONResponse({"models": [{"name": f"models/{model}", "displayName": model} for model in MODELS]})
+
+
+def renamed(blob: dict[str, str]) -> dict[str, str]:
+    """Either API's way to carry a picture."""
+    return {"mime": blob["mimeType"], "data": blob.get("data") or blob["bytesBase64Encoded"]}
+
+
+def nearest(inputs: list[Image.Image], ratios: tuple[str, ...]) -> str:
+    """The ratio of the last input picture, else square."""
+    if not inputs:
+        return "1:1"
+    wanted = inputs[-1].width / inputs[-1].height
+    return min(ratios, key=lambda ratio: abs(SIZES[ratio][0] / SIZES[ratio][1] - wanted))
