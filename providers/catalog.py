@@ -9,12 +9,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from urllib.parse import urlsplit
 
-from atelier.providers import openai, sketch
+from atelier.providers import flux, gemini, openai, sketch, stability, xai
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.provider import Provider
 from atelier.providers.core.types import Endpoint, Lookup, Model, Operation
 
-PROVIDERS: tuple[Provider, ...] = (openai.PROVIDER, sketch.PROVIDER)
+PROVIDERS: tuple[Provider, ...] = (
+    openai.PROVIDER,
+    gemini.PROVIDER,
+    flux.PROVIDER,
+    xai.PROVIDER,
+    stability.PROVIDER,
+    sketch.PROVIDER,
+)
 """Every vendor, in the order in which a default is sought: the first that has a key."""
 
 UNLISTED = re.compile(r"[a-z0-9][a-z0-9._/-]{0,99}")

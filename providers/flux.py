@@ -11,6 +11,8 @@ import base64
 from decimal import Decimal
 from typing import Any
 
+from pydantic import JsonValue
+
 from atelier.providers.core.answers import Lenient, bad_answer, parsed, parsed_refusal, reason_of
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.images import picture
@@ -18,7 +20,6 @@ from atelier.providers.core.provider import Job, Provider, Reply
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import CURRENT, Endpoint, Feature, Lifecycle, Model, Operation, Picture
 from atelier.providers.core.wire import Wire, httpx, retry_after
-from pydantic import JsonValue
 
 ENDPOINT = Endpoint(
     base_url="https://api.bfl.ai",
@@ -305,7 +306,7 @@ def explain(response: httpx.Response) -> ImageError:
         reason,
         f"Black Forest Labs {told}" + (f": “{quoted(words)}”" if words else "."),
         hint=HINTS.get(reason, "Change the request as the message says."),
-        retry_after=retry_after(response),
+        retry_after=retry_after(response.headers),
         facts=facts,
     )
 

@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import AliasPath, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
 from atelier.providers.core.answers import Lenient, parsed_refusal, reason_of
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.types import Usage
 from atelier.providers.core.wire import httpx, retry_after
-from pydantic import AliasPath, ConfigDict, Field
-from pydantic.alias_generators import to_camel
 
 
 class Camel(Lenient):
@@ -186,6 +187,6 @@ def explain(response: httpx.Response) -> ImageError:
         f"Google answered {response.status_code}{f' {code}' if code else ''}"
         + (f": “{quoted(error.message)}”" if error.message else "."),
         hint=HINTS.get(reason, "Change the request as the message says."),
-        retry_after=retry_after(response) if delay is None else delay,
+        retry_after=retry_after(response.headers) if delay is None else delay,
         facts={"code": code},
     )

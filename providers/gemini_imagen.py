@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any
 
 import pybase64
+
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Feature, ImageRequest, Lifecycle, Model, Operation, Picture
 

@@ -15,10 +15,11 @@ from urllib.parse import quote
 from atelier.providers.core import gates
 from atelier.providers.core.answers import Lenient, bad_answer, base64_bytes, parsed, parsed_refusal, reason_of
 from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.forms import multipart
 from atelier.providers.core.images import picture
 from atelier.providers.core.provider import Job, Provider, Reply
 from atelier.providers.core.types import Endpoint, Feature, ImageRequest, Lifecycle, Model, Operation
-from atelier.providers.core.wire import Wire, httpx, multipart, retry_after
+from atelier.providers.core.wire import Wire, httpx, retry_after
 
 ENDPOINT = Endpoint(
     base_url="https://api.stability.ai",
@@ -217,7 +218,7 @@ class Refusal(Lenient):
 def explain(response: httpx.Response) -> ImageError:
     """`{"id", "name", "errors": [...]}`, or whatever a gateway in between made of it."""
     refusal = parsed_refusal(Refusal, response.content)
-    name, wait = quoted(refusal.name or "", 60), retry_after(response)
+    name, wait = quoted(refusal.name or "", 60), retry_after(response.headers)
     reason = Reason.CONTENT_POLICY if name in OBJECTIONS else reason_of(response.status_code)
     if reason is Reason.RATE_LIMITED and wait is None:
         wait = BLOCKED_SECONDS

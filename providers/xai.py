@@ -11,6 +11,7 @@ import re
 from decimal import Decimal
 
 import pybase64
+
 from atelier.providers.core.answers import Lenient, bad_answer, base64_bytes, parsed, parsed_refusal, reason_of
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.images import picture
@@ -195,7 +196,7 @@ def explain(response: httpx.Response) -> ImageError:
     if reason is Reason.CONTENT_POLICY:
         return _moderated(message, facts)
     hint = HINTS.get(reason, "Change the request as the message says.")
-    return ImageError(reason, message, hint=hint, retry_after=retry_after(response), facts=facts)
+    return ImageError(reason, message, hint=hint, retry_after=retry_after(response.headers), facts=facts)
 
 
 def _moderated(message: str, facts: dict[str, str | None]) -> ImageError:

@@ -25,7 +25,7 @@ HOMES = {
     "httpx2": {"providers.core.wire"},
     "httpx": set[str](),
     "PIL": {
-        "server.preview", "providers.core.sources",
+        "server.preview", "providers.core.sources", "providers.gemini_imagen",
         "providers.sketch", "providers.sketch_scenes", "providers.sketch_lettering",
     },
     "openai": set[str](),

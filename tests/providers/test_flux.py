@@ -13,6 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from PIL import Image
+
 from atelier.providers import flux as vendor
 from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
@@ -22,8 +24,6 @@ from atelier.providers.core.sources import source
 from atelier.providers.core.types import ImageRequest, Operation, Picture
 from atelier.providers.core.wire import Wire, httpx
 from atelier.providers.flux import PROVIDER
-from PIL import Image
-
 from tests.conftest import png
 from tests.emulators import flux as emulated
 from tests.emulators.flux import Flux, opened

@@ -10,13 +10,13 @@ from datetime import date
 from typing import Any
 
 import pytest
+from PIL import Image
+
 from atelier.providers.core import sources
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Operation, Picture
 from atelier.providers.core.wire import httpx
 from atelier.providers.gemini import MODELS, PROVIDER
-from PIL import Image
-
 from tests.conftest import png
 from tests.emulators import gemini as emulated
 from tests.emulators.gemini import Gemini

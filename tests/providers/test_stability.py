@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from PIL import Image
+
 from atelier.providers import stability as vendor
 from atelier.providers.core import sources
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, ImageResult, Operation
 from atelier.providers.stability import PROVIDER
-from PIL import Image
-
 from tests.conftest import png
 from tests.emulators import stability as emulated
 from tests.emulators.server import Answer, Drip, Dropped, Fault, Slow

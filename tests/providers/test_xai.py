@@ -10,12 +10,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from PIL import Image
+
 from atelier.providers.core import sources
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Operation, Picture
 from atelier.providers.xai import PROVIDER
-from PIL import Image
-
 from tests.conftest import png
 from tests.emulators import xai as emulated
 from tests.emulators.server import Answer, Drip, Dropped, Emulator, Fault, Slow
