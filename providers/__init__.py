@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["generate"]
 
 
-async def generate(prompt: str, *, model: str | None = None, **options: Any) -> ImageResult:
-    """Make pictures and return them in memory; nothing is stored.
+async def generate(prompt: str, *, model: str | None = None, n: int = 1, **options: Any) -> ImageResult:
+    """Make `n` pictures and return them in memory; nothing is stored.
 
-    `options` are the fields of `core.types.ImageRequest` (count, size, quality, seed, ...); an unknown one is a
+    `options` are the other fields of `core.types.ImageRequest` (size, quality, seed, ...); an unknown one is a
     TypeError. Keys come from the environment. Raises `core.errors.ImageError`.
     """
     from functools import partial
@@ -30,6 +30,6 @@ async def generate(prompt: str, *, model: str | None = None, **options: Any) -> 
     from atelier.providers.core.types import ImageRequest
     from atelier.providers.pipeline import Pipeline
 
-    request = ImageRequest(prompt=prompt, model=model, **options)
+    request = ImageRequest(prompt=prompt, model=model, count=n, **options)
     async with Pipeline(Catalog(partial(variable, os.environ))) as pipeline:
         return await pipeline.run(request)

@@ -54,7 +54,7 @@ def admit(catalog: Catalog, request: ImageRequest) -> Admitted:
             error.hint = f"{error.hint} Models that offer it: {', '.join(others[:NAMED])}.".strip()
             error.facts["models"] = others
         raise
-    sent = f"Sent as size {size[0]}x{size[1]}: {choice.model.id} takes sizes, not ratios." if size else ""
+    sent = f"Sent as size {size[0]}x{size[1]}: {choice.model.id} takes sizes in pixels." if size else ""
     return Admitted(
         choice=choice,
         job=Job(id=new_id("job"), request=request, model=choice.model, endpoint=choice.endpoint, size=size),

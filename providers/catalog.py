@@ -61,7 +61,7 @@ class Catalog:
         if name:
             return self._named(name, operation)
         if preset := self.lookup("ATELIER_DEFAULT_MODEL"):
-            choice = self._named(preset, operation)
+            choice = self._preset(preset, operation)
             if operation in choice.model.operations:
                 return choice
         return self._unasked(operation, prefer)
@@ -93,6 +93,13 @@ class Catalog:
             if wanted.startswith(provider.prefixes) and UNLISTED.fullmatch(wanted):
                 return self._choice(provider, _unlisted(provider, wanted))
         raise self._unknown(name)
+
+    def _preset(self, name: str, operation: Operation) -> Choice:
+        try:
+            return self._named(name, operation)
+        except ImageError as error:
+            error.message = f"ATELIER_DEFAULT_MODEL is wrong. {error.message}"
+            raise
 
     def _unasked(self, operation: Operation, prefer: str | None) -> Choice:
         keyed = [p for p in self.providers if p.endpoint.key_variables and self.usable(p)]
@@ -132,7 +139,7 @@ class Catalog:
         keys = [p.endpoint.key_variables[0] for p in self.providers if p.endpoint.key_variables]
         return (
             f"No vendor key is set, so this is an offline draft by the built-in {drawn_by.name} (free, not a model's)."
-            f" Set {' or '.join(keys)} for a real picture."
+            f" Set {' or '.join(keys) if len(keys) < 3 else 'one of ' + ', '.join(keys)} for a real picture."
         )
 
     def _choice(self, provider: Provider, model: Model | None, notice: str = "") -> Choice:

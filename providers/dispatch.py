@@ -35,7 +35,7 @@ class Dispatcher:
         if turn.value == 0:
             await tell(f"Waiting for a turn at {provider.title}.")
         async with turn:
-            await tell(f"{provider.title} is at work with {job.model.id}.")
+            await tell(f"{provider.title} is drawing ({job.model.id}).")
             wire = Wire(
                 self._client(provider.name, job.endpoint),
                 job.endpoint,

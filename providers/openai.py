@@ -137,7 +137,7 @@ HINTS: dict[Reason, str] = {
     Reason.CONTENT_POLICY: "Reword the prompt; a refused picture is not billed.",
     Reason.QUOTA_EXCEEDED: "Add credit to the OpenAI account or use another vendor.",
     Reason.AUTHENTICATION: "Check OPENAI_API_KEY, and that its organisation may use this model.",
-    Reason.UNKNOWN_MODEL: "The account may lack access to this model; try another one.",
+    Reason.UNKNOWN_MODEL: "The account may lack access to this model. A custom OPENAI_BASE_URL must end in /v1.",
     Reason.RATE_LIMITED: "Wait a moment and call again.",
     Reason.PROVIDER_UNAVAILABLE: "Try again later or use another vendor.",
 }

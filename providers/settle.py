@@ -34,6 +34,8 @@ async def kept(storage: Storage, admitted: Admitted, reply: Reply) -> tuple[list
                 stored = await storage.put(id, picture, record(id, admitted, reply, picture))
         except ImageError as error:
             warnings.append(f"Not stored: {error.message} {error.hint}".strip())
+        if stored and stored.warning:
+            warnings.append(stored.warning)
         images.append(Kept(picture, stored))
     return images, warnings
 

@@ -54,6 +54,7 @@ ABSTRACT = ("orbs", "orbs", "hills")
 class Canvas:
     """Where a scene is drawn: `pen` over `width` x `height` pixels, with this palette and this chance."""
 
+    image: Image.Image
     pen: ImageDraw.ImageDraw
     width: int
     height: int
@@ -67,6 +68,14 @@ class Canvas:
     def between(self, low: float, high: float) -> float:
         return low + (high - low) * self.chance.random()
 
+    def glow(self, points: list[tuple[float, float]], colour: Colour, share: float) -> None:
+        """A polygon of light, which lets what is behind it through."""
+        from PIL import Image, ImageDraw
+
+        light = Image.new("RGBA", self.image.size, (*colour, 0))
+        ImageDraw.Draw(light).polygon(points, fill=(*colour, round(255 * share)))
+        self.image.alpha_composite(light)
+
 
 def paint(prompt: str, width: int, height: int, seed: int, *, transparent: bool = False) -> Image.Image:
     """A picture of the prompt as far as a few shapes can go: RGBA, `width` x `height` pixels."""
@@ -78,7 +87,7 @@ def paint(prompt: str, width: int, height: int, seed: int, *, transparent: bool 
     digest = hashlib.sha256(f"{prompt}\0{width}x{height}\0{seed}".encode()).digest()
     palette = palette_of(prompt)
     image = Image.new("RGBA", size) if transparent else _sky(size, palette[0], palette[1])
-    canvas = Canvas(ImageDraw.Draw(image), *size, *palette, random.Random(digest))  # noqa: S311
+    canvas = Canvas(image, ImageDraw.Draw(image), *size, *palette, random.Random(digest))  # noqa: S311
     names = [name for name, calling in SCENES if words & set(_forms(calling))]
     scene = SCENERY[names[0] if names else ABSTRACT[digest[1] % len(ABSTRACT)]]
     _sun(canvas)
@@ -139,11 +148,11 @@ def _ridge(c: Canvas, y: float, rise: float, colour: Colour, waves: float) -> No
     """A wavy edge at `y` of the height, filled to the foot."""
     phases = [c.between(0, 2 * math.pi) for _ in range(3)]
     points = list[tuple[float, float]]()
-    for step in range(121):
+    for step in range(-1, 122):
         x = step / 120
         swing = sum(math.sin(waves * (k + 1) * 2 * math.pi * x + p) / (k + 1) for k, p in enumerate(phases))
         points.append((x * c.width, c.height * (y + rise * swing)))
-    c.pen.polygon([(0, c.height), *points, (c.width, c.height)], fill=colour)
+    c.pen.polygon([(points[0][0], c.height), *points, (points[-1][0], c.height)], fill=colour)
 
 
 def _hills(c: Canvas, words: set[str]) -> None:
@@ -158,13 +167,13 @@ def _sea(c: Canvas, words: set[str]) -> None:
     if words & {"lighthouse", "lighthouses", "coast"}:
         foot, head = c.height * 0.72, c.height * 0.72 - 38 * unit
         lamp = head - 3 * unit
-        c.pen.polygon([(x, lamp), (0, lamp - 5 * unit), (0, lamp + 7 * unit)], fill=_mix(c.below, c.light, 0.35))
-        c.pen.ellipse((x - 24 * unit, foot - 5 * unit, x + 24 * unit, foot + 14 * unit), fill=c.near)
+        c.glow([(x, lamp), (0, lamp - 6 * unit), (0, lamp + 8 * unit)], c.light, 0.4)
         c.pen.polygon(_tower(x, foot, head, 6.5 * unit, 4 * unit), fill=c.light)
         for low, high in ((0.2, 0.4), (0.6, 0.8)):
             a, b = foot + (head - foot) * low, foot + (head - foot) * high
             wide = [(6.5 - 2.5 * share) * unit for share in (low, high)]
             c.pen.polygon(_tower(x, a, b, *wide), fill=_mix(c.far, c.near, 0.2))
+        c.pen.ellipse((x - 24 * unit, foot - 2 * unit, x + 24 * unit, foot + 16 * unit), fill=c.near)
         c.pen.rectangle((x - 3.5 * unit, head - 6 * unit, x + 3.5 * unit, head), fill=c.near)
         c.pen.ellipse((x - 2.4 * unit, head - 5.4 * unit, x + 2.4 * unit, head - 0.6 * unit), fill=c.light)
         c.pen.polygon(

@@ -22,11 +22,11 @@ from mcp.types import Tool as ToolDescription
 from atelier.providers.catalog import utc_today
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
-from atelier.providers.core.types import Tell
 from atelier.providers.pipeline import Pipeline
 from atelier.server import content
 from atelier.server.assembly import pipeline_of, storage_of
 from atelier.server.logs import call_id, log
+from atelier.server.progress import Show, progress
 from atelier.server.settings import Settings
 from atelier.server.storage.local import LocalStorage
 from atelier.tools import TOOLS
@@ -123,48 +123,21 @@ class AtelierServer(MCPServer[State]):
     ) -> CallToolResult:
         asked = parameters_of(tool, arguments)
         state = context.request_context.lifespan_context
-        async with progress(context) as tell:
+        async with progress(reported(context), HEARTBEAT, first="Looking at the request.") as tell:
             answer: Answer = await detached(state.tasks, partial(tool.run, asked, state.pipeline, tell))
         return await content.answered(answer, state.storage, self._settings)
 
 
-@asynccontextmanager
-async def progress(context: Context[State, Any]) -> AsyncGenerator[Tell]:
-    """Where a tool tells how far it is: at once, then at every word of its own and at least every ten seconds.
+def reported(context: Context[State, Any]) -> Show:
+    """Progress as the protocol wants it: a number that always rises, and a word for the person."""
+    count = 0
 
-    The number always rises, as the protocol asks; nothing is sent once the answer is on its way.
-    """
-    began, count, latest, open_ = time.monotonic(), 0, "Looking at the request.", True
-
-    async def send(message: str) -> None:
+    async def show(message: str, seconds: float) -> None:
         nonlocal count
-        if open_:
-            count += 1
-            await context.report_progress(count, None, message)
+        count += 1
+        await context.report_progress(count, None, f"{message} ({seconds:.0f} s)" if seconds >= 1 else message)
 
-    async def tell(message: str) -> None:
-        nonlocal latest
-        latest = message
-        await send(message)
-
-    async def beat() -> None:
-        while True:
-            await anyio.sleep(HEARTBEAT)
-            await send(f"{latest.rstrip('.')} ({time.monotonic() - began:.0f} s so far).")
-
-    failure: Exception | None = None
-    async with anyio.create_task_group() as tasks:
-        await send(latest)
-        tasks.start_soon(beat)
-        try:
-            yield tell
-        except Exception as error:  # noqa: BLE001 - raised again outside, for a task group would wrap it
-            failure = error
-        finally:
-            open_ = False
-            tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+    return show
 
 
 async def detached(tasks: anyio.abc.TaskGroup, work: Callable[[], Awaitable[Outcome]]) -> Outcome:

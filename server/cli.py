@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +13,13 @@ import anyio
 
 from atelier.providers.core.types import ImageRequest
 from atelier.server.assembly import pipeline_of, storage_of
+from atelier.server.progress import progress
 from atelier.server.settings import Settings, unknown_variables
 from atelier.tools import generate_image
 from atelier.tools.arguments import parameters_of
 from atelier.tools.drawn import size_of, told, usd
+
+CLEAR = "\r\033[K"  # back to the start of a terminal's line, and empty it
 
 Subcommands = Any  # argparse keeps the type of its subparsers to itself
 
@@ -29,6 +32,12 @@ def serve(options: argparse.Namespace) -> int:
     )  # mcp takes half a second to import; other commands go without
 
     logs.configure()
+    if sys.stdin.isatty():
+        _say(
+            "Serving MCP on stdio, which is for a host to talk to; Ctrl-C ends it. Try: atelier generate PROMPT",
+            sys.stderr,
+        )
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the thread that reads stdin would hold up an orderly end
     for sentence in unknown_variables():
         logs.log.warning(sentence)
     build_server(Settings.from_environ()).run()
@@ -51,11 +60,10 @@ async def _generate(request: ImageRequest, as_json: bool) -> int:
         notice = pipeline.admit(request).choice.notice
         if notice and not as_json:
             _say(notice)  # the first line, before any work
-        line = ProgressLine()
-        try:
-            result = await pipeline.run(request, tell=line.tell)
-        finally:
-            line.close()
+        async with progress(_show, every=1 if sys.stderr.isatty() else 10) as tell:
+            result = await pipeline.run(request, tell=tell)
+        if sys.stderr.isatty():
+            sys.stderr.write(CLEAR)
     if as_json:
         _say(json.dumps(told(result).data.model_dump(mode="json", exclude_none=True), ensure_ascii=False))
         return 0
@@ -69,23 +77,11 @@ async def _generate(request: ImageRequest, as_json: bool) -> int:
     return 0 if all(kept.stored for kept in result.images) else 1
 
 
-class ProgressLine:
-    """How far it is, on stderr: one line that changes in place in a terminal, one line a word elsewhere."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._live = sys.stderr.isatty()
-
-    async def tell(self, message: str) -> None:
-        """Show a word of progress."""
-        text = f"… {message} ({time.monotonic() - self._began:.0f} s)"
-        sys.stderr.write(f"\r\033[K{text}" if self._live else f"{text}\n")
-        sys.stderr.flush()
-
-    def close(self) -> None:
-        """Leave a terminal's line empty."""
-        if self._live:
-            sys.stderr.write("\r\033[K")
+async def _show(message: str, seconds: float) -> None:
+    """One line that changes in place in a terminal, one line a word elsewhere."""
+    text = f"… {message} ({seconds:.0f} s)"
+    sys.stderr.write(f"{CLEAR}{text}" if sys.stderr.isatty() else f"{text}\n")
+    sys.stderr.flush()
 
 
 def _say(text: str, stream: Any = None) -> None:

@@ -15,6 +15,9 @@ from atelier.providers.core.errors import ImageError, Reason
 
 PREFIX = "ATELIER_"
 
+MUST = {"bool_parsing": "be on or off", "float_parsing": "be a number", "int_parsing": "be a whole number"}
+"""What a value should be, where the validator's own words speak of types."""
+
 
 class Settings(BaseModel):
     """One field per `ATELIER_` variable; the vendors' keys and addresses are read through `lookup`.
@@ -58,8 +61,9 @@ class Settings(BaseModel):
             settings = cls.model_validate(found)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            name = names[str(first["loc"][0])]
-            raise ImageError(Reason.INVALID_REQUEST, f"{name} is wrong: {first['msg']}.", hint="Correct it.") from None
+            must = MUST.get(first["type"], first["msg"].removeprefix("Input should ").lower())
+            message = f"{names[str(first['loc'][0])]} is wrong: it should {must}."
+            raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct it or leave it out.") from None
         settings._environ = dict(environ)  # noqa: SLF001 - its own
         return settings
 
@@ -70,7 +74,7 @@ def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
     strange = sorted(name for name in environ if name.startswith(PREFIX) and name.removesuffix("_FILE") not in known)
     said = list[str]()
     for name in strange:
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
         said.append(f"{name} is not a setting of this version{f'; perhaps {near[0]}' if near else ''}.")
     return said
 

@@ -33,7 +33,7 @@ def _sentence(problem: ErrorDetails, tool: str, known: list[str]) -> str:
             return f"the argument “{name}” is missing"
         case "extra_forbidden":
             near = difflib.get_close_matches(name, known, n=1)
-            return f"{tool} has no argument “{name}”" + (f" (did you mean “{near[0]}”?)" if near else "")
+            return f"the tool {tool} has no argument “{name}”" + (f" (did you mean “{near[0]}”?)" if near else "")
         case "string_too_short":
             return f"“{name}” is empty"
         case "string_too_long":

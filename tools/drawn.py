@@ -40,13 +40,13 @@ class Drawn(Output):
 def told(result: ImageResult) -> Answer:
     """The answer to a drawing call."""
     images = [_data(kept) for kept in result.images]
-    cost = f" · cost {usd(result.actual_usd)}" if result.actual_usd is not None else ""
+    cost = usd(result.actual_usd) if result.actual_usd is not None else "not told by the vendor"
     fate, brief = FATES[_fate(result)]
     lines = [
         result.notice,
         *_ready(images),
         *_where(images),
-        f"Model: {result.provider}/{result.model}{cost}",
+        f"Model: {result.provider}/{result.model} · cost {cost}",
         *(f"Note: {warning}" for warning in result.warnings),
         fate,
     ]
@@ -65,7 +65,7 @@ def told(result: ImageResult) -> Answer:
 
 FATES = {
     "stored": (
-        "Show the user the path or link. A small preview is attached; if you cannot see it, do not describe it.",
+        "Show the user the path or link. Only a small preview is attached; if you cannot see it, do not describe it.",
         "show the user the path or link",
     ),
     "handed over": (

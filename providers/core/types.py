@@ -194,11 +194,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """The handle of a kept picture: `path` on this machine, `url` where one exists."""
+    """The handle of a kept picture: `path` on this machine, `url` where one exists; `warning` if not where meant."""
 
     id: str
     path: str | None = None
     url: str | None = None
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

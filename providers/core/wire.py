@@ -58,7 +58,8 @@ class Wire:
     """The exchanges of one job with one vendor, under one deadline.
 
     `key` joins a copy of the request at the last moment, and only on the way to a trusted host. `secrets` (the key
-    and the prompt) are struck out of what a refusal says. `deadline` is seconds for the job as a whole.
+    and the prompt) are struck out of what a refusal says. `deadline` is seconds for the call as a whole, waits and
+    polls included; with `retry_timeouts` a call that ran into it is made once more.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Wire:
         self._explain = explain
         self._key = key
         self._secrets = tuple(s for s in secrets if len(s) >= 6)
-        self._ends = time.monotonic() + deadline
+        self._ends = time.monotonic() + deadline * (2 if retry_timeouts else 1)
         self._deadline = deadline
         self._retry_timeouts = retry_timeouts
         self._tell = tell
@@ -168,7 +169,8 @@ class Wire:
         """One request and its whole answer; every failure comes out as an ImageError."""
         outgoing = self._signed(request) if signed else request
         try:
-            with anyio.fail_after(max(0.0, self._left())):  # a read timeout does not bound a slow drip
+            # a read timeout does not bound a slow drip
+            with anyio.fail_after(max(0.0, min(self._left(), self._deadline))):
                 arriving = await self._client.send(outgoing, stream=True)
                 try:
                     response = await self._whole(arriving, cap)

@@ -36,20 +36,16 @@ class LocalStorage:
         return await anyio.to_thread.run_sync(self._put_preview, stored, jpeg)
 
     def _put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
-        problem: OSError | None = None
-        for folder in (self._folder, self._rescue):
-            try:
-                path = self._write(folder, id, picture, record)
-            except OSError as error:
-                problem = problem or error
-            else:
-                return Stored(id=id, path=str(path))
-        assert problem is not None
-        raise ImageError(
-            Reason.STORAGE_FAILED,
-            f"The picture could not be written to {self._folder}: {problem.strerror or type(problem).__name__}.",
-            hint="Free some space, or set ATELIER_OUTPUT_DIR to a folder that can be written.",
-        )
+        try:
+            return Stored(id=id, path=str(self._write(self._folder, id, picture, record)))
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+        trouble, hint = f"{self._folder} could not be written ({why})", "Free some space or set ATELIER_OUTPUT_DIR."
+        try:
+            path = self._write(self._rescue, id, picture, record)
+        except OSError:
+            raise ImageError(Reason.STORAGE_FAILED, f"{trouble}, nor could {self._rescue}.", hint=hint) from None
+        return Stored(id=id, path=str(path), warning=f"{trouble}, so the picture is in {path.parent}. {hint}")
 
     def _write(self, root: Path, id: str, picture: Picture, record: Mapping[str, Any]) -> Path:
         year, month = str(record["created_at"])[:7].split("-")

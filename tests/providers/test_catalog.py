@@ -80,6 +80,12 @@ def test_the_users_default_comes_first() -> None:
     assert catalog(OPENAI_API_KEY="sk-x", ATELIER_DEFAULT_MODEL="sketch").resolve(None).model.id == "sketch"
 
 
+def test_a_wrong_default_is_blamed_on_its_variable() -> None:
+    with pytest.raises(ImageError) as caught:
+        catalog(ATELIER_DEFAULT_MODEL="midjourney").resolve(None)
+    assert "ATELIER_DEFAULT_MODEL" in caught.value.message
+
+
 def test_a_base_url_is_taken_over_and_a_broken_one_named() -> None:
     endpoint = catalog(OPENAI_BASE_URL="https://gateway.example/v1/").resolve("openai").endpoint
     assert (endpoint.base_url, endpoint.custom) == ("https://gateway.example/v1", True)

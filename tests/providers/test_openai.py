@@ -155,6 +155,15 @@ async def test_a_timed_out_call_may_be_billed_and_is_not_sent_again(
     assert len(openai.requests) == 1
 
 
+async def test_who_prefers_a_double_bill_to_a_miss_has_timed_out_calls_repeated(
+    with_openai: Environ, openai: OpenAI
+) -> None:
+    openai.next(Slow(3))
+    async with studio(PROVIDER, with_openai, timeout=1.5, retry_timeouts=True) as pipeline:
+        assert (await pipeline.run(ImageRequest(prompt="a fox", model="openai"))).images
+    assert len(openai.requests) == 2
+
+
 async def test_a_closed_port_is_a_network_error_that_cost_nothing(environ: Environ) -> None:
     environ |= {"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
     async with studio(PROVIDER, environ, timeout=3) as pipeline:

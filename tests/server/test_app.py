@@ -308,6 +308,7 @@ async def test_a_folder_that_cannot_be_written_does_not_lose_the_picture(
         result = await client.call_tool("generate_image", {"prompt": "a fox"})
     assert result.structured_content is not None
     assert Path(result.structured_content["images"][0]["path"]).is_relative_to(tmp_path / "state")
+    assert "could not be written" in text(result)
     (tmp_path / "state2").write_text("this one neither")
     environ["ATELIER_STATE_DIR"] = str(tmp_path / "state2")
     async with connect() as client:

@@ -53,6 +53,8 @@ async def test_a_folder_that_cannot_be_made_sends_the_picture_to_the_other(tmp_p
     stored = await LocalStorage(tmp_path / "out", tmp_path / "spare").put("img_x", PICTURE, RECORD)
     assert Path(stored.path or "").read_bytes() == PICTURE.image_bytes
     assert Path(stored.path or "").is_relative_to(tmp_path / "spare")
+    assert str(tmp_path / "out") in stored.warning
+    assert "ATELIER_OUTPUT_DIR" in stored.warning
 
 
 async def test_when_no_folder_takes_it_the_error_says_which_and_why(tmp_path: Path) -> None:
