@@ -15,10 +15,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 def link(target: Path, at: Path) -> None:
     """Make `at` lead to `target`; a right link is left alone, a wrong one is replaced."""
-    if at.is_symlink() or at.exists():
+    if os.path.lexists(at):
         if at.resolve() == target.resolve():
             return
-        at.unlink()
+        at.rmdir() if sys.platform == "win32" else at.unlink()  # a junction is a folder, a symlink a file
     if sys.platform == "win32":
         import _winapi
 

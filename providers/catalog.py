@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from itertools import takewhile
 from urllib.parse import urlsplit
 
 from atelier.providers import flux, gemini, openai, sketch, stability, xai
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.provider import Provider
-from atelier.providers.core.types import Endpoint, Lookup, Model, Operation
+from atelier.providers.core.types import CURRENT, Endpoint, Lookup, Model, Operation
 
 PROVIDERS: tuple[Provider, ...] = (
     openai.PROVIDER,
@@ -24,7 +25,7 @@ PROVIDERS: tuple[Provider, ...] = (
 )
 """Every vendor, in the order in which a default is sought: the first that has a key."""
 
-UNLISTED = re.compile(r"[a-z0-9][a-z0-9._/-]{0,99}")
+UNLISTED = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9._:/-]{0,99}")
 """What an id that we do not know must look like to be passed on."""
 
 
@@ -72,6 +73,11 @@ class Catalog:
         defaults = [p.default for p in self.providers]
         return [row.id for row in sorted(rows, key=lambda row: row.id not in defaults)]
 
+    def listed(self, provider: Provider) -> list[Model]:
+        """The vendor's rows that can be asked for today, its default first. A custom host may serve retired ones."""
+        rows = provider.models if self.located(provider).custom else self._working(provider)
+        return sorted(rows, key=lambda row: row.id != provider.default)
+
     def usable(self, provider: Provider) -> bool:
         """Whether the vendor can be asked: its key is set, or it needs none."""
         return not provider.endpoint.key_variables or provider.endpoint.key(self.lookup) is not None
@@ -88,10 +94,13 @@ class Catalog:
                 return self._choice(provider, row)
         for provider in self.providers:
             if vendor in provider.names and rest:
-                return self._choice(provider, _row(provider, rest) or _unlisted(provider, rest))
+                if row := _row(provider, rest):
+                    return self._choice(provider, row)
+                if provider.prefixes and UNLISTED.fullmatch(rest):
+                    return self._choice(provider, _unlisted(provider, name.strip().partition("/")[2]))
         for provider in self.providers:
             if wanted.startswith(provider.prefixes) and UNLISTED.fullmatch(wanted):
-                return self._choice(provider, _unlisted(provider, wanted))
+                return self._choice(provider, _unlisted(provider, name.strip()))
         raise self._unknown(name)
 
     def _preset(self, name: str, operation: Operation) -> Choice:
@@ -124,16 +133,16 @@ class Catalog:
         return [row for row in provider.models if row.lifecycle.at(self.today()) != "retired"]
 
     def located(self, provider: Provider) -> Endpoint:
-        """The vendor's endpoint with the base URL and concurrency of the settings."""
+        """The vendor's endpoint, at the base URL of the settings where there is one."""
         endpoint = provider.endpoint
         if not (endpoint.base_url_variable and (url := self.lookup(endpoint.base_url_variable))):
             return endpoint
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            message = f"{endpoint.base_url_variable} is not an address."
-            raise ImageError(Reason.INVALID_REQUEST, message, hint="Write it as https://host/path.")
-        base = url.rstrip("/")
-        return replace(endpoint, base_url=base, custom=not endpoint.is_vendors(parts.hostname))
+        base, host = url.rstrip("/"), _host(url)
+        if host is None:
+            message = f"{endpoint.base_url_variable} is not the address of an API."
+            hint = "Write it as https://host/path, without user, query or fragment."
+            raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
+        return replace(endpoint, base_url=base, custom=base != endpoint.base_url and not endpoint.is_vendors(host))
 
     def _keyless(self, drawn_by: Provider) -> str:
         keys = [p.endpoint.key_variables[0] for p in self.providers if p.endpoint.key_variables]
@@ -157,6 +166,18 @@ class Catalog:
         )
 
 
+def _host(url: str) -> str | None:
+    """The host of a usable base URL; one with a password, or that no client could dial, is none."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna").decode()
+        usable = parts.scheme in ("http", "https") and host and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return None
+    odd = parts.username or parts.password or parts.query or parts.fragment or not url.isprintable() or " " in url
+    return host if usable and not odd else None
+
+
 def _row(provider: Provider, name: str) -> Model | None:
     for row in provider.models:
         if name == row.id or name in row.aliases:
@@ -167,7 +188,11 @@ def _row(provider: Provider, name: str) -> Model | None:
 
 
 def _unlisted(provider: Provider, id: str) -> Model:
-    """A row for a model that we do not know: everything passes, and its vendor decides."""
-    usual = _row(provider, provider.default)
-    most = usual.max_count if usual else 1
-    return Model(id=id, operations=frozenset(Operation), max_count=most, max_sources=16, any_option=True)
+    """A row for a model that we do not know: the columns of the listed one whose id is most alike, values unchecked."""
+
+    def likeness(row: Model) -> tuple[int, bool]:
+        pairs = takewhile(lambda pair: pair[0] == pair[1], zip(row.id, id.lower(), strict=False))
+        return len(list(pairs)), row.id == provider.default
+
+    like = max(provider.models, key=likeness)
+    return replace(like, id=id, aliases=(), snapshots=(), lifecycle=CURRENT, any_value=True)

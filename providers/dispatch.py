@@ -8,10 +8,11 @@ from typing import TypeVar
 import anyio
 
 from atelier.providers.admit import Admitted
-from atelier.providers.core.errors import ImageError
-from atelier.providers.core.provider import Job, Reply
+from atelier.providers.core.errors import ImageError, hiding
+from atelier.providers.core.http import client, httpx
+from atelier.providers.core.provider import Job, Provider, Reply
 from atelier.providers.core.types import Endpoint, Tell
-from atelier.providers.core.wire import Wire, client, httpx
+from atelier.providers.core.wire import Wire
 
 Outcome = TypeVar("Outcome")
 
@@ -26,37 +27,62 @@ class Dispatcher:
         self._clients: dict[str, httpx.AsyncClient] = {}
         self._turns: dict[str, anyio.Semaphore] = {}
 
-    async def call(self, admitted: Admitted, job: Job, key: str | None, tell: Tell) -> Reply:
-        """One call of the job: its turn, prepare, send, read. Raises ImageError."""
+    async def call(
+        self, admitted: Admitted, job: Job, key: str | None, tell: Tell, settle: Callable[[Reply], Awaitable[Outcome]]
+    ) -> Outcome:
+        """One call of the job: its turn, prepare, send, read, and what `settle` makes of the reply. Raises ImageError.
+
+        A caller who goes away while it waits for its turn costs nothing. From the moment the request is sent the work
+        is seen through to the end, because the vendor bills it.
+        """
         provider = admitted.choice.provider
-        limit = self._concurrency or job.endpoint.concurrency
-        turn = self._turns.setdefault(provider.name, anyio.Semaphore(limit))
         request = provider.prepare(job)
+        turn = self._turns.setdefault(provider.name, anyio.Semaphore(self._concurrency or job.endpoint.concurrency))
         if turn.value == 0:
             await tell(f"Waiting for a turn at {provider.title}.")
         async with turn:
             await tell(f"{provider.title} is drawing ({job.model.id}).")
+            secrets = tuple(s for s in (key, job.request.prompt, job.request.negative_prompt) if s)
             wire = Wire(
                 self._client(provider.name, job.endpoint),
                 job.endpoint,
                 provider.explain,
                 key=key,
-                secrets=tuple(s for s in (key, job.request.prompt, job.request.negative_prompt) if s),
+                secrets=secrets,
                 deadline=self._timeout,
                 retry_timeouts=self._retry_timeouts,
                 tell=tell,
             )
-            return await provider.read(await wire.send(request), job, wire)
+            with hiding(*secrets):
+                return await to_the_end(lambda: _carried_out(provider, wire, request, job, settle))
 
     def _client(self, name: str, endpoint: Endpoint) -> httpx.AsyncClient:
         if name not in self._clients:
-            self._clients[name] = client(endpoint)
+            self._clients[name] = client(endpoint, self._timeout)
         return self._clients[name]
 
     async def aclose(self) -> None:
         """Close every connection."""
         while self._clients:
             await self._clients.popitem()[1].aclose()
+
+
+async def _carried_out(
+    provider: Provider,
+    wire: Wire,
+    request: httpx.Request,
+    job: Job,
+    settle: Callable[[Reply], Awaitable[Outcome]],
+) -> Outcome:
+    return await settle(await provider.read(await wire.send(request), job, wire))
+
+
+async def to_the_end(work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Do something that a cancelled caller does not break off."""
+    box = list[Outcome]()
+    with anyio.CancelScope(shield=True):
+        box.append(await work())
+    return box[0]
 
 
 async def each(work: list[Callable[[], Awaitable[Outcome]]]) -> list[Outcome | ImageError]:

@@ -98,7 +98,7 @@ ENDINGS: dict[str, Reason] = {
 """`finishReason` of an answer without a picture -> reason; any other is an answer that cannot be used."""
 
 
-def no_picture(answer: Answer, prompt: str) -> ImageError:
+def no_picture(answer: Answer) -> ImageError:
     """Blocked before the work, stopped in the midst of it, withheld after it, or answered in words alone."""
     last = answer.candidates[-1] if answer.candidates else None
     code = quoted(answer.block_reason or (last and last.finish_reason) or "", 60)
@@ -110,14 +110,14 @@ def no_picture(answer: Answer, prompt: str) -> ImageError:
         facts["usage"] = {"input_tokens": spent.input_tokens, "output_tokens": spent.output_tokens}
     if reason is Reason.INVALID_RESPONSE:
         facts["outcome"] = "unknown"
-    message = f"Google answered without a picture{f' ({code})' if code else ''}{said(words, prompt)}"
+    message = f"Google answered without a picture{f' ({code})' if code else ''}{said(words)}"
     hint = HINTS.get(reason, "Say it in other words; what was read and thought can be billed.")
     return ImageError(reason, message, hint=hint, facts=facts)
 
 
-def said(words: str, prompt: str) -> str:
-    """The end of a sentence: the vendor's words as the vendor's, without the prompt that they may repeat."""
-    return f": “{quoted(words.replace(prompt, '[hidden]') if len(prompt) >= 6 else words)}”" if words else "."
+def said(words: str) -> str:
+    """The end of a sentence: the vendor's words as the vendor's."""
+    return f": “{quoted(words)}”" if words else "."
 
 
 def usage(answer: Answer) -> Usage | None:
@@ -184,8 +184,7 @@ def explain(response: httpx.Response) -> ImageError:
     delay = next((float(found[1]) for found in delays if found), None)
     return ImageError(
         reason,
-        f"Google answered {response.status_code}{f' {code}' if code else ''}"
-        + (f": “{quoted(error.message)}”" if error.message else "."),
+        f"Google answered {response.status_code}{f' {code}' if code else ''}{said(error.message)}",
         hint=HINTS.get(reason, "Change the request as the message says."),
         retry_after=retry_after(response.headers) if delay is None else delay,
         facts={"code": code},

@@ -8,50 +8,12 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 import pybase64
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import Feature, ImageRequest, Lifecycle, Model, Operation, Picture
-
-PREDICT = "predict"
-
-IMAGEN = Model(
-    id="imagen-3.0-generate-001",
-    operations=frozenset({Operation.GENERATE}),
-    aspect_ratios=("1:1", "3:4", "4:3", "9:16", "16:9"),
-    formats=("png", "jpeg"),
-    features=frozenset({Feature.NEGATIVE_PROMPT, Feature.SEED, Feature.COMPRESSION}),
-    max_count=4,
-    wire=PREDICT,
-    lifecycle=Lifecycle("retired", date(2026, 8, 17), "gemini-nano-banana-2.1"),
-)
-CAPABILITY = replace(
-    IMAGEN,
-    id="imagen-3.0-capability-001",
-    operations=frozenset({Operation.INPAINT, Operation.ERASE, Operation.REPLACE_BACKGROUND}),
-    features=IMAGEN.features | {Feature.MASK},
-    max_sources=1,
-)
-
-MODELS = (
-    replace(IMAGEN, id="imagen-4.0-generate-001", aliases=("imagen", "imagen-4"), resolutions=("1k", "2k")),
-    replace(
-        IMAGEN,
-        id="imagen-4.0-ultra-generate-001",
-        resolutions=("1k", "2k"),
-        lifecycle=replace(IMAGEN.lifecycle, successor="gemini-3-pro-image"),
-    ),
-    replace(IMAGEN, id="imagen-4.0-fast-generate-001"),
-    replace(IMAGEN, id="imagen-3.0-generate-002", lifecycle=replace(IMAGEN.lifecycle, on=date(2025, 11, 10))),
-    IMAGEN,
-    replace(IMAGEN, id="imagen-3.0-fast-generate-001"),
-    CAPABILITY,
-)
-
-WIDEST = replace(CAPABILITY, operations=IMAGEN.operations | CAPABILITY.operations)
+from atelier.providers.core.types import ImageRequest, Operation, Picture
 
 EDITS = {
     Operation.INPAINT: ("EDIT_MODE_INPAINT_INSERTION", None),

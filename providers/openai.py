@@ -6,9 +6,12 @@ Facts: the vendor's SDK 3.52 and docs as of 2026-11-20. Unknown fields are refus
 
 from __future__ import annotations
 
+from datetime import date
+from functools import partial
+
 from atelier.providers.core.answers import (
     Lenient,
-    bad_answer,
+    Loose,
     base64_bytes,
     event_data,
     parsed,
@@ -17,10 +20,10 @@ from atelier.providers.core.answers import (
 )
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.forms import multipart
-from atelier.providers.core.images import picture
+from atelier.providers.core.images import picture, whole
+from atelier.providers.core.masks import transparent_where_white
 from atelier.providers.core.provider import Job, Provider, Reply
-from atelier.providers.core.sources import transparent_where_white
-from atelier.providers.core.types import Operation, Usage
+from atelier.providers.core.types import Endpoint, Operation, Picture, Usage
 from atelier.providers.core.wire import Wire, httpx, retry_after
 from atelier.providers.openai_models import DALL_E, ENDPOINT, FLARE, MODELS
 
@@ -29,6 +32,7 @@ def prepare(job: Job) -> httpx.Request:
     """What is asked, in the vendor's words. Absent stays absent."""
     asked, base = job.request, job.endpoint.base_url
     body = {
+        **asked.options,
         "model": job.model.id,
         "prompt": asked.prompt or None,
         "n": asked.count if asked.count > 1 else None,
@@ -40,7 +44,6 @@ def prepare(job: Job) -> httpx.Request:
         "output_compression": asked.compression,
         "response_format": "b64_json" if job.model.wire == DALL_E else None,
         "stream": True if asked.options.get("partial_images") else None,
-        **asked.options,
     }
     if not asked.sources:
         present = {name: value for name, value in body.items() if value is not None}
@@ -55,24 +58,24 @@ def prepare(job: Job) -> httpx.Request:
 
 class Item(Lenient):
     b64_json: str | None = None
-    revised_prompt: str | None = None
+    revised_prompt: Loose[str] = None
 
 
 class Tokens(Lenient):
-    input_tokens: int = 0
-    output_tokens: int = 0
-    input_tokens_details: dict[str, int] | None = None
-    output_tokens_details: dict[str, int] | None = None
+    input_tokens: Loose[int] = None
+    output_tokens: Loose[int] = None
+    input_tokens_details: Loose[dict[str, int]] = None
+    output_tokens_details: Loose[dict[str, int]] = None
 
 
 class Answer(Lenient):
     """`size` and `quality` tell what `auto` became."""
 
     data: tuple[Item, ...] = ()
-    size: str | None = None
-    quality: str | None = None
-    background: str | None = None
-    usage: Tokens | None = None
+    size: Loose[str] = None
+    quality: Loose[str] = None
+    background: Loose[str] = None
+    usage: Loose[Tokens] = None
 
 
 class Event(Lenient):
@@ -80,28 +83,28 @@ class Event(Lenient):
 
     type: str = ""
     b64_json: str | None = None
-    size: str | None = None
-    quality: str | None = None
-    usage: Tokens | None = None
+    size: Loose[str] = None
+    quality: Loose[str] = None
+    usage: Loose[Tokens] = None
 
 
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
     """Every picture of the answer, which may be a stream of events."""
     streamed = response.headers.get("content-type", "").startswith("text/event-stream")
     answer = _streamed(response.content) if streamed else parsed(Answer, response.content)
-    pictures = tuple(
-        picture(base64_bytes(item.b64_json), prompt_used=item.revised_prompt) for item in answer.data if item.b64_json
-    )
-    if not pictures:
-        raise bad_answer("OpenAI answered without a picture.")
+    pictures, broken = whole("OpenAI", [partial(_picture, item) for item in answer.data if item.b64_json])
     short = f"OpenAI made {len(pictures)} of {job.request.count} pictures."
     details = answer.model_dump(include={"size", "quality", "background"}, exclude_none=True)
     return Reply(
         pictures=pictures,
         usage=_usage(answer.usage),
-        warnings=(short,) if len(pictures) < job.request.count else (),
+        warnings=broken or ((short,) if len(pictures) < job.request.count else ()),
         details={"request_id": response.headers.get("x-request-id"), **details},
     )
+
+
+def _picture(item: Item) -> Picture:
+    return picture(base64_bytes(item.b64_json or ""), prompt_used=item.revised_prompt)
 
 
 def _streamed(body: bytes) -> Answer:
@@ -119,7 +122,7 @@ def _usage(tokens: Tokens | None) -> Usage | None:
     if tokens is None:
         return None
     details = tokens.model_dump(include={"input_tokens_details", "output_tokens_details"}, exclude_none=True)
-    return Usage(input_tokens=tokens.input_tokens, output_tokens=tokens.output_tokens, details=details)
+    return Usage(input_tokens=tokens.input_tokens or 0, output_tokens=tokens.output_tokens or 0, details=details)
 
 
 REASONS: dict[str, Reason] = {
@@ -144,9 +147,9 @@ HINTS: dict[Reason, str] = {
 
 
 class Trouble(Lenient):
-    message: str | None = None
-    type: str | None = None
-    code: str | int | None = None
+    message: Loose[str] = None
+    type: Loose[str] = None
+    code: Loose[str | int] = None
 
 
 class Refusal(Lenient):
@@ -156,16 +159,31 @@ class Refusal(Lenient):
 def explain(response: httpx.Response) -> ImageError:
     """`{"error": {"message", "type", "param", "code"}}`, or whatever a gateway in between made of it."""
     error = parsed_refusal(Refusal, response.content).error
-    code = quoted(error.code or error.type or "", 60)
+    code = str(error.code or error.type or "")
     reason = REASONS.get(code) or reason_of(response.status_code)
     return ImageError(
         reason,
-        f"OpenAI answered {response.status_code}{f' {code}' if code else ''}"
+        f"OpenAI answered {response.status_code}{f' {quoted(code, 60)}' if code else ''}"
         + (f": “{quoted(error.message)}”" if error.message else "."),
         hint=HINTS.get(reason, "Change the request as the message says."),
         retry_after=retry_after(response.headers),
-        facts={"request_id": response.headers.get("x-request-id"), "code": code},
+        facts={"request_id": response.headers.get("x-request-id"), "code": quoted(code, 60)},
     )
+
+
+class Served(Lenient):
+    id: str
+    shutdown_date: date | None = None
+
+
+class Listing(Lenient):
+    data: tuple[Served, ...]
+
+
+async def lifecycles(wire: Wire, endpoint: Endpoint) -> dict[str, date | None]:
+    """GET /models: every model that is served, and the day on which it is switched off where one is named."""
+    listing = parsed(Listing, (await wire.ask(f"{endpoint.base_url}/models")).content)
+    return {model.id: model.shutdown_date for model in listing.data}
 
 
 PROVIDER = Provider(
@@ -179,4 +197,5 @@ PROVIDER = Provider(
     prepare=prepare,
     read=read,
     explain=explain,
+    lifecycles=lifecycles,
 )

@@ -10,18 +10,22 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from types import TracebackType
 from typing import Self
+
+import anyio
 
 from atelier.providers import admit as admission
 from atelier.providers.admit import Admitted
 from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.provider import Job, Reply
+from atelier.providers.core.sources import Sources
 from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Tell
 from atelier.providers.core.wire import httpx
-from atelier.providers.dispatch import Dispatcher, each
+from atelier.providers.dispatch import Dispatcher, each, to_the_end
 from atelier.providers.settle import Storage, kept, merged, shortfall
 
 __all__ = ["Pipeline", "Storage", "silence"]
@@ -34,20 +38,22 @@ async def silence(message: str) -> None:
 class Pipeline:
     """The one way from a request to pictures. An async context manager: leaving it closes the connections.
 
-    Without a storage the pictures stay in the caller's hand. `timeout` is seconds for one vendor call,
-    `concurrency` how many calls of this process a vendor sees at once (its own limit unless set).
+    Without a storage the pictures stay in the caller's hand. `sources` reads what a caller names. `timeout` is seconds
+    for one vendor call, `concurrency` how many calls of this process a vendor sees at once (its own limit unless set).
     """
 
     def __init__(
         self,
         catalog: Catalog,
         storage: Storage | None = None,
+        sources: Sources | None = None,
         *,
         timeout: float = 300.0,
         concurrency: int | None = None,
         retry_timeouts: bool = False,
     ) -> None:
         self.catalog = catalog
+        self.sources = sources or Sources()
         self._storage = storage
         self._vendors = Dispatcher(timeout=timeout, concurrency=concurrency, retry_timeouts=retry_timeouts)
 
@@ -112,12 +118,27 @@ class Pipeline:
                 hint=f"Set {names} where the server is started, or use the model “sketch”, which needs none.",
                 facts={"variables": endpoint.key_variables},
             )
+        if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
+            name = next(name for name in endpoint.key_variables if self.catalog.lookup(name) == key)
+            message = f"{name} does not hold a key: it has spaces, line breaks or letters that no key has."
+            raise ImageError(Reason.AUTHENTICATION, message, hint="Copy the key again.")
         return key
 
     async def _call(
         self, admitted: Admitted, job: Job, key: str | None, storage: Storage | None, tell: Tell
     ) -> tuple[Reply, list[Kept], list[str]]:
-        reply = await self._vendors.call(admitted, job, key, tell)
-        if storage is None:
-            return reply, [Kept(picture) for picture in reply.pictures], []
-        return reply, *await kept(storage, admitted, reply)
+        async def settle(reply: Reply) -> tuple[Reply, list[Kept], list[str]]:
+            if storage is None:
+                return reply, [Kept(picture) for picture in reply.pictures], []
+            return reply, *await kept(storage, admitted, reply)
+
+        reply, images, warnings = await self._vendors.call(admitted, job, key, tell, settle)
+        if storage is None and self._storage and has_gone():
+            # nobody takes them in hand any more
+            images, warnings = await to_the_end(partial(kept, self._storage, admitted, reply))
+        return reply, images, warnings
+
+
+def has_gone() -> bool:
+    """Whether the caller was cancelled; to be asked before the next await, which would raise."""
+    return anyio.current_effective_deadline() == -math.inf

@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
-import anyio
-
 from atelier.providers.admit import Admitted
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
@@ -30,8 +28,7 @@ async def kept(storage: Storage, admitted: Admitted, reply: Reply) -> tuple[list
     for picture in reply.pictures:
         id, stored = new_id("img"), None
         try:
-            with anyio.CancelScope(shield=True):  # kept even when the caller has gone
-                stored = await storage.put(id, picture, record(id, admitted, reply, picture))
+            stored = await storage.put(id, picture, record(id, admitted, reply, picture))
         except ImageError as error:
             warnings.append(f"Not stored: {error.message} {error.hint}".strip())
         if stored and stored.warning:

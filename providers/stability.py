@@ -7,110 +7,35 @@ Facts: the vendor's OpenAPI document of 2026. A filtered picture is a 200 with a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import date
 from typing import Any
 from urllib.parse import quote
 
-from atelier.providers.core import gates
 from atelier.providers.core.answers import Lenient, bad_answer, base64_bytes, parsed, parsed_refusal, reason_of
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.forms import multipart
 from atelier.providers.core.images import picture
 from atelier.providers.core.provider import Job, Provider, Reply
-from atelier.providers.core.types import Endpoint, Feature, ImageRequest, Lifecycle, Model, Operation
+from atelier.providers.core.types import ImageRequest, Model
 from atelier.providers.core.wire import Wire, httpx, retry_after
-
-ENDPOINT = Endpoint(
-    base_url="https://api.stability.ai",
-    base_url_variable="STABILITY_BASE_URL",
-    key_variables=("STABILITY_API_KEY",),
-    trusted_hosts=("api.stability.ai",),
-    timeout=120.0,
+from atelier.providers.stability_models import (
+    ENDED,
+    ENDPOINT,
+    ERASE,
+    MODELS,
+    OUTPAINT,
+    RECOLOR,
+    RELIGHT,
+    REPLACE,
+    REROUTED,
+    SD3,
+    SKETCH,
+    STRUCTURE,
+    STYLE,
+    V1,
 )
 
 POLL_SECONDS = 10.0  # asking more often may be answered with rate limits
 BLOCKED_SECONDS = 60.0  # how long an account is shut out after 150 requests in 10 seconds
-
-RATIOS = ("1:1", "16:9", "9:16", "21:9", "9:21", "2:3", "3:2", "4:5", "5:4")
-STYLES = (
-    "enhance", "anime", "photographic", "digital-art", "comic-book", "fantasy-art", "line-art", "analog-film",
-    "neon-punk", "isometric", "low-poly", "origami", "modeling-compound", "cinematic", "3d-model", "pixel-art",
-    "tile-texture",
-)  # fmt: skip
-
-NONE, SEED, MASK = frozenset[Feature](), frozenset({Feature.SEED}), frozenset({Feature.MASK})
-STEERED = SEED | {Feature.NEGATIVE_PROMPT}
-WEIGHED = STEERED | {Feature.STRENGTH}
-REDRAW = (Operation.EDIT, Operation.VARIATION)  # by a prompt that describes the whole result, not the change
-DRAW = (Operation.GENERATE, *REDRAW)
-
-CORE, ULTRA, SD3, V1 = "generate/core", "generate/ultra", "generate/sd3", "v1"
-INPAINT, ERASE, OUTPAINT = "edit/inpaint", "edit/erase", "edit/outpaint"
-REPLACE, RECOLOR = "edit/search-and-replace", "edit/search-and-recolor"
-CUT_OUT, RELIGHT = "edit/remove-background", "edit/replace-background-and-relight"
-STRUCTURE, SKETCH, STYLE = "control/structure", "control/sketch", "control/style"
-FAST, CONSERVATIVE, CREATIVE = "upscale/fast", "upscale/conservative", "upscale/creative"
-
-USUAL = Model(
-    id="",
-    operations=frozenset(),
-    styles=STYLES,
-    formats=("png", "jpeg", "webp"),
-    features=STEERED,
-    max_sources=1,
-    max_prompt=10_000,
-)
-"""What most rows share."""
-
-
-def row(id: str, endpoint: str, *operations: Operation, **columns: Any) -> Model:
-    """An endpoint, or a model behind one: `wire` is its path, `columns` are where it departs from the usual."""
-    return replace(USUAL, id=id, wire=endpoint, operations=frozenset(operations), **columns)
-
-
-def sd3(id: str, **columns: Any) -> Model:
-    """A row of the SD 3.5 family, which shares an endpoint."""
-    more = frozenset({"cfg_scale"})
-    return row(id, SD3, *DRAW, aspect_ratios=RATIOS, features=WEIGHED, formats=("png", "jpeg"), options=more, **columns)
-
-
-REROUTED = {"sd3-large": "sd3.5-large", "sd3-large-turbo": "sd3.5-large-turbo", "sd3-medium": "sd3.5-medium"}
-"""Older names, which Stability serves with the newer models since 2025-04-17 at the same price."""
-
-GROW, CREATIVITY = frozenset({"grow_mask"}), frozenset({"creativity"})
-SIDES = ("left", "right", "top", "bottom")
-LIGHT = frozenset({
-    "foreground_prompt", "preserve_original_subject", "original_background_depth", "keep_original_background",
-    "light_source_direction", "light_source_strength",
-})  # fmt: skip
-ENDED = Lifecycle("retired", date(2025, 7, 24), "stable-image-core")
-
-MODELS = (
-    row("stable-image-core", CORE, Operation.GENERATE, aliases=("core",), aspect_ratios=RATIOS, max_sources=0),
-    row("stable-image-ultra", ULTRA, *DRAW, aliases=("ultra",), aspect_ratios=RATIOS, features=WEIGHED),
-    *(sd3(id) for id in ("sd3.5-large", "sd3.5-large-turbo", "sd3.5-medium", "sd3.5-flash")),
-    *(sd3(old, lifecycle=Lifecycle("deprecated", None, new)) for old, new in REROUTED.items()),
-    row("stable-diffusion-v1-6", V1, Operation.GENERATE, max_sources=0, lifecycle=ENDED),
-    row("stable-image-inpaint", INPAINT, Operation.INPAINT, features=STEERED | MASK, options=GROW),
-    row("stable-image-erase", ERASE, Operation.ERASE, features=SEED | MASK, options=GROW, styles=()),
-    row("stable-image-outpaint", OUTPAINT, Operation.OUTPAINT, features=SEED, options=CREATIVITY.union(SIDES)),
-    row("stable-image-search-and-replace", REPLACE, Operation.SEARCH_REPLACE, options=GROW | {"search"}),
-    row("stable-image-search-and-recolor", RECOLOR, Operation.RECOLOR, options=GROW | {"search"}),
-    row("stable-image-remove-background", CUT_OUT, Operation.REMOVE_BACKGROUND,
-        features=NONE, formats=("png", "webp"), styles=()),
-    row("stable-image-replace-background-and-relight", RELIGHT, Operation.REPLACE_BACKGROUND,
-        options=LIGHT, styles=(), max_sources=2),
-    row("stable-image-control-structure", STRUCTURE, *REDRAW, features=WEIGHED),
-    row("stable-image-control-sketch", SKETCH, *REDRAW, features=WEIGHED),
-    row("stable-image-control-style", STYLE, *REDRAW, aspect_ratios=RATIOS, features=WEIGHED),
-    row("stable-image-upscale-fast", FAST, Operation.UPSCALE, features=NONE, styles=()),
-    row("stable-image-upscale-conservative", CONSERVATIVE, Operation.UPSCALE, options=CREATIVITY, styles=()),
-    row("stable-image-upscale-creative", CREATIVE, Operation.UPSCALE, options=CREATIVITY),
-)  # fmt: skip
-
-WORDLESS = frozenset({ERASE, CUT_OUT, FAST})
-"""Endpoints that take no prompt."""
 
 WORDS = {
     OUTPAINT: {"top": "up", "bottom": "down"},
@@ -129,13 +54,13 @@ USUAL_STRENGTH = 0.65  # the default of the vendor's v1 API, which counted the o
 
 def prepare(job: Job) -> httpx.Request:
     """What is asked, in the endpoint's words. Absent stays absent, but for a strength that the vendor insists on."""
-    asked, endpoint = job.request, _endpoint(job.model)
-    _check(asked, job.model, endpoint)
+    asked, endpoint = job.request, job.model.wire
+    _check(asked, job.model)
     ours: dict[str, Any] = {
-        "prompt": asked.prompt if asked.prompt.strip() and endpoint not in WORDLESS else None,
+        "prompt": asked.prompt if asked.prompt.strip() else None,
         "model": job.model.id if endpoint == SD3 else None,
         "mode": "image-to-image" if endpoint == SD3 and asked.sources else None,
-        LIKENESS.get(endpoint, "strength"): _weight(job, endpoint),
+        LIKENESS.get(endpoint, "strength"): _weight(job),
         "aspect_ratio": asked.aspect_ratio,
         "negative_prompt": asked.negative_prompt,
         "seed": asked.seed,
@@ -148,7 +73,7 @@ def prepare(job: Job) -> httpx.Request:
     masks = (asked.mask,) if asked.mask else ()  # white = change here as well
     files = [*zip(images, asked.sources, strict=False), *(("mask", mask) for mask in masks)]
     fields = {words.get(name, name): value for name, value in ours.items()}
-    request = multipart(f"{job.endpoint.base_url}/v2beta/stable-image/{endpoint}", fields, files)
+    request = multipart(f"{job.endpoint.base_url}/v2beta/stable-image/{_path(job.model)}", fields, files)
     request.headers["accept"] = "application/json"
     return request
 
@@ -183,6 +108,7 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
 
 async def _collected(id: str, job: Job, wire: Wire) -> httpx.Response:
     """The finished answer of a generation that goes on by itself. Stability keeps it for 24 hours."""
+    await wire.tell(f"Stability has queued the picture; it is asked for every {POLL_SECONDS:.0f} seconds.")
     url = f"{job.endpoint.base_url}/v2beta/results/{quote(id, safe='')}"
     headers = {"accept": "application/json"}
     try:
@@ -232,43 +158,45 @@ def explain(response: httpx.Response) -> ImageError:
     )
 
 
-def _endpoint(model: Model) -> str:
-    """An unlisted stable-image-x is taken for generate/x, any other name for a model of the SD 3 endpoint."""
-    if not model.any_option:
+def _path(model: Model) -> str:
+    """An unlisted model is taken for a new endpoint beside the one it is most like, or a new model behind SD 3's."""
+    if not model.any_value or model.wire == SD3:
         return model.wire
-    name = model.id.removeprefix("stable-image-")
-    return SD3 if name == model.id else f"generate/{quote(name, safe='')}"
+    group = model.wire.partition("/")[0]
+    name = model.id.removeprefix("stable-image-").removeprefix(f"{group}-")
+    return f"{group}/{quote(name, safe='')}"
 
 
-def _check(asked: ImageRequest, model: Model, endpoint: str) -> None:
+def _check(asked: ImageRequest, model: Model) -> None:
     """What the gates cannot see in a row: what an endpoint needs, and what does not go together.
 
-    An unlisted model is held to what the listed ones offer, options apart, since Stability drops what it does not
-    know, and bills. A missing mask it would read from the source's transparency, of which there may be none.
+    The gates let an unlisted model have any number of pictures; here there are fields for as many as its like takes,
+    or for one to start from. A missing mask to erase by would be read from the source's transparency, if it has any.
     """
+    endpoint, most = model.wire, max(1, model.max_sources)
     if endpoint == V1:
         message = f"{model.id} speaks the v1 API, which Atelier does not."
         raise ImageError(Reason.MODEL_RETIRED, message, hint=f"Use {ENDED.successor} instead.")
-    if model.any_option:
-        gates.admit(asked, replace(sd3(model.id), formats=USUAL.formats, options=frozenset(asked.options)))
+    if model.any_value and len(asked.sources) > most:
+        message = f"{model.id} takes at most {most} source pictures; {len(asked.sources)} were given."
+        raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Give fewer.", facts={"option": "images"})
     if endpoint == SD3 and asked.sources and asked.aspect_ratio:
         message = f"{model.id} does not offer aspect_ratio with a source picture, whose shape it keeps."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Leave it out.", facts={"option": "aspect_ratio"})
-    promptless = not asked.prompt.strip() and endpoint not in WORDLESS | {OUTPAINT}
+    promptless = not asked.prompt.strip() and model.max_prompt > 0 and endpoint != OUTPAINT
     for missing, needs in (
         (promptless, "a prompt that describes the whole picture to come out"),
-        (endpoint in (INPAINT, ERASE) and not asked.mask, "a mask, in which white or transparent is what changes"),
+        (endpoint == ERASE and not asked.mask, "a mask, in which white or transparent is what changes"),
         (endpoint in (REPLACE, RECOLOR) and not asked.options.get("search"), "search, the thing to look for"),
-        (endpoint == OUTPAINT and not any(map(asked.options.get, SIDES)), "pixels to add: left, right, top or bottom"),
         (asked.strength is not None and not asked.sources, "a source picture where a strength is given"),
     ):
         if missing:
             raise ImageError(Reason.INVALID_REQUEST, f"{model.id} needs {needs}.", hint="Add it and call again.")
 
 
-def _weight(job: Job, endpoint: str) -> float | None:
+def _weight(job: Job) -> float | None:
     """How far the source is left behind, in the endpoint's sense; where it starts a generation there is no default."""
-    strength = job.request.strength
+    endpoint, strength = job.model.wire, job.request.strength
     if strength is not None:
         return round(1 - strength, 4) if endpoint in LIKENESS else strength
     starts = job.request.sources and endpoint.startswith("generate/")
@@ -277,10 +205,7 @@ def _weight(job: Job, endpoint: str) -> float | None:
 
 def _remarks(job: Job) -> Iterator[str]:
     """What the caller should know of what was sent."""
-    endpoint = _endpoint(job.model)
-    if job.request.prompt.strip() and endpoint in WORDLESS:
-        yield f"The prompt was not sent: {job.model.id} takes none."
-    if job.request.strength is None and (sent := _weight(job, endpoint)) is not None:
+    if job.request.strength is None and (sent := _weight(job)) is not None:
         yield f"Sent with strength {sent}, since Stability wants one: 0 keeps the source, 1 ignores it."
     if served := REROUTED.get(job.model.id):
         yield f"Stability serves {job.model.id} with {served} since 2025-04-17."

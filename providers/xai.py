@@ -8,84 +8,30 @@ picture is either a 200 with a flag, or with nothing in it, or a 400 that states
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 
 import pybase64
 
+from atelier.providers.core import gates
 from atelier.providers.core.answers import Lenient, bad_answer, base64_bytes, parsed, parsed_refusal, reason_of
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.images import picture
 from atelier.providers.core.provider import Job, Provider, Reply
-from atelier.providers.core.types import CURRENT, Endpoint, ImageRequest, Lifecycle, Model, Operation, Picture
+from atelier.providers.core.types import Picture
 from atelier.providers.core.wire import Wire, httpx, retry_after
-
-ENDPOINT = Endpoint(
-    base_url="https://api.x.ai/v1",
-    base_url_variable="XAI_BASE_URL",
-    key_variables=("XAI_API_KEY",),
-    trusted_hosts=("api.x.ai",),
-    timeout=180.0,
-)
-
-RATIOS = (
-    "auto", "1:1", "3:4", "4:3", "9:16", "16:9", "2:3", "3:2", "9:19.5", "19.5:9", "9:20", "20:9", "1:2", "2:1",
-)  # fmt: skip
-OPERATIONS = frozenset({Operation.GENERATE, Operation.EDIT})
-
-
-def imagine(
-    id: str,
-    *aliases: str,
-    qualities: tuple[str, ...] = (),
-    wider: tuple[str, ...] = (),
-    sources: int = 3,
-    lifecycle: Lifecycle = CURRENT,
-) -> Model:
-    """A row of the Imagine family. No limit of a prompt is published; xAI refuses one that is too long."""
-    return Model(
-        id=id,
-        aliases=aliases,
-        operations=OPERATIONS,
-        aspect_ratios=RATIOS + wider,
-        resolutions=("1k", "2k"),
-        qualities=qualities,
-        options=frozenset({"user"}),
-        max_count=10,
-        max_sources=sources,
-        lifecycle=lifecycle,
-    )
-
-
-LATEST = "grok-imagine-image-2.0"
-REDIRECTED = Lifecycle("deprecated", None, LATEST)
-"""Withdrawn models whose names go on working without an end date: since 2026-11-02 xAI serves and bills 2.0 at quality
-low in their place, with the parameters that they had."""
-GONE = Lifecycle("retired", None, LATEST)  # on a day that was not published
-
-MODELS = (
-    imagine(
-        LATEST,
-        qualities=("auto", "low", "medium"),  # auto is the default since 2026-08: low to generate, medium to edit
-        wider=("21:9", "5:2"),
-        sources=5,
-    ),
-    imagine("grok-imagine-image", "grok-imagine-image-2026-03-02"),
-    imagine(
-        "grok-imagine-image-quality",
-        "grok-imagine-image-quality-20260403",
-        "grok-imagine-image-quality-latest",
-        lifecycle=REDIRECTED,
-    ),
-    imagine("grok-imagine-image-pro", lifecycle=REDIRECTED),
-    Model(id="grok-2-image", operations=frozenset({Operation.GENERATE}), max_count=10, lifecycle=GONE),
-    Model(id="grok-2-image-1212", operations=frozenset({Operation.GENERATE}), max_count=10, lifecycle=GONE),
-)
+from atelier.providers.xai_models import ENDPOINT, LATEST, MODELS, WIDEST
 
 
 def prepare(job: Job) -> httpx.Request:
-    """What is asked, in the vendor's words. base64 is asked for, because a link is lost when its download fails."""
+    """What is asked, in the vendor's words. base64 is asked for, because a link is lost when its download fails.
+
+    An unlisted model passes every gate, but xAI would drop what it does not know and bill the picture.
+    """
     asked = job.request
-    _refuse_what_has_no_field(asked)
+    if job.model.any_value:
+        known = replace(asked, aspect_ratio=None, resolution=None, quality=None, options={})
+        gates.admit(known, replace(WIDEST, id=job.model.id))
     sources = [_source(p) for p in asked.sources]
     body = {
         "model": job.model.id,
@@ -214,9 +160,6 @@ def _facts(response: httpx.Response, bill: Bill | None) -> dict[str, str | None]
 
 
 LARGEST_SOURCE = 10 * 2**20  # bytes
-FIELDLESS = (
-    "mask", "size", "style", "background", "output_format", "compression", "negative_prompt", "seed", "strength",
-)  # fmt: skip
 
 
 def _source(given: Picture) -> dict[str, str]:
@@ -230,25 +173,12 @@ def _source(given: Picture) -> dict[str, str]:
     return {"url": f"data:{given.mime};base64,{pybase64.b64encode_as_string(given.image_bytes)}", "type": "image_url"}
 
 
-def _refuse_what_has_no_field(asked: ImageRequest) -> None:
-    """A model that is not listed passes every gate, but xAI would drop what it does not know and bill the picture."""
-    if asked.operation not in OPERATIONS:
-        message = f"xAI cannot {asked.operation.value.replace('_', ' ')}."
-        raise ImageError(Reason.UNSUPPORTED_OPERATION, message, hint="It can generate, edit.")
-    if option := next((name for name in FIELDLESS if getattr(asked, name) is not None), None):
-        hint = "Leave it out; the shape is asked for with aspect_ratio and resolution."
-        raise ImageError(Reason.UNSUPPORTED_OPTION, f"xAI has no field for {option}.", hint=hint)
-
-
 async def _picture(item: Item, wire: Wire) -> Picture:
     """The picture itself, or the one behind its link, which works for a short time only and without the key."""
     if item.b64_json:
         data = base64_bytes(item.b64_json)
     elif item.url:
-        try:
-            data = await wire.download(item.url)
-        except ImageError as error:  # its reason would be that of a refused request, but this one was done
-            raise bad_answer(f"xAI made the picture, but its link did not yield it. {error.message}") from None
+        data = await wire.download(item.url)
     else:
         raise bad_answer("xAI answered without a picture.")
     return picture(data, prompt_used=item.revised_prompt or None)
@@ -265,7 +195,10 @@ def _warnings(answer: Answer, job: Job, delivered: int, withheld: int) -> tuple[
 
 
 def _swapped(answer: Answer, job: Job) -> bool:
-    return answer.model not in (None, "", job.model.id, *job.model.aliases)
+    """Whether another model served; a dated id and the name that it belongs to are one."""
+    asked = job.model.id
+    same = {asked, *job.model.snapshots, *(row.id for row in MODELS if asked in row.snapshots)}
+    return bool(answer.model) and answer.model not in same
 
 
 def _usd(bill: Bill | None) -> Decimal | None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any
 
-import anyio
-import anyio.abc
 from mcp.server.caching import CacheHint
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.shared.exceptions import MCPError
@@ -37,9 +34,10 @@ INSTRUCTIONS = """\
 Atelier makes pictures with the image models of several vendors and keeps them.
 
 Use it whenever the user wants to draw, paint, render, generate or design an image, photo, illustration, logo, icon, \
-poster, banner, wallpaper or diagram.
+poster, banner, wallpaper or diagram, or to edit, extend, upscale or cut out a picture.
 
-- generate_image makes pictures from words. Leave `model` out unless the user named one.
+- generate_image makes pictures from words; edit_image changes one that exists, named by the asset id of an earlier \
+answer, by "last" or by a path. Leave `model` out unless the user named one.
 - Every answer names the file of the full picture. Show that path or link to the user: the attached preview is small, \
 and not every chat shows it.
 - Pictures may cost money. Do not repeat a call that succeeded, and make one picture unless more were asked for.
@@ -48,8 +46,6 @@ and not every chat shows it.
 
 HEARTBEAT = 10.0  # seconds between signs of life; hosts give up on silence
 
-Outcome = TypeVar("Outcome")
-
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -57,7 +53,6 @@ class State:
 
     pipeline: Pipeline
     storage: LocalStorage
-    tasks: anyio.abc.TaskGroup
 
 
 class AtelierServer(MCPServer[State]):
@@ -84,11 +79,8 @@ class AtelierServer(MCPServer[State]):
     async def _living(self) -> AsyncGenerator[State]:
         storage = storage_of(self._settings)
         pipeline = pipeline_of(self._settings, storage, self._today)
-        async with (
-            pipeline,
-            anyio.create_task_group() as tasks,
-        ):  # leaving waits for pictures that were paid for
-            yield State(pipeline, storage, tasks)
+        async with pipeline:
+            yield State(pipeline, storage)
 
     async def list_tools(self) -> list[ToolDescription]:
         """Our records, in their order."""
@@ -105,7 +97,7 @@ class AtelierServer(MCPServer[State]):
         if context is None:
             raise MCPError(code=INVALID_PARAMS, message="A tool is called within a session.")
         call_id.set(new_id("call"))
-        began = time.monotonic()
+        began, outcome = time.monotonic(), "cancelled"
         try:
             result = await self._answer(tool, arguments, context)
             outcome = "done"
@@ -114,8 +106,9 @@ class AtelierServer(MCPServer[State]):
         except Exception:  # noqa: BLE001 - the boundary: whatever broke, the caller gets a sentence
             log.exception("tool crashed", extra={"facts": {"tool": name}})
             result, outcome = content.failed(_crash()), Reason.INTERNAL.value
-        seconds = round(time.monotonic() - began, 3)
-        log.info("tool called", extra={"facts": {"tool": name, "outcome": outcome, "seconds": seconds}})
+        finally:
+            seconds = round(time.monotonic() - began, 3)
+            log.info("tool called", extra={"facts": {"tool": name, "outcome": outcome, "seconds": seconds}})
         return result
 
     async def _answer(
@@ -124,7 +117,7 @@ class AtelierServer(MCPServer[State]):
         asked = parameters_of(tool, arguments)
         state = context.request_context.lifespan_context
         async with progress(reported(context), HEARTBEAT, first="Looking at the request.") as tell:
-            answer: Answer = await detached(state.tasks, partial(tool.run, asked, state.pipeline, tell))
+            answer: Answer = await tool.run(asked, state.pipeline, tell)
         return await content.answered(answer, state.storage, self._settings)
 
 
@@ -138,26 +131,6 @@ def reported(context: Context[State, Any]) -> Show:
         await context.report_progress(count, None, f"{message} ({seconds:.0f} s)" if seconds >= 1 else message)
 
     return show
-
-
-async def detached(tasks: anyio.abc.TaskGroup, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
-    """Run work that outlives its caller: when the caller goes away, what a vendor bills is stored all the same."""
-    done, box = anyio.Event(), list[Outcome | Exception]()
-
-    async def run() -> None:
-        try:
-            box.append(await work())
-        except Exception as error:  # noqa: BLE001 - carried over to whoever waits
-            box.append(error)
-        finally:
-            done.set()
-
-    tasks.start_soon(run)
-    await done.wait()
-    outcome = box[0]
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
 
 
 def _crash() -> ImageError:

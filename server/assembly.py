@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
-from atelier.providers.catalog import Catalog, utc_today
+from atelier.providers.catalog import PROVIDERS, Catalog, utc_today
+from atelier.providers.core.sources import Sources
+from atelier.providers.overlay import with_file
 from atelier.providers.pipeline import Pipeline
 from atelier.server.settings import Settings
 from atelier.server.storage.local import LocalStorage
@@ -16,11 +19,22 @@ def storage_of(settings: Settings) -> LocalStorage:
     return LocalStorage(settings.pictures, settings.state / "rescued")
 
 
-def pipeline_of(settings: Settings, storage: LocalStorage, today: Callable[[], date] = utc_today) -> Pipeline:
-    """The pipeline over every vendor."""
+def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Catalog:
+    """Every vendor, with what the user's own catalogue file says of their models."""
+    return Catalog(settings.lookup, today, with_file(PROVIDERS, settings.catalog))
+
+
+def pipeline_of(
+    settings: Settings,
+    storage: LocalStorage,
+    today: Callable[[], date] = utc_today,
+    folders: tuple[Path, ...] = (),
+) -> Pipeline:
+    """The pipeline over every vendor. `folders` may be read from besides those of the settings."""
     return Pipeline(
-        Catalog(settings.lookup, today),
+        catalog_of(settings, today),
         storage,
+        Sources(storage, (*settings.readable, *folders)),
         timeout=settings.timeout_seconds,
         concurrency=settings.concurrency,
         retry_timeouts=settings.retry_timeouts,

@@ -6,30 +6,36 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
 
 from atelier.providers.core.types import ImageRequest
+from atelier.providers.pipeline import Pipeline
+from atelier.server import models
 from atelier.server.assembly import pipeline_of, storage_of
 from atelier.server.progress import progress
 from atelier.server.settings import Settings, unknown_variables
-from atelier.tools import generate_image
+from atelier.tools import edit_image, generate_image
 from atelier.tools.arguments import parameters_of
 from atelier.tools.drawn import size_of, told, usd
+from atelier.tools.tool import Tool
 
 CLEAR = "\r\033[K"  # back to the start of a terminal's line, and empty it
+
+Run = Callable[[argparse.Namespace], int]
 
 Subcommands = Any  # argparse keeps the type of its subparsers to itself
 
 
 def serve(options: argparse.Namespace) -> int:
     """MCP over stdio, until the host closes the pipe."""
+    # mcp takes half a second to import, and the other commands go without
     from atelier.server import logs
-    from atelier.server.app import (
-        build_server,
-    )  # mcp takes half a second to import; other commands go without
+    from atelier.server.app import build_server
 
     logs.configure()
     if sys.stdin.isatty():
@@ -45,36 +51,65 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def generate(options: argparse.Namespace) -> int:
-    """Make pictures, store them, and say where they are."""
-    names = generate_image.TOOL.parameters.model_fields
-    given = {name: value for name in names if (value := getattr(options, name, None)) is not None}
-    asked = parameters_of(generate_image.TOOL, given)
-    return anyio.run(_generate, generate_image.request_of(asked), options.json)
+    """Make pictures from words, store them, and say where they are."""
+    asked = parameters_of(generate_image.TOOL, _given(options, generate_image.TOOL))
+    return anyio.run(_draw, partial(generate_image.request_of, asked), (), options.json)
 
 
-async def _generate(request: ImageRequest, as_json: bool) -> int:
+def edit(options: argparse.Namespace) -> int:
+    """Change a picture, store the changed one, and say where it is."""
+    given, folders = _given(options, edit_image.TOOL), list[Path]()
+    for name in ("image", "mask", "images"):
+        words = given.get(name, [])
+        files = [_file(word, folders) for word in ([words] if isinstance(words, str) else words)]
+        if files:
+            given[name] = files if name == "images" else files[0]
+    asked = parameters_of(edit_image.TOOL, given)
+    return anyio.run(_draw, partial(edit_image.request_of, asked), tuple(folders), options.json)
+
+
+def _given(options: argparse.Namespace, tool: Tool[Any]) -> dict[str, Any]:
+    names = tool.parameters.model_fields
+    return {name: value for name in names if (value := getattr(options, name, None)) is not None}
+
+
+def _file(word: str, folders: list[Path]) -> str:
+    """A file that a person names on the command line may be read wherever it is; an agent's may not."""
+    path = Path(word).expanduser()
+    if not path.is_file():
+        return word
+    folders.append(path.resolve().parent)
+    return str(path.resolve())
+
+
+async def _draw(
+    request_of: Callable[[Pipeline], Awaitable[ImageRequest]], folders: tuple[Path, ...], as_json: bool
+) -> int:
     settings = Settings.from_environ()
     for sentence in unknown_variables():
         _say(sentence, sys.stderr)
-    async with pipeline_of(settings, storage_of(settings)) as pipeline:
-        notice = pipeline.admit(request).choice.notice
+    async with pipeline_of(settings, storage_of(settings), folders=folders) as pipeline:
+        request = await request_of(pipeline)
+        notice = pipeline.catalog.resolve(request.model, request.operation, request.origin).notice
         if notice and not as_json:
             _say(notice)  # the first line, before any work
         async with progress(_show, every=1 if sys.stderr.isatty() else 10) as tell:
             result = await pipeline.run(request, tell=tell)
         if sys.stderr.isatty():
             sys.stderr.write(CLEAR)
+    lost = 0 if all(kept.stored for kept in result.images) else 1
     if as_json:
         _say(json.dumps(told(result).data.model_dump(mode="json", exclude_none=True), ensure_ascii=False))
-        return 0
+        return lost
     for warning in result.warnings:
         _say(f"Note: {warning}", sys.stderr)
     for kept in result.images:
-        _say(str(kept.stored.path if kept.stored else "not stored"))
-    sizes = {f"{k.picture.width}x{k.picture.height} {k.format}, {size_of(len(k.image_bytes))}" for k in result.images}
+        if kept.stored:
+            _say(str(kept.stored.path))
+    made = [f"{k.picture.width}x{k.picture.height} {k.format}, {size_of(len(k.image_bytes))}" for k in result.images]
     cost = f", {usd(result.actual_usd)}" if result.actual_usd is not None else ""
-    _say(f"{result.provider}/{result.model}: {'; '.join(sorted(sizes))}{cost}")
-    return 0 if all(kept.stored for kept in result.images) else 1
+    _say(f"{result.provider}/{result.model}: {'; '.join(made)}{cost}")
+    return lost
 
 
 async def _show(message: str, seconds: float) -> None:
@@ -95,22 +130,32 @@ def declare_serve(commands: Subcommands) -> None:
 
 
 def declare_generate(commands: Subcommands) -> None:
-    """`atelier generate`"""
-    parser = commands.add_parser("generate", help="make pictures from words", description=generate.__doc__)
-    _add_parameters(parser, generate_image.TOOL.parameters.model_fields)
+    """`atelier generate PROMPT`"""
+    _declare(commands, "generate", generate, generate_image.TOOL, ("prompt",))
+
+
+def declare_edit(commands: Subcommands) -> None:
+    """`atelier edit IMAGE [PROMPT]`"""
+    _declare(commands, "edit", edit, edit_image.TOOL, ("image", "prompt"))
+
+
+def _declare(commands: Subcommands, name: str, run: Run, tool: Tool[Any], places: tuple[str, ...]) -> None:
+    """A command with one option for each parameter of a tool; those of `places` stand without a name.
+
+    Values are checked by the tool. `save` is left out: a picture that no one keeps is of no use here.
+    """
+    parser = commands.add_parser(name, help=(run.__doc__ or "").split(",")[0].lower(), description=run.__doc__)
+    for field, info in tool.parameters.model_fields.items():
+        words = str(info.description or "").replace("%", "%%")
+        if field in places:
+            parser.add_argument(field, help=words, nargs=None if info.is_required() else "?")
+        elif field == "images":
+            parser.add_argument("--images", nargs="+", metavar="IMAGE", help=words)
+        elif field != "save":
+            parser.add_argument(f"--{field.replace('_', '-')}", dest=field, metavar="VALUE", help=words)
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
-    parser.set_defaults(run=generate)
+    parser.set_defaults(run=run)
 
 
-def _add_parameters(parser: argparse.ArgumentParser, parameters: Any) -> None:
-    """One option for each parameter of a tool; the prompt stands without a name. Values are checked by the tool."""
-    for name, field in parameters.items():
-        words = str(field.description or "").replace("%", "%%")
-        if name == "prompt":
-            parser.add_argument(name, help=words)
-        elif name != "save":  # a picture that no one keeps is of no use on a command line
-            parser.add_argument(f"--{name.replace('_', '-')}", dest=name, metavar="VALUE", help=words)
-
-
-COMMANDS: tuple[Callable[[Subcommands], None], ...] = (declare_serve, declare_generate)
+COMMANDS: tuple[Callable[[Subcommands], None], ...] = (declare_serve, declare_generate, declare_edit, models.declare)
 """Every subcommand, in the order of the help."""

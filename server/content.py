@@ -33,8 +33,15 @@ from atelier.tools.drawn import handed_over
 from atelier.tools.tool import Answer, Tool
 
 STRUCTURED_LIMIT = 2000  # bytes; Open WebUI pastes it beside the text, so it must stay small
-DISPENSABLE = ("preview_path", "bytes", "mime", "height", "width", "path", "url")
-"""What leaves the images of a too large structured part, in this order; the text has it all."""
+FITTING: tuple[tuple[str, ...], ...] = (
+    ("id", "path", "url", "preview_path", "width", "height", "mime", "bytes"),
+    ("id", "path", "url", "preview_path", "width", "height"),
+    ("id", "path", "url", "preview_path"),
+    ("id", "path", "url", "width", "height", "mime"),
+    ("id", "path", "url"),
+    ("id",),
+)
+"""What is told of each picture, the first that fits: where it is comes before what it is, and the text has it all."""
 
 
 def icon() -> Icon:
@@ -91,6 +98,7 @@ def failed(error: ImageError) -> CallToolResult:
         "retryable": error.retryable,
         "retry_after": error.retry_after,
         "hint": error.hint,
+        **({"outcome": "unknown"} if error.outcome_unknown else {}),
     }
     return CallToolResult(
         is_error=True,
@@ -121,10 +129,14 @@ def _link(kept: Kept) -> list[ContentBlock]:
 
 
 def _within(data: dict[str, Any]) -> dict[str, Any]:
-    """The structured part within its limit."""
-    for field in DISPENSABLE:
-        if len(json.dumps(data, ensure_ascii=False).encode()) <= STRUCTURED_LIMIT:
-            return data
-        for image in data.get("images", []):
-            image.pop(field, None)
-    return {name: value for name, value in data.items() if name != "warnings"}
+    """The structured part within its limit. Without paths it names their folder; the files are named by their ids."""
+    images: list[dict[str, Any]] = data.get("images", [])
+    shown = data
+    for fields in FITTING:
+        fewer = [{name: image[name] for name in fields if name in image} for image in images]
+        shown = {**data, "images": fewer} if images else data
+        if "path" not in fields and (folders := {str(Path(i["path"]).parent) for i in images if "path" in i}):
+            shown["folder"] = folders.pop()
+        if len(json.dumps(shown, ensure_ascii=False).encode()) <= STRUCTURED_LIMIT:
+            return shown
+    return {name: value for name, value in shown.items() if name not in ("warnings", "folder")}

@@ -7,16 +7,31 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
+from atelier.providers.catalog import PROVIDERS
 from atelier.providers.core.environment import variable
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.overlay import with_file
 
 PREFIX = "ATELIER_"
 
+STATE = {
+    "win32": ("LOCALAPPDATA", "~/AppData/Local"),
+    "darwin": ("", "~/Library/Application Support"),
+}.get(sys.platform, ("XDG_STATE_HOME", "~/.local/state"))
+"""The variable that names the system's folder for state, and where that is without it."""
+
 MUST = {"bool_parsing": "be on or off", "float_parsing": "be a number", "int_parsing": "be a whole number"}
 """What a value should be, where the validator's own words speak of types."""
+
+
+def _sound(file: Path | None) -> Path | None:
+    """A catalogue file that is wrong stops the start with its own sentence, not the first call."""
+    with_file(PROVIDERS, file)
+    return file
 
 
 class Settings(BaseModel):
@@ -29,12 +44,19 @@ class Settings(BaseModel):
 
     output_dir: Path = Field(default=Path("~/Pictures/atelier"))
     state_dir: Path | None = None
+    input_dirs: tuple[Path, ...] = ()
     default_model: str | None = None
+    catalog: Annotated[Path | None, AfterValidator(_sound)] = None
     timeout_seconds: float = Field(default=300.0, gt=0, le=3600)
     concurrency: int | None = Field(default=None, ge=1, le=100)
     retry_timeouts: bool = False
     structured_content: bool = True
     resource_links: bool = False
+
+    @field_validator("input_dirs", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part for part in value.split(os.pathsep) if part.strip()] if isinstance(value, str) else value
 
     _environ: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -45,12 +67,17 @@ class Settings(BaseModel):
     @property
     def pictures(self) -> Path:
         """The folder for pictures, absolute."""
-        return self.output_dir.expanduser().absolute()
+        return _absolute(self.output_dir, "ATELIER_OUTPUT_DIR")
+
+    @property
+    def readable(self) -> tuple[Path, ...]:
+        """The folders that source pictures may come from, absolute."""
+        return (self.pictures, *(_absolute(folder, "ATELIER_INPUT_DIRS") for folder in self.input_dirs))
 
     @property
     def state(self) -> Path:
-        """The folder for what must survive a restart, absolute."""
-        return (self.state_dir or _platform_state()).expanduser().absolute()
+        """The folder for what must survive a restart, absolute; the system's own place for that unless set."""
+        return _absolute(self.state_dir or Path(self.lookup(STATE[0]) or STATE[1]) / "atelier", "ATELIER_STATE_DIR")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -79,9 +106,9 @@ def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
     return said
 
 
-def _platform_state() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local")) / "atelier"
-    if sys.platform == "darwin":
-        return Path("~/Library/Application Support/atelier")
-    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "atelier"
+def _absolute(path: Path, variable: str) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except (RuntimeError, OSError):  # no home folder is known, or the working directory has gone
+        message = f"The folder {path} leads nowhere on this machine."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Set {variable} to an absolute path.") from None

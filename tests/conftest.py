@@ -35,7 +35,7 @@ def anyio_backend() -> str:
 def _nobodys_environment(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
     """The keys and settings of whoever runs the tests must not reach them."""
     for name in list(os.environ):
-        if name.startswith("ATELIER_") or name.endswith(("_API_KEY", "_BASE_URL")):
+        if name.startswith("ATELIER_") or name.endswith(("_API_KEY", "_BASE_URL", "_API_KEY_FILE")):
             monkeypatch.delenv(name)
 
 
@@ -93,8 +93,13 @@ def files_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
+def encoded_png(image: Image.Image) -> bytes:
+    """A picture as a PNG."""
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
 def png(width: int, height: int, colour: Any = "navy", mode: str = "RGB") -> bytes:
     """A plain picture."""
-    out = io.BytesIO()
-    Image.new(mode, (width, height), colour).save(out, "PNG")
-    return out.getvalue()
+    return encoded_png(Image.new(mode, (width, height), colour))

@@ -22,10 +22,10 @@ HOMES = {
     "botocore": {"server"},
     "starlette": {"server"},
     "tenacity": {"providers.core.retry"},
-    "httpx2": {"providers.core.wire"},
+    "httpx2": {"providers.core.http"},
     "httpx": set[str](),
     "PIL": {
-        "server.preview", "providers.core.sources", "providers.gemini_imagen",
+        "server.preview", "providers.core.masks", "providers.gemini_imagen",
         "providers.sketch", "providers.sketch_scenes", "providers.sketch_lettering",
     },
     "openai": set[str](),

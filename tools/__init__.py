@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from atelier.tools import generate_image
+from atelier.tools import edit_image, generate_image, list_models
 from atelier.tools.tool import Tool
 
-TOOLS: tuple[Tool[Any], ...] = (generate_image.TOOL,)
+TOOLS: tuple[Tool[Any], ...] = (
+    generate_image.TOOL,
+    edit_image.TOOL,
+    list_models.TOOL,
+)

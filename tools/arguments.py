@@ -12,6 +12,8 @@ from pydantic_core import ErrorDetails
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.tools.tool import Asked, Tool
 
+MOST = 5  # problems that one refusal names
+
 
 def parameters_of(tool: Tool[Asked], arguments: Mapping[str, Any]) -> Asked:
     """The validated parameters. Raises invalid_request, which names every argument that is wrong, never its value."""
@@ -22,7 +24,9 @@ def parameters_of(tool: Tool[Asked], arguments: Mapping[str, Any]) -> Asked:
     known = list(tool.parameters.model_fields)
     strange = [p for p in problems if p["type"] == "extra_forbidden"]
     hint = f"{tool.name} takes: {', '.join(known)}." if strange else "Correct it and call again."
-    message = "; ".join(_sentence(problem, tool.name, known) for problem in problems)
+    said = [_sentence(problem, tool.name, known) for problem in problems[:MOST]]
+    more = [f"and {len(problems) - MOST} more"] if len(problems) > MOST else []
+    message = "; ".join([*said, *more])
     raise ImageError(Reason.INVALID_REQUEST, f"{message[:1].upper()}{message[1:]}.", hint=hint)
 
 

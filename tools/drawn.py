@@ -30,6 +30,7 @@ class Drawn(Output):
     status: Literal["done"] = "done"
     summary: str
     images: list[ImageData]
+    folder: Annotated[str | None, Field(description="Where the files are, when their paths would be too long.")] = None
     provider: str
     model: str
     estimated_usd: float | None = None
@@ -69,7 +70,7 @@ FATES = {
         "show the user the path or link",
     ),
     "handed over": (
-        "The picture itself is attached and was not stored.",
+        "What is attached is the full size; it was not stored.",
         "attached to this answer, not stored",
     ),
     "preview only": (
@@ -114,7 +115,7 @@ def _where(images: list[ImageData]) -> list[str]:
     for image in images:
         lines += [f"[Open full size]({image.url})"] if image.url else []
         lines += [f"File: {image.path}"] if image.path else []
-        lines += [f"Asset id: {image.id}"] if image.id else []
+        lines += [f"Asset id: {image.id} (pass it as `image` to edit_image)"] if image.id else []
     return lines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
+from pydantic_core import from_json
 
 LONGEST_PROMPT = 32_000  # characters: the most that any listed model takes
 LARGEST_COUNT = 10
@@ -13,6 +14,14 @@ LARGEST_SEED = 2**32 - 1
 
 def _blank_is_absent(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
+
+
+def _one(value: Any) -> Any:
+    return 1 if _blank_is_absent(value) is None else value
+
+
+def _yes(value: Any) -> Any:
+    return True if _blank_is_absent(value) is None else value
 
 
 def _no_truth(value: Any) -> Any:
@@ -53,11 +62,13 @@ ModelName = Annotated[
 Count = Annotated[
     Annotated[int, Field(ge=1, le=LARGEST_COUNT)],
     Number,
+    BeforeValidator(_one),
     Field(description="How many pictures; each one is paid for."),
 ]
 Size = Annotated[
     Annotated[str, Field(max_length=40)] | None,
     Blank,
+    Word,
     Field(
         description="Pixels as WIDTHxHEIGHT (1536x1024), or auto. Not together with aspect_ratio.",
     ),
@@ -119,5 +130,78 @@ Seed = Annotated[
 ]
 Save = Annotated[
     bool,
+    BeforeValidator(_yes),
     Field(description="false hands the picture over in the answer instead of storing it; too large ones are stored."),
+]
+
+# for edits
+
+LARGEST_SIDE = 2_000  # pixels that a picture can grow to one side; the most that any vendor takes is 2,048
+
+
+def _list(value: Any) -> Any:
+    """Some hosts write a list as a string of JSON, or one picture without the brackets."""
+    if not isinstance(value, str):
+        return [] if value is None else value
+    text = value.strip()
+    if text.startswith("["):
+        try:
+            return from_json(text)
+        except ValueError:
+            return [text]
+    return [text] if text else []
+
+
+SOURCE = "an asset id (img_...) from an earlier answer, “last”, or the path of a file in an allowed folder"
+
+Image = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2_000_000,
+        description=f"The picture to change: {SOURCE}. Never write base64 out; a picture pasted into the chat cannot "
+        "reach tools.",
+    ),
+]
+Images = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=2_000_000)]],
+    BeforeValidator(_list),
+    Field(max_length=15, description="Further pictures to draw from, as references: each named like `image`."),
+]
+Mask = Annotated[
+    Annotated[str, Field(max_length=2_000_000)] | None,
+    Blank,
+    Field(description="A picture of the same size that marks what changes: transparent, or white on black."),
+]
+EditOperation = Annotated[
+    Literal[
+        "edit", "inpaint", "outpaint", "erase", "remove_background", "replace_background", "search_replace",
+        "recolor", "upscale", "variation",
+    ]
+    | None,
+    Blank,
+    Word,
+    Field(description="What to do; edit by instruction when left out, inpaint when there is a mask."),
+]  # fmt: skip
+EditPrompt = Annotated[
+    Annotated[str, Field(max_length=LONGEST_PROMPT)] | None,
+    Blank,
+    Field(description="What to change, in the user's words. Not needed to erase, upscale or cut out the background."),
+]
+Strength = Annotated[
+    Annotated[float, Field(ge=0, le=1)] | None,
+    Blank,
+    Number,
+    Field(description="How far from the picture: 0 keeps it, 1 ignores it; where the model takes it."),
+]
+Search = Annotated[
+    Annotated[str, Field(max_length=10_000)] | None,
+    Blank,
+    Field(description="What to find in the picture, for search_replace and recolor."),
+]
+Side = Annotated[
+    Annotated[int, Field(ge=0, le=LARGEST_SIDE)] | None,
+    Blank,
+    Number,
+    Field(description="Pixels to add on this side, for outpaint."),
 ]

@@ -38,8 +38,8 @@ class GenerateImage(Parameters):
     save: fields.Save = True
 
 
-def request_of(asked: GenerateImage) -> ImageRequest:
-    """The caller's parameters in the library's nouns."""
+async def request_of(asked: GenerateImage, pipeline: Pipeline) -> ImageRequest:
+    """The caller's parameters in the library's nouns; nothing has to be read for it."""
     return ImageRequest(
         prompt=asked.prompt,
         model=asked.model,
@@ -59,8 +59,8 @@ def request_of(asked: GenerateImage) -> ImageRequest:
 
 async def run(asked: GenerateImage, pipeline: Pipeline, tell: Tell) -> Answer:
     """Ask the pipeline; tell what came of it."""
-    result = await pipeline.run(request_of(asked), in_hand=0 if asked.save else ANSWER_BUDGET, tell=tell)
-    return told(result)
+    request = await request_of(asked, pipeline)
+    return told(await pipeline.run(request, in_hand=0 if asked.save else ANSWER_BUDGET, tell=tell))
 
 
 TOOL = Tool(

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import binascii
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
 import pybase64
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from atelier.providers.core.errors import ImageError, Reason
 
 Shape = TypeVar("Shape", bound=BaseModel)
+Anything = TypeVar("Anything")
 
 
 class Lenient(BaseModel):
     """The part of a vendor's answer that we read; what the vendor adds is not our business."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+
+def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return handler(value)
+    except ValidationError:
+        return None
+
+
+Loose = Annotated[Anything | None, WrapValidator(_or_none)]
+"""`Loose[int]`: what is beside the point of an answer and must not cost a paid picture when it is odd."""
 
 
 def parsed(shape: type[Shape], body: bytes) -> Shape:

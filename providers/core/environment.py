@@ -12,6 +12,7 @@ from pathlib import Path
 
 from atelier.providers.core.errors import ImageError, Reason
 
+HOME = "${HOME}"
 PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
 
 
@@ -26,12 +27,17 @@ def variable(environ: Mapping[str, str], name: str) -> str | None:
     if file is None:
         return None
     try:
-        return Path(file).expanduser().read_text(encoding="utf-8").strip() or None
-    except (OSError, ValueError):
+        return Path(file).expanduser().read_text(encoding="utf-8-sig").strip() or None
+    except (OSError, ValueError, RuntimeError):
         message = f"The file that {name}_FILE names cannot be read."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct the path or its permissions.") from None
 
 
 def _clean(value: str | None) -> str | None:
-    text = (value or "").strip().replace("${HOME}", str(Path.home()))
+    text = (value or "").strip()
+    if HOME in text:
+        try:
+            text = text.replace(HOME, str(Path.home()))
+        except RuntimeError:  # nobody's process: no home folder is known
+            return None
     return None if not text or PLACEHOLDER.search(text) else text

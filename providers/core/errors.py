@@ -13,7 +13,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import StrEnum
 from typing import Any
 
@@ -73,11 +75,30 @@ class ImageError(Exception):
         return self.facts.get("outcome") == "unknown"
 
 
+_hidden: ContextVar[tuple[str, ...]] = ContextVar("_hidden", default=())
+
+SHORTEST_SECRET = 4  # characters; striking out less would only garble a sentence
+
+
+@contextmanager
+def hiding(*secrets: str) -> Generator[None]:
+    """Within the block, `quoted` strikes these words out, whoever quotes."""
+    token = _hidden.set((*_hidden.get(), *(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)))
+    try:
+        yield
+    finally:
+        _hidden.reset(token)
+
+
 def quoted(words: object, limit: int = 240) -> str:
     """A vendor's words, fit to be passed on as the vendor's: one line, no control characters, shortened.
 
-    Invisible format characters go too, since they can hide instructions from a person's eyes.
+    Invisible format characters go too, since they can hide instructions from a person's eyes. Keys and prompts that
+    are being hidden are struck out first, before shortening could leave half of one.
     """
-    text = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in str(words))
+    text = str(words)
+    for secret in _hidden.get():
+        text = text.replace(secret, "[hidden]")
+    text = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

@@ -1,7 +1,8 @@
 """Refusals that need no I/O, in order. Reading the list at the end is reading the policy.
 
-A gate looks at the request and at the model's row and raises, or lets pass. An unlisted model (`any_option`) is
-asked only what makes sense of any model; what it cannot do, its vendor will say.
+A gate looks at the request and at the model's row and raises, or lets pass. An unlisted model (`any_value`) has the
+columns of its vendor's default: an option that the vendor has no place for is refused for it too, since it would be
+dropped and billed; which values it takes, its vendor will say.
 """
 
 from __future__ import annotations
@@ -84,13 +85,14 @@ def sources_fit(request: ImageRequest, model: Model) -> None:
     if needs and not given:
         message = f"There is no picture to {_words(request.operation)}."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Give the source picture.")
-    if given > model.max_sources and not model.any_option:
-        raise _unsupported("source pictures", str(given), model, [f"at most {model.max_sources}"])
+    if given > model.max_sources and not model.any_value:
+        message = f"{model.id} takes at most {model.max_sources} source pictures; {given} were given."
+        raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Give fewer.", facts={"option": "images"})
     if request.mask is None:
         if request.operation is Operation.INPAINT:
             raise ImageError(Reason.INVALID_REQUEST, "There is no mask.", hint="Give one, or edit by instruction.")
         return
-    if Feature.MASK not in model.features and not model.any_option:
+    if Feature.MASK not in model.features:
         raise _unsupported("mask", None, model, [])
     first = request.sources[0] if given else None
     if first and (request.mask.width, request.mask.height) != (first.width, first.height):
@@ -108,13 +110,7 @@ def one_way_to_say_the_size(request: ImageRequest, model: Model) -> None:
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Give size alone, or aspect_ratio with resolution.")
 
 
-def size_is_offered(request: ImageRequest, model: Model) -> None:
-    pixels(request, model)
-
-
 def words_are_offered(request: ImageRequest, model: Model) -> None:
-    if model.any_option:
-        return
     for option, value, offered in (
         ("resolution", request.resolution, model.resolutions),
         ("quality", request.quality, model.qualities),
@@ -122,7 +118,7 @@ def words_are_offered(request: ImageRequest, model: Model) -> None:
         ("background", request.background, model.backgrounds),
         ("output_format", request.output_format, model.formats),
     ):
-        if value is not None and value not in offered:
+        if value is not None and value not in offered and not (model.any_value and offered):
             raise _unsupported(option, value, model, offered)
 
 
@@ -133,13 +129,13 @@ def features_are_offered(request: ImageRequest, model: Model) -> None:
         (Feature.STRENGTH, request.strength),
         (Feature.COMPRESSION, request.compression),
     ):
-        if value is not None and feature not in model.features and not model.any_option:
+        if value is not None and feature not in model.features:
             raise _unsupported(feature, None, model, [])
 
 
 def options_are_known(request: ImageRequest, model: Model) -> None:
     for option in request.options:
-        if option not in model.options and not model.any_option:
+        if option not in model.options and not model.any_value:
             raise _unsupported(option, None, model, sorted(model.options))
 
 
@@ -167,10 +163,10 @@ def pixels(request: ImageRequest, model: Model) -> tuple[int, int] | None:
     """
     if request.size:
         return _exact(request.size, model)
-    if model.any_option or not (request.aspect_ratio or request.resolution):
+    if not (request.aspect_ratio or request.resolution):
         return None
     if model.aspect_ratios:
-        if request.aspect_ratio not in (None, *model.aspect_ratios):
+        if request.aspect_ratio not in (None, *model.aspect_ratios) and not model.any_value:
             raise _unsupported("aspect_ratio", request.aspect_ratio, model, model.aspect_ratios)
         return None
     ratio = parse_ratio(request.aspect_ratio or "1:1")
@@ -191,27 +187,27 @@ def pixels(request: ImageRequest, model: Model) -> tuple[int, int] | None:
 
 def _exact(text: str, model: Model) -> tuple[int, int] | None:
     size = parse_size(text)
-    if text in model.sizes:
+    if text in model.sizes or (size and f"{size[0]}x{size[1]}" in model.sizes):
         return size
     if size is None and text != "auto":
         message = f"The size “{_short(text)}” is not a size."
         hint = "Write it as WIDTHxHEIGHT in pixels, for example 1024x1024."
         raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
-    if model.any_option or (size and model.size_rule and model.size_rule.allows(*size)):
+    offered = [*model.sizes, *([str(model.size_rule)] if model.size_rule else [])]
+    if size and offered and (model.any_value or (model.size_rule and model.size_rule.allows(*size))):
         return size
-    raise _unsupported("size", text, model, [*model.sizes, *([str(model.size_rule)] if model.size_rule else [])])
+    raise _unsupported("size", text, model, offered)
 
 
 GATES: tuple[Gate, ...] = (
     operation_is_offered,
     prompt_is_there,
-    prompt_fits,
     count_is_in_range,
     sources_fit,
     one_way_to_say_the_size,
     words_are_offered,
-    size_is_offered,
     features_are_offered,
+    prompt_fits,
     options_are_known,
     outpaint_has_a_side,
     options_agree,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -45,7 +46,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """A vendor. `names` call for its `default` model; ids that begin with one of `prefixes` are its own."""
+    """A vendor. `names` call for its `default` model; ids that begin with one of `prefixes` are its own.
+
+    `lifecycles`, where the vendor publishes it: the id of every model that it serves -> the day on which that ends.
+    """
 
     name: str
     title: str
@@ -57,3 +61,4 @@ class Provider:
     prepare: Callable[[Job], httpx.Request]
     read: Callable[[httpx.Response, Job, Wire], Awaitable[Reply]]
     explain: Callable[[httpx.Response], ImageError]
+    lifecycles: Callable[[Wire, Endpoint], Awaitable[Mapping[str, date | None]]] | None = None

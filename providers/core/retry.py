@@ -18,14 +18,20 @@ from tenacity import (
 from tenacity.stop import stop_base
 
 from atelier.providers.core.errors import ImageError
+from atelier.providers.core.types import Tell
 
 ATTEMPTS = 4  # the first try and three more
 LONGEST_WAIT = 60.0  # seconds; a vendor that asks for more is told to the caller instead
 
 
-def policy(again: Callable[[BaseException], bool], left: float) -> AsyncRetrying:
+def policy(again: Callable[[BaseException], bool], left: float, tell: Tell) -> AsyncRetrying:
     """Try what `again` allows, at most four times, and never wait beyond the `left` seconds of the deadline."""
+
+    async def told(state: RetryCallState) -> None:
+        await tell(f"The vendor asks for patience; trying again in {state.upcoming_sleep:.0f} s.")
+
     return AsyncRetrying(
+        before_sleep=told,
         retry=retry_if_exception(again),
         wait=_hinted_wait,
         stop=stop_any(stop_after_attempt(ATTEMPTS), stop_before_delay(max(0.0, left)), _AskedTooLong()),

@@ -128,7 +128,8 @@ class Model:
 
     `sizes` are exact sizes and words such as "auto"; `size_rule` adds free ones. `max_count` is pictures per
     vendor call, `max_prompt` characters. `aliases` are other names of ours, `snapshots` the vendor's dated ids, which
-    are sent as they were asked for. `any_option` marks a model that is not listed: it passes as it is.
+    are sent as they were asked for. `any_value` marks a model that is not listed, whose
+    values are not checked.
     """
 
     id: str
@@ -150,7 +151,7 @@ class Model:
     max_prompt: int = 32_000
     wire: str = ""
     lifecycle: Lifecycle = CURRENT
-    any_option: bool = False
+    any_value: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

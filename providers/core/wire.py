@@ -9,49 +9,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 
 import anyio
-import httpx2 as httpx
 
 from atelier.providers.core.answers import bad_answer
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError, Reason, hiding
+from atelier.providers.core.http import failure, httpx, with_body
 from atelier.providers.core.retry import policy, retry_after
 from atelier.providers.core.types import Endpoint, Tell
 
-__all__ = ["Response", "Wire", "client", "httpx", "retry_after"]
-
-Response = httpx.Response
+__all__ = ["Wire", "httpx", "retry_after"]
 
 LARGEST_ANSWER = 256 * 2**20  # bytes: ten 4K pictures in base64
 LARGEST_PICTURE = 64 * 2**20  # bytes of one download
 LARGEST_ERROR = 64 * 2**10  # bytes of an error answer worth reading
 REDIRECTS = 5
 FORGIVEN = 4  # polls in a row that may fail, each after its own retries
-
-NEVER_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-)
-
-
-def client(endpoint: Endpoint) -> httpx.AsyncClient:
-    """One client per vendor: follows no redirect, because a key may be on board."""
-    timeout = httpx.Timeout(endpoint.timeout, connect=10.0)
-    inside = _InProcess(endpoint.transport) if endpoint.transport else None
-    return httpx.AsyncClient(transport=inside, timeout=timeout, follow_redirects=False)
-
-
-class _InProcess(httpx.AsyncBaseTransport):
-    """A function from request to response in place of a socket; it runs in a thread, as drawing takes time."""
-
-    def __init__(self, answer: Callable[[httpx.Request], httpx.Response]) -> None:
-        self.answer = answer
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await anyio.to_thread.run_sync(self.answer, request)
 
 
 class Wire:
@@ -78,7 +52,7 @@ class Wire:
         self._endpoint = endpoint
         self._explain = explain
         self._key = key
-        self._secrets = tuple(s for s in secrets if len(s) >= 6)
+        self._secrets = secrets
         self._ends = time.monotonic() + deadline * (2 if retry_timeouts else 1)
         self._deadline = deadline
         self._retry_timeouts = retry_timeouts
@@ -93,9 +67,13 @@ class Wire:
         """Fire a paid request. Raises what `explain` makes of a refusal, timeout or network_error."""
 
         def again(error: BaseException) -> bool:
-            return isinstance(error, ImageError) and error.retryable and self._safe_to_repeat(error)
+            return isinstance(error, ImageError) and error.retryable and self._costs_nothing_to_repeat(error)
 
         return await self._retrying(lambda: self._exchange(request, LARGEST_ANSWER), again)
+
+    async def ask(self, url: str) -> httpx.Response:
+        """GET what costs nothing, such as a list of models. Raises as `send` does."""
+        return await self._free(httpx.Request("GET", _address(url)))
 
     async def poll(
         self,
@@ -160,7 +138,7 @@ class Wire:
     async def _retrying(
         self, exchange: Callable[[], Awaitable[httpx.Response]], again: Callable[[BaseException], bool]
     ) -> httpx.Response:
-        async for attempt in policy(again, self._left()):
+        async for attempt in policy(again, self._left(), self.tell):
             with attempt:
                 return await exchange()
         raise AssertionError("the policy either returns or raises")
@@ -176,8 +154,8 @@ class Wire:
                     response = await self._whole(arriving, cap)
                 finally:
                     await arriving.aclose()
-        except (httpx.TransportError, TimeoutError) as error:
-            raise self._failure(error, request.url.host) from None
+        except (httpx.RequestError, TimeoutError) as error:
+            raise failure(error, self._endpoint, request.url.host) from None
         if response.is_redirect and signed:
             raise ImageError(
                 Reason.INVALID_RESPONSE,
@@ -200,7 +178,7 @@ class Wire:
             if streams and b"\n\n" in chunk:
                 parts += 1
                 await self.tell(f"Part {parts} of the picture has arrived.")
-        return _with_body(arriving, b"".join(chunks))
+        return with_body(arriving, b"".join(chunks))
 
     def _signed(self, request: httpx.Request) -> httpx.Request:
         """A copy that bears the key; the prepared request itself never does."""
@@ -216,28 +194,18 @@ class Wire:
         return (url.scheme, url.host) == (base.scheme, base.host) or (vendors and url.scheme == "https")
 
     def refusal(self, response: httpx.Response) -> ImageError:
-        """What an error answer means, with key and prompt struck out before anyone reads it."""
-        body = response.content[:LARGEST_ERROR]
-        for secret in self._secrets:
-            body = body.replace(secret.encode(), b"[hidden]")
-        error = self._explain(_with_body(response, body))
+        """What an error answer means, with key and prompt struck out of the vendor's words."""
+        with hiding(*self._secrets):
+            error = self._explain(with_body(response, response.content[:LARGEST_ERROR]))
         error.facts.setdefault("status", response.status_code)
         return error
 
-    def _failure(self, error: Exception, host: str) -> ImageError:
-        """A transport failure in our reasons; only a connection that never stood is sure to have cost nothing."""
-        if isinstance(error, NEVER_SENT):
-            hint = f"Check the network{f' and {self._endpoint.base_url_variable}' if self._endpoint.custom else ''}."
-            return ImageError(Reason.NETWORK_ERROR, f"No connection to {host}; nothing was sent.", hint=hint)
-        hint = "The vendor may have done and billed the work; look at its dashboard before you repeat the call."
-        if isinstance(error, httpx.TimeoutException | TimeoutError):
-            message = f"{host} did not finish its answer in time."
-            return ImageError(Reason.TIMEOUT, message, hint=hint, facts={"outcome": "unknown"})
-        message = f"The connection to {host} broke before the answer was whole."
-        return ImageError(Reason.NETWORK_ERROR, message, hint=hint, facts={"outcome": "unknown"})
-
-    def _safe_to_repeat(self, error: ImageError) -> bool:
-        return not error.outcome_unknown or (self._retry_timeouts and error.reason is Reason.TIMEOUT)
+    def _costs_nothing_to_repeat(self, error: ImageError) -> bool:
+        """It never reached the vendor, or the vendor answered 429 or 5xx; other outcomes may have been billed."""
+        if error.outcome_unknown:
+            return self._retry_timeouts and error.reason is Reason.TIMEOUT
+        status = error.facts.get("status")
+        return status is None or status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
     def _left(self) -> float:
         return self._ends - time.monotonic()
@@ -248,10 +216,3 @@ def _address(url: str) -> httpx.URL:
         return httpx.URL(url)
     except httpx.InvalidURL:
         raise bad_answer("The vendor gave a link that is no address.") from None
-
-
-def _with_body(response: httpx.Response, body: bytes) -> httpx.Response:
-    """A response with status and headers of another; the headers that spoke of its encoding no longer hold."""
-    stale = ("content-encoding", "content-length", "transfer-encoding")
-    headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in stale]
-    return httpx.Response(response.status_code, headers=headers, content=body)

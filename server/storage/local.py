@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.sources import Asset
 from atelier.providers.core.types import Picture, Stored
 
 EXTENSIONS = {"jpeg": "jpg"}  # every other format is its own extension
@@ -34,6 +35,27 @@ class LocalStorage:
     async def put_preview(self, stored: Stored, jpeg: bytes) -> str | None:
         """Keep a preview beside its picture and return its path; None when it cannot be written."""
         return await anyio.to_thread.run_sync(self._put_preview, stored, jpeg)
+
+    async def get(self, id: str) -> Asset | None:
+        """The picture of that id, wherever it was kept."""
+        return await anyio.to_thread.run_sync(self._get, id)
+
+    async def newest(self) -> Asset | None:
+        """The picture that was kept last; ids sort by time."""
+        return await anyio.to_thread.run_sync(self._newest)
+
+    def _get(self, id: str) -> Asset | None:
+        records = [path for root in (self._folder, self._rescue) for path in root.glob(f"[0-9]*/[0-9]*/{id}.json")]
+        return next((asset for path in records if (asset := _asset(path))), None)
+
+    def _newest(self) -> Asset | None:
+        roots = (self._folder, self._rescue)
+        months = sorted((m for root in roots for m in root.glob("[0-9]*/[0-9]*")), key=lambda m: m.parts[-2:])
+        for month in reversed(months):
+            for record in sorted(month.glob("img_*.json"), reverse=True):
+                if asset := _asset(record):
+                    return asset
+        return None
 
     def _put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
         try:
@@ -71,6 +93,15 @@ class LocalStorage:
         except OSError:
             return None
         return str(path)
+
+
+def _asset(record: Path) -> Asset | None:
+    """The picture beside a record; None when either has gone or is not ours."""
+    try:
+        told = json.loads(record.read_text(encoding="utf-8"))
+        return Asset(told["id"], (record.parent / Path(told["file"]).name).read_bytes(), told)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _appear(path: Path, data: bytes) -> None:

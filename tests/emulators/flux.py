@@ -339,10 +339,11 @@ def drawn(size: tuple[int, int], format: str) -> bytes:
 
 
 class Flux(Emulator):
-    """The submit host, which also delivers. `polls` is the host where tasks are asked for; it has its own log and
-    script and wants no key, since a client should show its key to no host that it was not told of.
+    """The submit host, which also delivers. `polls` is the host where tasks are asked for, with its own log and script.
+    Both want the key; a delivery must come without.
 
-    With `one_host` a polling URL leads to the submit host, which wants the key.
+    With `one_host` a polling URL leads to the submit host. `polls_name` is what it calls the other one: by a name that
+    is not the submit host's, it is a stranger to a client that minds its key.
     """
 
     def __init__(self, key: str = KEY) -> None:
@@ -361,6 +362,7 @@ class Flux(Emulator):
     def reset(self) -> None:
         """As new, on the same ports."""
         self.one_host = False
+        self.polls_name = "127.0.0.1"
         self.expired = False
         self.credits = 100.0
         self.dropped = list[str]()
@@ -410,11 +412,11 @@ class Flux(Emulator):
             signature=secrets.token_hex(8),
             expanded=isinstance(asked, Flux3),
         )
-        host = self if self.one_host else self.polls
+        host = self.url if self.one_host else f"http://{self.polls_name}:{self.polls.port}"
         return JSONResponse(
             {
                 "id": id,
-                "polling_url": f"{host.url}/v1/get_result?id={id}",
+                "polling_url": f"{host}/v1/get_result?id={id}",
                 "cost": cost,
                 "input_mp": 0.0,
                 "output_mp": round(width * height / 2**20, 2),
@@ -429,7 +431,7 @@ class Flux(Emulator):
 
     async def result_elsewhere(self, request: Request) -> Response:
         """GET /v1/get_result on the host that runs the task"""
-        return self._result(request)
+        return _told(NOT_AUTHENTICATED) if self._stranger(request) else self._result(request)
 
     def _result(self, request: Request) -> Response:
         id = request.query_params.get("id", "")

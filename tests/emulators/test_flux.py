@@ -63,6 +63,10 @@ def submit(flux: Flux, model: str, **body: Any) -> dict[str, Any]:
     return json.loads(ask(f"{flux.url}/v1/{model}", body, key=flux.key))
 
 
+def poll(flux: Flux, task: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(ask(task["polling_url"], key=flux.key))
+
+
 def complaints(caught: pytest.ExceptionInfo[RefusedError]) -> list[tuple[str, str]]:
     return [(".".join(map(str, each["loc"])), each["type"]) for each in json.loads(caught.value.body)["detail"]]
 
@@ -127,7 +131,7 @@ def test_flux_2_names_its_cost_and_takes_up_to_eight_pictures(flux: Flux) -> Non
     more = {f"input_image_{number}": picture(64, 64) for number in range(2, 9)}
     task = submit(flux, "flux-2-pro", prompt="a fox", input_image=picture(64, 64), width=2048, height=1024, **more)
     assert (task["cost"], task["output_mp"]) == (3.0, 2.0)
-    done = json.loads(ask(task["polling_url"]))
+    done = poll(flux, task)
     assert done["status"] == "Ready"
     with Image.open(io.BytesIO(ask(done["result"]["sample"]))) as made:
         assert (made.format, made.size) == ("JPEG", (2048, 1024))
@@ -135,7 +139,7 @@ def test_flux_2_names_its_cost_and_takes_up_to_eight_pictures(flux: Flux) -> Non
 
 def test_flux_3_makes_a_png_in_a_ratio_and_tells_the_expanded_prompt(flux: Flux) -> None:
     task = submit(flux, "flux-3-image", prompt="a fox", aspect_ratio="16:9", resolution="768sq", images=[picture()])
-    result = json.loads(ask(task["polling_url"]))["result"]
+    result = poll(flux, task)["result"]
     with Image.open(io.BytesIO(ask(result["sample"]))) as made:
         assert (made.format, made.size) == ("PNG", (1024, 576))
     assert result["expanded_prompt"] == emulated.EXPANDED
@@ -150,7 +154,7 @@ def test_the_tools_draw_what_their_names_say(flux: Flux) -> None:
         submit(flux, "flux-tools/erase-v1", image=picture(), mask=picture(colour="white"), dilate_pixels=0),
         submit(flux, "flux-tools/outpainting-v1", input_image=picture(), width=512, height=256, reference_offset_x=256),
     ):
-        with Image.open(io.BytesIO(ask(json.loads(ask(task["polling_url"]))["result"]["sample"]))) as made:
+        with Image.open(io.BytesIO(ask(poll(flux, task)["result"]["sample"]))) as made:
             sizes.append(made.size)
     assert sizes == [(256, 256), (356, 306), (256, 256), (512, 256)]
 
@@ -219,21 +223,24 @@ def test_a_task_is_found_only_where_it_runs(flux: Flux) -> None:
     task = submit(flux, "flux-2-pro", prompt="a fox")
     here = json.loads(ask(f"{flux.url}/v1/get_result?id={task['id']}", key=flux.key))
     assert here["status"] == "Task not found"
-    assert json.loads(ask(f"{flux.polls.url}/v1/get_result?id=nobody"))["status"] == "Task not found"
+    there = json.loads(ask(f"{flux.polls.url}/v1/get_result?id=nobody", key=flux.key))
+    assert there["status"] == "Task not found"
 
 
-def test_on_one_host_the_poll_wants_the_key(flux: Flux) -> None:
-    flux.one_host = True
+@pytest.mark.parametrize(("one_host", "name"), [(True, "127.0.0.1"), (False, "127.0.0.1"), (False, "localhost")])
+def test_a_poll_wants_the_key_wherever_it_is(flux: Flux, one_host: bool, name: str) -> None:
+    flux.one_host, flux.polls_name = one_host, name
     task = submit(flux, "flux-2-pro", prompt="a fox")
+    assert task["polling_url"].startswith(f"http://{name}:{(flux if one_host else flux.polls).port}/")
     with pytest.raises(RefusedError) as caught:
         ask(task["polling_url"])
     assert caught.value.status == 403
-    assert json.loads(ask(task["polling_url"], key=flux.key))["status"] == "Ready"
+    assert poll(flux, task)["status"] == "Ready"
 
 
 def test_a_link_holds_with_its_signature_and_for_its_time(flux: Flux) -> None:
     task = submit(flux, "flux-2-pro", prompt="a fox")
-    link = json.loads(ask(task["polling_url"]))["result"]["sample"]
+    link = poll(flux, task)["result"]["sample"]
     assert ask(link)
     assert [request.path.split("/")[1] for request in flux.requests[-2:]] == ["results", "blobs"]
     with pytest.raises(RefusedError):
@@ -259,7 +266,7 @@ def test_every_word_of_a_poll_can_be_scripted(flux: Flux, fault: Answer, http: i
     task = submit(flux, "flux-3-image", prompt="a fox")
     flux.polls.next(fault)
     try:
-        status, body = 200, ask(task["polling_url"])
+        status, body = 200, ask(task["polling_url"], key=flux.key)
     except RefusedError as refused:
         status, body = refused.status, refused.body
     assert (status, json.loads(body)["status"]) == (http, word)

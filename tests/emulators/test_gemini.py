@@ -231,7 +231,9 @@ def test_imagen_edits_where_a_mask_of_the_same_size_says(models: Connect) -> Non
 
 
 @pytest.mark.parametrize(
-    "fault", [Dropped(), Dropped(midway=True), Slow(2), emulated.BROKEN_JSON], ids=["before", "midway", "slow", "json"]
+    "fault",
+    [Dropped(), Dropped(midway=True), Slow(0.5), emulated.BROKEN_JSON],
+    ids=["before", "midway", "slow", "json"],
 )
 def test_half_an_answer_is_none(models: Connect, gemini: Gemini, fault: Fault) -> None:
     gemini.next(fault)

@@ -241,7 +241,7 @@ def test_moderation_dressed_as_success_is_no_error_to_openais_client(xai: XAI) -
 
 
 def test_a_dropped_connection_and_a_slow_answer_are_what_they_are(xai: XAI) -> None:
-    xai.next(Dropped(), Slow(2))
+    xai.next(Dropped(), Slow(0.5))
     with pytest.raises(sdk.APIConnectionError):
         generated(xai)
     with pytest.raises(sdk.APITimeoutError):

@@ -39,8 +39,8 @@ def test_a_name_becomes_a_model(name: str, model: str) -> None:
 def test_an_unlisted_model_of_a_known_vendor_passes_with_open_capabilities() -> None:
     choice = catalog().resolve("gpt-image-9")
     assert choice.provider.name == "openai"
-    assert choice.model.any_option
-    assert not catalog().resolve("gpt-image-2").model.any_option
+    assert choice.model.any_value
+    assert not catalog().resolve("gpt-image-2").model.any_value
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,10 @@ def test_a_base_url_is_taken_over_and_a_broken_one_named() -> None:
     endpoint = catalog(OPENAI_BASE_URL="https://gateway.example/v1/").resolve("openai").endpoint
     assert (endpoint.base_url, endpoint.custom) == ("https://gateway.example/v1", True)
     assert not catalog(OPENAI_BASE_URL="https://api.openai.com/v1").resolve("openai").endpoint.custom
-    for broken in ("gateway.example", "ftp://x/", "https://"):
+    for broken in (
+        "gateway.example", "ftp://x/", "https://", "http://[::1", "http://h:abc/v1", "http://h:99999/v1",
+        "http://user:pass@h/v1", "https://h/v1?api-version=1", "https://h/v1#x", "https://h\u200b.example/v1",
+    ):  # fmt: skip
         with pytest.raises(ImageError, match="OPENAI_BASE_URL"):
             catalog(OPENAI_BASE_URL=broken).resolve("openai")
 
@@ -136,3 +139,18 @@ def test_on_a_custom_host_a_retired_row_works_with_a_warning() -> None:
 )
 def test_the_stage_follows_the_calendar(life: Lifecycle, stage: str) -> None:
     assert life.at(TODAY) == stage
+
+
+def test_the_list_begins_with_the_default_and_ends_with_what_works_today() -> None:
+    openai = PROVIDERS[0]
+    ids = [row.id for row in catalog().listed(openai)]
+    assert ids[0] == openai.default
+    assert "gpt-image-1.5" in ids
+    assert "dall-e-3" not in ids
+    assert "gpt-image-1.5" not in [row.id for row in catalog(date(2026, 12, 1)).listed(openai)]
+
+
+def test_the_list_for_a_custom_host_has_retired_rows_as_well() -> None:
+    openai = PROVIDERS[0]
+    assert "dall-e-3" in [row.id for row in catalog(OPENAI_BASE_URL="https://gateway.example/v1").listed(openai)]
+    assert "dall-e-3" not in [row.id for row in catalog(OPENAI_BASE_URL="https://api.openai.com/v1").listed(openai)]

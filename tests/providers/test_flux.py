@@ -7,7 +7,6 @@ import io
 import json
 import time
 from collections.abc import Iterator
-from datetime import date
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,13 +17,14 @@ from PIL import Image
 from atelier.providers import flux as vendor
 from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.masks import mask as masked
 from atelier.providers.core.provider import Job
-from atelier.providers.core.sources import mask as masked
+from atelier.providers.core.retry import ATTEMPTS
 from atelier.providers.core.sources import source
 from atelier.providers.core.types import ImageRequest, Operation, Picture
-from atelier.providers.core.wire import Wire, httpx
+from atelier.providers.core.wire import FORGIVEN, Wire, httpx
 from atelier.providers.flux import PROVIDER
-from tests.conftest import png
+from tests.conftest import TODAY, png
 from tests.emulators import flux as emulated
 from tests.emulators.flux import Flux, opened
 from tests.emulators.server import Answer, Drip, Dropped, Fault, Received, Slow
@@ -191,7 +191,15 @@ async def test_an_eraser_has_no_prompt(with_flux: Environ, flux: Flux) -> None:
     path, body = await sent(with_flux, flux, **asked, options={"dilate_pixels": 0})
     assert path == "/v1/flux-tools/erase-v1"
     assert body == {"image": data(FOX), "mask": data(half_mask()), "dilate_pixels": 0}
-    assert (await refused(with_flux, **asked)).reason is Reason.INVALID_REQUEST
+    assert len(flux.requests) == 3
+    error = await refused(with_flux, **asked, prompt="a hat")
+    assert (error.reason, error.message) == (
+        Reason.UNSUPPORTED_OPTION,
+        "flux-tools/erase-v1 does not offer prompt.",
+    )
+    error = await refused(with_flux, **{**asked, "mask": None}, prompt="")
+    assert error.reason is Reason.INVALID_REQUEST
+    assert "mask" in error.hint
     assert len(flux.requests) == 3
 
 
@@ -228,6 +236,36 @@ async def test_what_comes_back_is_told_with_cost_seed_and_size(with_flux: Enviro
     assert len(flux.polls.requests) == 4
 
 
+async def test_each_stage_of_a_task_is_told_once(with_flux: Environ, flux: Flux) -> None:
+    flux.polls.next(
+        emulated.PENDING, emulated.REASONING, emulated.REASONING, emulated.GENERATING, emulated.state("Polishing"),
+        emulated.REASONING, emulated.GENERATING,
+    )  # fmt: skip
+    told = list[str]()
+
+    async def tell(message: str) -> None:
+        told.append(message)
+
+    async with studio(PROVIDER, with_flux) as pipeline:
+        await pipeline.run(ImageRequest(prompt="a fox", model="flux"), tell=tell)
+    assert told[-3:] == [
+        "Black Forest Labs has queued the picture.",
+        "Black Forest Labs is reasoning.",
+        "Black Forest Labs is generating.",
+    ]
+    assert len(flux.polls.requests) == 8
+
+
+async def test_several_pictures_are_several_tasks_with_a_seed_each_and_one_bill(with_flux: Environ, flux: Flux) -> None:
+    async with studio(PROVIDER, with_flux) as pipeline:
+        result = await pipeline.run(ImageRequest(prompt="a fox", model="flux", count=3, seed=7))
+    submits = [request.json for request in flux.requests if request.path == "/v1/flux-2-pro"]
+    assert len(result.images) == len(submits) == 3
+    assert sorted(submits, key=lambda body: body["seed"]) == [{"prompt": "a fox", "seed": seed} for seed in (7, 8, 9)]
+    assert result.actual_usd == Decimal("0.09")
+    assert len(set(result.details["request_ids"])) == 3
+
+
 async def test_the_vendors_rewriting_of_the_prompt_is_told(with_flux: Environ, flux: Flux) -> None:
     async with studio(PROVIDER, with_flux) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="flux-3-image"))
@@ -255,34 +293,36 @@ def keyed(requests: list[Received]) -> list[tuple[str, bool]]:
     return [(urlsplit(request.path).path.split("/")[1], "x-key" in request.headers) for request in requests]
 
 
-async def test_the_key_goes_to_the_submit_host_alone_and_never_with_a_download(with_flux: Environ, flux: Flux) -> None:
+@pytest.mark.parametrize("one_host", [False, True], ids=["another port", "one host"])
+async def test_a_poll_bears_the_key_and_a_download_never_does(with_flux: Environ, flux: Flux, one_host: bool) -> None:
+    flux.one_host = one_host
     await sent(with_flux, flux, prompt="a fox", model="flux")
-    assert keyed(flux.requests) == [("v1", True), ("results", False), ("blobs", False)]
-    assert keyed(flux.polls.requests) == [("v1", False)]
-    assert flux.requests[0].headers["x-key"] == flux.key
-    everything = repr([(r.path, r.headers) for r in (*flux.requests[1:], *flux.polls.requests)])
-    assert flux.key not in everything
+    submit, *others = flux.requests
+    polls = [others.pop(0)] if one_host else flux.polls.requests
+    assert [request.headers["x-key"] for request in (submit, *polls)] == [flux.key] * 2
+    assert keyed(others) == [("results", False), ("blobs", False)]
+    assert flux.key not in repr([(request.path, request.headers) for request in others])
 
 
-async def test_a_poll_on_the_submit_host_bears_the_key(with_flux: Environ, flux: Flux) -> None:
-    flux.one_host = True
-    await sent(with_flux, flux, prompt="a fox", model="flux")
-    assert keyed(flux.requests) == [("v1", True), ("v1", True), ("results", False), ("blobs", False)]
+OWN, GATEWAY = "https://api.bfl.ai", "https://gateway.example"
 
 
 @pytest.mark.parametrize(
-    ("polling_url", "polled", "with_key"),
+    ("base", "polling_url", "polled", "with_key"),
     [
-        ("https://api.eu2.bfl.ai/v1/get_result?id=1", "https://api.eu2.bfl.ai/v1/get_result?id=1", True),
-        ("/v1/get_result?id=1", "https://api.bfl.ai/v1/get_result?id=1", True),
-        (None, "https://api.bfl.ai/v1/get_result?id=c0ff", True),
-        ("http://api.eu2.bfl.ai/v1/get_result?id=1", "http://api.eu2.bfl.ai/v1/get_result?id=1", False),
-        ("https://api.bfl.ai.example.org/poll", "https://api.bfl.ai.example.org/poll", False),
-        ("https://notbfl.ai/poll", "https://notbfl.ai/poll", False),
+        (OWN, "https://api.eu2.bfl.ai/v1/get_result?id=1", "https://api.eu2.bfl.ai/v1/get_result?id=1", True),
+        ("https://api.us.bfl.ai", "https://api.us1.bfl.ai/poll", "https://api.us1.bfl.ai/poll", True),
+        (OWN, "/v1/get_result?id=1", "https://api.bfl.ai/v1/get_result?id=1", True),
+        (OWN, None, "https://api.bfl.ai/v1/get_result?id=c0ff", True),
+        (OWN, "http://api.eu2.bfl.ai/v1/get_result?id=1", "http://api.eu2.bfl.ai/v1/get_result?id=1", False),
+        (OWN, "https://api.bfl.ai.example.org/poll", "https://api.bfl.ai.example.org/poll", False),
+        (OWN, "https://notbfl.ai/poll", "https://notbfl.ai/poll", False),
+        (GATEWAY, "https://gateway.example:8443/poll", "https://gateway.example:8443/poll", True),
+        (GATEWAY, "https://api.eu2.bfl.ai/poll", "https://api.eu2.bfl.ai/poll", False),
     ],
 )
-async def test_the_vendors_own_hosts_see_the_key_on_a_poll_and_no_other(
-    polling_url: str | None, polled: str, with_key: bool
+async def test_on_a_poll_the_vendors_hosts_see_the_vendors_key_and_a_gateway_its_own(
+    base: str, polling_url: str | None, polled: str, with_key: bool
 ) -> None:
     seen = list[httpx.Request]()
 
@@ -293,11 +333,12 @@ async def test_the_vendors_own_hosts_see_the_key_on_a_poll_and_no_other(
         result = {"sample": "https://delivery-eu1.bfl.ai/results/1.png?sig=s"}
         return httpx.Response(200, json={"id": "c0ff", "status": "Ready", "result": result})
 
-    request = ImageRequest(prompt="a fox")
-    job = Job(id="job_1", request=request, model=vendor.MODELS[0], endpoint=vendor.ENDPOINT)
+    choice = Catalog({"BFL_BASE_URL": base}.get, lambda: TODAY, (PROVIDER,)).resolve("flux")
+    assert choice.endpoint.custom is (base == GATEWAY)
+    job = Job(id="job_1", request=ImageRequest(prompt="a fox"), model=choice.model, endpoint=choice.endpoint)
     submitted = httpx.Response(200, json={"id": "c0ff", **({"polling_url": polling_url} if polling_url else {})})
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-        reply = await vendor.read(submitted, job, Wire(client, vendor.ENDPOINT, vendor.explain, key="bfl-secret"))
+        reply = await vendor.read(submitted, job, Wire(client, choice.endpoint, vendor.explain, key="bfl-secret"))
     assert len(reply.pictures) == 1
     assert reply.cost_usd is None
     assert [str(each.url) for each in seen] == [polled, "https://delivery-eu1.bfl.ai/results/1.png?sig=s"]
@@ -316,7 +357,7 @@ REFUSALS: list[tuple[Fault, Reason, int]] = [
     (INVALID, Reason.INVALID_REQUEST, 1),
     (emulated.state("Request Moderated", 422), Reason.CONTENT_POLICY, 1),
     (emulated.state("Content Moderated", 503), Reason.CONTENT_POLICY, 1),
-    (emulated.state("Error", 503), Reason.PROVIDER_UNAVAILABLE, 1),
+    (emulated.state("Error", 503), Reason.INVALID_RESPONSE, 1),
     (emulated.BROKEN_JSON, Reason.INVALID_RESPONSE, 1),
     (Answer(200, {}), Reason.INVALID_RESPONSE, 1),
     (Answer(302, b"", {"location": "https://elsewhere.example/"}), Reason.INVALID_RESPONSE, 1),
@@ -357,8 +398,7 @@ async def test_after_a_passing_failure_the_picture_comes(with_flux: Environ, flu
     flux.polls.next(emulated.OVERLOADED, emulated.RATE_LIMITED, emulated.PENDING, Dropped())
     async with studio(PROVIDER, with_flux) as pipeline:
         assert (await pipeline.run(ImageRequest(prompt="a fox", model="flux"))).images
-    assert [request.path for request in flux.requests[:3]] == ["/v1/flux-2-pro"] * 3
-    assert len(flux.tasks) == 1
+    assert [request.path for request in flux.requests].count("/v1/flux-2-pro") == 3
     assert len(flux.polls.requests) == 5
 
 
@@ -370,18 +410,20 @@ async def test_a_long_wait_is_told_instead_of_waited(with_flux: Environ, flux: F
 
 
 READY_WITHOUT_LINK = emulated.state("Ready", result={"seed": 1})
+PATIENCE = (FORGIVEN + 1) * ATTEMPTS  # exchanges that a poll goes through before it gives up
 ENDINGS: list[tuple[Fault, Reason, str | None, int]] = [
     (emulated.REQUEST_MODERATED, Reason.CONTENT_POLICY, None, 1),
     (emulated.CONTENT_MODERATED, Reason.CONTENT_POLICY, None, 1),
     (emulated.state("Content Moderated", 503), Reason.CONTENT_POLICY, None, 1),
     (emulated.state("Request Moderated", 422), Reason.CONTENT_POLICY, None, 1),
     (emulated.FAILED, Reason.PROVIDER_UNAVAILABLE, "unknown", 1),
-    (emulated.state("Error", 422, "Out of memory"), Reason.PROVIDER_UNAVAILABLE, "unknown", 4),
+    (emulated.state("Error", 422, "Out of memory"), Reason.PROVIDER_UNAVAILABLE, "unknown", 1),
+    (emulated.state("Error", 503), Reason.PROVIDER_UNAVAILABLE, "unknown", 1),
     (emulated.TASK_NOT_FOUND, Reason.INVALID_RESPONSE, "unknown", 1),
     (READY_WITHOUT_LINK, Reason.INVALID_RESPONSE, "unknown", 1),
     (Answer(200, b"<html>"), Reason.INVALID_RESPONSE, "unknown", 1),
     (emulated.NOT_AUTHENTICATED, Reason.AUTHENTICATION, None, 1),
-    (emulated.OVERLOADED, Reason.PROVIDER_UNAVAILABLE, "unknown", 4),
+    (emulated.OVERLOADED, Reason.PROVIDER_UNAVAILABLE, "unknown", PATIENCE),
 ]
 
 
@@ -389,7 +431,7 @@ ENDINGS: list[tuple[Fault, Reason, str | None, int]] = [
 async def test_a_task_that_ends_without_a_picture_tells_its_cost_and_is_not_submitted_again(
     with_flux: Environ, flux: Flux, fault: Fault, reason: Reason, outcome: str | None, polls: int
 ) -> None:
-    flux.polls.next(*[fault] * 10)
+    flux.polls.next(*[fault] * (PATIENCE + 1))
     error = await refused(with_flux, model="flux-3-image")
     assert (error.reason, error.facts.get("outcome")) == (reason, outcome)
     assert error.facts["cost_usd"] == Decimal("0.048")
@@ -403,11 +445,13 @@ async def test_the_vendors_reasons_are_quoted(with_flux: Environ, flux: Flux) ->
     error = await refused(with_flux)
     assert "“Content Moderated”" in error.message
     assert "Derivative Works Filter" in error.message
+    assert error.facts["status"] == 200
 
 
 async def test_a_key_kept_from_a_strange_polling_host_is_explained(with_flux: Environ, flux: Flux) -> None:
-    flux.polls.next(emulated.NOT_AUTHENTICATED)
+    flux.polls_name = "localhost"
     error = await refused(with_flux)
+    assert error.reason is Reason.AUTHENTICATION
     assert "gateway" in error.hint
     assert keyed(flux.polls.requests) == [("v1", False)]
 
@@ -460,16 +504,17 @@ async def test_a_link_that_expired_is_not_taken_for_a_wrong_key(with_flux: Envir
     [
         (Answer(200, b"no picture", {"content-type": "image/jpeg"}), Reason.INVALID_RESPONSE),
         (Answer(200, png(64, 64)[:-20], {"content-type": "image/png"}), Reason.INVALID_RESPONSE),
-        (Answer(302, b"", {"location": "http://192.0.2.1/elsewhere"}), Reason.INVALID_RESPONSE),
+        (Answer(302, b"", {"location": "http://127.0.0.1:9/elsewhere"}), Reason.INVALID_RESPONSE),
+        (Answer(302, b"", {"location": "ftp://127.0.0.1/elsewhere"}), Reason.INVALID_RESPONSE),
     ],
-    ids=["no picture", "cut short", "to plain http"],
+    ids=["no picture", "cut short", "to nowhere", "by no web"],
 )
 async def test_a_delivery_that_is_no_picture_is_refused_with_its_cost(
     with_flux: Environ, flux: Flux, fault: Fault, reason: Reason
 ) -> None:
     flux.next(None, fault)
     error = await refused(with_flux)
-    assert (error.reason, error.facts["cost_usd"]) == (reason, Decimal("0.03"))
+    assert (error.reason, error.outcome_unknown, error.facts["cost_usd"]) == (reason, True, Decimal("0.03"))
 
 
 async def test_a_delivery_is_fetched_again_after_a_passing_failure(with_flux: Environ, flux: Flux) -> None:
@@ -484,8 +529,13 @@ async def test_a_delivery_is_fetched_again_after_a_passing_failure(with_flux: En
     ]
 
 
-async def test_neither_key_nor_prompt_comes_back_in_an_error(with_flux: Environ, flux: Flux) -> None:
-    flux.next(emulated.trouble(400, f"Bad: {flux.key} asked for the secret garden of my aunt"))
+@pytest.mark.parametrize("during", ["the submit", "a poll"])
+async def test_neither_key_nor_prompt_comes_back_in_an_error(with_flux: Environ, flux: Flux, during: str) -> None:
+    words = f"Bad: {flux.key} asked for the secret garden of my aunt"
+    if during == "a poll":
+        flux.polls.next(emulated.state("Content Moderated", details=words))
+    else:
+        flux.next(emulated.trouble(400, words))
     error = await refused(with_flux, prompt="the secret garden of my aunt")
     told = f"{error!r} {error.message} {error.hint} {error.facts}"
     assert flux.key not in told
@@ -505,7 +555,7 @@ NOT_OFFERED: list[tuple[Body, Reason]] = [
     ({"output_format": "gif"}, Reason.UNSUPPORTED_OPTION),
     ({"options": {"steps": 20}}, Reason.UNSUPPORTED_OPTION),
     ({"options": {"webhook_url": "https://example.org"}}, Reason.UNSUPPORTED_OPTION),
-    ({"count": 2}, Reason.INVALID_REQUEST),
+    ({"count": 11}, Reason.INVALID_REQUEST),
     ({"size": "1000x1000"}, Reason.UNSUPPORTED_OPTION),
     ({"size": "2064x2048"}, Reason.UNSUPPORTED_OPTION),
     ({"resolution": "4k"}, Reason.UNSUPPORTED_OPTION),
@@ -517,7 +567,11 @@ NOT_OFFERED: list[tuple[Body, Reason]] = [
     ({"model": "flux-3-image", "size": "1024x1024"}, Reason.UNSUPPORTED_OPTION),
     ({"model": "flux-3-image", "output_format": "png"}, Reason.UNSUPPORTED_OPTION),
     ({"model": "flux-3-image-klein", "options": {"grounding": False}}, Reason.UNSUPPORTED_OPTION),
-    ({"operation": Operation.INPAINT, "sources": (FOX,)}, Reason.UNSUPPORTED_OPERATION),
+    (
+        {"operation": Operation.INPAINT, "sources": (FOX,), "mask": half_mask(), "model": "flux-2-pro"},
+        Reason.UNSUPPORTED_OPERATION,
+    ),
+    ({"operation": Operation.INPAINT, "sources": (FOX,)}, Reason.INVALID_REQUEST),
     ({"operation": EDIT, "sources": (FOX,), "mask": half_mask()}, Reason.UNSUPPORTED_OPTION),
     ({"operation": EDIT, "sources": (HEN,) * 9}, Reason.UNSUPPORTED_OPTION),
     ({"operation": EDIT, "sources": (HEN,) * 5, "model": "flux-2-klein-4b"}, Reason.UNSUPPORTED_OPTION),
@@ -531,6 +585,9 @@ NOT_OFFERED: list[tuple[Body, Reason]] = [
         Reason.INVALID_REQUEST,
     ),
     ({"operation": Operation.OUTPAINT, "sources": (FOX,), "model": OUTPAINTING, "seed": 1}, Reason.UNSUPPORTED_OPTION),
+    ({"model": "flux-4-pro", "negative_prompt": "dogs"}, Reason.UNSUPPORTED_OPTION),
+    ({"model": "flux-4-pro", "style": "anime"}, Reason.UNSUPPORTED_OPTION),
+    ({"model": "flux-4-pro", "operation": EDIT, "sources": (FOX,), "mask": half_mask()}, Reason.UNSUPPORTED_OPTION),
 ]
 
 
@@ -542,41 +599,44 @@ async def test_what_a_family_does_not_take_is_refused_before_it_is_sent(
     assert not flux.requests
 
 
-async def test_an_unlisted_model_is_asked_with_everything_as_it_is(with_flux: Environ, flux: Flux) -> None:
+async def test_an_unlisted_model_is_asked_as_the_listed_one_it_is_most_like_with_values_as_they_are(
+    with_flux: Environ, flux: Flux
+) -> None:
     flux.next(emulated.NOT_FOUND)
-    asked: Body = {"operation": EDIT, "sources": FOXES, "mask": half_mask(), "negative_prompt": "dogs", "seed": 1}
-    error = await refused(with_flux, model="flux-4-pro", size="512x512", options={"steps": 3}, **asked)
+    asked: Body = {"operation": EDIT, "sources": (HEN,) * 9, "seed": 1, "size": "5000x500", "output_format": "avif"}
+    error = await refused(with_flux, model="flux-4-pro", options={"steps": 3}, **asked)
     assert error.reason is Reason.UNKNOWN_MODEL
     assert flux.requests[0].path == "/v1/flux-4-pro"
     assert flux.requests[0].json == {
         "prompt": "a fox in the snow",
-        "width": 512,
-        "height": 512,
+        "width": 5000,
+        "height": 500,
         "seed": 1,
-        "negative_prompt": "dogs",
+        "output_format": "avif",
         "steps": 3,
-        "input_image": data(FOX),
-        "input_image_2": data(HEN),
-        "mask": data(half_mask()),
+        "input_image": data(HEN),
+        **{f"input_image_{number}": data(HEN) for number in range(2, 10)},
     }
-    prepared = studio(PROVIDER, with_flux).prepare(ImageRequest(prompt="a", model="flux-3-x", sources=FOXES))
-    assert json.loads(prepared.content) == {"prompt": "a", "images": [data(FOX), data(HEN)]}
+    request = ImageRequest(prompt="a", model="flux-3-x", operation=EDIT, sources=FOXES, resolution="8k")
+    prepared = studio(PROVIDER, with_flux).prepare(request)
+    assert json.loads(prepared.content) == {"prompt": "a", "resolution": "8k", "images": [data(FOX), data(HEN)]}
 
 
-async def test_more_pictures_than_an_unlisted_model_makes_at_once_are_not_passed_over(
+async def test_of_an_unlisted_model_too_one_picture_is_asked_at_a_time(
     with_flux: Environ, flux: Flux, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(emulated.MODELS, "flux-4-pro", emulated.MODELS["flux-2-pro"])
     async with studio(PROVIDER, with_flux) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="flux-4-pro", count=3))
-    assert "1 of 3" in " ".join(result.warnings)
+    assert len(result.images) == [request.path for request in flux.requests].count("/v1/flux-4-pro") == 3
+    assert result.warnings == ()
 
 
 def test_every_row_is_known_to_the_emulator_and_the_default_is_one_of_them() -> None:
-    assert {model.id for model in vendor.MODELS} == set(emulated.MODELS)
-    catalog = Catalog(lambda name: None, lambda: date(2026, 11, 21), (PROVIDER,))
+    assert {model.id for model in PROVIDER.models} == set(emulated.MODELS)
+    catalog = Catalog(lambda name: None, lambda: TODAY, (PROVIDER,))
     assert {catalog.resolve(name).model.id for name in ("flux", "bfl", "bfl/flux-2-pro")} == {"flux-2-pro"}
-    assert catalog.resolve("flux-9").model.any_option
+    assert catalog.resolve("flux-9").model.any_value
 
 
 @pytest.mark.parametrize("model", ["flux-pro", "flux-pro-1.0-canny", "flux-pro-1.0-depth"])
@@ -589,12 +649,10 @@ def test_what_left_the_vendors_list_works_with_a_warning(model: str) -> None:
     assert "flux-2-pro" in told
 
 
-def test_for_each_operation_the_first_row_is_the_one_to_choose() -> None:
-    first = {
-        operation: next((row.id for row in vendor.MODELS if operation in row.operations), None)
-        for operation in Operation
-    }
-    assert {operation.value: id for operation, id in first.items() if id} == {
+def test_for_each_operation_the_vendors_name_means_the_row_to_choose() -> None:
+    catalog = Catalog(lambda name: None, lambda: TODAY, (PROVIDER,))
+    meant = {operation: catalog.resolve("flux", operation).model for operation in Operation}
+    assert {operation.value: row.id for operation, row in meant.items() if operation in row.operations} == {
         "generate": "flux-2-pro",
         "edit": "flux-2-pro",
         "inpaint": "flux-pro-1.0-fill",

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from atelier.providers.core import sources
+from atelier.providers.core import masks, sources
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Operation, Picture
 from atelier.providers.core.wire import httpx
-from atelier.providers.gemini import MODELS, PROVIDER
+from atelier.providers.gemini import PROVIDER
+from atelier.providers.gemini_models import MODELS
 from tests.conftest import png
 from tests.emulators import gemini as emulated
 from tests.emulators.gemini import Gemini
@@ -49,6 +50,12 @@ def with_gemini(environ: Environ, gemini: Gemini) -> Environ:
     """The environment of someone whose Google is the emulator."""
     environ |= {"GOOGLE_API_KEY": gemini.key, "GOOGLE_GEMINI_BASE_URL": gemini.url}
     return environ
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pause between tries, except what the vendor asks for."""
+    monkeypatch.setattr("random.uniform", lambda low, high: low)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
 
 
 def ask(prompt: str = "a fox in the snow", model: str = "gemini", **asked: Any) -> ImageRequest:
@@ -229,11 +236,35 @@ async def test_a_gateway_may_say_null_for_what_is_absent(with_gemini: Environ, g
     assert (len(result.images), result.usage, result.details) == (1, None, {})
 
 
+DRAWN = {"inlineData": {"mimeType": "image/png", "data": emulated.drawn((8, 8))}}
+
+
 async def test_words_beside_the_picture_are_details(with_gemini: Environ, gemini: Gemini) -> None:
-    parts = [{"text": "Here is\nyour fox."}, {"inlineData": {"mimeType": "image/png", "data": emulated.drawn((8, 8))}}]
-    gemini.next(emulated.finished("STOP", None, *parts))
+    gemini.next(emulated.finished("STOP", None, {"text": "Here is\nyour fox."}, DRAWN))
     async with studio(PROVIDER, with_gemini) as pipeline:
         assert (await pipeline.run(FOX)).details["text"] == "Here is your fox."
+
+
+async def test_several_pictures_are_several_calls_that_differ_in_their_seed(
+    with_gemini: Environ, gemini: Gemini
+) -> None:
+    for model in ("gemini-3-pro-image", "gemini-9-image"):
+        gemini.reset()
+        gemini.next(*[emulated.finished("STOP", None, DRAWN)] * 3)
+        async with studio(PROVIDER, with_gemini) as pipeline:
+            result = await pipeline.run(ask(model=model, count=3, seed=7))
+        assert len(result.images) == 3
+        assert sorted(request.json["generationConfig"]["seed"] for request in gemini.requests) == [7, 8, 9]
+        assert result.usage is not None
+        assert result.usage.output_tokens == 3 * 55
+
+
+async def test_a_blocked_picture_does_not_take_the_others_with_it(with_gemini: Environ, gemini: Gemini) -> None:
+    gemini.next(None, emulated.finished("IMAGE_SAFETY"), None)
+    async with studio(PROVIDER, with_gemini, concurrency=1) as pipeline:
+        result = await pipeline.run(ask(count=3))
+    assert len(result.images) == 2
+    assert result.warnings == ("Only 2 of 3 pictures were made: Google answered without a picture (IMAGE_SAFETY).",)
 
 
 # What a refusal means
@@ -261,6 +292,7 @@ REFUSALS: list[tuple[Fault, Reason, int]] = [
 ]
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(("fault", "reason", "requests"), REFUSALS)
 async def test_each_failure_has_its_reason_and_only_the_safe_ones_are_repeated(
     with_gemini: Environ, gemini: Gemini, fault: Fault, reason: Reason, requests: int
@@ -340,6 +372,7 @@ async def test_an_answer_without_a_picture_tells_why(
     assert len(gemini.requests) == 1
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_after_a_passing_failure_the_picture_comes(with_gemini: Environ, gemini: Gemini) -> None:
     gemini.next(emulated.BROKEN_SERVER, emulated.RATE_LIMITED)
     async with studio(PROVIDER, with_gemini) as pipeline:
@@ -359,12 +392,12 @@ async def test_the_delay_of_a_429_is_read_from_its_details(
     assert len(gemini.requests) == 1
 
 
-@pytest.mark.parametrize("fault", [Slow(3), Drip(every=0.1)], ids=["silence", "drip"])
+@pytest.mark.parametrize("fault", [Slow(1), Drip(every=0.05, length=20)], ids=["silence", "drip"])
 async def test_a_timed_out_call_may_be_billed_and_is_not_sent_again(
     with_gemini: Environ, gemini: Gemini, fault: Fault
 ) -> None:
     gemini.next(fault)
-    async with studio(PROVIDER, with_gemini, timeout=0.5) as pipeline:
+    async with studio(PROVIDER, with_gemini, timeout=0.3) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(FOX)
     assert caught.value.reason is Reason.TIMEOUT
@@ -412,7 +445,7 @@ async def test_neither_key_nor_prompt_comes_back_in_an_error(
         {"model": "gemini-3.1-flash-lite-image", "resolution": "2k"},
         {"model": "gemini-2.5-flash-image", "resolution": "1k"},
         {"model": "gemini-2.5-flash-image", "sources": (drawing(8, 8),) * 4},
-        {"sources": (drawing(8, 8),), "mask": sources.mask(png(8, 8))},
+        {"sources": (drawing(8, 8),), "mask": masks.mask(png(8, 8))},
         {"sources": (drawing(8, 8),), "strength": 0.5},
     ],
 )
@@ -428,8 +461,9 @@ async def test_what_cannot_be_honoured_is_refused_before_anything_is_sent(
 
 @pytest.mark.parametrize("operation", sorted(set(Operation) - {Operation.GENERATE, Operation.EDIT}))
 async def test_only_generate_and_edit_are_offered(with_gemini: Environ, gemini: Gemini, operation: Operation) -> None:
+    whole: dict[str, Any] = {"sources": (drawing(8, 8),), "mask": masks.mask(png(8, 8)), "options": {"left": 8}}
     for model in ("gemini", "gemini-9-image"):
-        request = ImageRequest(operation=operation, prompt="a fox", model=model, sources=(drawing(8, 8),))
+        request = ask(model=model, operation=operation, **whole)
         async with studio(PROVIDER, with_gemini) as pipeline:
             with pytest.raises(ImageError) as caught:
                 await pipeline.run(request)
@@ -445,7 +479,7 @@ def imagen(model: str = "imagen-4.0-generate-001", **asked: Any) -> ImageRequest
 
 
 def masked(operation: Operation, mask: bytes | None, **asked: Any) -> ImageRequest:
-    drawn = sources.mask(mask) if mask else None
+    drawn = masks.mask(mask) if mask else None
     picture = (drawing(64, 48),)
     return imagen(model="imagen-3.0-capability-001", operation=operation, sources=picture, mask=drawn, **asked)
 
@@ -580,10 +614,15 @@ async def test_imagen_finds_the_background_by_itself(with_gemini: Environ, gemin
     }
 
 
-async def test_without_a_mask_imagen_has_nothing_to_inpaint(with_gemini: Environ, gemini: Gemini) -> None:
+@pytest.mark.parametrize(
+    ("operation", "words"), [(Operation.INPAINT, "There is no mask"), (Operation.ERASE, "cannot erase without a mask")]
+)
+async def test_without_a_mask_imagen_has_nothing_to_change(
+    with_gemini: Environ, gemini: Gemini, operation: Operation, words: str
+) -> None:
     async with studio(PROVIDER, with_gemini) as pipeline:
-        with pytest.raises(ImageError, match="without a mask") as caught:
-            await pipeline.run(masked(Operation.INPAINT, None))
+        with pytest.raises(ImageError, match=words) as caught:
+            await pipeline.run(masked(operation, None))
     assert caught.value.reason is Reason.INVALID_REQUEST
     assert not gemini.requests
 
@@ -678,8 +717,7 @@ async def test_an_unlisted_model_gets_what_its_api_has_words_for() -> None:
     [
         {"model": "gemini-9-image", "negative_prompt": "dogs"},
         {"model": "gemini-9-image", "output_format": "png"},
-        {"model": "gemini-9-image", "count": 2},
-        {"model": "gemini-9-image", "sources": (drawing(8, 8),), "mask": sources.mask(png(8, 8))},
+        {"model": "gemini-9-image", "sources": (drawing(8, 8),), "mask": masks.mask(png(8, 8))},
         {"model": "imagen-9", "quality": "high"},
         {"model": "imagen-9", "operation": Operation.UPSCALE, "sources": (drawing(8, 8),)},
     ],
@@ -694,5 +732,7 @@ async def test_what_an_unlisted_model_cannot_be_told_is_refused_and_not_dropped(
 
 
 async def test_a_name_cannot_lead_elsewhere_on_the_host() -> None:
-    sent = studio(PROVIDER, {}).prepare(ImageRequest(prompt="a fox", model="google/../../v1/files?x=1#"))
-    assert sent.url.raw_path == b"/v1beta/models/..%2F..%2Fv1%2Ffiles%3Fx%3D1%23:generateContent"
+    for name in ("google/../../v1/files?x=1#", "google/a/../../files", "gemini-x?key=1", "gemini-x y"):
+        with pytest.raises(ImageError) as caught:
+            studio(PROVIDER, {}).prepare(ImageRequest(prompt="a fox", model=name))
+        assert caught.value.reason is Reason.UNKNOWN_MODEL

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.sources import mask, source
+from atelier.providers.core.masks import mask
+from atelier.providers.core.sources import source
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.openai import PROVIDER
 from tests.conftest import png
@@ -182,6 +186,79 @@ async def test_neither_key_nor_prompt_comes_back_in_an_error(with_openai: Enviro
     assert openai.key not in told
     assert "secret garden" not in told
     assert "Bad:" in told
+
+
+@pytest.mark.parametrize(
+    "prompt", ['say "hi", twice\nand again', "café au lait garden", "insufficient_quota", "message"]
+)
+async def test_whatever_the_prompt_is_the_vendors_words_are_read_right(
+    with_openai: Environ, openai: OpenAI, prompt: str
+) -> None:
+    openai.next(emulated.trouble(400, "invalid_value", f"Bad prompt: {prompt}!"))
+    async with studio(PROVIDER, with_openai) as pipeline:
+        with pytest.raises(ImageError) as caught:
+            await pipeline.run(ImageRequest(prompt=prompt, model="openai"))
+    assert caught.value.reason is Reason.INVALID_REQUEST
+    assert "Bad prompt: [hidden]!" in caught.value.message
+    assert len(openai.requests) == 1
+
+
+async def test_one_broken_picture_does_not_cost_the_others(with_openai: Environ, openai: OpenAI) -> None:
+    good = base64.b64encode(png(8, 8)).decode()
+    openai.next(Answer(200, {"data": [{"b64_json": good}, {"b64_json": good[:40]}]}))
+    async with studio(PROVIDER, with_openai) as pipeline:
+        result = await pipeline.run(ImageRequest(prompt="a fox", model="openai", count=2))
+    assert len(result.images) == 1
+    assert "1 of 2" in " ".join(result.warnings)
+
+
+@pytest.mark.parametrize("odd", [{"usage": {"input_tokens": None, "output_tokens": 1.5}}, {"usage": 7, "size": 1024}])
+async def test_odd_words_beside_a_picture_do_not_cost_it(with_openai: Environ, openai: OpenAI, odd: object) -> None:
+    assert isinstance(odd, dict)
+    good = base64.b64encode(png(8, 8)).decode()
+    openai.next(Answer(200, {"data": [{"b64_json": good, "revised_prompt": 7}], **odd}))
+    async with studio(PROVIDER, with_openai) as pipeline:
+        assert (await pipeline.run(ImageRequest(prompt="a fox", model="openai"))).images
+
+
+async def test_an_answer_that_says_it_is_compressed_and_is_not_may_be_billed(
+    with_openai: Environ, openai: OpenAI
+) -> None:
+    openai.next(Answer(200, b"{}", {"content-encoding": "gzip"}))
+    async with studio(PROVIDER, with_openai) as pipeline:
+        with pytest.raises(ImageError) as caught:
+            await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
+    assert caught.value.reason is Reason.INVALID_RESPONSE
+    assert caught.value.outcome_unknown
+
+
+@pytest.mark.parametrize("key", ["sk-a\nb", "sk-a b", "sk-ä", "\ufeffsk-a"])
+async def test_what_cannot_be_a_key_is_refused_by_its_variables_name(
+    with_openai: Environ, openai: OpenAI, key: str
+) -> None:
+    with_openai["OPENAI_API_KEY"] = key
+    async with studio(PROVIDER, with_openai) as pipeline:
+        with pytest.raises(ImageError) as caught:
+            await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
+    assert caught.value.reason is Reason.AUTHENTICATION
+    assert "OPENAI_API_KEY" in caught.value.message
+    assert key not in caught.value.message
+    assert openai.requests == []
+
+
+@pytest.mark.parametrize(
+    "fields", [{"seed": 7}, {"negative_prompt": "dogs"}, {"style": "anime"}, {"strength": 0.5}], ids=str
+)
+async def test_an_unlisted_model_is_not_asked_for_what_would_be_dropped(fields: dict[str, Any]) -> None:
+    with pytest.raises(ImageError) as caught:
+        studio(PROVIDER, {}).prepare(ImageRequest(prompt="a fox", model="gpt-image-9", **fields))
+    assert caught.value.reason is Reason.UNSUPPORTED_OPTION
+
+
+def test_an_unlisted_model_is_asked_by_its_own_name_with_values_unchecked() -> None:
+    request = ImageRequest(prompt="a fox", model="openai/Qwen-Image", quality="superb", size="7000x7000")
+    sent = json.loads(studio(PROVIDER, {}).prepare(request).content)
+    assert sent == {"model": "Qwen-Image", "prompt": "a fox", "quality": "superb", "size": "7000x7000"}
 
 
 async def test_fewer_pictures_than_asked_are_delivered_with_a_warning(with_openai: Environ, openai: OpenAI) -> None:

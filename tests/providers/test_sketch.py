@@ -13,7 +13,8 @@ from PIL import Image, ImageChops
 
 from atelier.providers import generate
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.sources import mask, source
+from atelier.providers.core.masks import mask
+from atelier.providers.core.sources import source
 from atelier.providers.core.types import ImageRequest, ImageResult, Operation
 from atelier.providers.sketch import PROVIDER
 from atelier.providers.sketch_lettering import letter

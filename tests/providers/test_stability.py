@@ -10,11 +10,16 @@ import pytest
 from PIL import Image
 
 from atelier.providers import stability as vendor
-from atelier.providers.core import sources
+from atelier.providers import stability_models as rows
+from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.masks import mask as masked
+from atelier.providers.core.retry import ATTEMPTS
+from atelier.providers.core.sources import source
 from atelier.providers.core.types import ImageRequest, ImageResult, Operation
+from atelier.providers.core.wire import FORGIVEN
 from atelier.providers.stability import PROVIDER
-from tests.conftest import png
+from tests.conftest import TODAY, png
 from tests.emulators import stability as emulated
 from tests.emulators.server import Answer, Drip, Dropped, Fault, Slow
 from tests.emulators.stability import Stability
@@ -25,9 +30,9 @@ pytestmark = pytest.mark.anyio
 
 Environ = dict[str, str]
 
-PHOTO = sources.source(png(128, 96, "navy"))
-OTHER = sources.source(png(96, 96, "teal"))
-MASK = sources.mask(png(128, 96, "white", "L"))
+PHOTO = source(png(128, 96, "navy"))
+OTHER = source(png(96, 96, "teal"))
+MASK = masked(png(128, 96, "white", "L"))
 SEARCHED = {"search": "the cat"}
 RELIT = "stable-image-replace-background-and-relight"
 
@@ -54,12 +59,13 @@ def with_stability(environ: Environ, stability: Stability) -> Environ:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The shortest wait that chance allows before a repetition."""
+    """The shortest wait that chance allows before a repetition, and hardly one between polls."""
 
     def least(low: float, high: float) -> float:
         return low
 
     monkeypatch.setattr("random.uniform", least)
+    monkeypatch.setattr(vendor, "POLL_SECONDS", 0.01)
 
 
 def asked(model: str, operation: Operation = Operation.GENERATE, prompt: str = "a fox", **more: Any) -> ImageRequest:
@@ -250,29 +256,51 @@ async def test_every_endpoint_is_asked_in_its_own_words(
     assert result.details["request_id"] == "req_1"
 
 
+def test_for_each_operation_the_vendors_name_means_the_row_to_choose() -> None:
+    catalog = Catalog(lambda name: None, lambda: TODAY, (PROVIDER,))
+    meant = {operation.value: catalog.resolve("stability", operation).model.id for operation in Operation}
+    assert meant == {
+        "generate": "stable-image-core",
+        "edit": "stable-image-ultra",
+        "variation": "stable-image-ultra",
+        "inpaint": "stable-image-inpaint",
+        "outpaint": "stable-image-outpaint",
+        "erase": "stable-image-erase",
+        "remove_background": "stable-image-remove-background",
+        "replace_background": "stable-image-replace-background-and-relight",
+        "search_replace": "stable-image-search-and-replace",
+        "recolor": "stable-image-search-and-recolor",
+        "upscale": "stable-image-upscale-fast",
+    }
+
+
 def test_every_endpoint_and_every_current_row_is_in_that_list() -> None:
-    assert {row[1] for row in WIRE} == set(TOOLS) == {model.wire for model in vendor.MODELS} - {vendor.V1}
+    assert {row[1] for row in WIRE} == set(TOOLS) == {model.wire for model in rows.MODELS} - {rows.V1}
 
 
 def test_ratios_and_styles_are_the_vendors() -> None:
-    for model in vendor.MODELS:
+    for model in rows.MODELS:
         assert set(model.aspect_ratios) in (set[str](), RATIOS)
         assert set(model.styles) in (set[str](), STYLES)
         assert model.max_count == 1
 
 
-EVERY = [(m.id, o) for m in vendor.MODELS if m.wire != vendor.V1 for o in Operation if o in m.operations]
+EVERY = [
+    (m.id, o, "a fox" if m.max_prompt else "")
+    for m in rows.MODELS if m.wire != rows.V1
+    for o in Operation if o in m.operations
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("model", "operation"), EVERY)
+@pytest.mark.parametrize(("model", "operation", "prompt"), EVERY)
 async def test_every_operation_of_every_row_gives_a_picture(
-    with_stability: Environ, stability: Stability, model: str, operation: Operation
+    with_stability: Environ, stability: Stability, model: str, operation: Operation, prompt: str
 ) -> None:
     options: dict[str, Any] = {"left": 10} if operation is Op.OUTPAINT else {}
     options |= SEARCHED if operation in (Op.SEARCH_REPLACE, Op.RECOLOR) else {}
     pictures = () if operation is Op.GENERATE else (PHOTO,)
     mask = MASK if operation in (Op.INPAINT, Op.ERASE) else None
-    request = asked(model, operation, sources=pictures, mask=mask, options=options)
+    request = asked(model, operation, prompt, sources=pictures, mask=mask, options=options)
     assert (await run(with_stability, request)).images
     assert stability.ignored == []
 
@@ -288,12 +316,16 @@ async def test_where_the_vendor_insists_on_a_strength_ours_is_told(
     assert f"strength {strength}" in " ".join(result.warnings)
 
 
-async def test_a_prompt_that_an_endpoint_does_not_take_stays_here_and_that_is_told(
-    with_stability: Environ, stability: Stability
+@pytest.mark.parametrize(
+    ("count", "seed", "seeds"), [(3, 7, ["7", "8", "9"]), (2, None, [None, None])], ids=["seeded", "unseeded"]
+)
+async def test_several_pictures_are_several_calls_with_a_seed_each(
+    with_stability: Environ, stability: Stability, count: int, seed: int | None, seeds: list[str | None]
 ) -> None:
-    result = await run(with_stability, asked("stable-image-upscale-fast", Op.UPSCALE, sources=(PHOTO,)))
-    assert (stability.form.fields, stability.ignored) == ({}, [])
-    assert "prompt was not sent" in " ".join(result.warnings)
+    result = await run(with_stability, asked("core", count=count, seed=seed))
+    assert len(result.images) == len(stability.requests) == count
+    assert sorted(str(form.fields.get("seed")) for form in stability.forms) == list(map(str, seeds))
+    assert {"n", "count"}.isdisjoint(stability.form.fields)
 
 
 async def test_white_and_transparent_are_what_changes_in_the_pixels_that_arrive(
@@ -306,7 +338,7 @@ async def test_white_and_transparent_are_what_changes_in_the_pixels_that_arrive(
     for drawn in (white, clear):
         out = io.BytesIO()
         drawn.save(out, "PNG")
-        mask = sources.mask(out.getvalue())
+        mask = masked(out.getvalue())
         result = await run(with_stability, asked("stable-image-inpaint", Op.INPAINT, sources=(PHOTO,), mask=mask))
         with Image.open(io.BytesIO(stability.form.files["mask"])) as arrived:
             assert (arrived.mode, arrived.size) == ("L", (128, 96))
@@ -340,8 +372,14 @@ async def test_a_result_is_awaited_with_the_key_on_the_same_host(
 ) -> None:
     assert stability.patience <= vendor.POLL_SECONDS
     monkeypatch.setattr(vendor, "POLL_SECONDS", 0.1)
-    stability.busy, stability.patience = 2, 0.09
-    result = await run(with_stability, asked(RELIT, Op.REPLACE_BACKGROUND, sources=(PHOTO,)))
+    stability.busy, stability.patience, told = 2, 0.09, list[str]()
+
+    async def tell(message: str) -> None:
+        told.append(message)
+
+    async with studio(PROVIDER, with_stability) as pipeline:
+        result = await pipeline.run(asked(RELIT, Op.REPLACE_BACKGROUND, sources=(PHOTO,)), tell=tell)
+    assert "queued" in told[-1]
     submit, *polls = stability.requests
     id = result.details["generation"]
     assert [(poll.method, poll.path) for poll in polls] == [("GET", f"/v2beta/results/{id}")] * 3
@@ -360,6 +398,8 @@ async def test_a_busy_result_ends_at_the_deadline_and_may_be_collected_later(
     assert len(stability.requests) == 2
 
 
+PATIENCE = (FORGIVEN + 1) * ATTEMPTS  # exchanges that a poll goes through before it gives up
+
 POLLED: list[tuple[Fault, Reason, bool, int]] = [
     (emulated.GONE, Reason.NOT_FOUND, True, 2),
     (emulated.trouble(404, "not_found", "Not found."), Reason.NOT_FOUND, True, 2),
@@ -368,8 +408,8 @@ POLLED: list[tuple[Fault, Reason, bool, int]] = [
     (emulated.BROKEN_JSON, Reason.INVALID_RESPONSE, True, 2),
     (Answer(200, {"finish_reason": "SUCCESS"}), Reason.INVALID_RESPONSE, True, 2),
     (Answer(302, b"", {"location": "https://elsewhere.example/"}), Reason.INVALID_RESPONSE, True, 2),
-    (emulated.RATE_LIMITED, Reason.RATE_LIMITED, True, 5),
-    (Dropped(), Reason.NETWORK_ERROR, True, 5),
+    (emulated.RATE_LIMITED, Reason.RATE_LIMITED, True, 1 + PATIENCE),
+    (Dropped(), Reason.NETWORK_ERROR, True, 1 + PATIENCE),
 ]
 
 
@@ -378,7 +418,7 @@ POLLED: list[tuple[Fault, Reason, bool, int]] = [
 async def test_a_failure_to_collect_buys_nothing_again(
     with_stability: Environ, stability: Stability, fault: Fault, reason: Reason, unknown: bool, requests: int
 ) -> None:
-    stability.next(None, *[fault] * 10)
+    stability.next(None, *[fault] * (PATIENCE + 1))
     error = await refused(with_stability, asked("stable-image-upscale-creative", Op.UPSCALE, sources=(PHOTO,)))
     assert (error.reason, error.outcome_unknown) == (reason, unknown)
     assert [request.method for request in stability.requests] == ["POST", *["GET"] * (requests - 1)]
@@ -490,15 +530,22 @@ async def test_the_vendors_words_and_ids_are_passed_on_as_the_vendors(
 
 
 EARLY: list[tuple[ImageRequest, Reason, str]] = [
-    (asked("stable-image-inpaint", Op.INPAINT, sources=(PHOTO,)), Reason.INVALID_REQUEST, "mask"),
+    (asked("stable-image-inpaint", Op.INPAINT, sources=(PHOTO,)), Reason.INVALID_REQUEST, "no mask"),
     (asked("stable-image-erase", Op.ERASE, "", sources=(PHOTO,)), Reason.INVALID_REQUEST, "mask"),
     (asked("stable-image-search-and-replace", Op.SEARCH_REPLACE, sources=(PHOTO,)), Reason.INVALID_REQUEST, "search"),
     (asked("stable-image-search-and-recolor", Op.RECOLOR, sources=(PHOTO,)), Reason.INVALID_REQUEST, "search"),
-    (asked("stable-image-outpaint", Op.OUTPAINT, sources=(PHOTO,)), Reason.INVALID_REQUEST, "left"),
+    (asked("stable-image-outpaint", Op.OUTPAINT, sources=(PHOTO,)), Reason.INVALID_REQUEST, "which side"),
     (
         asked("stable-image-outpaint", Op.OUTPAINT, sources=(PHOTO,), options={"left": 0}),
         Reason.INVALID_REQUEST,
-        "left",
+        "which side",
+    ),
+    (asked("stable-image-erase", Op.ERASE, sources=(PHOTO,), mask=MASK), Reason.UNSUPPORTED_OPTION, "prompt"),
+    (asked("stable-image-upscale-fast", Op.UPSCALE, sources=(PHOTO,)), Reason.UNSUPPORTED_OPTION, "prompt"),
+    (
+        asked("stable-image-remove-background", Op.REMOVE_BACKGROUND, sources=(PHOTO,)),
+        Reason.UNSUPPORTED_OPTION,
+        "prompt",
     ),
     (asked("stable-image-upscale-creative", Op.UPSCALE, " ", sources=(PHOTO,)), Reason.INVALID_REQUEST, "prompt"),
     (asked("stable-image-upscale-conservative", Op.UPSCALE, "", sources=(PHOTO,)), Reason.INVALID_REQUEST, "prompt"),
@@ -514,32 +561,38 @@ EARLY: list[tuple[ImageRequest, Reason, str]] = [
     (asked("core", output_format="jpeg", compression=80), Reason.UNSUPPORTED_OPTION, "output_compression"),
     (asked("core", sources=(PHOTO,)), Reason.UNSUPPORTED_OPTION, "source pictures"),
     (asked("core", Op.EDIT, sources=(PHOTO,)), Reason.UNSUPPORTED_OPERATION, "edit"),
-    (asked("core", count=2), Reason.INVALID_REQUEST, "n is 2"),
+    (asked("core", count=11), Reason.INVALID_REQUEST, "n is 11"),
     (asked("core", prompt="a" * 10_001), Reason.INVALID_REQUEST, "10,000"),
     (asked("ultra", Op.EDIT, sources=(PHOTO,), mask=MASK), Reason.UNSUPPORTED_OPTION, "mask"),
     (asked("sd3.5-large", output_format="webp"), Reason.UNSUPPORTED_OPTION, "webp"),
     (asked("ultra", options={"cfg_scale": 3}), Reason.UNSUPPORTED_OPTION, "cfg_scale"),
     (
-        asked("stable-image-erase", Op.ERASE, sources=(PHOTO,), mask=MASK, negative_prompt="x"),
+        asked("stable-image-outpaint", Op.OUTPAINT, sources=(PHOTO,), options={"left": 9}, negative_prompt="x"),
         Reason.UNSUPPORTED_OPTION,
         "negative_prompt",
     ),
     (
-        asked("stable-image-remove-background", Op.REMOVE_BACKGROUND, sources=(PHOTO,), seed=1),
+        asked("stable-image-remove-background", Op.REMOVE_BACKGROUND, "", sources=(PHOTO,), seed=1),
         Reason.UNSUPPORTED_OPTION,
         "seed",
     ),
     (
-        asked("stable-image-remove-background", Op.REMOVE_BACKGROUND, sources=(PHOTO,), output_format="jpeg"),
+        asked("stable-image-remove-background", Op.REMOVE_BACKGROUND, "", sources=(PHOTO,), output_format="jpeg"),
         Reason.UNSUPPORTED_OPTION,
         "jpeg",
     ),
     (asked("sd4-huge", Op.ERASE, sources=(PHOTO,)), Reason.UNSUPPORTED_OPERATION, "erase"),
     (asked("sd4-huge", Op.EDIT, sources=(PHOTO,), mask=MASK), Reason.UNSUPPORTED_OPTION, "mask"),
-    (asked("sd4-huge", Op.EDIT, sources=(PHOTO, OTHER)), Reason.UNSUPPORTED_OPTION, "source pictures"),
+    (asked("sd4-huge", Op.EDIT, sources=(PHOTO, OTHER)), Reason.UNSUPPORTED_OPTION, "source picture"),
+    (asked("sd4-huge", quality="high"), Reason.UNSUPPORTED_OPTION, "quality"),
     (asked("sd4-huge", size="1024x1024"), Reason.UNSUPPORTED_OPTION, "size"),
-    (asked("sd4-huge", count=2), Reason.INVALID_REQUEST, "n is 2"),
+    (asked("sd4-huge", count=11), Reason.INVALID_REQUEST, "n is 11"),
 ]
+
+
+async def test_a_negative_prompt_is_not_offered_where_there_is_no_prompt(with_stability: Environ) -> None:
+    request = asked("stable-image-erase", Op.ERASE, "", sources=(PHOTO,), mask=MASK, negative_prompt="x")
+    assert (await refused(with_stability, request)).reason is Reason.UNSUPPORTED_OPTION
 
 
 @pytest.mark.parametrize(("request_", "reason", "words"), EARLY)
@@ -552,21 +605,47 @@ async def test_what_would_be_refused_or_billed_for_nothing_is_not_sent(
     assert stability.requests == []
 
 
-async def test_unlisted_models_are_asked_where_their_names_point(with_stability: Environ, stability: Stability) -> None:
-    pipeline = studio(PROVIDER, with_stability)
-    drawn = pipeline.prepare(asked("sd4-huge", sources=(PHOTO,), options={"steps": 30}))
-    assert drawn.url.path == "/v2beta/stable-image/generate/sd3"
-    for part in (b'"model"\r\n\r\nsd4-huge', b'"steps"\r\n\r\n30', b'"strength"\r\n\r\n0.65'):
-        assert part in drawn.read()
-    error = await refused(with_stability, asked("stable-image-next", output_format="webp"))
-    assert error.reason is Reason.UNKNOWN_MODEL
-    assert stability.requests[-1].path == "/v2beta/stable-image/generate/next"
-    assert b'"model"' not in stability.requests[-1].body
-    strayed = pipeline.prepare(asked("stability/stable-image-../../../v1/user"))
-    assert strayed.url.raw_path == b"/v2beta/stable-image/generate/..%2F..%2F..%2Fv1%2Fuser"
+UNLISTED: list[tuple[ImageRequest, str, list[bytes]]] = [
+    (
+        asked("sd4-huge", Op.EDIT, sources=(PHOTO,), style="baroque", options={"steps": 30}),
+        "generate/sd3",
+        [b'"model"\r\n\r\nsd4-huge', b'"steps"\r\n\r\n30', b'"strength"\r\n\r\n0.65', b"baroque"],
+    ),
+    (asked("stable-image-next/v1", **WIDE), "generate/next%2Fv1", [b"16:9"]),
+    (asked("stable-image-next", output_format="webp", **WIDE), "generate/next", [b"a fox", b"webp", b"16:9"]),
+    (
+        asked("stable-image-control-pose", Op.EDIT, sources=(PHOTO,), strength=0.2),
+        "control/pose",
+        [b'"control_strength"\r\n\r\n0.8'],
+    ),
+    (
+        asked("stable-image-search-and-replace-2", Op.SEARCH_REPLACE, sources=(PHOTO,), options=SEARCHED),
+        "edit/search-and-replace-2",
+        [b'"search_prompt"\r\n\r\nthe cat'],
+    ),
+]
 
 
-@pytest.mark.parametrize("old", vendor.REROUTED)
+@pytest.mark.parametrize(("request_", "path", "parts"), UNLISTED, ids=[row[1] for row in UNLISTED])
+def test_unlisted_models_are_asked_as_the_listed_ones_that_they_are_most_like(
+    request_: ImageRequest, path: str, parts: list[bytes]
+) -> None:
+    prepared = studio(PROVIDER, {}).prepare(request_)
+    assert prepared.url.raw_path.decode() == f"/v2beta/stable-image/{path}"
+    body = prepared.read()
+    assert [part for part in parts if part not in body] == []
+    assert (b'"model"' in body) is (path == "generate/sd3")
+
+
+@pytest.mark.parametrize(("model", "requests"), [("stable-image-next", 1), ("stability/stable-image-../../v1/user", 0)])
+async def test_an_unlisted_model_that_does_not_exist_or_strays_is_unknown(
+    with_stability: Environ, stability: Stability, model: str, requests: int
+) -> None:
+    assert (await refused(with_stability, asked(model))).reason is Reason.UNKNOWN_MODEL
+    assert len(stability.requests) == requests
+
+
+@pytest.mark.parametrize("old", rows.REROUTED)
 async def test_an_older_name_works_and_the_answer_says_who_drew(
     with_stability: Environ, stability: Stability, old: str
 ) -> None:

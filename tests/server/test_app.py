@@ -19,6 +19,7 @@ from PIL import Image
 
 from atelier.server.app import build_server
 from atelier.server.settings import Settings
+from atelier.tools import TOOLS
 from tests.conftest import Connect, Environ, files_in
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
@@ -56,9 +57,9 @@ async def test_it_introduces_itself(connect: Connect) -> None:
         assert client.server_info.version
         assert not client.server_info.icons  # the newer era repeats it beside every result
         assert "generate_image" in (client.instructions or "")
-        (tool,) = (await client.list_tools()).tools
-        assert tool.name == "generate_image"
-        assert [icon.mime_type for icon in tool.icons or []] == ["image/png"]
+        tools = (await client.list_tools()).tools
+    assert [tool.name for tool in tools] == [tool.name for tool in TOOLS]
+    assert all([icon.mime_type for icon in tool.icons or []] == ["image/png"] for tool in tools)
 
 
 async def test_without_a_key_a_sketch_is_drawn_stored_and_called_one(connect: Connect, tmp_path: Path) -> None:
@@ -120,9 +121,9 @@ async def test_base64_is_nowhere_but_in_image_blocks(connect: Connect) -> None:
 async def test_structured_content_can_be_switched_off_with_its_schema(connect: Connect, environ: Environ) -> None:
     environ["ATELIER_STRUCTURED_CONTENT"] = "off"
     async with connect() as client:
-        (tool,) = (await client.list_tools()).tools
+        tools = (await client.list_tools()).tools
         result = await client.call_tool("generate_image", {"prompt": "a fox"})
-    assert tool.output_schema is None
+    assert [tool.output_schema for tool in tools] == [None] * len(TOOLS)
     assert result.structured_content is None
     assert len(images(result)) == 1
 
@@ -331,9 +332,37 @@ async def test_a_paid_picture_is_stored_even_when_the_caller_has_gone(
                 await anyio.sleep(0.05)
 
 
+async def test_a_picture_meant_to_be_handed_over_is_stored_when_nobody_is_there_to_take_it(
+    with_openai: Environ, openai: OpenAI, tmp_path: Path
+) -> None:
+    openai.next(Slow(0.6))
+    async with Client(build_server(Settings.from_environ(with_openai), lambda: date(2026, 11, 21))) as client:
+        with anyio.move_on_after(0.3):
+            await client.call_tool("generate_image", {"prompt": "a fox", "save": False})
+        with anyio.fail_after(5):
+            while not [path for path in files_in(tmp_path / "out") if path.suffix == ".png"]:
+                await anyio.sleep(0.05)
+
+
+async def test_a_call_cancelled_while_it_waits_for_its_turn_is_never_sent(with_openai: Environ, openai: OpenAI) -> None:
+    with_openai["ATELIER_CONCURRENCY"] = "1"
+    openai.next(Slow(0.6))
+    async with Client(build_server(Settings.from_environ(with_openai), lambda: date(2026, 11, 21))) as client:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.call_tool, "generate_image", {"prompt": "a fox"})
+            await anyio.sleep(0.2)
+            with anyio.move_on_after(0.2):
+                await client.call_tool("generate_image", {"prompt": "an owl"})
+        await anyio.sleep(0.3)
+    assert [request.json["prompt"] for request in openai.requests] == ["a fox"]
+
+
 async def test_a_tool_added_in_the_ordinary_way_is_served_beside_ours(environ: Environ) -> None:
     server = build_server(Settings.from_environ(environ))
     server.add_tool(lambda: "pong", name="ping_tool", description="Answers.")
     async with Client(server) as client:
-        assert [tool.name for tool in (await client.list_tools()).tools] == ["generate_image", "ping_tool"]
+        assert [tool.name for tool in (await client.list_tools()).tools] == [
+            *(tool.name for tool in TOOLS),
+            "ping_tool",
+        ]
         assert text(await client.call_tool("ping_tool", {})) == "pong"

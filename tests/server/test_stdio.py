@@ -13,6 +13,7 @@ import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 
+from atelier.tools import TOOLS
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
 
@@ -52,7 +53,7 @@ async def test_the_official_client_gets_a_stored_picture(
 def test_a_handshake_of_either_older_revision_is_answered_in_kind(environ: Environ, revision: str) -> None:
     answers, log = conversation(environ, hello(revision), {"method": "tools/list", "id": 2})
     assert answers[1]["result"]["protocolVersion"] == revision
-    assert [tool["name"] for tool in answers[2]["result"]["tools"]] == ["generate_image"]
+    assert [tool["name"] for tool in answers[2]["result"]["tools"]] == [tool.name for tool in TOOLS]
     assert log == ""
 
 

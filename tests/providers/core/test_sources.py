@@ -1,60 +1,145 @@
-"""Source pictures and masks on their way in."""
+"""Source pictures: every way to name one that works, and every way that is refused with the ways that work."""
 
 from __future__ import annotations
 
-import io
+import base64
+import os
+import sys
+from pathlib import Path
 
 import pytest
-from PIL import Image
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.sources import mask, source
+from atelier.providers.core.ids import new_id
+from atelier.providers.core.sources import MOST_INLINE, Asset, Sources
 from tests.conftest import png
 
+pytestmark = pytest.mark.anyio
 
-def halves(mode: str, left: object, right: object) -> bytes:
-    image = Image.new(mode, (8, 4), left)  # pyright: ignore[reportArgumentType]
-    image.paste(right, (4, 0, 8, 4))  # pyright: ignore[reportArgumentType]
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
+FOX, OWL = png(8, 8, "orange"), png(9, 9, "brown")
+
+
+class Shelf:
+    """Two pictures, the owl on top."""
+
+    def __init__(self) -> None:
+        self.fox = Asset(new_id("img"), FOX, {"provider": "openai"})
+        self.owl = Asset(new_id("img"), OWL, {"provider": "sketch"})
+
+    async def get(self, id: str) -> Asset | None:
+        return next((asset for asset in (self.fox, self.owl) if asset.id == id), None)
+
+    async def newest(self) -> Asset | None:
+        return self.owl
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An allowed folder with a picture, beside a secret one."""
+    for name in ("allowed", "secret"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "fox.png").write_bytes(FOX)
+    return tmp_path / "allowed"
+
+
+async def refusal(sources: Sources, words: str) -> ImageError:
+    with pytest.raises(ImageError) as caught:
+        await sources.read(words)
+    assert caught.value.hint
+    return caught.value
+
+
+async def test_an_id_a_resource_address_and_last_name_what_was_kept() -> None:
+    shelf = Shelf()
+    sources = Sources(shelf)
+    for words in (shelf.fox.id, f"image://assets/{shelf.fox.id}", f" {shelf.fox.id} "):
+        found = await sources.read(words)
+        assert (found.picture.image_bytes, found.id, found.provider) == (FOX, shelf.fox.id, "openai")
+    assert (await sources.read("last")).picture.image_bytes == OWL
+
+
+@pytest.mark.parametrize("words", ["img_" + "0" * 26, "image://assets/img_" + "0" * 26])
+async def test_an_id_that_is_not_there_is_not_found(words: str) -> None:
+    assert (await refusal(Sources(Shelf()), words)).reason is Reason.NOT_FOUND
+    assert (await refusal(Sources(), "last")).reason is Reason.NOT_FOUND
+
+
+async def test_a_file_in_an_allowed_folder_may_be_named_by_path_or_file_address(folder: Path) -> None:
+    sources = Sources(folders=(folder,))
+    for words in (str(folder / "fox.png"), (folder / "fox.png").as_uri(), str(folder / "." / "fox.png")):
+        found = await sources.read(words)
+        assert (found.picture.image_bytes, found.id) == (FOX, None)
+
+
+async def test_a_file_elsewhere_is_refused_like_one_that_does_not_exist(folder: Path) -> None:
+    sources, secret = Sources(folders=(folder,)), folder.parent / "secret" / "fox.png"
+    (folder / "link.png").symlink_to(secret)
+    (folder / "deep").symlink_to(secret.parent)
+    asked = [secret, folder / ".." / "secret" / "fox.png", folder / "link.png", folder / "deep" / "fox.png"]
+    words = [str(path) for path in asked] + [secret.as_uri(), str(folder / "none.png"), "/etc/passwd", "~/.ssh/id_rsa"]
+    told = {(await refusal(sources, each)).message for each in words}
+    assert told == {"There is no such picture in an allowed folder."}
+
+
+async def test_without_a_folder_no_path_is_read(folder: Path) -> None:
+    assert (await refusal(Sources(), str(folder / "fox.png"))).reason is Reason.INVALID_REQUEST
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
+async def test_what_is_no_file_is_refused_without_waiting_for_it(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.png")
+    sources = Sources(folders=(folder,))
+    assert "no file" in (await refusal(sources, str(folder / "pipe.png"))).message
+    assert "no file" in (await refusal(sources, str(folder))).message
+
+
+async def test_a_file_is_judged_by_its_content(folder: Path) -> None:
+    (folder / "fox.txt").write_bytes(FOX)
+    (folder / "text.png").write_text("no picture")
+    sources = Sources(folders=(folder,))
+    assert (await sources.read(str(folder / "fox.txt"))).picture.format == "png"
+    assert "no PNG" in (await refusal(sources, str(folder / "text.png"))).message
+
+
+async def test_a_small_data_uri_is_a_picture() -> None:
+    found = await Sources().read("data:image/png;base64," + base64.b64encode(FOX).decode())
+    assert found.picture.image_bytes == FOX
 
 
 @pytest.mark.parametrize(
-    "data",
+    "words",
     [
-        halves("L", 255, 0),
-        halves("RGB", (255, 255, 255), (0, 0, 0)),
-        halves("RGBA", (9, 9, 9, 0), (9, 9, 9, 255)),
-        halves("LA", (255, 0), (255, 255)),
-        halves("1", 1, 0),
+        "",
+        "a fox",
+        base64.b64encode(FOX).decode(),
+        "data:text/plain;base64,AAAA",
+        "data:image/png,AAAA",
+        "data:image/png;base64,!!!!",
+        "data:image/png;base64," + "A" * (MOST_INLINE * 2),
+        "https://example.com/fox.png",
+        "http://127.0.0.1/fox.png",
+        "ftp://example.com/fox.png",
+        "img_short",
+        "relative/fox.png",
+        "\0/etc/passwd",
+        "/\0",
     ],
-    ids=["white", "white RGB", "transparent", "transparent grey", "one bit"],
 )
-def test_either_convention_becomes_white_where_it_changes(data: bytes) -> None:
-    made = mask(data)
-    with Image.open(io.BytesIO(made.image_bytes)) as image:
-        assert (image.format, image.mode, image.size) == ("PNG", "L", (8, 4))
-        assert (image.getpixel((0, 0)), image.getpixel((7, 3))) == (255, 0)
-    assert (made.format, made.width, made.height) == ("png", 8, 4)
+async def test_whatever_else_is_refused_with_what_to_do(folder: Path, words: str) -> None:
+    error = await refusal(Sources(Shelf(), (folder,)), words)
+    assert error.reason is Reason.INVALID_REQUEST
+    assert len(error.message) < 200
 
 
-def test_soft_edges_stay_soft() -> None:
-    with Image.open(io.BytesIO(mask(halves("L", 128, 0)).image_bytes)) as image:
-        assert image.getpixel((0, 0)) == 128
-
-
-@pytest.mark.parametrize("data", [b"", b"no picture", png(8, 8)[:-20]])
-def test_what_is_no_picture_is_an_invalid_request(data: bytes) -> None:
-    for read in (source, mask):
-        with pytest.raises(ImageError) as caught:
-            read(data)
-        assert caught.value.reason is Reason.INVALID_REQUEST
-        assert not caught.value.outcome_unknown
-
-
-def test_a_picture_that_claims_too_many_pixels_is_refused_before_it_is_decoded() -> None:
-    with pytest.raises(ImageError) as caught:
-        source(png(8000, 8000, mode="1", colour=0))
-    assert "64" not in caught.value.hint
-    assert "8000x8000" in caught.value.message
+@given(words=st.text(max_size=80))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_no_words_break_the_reader(folder: Path, words: str) -> None:
+    for text in (words, f"/{words}", f"file:{words}", f"data:{words}", f"~{words}", f"{folder}/{words}"):
+        try:
+            found = await Sources(Shelf(), (folder,)).read(text)
+        except ImageError as error:
+            assert error.reason in (Reason.INVALID_REQUEST, Reason.NOT_FOUND)  # noqa: PT017
+        else:
+            assert found.picture.image_bytes in (FOX, OWL)

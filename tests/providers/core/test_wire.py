@@ -13,11 +13,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from atelier.providers.core.answers import reason_of
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.forms import multipart
+from atelier.providers.core.http import client, httpx
 from atelier.providers.core.images import picture
 from atelier.providers.core.types import Endpoint
-from atelier.providers.core.wire import Wire, client, httpx
+from atelier.providers.core.wire import Wire
 from tests.conftest import png
 from tests.emulators.server import Answer, Dropped, Emulator
 
@@ -67,13 +68,13 @@ def other() -> Generator[Host]:
 
 
 def explain(response: httpx.Response) -> ImageError:
-    return ImageError(reason_of(response.status_code), f"It answered {response.status_code}: {response.text}")
+    return ImageError(reason_of(response.status_code), f"It answered {response.status_code}: {quoted(response.text)}")
 
 
 @asynccontextmanager
 async def wire(host: Host, deadline: float = 5.0, **fields: Any) -> AsyncGenerator[Wire]:
     endpoint = Endpoint(base_url=host.url, custom=True, **fields)
-    async with client(endpoint) as http:
+    async with client(endpoint, 5) as http:
         yield Wire(http, endpoint, explain, key=KEY, secrets=(KEY,), deadline=deadline)
 
 
@@ -124,7 +125,7 @@ async def test_a_download_carries_no_key_even_through_a_redirect(host: Host, oth
 
 async def test_a_download_must_be_https_where_the_vendors_own_host_is(host: Host) -> None:
     endpoint = Endpoint(base_url="https://vendor.invalid")
-    async with client(endpoint) as http:
+    async with client(endpoint, 5) as http:
         line = Wire(http, endpoint, explain, key=KEY)
         for url in (f"{host.url}/file", "file:///etc/passwd", "nonsense", "http://[", ""):
             with pytest.raises(ImageError) as caught:
@@ -182,6 +183,58 @@ async def test_a_key_that_an_error_repeats_is_struck_out(host: Host) -> None:
         with pytest.raises(ImageError) as caught:
             await line.send(httpx.Request("POST", f"{host.url}/submit"))
     assert KEY not in str(caught.value)
+
+
+async def test_only_the_first_part_of_a_long_refusal_is_read(host: Host) -> None:
+    host.next(Answer(400, b"x" * 500_000))
+    seen: list[int] = []
+
+    def measure(response: httpx.Response) -> ImageError:
+        seen.append(len(response.content))
+        return ImageError(Reason.INVALID_REQUEST, "No.")
+
+    endpoint = Endpoint(base_url=host.url, custom=True)
+    async with client(endpoint, 5) as http:
+        with pytest.raises(ImageError):
+            await Wire(http, endpoint, measure).send(httpx.Request("POST", f"{host.url}/submit"))
+    assert seen == [64 * 2**10]
+
+
+@pytest.mark.parametrize(
+    ("base", "url", "trusted"),
+    [
+        ("https://api.vendor.ai", "https://api.vendor.ai/x", True),
+        ("https://api.vendor.ai", "https://api.eu2.vendor.ai/x", True),
+        ("https://api.vendor.ai", "http://api.eu2.vendor.ai/x", False),
+        ("https://api.vendor.ai", "http://api.vendor.ai/x", False),
+        ("https://api.vendor.ai", "https://vendor.ai.evil.example/x", False),
+        ("https://api.vendor.ai", "https://evilvendor.ai/x", False),
+        ("https://gateway.example", "https://api.vendor.ai/x", False),
+        ("https://gateway.example", "https://gateway.example:8443/x", True),
+        ("http://127.0.0.1:1", "http://127.0.0.1:2/x", True),
+        ("http://127.0.0.1:1", "http://localhost:1/x", False),
+    ],
+)
+async def test_who_may_see_the_key(base: str, url: str, trusted: bool) -> None:
+    seen: list[bool] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append("authorization" in request.headers)
+        return httpx.Response(200)
+
+    endpoint = Endpoint(base_url=base, trusted_hosts=("vendor.ai",), transport=answer)
+    async with client(endpoint, 5) as http:
+        await Wire(http, endpoint, explain, key=KEY).poll(url, lambda _: True)
+    assert seen == [trusted]
+
+
+@pytest.mark.parametrize("status", [408, 409])
+async def test_an_answer_that_may_follow_work_is_not_repeated_when_paid(host: Host, status: int) -> None:
+    host.next(*[Answer(status, {})] * 5)
+    async with wire(host) as line:
+        with pytest.raises(ImageError):
+            await line.send(httpx.Request("POST", f"{host.url}/submit"))
+    assert len(host.requests) == 1
 
 
 def test_a_multipart_request_is_the_same_for_the_same_question() -> None:

@@ -1,0 +1,72 @@
+"""The HTTP client, and what its failures mean. Nothing else imports it; vendor files take `httpx` from `wire`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+import httpx2 as httpx
+
+from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.types import Endpoint
+
+__all__ = ["client", "failure", "httpx", "with_body"]
+
+NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
+"""Failures before the vendor had the request: sure to have cost nothing."""
+
+
+def client(endpoint: Endpoint, deadline: float) -> httpx.AsyncClient:
+    """One client per vendor: follows no redirect, because a key may be on board. `deadline` is in seconds.
+
+    Raises invalid_request when this machine's certificates or proxy settings cannot be used.
+    """
+    timeout = httpx.Timeout(max(endpoint.timeout, deadline), connect=10.0)
+    inside = _InProcess(endpoint.transport) if endpoint.transport else None
+    try:
+        return httpx.AsyncClient(transport=inside, timeout=timeout, follow_redirects=False)
+    except (OSError, ValueError, ImportError) as error:
+        message = f"The HTTP client could not be set up: {quoted(error)}."
+        hint = "Check SSL_CERT_FILE and the proxy variables."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint) from None
+
+
+class _InProcess(httpx.AsyncBaseTransport):
+    """A function from request to response in place of a socket; it runs in a thread, as drawing takes time."""
+
+    def __init__(self, answer: Callable[[httpx.Request], httpx.Response]) -> None:
+        self.answer = answer
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await anyio.to_thread.run_sync(self.answer, request)
+
+
+def failure(error: Exception, endpoint: Endpoint, host: str) -> ImageError:
+    """A failure without an answer, in our reasons."""
+    if isinstance(error, NEVER_SENT):
+        hint = f"Check the network{f' and {endpoint.base_url_variable}' if endpoint.custom else ''}."
+        why = f" ({quoted(error, 100)})" if str(error) else ""
+        return ImageError(Reason.NETWORK_ERROR, f"No connection to {host}{why}; nothing was sent.", hint=hint)
+    hint = "The vendor may have done and billed the work; look at its dashboard before you repeat the call."
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        message = f"{host} did not finish its answer in time."
+        return ImageError(Reason.TIMEOUT, message, hint=hint, facts={"outcome": "unknown"})
+    if isinstance(error, httpx.TransportError):
+        message = f"The connection to {host} broke before the answer was whole."
+        return ImageError(Reason.NETWORK_ERROR, message, hint=hint, facts={"outcome": "unknown"})
+    message = f"{host} sent an answer that cannot be decoded."
+    return ImageError(Reason.INVALID_RESPONSE, message, hint=hint, facts={"outcome": "unknown"})
+
+
+def with_body(response: httpx.Response, body: bytes) -> httpx.Response:
+    """A response with status and headers of another; the headers that spoke of its encoding no longer hold."""
+    stale = ("content-encoding", "content-length", "transfer-encoding")
+    headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in stale]
+    return httpx.Response(response.status_code, headers=headers, content=body)

@@ -1,0 +1,219 @@
+"""The catalogue overlay: a JSON file of rows that adds models or corrects their columns without a release.
+
+    {"models": [{"provider": "openai", "id": "gpt-image-3", "like": "gpt-image-2.5-flare", "max_count": 4},
+                {"provider": "openai", "id": "gpt-image-2", "lifecycle": {"stage": "deprecated", "on": "2027-03-01"}}],
+     "defaults": {"openai": "gpt-image-3"}}
+
+A row has the columns of `core.types.Model`. One whose provider and id are listed changes the columns that it names;
+any other is new and starts from the row that it is `like`. A key that means nothing is refused, since a slip in a
+file that nobody looks at again would show as a wrong bill.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.provider import Provider
+from atelier.providers.core.sizes import SizeRule
+from atelier.providers.core.types import CURRENT, Feature, Lifecycle, Model, Operation
+
+NAME = r"^[a-z0-9][a-z0-9._/:-]{0,99}$"
+"""An id or alias: lower case, because a name is looked up in lower case."""
+
+Name = Annotated[str, Field(pattern=NAME)]
+Words = tuple[Annotated[str, Field(min_length=1, max_length=60)], ...]
+Edge = Annotated[int, Field(ge=1)]
+
+
+class Strict(BaseModel):
+    """Nothing is converted and nothing unknown is passed over."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class Rule(Strict):
+    """The columns of `core.sizes.SizeRule`."""
+
+    step: Edge = 1
+    min_edge: Edge = 1
+    max_edge: Edge
+    min_pixels: Edge = 1
+    max_pixels: Edge
+    max_ratio: Edge
+
+
+class Life(Strict):
+    """The columns of `core.types.Lifecycle`."""
+
+    stage: Literal["current", "deprecated", "retired"]
+    on: date | None = None
+    successor: Name | None = None
+
+    @model_validator(mode="after")
+    def _ends(self) -> Life:
+        if self.stage == "current" and (self.on or self.successor):
+            raise ValueError("a current model has neither a day on which it ends nor a successor")
+        return self
+
+
+class Row(Strict):
+    """What the file says of one model. Only the columns that are present count."""
+
+    provider: str
+    id: Name
+    like: Name | None = None
+    aliases: tuple[Name, ...] = ()
+    snapshots: tuple[Name, ...] = ()
+    operations: Annotated[frozenset[Operation], Field(min_length=1)] = frozenset()
+    sizes: Words = ()
+    size_rule: Rule | None = None
+    aspect_ratios: Words = ()
+    resolutions: Words = ()
+    qualities: Words = ()
+    styles: Words = ()
+    backgrounds: Words = ()
+    formats: Words = ()
+    features: frozenset[Feature] = frozenset()
+    options: frozenset[str] = frozenset()
+    max_count: Annotated[int, Field(ge=1)] = 1
+    max_sources: Annotated[int, Field(ge=0)] = 0
+    max_prompt: Annotated[int, Field(ge=0)] = 0
+    wire: str = ""
+    lifecycle: Life = Life(stage="current")
+
+    def columns(self) -> dict[str, Any]:
+        """The columns that are present, as `Model` has them."""
+        present: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set - {"provider", "like"}}
+        if self.size_rule:
+            present["size_rule"] = SizeRule(**self.size_rule.model_dump())
+        if "lifecycle" in present:
+            present["lifecycle"] = Lifecycle(**self.lifecycle.model_dump())
+        return present
+
+
+class Overlay(Strict):
+    """The whole file. `defaults` is the model that each vendor's name stands for."""
+
+    models: tuple[Row, ...] = ()
+    defaults: dict[str, Name] = {}
+
+
+def with_file(providers: tuple[Provider, ...], path: Path | None) -> tuple[Provider, ...]:
+    """The vendors as the file changes them, if there is one. Raises invalid_request with the file and the place."""
+    if path is None:
+        return providers
+    try:
+        return overlaid(providers, parsed(path.expanduser().read_bytes()))
+    except OSError:
+        message, hint = f"ATELIER_CATALOG names {path}, which cannot be read.", "Correct the path or its permissions."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint) from None
+    except ImageError as error:
+        error.message = f"ATELIER_CATALOG is wrong: in {path}, {error.message}"
+        raise
+
+
+def parsed(text: bytes) -> Overlay:
+    """The content of such a file. Raises invalid_request, which names the first thing that is wrong."""
+    try:
+        return Overlay.model_validate_json(text)
+    except ValidationError as error:
+        raise _slip(error.errors(include_url=False, include_input=False)[0]) from None
+
+
+def overlaid(providers: tuple[Provider, ...], overlay: Overlay) -> tuple[Provider, ...]:
+    """The vendors with the rows and defaults of the overlay. Raises invalid_request for what fits no vendor."""
+    known = {provider.name: provider for provider in providers}
+    seen = set[tuple[str, str]]()
+    for index, row in enumerate(overlay.models):
+        place = f"models[{index}]"
+        provider = _vendor(known, row.provider, f"{place}.provider")
+        if (row.provider, row.id) in seen:
+            raise _wrong(place, f"{row.id} was told before", "Join the two.")
+        seen.add((row.provider, row.id))
+        known[row.provider] = replace(provider, models=_rows(provider, row, place))
+    for vendor, id in overlay.defaults.items():
+        provider = _vendor(known, vendor, "defaults")
+        _known(provider, id, f"defaults.{vendor}")
+        known[vendor] = replace(provider, default=id)
+    _names_are_unique(known.values())
+    return tuple(known.values())
+
+
+def _rows(provider: Provider, row: Row, place: str) -> tuple[Model, ...]:
+    """The vendor's rows with this one added or changed."""
+    old = next((model for model in provider.models if model.id == row.id), None)
+    if old and row.like:
+        raise _wrong(f"{place}.like", f"{row.id} is listed already", "“like” is for a new model; name the columns.")
+    if not old and not row.like and "operations" not in row.model_fields_set:
+        hint = "Say what it is “like”, or which operations it can do."
+        raise _wrong(place, f"{row.id} is new and has neither “like” nor “operations”", hint)
+    start = old or Model(id=row.id, operations=frozenset())
+    if row.like:
+        like = _known(provider, row.like, f"{place}.like")
+        start = replace(like, aliases=(), snapshots=(), lifecycle=CURRENT)  # a name and an end are one model's own
+    made = replace(start, **row.columns())
+    wires = {model.wire for model in provider.models}
+    if made.wire not in wires:
+        hint = f"{provider.title} has: {', '.join(f'“{wire}”' for wire in sorted(wires))}. “like” takes that over."
+        raise _wrong(f"{place}.wire", f"“{quoted(made.wire, 40)}” is no way to talk to {provider.title}", hint)
+    if old:
+        return tuple(made if model is old else model for model in provider.models)
+    return (*provider.models, made)
+
+
+def _vendor(known: dict[str, Provider], name: str, place: str) -> Provider:
+    if name not in known:
+        raise _wrong(place, f"“{quoted(name, 40)}” is no vendor", f"The vendors are {', '.join(known)}.")
+    return known[name]
+
+
+def _known(provider: Provider, id: str, place: str) -> Model:
+    ids = [model.id for model in provider.models]
+    if id not in ids:
+        near = difflib.get_close_matches(id, ids, n=3) or ids[:3]
+        raise _wrong(place, f"{provider.title} has no row with the id {id}", f"Near it: {', '.join(near)}.")
+    return provider.models[ids.index(id)]
+
+
+def _names_are_unique(providers: Iterable[Provider]) -> None:
+    owners = dict[str, str]()
+    for provider in providers:
+        for model in provider.models:
+            for name in (model.id, *model.aliases, *model.snapshots):
+                if name in owners:
+                    raise _wrong("models", f"{name} names both {owners[name]} and {model.id}", "A name is one model's.")
+                owners[name] = model.id
+
+
+def _slip(problem: ErrorDetails) -> ImageError:
+    """The validator's finding as a sentence with its place."""
+    steps = [f"[{step}]" if isinstance(step, int) else f".{quoted(step, 60)}" for step in problem["loc"]]
+    place = "".join(steps).removeprefix(".") or "the file"
+    last = str(problem["loc"][-1]) if problem["loc"] else ""
+    match problem["type"]:
+        case "extra_forbidden":
+            keys = [*Row.model_fields, *Overlay.model_fields, *Life.model_fields, *Rule.model_fields]
+            near = difflib.get_close_matches(last, keys, n=1)
+            return _wrong(place, "there is no such key", f"Perhaps {near[0]} is meant." if near else "Take it out.")
+        case "missing":
+            return _wrong(place, "is missing", "Add it.")
+        case "json_invalid":
+            return _wrong(place, f"not JSON ({problem['ctx']['error']})" if "ctx" in problem else "not JSON")
+        case "string_pattern_mismatch":
+            return _wrong(place, "not a name: lower case letters, digits and . _ / : - are")
+        case _:
+            words = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+            return _wrong(place, words)
+
+
+def _wrong(place: str, why: str, hint: str = "Correct it.") -> ImageError:
+    return ImageError(Reason.INVALID_REQUEST, f"{place}: {why}.", hint=hint)

@@ -1,0 +1,76 @@
+"""The structured part within its limit: where a picture is comes before what it is, and no half of a pair stays."""
+
+from __future__ import annotations
+
+import json
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.images import picture
+from atelier.providers.core.types import ImageResult, Kept, Stored
+from atelier.server.content import answered, failed
+from atelier.server.settings import Settings
+from atelier.server.storage.local import LocalStorage
+from atelier.tools.drawn import told
+from tests.conftest import encoded_png, png
+from tests.server.test_app import images, text
+
+pytestmark = pytest.mark.anyio
+
+
+def result(n: int, folder: Path, *, stored: bool = True, data: bytes = png(8, 8)) -> ImageResult:
+    ids = [f"img_{k:026d}" for k in range(n)]
+    return ImageResult(
+        id="job_x",
+        images=tuple(
+            Kept(picture(data), Stored(id=id, path=str(folder / f"{id}.png")) if stored else None) for id in ids
+        ),
+        provider="sketch",
+        model="sketch",
+        actual_usd=Decimal(0),
+    )
+
+
+async def structured(made: ImageResult, folder: Path) -> dict[str, Any]:
+    answer = await answered(told(made), LocalStorage(folder, folder), Settings())
+    assert answer.structured_content is not None
+    assert len(json.dumps(answer.structured_content, ensure_ascii=False).encode()) < 2_048
+    return answer.structured_content
+
+
+@pytest.mark.parametrize("n", range(1, 11))
+async def test_whatever_has_to_go_the_path_stays_and_width_goes_with_height(tmp_path: Path, n: int) -> None:
+    folder = Path(str(tmp_path)[:60])
+    shown = (await structured(result(n, folder), tmp_path))["images"]
+    assert len(shown) == n
+    assert all("path" in image for image in shown)
+    assert all(("width" in image) == ("height" in image) for image in shown)
+
+
+async def test_paths_too_long_for_all_leave_their_folder(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 60)
+    shown = await structured(result(10, folder), tmp_path)
+    assert shown["folder"] == str(folder)
+    assert shown["images"][9] == {"id": "img_00000000000000000000000009"}
+
+
+async def test_a_picture_neither_stored_nor_small_enough_is_told_as_that(tmp_path: Path) -> None:
+    noise = encoded_png(Image.frombytes("RGB", (300, 300), os.urandom(270_000)))
+    answer = await answered(
+        told(result(1, tmp_path, stored=False, data=noise)), LocalStorage(tmp_path, tmp_path), Settings()
+    )
+    assert images(answer)[0].mime_type == "image/jpeg"
+    assert "only its preview" in text(answer)
+
+
+def test_an_error_whose_outcome_is_unknown_tells_programs_so() -> None:
+    error = ImageError(Reason.TIMEOUT, "Late.", hint="Look.", facts={"outcome": "unknown"})
+    assert (failed(error).meta or {})["atelier/error"] == {
+        "reason": "timeout", "retryable": True, "retry_after": None, "hint": "Look.", "outcome": "unknown",
+    }  # fmt: skip

@@ -1,0 +1,46 @@
+"""README's table of models is what the rows say, on any day."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from atelier.providers.catalog import PROVIDERS
+from atelier.providers.overlay import overlaid, parsed
+from atelier.server.models import markdown
+from tests.conftest import Environ
+from tests.server.test_main import atelier
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def shown() -> str:
+    found = re.search(r"<!-- models -->\n(.*?)\n<!-- /models -->", README, flags=re.DOTALL)
+    assert found
+    return found[1]
+
+
+def test_the_readme_lists_the_models_as_they_are() -> None:
+    assert shown() == markdown(PROVIDERS), "paste what `uv run atelier models --markdown` prints"
+
+
+def test_the_command_that_the_readme_names_prints_it(environ: Environ) -> None:
+    assert "`uv run atelier models --markdown`" in README
+    assert atelier(environ, "models", "--markdown").stdout == shown() + "\n"
+
+
+def test_every_model_that_is_not_retired_is_in_the_table_once() -> None:
+    for row in (row for provider in PROVIDERS for row in provider.models):
+        in_table = shown().count(f"`{row.id}`")
+        assert in_table == (row.lifecycle.stage != "retired"), row.id
+
+
+def test_the_table_has_as_many_cells_in_every_line() -> None:
+    assert len({line.count("|") for line in shown().splitlines()}) == 1
+
+
+def test_the_readmes_example_of_a_catalogue_is_one() -> None:
+    (block,) = [b for b in re.findall(r"```json\n(.*?)```", README, flags=re.DOTALL) if '"like"' in b]
+    made = overlaid(PROVIDERS, parsed(block.encode()))
+    assert made[0].default == "gpt-image-3"
+    assert [row.id for row in made[0].models][-1] == "gpt-image-3"

@@ -1,0 +1,225 @@
+"""list_models as a host meets it: what is listed, what is left out, and how large it may grow."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+from mcp.types import CallToolResult, TextContent
+
+from atelier.providers.catalog import PROVIDERS, Catalog
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.types import Operation
+from atelier.providers.pipeline import Pipeline, silence
+from atelier.tools.list_models import TOOL, ListModels, run
+from atelier.tools.tool import Answer
+from tests.conftest import TODAY, Connect, Environ
+from tests.emulators.openai import OpenAI
+
+pytestmark = pytest.mark.anyio
+
+KEYS = {name: "key-0123456789" for p in PROVIDERS for name in p.endpoint.key_variables[:1]}
+GATEWAYS = {p.endpoint.base_url_variable: "https://gateway.example/v1" for p in PROVIDERS if p.endpoint.key_variables}
+VENDORS = [p.name for p in PROVIDERS]
+
+
+async def listed(environ: Environ, today: date = TODAY, **asked: Any) -> Answer:
+    pipeline = Pipeline(Catalog(environ.get, lambda: today))
+    return await run(ListModels(**asked), pipeline, silence)
+
+
+def data(answer: Answer) -> dict[str, Any]:
+    return answer.data.model_dump(mode="json", exclude_none=True)
+
+
+def bytes_of(answer: Answer) -> tuple[int, int]:
+    """Of the text, and of the structured part."""
+    return len(answer.text.encode()), len(json.dumps(data(answer), ensure_ascii=False).encode())
+
+
+def ids(answer: Answer) -> list[str]:
+    """Every id of the structured rows."""
+    return [id for row in data(answer)["models"] for id in row["ids"]]
+
+
+async def test_it_is_served_and_asks_nobody(connect: Connect, with_openai: Environ, openai: OpenAI) -> None:
+    async with connect() as client:
+        (tool,) = [tool for tool in (await client.list_tools()).tools if tool.name == "list_models"]
+        result = await client.call_tool("list_models", {"vendor": "OpenAI"})
+    assert tool.annotations is not None
+    assert tool.annotations.read_only_hint
+    assert tool.input_schema["properties"]["operation"]["enum"] == [operation.value for operation in Operation]
+    assert text(result).startswith("Ready: openai.")
+    assert result.structured_content is not None
+    assert result.structured_content["models"][0]["ids"][0] == "gpt-image-2.5-flare"
+    assert openai.requests == []
+
+
+@pytest.mark.parametrize(("asked", "most"), [({}, 8_000), ({"vendor": "flux"}, 9_000), ({"operation": "edit"}, 12_000)])
+async def test_the_whole_answer_reaches_the_host(
+    connect: Connect, environ: Environ, asked: dict[str, Any], most: int
+) -> None:
+    environ |= KEYS
+    async with connect() as client:
+        result = await client.call_tool("list_models", asked)
+    answer = await listed(environ, **asked)
+    assert (text(result), result.structured_content) == (answer.text, data(answer))
+    assert sum(bytes_of(answer)) < most
+
+
+def text(result: CallToolResult) -> str:
+    (block,) = result.content
+    assert isinstance(block, TextContent)
+    return block.text
+
+
+async def test_unfiltered_it_names_every_working_model_within_the_budget() -> None:
+    answer = await listed(KEYS)
+    words, structured = bytes_of(answer)
+    assert words + structured < 8_000
+    assert structured < 2_000
+    told = {vendor["name"]: vendor["models"] for vendor in data(answer)["vendors"]}
+    assert list(told) == VENDORS
+    for provider in PROVIDERS:
+        working = [row.id for row in provider.models if row.lifecycle.at(TODAY) != "retired"]
+        assert told[provider.name][0] == provider.default
+        assert sorted(told[provider.name]) == sorted(working)
+        assert all(id in answer.text for id in working)
+    assert "models" not in data(answer)
+
+
+async def test_the_budget_holds_when_every_host_is_custom_and_retired_rows_are_named() -> None:
+    answer = await listed(KEYS | GATEWAYS)
+    words, structured = bytes_of(answer)
+    assert words + structured < 8_000
+    assert structured < 2_000
+    assert "retired by the vendor, and tried at your base URL: gpt-image-1, dall-e-3, dall-e-2" in answer.text
+    assert "imagen-4.0-generate-001" in answer.text
+
+
+@pytest.mark.parametrize("environ", [KEYS, KEYS | GATEWAYS], ids=["vendors", "gateways"])
+@pytest.mark.parametrize("operation", [None, *Operation])
+@pytest.mark.parametrize("vendor", [None, *VENDORS])
+async def test_filtered_it_holds_every_row_within_the_budget(
+    environ: Environ, operation: Operation | None, vendor: str | None
+) -> None:
+    if operation is None and vendor is None:
+        return
+    answer = await listed(environ, operation=operation, vendor=vendor)
+    words, structured = bytes_of(answer)
+    assert structured <= 6_000
+    assert words < 9_000
+    wanted = [
+        row.id
+        for p in PROVIDERS
+        for row in p.models
+        if vendor in (None, p.name)
+        and (operation is None or operation in row.operations)
+        and (row.lifecycle.at(TODAY) != "retired" or (environ is not KEYS and p.endpoint.key_variables))
+    ]
+    assert sorted(ids(answer)) == sorted(wanted)
+    assert all(id in answer.text for id in wanted)
+
+
+async def test_a_row_is_told_in_full() -> None:
+    rows = data(await listed(KEYS, vendor="openai"))["models"]
+    (row,) = [row for row in rows if "gpt-image-1.5" in row["ids"]]
+    assert row == {
+        "ids": ["gpt-image-1.5", "gpt-image-1-mini", "chatgpt-image-latest"],
+        "vendor": "openai",
+        "operations": ["generate", "edit", "inpaint"],
+        "sizes": ["auto", "1024x1024", "1536x1024", "1024x1536"],
+        "qualities": ["auto", "low", "medium", "high"],
+        "backgrounds": ["auto", "opaque", "transparent"],
+        "formats": ["png", "jpeg", "webp"],
+        "options": ["mask", "moderation", "output_compression", "partial_images"],
+        "per_call": 10,
+        "max_sources": 16,
+        "max_prompt": 32_000,
+        "stage": "deprecated",
+        "ends": "2026-12-01",
+        "successor": "gpt-image-2.5-flare",
+    }
+
+
+async def test_the_text_says_what_is_common_once_and_what_differs_per_group() -> None:
+    lines = (await listed(KEYS, vendor="openai")).text.splitlines()
+    assert "unless a line below says otherwise: generate, edit, inpaint; size auto|1024x1024|1536x1024" in lines[1]
+    assert lines[2] == "- gpt-image-2.5-flare, gpt-image-2.6-flare, gpt-image-2.6-sunburst, gpt-image-2.5-sunburst"
+    assert lines[3] == "- gpt-image-2: quality auto|low|medium|high"
+    assert lines[4].endswith("; deprecated, ends 2026-12-01, then gpt-image-2.5-flare")
+
+
+async def test_a_vendor_without_a_key_is_one_line_with_its_variable() -> None:
+    answer = await listed({"OPENAI_API_KEY": "sk-x"})
+    line = "Google (gemini): 5 models once GOOGLE_API_KEY or GEMINI_API_KEY is set."
+    assert line in answer.text.splitlines()
+    assert "gemini-3-pro-image" not in answer.text
+    told = {vendor["name"]: vendor for vendor in data(answer)["vendors"]}
+    assert told["gemini"] == {"name": "gemini", "ready": False, "variables": ["GOOGLE_API_KEY", "GEMINI_API_KEY"]}
+    assert told["openai"]["ready"]
+    assert told["sketch"]["ready"]
+    assert "When no model is named: openai/gpt-image-2.5-flare." in answer.text
+
+
+async def test_a_vendor_that_is_asked_for_is_told_even_without_a_key() -> None:
+    answer = await listed({}, vendor="google")
+    assert "gemini-3-pro-image" in ids(answer)
+    assert "which needs GOOGLE_API_KEY or GEMINI_API_KEY" in answer.text
+
+
+async def test_a_row_dies_by_itself() -> None:
+    assert "gpt-image-1.5" in ids(await listed(KEYS, date(2026, 11, 30), vendor="openai"))
+    assert "gpt-image-1.5" not in ids(await listed(KEYS, date(2026, 12, 1), vendor="openai"))
+
+
+async def test_what_a_vendor_cannot_do_is_answered_with_who_can() -> None:
+    answer = await listed(KEYS, vendor="openai", operation="upscale")
+    assert answer.text == "No model of openai that can upscale. Vendors that have one: stability."
+    assert data(answer)["models"] == []
+
+
+async def test_without_a_vendor_that_can_it_says_which_key_would_help() -> None:
+    answer = await listed({}, operation="upscale")
+    assert "Stability AI (stability): 3 models once STABILITY_API_KEY is set." in answer.text.splitlines()
+    assert data(answer)["models"] == []
+
+
+async def test_a_wrong_preset_does_not_hide_the_list() -> None:
+    answer = await listed(KEYS | {"ATELIER_DEFAULT_MODEL": "midjourney"})
+    assert "ATELIER_DEFAULT_MODEL is wrong." in answer.text
+    assert "flux-2-pro" in answer.text
+
+
+async def test_columns_that_are_left_out_are_named() -> None:
+    answer = await listed(KEYS, operation="generate")
+    assert "Left out here for length: styles" in data(answer)["summary"]
+    assert all("styles" not in row for row in data(answer)["models"])
+    assert "style enhance|anime" in answer.text
+
+
+@pytest.mark.parametrize("vendor", ["midjourney", "gpt-image-2"])
+async def test_an_unknown_vendor_is_refused_with_those_there_are(vendor: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        await listed(KEYS, vendor=vendor)
+    assert caught.value.reason is Reason.INVALID_REQUEST
+    assert all(name in caught.value.hint for name in VENDORS)
+
+
+async def test_the_same_question_has_the_same_answer() -> None:
+    assert await listed(KEYS) == await listed(KEYS)
+    assert await listed({}, vendor="", operation=" ") == await listed({})
+
+
+async def test_an_unknown_operation_is_refused_with_those_there_are(connect: Connect) -> None:
+    async with connect() as client:
+        result = await client.call_tool("list_models", {"operation": "paint"})
+    assert result.is_error
+    assert "remove_background" in text(result)
+
+
+def test_the_description_names_every_vendor() -> None:
+    words = TOOL.parameters.model_fields["vendor"].description or ""
+    assert all(name in words for name in VENDORS)

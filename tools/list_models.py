@@ -1,0 +1,130 @@
+"""list_models: what can be used now, and what each model takes. Nothing is asked of any vendor."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from atelier.providers.catalog import Catalog
+from atelier.providers.core.errors import ImageError
+from atelier.providers.core.gates import MOST_PICTURES
+from atelier.providers.core.types import Operation, Tell
+from atelier.providers.pipeline import Pipeline
+from atelier.tools import fields
+from atelier.tools.matrix import Offer, RowData, block, groups, offers, retired
+from atelier.tools.tool import Answer, Output, Parameters, Tool
+
+DESCRIPTION = """\
+List the vendors and models that can be used now: their operations, sizes, qualities, formats, limits, and until when \
+they work. Free, instant, and changes nothing. Call it when the user asks what there is, or to choose a model by what \
+it can do; a picture needs no such call, since a model is chosen when none is named. \
+Filter by `vendor` or `operation` for every column, with styles, backgrounds and rarer options."""
+
+LARGEST = 6000  # bytes of the structured part; hosts paste it into the model's context
+FEW = 6  # words of a column that the unfiltered text spells out
+DISPENSABLE = (
+    "styles", "options", "aspect_ratios", "sizes", "backgrounds", "formats", "operations", "resolutions", "qualities",
+)  # fmt: skip
+"""Columns that leave a structured part that is too large, in this order; the text has them all."""
+
+
+class ListModels(Parameters):
+    """What the list may be narrowed to."""
+
+    operation: Annotated[
+        Operation | None, fields.Blank, fields.Word, Field(description="Only models that can do this.")
+    ] = None
+    vendor: Annotated[
+        Annotated[str, Field(max_length=40)] | None,
+        fields.Blank,
+        fields.Word,
+        Field(description="Only this vendor: openai, gemini, flux, xai, stability or sketch."),
+    ] = None
+
+
+class VendorData(BaseModel):
+    """One vendor."""
+
+    name: str
+    ready: bool
+    variables: Annotated[list[str] | None, Field(description="Set one of these to use the vendor.")] = None
+    models: Annotated[list[str] | None, Field(description="Ids, the vendor's default first.")] = None
+
+
+class Listed(Output):
+    """Ids by vendor; with a filter, the rows as well."""
+
+    status: Literal["done"] = "done"
+    summary: str
+    vendors: list[VendorData]
+    models: list[RowData] | None = None
+
+
+async def run(asked: ListModels, pipeline: Pipeline, tell: Tell) -> Answer:
+    """The list, in words and in data."""
+    catalog, today = pipeline.catalog, pipeline.catalog.today()
+    found, filtered = offers(catalog, asked.operation, asked.vendor), bool(asked.operation or asked.vendor)
+    summary, shown = _summary(catalog, asked, found), [offer for offer in found if not offer.key or asked.vendor]
+    lines = [line for offer in shown for line in block(offer, today, None if filtered else FEW)]
+    lines += [
+        f"{o.provider.title} ({o.provider.name}): {len(o.rows)} models once {' or '.join(o.key)} is set."
+        for o in found
+        if o not in shown
+    ]
+    if shown:
+        cut = "" if filtered else " Long lists are cut short; ask with vendor or operation for all of it."
+        lines.append(f"Any model takes n up to {MOST_PICTURES}.{cut}")
+    vendors = [
+        VendorData(
+            name=o.provider.name,
+            ready=not o.key,
+            variables=list(o.key) or None,
+            models=None if filtered or o not in shown else [row.id for row in o.rows if not retired(row, today)],
+        )
+        for o in found
+    ]
+    data = Listed(summary=summary, vendors=vendors)
+    return Answer(text="\n".join([summary, *lines]), data=_within(data, shown, today) if filtered else data)
+
+
+def _summary(catalog: Catalog, asked: ListModels, found: list[Offer]) -> str:
+    verb = f" that can {asked.operation.value.replace('_', ' ')}" if asked.operation else ""
+    ready = [o.provider.name for o in found if not o.key]
+    missing = [f"{o.provider.name} (set {' or '.join(o.key)})" for o in found if o.key]
+    if not found:
+        able = [o.provider.name for o in offers(catalog, asked.operation)]
+        return f"No model of {asked.vendor}{verb}. Vendors that have one: {', '.join(able) or 'none'}."
+    said = [f"Ready{verb}: {', '.join(ready) or 'none'}.", f"Without a key: {', '.join(missing)}." if missing else ""]
+    if not asked.vendor:
+        try:
+            choice = catalog.resolve(None, asked.operation or Operation.GENERATE)
+            said.append(f"When no model is named: {choice.provider.name}/{choice.model.id}.")
+        except ImageError as error:
+            said.append(error.message)
+    return " ".join(part for part in said if part)
+
+
+def _within(data: Listed, shown: list[Offer], today: date) -> Listed:
+    """With the rows, and with as few columns left out as its limit demands."""
+    for count in range(len(DISPENSABLE) + 1):
+        gone = DISPENSABLE[:count]
+        rows = [row for offer in shown for row in groups(offer, today, gone)]
+        said = f" Left out here for length: {', '.join(gone)}; narrow the list for them." if gone else ""
+        full = data.model_copy(update={"models": rows, "summary": data.summary + said})
+        if len(json.dumps(full.model_dump(exclude_none=True), ensure_ascii=False).encode()) <= LARGEST:
+            return full
+    return data
+
+
+TOOL = Tool(
+    name="list_models",
+    title="List the models",
+    description=DESCRIPTION,
+    kind="reads",
+    parameters=ListModels,
+    output=Listed,
+    run=run,
+)
