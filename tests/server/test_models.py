@@ -12,8 +12,11 @@ import pytest
 
 from atelier.providers import openai as vendor
 from atelier.providers.catalog import PROVIDERS, Catalog
+from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import Lifecycle
 from atelier.server import models
+from atelier.server.assembly import catalog_of
+from atelier.server.settings import Settings
 from atelier.tools.matrix import offers
 from tests.conftest import TODAY, Environ
 from tests.emulators import openai as emulated
@@ -88,6 +91,9 @@ def test_a_broken_catalogue_stops_every_start_with_one_sentence(environ: Environ
     file = tmp_path / "models.json"
     file.write_text('{"models": [{"provider": "openai", "id": "gpt-image-2", "qualites": ["low"]}]}')
     environ["ATELIER_CATALOG"] = str(file)
+    with pytest.raises(ImageError) as caught:
+        Settings.from_environ(environ)
+    assert caught.value.message.startswith("ATELIER_CATALOG is wrong: ")
     for command in (("serve",), ("models",), ("generate", "a fox")):
         done = atelier(environ, *command)
         assert (done.returncode, done.stdout) == (1, "")
@@ -102,6 +108,7 @@ def test_a_model_of_the_users_catalogue_is_listed_drawn_with_and_sent(
     rows = [{"provider": "openai", "id": "gpt-image-3", "like": "gpt-image-2", "qualities": ["low"]}]
     file.write_text(json.dumps({"models": rows, "defaults": {"openai": "gpt-image-3"}}))
     environ["ATELIER_CATALOG"] = str(file)
+    assert catalog_of(Settings.from_environ(environ)).resolve("openai").model.id == "gpt-image-3"
     assert "  gpt-image-3 * " in atelier(environ, "models").stdout
     assert "low" in atelier(environ, "generate", "a fox", "--quality", "high").stderr
     assert openai.requests == []
