@@ -24,12 +24,17 @@ async def generate(prompt: str, *, model: str | None = None, n: int = 1, **optio
     TypeError. Keys come from the environment. Raises `core.errors.ImageError`.
     """
     from functools import partial
+    from pathlib import Path
 
-    from atelier.providers.catalog import Catalog
+    from atelier.providers.catalog import PROVIDERS, Catalog
     from atelier.providers.core.environment import variable
     from atelier.providers.core.types import ImageRequest
+    from atelier.providers.overlay import with_file
     from atelier.providers.pipeline import Pipeline
 
+    lookup = partial(variable, os.environ)
+    file = lookup("ATELIER_CATALOG")
+    catalog = Catalog(lookup, providers=with_file(PROVIDERS, Path(file) if file else None))
     request = ImageRequest(prompt=prompt, model=model, count=n, **options)
-    async with Pipeline(Catalog(partial(variable, os.environ))) as pipeline:
+    async with Pipeline(catalog) as pipeline:
         return await pipeline.run(request)
