@@ -38,7 +38,7 @@ poster, banner, wallpaper or diagram, or to edit, extend, upscale or cut out a p
 
 - generate_image makes pictures from words; edit_image changes one that exists, named by the asset id of an earlier \
 answer, by "last" or by a path. Leave `model` out unless the user named one.
-- list_models tells what can be used now, by operation and vendor; call it only when the user asks or a model is refused.
+- list_models tells what can be used now; call it when the user asks, or when a model was refused.
 - Every answer names the file of the full picture. Show that path or link to the user: the attached preview is small, \
 and not every chat shows it.
 - Pictures may cost money. Do not repeat a call that succeeded, and make one picture unless more were asked for.
