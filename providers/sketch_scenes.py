@@ -68,6 +68,15 @@ class Canvas:
     def between(self, low: float, high: float) -> float:
         return low + (high - low) * self.chance.random()
 
+    @property
+    def unit(self) -> float:
+        """A hundredth of the short edge, in pixels."""
+        return min(self.width, self.height) / 100
+
+    def shape(self, x: float, y: float, colour: Colour, *corners: tuple[float, float]) -> None:
+        """A polygon whose corners are so many units from (x, y)."""
+        self.pen.polygon([(x + right * self.unit, y + down * self.unit) for right, down in corners], fill=colour)
+
     def glow(self, points: list[tuple[float, float]], colour: Colour, share: float) -> None:
         """A polygon of light, which lets what is behind it through."""
         from PIL import Image, ImageDraw
@@ -163,41 +172,31 @@ def _hills(c: Canvas, words: set[str]) -> None:
 def _sea(c: Canvas, words: set[str]) -> None:
     for k in range(6):
         _ridge(c, 0.58 + 0.07 * k, 0.004 + 0.003 * k, _mix(c.far, c.near, k / 5), c.between(2, 5))
-    x, unit = c.width * c.between(0.62, 0.78), min(c.width, c.height) / 100
+    x = c.width * c.between(0.62, 0.78)
     if words & {"lighthouse", "lighthouses", "coast"}:
-        foot, head = c.height * 0.72, c.height * 0.72 - 38 * unit
-        lamp = head - 3 * unit
-        c.glow([(x, lamp), (0, lamp - 6 * unit), (0, lamp + 8 * unit)], c.light, 0.4)
-        c.pen.polygon(_tower(x, foot, head, 6.5 * unit, 4 * unit), fill=c.light)
-        for low, high in ((0.2, 0.4), (0.6, 0.8)):
-            a, b = foot + (head - foot) * low, foot + (head - foot) * high
-            wide = [(6.5 - 2.5 * share) * unit for share in (low, high)]
-            c.pen.polygon(_tower(x, a, b, *wide), fill=_mix(c.far, c.near, 0.2))
-        c.pen.ellipse((x - 24 * unit, foot - 2 * unit, x + 24 * unit, foot + 16 * unit), fill=c.near)
-        c.pen.rectangle((x - 3.5 * unit, head - 6 * unit, x + 3.5 * unit, head), fill=c.near)
-        c.pen.ellipse((x - 2.4 * unit, head - 5.4 * unit, x + 2.4 * unit, head - 0.6 * unit), fill=c.light)
-        c.pen.polygon(
-            [(x - 5 * unit, head - 6 * unit), (x, head - 11 * unit), (x + 5 * unit, head - 6 * unit)],
-            fill=c.near,
-        )
+        _lighthouse(c, x, c.height * 0.72)
     else:
-        y = c.height * 0.66
-        c.pen.polygon([(x, y), (x, y - 24 * unit), (x + 15 * unit, y)], fill=c.light)
-        c.pen.polygon(
-            [(x - 2 * unit, y), (x - 2 * unit, y - 18 * unit), (x - 11 * unit, y)],
-            fill=_mix(c.light, c.far, 0.3),
-        )
-        hull = [
-            (x - 14 * unit, y + unit),
-            (x + 17 * unit, y + unit),
-            (x + 11 * unit, y + 6 * unit),
-            (x - 9 * unit, y + 6 * unit),
-        ]
-        c.pen.polygon(hull, fill=c.near)
+        _boat(c, x, c.height * 0.66)
 
 
-def _tower(x: float, foot: float, head: float, below: float, above: float) -> list[tuple[float, float]]:
-    return [(x - below, foot), (x - above, head), (x + above, head), (x + below, foot)]
+def _lighthouse(c: Canvas, x: float, y: float) -> None:
+    """On a rock at (x, y), 49 hundredths of the short edge high, its light falling to the left."""
+    dark, unit = _mix(c.far, c.near, 0.2), c.unit
+    c.glow([(x, y - 41 * unit), (0, y - 47 * unit), (0, y - 33 * unit)], c.light, 0.4)
+    c.shape(x, y, c.light, (-6.5, 0), (-4, -38), (4, -38), (6.5, 0))
+    c.shape(x, y, dark, (-6, -7.6), (-5.5, -15.2), (5.5, -15.2), (6, -7.6))
+    c.shape(x, y, dark, (-5, -22.8), (-4.5, -30.4), (4.5, -30.4), (5, -22.8))
+    c.shape(x, y, c.near, (-3.5, -44), (3.5, -44), (3.5, -38), (-3.5, -38))
+    c.shape(x, y, c.near, (-5, -44), (0, -49), (5, -44))
+    c.pen.ellipse((x - 2.4 * unit, y - 43.4 * unit, x + 2.4 * unit, y - 38.6 * unit), fill=c.light)
+    c.pen.ellipse((x - 24 * unit, y - 2 * unit, x + 24 * unit, y + 16 * unit), fill=c.near)
+
+
+def _boat(c: Canvas, x: float, y: float) -> None:
+    """Under two sails, its waterline at y."""
+    c.shape(x, y, c.light, (0, 0), (0, -24), (15, 0))
+    c.shape(x, y, _mix(c.light, c.far, 0.3), (-2, 0), (-2, -18), (-11, 0))
+    c.shape(x, y, c.near, (-14, 1), (17, 1), (11, 6), (-9, 6))
 
 
 def _city(c: Canvas, words: set[str]) -> None:

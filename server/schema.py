@@ -34,11 +34,14 @@ class _Flat(GenerateJsonSchema):
 
 
 def flat_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The schema of a model whose nested models, if any, stand where they are used."""
+    """The schema of a model: what is required comes first, and nested models, if any, stand where they are used."""
     schema = model.model_json_schema(schema_generator=_Flat)
     definitions: dict[str, Any] = schema.pop("$defs", {})
     schema.pop("description", None)  # the docstring speaks to developers; the tool has its own description
-    return _inlined(schema, definitions)
+    flat = _inlined(schema, definitions)
+    needed = flat.get("required", [])
+    flat["properties"] = dict(sorted(flat["properties"].items(), key=lambda item: item[0] not in needed))
+    return flat
 
 
 def _inlined(node: Any, definitions: dict[str, Any]) -> Any:

@@ -10,8 +10,9 @@ from atelier.providers.core.masks import mask
 from atelier.providers.core.types import ImageRequest, Operation, Tell
 from atelier.providers.pipeline import Pipeline
 from atelier.tools import fields
-from atelier.tools.drawn import Drawn, told
-from atelier.tools.tool import ANSWER_BUDGET, Answer, Parameters, Tool
+from atelier.tools.drawing import Drawing, asked_for, draw
+from atelier.tools.drawn import Drawn
+from atelier.tools.tool import Answer, Tool
 
 DESCRIPTION = """\
 Change a picture that exists: edit it by instruction, repaint what a mask marks, extend it, erase something, \
@@ -23,7 +24,7 @@ Leave out what the user did not ask for; what a model cannot honour is refused b
 Each call may cost money. Takes 5 to 60 seconds."""
 
 
-class EditImage(Parameters):
+class EditImage(Drawing):
     """What may be said about a change."""
 
     image: fields.Image
@@ -31,25 +32,12 @@ class EditImage(Parameters):
     operation: fields.EditOperation = None
     images: fields.Images = []  # noqa: RUF012 - pydantic copies it
     mask: fields.Mask = None
-    model: fields.ModelName = None
-    n: fields.Count = 1
-    size: fields.Size = None
-    aspect_ratio: fields.AspectRatio = None
-    resolution: fields.Resolution = None
-    quality: fields.Quality = None
-    style: fields.Style = None
-    background: fields.Background = None
-    output_format: fields.OutputFormat = None
-    output_compression: fields.OutputCompression = None
-    negative_prompt: fields.NegativePrompt = None
-    seed: fields.Seed = None
     strength: fields.Strength = None
     search: fields.Search = None
     left: fields.Side = None
     right: fields.Side = None
     top: fields.Side = None
     bottom: fields.Side = None
-    save: fields.Save = True
 
 
 OPTIONS = ("search", "left", "right", "top", "bottom")
@@ -63,20 +51,9 @@ async def request_of(asked: EditImage, pipeline: Pipeline) -> ImageRequest:
     usual = Operation.INPAINT if marked else Operation.EDIT
     options: dict[str, Any] = {name: value for name in OPTIONS if (value := getattr(asked, name)) is not None}
     return ImageRequest(
-        operation=Operation(asked.operation) if asked.operation else usual,
         prompt=asked.prompt or "",
-        model=asked.model,
-        count=asked.n,
-        size=asked.size,
-        aspect_ratio=asked.aspect_ratio,
-        resolution=asked.resolution,
-        quality=asked.quality,
-        style=asked.style,
-        background=asked.background,
-        output_format=asked.output_format,
-        compression=asked.output_compression,
-        negative_prompt=asked.negative_prompt,
-        seed=asked.seed,
+        **asked_for(asked),
+        operation=Operation(asked.operation) if asked.operation else usual,
         sources=(first.picture, *(other.picture for other in others)),
         mask=await anyio.to_thread.run_sync(mask, marked.picture.image_bytes) if marked else None,
         strength=asked.strength,
@@ -87,9 +64,8 @@ async def request_of(asked: EditImage, pipeline: Pipeline) -> ImageRequest:
 
 
 async def run(asked: EditImage, pipeline: Pipeline, tell: Tell) -> Answer:
-    """Read the pictures, ask the pipeline, tell what came of it."""
-    request = await request_of(asked, pipeline)
-    return told(await pipeline.run(request, in_hand=0 if asked.save else ANSWER_BUDGET, tell=tell))
+    """A picture and what to change in, another picture out."""
+    return await draw(await request_of(asked, pipeline), asked, pipeline, tell)
 
 
 TOOL = Tool(

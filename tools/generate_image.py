@@ -5,8 +5,9 @@ from __future__ import annotations
 from atelier.providers.core.types import ImageRequest, Tell
 from atelier.providers.pipeline import Pipeline
 from atelier.tools import fields
-from atelier.tools.drawn import Drawn, told
-from atelier.tools.tool import ANSWER_BUDGET, Answer, Parameters, Tool
+from atelier.tools.drawing import Drawing, asked_for, draw
+from atelier.tools.drawn import Drawn
+from atelier.tools.tool import Answer, Tool
 
 DESCRIPTION = """\
 Make one or more pictures from words: photos, illustrations, logos, icons, posters, diagrams, drafts. \
@@ -19,48 +20,20 @@ Each picture may cost money: do not repeat a call that succeeded unless the user
 Takes 5 to 60 seconds."""
 
 
-class GenerateImage(Parameters):
+class GenerateImage(Drawing):
     """What may be said about a new picture."""
 
     prompt: fields.Prompt
-    model: fields.ModelName = None
-    n: fields.Count = 1
-    size: fields.Size = None
-    aspect_ratio: fields.AspectRatio = None
-    resolution: fields.Resolution = None
-    quality: fields.Quality = None
-    style: fields.Style = None
-    background: fields.Background = None
-    output_format: fields.OutputFormat = None
-    output_compression: fields.OutputCompression = None
-    negative_prompt: fields.NegativePrompt = None
-    seed: fields.Seed = None
-    save: fields.Save = True
 
 
 async def request_of(asked: GenerateImage, pipeline: Pipeline) -> ImageRequest:
     """The caller's parameters in the library's nouns; nothing has to be read for it."""
-    return ImageRequest(
-        prompt=asked.prompt,
-        model=asked.model,
-        count=asked.n,
-        size=asked.size,
-        aspect_ratio=asked.aspect_ratio,
-        resolution=asked.resolution,
-        quality=asked.quality,
-        style=asked.style,
-        background=asked.background,
-        output_format=asked.output_format,
-        compression=asked.output_compression,
-        negative_prompt=asked.negative_prompt,
-        seed=asked.seed,
-    )
+    return ImageRequest(prompt=asked.prompt, **asked_for(asked))
 
 
 async def run(asked: GenerateImage, pipeline: Pipeline, tell: Tell) -> Answer:
-    """Ask the pipeline; tell what came of it."""
-    request = await request_of(asked, pipeline)
-    return told(await pipeline.run(request, in_hand=0 if asked.save else ANSWER_BUDGET, tell=tell))
+    """Words in, pictures out."""
+    return await draw(await request_of(asked, pipeline), asked, pipeline, tell)
 
 
 TOOL = Tool(
