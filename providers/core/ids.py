@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from uuid import UUID
 
 LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32
 LENGTH = 26  # of 128 bits in base 32
@@ -15,14 +14,3 @@ def new_id(kind: str) -> str:
     ms, chance = time.time_ns() // 1_000_000, secrets.randbits(74)
     number = ms << 80 | 0x7 << 76 | chance >> 62 << 64 | 0b10 << 62 | chance & (1 << 62) - 1
     return f"{kind}_" + "".join(LETTERS[number >> 5 * place & 31] for place in reversed(range(LENGTH)))
-
-
-def uuid_of(id: str) -> UUID:
-    """The UUID behind an id; ValueError when the id is none of ours."""
-    letters = id.rpartition("_")[2]
-    if len(letters) != LENGTH:
-        raise ValueError("an id has 26 letters after its kind")
-    number = 0
-    for letter in letters:
-        number = number << 5 | LETTERS.index(letter)
-    return UUID(int=number)
