@@ -20,10 +20,14 @@ async def progress(show: Show, every: float, first: str = "") -> AsyncGenerator[
     began, latest, running = time.monotonic(), first, True
 
     async def tell(message: str) -> None:
-        nonlocal latest
+        nonlocal latest, running
         latest = message
-        if running and message:
+        if not running or not message:
+            return
+        try:
             await show(message, time.monotonic() - began)
+        except Exception:  # noqa: BLE001 - whoever watched has gone; the work, which may be paid for, goes on
+            running = False
 
     async def beat() -> None:
         while True:

@@ -33,3 +33,14 @@ async def test_a_failure_comes_out_as_itself() -> None:
     with pytest.raises(KeyError):
         async with progress(show, every=1):
             raise KeyError
+
+
+async def test_a_watcher_who_has_gone_does_not_break_the_work() -> None:
+    async def show(message: str, seconds: float) -> None:
+        raise ConnectionError
+
+    async with progress(show, every=0.01, first="Looking.") as tell:
+        await tell("Drawing.")
+        await anyio.sleep(0.05)
+        done = True
+    assert done
