@@ -12,6 +12,7 @@ from functools import partial
 from atelier.providers.core.answers import (
     Lenient,
     Loose,
+    bad_answer,
     base64_bytes,
     event_data,
     parsed,
@@ -57,7 +58,7 @@ def prepare(job: Job) -> httpx.Request:
 
 
 class Item(Lenient):
-    b64_json: str | None = None
+    b64_json: Loose[str] = None
     revised_prompt: Loose[str] = None
 
 
@@ -71,7 +72,7 @@ class Tokens(Lenient):
 class Answer(Lenient):
     """`size` and `quality` tell what `auto` became."""
 
-    data: tuple[Item, ...] = ()
+    data: tuple[Loose[Item], ...] = ()
     size: Loose[str] = None
     quality: Loose[str] = None
     background: Loose[str] = None
@@ -92,7 +93,7 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
     """Every picture of the answer, which may be a stream of events."""
     streamed = response.headers.get("content-type", "").startswith("text/event-stream")
     answer = _streamed(response.content) if streamed else parsed(Answer, response.content)
-    pictures, broken = whole("OpenAI", [partial(_picture, item) for item in answer.data if item.b64_json])
+    pictures, broken = whole("OpenAI", [partial(_picture, item) for item in answer.data])
     short = f"OpenAI made {len(pictures)} of {job.request.count} pictures."
     details = answer.model_dump(include={"size", "quality", "background"}, exclude_none=True)
     return Reply(
@@ -103,8 +104,10 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
     )
 
 
-def _picture(item: Item) -> Picture:
-    return picture(base64_bytes(item.b64_json or ""), prompt_used=item.revised_prompt)
+def _picture(item: Item | None) -> Picture:
+    if item is None or not item.b64_json:
+        raise bad_answer("OpenAI answered without a picture.")
+    return picture(base64_bytes(item.b64_json), prompt_used=item.revised_prompt)
 
 
 def _streamed(body: bytes) -> Answer:
@@ -153,19 +156,20 @@ class Trouble(Lenient):
 
 
 class Refusal(Lenient):
-    error: Trouble = Trouble()
+    error: Loose[Trouble | str] = None
 
 
 def explain(response: httpx.Response) -> ImageError:
     """`{"error": {"message", "type", "param", "code"}}`, or whatever a gateway in between made of it."""
-    error = parsed_refusal(Refusal, response.content).error
+    told = parsed_refusal(Refusal, response.content).error
+    error = told if isinstance(told, Trouble) else Trouble(message=told)
     code = str(error.code or error.type or "")
     reason = REASONS.get(code) or reason_of(response.status_code)
     return ImageError(
         reason,
         f"OpenAI answered {response.status_code}{f' {quoted(code, 60)}' if code else ''}"
         + (f": “{quoted(error.message)}”" if error.message else "."),
-        hint=HINTS.get(reason, "Change the request as the message says."),
+        hint=HINTS.get(reason, "Change the request as the message says." if error.message else "Change the request."),
         retry_after=retry_after(response.headers),
         facts={"request_id": response.headers.get("x-request-id"), "code": quoted(code, 60)},
     )

@@ -83,7 +83,15 @@ class Pipeline:
         admitted = self.admit(request)
         key = self._key(admitted)
         storage = self._storage if not in_hand else None
-        outcomes = await each([partial(self._call, admitted, job, key, storage, tell) for job in admitted.calls])
+        loose = list[Reply]()
+        try:
+            outcomes = await each(
+                [partial(self._call, admitted, job, key, storage, tell, loose) for job in admitted.calls]
+            )
+        except anyio.get_cancelled_exc_class():
+            if self._storage and loose:  # nobody is there any more to take them in hand
+                await to_the_end(partial(kept, self._storage, admitted, merged(loose)))
+            raise
         done = [outcome for outcome in outcomes if not isinstance(outcome, ImageError)]
         errors = [outcome for outcome in outcomes if isinstance(outcome, ImageError)]
         if not done:
@@ -91,8 +99,8 @@ class Pipeline:
         reply = merged([reply for reply, _, _ in done])
         images = [image for _, images, _ in done for image in images]
         unkept = [warning for _, _, warnings in done for warning in warnings]
-        if in_hand and self._storage and sum(len(image.image_bytes) for image in images) > in_hand:
-            images, unkept = await kept(self._storage, admitted, reply)
+        if loose and self._storage and (has_gone() or sum(len(image.image_bytes) for image in images) > in_hand):
+            images, unkept = await to_the_end(partial(kept, self._storage, admitted, reply))
             unkept.insert(0, "Stored all the same: too large to hand over within an answer.")
         missing = shortfall(errors, request.count, len(images))
         return ImageResult(
@@ -103,7 +111,7 @@ class Pipeline:
             usage=reply.usage,
             actual_usd=reply.cost_usd,
             notice=admitted.choice.notice,
-            warnings=(*missing, *admitted.warnings, *reply.warnings, *unkept),
+            warnings=tuple(dict.fromkeys((*missing, *admitted.warnings, *reply.warnings, *unkept))),
             details=reply.details,
         )
 
@@ -125,18 +133,23 @@ class Pipeline:
         return key
 
     async def _call(
-        self, admitted: Admitted, job: Job, key: str | None, storage: Storage | None, tell: Tell
+        self,
+        admitted: Admitted,
+        job: Job,
+        key: str | None,
+        storage: Storage | None,
+        tell: Tell,
+        loose: list[Reply],
     ) -> tuple[Reply, list[Kept], list[str]]:
+        """One vendor call and its pictures, stored; without a storage its reply joins the `loose` ones."""
+
         async def settle(reply: Reply) -> tuple[Reply, list[Kept], list[str]]:
             if storage is None:
+                loose.append(reply)
                 return reply, [Kept(picture) for picture in reply.pictures], []
             return reply, *await kept(storage, admitted, reply)
 
-        reply, images, warnings = await self._vendors.call(admitted, job, key, tell, settle)
-        if storage is None and self._storage and has_gone():
-            # nobody takes them in hand any more
-            images, warnings = await to_the_end(partial(kept, self._storage, admitted, reply))
-        return reply, images, warnings
+        return await self._vendors.call(admitted, job, key, tell, settle)
 
 
 def has_gone() -> bool:

@@ -60,6 +60,7 @@ class AtelierServer(MCPServer[State]):
     """MCPServer whose tools are records. Tools that were added to it in the ordinary way are served beside them."""
 
     def __init__(self, settings: Settings, today: Callable[[], date]) -> None:
+        self.at_work = 0  # calls that are being answered, those of callers who have gone included
         self._settings = settings
         self._today = today
         self._records: dict[str, Tool[Any]] = {tool.name: tool for tool in TOOLS}
@@ -99,6 +100,7 @@ class AtelierServer(MCPServer[State]):
             raise MCPError(code=INVALID_PARAMS, message="A tool is called within a session.")
         call_id.set(new_id("call"))
         began, outcome = time.monotonic(), "cancelled"
+        self.at_work += 1
         try:
             result = await self._answer(tool, arguments, context)
             outcome = "done"
@@ -108,6 +110,7 @@ class AtelierServer(MCPServer[State]):
             log.exception("tool crashed", extra={"facts": {"tool": name}})
             result, outcome = content.failed(_crash()), Reason.INTERNAL.value
         finally:
+            self.at_work -= 1
             seconds = round(time.monotonic() - began, 3)
             log.info("tool called", extra={"facts": {"tool": name, "outcome": outcome, "seconds": seconds}})
         return result
@@ -143,5 +146,10 @@ def _crash() -> ImageError:
 
 
 def build_server(settings: Settings, today: Callable[[], date] = utc_today) -> AtelierServer:
-    """The server object for any transport. `today` is the day that lifecycles are judged by."""
+    """The server object for any transport. `today` is the day that lifecycles are judged by.
+
+    Raises invalid_request when a folder of the settings leads nowhere.
+    """
+    storage_of(settings)
+    assert settings.readable
     return AtelierServer(settings, today)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -19,6 +18,7 @@ from atelier.server import models
 from atelier.server.assembly import pipeline_of, storage_of
 from atelier.server.progress import progress
 from atelier.server.settings import Settings, unknown_variables
+from atelier.server.signals import interruptible, until_idle
 from atelier.tools import edit_image, generate_image
 from atelier.tools.arguments import parameters_of
 from atelier.tools.drawn import size_of, told, usd
@@ -43,10 +43,10 @@ def serve(options: argparse.Namespace) -> int:
             "Serving MCP on stdio, which is for a host to talk to; Ctrl-C ends it. Try: atelier generate PROMPT",
             sys.stderr,
         )
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the thread that reads stdin would hold up an orderly end
     for sentence in unknown_variables():
         logs.log.warning(sentence)
-    build_server(Settings.from_environ()).run()
+    server = build_server(Settings.from_environ())
+    anyio.run(until_idle, server.run_stdio_async, lambda: server.at_work)
     return 0
 
 
@@ -94,7 +94,7 @@ async def _draw(
         if notice and not as_json:
             _say(notice)  # the first line, before any work
         async with progress(_show, every=1 if sys.stderr.isatty() else 10) as tell:
-            result = await pipeline.run(request, tell=tell)
+            result = await interruptible(partial(pipeline.run, request, tell=tell))
         if sys.stderr.isatty():
             sys.stderr.write(CLEAR)
     lost = 0 if all(kept.stored for kept in result.images) else 1

@@ -72,7 +72,7 @@ def description(tool: Tool[Any], settings: Settings, mark: Icon) -> ToolDescript
 async def answered(answer: Answer, storage: LocalStorage, settings: Settings) -> CallToolResult:
     """An answer as a tool result, with previews rendered and kept beside their pictures."""
     data = answer.data.model_dump(mode="json", exclude_none=True)
-    blocks: list[ContentBlock] = [TextContent(type="text", text=answer.text)]
+    text, blocks = answer.text, list[ContentBlock]()
     whole = handed_over(answer.pictures)
     small = await previews([kept.picture for kept in answer.pictures if kept.stored or not whole])
     links = list[ContentBlock]()
@@ -80,7 +80,12 @@ async def answered(answer: Answer, storage: LocalStorage, settings: Settings) ->
         if kept.stored is None and whole:
             blocks.append(_image(kept.image_bytes, kept.picture.mime))
             continue
-        if jpeg := small.pop(0):
+        jpeg = small.pop(0)
+        if not jpeg:
+            text += (
+                f"\nNote: no preview could be made{f' of {kept.stored.id}' if kept.stored else ''}; it may be damaged."
+            )
+        else:
             blocks.append(_image(jpeg, "image/jpeg"))
             if kept.stored and (path := await storage.put_preview(kept.stored, jpeg)):
                 told["preview_path"] = path
@@ -88,7 +93,7 @@ async def answered(answer: Answer, storage: LocalStorage, settings: Settings) ->
     if settings.resource_links:
         blocks += links
     structured = _within(data) if settings.structured_content else None
-    return CallToolResult(content=blocks, structured_content=structured)
+    return CallToolResult(content=[TextContent(type="text", text=text), *blocks], structured_content=structured)
 
 
 def failed(error: ImageError) -> CallToolResult:
@@ -139,4 +144,4 @@ def _within(data: dict[str, Any]) -> dict[str, Any]:
             shown["folder"] = folders.pop()
         if len(json.dumps(shown, ensure_ascii=False).encode()) <= STRUCTURED_LIMIT:
             return shown
-    return {name: value for name, value in shown.items() if name not in ("warnings", "folder")}
+    return {name: value for name, value in shown.items() if name != "warnings"}

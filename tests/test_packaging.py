@@ -45,7 +45,10 @@ def run(*command: str | Path, cwd: Path = ROOT, **environ: str) -> str:
 
 def clean_environ() -> dict[str, str]:
     """The environment without this run's own virtual environment."""
-    return {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    clean = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    if "SSL_CERT_FILE" in clean:  # npm has a variable of its own for that
+        clean.setdefault("NODE_EXTRA_CA_CERTS", clean["SSL_CERT_FILE"])
+    return clean
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -97,8 +98,12 @@ def quoted(words: object, limit: int = 240) -> str:
     are being hidden are struck out first, before shortening could leave half of one.
     """
     text = str(words)
-    for secret in _hidden.get():
-        text = text.replace(secret, "[hidden]")
-    text = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
-    text = " ".join(text.split())
+    if hidden := sorted(_hidden.get(), key=len, reverse=True):
+        text = re.sub("|".join(re.escape(secret) for secret in hidden), "[hidden]", text)
+    text = " ".join(visible(text).split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def visible(text: str) -> str:
+    """A text with a space in place of every control and invisible character."""
+    return "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)

@@ -1,8 +1,8 @@
 """Refusals that need no I/O, in order. Reading the list at the end is reading the policy.
 
 A gate looks at the request and at the model's row and raises, or lets pass. An unlisted model (`any_value`) has the
-columns of its vendor's default: an option that the vendor has no place for is refused for it too, since it would be
-dropped and billed; which values it takes, its vendor will say.
+columns of the listed one that it is most like: an option that has no column is refused for it too, since the vendor
+would drop it and bill; which values it takes, its vendor will say.
 """
 
 from __future__ import annotations
@@ -174,7 +174,10 @@ def pixels(request: ImageRequest, model: Model) -> tuple[int, int] | None:
         message = f"The aspect_ratio “{_short(request.aspect_ratio or '')}” is not a ratio."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Write it as WIDTH:HEIGHT, for example 16:9.")
     if model.size_rule:
-        size = model.size_rule.fit(ratio, TIERS[request.resolution or "1k"])
+        tier = TIERS.get(request.resolution or "1k")
+        if tier is None:
+            raise _unsupported("resolution", request.resolution, model, TIERS)
+        size = model.size_rule.fit(ratio, tier)
         offered = [f"ratios up to {model.size_rule.max_ratio}:1"]
     else:
         listed = [edges for text in model.sizes if (edges := parse_size(text))]
@@ -186,6 +189,7 @@ def pixels(request: ImageRequest, model: Model) -> tuple[int, int] | None:
 
 
 def _exact(text: str, model: Model) -> tuple[int, int] | None:
+    text = text.strip().lower()
     size = parse_size(text)
     if text in model.sizes or (size and f"{size[0]}x{size[1]}" in model.sizes):
         return size

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable
 
 from atelier.providers.core.answers import bad_answer
-from atelier.providers.core.errors import ImageError
+from atelier.providers.core.errors import ImageError, visible
 from atelier.providers.core.types import Picture
 
 Size = tuple[int, int]
@@ -22,7 +22,7 @@ def picture(data: bytes, *, prompt_used: str | None = None, seed: int | None = N
         format, width, height = sniff(data)
     except ValueError as error:
         raise bad_answer(f"The vendor sent a picture that cannot be read: {error}.") from None
-    return Picture(data, format, width, height, prompt_used, seed)
+    return Picture(data, format, width, height, visible(prompt_used) if prompt_used else None, seed)
 
 
 def whole(vendor: str, makers: Iterable[Callable[[], Picture]]) -> tuple[tuple[Picture, ...], tuple[str, ...]]:

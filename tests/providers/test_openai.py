@@ -212,6 +212,14 @@ async def test_one_broken_picture_does_not_cost_the_others(with_openai: Environ,
     assert "1 of 2" in " ".join(result.warnings)
 
 
+@pytest.mark.parametrize("item", [None, "x", {"b64_json": 5}, {}])
+async def test_one_misshapen_item_does_not_cost_its_sibling(with_openai: Environ, openai: OpenAI, item: object) -> None:
+    good = base64.b64encode(png(8, 8)).decode()
+    openai.next(Answer(200, {"data": [item, {"b64_json": good}]}))
+    async with studio(PROVIDER, with_openai) as pipeline:
+        assert len((await pipeline.run(ImageRequest(prompt="a fox", model="openai", count=2))).images) == 1
+
+
 @pytest.mark.parametrize("odd", [{"usage": {"input_tokens": None, "output_tokens": 1.5}}, {"usage": 7, "size": 1024}])
 async def test_odd_words_beside_a_picture_do_not_cost_it(with_openai: Environ, openai: OpenAI, odd: object) -> None:
     assert isinstance(odd, dict)

@@ -130,6 +130,31 @@ async def test_a_call_cancelled_while_it_stores_is_stored(with_openai: Environ) 
     assert len(shelf.records) == 2
 
 
+async def test_pictures_to_be_handed_over_are_stored_when_the_caller_leaves_between_calls(
+    with_openai: Environ, openai: OpenAI
+) -> None:
+    openai.older = True
+    openai.next(None, Slow(1))
+    shelf = Shelf()
+    async with studio(PROVIDER, with_openai, storage=shelf, concurrency=1) as pipeline:
+        with anyio.move_on_after(0.6):
+            await pipeline.run(ImageRequest(prompt="a fox", model="dall-e-3", count=2), in_hand=10**9)
+    assert len(openai.requests) == len(shelf.records) == 2
+
+
+async def test_pictures_too_large_to_hand_over_are_all_stored_though_the_caller_leaves(with_openai: Environ) -> None:
+    class SlowShelf(Shelf):
+        async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+            await anyio.sleep(0.2)
+            return await super().put(id, picture, record)
+
+    shelf = SlowShelf()
+    async with studio(PROVIDER, with_openai, storage=shelf) as pipeline:
+        with anyio.move_on_after(0.5):
+            await pipeline.run(ImageRequest(prompt="a fox", model="openai", count=4), in_hand=1)
+    assert len(shelf.records) == 4
+
+
 async def test_the_whole_house_stores_a_sketch(pipeline: Build, tmp_path: Path) -> None:
     async with pipeline() as whole:
         result = await whole.run(ImageRequest(prompt="a fox"))

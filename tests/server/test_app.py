@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import zlib
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ from PIL import Image
 from atelier.server.app import build_server
 from atelier.server.settings import Settings
 from atelier.tools import TOOLS
-from tests.conftest import Connect, Environ, files_in
+from tests.conftest import Connect, Environ, files_in, png
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Slow
+from tests.emulators.server import Answer, Slow
 
 pytestmark = pytest.mark.anyio
 
@@ -227,6 +228,7 @@ async def test_progress_comes_at_once_rises_and_stops_with_the_answer(
         ({"prompt": "a", "output_compression": 50}, "invalid_request", "jpeg"),
         ({"prompt": "a", "output_compression": 101}, "invalid_request", "100"),
         ({"prompt": "a", "seed": -1}, "invalid_request", "seed"),
+        ({"prompt": "a", "model": "gpt-image-9", "resolution": "9k"}, "unsupported_option", "4k"),
     ],
 )
 async def test_bad_input_is_refused_in_one_clear_sentence_before_anything_happens(
@@ -355,6 +357,21 @@ async def test_a_call_cancelled_while_it_waits_for_its_turn_is_never_sent(with_o
                 await client.call_tool("generate_image", {"prompt": "an owl"})
         await anyio.sleep(0.3)
     assert [request.json["prompt"] for request in openai.requests] == ["a fox"]
+
+
+async def test_a_picture_that_cannot_be_decoded_is_kept_and_said_to_be_damaged(
+    connect: Connect, with_openai: Environ, openai: OpenAI
+) -> None:
+    good = png(8, 8)
+    start = good.index(b"IDAT") + 4
+    body = b"garbage!" + good[start + 8 : good.index(b"IEND") - 8]
+    chunk = len(body).to_bytes(4) + b"IDAT" + body + zlib.crc32(b"IDAT" + body).to_bytes(4)
+    bad = good[: start - 8] + chunk + good[good.index(b"IEND") - 4 :]
+    openai.next(Answer(200, {"data": [{"b64_json": base64.b64encode(bad).decode()}]}))
+    async with connect() as client:
+        result = await client.call_tool("generate_image", {"prompt": "a fox"})
+    assert "may be damaged" in text(result)
+    assert [block.type for block in result.content] == ["text"]
 
 
 async def test_a_tool_added_in_the_ordinary_way_is_served_beside_ours(environ: Environ) -> None:

@@ -100,6 +100,14 @@ def test_a_wrong_setting_stops_the_start_with_its_name(environ: Environ) -> None
     assert "Traceback" not in done.stderr
 
 
+def test_a_folder_that_leads_nowhere_stops_the_start_with_one_sentence(environ: Environ) -> None:
+    environ["ATELIER_OUTPUT_DIR"] = "~nobody-of-that-name/x"
+    done = subprocess.run(SERVE, env=like_a_host(environ), capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "ATELIER_OUTPUT_DIR" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_before_the_handshake_no_picture_library_no_s3_and_no_drawing_code_is_loaded(environ: Environ) -> None:
     program = (
         "import sys, json\n"

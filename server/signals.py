@@ -1,0 +1,68 @@
+"""How the process ends when it is asked to: not before what a vendor bills has come and is stored.
+
+A second signal ends it at once. Where signals cannot be watched (Windows), they do what they always do.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+Outcome = TypeVar("Outcome")
+
+
+async def interruptible(work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Do something that a signal cancels, as far as it lets itself be; KeyboardInterrupt when it did not finish."""
+    box, failure = list[Outcome](), None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_at_the_first_signal, _then(tasks.cancel_scope.cancel))
+        try:
+            box.append(await work())
+        except Exception as error:  # noqa: BLE001 - raised again outside, for a task group would wrap it
+            failure = error
+        finally:
+            tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    if not box:
+        raise KeyboardInterrupt
+    return box[0]
+
+
+async def until_idle(serve: Callable[[], Awaitable[None]], at_work: Callable[[], int]) -> None:
+    """Serve until the host closes the pipe, or a signal comes and nothing is at work any more."""
+
+    async def leave(number: int) -> None:
+        while at_work():
+            await anyio.sleep(0.05)
+        os._exit(128 + number)  # the thread that reads stdin would hold up an orderly end
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_at_the_first_signal, leave)
+        await serve()
+        tasks.cancel_scope.cancel()
+
+
+async def _at_the_first_signal(act: Callable[[int], Awaitable[None]]) -> None:
+    """Do something at the first signal, and let the system have its way with the next."""
+    try:
+        with anyio.open_signal_receiver(*SIGNALS) as signals:
+            number = await anext(aiter(signals))
+    except NotImplementedError:
+        return
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_DFL)
+    await act(number)
+
+
+def _then(act: Callable[[], None]) -> Callable[[int], Awaitable[None]]:
+    async def do(number: int) -> None:
+        act()
+
+    return do

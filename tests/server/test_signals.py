@@ -1,0 +1,109 @@
+"""Asked to end, the process first sees through what a vendor bills."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Environ, files_in
+from tests.emulators.openai import OpenAI
+from tests.emulators.server import Slow
+from tests.server.test_stdio import SERVE, hello, like_a_host
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+
+CALL = {"method": "tools/call", "id": 2, "params": {"name": "generate_image", "arguments": {"prompt": "a fox"}}}
+
+
+def started(environ: Environ, command: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        env=like_a_host(environ),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def say(process: subprocess.Popen[str], message: Mapping[str, object]) -> None:
+    assert process.stdin is not None
+    process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+    process.stdin.flush()
+
+
+def wait_for_request(openai: OpenAI) -> None:
+    deadline = time.monotonic() + 20
+    while not openai.requests and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert openai.requests
+
+
+def pictures(folder: Path) -> list[Path]:
+    return [path for path in files_in(folder) if path.suffix == ".png"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_at_rest_ends_at_once(environ: Environ, number: signal.Signals) -> None:
+    with started(environ, SERVE) as process:
+        say(process, hello("2025-11-25"))
+        assert process.stdout is not None
+        process.stdout.readline()
+        began = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(10) == 128 + number
+        assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_at_work_first_stores_what_is_billed(
+    with_openai: Environ, openai: OpenAI, tmp_path: Path, number: signal.Signals
+) -> None:
+    openai.next(Slow(1))
+    with started(with_openai, SERVE) as process:
+        say(process, hello("2025-11-25"))
+        assert process.stdout is not None
+        process.stdout.readline()
+        say(process, {"method": "notifications/initialized"})
+        say(process, CALL)
+        wait_for_request(openai)
+        process.send_signal(number)
+        assert process.wait(10) == 128 + number
+    assert len(pictures(tmp_path / "out")) == 1
+
+
+def test_a_host_that_closes_the_pipe_does_not_lose_the_picture(
+    with_openai: Environ, openai: OpenAI, tmp_path: Path
+) -> None:
+    openai.next(Slow(1))
+    with started(with_openai, SERVE) as process:
+        say(process, hello("2025-11-25"))
+        say(process, {"method": "notifications/initialized"})
+        say(process, CALL)
+        wait_for_request(openai)
+        assert process.stdin is not None
+        process.stdin.close()
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)  # as hosts do when it does not end soon
+        process.wait(10)
+    assert len(pictures(tmp_path / "out")) == 1
+
+
+def test_control_c_on_the_command_line_keeps_what_is_billed(
+    with_openai: Environ, openai: OpenAI, tmp_path: Path
+) -> None:
+    openai.next(Slow(1))
+    with started(with_openai, [*SERVE[:3], "generate", "a fox"]) as process:
+        wait_for_request(openai)
+        process.send_signal(signal.SIGINT)
+        process.wait(10)
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+    assert len(pictures(tmp_path / "out")) == 1
