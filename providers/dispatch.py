@@ -8,7 +8,7 @@ from typing import TypeVar
 import anyio
 
 from atelier.providers.admit import Admitted
-from atelier.providers.core.errors import ImageError, hiding
+from atelier.providers.core.errors import ImageError, Reason, hiding
 from atelier.providers.core.http import client, httpx
 from atelier.providers.core.provider import Job, Provider, Reply
 from atelier.providers.core.types import Endpoint, Tell
@@ -94,11 +94,12 @@ async def each(work: list[Callable[[], Awaitable[Outcome]]]) -> list[Outcome | I
             outcomes[index] = await work[index]()
         except ImageError as error:
             outcomes[index] = error
+        except Exception as error:  # noqa: BLE001 - it must not cost the pictures of the other calls
+            unforeseen = ImageError(Reason.INTERNAL, f"A call failed unforeseen ({type(error).__name__}).")
+            unforeseen.__cause__ = error
+            outcomes[index] = unforeseen
 
-    if len(work) == 1:  # without a task group, an unforeseen error keeps its own type
-        await run(0)
-    else:
-        async with anyio.create_task_group() as tasks:
-            for index in range(len(work)):
-                tasks.start_soon(run, index)
+    async with anyio.create_task_group() as tasks:
+        for index in range(len(work)):
+            tasks.start_soon(run, index)
     return [outcomes[index] for index in range(len(work))]

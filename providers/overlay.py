@@ -26,10 +26,10 @@ from atelier.providers.core.provider import Provider
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import CURRENT, Feature, Lifecycle, Model, Operation
 
-NAME = r"^[a-z0-9][a-z0-9._/:-]{0,99}$"
+NAME = r"^[a-z0-9]+(?:[._/:-][a-z0-9]+)*$"
 """An id or alias: lower case, because a name is looked up in lower case."""
 
-Name = Annotated[str, Field(pattern=NAME)]
+Name = Annotated[str, Field(pattern=NAME, max_length=100)]
 Words = tuple[Annotated[str, Field(min_length=1, max_length=60)], ...]
 Edge = Annotated[int, Field(ge=1)]
 

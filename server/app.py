@@ -106,6 +106,8 @@ class AtelierServer(MCPServer[State]):
             outcome = "done"
         except ImageError as error:
             result, outcome = content.failed(error), error.reason.value
+            if error.__cause__ is not None:
+                log.error("unforeseen", exc_info=error.__cause__, extra={"facts": {"tool": name}})
         except Exception:  # noqa: BLE001 - the boundary: whatever broke, the caller gets a sentence
             log.exception("tool crashed", extra={"facts": {"tool": name}})
             result, outcome = content.failed(_crash()), Reason.INTERNAL.value

@@ -39,7 +39,7 @@ async def until_idle(serve: Callable[[], Awaitable[None]], at_work: Callable[[],
     """Serve until the host closes the pipe, or a signal comes and nothing is at work any more."""
 
     async def leave(number: int) -> None:
-        while at_work():
+        for _ in iter(at_work, 0):
             await anyio.sleep(0.05)
         os._exit(128 + number)  # the thread that reads stdin would hold up an orderly end
 

@@ -19,6 +19,8 @@ MOST_PICTURES = 10
 """Of one request; a model that makes fewer in a call is called several times."""
 
 SIDES = ("left", "right", "top", "bottom")
+OURS = ("search", *SIDES)
+"""Options in our words, which no vendor knows unless its file translates them."""
 
 Gate = Callable[[ImageRequest, Model], None]
 
@@ -85,7 +87,7 @@ def sources_fit(request: ImageRequest, model: Model) -> None:
     if needs and not given:
         message = f"There is no picture to {_words(request.operation)}."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Give the source picture.")
-    if given > model.max_sources and not model.any_value:
+    if given > model.max_sources:
         message = f"{model.id} takes at most {model.max_sources} source pictures; {given} were given."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Give fewer.", facts={"option": "images"})
     if request.mask is None:
@@ -135,7 +137,7 @@ def features_are_offered(request: ImageRequest, model: Model) -> None:
 
 def options_are_known(request: ImageRequest, model: Model) -> None:
     for option in request.options:
-        if option not in model.options and not model.any_value:
+        if option not in model.options and not (model.any_value and option not in OURS):
             raise _unsupported(option, None, model, sorted(model.options))
 
 
@@ -169,7 +171,7 @@ def pixels(request: ImageRequest, model: Model) -> tuple[int, int] | None:
         if request.aspect_ratio not in (None, *model.aspect_ratios) and not model.any_value:
             raise _unsupported("aspect_ratio", request.aspect_ratio, model, model.aspect_ratios)
         return None
-    ratio = parse_ratio(request.aspect_ratio or "1:1")
+    ratio = parse_ratio(request.aspect_ratio or _shape(request))
     if ratio is None:
         message = f"The aspect_ratio “{_short(request.aspect_ratio or '')}” is not a ratio."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Write it as WIDTH:HEIGHT, for example 16:9.")
@@ -186,6 +188,11 @@ def pixels(request: ImageRequest, model: Model) -> tuple[int, int] | None:
     if size is None:
         raise _unsupported("aspect_ratio", request.aspect_ratio, model, offered)
     return size
+
+
+def _shape(request: ImageRequest) -> str:
+    """The shape of a picture of which only the tier is said: as the source, else square."""
+    return f"{request.sources[0].width}:{request.sources[0].height}" if request.sources else "1:1"
 
 
 def _exact(text: str, model: Model) -> tuple[int, int] | None:

@@ -69,6 +69,8 @@ def _png(data: bytes) -> Size:
             raise ValueError("it is cut short")
         if zlib.crc32(body, zlib.crc32(kind)) != int.from_bytes(crc):
             raise ValueError("a checksum does not match")
+        if (kind == b"IHDR") != (position == 8):  # it comes first, and once
+            raise ValueError("its header is not where it belongs")
         if kind == b"IHDR":
             size = int.from_bytes(body[:4]), int.from_bytes(body[4:8])
         if kind == b"IEND":

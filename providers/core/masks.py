@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.sources import source
 from atelier.providers.core.types import Picture
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+FAINT = 8  # lightness that a hand leaves by accident
+
 
 def mask(data: bytes) -> Picture:
     """A mask in either convention -> a greyscale PNG where white is what changes.
 
-    A mask with any transparency is read by its alpha (transparent changes); any other by its lightness.
+    A mask with holes is read by its alpha (transparent changes); any other by its lightness. White on transparent can
+    mean either, and one that marks nothing is a slip: both are refused, since a wrong guess would be billed.
     """
     from PIL import Image, ImageChops
 
     checked = source(data)
     try:
         with Image.open(io.BytesIO(data)) as image:
-            alpha = image.convert("RGBA").getchannel("A")
-            through = alpha.getextrema()[0] != 255
-            white = ImageChops.invert(alpha) if through else image.convert("L")
-    except (OSError, ValueError, SyntaxError):
-        message = "The mask cannot be decoded."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="Give a PNG of the picture's size.") from None
+            alpha, light = image.convert("RGBA").getchannel("A"), image.convert("RGB").convert("L")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise _refused("The mask cannot be decoded.", "Give a PNG of the picture's size.") from None
+    if _is_black(ImageChops.subtract(ImageChops.invert(alpha), alpha)):  # no pixel is more clear than opaque
+        white = light
+    elif _is_black(ImageChops.multiply(ImageChops.invert(light), alpha)):
+        raise _refused("The mask is white on transparent, which can mean either side.", "Make it white on black.")
+    else:
+        white = ImageChops.invert(alpha)
+    if _is_black(white):
+        raise _refused("The mask marks nothing.", "Make what changes transparent, or white on black.")
     out = io.BytesIO()
     white.save(out, "PNG")
     return Picture(out.getvalue(), "png", checked.width, checked.height)
@@ -40,3 +52,12 @@ def transparent_where_white(mask: Picture) -> Picture:
     out = io.BytesIO()
     black.save(out, "PNG")
     return Picture(out.getvalue(), "png", mask.width, mask.height)
+
+
+def _refused(message: str, hint: str) -> ImageError:
+    return ImageError(Reason.INVALID_REQUEST, message, hint=hint)
+
+
+def _is_black(image: Image.Image) -> bool:
+    """Whether a greyscale picture has nothing on it but what a hand leaves by accident."""
+    return all(count == 0 for count in image.histogram()[FAINT:])

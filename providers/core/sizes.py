@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 SIZE = re.compile(r"\s*(\d{1,6})\s*[x×X*]\s*(\d{1,6})\s*")
-RATIO = re.compile(r"\s*(\d{1,4}(?:\.\d{1,3})?)\s*[:/]\s*(\d{1,4}(?:\.\d{1,3})?)\s*")
+RATIO = re.compile(r"\s*(\d{1,5}(?:\.\d{1,3})?)\s*[:/]\s*(\d{1,5}(?:\.\d{1,3})?)\s*")
 
 TIERS = {"512": 512**2, "768sq": 768**2, "1k": 1024**2, "1.5k": 1536**2, "2k": 2048**2, "4k": 4096**2}
 """Resolution tier -> pixels of a picture of that tier; a model with a lower ceiling gives its ceiling."""

@@ -73,7 +73,7 @@ class Wire:
 
     async def ask(self, url: str) -> httpx.Response:
         """GET what costs nothing, such as a list of models. Raises as `send` does."""
-        return await self._free(httpx.Request("GET", _address(url)))
+        return await self._free(httpx.Request("GET", self._given(url)))
 
     async def poll(
         self,
@@ -90,7 +90,7 @@ class Wire:
         forgiven = 0
         while True:
             try:
-                response = await self._free(httpx.Request("GET", _address(url), headers=headers))
+                response = await self._free(httpx.Request("GET", self._given(url), headers=headers))
             except ImageError as error:
                 forgiven += 1
                 if not error.retryable or forgiven > FORGIVEN:
@@ -113,11 +113,8 @@ class Wire:
 
         A link that is dead or leads nowhere is an invalid_response: the picture was made, and may have been billed.
         """
-        plain = httpx.URL(self._endpoint.base_url).scheme == "http"
+        target = self._given(url)
         for _ in range(REDIRECTS + 1):
-            target = _address(url)
-            if target.scheme != "https" and not (plain and target.scheme == "http"):
-                raise bad_answer("The vendor gave a download link that is not https.")
             try:
                 response = await self._free(httpx.Request("GET", target), LARGEST_PICTURE, signed=False)
             except ImageError as error:
@@ -125,7 +122,7 @@ class Wire:
                 raise bad_answer(f"The picture was made, but the vendor's link to it {why}.") from error
             if not response.is_redirect:
                 return response.content
-            url = str(target.join(response.headers.get("location", "")))
+            target = self._given(response.headers.get("location", ""), target)
         raise bad_answer(f"The vendor's download link redirects more than {REDIRECTS} times.")
 
     async def _free(self, request: httpx.Request, cap: int = LARGEST_ANSWER, *, signed: bool = True) -> httpx.Response:
@@ -187,6 +184,16 @@ class Wire:
             copy.headers[self._endpoint.key_header] = self._endpoint.key_prefix + self._key
         return copy
 
+    def _given(self, words: str, base: httpx.URL | None = None) -> httpx.URL:
+        """An address that the vendor gave: https, unless its own host is not."""
+        try:
+            url = base.join(words) if base else httpx.URL(words)
+        except (httpx.InvalidURL, ValueError):
+            raise bad_answer("The vendor gave a link that is no address.") from None
+        if url.scheme not in ("https", httpx.URL(self._endpoint.base_url).scheme) or not url.host:
+            raise bad_answer("The vendor gave a link that is not https.")
+        return url
+
     def _is_trusted(self, url: httpx.URL) -> bool:
         """The host of the base URL, on any port; or, where that is the vendor's own, another of the vendor's."""
         base = httpx.URL(self._endpoint.base_url)
@@ -209,10 +216,3 @@ class Wire:
 
     def _left(self) -> float:
         return self._ends - time.monotonic()
-
-
-def _address(url: str) -> httpx.URL:
-    try:
-        return httpx.URL(url)
-    except httpx.InvalidURL:
-        raise bad_answer("The vendor gave a link that is no address.") from None

@@ -289,6 +289,20 @@ async def test_an_edit_sends_its_pictures_as_files(with_openai: Environ, openai:
     assert b"response_format" not in openai.requests[0].body
 
 
+async def test_a_tier_alone_keeps_the_shape_of_the_source(with_openai: Environ, openai: OpenAI) -> None:
+    fox = source(png(320, 256))
+    request = ImageRequest(operation=Operation.EDIT, prompt="a hat", model="openai", sources=(fox,), resolution="2k")
+    sent = studio(PROVIDER, with_openai).prepare(request).read()
+    assert b"2240x1792" in sent or b"2320x1856" in sent
+
+
+@pytest.mark.parametrize("option", ["search", "left"])
+async def test_our_own_words_are_not_passed_on_to_a_model_that_is_not_listed(option: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        studio(PROVIDER, {}).prepare(ImageRequest(prompt="a fox", model="gpt-image-9", options={option: 5}))
+    assert caught.value.reason is Reason.UNSUPPORTED_OPTION
+
+
 async def test_a_mask_arrives_transparent_where_it_changes(with_openai: Environ, openai: OpenAI) -> None:
     white = Image.new("L", (64, 48), 0)
     white.paste(255, (32, 0, 64, 48))

@@ -10,7 +10,7 @@ from PIL import Image
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.masks import mask, transparent_where_white
 from atelier.providers.core.sources import source
-from tests.conftest import png
+from tests.conftest import encoded_png, png
 
 
 def halves(mode: str, left: object, right: object) -> bytes:
@@ -27,7 +27,7 @@ def halves(mode: str, left: object, right: object) -> bytes:
         halves("L", 255, 0),
         halves("RGB", (255, 255, 255), (0, 0, 0)),
         halves("RGBA", (9, 9, 9, 0), (9, 9, 9, 255)),
-        halves("LA", (255, 0), (255, 255)),
+        halves("LA", (0, 0), (0, 255)),
         halves("1", 1, 0),
     ],
     ids=["white", "white RGB", "transparent", "transparent grey", "one bit"],
@@ -38,6 +38,35 @@ def test_either_convention_becomes_white_where_it_changes(data: bytes) -> None:
         assert (image.format, image.mode, image.size) == ("PNG", "L", (8, 4))
         assert (image.getpixel((0, 0)), image.getpixel((7, 3))) == (255, 0)
     assert (made.format, made.width, made.height) == ("png", 8, 4)
+
+
+def test_a_few_soft_pixels_do_not_make_it_an_alpha_mask() -> None:
+    image = Image.open(io.BytesIO(halves("RGBA", (255, 255, 255, 255), (0, 0, 0, 255))))
+    image.putpixel((0, 0), (255, 255, 255, 254))
+    with Image.open(io.BytesIO(mask(encoded_png(image)).image_bytes)) as made:
+        assert (made.getpixel((1, 0)), made.getpixel((7, 3))) == (255, 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (halves("RGBA", (255, 255, 255, 255), (0, 0, 0, 0)), "either"),
+        (halves("L", 0, 0), "nothing"),
+        (halves("RGBA", (0, 0, 0, 255), (0, 0, 0, 255)), "nothing"),
+    ],
+    ids=["white on transparent", "black", "opaque black"],
+)
+def test_a_mask_that_would_be_guessed_at_is_refused(data: bytes, says: str) -> None:
+    with pytest.raises(ImageError, match=says):
+        mask(data)
+
+
+def test_a_second_header_cannot_lie_about_the_size() -> None:
+    honest, liar = png(300, 200, mode="1", colour=0), png(8, 8)
+    header = liar[8 : 8 + 25]
+    end = honest.index(b"IEND") - 4
+    with pytest.raises(ImageError, match="header"):
+        source(honest[:end] + header + honest[end:])
 
 
 def test_soft_edges_stay_soft() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -102,6 +103,16 @@ async def test_a_poll_ends_at_the_deadline_with_an_unknown_outcome(host: Host) -
             await line.poll(f"{host.url}/look", lambda answer: False, every=0.05)
     assert caught.value.reason is Reason.TIMEOUT
     assert caught.value.outcome_unknown
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "https://a\0b/", "nonsense", "", "gopher://127.0.0.1/"])
+async def test_an_address_that_is_none_is_not_asked_again_and_again(host: Host, url: str) -> None:
+    async with wire(host) as line:
+        for ask in (line.poll(url, lambda _: True), line.download(url)):
+            with pytest.raises(ImageError) as caught:
+                await ask
+            assert caught.value.reason is Reason.INVALID_RESPONSE
+            assert caught.value.outcome_unknown
 
 
 async def test_a_poll_survives_passing_failures_that_a_paid_request_would_not_repeat(host: Host) -> None:
@@ -224,8 +235,9 @@ async def test_who_may_see_the_key(base: str, url: str, trusted: bool) -> None:
 
     endpoint = Endpoint(base_url=base, trusted_hosts=("vendor.ai",), transport=answer)
     async with client(endpoint, 5) as http:
-        await Wire(http, endpoint, explain, key=KEY).poll(url, lambda _: True)
-    assert seen == [trusted]
+        with contextlib.suppress(ImageError):  # http is not asked at all where the vendor speaks https
+            await Wire(http, endpoint, explain, key=KEY).poll(url, lambda _: True)
+    assert (True in seen) is trusted
 
 
 @pytest.mark.parametrize("status", [408, 409])
