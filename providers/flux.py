@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import quote
 
-from pydantic import JsonValue
+from pydantic import Field, FiniteFloat, JsonValue
 
-from atelier.providers.core.answers import Lenient, bad_answer, parsed, parsed_refusal, reason_of
+from atelier.providers.core.answers import Lenient, Loose, bad_answer, parsed, parsed_refusal, reason_of
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.gates import SIDES
 from atelier.providers.core.images import picture
@@ -23,6 +24,10 @@ from atelier.providers.flux_models import DEFAULT, ENDPOINT, MODELS
 
 POLL_EVERY = 1.0  # seconds
 USD_PER_CREDIT = Decimal("0.01")
+MOST_CREDITS = 1_000_000  # 10,000 USD; what claims to cost more is no price
+
+FIELDS = {"images": 10, "input_image": 8}
+"""How many pictures a family has fields for; the others have one."""
 
 
 def prepare(job: Job) -> httpx.Request:
@@ -31,6 +36,10 @@ def prepare(job: Job) -> httpx.Request:
     if Feature.MASK in offers.features and asked.mask is None:  # the eraser needs one as much as inpainting does
         hint = "Give a mask that is white, or transparent, where the picture changes."
         raise ImageError(Reason.INVALID_REQUEST, f"{offers.id} cannot tell where to draw.", hint=hint)
+    most = min(FIELDS.get(offers.wire, 1), offers.max_sources)
+    if len(asked.sources) > most:  # of an unlisted model too: the vendor would drop the others and bill
+        message = f"{offers.id} takes at most {most} source pictures; {len(asked.sources)} were given."
+        raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Give fewer.", facts={"option": "images"})
     width, height = job.size or (None, None)
     body: dict[str, Any] = {
         "prompt": asked.prompt or None,
@@ -71,25 +80,25 @@ def _pictures(job: Job) -> dict[str, Any]:
 class Task(Lenient):
     """The first answer. `cost` is in credits and follows from the megapixels that go in and come out."""
 
-    id: str = ""
+    id: Loose[str] = None
     polling_url: str = ""
-    cost: Decimal | None = None
-    input_mp: float | None = None
-    output_mp: float | None = None
+    cost: Loose[Annotated[Decimal, Field(ge=0, lt=MOST_CREDITS)]] = None
+    input_mp: Loose[FiniteFloat] = None
+    output_mp: Loose[FiniteFloat] = None
 
 
 class Result(Lenient):
     """`sample` is a signed link that lasts about ten minutes. FLUX 3 tells its rewriting as `expanded_prompt`."""
 
     sample: str = ""
-    seed: int | None = None
-    prompt: str | None = None
-    expanded_prompt: str | None = None
+    seed: Loose[Annotated[int, Field(ge=0, lt=2**64)]] = None
+    prompt: Loose[str] = None
+    expanded_prompt: Loose[str] = None
 
 
 class Status(Lenient):
     status: str = ""
-    result: Result | None = None
+    result: Loose[Result] = None
 
 
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
@@ -97,16 +106,18 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
     task = parsed(Task, response.content)
     if not (task.polling_url or task.id):
         raise bad_answer("Black Forest Labs took the request but names no task.")
-    url = str(httpx.URL(f"{job.endpoint.base_url}/").join(task.polling_url or f"v1/get_result?id={task.id}"))
     cost = None if task.cost is None else task.cost * USD_PER_CREDIT
-    await wire.tell("Black Forest Labs has queued the picture.")
+    facts = {"request_id": task.id, "cost_usd": cost}
     try:
+        given = task.polling_url or f"v1/get_result?id={quote(task.id or '', safe='')}"
+        facts["polling_url"] = url = _address(f"{job.endpoint.base_url}/", given)
+        await wire.tell("Black Forest Labs has queued the picture.")
         result = await _finished(url, wire)
         used = result.expanded_prompt or result.prompt
         rewritten = used if used != job.request.prompt else None
         made = picture(await wire.download(result.sample), prompt_used=rewritten, seed=result.seed)
     except ImageError as error:
-        error.facts |= {"request_id": task.id, "polling_url": url, "cost_usd": cost}
+        error.facts |= facts
         if error.facts.get("code") == "Error":
             error.reason = Reason.PROVIDER_UNAVAILABLE
         if error.retryable:
@@ -119,6 +130,18 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
         cost_usd=cost,
         details={"request_id": task.id, **task.model_dump(include={"input_mp", "output_mp"}, exclude_none=True)},
     )
+
+
+def _address(base: str, link: str) -> str:
+    """Where a link of the vendor's leads; invalid_response when that is nowhere on the web."""
+    try:
+        url = httpx.URL(base).join(link)
+        found = url.scheme in ("http", "https") and bool(url.host)
+    except (httpx.InvalidURL, ValueError):  # the latter for a host that is wrong in punycode
+        url, found = base, False
+    if not found:
+        raise bad_answer("Black Forest Labs gave a link that is no address.")
+    return str(url)
 
 
 async def _finished(url: str, wire: Wire) -> Result:
@@ -167,17 +190,17 @@ HINTS: dict[Reason, str] = {
 class Complaint(Lenient):
     """One of FastAPI's validation errors; `loc` begins with "body"."""
 
-    loc: tuple[str | int, ...] = ()
-    msg: str = ""
-    type: str = ""
+    loc: Loose[tuple[str | int, ...]] = None
+    msg: Loose[str] = None
+    type: Loose[str] = None
 
 
 class Refusal(Lenient):
     """A request that was refused (`detail`) or a task that failed (`status` and `details`)."""
 
-    detail: str | tuple[Complaint, ...] = ()
+    detail: Loose[str | tuple[Loose[Complaint], ...]] = None
     status: str = ""
-    details: JsonValue = None
+    details: Loose[JsonValue] = None
 
 
 def explain(response: httpx.Response) -> ImageError:
@@ -192,8 +215,9 @@ def explain(response: httpx.Response) -> ImageError:
         if reason is not Reason.CONTENT_POLICY:
             facts["outcome"] = "unknown"
     elif isinstance(refusal.detail, tuple):
-        words = "; ".join(f"{'.'.join(map(str, each.loc[1:]))}: {each.msg}" for each in refusal.detail)
-        if any(each.type == "extra_forbidden" for each in refusal.detail):
+        told_of = [each for each in refusal.detail if each]
+        words = "; ".join(f"{'.'.join(map(str, (each.loc or ())[1:]))}: {each.msg or ''}" for each in told_of)
+        if any(each.type == "extra_forbidden" for each in told_of):
             reason = Reason.UNSUPPORTED_OPTION
     return ImageError(
         reason,

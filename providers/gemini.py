@@ -8,16 +8,17 @@ and the answers have parts of their own.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from atelier.providers import gemini_imagen as imagen
 from atelier.providers.core import gates
-from atelier.providers.core.answers import base64_bytes, parsed
+from atelier.providers.core.answers import bad_answer, base64_bytes, parsed
 from atelier.providers.core.errors import quoted
-from atelier.providers.core.images import picture
+from atelier.providers.core.images import picture, whole
 from atelier.providers.core.provider import Job, Provider, Reply
-from atelier.providers.core.types import ImageRequest, Model
+from atelier.providers.core.types import ImageRequest, Model, Picture
 from atelier.providers.core.wire import Wire, httpx
 from atelier.providers.gemini_answers import Answer, explain, no_picture, said, usage
 from atelier.providers.gemini_imagen import base64_of, present
@@ -59,9 +60,10 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
     """Every picture of the answer that is a result; a refusal when there is none."""
     answer, asked = parsed(Answer, response.content), job.request
     found = answer.found()
-    if not found:
+    if not any(data for data, _ in found):
         raise no_picture(answer)
-    warnings = list[str]()
+    pictures, broken = whole("Google", [partial(_picture, data, prompt) for data, prompt in found])
+    warnings = list(broken)
     served = (answer.model_version or job.model.id).removeprefix("models/")
     if served != job.model.id:
         warnings.append(f"Google answered with {quoted(served, 60)} in place of {job.model.id}.")
@@ -70,13 +72,19 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
     if asked.seed is not None and _api(job.model) == PREDICT:
         warnings.append("The invisible watermark is off, because Imagen takes a seed only without it.")
     return Reply(
-        pictures=tuple(picture(base64_bytes(data), prompt_used=prompt) for data, prompt in found),
+        pictures=pictures,
         usage=usage(answer),
         warnings=tuple(warnings),
         details=present(
             request_id=answer.response_id, model_version=answer.model_version, text=quoted(answer.text()) or None
         ),
     )
+
+
+def _picture(data: str | None, prompt: str | None) -> Picture:
+    if not data:
+        raise bad_answer("Google sent a part that cannot be read.")
+    return picture(base64_bytes(data), prompt_used=prompt)
 
 
 PROVIDER = Provider(

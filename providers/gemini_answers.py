@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import AliasPath, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from atelier.providers.core.answers import Lenient, parsed_refusal, reason_of
+from atelier.providers.core.answers import Lenient, Loose, parsed_refusal, reason_of
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.types import Usage
 from atelier.providers.core.wire import httpx, retry_after
+
+Count = Annotated[int, Field(ge=0, lt=2**53)]
 
 
 class Camel(Lenient):
@@ -27,65 +29,66 @@ class Camel(Lenient):
 class Part(Camel):
     """`thought` marks a draft or an aside on the way to the picture, which is no result."""
 
-    text: str | None = None
-    thought: bool | None = None
+    text: Loose[str] = None
+    thought: Loose[bool] = None
     data: str | None = Field(default=None, validation_alias=AliasPath("inlineData", "data"))
 
 
 class Candidate(Camel):
-    parts: tuple[Part, ...] | None = Field(default=None, validation_alias=AliasPath("content", "parts"))
-    finish_reason: str | None = None
-    finish_message: str | None = None
+    parts: Loose[tuple[Loose[Part], ...]] = Field(default=None, validation_alias=AliasPath("content", "parts"))
+    finish_reason: Loose[str] = None
+    finish_message: Loose[str] = None
 
 
 class Prediction(Camel):
     """Imagen's picture and the prompt as it was enhanced, or why the picture is withheld."""
 
     bytes_base64_encoded: str | None = None
-    prompt: str | None = None
-    rai_filtered_reason: str | None = None
+    prompt: Loose[str] = None
+    rai_filtered_reason: Loose[str] = None
 
 
 class Share(Camel):
-    modality: str = "unknown"
-    token_count: int | None = None
+    modality: Loose[str] = None
+    token_count: Loose[Count] = None
 
 
 class Tokens(Camel):
-    prompt_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    prompt_tokens_details: tuple[Share, ...] | None = None
-    candidates_tokens_details: tuple[Share, ...] | None = None
+    prompt_token_count: Loose[Count] = None
+    candidates_token_count: Loose[Count] = None
+    thoughts_token_count: Loose[Count] = None
+    prompt_tokens_details: Loose[tuple[Loose[Share], ...]] = None
+    candidates_tokens_details: Loose[tuple[Loose[Share], ...]] = None
 
 
 class Answer(Camel):
-    """Of either API: candidates are Gemini's, predictions Imagen's."""
+    """Of either API: candidates are Gemini's, predictions Imagen's. One of an odd shape is None, a broken picture."""
 
-    candidates: tuple[Candidate, ...] | None = None
-    predictions: tuple[Prediction, ...] | None = None
-    block_reason: str | None = Field(default=None, validation_alias=AliasPath("promptFeedback", "blockReason"))
-    block_message: str | None = Field(default=None, validation_alias=AliasPath("promptFeedback", "blockReasonMessage"))
-    usage_metadata: Tokens | None = None
-    model_version: str | None = None
-    response_id: str | None = None
+    candidates: Loose[tuple[Loose[Candidate], ...]] = None
+    predictions: Loose[tuple[Loose[Prediction], ...]] = None
+    block_reason: Loose[str] = Field(default=None, validation_alias=AliasPath("promptFeedback", "blockReason"))
+    block_message: Loose[str] = Field(default=None, validation_alias=AliasPath("promptFeedback", "blockReasonMessage"))
+    usage_metadata: Loose[Tokens] = None
+    model_version: Loose[str] = None
+    response_id: Loose[str] = None
 
-    def found(self) -> list[tuple[str, str | None]]:
-        """Each picture in base64, with the prompt that the vendor made of ours where it tells."""
-        gemini = [(part.data, None) for part in self._parts() if part.data]
-        imagen = [(p.bytes_base64_encoded, p.prompt) for p in self.predictions or () if p.bytes_base64_encoded]
-        return [*gemini, *imagen]
+    def found(self) -> list[tuple[str | None, str | None]]:
+        """Each picture in base64, None if broken, with the prompt that the vendor made of ours where it tells."""
+        gemini = [(p and p.data, None) for p in self._parts() if p is None or p.data]
+        shown = [p for p in self.predictions or () if p is None or p.bytes_base64_encoded]
+        return [*gemini, *((p and p.bytes_base64_encoded, p and p.prompt) for p in shown)]
 
     def text(self) -> str:
         """What the model said in words."""
-        return " ".join(part.text for part in self._parts() if part.text)
+        return " ".join(part.text for part in self._parts() if part and part.text)
 
     def withheld(self) -> str:
         """Why pictures of Imagen are missing."""
-        return " ".join(p.rai_filtered_reason for p in self.predictions or () if p.rai_filtered_reason)
+        return " ".join(p.rai_filtered_reason for p in self.predictions or () if p and p.rai_filtered_reason)
 
-    def _parts(self) -> list[Part]:
-        return [part for c in self.candidates or () for part in c.parts or () if not part.thought]
+    def _parts(self) -> list[Part | None]:
+        parts = [part for c in self.candidates or () for part in ((c.parts or ()) if c else (None,))]
+        return [part for part in parts if part is None or not part.thought]
 
 
 ENDINGS: dict[str, Reason] = {
@@ -136,8 +139,9 @@ def usage(answer: Answer) -> Usage | None:
     )
 
 
-def _shares(shares: Iterable[Share] | None) -> dict[str, int]:
-    return {f"{share.modality.lower()}_tokens": share.token_count or 0 for share in shares or ()}
+def _shares(shares: Iterable[Share | None] | None) -> dict[str, int]:
+    known = [share for share in shares or () if share]
+    return {f"{quoted(share.modality or 'unknown', 40).lower()}_tokens": share.token_count or 0 for share in known}
 
 
 REASONS: dict[str, Reason] = {
@@ -164,27 +168,28 @@ HINTS: dict[Reason, str] = {
 
 
 class Detail(Camel):
-    reason: str = ""
-    retry_delay: str = ""
+    reason: Loose[str] = None
+    retry_delay: Loose[str] = None
 
 
 class Refusal(Camel):
-    message: str = Field(default="", validation_alias=AliasPath("error", "message"))
-    status: str = Field(default="", validation_alias=AliasPath("error", "status"))
-    details: tuple[Detail, ...] = Field(default=(), validation_alias=AliasPath("error", "details"))
+    message: Loose[str] = Field(default=None, validation_alias=AliasPath("error", "message"))
+    status: Loose[str] = Field(default=None, validation_alias=AliasPath("error", "status"))
+    details: Loose[tuple[Loose[Detail], ...]] = Field(default=None, validation_alias=AliasPath("error", "details"))
 
 
 def explain(response: httpx.Response) -> ImageError:
     """`{"error": {"code", "message", "status", "details"}}`; a 429 has its delay among the details, as in "17s"."""
     error = parsed_refusal(Refusal, response.content)
-    code = quoted(next((detail.reason for detail in error.details if detail.reason), error.status), 60)
-    told = next((reason for words, reason in TELLING if re.search(words, error.message)), None)
-    reason = told or REASONS.get(code) or REASONS.get(error.status) or reason_of(response.status_code)
-    delays = (re.fullmatch(r"(\d+(?:\.\d+)?)s", detail.retry_delay) for detail in error.details)
+    message, status, details = error.message or "", error.status or "", [each for each in error.details or () if each]
+    code = quoted(next((detail.reason for detail in details if detail.reason), status), 60)
+    told = next((reason for words, reason in TELLING if re.search(words, message)), None)
+    reason = told or REASONS.get(code) or REASONS.get(status) or reason_of(response.status_code)
+    delays = (re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)s", detail.retry_delay or "") for detail in details)
     delay = next((float(found[1]) for found in delays if found), None)
     return ImageError(
         reason,
-        f"Google answered {response.status_code}{f' {code}' if code else ''}{said(error.message)}",
+        f"Google answered {response.status_code}{f' {code}' if code else ''}{said(message)}",
         hint=HINTS.get(reason, "Change the request as the message says."),
         retry_after=retry_after(response.headers) if delay is None else delay,
         facts={"code": code},

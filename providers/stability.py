@@ -7,10 +7,12 @@ Facts: the vendor's OpenAPI document of 2026. A filtered picture is a 200 with a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from atelier.providers.core.answers import Lenient, bad_answer, base64_bytes, parsed, parsed_refusal, reason_of
+from pydantic import Field
+
+from atelier.providers.core.answers import Lenient, Loose, bad_answer, base64_bytes, parsed, parsed_refusal, reason_of
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.forms import multipart
 from atelier.providers.core.images import picture
@@ -82,9 +84,9 @@ class Answer(Lenient):
     """A picture, or the `id` under which it can be had later."""
 
     image: str | None = None
-    seed: int | None = None
+    seed: Loose[Annotated[int, Field(ge=0, lt=2**64)]] = None
     finish_reason: str | None = None
-    id: str | None = None
+    id: Loose[str] = None
 
 
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
@@ -136,14 +138,15 @@ HINTS: dict[Reason, str] = {
 
 
 class Refusal(Lenient):
-    id: str | None = None
-    name: str | None = None
-    errors: tuple[str, ...] = ()
+    id: Loose[str] = None
+    name: Loose[str] = None
+    errors: Loose[tuple[Loose[str], ...]] = None
 
 
 def explain(response: httpx.Response) -> ImageError:
     """`{"id", "name", "errors": [...]}`, or whatever a gateway in between made of it."""
     refusal = parsed_refusal(Refusal, response.content)
+    words = "; ".join(filter(None, refusal.errors or ()))
     name, wait = quoted(refusal.name or "", 60), retry_after(response.headers)
     reason = Reason.CONTENT_POLICY if name in OBJECTIONS else reason_of(response.status_code)
     if reason is Reason.RATE_LIMITED and wait is None:
@@ -151,7 +154,7 @@ def explain(response: httpx.Response) -> ImageError:
     return ImageError(
         reason,
         f"Stability answered {response.status_code}{f' {name}' if name else ''}"
-        + (f": “{quoted('; '.join(refusal.errors))}”" if refusal.errors else "."),
+        + (f": “{quoted(words)}”" if words else "."),
         hint=HINTS.get(reason, "Change the request as the message says; pictures and all, it may have 10 MiB."),
         retry_after=wait,
         facts={"request_id": response.headers.get("x-request-id") or refusal.id, "code": name},

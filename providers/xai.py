@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from decimal import Decimal
+from typing import Annotated
 
 import pybase64
+from pydantic import Field
 
 from atelier.providers.core import gates
-from atelier.providers.core.answers import Lenient, bad_answer, base64_bytes, parsed, parsed_refusal, reason_of
+from atelier.providers.core.answers import Lenient, Loose, bad_answer, base64_bytes, parsed, parsed_refusal, reason_of
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.images import picture
 from atelier.providers.core.provider import Job, Provider, Reply
@@ -53,29 +55,33 @@ def prepare(job: Job) -> httpx.Request:
 class Item(Lenient):
     b64_json: str | None = None
     url: str | None = None
-    revised_prompt: str | None = None
+    revised_prompt: Loose[str] = None
     respect_moderation: bool | None = None
 
 
-class Bill(Lenient):
-    """What the call as a whole cost, in ticks of 1e-10 USD."""
+TICKS = 10**10  # in a USD
+MOST_USD = 10_000  # what claims to cost more is no price
 
-    cost_in_usd_ticks: Decimal | None = None
+
+class Bill(Lenient):
+    """What the call as a whole cost, in ticks."""
+
+    cost_in_usd_ticks: Loose[Annotated[Decimal, Field(ge=0, lt=MOST_USD * TICKS)]] = None
 
 
 class Answer(Lenient):
     """`model` is the one that served, which need not be the one that was asked."""
 
-    model: str | None = None
-    data: tuple[Item, ...] = ()
-    usage: Bill | None = None
+    model: Loose[str] = None
+    data: tuple[Loose[Item], ...] = ()
+    usage: Loose[Bill] = None
 
 
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
     """Every picture of the answer that moderation let through; the others and the lost ones are told."""
     answer = parsed(Answer, response.content)
     facts = _facts(response, answer.usage)
-    let_through = [item for item in answer.data if item.respect_moderation is not False]
+    let_through = [item for item in answer.data if item is None or item.respect_moderation is not False]
     pictures, lost = list[Picture](), list[ImageError]()
     for item in let_through:
         try:
@@ -117,16 +123,16 @@ HINTS: dict[Reason, str] = {
 
 
 class Trouble(Lenient):
-    message: str | None = None
-    code: str | int | None = None
+    message: Loose[str] = None
+    code: Loose[str | int] = None
 
 
 class Refusal(Lenient):
     """`{"error": {"message", "code"}}` or `{"code", "error": "words"}`; a moderated picture adds its `usage`."""
 
-    code: str | int | None = None
-    error: Trouble | str | None = None
-    usage: Bill | None = None
+    code: Loose[str | int] = None
+    error: Loose[Trouble | str] = None
+    usage: Loose[Bill] = None
 
 
 def explain(response: httpx.Response) -> ImageError:
@@ -134,7 +140,7 @@ def explain(response: httpx.Response) -> ImageError:
     refusal = parsed_refusal(Refusal, response.content)
     error, status = refusal.error, response.status_code
     said = error if isinstance(error, Trouble) else Trouble(message=error, code=refusal.code)
-    words = quoted(": ".join(str(part) for part in (said.code, said.message) if part))
+    words = quoted(": ".join(part for part in (quoted(said.code or "", 60), said.message) if part))
     found = (reason for pattern, reason in REASONS if re.search(pattern, words, re.IGNORECASE))
     reason = next(found, reason_of(status)) if status < 500 else reason_of(status)
     message = f"xAI answered {status}" + (f": “{words}”" if words else ".")
@@ -173,8 +179,10 @@ def _source(given: Picture) -> dict[str, str]:
     return {"url": f"data:{given.mime};base64,{pybase64.b64encode_as_string(given.image_bytes)}", "type": "image_url"}
 
 
-async def _picture(item: Item, wire: Wire) -> Picture:
+async def _picture(item: Item | None, wire: Wire) -> Picture:
     """The picture itself, or the one behind its link, which works for a short time only and without the key."""
+    if item is None:
+        raise bad_answer("xAI answered with a picture that cannot be read.")
     if item.b64_json:
         data = base64_bytes(item.b64_json)
     elif item.url:
@@ -202,7 +210,9 @@ def _swapped(answer: Answer, job: Job) -> bool:
 
 
 def _usd(bill: Bill | None) -> Decimal | None:
-    return bill.cost_in_usd_ticks.scaleb(-10) if bill and bill.cost_in_usd_ticks is not None else None
+    if bill is None or bill.cost_in_usd_ticks is None:
+        return None
+    return Decimal(round(bill.cost_in_usd_ticks)).scaleb(-10)  # whole ticks, so that it is short in words
 
 
 PROVIDER = Provider(

@@ -18,8 +18,8 @@ FAINT = 8  # lightness that a hand leaves by accident
 def mask(data: bytes) -> Picture:
     """A mask in either convention -> a greyscale PNG where white is what changes.
 
-    A mask with holes is read by its alpha (transparent changes); any other by its lightness. White on transparent can
-    mean either, and one that marks nothing is a slip: both are refused, since a wrong guess would be billed.
+    A mask with holes is read by its alpha (transparent changes), any other by its lightness. One that marks nothing is
+    refused, since the edit would be billed for nothing.
     """
     from PIL import Image, ImageChops
 
@@ -29,12 +29,8 @@ def mask(data: bytes) -> Picture:
             alpha, light = image.convert("RGBA").getchannel("A"), image.convert("RGB").convert("L")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise _refused("The mask cannot be decoded.", "Give a PNG of the picture's size.") from None
-    if _is_black(ImageChops.subtract(ImageChops.invert(alpha), alpha)):  # no pixel is more clear than opaque
-        white = light
-    elif _is_black(ImageChops.multiply(ImageChops.invert(light), alpha)):
-        raise _refused("The mask is white on transparent, which can mean either side.", "Make it white on black.")
-    else:
-        white = ImageChops.invert(alpha)
+    holes = ImageChops.subtract(ImageChops.invert(alpha), alpha)  # where a pixel is more clear than opaque
+    white = light if _is_black(holes) else ImageChops.invert(alpha)
     if _is_black(white):
         raise _refused("The mask marks nothing.", "Make what changes transparent, or white on black.")
     out = io.BytesIO()

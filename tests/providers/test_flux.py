@@ -236,6 +236,44 @@ async def test_what_comes_back_is_told_with_cost_seed_and_size(with_flux: Enviro
     assert len(flux.polls.requests) == 4
 
 
+ODD: tuple[Any, ...] = (None, [], {"odd": 1}, "odd", True, -1, 2**70, 1.5, float("nan"), float("inf"))
+NO_PRICES: tuple[Any, ...] = (None, [], "odd", -1, 1_000_000, 1e300, 10**400, "NaN", "1e9999999", "Infinity")
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+async def test_what_is_beside_the_point_does_not_cost_the_picture(with_flux: Environ, flux: Flux, odd: Any) -> None:
+    task = {"id": odd, "polling_url": f"{flux.url}/v1/get_result?id=x", "input_mp": odd, "output_mp": odd}
+    result = {"sample": f"{flux.url}/sample", "seed": odd, "prompt": odd, "expanded_prompt": odd}
+    flux.next(Answer(200, task), emulated.state("Pending", result=odd), emulated.state("Ready", result=result))
+    flux.next(Answer(200, png(64, 48)))
+    async with studio(PROVIDER, with_flux) as pipeline:
+        made = await pipeline.run(ImageRequest(prompt="a fox", model="flux"))
+    assert (made.images[0].picture.width, made.actual_usd) == (64, None)
+    assert json.dumps(dict(made.details), allow_nan=False)
+
+
+@pytest.mark.parametrize("cost", NO_PRICES, ids=lambda cost: repr(cost)[:12])
+async def test_what_is_no_price_is_not_told_as_one(with_flux: Environ, flux: Flux, cost: Any) -> None:
+    flux.next(Answer(200, {"id": "c0ff", "polling_url": f"{flux.url}/v1/get_result?id=c0ff", "cost": cost}))
+    flux.next(emulated.state("Ready", result={"sample": f"{flux.url}/sample"}), Answer(200, png(64, 48)))
+    async with studio(PROVIDER, with_flux) as pipeline:
+        assert (await pipeline.run(ImageRequest(prompt="a fox", model="flux"))).actual_usd is None
+
+
+@pytest.mark.parametrize("link", ["http://[::1", "https://x:y/", "a\0b", "ftp://x/y", "http://", "x" * 70_000],
+                         ids=lambda link: ascii(link)[:12])  # fmt: skip
+@pytest.mark.parametrize("of", ["the task", "the picture"])
+async def test_a_link_that_is_no_address_is_an_answer_that_cannot_be_used(
+    with_flux: Environ, flux: Flux, of: str, link: str
+) -> None:
+    polled = link if of == "the task" else f"{flux.url}/v1/get_result?id=c0ff"
+    flux.next(Answer(200, {"id": "c0ff", "polling_url": polled, "cost": 3}))
+    flux.next(emulated.state("Ready", result={"sample": link}))
+    error = await refused(with_flux)
+    assert (error.reason, error.outcome_unknown) == (Reason.INVALID_RESPONSE, True)
+    assert (error.facts["request_id"], error.facts["cost_usd"]) == ("c0ff", Decimal("0.03"))
+
+
 async def test_each_stage_of_a_task_is_told_once(with_flux: Environ, flux: Flux) -> None:
     flux.polls.next(
         emulated.PENDING, emulated.REASONING, emulated.REASONING, emulated.GENERATING, emulated.state("Polishing"),
@@ -314,7 +352,6 @@ OWN, GATEWAY = "https://api.bfl.ai", "https://gateway.example"
         ("https://api.us.bfl.ai", "https://api.us1.bfl.ai/poll", "https://api.us1.bfl.ai/poll", True),
         (OWN, "/v1/get_result?id=1", "https://api.bfl.ai/v1/get_result?id=1", True),
         (OWN, None, "https://api.bfl.ai/v1/get_result?id=c0ff", True),
-        (OWN, "http://api.eu2.bfl.ai/v1/get_result?id=1", "http://api.eu2.bfl.ai/v1/get_result?id=1", False),
         (OWN, "https://api.bfl.ai.example.org/poll", "https://api.bfl.ai.example.org/poll", False),
         (OWN, "https://notbfl.ai/poll", "https://notbfl.ai/poll", False),
         (GATEWAY, "https://gateway.example:8443/poll", "https://gateway.example:8443/poll", True),
@@ -586,6 +623,9 @@ NOT_OFFERED: list[tuple[Body, Reason]] = [
     ),
     ({"operation": Operation.OUTPAINT, "sources": (FOX,), "model": OUTPAINTING, "seed": 1}, Reason.UNSUPPORTED_OPTION),
     ({"model": "flux-4-pro", "negative_prompt": "dogs"}, Reason.UNSUPPORTED_OPTION),
+    ({"model": "flux-4-pro", "operation": EDIT, "sources": (HEN,) * 9}, Reason.UNSUPPORTED_OPTION),
+    ({"model": "flux-3-x", "operation": EDIT, "sources": (HEN,) * 11}, Reason.UNSUPPORTED_OPTION),
+    ({"model": "flux-pro-1.0-canny-x", "operation": EDIT, "sources": FOXES}, Reason.UNSUPPORTED_OPTION),
     ({"model": "flux-4-pro", "style": "anime"}, Reason.UNSUPPORTED_OPTION),
     ({"model": "flux-4-pro", "operation": EDIT, "sources": (FOX,), "mask": half_mask()}, Reason.UNSUPPORTED_OPTION),
 ]
@@ -603,7 +643,7 @@ async def test_an_unlisted_model_is_asked_as_the_listed_one_it_is_most_like_with
     with_flux: Environ, flux: Flux
 ) -> None:
     flux.next(emulated.NOT_FOUND)
-    asked: Body = {"operation": EDIT, "sources": (HEN,) * 9, "seed": 1, "size": "5000x500", "output_format": "avif"}
+    asked: Body = {"operation": EDIT, "sources": (HEN,) * 8, "seed": 1, "size": "5000x500", "output_format": "avif"}
     error = await refused(with_flux, model="flux-4-pro", options={"steps": 3}, **asked)
     assert error.reason is Reason.UNKNOWN_MODEL
     assert flux.requests[0].path == "/v1/flux-4-pro"
@@ -615,7 +655,7 @@ async def test_an_unlisted_model_is_asked_as_the_listed_one_it_is_most_like_with
         "output_format": "avif",
         "steps": 3,
         "input_image": data(HEN),
-        **{f"input_image_{number}": data(HEN) for number in range(2, 10)},
+        **{f"input_image_{number}": data(HEN) for number in range(2, 9)},
     }
     request = ImageRequest(prompt="a", model="flux-3-x", operation=EDIT, sources=FOXES, resolution="8k")
     prepared = studio(PROVIDER, with_flux).prepare(request)

@@ -239,6 +239,64 @@ async def test_a_gateway_may_say_null_for_what_is_absent(with_gemini: Environ, g
 DRAWN = {"inlineData": {"mimeType": "image/png", "data": emulated.drawn((8, 8))}}
 
 
+ODD: tuple[Any, ...] = ([], {"odd": 1}, "odd", True, -1, 2**70, 1.5, float("nan"))
+
+
+@pytest.mark.parametrize("odd", [None, *ODD], ids=repr)
+async def test_what_is_beside_the_point_does_not_cost_the_picture(
+    with_gemini: Environ, gemini: Gemini, odd: Any
+) -> None:
+    share = {"modality": odd, "tokenCount": odd}
+    counts = dict.fromkeys(("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount"), odd)
+    details = {"promptTokensDetails": [share, odd], "candidatesTokensDetails": odd}
+    ending = {"finishReason": odd, "finishMessage": odd}
+    candidate = {"content": {"parts": [{"text": odd, "inlineData": DRAWN["inlineData"]}]}, **ending}
+    beside = {"promptFeedback": odd, "modelVersion": odd, "responseId": odd, "predictions": odd}
+    for usage in ({**counts, **details}, odd):
+        gemini.next(Answer(200, {"candidates": [candidate], "usageMetadata": usage, **beside}))
+        async with studio(PROVIDER, with_gemini) as pipeline:
+            result = await pipeline.run(FOX)
+        assert [image.picture.width for image in result.images] == [8]
+        assert json.dumps(dict(result.details), allow_nan=False)
+    gemini.next(Answer(200, {"predictions": [{**IMAGEN_DRAWN, "prompt": odd, "raiFilteredReason": odd}]}))
+    async with studio(PROVIDER, with_gemini) as pipeline:
+        assert len((await pipeline.run(imagen())).images) == 1
+
+
+BROKEN: tuple[Any, ...] = (None, 7, {"inlineData": {"data": 7}}, {"inlineData": {"data": "AAAA"}})
+IMAGEN_DRAWN = {"bytesBase64Encoded": DRAWN["inlineData"]["data"]}
+IMAGEN_BROKEN: tuple[Any, ...] = (None, 7, {"bytesBase64Encoded": 7}, {"bytesBase64Encoded": "AAAA"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "body"),
+    [
+        *((FOX, {"candidates": [{"content": {"parts": [part, DRAWN]}}]}) for part in BROKEN),
+        (FOX, {"candidates": [None, {"content": {"parts": [DRAWN]}}]}),
+        *((ask(model="imagen-4.0-generate-001"), {"predictions": [item, IMAGEN_DRAWN]}) for item in IMAGEN_BROKEN),
+    ],
+)
+async def test_a_broken_picture_does_not_take_the_others_with_it(
+    with_gemini: Environ, gemini: Gemini, asked: ImageRequest, body: Any
+) -> None:
+    gemini.next(Answer(200, body))
+    async with studio(PROVIDER, with_gemini) as pipeline:
+        result = await pipeline.run(asked)
+    assert len(result.images) == 1
+    assert "1 of 2 pictures could not be used" in " ".join(result.warnings)
+
+
+@pytest.mark.parametrize("part", BROKEN)
+async def test_a_broken_picture_alone_is_an_answer_that_cannot_be_used(
+    with_gemini: Environ, gemini: Gemini, part: Any
+) -> None:
+    gemini.next(emulated.finished("STOP", None, part))
+    async with studio(PROVIDER, with_gemini) as pipeline:
+        with pytest.raises(ImageError) as caught:
+            await pipeline.run(FOX)
+    assert (caught.value.reason, caught.value.outcome_unknown) == (Reason.INVALID_RESPONSE, True)
+
+
 async def test_words_beside_the_picture_are_details(with_gemini: Environ, gemini: Gemini) -> None:
     gemini.next(emulated.finished("STOP", None, {"text": "Here is\nyour fox."}, DRAWN))
     async with studio(PROVIDER, with_gemini) as pipeline:

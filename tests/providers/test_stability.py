@@ -316,6 +316,17 @@ async def test_where_the_vendor_insists_on_a_strength_ours_is_told(
     assert f"strength {strength}" in " ".join(result.warnings)
 
 
+@pytest.mark.parametrize("odd", [None, [], {"odd": 1}, "odd", True, -1, 2**70, 1.5, float("nan")], ids=repr)
+async def test_what_is_beside_the_point_does_not_cost_the_picture(
+    with_stability: Environ, stability: Stability, odd: Any
+) -> None:
+    stability.next(Answer(200, {**emulated.answer(png(64, 48)), "seed": odd, "id": odd}))
+    assert (await run(with_stability, asked("stability"))).images[0].picture.width == 64
+    stability.next(Answer(403, {"name": "content_moderation", "id": odd, "errors": ["Not that.", odd]}))
+    error = await refused(with_stability, asked("stability"))
+    assert (error.reason, "Not that." in error.message) == (Reason.CONTENT_POLICY, True)
+
+
 @pytest.mark.parametrize(
     ("count", "seed", "seeds"), [(3, 7, ["7", "8", "9"]), (2, None, [None, None])], ids=["seeded", "unseeded"]
 )

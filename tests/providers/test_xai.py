@@ -203,7 +203,7 @@ GIF = (
         (ImageRequest(prompt="a", model="xai", count=11), Reason.INVALID_REQUEST, "10"),
         (edit(*[source()] * 6), Reason.UNSUPPORTED_OPTION, "6"),
         (edit(*[source()] * 4, model="grok-imagine-image"), Reason.UNSUPPORTED_OPTION, "4"),
-        (edit(source(), mask=mask(png(64, 48, 0, "L"))), Reason.UNSUPPORTED_OPTION, "mask"),
+        (edit(source(), mask=mask(png(64, 48, 255, "L"))), Reason.UNSUPPORTED_OPTION, "mask"),
         (edit(source(), strength=0.5), Reason.UNSUPPORTED_OPTION, "strength"),
         (edit(source(), operation=Operation.UPSCALE), Reason.UNSUPPORTED_OPERATION, "upscale"),
         (edit(source(), operation=Operation.VARIATION), Reason.UNSUPPORTED_OPERATION, "variation"),
@@ -231,7 +231,7 @@ async def test_what_a_model_cannot_do_is_refused_by_name_and_nothing_is_sent(
         ({"background": "opaque"}, Reason.UNSUPPORTED_OPTION, "background"),
         ({"output_format": "jpeg", "compression": 80}, Reason.UNSUPPORTED_OPTION, "output_format"),
         ({"strength": 0.5}, Reason.UNSUPPORTED_OPTION, "strength"),
-        ({"mask": mask(png(64, 48, 0, "L"))}, Reason.UNSUPPORTED_OPTION, "mask"),
+        ({"mask": mask(png(64, 48, 255, "L"))}, Reason.UNSUPPORTED_OPTION, "mask"),
         ({"operation": Operation.OUTPAINT, "options": {"left": 8}}, Reason.UNSUPPORTED_OPERATION, "outpaint"),
     ],
 )
@@ -315,14 +315,36 @@ async def test_the_cost_is_exact_and_the_request_id_is_told(with_xai: Environ, x
 
 async def test_the_smallest_tick_is_not_rounded(with_xai: Environ, xai: XAI) -> None:
     item = {"b64_json": base64.b64encode(png(8, 8)).decode()}
-    body = {"model": "grok-imagine-image-2.0", "data": [item], "usage": {"cost_in_usd_ticks": 123_456_789_012_345_671}}
+    body = {"model": "grok-imagine-image-2.0", "data": [item], "usage": {"cost_in_usd_ticks": 12_345_678_901_671}}
     xai.next(Answer(200, body), Answer(200, {"data": [{**item, "revised_prompt": "a red fox"}]}))
     async with studio(PROVIDER, with_xai) as pipeline:
         exact = await pipeline.run(ImageRequest(prompt="a fox", model="xai"))
         silent = await pipeline.run(ImageRequest(prompt="a fox", model="xai"))
-    assert exact.actual_usd == Decimal("12345678.9012345671")
+    assert exact.actual_usd == Decimal("1234.5678901671")
     assert exact.images[0].format == "png"  # looked at, not believed
     assert (silent.actual_usd, silent.images[0].prompt_used, silent.warnings) == (None, "a red fox", ())
+
+
+ODD: tuple[Any, ...] = (None, [], {"odd": 1}, "odd", True, -1, 10**14, 1e300, 10**400, "1e9999999", float("nan"))
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:12])
+async def test_what_is_beside_the_point_does_not_cost_the_picture(with_xai: Environ, xai: XAI, odd: Any) -> None:
+    item = {"b64_json": base64.b64encode(png(8, 8)).decode(), "revised_prompt": odd}
+    for usage in (odd, {"cost_in_usd_ticks": odd}):
+        xai.next(Answer(200, {"model": odd, "data": [item, odd], "usage": usage}))
+        async with studio(PROVIDER, with_xai) as pipeline:
+            result = await pipeline.run(ImageRequest(prompt="a fox", model="xai"))
+        assert (len(result.images), result.actual_usd) == (1, None)
+        xai.next(Answer(400, {"error": "Rejected by content moderation.", "code": odd, "usage": usage}))
+        error = await refused(ImageRequest(prompt="a fox", model="xai"), with_xai)
+        assert (error.reason, error.facts["cost_usd"]) == (Reason.CONTENT_POLICY, None)
+
+
+@pytest.mark.parametrize("ticks", ["1e-9999", "0." + "3" * 5000, 10**14 - 1])
+async def test_a_cost_is_told_in_few_words(with_xai: Environ, xai: XAI, ticks: Any) -> None:
+    xai.next(emulated.withheld({"respect_moderation": False}, ticks=ticks))
+    assert len((await refused(ImageRequest(prompt="a fox", model="xai"), with_xai)).hint) < 120
 
 
 async def test_base64_may_come_as_a_data_url(with_xai: Environ, xai: XAI) -> None:
