@@ -13,9 +13,8 @@ from atelier.providers.core.errors import ImageError
 from atelier.providers.core.gates import MOST_PICTURES
 from atelier.providers.core.types import Operation, Tell
 from atelier.providers.pipeline import Pipeline
-from atelier.providers.pricing import SQUARE, table
 from atelier.tools import fields
-from atelier.tools.matrix import Offer, PriceData, RowData, block, groups, offers, prices, retired, span
+from atelier.tools.matrix import Offer, RowData, block, groups, offers, retired
 from atelier.tools.tool import Answer, Output, Parameters, Tool
 
 DESCRIPTION = """\
@@ -53,8 +52,6 @@ class VendorData(BaseModel):
     ready: bool
     variables: Annotated[list[str] | None, Field(description="Set one of these to use the vendor.")] = None
     models: Annotated[list[str] | None, Field(description="Ids, the vendor's default first.")] = None
-    low_usd: Annotated[float | None, Field(description="About, of one picture by the default.")] = None
-    high_usd: Annotated[float | None, Field(description="Absent when some choice has no known price.")] = None
 
 
 class Listed(Output):
@@ -64,12 +61,10 @@ class Listed(Output):
     summary: str
     vendors: list[VendorData]
     models: list[RowData] | None = None
-    prices: Annotated[list[PriceData] | None, Field(description="A model that is in none has no known price.")] = None
 
 
 async def run(asked: ListModels, pipeline: Pipeline, tell: Tell) -> Answer:
     """The list, in words and in data."""
-    PRICES = f"Prices are about, in USD a picture, {SQUARE} where sizes are free, without what is sent in ({table().as_of})."
     catalog, today = pipeline.catalog, pipeline.catalog.today()
     found, filtered = offers(catalog, asked.operation, asked.vendor), bool(asked.operation or asked.vendor)
     summary, shown = _summary(catalog, asked, found), [offer for offer in found if not offer.key or asked.vendor]
@@ -81,7 +76,7 @@ async def run(asked: ListModels, pipeline: Pipeline, tell: Tell) -> Answer:
     ]
     if shown:
         cut = "" if filtered else " Long lists are cut short; ask with vendor or operation for all of it."
-        lines.append(f"Any model takes n up to {MOST_PICTURES}. {PRICES}{cut}")
+        lines.append(f"Any model takes n up to {MOST_PICTURES}.{cut}")
     vendors = [
         VendorData(
             name=o.provider.name,
@@ -92,10 +87,6 @@ async def run(asked: ListModels, pipeline: Pipeline, tell: Tell) -> Answer:
         for o in found
     ]
     data = Listed(summary=summary, vendors=vendors)
-    if not filtered:
-        for vendor, offer in zip(vendors, found, strict=True):
-            if offer in shown:
-                vendor.low_usd, vendor.high_usd = span(offer.provider, offer.rows[0])
     return Answer(text="\n".join([summary, *lines]), data=_within(data, shown, today) if filtered else data)
 
 
@@ -122,7 +113,7 @@ def _within(data: Listed, shown: list[Offer], today: date) -> Listed:
         gone = DISPENSABLE[:count]
         rows = [row for offer in shown for row in groups(offer, today, gone)]
         said = f" Left out here for length: {', '.join(gone)}; narrow the list for them." if gone else ""
-        full = data.model_copy(update={"models": rows, "prices": prices(shown) or None, "summary": data.summary + said})
+        full = data.model_copy(update={"models": rows, "summary": data.summary + said})
         if len(json.dumps(full.model_dump(exclude_none=True), ensure_ascii=False).encode()) <= LARGEST:
             return full
     return data

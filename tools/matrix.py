@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -15,7 +14,6 @@ from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.provider import Provider
 from atelier.providers.core.types import Model, Operation
-from atelier.providers.pricing import hint
 
 LISTS = ("aspect_ratios", "resolutions", "qualities", "styles", "backgrounds", "formats")
 """Columns that are the same in a row and in its data."""
@@ -71,24 +69,6 @@ class RowData(BaseModel):
     successor: str | None = None
 
 
-class PriceData(BaseModel):
-    """What a picture costs, about, by each of some models."""
-
-    low_usd: float
-    high_usd: Annotated[float | None, Field(description="Absent when some choice has no known price.")] = None
-    ids: list[str]
-
-
-def prices(found: Iterable[Offer]) -> list[PriceData]:
-    """The hints for programs. A model that is in none has no known price."""
-    alike = dict[tuple[float, float | None], list[str]]()
-    for provider, row in ((offer.provider, row) for offer in found for row in offer.rows):
-        low, high = span(provider, row)
-        if low is not None:
-            alike.setdefault((low, high), []).append(row.id)
-    return [PriceData(low_usd=low, high_usd=high, ids=ids) for (low, high), ids in alike.items()]
-
-
 def groups(offer: Offer, today: date, without: tuple[str, ...] = ()) -> list[RowData]:
     """The rows for programs, those that are equal but for the name as one."""
     found = dict[str, RowData]()
@@ -125,13 +105,9 @@ def block(offer: Offer, today: date, most: int | None) -> list[str]:
     """
     rows = [row for row in offer.rows if most is None or not retired(row, today)]
     said = {row.id: words(row, most) for row in rows}
-    priced = {
-        row.id: f"{row.id} ({price(offer.provider, row)})" if most is None or row.id == offer.provider.default else row.id
-        for row in rows
-    }
     alike = dict[tuple[str, ...], list[str]]()
     for row in rows:
-        alike.setdefault((*said[row.id], ends(row, today)), []).append(priced[row.id])
+        alike.setdefault((*said[row.id], ends(row, today)), []).append(row.id)
     usual = [Counter(column).most_common(1)[0][0] for column in zip(*said.values(), strict=True)]
     key = f", which needs {' or '.join(offer.key)}" if offer.key else ""
     rule = ", unless a line below says otherwise" if len(alike) > 1 else ""
@@ -174,25 +150,6 @@ def words(row: Model, most: int | None = None) -> list[str]:
     return said
 
 
-def span(provider: Provider, row: Model) -> tuple[float | None, float | None]:
-    """About what a picture costs, in USD at least and at most; None where that is not known."""
-    known = hint(provider.name, row)
-    if known is None:
-        return None, None
-    return float(known.low_usd), None if known.high_usd is None else float(known.high_usd)
-
-
-def price(provider: Provider, row: Model) -> str:
-    """About what a picture costs, in words."""
-    known = hint(provider.name, row)
-    if known is None:
-        return "price unknown"
-    low, high = known.low_usd, known.high_usd
-    if high is None:
-        return f"from {_usd(low)}"
-    return _usd(low) if low == high else f"{_usd(low)}-{_usd(high).lstrip('$')}"
-
-
 def ends(row: Model, today: date) -> str:
     """Until when a row works and what follows it; empty for a current one."""
     life, stage = row.lifecycle, row.lifecycle.at(today)
@@ -201,11 +158,6 @@ def ends(row: Model, today: date) -> str:
     when = f" {life.on.isoformat()}" if life.on else ""
     until = f"retired{when}" if stage == "retired" else f"deprecated, ends{when or ' on a day not yet named'}"
     return f"{until}{f', then {life.successor}' if life.successor else ''}"
-
-
-def _usd(amount: Decimal) -> str:
-    """To two digits, since a hint has no more in it."""
-    return f"${amount:.2g}" if amount else "free"
 
 
 def _operations(row: Model) -> list[str]:
