@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 
-from atelier.providers.core.types import ImageRequest
+from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.pipeline import Pipeline
 from atelier.server import models
 from atelier.server.assembly import pipeline_of, storage_of
@@ -93,8 +93,12 @@ async def _draw(
         notice = pipeline.catalog.resolve(request.model, request.operation, request.origin).notice
         if notice and not as_json:
             _say(notice)  # the first line, before any work
-        async with progress(_show, every=1 if sys.stderr.isatty() else 10) as tell:
-            result = await interruptible(partial(pipeline.run, request, tell=tell))
+
+        async def drawn() -> ImageResult:
+            async with progress(_show, every=1 if sys.stderr.isatty() else 10) as tell:
+                return await pipeline.run(request, tell=tell)
+
+        result = await interruptible(drawn)
         if sys.stderr.isatty():
             sys.stderr.write(CLEAR)
     lost = 0 if all(kept.stored for kept in result.images) else 1
