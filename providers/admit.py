@@ -50,7 +50,10 @@ def admit(catalog: Catalog, request: ImageRequest) -> Admitted:
     try:
         size = gates.admit(request, choice.model)
     except ImageError as error:
-        if error.reason in MATRIX and (others := catalog.able(lambda row: _fits(request, row))):
+        others = catalog.able(lambda row: _fits(request, row)) if error.reason in MATRIX else []
+        if not others and error.reason is Reason.UNSUPPORTED_OPERATION:
+            others = catalog.able(lambda row: request.operation in row.operations)
+        if others:
             error.hint = f"{error.hint} Models that offer it: {', '.join(others[:NAMED])}.".strip()
             error.facts["models"] = others
         raise

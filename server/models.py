@@ -21,7 +21,7 @@ from atelier.server.assembly import catalog_of
 from atelier.server.settings import Settings, unknown_variables
 from atelier.tools import list_models
 from atelier.tools.arguments import parameters_of
-from atelier.tools.matrix import Offer, ends, offers, row_data, vendors
+from atelier.tools.matrix import Offer, basis, ends, offers, price, row_data, span, vendors
 
 NOTICE = 60  # days that a default should still have, so that there is time for another release
 PATIENCE = 30.0  # seconds for a vendor's list of models
@@ -53,16 +53,17 @@ def table(found: list[Offer], today: date) -> str:
     """Aligned columns for people, the models below their vendor."""
     if not found:
         return "No model can do that."
-    lines: list[list[str]] = [["  " + HEADS[0], *HEADS[1:], "ends"]]
+    lines: list[list[str]] = [["  " + HEADS[0], *HEADS[1:], "about", "ends"]]
     for offer in found:
         key = f"set {' or '.join(offer.key)} to use it" if offer.key else "ready"
         lines.append([f"{offer.provider.title} ({offer.provider.name}): {key}"])
         for row in offer.rows:
             star = " *" if row.id == offer.provider.default else ""
-            lines.append([f"  {row.id}{star}", *cells(row), ends(row, today)])
+            lines.append([f"  {row.id}{star}", *cells(row), price(offer.provider, row, today), ends(row, today)])
     widths = [max(map(len, column)) for column in zip(*(line for line in lines if len(line) > 1), strict=True)]
     aligned = ["  ".join(word.ljust(width) for word, width in zip(line, widths, strict=False)) for line in lines]
-    return "\n".join([*(line.rstrip() for line in aligned), "* what the vendor's name stands for"])
+    notes = ["* what the vendor's name stands for", basis()]
+    return "\n".join([*(line.rstrip() for line in aligned), *notes])
 
 
 def as_json(found: list[Offer], today: date) -> str:
@@ -172,6 +173,8 @@ def _day(day: date | None) -> str:
 
 def _one(provider: Provider, row: Model, today: date) -> dict[str, Any]:
     data = row_data(provider, row, today).model_dump(mode="json", exclude_none=True, exclude={"ids", "vendor"})
+    low, high = span(provider, row, today)
+    data |= {name: usd for name, usd in (("low_usd", low), ("high_usd", high)) if usd is not None}
     return {"id": row.id, "aliases": list(row.aliases), "snapshots": list(row.snapshots), **data}
 
 

@@ -14,13 +14,13 @@ from atelier.providers.core.gates import MOST_PICTURES
 from atelier.providers.core.types import Operation, Tell
 from atelier.providers.pipeline import Pipeline
 from atelier.tools import fields
-from atelier.tools.matrix import Offer, RowData, block, groups, offers, retired
+from atelier.tools.matrix import Offer, PriceData, RowData, basis, block, groups, offers, prices, retired, span
 from atelier.tools.tool import Answer, Output, Parameters, Tool
 
 DESCRIPTION = """\
-List the vendors and models that can be used now: their operations, sizes, qualities, formats, limits, and until when \
-they work. Free, instant, and changes nothing. Call it when the user asks what there is, or to choose a model by what \
-it can do; a picture needs no such call, since a model is chosen when none is named. \
+List the vendors and models that can be used now: their operations, sizes, qualities, formats, limits, about what a \
+picture costs, and until when they work. Free, instant, and changes nothing. Call it when the user asks what there is, \
+or to choose a model by what it can do; a picture needs no such call, since a model is chosen when none is named. \
 Filter by `vendor` or `operation` for every column, with styles, backgrounds and rarer options."""
 
 LARGEST = 6000  # bytes of the structured part; hosts paste it into the model's context
@@ -28,7 +28,7 @@ FEW = 6  # words of a column that the unfiltered text spells out
 DISPENSABLE = (
     "styles", "options", "aspect_ratios", "sizes", "backgrounds", "formats", "operations", "resolutions", "qualities",
 )  # fmt: skip
-"""Columns that leave a structured part that is too large, in this order; the text has them all."""
+"""Columns that leave a structured part that is too large, in this order; prices only after them. The text has all."""
 
 
 class ListModels(Parameters):
@@ -52,6 +52,8 @@ class VendorData(BaseModel):
     ready: bool
     variables: Annotated[list[str] | None, Field(description="Set one of these to use the vendor.")] = None
     models: Annotated[list[str] | None, Field(description="Ids, the vendor's default first.")] = None
+    low_usd: Annotated[float | None, Field(description="About, of one picture by the default.")] = None
+    high_usd: Annotated[float | None, Field(description="Absent when some choice has no known price.")] = None
 
 
 class Listed(Output):
@@ -61,6 +63,7 @@ class Listed(Output):
     summary: str
     vendors: list[VendorData]
     models: list[RowData] | None = None
+    prices: Annotated[list[PriceData] | None, Field(description="A model that is in none has no known price.")] = None
 
 
 async def run(asked: ListModels, pipeline: Pipeline, tell: Tell) -> Answer:
@@ -76,7 +79,7 @@ async def run(asked: ListModels, pipeline: Pipeline, tell: Tell) -> Answer:
     ]
     if shown:
         cut = "" if filtered else " Long lists are cut short; ask with vendor or operation for all of it."
-        lines.append(f"Any model takes n up to {MOST_PICTURES}.{cut}")
+        lines.append(f"Any model takes n up to {MOST_PICTURES}. {basis()}{cut}")
     vendors = [
         VendorData(
             name=o.provider.name,
@@ -87,6 +90,10 @@ async def run(asked: ListModels, pipeline: Pipeline, tell: Tell) -> Answer:
         for o in found
     ]
     data = Listed(summary=summary, vendors=vendors)
+    if not filtered:
+        for vendor, offer in zip(vendors, found, strict=True):
+            if offer in shown:
+                vendor.low_usd, vendor.high_usd = span(offer.provider, offer.rows[0], today)
     return Answer(text="\n".join([summary, *lines]), data=_within(data, shown, today) if filtered else data)
 
 
@@ -109,11 +116,13 @@ def _summary(catalog: Catalog, asked: ListModels, found: list[Offer]) -> str:
 
 def _within(data: Listed, shown: list[Offer], today: date) -> Listed:
     """With the rows, and with as few columns left out as its limit demands."""
-    for count in range(len(DISPENSABLE) + 1):
-        gone = DISPENSABLE[:count]
-        rows = [row for offer in shown for row in groups(offer, today, gone)]
+    columns = [DISPENSABLE[:count] for count in range(len(DISPENSABLE) + 1)]
+    attempts = [(some, prices(shown, today)) for some in columns] + [(some, None) for some in columns]
+    for without, priced in attempts:
+        rows = [row for offer in shown for row in groups(offer, today, without)]
+        gone = without if priced is not None else (*without, "prices")
         said = f" Left out here for length: {', '.join(gone)}; narrow the list for them." if gone else ""
-        full = data.model_copy(update={"models": rows, "summary": data.summary + said})
+        full = data.model_copy(update={"models": rows, "prices": priced, "summary": data.summary + said})
         if len(json.dumps(full.model_dump(exclude_none=True), ensure_ascii=False).encode()) <= LARGEST:
             return full
     return data

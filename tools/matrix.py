@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -14,6 +15,7 @@ from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.provider import Provider
 from atelier.providers.core.types import Model, Operation
+from atelier.providers.pricing import SQUARE, Hint, hint, table
 
 LISTS = ("aspect_ratios", "resolutions", "qualities", "styles", "backgrounds", "formats")
 """Columns that are the same in a row and in its data."""
@@ -69,6 +71,24 @@ class RowData(BaseModel):
     successor: str | None = None
 
 
+class PriceData(BaseModel):
+    """What a picture costs, about, by each of some models."""
+
+    low_usd: float
+    high_usd: Annotated[float | None, Field(description="Absent when some choice has no known price.")] = None
+    ids: list[str]
+
+
+def prices(found: Iterable[Offer], today: date) -> list[PriceData]:
+    """The hints for programs. A model that is in none has no known price, as one that its vendor no longer sells."""
+    alike = dict[tuple[float, float | None], list[str]]()
+    for provider, row in ((offer.provider, row) for offer in found for row in offer.rows):
+        low, high = span(provider, row, today)
+        if low is not None:
+            alike.setdefault((low, high), []).append(row.id)
+    return [PriceData(low_usd=low, high_usd=high, ids=ids) for (low, high), ids in alike.items()]
+
+
 def groups(offer: Offer, today: date, without: tuple[str, ...] = ()) -> list[RowData]:
     """The rows for programs, those that are equal but for the name as one."""
     found = dict[str, RowData]()
@@ -105,12 +125,14 @@ def block(offer: Offer, today: date, most: int | None) -> list[str]:
     """
     rows = [row for row in offer.rows if most is None or not retired(row, today)]
     said = {row.id: words(row, most) for row in rows}
+    priced = [row for row in rows if most is None or row.id == offer.provider.default]
+    costs = {row.id: f" ({cost})" for row in priced if (cost := price(offer.provider, row, today))}
     alike = dict[tuple[str, ...], list[str]]()
     for row in rows:
-        alike.setdefault((*said[row.id], ends(row, today)), []).append(row.id)
+        alike.setdefault((*said[row.id], ends(row, today)), []).append(row.id + costs.get(row.id, ""))
     usual = [Counter(column).most_common(1)[0][0] for column in zip(*said.values(), strict=True)]
     key = f", which needs {' or '.join(offer.key)}" if offer.key else ""
-    rule = ", unless a line below says otherwise" if len(alike) > 1 else ""
+    rule = ", unless noted below" if len(alike) > 1 else ""
     lines = [f"{offer.provider.title} ({offer.provider.name}){key}{rule}: {'; '.join(usual) or 'nothing current'}."]
     for (*columns, end), ids in alike.items():
         own = [column for column, common in zip(columns, usual, strict=True) if column != common]
@@ -129,7 +151,7 @@ def words(row: Model, most: int | None = None) -> list[str]:
     """What a row takes, a phrase for each column."""
     shape = [
         _phrase("size", _sizes(row, brief=most is not None), most),
-        _phrase("aspect_ratio", row.aspect_ratios, most),
+        _phrase("aspect_ratio", row.aspect_ratios, most and most - 2),  # a few show the kind
         _phrase("resolution", row.resolutions, most),
     ]
     said = [
@@ -150,6 +172,30 @@ def words(row: Model, most: int | None = None) -> list[str]:
     return said
 
 
+def span(provider: Provider, row: Model, today: date) -> tuple[float | None, float | None]:
+    """About what a picture costs, in USD at least and at most; None where that is not known."""
+    known = _hint(provider, row, today)
+    if known is None:
+        return None, None
+    return float(known.low_usd), None if known.high_usd is None else float(known.high_usd)
+
+
+def basis() -> str:
+    """What every price here means."""
+    return f"Prices: about, a picture, sources extra, at {SQUARE} if sizes are free; {table().as_of}."
+
+
+def price(provider: Provider, row: Model, today: date) -> str:
+    """The same in words; empty for a model that its vendor no longer sells."""
+    known = _hint(provider, row, today)
+    if known is None:
+        return "" if retired(row, today) else "price unknown"
+    low, high = known.low_usd, known.high_usd
+    if high is None:
+        return f"from {_usd(low)}"
+    return _usd(low) if low == high else f"{_usd(low)}-{_usd(high).lstrip('$')}"
+
+
 def ends(row: Model, today: date) -> str:
     """Until when a row works and what follows it; empty for a current one."""
     life, stage = row.lifecycle, row.lifecycle.at(today)
@@ -158,6 +204,15 @@ def ends(row: Model, today: date) -> str:
     when = f" {life.on.isoformat()}" if life.on else ""
     until = f"retired{when}" if stage == "retired" else f"deprecated, ends{when or ' on a day not yet named'}"
     return f"{until}{f', then {life.successor}' if life.successor else ''}"
+
+
+def _hint(provider: Provider, row: Model, today: date) -> Hint | None:
+    return None if retired(row, today) else hint(provider.name, row)
+
+
+def _usd(amount: Decimal) -> str:
+    """To two digits, since a hint has no more in it."""
+    return f"${amount:.2g}" if amount else "free"
 
 
 def _operations(row: Model) -> list[str]:

@@ -21,4 +21,6 @@ def multipart(url: str, fields: Mapping[str, Any], files: Sequence[tuple[str, Pi
     content = repr(present).encode() + b"".join(p.image_bytes for _, p in files)
     boundary = hashlib.sha256(content).hexdigest()[:32]
     headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
-    return httpx.Request("POST", url, headers=headers, files=parts)
+    request = httpx.Request("POST", url, headers=headers, files=parts)
+    request.read()  # so that whoever is shown the request can see its content
+    return request

@@ -51,7 +51,9 @@ def test_the_table_is_aligned_and_names_every_model(environ: Environ) -> None:
     assert len(rows) - 1 == sum(len(catalog.listed(p)) for p in PROVIDERS)
     assert "OpenAI (openai): set OPENAI_API_KEY to use it" in lines
     assert "The built-in sketch (sketch): ready" in lines
-    assert any(line.startswith("  gpt-image-2.5-flare *") for line in rows)
+    assert any(line.startswith("  gpt-image-2.5-flare *") and " $0.0059-0.21" in line for line in rows)
+    assert any(line.startswith("  flux-2-pro-preview ") and line.endswith("  price unknown") for line in rows)
+    assert lines[-1].startswith("Prices: about, a picture")
     assert any("gpt-image-1.5" in line and line.endswith("ends 2026-12-01, then gpt-image-2.5-flare") for line in rows)
 
 
@@ -69,6 +71,7 @@ def test_json_has_every_column(environ: Environ) -> None:
     core = told["models"][0]
     assert (core["id"], core["aliases"], core["max_prompt"]) == ("stable-image-core", ["core"], 10_000)
     assert "anime" in core["styles"]
+    assert (core["low_usd"], core["high_usd"]) == (0.03, 0.03)
 
 
 @pytest.mark.parametrize(

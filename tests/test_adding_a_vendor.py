@@ -1,0 +1,79 @@
+"""docs/adding-a-vendor.md, step by step: the vendor that its blocks make passes the suite of all vendors."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from atelier.providers import catalog
+from atelier.providers.core.types import ImageRequest
+from tests.conformance.suite import Conformance, studio
+
+PAGE = Path(__file__).parent.parent / "docs" / "adding-a-vendor.md"
+STEP = re.compile(r"^## \d\. .*?`(?P<file>[^`]+)`$(?P<text>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(?P<kind>python|diff)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(file: str, kind: str) -> list[str]:
+    """The code of the step that is about a file."""
+    (text,) = [step["text"] for step in STEP.finditer(PAGE.read_text(encoding="utf-8")) if step["file"] == file]
+    return [block["code"] for block in BLOCK.finditer(text) if block["kind"] == kind]
+
+
+def module(name: str, code: str) -> Any:
+    """Code as a module that others can import, as if it were a file of the repository."""
+    made = ModuleType(name)
+    sys.modules[name] = made
+    parent, _, leaf = name.rpartition(".")
+    setattr(sys.modules[parent], leaf, made)
+    exec(compile(code, f"{PAGE.name}:{name}", "exec"), vars(made))
+    return made
+
+
+def patched(source: str, diff: str) -> str:
+    """The source with a change of the page made to it, which has to fit in one place."""
+    lines = diff.splitlines(keepends=True)
+    before, after = ("".join(line[1:] for line in lines if line[0] in side) for side in (" -", " +"))
+    assert source.count(before) == 1, before
+    return source.replace(before, after)
+
+
+(VENDOR,) = blocks("providers/toy.py", "python")
+(EMULATOR,) = blocks("tests/emulators/toy.py", "python")
+(BENCH,) = blocks("tests/conformance/benches.py", "python")
+
+toy = module("atelier.providers.toy", VENDOR)
+module("tests.emulators.toy", EMULATOR)
+bench = module("tests.conformance.toy", BENCH).TOY
+
+
+class TestTheToyVendor(Conformance):
+    benches = (bench,)
+
+
+def test_the_vendor_imports_core_alone() -> None:
+    nodes = [node for node in ast.walk(ast.parse(VENDOR)) if isinstance(node, ast.ImportFrom)]
+    ours = [node.module for node in nodes if (node.module or "").startswith("atelier")]
+    assert ours
+    assert all(str(name).startswith("atelier.providers.core.") for name in ours)
+
+
+def test_the_lines_for_the_catalogue_put_it_there() -> None:
+    source = Path(catalog.__file__).read_text(encoding="utf-8")
+    for diff in blocks("providers/catalog.py", "diff"):
+        source = patched(source, diff)
+    grown = module("atelier.providers.catalog_with_toy", source)
+    assert set(grown.PROVIDERS) == {*catalog.PROVIDERS, toy.PROVIDER}
+    resolve = grown.Catalog(dict[str, str]().get).resolve
+    for name in ("toy", "toy-1", "toy/toy-1", "toy-2-unlisted"):
+        assert resolve(name).provider is toy.PROVIDER
+
+
+def test_the_vendors_own_host_is_what_the_page_names() -> None:
+    prepared = studio(bench, {}).prepare(ImageRequest(prompt="a fox", model="toy", seed=3, aspect_ratio="16:9"))
+    assert str(prepared.url) == "https://api.toy.example/v1/paint"
+    assert prepared.read() == b'{"model":"toy-1","text":"a fox","shape":"16:9","seed":3}'

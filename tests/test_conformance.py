@@ -1,0 +1,15 @@
+"""Every vendor of the catalogue through the suite that all of them share."""
+
+from __future__ import annotations
+
+from atelier.providers.catalog import PROVIDERS
+from tests.conformance.benches import BENCHES
+from tests.conformance.suite import Conformance
+
+
+class TestEveryVendor(Conformance):
+    benches = BENCHES
+
+
+def test_every_vendor_of_the_catalogue_is_on_the_bench() -> None:
+    assert {bench.name for bench in BENCHES} == {provider.name for provider in PROVIDERS}
