@@ -150,7 +150,9 @@ def outpaint_has_a_side(request: ImageRequest, model: Model) -> None:
 def options_agree(request: ImageRequest, model: Model) -> None:
     if not request.sources and (request.mask or request.strength is not None):
         what = "mask" if request.mask else "strength"
-        raise ImageError(Reason.INVALID_REQUEST, f"There is a {what} but no picture.", hint="Give the source picture.")
+        raise ImageError(
+            Reason.INVALID_REQUEST, f"There is a {what} but no source picture.", hint="Give the picture that it is for."
+        )
     format = request.output_format
     if request.background == "transparent" and format == "jpeg":
         raise ImageError(
