@@ -1,4 +1,4 @@
-"""The first step of a request: who does it, if it can be done at all. No I/O."""
+"""The first step of a request: who does it, if it can be done at all, and for how much. No I/O."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
 from atelier.providers.core.provider import Job
 from atelier.providers.core.types import ImageRequest, Model
+from atelier.providers.pricing import Estimate, estimate
 
 MATRIX = (Reason.UNSUPPORTED_OPERATION, Reason.UNSUPPORTED_OPTION)
 NAMED = 5  # how many models that could do it are named in a refusal
@@ -17,10 +18,11 @@ NAMED = 5  # how many models that could do it are named in a refusal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """A job, who does it, and what the caller should know beforehand."""
+    """A job, who does it, and what the caller should know beforehand. `estimate` is None without a known price."""
 
     choice: Choice
     job: Job
+    estimate: Estimate | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -43,12 +45,25 @@ class Admitted:
         )
 
 
-def admit(catalog: Catalog, request: ImageRequest) -> Admitted:
-    """Through the catalogue and every gate. A refusal names the models that offer what was asked."""
+def gated(catalog: Catalog, request: ImageRequest) -> Admitted:
+    """Through the catalogue and every gate, and priced."""
     choice = catalog.resolve(request.model, request.operation, request.origin)
     fading = gates.alive(choice.model, choice.endpoint, catalog.today())
+    size = gates.admit(request, choice.model)
+    sent = f"Sent as size {size[0]}x{size[1]}: {choice.model.id} takes sizes in pixels." if size else ""
+    job = Job(id=new_id("job"), request=request, model=choice.model, endpoint=choice.endpoint, size=size)
+    return Admitted(
+        choice=choice,
+        job=job,
+        estimate=estimate(catalog.prices, choice.provider.name, job),
+        warnings=tuple(w for w in (fading, "" if request.size else sent) if w),
+    )
+
+
+def admit(catalog: Catalog, request: ImageRequest) -> Admitted:
+    """As `gated`; a refusal names the models that offer what was asked."""
     try:
-        size = gates.admit(request, choice.model)
+        return gated(catalog, request)
     except ImageError as error:
         others = catalog.able(lambda row: _fits(request, row)) if error.reason in MATRIX else []
         if not others and error.reason is Reason.UNSUPPORTED_OPERATION:
@@ -57,12 +72,6 @@ def admit(catalog: Catalog, request: ImageRequest) -> Admitted:
             error.hint = f"{error.hint} Models that offer it: {', '.join(others[:NAMED])}.".strip()
             error.facts["models"] = others
         raise
-    sent = f"Sent as size {size[0]}x{size[1]}: {choice.model.id} takes sizes in pixels." if size else ""
-    return Admitted(
-        choice=choice,
-        job=Job(id=new_id("job"), request=request, model=choice.model, endpoint=choice.endpoint, size=size),
-        warnings=tuple(w for w in (fading, "" if request.size else sent) if w),
-    )
 
 
 def _fits(request: ImageRequest, row: Model) -> bool:

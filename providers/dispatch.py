@@ -7,10 +7,11 @@ from typing import TypeVar
 
 import anyio
 
+from atelier.providers.account import Account
 from atelier.providers.admit import Admitted
 from atelier.providers.core.errors import ImageError, Reason, hiding
 from atelier.providers.core.http import client, httpx
-from atelier.providers.core.provider import Job, Provider, Reply
+from atelier.providers.core.provider import Provider, Reply
 from atelier.providers.core.types import Endpoint, Tell
 from atelier.providers.core.wire import Wire
 
@@ -28,15 +29,20 @@ class Dispatcher:
         self._turns: dict[str, anyio.Semaphore] = {}
 
     async def call(
-        self, admitted: Admitted, job: Job, key: str | None, tell: Tell, settle: Callable[[Reply], Awaitable[Outcome]]
+        self,
+        admitted: Admitted,
+        account: Account,
+        request: httpx.Request,
+        key: str | None,
+        tell: Tell,
+        settle: Callable[[Reply], Awaitable[Outcome]],
     ) -> Outcome:
-        """One call of the job: its turn, prepare, send, read, and what `settle` makes of the reply. Raises ImageError.
+        """One call of the job: its turn, send, read, and what `settle` makes of the reply. Raises ImageError.
 
         A caller who goes away while it waits for its turn costs nothing. From the moment the request is sent the work
         is seen through to the end, because the vendor bills it.
         """
-        provider = admitted.choice.provider
-        request = provider.prepare(job)
+        provider, job = admitted.choice.provider, account.job
         turn = self._turns.setdefault(provider.name, anyio.Semaphore(self._concurrency or job.endpoint.concurrency))
         if turn.value == 0:
             await tell(f"Waiting for a turn at {provider.title}.")
@@ -54,7 +60,7 @@ class Dispatcher:
                 tell=tell,
             )
             with hiding(*secrets):
-                return await to_the_end(lambda: _carried_out(provider, wire, request, job, settle))
+                return await to_the_end(lambda: _carried_out(provider, wire, request, account, settle))
 
     def _client(self, name: str, endpoint: Endpoint) -> httpx.AsyncClient:
         if name not in self._clients:
@@ -71,10 +77,12 @@ async def _carried_out(
     provider: Provider,
     wire: Wire,
     request: httpx.Request,
-    job: Job,
+    account: Account,
     settle: Callable[[Reply], Awaitable[Outcome]],
 ) -> Outcome:
-    return await settle(await provider.read(await wire.send(request), job, wire))
+    await account.sent()
+    reply = await provider.read(await wire.send(request), account.job, wire)
+    return await settle(await account.delivered(reply))
 
 
 async def to_the_end(work: Callable[[], Awaitable[Outcome]]) -> Outcome:

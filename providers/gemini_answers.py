@@ -110,7 +110,7 @@ def no_picture(answer: Answer) -> ImageError:
     reason = Reason.CONTENT_POLICY if declined else ENDINGS.get(code, Reason.INVALID_RESPONSE)
     facts: dict[str, Any] = {"code": code, "request_id": answer.response_id}
     if spent := usage(answer):
-        facts["usage"] = {"input_tokens": spent.input_tokens, "output_tokens": spent.output_tokens}
+        facts["usage"] = spent
     if reason is Reason.INVALID_RESPONSE:
         facts["outcome"] = "unknown"
     message = f"Google answered without a picture{f' ({code})' if code else ''}{said(words)}"

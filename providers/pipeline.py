@@ -1,8 +1,9 @@
 """One image request, from the question to the pictures.
 
-    admit      resolve the model, pass the gates       no I/O
-    key        look the key up                         no I/O, after the gates
-    dispatch   prepare -> wire.send -> read            for each call that the job takes
+    admit      resolve the model, pass the gates, price it      no I/O
+    key        look the key up                                  no I/O, after the gates
+    reserve    hold the price against the caps, ask the payer   before anything is sent
+    dispatch   prepare -> wire.send -> read -> what it cost     for each call that the job takes
     settle     every picture to storage as it arrives, then the result
 
 `prepare` is public and makes the same request that `dispatch` fires, because there is one way to make it.
@@ -11,6 +12,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from decimal import Decimal
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -18,14 +21,17 @@ from typing import Self
 import anyio
 
 from atelier.providers import admit as admission
+from atelier.providers.account import Account
 from atelier.providers.admit import Admitted
+from atelier.providers.budget import Budget, Confirm
 from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.provider import Job, Reply
+from atelier.providers.core.provider import Reply
 from atelier.providers.core.sources import Sources
 from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Tell
 from atelier.providers.core.wire import httpx
 from atelier.providers.dispatch import Dispatcher, each, to_the_end
+from atelier.providers.reserve import affordable, agreed, reserved, surprise
 from atelier.providers.settle import Storage, kept, merged, shortfall
 
 __all__ = ["Pipeline", "Storage", "silence"]
@@ -38,8 +44,9 @@ async def silence(message: str) -> None:
 class Pipeline:
     """The one way from a request to pictures. An async context manager: leaving it closes the connections.
 
-    Without a storage the pictures stay in the caller's hand. `sources` reads what a caller names. `timeout` is seconds
-    for one vendor call, `concurrency` how many calls of this process a vendor sees at once (its own limit unless set).
+    Without a storage the pictures stay in the caller's hand. `sources` reads what a caller names, and `budget` holds
+    spending down. `timeout` is seconds for one vendor call, `concurrency` how many calls of this process a vendor sees
+    at once (its own limit unless set).
     """
 
     def __init__(
@@ -48,12 +55,14 @@ class Pipeline:
         storage: Storage | None = None,
         sources: Sources | None = None,
         *,
+        budget: Budget | None = None,
         timeout: float = 300.0,
         concurrency: int | None = None,
         retry_timeouts: bool = False,
     ) -> None:
         self.catalog = catalog
         self.sources = sources or Sources()
+        self.budget = budget or Budget()
         self._storage = storage
         self._vendors = Dispatcher(timeout=timeout, concurrency=concurrency, retry_timeouts=retry_timeouts)
 
@@ -74,19 +83,35 @@ class Pipeline:
         admitted = self.admit(request)
         return admitted.choice.provider.prepare(admitted.calls[0])
 
-    async def run(self, request: ImageRequest, *, in_hand: int = 0, tell: Tell = silence) -> ImageResult:
+    async def run(
+        self,
+        request: ImageRequest,
+        *,
+        caller: str = "1",
+        in_hand: int = 0,
+        tell: Tell = silence,
+        confirm: Confirm | None = None,
+    ) -> ImageResult:
         """Make the pictures and keep them. Raises ImageError when there are none, and then nothing was stored.
 
-        `in_hand` is how many bytes the caller takes instead of having them stored; pictures that exceed it together
-        are stored after all, because a paid picture is never thrown away.
+        `caller` is who pays. `in_hand` is how many bytes they take instead of having them stored; pictures that exceed
+        it together are stored after all, because a paid picture is never thrown away. `confirm` asks them about a price
+        that is above the budget's `confirm_above`; without it such a price is refused.
         """
         admitted = self.admit(request)
+        requests = [admitted.choice.provider.prepare(job) for job in admitted.calls]  # a vendor file may refuse as well
+        affordable(self.catalog, self.budget, admitted)
         key = self._key(admitted)
+        await agreed(self.budget, admitted, confirm)
+        accounts = await reserved(self.catalog, self.budget, admitted, caller)
         storage = self._storage if not in_hand else None
         loose = list[Reply]()
         try:
             outcomes = await each(
-                [partial(self._call, admitted, job, key, storage, tell, loose) for job in admitted.calls]
+                [
+                    partial(self._call, admitted, account, sending, key, storage, tell, loose)
+                    for account, sending in zip(accounts, requests, strict=True)
+                ]
             )
         except anyio.get_cancelled_exc_class():
             if self._storage and loose:  # nobody is there any more to take them in hand
@@ -103,15 +128,17 @@ class Pipeline:
             images, unkept = await to_the_end(partial(kept, self._storage, admitted, reply))
             unkept.insert(0, "Stored all the same: too large to hand over within an answer.")
         missing = shortfall(errors, request.count, len(images))
+        dear = surprise(admitted, accounts) if not errors else []
         return ImageResult(
             id=admitted.job.id,
             images=tuple(images),
             provider=admitted.choice.provider.name,
             model=admitted.job.model.id,
             usage=reply.usage,
-            actual_usd=reply.cost_usd,
+            estimated_usd=admitted.estimate.total_usd if admitted.estimate else None,
+            actual_usd=total(accounts),
             notice=admitted.choice.notice,
-            warnings=tuple(dict.fromkeys((*missing, *admitted.warnings, *reply.warnings, *unkept))),
+            warnings=tuple(dict.fromkeys((*missing, *admitted.warnings, *dear, *reply.warnings, *unkept))),
             details=reply.details,
         )
 
@@ -135,7 +162,8 @@ class Pipeline:
     async def _call(
         self,
         admitted: Admitted,
-        job: Job,
+        account: Account,
+        sending: httpx.Request,
         key: str | None,
         storage: Storage | None,
         tell: Tell,
@@ -149,7 +177,17 @@ class Pipeline:
                 return reply, [Kept(picture) for picture in reply.pictures], []
             return reply, *await kept(storage, admitted, reply)
 
-        return await self._vendors.call(admitted, job, key, tell, settle)
+        try:
+            return await self._vendors.call(admitted, account, sending, key, tell, settle)
+        except BaseException as error:
+            await to_the_end(partial(account.failed, error))
+            raise
+
+
+def total(accounts: Sequence[Account]) -> Decimal | None:
+    """USD that the calls cost together, those that failed and were billed included; None where one is not known."""
+    spent = [account.spent for account in accounts]
+    return None if None in spent else sum((each for each in spent if each is not None), Decimal(0))
 
 
 def has_gone() -> bool:

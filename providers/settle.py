@@ -64,6 +64,7 @@ ASKED = ("size", "aspect_ratio", "resolution", "quality", "style", "background",
 def record(id: str, admitted: Admitted, reply: Reply, picture: Picture) -> dict[str, Any]:
     """What is written beside a picture. Money in USD, for this picture alone."""
     request = admitted.job.request
+    price = admitted.estimate
     asked = {name: value for name in (*ASKED, "strength") if (value := getattr(request, name)) is not None}
     share = reply.cost_usd / len(reply.pictures) if reply.cost_usd is not None else None
     return {
@@ -82,7 +83,7 @@ def record(id: str, admitted: Admitted, reply: Reply, picture: Picture) -> dict[
         "height": picture.height,
         "mime": picture.mime,
         "bytes": len(picture.image_bytes),
-        "estimated_usd": None,
+        "estimated_usd": None if price is None else float(price.per_image_usd),
         "actual_usd": None if share is None else float(share),
         "usage": _tokens(reply.usage),
         "parent": request.parent,

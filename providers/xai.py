@@ -92,7 +92,8 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
         lost[0].facts |= facts
         raise lost[0]
     if not pictures:
-        raise _moderated("xAI withheld the picture: it failed the vendor's moderation.", facts)
+        unknown = {} if facts["cost_usd"] else {"outcome": "unknown"}  # the work was done, and no price is told
+        raise _moderated("xAI withheld the picture: it failed the vendor's moderation.", {**facts, **unknown})
     return Reply(
         pictures=tuple(pictures),
         cost_usd=_usd(answer.usage),

@@ -21,6 +21,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
 from atelier.providers.pipeline import Pipeline
 from atelier.server import content
+from atelier.server.asking import InputNeeded, confirm_of
 from atelier.server.assembly import pipeline_of, storage_of
 from atelier.server.logs import call_id, log
 from atelier.server.progress import Show, progress
@@ -28,7 +29,7 @@ from atelier.server.settings import Settings
 from atelier.server.storage.local import LocalStorage
 from atelier.tools import TOOLS
 from atelier.tools.arguments import parameters_of
-from atelier.tools.tool import Answer, Tool
+from atelier.tools.tool import Answer, Call, Tool
 
 INSTRUCTIONS = """\
 Atelier makes pictures with the image models of several vendors and keeps them.
@@ -100,10 +101,13 @@ class AtelierServer(MCPServer[State]):
             raise MCPError(code=INVALID_PARAMS, message="A tool is called within a session.")
         call_id.set(new_id("call"))
         began, outcome = time.monotonic(), "cancelled"
+        result: CallToolResult | InputRequiredResult
         self.at_work += 1
         try:
             result = await self._answer(tool, arguments, context)
             outcome = "done"
+        except InputNeeded as question:
+            result, outcome = question.result, "asked"
         except ImageError as error:
             result, outcome = content.failed(error), error.reason.value
             if error.__cause__ is not None:
@@ -123,7 +127,8 @@ class AtelierServer(MCPServer[State]):
         asked = parameters_of(tool, arguments)
         state = context.request_context.lifespan_context
         async with progress(reported(context), HEARTBEAT, first="Looking at the request.") as tell:
-            answer: Answer = await tool.run(asked, state.pipeline, tell)
+            call = Call(caller=self._settings.customer_id, tell=tell, confirm=confirm_of(context))
+            answer: Answer = await tool.run(asked, state.pipeline, call)
         return await content.answered(answer, state.storage, self._settings)
 
 

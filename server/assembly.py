@@ -6,10 +6,13 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+from atelier.providers.budget import Budget
 from atelier.providers.catalog import PROVIDERS, Catalog, utc_today
 from atelier.providers.core.sources import Sources
 from atelier.providers.overlay import with_file
 from atelier.providers.pipeline import Pipeline
+from atelier.server.journal.database import Database
+from atelier.server.journal.ledger import SqliteLedger
 from atelier.server.settings import Settings
 from atelier.server.storage.local import LocalStorage
 
@@ -24,6 +27,11 @@ def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Cat
     return Catalog(settings.lookup, today, with_file(PROVIDERS, settings.catalog))
 
 
+def ledger_of(settings: Settings, today: Callable[[], date] = utc_today) -> SqliteLedger:
+    """Where money is kept account of; the file is made when it is first written."""
+    return SqliteLedger(Database(settings.state / "journal.db"), today)
+
+
 def pipeline_of(
     settings: Settings,
     storage: LocalStorage,
@@ -35,6 +43,12 @@ def pipeline_of(
         catalog_of(settings, today),
         storage,
         Sources(storage, (*settings.readable, *folders)),
+        budget=Budget(
+            ledger=ledger_of(settings, today),
+            caps=settings.caps,
+            confirm_above=settings.confirm_above,
+            allow_unpriced=settings.allow_unpriced,
+        ),
         timeout=settings.timeout_seconds,
         concurrency=settings.concurrency,
         retry_timeouts=settings.retry_timeouts,

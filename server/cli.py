@@ -14,12 +14,13 @@ import anyio
 
 from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.pipeline import Pipeline
-from atelier.server import models
+from atelier.server import models, spend
 from atelier.server.assembly import pipeline_of, storage_of
 from atelier.server.progress import progress
 from atelier.server.settings import Settings, unknown_variables
 from atelier.server.signals import interruptible, until_idle
-from atelier.tools import edit_image, generate_image
+from atelier.server.spend import estimated
+from atelier.tools import edit_image, estimate_cost, generate_image
 from atelier.tools.arguments import parameters_of
 from atelier.tools.drawn import size_of, told, usd
 from atelier.tools.tool import Tool
@@ -27,6 +28,9 @@ from atelier.tools.tool import Tool
 CLEAR = "\r\033[K"  # back to the start of a terminal's line, and empty it
 
 Run = Callable[[argparse.Namespace], int]
+
+HIDDEN = ("save",)
+"""Parameters of a tool that are no option: a picture that no one keeps is of no use here."""
 
 Subcommands = Any  # argparse keeps the type of its subparsers to itself
 
@@ -53,7 +57,7 @@ def serve(options: argparse.Namespace) -> int:
 def generate(options: argparse.Namespace) -> int:
     """Make pictures from words, store them, and say where they are."""
     asked = parameters_of(generate_image.TOOL, _given(options, generate_image.TOOL))
-    return anyio.run(_draw, partial(generate_image.request_of, asked), (), options.json)
+    return anyio.run(_draw, partial(generate_image.request_of, asked), (), asked.confirm_cost, options.json)
 
 
 def edit(options: argparse.Namespace) -> int:
@@ -65,7 +69,18 @@ def edit(options: argparse.Namespace) -> int:
         if files:
             given[name] = files if name == "images" else files[0]
     asked = parameters_of(edit_image.TOOL, given)
-    return anyio.run(_draw, partial(edit_image.request_of, asked), tuple(folders), options.json)
+    request_of = partial(_edit_of, asked)
+    return anyio.run(_draw, request_of, tuple(folders), asked.confirm_cost, options.json)
+
+
+async def _edit_of(asked: edit_image.EditImage, pipeline: Pipeline) -> ImageRequest:
+    return await edit_image.request_of(asked, pipeline.sources.read)
+
+
+def cost(options: argparse.Namespace) -> int:
+    """Tell what a picture would cost, without making it."""
+    _say(anyio.run(estimated, _given(options, estimate_cost.TOOL), options.json))
+    return 0
 
 
 def _given(options: argparse.Namespace, tool: Tool[Any]) -> dict[str, Any]:
@@ -83,7 +98,10 @@ def _file(word: str, folders: list[Path]) -> str:
 
 
 async def _draw(
-    request_of: Callable[[Pipeline], Awaitable[ImageRequest]], folders: tuple[Path, ...], as_json: bool
+    request_of: Callable[[Pipeline], Awaitable[ImageRequest]],
+    folders: tuple[Path, ...],
+    agreed: bool,
+    as_json: bool,
 ) -> int:
     settings = Settings.from_environ()
     for sentence in unknown_variables():
@@ -96,7 +114,8 @@ async def _draw(
 
         async def drawn() -> ImageResult:
             async with progress(_show, every=1 if sys.stderr.isatty() else 10) as tell:
-                return await pipeline.run(request, tell=tell)
+                confirm = _yes if agreed else _asked if sys.stdin.isatty() and sys.stderr.isatty() else None
+                return await pipeline.run(request, caller=settings.customer_id, tell=tell, confirm=confirm)
 
         result = await interruptible(drawn)
         if sys.stderr.isatty():
@@ -114,6 +133,18 @@ async def _draw(
     cost = f", {usd(result.actual_usd)}" if result.actual_usd is not None else ""
     _say(f"{result.provider}/{result.model}: {'; '.join(made)}{cost}")
     return lost
+
+
+async def _yes(question: str) -> bool:
+    """The person said so with --confirm-cost."""
+    return True
+
+
+async def _asked(question: str) -> bool:
+    """Ask the person at the terminal."""
+    sys.stderr.write(f"{CLEAR}{question} [y/N] ")
+    sys.stderr.flush()
+    return (await anyio.to_thread.run_sync(sys.stdin.readline)).strip().lower() in ("y", "yes")
 
 
 async def _show(message: str, seconds: float) -> None:
@@ -143,10 +174,15 @@ def declare_edit(commands: Subcommands) -> None:
     _declare(commands, "edit", edit, edit_image.TOOL, ("image", "prompt"))
 
 
+def declare_cost(commands: Subcommands) -> None:
+    """`atelier cost [PROMPT]`"""
+    _declare(commands, "cost", cost, estimate_cost.TOOL, ("prompt",))
+
+
 def _declare(commands: Subcommands, name: str, run: Run, tool: Tool[Any], places: tuple[str, ...]) -> None:
     """A command with one option for each parameter of a tool; those of `places` stand without a name.
 
-    Values are checked by the tool. `save` is left out: a picture that no one keeps is of no use here.
+    Values are checked by the tool.
     """
     parser = commands.add_parser(name, help=(run.__doc__ or "").split(",")[0].lower(), description=run.__doc__)
     for field, info in tool.parameters.model_fields.items():
@@ -155,11 +191,22 @@ def _declare(commands: Subcommands, name: str, run: Run, tool: Tool[Any], places
             parser.add_argument(field, help=words, nargs=None if info.is_required() else "?")
         elif field == "images":
             parser.add_argument("--images", nargs="+", metavar="IMAGE", help=words)
-        elif field != "save":
+        elif info.annotation is bool and field not in HIDDEN:
+            parser.add_argument(
+                f"--{field.replace('_', '-')}", dest=field, action="store_true", default=None, help=words
+            )
+        elif field not in HIDDEN:
             parser.add_argument(f"--{field.replace('_', '-')}", dest=field, metavar="VALUE", help=words)
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
     parser.set_defaults(run=run)
 
 
-COMMANDS: tuple[Callable[[Subcommands], None], ...] = (declare_serve, declare_generate, declare_edit, models.declare)
+COMMANDS: tuple[Callable[[Subcommands], None], ...] = (
+    declare_serve,
+    declare_generate,
+    declare_edit,
+    declare_cost,
+    spend.declare,
+    models.declare,
+)
 """Every subcommand, in the order of the help."""

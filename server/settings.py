@@ -6,11 +6,13 @@ import difflib
 import os
 import sys
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
+from atelier.providers.budget import Caps
 from atelier.providers.catalog import PROVIDERS
 from atelier.providers.core.environment import variable
 from atelier.providers.core.errors import ImageError, Reason
@@ -24,7 +26,13 @@ STATE = {
 }.get(sys.platform, ("XDG_STATE_HOME", "~/.local/state"))
 """The variable that names the system's folder for state, and where that is without it."""
 
-MUST = {"bool_parsing": "be on or off", "float_parsing": "be a number", "int_parsing": "be a whole number"}
+MUST = {
+    "bool_parsing": "be on or off",
+    "float_parsing": "be a number",
+    "int_parsing": "be a whole number",
+    "decimal_parsing": "be a number of USD",
+    "string_pattern_mismatch": "be letters, digits and . _ - only",
+}
 """What a value should be, where the validator's own words speak of types."""
 
 
@@ -34,10 +42,13 @@ def _sound(file: Path | None) -> Path | None:
     return file
 
 
+Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+
+
 class Settings(BaseModel):
     """One field per `ATELIER_` variable; the vendors' keys and addresses are read through `lookup`.
 
-    Times are seconds. `concurrency` None leaves each vendor its own limit.
+    Times are seconds, money is USD. `concurrency` None leaves each vendor its own limit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -47,6 +58,12 @@ class Settings(BaseModel):
     input_dirs: tuple[Path, ...] = ()
     default_model: str | None = None
     catalog: Annotated[Path | None, AfterValidator(_sound)] = None
+    customer_id: str = Field(default="1", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    budget_per_call: Usd | None = None
+    budget_per_day: Usd | None = None
+    budget_per_month: Usd | None = None
+    confirm_above: Usd | None = None
+    allow_unpriced: bool = False
     timeout_seconds: float = Field(default=300.0, gt=0, le=3600)
     concurrency: int | None = Field(default=None, ge=1, le=100)
     retry_timeouts: bool = False
@@ -59,6 +76,11 @@ class Settings(BaseModel):
         return [part for part in value.split(os.pathsep) if part.strip()] if isinstance(value, str) else value
 
     _environ: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def caps(self) -> Caps:
+        """What may be spent at most."""
+        return Caps(per_call=self.budget_per_call, per_day=self.budget_per_day, per_month=self.budget_per_month)
 
     def lookup(self, name: str) -> str | None:
         """A variable's value by its name, secrets included; they are never part of a repr."""

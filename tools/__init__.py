@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from atelier.tools import edit_image, generate_image, list_models
+from atelier.tools import edit_image, estimate_cost, generate_image, list_models
 from atelier.tools.tool import Tool
 
 TOOLS: tuple[Tool[Any], ...] = (
     generate_image.TOOL,
     edit_image.TOOL,
+    estimate_cost.TOOL,
     list_models.TOOL,
 )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from atelier.providers.core.types import ImageRequest, Tell
+from atelier.providers.core.types import ImageRequest
 from atelier.providers.pipeline import Pipeline
 from atelier.tools import fields
 from atelier.tools.drawn import told
-from atelier.tools.tool import ANSWER_BUDGET, Answer, Parameters
+from atelier.tools.tool import ANSWER_BUDGET, Answer, Call, Parameters
 
 
 class Drawing(Parameters):
@@ -27,17 +27,33 @@ class Drawing(Parameters):
     negative_prompt: fields.NegativePrompt = None
     seed: fields.Seed = None
     save: fields.Save = True
+    confirm_cost: fields.ConfirmCost = False
 
 
 NAMES = {"n": "count", "output_compression": "compression"}
 """Parameters that the library calls otherwise."""
 
+OURS = ("save", "confirm_cost")
+"""Parameters that are not the vendor's business."""
+
 
 def asked_for(asked: Drawing) -> dict[str, Any]:
-    """The common parameters as fields of an ImageRequest; `save` is not the vendor's business."""
-    return {NAMES.get(name, name): getattr(asked, name) for name in Drawing.model_fields if name != "save"}
+    """The common parameters as fields of an ImageRequest."""
+    return {NAMES.get(name, name): getattr(asked, name) for name in Drawing.model_fields if name not in OURS}
 
 
-async def draw(request: ImageRequest, asked: Drawing, pipeline: Pipeline, tell: Tell) -> Answer:
+async def draw(request: ImageRequest, asked: Drawing, pipeline: Pipeline, call: Call) -> Answer:
     """Ask the pipeline; tell what came of it."""
-    return told(await pipeline.run(request, in_hand=0 if asked.save else ANSWER_BUDGET, tell=tell))
+    result = await pipeline.run(
+        request,
+        caller=call.caller,
+        in_hand=0 if asked.save else ANSWER_BUDGET,
+        tell=call.tell,
+        confirm=_agreed if asked.confirm_cost else call.confirm,
+    )
+    return told(result)
+
+
+async def _agreed(question: str) -> bool:
+    """The user has been asked already."""
+    return True

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from atelier.providers.core.types import ImageResult, Kept
+from atelier.providers.quote import usd as plain_usd
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Output
 
 
@@ -41,13 +42,12 @@ class Drawn(Output):
 def told(result: ImageResult) -> Answer:
     """The answer to a drawing call."""
     images = [_data(kept) for kept in result.images]
-    cost = usd(result.actual_usd) if result.actual_usd is not None else "not told by the vendor"
     fate, brief = FATES[_fate(result)]
     lines = [
         result.notice,
         *_ready(images),
         *_where(images),
-        f"Model: {result.provider}/{result.model} · cost {cost}",
+        f"Model: {result.provider}/{result.model} · {_cost(result)}",
         *(f"Note: {warning}" for warning in result.warnings),
         fate,
     ]
@@ -81,6 +81,14 @@ FATES = {
 """What became of the pictures -> the closing line of the text, and the same in brief."""
 
 
+def _cost(result: ImageResult) -> str:
+    """What it cost, beside what was expected."""
+    if result.actual_usd is None:
+        return "cost not known" + (f", about {usd(result.estimated_usd)}" if result.estimated_usd is not None else "")
+    expected = result.estimated_usd if result.estimated_usd != result.actual_usd else None
+    return f"cost {usd(result.actual_usd)}" + (f" (estimated {usd(expected)})" if expected is not None else "")
+
+
 def _fate(result: ImageResult) -> str:
     loose = [kept for kept in result.images if kept.stored is None]
     if not loose:
@@ -95,9 +103,7 @@ def handed_over(images: tuple[Kept, ...]) -> bool:
 
 def usd(amount: Decimal) -> str:
     """`$0.04`, or as many digits as a small amount needs."""
-    if amount == 0:
-        return "$0 (free)"
-    return f"${amount:.2f}" if amount >= Decimal("0.01") and amount == round(amount, 2) else f"${amount:.4f}"
+    return plain_usd(amount) if amount else "$0 (free)"
 
 
 def size_of(count: int) -> str:
@@ -141,4 +147,4 @@ def _format(image: ImageData) -> str:
 
 
 def _float(amount: Decimal | None) -> float | None:
-    return None if amount is None else float(amount)
+    return None if amount is None else float(round(amount, 6))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
 
 from atelier.providers.core.masks import mask
-from atelier.providers.core.types import ImageRequest, Operation, Tell
+from atelier.providers.core.sources import Found
+from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.pipeline import Pipeline
 from atelier.tools import fields
 from atelier.tools.drawing import Drawing, asked_for, draw
 from atelier.tools.drawn import Drawn
-from atelier.tools.tool import Answer, Tool
+from atelier.tools.tool import Answer, Call, Tool
 
 DESCRIPTION = """\
 Change a picture that exists: edit it by instruction, repaint what a mask marks, extend it, erase something, \
@@ -24,12 +26,9 @@ Leave out what the user did not ask for; what a model cannot honour is refused b
 Each call may cost money. Takes 5 to 60 seconds."""
 
 
-class EditImage(Drawing):
-    """What may be said about a change."""
+class Changing(Drawing):
+    """What may be said about a change, besides which picture and what to do with it."""
 
-    image: fields.Image
-    prompt: fields.EditPrompt = None
-    operation: fields.EditOperation = None
     images: fields.Images = []  # noqa: RUF012 - pydantic copies it
     mask: fields.Mask = None
     strength: fields.Strength = None
@@ -40,32 +39,50 @@ class EditImage(Drawing):
     bottom: fields.Side = None
 
 
+class EditImage(Changing):
+    """What may be said about a change."""
+
+    image: fields.Image
+    prompt: fields.EditPrompt = None
+    operation: fields.EditOperation = None
+
+
 OPTIONS = ("search", "left", "right", "top", "bottom")
 
+Read = Callable[[str], Awaitable[Found]]
+"""How the words of a caller become a picture."""
 
-async def request_of(asked: EditImage, pipeline: Pipeline) -> ImageRequest:
+
+async def request_of(asked: EditImage, read: Read) -> ImageRequest:
     """The caller's parameters in the library's nouns, with the pictures that they name."""
-    first = await pipeline.sources.read(asked.image)
-    others = [await pipeline.sources.read(words) for words in asked.images]
-    marked = await pipeline.sources.read(asked.mask) if asked.mask else None
-    usual = Operation.INPAINT if marked else Operation.EDIT
-    options: dict[str, Any] = {name: value for name in OPTIONS if (value := getattr(asked, name)) is not None}
+    first = await read(asked.image)
+    others = [await read(words) for words in asked.images]
+    marked = await read(asked.mask) if asked.mask else None
     return ImageRequest(
         prompt=asked.prompt or "",
-        **asked_for(asked),
-        operation=Operation(asked.operation) if asked.operation else usual,
+        **change_of(asked),
+        operation=operation_of(asked.operation, bool(marked)),
         sources=(first.picture, *(other.picture for other in others)),
         mask=await anyio.to_thread.run_sync(mask, marked.picture.image_bytes) if marked else None,
-        strength=asked.strength,
         parent=first.id,
         origin=first.provider,
-        options=options,
     )
 
 
-async def run(asked: EditImage, pipeline: Pipeline, tell: Tell) -> Answer:
+def operation_of(word: str | None, masked: bool) -> Operation:
+    """What is to be done: what was said, else inpaint where a mask is given, else edit by instruction."""
+    return Operation(word) if word else Operation.INPAINT if masked else Operation.EDIT
+
+
+def change_of(asked: Changing) -> dict[str, Any]:
+    """The parameters of a change, but for the pictures, as fields of an ImageRequest."""
+    options: dict[str, Any] = {name: value for name in OPTIONS if (value := getattr(asked, name)) is not None}
+    return {**asked_for(asked), "strength": asked.strength, "options": options}
+
+
+async def run(asked: EditImage, pipeline: Pipeline, call: Call) -> Answer:
     """A picture and what to change in, another picture out."""
-    return await draw(await request_of(asked, pipeline), asked, pipeline, tell)
+    return await draw(await request_of(asked, pipeline.sources.read), asked, pipeline, call)
 
 
 TOOL = Tool(

@@ -31,6 +31,10 @@ def _no_truth(value: Any) -> Any:
     return value
 
 
+def _no(value: Any) -> Any:
+    return False if _blank_is_absent(value) is None else value
+
+
 def _lower(value: Any) -> Any:
     return value.strip().lower() if isinstance(value, str) else value
 
@@ -134,6 +138,12 @@ Save = Annotated[
     Field(description="false hands the picture over in the answer instead of storing it; too large ones are stored."),
 ]
 
+ConfirmCost = Annotated[
+    bool,
+    BeforeValidator(_no),
+    Field(description="true only once the user has agreed to the cost that a refusal named."),
+]
+
 # for edits
 
 LARGEST_SIDE = 2_000  # pixels that a picture can grow to one side; the most that any vendor takes is 2,048
@@ -204,4 +214,27 @@ Side = Annotated[
     Blank,
     Number,
     Field(description="Pixels to add on this side, for outpaint."),
+]
+
+# for estimates
+
+PricedImage = Annotated[
+    Annotated[str, Field(max_length=2_000_000)] | None,
+    Blank,
+    Field(description="The picture to change, for the price of a change; one of 1024x1024 is assumed without it."),
+]
+PricedOperation = Annotated[
+    Literal[
+        "generate", "edit", "inpaint", "outpaint", "erase", "remove_background", "replace_background",
+        "search_replace", "recolor", "upscale", "variation",
+    ]
+    | None,
+    Blank,
+    Word,
+    Field(description="What is to be priced; generate when left out, edit when there is an image."),
+]  # fmt: skip
+Compare = Annotated[
+    bool,
+    BeforeValidator(_no),
+    Field(description="true prices the request over every model that can be used, the cheapest first."),
 ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from atelier.providers.core.types import ImageRequest, Tell
+from atelier.providers.core.types import ImageRequest
 from atelier.providers.pipeline import Pipeline
 from atelier.tools import fields
 from atelier.tools.drawing import Drawing, asked_for, draw
 from atelier.tools.drawn import Drawn
-from atelier.tools.tool import Answer, Tool
+from atelier.tools.tool import Answer, Call, Tool
 
 DESCRIPTION = """\
 Make one or more pictures from words: photos, illustrations, logos, icons, posters, diagrams, drafts. \
@@ -31,9 +31,9 @@ async def request_of(asked: GenerateImage, pipeline: Pipeline) -> ImageRequest:
     return ImageRequest(prompt=asked.prompt, **asked_for(asked))
 
 
-async def run(asked: GenerateImage, pipeline: Pipeline, tell: Tell) -> Answer:
+async def run(asked: GenerateImage, pipeline: Pipeline, call: Call) -> Answer:
     """Words in, pictures out."""
-    return await draw(await request_of(asked, pipeline), asked, pipeline, tell)
+    return await draw(await request_of(asked, pipeline), asked, pipeline, call)
 
 
 TOOL = Tool(

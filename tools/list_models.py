@@ -11,11 +11,11 @@ from pydantic import BaseModel, Field
 from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.gates import MOST_PICTURES
-from atelier.providers.core.types import Operation, Tell
+from atelier.providers.core.types import Operation
 from atelier.providers.pipeline import Pipeline
 from atelier.tools import fields
 from atelier.tools.matrix import Offer, PriceData, RowData, basis, block, groups, offers, prices, retired, span
-from atelier.tools.tool import Answer, Output, Parameters, Tool
+from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
 
 DESCRIPTION = """\
 List the vendors and models that can be used now: their operations, sizes, qualities, formats, limits, about what a \
@@ -66,7 +66,7 @@ class Listed(Output):
     prices: Annotated[list[PriceData] | None, Field(description="A model that is in none has no known price.")] = None
 
 
-async def run(asked: ListModels, pipeline: Pipeline, tell: Tell) -> Answer:
+async def run(asked: ListModels, pipeline: Pipeline, call: Call) -> Answer:
     """The list, in words and in data."""
     catalog, today = pipeline.catalog, pipeline.catalog.today()
     found, filtered = offers(catalog, asked.operation, asked.vendor), bool(asked.operation or asked.vendor)

@@ -8,6 +8,7 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from atelier.providers.budget import Confirm
 from atelier.providers.core.types import Kept, Tell
 from atelier.providers.pipeline import Pipeline
 
@@ -37,6 +38,15 @@ class Answer:
     pictures: tuple[Kept, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """Who calls, and how they are spoken with while a tool works. `confirm` is None where nobody can be asked."""
+
+    caller: str
+    tell: Tell
+    confirm: Confirm | None = None
+
+
 Asked = TypeVar("Asked", bound=Parameters)
 
 
@@ -54,4 +64,4 @@ class Tool(Generic[Asked]):
     kind: Literal["draws", "reads"]
     parameters: type[Asked]
     output: type[Output]
-    run: Callable[[Asked, Pipeline, Tell], Awaitable[Answer]]
+    run: Callable[[Asked, Pipeline, Call], Awaitable[Answer]]

@@ -426,7 +426,7 @@ async def test_an_answer_without_a_picture_tells_why(
     assert words in caught.value.message
     assert caught.value.hint
     assert caught.value.outcome_unknown == (reason is Reason.INVALID_RESPONSE)
-    assert caught.value.facts["usage"]["input_tokens"] == 7  # billed all the same
+    assert caught.value.facts["usage"].input_tokens == 7  # billed all the same
     assert len(gemini.requests) == 1
 
 

@@ -1,0 +1,140 @@
+"""How much may be spent: caps, what is held against them, and the ledger that the pipeline needs.
+
+Money goes into a ledger in whole micro-USD. A reservation is rounded up, so that a cap holds whatever comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+from typing import Literal, Protocol
+
+MICRO = 1_000_000
+
+Confirm = Callable[[str], Awaitable[bool]]
+"""Puts a question to the person who pays; True is a yes."""
+
+
+def micro_up(usd: Decimal) -> int:
+    """USD -> micro-USD, never less."""
+    return int((usd * MICRO).to_integral_value(ROUND_CEILING))
+
+
+def micro(usd: Decimal) -> int:
+    """USD -> the nearest micro-USD."""
+    return int((usd * MICRO).to_integral_value(ROUND_HALF_UP))
+
+
+def usd_of(amount: int) -> Decimal:
+    """Micro-USD -> USD."""
+    return Decimal(amount) / MICRO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """USD that may be spent at most: on one request, in a UTC day, in a UTC month. None is no cap."""
+
+    per_call: Decimal | None = None
+    per_day: Decimal | None = None
+    per_month: Decimal | None = None
+
+    def __bool__(self) -> bool:
+        return not (self.per_call is self.per_day is self.per_month is None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """What one vendor call may cost at most; `usd` is None where no price is known."""
+
+    id: str
+    job: str
+    caller: str
+    provider: str
+    model: str
+    operation: str
+    pictures: int
+    usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortage:
+    """The cap that a reservation would have broken, and what is left of it, in USD."""
+
+    period: Literal["day", "month"]
+    cap: Decimal
+    left: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """USD that may still be spent today and this month; None without a cap."""
+
+    day: Decimal | None = None
+    month: Decimal | None = None
+
+
+class Ledger(Protocol):
+    """What was reserved and what was spent. Every method is one transaction; storage_failed when it cannot be written.
+
+    A charge is reserved, then sent, then settled, released or kept. Whatever is not released counts against the caps:
+    at its price once settled, at the reservation until then.
+    """
+
+    async def reserve(self, charges: Sequence[Charge], caps: Caps) -> Shortage | None:
+        """Reserve all of them or none; a Shortage when a cap of the caller would be broken."""
+        ...
+
+    async def sent(self, id: str) -> None:
+        """The vendor is about to have the request: from here on it may bill."""
+        ...
+
+    async def settle(self, id: str, usd: Decimal | None) -> None:
+        """It was billed; None where neither the vendor nor the price list says how much."""
+        ...
+
+    async def release(self, id: str) -> None:
+        """It was not billed."""
+        ...
+
+    async def keep(self, id: str) -> None:
+        """Nobody knows whether it was billed: the reservation stays."""
+        ...
+
+    async def left(self, caller: str, caps: Caps) -> Left:
+        """What the caller may still spend."""
+        ...
+
+
+class NoLedger:
+    """Keeps no books, for a program that uses the library without a server: a cap by day or month cannot be held."""
+
+    async def reserve(self, charges: Sequence[Charge], caps: Caps) -> Shortage | None:
+        """Never short."""
+        return None
+
+    async def sent(self, id: str) -> None:
+        """Not written."""
+
+    async def settle(self, id: str, usd: Decimal | None) -> None:
+        """Not written."""
+
+    async def release(self, id: str) -> None:
+        """Not written."""
+
+    async def keep(self, id: str) -> None:
+        """Not written."""
+
+    async def left(self, caller: str, caps: Caps) -> Left:
+        """Not known."""
+        return Left()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The rules of whoever pays. Above `confirm_above` USD a person is asked first."""
+
+    ledger: Ledger = field(default_factory=NoLedger)
+    caps: Caps = Caps()
+    confirm_above: Decimal | None = None
+    allow_unpriced: bool = False

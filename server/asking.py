@@ -1,0 +1,69 @@
+"""A question about cost, put to the person behind the client in either protocol era, or not at all.
+
+Up to 2025-11-25 the server asks during the call (elicitation/create). In 2026-07-28 the call is answered with the
+question and made again with the answer; the SDK seals the state that goes along, so that nobody can put words into it.
+A client that cannot be asked must never be: it would see a protocol error in place of an answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from mcp.server.mcpserver import Context
+from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
+from pydantic import BaseModel, Field
+
+from atelier.providers.budget import Confirm
+
+MODERN = "2026-07-28"
+QUESTION = "cost"
+
+
+class Proceed(BaseModel):
+    """The form that the person sees."""
+
+    proceed: bool = Field(title="Spend it", description="Whether the picture may cost this much.")
+
+
+class InputNeeded(Exception):  # noqa: N818 - no error: the answer to the call is a question
+    """Ends a call that has to be made again with an answer. Nothing was reserved or sent by then."""
+
+    def __init__(self, question: str) -> None:
+        super().__init__("a question has to be answered first")
+        form = ElicitRequestFormParams(message=question, requested_schema=Proceed.model_json_schema())
+        self.result = InputRequiredResult(
+            input_requests={QUESTION: ElicitRequest(params=form)}, request_state=_digest(question)
+        )
+
+
+def confirm_of(context: Context[Any, Any]) -> Confirm | None:
+    """How this client is asked; None when it cannot be."""
+    capabilities = context.client_capabilities
+    asks = capabilities.elicitation if capabilities else None
+    if asks is None or (asks.form is None and asks.url is not None):
+        return None
+    if context.protocol_version == MODERN:
+        return lambda question: _answered(context, question)
+    if context.session.can_send_request:
+        return lambda question: _asked(context, question)
+    return None
+
+
+async def _answered(context: Context[Any, Any], question: str) -> bool:
+    """The answer that came with the call, if it is one to this very question: its price may have changed since."""
+    answer = (context.input_responses or {}).get(QUESTION)
+    if answer is None or context.request_state != _digest(question):
+        raise InputNeeded(question)
+    return (
+        isinstance(answer, ElicitResult) and answer.action == "accept" and (answer.content or {}).get("proceed") is True
+    )
+
+
+async def _asked(context: Context[Any, Any], question: str) -> bool:
+    answer = await context.elicit(question, Proceed)
+    return answer.action == "accept" and answer.data.proceed
+
+
+def _digest(question: str) -> str:
+    return hashlib.sha256(question.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""What must survive the process: money now, and whatever else has to be known after a restart. SQLite, one file."""

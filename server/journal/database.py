@@ -1,0 +1,105 @@
+"""The journal's file: SQLite in WAL mode, shared by every process on the machine, migrated in place.
+
+Each piece of work is one transaction. A writer takes the lock before it reads (BEGIN IMMEDIATE), so that what it
+decides by is still true when it writes; others wait for it up to `PATIENCE` seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.server.journal.schema import MIGRATIONS
+
+PATIENCE = 30.0
+
+Found = TypeVar("Found")
+Work = Callable[[sqlite3.Connection], Found]
+
+
+class Database:
+    """One connection of this process, opened when first needed and used by one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    async def write(self, work: Work[Found]) -> Found:
+        """Do something to the journal, all of it or nothing. Raises storage_failed."""
+        return await anyio.to_thread.run_sync(self._transact, "BEGIN IMMEDIATE", work)
+
+    async def read(self, work: Work[Found]) -> Found:
+        """Look something up in one consistent state of the journal. Raises storage_failed."""
+        return await anyio.to_thread.run_sync(self._transact, "BEGIN", work)
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        await anyio.to_thread.run_sync(self._close)
+
+    def _transact(self, begin: str, work: Work[Found]) -> Found:
+        with self._lock:
+            try:
+                connection = self._connection or self._opened()
+                connection.execute(begin)
+                try:
+                    found = work(connection)
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+            except (sqlite3.Error, OSError) as error:
+                raise self._trouble(str(error)) from None
+            return found
+
+    def _opened(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # prompts and prices are their owner's alone
+        connection = sqlite3.connect(self._path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")  # a power cut must not forget what was sent
+            self._migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        """Bring an older file up to date; several processes may find it old at once."""
+        connection.execute("BEGIN IMMEDIATE")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > len(MIGRATIONS):
+            connection.execute("ROLLBACK")
+            raise ImageError(
+                Reason.STORAGE_FAILED,
+                f"The journal {self._path} was written by a newer Atelier (schema {version}, not {len(MIGRATIONS)}).",
+                hint="Update Atelier, or set ATELIER_STATE_DIR to another folder.",
+            )
+        for statements in MIGRATIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+
+    def _trouble(self, why: str) -> ImageError:
+        return ImageError(
+            Reason.STORAGE_FAILED,
+            f"The journal {self._path} cannot be used ({why}).",
+            hint="Free some space, or set ATELIER_STATE_DIR to a folder that can be written.",
+        )
+
+    def _close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None

@@ -1,0 +1,137 @@
+"""The ledger: `providers.budget.Ledger` in the journal, and what was spent, added up."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Literal
+
+from atelier.providers.budget import Caps, Charge, Left, Shortage, micro, micro_up, usd_of
+from atelier.server.journal.database import Database
+
+By = Literal["model", "vendor", "day", "caller"]
+
+COLUMNS: dict[By, str] = {"model": "provider || '/' || model", "vendor": "provider", "day": "day", "caller": "caller"}
+"""How `spend` groups -> the column that tells."""
+
+
+def utc_day() -> date:
+    """The day on which a charge counts."""
+    return datetime.now(UTC).date()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """One group: its vendor calls and pictures that were or may have been billed, and USD.
+
+    `unsettled_usd` is the part whose bill is not known: calls under way, and those with an unknown outcome.
+    """
+
+    name: str
+    calls: int
+    pictures: int
+    usd: Decimal
+    unsettled_usd: Decimal
+
+
+class SqliteLedger:
+    """Charges of every process that shares the journal."""
+
+    def __init__(self, database: Database, today: Callable[[], date] = utc_day) -> None:
+        self._database = database
+        self._today = today
+
+    async def reserve(self, charges: Sequence[Charge], caps: Caps) -> Shortage | None:
+        """Reserve all of them or none; they are of one caller."""
+        day, wanted = self._today().isoformat(), sum(micro_up(c.usd) for c in charges if c.usd is not None)
+        rows = [
+            (c.id, c.job, c.caller, c.provider, c.model, c.operation, c.pictures, day,
+             None if c.usd is None else micro_up(c.usd))
+            for c in charges
+        ]  # fmt: skip
+
+        def work(connection: sqlite3.Connection) -> Shortage | None:
+            for period, cap, since in _periods(caps, day):
+                left = micro(cap) - _counted(connection, charges[0].caller, since)
+                if wanted > left:
+                    return Shortage(period=period, cap=cap, left=usd_of(max(0, left)))
+            connection.executemany("INSERT INTO charges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, 'reserved')", rows)
+            return None
+
+        return await self._database.write(work)
+
+    async def sent(self, id: str) -> None:
+        """The vendor is about to have the request."""
+        await self._move(id, "sent")
+
+    async def settle(self, id: str, usd: Decimal | None) -> None:
+        """It was billed."""
+        await self._move(id, "settled", None if usd is None else micro(usd))
+
+    async def release(self, id: str) -> None:
+        """It was not billed."""
+        await self._move(id, "released")
+
+    async def keep(self, id: str) -> None:
+        """Nobody knows whether it was billed."""
+        await self._move(id, "unknown")
+
+    async def left(self, caller: str, caps: Caps) -> Left:
+        """What the caller may still spend."""
+        day = self._today().isoformat()
+
+        def work(connection: sqlite3.Connection) -> Left:
+            found = {
+                period: usd_of(max(0, micro(cap) - _counted(connection, caller, since)))
+                for period, cap, since in _periods(caps, day)
+            }
+            return Left(day=found.get("day"), month=found.get("month"))
+
+        return await self._database.read(work)
+
+    async def spend(self, by: By, since: date | None = None) -> list[Spent]:
+        """What was spent from a day on, the most expensive group first, days in their order."""
+        order = "name" if by == "day" else "usd DESC, name"
+        query = f"""
+            SELECT {COLUMNS[by]} AS name, count(*) AS calls, sum(pictures) AS pictures, sum(counted) AS usd,
+                sum(CASE WHEN state = 'settled' THEN 0 ELSE counted END) AS unsettled
+            FROM spending WHERE state != 'released' AND day >= ? GROUP BY name ORDER BY {order}
+        """  # noqa: S608 - the column is one of ours
+
+        def work(connection: sqlite3.Connection) -> list[Spent]:
+            rows = connection.execute(query, (since.isoformat() if since else "",)).fetchall()
+            return [
+                Spent(name=name, calls=calls, pictures=pictures, usd=usd_of(usd), unsettled_usd=usd_of(unsettled))
+                for name, calls, pictures, usd, unsettled in rows
+            ]
+
+        return await self._database.read(work)
+
+    async def _move(self, id: str, state: str, spent: int | None = None) -> None:
+        """A charge only moves on: one that was settled, released or given up stays so."""
+        await self._database.write(
+            lambda connection: connection.execute(
+                "UPDATE charges SET state = ?, spent = ? WHERE id = ? AND state IN ('reserved', 'sent')",
+                (state, spent, id),
+            )
+        )
+
+
+def _periods(caps: Caps, day: str) -> list[tuple[Literal["day", "month"], Decimal, str]]:
+    """Each cap with the first day that counts."""
+    found: list[tuple[Literal["day", "month"], Decimal, str]] = []
+    if caps.per_day is not None:
+        found.append(("day", caps.per_day, day))
+    if caps.per_month is not None:
+        found.append(("month", caps.per_month, day[:8] + "01"))
+    return found
+
+
+def _counted(connection: sqlite3.Connection, caller: str, since: str) -> int:
+    """Micro-USD of a caller from a day on."""
+    query = "SELECT coalesce(sum(counted), 0) FROM spending WHERE caller = ? AND day >= ?"
+    (found,) = connection.execute(query, (caller, since)).fetchone()
+    return found

@@ -1,0 +1,33 @@
+"""The journal's tables, as the steps that lead to them. A step that was once released is never changed."""
+
+from __future__ import annotations
+
+MONEY = (
+    """
+    CREATE TABLE charges (
+        id TEXT PRIMARY KEY,
+        job TEXT NOT NULL,
+        caller TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        model TEXT NOT NULL,
+        operation TEXT NOT NULL,
+        pictures INTEGER NOT NULL,
+        day TEXT NOT NULL,
+        reserved INTEGER CHECK (reserved >= 0),
+        spent INTEGER CHECK (spent >= 0),
+        state TEXT NOT NULL CHECK (state IN ('reserved', 'sent', 'settled', 'released', 'unknown'))
+    ) STRICT
+    """,
+    "CREATE INDEX charges_by_day ON charges (caller, day)",
+    """
+    CREATE VIEW spending AS SELECT *, CASE state
+        WHEN 'released' THEN 0
+        WHEN 'settled' THEN coalesce(spent, reserved, 0)
+        ELSE coalesce(reserved, 0)
+    END AS counted FROM charges
+    """,
+)
+"""A row a vendor call. Money in micro-USD, `day` in UTC, when it was reserved. `counted` is held against the caps."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (MONEY,)
+"""Step n leads from schema n - 1 to schema n, which the file keeps as its user_version."""

@@ -1,0 +1,104 @@
+"""Turns: no more at once than allowed, callers in rotation, a queue with an end."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.turns import Turns
+
+pytestmark = pytest.mark.anyio
+
+
+async def silence() -> None:
+    """Who waits is not told."""
+
+
+async def test_callers_take_turns_and_none_waits_for_all_of_anothers(anyio_backend: str) -> None:
+    turns, served, gate = Turns("OpenAI", 1, 100), list[str](), anyio.Event()
+
+    async def call(caller: str) -> None:
+        async with turns.turn(caller, silence):
+            served.append(caller)
+            await gate.wait()
+
+    async with anyio.create_task_group() as tasks:
+        for caller in "aaaabc":
+            tasks.start_soon(call, caller)
+            await anyio.lowlevel.checkpoint()
+        gate.set()
+    assert "".join(served) == "aabcaa"
+
+
+async def test_no_more_go_on_at_once_than_allowed() -> None:
+    turns, now, most = Turns("OpenAI", 3, 100), 0, 0
+
+    async def call(caller: str) -> None:
+        nonlocal now, most
+        async with turns.turn(caller, silence):
+            now += 1
+            most = max(most, now)
+            await anyio.lowlevel.checkpoint()
+            now -= 1
+
+    async with anyio.create_task_group() as tasks:
+        for n in range(20):
+            tasks.start_soon(call, str(n % 4))
+    assert (most, now) == (3, 0)
+
+
+async def test_a_full_queue_refuses() -> None:
+    turns, gate = Turns("OpenAI", 1, 2), anyio.Event()
+
+    async def call() -> None:
+        async with turns.turn("1", silence):
+            await gate.wait()
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(call)
+            await anyio.lowlevel.checkpoint()
+        with pytest.raises(ImageError) as caught:
+            async with turns.turn("2", silence):
+                raise AssertionError("it was let in")
+        gate.set()
+    assert caught.value.reason is Reason.RATE_LIMITED
+    assert caught.value.retryable
+    assert "OpenAI" in caught.value.message
+
+
+async def test_who_leaves_while_waiting_takes_no_turn_along() -> None:
+    turns, gate, served = Turns("OpenAI", 1, 5), anyio.Event(), list[str]()
+
+    async def call(name: str) -> None:
+        async with turns.turn(name, silence):
+            served.append(name)
+            await gate.wait()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(call, "first")
+        await anyio.lowlevel.checkpoint()
+        with anyio.move_on_after(0):
+            await call("impatient")
+        tasks.start_soon(call, "last")
+        await anyio.lowlevel.checkpoint()
+        gate.set()
+    assert served == ["first", "last"]
+
+
+async def test_a_turn_that_comes_as_its_caller_leaves_is_passed_on() -> None:
+    turns, served, scopes = Turns("OpenAI", 1, 5), list[str](), dict[str, anyio.CancelScope]()
+
+    async def call(name: str) -> None:
+        with anyio.CancelScope() as scopes[name]:
+            async with turns.turn(name, silence):
+                served.append(name)
+
+    async with anyio.create_task_group() as tasks:
+        async with turns.turn("holder", silence):
+            for name in ("leaves", "stays"):
+                tasks.start_soon(call, name)
+                await anyio.lowlevel.checkpoint()
+            scopes["leaves"].cancel()  # it has not run again yet when the turn comes
+    assert served == ["stays"]
