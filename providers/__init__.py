@@ -34,7 +34,8 @@ async def generate(prompt: str, *, model: str | None = None, n: int = 1, **optio
 
     lookup = partial(variable, os.environ)
     file = lookup("ATELIER_CATALOG")
-    catalog = Catalog(lookup, providers=with_file(PROVIDERS, Path(file) if file else None))
+    providers, prices = with_file(PROVIDERS, Path(file) if file else None)
+    catalog = Catalog(lookup, providers=providers, prices=prices)
     request = ImageRequest(prompt=prompt, model=model, count=n, **options)
     async with Pipeline(catalog) as pipeline:
         return await pipeline.run(request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from itertools import takewhile
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from atelier.providers import flux, gemini, openai, sketch, stability, xai
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.provider import Provider
 from atelier.providers.core.types import CURRENT, Endpoint, Lookup, Model, Operation
+from atelier.providers.price_table import Prices, table
 
 PROVIDERS: tuple[Provider, ...] = (
     openai.PROVIDER,
@@ -51,6 +52,7 @@ class Catalog:
     lookup: Lookup
     today: Callable[[], date] = utc_today
     providers: tuple[Provider, ...] = PROVIDERS
+    prices: Prices = field(default_factory=table)
 
     def resolve(self, name: str | None, operation: Operation = Operation.GENERATE, prefer: str | None = None) -> Choice:
         """A model's id or alias, a vendor's name, `vendor/model`, or nothing -> who makes it.

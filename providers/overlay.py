@@ -2,11 +2,15 @@
 
     {"models": [{"provider": "openai", "id": "gpt-image-3", "like": "gpt-image-2.5-flare", "max_count": 4},
                 {"provider": "openai", "id": "gpt-image-2", "lifecycle": {"stage": "deprecated", "on": "2027-03-01"}}],
-     "defaults": {"openai": "gpt-image-3"}}
+     "defaults": {"openai": "gpt-image-3"},
+     "prices": {"sources": {"invoice": {"what": "our invoice", "date": "2027-01", "kind": "vendor_doc"}},
+                "rows": [{"provider": "openai", "models": ["gpt-image-3"], "unit": "per_image", "usd": "0.05",
+                          "quality": "low", "source": "invoice", "as_of": "2027-01"}]}}
 
 A row has the columns of `core.types.Model`. One whose provider and id are listed changes the columns that it names;
-any other is new and starts from the row that it is `like`. A key that means nothing is refused, since a slip in a
-file that nobody looks at again would show as a wrong bill.
+any other is new and starts from the row that it is `like`. `prices` has the sections of prices.json (`price_table`),
+each of which may be absent; its entries come before the shipped ones, and a new model has no other prices. A key that
+means nothing is refused, since a slip in a file that nobody looks at again would show as a wrong bill.
 """
 
 from __future__ import annotations
@@ -25,6 +29,8 @@ from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.provider import Provider
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import CURRENT, Feature, Lifecycle, Model, Operation
+from atelier.providers.price_overlay import with_prices
+from atelier.providers.price_table import Figures, Price, Prices, Rates, Source, Tokens, Usual, table
 
 NAME = r"^[a-z0-9]+(?:[._/:-][a-z0-9]+)*$"
 """An id or alias: lower case, because a name is looked up in lower case."""
@@ -105,14 +111,20 @@ class Overlay(Strict):
 
     models: tuple[Row, ...] = ()
     defaults: dict[str, Name] = {}
+    prices: Figures = Figures()
 
 
-def with_file(providers: tuple[Provider, ...], path: Path | None) -> tuple[Provider, ...]:
-    """The vendors as the file changes them, if there is one. Raises invalid_request with the file and the place."""
+def with_file(providers: tuple[Provider, ...], path: Path | None) -> tuple[tuple[Provider, ...], Prices]:
+    """The vendors and the shipped prices as the file changes them, if there is one.
+
+    Raises invalid_request with the file and the place.
+    """
     if path is None:
-        return providers
+        return providers, table()
     try:
-        return overlaid(providers, parsed(path.expanduser().read_bytes()))
+        overlay = parsed(path.expanduser().read_bytes())
+        changed = overlaid(providers, overlay)
+        return changed, with_prices(table(), overlay.prices, changed)
     except OSError:
         message, hint = f"ATELIER_CATALOG names {path}, which cannot be read.", "Correct the path or its permissions."
         raise ImageError(Reason.INVALID_REQUEST, message, hint=hint) from None
@@ -201,8 +213,8 @@ def _slip(problem: ErrorDetails) -> ImageError:
     last = str(problem["loc"][-1]) if problem["loc"] else ""
     match problem["type"]:
         case "extra_forbidden":
-            keys = [*Row.model_fields, *Overlay.model_fields, *Life.model_fields, *Rule.model_fields]
-            near = difflib.get_close_matches(last, keys, n=1)
+            shapes = (Row, Overlay, Life, Rule, Figures, Source, Price, Rates, Tokens, Usual)
+            near = difflib.get_close_matches(last, {key for shape in shapes for key in shape.model_fields}, n=1)
             return _wrong(place, "there is no such key", f"Perhaps {near[0]} is meant." if near else "Take it out.")
         case "missing":
             return _wrong(place, "is missing", "Add it.")

@@ -1,118 +1,51 @@
-"""What a picture costs, read from prices.json, which has source and date of every price. Gathered 2026-11-20.
+"""What a request costs: estimated before, worked out after, and about, for a list. Reads price_table, knows no vendor.
 
-A price is the vendor's list price of what comes out. The prompt and source pictures are not in it.
+The list price of the vendor's own host, in USD, without taxes, discounts and free tiers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import cache
 from itertools import product
-from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from atelier.providers.core.provider import Job, Reply
+from atelier.providers.core.types import ImageRequest, Model
+from atelier.providers.price_parts import MILLION, SQUARE, Amount, Basis, beside, least_to_most, output, tiers
+from atelier.providers.price_table import Cell, Figure, Figures, Prices, Rates, Usual, table
 
-from atelier.providers.core.types import Model
-
-SQUARE = "1024x1024"
-"""The size that free sizes are priced at."""
-MEGAPIXEL = 1024**2
-
-Day = Annotated[str, Field(pattern=r"^\d{4}(-\d\d){0,2}$")]
-Usd = Annotated[Decimal, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
+__all__ = ["SQUARE", "Estimate", "Hint", "Prices", "actual", "estimate", "hint", "table"]
 
 
-class Strict(BaseModel):
-    """A slip in the table would show as a wrong bill, so nothing unknown is passed over."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """USD of a request before it is made. `low_usd` <= `total_usd` <= `high_usd`, all three of the whole request.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    `total_usd` is the likely price, `per_image_usd` its share for one of `count` pictures, `high_usd` what a budget has
+    to reserve. `arithmetic` is the likely price in one line; `source` names the sources of the figures and `as_of` is
+    the oldest of their dates.
+    """
 
-
-class Source(Strict):
-    """Where figures come from; `kind` tells how far to trust them."""
-
-    what: str
-    date: Day
-    kind: Literal["vendor_doc", "vendor_spec", "package", "third_party_checked", "reseller", "third_party", "ours"]
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One way to ask a model for a picture. None where the model offers no choice."""
-
-    quality: str | None
-    resolution: str | None
-    size: str | None
-
-
-class Entry(Strict):
-    """A figure for some models of a vendor. An absent dimension is any."""
-
-    provider: str
-    models: Annotated[tuple[str, ...], Field(min_length=1)]
-    quality: str | None = None
-    resolution: str | None = None
-    size: str | None = None
+    count: int
+    per_image_usd: Decimal
+    total_usd: Decimal
+    low_usd: Decimal
+    high_usd: Decimal
+    basis: Basis
+    arithmetic: str
     source: str
-    as_of: Day
-    note: str = ""
-
-    def covers(self, cell: Cell) -> bool:
-        """Whether the figure is that of a cell."""
-        pairs = (
-            (self.quality, cell.quality),
-            (self.resolution, cell.resolution),
-            (self.size, cell.size),
-        )
-        return all(own in (None, asked) for own, asked in pairs)
-
-
-class Price(Entry):
-    """USD of a unit: a picture, a successful call, its first megapixel, or a million tokens of picture."""
-
-    unit: Literal["per_image", "credits", "per_megapixel", "per_1m_tokens"]
-    usd: Usd
-    usd_further: Annotated[Usd | None, Field(description="Each megapixel after the first.")] = None
-
-    @model_validator(mode="after")
-    def _further(self) -> Price:
-        if (self.usd_further is not None) != (self.unit == "per_megapixel"):
-            raise ValueError("usd_further belongs to per_megapixel")
-        return self
-
-
-class Tokens(Entry):
-    """Tokens of one picture; `tokens_max` where only a range is known."""
-
-    tokens: Count
-    tokens_max: Count | None = None
-
-
-class Table(Strict):
-    """prices.json"""
-
-    as_of: Day
-    sources: dict[str, Source]
-    prices: tuple[Price, ...]
-    tokens: tuple[Tokens, ...]
-
-    @model_validator(mode="after")
-    def _sourced(self) -> Table:
-        if missing := {entry.source for entry in (*self.prices, *self.tokens)} - set(self.sources):
-            raise ValueError(f"no such source: {', '.join(sorted(missing))}")
-        return self
+    as_of: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
     """USD of one picture over what the model offers, free sizes at SQUARE except where megapixels are priced.
 
-    `high_usd` is None where the price of something that is offered is not known. `as_of` is the oldest date of the
-    figures, `source` names every source of them.
+    What goes in is not in it. `high_usd` is None where the price of something that is offered is not known. `as_of` is
+    the oldest date of the figures, `source` names every source of them.
     """
 
     low_usd: Decimal
@@ -121,67 +54,153 @@ class Hint:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Of one cell, with the entries that it was worked out from."""
-
-    low: Decimal
-    high: Decimal | None
-    entries: tuple[Entry, ...]
-
-
-@cache
-def table() -> Table:
-    """The prices, read once."""
-    return Table.model_validate_json(Path(__file__).with_name("prices.json").read_bytes())
-
-
-def hint(provider: str, model: Model) -> Hint | None:
-    """About what a picture of the model costs; None when no price of it is known."""
-    prices, tokens = _of(table().prices, provider, model), _of(table().tokens, provider, model)
-    found = [_cost(cell, model, prices, tokens) for cell in _cells(model)]
-    known = [cost for cost in found if cost]
-    if not known:
+def estimate(prices: Prices, provider: str, job: Job) -> Estimate | None:
+    """What the job costs, all its pictures and what it sends; None where that has no known price."""
+    own, request = prices.of(provider, job.model), job.request
+    ways, usual = _ways(own, job)
+    made = [output(own, job.model, cell, request, request.count) for cell in ways]
+    known = [amount for amount in made if amount is not None]
+    if not known or len(known) < len(made):
         return None
-    highs = [cost.high for cost in known if cost.high is not None]
-    entries = [entry for cost in known for entry in cost.entries]
-    return Hint(
-        low_usd=min(cost.low for cost in known),
-        high_usd=max(highs) if len(highs) == len(found) else None,
-        as_of=min(entry.as_of for entry in entries),
-        source=", ".join(sorted({entry.source for entry in entries})),
+    pictures = least_to_most(known)
+    parts = [pictures, *beside(own, job.model, request, request.count)]
+    used = [*usual, *(figure for part in parts for figure in part.used)]
+    notes = [*(note for part in parts for note in part.notes if note), *(figure.note for figure in used if figure.note)]
+    total = sum((part.likely for part in parts), Decimal(0))
+    return Estimate(
+        count=request.count,
+        per_image_usd=total / request.count,
+        total_usd=total,
+        low_usd=sum((part.low for part in parts), Decimal(0)),
+        high_usd=sum((part.high for part in parts), Decimal(0)),
+        basis=pictures.basis,
+        arithmetic=" + ".join(part.words for part in parts if part.words),
+        source=_sources(used),
+        as_of=min(figure.as_of for figure in used),
+        notes=tuple(dict.fromkeys((*(_left_open(ways) if pictures.low < pictures.high else ()), *notes))),
     )
 
 
+def actual(prices: Prices, provider: str, job: Job, reply: Reply) -> Decimal | None:
+    """USD of one vendor call: as the vendor says it, by the tokens that it counted, or by the table for what came.
+
+    `job` is that of the call. None where there is no price.
+    """
+    if reply.cost_usd is not None:
+        return reply.cost_usd
+    own = prices.of(provider, job.model)
+    if reply.usage is not None and own.rates and reply.usage.input_tokens + reply.usage.output_tokens > 0:
+        return _billed(own.rates[0], reply, bool(job.request.sources))
+    if not reply.pictures:
+        return None
+    quality = reply.details.get("quality", job.request.quality)
+    request = replace(job.request, count=len(reply.pictures), quality=quality)
+    size = job.size
+    if job.model.sizes or job.model.size_rule:
+        size = (reply.pictures[0].width, reply.pictures[0].height)
+    found = estimate(prices, provider, replace(job, request=request, size=size)) or estimate(
+        prices, provider, replace(job, request=replace(job.request, count=len(reply.pictures)))
+    )
+    return found.total_usd if found else None
+
+
+def _billed(rates: Rates, reply: Reply, edits: bool) -> Decimal:
+    """Tokens at their rates. What the vendor does not tell apart is text going in, or a source, and pictures out."""
+    assert reply.usage is not None
+    read, wrote = (_shares(reply.usage.details, name) for name in ("input_tokens_details", "output_tokens_details"))
+    image, text = read.get("image_tokens", 0), read.get("text_tokens", 0)
+    rest = max(reply.usage.input_tokens - image - text, 0)
+    image, text = (image + rest, text) if edits and not read else (image, text + rest)
+    cached = min(read.get("cached_tokens", 0), text + image)
+    cached_text = min(cached, text) if rates.text_cached is not None else 0
+    cached_image = min(cached - cached_text, image) if rates.image_cached is not None else 0
+    said, thought = wrote.get("text_tokens", 0), wrote.get("thought_tokens", 0)
+    drawn = max(reply.usage.output_tokens - said - thought, 0)
+    billed = (
+        (text - cached_text, rates.text_input),
+        (cached_text, rates.text_cached),
+        (image - cached_image, rates.image_input),
+        (cached_image, rates.image_cached),
+        (said + thought, rates.text_output),
+        (drawn, rates.image_output),
+    )
+    return sum((tokens * rate for tokens, rate in billed if rate is not None), Decimal(0)) / MILLION
+
+
+def _shares(details: Mapping[str, Any], name: str) -> dict[str, int]:
+    found: Mapping[str, object] = details.get(name) or {}
+    return {key: value for key, value in found.items() if isinstance(value, int) and value >= 0}
+
+
+def hint(prices: Prices, provider: str, model: Model) -> Hint | None:
+    """About what a picture of the model costs; None when no price of it is known."""
+    own = prices.of(provider, model)
+    found = [_about(own, model, cell) for cell in _cells(model)]
+    known = [amount for amount in found if amount]
+    if not known:
+        return None
+    whole = least_to_most(known)
+    open_ended = len(known) < len(found) or (whole.basis == "megapixels" and not model.size_rule)
+    return Hint(
+        low_usd=whole.low,
+        high_usd=None if open_ended else whole.high,
+        as_of=min(figure.as_of for figure in whole.used),
+        source=_sources(whole.used),
+    )
+
+
+def _about(own: Figures, model: Model, cell: Cell) -> Amount | None:
+    return output(own, model, cell, ImageRequest(), 1)
+
+
 def _cells(model: Model) -> list[Cell]:
-    """Every way to ask. "auto" is one of the others."""
-    sizes = (SQUARE,) if model.size_rule else model.sizes
-    return [Cell(*words) for words in product(_named(model.qualities), _named(model.resolutions), _named(sizes))]
+    """Every way to ask, "auto" being one of the others; the smallest and the largest of free sizes by the megapixel."""
+    sizes = (SQUARE,) if model.size_rule and model.sizes else model.sizes
+    if model.size_rule and not model.sizes:
+        edge = int(model.size_rule.max_pixels**0.5)
+        sizes = (SQUARE, f"{edge}x{edge}")
+    return [Cell(*words) for words in product(*(_named(w) for w in (model.qualities, tiers(model), sizes)))]
+
+
+def _ways(own: Figures, job: Job) -> tuple[list[Cell], list[Usual]]:
+    """How the pictures can come out, the likely way first: as it was asked, else as usual, else any that is offered.
+
+    With the entries that say what is usual, where they decided.
+    """
+    asked, model, used = job.request, job.model, list[Usual]()
+
+    def open_to(asked: str | None, offered: Sequence[str], dimension: str) -> list[str | None]:
+        named = _named(offered)
+        if (asked is not None and asked != "auto") or named == [None]:
+            return [asked if named != [None] else None]
+        usual = next((entry for entry in own.usual if getattr(entry, dimension) in named), None)
+        if usual:
+            used.append(usual)
+            if usual.certain and asked is None:
+                return [getattr(usual, dimension)]
+        middle = SQUARE if SQUARE in named else named[(len(named) - 1) // 2]
+        likely = getattr(usual, dimension) if usual else middle
+        return [likely, *(other for other in named if other != likely)]
+
+    size = f"{job.size[0]}x{job.size[1]}" if job.size else None
+    ways = product(
+        open_to(asked.quality, model.qualities, "quality"),
+        open_to(asked.resolution, tiers(model), "resolution"),
+        [size] if size else open_to(None, model.sizes, "size"),
+    )
+    return [Cell(*words) for words in ways], used
 
 
 def _named(words: Iterable[str]) -> list[str | None]:
     return [word for word in words if word != "auto"] or [None]
 
 
-Kind = TypeVar("Kind", bound=Entry)
+def _left_open(ways: Sequence[Cell]) -> Iterable[str]:
+    for dimension in ("quality", "resolution", "size"):
+        words = dict.fromkeys(getattr(way, dimension) for way in ways)
+        if len(words) > 1:
+            yield f"the {dimension} is left to the vendor, likely {next(iter(words))}"
 
 
-def _of(entries: Iterable[Kind], provider: str, model: Model) -> list[Kind]:
-    return [entry for entry in entries if entry.provider == provider and model.id in entry.models]
-
-
-def _cost(cell: Cell, model: Model, prices: list[Price], tokens: list[Tokens]) -> Cost | None:
-    price = next((price for price in prices if price.covers(cell)), None)
-    if price is None:
-        return None
-    if price.usd_further is not None:
-        rule = model.size_rule
-        more = max(Decimal(0), Decimal(rule.max_pixels) / MEGAPIXEL - 1) if rule else None
-        return Cost(price.usd, None if more is None else price.usd + more * price.usd_further, (price,))
-    if price.unit != "per_1m_tokens":
-        return Cost(price.usd, price.usd, (price,))
-    count = next((count for count in tokens if count.covers(cell)), None)
-    if count is None:
-        return None
-    rate = price.usd / 1_000_000
-    return Cost(count.tokens * rate, (count.tokens_max or count.tokens) * rate, (price, count))
+def _sources(used: Iterable[Figure]) -> str:
+    return ", ".join(sorted({figure.source for figure in used}))

@@ -59,7 +59,7 @@ def table(found: list[Offer], today: date) -> str:
         lines.append([f"{offer.provider.title} ({offer.provider.name}): {key}"])
         for row in offer.rows:
             star = " *" if row.id == offer.provider.default else ""
-            lines.append([f"  {row.id}{star}", *cells(row), price(offer.provider, row, today), ends(row, today)])
+            lines.append([f"  {row.id}{star}", *cells(row), price(offer, row, today), ends(row, today)])
     widths = [max(map(len, column)) for column in zip(*(line for line in lines if len(line) > 1), strict=True)]
     aligned = ["  ".join(word.ljust(width) for word, width in zip(line, widths, strict=False)) for line in lines]
     notes = ["* what the vendor's name stands for", basis()]
@@ -74,7 +74,7 @@ def as_json(found: list[Offer], today: date) -> str:
             "ready": not offer.key,
             "variables": list(offer.key),
             "default": offer.provider.default,
-            "models": [_one(offer.provider, row, today) for row in offer.rows],
+            "models": [_one(offer, row, today) for row in offer.rows],
         }
         for offer in found
     ]
@@ -171,9 +171,9 @@ def _day(day: date | None) -> str:
     return f"on {day.isoformat()}" if day else "on no named day"
 
 
-def _one(provider: Provider, row: Model, today: date) -> dict[str, Any]:
-    data = row_data(provider, row, today).model_dump(mode="json", exclude_none=True, exclude={"ids", "vendor"})
-    low, high = span(provider, row, today)
+def _one(offer: Offer, row: Model, today: date) -> dict[str, Any]:
+    data = row_data(offer.provider, row, today).model_dump(mode="json", exclude_none=True, exclude={"ids", "vendor"})
+    low, high = span(offer, row, today)
     data |= {name: usd for name, usd in (("low_usd", low), ("high_usd", high)) if usd is not None}
     return {"id": row.id, "aliases": list(row.aliases), "snapshots": list(row.snapshots), **data}
 

@@ -13,7 +13,10 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted(path for part in ("server", "tools", "providers") for path in (ROOT / part).rglob("*.py"))
 LONGEST = 260  # lines
 
-STEPS = ("catalog", "overlay", "pipeline", "pricing", "admit", "dispatch", "settle")
+STEPS = (
+    "catalog", "overlay", "pipeline", "pricing", "price_parts", "price_table", "price_tokens", "price_overlay", "admit",
+    "dispatch", "settle",
+)  # fmt: skip
 """The files of `providers/` that are no vendor's."""
 
 HOMES = {
@@ -78,7 +81,11 @@ def floor(name: str) -> float:
         "providers.admit": 3.2,
         "providers.overlay": 3.1,
         "providers.catalog": 3,
+        "providers.price_overlay": 3.05,
         "providers.pricing": 2,
+        "providers.price_parts": 1.5,
+        "providers.price_table": 1,
+        "providers.price_tokens": 1,
     }
     return order.get(name, 0 if name.startswith("providers.core") else 2)
 

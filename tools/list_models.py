@@ -93,7 +93,7 @@ async def run(asked: ListModels, pipeline: Pipeline, call: Call) -> Answer:
     if not filtered:
         for vendor, offer in zip(vendors, found, strict=True):
             if offer in shown:
-                vendor.low_usd, vendor.high_usd = span(offer.provider, offer.rows[0], today)
+                vendor.low_usd, vendor.high_usd = span(offer, offer.rows[0], today)
     return Answer(text="\n".join([summary, *lines]), data=_within(data, shown, today) if filtered else data)
 
 

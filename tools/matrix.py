@@ -15,7 +15,7 @@ from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.provider import Provider
 from atelier.providers.core.types import Model, Operation
-from atelier.providers.pricing import SQUARE, Hint, hint, table
+from atelier.providers.pricing import SQUARE, Hint, Prices, hint, table
 
 LISTS = ("aspect_ratios", "resolutions", "qualities", "styles", "backgrounds", "formats")
 """Columns that are the same in a row and in its data."""
@@ -27,6 +27,7 @@ class Offer:
 
     provider: Provider
     rows: list[Model]
+    prices: Prices
     key: tuple[str, ...] = ()
 
 
@@ -45,7 +46,8 @@ def offers(catalog: Catalog, operation: Operation | None = None, vendor: str | N
     for provider in vendors(catalog, vendor):
         rows = [row for row in catalog.listed(provider) if operation is None or operation in row.operations]
         if rows:
-            found.append(Offer(provider, rows, () if catalog.usable(provider) else provider.endpoint.key_variables))
+            missing = () if catalog.usable(provider) else provider.endpoint.key_variables
+            found.append(Offer(provider, rows, catalog.prices, missing))
     return found
 
 
@@ -82,8 +84,8 @@ class PriceData(BaseModel):
 def prices(found: Iterable[Offer], today: date) -> list[PriceData]:
     """The hints for programs. A model that is in none has no known price, as one that its vendor no longer sells."""
     alike = dict[tuple[float, float | None], list[str]]()
-    for provider, row in ((offer.provider, row) for offer in found for row in offer.rows):
-        low, high = span(provider, row, today)
+    for offer, row in ((each, row) for each in found for row in each.rows):
+        low, high = span(offer, row, today)
         if low is not None:
             alike.setdefault((low, high), []).append(row.id)
     return [PriceData(low_usd=low, high_usd=high, ids=ids) for (low, high), ids in alike.items()]
@@ -126,7 +128,7 @@ def block(offer: Offer, today: date, most: int | None) -> list[str]:
     rows = [row for row in offer.rows if most is None or not retired(row, today)]
     said = {row.id: words(row, most) for row in rows}
     priced = [row for row in rows if most is None or row.id == offer.provider.default]
-    costs = {row.id: f" ({cost})" for row in priced if (cost := price(offer.provider, row, today))}
+    costs = {row.id: f" ({cost})" for row in priced if (cost := price(offer, row, today))}
     alike = dict[tuple[str, ...], list[str]]()
     for row in rows:
         alike.setdefault((*said[row.id], ends(row, today)), []).append(row.id + costs.get(row.id, ""))
@@ -172,9 +174,9 @@ def words(row: Model, most: int | None = None) -> list[str]:
     return said
 
 
-def span(provider: Provider, row: Model, today: date) -> tuple[float | None, float | None]:
+def span(offer: Offer, row: Model, today: date) -> tuple[float | None, float | None]:
     """About what a picture costs, in USD at least and at most; None where that is not known."""
-    known = _hint(provider, row, today)
+    known = _hint(offer, row, today)
     if known is None:
         return None, None
     return float(known.low_usd), None if known.high_usd is None else float(known.high_usd)
@@ -185,9 +187,9 @@ def basis() -> str:
     return f"Prices: about, a picture, sources extra, at {SQUARE} if sizes are free; {table().as_of}."
 
 
-def price(provider: Provider, row: Model, today: date) -> str:
+def price(offer: Offer, row: Model, today: date) -> str:
     """The same in words; empty for a model that its vendor no longer sells."""
-    known = _hint(provider, row, today)
+    known = _hint(offer, row, today)
     if known is None:
         return "" if retired(row, today) else "price unknown"
     low, high = known.low_usd, known.high_usd
@@ -206,8 +208,8 @@ def ends(row: Model, today: date) -> str:
     return f"{until}{f', then {life.successor}' if life.successor else ''}"
 
 
-def _hint(provider: Provider, row: Model, today: date) -> Hint | None:
-    return None if retired(row, today) else hint(provider.name, row)
+def _hint(offer: Offer, row: Model, today: date) -> Hint | None:
+    return None if retired(row, today) else hint(offer.prices, offer.provider.name, row)
 
 
 def _usd(amount: Decimal) -> str:

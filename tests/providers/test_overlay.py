@@ -17,6 +17,7 @@ from atelier.providers.core.provider import Provider
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import CURRENT, Feature, Lifecycle, Model, Operation
 from atelier.providers.overlay import Life, Overlay, Row, Rule, overlaid, parsed, with_file
+from atelier.providers.price_table import table
 from tests.conftest import TODAY
 
 NEW = {"provider": "openai", "id": "gpt-image-3", "like": "gpt-image-1.5"}
@@ -46,11 +47,11 @@ def test_the_columns_are_those_of_the_rows() -> None:
     assert set(Row.model_fields) - {"provider", "like"} == {f.name for f in fields(Model)} - {"any_value"}
     assert set(Life.model_fields) == {f.name for f in fields(Lifecycle)}
     assert set(Rule.model_fields) == {f.name for f in fields(SizeRule)}
-    assert set(Overlay.model_fields) == {"models", "defaults"}
+    assert set(Overlay.model_fields) == {"models", "defaults", "prices"}
 
 
 def test_without_a_file_nothing_changes() -> None:
-    assert with_file(PROVIDERS, None) is PROVIDERS
+    assert with_file(PROVIDERS, None) == (PROVIDERS, table())
     assert vendors() == PROVIDERS
 
 

@@ -160,7 +160,7 @@ async def test_unfiltered_the_defaults_have_a_price() -> None:
     told = {v["name"]: (v.get("low_usd"), v.get("high_usd")) for v in data(answer)["vendors"]}
     assert told == {
         "openai": (0.00588, 0.21072),
-        "gemini": (0.0336, None),
+        "gemini": (0.0336, 0.0756),
         "flux": (0.03, 0.075),
         "xai": (0.04, 0.08),
         "stability": (0.03, 0.03),
@@ -168,7 +168,7 @@ async def test_unfiltered_the_defaults_have_a_price() -> None:
     }
     for said in (
         "gpt-image-2.5-flare ($0.0059-0.21)",
-        "gemini-nano-banana-2.1 (from $0.034)",
+        "gemini-nano-banana-2.1 ($0.034-0.076)",
         "core ($0.03)",
         "(free)",
     ):
@@ -197,7 +197,7 @@ async def test_filtered_every_model_has_its_price_or_is_said_to_have_none(vendor
 async def test_prices_are_told_for_an_operation_over_all_vendors() -> None:
     told = data(await listed(KEYS, operation="generate"))["prices"]
     assert {"low_usd": 0.03, "high_usd": 0.075, "ids": ["flux-2-pro"]} in told
-    assert {"low_usd": 0.0336, "ids": ["gemini-nano-banana-2.1"]} in told
+    assert {"low_usd": 0.0336, "high_usd": 0.0756, "ids": ["gemini-nano-banana-2.1"]} in told
 
 
 async def test_where_even_prices_do_not_fit_that_is_said_and_the_text_has_them() -> None:

@@ -1,0 +1,209 @@
+"""prices.json: its shape, how it is read, and what of it concerns one model. Gathered 2026-11-20.
+
+    sources   where figures come from; an entry names one and its own date
+    rows      USD of a picture, a successful call, a megapixel, or a source picture
+    rates     USD of a million tokens
+    tokens    how many tokens a picture takes, exactly, as a range, or by a formula
+    usual     what a vendor takes when the request leaves it open
+
+The first entry that covers what was asked is the one that counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from atelier.providers.core.types import Model
+
+Day = Annotated[str, Field(pattern=r"^\d{4}(-\d\d){0,2}$")]
+Usd = Annotated[Decimal, Field(ge=0, le=10_000)]
+Count = Annotated[int, Field(ge=0, le=10_000_000)]
+Word = Annotated[str, Field(min_length=1, max_length=60)]
+
+
+class Strict(BaseModel):
+    """A slip in the table would show as a wrong bill: nothing is converted and nothing unknown is passed over."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class Source(Strict):
+    """Where figures come from; `kind` tells how far to trust them."""
+
+    what: str
+    date: Day
+    kind: Literal[
+        "vendor_doc", "vendor_spec", "package", "third_party_checked", "reseller", "third_party", "unverified", "ours"
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One way in which a picture can come out. None where the model offers no choice."""
+
+    quality: str | None = None
+    resolution: str | None = None
+    size: str | None = None
+
+
+class Figure(Strict):
+    """What every entry says: for which models of a vendor, by whom, and when. `note` is told with an estimate."""
+
+    provider: str
+    models: Annotated[tuple[Word, ...], Field(min_length=1)]
+    source: Word
+    as_of: Day
+    note: str = ""
+
+
+class Entry(Figure):
+    """A figure that may depend on how the picture comes out. An absent dimension is any, "a|b" is either."""
+
+    quality: Word | None = None
+    resolution: Word | None = None
+    size: Word | None = None
+
+    @property
+    def cell(self) -> Cell:
+        """The dimensions."""
+        return Cell(self.quality, self.resolution, self.size)
+
+    def covers(self, cell: Cell) -> bool:
+        """Whether the figure is that of a cell."""
+        pairs = ((self.quality, cell.quality), (self.resolution, cell.resolution), (self.size, cell.size))
+        return all(own is None or asked in own.split("|") for own, asked in pairs)
+
+
+class Price(Entry):
+    """USD of a unit: a picture, a successful call paid in credits, its first megapixel, or a source picture."""
+
+    unit: Literal["per_image", "credits", "per_megapixel", "per_source"]
+    usd: Usd
+    usd_further: Annotated[Usd | None, Field(description="Each megapixel after the first, going in or out.")] = None
+
+    @model_validator(mode="after")
+    def _further(self) -> Price:
+        if (self.usd_further is not None) != (self.unit == "per_megapixel"):
+            raise ValueError("usd_further belongs to per_megapixel, and to nothing else")
+        return self
+
+
+class Rates(Figure):
+    """USD of a million tokens of each kind. An absent rate is not published; cached ones are of what was read before.
+
+    A model that has no rate of its own for a kind does not bill it (facts of 2026-11-20).
+    """
+
+    text_input: Usd
+    text_cached: Usd | None = None
+    image_input: Usd
+    image_cached: Usd | None = None
+    text_output: Usd | None = None
+    image_output: Usd
+
+
+class Tokens(Entry):
+    """Tokens that a picture takes, by exactly one of `tokens`, `grid` and `rule`.
+
+    `of`: the picture that comes out; each partial picture of a stream; a source picture; what is added to the prompt;
+    text and thoughts that come out beside a picture. `tokens` alone is exact; with `tokens_min` or `tokens_max` it is
+    the likely one of a range, and where it is absent the most is. `grid` is the side of OpenAI's formula, `times` the
+    least and the most that its result is multiplied with. `rule` counts a source picture by its size; `text` is what
+    it adds to the prompt.
+    """
+
+    of: Literal["output", "partial", "source", "prompt", "text", "thought"] = "output"
+    tokens: Count | None = None
+    tokens_min: Count | None = None
+    tokens_max: Count | None = None
+    grid: Annotated[int | None, Field(ge=1, le=1000)] = None
+    times: tuple[Count, Count] = (1, 1)
+    rule: Literal["patches", "tiles"] | None = None
+    text: Count = 0
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Tokens:
+        exact = self.tokens is not None or self.tokens_max is not None
+        if exact + (self.grid is not None) + (self.rule is not None) != 1:
+            raise ValueError("tokens are told by tokens or tokens_max, by grid, or by rule")
+        if exact and not self.least <= self.likely <= self.most:
+            raise ValueError("tokens_min, tokens and tokens_max should not fall")
+        if self.times[0] > self.times[1]:
+            raise ValueError("times should not fall")
+        return self
+
+    @property
+    def most(self) -> int:
+        """The upper end of what is told in tokens."""
+        return self.tokens_max if self.tokens_max is not None else self.tokens or 0
+
+    @property
+    def likely(self) -> int:
+        """The likely one; the most where only a range is known."""
+        return self.tokens if self.tokens is not None else self.most
+
+    @property
+    def least(self) -> int:
+        """The lower end."""
+        return self.tokens_min if self.tokens_min is not None else self.likely
+
+
+class Usual(Entry):
+    """What a vendor takes when it is left to it. `certain` where it is the documented default, else only the likely."""
+
+    certain: bool = False
+
+
+class Figures(Strict):
+    """The sections; all of prices.json but its date, and what a catalogue file may add to them."""
+
+    sources: dict[Word, Source] = {}
+    rows: tuple[Price, ...] = ()
+    rates: tuple[Rates, ...] = ()
+    tokens: tuple[Tokens, ...] = ()
+    usual: tuple[Usual, ...] = ()
+
+
+class Prices(Figures):
+    """The whole table. `as_of` is the day on which it was gathered."""
+
+    as_of: Day
+
+    @model_validator(mode="after")
+    def _sourced(self) -> Prices:
+        if missing := {figure.source for figure in figures(self)} - set(self.sources):
+            raise ValueError(f"no such source: {', '.join(sorted(missing))}")
+        return self
+
+    def of(self, provider: str, model: Model) -> Figures:
+        """What concerns one model. A dated id that no entry names costs what the model does whose snapshot it is."""
+        id = model.id
+        if id in model.snapshots:
+            named = {name for figure in figures(self) if figure.provider == provider for name in figure.models}
+            id = max((name for name in named if f"{id}-".startswith(f"{name}-")), key=len, default=id)
+
+        def own(entries: tuple[Kind, ...]) -> tuple[Kind, ...]:
+            return tuple(entry for entry in entries if entry.provider == provider and id in entry.models)
+
+        return Figures(rows=own(self.rows), rates=own(self.rates), tokens=own(self.tokens), usual=own(self.usual))
+
+
+Kind = TypeVar("Kind", bound=Figure)
+
+
+def figures(sections: Figures) -> Iterable[Figure]:
+    """Every entry of every section."""
+    return (*sections.rows, *sections.rates, *sections.tokens, *sections.usual)
+
+
+@cache
+def table() -> Prices:
+    """The shipped prices, read once."""
+    return Prices.model_validate_json(Path(__file__).with_name("prices.json").read_bytes())
