@@ -1,4 +1,4 @@
-"""The money step: what a request may cost is held against the caps, asked about, and reserved before anything is sent."""
+"""The money step: what a request may cost is held against the caps, asked about, and reserved; all before sending."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 
 from atelier.providers.account import Account
 from atelier.providers.admit import Admitted
-from atelier.providers.budget import Budget, Charge, Confirm
+from atelier.providers.budget import Budget, Charge, Confirm, Ledger, NoLedger
 from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
@@ -52,12 +52,17 @@ async def agreed(budget: Budget, admitted: Admitted, confirm: Confirm | None) ->
 
 
 async def reserved(catalog: Catalog, budget: Budget, admitted: Admitted, caller: str) -> list[Account]:
-    """An account for each vendor call, all of them reserved; budget_exceeded where that would break a cap."""
+    """An account for each vendor call, all of them reserved; budget_exceeded where that would break a cap.
+
+    What is free is not kept account of: it must work where nothing can be written.
+    """
     provider, accounts, charges = admitted.choice.provider.name, list[Account](), list[Charge]()
+    free = admitted.estimate is not None and admitted.estimate.high_usd == 0
+    ledger: Ledger = NoLedger() if free else budget.ledger
     for job in admitted.calls:
         price, id = estimate(catalog.prices, provider, job), new_id("chg")
         bill = partial(actual, catalog.prices, provider)
-        accounts.append(Account(id, budget.ledger, job, bill, price.total_usd if price else None))
+        accounts.append(Account(id, ledger, job, bill, price.total_usd if price else None))
         charges.append(
             Charge(
                 id=id,
@@ -70,7 +75,7 @@ async def reserved(catalog: Catalog, budget: Budget, admitted: Admitted, caller:
                 usd=price.high_usd if price else None,
             )
         )
-    if short := await budget.ledger.reserve(charges, budget.caps):
+    if short := await ledger.reserve(charges, budget.caps):
         cap = f"the {usd(short.cap)} of this {short.period} (ATELIER_BUDGET_PER_{short.period.upper()}, UTC)"
         raise over_budget(catalog, admitted, cap, short.left)
     return accounts

@@ -20,12 +20,11 @@ from atelier.server.progress import progress
 from atelier.server.settings import Settings, unknown_variables
 from atelier.server.signals import interruptible, until_idle
 from atelier.server.spend import estimated
+from atelier.server.terminal import CLEAR, say, show
 from atelier.tools import edit_image, estimate_cost, generate_image
 from atelier.tools.arguments import parameters_of
 from atelier.tools.drawn import size_of, told, usd
 from atelier.tools.tool import Tool
-
-CLEAR = "\r\033[K"  # back to the start of a terminal's line, and empty it
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -43,7 +42,7 @@ def serve(options: argparse.Namespace) -> int:
 
     logs.configure()
     if sys.stdin.isatty():
-        _say(
+        say(
             "Serving MCP on stdio, which is for a host to talk to; Ctrl-C ends it. Try: atelier generate PROMPT",
             sys.stderr,
         )
@@ -79,7 +78,7 @@ async def _edit_of(asked: edit_image.EditImage, pipeline: Pipeline) -> ImageRequ
 
 def cost(options: argparse.Namespace) -> int:
     """Tell what a picture would cost, without making it."""
-    _say(anyio.run(estimated, _given(options, estimate_cost.TOOL), options.json))
+    say(anyio.run(estimated, _given(options, estimate_cost.TOOL), options.json))
     return 0
 
 
@@ -105,15 +104,15 @@ async def _draw(
 ) -> int:
     settings = Settings.from_environ()
     for sentence in unknown_variables():
-        _say(sentence, sys.stderr)
+        say(sentence, sys.stderr)
     async with pipeline_of(settings, storage_of(settings), folders=folders) as pipeline:
         request = await request_of(pipeline)
         notice = pipeline.catalog.resolve(request.model, request.operation, request.origin).notice
         if notice and not as_json:
-            _say(notice)  # the first line, before any work
+            say(notice)  # the first line, before any work
 
         async def drawn() -> ImageResult:
-            async with progress(_show, every=1 if sys.stderr.isatty() else 10) as tell:
+            async with progress(show, every=1 if sys.stderr.isatty() else 10) as tell:
                 confirm = _yes if agreed else _asked if sys.stdin.isatty() and sys.stderr.isatty() else None
                 return await pipeline.run(request, caller=settings.customer_id, tell=tell, confirm=confirm)
 
@@ -122,16 +121,16 @@ async def _draw(
             sys.stderr.write(CLEAR)
     lost = 0 if all(kept.stored for kept in result.images) else 1
     if as_json:
-        _say(json.dumps(told(result).data.model_dump(mode="json", exclude_none=True), ensure_ascii=False))
+        say(json.dumps(told(result).data.model_dump(mode="json", exclude_none=True), ensure_ascii=False))
         return lost
     for warning in result.warnings:
-        _say(f"Note: {warning}", sys.stderr)
+        say(f"Note: {warning}", sys.stderr)
     for kept in result.images:
         if kept.stored:
-            _say(str(kept.stored.path))
+            say(str(kept.stored.path))
     made = [f"{k.picture.width}x{k.picture.height} {k.format}, {size_of(len(k.image_bytes))}" for k in result.images]
     cost = f", {usd(result.actual_usd)}" if result.actual_usd is not None else ""
-    _say(f"{result.provider}/{result.model}: {'; '.join(made)}{cost}")
+    say(f"{result.provider}/{result.model}: {'; '.join(made)}{cost}")
     return lost
 
 
@@ -145,17 +144,6 @@ async def _asked(question: str) -> bool:
     sys.stderr.write(f"{CLEAR}{question} [y/N] ")
     sys.stderr.flush()
     return (await anyio.to_thread.run_sync(sys.stdin.readline)).strip().lower() in ("y", "yes")
-
-
-async def _show(message: str, seconds: float) -> None:
-    """One line that changes in place in a terminal, one line a word elsewhere."""
-    text = f"… {message} ({seconds:.0f} s)"
-    sys.stderr.write(f"{CLEAR}{text}" if sys.stderr.isatty() else f"{text}\n")
-    sys.stderr.flush()
-
-
-def _say(text: str, stream: Any = None) -> None:
-    print(text, file=stream or sys.stdout, flush=True)
 
 
 def declare_serve(commands: Subcommands) -> None:

@@ -19,6 +19,7 @@ from atelier.providers.core.types import Model, Operation
 from atelier.providers.core.wire import Wire
 from atelier.server.assembly import catalog_of
 from atelier.server.settings import Settings, unknown_variables
+from atelier.server.terminal import say
 from atelier.tools import list_models
 from atelier.tools.arguments import parameters_of
 from atelier.tools.matrix import Offer, basis, ends, offers, price, row_data, span, vendors
@@ -32,7 +33,7 @@ HEADS = ("model", "operations", "sizes", "qualities", "formats", "sources", "pro
 def models(options: argparse.Namespace) -> int:
     """List the models with what each can do, or check when they end."""
     for sentence in unknown_variables():
-        _say(sentence, sys.stderr)
+        say(sentence, sys.stderr)
     given = {name: value for name in ("operation", "vendor") if (value := getattr(options, name)) is not None}
     asked = parameters_of(list_models.TOOL, given)
     catalog = catalog_of(Settings.from_environ())
@@ -42,10 +43,10 @@ def models(options: argparse.Namespace) -> int:
     if options.check:
         return anyio.run(check, catalog, asked.vendor)
     if options.markdown:
-        _say(markdown(vendors(catalog, asked.vendor)))
+        say(markdown(vendors(catalog, asked.vendor)))
         return 0
     found = offers(catalog, asked.operation, asked.vendor)
-    _say(as_json(found, catalog.today()) if options.json else table(found, catalog.today()))
+    say(as_json(found, catalog.today()) if options.json else table(found, catalog.today()))
     return 0
 
 
@@ -122,12 +123,12 @@ async def check(catalog: Catalog, vendor: str | None = None) -> int:
             heard.append(provider.name)
             found += differences(provider, theirs, catalog.today())
     for finding in found:
-        _say(finding)
+        say(finding)
     for failure in failures:
-        _say(f"atelier: {failure}", sys.stderr)
+        say(f"atelier: {failure}", sys.stderr)
     if not found and not failures:
         asked = f"{', '.join(heard)} was asked and agrees." if heard else "No vendor was asked."
-        _say(f"Every default has at least {NOTICE} days left. {asked}")
+        say(f"Every default has at least {NOTICE} days left. {asked}")
     return 1 if found or failures else 0
 
 
@@ -176,10 +177,6 @@ def _one(offer: Offer, row: Model, today: date) -> dict[str, Any]:
     low, high = span(offer, row, today)
     data |= {name: usd for name, usd in (("low_usd", low), ("high_usd", high)) if usd is not None}
     return {"id": row.id, "aliases": list(row.aliases), "snapshots": list(row.snapshots), **data}
-
-
-def _say(text: str, stream: Any = None) -> None:
-    print(text, file=stream or sys.stdout, flush=True)
 
 
 def declare(commands: Any) -> None:

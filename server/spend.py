@@ -15,6 +15,7 @@ from atelier.providers.quote import usd
 from atelier.server.assembly import ledger_of, pipeline_of, storage_of
 from atelier.server.journal.ledger import COLUMNS, Spent
 from atelier.server.settings import Settings
+from atelier.server.terminal import say
 from atelier.tools import estimate_cost
 from atelier.tools.arguments import parameters_of
 from atelier.tools.tool import Call
@@ -40,7 +41,7 @@ def spend(options: argparse.Namespace) -> int:
     since = _day(options.since)
     ledger = ledger_of(Settings.from_environ())
     rows = anyio.run(ledger.spend, options.by, since)
-    print(as_json(rows) if options.json else table(options.by, rows), flush=True)
+    say(as_json(rows) if options.json else table(options.by, rows))
     return 0
 
 

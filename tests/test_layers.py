@@ -15,7 +15,7 @@ LONGEST = 260  # lines
 
 STEPS = (
     "catalog", "overlay", "pipeline", "pricing", "price_parts", "price_table", "price_tokens", "price_overlay", "admit",
-    "dispatch", "settle",
+    "dispatch", "settle", "account", "budget", "quote", "reserve", "turns", "breaker",
 )  # fmt: skip
 """The files of `providers/` that are no vendor's."""
 
@@ -78,11 +78,15 @@ def floor(name: str) -> float:
         "providers.pipeline": 4,
         "providers.dispatch": 3.5,
         "providers.settle": 3.5,
+        "providers.reserve": 3.45,
+        "providers.quote": 3.4,
         "providers.admit": 3.2,
         "providers.overlay": 3.1,
         "providers.catalog": 3,
         "providers.price_overlay": 3.05,
         "providers.pricing": 2,
+        "providers.account": 1.5,
+        "providers.budget": 1,
         "providers.price_parts": 1.5,
         "providers.price_table": 1,
         "providers.price_tokens": 1,

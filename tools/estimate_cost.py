@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from atelier.providers.admit import Admitted
 from atelier.providers.budget import Left
 from atelier.providers.core.sources import Found
-from atelier.providers.core.types import ImageRequest, Operation, Picture
+from atelier.providers.core.types import PROMPTLESS, ImageRequest, Operation, Picture
 from atelier.providers.pipeline import Pipeline
 from atelier.providers.quote import Quote, compare
 from atelier.tools import fields
@@ -83,7 +83,8 @@ async def run(asked: EstimateCost, pipeline: Pipeline, call: Call) -> Answer:
 
 async def priced_request(asked: EstimateCost, pipeline: Pipeline) -> tuple[ImageRequest, list[str]]:
     """The request to price, and what was assumed for it. A picture on the web is not fetched to price a change."""
-    prompt = asked.prompt or "-"  # what is not said yet costs next to nothing
+    needless = asked.operation in PROMPTLESS  # else one is needed, and what is not said yet costs next to nothing
+    prompt = asked.prompt or ("" if needless else "-")
     masked = bool(asked.mask) or asked.operation in (Operation.INPAINT, Operation.ERASE)
     if asked.operation == Operation.GENERATE or not (asked.operation or asked.image or asked.images or masked):
         return ImageRequest(prompt=prompt, **asked_for(asked)), []
@@ -133,7 +134,7 @@ def _told(admitted: Admitted, left: Left, assumed: list[str]) -> Answer:
                 "as_of": price.as_of,
             }
         )
-    data = data.model_copy(update={"summary": summary, "warnings": notes or None, **_left(left)})
+    data = _with_left(data.model_copy(update={"summary": summary, "warnings": notes or None}), left)
     said = [admitted.choice.notice, summary, *lines, *_left_in_words(left), *(f"Note: {note}" for note in notes)]
     return Answer(text="\n".join(line for line in said if line), data=data)
 
@@ -156,8 +157,8 @@ def _compared(quotes: list[Quote], left: Left, assumed: list[str]) -> Answer:
     summary = f"{len(quotes)} models can do it, the cheapest first.{rest}" if quotes else "No model can do it."
     lines = [_line(quote) for quote in quotes[: len(rows)]]
     said = [summary, *lines, *_left_in_words(left), *(f"Note: {note}" for note in assumed)]
-    data = Estimated(summary=summary, models=rows, warnings=assumed or None, **_left(left))
-    return Answer(text="\n".join(said), data=data)
+    data = Estimated(summary=summary, models=rows, warnings=assumed or None)
+    return Answer(text="\n".join(said), data=_with_left(data, left))
 
 
 def _line(quote: Quote) -> str:
@@ -169,9 +170,10 @@ def _line(quote: Quote) -> str:
     return f"- {quote.name}: {cost}" + (f"; without {', '.join(quote.cannot)}" if quote.cannot else "")
 
 
-def _left(left: Left) -> dict[str, float]:
+def _with_left(data: Estimated, left: Left) -> Estimated:
     amounts = {"left_today_usd": left.day, "left_this_month_usd": left.month}
-    return {name: _float(amount) for name, amount in amounts.items() if amount is not None}
+    known = {name: _float(amount) for name, amount in amounts.items() if amount is not None}
+    return data.model_copy(update=known)
 
 
 def _left_in_words(left: Left) -> list[str]:

@@ -95,10 +95,9 @@ async def test_a_turn_that_comes_as_its_caller_leaves_is_passed_on() -> None:
             async with turns.turn(name, silence):
                 served.append(name)
 
-    async with anyio.create_task_group() as tasks:
-        async with turns.turn("holder", silence):
-            for name in ("leaves", "stays"):
-                tasks.start_soon(call, name)
-                await anyio.lowlevel.checkpoint()
-            scopes["leaves"].cancel()  # it has not run again yet when the turn comes
+    async with anyio.create_task_group() as tasks, turns.turn("holder", silence):
+        for name in ("leaves", "stays"):
+            tasks.start_soon(call, name)
+            await anyio.lowlevel.checkpoint()
+        scopes["leaves"].cancel()  # it has not run again yet when the turn comes
     assert served == ["stays"]

@@ -148,7 +148,7 @@ async def test_save_false_hands_the_picture_over_and_stores_nothing(connect: Con
     assert block.mime_type == "image/png"
     with opened(block) as picture:
         assert picture.size == (1024, 1024)
-    assert files_in(tmp_path) == []
+    assert files_in(tmp_path) == []  # what is free is not kept account of either
     assert result.structured_content is not None
     assert "path" not in result.structured_content["images"][0]
     assert "not stored" in text(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult
 
 from atelier.server.app import build_server
 from atelier.server.settings import Settings
-from tests.conftest import Connect, Environ, files_in
+from tests.conftest import Connect, Environ, files_in, png
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Answer, Dropped
@@ -40,7 +41,7 @@ async def test_the_answer_tells_the_bill_beside_the_estimate(
     assert told is not None
     assert told["estimated_usd"] == pytest.approx(0.006, abs=0.0005)
     assert told["actual_usd"] == pytest.approx(0.006, abs=0.0005)
-    assert "cost $0.006" in text(result)
+    assert "cost $0.0059" in text(result)
     ((state, reserved, spent),) = charges(with_openai)
     assert state == "settled"
     assert spent == round(told["actual_usd"] * 1e6)
@@ -59,7 +60,7 @@ async def test_over_the_cap_of_a_call_nothing_is_sent_and_the_cheapest_way_is_na
     assert (told["reason"], told["retryable"]) == ("budget_exceeded", False)
     assert "$0.03" in text(result)
     assert "openai/gpt-image-2.5-flare with quality=low" in text(result)
-    assert "4 of the 8 pictures" in text(several)
+    assert "5 of the 8 pictures" in text(several)
     assert openai.requests == []
 
 
@@ -117,20 +118,12 @@ async def test_a_free_refusal_releases_and_an_unknown_outcome_keeps_the_reservat
 
 
 async def test_a_bill_far_from_its_estimate_is_told(connect: Connect, with_openai: Environ, openai: OpenAI) -> None:
-    picture = emulated_picture(openai)
+    picture = base64.b64encode(png(64, 64)).decode()
     usage = {"input_tokens": 12, "output_tokens": 7024, "total_tokens": 7036}
     openai.script.append(Answer(200, {"created": 1, "data": [{"b64_json": picture}], "usage": usage}))
     async with connect() as client:
         result = await client.call_tool("generate_image", FOX)
     assert any("was estimated" in warning for warning in (result.structured_content or {})["warnings"])
-
-
-def emulated_picture(openai: OpenAI) -> str:
-    import base64
-
-    from tests.conftest import png
-
-    return base64.b64encode(png(64, 64)).decode()
 
 
 async def test_many_calls_at_once_cannot_overshoot_a_cap(
@@ -147,7 +140,7 @@ async def test_many_calls_at_once_cannot_overshoot_a_cap(
             for _ in range(12):
                 tasks.start_soon(call)
     good = [result for result in results if not result.is_error]
-    assert len(good) == len(openai.requests) == 4
+    assert len(good) == len(openai.requests) == 5
     assert sum(spent or 0 for _, _, spent in charges(with_openai)) <= 30_000
 
 

@@ -45,7 +45,7 @@ async def test_the_arithmetic_is_shown(connect: Connect) -> None:
 
 async def test_an_open_quality_is_a_range(connect: Connect) -> None:
     price = await told(connect, prompt="a fox", model="gpt-image-2", size="1024x1024")
-    assert price["low_usd"] < price["total_usd"] <= price["high_usd"]
+    assert price["low_usd"] <= price["total_usd"] < price["high_usd"]
     assert price["high_usd"] > 0.2
 
 
@@ -93,9 +93,7 @@ async def test_a_comparison_goes_from_cheap_to_dear_and_tells_what_each_cannot(
     costs = [row["total_usd"] for row in price["models"] if "total_usd" in row]
     assert costs == sorted(costs)
     assert {name.partition("/")[0] for name in rows} == {"openai", "xai", "sketch"}
-    assert rows["xai/grok-imagine-image"]["cannot"] == ["size", "quality"] or set(
-        rows["xai/grok-imagine-image"]["cannot"]
-    ) == {"size", "quality"}
+    assert set(rows["xai/grok-imagine-image"]["cannot"]) == {"size", "quality"}
     assert "cannot" not in rows["openai/gpt-image-2.5-flare"]
 
 
@@ -115,6 +113,6 @@ async def test_without_any_key_every_vendor_is_compared(connect: Connect) -> Non
 async def test_what_is_left_of_the_budget_is_told(connect: Connect, environ: Environ) -> None:
     environ |= {"ATELIER_BUDGET_PER_DAY": "2.5", "ATELIER_BUDGET_PER_MONTH": "40"}
     result = await estimate(connect, prompt="a fox", model="stability")
-    price = result.structured_content or {}
+    price = dict[str, Any](result.structured_content or {})
     assert (price["left_today_usd"], price["left_this_month_usd"]) == (2.5, 40)
     assert "$2.50 today, $40.00 this month" in text(result)

@@ -14,7 +14,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Operation
 from atelier.providers.pipeline import Pipeline, silence
 from atelier.tools.list_models import TOOL, ListModels, run
-from atelier.tools.tool import Answer
+from atelier.tools.tool import Answer, Call
 from tests.conftest import TODAY, Connect, Environ
 from tests.emulators.openai import OpenAI
 
@@ -27,7 +27,7 @@ VENDORS = [p.name for p in PROVIDERS]
 
 async def listed(environ: Environ, today: date = TODAY, **asked: Any) -> Answer:
     pipeline = Pipeline(Catalog(environ.get, lambda: today))
-    return await run(ListModels(**asked), pipeline, silence)
+    return await run(ListModels(**asked), pipeline, Call(caller="1", tell=silence))
 
 
 def data(answer: Answer) -> dict[str, Any]:

@@ -139,7 +139,7 @@ anyio.run(main, sys.argv[1], sys.argv[2])
 """
 
 
-async def test_two_processes_on_one_journal_cannot_overshoot(tmp_path: Path) -> None:
+def test_two_processes_on_one_journal_cannot_overshoot(tmp_path: Path) -> None:
     run = [sys.executable, "-c", CALLER, str(tmp_path)]
     both = [subprocess.Popen([*run, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for name in "ab"]
     for process in both:
@@ -148,7 +148,7 @@ async def test_two_processes_on_one_journal_cannot_overshoot(tmp_path: Path) -> 
         process.stdin.flush()
     taken = [int(process.communicate(timeout=60)[0]) for process in both]
     assert sum(taken) == 25  # of 60 that were wanted
-    assert await spent(ledger_at(tmp_path)) == Decimal("1.00")
+    assert anyio.run(spent, ledger_at(tmp_path)) == Decimal("1.00")
 
 
 STEPS = """

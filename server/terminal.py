@@ -1,0 +1,20 @@
+"""What the command line says, and where."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+CLEAR = "\r\033[K"  # back to the start of a terminal's line, and empty it
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """A line for the person, at once; on stdout unless another stream is named."""
+    print(text, file=stream or sys.stdout, flush=True)
+
+
+async def show(message: str, seconds: float) -> None:
+    """Progress: one line that changes in place in a terminal, one line a word elsewhere."""
+    text = f"… {message} ({seconds:.0f} s)"
+    sys.stderr.write(f"{CLEAR}{text}" if sys.stderr.isatty() else f"{text}\n")
+    sys.stderr.flush()
