@@ -11,6 +11,8 @@ import io
 import json
 import re
 from collections.abc import AsyncGenerator
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
 import anyio
@@ -36,7 +38,9 @@ FIELDS = {
 }  # fmt: skip
 NEW_QUALITIES = {"auto", "low", "medium", "high", "xhigh", "max"}
 OLD_QUALITIES = {"auto", "low", "medium", "high"}
-TOKENS = {"low": 196, "medium": 439, "high": 1756, "xhigh": 3122, "max": 7024}  # 2.5 at 1024x1024
+GRIDS = {"low": 16, "medium": 24, "high": 48, "xhigh": 64, "max": 96}  # 2.5 and 2.6
+OLDER_GRIDS = {"low": 16, "medium": 48, "high": 96}  # 2
+TOKENS = {"low": 272, "medium": 1056, "high": 4160}  # 1 at 1024x1024
 
 
 def trouble(status: int, code: str | None, message: str, param: str | None = None, **headers: str) -> Answer:
@@ -121,6 +125,16 @@ def drawn(size: str, format: str, transparent: bool) -> bytes:
     out = io.BytesIO()
     image.save(out, format)
     return out.getvalue()
+
+
+def tokens_of(model: str, quality: str, size: str, n: int) -> int:
+    """What the vendor counts for `n` pictures, as its calculator does; for the first models about."""
+    w, h = (int(edge) for edge in size.split("x"))
+    if model in FIXED or not model.startswith("gpt-image-2"):
+        return TOKENS.get(quality, 1056) * n * (3 if w != h else 2) // 2
+    grid = (GRIDS if "2." in model else OLDER_GRIDS)[quality]
+    other = (Fraction(grid * min(w, h), max(w, h)) + Fraction(1, 2)).__floor__()
+    return ceil(Fraction(n * grid * other * (2_000_000 + w * h), 4_000_000))
 
 
 async def told(events: list[dict[str, Any]]) -> AsyncGenerator[bytes]:
@@ -237,10 +251,13 @@ class OpenAI(Emulator):
         """The answer with pictures, as JSON or as a stream of events."""
         format, n = body.get("output_format", "png"), body.get("n", 1)
         size = "1024x1024" if body.get("size", "auto") == "auto" else body["size"]
-        quality = "high" if body.get("quality", "auto") not in TOKENS else body["quality"]
+        quality = "high" if body.get("quality", "auto") not in GRIDS else body["quality"]
         transparent = body.get("background") == "transparent"
         picture = base64.b64encode(drawn(size, format, transparent)).decode()
-        output, text = TOKENS[quality] * n, max(1, len(body.get("prompt", "")) // 4)
+        output, text = tokens_of(str(body["model"]), quality, size, n), max(1, len(body.get("prompt", "")) // 4)
+        output += 100 * body.get("partial_images", 0)
+        seen = self.sources[-1] if kind == "image_edit" else []
+        given = sum(min(1536, ceil(image.width / 32) * ceil(image.height / 32)) for image in seen)
         about = {
             "background": "transparent" if transparent else "opaque",
             "output_format": format,
@@ -248,10 +265,10 @@ class OpenAI(Emulator):
             "size": size,
         }
         usage = {
-            "input_tokens": text,
-            "output_tokens": output + 100 * body.get("partial_images", 0),
-            "total_tokens": text + output,
-            "input_tokens_details": {"text_tokens": text, "image_tokens": 0},
+            "input_tokens": text + given,
+            "output_tokens": output,
+            "total_tokens": text + given + output,
+            "input_tokens_details": {"text_tokens": text, "image_tokens": given},
             "output_tokens_details": {"image_tokens": output, "text_tokens": 0},
         }
         headers = {"x-request-id": "req_emulated_1"}

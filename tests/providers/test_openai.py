@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -66,7 +67,7 @@ async def test_usage_request_id_and_what_auto_became_are_told(with_openai: Envir
     assert result.usage.output_tokens == 196
     assert result.details["request_id"] == "req_emulated_1"
     assert (result.details["size"], result.details["quality"]) == ("1024x1024", "low")
-    assert result.actual_usd is None  # the vendor names no price
+    assert result.actual_usd == Decimal("0.005885")  # 196 tokens at $30 and 1 at $5 a million
 
 
 async def test_a_ratio_becomes_a_size_and_the_answer_says_so(with_openai: Environ, openai: OpenAI) -> None:

@@ -67,7 +67,7 @@ async def test_the_record_says_how_the_picture_came_to_be(with_openai: Environ, 
     expected = {
         "id": stored.id, "job": result.id, "operation": "generate", "prompt": "a fox", "provider": "openai",
         "model": "gpt-image-2.5-flare", "seed": None, "width": 1536, "height": 1024, "mime": "image/png",
-        "asked": {"size": "1536x1024", "quality": "low"}, "actual_usd": None, "parent": "img_before",
+        "asked": {"size": "1536x1024", "quality": "low"}, "actual_usd": 0.004745, "parent": "img_before",
     }  # fmt: skip
     assert {name: record[name] for name in expected} == expected
     assert record["created_at"].endswith("Z")

@@ -174,7 +174,7 @@ async def test_the_vendor_draws_when_its_key_is_set(connect: Connect, with_opena
     record = json.loads(Path(result.structured_content["images"][0]["path"]).with_suffix(".json").read_text())
     assert (record["prompt"], record["model"], record["provider"]) == ("a fox", "gpt-image-2.5-flare", "openai")
     assert record["details"]["request_id"] == "req_emulated_1"
-    assert record["usage"]["output_tokens"] == 196
+    assert record["usage"]["output_tokens"] == 106
 
 
 async def test_progress_comes_at_once_rises_and_stops_with_the_answer(
