@@ -65,8 +65,8 @@ class Item(Lenient):
 class Tokens(Lenient):
     input_tokens: Loose[int] = None
     output_tokens: Loose[int] = None
-    input_tokens_details: Loose[dict[str, int]] = None
-    output_tokens_details: Loose[dict[str, int]] = None
+    input_tokens_details: Loose[dict[str, Loose[int]]] = None
+    output_tokens_details: Loose[dict[str, Loose[int]]] = None
 
 
 class Answer(Lenient):

@@ -26,6 +26,8 @@ def with_prices(prices: Prices, added: Figures, providers: Iterable[Provider]) -
     A price without dimensions stands for all that was known of its model's pictures, by the piece or by the token;
     rates stand for what was known by the piece.
     """
+    if added == Figures():
+        return prices
     known, sources = {provider.name: provider for provider in providers}, prices.sources | added.sources
     for name in added.sources:
         if name in prices.sources:
@@ -75,8 +77,8 @@ def _fits(figure: Figure, provider: Provider, id: str, place: str) -> None:
     for dimension, offered in (("quality", row.qualities), ("resolution", tiers(row)), ("size", row.sizes)):
         words: str | None = getattr(figure, dimension)
         for word in words.split("|") if words else ():
-            if word not in offered and not (dimension == "size" and _is_free(word, row)):
-                has = f"It has: {', '.join(offered) or 'none that prices depend on'}."
+            if word == "auto" or (word not in offered and not (dimension == "size" and _is_free(word, row))):
+                has = f"It has: {', '.join(w for w in offered if w != 'auto') or 'none that prices depend on'}."
                 raise _wrong(f"{place}.{dimension}", f"{id} has no {dimension} “{quoted(word, 40)}”", has)
 
 

@@ -105,7 +105,7 @@ def _megapixels(row: Price, model: Model, cell: Cell, request: ImageRequest, cou
     whole = max(-(-made // 1), 1) - 1 + sum(max(-(-each // 1), 1) for each in given)
     parts = max(made - 1, Fraction(0)) + sum(given, Fraction(0))
     exact = (Decimal(parts.numerator) / Decimal(parts.denominator)).quantize(Decimal("0.0001"), ROUND_DOWN).normalize()
-    low, high = (count * (row.usd + further * row.usd_further) for further in (exact, Decimal(whole)))
+    low, high = ((count * (row.usd + further * row.usd_further)).normalize() for further in (exact, Decimal(whole)))
     words = f"{dollars(row.usd)} the first megapixel" + (f" + {whole} x {dollars(row.usd_further)}" if whole else "")
     words = f"{count} x ({words})" if count > 1 else words
     return Amount(low, high, high, words, (row,), tuple(notes), "megapixels")

@@ -11,6 +11,7 @@ The first entry that covers what was asked is the one that counts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,11 +19,18 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from atelier.providers.core.types import Model
 
-Day = Annotated[str, Field(pattern=r"^\d{4}(-\d\d){0,2}$")]
+
+def _day(text: str) -> str:
+    if not re.fullmatch(r"20\d\d(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", text):
+        raise ValueError("a date should be a year, a month or a day, as in 2027, 2027-01 or 2027-01-31")
+    return text
+
+
+Day = Annotated[str, AfterValidator(_day)]
 Usd = Annotated[Decimal, Field(ge=0, le=10_000)]
 Count = Annotated[int, Field(ge=0, le=10_000_000)]
 Word = Annotated[str, Field(min_length=1, max_length=60)]

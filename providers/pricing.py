@@ -5,6 +5,7 @@ The list price of the vendor's own host, in USD, without taxes, discounts and fr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -157,7 +158,7 @@ def _cells(model: Model) -> list[Cell]:
     """Every way to ask, "auto" being one of the others; the smallest and the largest of free sizes by the megapixel."""
     sizes = (SQUARE,) if model.size_rule and model.sizes else model.sizes
     if model.size_rule and not model.sizes:
-        edge = int(model.size_rule.max_pixels**0.5)
+        edge = math.isqrt(model.size_rule.max_pixels)
         sizes = (SQUARE, f"{edge}x{edge}")
     return [Cell(*words) for words in product(*(_named(w) for w in (model.qualities, tiers(model), sizes)))]
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from atelier.providers import catalog
 from atelier.providers.core.types import ImageRequest
+from atelier.providers.pricing import Prices, estimate, table
 from tests.conformance.suite import Conformance, studio
 
 PAGE = Path(__file__).parent.parent / "docs" / "adding-a-vendor.md"
 STEP = re.compile(r"^## \d\. .*?`(?P<file>[^`]+)`$(?P<text>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-BLOCK = re.compile(r"^```(?P<kind>python|diff)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(?P<kind>python|diff|json)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(file: str, kind: str) -> list[str]:
@@ -44,6 +47,7 @@ def patched(source: str, diff: str) -> str:
 
 (VENDOR,) = blocks("providers/toy.py", "python")
 (EMULATOR,) = blocks("tests/emulators/toy.py", "python")
+(PRICE,) = blocks("providers/prices.json", "json")
 (BENCH,) = blocks("tests/conformance/benches.py", "python")
 
 toy = module("atelier.providers.toy", VENDOR)
@@ -71,6 +75,16 @@ def test_the_lines_for_the_catalogue_put_it_there() -> None:
     resolve = grown.Catalog(dict[str, str]().get).resolve
     for name in ("toy", "toy-1", "toy/toy-1", "toy-2-unlisted"):
         assert resolve(name).provider is toy.PROVIDER
+
+
+def test_the_entry_prices_its_pictures() -> None:
+    shipped = table().model_dump(mode="json")
+    grown = Prices.model_validate_json(json.dumps(shipped | {"rows": [*shipped["rows"], json.loads(PRICE)]}))
+    job = studio(bench, {}).admit(ImageRequest(prompt="a fox", model="toy", count=3)).job
+    found = estimate(grown, "toy", job)
+    assert found is not None
+    assert (found.total_usd, found.basis) == (Decimal("0.06"), "flat")
+    assert estimate(table(), "toy", job) is None
 
 
 def test_the_vendors_own_host_is_what_the_page_names() -> None:
