@@ -68,7 +68,7 @@ def prepare(job: Job) -> httpx.Request:
         "seed": asked.seed,
         "style_preset": asked.style,
         "output_format": asked.output_format,
-        **{name: str(value).lower() if isinstance(value, bool) else value for name, value in asked.options.items()},
+        **asked.options,
     }
     words = WORDS.get(endpoint, {})
     images = ("subject_image", "background_reference") if endpoint == RELIGHT else ("image",)
@@ -186,7 +186,8 @@ def _check(asked: ImageRequest, model: Model) -> None:
     if endpoint == SD3 and asked.sources and asked.aspect_ratio:
         message = f"{model.id} does not offer aspect_ratio with a source picture, whose shape it keeps."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Leave it out.", facts={"option": "aspect_ratio"})
-    promptless = not asked.prompt.strip() and model.max_prompt > 0 and endpoint != OUTPAINT
+    shown = endpoint == RELIGHT and len(asked.sources) > 1  # the second picture is the background
+    promptless = not asked.prompt.strip() and model.max_prompt > 0 and endpoint != OUTPAINT and not shown
     for missing, needs in (
         (promptless, "a prompt that describes the whole picture to come out"),
         (endpoint == ERASE and not asked.mask, "a mask, in which white or transparent is what changes"),
