@@ -26,6 +26,9 @@ from atelier.tools.tool import Tool
 
 CLEAR = "\r\033[K"  # back to the start of a terminal's line, and empty it
 
+LISTS = {"images": "IMAGE", "options": "NAME=VALUE"}
+"""Parameters that take several words, and what one of them is."""
+
 Run = Callable[[argparse.Namespace], int]
 
 Subcommands = Any  # argparse keeps the type of its subparsers to itself
@@ -153,8 +156,8 @@ def _declare(commands: Subcommands, name: str, run: Run, tool: Tool[Any], places
         words = str(info.description or "").replace("%", "%%")
         if field in places:
             parser.add_argument(field, help=words, nargs=None if info.is_required() else "?")
-        elif field == "images":
-            parser.add_argument("--images", nargs="+", metavar="IMAGE", help=words)
+        elif field in LISTS:
+            parser.add_argument(f"--{field}", nargs="+", action="extend", metavar=LISTS[field], help=words)
         elif field != "save":
             parser.add_argument(f"--{field.replace('_', '-')}", dest=field, metavar="VALUE", help=words)
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted(path for part in ("server", "tools", "providers") for path in (ROOT / part).rglob("*.py"))
 LONGEST = 260  # lines
 
-STEPS = ("catalog", "overlay", "pipeline", "pricing", "admit", "dispatch", "settle")
+STEPS = ("catalog", "overlay", "overlay_checks", "overlay_shapes", "pipeline", "pricing", "admit", "dispatch", "settle")
 """The files of `providers/` that are no vendor's."""
 
 HOMES = {
@@ -77,6 +77,8 @@ def floor(name: str) -> float:
         "providers.settle": 3.5,
         "providers.admit": 3.2,
         "providers.overlay": 3.1,
+        "providers.overlay_checks": 3.05,
+        "providers.overlay_shapes": 3.05,
         "providers.catalog": 3,
         "providers.pricing": 2,
     }

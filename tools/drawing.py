@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import field_validator
+
 from atelier.providers.core.types import ImageRequest, Tell
 from atelier.providers.pipeline import Pipeline
 from atelier.tools import fields
 from atelier.tools.drawn import told
+from atelier.tools.options import named, refuse_parameters
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Parameters
 
 
@@ -26,7 +29,14 @@ class Drawing(Parameters):
     output_compression: fields.OutputCompression = None
     negative_prompt: fields.NegativePrompt = None
     seed: fields.Seed = None
+    options: fields.Options = []  # noqa: RUF012 - pydantic copies it
     save: fields.Save = True
+
+    @field_validator("options")
+    @classmethod
+    def _options_are_named(cls, value: list[str]) -> list[str]:
+        refuse_parameters(named(value), cls.model_fields)
+        return value
 
 
 NAMES = {"n": "count", "output_compression": "compression"}
@@ -35,7 +45,8 @@ NAMES = {"n": "count", "output_compression": "compression"}
 
 def asked_for(asked: Drawing) -> dict[str, Any]:
     """The common parameters as fields of an ImageRequest; `save` is not the vendor's business."""
-    return {NAMES.get(name, name): getattr(asked, name) for name in Drawing.model_fields if name != "save"}
+    common = {NAMES.get(name, name): getattr(asked, name) for name in Drawing.model_fields if name != "save"}
+    return {**common, "options": named(asked.options)}
 
 
 async def draw(request: ImageRequest, asked: Drawing, pipeline: Pipeline, tell: Tell) -> Answer:

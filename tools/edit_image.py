@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.masks import mask
+from atelier.providers.core.options import OURS
 from atelier.providers.core.types import ImageRequest, Operation, Tell
 from atelier.providers.pipeline import Pipeline
 from atelier.tools import fields
@@ -40,19 +41,18 @@ class EditImage(Drawing):
     bottom: fields.Side = None
 
 
-OPTIONS = ("search", "left", "right", "top", "bottom")
-
-
 async def request_of(asked: EditImage, pipeline: Pipeline) -> ImageRequest:
     """The caller's parameters in the library's nouns, with the pictures that they name."""
     first = await pipeline.sources.read(asked.image)
     others = [await pipeline.sources.read(words) for words in asked.images]
     marked = await pipeline.sources.read(asked.mask) if asked.mask else None
     usual = Operation.INPAINT if marked else Operation.EDIT
-    options: dict[str, Any] = {name: value for name in OPTIONS if (value := getattr(asked, name)) is not None}
+    common = asked_for(asked)
+    own: dict[str, Any] = {name: value for name in OURS if (value := getattr(asked, name)) is not None}
+    options = {**common.pop("options"), **own}
     return ImageRequest(
         prompt=asked.prompt or "",
-        **asked_for(asked),
+        **common,
         operation=Operation(asked.operation) if asked.operation else usual,
         sources=(first.picture, *(other.picture for other in others)),
         mask=await anyio.to_thread.run_sync(mask, marked.picture.image_bytes) if marked else None,

@@ -34,15 +34,15 @@ SAID_BY: dict[str, tuple[str, ...]] = {
     "output_compression": ("output_compression", "compression", "compression_quality", "output_compression_quality"),
     "negative_prompt": ("negative_prompt",),
     "seed": ("seed",),
-    "image": (
+    "image (of edit_image)": (
         "image", "images", "input_image", "input_images", "image_prompt", "init_image", "subject_image",
         "control_image", "reference_image", "reference_images", "background_reference", "light_reference",
     ),
-    "mask": ("mask", "mask_image"),
-    "strength": ("strength", "image_strength", "image_prompt_strength", "control_strength", "fidelity"),
-    "operation": ("operation", "mode", "edit_mode"),
-    "search": ("search", "search_prompt", "select_prompt"),
-    "left, right, top and bottom": (*SIDES, "up", "down", "reference_offset_x", "reference_offset_y"),
+    "mask (of edit_image)": ("mask", "mask_image"),
+    "strength (of edit_image)": ("strength", "image_strength", "image_prompt_strength", "control_strength", "fidelity"),
+    "operation (of edit_image)": ("operation", "mode", "edit_mode"),
+    "search (of edit_image)": ("search", "search_prompt", "select_prompt"),
+    "left, right, top and bottom (of edit_image)": (*SIDES, "up", "down", "reference_offset_x", "reference_offset_y"),
     "thinking_level (an option)": ("thinking_config",),
     "": ("stream", "response_format", "response_modalities", "add_watermark", "include_rai_reason", "accept"),
 }  # fmt: skip
