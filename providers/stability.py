@@ -176,7 +176,7 @@ def _check(asked: ImageRequest, model: Model) -> None:
     The gates let an unlisted model have any number of pictures; here there are fields for as many as its like takes,
     or for one to start from. A missing mask to erase by would be read from the source's transparency, if it has any.
     """
-    endpoint, most = model.wire, max(1, model.max_sources)
+    endpoint, most, own = model.wire, max(1, model.max_sources), asked.options
     if endpoint == V1:
         message = f"{model.id} speaks the v1 API, which Atelier does not."
         raise ImageError(Reason.MODEL_RETIRED, message, hint=f"Use {ENDED.successor} instead.")
@@ -191,8 +191,9 @@ def _check(asked: ImageRequest, model: Model) -> None:
     for missing, needs in (
         (promptless, "a prompt that describes the whole picture to come out"),
         (endpoint == ERASE and not asked.mask, "a mask, in which white or transparent is what changes"),
-        (endpoint in (REPLACE, RECOLOR) and not asked.options.get("search"), "search, the thing to look for"),
+        (endpoint in (REPLACE, RECOLOR) and not own.get("search"), "search, the thing to look for"),
         (asked.strength is not None and not asked.sources, "a source picture where a strength is given"),
+        ("light_source_strength" in own and "light_source_direction" not in own, "light_source_direction as well"),
     ):
         if missing:
             raise ImageError(Reason.INVALID_REQUEST, f"{model.id} needs {needs}.", hint="Add it and call again.")

@@ -33,6 +33,19 @@ class Limit:
                     return False
                 return self.least <= value <= self.most
 
+    @property
+    def brief(self) -> str:
+        """The option with what it takes, in as few characters as say it: `steps 1-50`."""
+        match self.kind:
+            case "switch":
+                return f"{self.option} true/false"
+            case "words":
+                return f"{self.option} {'/'.join(self.words)}"
+            case "text":
+                return self.option
+            case "whole" | "number":
+                return f"{self.option} {self.least:g}-{self.most:g}"
+
     def __str__(self) -> str:
         match self.kind:
             case "switch":
