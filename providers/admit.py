@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, replace
 
 from atelier.providers.catalog import Catalog, Choice
@@ -13,6 +14,8 @@ from atelier.providers.core.types import ImageRequest, Model
 from atelier.providers.pricing import Estimate, estimate
 
 MATRIX = (Reason.UNSUPPORTED_OPERATION, Reason.UNSUPPORTED_OPTION)
+SPECK = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg==")
+"""A white PNG of one pixel."""
 NAMED = 5  # how many models that could do it are named in a refusal
 
 
@@ -65,7 +68,7 @@ def admit(catalog: Catalog, request: ImageRequest) -> Admitted:
     try:
         return gated(catalog, request)
     except ImageError as error:
-        others = catalog.able(lambda row: _fits(request, row)) if error.reason in MATRIX else []
+        others = _able(catalog, request) if error.reason in MATRIX else []
         if not others and error.reason is Reason.UNSUPPORTED_OPERATION:
             others = catalog.able(lambda row: request.operation in row.operations)
         if others:
@@ -74,9 +77,24 @@ def admit(catalog: Catalog, request: ImageRequest) -> Admitted:
         raise
 
 
-def _fits(request: ImageRequest, row: Model) -> bool:
-    try:
-        gates.admit(request, row)
-    except ImageError:
-        return False
-    return True
+def _able(catalog: Catalog, request: ImageRequest) -> list[str]:
+    """The models that would do this very request, as their rows have it and as their vendor's `prepare` has it.
+
+    Nothing is sent here, so that what would only be encoded is left out: a refusal is not to take seconds.
+    """
+    hollow = replace(
+        request,
+        sources=tuple(replace(source, image_bytes=b"") for source in request.sources),
+        mask=request.mask and replace(request.mask, image_bytes=SPECK),
+    )
+
+    def fits(row: Model) -> bool:
+        provider = next(provider for provider in catalog.providers if any(row is own for own in provider.models))
+        try:
+            size = gates.admit(request, row)
+            provider.prepare(Job(id="", request=hollow, model=row, endpoint=provider.endpoint, size=size))
+        except ImageError:
+            return False
+        return True
+
+    return catalog.able(fits)

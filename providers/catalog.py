@@ -58,16 +58,16 @@ class Catalog:
         """A model's id or alias, a vendor's name, `vendor/model`, or nothing -> who makes it.
 
         A vendor's name means its default, or its first model that can do the operation. Nothing means the setting,
-        else the first vendor with a key that can, `prefer` (a vendor's name) before all. An unlisted id that begins
-        as a vendor's ids do passes as it is. Anything else is unknown_model.
+        else the first vendor with a key that can; to change a picture its own vendor (`prefer`, by name) comes before
+        both. An unlisted id that begins as a vendor's ids do passes as it is. Anything else is unknown_model.
         """
         if name:
             return self._named(name, operation)
-        if preset := self.lookup("ATELIER_DEFAULT_MODEL"):
-            choice = self._preset(preset, operation)
-            if operation in choice.model.operations:
-                return choice
-        return self._unasked(operation, prefer)
+        preset = self._preset(operation)
+        own = self._own(prefer, operation) if operation is not Operation.GENERATE else None
+        if own and not (preset and preset.provider.name == own.provider.name):
+            return own
+        return preset or self._unasked(operation)
 
     def able(self, fits: Callable[[Model], bool]) -> list[str]:
         """The ids of the models that work today and fit, the vendors' defaults first."""
@@ -105,17 +105,30 @@ class Catalog:
                 return self._choice(provider, _unlisted(provider, name.strip()))
         raise self._unknown(name)
 
-    def _preset(self, name: str, operation: Operation) -> Choice:
+    def _preset(self, operation: Operation) -> Choice | None:
+        """What ATELIER_DEFAULT_MODEL names, if that can do the operation."""
+        name = self.lookup("ATELIER_DEFAULT_MODEL")
+        if not name:
+            return None
         try:
-            return self._named(name, operation)
+            choice = self._named(name, operation)
         except ImageError as error:
             error.message = f"ATELIER_DEFAULT_MODEL is wrong. {error.message}"
             raise
+        return choice if operation in choice.model.operations else None
 
-    def _unasked(self, operation: Operation, prefer: str | None) -> Choice:
+    def _own(self, name: str | None, operation: Operation) -> Choice | None:
+        """The vendor of that name, if its key is set and it can do the operation. The sketch waits to be asked for."""
+        for provider in self.providers:
+            if provider.name == name and provider.endpoint.key_variables and self.usable(provider):
+                row = self._row_for(provider, operation)
+                return self._choice(provider, row) if row else None
+        return None
+
+    def _unasked(self, operation: Operation) -> Choice:
         keyed = [p for p in self.providers if p.endpoint.key_variables and self.usable(p)]
         free = [p for p in self.providers if not p.endpoint.key_variables]
-        for provider in sorted(keyed or free, key=lambda p: p.name != prefer):
+        for provider in keyed or free:
             if row := self._row_for(provider, operation):
                 return self._choice(provider, row, "" if keyed else self._keyless(provider))
         others = self.able(lambda row: operation in row.operations)

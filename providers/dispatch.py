@@ -11,11 +11,15 @@ from atelier.providers.account import Account
 from atelier.providers.admit import Admitted
 from atelier.providers.core.errors import ImageError, Reason, hiding
 from atelier.providers.core.http import client, httpx
+from atelier.providers.core.options import own_words
 from atelier.providers.core.provider import Provider, Reply
 from atelier.providers.core.types import Endpoint, Tell
 from atelier.providers.core.wire import Wire
 
 Outcome = TypeVar("Outcome")
+
+FINAL = (Reason.AUTHENTICATION, Reason.QUOTA_EXCEEDED)
+"""What one call met, every other call with the same key would meet."""
 
 
 class Dispatcher:
@@ -48,7 +52,8 @@ class Dispatcher:
             await tell(f"Waiting for a turn at {provider.title}.")
         async with turn:
             await tell(f"{provider.title} is drawing ({job.model.id}).")
-            secrets = tuple(s for s in (key, job.request.prompt, job.request.negative_prompt) if s)
+            words = (job.request.prompt, job.request.negative_prompt, *own_words(job.request, job.model))
+            secrets = tuple(s for s in (key, *words) if s)
             wire = Wire(
                 self._client(provider.name, job.endpoint),
                 job.endpoint,
@@ -94,14 +99,21 @@ async def to_the_end(work: Callable[[], Awaitable[Outcome]]) -> Outcome:
 
 
 async def each(work: list[Callable[[], Awaitable[Outcome]]]) -> list[Outcome | ImageError]:
-    """Run calls side by side; an ImageError of one is its outcome and leaves the others alone."""
+    """Run calls side by side; an ImageError of one is its outcome and leaves the others alone.
+
+    One that would meet the others as well stops those that still wait for their turn: it is their outcome too.
+    """
     outcomes: dict[int, Outcome | ImageError] = {}
+    final = list[ImageError]()
 
     async def run(index: int) -> None:
         try:
             outcomes[index] = await work[index]()
         except ImageError as error:
             outcomes[index] = error
+            if error.reason in FINAL:
+                final.append(error)
+                tasks.cancel_scope.cancel()  # what was sent is seen through; see `to_the_end`
         except Exception as error:  # noqa: BLE001 - it must not cost the pictures of the other calls
             unforeseen = ImageError(Reason.INTERNAL, f"A call failed unforeseen ({type(error).__name__}).")
             unforeseen.__cause__ = error
@@ -110,4 +122,4 @@ async def each(work: list[Callable[[], Awaitable[Outcome]]]) -> list[Outcome | I
     async with anyio.create_task_group() as tasks:
         for index in range(len(work)):
             tasks.start_soon(run, index)
-    return [outcomes[index] for index in range(len(work))]
+    return [outcomes[index] if index in outcomes else final[0] for index in range(len(work))]

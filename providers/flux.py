@@ -15,8 +15,8 @@ from pydantic import Field, FiniteFloat, JsonValue
 
 from atelier.providers.core.answers import Lenient, Loose, bad_answer, parsed, parsed_refusal, reason_of
 from atelier.providers.core.errors import ImageError, Reason, quoted
-from atelier.providers.core.gates import SIDES
 from atelier.providers.core.images import picture
+from atelier.providers.core.options import SIDES
 from atelier.providers.core.provider import Job, Provider, Reply
 from atelier.providers.core.types import Feature, Picture
 from atelier.providers.core.wire import Wire, httpx, retry_after

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
+from atelier.providers.core.limits import Limit, one_of, taking
 from atelier.providers.core.types import CURRENT, Endpoint, Feature, Lifecycle, Model, Operation
 
 ENDPOINT = Endpoint(
@@ -21,6 +22,8 @@ CONTENT, PREDICT = "generateContent", "predict"
 """`Model.wire` names the API, as the path does: Gemini's or Imagen's."""
 
 BANANA, PRO = "gemini-nano-banana-2.1", "gemini-3-pro-image"
+INT32 = 2**31 - 1
+THINKING = one_of("thinking_level", "minimal", "low", "medium", "high")
 TEN_RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 
 
@@ -30,7 +33,7 @@ def gemini(
     ratios: tuple[str, ...] = (*TEN_RATIOS, "1:4", "4:1", "1:8", "8:1"),
     tiers: tuple[str, ...] = ("1k", "2k", "4k"),
     sources: int = 14,
-    options: frozenset[str] = frozenset(),
+    limits: tuple[Limit, ...] = (),
     life: Lifecycle = CURRENT,
 ) -> Model:
     """A row of the Gemini image models: one picture a call, edited by instruction, never by mask."""
@@ -41,10 +44,11 @@ def gemini(
         aspect_ratios=ratios,
         resolutions=tiers,
         features=frozenset({Feature.SEED}),
-        options=options,
         max_sources=sources,
+        max_seed=INT32,
         wire=CONTENT,
         lifecycle=life,
+        **taking(*limits),
     )
 
 
@@ -60,6 +64,7 @@ IMAGEN = Model(
     formats=("png", "jpeg"),
     features=frozenset({Feature.NEGATIVE_PROMPT, Feature.SEED, Feature.COMPRESSION}),
     max_count=4,
+    max_seed=INT32,
     wire=PREDICT,
     lifecycle=ended(2026, 8, 17),
 )
@@ -76,7 +81,7 @@ FADING = Lifecycle("deprecated", None, BANANA)  # 2026-10-06, without an end dat
 ENDS_IN_MARCH = Lifecycle("deprecated", date(2027, 3, 15), BANANA)
 
 MODELS = (
-    gemini(BANANA, "nano-banana-2.1", "nano-banana", options=frozenset({"thinking_level"})),
+    gemini(BANANA, "nano-banana-2.1", "nano-banana", limits=(THINKING,)),
     gemini(PRO, "nano-banana-pro", "nano-banana-pro-preview", ratios=TEN_RATIOS),
     gemini("gemini-3.1-flash-lite-image", "nano-banana-2-lite", tiers=("1k",)),
     gemini("gemini-3.1-flash-image", "nano-banana-2", tiers=ALL_TIERS, life=FADING),

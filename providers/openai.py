@@ -44,7 +44,7 @@ def prepare(job: Job) -> httpx.Request:
         "output_format": asked.output_format,
         "output_compression": asked.compression,
         "response_format": "b64_json" if job.model.wire == DALL_E else None,
-        "stream": True if asked.options.get("partial_images") else None,
+        "stream": True if "partial_images" in asked.options else None,
     }
     if not asked.sources:
         present = {name: value for name, value in body.items() if value is not None}
@@ -52,9 +52,21 @@ def prepare(job: Job) -> httpx.Request:
     one = "image" if len(asked.sources) == 1 else "image[]"
     files = [(one, source) for source in asked.sources]
     if asked.mask:
-        files.append(("mask", transparent_where_white(asked.mask)))
+        files.append(("mask", _mask(asked.mask)))
     path = "variations" if asked.operation is Operation.VARIATION else "edits"
     return multipart(f"{base}/images/{path}", body, files)
+
+
+LARGEST_MASK = 4_000_000  # bytes
+
+
+def _mask(white: Picture) -> Picture:
+    """A mask in the vendor's convention. Only one with a great many shades of grey comes out too large."""
+    holes = transparent_where_white(white)
+    if len(holes.image_bytes) < LARGEST_MASK:
+        return holes
+    message = f"The mask has {len(holes.image_bytes) / 1e6:.1f} MB as a PNG; OpenAI takes less than 4."
+    raise ImageError(Reason.INVALID_REQUEST, message, hint="Give one with hard edges, or a smaller picture and mask.")
 
 
 class Item(Lenient):

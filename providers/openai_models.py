@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from atelier.providers.core.limits import Limit, one_of, taking, text, whole
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import CURRENT, Endpoint, Feature, Lifecycle, Model, Operation
 
@@ -18,12 +19,16 @@ ENDPOINT = Endpoint(
 FREE_SIZES = SizeRule(step=16, max_edge=3840, min_pixels=655_360, max_pixels=8_294_400, max_ratio=3)
 """GPT Image 2 and later (SDK docstring, 2026-11)."""
 
+LIMITS = (whole("partial_images", 0, 3), one_of("moderation", "auto", "low"), text("safety_identifier", 128))
+PLANNING = one_of("complexity", "low", "medium", "high")  # of 2.6 (third parties, 2026-11)
+
 
 def gpt_image(
     id: str,
     *snapshots: str,
     qualities: tuple[str, ...] = ("auto", "low", "medium", "high", "xhigh", "max"),
     size_rule: SizeRule | None = FREE_SIZES,
+    limits: tuple[Limit, ...] = LIMITS,
     lifecycle: Lifecycle = CURRENT,
 ) -> Model:
     """A row of the GPT Image family; what differs within it is an argument."""
@@ -38,10 +43,11 @@ def gpt_image(
         backgrounds=("auto", "opaque", "transparent"),
         formats=("png", "jpeg", "webp"),
         features=frozenset({Feature.COMPRESSION, Feature.MASK}),
-        options=frozenset({"partial_images", "moderation"}),
         max_count=10,
         max_sources=16,
+        max_source_bytes=50_000_000,
         lifecycle=lifecycle,
+        **taking(*limits),
     )
 
 
@@ -55,8 +61,8 @@ ENDING = Lifecycle("deprecated", date(2026, 12, 1), FLARE)  # announced 2026-06-
 GONE = Lifecycle("retired", date(2026, 5, 12), FLARE)
 
 MODELS = (
-    gpt_image("gpt-image-2.6-flare"),
-    gpt_image("gpt-image-2.6-sunburst"),
+    gpt_image("gpt-image-2.6-flare", limits=(*LIMITS, PLANNING)),
+    gpt_image("gpt-image-2.6-sunburst", limits=(*LIMITS, PLANNING)),
     gpt_image(FLARE, "gpt-image-2.5-flare-2026-09-08"),
     gpt_image("gpt-image-2.5-sunburst", "gpt-image-2.5-sunburst-2026-09-08"),
     gpt_image("gpt-image-2", "gpt-image-2-2026-04-21", qualities=THREE_QUALITIES),

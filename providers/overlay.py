@@ -16,59 +16,25 @@ means nothing is refused, since a slip in a file that nobody looks at again woul
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from atelier.providers.catalog import utc_today
 from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.limits import Limit
 from atelier.providers.core.provider import Provider
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import CURRENT, Feature, Lifecycle, Model, Operation
+from atelier.providers.overlay_checks import defaults_are_alive, names_are_reachable, wrong
+from atelier.providers.overlay_shapes import Bound, Count, Life, Name, Rule, Strict, Words
 from atelier.providers.price_overlay import with_prices
 from atelier.providers.price_table import Figures, Price, Prices, Rates, Source, Tokens, Usual, table
-
-NAME = r"^[a-z0-9]+(?:[._/:-][a-z0-9]+)*$"
-"""An id or alias: lower case, because a name is looked up in lower case."""
-
-Name = Annotated[str, Field(pattern=NAME, max_length=100)]
-Words = tuple[Annotated[str, Field(min_length=1, max_length=60)], ...]
-Edge = Annotated[int, Field(ge=1)]
-
-
-class Strict(BaseModel):
-    """Nothing is converted and nothing unknown is passed over."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
-
-
-class Rule(Strict):
-    """The columns of `core.sizes.SizeRule`."""
-
-    step: Edge = 1
-    min_edge: Edge = 1
-    max_edge: Edge
-    min_pixels: Edge = 1
-    max_pixels: Edge
-    max_ratio: Edge
-
-
-class Life(Strict):
-    """The columns of `core.types.Lifecycle`."""
-
-    stage: Literal["current", "deprecated", "retired"]
-    on: date | None = None
-    successor: Name | None = None
-
-    @model_validator(mode="after")
-    def _ends(self) -> Life:
-        if self.stage == "current" and (self.on or self.successor):
-            raise ValueError("a current model has neither a day on which it ends nor a successor")
-        return self
 
 
 class Row(Strict):
@@ -90,17 +56,26 @@ class Row(Strict):
     formats: Words = ()
     features: frozenset[Feature] = frozenset()
     options: frozenset[str] = frozenset()
+    limits: tuple[Bound, ...] = ()
     max_count: Annotated[int, Field(ge=1)] = 1
-    max_sources: Annotated[int, Field(ge=0)] = 0
-    max_prompt: Annotated[int, Field(ge=0)] = 0
+    max_sources: Count = 0
+    source_formats: Annotated[tuple[Literal["png", "jpeg", "webp", "gif"], ...], Field(min_length=1)] = ("png",)
+    source_rule: Rule | None = None
+    max_source_bytes: Count = 0
+    max_upload_bytes: Count = 0
+    max_seed: Count = 0
+    max_prompt: Count = 0
     wire: str = ""
     lifecycle: Life = Life(stage="current")
 
     def columns(self) -> dict[str, Any]:
         """The columns that are present, as `Model` has them."""
         present: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set - {"provider", "like"}}
-        if self.size_rule:
-            present["size_rule"] = SizeRule(**self.size_rule.model_dump())
+        for name, rule in (("size_rule", self.size_rule), ("source_rule", self.source_rule)):
+            if rule:
+                present[name] = SizeRule(**rule.model_dump())
+        if self.limits:
+            present["limits"] = tuple(Limit(**limit.model_dump()) for limit in self.limits)
         if "lifecycle" in present:
             present["lifecycle"] = Lifecycle(**self.lifecycle.model_dump())
         return present
@@ -110,11 +85,13 @@ class Overlay(Strict):
     """The whole file. `defaults` is the model that each vendor's name stands for."""
 
     models: tuple[Row, ...] = ()
-    defaults: dict[str, Name] = {}
+    defaults: dict[str, Name] = {}  # noqa: RUF012 - pydantic copies it
     prices: Figures = Figures()
 
 
-def with_file(providers: tuple[Provider, ...], path: Path | None) -> tuple[tuple[Provider, ...], Prices]:
+def with_file(
+    providers: tuple[Provider, ...], path: Path | None, today: Callable[[], date] = utc_today
+) -> tuple[tuple[Provider, ...], Prices]:
     """The vendors and the shipped prices as the file changes them, if there is one.
 
     Raises invalid_request with the file and the place.
@@ -123,7 +100,7 @@ def with_file(providers: tuple[Provider, ...], path: Path | None) -> tuple[tuple
         return providers, table()
     try:
         overlay = parsed(path.expanduser().read_bytes())
-        changed = overlaid(providers, overlay)
+        changed = overlaid(providers, overlay, today)
         return changed, with_prices(table(), overlay.prices, changed)
     except OSError:
         message, hint = f"ATELIER_CATALOG names {path}, which cannot be read.", "Correct the path or its permissions."
@@ -141,7 +118,9 @@ def parsed(text: bytes) -> Overlay:
         raise _slip(error.errors(include_url=False, include_input=False)[0]) from None
 
 
-def overlaid(providers: tuple[Provider, ...], overlay: Overlay) -> tuple[Provider, ...]:
+def overlaid(
+    providers: tuple[Provider, ...], overlay: Overlay, today: Callable[[], date] = utc_today
+) -> tuple[Provider, ...]:
     """The vendors with the rows and defaults of the overlay. Raises invalid_request for what fits no vendor."""
     known = {provider.name: provider for provider in providers}
     seen = set[tuple[str, str]]()
@@ -149,14 +128,15 @@ def overlaid(providers: tuple[Provider, ...], overlay: Overlay) -> tuple[Provide
         place = f"models[{index}]"
         provider = _vendor(known, row.provider, f"{place}.provider")
         if (row.provider, row.id) in seen:
-            raise _wrong(place, f"{row.id} was told before", "Join the two.")
+            raise wrong(place, f"{row.id} was told before", "Join the two.")
         seen.add((row.provider, row.id))
         known[row.provider] = replace(provider, models=_rows(provider, row, place))
     for vendor, id in overlay.defaults.items():
         provider = _vendor(known, vendor, "defaults")
         _known(provider, id, f"defaults.{vendor}")
         known[vendor] = replace(provider, default=id)
-    _names_are_unique(known.values())
+    names_are_reachable(known.values())
+    defaults_are_alive([known[vendor] for vendor in overlay.defaults], today())
     return tuple(known.values())
 
 
@@ -164,10 +144,10 @@ def _rows(provider: Provider, row: Row, place: str) -> tuple[Model, ...]:
     """The vendor's rows with this one added or changed."""
     old = next((model for model in provider.models if model.id == row.id), None)
     if old and row.like:
-        raise _wrong(f"{place}.like", f"{row.id} is listed already", "“like” is for a new model; name the columns.")
+        raise wrong(f"{place}.like", f"{row.id} is listed already", "“like” is for a new model; name the columns.")
     if not old and not row.like and "operations" not in row.model_fields_set:
         hint = "Say what it is “like”, or which operations it can do."
-        raise _wrong(place, f"{row.id} is new and has neither “like” nor “operations”", hint)
+        raise wrong(place, f"{row.id} is new and has neither “like” nor “operations”", hint)
     start = old or Model(id=row.id, operations=frozenset())
     if row.like:
         like = _known(provider, row.like, f"{place}.like")
@@ -176,7 +156,7 @@ def _rows(provider: Provider, row: Row, place: str) -> tuple[Model, ...]:
     wires = {model.wire for model in provider.models}
     if made.wire not in wires:
         hint = f"{provider.title} has: {', '.join(f'“{wire}”' for wire in sorted(wires))}. “like” takes that over."
-        raise _wrong(f"{place}.wire", f"“{quoted(made.wire, 40)}” is no way to talk to {provider.title}", hint)
+        raise wrong(f"{place}.wire", f"“{quoted(made.wire, 40)}” is no way to talk to {provider.title}", hint)
     if old:
         return tuple(made if model is old else model for model in provider.models)
     return (*provider.models, made)
@@ -184,7 +164,7 @@ def _rows(provider: Provider, row: Row, place: str) -> tuple[Model, ...]:
 
 def _vendor(known: dict[str, Provider], name: str, place: str) -> Provider:
     if name not in known:
-        raise _wrong(place, f"“{quoted(name, 40)}” is no vendor", f"The vendors are {', '.join(known)}.")
+        raise wrong(place, f"“{quoted(name, 40)}” is no vendor", f"The vendors are {', '.join(known)}.")
     return known[name]
 
 
@@ -192,18 +172,8 @@ def _known(provider: Provider, id: str, place: str) -> Model:
     ids = [model.id for model in provider.models]
     if id not in ids:
         near = difflib.get_close_matches(id, ids, n=3) or ids[:3]
-        raise _wrong(place, f"{provider.title} has no row with the id {id}", f"Near it: {', '.join(near)}.")
+        raise wrong(place, f"{provider.title} has no row with the id {id}", f"Near it: {', '.join(near)}.")
     return provider.models[ids.index(id)]
-
-
-def _names_are_unique(providers: Iterable[Provider]) -> None:
-    owners = dict[str, str]()
-    for provider in providers:
-        for model in provider.models:
-            for name in (model.id, *model.aliases, *model.snapshots):
-                if name in owners:
-                    raise _wrong("models", f"{name} names both {owners[name]} and {model.id}", "A name is one model's.")
-                owners[name] = model.id
 
 
 def _slip(problem: ErrorDetails) -> ImageError:
@@ -213,19 +183,15 @@ def _slip(problem: ErrorDetails) -> ImageError:
     last = str(problem["loc"][-1]) if problem["loc"] else ""
     match problem["type"]:
         case "extra_forbidden":
-            shapes = (Row, Overlay, Life, Rule, Figures, Source, Price, Rates, Tokens, Usual)
+            shapes = (Row, Overlay, Life, Rule, Bound, Figures, Source, Price, Rates, Tokens, Usual)
             near = difflib.get_close_matches(last, {key for shape in shapes for key in shape.model_fields}, n=1)
-            return _wrong(place, "there is no such key", f"Perhaps {near[0]} is meant." if near else "Take it out.")
+            return wrong(place, "there is no such key", f"Perhaps {near[0]} is meant." if near else "Take it out.")
         case "missing":
-            return _wrong(place, "is missing", "Add it.")
+            return wrong(place, "is missing", "Add it.")
         case "json_invalid":
-            return _wrong(place, f"not JSON ({problem['ctx']['error']})" if "ctx" in problem else "not JSON")
+            return wrong(place, f"not JSON ({problem['ctx']['error']})" if "ctx" in problem else "not JSON")
         case "string_pattern_mismatch":
-            return _wrong(place, "not a name: lower case letters, digits and . _ / : - are")
+            return wrong(place, "not a name: lower case letters, digits and . _ / : - are")
         case _:
             words = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-            return _wrong(place, words)
-
-
-def _wrong(place: str, why: str, hint: str = "Correct it.") -> ImageError:
-    return ImageError(Reason.INVALID_REQUEST, f"{place}: {why}.", hint=hint)
+            return wrong(place, words)

@@ -70,6 +70,7 @@ MODELS = (
         features=frozenset({Feature.SEED, Feature.COMPRESSION, Feature.MASK}),
         max_count=10,
         max_sources=1,
+        source_formats=("png", "jpeg", "webp", "gif"),
         max_prompt=4_000,
     ),
 )

@@ -68,7 +68,7 @@ def prepare(job: Job) -> httpx.Request:
         "seed": asked.seed,
         "style_preset": asked.style,
         "output_format": asked.output_format,
-        **{name: str(value).lower() if isinstance(value, bool) else value for name, value in asked.options.items()},
+        **asked.options,
     }
     words = WORDS.get(endpoint, {})
     images = ("subject_image", "background_reference") if endpoint == RELIGHT else ("image",)
@@ -176,7 +176,7 @@ def _check(asked: ImageRequest, model: Model) -> None:
     The gates let an unlisted model have any number of pictures; here there are fields for as many as its like takes,
     or for one to start from. A missing mask to erase by would be read from the source's transparency, if it has any.
     """
-    endpoint, most = model.wire, max(1, model.max_sources)
+    endpoint, most, own = model.wire, max(1, model.max_sources), asked.options
     if endpoint == V1:
         message = f"{model.id} speaks the v1 API, which Atelier does not."
         raise ImageError(Reason.MODEL_RETIRED, message, hint=f"Use {ENDED.successor} instead.")
@@ -186,12 +186,14 @@ def _check(asked: ImageRequest, model: Model) -> None:
     if endpoint == SD3 and asked.sources and asked.aspect_ratio:
         message = f"{model.id} does not offer aspect_ratio with a source picture, whose shape it keeps."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Leave it out.", facts={"option": "aspect_ratio"})
-    promptless = not asked.prompt.strip() and model.max_prompt > 0 and endpoint != OUTPAINT
+    shown = endpoint == RELIGHT and len(asked.sources) > 1  # the second picture is the background
+    promptless = not asked.prompt.strip() and model.max_prompt > 0 and endpoint != OUTPAINT and not shown
     for missing, needs in (
         (promptless, "a prompt that describes the whole picture to come out"),
         (endpoint == ERASE and not asked.mask, "a mask, in which white or transparent is what changes"),
-        (endpoint in (REPLACE, RECOLOR) and not asked.options.get("search"), "search, the thing to look for"),
+        (endpoint in (REPLACE, RECOLOR) and not own.get("search"), "search, the thing to look for"),
         (asked.strength is not None and not asked.sources, "a source picture where a strength is given"),
+        ("light_source_strength" in own and "light_source_direction" not in own, "light_source_direction as well"),
     ):
         if missing:
             raise ImageError(Reason.INVALID_REQUEST, f"{model.id} needs {needs}.", hint="Add it and call again.")

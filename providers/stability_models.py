@@ -6,7 +6,9 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from atelier.providers.core.gates import SIDES
+from atelier.providers.core.limits import number, one_of, switch, taking, text, whole
+from atelier.providers.core.options import SIDES
+from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import Endpoint, Feature, Lifecycle, Model, Operation
 
 ENDPOINT = Endpoint(
@@ -37,6 +39,16 @@ CUT_OUT, RELIGHT = "edit/remove-background", "edit/replace-background-and-religh
 STRUCTURE, SKETCH, STYLE = "control/structure", "control/sketch", "control/style"
 FAST, CONSERVATIVE, CREATIVE = "upscale/fast", "upscale/conservative", "upscale/creative"
 
+PIXELS = 9_437_184
+
+
+def taken(most: int = PIXELS, least: int = 64, edge: int = 16_384, ratio: float = 16_384.0) -> SizeRule:
+    """Which pictures an endpoint takes in: pixels in all, of every side, and long side over short."""
+    return SizeRule(min_edge=least, max_edge=edge, min_pixels=least * least, max_pixels=most, max_ratio=ratio)
+
+
+ANY, WIDE, BALANCED = taken(most=2**28), taken(), taken(ratio=2.5)
+
 USUAL = Model(
     id="",
     operations=frozenset(),
@@ -45,6 +57,9 @@ USUAL = Model(
     features=STEERED,
     max_sources=1,
     max_prompt=10_000,
+    source_rule=BALANCED,
+    max_upload_bytes=10 * 2**20 - 2**17,  # 10 MiB with everything
+    max_seed=4_294_967_294,
 )
 """What most rows share."""
 
@@ -56,39 +71,50 @@ def row(id: str, endpoint: str, *operations: Operation, **columns: Any) -> Model
 
 def sd3(id: str, **columns: Any) -> Model:
     """A row of the SD 3.5 family, which shares an endpoint."""
-    more = frozenset({"cfg_scale"})
-    return row(id, SD3, *DRAW, aspect_ratios=RATIOS, features=WEIGHED, formats=("png", "jpeg"), options=more, **columns)
+    own = {"aspect_ratios": RATIOS, "features": WEIGHED, "formats": ("png", "jpeg"), "source_rule": ANY}
+    return row(id, SD3, *DRAW, **own, **taking(number("cfg_scale", 1, 10)), **columns)
 
 
 REROUTED = {"sd3-large": "sd3.5-large", "sd3-large-turbo": "sd3.5-large-turbo", "sd3-medium": "sd3.5-medium"}
 """Older names, which Stability serves with the newer models since 2025-04-17 at the same price."""
 
-GROW, CREATIVITY = frozenset({"grow_mask"}), frozenset({"creativity"})
-LIGHT = frozenset({
-    "foreground_prompt", "preserve_original_subject", "original_background_depth", "keep_original_background",
-    "light_source_direction", "light_source_strength",
-})  # fmt: skip
+GROWING, SEARCH = whole("grow_mask", 0, 20), text("search", 10_000)
+SMOOTH, GROW, FOUND = taking(whole("grow_mask", 0, 100)), taking(GROWING), taking(GROWING, SEARCH)
+EXTENT = taking(number("creativity", 0, 1), *(whole(side, 0, 2_000) for side in SIDES))
+LIGHT = taking(
+    text("foreground_prompt", 10_000),
+    number("preserve_original_subject", 0, 1),
+    number("original_background_depth", 0, 1),
+    switch("keep_original_background"),
+    one_of("light_source_direction", "left", "right", "above", "below"),
+    number("light_source_strength", 0, 1),
+)
 ENDED = Lifecycle("retired", date(2025, 7, 24), "stable-image-core")
 
 MODELS = (
     row("stable-image-core", CORE, Operation.GENERATE, aliases=("core",), aspect_ratios=RATIOS, max_sources=0),
-    row("stable-image-ultra", ULTRA, *DRAW, aliases=("ultra",), aspect_ratios=RATIOS, features=WEIGHED),
+    row("stable-image-ultra", ULTRA, *DRAW, aliases=("ultra",), aspect_ratios=RATIOS, features=WEIGHED,
+        source_rule=ANY),
     *(sd3(id) for id in ("sd3.5-large", "sd3.5-large-turbo", "sd3.5-medium", "sd3.5-flash")),
     *(sd3(old, lifecycle=Lifecycle("deprecated", None, new)) for old, new in REROUTED.items()),
     row("stable-diffusion-v1-6", V1, Operation.GENERATE, max_sources=0, lifecycle=ENDED),
-    row("stable-image-inpaint", INPAINT, Operation.INPAINT, features=STEERED | MASK, options=GROW),
-    row("stable-image-erase", ERASE, Operation.ERASE, features=SEED | MASK, options=GROW, styles=(), max_prompt=0),
-    row("stable-image-outpaint", OUTPAINT, Operation.OUTPAINT, features=SEED, options=CREATIVITY.union(SIDES)),
-    row("stable-image-search-and-replace", REPLACE, Operation.SEARCH_REPLACE, options=GROW | {"search"}),
-    row("stable-image-search-and-recolor", RECOLOR, Operation.RECOLOR, options=GROW | {"search"}),
+    row("stable-image-inpaint", INPAINT, Operation.INPAINT, features=STEERED | MASK, source_rule=WIDE, **SMOOTH),
+    row("stable-image-erase", ERASE, Operation.ERASE, features=SEED | MASK, styles=(), max_prompt=0, source_rule=WIDE,
+        **GROW),
+    row("stable-image-outpaint", OUTPAINT, Operation.OUTPAINT, features=SEED, **EXTENT),
+    row("stable-image-search-and-replace", REPLACE, Operation.SEARCH_REPLACE, **FOUND),
+    row("stable-image-search-and-recolor", RECOLOR, Operation.RECOLOR, **FOUND),
     row("stable-image-remove-background", CUT_OUT, Operation.REMOVE_BACKGROUND,
-        features=NONE, formats=("png", "webp"), styles=(), max_prompt=0),
+        features=NONE, formats=("png", "webp"), styles=(), max_prompt=0, source_rule=taken(4_194_304)),
     row("stable-image-replace-background-and-relight", RELIGHT, Operation.REPLACE_BACKGROUND,
-        options=LIGHT, styles=(), max_sources=2),
+        styles=(), max_sources=2, **LIGHT),
     row("stable-image-control-structure", STRUCTURE, *REDRAW, features=WEIGHED),
     row("stable-image-control-sketch", SKETCH, *REDRAW, features=WEIGHED),
     row("stable-image-control-style", STYLE, *REDRAW, aspect_ratios=RATIOS, features=WEIGHED),
-    row("stable-image-upscale-fast", FAST, Operation.UPSCALE, features=NONE, styles=(), max_prompt=0),
-    row("stable-image-upscale-conservative", CONSERVATIVE, Operation.UPSCALE, options=CREATIVITY, styles=()),
-    row("stable-image-upscale-creative", CREATIVE, Operation.UPSCALE, options=CREATIVITY),
+    row("stable-image-upscale-fast", FAST, Operation.UPSCALE, features=NONE, styles=(), max_prompt=0,
+        source_rule=taken(2**20, least=32, edge=1_536)),
+    row("stable-image-upscale-conservative", CONSERVATIVE, Operation.UPSCALE, styles=(),
+        **taking(number("creativity", 0.2, 0.5))),
+    row("stable-image-upscale-creative", CREATIVE, Operation.UPSCALE, source_rule=taken(2**20),
+        **taking(number("creativity", 0.1, 0.5))),
 )  # fmt: skip

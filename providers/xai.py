@@ -166,17 +166,8 @@ def _facts(response: httpx.Response, bill: Bill | None) -> dict[str, str | None]
     return {"request_id": response.headers.get("x-request-id"), "cost_usd": stated}
 
 
-LARGEST_SOURCE = 10 * 2**20  # bytes
-
-
 def _source(given: Picture) -> dict[str, str]:
     """A source picture as the vendor wants it; a link would be fetched by the vendor, and in a hurry."""
-    if given.format not in ("png", "jpeg", "webp"):
-        message, hint = f"xAI takes no {given.format.upper()} as a source.", "Give a PNG, JPEG or WebP."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
-    if len(given.image_bytes) > LARGEST_SOURCE:
-        message = f"The source picture has {len(given.image_bytes) / 2**20:.1f} MB; xAI takes at most 10."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="Scale it down or save it as JPEG.")
     return {"url": f"data:{given.mime};base64,{pybase64.b64encode_as_string(given.image_bytes)}", "type": "image_url"}
 
 

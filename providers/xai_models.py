@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from atelier.providers.core.limits import taking, text
 from atelier.providers.core.types import CURRENT, Endpoint, Lifecycle, Model, Operation
 
 ENDPOINT = Endpoint(
@@ -33,10 +34,11 @@ def imagine(
         aspect_ratios=RATIOS + wider,
         resolutions=("1k", "2k"),
         qualities=qualities,
-        options=frozenset({"user"}),
         max_count=10,
         max_sources=sources,
+        max_source_bytes=10 * 2**20,
         lifecycle=lifecycle,
+        **taking(text("user", 256)),  # of which no limit is published
     )
 
 

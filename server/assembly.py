@@ -24,7 +24,7 @@ def storage_of(settings: Settings) -> LocalStorage:
 
 def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Catalog:
     """Every vendor, with what the user's own catalogue file says of their models and prices."""
-    return Catalog(settings.lookup, today, *with_file(PROVIDERS, settings.catalog))
+    return Catalog(settings.lookup, today, *with_file(PROVIDERS, settings.catalog, today))
 
 
 def ledger_of(settings: Settings, today: Callable[[], date] = utc_today) -> SqliteLedger:

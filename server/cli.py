@@ -26,6 +26,9 @@ from atelier.tools.arguments import parameters_of
 from atelier.tools.drawn import size_of, told, usd
 from atelier.tools.tool import Tool
 
+LISTS = {"images": "IMAGE", "options": "NAME=VALUE"}
+"""Parameters that take several words, and what one of them is."""
+
 Run = Callable[[argparse.Namespace], int]
 
 HIDDEN = ("save",)
@@ -177,8 +180,8 @@ def _declare(commands: Subcommands, name: str, run: Run, tool: Tool[Any], places
         words = str(info.description or "").replace("%", "%%")
         if field in places:
             parser.add_argument(field, help=words, nargs=None if info.is_required() else "?")
-        elif field == "images":
-            parser.add_argument("--images", nargs="+", metavar="IMAGE", help=words)
+        elif field in LISTS:
+            parser.add_argument(f"--{field}", nargs="+", action="extend", metavar=LISTS[field], help=words)
         elif info.annotation is bool and field not in HIDDEN:
             parser.add_argument(
                 f"--{field.replace('_', '-')}", dest=field, action="store_true", default=None, help=words

@@ -133,11 +133,13 @@ async def check(catalog: Catalog, vendor: str | None = None) -> int:
 
 
 def default_ends(provider: Provider, today: date) -> list[str]:
-    """What is wrong with a vendor's default: it has ended, or will so soon that another must be chosen now."""
+    """What is wrong with a vendor's default: it has ended, or will so soon, or any day, that another must be chosen."""
     row = next(row for row in provider.models if row.id == provider.default)
     instead = f"; its successor is {row.lifecycle.successor}" if row.lifecycle.successor else ""
     if row.lifecycle.at(today) == "retired":
         return [f"{provider.name}: the default {row.id} is retired{instead}."]
+    if row.lifecycle.at(today) == "deprecated" and row.lifecycle.on is None:
+        return [f"{provider.name}: the default {row.id} is deprecated and ends on a day not yet named{instead}."]
     left = (row.lifecycle.on - today).days if row.lifecycle.on else NOTICE
     if left >= NOTICE:
         return []
@@ -190,6 +192,6 @@ def declare(commands: Any) -> None:
     how.add_argument(
         "--check",
         action="store_true",
-        help=f"exit 1 when a default has fewer than {NOTICE} days left, or a vendor lists its models otherwise",
+        help=f"exit 1 when a default has fewer than {NOTICE} days left, or no named end, or a vendor lists others",
     )
     parser.set_defaults(run=models)

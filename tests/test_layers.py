@@ -14,8 +14,9 @@ FILES = sorted(path for part in ("server", "tools", "providers") for path in (RO
 LONGEST = 260  # lines
 
 STEPS = (
-    "catalog", "overlay", "pipeline", "pricing", "price_parts", "price_table", "price_tokens", "price_overlay", "admit",
-    "dispatch", "settle", "account", "budget", "quote", "reserve", "turns", "breaker",
+    "catalog", "overlay", "overlay_checks", "overlay_shapes", "pipeline", "pricing", "price_parts", "price_table",
+    "price_tokens", "price_overlay", "admit", "dispatch", "settle", "account", "budget", "quote", "reserve", "turns",
+    "breaker",
 )  # fmt: skip
 """The files of `providers/` that are no vendor's."""
 
@@ -82,6 +83,8 @@ def floor(name: str) -> float:
         "providers.quote": 3.4,
         "providers.admit": 3.2,
         "providers.overlay": 3.1,
+        "providers.overlay_checks": 3.05,
+        "providers.overlay_shapes": 3.05,
         "providers.catalog": 3,
         "providers.price_overlay": 3.05,
         "providers.pricing": 2,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import field_validator
+
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.pipeline import Pipeline
 from atelier.tools import fields
 from atelier.tools.drawn import told
+from atelier.tools.options import named, refuse_parameters
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Call, Parameters
 
 
@@ -26,8 +29,15 @@ class Drawing(Parameters):
     output_compression: fields.OutputCompression = None
     negative_prompt: fields.NegativePrompt = None
     seed: fields.Seed = None
+    options: fields.Options = []  # noqa: RUF012 - pydantic copies it
     save: fields.Save = True
     confirm_cost: fields.ConfirmCost = False
+
+    @field_validator("options")
+    @classmethod
+    def _options_are_named(cls, value: list[str]) -> list[str]:
+        refuse_parameters(named(value), cls.model_fields)
+        return value
 
 
 NAMES = {"n": "count", "output_compression": "compression"}
@@ -39,7 +49,8 @@ OURS = ("save", "confirm_cost")
 
 def asked_for(asked: Drawing) -> dict[str, Any]:
     """The common parameters as fields of an ImageRequest."""
-    return {NAMES.get(name, name): getattr(asked, name) for name in Drawing.model_fields if name not in OURS}
+    common = {NAMES.get(name, name): getattr(asked, name) for name in Drawing.model_fields if name not in OURS}
+    return {**common, "options": named(asked.options)}
 
 
 async def draw(request: ImageRequest, asked: Drawing, pipeline: Pipeline, call: Call) -> Answer:

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.masks import mask
+from atelier.providers.core.options import OURS
 from atelier.providers.core.sources import Found
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.pipeline import Pipeline
@@ -47,8 +48,6 @@ class EditImage(Changing):
     operation: fields.EditOperation = None
 
 
-OPTIONS = ("search", "left", "right", "top", "bottom")
-
 Read = Callable[[str], Awaitable[Found]]
 """How the words of a caller become a picture."""
 
@@ -76,8 +75,9 @@ def operation_of(word: str | None, masked: bool) -> Operation:
 
 def change_of(asked: Changing) -> dict[str, Any]:
     """The parameters of a change, but for the pictures, as fields of an ImageRequest."""
-    options: dict[str, Any] = {name: value for name in OPTIONS if (value := getattr(asked, name)) is not None}
-    return {**asked_for(asked), "strength": asked.strength, "options": options}
+    common = asked_for(asked)
+    own: dict[str, Any] = {name: value for name in OURS if (value := getattr(asked, name)) is not None}
+    return {**common, "strength": asked.strength, "options": {**common["options"], **own}}
 
 
 async def run(asked: EditImage, pipeline: Pipeline, call: Call) -> Answer:

@@ -43,6 +43,19 @@ def _jpg(value: Any) -> Any:
     return "jpeg" if value == "jpg" else value
 
 
+def _list(value: Any) -> Any:
+    """Some hosts write a list as a string of JSON, or one member without the brackets."""
+    if not isinstance(value, str):
+        return [] if value is None else value
+    text = value.strip()
+    if text.startswith("["):
+        try:
+            return from_json(text)
+        except ValueError:
+            return [text]
+    return [text] if text else []
+
+
 Blank = BeforeValidator(_blank_is_absent)
 Number = BeforeValidator(_no_truth)
 Word = BeforeValidator(_lower)
@@ -132,6 +145,15 @@ Seed = Annotated[
     Number,
     Field(description="Fixes the chance for a repeatable picture, where the model has seeds."),
 ]
+Options = Annotated[
+    list[Annotated[str, Field(max_length=10_100)]],
+    BeforeValidator(_list),
+    Field(
+        max_length=20,
+        description="Rarer options of the chosen model, each as NAME=VALUE: partial_images=2, thinking_level=high. "
+        "list_models with `vendor` tells them.",
+    ),
+]
 Save = Annotated[
     bool,
     BeforeValidator(_yes),
@@ -147,19 +169,6 @@ ConfirmCost = Annotated[
 # for edits
 
 LARGEST_SIDE = 2_000  # pixels that a picture can grow to one side; the most that any vendor takes is 2,048
-
-
-def _list(value: Any) -> Any:
-    """Some hosts write a list as a string of JSON, or one picture without the brackets."""
-    if not isinstance(value, str):
-        return [] if value is None else value
-    text = value.strip()
-    if text.startswith("["):
-        try:
-            return from_json(text)
-        except ValueError:
-            return [text]
-    return [text] if text else []
 
 
 SOURCE = "an asset id (img_...) from an earlier answer, “last”, or the path of a file in an allowed folder"

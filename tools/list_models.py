@@ -23,7 +23,11 @@ picture costs, and until when they work. Free, instant, and changes nothing. Cal
 or to choose a model by what it can do; a picture needs no such call, since a model is chosen when none is named. \
 Filter by `vendor` or `operation` for every column, with styles, backgrounds and rarer options."""
 
-LARGEST = 6000  # bytes of the structured part; hosts paste it into the model's context
+LARGEST = 5700  # bytes of the structured part; hosts paste it into the model's context
+LARGEST_OF_ALL = 8000  # bytes of text and structured part together where nothing was asked in particular
+ROOM = (1000, 60, 50, 40, 30, 25, 22, 20, 18, 16, 14, 12, 10, 8, 6, 5, 4, 3, 2, 1, 0)
+"""How many models of each vendor are named: the first of these with which all fits."""
+CUT = " Long lists are cut short; ask with vendor or operation for all of it."
 FEW = 6  # words of a column that the unfiltered text spells out
 DISPENSABLE = (
     "styles", "options", "aspect_ratios", "sizes", "backgrounds", "formats", "operations", "resolutions", "qualities",
@@ -52,6 +56,7 @@ class VendorData(BaseModel):
     ready: bool
     variables: Annotated[list[str] | None, Field(description="Set one of these to use the vendor.")] = None
     models: Annotated[list[str] | None, Field(description="Ids, the vendor's default first.")] = None
+    more: Annotated[int | None, Field(description="Models for which there was no room.")] = None
     low_usd: Annotated[float | None, Field(description="About, of one picture by the default.")] = None
     high_usd: Annotated[float | None, Field(description="Absent when some choice has no known price.")] = None
 
@@ -71,30 +76,55 @@ async def run(asked: ListModels, pipeline: Pipeline, call: Call) -> Answer:
     catalog, today = pipeline.catalog, pipeline.catalog.today()
     found, filtered = offers(catalog, asked.operation, asked.vendor), bool(asked.operation or asked.vendor)
     summary, shown = _summary(catalog, asked, found), [offer for offer in found if not offer.key or asked.vendor]
-    lines = [line for offer in shown for line in block(offer, today, None if filtered else FEW)]
-    lines += [
+    if not filtered:
+        return _brief(summary, found, shown, today)
+    lines = [line for offer in shown for line in block(offer, today, None)]
+    vendors = [_vendor(offer) for offer in found]
+    data = _within(Listed(summary=summary, vendors=vendors), shown, today)
+    return Answer(text="\n".join([summary, *lines, *_unshown(found, shown), *_foot(shown)]), data=data)
+
+
+def _brief(summary: str, found: list[Offer], shown: list[Offer], today: date) -> Answer:
+    """Every model that works, or of each vendor as many as there is room for, the rest counted."""
+    for most in ROOM:
+        parts = {offer.provider.name: offer.first(most) for offer in shown}
+        lines = [line for offer in shown for line in _lines(parts[offer.provider.name], offer, today)]
+        text = "\n".join([summary, *lines, *_unshown(found, shown), *_foot(shown, CUT)])
+        vendors = [_vendor(offer, parts.get(offer.provider.name), today) for offer in found]
+        data = Listed(summary=summary, vendors=vendors)
+        if len(text.encode()) + _bytes(data) < LARGEST_OF_ALL:
+            return Answer(text=text, data=data)
+    return Answer(text=summary, data=Listed(summary=summary, vendors=[_vendor(offer) for offer in found]))
+
+
+def _lines(part: Offer, whole: Offer, today: date) -> list[str]:
+    """A vendor in brief, and how many of its models found no room."""
+    more = len(whole.rows) - len(part.rows)
+    vendor = whole.provider.name
+    told = block(part, today, FEW) if part.rows else [f"{whole.provider.title} ({vendor}):"]
+    return [*told, *([f"- and {more} more models; list_models with vendor={vendor} names them."] if more else [])]
+
+
+def _vendor(offer: Offer, part: Offer | None = None, today: date = date.min) -> VendorData:
+    """A vendor for programs; with what is listed of it and about what its default costs where it is told in brief."""
+    data = VendorData(name=offer.provider.name, ready=not offer.key, variables=list(offer.key) or None)
+    if part:
+        data.models = [row.id for row in part.rows if not retired(row, today)]
+        data.more = len(offer.rows) - len(part.rows) or None
+        data.low_usd, data.high_usd = span(offer, offer.rows[0], today)
+    return data
+
+
+def _unshown(found: list[Offer], shown: list[Offer]) -> list[str]:
+    return [
         f"{o.provider.title} ({o.provider.name}): {len(o.rows)} models once {' or '.join(o.key)} is set."
         for o in found
         if o not in shown
     ]
-    if shown:
-        cut = "" if filtered else " Long lists are cut short; ask with vendor or operation for all of it."
-        lines.append(f"Any model takes n up to {MOST_PICTURES}. {basis()}{cut}")
-    vendors = [
-        VendorData(
-            name=o.provider.name,
-            ready=not o.key,
-            variables=list(o.key) or None,
-            models=None if filtered or o not in shown else [row.id for row in o.rows if not retired(row, today)],
-        )
-        for o in found
-    ]
-    data = Listed(summary=summary, vendors=vendors)
-    if not filtered:
-        for vendor, offer in zip(vendors, found, strict=True):
-            if offer in shown:
-                vendor.low_usd, vendor.high_usd = span(offer, offer.rows[0], today)
-    return Answer(text="\n".join([summary, *lines]), data=_within(data, shown, today) if filtered else data)
+
+
+def _foot(shown: list[Offer], cut: str = "") -> list[str]:
+    return [f"Any model takes n up to {MOST_PICTURES}. {basis()}{cut}"] if shown else []
 
 
 def _summary(catalog: Catalog, asked: ListModels, found: list[Offer]) -> str:
@@ -123,9 +153,13 @@ def _within(data: Listed, shown: list[Offer], today: date) -> Listed:
         gone = without if priced is not None else (*without, "prices")
         said = f" Left out here for length: {', '.join(gone)}; narrow the list for them." if gone else ""
         full = data.model_copy(update={"models": rows, "prices": priced, "summary": data.summary + said})
-        if len(json.dumps(full.model_dump(exclude_none=True), ensure_ascii=False).encode()) <= LARGEST:
+        if _bytes(full) <= LARGEST:
             return full
     return data
+
+
+def _bytes(data: Listed) -> int:
+    return len(json.dumps(data.model_dump(exclude_none=True), ensure_ascii=False).encode())
 
 
 TOOL = Tool(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Annotated
@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.options import OURS
 from atelier.providers.core.provider import Provider
 from atelier.providers.core.types import Model, Operation
 from atelier.providers.pricing import SQUARE, Hint, Prices, hint, table
@@ -29,6 +30,10 @@ class Offer:
     rows: list[Model]
     prices: Prices
     key: tuple[str, ...] = ()
+
+    def first(self, most: int) -> Offer:
+        """The same with so many of its rows, the default among them."""
+        return replace(self, rows=self.rows[:most])
 
 
 def vendors(catalog: Catalog, name: str | None) -> list[Provider]:
@@ -109,7 +114,7 @@ def row_data(provider: Provider, row: Model, today: date) -> RowData:
         vendor=provider.name,
         operations=_operations(row),
         sizes=_sizes(row) or None,
-        options=sorted({*row.features, *row.options}) or None,
+        options=_options(row) or None,
         per_call=row.max_count,
         max_sources=row.max_sources,
         max_prompt=row.max_prompt,
@@ -169,7 +174,7 @@ def words(row: Model, most: int | None = None) -> list[str]:
         said += [
             _phrase("style", row.styles) or "no style",
             _phrase("background", row.backgrounds) or "no background",
-            _phrase("also", sorted({*row.features, *row.options})) or "no more options",
+            _phrase("also", _options(row)) or "no more options",
         ]
     return said
 
@@ -219,6 +224,12 @@ def _usd(amount: Decimal) -> str:
 
 def _operations(row: Model) -> list[str]:
     return [operation.value for operation in Operation if operation in row.operations]
+
+
+def _options(row: Model) -> list[str]:
+    """What else a row takes; the vendor's own options with their values, to be given as `options`."""
+    told = {limit.option: limit.brief for limit in row.limits if limit.option not in OURS}
+    return [told.get(name, name) for name in sorted({*row.features, *row.options})]
 
 
 def _sizes(row: Model, *, brief: bool = False) -> list[str]:

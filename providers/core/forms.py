@@ -15,7 +15,7 @@ def multipart(url: str, fields: Mapping[str, Any], files: Sequence[tuple[str, Pi
 
     The boundary follows from the content, so that the same question is always the same request.
     """
-    present = {name: str(value) for name, value in fields.items() if value is not None}
+    present = {name: _written(value) for name, value in fields.items() if value is not None}
     parts: list[tuple[str, Any]] = [(name, (None, value)) for name, value in present.items()]
     parts += [(name, (f"{name.strip('[]')}.{p.format}", p.image_bytes, p.mime)) for name, p in files]
     content = repr(present).encode() + b"".join(p.image_bytes for _, p in files)
@@ -24,3 +24,8 @@ def multipart(url: str, fields: Mapping[str, Any], files: Sequence[tuple[str, Pi
     request = httpx.Request("POST", url, headers=headers, files=parts)
     request.read()  # so that whoever is shown the request can see its content
     return request
+
+
+def _written(value: Any) -> str:
+    """A value as forms have it: `true`, not `True`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -7,20 +7,19 @@ would drop it and bill; which values it takes, its vendor will say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import date
 from fractions import Fraction
 
+from atelier.providers.core import intake
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.options import SIDES, options_are_known, options_are_within_limits
+from atelier.providers.core.refusals import short, unsupported
 from atelier.providers.core.sizes import TIERS, parse_ratio, parse_size
 from atelier.providers.core.types import PROMPTLESS, Endpoint, Feature, ImageRequest, Model, Operation
 
 MOST_PICTURES = 10
 """Of one request; a model that makes fewer in a call is called several times."""
-
-SIDES = ("left", "right", "top", "bottom")
-OURS = ("search", *SIDES)
-"""Options in our words, which no vendor knows unless its file translates them."""
 
 Gate = Callable[[ImageRequest, Model], None]
 
@@ -51,13 +50,14 @@ def alive(model: Model, endpoint: Endpoint, today: date) -> str | None:
 
 
 def prompt_is_there(request: ImageRequest, model: Model) -> None:
-    if not request.prompt.strip() and request.operation not in PROMPTLESS:
+    shown = request.operation is Operation.REPLACE_BACKGROUND and len(request.sources) > 1  # by a second picture
+    if not request.prompt.strip() and request.operation not in PROMPTLESS and not shown:
         raise ImageError(Reason.INVALID_REQUEST, "The prompt is empty.", hint="Say in words what the picture shows.")
 
 
 def prompt_fits(request: ImageRequest, model: Model) -> None:
     if request.prompt and model.max_prompt == 0:
-        raise _unsupported("prompt", None, model, [])
+        raise unsupported("prompt", None, model, [])
     for name, text in (("prompt", request.prompt), ("negative_prompt", request.negative_prompt or "")):
         if len(text) > model.max_prompt:
             raise ImageError(
@@ -95,7 +95,7 @@ def sources_fit(request: ImageRequest, model: Model) -> None:
             raise ImageError(Reason.INVALID_REQUEST, "There is no mask.", hint="Give one, or edit by instruction.")
         return
     if Feature.MASK not in model.features:
-        raise _unsupported("mask", None, model, [])
+        raise unsupported("mask", None, model, [])
     first = request.sources[0] if given else None
     if first and (request.mask.width, request.mask.height) != (first.width, first.height):
         raise ImageError(
@@ -121,7 +121,7 @@ def words_are_offered(request: ImageRequest, model: Model) -> None:
         ("output_format", request.output_format, model.formats),
     ):
         if value is not None and value not in offered and not (model.any_value and offered):
-            raise _unsupported(option, value, model, offered)
+            raise unsupported(option, value, model, offered)
 
 
 def features_are_offered(request: ImageRequest, model: Model) -> None:
@@ -132,13 +132,7 @@ def features_are_offered(request: ImageRequest, model: Model) -> None:
         (Feature.COMPRESSION, request.compression),
     ):
         if value is not None and feature not in model.features:
-            raise _unsupported(feature, None, model, [])
-
-
-def options_are_known(request: ImageRequest, model: Model) -> None:
-    for option in request.options:
-        if option not in model.options and not (model.any_value and option not in OURS):
-            raise _unsupported(option, None, model, sorted(model.options))
+            raise unsupported(feature, None, model, [])
 
 
 def outpaint_has_a_side(request: ImageRequest, model: Model) -> None:
@@ -174,16 +168,16 @@ def pixels(request: ImageRequest, model: Model) -> tuple[int, int] | None:
         return None
     if model.aspect_ratios:
         if request.aspect_ratio not in (None, *model.aspect_ratios) and not model.any_value:
-            raise _unsupported("aspect_ratio", request.aspect_ratio, model, model.aspect_ratios)
+            raise unsupported("aspect_ratio", request.aspect_ratio, model, model.aspect_ratios)
         return None
     ratio = parse_ratio(request.aspect_ratio or _shape(request))
     if ratio is None:
-        message = f"The aspect_ratio “{_short(request.aspect_ratio or '')}” is not a ratio."
+        message = f"The aspect_ratio “{short(request.aspect_ratio or '')}” is not a ratio."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Write it as WIDTH:HEIGHT, for example 16:9.")
     if model.size_rule:
         tier = TIERS.get(request.resolution or "1k")
         if tier is None:
-            raise _unsupported("resolution", request.resolution, model, TIERS)
+            raise unsupported("resolution", request.resolution, model, TIERS)
         size = model.size_rule.fit(ratio, tier)
         offered = [f"ratios up to {model.size_rule.max_ratio}:1"]
     else:
@@ -191,7 +185,7 @@ def pixels(request: ImageRequest, model: Model) -> tuple[int, int] | None:
         size = next((edges for edges in listed if edges[0] == ratio * edges[1]), None)
         offered = [str(Fraction(*edges)).replace("/", ":") if edges[0] != edges[1] else "1:1" for edges in listed]
     if size is None:
-        raise _unsupported("aspect_ratio", request.aspect_ratio, model, offered)
+        raise unsupported("aspect_ratio", request.aspect_ratio, model, offered)
     return size
 
 
@@ -206,13 +200,13 @@ def _exact(text: str, model: Model) -> tuple[int, int] | None:
     if text in model.sizes or (size and f"{size[0]}x{size[1]}" in model.sizes):
         return size
     if size is None and text != "auto":
-        message = f"The size “{_short(text)}” is not a size."
+        message = f"The size “{short(text)}” is not a size."
         hint = "Write it as WIDTHxHEIGHT in pixels, for example 1024x1024."
         raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
     offered = [*model.sizes, *([str(model.size_rule)] if model.size_rule else [])]
     if size and offered and (model.any_value or (model.size_rule and model.size_rule.allows(*size))):
         return size
-    raise _unsupported("size", text, model, offered)
+    raise unsupported("size", text, model, offered)
 
 
 GATES: tuple[Gate, ...] = (
@@ -220,30 +214,19 @@ GATES: tuple[Gate, ...] = (
     prompt_is_there,
     count_is_in_range,
     sources_fit,
+    intake.source_formats_fit,
+    intake.source_weights_fit,
+    intake.source_sizes_fit,
     one_way_to_say_the_size,
     words_are_offered,
     features_are_offered,
+    intake.seed_is_in_range,
     prompt_fits,
     options_are_known,
+    options_are_within_limits,
     outpaint_has_a_side,
     options_agree,
 )
-
-
-def _unsupported(option: str, value: str | None, model: Model, offered: Iterable[str]) -> ImageError:
-    what = f"{option} {_short(value)}" if value is not None else option
-    offered = list(offered)
-    hint = f"It offers: {', '.join(offered)}." if offered else "Leave it out, or use a model that offers it."
-    return ImageError(
-        Reason.UNSUPPORTED_OPTION,
-        f"{model.id} does not offer {what}.",
-        hint=hint,
-        facts={"option": option, "offered": offered},
-    )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else text[:39] + "…"
 
 
 def _words(operation: Operation) -> str:

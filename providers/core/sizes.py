@@ -38,26 +38,33 @@ class SizeRule:
     max_edge: int
     min_pixels: int = 1
     max_pixels: int
-    max_ratio: int
+    max_ratio: float
 
     def __str__(self) -> str:
         step = f", each edge a multiple of {self.step}" if self.step > 1 else ""
         least = f"{self.min_pixels:,} to " if self.min_pixels > 1 else "at most "
         return (
             f"WIDTHxHEIGHT up to {self.max_edge} pixels an edge{step}, {least}{self.max_pixels:,} pixels in all, "
-            f"no longer than {self.max_ratio}:1"
+            f"no longer than {self.max_ratio:g}:1"
         )
 
     def allows(self, width: int, height: int) -> bool:
         """Whether a picture of this size can be asked for."""
+        return width % self.step == height % self.step == 0 and not self.objection(width, height)
+
+    def objection(self, width: int, height: int) -> str:
+        """What a picture of this size fails to have, the steps aside; empty where nothing is amiss."""
         long, short = max(width, height), min(width, height)
-        return (
-            width % self.step == height % self.step == 0
-            and short >= self.min_edge
-            and long <= self.max_edge
-            and self.min_pixels <= width * height <= self.max_pixels
-            and long <= short * self.max_ratio
-        )
+        for fits, needs in (
+            (short >= self.min_edge, f"at least {self.min_edge} pixels on every side"),
+            (long <= self.max_edge, f"at most {self.max_edge:,} pixels on every side"),
+            (width * height >= self.min_pixels, f"at least {self.min_pixels:,} pixels in all"),
+            (width * height <= self.max_pixels, f"at most {self.max_pixels:,} pixels in all"),
+            (long <= short * self.max_ratio, f"no shape longer than {self.max_ratio:g}:1"),
+        ):
+            if not fits:
+                return needs
+        return ""
 
     def fit(self, ratio: Fraction, pixels: int) -> tuple[int, int] | None:
         """The allowed size nearest to `pixels` with this ratio; exact in the ratio where that comes near."""

@@ -10,6 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal
 
+from atelier.providers.core.limits import Limit
 from atelier.providers.core.sizes import SizeRule
 
 Lookup = Callable[[str], str | None]
@@ -79,7 +80,8 @@ class ImageRequest:
     `strength` is 0 (keep the source) to 1 (ignore it). `parent` is the id of the picture that the first source is
     and `origin` the vendor that made it, who is asked first when no model is named.
     `options` are rarer ones: `search` (what to find, for search_replace and recolor), `left`, `right`, `top` and
-    `bottom` (pixels to add, for outpaint), and for a model that is not listed any field of its vendor.
+    `bottom` (pixels to add, for outpaint), those that the model's row lists, and for a model that is not listed the
+    fields of its vendor. Their values are words, numbers and switches.
     """
 
     operation: Operation = Operation.GENERATE
@@ -128,8 +130,10 @@ class Model:
 
     `sizes` are exact sizes and words such as "auto"; `size_rule` adds free ones. `max_count` is pictures per
     vendor call, `max_prompt` characters. `aliases` are other names of ours, `snapshots` the vendor's dated ids, which
-    are sent as they were asked for. `any_value` marks a model that is not listed, whose
-    values are not checked.
+    are sent as they were asked for. `options` are the vendor's own, `limits` what their values may be. A source
+    picture is of `source_formats` and `source_rule` and has `max_source_bytes`, all of a request with the mask
+    `max_upload_bytes`; 0 is no known limit. Seeds are 0 to `max_seed`. `any_value` marks a model that is not listed,
+    whose values are not checked.
     """
 
     id: str
@@ -146,8 +150,14 @@ class Model:
     formats: tuple[str, ...] = ()
     features: frozenset[Feature] = frozenset()
     options: frozenset[str] = frozenset()
+    limits: tuple[Limit, ...] = ()
     max_count: int = 1
     max_sources: int = 0
+    source_formats: tuple[str, ...] = ("png", "jpeg", "webp")
+    source_rule: SizeRule | None = None
+    max_source_bytes: int = 0
+    max_upload_bytes: int = 0
+    max_seed: int = 2**32 - 1
     max_prompt: int = 32_000
     wire: str = ""
     lifecycle: Lifecycle = CURRENT

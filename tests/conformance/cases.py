@@ -9,6 +9,8 @@ from typing import Any
 from atelier.providers.catalog import PROVIDERS
 from atelier.providers.core.errors import Reason
 from atelier.providers.core.gates import MOST_PICTURES
+from atelier.providers.core.limits import Limit
+from atelier.providers.core.options import SIDES
 from atelier.providers.core.sizes import parse_size
 from atelier.providers.core.types import Feature, Model, Operation
 from tests.conformance.bench import EVERYWHERE, PHOTO, Bench, Faults, first_operation, the_host_itself
@@ -100,11 +102,43 @@ def listed(row: Model) -> dict[str, list[Change]]:
     found["size"] = [{"size": value} for value in row.sizes if value != "auto"]
     for feature in row.features:
         found[feature] = [SWITCHES[feature]]
-    for option in row.options:
-        found[option] = [{"options": {option: 1}}]
+    for limit in row.limits:
+        found[limit.option] = [
+            {"options": {limit.option: value}} for value in within(limit) if value or limit.option not in SIDES
+        ]  # 0 is a side that does not grow
     if row.max_sources:
         found["images"] = [{"sources": (PHOTO,) * row.max_sources}]
     return {option: changes for option, changes in found.items() if changes}
+
+
+def within(limit: Limit) -> list[Any]:
+    """The outermost values that a limit allows."""
+    match limit.kind:
+        case "switch":
+            return [True, False]
+        case "words":
+            return list(limit.words)
+        case "text":
+            return ["x", "x" * int(limit.most)]
+        case "whole":
+            return [int(limit.least), int(limit.most)]
+        case "number":
+            return [limit.least, limit.most]
+
+
+def outside(limit: Limit) -> list[Any]:
+    """Values that it does not allow: beyond an end, of another kind, or none at all."""
+    match limit.kind:
+        case "switch":
+            return ["true", 1, 0, None]
+        case "words":
+            return ["no-such-word", "", 1, True, limit.words[0].upper()]
+        case "text":
+            return ["", "x" * int(limit.most + 1), 1, True]
+        case "whole":
+            return [int(limit.least) - 1, int(limit.most) + 1, limit.least + 0.5, "1", True, float("nan")]
+        case "number":
+            return [limit.least - 0.01, limit.most + 0.01, "1", True, float("nan"), float("inf"), {"a": 1}]
 
 
 def unlisted(row: Model) -> dict[str, list[Change]]:
@@ -147,6 +181,13 @@ def untaken(bench: Bench) -> Cases:
     for row in bench.provider.models:
         for option, changes in unlisted(row).items():
             yield Column(row, option, tuple(changes)), f"{row.id} and {option}"
+
+
+def limited(bench: Bench) -> Cases:
+    for row in bench.provider.models:
+        if row.limits:
+            changes = [{"options": {limit.option: value}} for limit in row.limits for value in outside(limit)]
+            yield Column(row, "options", tuple(changes)), f"{row.id} and values beyond its limits"
 
 
 def malformed(bench: Bench) -> Cases:
@@ -260,6 +301,7 @@ CASES: dict[str, Callable[[Bench], Cases]] = {
     "fading": fading,
     "taken": taken,
     "untaken": untaken,
+    "limited": limited,
     "malformed": malformed,
     "failure": failures,
     "faults": with_faults,

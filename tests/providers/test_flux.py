@@ -424,8 +424,11 @@ async def test_a_wrong_key_and_an_empty_purse_are_told_as_the_vendor_tells_them(
     assert (await refused(with_flux)).reason is Reason.QUOTA_EXCEEDED
 
 
-async def test_a_validation_error_names_the_field(with_flux: Environ, flux: Flux) -> None:
-    error = await refused(with_flux, options={"safety_tolerance": 9})
+async def test_a_validation_error_names_the_field(
+    with_flux: Environ, flux: Flux, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(emulated.MODELS, "flux-2-next", emulated.MODELS["flux-2-pro"])  # which our rows do not have
+    error = await refused(with_flux, model="flux-2-next", options={"safety_tolerance": 9})
     assert (error.reason, error.facts["status"]) == (Reason.INVALID_REQUEST, 422)
     assert "safety_tolerance: Input should be less than or equal to 5" in error.message
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ import pytest
 from atelier.providers import openai, sketch, stability
 from atelier.providers.catalog import PROVIDERS, Catalog
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.limits import Limit, whole
 from atelier.providers.core.provider import Provider
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import CURRENT, Feature, Lifecycle, Model, Operation
-from atelier.providers.overlay import Life, Overlay, Row, Rule, overlaid, parsed, with_file
+from atelier.providers.overlay import Overlay, Row, overlaid, parsed, with_file
+from atelier.providers.overlay_shapes import Bound, Life, Rule
 from atelier.providers.price_table import table
 from tests.conftest import TODAY
 
@@ -26,7 +28,7 @@ NEW = {"provider": "openai", "id": "gpt-image-3", "like": "gpt-image-1.5"}
 def vendors(*models: dict[str, Any], **defaults: str) -> tuple[Provider, ...]:
     """Every vendor as a file with these rows and defaults makes them."""
     text = json.dumps({"models": models, "defaults": defaults}).encode()
-    return overlaid(PROVIDERS, parsed(text))
+    return overlaid(PROVIDERS, parsed(text), lambda: TODAY)
 
 
 def row(providers: tuple[Provider, ...], id: str) -> Model:
@@ -36,7 +38,7 @@ def row(providers: tuple[Provider, ...], id: str) -> Model:
 
 def refusal(*models: Any, **more: Any) -> ImageError:
     with pytest.raises(ImageError) as caught:
-        overlaid(PROVIDERS, parsed(json.dumps({"models": models, **more}).encode()))
+        overlaid(PROVIDERS, parsed(json.dumps({"models": models, **more}).encode()), lambda: TODAY)
     assert caught.value.reason is Reason.INVALID_REQUEST
     assert caught.value.hint
     assert "\n" not in caught.value.message
@@ -47,6 +49,7 @@ def test_the_columns_are_those_of_the_rows() -> None:
     assert set(Row.model_fields) - {"provider", "like"} == {f.name for f in fields(Model)} - {"any_value"}
     assert set(Life.model_fields) == {f.name for f in fields(Lifecycle)}
     assert set(Rule.model_fields) == {f.name for f in fields(SizeRule)}
+    assert set(Bound.model_fields) == {f.name for f in fields(Limit)}
     assert set(Overlay.model_fields) == {"models", "defaults", "prices"}
 
 
@@ -72,7 +75,13 @@ def test_a_new_model_may_be_told_in_full() -> None:
         "operations": ["generate", "upscale"],
         "size_rule": {"step": 8, "max_edge": 512, "max_pixels": 262144, "max_ratio": 2},
         "features": ["seed"],
-        "options": ["moderation"],
+        "options": ["steps"],
+        "limits": [{"option": "steps", "kind": "whole", "least": 1, "most": 50}],
+        "source_formats": ["png", "gif"],
+        "source_rule": {"min_edge": 64, "max_edge": 4096, "max_pixels": 9437184, "max_ratio": 2.5},
+        "max_source_bytes": 1000,
+        "max_upload_bytes": 2000,
+        "max_seed": 2147483647,
         "lifecycle": {"stage": "deprecated", "on": "2027-03-01", "successor": "gpt-image-2"},
     }
     assert row(vendors(told), "gpt-image-3") == Model(
@@ -81,7 +90,13 @@ def test_a_new_model_may_be_told_in_full() -> None:
         operations=frozenset({Operation.GENERATE, Operation.UPSCALE}),
         size_rule=SizeRule(step=8, max_edge=512, max_pixels=262144, max_ratio=2),
         features=frozenset({Feature.SEED}),
-        options=frozenset({"moderation"}),
+        options=frozenset({"steps"}),
+        limits=(whole("steps", 1, 50),),
+        source_formats=("png", "gif"),
+        source_rule=SizeRule(min_edge=64, max_edge=4096, max_pixels=9437184, max_ratio=2.5),
+        max_source_bytes=1000,
+        max_upload_bytes=2000,
+        max_seed=2147483647,
         lifecycle=Lifecycle("deprecated", date(2027, 3, 1), "gpt-image-2"),
     )
 
@@ -145,6 +160,16 @@ def test_a_row_that_the_file_ends_dies_on_its_day() -> None:
         ({**NEW, "lifecycle": {"stage": "current", "on": "2027-02-03"}}, "models[0].lifecycle", "current"),
         ({**NEW, "size_rule": {"max_edge": 9}}, "models[0].size_rule.max_pixels", "missing"),
         ({**NEW, "aliases": ["gpt-image-2"]}, "models", "gpt-image-2"),
+        ({**NEW, "aliases": ["grok"]}, "models", "stands for the default of xAI"),
+        ({**NEW, "snapshots": ["openai"]}, "models", "stands for the default of OpenAI"),
+        ({**NEW, "id": "dall-e"}, "models", "dall-e"),
+        ({**NEW, "source_formats": ["tiff"]}, "models[0].source_formats", "gif"),
+        ({**NEW, "source_formats": []}, "models[0].source_formats", "at least 1"),
+        ({**NEW, "max_seed": -1}, "models[0].max_seed", "greater than or equal to 0"),
+        ({**NEW, "source_rule": {"max_edge": 9}}, "models[0].source_rule.max_pixels", "missing"),
+        ({**NEW, "limits": [{"option": "steps"}]}, "models[0].limits[0].kind", "missing"),
+        ({**NEW, "limits": [{"option": "steps", "kind": "whole", "least": 9}]}, "models[0].limits[0]", "no value"),
+        ({**NEW, "limits": [{"option": "steps", "kind": "words"}]}, "models[0].limits[0]", "no value"),
         (7, "models[0]", "object"),
     ],
 )
@@ -163,6 +188,33 @@ def test_a_model_is_told_once_and_a_default_must_exist() -> None:
     assert "defaults.openai" in refusal(defaults={"openai": "gpt-image-3"}).message
     assert "defaults" in refusal(defaults={"nobody": "gpt-image-3"}).message
     assert "modles" in refusal(modles=[]).message
+
+
+@pytest.mark.parametrize(
+    ("life", "says"),
+    [
+        ({"stage": "retired", "on": "2026-01-01", "successor": "gpt-image-2"}, "is retired since 2026-01-01"),
+        ({"stage": "deprecated", "on": TODAY.isoformat()}, "is retired since"),
+    ],
+)
+def test_a_default_that_is_dead_today_is_refused(life: dict[str, str], says: str) -> None:
+    error = refusal({**NEW, "lifecycle": life}, defaults={"openai": "gpt-image-3"})
+    assert error.message.startswith("defaults.openai: gpt-image-3 ")
+    assert says in error.message
+    assert life.get("successor", "another") in error.hint
+    assert vendors({**NEW, "lifecycle": life})  # a dead row that nothing stands for does no harm
+
+
+def test_a_default_that_dies_tomorrow_works_today() -> None:
+    life = {"stage": "deprecated", "on": (TODAY + timedelta(days=1)).isoformat()}
+    assert vendors({**NEW, "lifecycle": life}, openai="gpt-image-3")[0].default == "gpt-image-3"
+
+
+def test_every_name_that_a_file_gives_leads_to_its_model() -> None:
+    made = vendors({**NEW, "aliases": ["gi3", "house/best"], "snapshots": ["gpt-image-3-2027-01-01"]})
+    catalog = Catalog(lambda name: None, lambda: TODAY, made)
+    for name, id in (("gi3", "gpt-image-3"), ("house/best", "gpt-image-3"), ("gpt-image-3-2027-01-01",) * 2):
+        assert catalog.resolve(name).model.id == id
 
 
 def test_a_new_row_of_a_vendor_with_several_ways_must_say_its_own() -> None:

@@ -48,6 +48,13 @@ async def test_no_more_go_on_at_once_than_allowed() -> None:
     assert (most, now) == (3, 0)
 
 
+async def refusal(turns: Turns) -> ImageError:
+    with pytest.raises(ImageError) as caught:
+        async with turns.turn("2", silence):
+            raise AssertionError("it was let in")
+    return caught.value
+
+
 async def test_a_full_queue_refuses() -> None:
     turns, gate = Turns("OpenAI", 1, 2), anyio.Event()
 
@@ -59,13 +66,11 @@ async def test_a_full_queue_refuses() -> None:
         for _ in range(3):
             tasks.start_soon(call)
             await anyio.lowlevel.checkpoint()
-        with pytest.raises(ImageError) as caught:
-            async with turns.turn("2", silence):
-                raise AssertionError("it was let in")
+        caught = await refusal(turns)
         gate.set()
-    assert caught.value.reason is Reason.RATE_LIMITED
-    assert caught.value.retryable
-    assert "OpenAI" in caught.value.message
+    assert caught.reason is Reason.RATE_LIMITED
+    assert caught.retryable
+    assert "OpenAI" in caught.message
 
 
 async def test_who_leaves_while_waiting_takes_no_turn_along() -> None:

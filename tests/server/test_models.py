@@ -123,7 +123,7 @@ def test_a_model_of_the_users_catalogue_is_listed_drawn_with_and_sent(
     ("life", "says"),
     [
         (Lifecycle(), ""),
-        (Lifecycle("deprecated", None, "x"), ""),
+        (Lifecycle("deprecated", None, "x"), "is deprecated and ends on a day not yet named; its successor is x."),
         (Lifecycle("deprecated", TODAY + timedelta(days=60), "x"), ""),
         (
             Lifecycle("deprecated", TODAY + timedelta(days=59), "x"),

@@ -99,7 +99,7 @@ async def test_a_comparison_goes_from_cheap_to_dear_and_tells_what_each_cannot(
 
 async def test_without_any_key_every_vendor_is_compared(connect: Connect) -> None:
     result = await estimate(connect, prompt="a fox", compare=True)
-    price = result.structured_content or {}
+    price = dict[str, Any](result.structured_content or {})
     assert {row["model"].partition("/")[0] for row in price["models"]} >= {
         "openai",
         "gemini",

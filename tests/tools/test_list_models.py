@@ -12,6 +12,7 @@ from mcp.types import CallToolResult, TextContent
 from atelier.providers.catalog import PROVIDERS, Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Operation
+from atelier.providers.overlay import overlaid, parsed
 from atelier.providers.pipeline import Pipeline, silence
 from atelier.tools.list_models import TOOL, ListModels, run
 from atelier.tools.tool import Answer, Call
@@ -110,7 +111,7 @@ async def test_filtered_it_holds_every_row_within_the_budget(
     answer = await listed(environ, operation=operation, vendor=vendor)
     words, structured = bytes_of(answer)
     assert structured <= 6_000
-    assert words < 9_000
+    assert words < 9_200
     wanted = [
         row.id
         for p in PROVIDERS
@@ -134,7 +135,13 @@ async def test_a_row_is_told_in_full() -> None:
         "qualities": ["auto", "low", "medium", "high"],
         "backgrounds": ["auto", "opaque", "transparent"],
         "formats": ["png", "jpeg", "webp"],
-        "options": ["mask", "moderation", "output_compression", "partial_images"],
+        "options": [
+            "mask",
+            "moderation auto/low",
+            "output_compression",
+            "partial_images 0-3",
+            "safety_identifier",
+        ],
         "per_call": 10,
         "max_sources": 16,
         "max_prompt": 32_000,
@@ -147,12 +154,13 @@ async def test_a_row_is_told_in_full() -> None:
 async def test_the_text_says_what_is_common_once_and_what_differs_per_group() -> None:
     lines = (await listed(KEYS, vendor="openai")).text.splitlines()
     assert "unless noted below: generate, edit, inpaint; size auto|1024x1024|1536x1024" in lines[1]
-    assert lines[2] == (
-        "- gpt-image-2.5-flare ($0.0059-0.21), gpt-image-2.6-flare ($0.018-0.21), "
-        "gpt-image-2.6-sunburst ($0.018-0.21), gpt-image-2.5-sunburst ($0.0059-0.21)"
+    assert "also mask|moderation auto/low|output_compression|partial_images 0-3|safety_identifier." in lines[1]
+    assert lines[2] == "- gpt-image-2.5-flare ($0.0059-0.21), gpt-image-2.5-sunburst ($0.0059-0.21)"
+    assert lines[3].startswith(
+        "- gpt-image-2.6-flare ($0.018-0.21), gpt-image-2.6-sunburst ($0.018-0.21): also complexity low/medium/high|"
     )
-    assert lines[3] == "- gpt-image-2 ($0.0059-0.21): quality auto|low|medium|high"
-    assert lines[4].endswith("; deprecated, ends 2026-12-01, then gpt-image-2.5-flare")
+    assert lines[4] == "- gpt-image-2 ($0.0059-0.21): quality auto|low|medium|high"
+    assert lines[5].endswith("; deprecated, ends 2026-12-01, then gpt-image-2.5-flare")
 
 
 async def test_unfiltered_the_defaults_have_a_price() -> None:
@@ -285,3 +293,50 @@ async def test_an_unknown_operation_is_refused_with_those_there_are(connect: Con
 def test_the_description_names_every_vendor() -> None:
     words = TOOL.parameters.model_fields["vendor"].description or ""
     assert all(name in words for name in VENDORS)
+
+
+def grown(count: int, **columns: Any) -> Catalog:
+    """Everyone's catalogue with so many more models in a file of the user's."""
+    rows = [
+        {
+            "provider": "openai",
+            "id": f"gpt-image-of-the-house-{n:03}",
+            "like": "gpt-image-2",
+            "max_sources": 1 + n,
+            **columns,
+        }
+        for n in range(count)
+    ]
+    providers = overlaid(PROVIDERS, parsed(json.dumps({"models": rows}).encode()), lambda: TODAY)
+    return Catalog((KEYS | GATEWAYS).get, lambda: TODAY, providers)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [{}, {"qualities": ["q" * 59 + str(n) for n in range(9)], "sizes": ["s" * 60], "formats": ["f" * 60]}],
+    ids=["plain", "wordy"],
+)
+@pytest.mark.parametrize("count", [60, 400])
+async def test_however_many_models_a_file_adds_the_budget_holds_and_the_rest_is_counted(
+    count: int, columns: dict[str, Any]
+) -> None:
+    catalog = grown(count, **columns)
+    answer = await run(ListModels(), Pipeline(catalog), Call(caller="1", tell=silence))
+    assert sum(bytes_of(answer)) < 8_000
+    told = {vendor["name"]: vendor for vendor in data(answer)["vendors"]}
+    for provider in catalog.providers:
+        models = told[provider.name]["models"]
+        assert models[:1] == [provider.default][: len(models)]
+        assert all(id in answer.text for id in models)
+    more = told["openai"]["more"]
+    assert f"- and {more} more models; list_models with vendor=openai names them." in answer.text
+    assert more < count + 20
+    if not columns:
+        assert len(told["openai"]["models"]) > 5
+        assert more > count - 20
+
+
+async def test_what_fits_is_told_whole_and_nothing_is_counted() -> None:
+    answer = await listed(KEYS)
+    assert "more models" not in answer.text
+    assert all("more" not in vendor for vendor in data(answer)["vendors"])
