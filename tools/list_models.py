@@ -23,7 +23,7 @@ picture costs, and until when they work. Free, instant, and changes nothing. Cal
 or to choose a model by what it can do; a picture needs no such call, since a model is chosen when none is named. \
 Filter by `vendor` or `operation` for every column, with styles, backgrounds and rarer options."""
 
-LARGEST = 5700  # bytes of the structured part; hosts paste it into the model's context
+LARGEST = 6000  # bytes of the structured part; hosts paste it into the model's context
 LARGEST_OF_ALL = 8000  # bytes of text and structured part together where nothing was asked in particular
 ROOM = (1000, 60, 50, 40, 30, 25, 22, 20, 18, 16, 14, 12, 10, 8, 6, 5, 4, 3, 2, 1, 0)
 """How many models of each vendor are named: the first of these with which all fits."""
@@ -124,7 +124,7 @@ def _unshown(found: list[Offer], shown: list[Offer]) -> list[str]:
 
 
 def _foot(shown: list[Offer], cut: str = "") -> list[str]:
-    return [f"Any model takes n up to {MOST_PICTURES}. {basis()}{cut}"] if shown else []
+    return [f"n up to {MOST_PICTURES}. {basis()}{cut}"] if shown else []
 
 
 def _summary(catalog: Catalog, asked: ListModels, found: list[Offer]) -> str:

@@ -163,9 +163,9 @@ def words(row: Model, most: int | None = None) -> list[str]:
     ]
     said = [
         ", ".join(_operations(row)),
-        ", ".join(filter(None, shape)) or "no choice of size",
+        ", ".join(filter(None, shape)) or "no size",
         _phrase("quality", row.qualities, most) or "no quality",
-        _phrase("output_format", row.formats, most) or "no choice of format",
+        _phrase("output_format", row.formats, most) or "no output_format",
         f"{row.max_sources or 'no'} source picture{'' if row.max_sources == 1 else 's'}",
         f"prompt of {row.max_prompt:,} characters" if row.max_prompt else "no prompt",
         f"{row.max_count} a vendor call",

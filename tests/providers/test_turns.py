@@ -49,6 +49,7 @@ async def test_no_more_go_on_at_once_than_allowed() -> None:
 
 
 async def refusal(turns: Turns) -> ImageError:
+    """What who comes too late is told."""
     with pytest.raises(ImageError) as caught:
         async with turns.turn("2", silence):
             raise AssertionError("it was let in")
@@ -66,11 +67,10 @@ async def test_a_full_queue_refuses() -> None:
         for _ in range(3):
             tasks.start_soon(call)
             await anyio.lowlevel.checkpoint()
-        caught = await refusal(turns)
+        error = await refusal(turns)
+        assert (error.reason, error.retryable) == (Reason.RATE_LIMITED, True)
+        assert "OpenAI" in error.message
         gate.set()
-    assert caught.reason is Reason.RATE_LIMITED
-    assert caught.retryable
-    assert "OpenAI" in caught.message
 
 
 async def test_who_leaves_while_waiting_takes_no_turn_along() -> None:
