@@ -7,6 +7,8 @@ from pathlib import Path
 
 from atelier.providers.catalog import PROVIDERS
 from atelier.providers.overlay import overlaid, parsed
+from atelier.providers.price_overlay import with_prices
+from atelier.providers.price_table import table
 from atelier.server.models import markdown
 from tests.conftest import Environ
 from tests.server.test_main import atelier
@@ -44,3 +46,5 @@ def test_the_readmes_example_of_a_catalogue_is_one() -> None:
     made = overlaid(PROVIDERS, parsed(block.encode()))
     assert made[0].default == "gpt-image-3"
     assert [row.id for row in made[0].models][-1] == "gpt-image-3"
+    priced = with_prices(table(), parsed(block.encode()).prices, made)
+    assert priced.rows[0].models == ("gpt-image-3",)

@@ -119,6 +119,13 @@ def test_tokens_that_are_not_told_apart() -> None:
     )
 
 
+def test_what_the_shares_leave_out_is_text() -> None:
+    details = {"input_tokens_details": {"text_tokens": 10, "image_tokens": 1024}}
+    some = Reply(pictures=(SQUARE,), usage=Usage(input_tokens=1040, output_tokens=196, details=details))
+    paid = (16 * 5 + 1024 * 8 + 196 * 30) / Decimal(10**6)
+    assert cost("gpt-image-2", some, operation=Operation.EDIT, sources=(SQUARE,)) == paid
+
+
 def test_without_a_word_of_the_vendor_it_is_the_table_for_what_came() -> None:
     assert cost("core", Reply(pictures=(SQUARE,))) == Decimal("0.03")
     assert cost("flux-2-pro", Reply(pictures=(WIDE,))) == Decimal("0.045")

@@ -54,10 +54,10 @@ def asked_for(model: Model) -> Iterator[Job]:
     qualities = (None, *model.qualities)
     for quality, tier, size in product(qualities, (None, *tiers(model)), sizes(model)):
         yield job(model, size, quality=quality, resolution=tier)
-    more = [{"sources": SOURCES[: model.max_sources], "operation": Operation.EDIT}] if model.max_sources else []
-    more += [{"options": {"partial_images": 2}}] if "partial_images" in model.options else []
-    for extra in more:
-        yield job(model, **extra)
+    if model.max_sources:
+        yield job(model, sources=SOURCES[: model.max_sources], operation=Operation.EDIT)
+    if "partial_images" in model.options:
+        yield job(model, options={"partial_images": 2})
 
 
 @cache
@@ -104,12 +104,9 @@ def test_an_entry_names_only_words_that_its_models_offer() -> None:
         for id in entry.models if isinstance(entry, Entry) else ():
             row = ROWS[entry.provider, id]
             assert isinstance(entry, Entry)
-            for word, offered in (
-                (entry.quality, row.qualities),
-                (entry.resolution, tiers(row)),
-                (entry.size, row.sizes),
-            ):
-                assert word is None or set(word.split("|")) <= set(offered), entry
+            words, offered = (entry.quality, entry.resolution, entry.size), (row.qualities, tiers(row), row.sizes)
+            for word, known in zip(words, offered, strict=True):
+                assert word is None or set(word.split("|")) <= set(known), entry
 
 
 def test_a_figure_is_told_once() -> None:

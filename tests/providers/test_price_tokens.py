@@ -25,7 +25,7 @@ POINTS = {
 }
 """The calculator's points for 2.5; 2 has low, high and max of them as low, medium and high."""
 
-edges = st.integers(1, 20_000)
+edges = st.integers(1, 200_000)
 
 
 def edges_of(size: str) -> tuple[int, int]:

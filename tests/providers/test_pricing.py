@@ -41,11 +41,15 @@ def usd(found: Estimate) -> tuple[Decimal, Decimal, Decimal]:
     return found.low_usd, found.total_usd, found.high_usd
 
 
+def bare_job(model: str, options: dict[str, Any] | None = None, **asked: Any) -> Job:
+    """A job without a prompt, as estimate_cost may have none, and with options that no gate has seen."""
+    job = admit(CATALOG, ImageRequest(prompt=PROMPT, model=model, **asked)).job
+    return replace(job, request=replace(job.request, prompt="", options=options or {}))
+
+
 def wordless(model: str, **asked: Any) -> Estimate:
-    """The same for no prompt, as estimate_cost may have none: the picture alone."""
-    admitted = admit(CATALOG, ImageRequest(prompt=PROMPT, model=model, **asked))
-    job = replace(admitted.job, request=replace(admitted.job.request, prompt=""))
-    found = estimate(table(), admitted.choice.provider.name, job)
+    """What OpenAI's picture costs alone."""
+    found = estimate(table(), "openai", bare_job(model, **asked))
     assert found
     return found
 
@@ -176,6 +180,10 @@ def test_an_edit_pays_for_its_sources() -> None:
     assert found.total_usd == (2 * 5488 * 30 + 2 * 11 * 5 + 2 * 2532 * 8) / Decimal(10**6)
     newer = cost("gpt-image-2.5-flare", operation=EDIT, sources=given_, quality="max", size="1536x1024", n=2)
     assert newer.total_usd - found.total_usd == 2 * 20 * 5 / Decimal(10**6)  # 10 text tokens a source
+    faithful = bare_job("gpt-image-1.5", quality="low", size="1024x1024", options={"input_fidelity": "high"})
+    found = estimate(table(), "openai", replace(faithful, request=replace(faithful.request, sources=(of(512, 512),))))
+    assert found
+    assert found.total_usd == Decimal("0.009") + (65 + 129 + 4160) * 8 / Decimal(10**6)
     older = cost("gpt-image-1", operation=EDIT, sources=(of(1024, 1536),), quality="low", size="1024x1024")
     assert older.total_usd == Decimal("0.011") + (11 * 5 + 323 * 10) / Decimal(10**6)
 
@@ -197,6 +205,7 @@ def test_an_edit_pays_for_its_sources() -> None:
         ("flux-2-pro", {"operation": EDIT, "sources": (of(1024, 1024),)}, "0.045", "0.045", "0.045"),  # bfl-docs
         ("flux-2-max", {"operation": EDIT, "size": "1024x1024", "sources": (of(2048, 1024), of(512, 512))},
          "0.1375", "0.16", "0.16"),  # 2 megapixels and a quarter go in
+        ("flux-2-pro", {"operation": EDIT, "sources": (of(4096, 2048),)}, "0.195", "0.195", "0.195"),  # 4 of 8 come out
         ("flux-3-image", {}, "0.048", "0.048", "0.048"),  # 1k is the default
         ("flux-3-image-klein", {"resolution": "4k", "n": 2}, "0.072", "0.072", "0.072"),
         ("flux-kontext-max", {"operation": EDIT, "sources": (of(9, 9),)}, "0.08", "0.08", "0.08"),
@@ -285,7 +294,7 @@ def jobs(draw: st.DrawFn) -> tuple[str, Job]:
         quality=word(row.qualities),
         resolution=word(row.resolutions),
         sources=tuple(draw(st.lists(pictures, max_size=3))),
-        options={"partial_images": draw(st.sampled_from((None, 0, 3))), "input_fidelity": "high"},
+        options={"partial_images": draw(st.sampled_from((None, 0, 3, "3", -3))), "input_fidelity": "high"},
     )
     size = draw(st.none() | st.tuples(st.integers(16, 4096), st.integers(16, 4096)))
     return provider, Job(id="job_1", request=request, model=row, endpoint=endpoint, size=size)
@@ -319,3 +328,13 @@ def test_a_row_that_offers_less_has_a_narrower_range() -> None:
     found = estimate(table(), "openai", narrow)
     assert found
     assert usd(found) == (Decimal("0.00588"), Decimal("0.00588"), Decimal("0.01317"))
+    wider = replace(job, model=replace(flare, qualities=("auto", "low", "ultra")))
+    assert estimate(table(), "openai", wider) is None  # one way that it may come out has no price
+
+
+def test_a_default_is_certain_only_where_nothing_is_said() -> None:
+    said = bare_job("gemini")
+    found = estimate(table(), "gemini", replace(said, request=replace(said.request, resolution="auto")))
+    assert found
+    assert (found.total_usd, found.high_usd) == (Decimal("0.0336"), Decimal("0.0906"))
+    assert "the resolution is left to the vendor, likely 1k" in found.notes
