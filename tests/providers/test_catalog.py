@@ -23,6 +23,29 @@ def catalog(today: date = TODAY, **environ: str) -> Catalog:
         ("openai", "gpt-image-2.5-flare"),
         ("OpenAI", "gpt-image-2.5-flare"),
         ("dall-e", "gpt-image-2.5-flare"),
+        ("gpt-image", "gpt-image-2.5-flare"),
+        ("flux", "flux-2-pro"),
+        ("bfl", "flux-2-pro"),
+        ("flux-kontext-pro", "flux-kontext-pro"),
+        ("flux-9-huge", "flux-9-huge"),
+        ("stability", "stable-image-core"),
+        ("core", "stable-image-core"),
+        ("ultra", "stable-image-ultra"),
+        ("sd", "sd3.5-large"),
+        ("sd3.5", "sd3.5-large"),
+        ("sd3.5-flash", "sd3.5-flash"),
+        ("sd4-large", "sd4-large"),
+        ("gemini", "gemini-nano-banana-2.1"),
+        ("google", "gemini-nano-banana-2.1"),
+        ("nano-banana", "gemini-nano-banana-2.1"),
+        ("nano-banana-pro", "gemini-3-pro-image"),
+        ("imagen", "imagen-4.0-generate-001"),
+        ("imagen-5", "imagen-5"),
+        ("grok", "grok-imagine-image-2.0"),
+        ("xai", "grok-imagine-image-2.0"),
+        ("grok-imagine-image", "grok-imagine-image"),
+        ("stability/core", "stable-image-core"),
+        ("xai/grok-imagine-image", "grok-imagine-image"),
         ("sketch", "sketch"),
         ("gpt-image-2", "gpt-image-2"),
         ("gpt-image-2-2026-04-21", "gpt-image-2-2026-04-21"),
@@ -56,6 +79,17 @@ def test_an_unknown_name_is_refused_with_near_ones(name: str) -> None:
     assert caught.value.facts["near"]
     assert len(caught.value.message) < 120
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("nanobanana", "nano-banana"), ("ulta", "ultra"), ("geminy", "gemini"), ("gptimage-2", "gpt-image-2")],
+)
+def test_near_a_slip_are_models_aliases_and_vendors(name: str, near: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        catalog().resolve(name)
+    assert near in caught.value.facts["near"]
+    assert near in caught.value.hint
 
 
 def test_a_retired_model_is_never_suggested() -> None:
