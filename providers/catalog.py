@@ -171,7 +171,11 @@ class Catalog:
         return Choice(provider=provider, model=model, endpoint=self.located(provider), notice=notice)
 
     def _unknown(self, wanted: str) -> ImageError:
-        known = [*self.able(lambda row: True), *(name for p in self.providers for name in p.names)]
+        rows = [row for p in self.providers for row in self._working(p)]
+        known = [
+            *(name for row in rows for name in (row.id, *row.aliases)),
+            *(n for p in self.providers for n in p.names),
+        ]
         near = difflib.get_close_matches(wanted.lower(), known, n=3, cutoff=0.6) or [p.default for p in self.providers]
         return ImageError(
             Reason.UNKNOWN_MODEL,

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from atelier.providers.account import Account
 from atelier.providers.admit import Admitted
@@ -64,6 +65,7 @@ class Dispatcher:
                 retry_timeouts=self._retry_timeouts,
                 tell=tell,
             )
+            await checkpoint_if_cancelled()  # the turn may have come in the moment in which nobody wanted it any more
             with hiding(*secrets):
                 return await to_the_end(lambda: _carried_out(provider, wire, request, account, settle))
 

@@ -205,7 +205,7 @@ async def lifecycles(wire: Wire, endpoint: Endpoint) -> dict[str, date | None]:
 PROVIDER = Provider(
     name="openai",
     title="OpenAI",
-    names=("openai", "dall-e"),
+    names=("openai", "dall-e", "gpt-image"),
     endpoint=ENDPOINT,
     models=MODELS,
     default=FLARE,

@@ -95,7 +95,8 @@ MODELS = (
     row("stable-image-core", CORE, Operation.GENERATE, aliases=("core",), aspect_ratios=RATIOS, max_sources=0),
     row("stable-image-ultra", ULTRA, *DRAW, aliases=("ultra",), aspect_ratios=RATIOS, features=WEIGHED,
         source_rule=ANY),
-    *(sd3(id) for id in ("sd3.5-large", "sd3.5-large-turbo", "sd3.5-medium", "sd3.5-flash")),
+    sd3("sd3.5-large", aliases=("sd", "sd3", "sd3.5")),  # the endpoint's default
+    *(sd3(id) for id in ("sd3.5-large-turbo", "sd3.5-medium", "sd3.5-flash")),
     *(sd3(old, lifecycle=Lifecycle("deprecated", None, new)) for old, new in REROUTED.items()),
     row("stable-diffusion-v1-6", V1, Operation.GENERATE, max_sources=0, lifecycle=ENDED),
     row("stable-image-inpaint", INPAINT, Operation.INPAINT, features=STEERED | MASK, source_rule=WIDE, **SMOOTH),

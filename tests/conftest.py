@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from mcp.client import Client
@@ -18,7 +18,11 @@ from atelier.providers.pipeline import Pipeline
 from atelier.server.app import build_server
 from atelier.server.assembly import pipeline_of, storage_of
 from atelier.server.settings import Settings
+from tests.emulators.flux import Flux
+from tests.emulators.gemini import Gemini
 from tests.emulators.openai import OpenAI
+from tests.emulators.stability import Stability
+from tests.emulators.xai import XAI
 
 TODAY = date(2026, 11, 21)
 
@@ -62,6 +66,86 @@ def with_openai(environ: Environ, openai: OpenAI) -> Environ:
     """The environment of someone whose OpenAI is the emulator."""
     environ |= {"OPENAI_API_KEY": openai.key, "OPENAI_BASE_URL": openai.url}
     return environ
+
+
+class Hosts(NamedTuple):
+    """The emulators that tests share, one after the other."""
+
+    gemini: Gemini
+    flux: Flux
+    xai: XAI
+    stability: Stability
+
+
+@pytest.fixture(scope="session")
+def hosts() -> Iterator[Hosts]:
+    emulators = Hosts(Gemini(), Flux(), XAI(), Stability())
+    with ExitStack() as stack:
+        for emulator in emulators:
+            stack.enter_context(emulator.serving())
+        yield emulators
+
+
+@pytest.fixture
+def gemini(hosts: Hosts) -> Gemini:
+    hosts.gemini.reset()
+    return hosts.gemini
+
+
+@pytest.fixture
+def flux(hosts: Hosts) -> Flux:
+    hosts.flux.reset()
+    return hosts.flux
+
+
+@pytest.fixture
+def xai(hosts: Hosts) -> XAI:
+    hosts.xai.reset()
+    return hosts.xai
+
+
+@pytest.fixture
+def stability(hosts: Hosts) -> Stability:
+    hosts.stability.renew()
+    return hosts.stability
+
+
+@pytest.fixture
+def with_gemini(environ: Environ, gemini: Gemini) -> Environ:
+    """The environment of someone whose Google is the emulator."""
+    environ |= {"GOOGLE_API_KEY": gemini.key, "GOOGLE_GEMINI_BASE_URL": gemini.url}
+    return environ
+
+
+@pytest.fixture
+def with_flux(environ: Environ, flux: Flux) -> Environ:
+    """The environment of someone whose Black Forest Labs is the emulator."""
+    environ |= {"BFL_API_KEY": flux.key, "BFL_BASE_URL": flux.url}
+    return environ
+
+
+@pytest.fixture
+def with_xai(environ: Environ, xai: XAI) -> Environ:
+    """The environment of someone whose xAI is the emulator."""
+    environ |= {"XAI_API_KEY": xai.key, "XAI_BASE_URL": xai.url}
+    return environ
+
+
+@pytest.fixture
+def with_stability(environ: Environ, stability: Stability) -> Environ:
+    """The environment of someone whose Stability is the emulator."""
+    environ |= {"STABILITY_API_KEY": stability.key, "STABILITY_BASE_URL": stability.url}
+    return environ
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pause between tries, except what the vendor asks for."""
+
+    def least(low: float, high: float) -> float:
+        return low
+
+    monkeypatch.setattr("random.uniform", least)
 
 
 @pytest.fixture

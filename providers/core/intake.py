@@ -25,12 +25,12 @@ def source_weights_fit(request: ImageRequest, model: Model) -> None:
                 f"{_mb(model.max_source_bytes)} MB a picture."
             )
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Scale it down or save it as JPEG.")
-    whole = sum(len(p.image_bytes) for p in (*request.sources, *((request.mask,) if request.mask else ())))
+    pictures = (*request.sources, request.mask) if request.mask else request.sources
+    whole = sum(len(picture.image_bytes) for picture in pictures)
     if model.max_upload_bytes and whole > model.max_upload_bytes:
-        message = (
-            f"The pictures have {_mb(whole)} MB together; {model.id} takes at most {_mb(model.max_upload_bytes)} MB."
-        )
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="Scale them down or save them as JPEG.")
+        what = "The pictures have together" if len(pictures) > 1 else "The source picture has"
+        message = f"{what} {_mb(whole)} MB; {model.id} takes at most {_mb(model.max_upload_bytes)} MB."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Scale down, or save as JPEG.")
 
 
 def source_sizes_fit(request: ImageRequest, model: Model) -> None:

@@ -101,6 +101,12 @@ def check(body: dict[str, Any]) -> None:
         refuse("output_format", "Invalid output_format.")
     if body.get("background") == "transparent" and body.get("output_format") == "jpeg":
         refuse("background", "Transparent background is not supported for jpeg.")
+    if not 0 <= body.get("partial_images", 0) <= 3 or ("partial_images" in body and not body.get("stream")):
+        refuse("partial_images", "partial_images must be 0 to 3, of a stream.")
+    if body.get("moderation", "auto") not in ("auto", "low"):
+        refuse("moderation", "Invalid moderation.")
+    if "complexity" in body and not str(model).startswith("gpt-image-2.6"):
+        refuse("complexity", "Unknown parameter: 'complexity'.", "unknown_parameter")
     if "output_compression" in body and body.get("output_format", "png") == "png":
         refuse("output_compression", "Compression is only supported for jpeg and webp.")
 
@@ -241,8 +247,10 @@ class OpenAI(Emulator):
             raise RefusedError(trouble(400, "missing_required_parameter", "Missing required parameter: 'image'."))
         if masks and masks[0].size != sources[0].size:
             raise RefusedError(trouble(400, "invalid_value", "Mask and image differ in size.", "mask"))
-        if body.pop("stream", None) in (True, "true", "True"):
-            body["stream"] = True
+        if "stream" in body:
+            if body["stream"] not in ("true", "false"):
+                raise RefusedError(trouble(400, "invalid_type", "stream must be a boolean.", "stream"))
+            body["stream"] = body["stream"] == "true"
         self.sources.append(sources)
         self.masks += masks
         return body

@@ -11,7 +11,6 @@ import json
 import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,19 +20,6 @@ from tests.conftest import png
 from tests.emulators import flux as emulated
 from tests.emulators.flux import Flux
 from tests.emulators.server import Answer, Dropped, Slow
-
-
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[Flux]:
-    emulator = Flux()
-    with emulator.serving():
-        yield emulator
-
-
-@pytest.fixture
-def flux(hosts: Flux) -> Flux:
-    hosts.reset()
-    return hosts
 
 
 def picture(width: int = 256, height: int = 256, colour: Any = "navy") -> str:

@@ -22,19 +22,6 @@ Connect = Callable[..., Any]  # the client's own types are loose
 imagen = pytest.mark.filterwarnings("ignore:The (generate|edit)_image")  # which the client is about to drop
 
 
-@pytest.fixture(scope="module")
-def host() -> Iterator[Gemini]:
-    emulator = Gemini()
-    with emulator.serving():
-        yield emulator
-
-
-@pytest.fixture
-def gemini(host: Gemini) -> Gemini:
-    host.reset()
-    return host
-
-
 @pytest.fixture
 def models(gemini: Gemini) -> Iterator[Connect]:
     """Makes the vendor's client; one that nobody holds would close itself in the midst of a call."""

@@ -10,7 +10,6 @@ import http.client
 import io
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,19 +24,6 @@ from tests.emulators.stability_rules import TOOLS
 
 PHOTO = png(128, 96, "navy")
 MASK = png(128, 96, "white", "L")
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Stability]:
-    emulator = Stability()
-    with emulator.serving():
-        yield emulator
-
-
-@pytest.fixture
-def stability(served: Stability) -> Stability:
-    served.renew()
-    return served
 
 
 @dataclass

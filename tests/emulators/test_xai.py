@@ -11,7 +11,6 @@ import io
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import openai as sdk
@@ -23,19 +22,6 @@ from tests.conftest import png
 from tests.emulators import xai as emulated
 from tests.emulators.server import Answer, Dropped, Slow
 from tests.emulators.xai import XAI
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[XAI]:
-    emulator = XAI()
-    with emulator.serving():
-        yield emulator
-
-
-@pytest.fixture
-def xai(served: XAI) -> XAI:
-    served.reset()
-    return served
 
 
 def client(xai: XAI, key: str | None = None, timeout: float = 10.0) -> sdk.OpenAI:

@@ -9,7 +9,7 @@ import pytest
 from atelier.providers.catalog import PROVIDERS, Catalog
 from atelier.providers.core import gates
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import Lifecycle
+from atelier.providers.core.types import Lifecycle, Operation
 from tests.conftest import TODAY
 
 
@@ -23,6 +23,29 @@ def catalog(today: date = TODAY, **environ: str) -> Catalog:
         ("openai", "gpt-image-2.5-flare"),
         ("OpenAI", "gpt-image-2.5-flare"),
         ("dall-e", "gpt-image-2.5-flare"),
+        ("gpt-image", "gpt-image-2.5-flare"),
+        ("flux", "flux-2-pro"),
+        ("bfl", "flux-2-pro"),
+        ("flux-kontext-pro", "flux-kontext-pro"),
+        ("flux-9-huge", "flux-9-huge"),
+        ("stability", "stable-image-core"),
+        ("core", "stable-image-core"),
+        ("ultra", "stable-image-ultra"),
+        ("sd", "sd3.5-large"),
+        ("sd3.5", "sd3.5-large"),
+        ("sd3.5-flash", "sd3.5-flash"),
+        ("sd4-large", "sd4-large"),
+        ("gemini", "gemini-nano-banana-2.1"),
+        ("google", "gemini-nano-banana-2.1"),
+        ("nano-banana", "gemini-nano-banana-2.1"),
+        ("nano-banana-pro", "gemini-3-pro-image"),
+        ("imagen", "imagen-4.0-generate-001"),
+        ("imagen-5", "imagen-5"),
+        ("grok", "grok-imagine-image-2.0"),
+        ("xai", "grok-imagine-image-2.0"),
+        ("grok-imagine-image", "grok-imagine-image"),
+        ("stability/core", "stable-image-core"),
+        ("xai/grok-imagine-image", "grok-imagine-image"),
         ("sketch", "sketch"),
         ("gpt-image-2", "gpt-image-2"),
         ("gpt-image-2-2026-04-21", "gpt-image-2-2026-04-21"),
@@ -58,6 +81,17 @@ def test_an_unknown_name_is_refused_with_near_ones(name: str) -> None:
     assert "\n" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("nanobanana", "nano-banana"), ("ulta", "ultra"), ("geminy", "gemini"), ("gptimage-2", "gpt-image-2")],
+)
+def test_near_a_slip_are_models_aliases_and_vendors(name: str, near: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        catalog().resolve(name)
+    assert near in caught.value.facts["near"]
+    assert near in caught.value.hint
+
+
 def test_a_retired_model_is_never_suggested() -> None:
     with pytest.raises(ImageError) as caught:
         catalog().resolve("gptimage-1")
@@ -80,9 +114,47 @@ def test_the_users_default_comes_first() -> None:
     assert catalog(OPENAI_API_KEY="sk-x", ATELIER_DEFAULT_MODEL="sketch").resolve(None).model.id == "sketch"
 
 
+KEYS = {"OPENAI_API_KEY": "sk-x", "BFL_API_KEY": "bfl-x", "STABILITY_API_KEY": "sk-y"}
+
+
+@pytest.mark.parametrize(
+    ("operation", "origin", "preset", "model"),
+    [
+        (Operation.EDIT, "flux", None, "flux-2-pro"),
+        (Operation.EDIT, "flux", "openai", "flux-2-pro"),
+        (Operation.EDIT, "flux", "flux-2-max", "flux-2-max"),  # of the same vendor the one that the user prefers
+        (Operation.OUTPAINT, "flux", "flux-2-max", "flux-pro-1.0-expand"),
+        (Operation.EDIT, "flux", "sketch", "flux-2-pro"),
+        (Operation.EDIT, None, "flux-2-max", "flux-2-max"),
+        (Operation.EDIT, "xai", None, "gpt-image-2.5-flare"),  # no key for it
+        (Operation.EDIT, "xai", "flux-2-max", "flux-2-max"),
+        (Operation.EDIT, "sketch", None, "gpt-image-2.5-flare"),  # a draft is not made of what can be a picture
+        (Operation.EDIT, "nobody", None, "gpt-image-2.5-flare"),
+        (Operation.UPSCALE, "openai", None, "stable-image-upscale-fast"),  # it cannot
+        (Operation.UPSCALE, "openai", "flux-2-max", "stable-image-upscale-fast"),  # nor can that
+        (Operation.GENERATE, "flux", "openai", "gpt-image-2.5-flare"),
+        (Operation.GENERATE, "flux", None, "gpt-image-2.5-flare"),
+    ],
+)
+def test_a_pictures_own_vendor_changes_it_then_the_users_default_then_the_first(
+    operation: Operation, origin: str | None, preset: str | None, model: str
+) -> None:
+    environ = {**KEYS, **({"ATELIER_DEFAULT_MODEL": preset} if preset else {})}
+    assert catalog(TODAY, **environ).resolve(None, operation, origin).model.id == model
+
+
+def test_without_any_key_a_sketch_is_edited_by_the_sketch_and_says_so() -> None:
+    choice = catalog().resolve(None, Operation.EDIT, "sketch")
+    assert choice.model.id == "sketch"
+    assert "No vendor key is set" in choice.notice
+
+
 def test_a_wrong_default_is_blamed_on_its_variable() -> None:
     with pytest.raises(ImageError) as caught:
         catalog(ATELIER_DEFAULT_MODEL="midjourney").resolve(None)
+    assert "ATELIER_DEFAULT_MODEL" in caught.value.message
+    with pytest.raises(ImageError) as caught:
+        catalog(TODAY, ATELIER_DEFAULT_MODEL="midjourney", **KEYS).resolve(None, Operation.EDIT, "flux")
     assert "ATELIER_DEFAULT_MODEL" in caught.value.message
 
 

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,30 +39,11 @@ HEN = source(png(256, 256, "white"))
 ERASE, OUTPAINTING = "flux/flux-tools/erase-v1", "flux/flux-tools/outpainting-v1"
 
 
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[Flux]:
-    emulator = Flux()
-    with emulator.serving():
-        yield emulator
-
-
-def lowest(low: float, high: float) -> float:
-    """Chance without chance."""
-    return low
-
-
 @pytest.fixture
-def flux(hosts: Flux, monkeypatch: pytest.MonkeyPatch) -> Flux:
+def flux(flux: Flux, impatient: None, monkeypatch: pytest.MonkeyPatch) -> Flux:
     """The vendor as new. Its polls and the pauses between tries are cut short, and nothing else."""
     monkeypatch.setattr(vendor, "POLL_EVERY", 0.02)
-    monkeypatch.setattr("random.uniform", lowest)
-    hosts.reset()
-    return hosts
-
-
-@pytest.fixture
-def with_flux(flux: Flux) -> Environ:
-    return {"BFL_API_KEY": flux.key, "BFL_BASE_URL": flux.url}
+    return flux
 
 
 def half_mask() -> Picture:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -30,32 +29,6 @@ Environ = dict[str, str]
 MODEL = "gemini-nano-banana-2.1"
 PATH = f"/v1beta/models/{MODEL}:generateContent"
 LISTED = {model.id: model for model in MODELS}
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Gemini]:
-    emulator = Gemini()
-    with emulator.serving():
-        yield emulator
-
-
-@pytest.fixture
-def gemini(host: Gemini) -> Gemini:
-    host.reset()
-    return host
-
-
-@pytest.fixture
-def with_gemini(environ: Environ, gemini: Gemini) -> Environ:
-    """The environment of someone whose Google is the emulator."""
-    environ |= {"GOOGLE_API_KEY": gemini.key, "GOOGLE_GEMINI_BASE_URL": gemini.url}
-    return environ
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pause between tries, except what the vendor asks for."""
-    monkeypatch.setattr("random.uniform", lambda low, high: low)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
 
 
 def ask(prompt: str = "a fox in the snow", model: str = "gemini", **asked: Any) -> ImageRequest:

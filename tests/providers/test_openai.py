@@ -322,6 +322,23 @@ async def test_a_mask_arrives_transparent_where_it_changes(with_openai: Environ,
     assert prepared.read() == openai.requests[-1].body
 
 
+@pytest.mark.parametrize("shades", [2, 256])
+def test_a_mask_of_four_megabytes_or_more_is_refused_before_it_is_sent(shades: int) -> None:
+    steps = [255 * (value * shades // 256) // (shades - 1) for value in range(256)]
+    noise = Image.effect_noise((2400, 2400), 100).point(steps)  # pyright: ignore[reportUnknownMemberType] - numpy's
+    out = io.BytesIO()
+    noise.save(out, "PNG")
+    fox, over = source(png(2400, 2400)), mask(out.getvalue())
+    request = ImageRequest(operation=Operation.INPAINT, prompt="a hat", model="openai", sources=(fox,), mask=over)
+    if shades == 2:
+        assert studio(PROVIDER, {}).prepare(request)
+        return
+    with pytest.raises(ImageError, match="OpenAI takes less than 4") as caught:
+        studio(PROVIDER, {}).prepare(request)
+    assert caught.value.reason is Reason.INVALID_REQUEST
+    assert "hard edges" in caught.value.hint
+
+
 async def test_partial_pictures_are_a_sign_of_life_and_not_a_result(with_openai: Environ, openai: OpenAI) -> None:
     said: list[str] = []
 

@@ -17,7 +17,7 @@ from atelier.providers.pipeline import Pipeline
 from tests.conftest import Environ, files_in
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Slow
+from tests.emulators.server import Fault, Slow
 from tests.vendors import studio
 
 pytestmark = pytest.mark.anyio
@@ -115,6 +115,42 @@ async def test_a_vendor_sees_no_more_jobs_at_once_than_its_limit(with_openai: En
         assert len(openai.requests) == 2
     assert len(openai.requests) == 3
     assert any("Waiting" in message for message in said)
+
+
+@pytest.mark.parametrize(
+    ("fault", "sent"),
+    [
+        (emulated.trouble(401, "invalid_api_key", "No."), 3),
+        (emulated.trouble(402, None, "Pay first."), 3),
+        (emulated.trouble(403, None, "Not you."), 3),
+        (emulated.NO_QUOTA, 3),
+        (emulated.MODERATED, 8),
+    ],
+    ids=["401", "402", "403", "quota", "moderation"],
+)
+async def test_what_would_meet_every_call_stops_those_that_are_not_sent_and_no_others(
+    with_openai: Environ, openai: OpenAI, fault: Fault, sent: int
+) -> None:
+    openai.older = True
+    openai.next(None, Slow(0.3), fault)
+    shelf = Shelf()
+    async with studio(PROVIDER, with_openai, storage=shelf, concurrency=2) as pipeline:
+        result = await pipeline.run(ImageRequest(prompt="a fox", model="dall-e-3", count=8))
+    assert len(openai.requests) == sent
+    assert len(result.images) == len(shelf.records) == sent - 1
+    assert result.warnings[0].startswith(f"Only {sent - 1} of 8 pictures were made: OpenAI answered ")
+    assert result.warnings[0].count("OpenAI answered") == 1
+
+
+async def test_a_wrong_key_is_shown_no_more_often_than_the_vendor_has_turns(
+    with_openai: Environ, openai: OpenAI
+) -> None:
+    openai.older, with_openai["OPENAI_API_KEY"] = True, "sk-wrong"
+    async with studio(PROVIDER, with_openai) as pipeline:
+        with pytest.raises(ImageError) as caught:
+            await pipeline.run(ImageRequest(prompt="a fox", model="dall-e-3", count=10))
+    assert caught.value.reason is Reason.AUTHENTICATION
+    assert len(openai.requests) <= 3
 
 
 async def test_a_call_cancelled_while_it_stores_is_stored(with_openai: Environ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -37,34 +36,9 @@ SEARCHED = {"search": "the cat"}
 RELIT = "stable-image-replace-background-and-relight"
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[Stability]:
-    emulator = Stability()
-    with emulator.serving():
-        yield emulator
-
-
 @pytest.fixture
-def stability(served: Stability) -> Stability:
-    served.renew()
-    return served
-
-
-@pytest.fixture
-def with_stability(environ: Environ, stability: Stability) -> Environ:
-    """The environment of someone whose Stability is the emulator."""
-    environ |= {"STABILITY_API_KEY": stability.key, "STABILITY_BASE_URL": stability.url}
-    return environ
-
-
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The shortest wait that chance allows before a repetition, and hardly one between polls."""
-
-    def least(low: float, high: float) -> float:
-        return low
-
-    monkeypatch.setattr("random.uniform", least)
+def hasty(impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hardly any wait between polls either."""
     monkeypatch.setattr(vendor, "POLL_SECONDS", 0.01)
 
 
@@ -198,6 +172,12 @@ WIRE: list[tuple[ImageRequest, str, dict[str, str], dict[str, bytes]]] = [
             "light_source_direction": "left",
             "light_source_strength": "0.5",
         },
+        {"subject_image": PHOTO.image_bytes, "background_reference": OTHER.image_bytes},
+    ),
+    (
+        asked(RELIT, Op.REPLACE_BACKGROUND, "", sources=(PHOTO, OTHER)),
+        "edit/replace-background-and-relight",
+        {},
         {"subject_image": PHOTO.image_bytes, "background_reference": OTHER.image_bytes},
     ),
     (
@@ -576,6 +556,12 @@ EARLY: list[tuple[ImageRequest, Reason, str]] = [
     (asked("core", prompt="a" * 10_001), Reason.INVALID_REQUEST, "10,000"),
     (asked("ultra", Op.EDIT, sources=(PHOTO,), mask=MASK), Reason.UNSUPPORTED_OPTION, "mask"),
     (asked("sd3.5-large", output_format="webp"), Reason.UNSUPPORTED_OPTION, "webp"),
+    (asked(RELIT, Op.REPLACE_BACKGROUND, " ", sources=(PHOTO,)), Reason.INVALID_REQUEST, "prompt"),
+    (
+        asked(RELIT, Op.REPLACE_BACKGROUND, sources=(PHOTO,), options={"light_source_strength": 0.5}),
+        Reason.INVALID_REQUEST,
+        "light_source_direction",
+    ),
     (asked("ultra", options={"cfg_scale": 3}), Reason.UNSUPPORTED_OPTION, "cfg_scale"),
     (
         asked("stable-image-outpaint", Op.OUTPAINT, sources=(PHOTO,), options={"left": 9}, negative_prompt="x"),

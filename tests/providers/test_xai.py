@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -26,32 +25,6 @@ from tests.vendors import studio
 pytestmark = pytest.mark.anyio
 
 Environ = dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[XAI]:
-    emulator = XAI()
-    with emulator.serving():
-        yield emulator
-
-
-@pytest.fixture
-def xai(served: XAI) -> XAI:
-    served.reset()
-    return served
-
-
-@pytest.fixture
-def with_xai(environ: Environ, xai: XAI) -> Environ:
-    """The environment of someone whose xAI is the emulator."""
-    environ |= {"XAI_API_KEY": xai.key, "XAI_BASE_URL": xai.url}
-    return environ
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pause between tries, except what the vendor asks for."""
-    monkeypatch.setattr("random.uniform", lambda low, high: low)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
 
 
 def source(colour: str = "navy", width: int = 64, height: int = 48) -> Picture:

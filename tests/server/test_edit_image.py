@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,6 @@ from tests.emulators.stability import Stability
 from tests.server.test_app import error, text
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def stability() -> Generator[Stability]:
-    with (emulator := Stability()).serving():
-        yield emulator
 
 
 def half_white(width: int = 64, height: int = 48) -> str:

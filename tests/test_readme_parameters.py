@@ -1,0 +1,35 @@
+"""README's list of what an agent may say is what the tools take, and its examples of options are real ones."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from atelier.providers.catalog import PROVIDERS
+from atelier.tools import TOOLS
+from atelier.tools.options import named
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+SECTION = README.partition("## What the agent gets")[2].partition("\n## ")[0]
+
+
+def paragraph(tool: str) -> set[str]:
+    """The words in backticks of the paragraph that begins with a tool's name."""
+    (text,) = [text for text in SECTION.split("\n\n") if text.startswith(f"`{tool}`")]
+    return set(re.findall(r"`([a-z_]+)`", text))
+
+
+def test_every_parameter_of_every_tool_is_named_and_no_other() -> None:
+    takes = {tool.name: set(tool.parameters.model_fields) for tool in TOOLS}
+    drawing = takes["generate_image"]
+    assert paragraph("generate_image") - {"generate_image"} == drawing
+    assert takes["edit_image"] - drawing <= paragraph("edit_image")
+    assert takes["list_models"] <= paragraph("list_models")
+
+
+def test_every_example_of_an_option_is_one() -> None:
+    examples = re.findall(r"`([a-z_]+=[^`]+)`", SECTION.partition("\n\n`options`")[2].partition("\n\n")[0])
+    limits = [limit for provider in PROVIDERS for row in provider.models for limit in row.limits]
+    assert len(examples) > 5
+    for option, value in named(e for e in examples if e != "name=value").items():
+        assert any(limit.option == option and limit.allows(value) for limit in limits), option
