@@ -128,7 +128,7 @@ class Pipeline:
             images, unkept = await to_the_end(partial(kept, self._storage, admitted, reply))
             unkept.insert(0, "Stored all the same: too large to hand over within an answer.")
         missing = shortfall(errors, request.count, len(images))
-        dear = surprise(admitted, accounts) if not errors else []
+        dear = surprise(admitted, accounts) if len(images) == request.count else []
         return ImageResult(
             id=admitted.job.id,
             images=tuple(images),

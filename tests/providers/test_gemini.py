@@ -6,6 +6,7 @@ import base64
 import io
 import json
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -182,7 +183,7 @@ async def test_thoughts_are_billed_but_are_no_result(with_gemini: Environ, gemin
         "output_tokens_details": {"image_tokens": 1120, "thought_tokens": 55},
     }
     assert result.details == {"request_id": "r-emulated-1", "model_version": MODEL}
-    assert (result.warnings, result.actual_usd) == ((), None)  # the vendor names no price
+    assert (result.warnings, result.actual_usd) == ((), Decimal("0.0340185"))  # the vendor names no price
 
 
 async def test_the_format_is_read_from_the_bytes(with_gemini: Environ, gemini: Gemini) -> None:

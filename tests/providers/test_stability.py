@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -70,7 +71,7 @@ async def test_only_what_was_asked_is_on_the_wire(with_stability: Environ, stabi
     assert sent.headers["content-type"].startswith("multipart/form-data; boundary=")
     assert (sent.headers["accept"], sent.headers["authorization"]) == ("application/json", f"Bearer {stability.key}")
     assert result.warnings == ()
-    assert result.actual_usd is None  # the vendor names no price
+    assert result.actual_usd == Decimal("0.03")  # the vendor names no price
 
 
 FULL: dict[str, Any] = {"negative_prompt": "dogs", "seed": 7, "style": "line-art", "output_format": "jpeg"}

@@ -295,7 +295,7 @@ async def test_the_smallest_tick_is_not_rounded(with_xai: Environ, xai: XAI) -> 
         silent = await pipeline.run(ImageRequest(prompt="a fox", model="xai"))
     assert exact.actual_usd == Decimal("1234.5678901671")
     assert exact.images[0].format == "png"  # looked at, not believed
-    assert (silent.actual_usd, silent.images[0].prompt_used, silent.warnings) == (None, "a red fox", ())
+    assert (silent.actual_usd, silent.images[0].prompt_used, silent.warnings) == (Decimal("0.06"), "a red fox", ())
 
 
 ODD: tuple[Any, ...] = (None, [], {"odd": 1}, "odd", True, -1, 10**14, 1e300, 10**400, "1e9999999", float("nan"))
@@ -308,7 +308,7 @@ async def test_what_is_beside_the_point_does_not_cost_the_picture(with_xai: Envi
         xai.next(Answer(200, {"model": odd, "data": [item, odd], "usage": usage}))
         async with studio(PROVIDER, with_xai) as pipeline:
             result = await pipeline.run(ImageRequest(prompt="a fox", model="xai"))
-        assert (len(result.images), result.actual_usd) == (1, None)
+        assert (len(result.images), result.actual_usd) == (1, Decimal("0.06"))
         xai.next(Answer(400, {"error": "Rejected by content moderation.", "code": odd, "usage": usage}))
         error = await refused(ImageRequest(prompt="a fox", model="xai"), with_xai)
         assert (error.reason, error.facts["cost_usd"]) == (Reason.CONTENT_POLICY, None)
