@@ -192,6 +192,6 @@ def declare(commands: Any) -> None:
     how.add_argument(
         "--check",
         action="store_true",
-        help=f"exit 1 when a default has fewer than {NOTICE} days left, or no named end, or a vendor lists others",
+        help=f"exit 1 when a default is deprecated or has fewer than {NOTICE} days left, or a vendor lists others",
     )
     parser.set_defaults(run=models)
