@@ -217,6 +217,7 @@ async def test_what_comes_back_is_told_with_cost_seed_and_size(with_flux: Enviro
 
 
 ODD: tuple[Any, ...] = (None, [], {"odd": 1}, "odd", True, -1, 2**70, 1.5, float("nan"), float("inf"))
+LISTED = Decimal("0.03")  # what the price list says
 NO_PRICES: tuple[Any, ...] = (None, [], "odd", -1, 1_000_000, 1e300, 10**400, "NaN", "1e9999999", "Infinity")
 
 
