@@ -41,27 +41,28 @@ class SqliteLedger:
     """Charges of every process that shares the journal."""
 
     def __init__(self, database: Database, today: Callable[[], date] = utc_day) -> None:
-        self._database = database
+        self.database = database
         self._today = today
 
     async def reserve(self, charges: Sequence[Charge], caps: Caps) -> Shortage | None:
         """Reserve all of them or none; they are of one caller."""
+        return await self.database.write(lambda connection: self.reserve_in(connection, charges, caps))
+
+    def reserve_in(self, connection: sqlite3.Connection, charges: Sequence[Charge], caps: Caps) -> Shortage | None:
+        """The same within a transaction."""
         day, wanted = self._today().isoformat(), sum(micro_up(c.usd) for c in charges if c.usd is not None)
         rows = [
             (c.id, c.job, c.caller, c.provider, c.model, c.operation, c.pictures, day,
              None if c.usd is None else micro_up(c.usd))
             for c in charges
         ]  # fmt: skip
-
-        def work(connection: sqlite3.Connection) -> Shortage | None:
-            for period, cap, since in _periods(caps, day):
-                left = micro(cap) - _counted(connection, charges[0].caller, since)
-                if wanted > left:
-                    return Shortage(period=period, cap=cap, left=usd_of(max(0, left)))
-            connection.executemany("INSERT INTO charges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, 'reserved')", rows)
-            return None
-
-        return await self._database.write(work)
+        for period, cap, since in _periods(caps, day):
+            left = micro(cap) - _counted(connection, charges[0].caller, since)
+            if wanted > left:
+                return Shortage(period=period, cap=cap, left=usd_of(max(0, left)))
+        columns = "id, job, caller, provider, model, operation, pictures, day, reserved, state"
+        connection.executemany(f"INSERT INTO charges ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'reserved')", rows)  # noqa: S608 - ours
+        return None
 
     async def sent(self, id: str) -> None:
         """The vendor is about to have the request."""
@@ -90,7 +91,7 @@ class SqliteLedger:
             }
             return Left(day=found.get("day"), month=found.get("month"))
 
-        return await self._database.read(work)
+        return await self.database.read(work)
 
     async def spend(self, by: By, since: date | None = None) -> list[Spent]:
         """What was spent from a day on, the most expensive group first, days in their order."""
@@ -108,11 +109,11 @@ class SqliteLedger:
                 for name, calls, pictures, usd, unsettled in rows
             ]
 
-        return await self._database.read(work)
+        return await self.database.read(work)
 
     async def _move(self, id: str, state: str, spent: int | None = None) -> None:
         """A charge only moves on: one that was settled, released or given up stays so."""
-        await self._database.write(
+        await self.database.write(
             lambda connection: connection.execute(
                 "UPDATE charges SET state = ?, spent = ? WHERE id = ? AND state IN ('reserved', 'sent')",
                 (state, spent, id),

@@ -29,5 +29,34 @@ MONEY = (
 )
 """A row a vendor call. Money in micro-USD, `day` in UTC, when it was reserved. `counted` is held against the caps."""
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (MONEY,)
+JOBS = (
+    """
+    CREATE TABLE jobs (
+        id TEXT PRIMARY KEY,
+        caller TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        request TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('running', 'done', 'failed', 'unknown', 'cancelled')),
+        outcome TEXT NOT NULL DEFAULT '{}',
+        delivered INTEGER NOT NULL DEFAULT 0,
+        owner TEXT NOT NULL,
+        created TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX jobs_alike ON jobs (caller, fingerprint)",
+    "CREATE INDEX jobs_running ON jobs (state) WHERE state = 'running'",
+    "ALTER TABLE charges ADD COLUMN task TEXT",
+    "CREATE INDEX charges_of_job ON charges (job)",
+    """
+    CREATE TABLE assets (
+        id TEXT PRIMARY KEY,
+        job TEXT NOT NULL,
+        charge TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX assets_of_charge ON assets (charge)",
+)
+"""`request`, `outcome` and `task` are JSON objects. `owner` is the process that runs the job; see `owners.py`."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (MONEY, JOBS)
 """Step n leads from schema n - 1 to schema n, which the file keeps as its user_version."""

@@ -1,0 +1,137 @@
+"""What must outlive the process, as the pipeline needs it: jobs, their vendor calls, their pictures, their money.
+
+A job is written before anything is sent; a vendor's own task id the moment it is known; each picture as it lands;
+delivered only when the answer has left. So whoever reads the journal after a crash knows what may have been billed,
+what can still be collected, and what nobody will ever know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal, Protocol
+
+from atelier.providers.budget import Caps, Charge, Ledger, Left, NoLedger, Shortage
+
+State = Literal["running", "done", "failed", "unknown", "cancelled"]
+"""`unknown`: nobody can say whether the vendor did the work; the reservation stays. `cancelled`: nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A job as it is written before anything is sent.
+
+    `fingerprint` is equal for calls that ask for the same thing. `request` is what a restart goes on from: the fields
+    of the ImageRequest but for the pictures, which are never sent again.
+    """
+
+    id: str
+    caller: str
+    fingerprint: str
+    request: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow:
+    """A job as it stands. `outcome` is its result or its error in JSON, once it has ended; `created` is UTC."""
+
+    id: str
+    caller: str
+    request: Mapping[str, Any]
+    state: State
+    outcome: Mapping[str, Any]
+    delivered: bool
+    created: str
+    reserved_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRow:
+    """One vendor call of a job: where its money stands, the vendor's task if it has one, the pictures that landed."""
+
+    id: str
+    state: str
+    pictures: int
+    task: Mapping[str, Any] | None
+    images: tuple[str, ...]
+
+
+class Journal(Ledger, Protocol):
+    """Every method is one transaction and raises storage_failed when the journal cannot be used."""
+
+    async def open(self, entry: Entry, charges: Sequence[Charge], caps: Caps) -> Shortage | JobRow | None:
+        """Write a job and reserve its charges. The JobRow of the same call that can be joined or collected instead,
+        or a Shortage when a cap would be broken; then nothing is written."""
+        ...
+
+    async def match(self, caller: str, fingerprint: str) -> JobRow | None:
+        """The newest job of that call that runs, was not delivered, or ended in the dark and was not told of yet."""
+        ...
+
+    async def find(self, id: str) -> JobRow | None:
+        """The job of that id."""
+        ...
+
+    async def note(self, charge: str, task: Mapping[str, Any]) -> None:
+        """The vendor's own name for the work, by which a restart can collect it."""
+        ...
+
+    async def landed(self, job: str, charge: str, image: str) -> None:
+        """A picture of the call is stored."""
+        ...
+
+    async def finish(self, job: str, state: State, outcome: Mapping[str, Any]) -> None:
+        """The job has ended."""
+        ...
+
+    async def delivered(self, job: str) -> None:
+        """Its answer has left, or its dark end was told of."""
+        ...
+
+    async def orphans(self) -> list[JobRow]:
+        """The running jobs whose process is dead; from now on they are this process's."""
+        ...
+
+    async def calls(self, job: str) -> list[CallRow]:
+        """The vendor calls of a job, in their order."""
+        ...
+
+
+class NoJournal(NoLedger):
+    """Remembers nothing, for a program that uses the library without a server."""
+
+    async def open(self, entry: Entry, charges: Sequence[Charge], caps: Caps) -> Shortage | JobRow | None:
+        """Never short, never the same."""
+        return None
+
+    async def match(self, caller: str, fingerprint: str) -> JobRow | None:
+        """None."""
+        return None
+
+    async def find(self, id: str) -> JobRow | None:
+        """None."""
+        return None
+
+    async def note(self, charge: str, task: Mapping[str, Any]) -> None:
+        """Not written."""
+
+    async def landed(self, job: str, charge: str, image: str) -> None:
+        """Not written."""
+
+    async def finish(self, job: str, state: State, outcome: Mapping[str, Any]) -> None:
+        """Not written."""
+
+    async def delivered(self, job: str) -> None:
+        """Not written."""
+
+    async def orphans(self) -> list[JobRow]:
+        """None."""
+        return []
+
+    async def calls(self, job: str) -> list[CallRow]:
+        """None."""
+        return []
+
+
+__all__ = ["CallRow", "Entry", "JobRow", "Journal", "Left", "NoJournal", "State"]

@@ -1,0 +1,150 @@
+"""Jobs in the journal: `providers.journal.Journal`, and what `atelier jobs` lists."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from atelier.providers.budget import Caps, Charge, Shortage, usd_of
+from atelier.providers.journal import CallRow, Entry, JobRow, State
+from atelier.server.journal.database import Database
+from atelier.server.journal.ledger import SqliteLedger, utc_day
+from atelier.server.journal.owners import Owner
+
+REMEMBERED = "-1 day"
+"""How long an end in the dark, or a result that nobody collected, is told to whoever makes the same call again."""
+
+ROW = """
+    SELECT id, caller, request, state, outcome, delivered, created,
+        (SELECT coalesce(sum(counted), 0) FROM spending WHERE spending.job = jobs.id) AS reserved
+    FROM jobs
+"""
+ALIKE = f"""
+    {ROW} WHERE caller = ? AND fingerprint = ? AND (
+        state = 'running'
+        OR NOT delivered AND state IN ('done', 'unknown') AND created > datetime('now', '{REMEMBERED}')
+    ) ORDER BY state = 'running' DESC, created DESC LIMIT 1
+"""
+
+
+class SqliteJournal(SqliteLedger):
+    """Jobs, calls, pictures and money of every process that shares the file."""
+
+    def __init__(self, database: Database, owner: Owner, today: Callable[[], date] = utc_day) -> None:
+        super().__init__(database, today)
+        self._owner = owner
+
+    async def open(self, entry: Entry, charges: Sequence[Charge], caps: Caps) -> Shortage | JobRow | None:
+        """Write a job and reserve its charges, unless the same call can be joined or collected."""
+        written = json.dumps(dict(entry.request), ensure_ascii=False)
+        now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+        def work(connection: sqlite3.Connection) -> Shortage | JobRow | None:
+            alike = _one(connection, ALIKE, entry.caller, entry.fingerprint)
+            if alike and alike.state in ("running", "done"):
+                return alike
+            if short := self.reserve_in(connection, charges, caps):
+                return short
+            connection.execute(
+                "INSERT INTO jobs (id, caller, fingerprint, request, state, owner, created)"
+                " VALUES (?, ?, ?, ?, 'running', ?, ?)",
+                (entry.id, entry.caller, entry.fingerprint, written, self._owner.name, now),
+            )
+            return None
+
+        return await self.database.write(work)
+
+    async def match(self, caller: str, fingerprint: str) -> JobRow | None:
+        """The newest job of that call that runs, was not delivered, or ended in the dark."""
+        return await self.database.read(lambda connection: _one(connection, ALIKE, caller, fingerprint))
+
+    async def find(self, id: str) -> JobRow | None:
+        """The job of that id."""
+        return await self.database.read(lambda connection: _one(connection, f"{ROW} WHERE id = ?", id))
+
+    async def note(self, charge: str, task: Mapping[str, Any]) -> None:
+        """The vendor's own name for the work."""
+        await self._do("UPDATE charges SET task = ? WHERE id = ?", json.dumps(dict(task), default=str), charge)
+
+    async def landed(self, job: str, charge: str, image: str) -> None:
+        """A picture of the call is stored."""
+        await self._do("INSERT OR IGNORE INTO assets VALUES (?, ?, ?)", image, job, charge)
+
+    async def finish(self, job: str, state: State, outcome: Mapping[str, Any]) -> None:
+        """The job has ended."""
+        words = json.dumps(dict(outcome), ensure_ascii=False, default=str)
+        await self._do("UPDATE jobs SET state = ?, outcome = ? WHERE id = ? AND state = 'running'", state, words, job)
+
+    async def delivered(self, job: str) -> None:
+        """Its answer has left."""
+        await self._do("UPDATE jobs SET delivered = 1 WHERE id = ?", job)
+
+    async def orphans(self) -> list[JobRow]:
+        """The running jobs whose process is dead, which are this process's from now on."""
+
+        def work(connection: sqlite3.Connection) -> list[JobRow]:
+            owners = connection.execute("SELECT DISTINCT owner FROM jobs WHERE state = 'running'").fetchall()
+            found = list[JobRow]()
+            for (owner,) in owners:
+                if self._owner.is_dead(owner):
+                    running = "WHERE state = 'running' AND owner = ?"
+                    found += [_row(each) for each in connection.execute(f"{ROW} {running}", (owner,))]
+                    connection.execute(f"UPDATE jobs SET owner = ? {running}", (self._owner.name, owner))  # noqa: S608
+            return found
+
+        return await self.database.write(work)
+
+    async def calls(self, job: str) -> list[CallRow]:
+        """The vendor calls of a job."""
+
+        def work(connection: sqlite3.Connection) -> list[CallRow]:
+            query = "SELECT id, state, pictures, task FROM charges WHERE job = ? ORDER BY id"
+            return [
+                CallRow(
+                    id=id,
+                    state=state,
+                    pictures=pictures,
+                    task=json.loads(task) if task else None,
+                    images=tuple(i for (i,) in connection.execute("SELECT id FROM assets WHERE charge = ?", (id,))),
+                )
+                for id, state, pictures, task in connection.execute(query, (job,)).fetchall()
+            ]
+
+        return await self.database.read(work)
+
+    async def jobs(self, limit: int, state: State | None = None) -> list[JobRow]:
+        """The newest jobs, all of them or those in one state."""
+        query = f"{ROW} WHERE ? IS NULL OR state = ? ORDER BY created DESC LIMIT ?"
+        return await self.database.read(
+            lambda connection: [_row(each) for each in connection.execute(query, (state, state, limit))]
+        )
+
+    async def aclose(self) -> None:
+        """Close the file and let go of what this process owns."""
+        await self.database.aclose()
+        self._owner.close()
+
+    async def _do(self, statement: str, *values: Any) -> None:
+        await self.database.write(lambda connection: connection.execute(statement, values))
+
+
+def _one(connection: sqlite3.Connection, query: str, *values: Any) -> JobRow | None:
+    found = connection.execute(query, values).fetchone()
+    return _row(found) if found else None
+
+
+def _row(columns: tuple[Any, ...]) -> JobRow:
+    id, caller, request, state, outcome, delivered, created, reserved = columns
+    return JobRow(
+        id=id,
+        caller=caller,
+        request=json.loads(request),
+        state=state,
+        outcome=json.loads(outcome),
+        delivered=bool(delivered),
+        created=created,
+        reserved_usd=usd_of(reserved),
+    )
