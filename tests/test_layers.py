@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted(path for part in ("server", "tools", "providers") for path in (ROOT / part).rglob("*.py"))
 LONGEST = 260  # lines
 
-STEPS = ("catalog", "overlay", "pipeline", "pricing", "admit", "dispatch", "settle")
+STEPS = ("catalog", "overlay", "pipeline", "pricing", "admit", "dispatch", "settle", "storage")
 """The files of `providers/` that are no vendor's."""
 
 HOMES = {
