@@ -34,23 +34,20 @@ class Storage(Shelf, Protocol):
         ...
 
     async def link(self, id: str) -> str | None:
-        """A fresh address under which anyone who has it can fetch the picture; None where there is none.
-
-        It is made without asking whether the picture is there.
-        """
+        """A fresh address under which whoever has it can fetch the picture; None when it has none, or is not there."""
         ...
 
     def id_in(self, url: str) -> str | None:
-        """The id of the picture that a link of this storage leads to, without fetching it; None for any other."""
+        """The id in a link of this storage, without fetching anything; None for any other address."""
         ...
 
     async def put_preview(self, id: str, jpeg: bytes) -> str | None:
-        """Keep a preview beside its picture, in place of an earlier one. Returns its path if it has one.
+        """Keep a preview beside its picture, in place of an earlier one. Returns its path on this machine, if any.
 
         Never raises: a preview can be made again.
         """
         ...
 
     async def get_preview(self, id: str) -> bytes | None:
-        """The preview that was kept; None when there is none, or none can be had."""
+        """The preview that was kept; None when there is none, or none can be had just now."""
         ...

@@ -14,7 +14,7 @@ import anyio
 
 from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.pipeline import Pipeline
-from atelier.server import models
+from atelier.server import flush, models
 from atelier.server.assembly import pipeline_of, storage_of
 from atelier.server.progress import progress
 from atelier.server.settings import Settings, unknown_variables
@@ -109,7 +109,7 @@ async def _draw(
         _say(f"Note: {warning}", sys.stderr)
     for kept in result.images:
         if kept.stored:
-            _say(str(kept.stored.path))
+            _say(kept.stored.path or kept.stored.url or kept.stored.id)
     made = [f"{k.picture.width}x{k.picture.height} {k.format}, {size_of(len(k.image_bytes))}" for k in result.images]
     cost = f", {usd(result.actual_usd)}" if result.actual_usd is not None else ""
     _say(f"{result.provider}/{result.model}: {'; '.join(made)}{cost}")
@@ -161,5 +161,11 @@ def _declare(commands: Subcommands, name: str, run: Run, tool: Tool[Any], places
     parser.set_defaults(run=run)
 
 
-COMMANDS: tuple[Callable[[Subcommands], None], ...] = (declare_serve, declare_generate, declare_edit, models.declare)
+COMMANDS: tuple[Callable[[Subcommands], None], ...] = (
+    declare_serve,
+    declare_generate,
+    declare_edit,
+    models.declare,
+    flush.declare,
+)
 """Every subcommand, in the order of the help."""

@@ -34,6 +34,15 @@ def uuid_of(id: str) -> UUID:
     return uuid
 
 
+def is_id(word: str) -> bool:
+    """Whether a word is an id of ours, of whatever kind."""
+    try:
+        uuid_of(word)
+    except ValueError:
+        return False
+    return True
+
+
 def time_of(uuid: UUID) -> float:
     """When a UUID of version 7 was made, in seconds since 1970."""
     return (uuid.int >> 80) / 1000
