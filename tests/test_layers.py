@@ -18,8 +18,8 @@ STEPS = ("catalog", "overlay", "pipeline", "pricing", "admit", "dispatch", "sett
 
 HOMES = {
     "mcp": {"server"},
-    "boto3": {"server"},
-    "botocore": {"server"},
+    "boto3": {"server.storage.s3_client"},
+    "botocore": {"server.storage.s3_client"},
     "starlette": {"server"},
     "tenacity": {"providers.core.retry"},
     "httpx2": {"providers.core.http"},

@@ -6,6 +6,7 @@ whole and on the disk, readable by their owner alone, and nothing is overwritten
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Callable, Mapping
@@ -202,7 +203,7 @@ def _named(part: Path, path: Path) -> None:
 
 def _settle(folder: Path) -> None:
     """Have the names in a folder on the disk as well, where the system can be asked for that."""
-    if os.name == "posix":
+    with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)

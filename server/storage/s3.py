@@ -79,7 +79,10 @@ class S3Storage:
 
     def id_in(self, url: str) -> str | None:
         """The id in a public or signed link of ours, whoever signed it and when."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return None
         folder, _, name = unquote(parts.path).rpartition("/")
         ours = f"{folder}/".endswith(f"/{self._folder}") and self._serves(parts.hostname or "", folder)
         return id_of("img", UUID(found[1])) if ours and (found := NAME.fullmatch(name)) else None

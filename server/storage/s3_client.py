@@ -99,7 +99,7 @@ def connect(bucket: Bucket, lookup: Lookup) -> Any:
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             s3={
-                "addressing_style": "path" if endpoint else "virtual",
+                "addressing_style": "path" if endpoint or "." in bucket.name else "virtual",
                 "payload_signing_enabled": bool(endpoint and endpoint.startswith("http:")),  # TLS protects it otherwise
             },
         ),
