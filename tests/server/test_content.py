@@ -38,7 +38,7 @@ def result(n: int, folder: Path, *, stored: bool = True, data: bytes = png(8, 8)
 
 
 async def structured(made: ImageResult, folder: Path) -> dict[str, Any]:
-    answer = await answered(told(made), LocalStorage(folder, folder), Settings())
+    answer = await answered(told(made), LocalStorage(folder), Settings())
     assert answer.structured_content is not None
     assert len(json.dumps(answer.structured_content, ensure_ascii=False).encode()) < 2_048
     return answer.structured_content
@@ -62,9 +62,7 @@ async def test_paths_too_long_for_all_leave_their_folder(tmp_path: Path) -> None
 
 async def test_a_picture_neither_stored_nor_small_enough_is_told_as_that(tmp_path: Path) -> None:
     noise = encoded_png(Image.frombytes("RGB", (300, 300), os.urandom(270_000)))
-    answer = await answered(
-        told(result(1, tmp_path, stored=False, data=noise)), LocalStorage(tmp_path, tmp_path), Settings()
-    )
+    answer = await answered(told(result(1, tmp_path, stored=False, data=noise)), LocalStorage(tmp_path), Settings())
     assert images(answer)[0].mime_type == "image/jpeg"
     assert "only its preview" in text(answer)
 

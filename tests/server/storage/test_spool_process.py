@@ -23,7 +23,6 @@ from tests.server.storage.test_spool import command, in_the_bucket, many_waiting
 from tests.server.storage.test_storage import FOX
 from tests.server.test_app import images, text
 
-
 DRAW = [sys.executable, "-m", "atelier.server", "generate", "a fox", "--model", "sketch", "--size", "64x64"]
 
 
