@@ -10,6 +10,7 @@ import json
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from mcp.types import (
     Annotations,
@@ -125,7 +126,7 @@ def _link(kept: Kept) -> list[ContentBlock]:
         ResourceLink(
             type="resource_link",
             uri=uri,
-            name=uri.rsplit("/", 1)[1],
+            name=urlsplit(uri).path.rsplit("/", 1)[1],
             mime_type=kept.picture.mime,
             size=len(kept.image_bytes),
             annotations=Annotations(audience=["user"]),

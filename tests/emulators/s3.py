@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -29,6 +28,13 @@ from tests.emulators.server import Emulator
 MINISTACK = "ministack==1.5.33"
 ROOT = ("AKIAROOTROOTROOTROOT", "root-secret")
 READY = 60  # seconds; the first start downloads it
+WATCH = """\
+import os, signal, subprocess, sys
+child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+sys.stdin.read()
+os.killpg(0, signal.SIGKILL) if hasattr(os, "killpg") else child.kill()
+"""
+"""Runs a command for as long as whoever started this lives: its end closes the pipe, even when it was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +75,9 @@ class Ministack:
             "AWS_SECRET_ACCESS_KEY": ROOT[1],
         }
         self._process = subprocess.Popen(
-            ["uv", "tool", "run", "--quiet", "--from", MINISTACK, "ministack"],
+            [sys.executable, "-c", WATCH, "uv", "tool", "run", "--quiet", "--from", MINISTACK, "ministack"],
             env=environ,
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # so that the tool and what it runs can be ended together
@@ -85,13 +92,9 @@ class Ministack:
 
     def stop(self) -> None:
         """End it at once, with all that it holds."""
-        if self._process is None:
-            return
-        if sys.platform == "win32":
-            self._process.kill()
-        else:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(10)
+        if self._process and self._process.stdin:
+            self._process.stdin.close()
+            self._process.wait(10)
         self._process = None
 
     def client(self, service: str, keys: Keys | None = None) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp.types import ResourceLink
 from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
@@ -65,6 +67,17 @@ async def test_a_picture_neither_stored_nor_small_enough_is_told_as_that(tmp_pat
     answer = await answered(told(result(1, tmp_path, stored=False, data=noise)), LocalStorage(tmp_path), Settings())
     assert images(answer)[0].mime_type == "image/jpeg"
     assert "only its preview" in text(answer)
+
+
+async def test_a_signed_link_is_named_by_its_file_and_not_by_its_signature(tmp_path: Path) -> None:
+    made = result(1, tmp_path)
+    url = "https://fox.s3.amazonaws.com/customers/1/assets/image/0.png?X-Amz-Signature=abc"
+    made = replace(made, images=(Kept(made.images[0].picture, Stored(id=f"img_{0:026d}", url=url)),))
+    answer = await answered(told(made), LocalStorage(tmp_path), Settings(resource_links=True))
+    (link,) = [block for block in answer.content if isinstance(block, ResourceLink)]
+    assert (str(link.uri), link.name) == (url, "0.png")
+    assert answer.structured_content is not None
+    assert answer.structured_content["images"][0]["url"] == url
 
 
 def test_an_error_whose_outcome_is_unknown_tells_programs_so() -> None:

@@ -114,10 +114,10 @@ async def test_the_newest_come_first_page_by_page_over_years(storage: Storage) -
         await put(storage, id)
     await storage.put_preview(ids[-1], b"jpeg")
     assert [found["id"] for found in await storage.newest()] == ids[-1:]
-    seen, before = list[str](), None
-    while page := await storage.newest(3, before):
+    seen = list[str]()
+    for _ in range(4):
+        page = await storage.newest(3, seen[-1] if seen else None)
         seen += [str(found["id"]) for found in page]
-        before = seen[-1]
     assert seen == ids[::-1]
     assert all(later > earlier for later, earlier in pairwise(seen))
     assert [found["id"] for found in await storage.newest(100, before=ids[2])] == [ids[1], ids[0]]
