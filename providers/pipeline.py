@@ -32,7 +32,8 @@ from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Tell
 from atelier.providers.core.wire import httpx
 from atelier.providers.dispatch import Dispatcher, each, to_the_end
 from atelier.providers.reserve import affordable, agreed, reserved, surprise
-from atelier.providers.settle import Storage, kept, merged, shortfall
+from atelier.providers.settle import kept, merged, shortfall
+from atelier.providers.storage import Storage
 
 __all__ = ["Pipeline", "Storage", "silence"]
 

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 from atelier.providers.admit import Admitted
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
 from atelier.providers.core.provider import Reply
-from atelier.providers.core.types import Kept, Picture, Stored, Usage
-
-
-class Storage(Protocol):
-    """Where pictures are kept."""
-
-    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
-        """Keep a picture, whole or not at all, with the record of how it came to be. Raises storage_failed."""
-        ...
+from atelier.providers.core.types import Kept, Picture, Usage
+from atelier.providers.storage import Storage
 
 
 async def kept(storage: Storage, admitted: Admitted, reply: Reply) -> tuple[list[Kept], list[str]]:

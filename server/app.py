@@ -10,6 +10,7 @@ from datetime import date
 from importlib.metadata import version
 from typing import Any
 
+import anyio
 from mcp.server.caching import CacheHint
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.shared.exceptions import MCPError
@@ -20,13 +21,14 @@ from atelier.providers.catalog import utc_today
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
 from atelier.providers.pipeline import Pipeline
+from atelier.providers.storage import Storage
 from atelier.server import content
 from atelier.server.asking import InputNeeded, confirm_of
 from atelier.server.assembly import pipeline_of, storage_of
+from atelier.server.flush import flushed
 from atelier.server.logs import call_id, log
 from atelier.server.progress import Show, progress
 from atelier.server.settings import Settings
-from atelier.server.storage.local import LocalStorage
 from atelier.tools import TOOLS
 from atelier.tools.arguments import parameters_of
 from atelier.tools.tool import Answer, Call, Tool
@@ -54,7 +56,7 @@ class State:
     """What lives as long as the server does."""
 
     pipeline: Pipeline
-    storage: LocalStorage
+    storage: Storage
 
 
 class AtelierServer(MCPServer[State]):
@@ -82,8 +84,10 @@ class AtelierServer(MCPServer[State]):
     async def _living(self) -> AsyncGenerator[State]:
         storage = storage_of(self._settings)
         pipeline = pipeline_of(self._settings, storage, self._today)
-        async with pipeline:
+        async with pipeline, anyio.create_task_group() as tasks:
+            tasks.start_soon(flushed, storage)
             yield State(pipeline, storage)
+            tasks.cancel_scope.cancel()
 
     async def list_tools(self) -> list[ToolDescription]:
         """Our records, in their order."""

@@ -11,15 +11,24 @@ from atelier.providers.catalog import PROVIDERS, Catalog, utc_today
 from atelier.providers.core.sources import Sources
 from atelier.providers.overlay import with_file
 from atelier.providers.pipeline import Pipeline
+from atelier.providers.storage import Storage
 from atelier.server.journal.database import Database
 from atelier.server.journal.ledger import SqliteLedger
 from atelier.server.settings import Settings
 from atelier.server.storage.local import LocalStorage
+from atelier.server.storage.s3 import S3Storage
+from atelier.server.storage.s3_client import Connection
+from atelier.server.storage.spool import Spool
 
 
-def storage_of(settings: Settings) -> LocalStorage:
-    """Where pictures go; what that folder refuses is rescued into the state folder."""
-    return LocalStorage(settings.pictures, settings.state / "rescued")
+def storage_of(settings: Settings) -> Spool:
+    """Where pictures go; what that place refuses waits in the state folder. Raises invalid_request; no I/O."""
+    folder = settings.state / "spool" / settings.customer_id
+    waiting = LocalStorage(folder, "ATELIER_STATE_DIR")
+    if settings.storage == "s3":
+        connection = Connection(settings.bucket, settings.lookup)
+        return Spool(S3Storage(connection, settings.customer_id), waiting, ahead=True)
+    return Spool(LocalStorage(settings.pictures), waiting, ahead=False)
 
 
 def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Catalog:
@@ -34,7 +43,7 @@ def ledger_of(settings: Settings, today: Callable[[], date] = utc_today) -> Sqli
 
 def pipeline_of(
     settings: Settings,
-    storage: LocalStorage,
+    storage: Storage,
     today: Callable[[], date] = utc_today,
     folders: tuple[Path, ...] = (),
 ) -> Pipeline:

@@ -14,7 +14,7 @@ import anyio
 
 from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.pipeline import Pipeline
-from atelier.server import models, spend
+from atelier.server import flush, models, spend
 from atelier.server.assembly import pipeline_of, storage_of
 from atelier.server.progress import progress
 from atelier.server.settings import Settings, unknown_variables
@@ -130,7 +130,7 @@ async def _draw(
         say(f"Note: {warning}", sys.stderr)
     for kept in result.images:
         if kept.stored:
-            say(str(kept.stored.path))
+            say(kept.stored.path or kept.stored.url or kept.stored.id)
     made = [f"{k.picture.width}x{k.picture.height} {k.format}, {size_of(len(k.image_bytes))}" for k in result.images]
     cost = f", {usd(result.actual_usd)}" if result.actual_usd is not None else ""
     say(f"{result.provider}/{result.model}: {'; '.join(made)}{cost}")
@@ -199,5 +199,6 @@ COMMANDS: tuple[Callable[[Subcommands], None], ...] = (
     declare_cost,
     spend.declare,
     models.declare,
+    flush.declare,
 )
 """Every subcommand, in the order of the help."""

@@ -10,6 +10,7 @@ import json
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from mcp.types import (
     Annotations,
@@ -25,10 +26,10 @@ from mcp.types import Tool as ToolDescription
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import Kept
+from atelier.providers.storage import Storage
 from atelier.server.preview import previews
 from atelier.server.schema import flat_schema
 from atelier.server.settings import Settings
-from atelier.server.storage.local import LocalStorage
 from atelier.tools.drawn import handed_over
 from atelier.tools.tool import Answer, Tool
 
@@ -69,7 +70,7 @@ def description(tool: Tool[Any], settings: Settings, mark: Icon) -> ToolDescript
     )
 
 
-async def answered(answer: Answer, storage: LocalStorage, settings: Settings) -> CallToolResult:
+async def answered(answer: Answer, storage: Storage, settings: Settings) -> CallToolResult:
     """An answer as a tool result, with previews rendered and kept beside their pictures."""
     data = answer.data.model_dump(mode="json", exclude_none=True)
     text, blocks = answer.text, list[ContentBlock]()
@@ -87,7 +88,7 @@ async def answered(answer: Answer, storage: LocalStorage, settings: Settings) ->
             )
         else:
             blocks.append(_image(jpeg, "image/jpeg"))
-            if kept.stored and (path := await storage.put_preview(kept.stored, jpeg)):
+            if kept.stored and (path := await storage.put_preview(kept.stored.id, jpeg)):
                 told["preview_path"] = path
         links += _link(kept)
     if settings.resource_links:
@@ -125,7 +126,7 @@ def _link(kept: Kept) -> list[ContentBlock]:
         ResourceLink(
             type="resource_link",
             uri=uri,
-            name=uri.rsplit("/", 1)[1],
+            name=urlsplit(uri).path.rsplit("/", 1)[1],
             mime_type=kept.picture.mime,
             size=len(kept.image_bytes),
             annotations=Annotations(audience=["user"]),

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
@@ -17,6 +17,7 @@ from atelier.providers.catalog import PROVIDERS
 from atelier.providers.core.environment import variable
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.overlay import with_file
+from atelier.server.storage.s3_client import Bucket
 
 PREFIX = "ATELIER_"
 
@@ -32,6 +33,7 @@ MUST = {
     "int_parsing": "be a whole number",
     "decimal_parsing": "be a number of USD",
     "string_pattern_mismatch": "be letters, digits and . _ - only",
+    "literal_error": "be local or s3",
 }
 """What a value should be, where the validator's own words speak of types."""
 
@@ -43,6 +45,12 @@ def _sound(file: Path | None) -> Path | None:
 
 
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Address = Annotated[str, Field(pattern=r"^https?://[^/\s]+\S*$")]
+
+
+def _folder(prefix: str) -> str:
+    """A prefix of keys as that of a folder."""
+    return f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
 
 class Settings(BaseModel):
@@ -58,7 +66,6 @@ class Settings(BaseModel):
     input_dirs: tuple[Path, ...] = ()
     default_model: str | None = None
     catalog: Annotated[Path | None, AfterValidator(_sound)] = None
-    customer_id: str = Field(default="1", pattern=r"^[A-Za-z0-9._-]{1,64}$")
     budget_per_call: Usd | None = None
     budget_per_day: Usd | None = None
     budget_per_month: Usd | None = None
@@ -67,6 +74,14 @@ class Settings(BaseModel):
     timeout_seconds: float = Field(default=300.0, gt=0, le=3600)
     concurrency: int | None = Field(default=None, ge=1, le=100)
     retry_timeouts: bool = False
+    storage: Literal["local", "s3"] = "local"
+    s3_bucket: str | None = None
+    s3_endpoint_url: Address | None = None
+    s3_region: str | None = None
+    s3_prefix: Annotated[str, AfterValidator(_folder)] = ""
+    s3_public_base_url: Address | None = None
+    s3_url_ttl: int = Field(default=86_400, ge=1, le=604_800)
+    customer_id: str = Field(default="1", pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$")
     structured_content: bool = True
     resource_links: bool = False
 
@@ -100,6 +115,21 @@ class Settings(BaseModel):
     def state(self) -> Path:
         """The folder for what must survive a restart, absolute; the system's own place for that unless set."""
         return _absolute(self.state_dir or Path(self.lookup(STATE[0]) or STATE[1]) / "atelier", "ATELIER_STATE_DIR")
+
+    @property
+    def bucket(self) -> Bucket:
+        """Where S3 storage goes. Raises invalid_request when no bucket is named."""
+        if not self.s3_bucket:
+            message = "ATELIER_STORAGE is s3, but ATELIER_S3_BUCKET is not set."
+            raise ImageError(Reason.INVALID_REQUEST, message, hint="Name the bucket, or set ATELIER_STORAGE to local.")
+        return Bucket(
+            name=self.s3_bucket,
+            endpoint_url=self.s3_endpoint_url or self.lookup("AWS_ENDPOINT_URL_S3") or self.lookup("AWS_ENDPOINT_URL"),
+            region=self.s3_region,
+            prefix=self.s3_prefix,
+            public_base_url=self.s3_public_base_url,
+            url_ttl=self.s3_url_ttl,
+        )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:

@@ -39,8 +39,11 @@ def anyio_backend() -> str:
 def _nobodys_environment(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
     """The keys and settings of whoever runs the tests must not reach them."""
     for name in list(os.environ):
-        if name.startswith("ATELIER_") or name.endswith(("_API_KEY", "_BASE_URL", "_API_KEY_FILE")):
+        if name.startswith(("ATELIER_", "AWS_")) or name.endswith(("_API_KEY", "_BASE_URL", "_API_KEY_FILE")):
             monkeypatch.delenv(name)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # boto3 would ask the network who it is
 
 
 @pytest.fixture

@@ -16,14 +16,14 @@ LONGEST = 260  # lines
 STEPS = (
     "catalog", "overlay", "overlay_checks", "overlay_shapes", "pipeline", "pricing", "price_parts", "price_table",
     "price_tokens", "price_overlay", "admit", "dispatch", "settle", "account", "budget", "quote", "reserve", "turns",
-    "breaker",
+    "breaker", "storage", "journal", "desk",
 )  # fmt: skip
 """The files of `providers/` that are no vendor's."""
 
 HOMES = {
     "mcp": {"server"},
-    "boto3": {"server"},
-    "botocore": {"server"},
+    "boto3": {"server.storage.s3_client"},
+    "botocore": {"server.storage.s3_client"},
     "starlette": {"server"},
     "tenacity": {"providers.core.retry"},
     "httpx2": {"providers.core.http"},

@@ -40,8 +40,8 @@ class Shelf(Protocol):
         """The picture of that id, if there is one."""
         ...
 
-    async def newest(self) -> Asset | None:
-        """The picture that was kept last."""
+    async def newest(self, limit: int = 1, before: str | None = None) -> list[Mapping[str, Any]]:
+        """The records of the pictures that were kept last, newest first; those older than the id `before`."""
         ...
 
 
@@ -77,7 +77,8 @@ class Sources:
         raise _refused(f"This{shown} does not name a picture.", FORMS)
 
     async def _kept(self, id: str | None) -> Found:
-        asset = await (self.shelf.get(id) if id else self.shelf.newest()) if self.shelf else None
+        last = "" if id or not self.shelf else next((kept["id"] for kept in await self.shelf.newest()), "")
+        asset = await self.shelf.get(id or last) if self.shelf and (id or last) else None
         if asset is None:
             what = f"There is no picture {id}." if id else "There is no picture yet that could be the last one."
             raise ImageError(Reason.NOT_FOUND, what, hint=FORMS)

@@ -1,119 +1,211 @@
 """Pictures in a folder: `{yyyy}/{mm}/{id}.{ext}`, with its record `{id}.json` and its `{id}.preview.jpg`.
 
-Files appear under their names only when they are whole, readable by their owner alone, and nothing is overwritten.
-When the folder cannot be written, `rescue` takes the picture: a paid one must not be lost to a full disk.
+Year and month are those of the id, so that it leads to its files. Files appear under their names only when they are
+whole and on the disk, readable by their owner alone, and nothing is overwritten.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import anyio
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.ids import is_id, time_of, uuid_of
 from atelier.providers.core.sources import Asset
 from atelier.providers.core.types import Picture, Stored
-
-EXTENSIONS = {"jpeg": "jpg"}  # every other format is its own extension
+from atelier.server.storage import kept
 
 
 class LocalStorage:
-    """The default storage. `folder` and `rescue` are absolute; both are made when first needed."""
+    """A folder, absolute, made when first needed. `variable` is the setting that names it."""
 
-    def __init__(self, folder: Path, rescue: Path) -> None:
-        self._folder = folder
-        self._rescue = rescue
+    def __init__(self, folder: Path, variable: str = "ATELIER_OUTPUT_DIR") -> None:
+        self.folder = folder
+        self._variable = variable
 
     async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
-        """Keep a picture and its record. Raises storage_failed when neither folder takes them."""
+        """See Storage. On a full disk nothing is left behind."""
         return await anyio.to_thread.run_sync(self._put, id, picture, record)
 
-    async def put_preview(self, stored: Stored, jpeg: bytes) -> str | None:
-        """Keep a preview beside its picture and return its path; None when it cannot be written."""
-        return await anyio.to_thread.run_sync(self._put_preview, stored, jpeg)
-
     async def get(self, id: str) -> Asset | None:
-        """The picture of that id, wherever it was kept."""
+        """The picture of that id; None as well when its file is gone."""
         return await anyio.to_thread.run_sync(self._get, id)
 
-    async def newest(self) -> Asset | None:
-        """The picture that was kept last; ids sort by time."""
-        return await anyio.to_thread.run_sync(self._newest)
+    async def head(self, id: str) -> Mapping[str, Any] | None:
+        """See Storage."""
+        return await anyio.to_thread.run_sync(self._head, id)
 
-    def _get(self, id: str) -> Asset | None:
-        records = [path for root in (self._folder, self._rescue) for path in root.glob(f"[0-9]*/[0-9]*/{id}.json")]
-        return next((asset for path in records if (asset := _asset(path))), None)
+    async def newest(self, limit: int = 1, before: str | None = None) -> list[Mapping[str, Any]]:
+        """See Shelf."""
+        return await anyio.to_thread.run_sync(self._newest, limit, before)
 
-    def _newest(self) -> Asset | None:
-        roots = (self._folder, self._rescue)
-        months = sorted((m for root in roots for m in root.glob("[0-9]*/[0-9]*")), key=lambda m: m.parts[-2:])
-        for month in reversed(months):
-            for record in sorted(month.glob("img_*.json"), reverse=True):
-                if asset := _asset(record):
-                    return asset
+    async def ids(self) -> list[str]:
+        """The ids of all that is here, oldest first, damaged ones included."""
+        return await anyio.to_thread.run_sync(lambda: [path.stem for path in reversed(list(self._records()))])
+
+    async def delete(self, id: str) -> bool:
+        """See Storage. The record goes last, so that a deletion that broke off can be repeated."""
+        return await anyio.to_thread.run_sync(self._delete, id)
+
+    async def link(self, id: str) -> str | None:
+        """None: a file has a path and no address."""
         return None
 
+    def id_in(self, url: str) -> str | None:
+        """None: see `link`."""
+        return None
+
+    async def put_preview(self, id: str, jpeg: bytes) -> str | None:
+        """See Storage."""
+        return await anyio.to_thread.run_sync(self._put_preview, id, jpeg)
+
+    async def get_preview(self, id: str) -> bytes | None:
+        """See Storage."""
+        return await anyio.to_thread.run_sync(self._get_preview, id)
+
+    def _record(self, id: str) -> Path:
+        """Where the record of an id is, or would be; ValueError when it is no id."""
+        made = datetime.fromtimestamp(time_of(uuid_of(id)), UTC)
+        return self.folder / f"{made.year:04}" / f"{made.month:02}" / f"{id}.json"
+
+    def _records(self) -> list[Path]:
+        """Every record, newest first."""
+        months = sorted(self.folder.glob("[0-9]*/[0-9]*"), reverse=True)
+        return [path for month in months for path in sorted(month.glob("img_*.json"), reverse=True)]
+
     def _put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+        sidecar = self._record(id)
+        path = sidecar.with_name(kept.file_of(id, picture))
+        told = kept.noted(record, path.name, picture)
         try:
-            return Stored(id=id, path=str(self._write(self._folder, id, picture, record)))
+            sidecar.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # first the record, so that no picture is ever without one
+            if new := _appear(sidecar, kept.written(told)):
+                pass
+            elif (kept.read(sidecar.read_bytes()) or {}).get("sha256") != told["sha256"]:
+                raise kept.taken(id)
+            try:
+                _appear(path, picture.image_bytes)
+                _settle(path.parent)
+            except OSError:
+                if new:
+                    sidecar.unlink(missing_ok=True)
+                raise
         except OSError as error:
-            why = error.strerror or type(error).__name__
-        trouble, hint = f"{self._folder} could not be written ({why})", "Free some space or set ATELIER_OUTPUT_DIR."
-        try:
-            path = self._write(self._rescue, id, picture, record)
-        except OSError:
-            raise ImageError(Reason.STORAGE_FAILED, f"{trouble}, nor could {self._rescue}.", hint=hint) from None
-        return Stored(id=id, path=str(path), warning=f"{trouble}, so the picture is in {path.parent}. {hint}")
+            message = f"The folder {self.folder} could not be written ({error.strerror or type(error).__name__})."
+            hint = f"Free some space, or set {self._variable} to a folder that can be written."
+            raise ImageError(Reason.STORAGE_FAILED, message, hint=hint, facts={"trouble": "disk"}) from None
+        return Stored(id=id, path=str(path))
 
-    def _write(self, root: Path, id: str, picture: Picture, record: Mapping[str, Any]) -> Path:
-        year, month = str(record["created_at"])[:7].split("-")
-        folder = root / year / month
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = folder / f"{id}.{EXTENSIONS.get(picture.format, picture.format)}"
-        beside = json.dumps({**record, "file": path.name}, ensure_ascii=False, indent=2).encode()
-        sidecar = path.with_suffix(".json")
-        _appear(sidecar, beside)  # first the record, so that no picture is ever without one
+    def _head(self, id: str) -> dict[str, Any] | None:
         try:
-            _appear(path, picture.image_bytes)
-        except OSError:
-            sidecar.unlink(missing_ok=True)
-            raise
-        return path
-
-    def _put_preview(self, stored: Stored, jpeg: bytes) -> str | None:
-        if stored.path is None:
+            return kept.read(self._record(id).read_bytes())
+        except ValueError:  # no id at all
             return None
-        path = Path(stored.path).with_suffix(".preview.jpg")
+        except OSError as error:
+            return self._absent(error)
+
+    def _get(self, id: str) -> Asset | None:
+        if (record := self._head(id)) is None:
+            return None
         try:
-            _appear(path, jpeg)
-        except OSError:
+            return Asset(id, self._record(id).with_name(record["file"]).read_bytes(), record)
+        except OSError as error:
+            return self._absent(error)
+
+    def _absent(self, error: OSError) -> None:
+        """None for what is not there; storage_failed for what is there and cannot be read."""
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            return
+        message = f"The folder {self.folder} could not be read ({error.strerror or type(error).__name__})."
+        hint = f"Check its permissions, or set {self._variable} to another folder."
+        raise ImageError(Reason.STORAGE_FAILED, message, hint=hint, facts={"trouble": "disk"}) from None
+
+    def _newest(self, limit: int, before: str | None) -> list[Mapping[str, Any]]:
+        found = list[Mapping[str, Any]]()
+        if before and not is_id(before):
+            return found
+        for path in self._records():
+            if len(found) == limit:
+                break
+            if before is None or path.stem < before:
+                record = self._head(path.stem)
+                found += [record] if record and path.with_name(record["file"]).exists() else []
+        return found
+
+    def _delete(self, id: str) -> bool:
+        if (record := self._head(id)) is None:
+            return False
+        sidecar = self._record(id)
+        try:
+            for path in (sidecar.with_name(record["file"]), sidecar.with_suffix(".preview.jpg"), sidecar):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            self._absent(error)
+        return True
+
+    def _put_preview(self, id: str, jpeg: bytes) -> str | None:
+        try:
+            path = self._record(id).with_suffix(".preview.jpg")
+            _whole(path, jpeg, Path.replace)
+        except (OSError, ValueError):
             return None
         return str(path)
 
+    def _get_preview(self, id: str) -> bytes | None:
+        try:
+            return self._record(id).with_suffix(".preview.jpg").read_bytes()
+        except (OSError, ValueError):
+            return None
 
-def _asset(record: Path) -> Asset | None:
-    """The picture beside a record; None when either has gone or is not ours."""
+
+def _appear(path: Path, data: bytes) -> bool:
+    """Write a file whose name shows up only once all of it is on the disk. False when the name is taken."""
     try:
-        told = json.loads(record.read_text(encoding="utf-8"))
-        return Asset(told["id"], (record.parent / Path(told["file"]).name).read_bytes(), told)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        _whole(path, data, _named)
+    except FileExistsError:
+        return False
+    return True
 
 
-def _appear(path: Path, data: bytes) -> None:
-    """Write a file so that its name shows up only once all of it is on the disk."""
-    part = path.with_name(f".{path.name}.part")
+def _whole(path: Path, data: bytes, name: Callable[[Path, Path], object]) -> None:
+    """Write a file beside its place, readable by its owner alone, then `name` it. Nothing is left when that fails."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
-    except OSError:
+        name(part, path)
+    finally:
         part.unlink(missing_ok=True)
+
+
+def _named(part: Path, path: Path) -> None:
+    """Give a file its name unless it is taken, which a hard link decides in one step."""
+    try:
+        path.hardlink_to(part)
+    except FileExistsError:
         raise
+    except OSError:  # a file system without links, such as FAT
+        if path.exists():
+            raise FileExistsError(path) from None
+        part.replace(path)
+
+
+def _settle(folder: Path) -> None:
+    """Have the names in a folder on the disk as well, where the system can be asked for that."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

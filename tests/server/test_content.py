@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp.types import ResourceLink
 from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
@@ -38,7 +40,7 @@ def result(n: int, folder: Path, *, stored: bool = True, data: bytes = png(8, 8)
 
 
 async def structured(made: ImageResult, folder: Path) -> dict[str, Any]:
-    answer = await answered(told(made), LocalStorage(folder, folder), Settings())
+    answer = await answered(told(made), LocalStorage(folder), Settings())
     assert answer.structured_content is not None
     assert len(json.dumps(answer.structured_content, ensure_ascii=False).encode()) < 2_048
     return answer.structured_content
@@ -62,11 +64,20 @@ async def test_paths_too_long_for_all_leave_their_folder(tmp_path: Path) -> None
 
 async def test_a_picture_neither_stored_nor_small_enough_is_told_as_that(tmp_path: Path) -> None:
     noise = encoded_png(Image.frombytes("RGB", (300, 300), os.urandom(270_000)))
-    answer = await answered(
-        told(result(1, tmp_path, stored=False, data=noise)), LocalStorage(tmp_path, tmp_path), Settings()
-    )
+    answer = await answered(told(result(1, tmp_path, stored=False, data=noise)), LocalStorage(tmp_path), Settings())
     assert images(answer)[0].mime_type == "image/jpeg"
     assert "only its preview" in text(answer)
+
+
+async def test_a_signed_link_is_named_by_its_file_and_not_by_its_signature(tmp_path: Path) -> None:
+    made = result(1, tmp_path)
+    url = "https://fox.s3.amazonaws.com/customers/1/assets/image/0.png?X-Amz-Signature=abc"
+    made = replace(made, images=(Kept(made.images[0].picture, Stored(id=f"img_{0:026d}", url=url)),))
+    answer = await answered(told(made), LocalStorage(tmp_path), Settings(resource_links=True))
+    (link,) = [block for block in answer.content if isinstance(block, ResourceLink)]
+    assert (str(link.uri), link.name) == (url, "0.png")
+    assert answer.structured_content is not None
+    assert answer.structured_content["images"][0]["url"] == url
 
 
 def test_an_error_whose_outcome_is_unknown_tells_programs_so() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.server.app import build_server
 from atelier.server.settings import Settings, unknown_variables
 
 
@@ -67,6 +68,11 @@ def test_keys_are_in_no_repr() -> None:
         ("ATELIER_TIMEOUT_SECONDS", "-1"),
         ("ATELIER_CONCURRENCY", "0"),
         ("ATELIER_RESOURCE_LINKS", "perhaps"),
+        ("ATELIER_STORAGE", "ftp"),
+        ("ATELIER_S3_URL_TTL", "604801"),
+        ("ATELIER_S3_ENDPOINT_URL", "localhost:9000"),
+        ("ATELIER_S3_PUBLIC_BASE_URL", "https://a b"),
+        ("ATELIER_CUSTOMER_ID", "../2"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_variables_name(name: str, value: str) -> None:
@@ -79,3 +85,25 @@ def test_a_setting_that_means_nothing_is_pointed_out_with_the_near_one() -> None
     (said,) = unknown_variables({"ATELIER_OUTPUT_DIRS": "x", "ATELIER_OUTPUT_DIR_FILE": "x", "HOME": "x"})
     assert "ATELIER_OUTPUT_DIRS" in said
     assert "ATELIER_OUTPUT_DIR." in said
+
+
+def test_a_bucket_is_described_by_its_variables_and_the_empty_ones_are_unset() -> None:
+    environ = {
+        "ATELIER_STORAGE": "s3",
+        "ATELIER_S3_BUCKET": "pictures",
+        "ATELIER_S3_ENDPOINT_URL": "${user_config.s3_endpoint_url}",
+        "ATELIER_S3_REGION": "",
+        "ATELIER_S3_PREFIX": "/studio",
+    }
+    bucket = Settings.from_environ(environ).bucket
+    assert (bucket.name, bucket.endpoint_url, bucket.region, bucket.prefix) == ("pictures", None, None, "studio/")
+    assert bucket.url_ttl == 86_400
+    elsewhere = Settings.from_environ(environ | {"AWS_ENDPOINT_URL_S3": "https://s3.example"}).bucket
+    assert elsewhere.endpoint_url == "https://s3.example"
+
+
+def test_s3_without_a_bucket_stops_the_start_with_its_name() -> None:
+    with pytest.raises(ImageError) as caught:
+        build_server(Settings.from_environ({"ATELIER_STORAGE": "s3", "ATELIER_S3_BUCKET": ""}))
+    assert caught.value.reason is Reason.INVALID_REQUEST
+    assert "ATELIER_S3_BUCKET" in caught.value.message

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -31,8 +33,8 @@ class Shelf:
     async def get(self, id: str) -> Asset | None:
         return next((asset for asset in (self.fox, self.owl) if asset.id == id), None)
 
-    async def newest(self) -> Asset | None:
-        return self.owl
+    async def newest(self, limit: int = 1, before: str | None = None) -> list[Mapping[str, Any]]:
+        return [{"id": self.owl.id}]
 
 
 @pytest.fixture

@@ -1,0 +1,224 @@
+"""Pictures in a bucket of any S3-compatible store, under `{prefix}customers/{customer}/assets/image/`:
+
+    {uuid}.{ext}            the picture
+    {uuid}.json             its record
+    {uuid}.preview.jpg      its preview, once one was made
+
+The uuid is the asset id in other letters, of version 7, so that keys sort by time. Nothing is overwritten: a put is
+conditional (If-None-Match), and one that finds its own picture there has succeeded.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import re
+import time
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+from uuid import UUID
+
+import anyio
+
+from atelier.providers.core.errors import ImageError
+from atelier.providers.core.ids import id_of, is_id, time_of, uuid_of
+from atelier.providers.core.sources import Asset
+from atelier.providers.core.types import Picture, Stored
+from atelier.providers.dispatch import each
+from atelier.server.storage import kept
+from atelier.server.storage.s3_client import Connection
+
+PREVIEW_PATIENCE = 10  # seconds that an answer waits for its preview to be kept
+DAY = 86_400
+WINDOWS = (3_600, DAY, 30 * DAY, 365 * DAY)
+"""Seconds to look back for the newest, one after the other, since a bucket lists its oldest first."""
+ATTEMPTS = 4  # of a conditional put that meets another one under way
+UUIDS = r"([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})"
+NAME, RECORD = re.compile(UUIDS + r"\.(?:png|jpg|webp|gif)"), re.compile(UUIDS + r"\.json")
+
+
+class S3Storage:
+    """The pictures of one customer in a bucket; customers share a connection."""
+
+    def __init__(self, connection: Connection, customer: str) -> None:
+        self._connection = connection
+        self._bucket = connection.bucket
+        self._folder = f"{self._bucket.prefix}customers/{customer}/assets/image/"
+
+    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+        """See Storage. The picture goes first, so that it is there when its record is."""
+        return await self._connection.run(partial(self._put, id, picture, record))
+
+    async def get(self, id: str) -> Asset | None:
+        """The picture of that id."""
+        return await self._connection.run(partial(self._get, id))
+
+    async def head(self, id: str) -> Mapping[str, Any] | None:
+        """See Storage."""
+        return await self._connection.run(partial(self._head, id))
+
+    async def newest(self, limit: int = 1, before: str | None = None) -> list[Mapping[str, Any]]:
+        """See Shelf."""
+        ids = await self._connection.run(partial(self._ids, limit, before))
+        found = await each([partial(self.head, id) for id in ids])
+        for outcome in found:
+            if isinstance(outcome, ImageError):
+                raise outcome
+        return [record for record in found if record and not isinstance(record, ImageError)]
+
+    async def delete(self, id: str) -> bool:
+        """See Storage. The record goes last, so that a deletion that broke off can be repeated."""
+        return await self._connection.run(partial(self._delete, id))
+
+    async def link(self, id: str) -> str | None:
+        """Public where the bucket has a public address, else signed for `url_ttl` seconds from now."""
+        return await self._connection.run(partial(self._link, id))
+
+    def id_in(self, url: str) -> str | None:
+        """The id in a public or signed link of ours, whoever signed it and when."""
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return None
+        folder, _, name = unquote(parts.path).rpartition("/")
+        ours = f"{folder}/".endswith(f"/{self._folder}") and self._serves(parts.hostname or "", folder)
+        return id_of("img", UUID(found[1])) if ours and (found := NAME.fullmatch(name)) else None
+
+    async def put_preview(self, id: str, jpeg: bytes) -> str | None:
+        """See Storage; it has no path."""
+        key = f"{self._stem(id)}.preview.jpg"
+        with contextlib.suppress(ImageError), anyio.move_on_after(PREVIEW_PATIENCE):
+            await self._connection.run(lambda client: self._write(client, key, jpeg, "image/jpeg"))
+
+    async def get_preview(self, id: str) -> bytes | None:
+        """See Storage."""
+        with contextlib.suppress(ImageError):
+            return await self._connection.run(lambda client: self._read(client, f"{self._stem(id)}.preview.jpg"))
+        return None
+
+    def _stem(self, id: str) -> str:
+        """The keys of a picture without their endings. What is no id leads to a key that nothing has."""
+        return f"{self._folder}{uuid_of(id) if is_id(id) else 'none'}"
+
+    def _put(self, id: str, picture: Picture, record: Mapping[str, Any], client: Any) -> Stored:
+        stem = self._stem(id)
+        key = kept.file_of(stem, picture)
+        told = kept.noted(record, key.removeprefix(self._folder), picture)
+        ours = {"atelier-id": id, "sha256": told["sha256"]}
+        name = {"ContentDisposition": f'inline; filename="{kept.file_of(id, picture)}"', "Metadata": ours}
+        new = self._create(client, key, picture.image_bytes, picture.mime, **name)
+        if not new and self._digest(client, key) != told["sha256"]:
+            raise kept.taken(id)
+        if not self._create(client, f"{stem}.json", kept.written(told), "application/json"):
+            there = self._head(id, client) or {}
+            if there.get("sha256") != told["sha256"]:
+                if new:
+                    client.delete_object(Bucket=self._bucket.name, Key=key)
+                raise kept.taken(id)
+        return Stored(id=id, url=self._address(client, key))
+
+    def _create(self, client: Any, key: str, data: bytes, mime: str, **more: Any) -> bool:
+        """Write an object that is not there yet; False when it is."""
+        for attempt in range(ATTEMPTS):
+            try:
+                self._write(client, key, data, mime, IfNoneMatch="*", **more)
+            except client.exceptions.ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code == "PreconditionFailed":
+                    return False
+                if code != "ConditionalRequestConflict" or attempt == ATTEMPTS - 1:
+                    raise
+                time.sleep(0.1 * 2**attempt)  # another put of that key is under way
+            else:
+                break
+        return True
+
+    def _write(self, client: Any, key: str, data: bytes, mime: str, **more: Any) -> None:
+        """Write an object. The digest has the store refuse what was damaged on the way; all of them know MD5."""
+        check = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+        client.put_object(Bucket=self._bucket.name, Key=key, Body=data, ContentType=mime, ContentMD5=check, **more)
+
+    def _digest(self, client: Any, key: str) -> str:
+        """The SHA-256 of an object: what ours say of themselves, else counted. Some stores change the name's case."""
+        told = client.head_object(Bucket=self._bucket.name, Key=key).get("Metadata", {})
+        said = {name.lower(): value for name, value in told.items()}.get("sha256")
+        return said or kept.digest(self._read(client, key) or b"")
+
+    def _read(self, client: Any, key: str) -> bytes | None:
+        try:
+            return client.get_object(Bucket=self._bucket.name, Key=key)["Body"].read()
+        except client.exceptions.NoSuchKey:
+            return None
+
+    def _head(self, id: str, client: Any) -> dict[str, Any] | None:
+        return kept.read(self._read(client, f"{self._stem(id)}.json") or b"")
+
+    def _get(self, id: str, client: Any) -> Asset | None:
+        if (record := self._head(id, client)) is None:
+            return None
+        data = self._read(client, self._folder + record["file"])
+        return None if data is None else Asset(id, data, record)
+
+    def _ids(self, limit: int, before: str | None, client: Any) -> list[str]:
+        """The newest ids that have a record, the newest of them first."""
+        if before and not is_id(before):
+            return []
+        bound = uuid_of(before) if before else None
+        now = time_of(bound) if bound else time.time()
+        end = str(bound) if bound else _first(now + DAY)  # another machine's clock may be ahead
+        found = list[str]()
+        for window in (*WINDOWS, now):
+            start = _first(now - window)
+            found += reversed(list(self._names(client, start, end)))
+            if len(found) >= limit:
+                break
+            end = start
+        return [id_of("img", UUID(name)) for name in found[:limit]]
+
+    def _names(self, client: Any, start: str, end: str) -> Iterator[str]:
+        """The uuids that have a record, from `start` to before `end`, oldest first."""
+        after = {"StartAfter": self._folder + start}
+        while True:
+            page = client.list_objects_v2(Bucket=self._bucket.name, Prefix=self._folder, **after)
+            for item in page.get("Contents", []):
+                name = item["Key"].removeprefix(self._folder)
+                if name >= end:
+                    return
+                if found := RECORD.fullmatch(name):
+                    yield found[1]
+            if not page.get("IsTruncated"):
+                return
+            after = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def _delete(self, id: str, client: Any) -> bool:
+        if (record := self._head(id, client)) is None:
+            return False
+        for key in (self._folder + record["file"], f"{self._stem(id)}.preview.jpg", f"{self._stem(id)}.json"):
+            client.delete_object(Bucket=self._bucket.name, Key=key)
+        return True
+
+    def _link(self, id: str, client: Any) -> str | None:
+        record = self._head(id, client)
+        return self._address(client, self._folder + record["file"]) if record else None
+
+    def _address(self, client: Any, key: str) -> str:
+        if self._bucket.public_base_url:
+            return f"{self._bucket.public_base_url.rstrip('/')}/{quote(key)}"
+        place = {"Bucket": self._bucket.name, "Key": key}
+        return client.generate_presigned_url("get_object", Params=place, ExpiresIn=self._bucket.url_ttl)
+
+    def _serves(self, host: str, path: str) -> bool:
+        """Whether an address is one of this bucket's: its public one, by host, or by path."""
+        public = urlsplit(self._bucket.public_base_url or "").hostname
+        store = urlsplit(self._bucket.endpoint_url or "https://amazonaws.com").hostname or ""
+        by_host, by_path = host.startswith(f"{self._bucket.name}."), path.startswith(f"/{self._bucket.name}/")
+        return host == public or ((by_host or by_path) and (host == store or host.endswith(f".{store}")))
+
+
+def _first(seconds: float) -> str:
+    """The beginning of every uuid of version 7 that was made at that time, and after all that were made before."""
+    digits = f"{max(0, round(seconds * 1000)):012x}"
+    return f"{digits[:8]}-{digits[8:]}"

@@ -1,0 +1,311 @@
+"""Pictures in a bucket: keys and headers, links, and what a store that refuses, fails or is away is told as."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import pytest
+
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.http import httpx
+from atelier.providers.core.ids import new_id, uuid_of
+from atelier.providers.core.images import picture
+from atelier.providers.storage import Storage
+from atelier.server.storage import s3, s3_client
+from atelier.server.storage.s3_client import Bucket, Connection, connect
+from tests.emulators.s3 import Front, Keys, Lost, Ministack
+from tests.emulators.server import Answer, Fault, Slow
+from tests.server.storage.conftest import Place
+from tests.server.storage.test_storage import FOX, put
+
+pytestmark = pytest.mark.anyio
+
+
+async def fetched(url: str) -> httpx.Response:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.get(url)
+
+
+async def test_keys_are_the_customers_and_the_uuids(place: Place) -> None:
+    storage = place.storage(prefix="studio/")
+    stored = await put(storage)
+    await storage.put_preview(stored.id, b"jpeg")
+    stem = f"studio/customers/7/assets/image/{uuid_of(stored.id)}"
+    assert place.objects == [f"{stem}.json", f"{stem}.png", f"{stem}.preview.jpg"]
+    await storage.delete(stored.id)
+    assert place.objects == []
+
+
+async def test_an_object_says_what_it_is_and_nothing_of_the_prompt(place: Place) -> None:
+    jpeg = picture(b"\xff\xd8\xff\xc0\0\x0b\x08\0\x05\0\x05\x01\0\0\0\xff\xd9")
+    stored = await put(place.storage(), picture=jpeg)
+    client = place.server.client("s3")
+    told = client.head_object(Bucket=place.name, Key=place.objects[0])
+    record = client.head_object(Bucket=place.name, Key=place.objects[1])
+    assert place.objects[0].endswith(".jpg")
+    assert (told["ContentType"], record["ContentType"]) == ("image/jpeg", "application/json")
+    assert told["ContentDisposition"] == f'inline; filename="{stored.id}.jpg"'
+    assert set(told["Metadata"]) == {"atelier-id", "sha256"}
+    assert "fox" not in json.dumps(told, default=str)
+
+
+async def test_customers_do_not_see_each_others_pictures(place: Place) -> None:
+    mine = place.storage()
+    theirs = place.storage(customer="8")
+    stored = await put(mine)
+    assert await theirs.get(stored.id) is None
+    assert await theirs.newest(9) == []
+    assert theirs.id_in(stored.url or "") is None
+
+
+async def test_a_signed_link_expires(place: Place) -> None:
+    url = (await put(place.storage(url_ttl=1))).url or ""
+    assert (await fetched(url)).status_code == 200
+    with anyio.fail_after(10):
+        while (answer := await fetched(url)).status_code == 200:
+            await anyio.sleep(0.1)
+    assert answer.status_code == 403
+
+
+async def test_a_signed_link_is_good_for_its_picture_alone(place: Place) -> None:
+    storage = place.storage()
+    fox, owl = (await put(storage)).url or "", (await put(storage)).url or ""
+    assert (await fetched(owl.split("?")[0])).status_code == 403
+    assert (await fetched(f"{owl.split('?')[0]}?{urlsplit(fox).query}")).status_code == 403
+    assert "X-Amz-Signature" in fox
+    assert "X-Amz-Expires=86400" in fox
+
+
+async def test_a_public_bucket_has_public_links(place: Place) -> None:
+    place.server.publish(place.name)
+    storage = place.storage(public_base_url=f"{place.server.url}/{place.name}/", prefix="my pictures/")
+    stored = await put(storage)
+    assert "?" not in (stored.url or "?")
+    assert await storage.link(stored.id) == stored.url
+    assert (await fetched(stored.url or "")).content == FOX.image_bytes
+    assert storage.id_in(stored.url or "") == stored.id
+
+
+async def refusal(storage: Storage, *, read: bool = False) -> ImageError:
+    with pytest.raises(ImageError) as caught:
+        await (storage.get(new_id("img")) if read else put(storage))
+    assert caught.value.reason is Reason.STORAGE_FAILED
+    assert caught.value.hint
+    return caught.value
+
+
+async def test_wrong_credentials_are_told_as_that(place: Place, server: Ministack, keys: Keys) -> None:
+    for wrong in (Keys(keys.id, "wrong" + keys.secret), Keys("AKIA0000000000000000", keys.secret)):
+        error = await refusal(place.storage(wrong))
+        assert error.facts["trouble"] == "credentials"
+        assert "AWS_ACCESS_KEY_ID" in error.hint
+        assert wrong.secret not in f"{error.message} {error.hint} {error.facts}"
+        assert wrong.id not in f"{error.message} {error.hint} {error.facts}"
+    assert place.objects == []
+
+
+async def test_no_credentials_at_all_are_told_as_that(place: Place) -> None:
+    error = await refusal(place.storage(Keys("", "")))
+    assert error.facts["trouble"] == "credentials"
+    assert "AWS_PROFILE" in error.hint
+
+
+async def test_what_a_host_left_empty_does_not_hide_the_profile(
+    place: Place, keys: Keys, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    file = tmp_path / "credentials"
+    file.write_text(f"[default]\naws_access_key_id = {keys.id}\naws_secret_access_key = {keys.secret}\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "${user_config.key}")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "${user_config.secret}")
+    monkeypatch.setenv("AWS_PROFILE", "")
+    assert (await put(place.storage(Keys("", "")))).url
+
+
+async def test_a_missing_bucket_is_told_by_its_name(place: Place) -> None:
+    for read in (False, True):
+        error = await refusal(place.storage(name="no-such-bucket"), read=read)
+        assert error.facts["trouble"] == "bucket"
+        assert "no-such-bucket" in error.message
+    assert (await refusal(place.storage(name="No Bucket!"))).facts["trouble"] == "bucket"
+
+
+async def test_a_user_who_may_not_is_told_what_to_allow(place: Place, server: Ministack) -> None:
+    reader, writer = server.user("s3:GetObject", "s3:ListBucket"), server.user("s3:PutObject")
+    error = await refusal(place.storage(reader))
+    assert error.facts["trouble"] == "denied"
+    assert "PutObject" in error.message
+    assert "s3:PutObject" in error.hint
+    assert (await put(place.storage(writer))).url
+    assert (await refusal(place.storage(writer), read=True)).facts["trouble"] == "denied"
+
+
+async def test_a_store_that_is_away_is_told_as_unreachable(place: Place, nobody: str) -> None:
+    error = await refusal(place.storage(endpoint=nobody))
+    assert error.facts["trouble"] == "unreachable"
+    assert nobody in error.message
+    assert "ATELIER_S3_ENDPOINT_URL" in error.hint
+    assert (await refusal(place.storage(endpoint="http://{braces}.invalid:99999/"))).facts["trouble"] == "unreachable"
+
+
+SLOW_DOWN = Answer(503, b"<Error><Code>SlowDown</Code></Error>", {"content-type": "application/xml"})
+CONFLICT = Answer(409, b"<Error><Code>ConditionalRequestConflict</Code></Error>", {"content-type": "application/xml"})
+
+
+@pytest.mark.parametrize("fault", [SLOW_DOWN, CONFLICT, Lost()], ids=["slow down", "conflict", "answer lost"])
+async def test_a_passing_trouble_costs_no_picture_and_makes_no_second(
+    place: Place, front: Front, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_client, "READ", 1)
+    front.next(fault)
+    storage = place.storage(endpoint=front.url)
+    stored = await put(storage)
+    assert (await storage.head(stored.id) or {})["id"] == stored.id
+    assert len(place.objects) == 2
+
+
+async def test_a_store_that_fails_on_and_on_is_given_up(place: Place, front: Front) -> None:
+    front.next(*[SLOW_DOWN] * 9)
+    assert (await refusal(place.storage(endpoint=front.url))).facts["trouble"] == "failing"
+    assert len(front.requests) == s3_client.ATTEMPTS
+    front.script.clear()
+    front.next(*[CONFLICT] * 9)
+    assert "ConditionalRequestConflict" in (await refusal(place.storage(endpoint=front.url))).message
+
+
+async def test_a_picture_without_our_digest_is_compared_by_its_bytes(place: Place) -> None:
+    id, client = new_id("img"), place.server.client("s3")
+    key = f"customers/7/assets/image/{uuid_of(id)}.png"
+    client.put_object(Bucket=place.name, Key=key, Body=FOX.image_bytes)
+    assert (await put(place.storage(), id)).url  # what a put that was broken off had left
+    other = new_id("img")
+    client.put_object(Bucket=place.name, Key=key.replace(str(uuid_of(id)), str(uuid_of(other))), Body=b"a letter")
+    with pytest.raises(ImageError) as caught:
+        await put(place.storage(), other)
+    assert caught.value.facts["trouble"] == "taken"
+    assert len(place.objects) == 3
+
+
+async def test_bytes_are_checked_on_their_way_and_sent_plain(place: Place, front: Front) -> None:
+    await put(place.storage(endpoint=front.url))
+    for sent in front.requests:
+        assert sent.headers["content-length"] == str(len(sent.body))
+        assert len(sent.headers["content-md5"]) == 24
+        assert sent.headers["if-none-match"] == "*"
+        assert not [name for name in sent.headers if "trailer" in name or "checksum" in name]
+
+
+async def test_the_event_loop_goes_on_while_the_store_takes_its_time(place: Place, front: Front) -> None:
+    front.next(Slow(0.4))
+    ticks = list[float]()
+
+    async def tick() -> None:
+        while True:
+            ticks.append(time.monotonic())
+            await anyio.sleep(0.01)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tick)
+        await put(place.storage(endpoint=front.url))
+        tasks.cancel_scope.cancel()
+    assert max(later - earlier for earlier, later in itertools.pairwise(ticks)) < 0.3
+
+
+async def test_a_caller_who_goes_away_does_not_wait_for_the_store(place: Place, front: Front) -> None:
+    front.next(Slow(5))
+    storage, began = place.storage(endpoint=front.url), time.monotonic()
+    with anyio.move_on_after(0.3):
+        await put(storage)
+    assert time.monotonic() - began < 3
+
+
+async def test_one_client_is_made_for_many_calls_at_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = list[int]()
+
+    def counted(bucket: Bucket, lookup: Any) -> Any:
+        made.append(threading.get_ident())
+        return connect(bucket, lookup)
+
+    monkeypatch.setattr(s3_client, "connect", counted)
+    storage = place.storage()
+    async with anyio.create_task_group() as tasks:
+        for _ in range(12):
+            tasks.start_soon(put, storage)
+    assert len(made) == 1
+    assert made[0] != threading.get_ident()
+
+
+@pytest.mark.parametrize(
+    ("bucket", "start"),
+    [
+        (Bucket(name="fox", region="eu-central-1"), "https://fox.s3.eu-central-1.amazonaws.com/k"),
+        (Bucket(name="fox.den", region="eu-central-1"), "https://s3.eu-central-1.amazonaws.com/fox.den/k"),
+        (Bucket(name="fox", endpoint_url="https://x.r2.example"), "https://x.r2.example/fox/k"),
+    ],
+    ids=["Amazon", "a name that no certificate covers", "another store"],
+)
+def test_links_are_made_for_the_region_and_the_kind_of_store(bucket: Bucket, start: str) -> None:
+    client = connect(bucket, Keys("AKIA", "secret").environ.get)
+    url = client.generate_presigned_url("get_object", Params={"Bucket": bucket.name, "Key": "k"}, ExpiresIn=60)
+    assert url.startswith(f"{start}?X-Amz-Algorithm=AWS4-")
+
+
+@pytest.mark.parametrize(
+    ("url", "ours"),
+    [
+        ("https://b.s3.eu-west-1.amazonaws.com/{key}?X-Amz-Expires=1", True),
+        ("https://b.s3.amazonaws.com/{key}", True),
+        ("https://s3.eu-west-1.amazonaws.com/b/{key}", True),
+        ("https://cdn.example/p/{key}", True),
+        ("https://other.s3.amazonaws.com/{key}", False),
+        ("https://b.s3.amazonaws.com.evil.example/{key}", False),
+        ("https://evil.example/b/{key}", False),
+        ("https://b.s3.amazonaws.com/customers/8/assets/image/{name}", False),
+        ("https://b.s3.amazonaws.com/{key}.json", False),
+        ("https://b.s3.amazonaws.com/{key}/", False),
+        ("https://[b", False),
+    ],
+)
+def test_a_link_of_ours_names_its_picture_without_a_request(url: str, ours: bool) -> None:
+    id = new_id("img")
+    name = f"{uuid_of(id)}.png"
+    bucket = Bucket(name="b", public_base_url="https://cdn.example/p")
+    storage = s3.S3Storage(Connection(bucket, dict[str, str]().get), "7")
+    found = storage.id_in(url.format(key=f"customers/7/assets/image/{name}", name=name))
+    assert found == (id if ours else None)
+
+
+def test_every_trouble_is_one_plain_sentence_with_a_hint() -> None:
+    bucket = Bucket(name="pictures")
+    for code in s3_client.TROUBLES:
+        error = s3_client.of_answer(bucket, {"Error": {"Code": code, "Message": "{x}"}}, "PutObject")
+        assert re.fullmatch(r"[^{}]+\.", error.message), code
+        assert error.hint.endswith(".")
+    odd = s3_client.of_answer(bucket, {"Error": {"Code": "Odd{", "Message": "{0} braces\n"}}, "PutObject")
+    assert "{0} braces" in odd.message
+
+
+def test_boto3_is_not_imported_before_a_bucket_is_used() -> None:
+    program = (
+        "import sys\n"
+        "from atelier.server.assembly import storage_of\n"
+        "from atelier.server.settings import Settings\n"
+        "import anyio\n"
+        "storage = storage_of(Settings.from_environ({'ATELIER_STORAGE': 's3', 'ATELIER_S3_BUCKET': 'b',"
+        " 'ATELIER_STATE_DIR': '/nowhere'}))\n"
+        "from atelier.server.flush import flushed\n"
+        "anyio.run(flushed, storage)\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert "atelier" in done.stdout.split()
+    assert not {"boto3", "botocore"} & set(done.stdout.split())

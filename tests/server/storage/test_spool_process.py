@@ -1,0 +1,148 @@
+"""Real processes that are killed, and a real server that goes away: nothing is lost and nothing is there twice."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters
+
+from atelier.providers.core.ids import new_id, uuid_of
+from atelier.server.storage.local import LocalStorage
+from tests.conftest import Environ, files_in
+from tests.emulators.s3 import Front, Lost, Ministack, ministack
+from tests.emulators.server import Fault, Slow
+from tests.server.storage.conftest import Place
+from tests.server.storage.test_spool import command, in_the_bucket, many_waiting
+from tests.server.storage.test_storage import FOX
+from tests.server.test_app import images, text
+
+DRAW = [sys.executable, "-m", "atelier.server", "generate", "a fox", "--model", "sketch", "--size", "64x64"]
+
+
+def until(true: Callable[[], object], seconds: float = 30) -> None:
+    """Wait for something that has to come."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no such signal")
+@pytest.mark.parametrize(
+    ("script", "seen"),
+    [([Slow(60)], 1), ([Lost()], 1), ([None, Slow(60)], 2), ([None, Lost()], 2)],
+    ids=["before the picture", "after the picture", "before the record", "after the record"],
+)
+def test_killed_while_it_uploads_a_picture_is_delivered_once_by_the_next_flush(
+    place: Place, front: Front, environ: Environ, tmp_path: Path, script: list[Fault | None], seen: int
+) -> None:
+    environ |= in_the_bucket(place, front.url)
+    front.next(*script)
+    with subprocess.Popen(DRAW, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        until(lambda: len(front.requests) >= seen)
+        if isinstance(script[-1], Lost):
+            until(lambda: len(place.objects) == seen)
+        process.kill()
+        assert process.wait(10) == -9
+    assert [path.suffix for path in files_in(tmp_path / "state")] == [".json", ".png"]
+    front.script.clear()
+    done = command(environ)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1 delivered, 0 still waiting.")
+    assert [key.rpartition(".")[2] for key in place.objects] == ["json", "png"]
+    assert files_in(tmp_path / "state") == []
+    assert command(environ).stdout == "0 delivered, 0 still waiting.\n"
+    assert len(place.objects) == 2
+
+
+@pytest.mark.anyio
+async def test_a_store_that_goes_away_in_the_middle_costs_no_picture(environ: Environ, tmp_path: Path) -> None:
+    with ministack() as server:
+        environ |= in_the_bucket(arranged(server))
+        ask = {"prompt": "a fox", "model": "sketch", "size": "64x64"}
+        async with Client(StdioServerParameters(command=DRAW[0], args=DRAW[1:3], env=environ)) as client:
+            before = await client.call_tool("generate_image", ask)
+            server.stop()
+            after = await client.call_tool("generate_image", ask)
+            edited = await client.call_tool(
+                "edit_image", {"prompt": "an owl", "image": id_of(after), "model": "sketch"}
+            )
+        assert before.structured_content is not None
+        assert after.structured_content is not None
+        (first,), (second,) = before.structured_content["images"], after.structured_content["images"]
+        assert "path" not in first
+        assert first["url"].startswith(server.url)
+        assert Path(second["path"]).is_relative_to(tmp_path / "state" / "spool")
+        assert Path(second["path"]).is_file()
+        assert "url" not in second
+        assert "atelier flush" in text(after)
+        assert any("cannot be reached" in warning for warning in after.structured_content["warnings"])
+        assert len(images(after)) == 1
+        assert not edited.is_error
+
+        assert command(environ).returncode == 1
+        server.start()
+        place = arranged(server)
+        environ |= in_the_bucket(place)
+        done = command(environ)
+        assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "2 delivered, 0 still waiting.")
+        stems = sorted(str(uuid_of(id)) for id in (id_of(after), id_of(edited)))
+        assert [key.rpartition("/")[2] for key in place.objects] == [
+            f"{stem}.{ending}" for stem in stems for ending in ("json", "png", "preview.jpg")
+        ]
+        assert files_in(tmp_path / "state") == []
+        assert command(environ).stdout == "0 delivered, 0 still waiting.\n"
+
+
+@pytest.mark.anyio
+async def test_a_later_start_delivers_in_the_background(place: Place, environ: Environ, tmp_path: Path) -> None:
+    environ |= in_the_bucket(place)
+    waiting = LocalStorage(tmp_path / "state" / "spool" / "7")
+    ids = await many_waiting(place, waiting, 3)
+    async with Client(StdioServerParameters(command=DRAW[0], args=DRAW[1:3], env=environ)) as client:
+        assert (await client.list_tools()).tools
+        with anyio.fail_after(20):
+            while files_in(waiting.folder):
+                await anyio.sleep(0.05)
+    assert [key.rpartition("/")[2] for key in place.objects if key.endswith("png")] == [
+        f"{uuid_of(id)}.png" for id in ids
+    ]
+
+
+@pytest.mark.anyio
+async def test_a_store_that_hangs_holds_up_neither_the_start_nor_a_tool_that_does_not_need_it(
+    place: Place, front: Front, environ: Environ, tmp_path: Path
+) -> None:
+    environ |= in_the_bucket(place, front.url)
+    id = new_id("img")
+    await LocalStorage(tmp_path / "state" / "spool" / "7").put(id, FOX, {"id": id})
+    front.next(*[Slow(60)] * 9)
+    began = time.monotonic()
+    async with Client(StdioServerParameters(command=DRAW[0], args=DRAW[1:3], env=environ)) as client:
+        assert (await client.list_tools()).tools
+        assert not (await client.call_tool("list_models", {})).is_error
+        assert time.monotonic() - began < 15
+
+
+def test_the_command_line_prints_the_link(place: Place, environ: Environ) -> None:
+    environ |= in_the_bucket(place)
+    done = subprocess.run(DRAW, env=environ, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines()[-2].startswith(f"{place.server.url}/{place.name}/customers/7/assets/image/")
+
+
+def arranged(server: Ministack) -> Place:
+    """A bucket and a user on a server that has just started."""
+    server.bucket("pictures")
+    return Place(server, "pictures", server.user())
+
+
+def id_of(answer: object) -> str:
+    content = getattr(answer, "structured_content", None)
+    assert content is not None
+    return str(content["images"][0]["id"])
