@@ -1,26 +1,26 @@
-"""The money of one vendor call, from its reservation to its bill.
+"""One vendor call in the books, from its reservation to its bill.
 
     reserved   before anything is sent
     sent       just before the vendor has it: from here on it may bill
-    settled    the vendor delivered, or refused and said what that cost
+    settled    the vendor delivered and the pictures are stored, or it refused and said what that cost
     released   it was never sent, or the vendor refuses for free
     unknown    it was sent and nobody knows what came of it: the reservation stays
 
-A ledger that cannot be written any more must not cost the picture: that is logged, and the reservation stays.
+A journal that cannot be written any more must not cost the picture: that is logged, and the reservation stays.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
-from atelier.providers.budget import Ledger
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.provider import Job, Reply
 from atelier.providers.core.types import Usage
+from atelier.providers.journal import Journal
 
 log = logging.getLogger("atelier")
 
@@ -31,40 +31,53 @@ Bill = Callable[[Job, Reply], Decimal | None]
 class Account:
     """One call. In USD, None where not known: `estimated` before it was made, `spent` as it was billed."""
 
-    def __init__(self, id: str, ledger: Ledger, job: Job, bill: Bill, estimated: Decimal | None) -> None:
-        self._id = id
-        self._ledger = ledger
+    def __init__(self, id: str, journal: Journal, job: Job, bill: Bill, estimated: Decimal | None) -> None:
+        self.id = id
         self.job = job
-        self._bill = bill
-        self._state: Literal["reserved", "sent", "closed"] = "reserved"
         self.estimated = estimated
         self.spent: Decimal | None = Decimal(0)
+        self.state: Literal["reserved", "sent", "billed", "closed"] = "reserved"
+        self._journal = journal
+        self._bill = bill
 
     async def sent(self) -> None:
         """To be called just before the request leaves. Raises storage_failed, and then it must not leave."""
-        await self._ledger.sent(self._id)
-        self._state = "sent"
+        await self._journal.sent(self.id)
+        self.state = "sent"
 
-    async def delivered(self, reply: Reply) -> Reply:
+    async def note(self, task: Mapping[str, Any]) -> None:
+        """The vendor's own name for the work, by which it can be collected after a restart."""
+        await self._written(self._journal.note(self.id, task))
+
+    def billed(self, reply: Reply) -> Reply:
         """The vendor delivered: the reply with its cost."""
-        self.spent = self._bill(self.job, reply)
-        await self._close(self._ledger.settle(self._id, self.spent))
+        self.spent, self.state = self._bill(self.job, reply), "billed"
         return replace(reply, cost_usd=self.spent)
+
+    async def landed(self, image: str) -> None:
+        """One of its pictures is stored."""
+        await self._written(self._journal.landed(self.job.id, self.id, image))
+
+    async def settled(self) -> None:
+        """Its pictures are safe: the bill goes into the books."""
+        self.state = "closed"
+        await self._written(self._journal.settle(self.id, self.spent))
 
     async def failed(self, error: BaseException) -> None:
         """The call came to nothing, by refusal, by failure or because the caller went away."""
-        if self._state == "closed":
+        if self.state == "closed":
             return
-        cost = self._stated(error)
+        cost = self.spent if self.state == "billed" else self._stated(error)
         free = isinstance(error, ImageError) and not error.outcome_unknown
         if cost is not None:
             self.spent = cost
-            await self._close(self._ledger.settle(self._id, cost))
-        elif self._state == "reserved" or free:
-            await self._close(self._ledger.release(self._id))
+            await self.settled()
+        elif self.state == "reserved" or (self.state == "sent" and free):
+            self.state = "closed"
+            await self._written(self._journal.release(self.id))
         else:
-            self.spent = None
-            await self._close(self._ledger.keep(self._id))
+            self.state, self.spent = "closed", None
+            await self._written(self._journal.keep(self.id))
 
     def _stated(self, error: BaseException) -> Decimal | None:
         """What a failure cost, where the vendor says so, in USD or in tokens."""
@@ -74,9 +87,8 @@ class Account:
         cost = facts.get("cost_usd")
         return None if cost is None else Decimal(cost)
 
-    async def _close(self, written: Awaitable[None]) -> None:
-        self._state = "closed"
+    async def _written(self, work: Awaitable[None]) -> None:
         try:
-            await written
+            await work
         except ImageError as error:
-            log.error("ledger not written", extra={"facts": {"charge": self._id, "why": error.message}})
+            log.error("journal not written", extra={"facts": {"charge": self.id, "why": error.message}})

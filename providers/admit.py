@@ -63,6 +63,13 @@ def gated(catalog: Catalog, request: ImageRequest) -> Admitted:
     )
 
 
+def restored(catalog: Catalog, request: ImageRequest, id: str) -> Admitted:
+    """A job that was admitted, and sent, by a process that died. Its pictures are gone, so no gate can be asked."""
+    choice = catalog.resolve(request.model, request.operation)
+    job = Job(id=id, request=request, model=choice.model, endpoint=choice.endpoint)
+    return Admitted(choice=choice, job=job, estimate=estimate(catalog.prices, choice.provider.name, job))
+
+
 def admit(catalog: Catalog, request: ImageRequest) -> Admitted:
     """As `gated`; a refusal names the models that offer what was asked."""
     try:

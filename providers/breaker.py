@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 from atelier.providers.core.errors import ImageError, Reason
 
@@ -37,6 +38,16 @@ class Breaker:
                 retry_after=left,
             )
         self._shut_until = self._clock() + PAUSE
+
+    @contextmanager
+    def watched(self) -> Generator[None]:
+        """Note how the call within the block ends."""
+        try:
+            yield
+        except BaseException as error:
+            self.note(error)
+            raise
+        self.note(None)
 
     def note(self, error: BaseException | None) -> None:
         """How a call ended: only provider_unavailable counts, any other answer shows that the vendor is there."""

@@ -6,7 +6,7 @@ Money goes into a ledger in whole micro-USD. A reservation is rounded up, so tha
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Literal, Protocol
 
@@ -134,7 +134,6 @@ class NoLedger:
 class Budget:
     """The rules of whoever pays. Above `confirm_above` USD a person is asked first."""
 
-    ledger: Ledger = field(default_factory=NoLedger)
     caps: Caps = Caps()
     confirm_above: Decimal | None = None
     allow_unpriced: bool = False

@@ -9,13 +9,14 @@ import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from atelier.providers.account import Account
-from atelier.providers.admit import Admitted
+from atelier.providers.breaker import Breaker
 from atelier.providers.core.errors import ImageError, Reason, hiding
 from atelier.providers.core.http import client, httpx
 from atelier.providers.core.options import own_words
 from atelier.providers.core.provider import Provider, Reply
 from atelier.providers.core.types import Endpoint, Tell
 from atelier.providers.core.wire import Wire
+from atelier.providers.turns import Turns
 
 Outcome = TypeVar("Outcome")
 
@@ -26,32 +27,37 @@ FINAL = (Reason.AUTHENTICATION, Reason.QUOTA_EXCEEDED)
 class Dispatcher:
     """Clients and turns of every vendor. `timeout` is seconds for one call; see `Pipeline` for the rest."""
 
-    def __init__(self, *, timeout: float, concurrency: int | None, retry_timeouts: bool) -> None:
+    def __init__(self, *, timeout: float, concurrency: int | None, queue: int, retry_timeouts: bool) -> None:
         self._timeout = timeout
         self._concurrency = concurrency
+        self._queue = queue
         self._retry_timeouts = retry_timeouts
         self._clients: dict[str, httpx.AsyncClient] = {}
-        self._turns: dict[str, anyio.Semaphore] = {}
+        self._turns: dict[str, Turns] = {}
+        self._breakers: dict[str, Breaker] = {}
 
     async def call(
         self,
-        admitted: Admitted,
+        provider: Provider,
         account: Account,
-        request: httpx.Request,
+        request: httpx.Request | None,
         key: str | None,
+        caller: str,
         tell: Tell,
         settle: Callable[[Reply], Awaitable[Outcome]],
     ) -> Outcome:
         """One call of the job: its turn, send, read, and what `settle` makes of the reply. Raises ImageError.
 
-        A caller who goes away while it waits for its turn costs nothing. From the moment the request is sent the work
-        is seen through to the end, because the vendor bills it.
+        Without a request the call was sent before, by a process that died, and what became of it is collected. A caller
+        who goes away while it waits for its turn costs nothing. From the moment the request is sent the work is seen
+        through to the end, because the vendor bills it.
         """
-        provider, job = admitted.choice.provider, account.job
-        turn = self._turns.setdefault(provider.name, anyio.Semaphore(self._concurrency or job.endpoint.concurrency))
-        if turn.value == 0:
-            await tell(f"Waiting for a turn at {provider.title}.")
-        async with turn:
+        job, breaker = account.job, self._breakers.setdefault(provider.name, Breaker(provider.title))
+        most = self._concurrency or job.endpoint.concurrency
+        turns = self._turns.setdefault(provider.name, Turns(provider.title, most, self._queue))
+        breaker.check()
+        async with turns.turn(caller, lambda: tell(f"Waiting for a turn at {provider.title}.")):
+            breaker.check()
             await tell(f"{provider.title} is drawing ({job.model.id}).")
             words = (job.request.prompt, job.request.negative_prompt, *own_words(job.request, job.model))
             secrets = tuple(s for s in (key, *words) if s)
@@ -64,9 +70,10 @@ class Dispatcher:
                 deadline=self._timeout,
                 retry_timeouts=self._retry_timeouts,
                 tell=tell,
+                note=account.note,
             )
             await checkpoint_if_cancelled()  # the turn may have come in the moment in which nobody wanted it any more
-            with hiding(*secrets):
+            with hiding(*secrets), breaker.watched():
                 return await to_the_end(lambda: _carried_out(provider, wire, request, account, settle))
 
     def _client(self, name: str, endpoint: Endpoint) -> httpx.AsyncClient:
@@ -83,13 +90,19 @@ class Dispatcher:
 async def _carried_out(
     provider: Provider,
     wire: Wire,
-    request: httpx.Request,
+    request: httpx.Request | None,
     account: Account,
     settle: Callable[[Reply], Awaitable[Outcome]],
 ) -> Outcome:
-    await account.sent()
-    reply = await provider.read(await wire.send(request), account.job, wire)
-    return await settle(await account.delivered(reply))
+    if request is None:
+        assert provider.resume is not None, "only what can be resumed is called without a request"
+        reply = await provider.resume(account.job, wire)
+    else:
+        await account.sent()
+        reply = await provider.read(await wire.send(request), account.job, wire)
+    outcome = await settle(account.billed(reply))  # first the pictures, then the books: see `journal`
+    await account.settled()
+    return outcome
 
 
 async def to_the_end(work: Callable[[], Awaitable[Outcome]]) -> Outcome:
@@ -100,13 +113,16 @@ async def to_the_end(work: Callable[[], Awaitable[Outcome]]) -> Outcome:
     return box[0]
 
 
-async def each(work: list[Callable[[], Awaitable[Outcome]]]) -> list[Outcome | ImageError]:
+async def each(
+    work: list[Callable[[], Awaitable[Outcome]]], stop: anyio.CancelScope | None = None
+) -> list[Outcome | ImageError]:
     """Run calls side by side; an ImageError of one is its outcome and leaves the others alone.
 
-    One that would meet the others as well stops those that still wait for their turn: it is their outcome too.
+    `stop` keeps those that still wait for their turn from being sent, and so does an error that would meet them as
+    well: it is their outcome too. What was sent is seen through; see `to_the_end`.
     """
     outcomes: dict[int, Outcome | ImageError] = {}
-    final = list[ImageError]()
+    final, stop = list[ImageError](), stop or anyio.CancelScope()
 
     async def run(index: int) -> None:
         try:
@@ -115,13 +131,15 @@ async def each(work: list[Callable[[], Awaitable[Outcome]]]) -> list[Outcome | I
             outcomes[index] = error
             if error.reason in FINAL:
                 final.append(error)
-                tasks.cancel_scope.cancel()  # what was sent is seen through; see `to_the_end`
+                stop.cancel()
         except Exception as error:  # noqa: BLE001 - it must not cost the pictures of the other calls
             unforeseen = ImageError(Reason.INTERNAL, f"A call failed unforeseen ({type(error).__name__}).")
             unforeseen.__cause__ = error
             outcomes[index] = unforeseen
 
-    async with anyio.create_task_group() as tasks:
-        for index in range(len(work)):
-            tasks.start_soon(run, index)
-    return [outcomes[index] if index in outcomes else final[0] for index in range(len(work))]
+    with stop:
+        async with anyio.create_task_group() as tasks:
+            for index in range(len(work)):
+                tasks.start_soon(run, index)
+    unsent = final[0] if final else ImageError(Reason.NETWORK_ERROR, "The caller went away; nothing was sent.")
+    return [outcomes.get(index, unsent) for index in range(len(work))]

@@ -102,10 +102,21 @@ class Status(Lenient):
 
 
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
-    """Wait for the task and fetch its picture. It is paid for by now, so a failure tells which it was and its cost."""
+    """Wait for the task and fetch its picture. The task is paid for by now."""
     task = parsed(Task, response.content)
     if not (task.polling_url or task.id):
         raise bad_answer("Black Forest Labs took the request but names no task.")
+    await wire.note(task.model_dump(mode="json"))
+    return await _collected(task, job, wire)
+
+
+async def resume(job: Job, wire: Wire) -> Reply:
+    """The same for a task that was written down."""
+    return await _collected(Task.model_validate(job.task), job, wire)
+
+
+async def _collected(task: Task, job: Job, wire: Wire) -> Reply:
+    """The picture of a task. A failure tells which task it was and what it costs."""
     cost = None if task.cost is None else task.cost * USD_PER_CREDIT
     facts = {"request_id": task.id, "cost_usd": cost}
     try:
@@ -243,4 +254,5 @@ PROVIDER = Provider(
     prepare=prepare,
     read=read,
     explain=explain,
+    resume=resume,
 )

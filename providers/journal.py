@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, Protocol
 
-from atelier.providers.budget import Caps, Charge, Ledger, Left, NoLedger, Shortage
+from atelier.providers.budget import Caps, Charge, Ledger, NoLedger, Shortage
 
 State = Literal["running", "done", "failed", "unknown", "cancelled"]
 """`unknown`: nobody can say whether the vendor did the work; the reservation stays. `cancelled`: nothing was sent."""
@@ -97,6 +97,10 @@ class Journal(Ledger, Protocol):
         """The vendor calls of a job, in their order."""
         ...
 
+    async def aclose(self) -> None:
+        """Close it; what this process still runs is an orphan from now on."""
+        ...
+
 
 class NoJournal(NoLedger):
     """Remembers nothing, for a program that uses the library without a server."""
@@ -133,5 +137,5 @@ class NoJournal(NoLedger):
         """None."""
         return []
 
-
-__all__ = ["CallRow", "Entry", "JobRow", "Journal", "Left", "NoJournal", "State"]
+    async def aclose(self) -> None:
+        """Nothing is open."""

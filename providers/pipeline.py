@@ -2,17 +2,20 @@
 
     admit      resolve the model, pass the gates, price it      no I/O
     key        look the key up                                  no I/O, after the gates
-    reserve    hold the price against the caps, ask the payer   before anything is sent
+    agree      hold the price against the caps, ask the payer   before anything is sent
+    open       the job and its reservations into the journal    before anything is sent
     dispatch   prepare -> wire.send -> read -> what it cost     for each call that the job takes
-    settle     every picture to storage as it arrives, then the result
+    settle     every picture to storage as it arrives, then the bill into the journal, then the result
 
-`prepare` is public and makes the same request that `dispatch` fires, because there is one way to make it.
+`begin` is all that comes before sending and `carry_out` the rest, so that work can outlive whoever asked for it: see
+`desk`. `prepare` is public and makes the same request that is fired, because there is one way to make it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from types import TracebackType
@@ -31,23 +34,52 @@ from atelier.providers.core.sources import Sources
 from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Tell
 from atelier.providers.core.wire import httpx
 from atelier.providers.dispatch import Dispatcher, each, to_the_end
-from atelier.providers.reserve import affordable, agreed, reserved, surprise
+from atelier.providers.journal import Journal, NoJournal
+from atelier.providers.reserve import accounts_of, affordable, agreed, surprise
 from atelier.providers.settle import kept, merged, shortfall
 from atelier.providers.storage import Storage
 
-__all__ = ["Pipeline", "Storage", "silence"]
+__all__ = ["Pipeline", "Storage", "Work", "silence"]
+
+Made = tuple[Reply, list[Kept], list[str]]
+"""What a vendor call came to: its reply, its pictures as they are kept, and warnings about those that are not."""
+
+QUEUE = 100
+"""Calls that may wait for a turn at one vendor; one more is refused."""
 
 
 async def silence(message: str) -> None:
     """Progress for nobody."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A request that may be sent: who does it, the calls that it takes, and in whose name.
+
+    A call without a request was sent before and is collected. `loose` are the replies whose pictures are not stored.
+    Cancelling `stop` keeps what was not sent yet from being sent; the rest goes on.
+    """
+
+    admitted: Admitted
+    accounts: Sequence[Account]
+    requests: Sequence[httpx.Request | None]
+    key: str | None
+    caller: str
+    loose: list[tuple[Account, Reply]] = field(default_factory=list[tuple[Account, Reply]])
+    stop: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether a vendor has heard of any of it."""
+        return any(account.state != "reserved" for account in self.accounts)
+
+
 class Pipeline:
     """The one way from a request to pictures. An async context manager: leaving it closes the connections.
 
-    Without a storage the pictures stay in the caller's hand. `sources` reads what a caller names, and `budget` holds
-    spending down. `timeout` is seconds for one vendor call, `concurrency` how many calls of this process a vendor sees
-    at once (its own limit unless set).
+    Without a storage the pictures stay in the caller's hand. `sources` reads what a caller names, `budget` holds
+    spending down, and the journal remembers. `timeout` is seconds for one vendor call, `concurrency` how many calls of
+    this process a vendor sees at once (its own limit unless set), `queue` how many more may wait for a turn.
     """
 
     def __init__(
@@ -56,16 +88,19 @@ class Pipeline:
         storage: Storage | None = None,
         sources: Sources | None = None,
         *,
+        journal: Journal | None = None,
         budget: Budget | None = None,
         timeout: float = 300.0,
         concurrency: int | None = None,
+        queue: int = QUEUE,
         retry_timeouts: bool = False,
     ) -> None:
         self.catalog = catalog
+        self.storage = storage
         self.sources = sources or Sources()
+        self.journal = journal or NoJournal()
         self.budget = budget or Budget()
-        self._storage = storage
-        self._vendors = Dispatcher(timeout=timeout, concurrency=concurrency, retry_timeouts=retry_timeouts)
+        self._vendors = Dispatcher(timeout=timeout, concurrency=concurrency, queue=queue, retry_timeouts=retry_timeouts)
 
     async def __aenter__(self) -> Self:
         return self
@@ -76,7 +111,7 @@ class Pipeline:
         await self._vendors.aclose()
 
     def admit(self, request: ImageRequest) -> Admitted:
-        """Who does it, if it can be done at all. Raises before any I/O."""
+        """Who does it, if it can be done at all, and for how much. Raises before any I/O."""
         return admission.admit(self.catalog, request)
 
     def prepare(self, request: ImageRequest) -> httpx.Request:
@@ -84,39 +119,32 @@ class Pipeline:
         admitted = self.admit(request)
         return admitted.choice.provider.prepare(admitted.calls[0])
 
-    async def run(
-        self,
-        request: ImageRequest,
-        *,
-        caller: str = "1",
-        in_hand: int = 0,
-        tell: Tell = silence,
-        confirm: Confirm | None = None,
+    async def begin(self, admitted: Admitted, caller: str, confirm: Confirm | None) -> Work:
+        """Everything that can be refused before anything is reserved or sent."""
+        requests = [admitted.choice.provider.prepare(job) for job in admitted.calls]  # a vendor file may refuse as well
+        affordable(self.catalog, self.budget, admitted)
+        key = self.key_of(admitted)
+        await agreed(self.budget, admitted, confirm)
+        accounts = accounts_of(self.catalog, self.journal, admitted)
+        return Work(admitted=admitted, accounts=accounts, requests=requests, key=key, caller=caller)
+
+    async def carry_out(
+        self, work: Work, *, tell: Tell = silence, in_hand: Callable[[int], bool] | None = None
     ) -> ImageResult:
         """Make the pictures and keep them. Raises ImageError when there are none, and then nothing was stored.
 
-        `caller` is who pays. `in_hand` is how many bytes they take instead of having them stored; pictures that exceed
-        it together are stored after all, because a paid picture is never thrown away. `confirm` asks them about a price
-        that is above the budget's `confirm_above`; without it such a price is refused.
+        With `in_hand` nothing is stored until it was asked whether the caller takes so many bytes instead.
         """
-        admitted = self.admit(request)
-        requests = [admitted.choice.provider.prepare(job) for job in admitted.calls]  # a vendor file may refuse as well
-        affordable(self.catalog, self.budget, admitted)
-        key = self._key(admitted)
-        await agreed(self.budget, admitted, confirm)
-        accounts = await reserved(self.catalog, self.budget, admitted, caller)
-        storage = self._storage if not in_hand else None
-        loose = list[Reply]()
+        admitted, request = work.admitted, work.admitted.job.request
+        keep = self.storage if in_hand is None else None
+        calls = zip(work.accounts, work.requests, strict=True)
         try:
-            outcomes = await each(
-                [
-                    partial(self._call, admitted, account, sending, key, storage, tell, loose)
-                    for account, sending in zip(accounts, requests, strict=True)
-                ]
-            )
+            made: list[Callable[[], Awaitable[Made]]] = [
+                partial(self._call, work, account, sent, keep, tell) for account, sent in calls
+            ]
+            outcomes = await each(made, work.stop)
         except anyio.get_cancelled_exc_class():
-            if self._storage and loose:  # nobody is there any more to take them in hand
-                await to_the_end(partial(kept, self._storage, admitted, merged(loose)))
+            await to_the_end(partial(self._rescue, work))  # nobody is there any more to take anything in hand
             raise
         done = [outcome for outcome in outcomes if not isinstance(outcome, ImageError)]
         errors = [outcome for outcome in outcomes if isinstance(outcome, ImageError)]
@@ -125,11 +153,11 @@ class Pipeline:
         reply = merged([reply for reply, _, _ in done])
         images = [image for _, images, _ in done for image in images]
         unkept = [warning for _, _, warnings in done for warning in warnings]
-        if loose and self._storage and (has_gone() or sum(len(image.image_bytes) for image in images) > in_hand):
-            images, unkept = await to_the_end(partial(kept, self._storage, admitted, reply))
-            unkept.insert(0, "Stored all the same: too large to hand over within an answer.")
+        if in_hand and self.storage and not in_hand(sum(len(image.image_bytes) for image in images)):
+            images, unkept = await to_the_end(partial(self._rescue, work))
+            unkept.insert(0, "Stored all the same: too large to hand over within an answer, or nobody was there.")
         missing = shortfall(errors, request.count, len(images))
-        dear = surprise(admitted, accounts) if len(images) == request.count else []
+        dear = surprise(admitted, work.accounts) if len(images) == request.count else []
         return ImageResult(
             id=admitted.job.id,
             images=tuple(images),
@@ -137,13 +165,27 @@ class Pipeline:
             model=admitted.job.model.id,
             usage=reply.usage,
             estimated_usd=admitted.estimate.total_usd if admitted.estimate else None,
-            actual_usd=total(accounts),
+            actual_usd=total(work.accounts),
             notice=admitted.choice.notice,
             warnings=tuple(dict.fromkeys((*missing, *admitted.warnings, *dear, *reply.warnings, *unkept))),
             details=reply.details,
         )
 
-    def _key(self, admitted: Admitted) -> str | None:
+    async def run(self, request: ImageRequest, *, in_hand: int = 0, tell: Tell = silence) -> ImageResult:
+        """Make the pictures while the caller waits, and remember nothing of it: for a program, without a server.
+
+        `in_hand` is how many bytes the caller takes instead of having them stored; pictures that exceed it together
+        are stored after all, because a paid picture is never thrown away.
+        """
+        work = await self.begin(self.admit(request), "1", None)
+
+        def takes(size: int) -> bool:
+            return size <= in_hand and not has_gone()
+
+        return await self.carry_out(work, tell=tell, in_hand=takes if in_hand else None)
+
+    def key_of(self, admitted: Admitted) -> str | None:
+        """The vendor's key. Raises authentication with the variables that could hold it."""
         provider, endpoint = admitted.choice.provider, admitted.choice.endpoint
         key = endpoint.key(self.catalog.lookup)
         if endpoint.key_variables and key is None:
@@ -161,28 +203,31 @@ class Pipeline:
         return key
 
     async def _call(
-        self,
-        admitted: Admitted,
-        account: Account,
-        sending: httpx.Request,
-        key: str | None,
-        storage: Storage | None,
-        tell: Tell,
-        loose: list[Reply],
-    ) -> tuple[Reply, list[Kept], list[str]]:
-        """One vendor call and its pictures, stored; without a storage its reply joins the `loose` ones."""
+        self, work: Work, account: Account, sent: httpx.Request | None, storage: Storage | None, tell: Tell
+    ) -> Made:
+        """One vendor call and its pictures, stored; without a storage its reply joins the loose ones."""
 
-        async def settle(reply: Reply) -> tuple[Reply, list[Kept], list[str]]:
+        async def settle(reply: Reply) -> Made:
             if storage is None:
-                loose.append(reply)
+                work.loose.append((account, reply))
                 return reply, [Kept(picture) for picture in reply.pictures], []
-            return reply, *await kept(storage, admitted, reply)
+            return reply, *await kept(storage, work.admitted, account, reply)
 
         try:
-            return await self._vendors.call(admitted, account, sending, key, tell, settle)
+            provider = work.admitted.choice.provider
+            return await self._vendors.call(provider, account, sent, work.key, work.caller, tell, settle)
         except BaseException as error:
             await to_the_end(partial(account.failed, error))
             raise
+
+    async def _rescue(self, work: Work) -> tuple[list[Kept], list[str]]:
+        """Store the loose pictures after all."""
+        images, warnings = list[Kept](), list[str]()
+        while self.storage and work.loose:
+            account, reply = work.loose.pop(0)
+            stored, unkept = await kept(self.storage, work.admitted, account, reply)
+            images, warnings = images + stored, warnings + unkept
+        return images, warnings
 
 
 def total(accounts: Sequence[Account]) -> Decimal | None:

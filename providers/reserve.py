@@ -9,10 +9,11 @@ from functools import partial
 
 from atelier.providers.account import Account
 from atelier.providers.admit import Admitted
-from atelier.providers.budget import Budget, Charge, Confirm, Ledger, NoLedger
+from atelier.providers.budget import Budget, Charge, Confirm, Shortage
 from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
+from atelier.providers.journal import Journal, NoJournal
 from atelier.providers.pricing import actual, estimate
 from atelier.providers.quote import over_budget, unpriced, usd
 
@@ -51,34 +52,41 @@ async def agreed(budget: Budget, admitted: Admitted, confirm: Confirm | None) ->
         raise ImageError(Reason.BUDGET_EXCEEDED, f"{cost}, and the user declined; nothing was sent.", hint=hint)
 
 
-async def reserved(catalog: Catalog, budget: Budget, admitted: Admitted, caller: str) -> list[Account]:
-    """An account for each vendor call, all of them reserved; budget_exceeded where that would break a cap.
-
-    What is free is not kept account of: it must work where nothing can be written.
-    """
-    provider, accounts, charges = admitted.choice.provider.name, list[Account](), list[Charge]()
+def accounts_of(catalog: Catalog, journal: Journal, admitted: Admitted) -> list[Account]:
+    """An account for each vendor call. What is free goes into no books: it must work where nothing can be written."""
+    provider, accounts = admitted.choice.provider.name, list[Account]()
     free = admitted.estimate is not None and admitted.estimate.high_usd == 0
-    ledger: Ledger = NoLedger() if free else budget.ledger
+    books: Journal = NoJournal() if free else journal
     for job in admitted.calls:
-        price, id = estimate(catalog.prices, provider, job), new_id("chg")
+        price = estimate(catalog.prices, provider, job)
         bill = partial(actual, catalog.prices, provider)
-        accounts.append(Account(id, ledger, job, bill, price.total_usd if price else None))
-        charges.append(
-            Charge(
-                id=id,
-                job=job.id,
-                caller=caller,
-                provider=provider,
-                model=job.model.id,
-                operation=job.request.operation.value,
-                pictures=job.request.count,
-                usd=price.high_usd if price else None,
-            )
-        )
-    if short := await ledger.reserve(charges, budget.caps):
-        cap = f"the {usd(short.cap)} of this {short.period} (ATELIER_BUDGET_PER_{short.period.upper()}, UTC)"
-        raise over_budget(catalog, admitted, cap, short.left)
+        accounts.append(Account(new_id("chg"), books, job, bill, price.total_usd if price else None))
     return accounts
+
+
+def charges_of(catalog: Catalog, admitted: Admitted, accounts: Sequence[Account], caller: str) -> list[Charge]:
+    """What each call may cost at most."""
+    provider = admitted.choice.provider.name
+    prices = [estimate(catalog.prices, provider, account.job) for account in accounts]
+    return [
+        Charge(
+            id=account.id,
+            job=account.job.id,
+            caller=caller,
+            provider=provider,
+            model=account.job.model.id,
+            operation=account.job.request.operation.value,
+            pictures=account.job.request.count,
+            usd=price.high_usd if price else None,
+        )
+        for account, price in zip(accounts, prices, strict=True)
+    ]
+
+
+def refused(catalog: Catalog, admitted: Admitted, short: Shortage) -> ImageError:
+    """The refusal of what would break a cap of a day or a month."""
+    cap = f"the {usd(short.cap)} of this {short.period} (ATELIER_BUDGET_PER_{short.period.upper()}, UTC)"
+    return over_budget(catalog, admitted, cap, short.left)
 
 
 def surprise(admitted: Admitted, accounts: Sequence[Account]) -> list[str]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from atelier.providers.account import Account
 from atelier.providers.admit import Admitted
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
@@ -15,13 +16,14 @@ from atelier.providers.core.types import Kept, Picture, Usage
 from atelier.providers.storage import Storage
 
 
-async def kept(storage: Storage, admitted: Admitted, reply: Reply) -> tuple[list[Kept], list[str]]:
-    """Store the pictures of a reply. One that no storage takes stays in hand, with a warning: it is paid for."""
+async def kept(storage: Storage, admitted: Admitted, account: Account, reply: Reply) -> tuple[list[Kept], list[str]]:
+    """Store the pictures of a call. One that no storage takes stays in hand, with a warning: it is paid for."""
     images, warnings = list[Kept](), list[str]()
     for picture in reply.pictures:
         id, stored = new_id("img"), None
         try:
-            stored = await storage.put(id, picture, record(id, admitted, reply, picture))
+            stored = await storage.put(id, picture, record(id, admitted, account, reply, picture))
+            await account.landed(id)
         except ImageError as error:
             warnings.append(f"Not stored: {error.message} {error.hint}".strip())
         if stored and stored.warning:
@@ -54,7 +56,7 @@ ASKED = ("size", "aspect_ratio", "resolution", "quality", "style", "background",
 """Options that a record tells as they were asked, so that a picture can be asked for again."""
 
 
-def record(id: str, admitted: Admitted, reply: Reply, picture: Picture) -> dict[str, Any]:
+def record(id: str, admitted: Admitted, account: Account, reply: Reply, picture: Picture) -> dict[str, Any]:
     """What is written beside a picture. Money in USD, for this picture alone."""
     request = admitted.job.request
     price = admitted.estimate
@@ -63,6 +65,7 @@ def record(id: str, admitted: Admitted, reply: Reply, picture: Picture) -> dict[
     return {
         "id": id,
         "job": admitted.job.id,
+        "call": account.id,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "operation": request.operation.value,
         "prompt": request.prompt,

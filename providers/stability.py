@@ -91,11 +91,23 @@ class Answer(Lenient):
 
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
     """The picture, at once or from the results. CONTENT_FILTERED is a refusal, whatever the status says."""
-    details: dict[str, Any] = {"request_id": response.headers.get("x-request-id")}
     answer = parsed(Answer, response.content)
+    details: dict[str, Any] = {"request_id": response.headers.get("x-request-id")}
     if answer.id and not answer.image:
         details["generation"] = answer.id
+        await wire.note(details)
         answer = parsed(Answer, (await _collected(answer.id, job, wire)).content)
+    return _reply(answer, job, details)
+
+
+async def resume(job: Job, wire: Wire) -> Reply:
+    """The picture of a generation that was written down."""
+    details = dict(job.task or {})
+    answer = await _collected(str(details["generation"]), job, wire)
+    return _reply(parsed(Answer, answer.content), job, details)
+
+
+def _reply(answer: Answer, job: Job, details: dict[str, Any]) -> Reply:
     if answer.finish_reason == "CONTENT_FILTERED":
         message = "Stability made the picture but blurred it, because its filter objects to the content."
         hint = "Reword the prompt; the vendor may have billed this picture."
@@ -227,4 +239,5 @@ PROVIDER = Provider(
     prepare=prepare,
     read=read,
     explain=explain,
+    resume=resume,
 )

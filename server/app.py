@@ -20,7 +20,7 @@ from mcp.types import Tool as ToolDescription
 from atelier.providers.catalog import utc_today
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
-from atelier.providers.pipeline import Pipeline
+from atelier.providers.desk import Desk
 from atelier.providers.storage import Storage
 from atelier.server import content
 from atelier.server.asking import InputNeeded, confirm_of
@@ -55,7 +55,7 @@ HEARTBEAT = 10.0  # seconds between signs of life; hosts give up on silence
 class State:
     """What lives as long as the server does."""
 
-    pipeline: Pipeline
+    desk: Desk
     storage: Storage
 
 
@@ -63,7 +63,8 @@ class AtelierServer(MCPServer[State]):
     """MCPServer whose tools are records. Tools that were added to it in the ordinary way are served beside them."""
 
     def __init__(self, settings: Settings, today: Callable[[], date]) -> None:
-        self.at_work = 0  # calls that are being answered, those of callers who have gone included
+        self._answering = 0  # those of callers who have gone included
+        self._desk: Desk | None = None
         self._settings = settings
         self._today = today
         self._records: dict[str, Tool[Any]] = {tool.name: tool for tool in TOOLS}
@@ -84,10 +85,18 @@ class AtelierServer(MCPServer[State]):
     async def _living(self) -> AsyncGenerator[State]:
         storage = storage_of(self._settings)
         pipeline = pipeline_of(self._settings, storage, self._today)
-        async with pipeline, anyio.create_task_group() as tasks:
+        desk = Desk(pipeline, wait=self._settings.wait_seconds, fallback=self._settings.fallback)
+        async with desk, anyio.create_task_group() as tasks:
+            self._desk = desk
             tasks.start_soon(flushed, storage)
-            yield State(pipeline, storage)
+            tasks.start_soon(_recovered, desk)
+            yield State(desk, storage)
             tasks.cancel_scope.cancel()
+
+    @property
+    def busy(self) -> int:
+        """Calls that are being answered, and jobs that go on."""
+        return self._answering + (self._desk.running if self._desk else 0)
 
     async def list_tools(self) -> list[ToolDescription]:
         """Our records, in their order."""
@@ -106,7 +115,7 @@ class AtelierServer(MCPServer[State]):
         call_id.set(new_id("call"))
         began, outcome = time.monotonic(), "cancelled"
         result: CallToolResult | InputRequiredResult
-        self.at_work += 1
+        self._answering += 1
         try:
             result = await self._answer(tool, arguments, context)
             outcome = "done"
@@ -120,7 +129,7 @@ class AtelierServer(MCPServer[State]):
             log.exception("tool crashed", extra={"facts": {"tool": name}})
             result, outcome = content.failed(_crash()), Reason.INTERNAL.value
         finally:
-            self.at_work -= 1
+            self._answering -= 1
             seconds = round(time.monotonic() - began, 3)
             log.info("tool called", extra={"facts": {"tool": name, "outcome": outcome, "seconds": seconds}})
         return result
@@ -132,8 +141,19 @@ class AtelierServer(MCPServer[State]):
         state = context.request_context.lifespan_context
         async with progress(reported(context), HEARTBEAT, first="Looking at the request.") as tell:
             call = Call(caller=self._settings.customer_id, tell=tell, confirm=confirm_of(context))
-            answer: Answer = await tool.run(asked, state.pipeline, call)
-        return await content.answered(answer, state.storage, self._settings)
+            answer: Answer = await tool.run(asked, state.desk, call)
+        result = await content.answered(answer, state.storage, self._settings)
+        if answer.job:
+            state.desk.delivered(answer.job)
+        return result
+
+
+async def _recovered(desk: Desk) -> None:
+    """Take up what an earlier process left behind. A journal that cannot be read is told, and stops no call."""
+    try:
+        await desk.recover()
+    except ImageError as error:
+        log.error("jobs not taken up", extra={"facts": {"why": error.message}})
 
 
 def reported(context: Context[State, Any]) -> Show:

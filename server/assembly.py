@@ -13,7 +13,8 @@ from atelier.providers.overlay import with_file
 from atelier.providers.pipeline import Pipeline
 from atelier.providers.storage import Storage
 from atelier.server.journal.database import Database
-from atelier.server.journal.ledger import SqliteLedger
+from atelier.server.journal.jobs import SqliteJournal
+from atelier.server.journal.owners import Owner
 from atelier.server.settings import Settings
 from atelier.server.storage.local import LocalStorage
 from atelier.server.storage.s3 import S3Storage
@@ -36,9 +37,9 @@ def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Cat
     return Catalog(settings.lookup, today, *with_file(PROVIDERS, settings.catalog, today))
 
 
-def ledger_of(settings: Settings, today: Callable[[], date] = utc_today) -> SqliteLedger:
-    """Where money is kept account of; the file is made when it is first written."""
-    return SqliteLedger(Database(settings.state / "journal.db"), today)
+def journal_of(settings: Settings, today: Callable[[], date] = utc_today) -> SqliteJournal:
+    """Where jobs and money are kept account of; the file is made when it is first written."""
+    return SqliteJournal(Database(settings.state / "journal.db"), Owner(settings.state / "processes"), today)
 
 
 def pipeline_of(
@@ -52,13 +53,14 @@ def pipeline_of(
         catalog_of(settings, today),
         storage,
         Sources(storage, (*settings.readable, *folders)),
+        journal=journal_of(settings, today),
         budget=Budget(
-            ledger=ledger_of(settings, today),
             caps=settings.caps,
             confirm_above=settings.confirm_above,
             allow_unpriced=settings.allow_unpriced,
         ),
         timeout=settings.timeout_seconds,
         concurrency=settings.concurrency,
+        queue=settings.queue_limit,
         retry_timeouts=settings.retry_timeouts,
     )

@@ -6,14 +6,13 @@ import argparse
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 
 from atelier.providers.core.types import ImageRequest, ImageResult
-from atelier.providers.pipeline import Pipeline
+from atelier.providers.desk import Desk, Running
 from atelier.server import flush, models, spend
 from atelier.server.assembly import pipeline_of, storage_of
 from atelier.server.progress import progress
@@ -23,10 +22,11 @@ from atelier.server.spend import estimated
 from atelier.server.terminal import CLEAR, say, show
 from atelier.tools import edit_image, estimate_cost, generate_image
 from atelier.tools.arguments import parameters_of
+from atelier.tools.drawing import Drawing
 from atelier.tools.drawn import size_of, told, usd
 from atelier.tools.tool import Tool
 
-LISTS = {"images": "IMAGE", "options": "NAME=VALUE"}
+LISTS = {"images": "IMAGE", "options": "NAME=VALUE", "fallback": "MODEL"}
 """Parameters that take several words, and what one of them is."""
 
 Run = Callable[[argparse.Namespace], int]
@@ -52,14 +52,18 @@ def serve(options: argparse.Namespace) -> int:
     for sentence in unknown_variables():
         logs.log.warning(sentence)
     server = build_server(Settings.from_environ())
-    anyio.run(until_idle, server.run_stdio_async, lambda: server.at_work)
+    anyio.run(until_idle, server.run_stdio_async, lambda: server.busy)
     return 0
 
 
 def generate(options: argparse.Namespace) -> int:
     """Make pictures from words, store them, and say where they are."""
     asked = parameters_of(generate_image.TOOL, _given(options, generate_image.TOOL))
-    return anyio.run(_draw, partial(generate_image.request_of, asked), (), asked.confirm_cost, options.json)
+
+    async def request_of(desk: Desk) -> ImageRequest:
+        return generate_image.request_of(asked)
+
+    return anyio.run(_draw, asked, request_of, (), options.json)
 
 
 def edit(options: argparse.Namespace) -> int:
@@ -71,12 +75,11 @@ def edit(options: argparse.Namespace) -> int:
         if files:
             given[name] = files if name == "images" else files[0]
     asked = parameters_of(edit_image.TOOL, given)
-    request_of = partial(_edit_of, asked)
-    return anyio.run(_draw, request_of, tuple(folders), asked.confirm_cost, options.json)
 
+    async def request_of(desk: Desk) -> ImageRequest:
+        return await edit_image.request_of(asked, desk.pipeline.sources.read)
 
-async def _edit_of(asked: edit_image.EditImage, pipeline: Pipeline) -> ImageRequest:
-    return await edit_image.request_of(asked, pipeline.sources.read)
+    return anyio.run(_draw, asked, request_of, tuple(folders), options.json)
 
 
 def cost(options: argparse.Namespace) -> int:
@@ -100,28 +103,37 @@ def _file(word: str, folders: list[Path]) -> str:
 
 
 async def _draw(
-    request_of: Callable[[Pipeline], Awaitable[ImageRequest]],
+    asked: Drawing,
+    request_of: Callable[[Desk], Awaitable[ImageRequest]],
     folders: tuple[Path, ...],
-    agreed: bool,
     as_json: bool,
 ) -> int:
     settings = Settings.from_environ()
     for sentence in unknown_variables():
         say(sentence, sys.stderr)
-    async with pipeline_of(settings, storage_of(settings), folders=folders) as pipeline:
-        request = await request_of(pipeline)
+    pipeline = pipeline_of(settings, storage_of(settings), folders=folders)
+    async with Desk(pipeline, wait=None, fallback=settings.fallback) as desk:
+        request = await request_of(desk)
         notice = pipeline.catalog.resolve(request.model, request.operation, request.origin).notice
         if notice and not as_json:
             say(notice)  # the first line, before any work
+        confirm = _yes if asked.confirm_cost else _asked if sys.stdin.isatty() and sys.stderr.isatty() else None
 
-        async def drawn() -> ImageResult:
+        async def drawn() -> ImageResult | Running:
             async with progress(show, every=1 if sys.stderr.isatty() else 10) as tell:
-                confirm = _yes if agreed else _asked if sys.stdin.isatty() and sys.stderr.isatty() else None
-                return await pipeline.run(request, caller=settings.customer_id, tell=tell, confirm=confirm)
+                return await desk.draw(
+                    request,
+                    caller=settings.customer_id,
+                    fallback=asked.fallback or None,
+                    tell=tell,
+                    confirm=confirm,
+                )
 
         result = await interruptible(drawn)
         if sys.stderr.isatty():
             sys.stderr.write(CLEAR)
+        assert isinstance(result, ImageResult), "without a limit it is waited for"
+        desk.delivered(result.id)
     lost = 0 if all(kept.stored for kept in result.images) else 1
     if as_json:
         say(json.dumps(told(result).data.model_dump(mode="json", exclude_none=True), ensure_ascii=False))

@@ -71,6 +71,9 @@ class Settings(BaseModel):
     budget_per_month: Usd | None = None
     confirm_above: Usd | None = None
     allow_unpriced: bool = False
+    wait_seconds: float = Field(default=50.0, ge=0, le=3600)
+    fallback: tuple[str, ...] = ()
+    queue_limit: int = Field(default=100, ge=0, le=10_000)
     timeout_seconds: float = Field(default=300.0, gt=0, le=3600)
     concurrency: int | None = Field(default=None, ge=1, le=100)
     retry_timeouts: bool = False
@@ -84,6 +87,11 @@ class Settings(BaseModel):
     customer_id: str = Field(default="1", pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$")
     structured_content: bool = True
     resource_links: bool = False
+
+    @field_validator("fallback", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("input_dirs", mode="before")
     @classmethod

@@ -11,9 +11,11 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.desk import Desk
+from atelier.providers.pipeline import silence
 from atelier.providers.quote import usd
-from atelier.server.assembly import ledger_of, pipeline_of, storage_of
-from atelier.server.journal.ledger import COLUMNS, Spent
+from atelier.server.assembly import journal_of, pipeline_of, storage_of
+from atelier.server.journal.ledger import COLUMNS, By, Spent
 from atelier.server.settings import Settings
 from atelier.server.terminal import say
 from atelier.tools import estimate_cost
@@ -21,16 +23,11 @@ from atelier.tools.arguments import parameters_of
 from atelier.tools.tool import Call
 
 
-async def silence(message: str) -> None:
-    """An estimate is there at once."""
-
-
 async def estimated(given: dict[str, Any], as_json: bool) -> str:
     """The answer of estimate_cost, in words or in JSON."""
     asked, settings = parameters_of(estimate_cost.TOOL, given), Settings.from_environ()
-    async with pipeline_of(settings, storage_of(settings)) as pipeline:
-        call = Call(caller=settings.customer_id, tell=silence)
-        answer = await estimate_cost.run(asked, pipeline, call)
+    async with Desk(pipeline_of(settings, storage_of(settings))) as desk:
+        answer = await estimate_cost.run(asked, desk, Call(caller=settings.customer_id, tell=silence))
     if as_json:
         return json.dumps(answer.data.model_dump(mode="json", exclude_none=True), ensure_ascii=False)
     return answer.text
@@ -39,10 +36,18 @@ async def estimated(given: dict[str, Any], as_json: bool) -> str:
 def spend(options: argparse.Namespace) -> int:
     """Tell what was spent, by model unless told otherwise."""
     since = _day(options.since)
-    ledger = ledger_of(Settings.from_environ())
-    rows = anyio.run(ledger.spend, options.by, since)
+    rows = anyio.run(spent, options.by, since)
     say(as_json(rows) if options.json else table(options.by, rows))
     return 0
+
+
+async def spent(by: By, since: date | None) -> list[Spent]:
+    """The groups, from the journal."""
+    journal = journal_of(Settings.from_environ())
+    try:
+        return await journal.spend(by, since)
+    finally:
+        await journal.aclose()
 
 
 def table(by: str, rows: list[Spent]) -> str:

@@ -16,7 +16,7 @@ LONGEST = 260  # lines
 STEPS = (
     "catalog", "overlay", "overlay_checks", "overlay_shapes", "pipeline", "pricing", "price_parts", "price_table",
     "price_tokens", "price_overlay", "admit", "dispatch", "settle", "account", "budget", "quote", "reserve", "turns",
-    "breaker", "storage", "journal", "desk",
+    "breaker", "storage", "journal", "desk", "live", "fallback", "recovery", "outcome",
 )  # fmt: skip
 """The files of `providers/` that are no vendor's."""
 
@@ -76,6 +76,11 @@ def floor(name: str) -> float:
         return 5
     order = {
         "providers": 5,
+        "providers.desk": 4.9,
+        "providers.fallback": 4.8,
+        "providers.live": 4.8,
+        "providers.recovery": 4.2,
+        "providers.outcome": 4.1,
         "providers.pipeline": 4,
         "providers.dispatch": 3.5,
         "providers.settle": 3.5,
@@ -88,7 +93,8 @@ def floor(name: str) -> float:
         "providers.catalog": 3,
         "providers.price_overlay": 3.05,
         "providers.pricing": 2,
-        "providers.account": 1.5,
+        "providers.account": 2.5,
+        "providers.journal": 1.5,
         "providers.budget": 1,
         "providers.price_parts": 1.5,
         "providers.price_table": 1,

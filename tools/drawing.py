@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import field_validator
 
 from atelier.providers.core.types import ImageRequest
-from atelier.providers.pipeline import Pipeline
+from atelier.providers.desk import Desk, Running
 from atelier.tools import fields
-from atelier.tools.drawn import told
+from atelier.tools.drawn import told, told_running
 from atelier.tools.options import named, refuse_parameters
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Call, Parameters
 
@@ -32,6 +32,7 @@ class Drawing(Parameters):
     options: fields.Options = []  # noqa: RUF012 - pydantic copies it
     save: fields.Save = True
     confirm_cost: fields.ConfirmCost = False
+    fallback: fields.Fallback = []  # noqa: RUF012 - pydantic copies it
 
     @field_validator("options")
     @classmethod
@@ -43,7 +44,7 @@ class Drawing(Parameters):
 NAMES = {"n": "count", "output_compression": "compression"}
 """Parameters that the library calls otherwise."""
 
-OURS = ("save", "confirm_cost")
+OURS = ("save", "confirm_cost", "fallback")
 """Parameters that are not the vendor's business."""
 
 
@@ -53,16 +54,17 @@ def asked_for(asked: Drawing) -> dict[str, Any]:
     return {**common, "options": named(asked.options)}
 
 
-async def draw(request: ImageRequest, asked: Drawing, pipeline: Pipeline, call: Call) -> Answer:
-    """Ask the pipeline; tell what came of it."""
-    result = await pipeline.run(
+async def draw(request: ImageRequest, asked: Drawing, desk: Desk, call: Call) -> Answer:
+    """Hand the request over; tell what came of it, or that it goes on."""
+    result = await desk.draw(
         request,
         caller=call.caller,
         in_hand=0 if asked.save else ANSWER_BUDGET,
+        fallback=asked.fallback or None,
         tell=call.tell,
         confirm=_agreed if asked.confirm_cost else call.confirm,
     )
-    return told(result)
+    return told_running(result) if isinstance(result, Running) else told(result)
 
 
 async def _agreed(question: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from atelier.providers.core.types import ImageResult, Kept
+from atelier.providers.desk import Running
 from atelier.providers.quote import usd as plain_usd
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Output
 
@@ -26,10 +27,11 @@ class ImageData(BaseModel):
 
 
 class Drawn(Output):
-    """Pictures that are ready."""
+    """Pictures that are ready, or the job that makes them."""
 
-    status: Literal["done"] = "done"
+    status: Literal["done", "running"] = "done"
     summary: str
+    job: Annotated[str | None, Field(description="The id of a job that goes on; give it to get_image.")] = None
     images: list[ImageData]
     folder: Annotated[str | None, Field(description="Where the files are, when their paths would be too long.")] = None
     provider: str
@@ -61,7 +63,25 @@ def told(result: ImageResult) -> Answer:
         actual_usd=_float(result.actual_usd),
         warnings=list(result.warnings) or None,
     )
-    return Answer(text="\n".join(line for line in lines if line), data=data, pictures=result.images)
+    return Answer(text="\n".join(line for line in lines if line), data=data, pictures=result.images, job=result.id)
+
+
+def told_running(running: Running) -> Answer:
+    """The answer to a drawing call that takes longer than hosts wait."""
+    summary = (
+        f"Still at work: {running.latest} Call get_image with id {running.id}, or the same call again, to collect it; "
+        "it is not paid for again."
+    )
+    data = Drawn(
+        status="running",
+        summary=summary,
+        images=[],
+        job=running.id,
+        provider=running.provider,
+        model=running.model,
+        estimated_usd=_float(running.estimated_usd),
+    )
+    return Answer(text=f"{summary}\nModel: {running.provider}/{running.model}", data=data)
 
 
 FATES = {

@@ -11,7 +11,7 @@ from atelier.providers.core.masks import mask
 from atelier.providers.core.options import OURS
 from atelier.providers.core.sources import Found
 from atelier.providers.core.types import ImageRequest, Operation
-from atelier.providers.pipeline import Pipeline
+from atelier.providers.desk import Desk
 from atelier.tools import fields
 from atelier.tools.drawing import Drawing, asked_for, draw
 from atelier.tools.drawn import Drawn
@@ -80,9 +80,9 @@ def change_of(asked: Changing) -> dict[str, Any]:
     return {**common, "strength": asked.strength, "options": {**common["options"], **own}}
 
 
-async def run(asked: EditImage, pipeline: Pipeline, call: Call) -> Answer:
+async def run(asked: EditImage, desk: Desk, call: Call) -> Answer:
     """A picture and what to change in, another picture out."""
-    return await draw(await request_of(asked, pipeline.sources.read), asked, pipeline, call)
+    return await draw(await request_of(asked, desk.pipeline.sources.read), asked, desk, call)
 
 
 TOOL = Tool(

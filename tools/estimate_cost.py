@@ -13,6 +13,7 @@ from atelier.providers.admit import Admitted
 from atelier.providers.budget import Left
 from atelier.providers.core.sources import Found
 from atelier.providers.core.types import PROMPTLESS, ImageRequest, Operation, Picture
+from atelier.providers.desk import Desk
 from atelier.providers.pipeline import Pipeline
 from atelier.providers.quote import Quote, compare
 from atelier.tools import fields
@@ -72,10 +73,11 @@ class Estimated(Output):
     warnings: list[str] | None = None
 
 
-async def run(asked: EstimateCost, pipeline: Pipeline, call: Call) -> Answer:
+async def run(asked: EstimateCost, desk: Desk, call: Call) -> Answer:
     """A price in words and in data."""
+    pipeline = desk.pipeline
     request, assumed = await priced_request(asked, pipeline)
-    left = await pipeline.budget.ledger.left(call.caller, pipeline.budget.caps)
+    left = await pipeline.journal.left(call.caller, pipeline.budget.caps)
     if asked.compare:
         return _compared(compare(pipeline.catalog, replace(request, model=None)), left, assumed)
     return _told(pipeline.admit(request), left, assumed)

@@ -171,6 +171,12 @@ ConfirmCost = Annotated[
 LARGEST_SIDE = 2_000  # pixels that a picture can grow to one side; the most that any vendor takes is 2,048
 
 
+Fallback = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=100)]],
+    BeforeValidator(_list),
+    Field(max_length=5, description="Models to move on to, in order, where the vendor is down; none unless given."),
+]
+
 SOURCE = "an asset id (img_...) from an earlier answer, “last”, or the path of a file in an allowed folder"
 
 Image = Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atelier.providers.core.types import ImageRequest
-from atelier.providers.pipeline import Pipeline
+from atelier.providers.desk import Desk
 from atelier.tools import fields
 from atelier.tools.drawing import Drawing, asked_for, draw
 from atelier.tools.drawn import Drawn
@@ -26,14 +26,14 @@ class GenerateImage(Drawing):
     prompt: fields.Prompt
 
 
-async def request_of(asked: GenerateImage, pipeline: Pipeline) -> ImageRequest:
-    """The caller's parameters in the library's nouns; nothing has to be read for it."""
+def request_of(asked: GenerateImage) -> ImageRequest:
+    """The caller's parameters in the library's nouns."""
     return ImageRequest(prompt=asked.prompt, **asked_for(asked))
 
 
-async def run(asked: GenerateImage, pipeline: Pipeline, call: Call) -> Answer:
+async def run(asked: GenerateImage, desk: Desk, call: Call) -> Answer:
     """Words in, pictures out."""
-    return await draw(await request_of(asked, pipeline), asked, pipeline, call)
+    return await draw(request_of(asked), asked, desk, call)
 
 
 TOOL = Tool(

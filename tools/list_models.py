@@ -12,7 +12,7 @@ from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.gates import MOST_PICTURES
 from atelier.providers.core.types import Operation
-from atelier.providers.pipeline import Pipeline
+from atelier.providers.desk import Desk
 from atelier.tools import fields
 from atelier.tools.matrix import Offer, PriceData, RowData, basis, block, groups, offers, prices, retired, span
 from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
@@ -71,9 +71,9 @@ class Listed(Output):
     prices: Annotated[list[PriceData] | None, Field(description="A model that is in none has no known price.")] = None
 
 
-async def run(asked: ListModels, pipeline: Pipeline, call: Call) -> Answer:
+async def run(asked: ListModels, desk: Desk, call: Call) -> Answer:
     """The list, in words and in data."""
-    catalog, today = pipeline.catalog, pipeline.catalog.today()
+    catalog, today = desk.pipeline.catalog, desk.pipeline.catalog.today()
     found, filtered = offers(catalog, asked.operation, asked.vendor), bool(asked.operation or asked.vendor)
     summary, shown = _summary(catalog, asked, found), [offer for offer in found if not offer.key or asked.vendor]
     if not filtered:

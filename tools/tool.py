@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from atelier.providers.budget import Confirm
 from atelier.providers.core.types import Kept, Tell
-from atelier.providers.pipeline import Pipeline
+from atelier.providers.desk import Desk
 
 ANSWER_BUDGET = 100 * 1024
 """Bytes of pictures that one answer may carry; in base64 they stay under the 150,000 characters that hosts allow."""
@@ -30,12 +30,14 @@ class Output(BaseModel):
 class Answer:
     """`text` is complete without `data`, and `data` without `text`, since hosts show one or the other.
 
-    `pictures` ride along in the order of `data.images`: a preview of what is stored, else the picture itself.
+    `pictures` ride along in the order of `data.images`: a preview of what is stored, else the picture itself. `job` is
+    the one whose result this is, so that it can be marked as delivered.
     """
 
     text: str
     data: Output
     pictures: tuple[Kept, ...] = ()
+    job: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,4 +66,4 @@ class Tool(Generic[Asked]):
     kind: Literal["draws", "reads"]
     parameters: type[Asked]
     output: type[Output]
-    run: Callable[[Asked, Pipeline, Call], Awaitable[Answer]]
+    run: Callable[[Asked, Desk, Call], Awaitable[Answer]]

@@ -23,7 +23,8 @@ from atelier.providers.core.wire import Wire, httpx
 class Job:
     """A request that passed every gate. Only the pipeline makes one.
 
-    `size` is (width, height) in pixels where the caller fixed it, in pixels or by ratio and tier.
+    `size` is (width, height) in pixels where the caller fixed it, in pixels or by ratio and tier. `task` is what the
+    vendor file itself noted on the wire, when a call is resumed.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Job:
     model: Model
     endpoint: Endpoint
     size: tuple[int, int] | None = None
+    task: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,9 @@ class Reply:
 class Provider:
     """A vendor. `names` call for its `default` model; ids that begin with one of `prefixes` are its own.
 
-    `lifecycles`, where the vendor publishes it: the id of every model that it serves -> the day on which that ends.
+    `resume`, where the vendor works by tasks: what became of a call whose task `job.task` names, sent by a process that
+    has died since. `lifecycles`, where the vendor publishes it: the id of every model that it serves -> the day on
+    which that ends.
     """
 
     name: str
@@ -61,4 +65,5 @@ class Provider:
     prepare: Callable[[Job], httpx.Request]
     read: Callable[[httpx.Response, Job, Wire], Awaitable[Reply]]
     explain: Callable[[httpx.Response], ImageError]
+    resume: Callable[[Job, Wire], Awaitable[Reply]] | None = None
     lifecycles: Callable[[Wire, Endpoint], Awaitable[Mapping[str, date | None]]] | None = None

@@ -8,8 +8,9 @@ vendor offers an idempotency key (facts of 2026-11-20). Polls and downloads cost
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from typing import Any
 
 import anyio
 
@@ -47,6 +48,7 @@ class Wire:
         deadline: float = 300.0,
         retry_timeouts: bool = False,
         tell: Tell | None = None,
+        note: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
     ) -> None:
         self._client = client
         self._endpoint = endpoint
@@ -57,11 +59,17 @@ class Wire:
         self._deadline = deadline
         self._retry_timeouts = retry_timeouts
         self._tell = tell
+        self._note = note
 
     async def tell(self, message: str) -> None:
         """Pass a word on progress to whoever waits."""
         if self._tell is not None:
             await self._tell(message)
+
+    async def note(self, task: Mapping[str, Any]) -> None:
+        """Write down by what name the vendor knows the work, so that a restart collects it and does not buy again."""
+        if self._note is not None:
+            await self._note(task)
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Fire a paid request. Raises what `explain` makes of a refusal, timeout or network_error."""

@@ -32,6 +32,11 @@ class Database:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
 
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever written."""
+        return self._path.exists()
+
     async def write(self, work: Work[Found]) -> Found:
         """Do something to the journal, all of it or nothing. Raises storage_failed."""
         return await anyio.to_thread.run_sync(self._transact, "BEGIN IMMEDIATE", work)

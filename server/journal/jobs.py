@@ -59,6 +59,8 @@ class SqliteJournal(SqliteLedger):
 
     async def match(self, caller: str, fingerprint: str) -> JobRow | None:
         """The newest job of that call that runs, was not delivered, or ended in the dark."""
+        if not self.database.exists:  # looking is not to leave a file behind
+            return None
         return await self.database.read(lambda connection: _one(connection, ALIKE, caller, fingerprint))
 
     async def find(self, id: str) -> JobRow | None:
@@ -95,7 +97,7 @@ class SqliteJournal(SqliteLedger):
                     connection.execute(f"UPDATE jobs SET owner = ? {running}", (self._owner.name, owner))  # noqa: S608
             return found
 
-        return await self.database.write(work)
+        return await self.database.write(work) if self.database.exists else []
 
     async def calls(self, job: str) -> list[CallRow]:
         """The vendor calls of a job."""
@@ -128,6 +130,8 @@ class SqliteJournal(SqliteLedger):
         self._owner.close()
 
     async def _do(self, statement: str, *values: Any) -> None:
+        if not self.database.exists:  # a free job is in no books, and what is said of it leaves no file behind
+            return
         await self.database.write(lambda connection: connection.execute(statement, values))
 
 

@@ -134,12 +134,12 @@ async def test_many_calls_at_once_cannot_overshoot_a_cap(
     results = list[CallToolResult]()
     async with connect() as client:
 
-        async def call() -> None:
-            results.append(await client.call_tool("generate_image", FOX))
+        async def call(number: int) -> None:
+            results.append(await client.call_tool("generate_image", {**FOX, "prompt": f"fox {number}"}))
 
         async with anyio.create_task_group() as tasks:
-            for _ in range(12):
-                tasks.start_soon(call)
+            for number in range(12):
+                tasks.start_soon(call, number)
     good = [result for result in results if not result.is_error]
     assert len(good) == len(openai.requests) == 5
     assert sum(spent or 0 for _, _, spent in charges(with_openai)) <= 30_000

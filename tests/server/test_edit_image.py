@@ -121,11 +121,11 @@ async def test_bad_edits_are_refused_and_nothing_new_is_stored(
 ) -> None:
     async with connect() as client:
         await client.call_tool("generate_image", {"prompt": "a fox", "size": "64x64"})
-        before = files_in(tmp_path)
+        before = files_in(tmp_path / "out")
         result = await client.call_tool("edit_image", arguments)
     assert error(result)["reason"] == reason
     assert says in text(result)
-    assert files_in(tmp_path) == before
+    assert files_in(tmp_path / "out") == before
 
 
 @pytest.mark.parametrize("images", ['["last"]', "last", ["last"], None, "", []])

@@ -12,6 +12,7 @@ from mcp.types import CallToolResult, TextContent
 from atelier.providers.catalog import PROVIDERS, Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Operation
+from atelier.providers.desk import Desk
 from atelier.providers.overlay import overlaid, parsed
 from atelier.providers.pipeline import Pipeline, silence
 from atelier.tools.list_models import TOOL, ListModels, run
@@ -27,8 +28,8 @@ VENDORS = [p.name for p in PROVIDERS]
 
 
 async def listed(environ: Environ, today: date = TODAY, **asked: Any) -> Answer:
-    pipeline = Pipeline(Catalog(environ.get, lambda: today))
-    return await run(ListModels(**asked), pipeline, Call(caller="1", tell=silence))
+    desk = Desk(Pipeline(Catalog(environ.get, lambda: today)))
+    return await run(ListModels(**asked), desk, Call(caller="1", tell=silence))
 
 
 def data(answer: Answer) -> dict[str, Any]:
@@ -321,7 +322,7 @@ async def test_however_many_models_a_file_adds_the_budget_holds_and_the_rest_is_
     count: int, columns: dict[str, Any]
 ) -> None:
     catalog = grown(count, **columns)
-    answer = await run(ListModels(), Pipeline(catalog), Call(caller="1", tell=silence))
+    answer = await run(ListModels(), Desk(Pipeline(catalog)), Call(caller="1", tell=silence))
     assert sum(bytes_of(answer)) < 8_000
     told = {vendor["name"]: vendor for vendor in data(answer)["vendors"]}
     for provider in catalog.providers:

@@ -1,0 +1,215 @@
+"""The desk: jobs that outlive whoever asked for them.
+
+A job runs in the desk's own task group. Its callers wait for it up to a limit and are then given its id; the work goes
+on, and `collect` or the same call again has it. A call that asks for the same as one that runs joins it; one that asks
+for what was made and never delivered collects that. Whoever goes away before anything was sent takes the job along.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from atelier.providers.budget import Confirm, Shortage
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.types import ImageRequest, ImageResult, Tell
+from atelier.providers.dispatch import to_the_end
+from atelier.providers.fallback import with_fallback
+from atelier.providers.journal import Entry, JobRow
+from atelier.providers.live import Live, Running
+from atelier.providers.outcome import error_of, fingerprint, in_the_dark, request_json, result_of
+from atelier.providers.pipeline import Pipeline, Work, has_gone, silence
+from atelier.providers.recovery import taken_up
+from atelier.providers.reserve import charges_of, refused
+
+__all__ = ["Desk", "Running"]
+
+log = logging.getLogger("atelier")
+
+WAIT = 50.0  # seconds that a caller waits before it is given the job's id; hosts give up at 60
+LOOK = 0.5  # seconds between two looks at a job of another process
+
+
+class Desk:
+    """Takes requests, runs jobs. An async context manager: leaving it waits for what was sent, and closes everything.
+
+    `wait` is how many seconds a caller waits; None is as long as it takes. `fallback` are models to move on to.
+    """
+
+    def __init__(self, pipeline: Pipeline, *, wait: float | None = WAIT, fallback: Sequence[str] = ()) -> None:
+        self.pipeline = pipeline
+        self._wait = wait
+        self._fallback = tuple(fallback)
+        self._lives: dict[str, Live] = {}
+        self._marks: dict[tuple[str, str], Live] = {}
+        self._leaving: dict[str, anyio.Event] = {}
+        self._tasks: TaskGroup = anyio.create_task_group()
+
+    async def __aenter__(self) -> Self:
+        await self.pipeline.__aenter__()
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for live in self._lives.values():
+            live.work.stop.cancel()
+        self._tasks.cancel_scope.shield = True  # what was sent is paid for
+        await self._tasks.__aexit__(None, None, None)
+        await self.pipeline.__aexit__(kind, error, trace)
+        await to_the_end(self.pipeline.journal.aclose)
+
+    @property
+    def running(self) -> int:
+        """How many jobs go on."""
+        return len(self._lives)
+
+    async def draw(
+        self,
+        request: ImageRequest,
+        *,
+        caller: str = "1",
+        in_hand: int = 0,
+        fallback: Sequence[str] | None = None,
+        tell: Tell = silence,
+        confirm: Confirm | None = None,
+    ) -> ImageResult | Running:
+        """The pictures, or the job that makes them when that takes long. Raises ImageError when there are none.
+
+        `caller` is who pays. `in_hand` is how many bytes they take instead of having them stored. `fallback` are models
+        to move on to, those of the desk unless given. `confirm` asks the caller about a price; see `Pipeline`.
+        """
+        admitted = self.pipeline.admit(request)
+        free = admitted.estimate is not None and admitted.estimate.high_usd == 0
+        mark = (caller, fingerprint(admitted, in_hand))
+        earlier = None if free else await self._earlier(mark)
+        if live := self._marks.get(mark):
+            return await self._awaited(live, tell)
+        if earlier and earlier.state != "unknown":
+            return await self._joined(earlier, tell)
+        work = await self.pipeline.begin(admitted, caller, confirm)
+        if not free and (same := await self._opened(work, mark)):
+            return await self._joined(same, tell)
+        notes = [in_the_dark(earlier)] if earlier else []
+        if earlier:
+            await self.pipeline.journal.delivered(earlier.id)
+        models = self._fallback if fallback is None else fallback
+        live = Live(work=work, mark=mark, in_hand=in_hand, fallback=models, notes=notes)
+        self.start(live)
+        return await self._awaited(live, tell)
+
+    async def collect(self, id: str, *, caller: str = "1", tell: Tell = silence) -> ImageResult | Running:
+        """What came of a job, or that it still runs. Raises not_found, or the error in which the job ended."""
+        row = await self.pipeline.journal.find(id)
+        if row is None or row.caller != caller:
+            raise ImageError(Reason.NOT_FOUND, f"There is no job {id}.", hint="Call get_image with list=true.")
+        return await self._joined(row, tell)
+
+    def delivered(self, job: str) -> None:
+        """The answer is on its way: from now on the same call buys anew. Written once the caller has it."""
+        if job not in self._leaving:
+            self._leaving[job] = anyio.Event()
+            self._tasks.start_soon(self._write_delivered, job)
+
+    def start(self, live: Live) -> None:
+        """Run a job until it ends, whoever waits for it."""
+        self._lives[live.id] = self._marks[live.mark] = live
+        self._tasks.start_soon(self._run, live)
+
+    async def _earlier(self, mark: tuple[str, str]) -> JobRow | None:
+        """The same call of before, if there is one to join, to collect or to be warned of."""
+        while (row := await self.pipeline.journal.match(*mark)) and (leaving := self._leaving.get(row.id)):
+            await leaving.wait()
+        return row
+
+    async def _opened(self, work: Work, mark: tuple[str, str]) -> JobRow | None:
+        """Write the job and reserve its price; the same job where another call was quicker."""
+        pipeline, admitted, (caller, print) = self.pipeline, work.admitted, mark
+        charges = charges_of(pipeline.catalog, admitted, work.accounts, caller)
+        entry = Entry(id=admitted.job.id, caller=caller, fingerprint=print, request=request_json(admitted))
+        while True:
+            opened = await pipeline.journal.open(entry, charges, pipeline.budget.caps)
+            if isinstance(opened, Shortage):
+                raise refused(pipeline.catalog, admitted, opened)
+            if opened is None or opened.id not in self._leaving:
+                return opened
+            await self._leaving[opened.id].wait()
+
+    async def _awaited(self, live: Live, tell: Tell) -> ImageResult | Running:
+        """Wait for a job of this process. Whoever is the last to go before anything was sent takes it along."""
+        live.listeners.append(tell)
+        try:
+            with anyio.move_on_after(self._wait):
+                await live.done.wait()
+        finally:
+            live.listeners.remove(tell)
+            if has_gone() and not live.listeners and not live.promised:
+                live.work.stop.cancel()
+        if live.found and live.done.is_set() and (row := await self.pipeline.journal.find(live.id)):
+            return await self._joined(row, tell)
+        if live.error:
+            raise live.error
+        if live.result:
+            return live.result
+        live.promised = True
+        return live.running
+
+    async def _joined(self, row: JobRow, tell: Tell) -> ImageResult | Running:
+        """What came of a job, of this process or another, or that it still runs."""
+        if live := self._lives.get(row.id):
+            return await self._awaited(live, tell)
+        with anyio.move_on_after(self._wait):
+            while row.state == "running":
+                await self.recover()
+                if live := self._lives.get(row.id):
+                    return await self._awaited(live, tell)
+                await anyio.sleep(LOOK)
+                row = await self.pipeline.journal.find(row.id) or row
+        if row.state == "running":
+            name = str(row.request["model"]).partition("/")
+            return Running(id=row.id, provider=name[0], model=name[2], latest="Another process works on it.")
+        if row.state != "done" or self.pipeline.storage is None:
+            raise error_of(row)
+        return await result_of(row, self.pipeline.storage)
+
+    async def _run(self, live: Live) -> None:
+        """The job itself: its result or its error, written before anyone hears of it."""
+        try:
+            takes = live.takes if live.in_hand else None
+            result = await with_fallback(self.pipeline, live.work, live.fallback, live.tell, takes, live.now)
+            live.result = replace(result, warnings=(*live.notes, *result.warnings))
+        except ImageError as error:
+            live.error = error
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+            live.error = ImageError(Reason.INTERNAL, "Atelier failed in a way that it did not foresee.")
+            live.error.__cause__ = error
+        try:
+            await self.pipeline.journal.finish(live.id, live.state, live.outcome)
+        except ImageError as error:
+            log.error("journal not written", extra={"facts": {"job": live.id, "why": error.message}})
+        finally:
+            del self._lives[live.id]
+            if self._marks.get(live.mark) is live:
+                del self._marks[live.mark]
+            live.done.set()
+
+    async def _write_delivered(self, job: str) -> None:
+        try:
+            await self.pipeline.journal.delivered(job)
+        except ImageError as error:
+            log.error("journal not written", extra={"facts": {"job": job, "why": error.message}})
+        finally:
+            self._leaving.pop(job).set()
+
+    async def recover(self) -> None:
+        """Take up the jobs of processes that died: collect what can be, say of the rest what is known."""
+        for row in await self.pipeline.journal.orphans():
+            if (salvage := await taken_up(self.pipeline, row)) is not None:
+                self.start(Live(work=salvage.work, mark=(row.caller, row.id), found=salvage.found))

@@ -1,0 +1,79 @@
+"""Moving on to another model: only after a failure that may pass, and never after a possible charge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from atelier.providers.admit import Admitted
+from atelier.providers.budget import Shortage
+from atelier.providers.core.errors import ImageError
+from atelier.providers.core.types import ImageResult, Tell
+from atelier.providers.pipeline import Pipeline, Work
+from atelier.providers.reserve import charges_of, refused
+
+
+async def with_fallback(
+    pipeline: Pipeline,
+    work: Work,
+    models: Sequence[str],
+    tell: Tell,
+    in_hand: Callable[[int], bool] | None,
+    now: Callable[[Work], None],
+) -> ImageResult:
+    """Carry the work out, by the first of the models that can where its own fails. `now` hears what is worked on.
+
+    Each attempt is held against the budget anew. The result names what was tried; so does the last error.
+    """
+    tried, left = list[str](), list(models)
+    while True:
+        try:
+            result = await pipeline.carry_out(work, tell=tell, in_hand=in_hand)
+        except ImageError as error:
+            charged = any(account.spent != 0 for account in work.accounts)
+            if not left or not error.retryable or error.outcome_unknown or charged or work.stop.cancel_called:
+                raise _naming(error, tried) from error.__cause__
+            tried.append(f"{_name(work.admitted)} failed: {error.message}")
+            following = await _next(pipeline, work, left, tried)
+            if following is None:
+                raise _naming(error, tried[:-1]) from error.__cause__
+            work = following
+            now(work)
+            await tell(f"Moving on to {_name(work.admitted)}.")
+        else:
+            said = [f"Drawn by {_name(work.admitted)} in place of the model that was meant. {' '.join(tried)}"]
+            return replace(result, warnings=(*(said if tried else ()), *result.warnings))
+
+
+async def _next(pipeline: Pipeline, work: Work, left: list[str], tried: list[str]) -> Work | None:
+    """The same job by the next model that can do it, within the budget and for no more than was agreed to."""
+    first = work.admitted
+
+    async def no_dearer(question: str) -> bool:
+        return bool(first.estimate and another.estimate and another.estimate.high_usd <= first.estimate.high_usd)
+
+    while left:
+        name = left.pop(0)
+        try:
+            another = pipeline.admit(replace(first.job.request, model=name))
+            another = replace(another, job=replace(another.job, id=first.job.id))
+            begun = await pipeline.begin(another, work.caller, no_dearer)
+            charges = charges_of(pipeline.catalog, another, begun.accounts, work.caller)
+            short = await pipeline.journal.reserve(charges, pipeline.budget.caps)
+            if isinstance(short, Shortage):
+                raise refused(pipeline.catalog, another, short)
+        except ImageError as error:
+            tried.append(f"{name} was passed over: {error.message}")
+        else:
+            return begun
+    return None
+
+
+def _naming(error: ImageError, tried: Sequence[str]) -> ImageError:
+    if tried:
+        error.hint = f"{error.hint} Tried before: {' '.join(tried)}".strip()
+    return error
+
+
+def _name(admitted: Admitted) -> str:
+    return f"{admitted.choice.provider.name}/{admitted.job.model.id}"

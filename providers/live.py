@@ -1,0 +1,100 @@
+"""A job of this process while it runs, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import anyio
+
+from atelier.providers.core.errors import ImageError
+from atelier.providers.core.types import ImageResult, Tell
+from atelier.providers.journal import State
+from atelier.providers.outcome import error_json, outcome_of
+from atelier.providers.pipeline import Work
+from atelier.providers.recovery import images_of_found, outcome_of_found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A job that goes on. `latest` is the last word on how far it is."""
+
+    id: str
+    provider: str
+    model: str
+    latest: str
+    estimated_usd: Decimal | None = None
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Live:
+    """A job that runs.
+
+    `mark` is what calls that ask for the same have in common. `found` are the records of pictures that a job which was
+    taken up has besides those to be collected. `promised` says that somebody was given the id and will come back.
+    """
+
+    work: Work
+    mark: tuple[str, str]
+    in_hand: int = 0
+    fallback: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    found: Sequence[Mapping[str, Any]] = ()
+    latest: str = "Looking at the request."
+    promised: bool = False
+    listeners: list[Tell] = field(default_factory=list[Tell])
+    done: anyio.Event = field(default_factory=anyio.Event)
+    result: ImageResult | None = None
+    error: ImageError | None = None
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self.work.admitted.job.id
+
+    @property
+    def state(self) -> State:
+        """How it ended, by its calls."""
+        if self.result or self.found:
+            return "done"
+        if any(account.spent is None for account in self.work.accounts):
+            return "unknown"
+        return "failed" if self.work.was_sent else "cancelled"
+
+    @property
+    def outcome(self) -> dict[str, Any]:
+        """What the journal keeps of how it ended."""
+        if self.result:
+            told = outcome_of(self.result)
+            return {**told, "images": [*images_of_found(self.found), *told["images"]]}
+        if self.found:
+            return outcome_of_found(self.found, len(self.found) + sum(a.job.request.count for a in self.work.accounts))
+        return error_json(self.error) if self.error else {}
+
+    @property
+    def running(self) -> Running:
+        """What a caller is told who waited long enough."""
+        admitted, price = self.work.admitted, self.work.admitted.estimate
+        return Running(
+            id=self.id,
+            provider=admitted.choice.provider.name,
+            model=admitted.job.model.id,
+            latest=self.latest,
+            estimated_usd=price.total_usd if price else None,
+        )
+
+    async def tell(self, message: str) -> None:
+        """Pass a word on to everyone who waits."""
+        self.latest = message
+        for listener in list(self.listeners):
+            await listener(message)
+
+    def takes(self, size: int) -> bool:
+        """Whether somebody is there to take so many bytes in hand."""
+        return bool(self.listeners) and size <= self.in_hand
+
+    def now(self, work: Work) -> None:
+        """Another model has taken over."""
+        self.work = work

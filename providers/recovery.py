@@ -1,0 +1,133 @@
+"""What becomes of the jobs of a process that died. Nothing is ever sent again.
+
+reserved      nothing was sent: the reservation is released
+sent, stored  its pictures reached the storage before the journal heard of it: they are the job's
+sent, a task  the vendor works by tasks: what became of it is collected
+sent          nobody knows: the reservation stays, and whoever asks again is told
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from atelier.providers.account import Account
+from atelier.providers.admit import Admitted, restored
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.journal import CallRow, JobRow
+from atelier.providers.outcome import error_json, request_of
+from atelier.providers.pipeline import Pipeline, Work
+from atelier.providers.pricing import actual, estimate
+
+log = logging.getLogger("atelier")
+
+LOOKED_AT = 200  # the newest pictures, among which those of a job that just died must be
+
+LOST = ImageError(
+    Reason.INTERNAL,
+    "Atelier was stopped while the vendor worked; what came of it cannot be found out.",
+    hint="The vendor may have billed it. Ask again for a new picture.",
+    facts={"outcome": "unknown"},
+)
+NEVER_SENT = ImageError(Reason.INTERNAL, "Atelier was stopped before anything was sent.", hint="Ask again.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Salvage:
+    """What can still be had of a job: the work to collect, and the records of the pictures that were found."""
+
+    work: Work
+    found: Sequence[Mapping[str, Any]]
+
+
+async def taken_up(pipeline: Pipeline, row: JobRow) -> Salvage | None:
+    """Settle what is known of a job that was left behind. None when that is all: then it has ended."""
+    journal, calls = pipeline.journal, await pipeline.journal.calls(row.id)
+    try:
+        admitted = restored(pipeline.catalog, request_of(row.request), row.id)
+        key = pipeline.key_of(admitted)
+    except (ImageError, TypeError, ValueError, KeyError):  # the model or its key has gone, or another version wrote it
+        admitted, key = None, None
+    stored = await _stored(pipeline, row)
+    open_calls, dark, found = list[CallRow](), False, list[Mapping[str, Any]]()
+    for call in calls:
+        pictures = stored.get(call.id, [])
+        found += pictures
+        if call.state == "reserved":
+            await journal.release(call.id)
+        elif call.state == "sent" and pictures:
+            for each in pictures:
+                await journal.landed(row.id, call.id, each["id"])
+            costs = [each.get("actual_usd") for each in pictures]
+            known = None if None in costs else sum((Decimal(str(cost)) for cost in costs), Decimal(0))
+            await journal.settle(call.id, known)
+        elif call.state == "sent" and call.task and admitted and admitted.choice.provider.resume:
+            open_calls.append(call)
+        elif call.state in ("sent", "unknown"):
+            dark = True
+            await journal.keep(call.id)
+    if open_calls and admitted:
+        work = _work(pipeline, row, admitted, open_calls, key)
+        return Salvage(work=work, found=found)
+    if found:
+        wanted = sum(call.pictures for call in calls)
+        await journal.finish(row.id, "done", outcome_of_found(found, wanted))
+    else:
+        await journal.finish(row.id, "unknown" if dark else "cancelled", error_json(LOST if dark else NEVER_SENT))
+    log.info("job taken up", extra={"facts": {"job": row.id, "pictures": len(found), "dark": dark}})
+    return None
+
+
+def _work(pipeline: Pipeline, row: JobRow, admitted: Admitted, calls: Sequence[CallRow], key: str | None) -> Work:
+    """The calls that a vendor still knows, as work without anything to send."""
+    accounts = list[Account]()
+    for call in calls:
+        request = replace(admitted.job.request, count=call.pictures)
+        job = replace(admitted.job, request=request, task=call.task)
+        price = estimate(pipeline.catalog.prices, admitted.choice.provider.name, job)
+        bill = partial(actual, pipeline.catalog.prices, admitted.choice.provider.name)
+        account = Account(call.id, pipeline.journal, job, bill, price.total_usd if price else None)
+        account.state = "sent"
+        accounts.append(account)
+    return Work(admitted=admitted, accounts=accounts, requests=[None] * len(calls), key=key, caller=row.caller)
+
+
+async def _stored(pipeline: Pipeline, row: JobRow) -> dict[str, list[Mapping[str, Any]]]:
+    """The records of the job's pictures that are in the storage, by call; those that the journal missed included."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    if pipeline.storage is None:
+        return found
+    try:
+        records = await pipeline.storage.newest(LOOKED_AT)
+    except ImageError as error:
+        log.warning("pictures not listed", extra={"facts": {"job": row.id, "why": error.message}})
+        return found
+    for record in records:
+        if record.get("job") == row.id:
+            found.setdefault(str(record.get("call")), []).append(record)
+    return found
+
+
+def outcome_of_found(found: Sequence[Mapping[str, Any]], wanted: int) -> dict[str, Any]:
+    """The result of a job of `wanted` pictures that were found again, by their records."""
+    lost = f" {wanted - len(found)} of {wanted} pictures were lost with it." if len(found) < wanted else ""
+    costs = [each.get("actual_usd") for each in found]
+    known = None if None in costs else sum((Decimal(str(cost)) for cost in costs), Decimal(0))
+    return {
+        "images": images_of_found(found),
+        "provider": found[0]["provider"],
+        "model": found[0]["model"],
+        "actual_usd": None if known is None else str(known),
+        "warnings": [f"Atelier was stopped while this was made; it was found again in the storage.{lost}"],
+        "details": {},
+    }
+
+
+def images_of_found(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The same of the pictures alone."""
+    ordered = sorted(found, key=lambda each: str(each["id"]))
+    return [{"id": each["id"], "prompt_used": each.get("prompt_used"), "seed": each.get("seed")} for each in ordered]
