@@ -7,7 +7,8 @@ from datetime import date
 from pathlib import Path
 
 from atelier.providers.catalog import PROVIDERS, Catalog, utc_today
-from atelier.providers.core.sources import Sources
+from atelier.providers.core.fetch import Web
+from atelier.providers.core.sources import Limits, Sources
 from atelier.providers.overlay import with_file
 from atelier.providers.pipeline import Pipeline
 from atelier.server.settings import Settings
@@ -24,6 +25,12 @@ def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Cat
     return Catalog(settings.lookup, today, with_file(PROVIDERS, settings.catalog))
 
 
+def sources_of(settings: Settings, storage: LocalStorage, folders: tuple[Path, ...] = ()) -> Sources:
+    """How callers name pictures. `folders` may be read from; none where the caller is not on this machine."""
+    limits = Limits(int(settings.source_max_mb * 2**20), int(settings.source_max_megapixels * 1e6))
+    return Sources(storage, folders, Web(allow_http=settings.allow_http_sources), limits=limits)
+
+
 def pipeline_of(
     settings: Settings,
     storage: LocalStorage,
@@ -34,7 +41,7 @@ def pipeline_of(
     return Pipeline(
         catalog_of(settings, today),
         storage,
-        Sources(storage, (*settings.readable, *folders)),
+        sources_of(settings, storage, (*settings.readable, *folders)),
         timeout=settings.timeout_seconds,
         concurrency=settings.concurrency,
         retry_timeouts=settings.retry_timeouts,

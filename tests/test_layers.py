@@ -25,7 +25,8 @@ HOMES = {
     "httpx2": {"providers.core.http"},
     "httpx": set[str](),
     "PIL": {
-        "server.preview", "providers.core.masks", "providers.gemini_imagen",
+        "server.preview", "providers.core.decode", "providers.core.delivery", "providers.core.masks",
+        "providers.gemini_imagen",
         "providers.sketch", "providers.sketch_scenes", "providers.sketch_lettering",
     },
     "openai": set[str](),

@@ -152,7 +152,10 @@ def _list(value: Any) -> Any:
     return [text] if text else []
 
 
-SOURCE = "an asset id (img_...) from an earlier answer, “last”, or the path of a file in an allowed folder"
+SOURCE = (
+    "an asset id (img_...) from an earlier answer, “last”, a public https address, or the path of a file in an "
+    "allowed folder"
+)
 
 Image = Annotated[
     str,
