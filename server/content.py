@@ -74,7 +74,9 @@ async def answered(answer: Answer, storage: LocalStorage, settings: Settings) ->
     data = answer.data.model_dump(mode="json", exclude_none=True)
     text, blocks = answer.text, list[ContentBlock]()
     whole = handed_over(answer.pictures)
-    small = await previews([kept.picture for kept in answer.pictures if kept.stored or not whole])
+    shown = [kept for kept in answer.pictures if kept.stored or not whole]
+    before = [await storage.get_preview(kept.stored) if kept.stored else None for kept in shown]
+    small = await previews([kept.picture for kept in shown], before)
     links = list[ContentBlock]()
     for kept, told in zip(answer.pictures, data.get("images", []), strict=False):
         if kept.stored is None and whole:

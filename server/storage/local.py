@@ -36,6 +36,10 @@ class LocalStorage:
         """Keep a preview beside its picture and return its path; None when it cannot be written."""
         return await anyio.to_thread.run_sync(self._put_preview, stored, jpeg)
 
+    async def get_preview(self, stored: Stored) -> bytes | None:
+        """The preview that is kept beside a picture; None when there is none yet."""
+        return await anyio.to_thread.run_sync(self._get_preview, stored)
+
     async def get(self, id: str) -> Asset | None:
         """The picture of that id, wherever it was kept."""
         return await anyio.to_thread.run_sync(self._get, id)
@@ -84,12 +88,21 @@ class LocalStorage:
             raise
         return path
 
+    def _get_preview(self, stored: Stored) -> bytes | None:
+        if stored.path is None:
+            return None
+        try:
+            return Path(stored.path).with_suffix(".preview.jpg").read_bytes() or None
+        except OSError:
+            return None
+
     def _put_preview(self, stored: Stored, jpeg: bytes) -> str | None:
         if stored.path is None:
             return None
         path = Path(stored.path).with_suffix(".preview.jpg")
         try:
-            _appear(path, jpeg)
+            if not path.exists():  # made once, kept from then on
+                _appear(path, jpeg)
         except OSError:
             return None
         return str(path)

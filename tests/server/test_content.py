@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from base64 import b64decode
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.images import picture
 from atelier.providers.core.types import ImageResult, Kept, Stored
 from atelier.server.content import answered, failed
+from atelier.server.preview import preview
 from atelier.server.settings import Settings
 from atelier.server.storage.local import LocalStorage
 from atelier.tools.drawn import told
@@ -58,6 +60,14 @@ async def test_paths_too_long_for_all_leave_their_folder(tmp_path: Path) -> None
     shown = await structured(result(10, folder), tmp_path)
     assert shown["folder"] == str(folder)
     assert shown["images"][9] == {"id": "img_00000000000000000000000009"}
+
+
+async def test_a_preview_that_is_kept_rides_along_as_it_is(tmp_path: Path) -> None:
+    made = result(1, tmp_path)
+    kept = preview(png(8, 8, "red"))
+    (tmp_path / f"{made.images[0].stored.id if made.images[0].stored else ''}.preview.jpg").write_bytes(kept)
+    answer = await answered(told(made), LocalStorage(tmp_path, tmp_path), Settings())
+    assert b64decode(images(answer)[0].data) == kept
 
 
 async def test_a_picture_neither_stored_nor_small_enough_is_told_as_that(tmp_path: Path) -> None:

@@ -45,7 +45,17 @@ async def test_nobody_else_can_read_what_is_kept(tmp_path: Path) -> None:
 async def test_a_preview_stands_beside_its_picture(tmp_path: Path) -> None:
     store = LocalStorage(tmp_path / "out", tmp_path / "spare")
     stored = await store.put("img_x", PICTURE, RECORD)
+    assert await store.get_preview(stored) is None
     assert await store.put_preview(stored, b"jpeg") == str(tmp_path / "out" / "2026" / "11" / "img_x.preview.jpg")
+    assert await store.get_preview(stored) == b"jpeg"
+
+
+async def test_a_preview_is_made_once(tmp_path: Path) -> None:
+    store = LocalStorage(tmp_path / "out", tmp_path / "spare")
+    stored = await store.put("img_x", PICTURE, RECORD)
+    await store.put_preview(stored, b"first")
+    await store.put_preview(stored, b"second")
+    assert await store.get_preview(stored) == b"first"
 
 
 async def test_a_folder_that_cannot_be_made_sends_the_picture_to_the_other(tmp_path: Path) -> None:
