@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
+import anyio
+
 from atelier.providers.admit import Admitted
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
+from atelier.providers.core.provenance import embedded
 from atelier.providers.core.provider import Reply
 from atelier.providers.core.types import Kept, Picture, Stored, Usage
 
@@ -25,10 +28,11 @@ class Storage(Protocol):
 async def kept(storage: Storage, admitted: Admitted, reply: Reply) -> tuple[list[Kept], list[str]]:
     """Store the pictures of a reply. One that no storage takes stays in hand, with a warning: it is paid for."""
     images, warnings = list[Kept](), list[str]()
-    for picture in reply.pictures:
+    for made in reply.pictures:
         id, stored = new_id("img"), None
+        picture, told = await anyio.to_thread.run_sync(embedded, made, record(id, admitted, reply, made))
         try:
-            stored = await storage.put(id, picture, record(id, admitted, reply, picture))
+            stored = await storage.put(id, picture, told)
         except ImageError as error:
             warnings.append(f"Not stored: {error.message} {error.hint}".strip())
         if stored and stored.warning:
