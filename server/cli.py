@@ -14,7 +14,7 @@ import anyio
 
 from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.pipeline import Pipeline
-from atelier.server import models
+from atelier.server import models, show
 from atelier.server.assembly import pipeline_of, storage_of
 from atelier.server.progress import progress
 from atelier.server.settings import Settings, unknown_variables
@@ -161,5 +161,11 @@ def _declare(commands: Subcommands, name: str, run: Run, tool: Tool[Any], places
     parser.set_defaults(run=run)
 
 
-COMMANDS: tuple[Callable[[Subcommands], None], ...] = (declare_serve, declare_generate, declare_edit, models.declare)
+COMMANDS: tuple[Callable[[Subcommands], None], ...] = (
+    declare_serve,
+    declare_generate,
+    declare_edit,
+    models.declare,
+    show.declare,
+)
 """Every subcommand, in the order of the help."""
