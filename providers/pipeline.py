@@ -80,6 +80,9 @@ class Pipeline:
         `in_hand` is how many bytes the caller takes instead of having them stored; pictures that exceed it together
         are stored after all, because a paid picture is never thrown away.
         """
+        if request.deliver and (in_hand or not self._storage):
+            message = "A copy is delivered beside the stored picture, and nothing is stored here."
+            raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave out save=false, or the deliver_ options.")
         admitted = self.admit(request)
         key = self._key(admitted)
         storage = self._storage if not in_hand else None

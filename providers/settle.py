@@ -15,6 +15,7 @@ from atelier.providers.core.ids import new_id
 from atelier.providers.core.provenance import embedded
 from atelier.providers.core.provider import Reply
 from atelier.providers.core.types import Kept, Picture, Stored, Usage
+from atelier.providers.deliver import with_copy
 
 
 class Storage(Protocol):
@@ -37,7 +38,11 @@ async def kept(storage: Storage, admitted: Admitted, reply: Reply) -> tuple[list
             warnings.append(f"Not stored: {error.message} {error.hint}".strip())
         if stored and stored.warning:
             warnings.append(stored.warning)
-        images.append(Kept(picture, stored))
+        one = Kept(picture, stored)
+        if wanted := admitted.job.request.deliver:
+            one, said = await with_copy(one, told, wanted, storage.put)
+            warnings += said
+        images.append(one)
     return images, warnings
 
 

@@ -110,6 +110,8 @@ async def _draw(
     for kept in result.images:
         if kept.stored:
             _say(str(kept.stored.path))
+        if kept.copy and kept.copy.stored:
+            _say(str(kept.copy.stored.path))
     made = [f"{k.picture.width}x{k.picture.height} {k.format}, {size_of(len(k.image_bytes))}" for k in result.images]
     cost = f", {usd(result.actual_usd)}" if result.actual_usd is not None else ""
     _say(f"{result.provider}/{result.model}: {'; '.join(made)}{cost}")

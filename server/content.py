@@ -34,10 +34,11 @@ from atelier.tools.tool import Answer, Tool
 
 STRUCTURED_LIMIT = 2000  # bytes; Open WebUI pastes it beside the text, so it must stay small
 FITTING: tuple[tuple[str, ...], ...] = (
-    ("id", "path", "url", "preview_path", "width", "height", "mime", "bytes"),
-    ("id", "path", "url", "preview_path", "width", "height"),
-    ("id", "path", "url", "preview_path"),
-    ("id", "path", "url", "width", "height", "mime"),
+    ("id", "path", "url", "preview_path", "width", "height", "mime", "bytes", "delivered"),
+    ("id", "path", "url", "preview_path", "width", "height", "delivered"),
+    ("id", "path", "url", "preview_path", "delivered"),
+    ("id", "path", "url", "width", "height", "mime", "delivered"),
+    ("id", "path", "url", "delivered"),
     ("id", "path", "url"),
     ("id",),
 )

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted(path for part in ("server", "tools", "providers") for path in (ROOT / part).rglob("*.py"))
 LONGEST = 260  # lines
 
-STEPS = ("catalog", "overlay", "pipeline", "pricing", "admit", "dispatch", "settle")
+STEPS = ("catalog", "overlay", "pipeline", "pricing", "admit", "dispatch", "settle", "deliver")
 """The files of `providers/` that are no vendor's."""
 
 HOMES = {
@@ -76,6 +76,7 @@ def floor(name: str) -> float:
         "providers.pipeline": 4,
         "providers.dispatch": 3.5,
         "providers.settle": 3.5,
+        "providers.deliver": 3.2,
         "providers.admit": 3.2,
         "providers.overlay": 3.1,
         "providers.catalog": 3,

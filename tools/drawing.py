@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from atelier.providers.core.delivery import wish
 from atelier.providers.core.types import ImageRequest, Tell
 from atelier.providers.pipeline import Pipeline
 from atelier.tools import fields
@@ -27,15 +28,23 @@ class Drawing(Parameters):
     negative_prompt: fields.NegativePrompt = None
     seed: fields.Seed = None
     save: fields.Save = True
+    deliver_size: fields.DeliverSize = None
+    deliver_fit: fields.DeliverFit = None
+    deliver_max_kb: fields.DeliverMaxKb = None
 
 
 NAMES = {"n": "count", "output_compression": "compression"}
 """Parameters that the library calls otherwise."""
 
 
+OURS = ("save", "deliver_size", "deliver_fit", "deliver_max_kb")
+"""Parameters that are not the vendor's business."""
+
+
 def asked_for(asked: Drawing) -> dict[str, Any]:
-    """The common parameters as fields of an ImageRequest; `save` is not the vendor's business."""
-    return {NAMES.get(name, name): getattr(asked, name) for name in Drawing.model_fields if name != "save"}
+    """The common parameters as fields of an ImageRequest. Raises invalid_request for a copy that cannot be."""
+    theirs = {NAMES.get(name, name): getattr(asked, name) for name in Drawing.model_fields if name not in OURS}
+    return {**theirs, "deliver": wish(asked.deliver_size, asked.deliver_fit, asked.deliver_max_kb)}
 
 
 async def draw(request: ImageRequest, asked: Drawing, pipeline: Pipeline, tell: Tell) -> Answer:
