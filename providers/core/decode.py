@@ -38,6 +38,8 @@ def decoded(data: bytes, *, enough: tuple[int, int] | None = None) -> Image.Imag
         if enough:
             image.draft("RGB", enough)
         image.load()
+        if image.mode == "P":  # a palette may be missing, which nobody notices before it is used
+            image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     except Exception as error:
         raise ValueError("it cannot be decoded") from error
     with suppress(Exception):  # what is said about a picture may be broken while the picture is not

@@ -90,15 +90,20 @@ class Reach:
 
 
 def nailed(request: httpx.Request, address: str) -> httpx.Request:
-    """The same request, dialled at that address; Host and the name that TLS asks for stay."""
-    name = request.url.raw_host.decode("ascii")
-    return httpx.Request(
+    """The same request, dialled at that address; Host and the name that TLS asks for stay.
+
+    Its connection is closed after it. A pool knows connections by their address alone, and would hand one that was
+    opened, and whose certificate was checked, for another name of the same machine.
+    """
+    made = httpx.Request(
         request.method,
         request.url.copy_with(host=address),
         headers=request.headers,
         content=request.read(),
-        extensions={**request.extensions, "sni_hostname": name},
+        extensions={**request.extensions, "sni_hostname": request.url.raw_host.decode("ascii")},
     )
+    made.headers["connection"] = "close"
+    return made
 
 
 async def sent(client: httpx.AsyncClient, request: httpx.Request, addresses: tuple[str, ...]) -> httpx.Response:

@@ -73,7 +73,7 @@ class Web:
         except ValueError as error:
             raise _refused(f"The address {error}.") from None
         request = httpx.Request("GET", url, headers=HEADERS)
-        async with keyless(self.seconds) as client:
+        async with await anyio.to_thread.run_sync(keyless, self.seconds) as client:
             try:
                 response = await sent(client, request, addresses)
                 try:

@@ -1,4 +1,7 @@
-"""The only socket: send, poll, download. Keys, retries, deadlines and size caps exist here and nowhere else.
+"""The one socket to vendors: send, poll, download. Keys and retries exist here and nowhere else.
+
+What a stranger's link leads to comes in by another door, `fetch`, which no key passes. Links that a vendor gives are
+followed here, and judged by the same rules before they are dialled.
 
 What is retried: one exchange, never the whole job. A paid request only when the vendor answered 429 or 5xx, or
 never got it; a request that may have reached the vendor has an unknown outcome and is not sent again, because no

@@ -14,6 +14,7 @@ from PIL import Image
 
 from atelier.providers.core.delivery import delivered
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.images import FORMATS
 from atelier.providers.core.masks import mask
 from atelier.providers.core.provenance import has_c2pa, read, with_facts
 from atelier.providers.core.sizes import Delivery
@@ -37,7 +38,7 @@ def seed(index: int) -> bytes:
     slope = Image.linear_gradient("L").crop((90, 90, 114, 108))
     exif, out = Image.Exif(), io.BytesIO()
     exif[0x0112] = 6
-    image = slope.convert("I").convert("I;16") if mode == "I;16" else slope.convert(mode)
+    image = Image.new("I;16", slope.size, 30_000) if mode == "I;16" else slope.convert(mode)
     image.save(out, format, **options, **({} if format == "GIF" else {"exif": exif}))
     return out.getvalue()
 
@@ -68,12 +69,12 @@ def is_clear(error: ImageError) -> bool:
 
 def everywhere(data: bytes) -> int:
     """Put the bytes through all that reads pictures; how much of it took them."""
-    taken = 0
+    taken, format = 0, next((format for format, magic, at, _ in FORMATS if data[at : at + len(magic)] == magic), "png")
     for use in (
         lambda: source(data),
         lambda: mask(data),
-        lambda: delivered(Picture(data, "png", 1, 1), Delivery(size=(5, 4), fit="pad")),
-        lambda: delivered(Picture(data, "jpeg", 1, 1), Delivery(max_kb=4)),
+        lambda: delivered(Picture(data, format, 1, 1), Delivery(size=(5, 4), fit="pad")),
+        lambda: delivered(Picture(data, format, 1, 1), Delivery(max_kb=4)),
     ):
         try:
             use()

@@ -94,7 +94,7 @@ async def test_a_picture_is_fetched_by_name_and_the_site_sees_no_more_than_it_mu
     (request,) = site.requests
     assert world.asked == ["pictures.example.com"]
     assert request.headers["host"] == f"pictures.example.com:{site.port}"
-    assert set(request.headers) <= {"host", "accept", "accept-encoding", "user-agent"}
+    assert set(request.headers) <= {"host", "accept", "accept-encoding", "user-agent", "connection"}
 
 
 async def test_up_to_five_redirects_are_followed_and_each_hop_is_looked_up_once(site: Site) -> None:

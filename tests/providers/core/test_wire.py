@@ -299,6 +299,27 @@ async def test_a_vendors_link_is_dialled_where_it_was_judged(host: Host) -> None
     assert "authorization" not in host.requests[0].headers
 
 
+async def test_two_names_of_one_machine_never_share_a_connection() -> None:
+    """A pool that knows a connection by its address alone would reuse the first one, opened for another name."""
+    peers = list[Any]()
+
+    class Noting(Host):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            peers.append(scope["client"])
+            await super().__call__(scope, receive, send)
+
+    async def resolve(name: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    endpoint = Endpoint(base_url="http://api.vendor.example", trusted_hosts=("vendor.example",))
+    with (host := Noting()).serving():
+        async with client(endpoint, 5) as http:
+            wire = Wire(http, endpoint, explain, reach=Reach(resolve, allows=lambda address: True))
+            for name in ("a", "b"):
+                await wire.download(f"http://{name}.vendor.example:{host.port}/file")
+    assert len(set(peers)) == 2
+
+
 async def test_a_gateway_in_this_network_may_lead_to_its_other_machines_but_not_to_the_clouds_secrets(
     host: Host, other: Host
 ) -> None:
