@@ -86,6 +86,7 @@ class Desk:
         `caller` is who pays. `in_hand` is how many bytes they take instead of having them stored. `fallback` are models
         to move on to, those of the desk unless given. `confirm` asks the caller about a price; see `Pipeline`.
         """
+        self.pipeline.check_delivery(request, in_hand)
         admitted = self.pipeline.admit(request)
         free = admitted.estimate is not None and admitted.estimate.high_usd == 0
         mark = (caller, fingerprint(admitted, in_hand))

@@ -177,12 +177,19 @@ class Pipeline:
         `in_hand` is how many bytes the caller takes instead of having them stored; pictures that exceed it together
         are stored after all, because a paid picture is never thrown away.
         """
+        self.check_delivery(request, in_hand)
         work = await self.begin(self.admit(request), "1", None)
 
         def takes(size: int) -> bool:
             return size <= in_hand and not has_gone()
 
         return await self.carry_out(work, tell=tell, in_hand=takes if in_hand else None)
+
+    def check_delivery(self, request: ImageRequest, in_hand: int) -> None:
+        """Refuse a copy that would have nothing to lie beside."""
+        if request.deliver and (in_hand or not self.storage):
+            message = "A copy is delivered beside the stored picture, and nothing is stored here."
+            raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave out save=false, or the deliver_ options.")
 
     def key_of(self, admitted: Admitted) -> str | None:
         """The vendor's key. Raises authentication with the variables that could hold it."""

@@ -107,7 +107,7 @@ async def _stored(pipeline: Pipeline, row: JobRow) -> dict[str, list[Mapping[str
         log.warning("pictures not listed", extra={"facts": {"job": row.id, "why": error.message}})
         return found
     for record in records:
-        if record.get("job") == row.id:
+        if record.get("job") == row.id and record.get("operation") != "deliver":  # a copy is no picture of a call
             found.setdefault(str(record.get("call")), []).append(record)
     return found
 

@@ -7,28 +7,37 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import anyio
+
 from atelier.providers.account import Account
 from atelier.providers.admit import Admitted
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
+from atelier.providers.core.provenance import embedded
 from atelier.providers.core.provider import Reply
 from atelier.providers.core.types import Kept, Picture, Usage
+from atelier.providers.deliver import with_copy
 from atelier.providers.storage import Storage
 
 
 async def kept(storage: Storage, admitted: Admitted, account: Account, reply: Reply) -> tuple[list[Kept], list[str]]:
     """Store the pictures of a call. One that no storage takes stays in hand, with a warning: it is paid for."""
     images, warnings = list[Kept](), list[str]()
-    for picture in reply.pictures:
+    for made in reply.pictures:
         id, stored = new_id("img"), None
+        picture, told = await anyio.to_thread.run_sync(embedded, made, record(id, admitted, account, reply, made))
         try:
-            stored = await storage.put(id, picture, record(id, admitted, account, reply, picture))
+            stored = await storage.put(id, picture, told)
             await account.landed(id)
         except ImageError as error:
             warnings.append(f"Not stored: {error.message} {error.hint}".strip())
         if stored and stored.warning:
             warnings.append(stored.warning)
-        images.append(Kept(picture, stored))
+        one = Kept(picture, stored)
+        if wanted := admitted.job.request.deliver:
+            one, said = await with_copy(one, told, wanted, storage.put)
+            warnings += said
+        images.append(one)
     return images, warnings
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from atelier.providers.budget import Budget
 from atelier.providers.catalog import PROVIDERS, Catalog, utc_today
-from atelier.providers.core.sources import Sources
+from atelier.providers.core.fetch import Web
+from atelier.providers.core.sources import Limits, Sources
 from atelier.providers.overlay import with_file
 from atelier.providers.pipeline import Pipeline
 from atelier.providers.storage import Storage
@@ -42,6 +43,12 @@ def journal_of(settings: Settings, today: Callable[[], date] = utc_today) -> Sql
     return SqliteJournal(Database(settings.state / "journal.db"), Owner(settings.state / "processes"), today)
 
 
+def sources_of(settings: Settings, storage: Storage, folders: tuple[Path, ...] = ()) -> Sources:
+    """How callers name pictures. `folders` may be read from; none where the caller is not on this machine."""
+    limits = Limits(int(settings.source_max_mb * 2**20), int(settings.source_max_megapixels * 1e6))
+    return Sources(storage, folders, Web(allow_http=settings.allow_http_sources), storage.id_in, limits)
+
+
 def pipeline_of(
     settings: Settings,
     storage: Storage,
@@ -52,7 +59,7 @@ def pipeline_of(
     return Pipeline(
         catalog_of(settings, today),
         storage,
-        Sources(storage, (*settings.readable, *folders)),
+        sources_of(settings, storage, (*settings.readable, *folders)),
         journal=journal_of(settings, today),
         budget=Budget(
             caps=settings.caps,

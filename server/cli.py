@@ -13,13 +13,13 @@ import anyio
 
 from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.desk import Desk, Running
-from atelier.server import flush, models, spend
+from atelier.server import flush, models, show, spend
 from atelier.server.assembly import pipeline_of, storage_of
 from atelier.server.progress import progress
 from atelier.server.settings import Settings, unknown_variables
 from atelier.server.signals import interruptible, until_idle
 from atelier.server.spend import estimated
-from atelier.server.terminal import CLEAR, say, show
+from atelier.server.terminal import CLEAR, progress_line, say
 from atelier.tools import edit_image, estimate_cost, generate_image
 from atelier.tools.arguments import parameters_of
 from atelier.tools.drawing import Drawing
@@ -120,7 +120,7 @@ async def _draw(
         confirm = _yes if asked.confirm_cost else _asked if sys.stdin.isatty() and sys.stderr.isatty() else None
 
         async def drawn() -> ImageResult | Running:
-            async with progress(show, every=1 if sys.stderr.isatty() else 10) as tell:
+            async with progress(progress_line, every=1 if sys.stderr.isatty() else 10) as tell:
                 return await desk.draw(
                     request,
                     caller=settings.customer_id,
@@ -143,6 +143,8 @@ async def _draw(
     for kept in result.images:
         if kept.stored:
             say(kept.stored.path or kept.stored.url or kept.stored.id)
+        if kept.copy and kept.copy.stored:
+            say(kept.copy.stored.path or kept.copy.stored.url or kept.copy.stored.id)
     made = [f"{k.picture.width}x{k.picture.height} {k.format}, {size_of(len(k.image_bytes))}" for k in result.images]
     cost = f", {usd(result.actual_usd)}" if result.actual_usd is not None else ""
     say(f"{result.provider}/{result.model}: {'; '.join(made)}{cost}")
@@ -210,6 +212,7 @@ COMMANDS: tuple[Callable[[Subcommands], None], ...] = (
     declare_edit,
     declare_cost,
     spend.declare,
+    show.declare,
     models.declare,
     flush.declare,
 )

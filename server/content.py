@@ -35,10 +35,11 @@ from atelier.tools.tool import Answer, Tool
 
 STRUCTURED_LIMIT = 2000  # bytes; Open WebUI pastes it beside the text, so it must stay small
 FITTING: tuple[tuple[str, ...], ...] = (
-    ("id", "path", "url", "preview_path", "width", "height", "mime", "bytes"),
-    ("id", "path", "url", "preview_path", "width", "height"),
-    ("id", "path", "url", "preview_path"),
-    ("id", "path", "url", "width", "height", "mime"),
+    ("id", "path", "url", "preview_path", "width", "height", "mime", "bytes", "delivered"),
+    ("id", "path", "url", "preview_path", "width", "height", "delivered"),
+    ("id", "path", "url", "preview_path", "delivered"),
+    ("id", "path", "url", "width", "height", "mime", "delivered"),
+    ("id", "path", "url", "delivered"),
     ("id", "path", "url"),
     ("id",),
 )
@@ -75,7 +76,9 @@ async def answered(answer: Answer, storage: Storage, settings: Settings) -> Call
     data = answer.data.model_dump(mode="json", exclude_none=True)
     text, blocks = answer.text, list[ContentBlock]()
     whole = handed_over(answer.pictures)
-    small = await previews([kept.picture for kept in answer.pictures if kept.stored or not whole])
+    shown = [kept for kept in answer.pictures if kept.stored or not whole]
+    before = [await storage.get_preview(kept.stored.id) if kept.stored else None for kept in shown]
+    small = await previews([kept.picture for kept in shown], before)
     links = list[ContentBlock]()
     for kept, told in zip(answer.pictures, data.get("images", []), strict=False):
         if kept.stored is None and whole:

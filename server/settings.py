@@ -64,6 +64,9 @@ class Settings(BaseModel):
     output_dir: Path = Field(default=Path("~/Pictures/atelier"))
     state_dir: Path | None = None
     input_dirs: tuple[Path, ...] = ()
+    source_max_mb: float = Field(default=25.0, gt=0, le=1000)
+    source_max_megapixels: float = Field(default=40.0, gt=0, le=100)
+    allow_http_sources: bool = False
     default_model: str | None = None
     catalog: Annotated[Path | None, AfterValidator(_sound)] = None
     budget_per_call: Usd | None = None

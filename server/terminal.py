@@ -13,7 +13,7 @@ def say(text: str, stream: TextIO | None = None) -> None:
     print(text, file=stream or sys.stdout, flush=True)
 
 
-async def show(message: str, seconds: float) -> None:
+async def progress_line(message: str, seconds: float) -> None:
     """Progress: one line that changes in place in a terminal, one line a word elsewhere."""
     text = f"… {message} ({seconds:.0f} s)"
     sys.stderr.write(f"{CLEAR}{text}" if sys.stderr.isatty() else f"{text}\n")

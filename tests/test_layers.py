@@ -16,7 +16,7 @@ LONGEST = 260  # lines
 STEPS = (
     "catalog", "overlay", "overlay_checks", "overlay_shapes", "pipeline", "pricing", "price_parts", "price_table",
     "price_tokens", "price_overlay", "admit", "dispatch", "settle", "account", "budget", "quote", "reserve", "turns",
-    "breaker", "storage", "journal", "desk", "live", "fallback", "recovery", "outcome",
+    "breaker", "storage", "journal", "desk", "live", "fallback", "recovery", "outcome", "deliver",
 )  # fmt: skip
 """The files of `providers/` that are no vendor's."""
 
@@ -29,7 +29,8 @@ HOMES = {
     "httpx2": {"providers.core.http"},
     "httpx": set[str](),
     "PIL": {
-        "server.preview", "providers.core.masks", "providers.gemini_imagen",
+        "server.preview", "providers.core.decode", "providers.core.delivery", "providers.core.masks",
+        "providers.gemini_imagen",
         "providers.sketch", "providers.sketch_scenes", "providers.sketch_lettering",
     },
     "openai": set[str](),
@@ -86,6 +87,7 @@ def floor(name: str) -> float:
         "providers.settle": 3.5,
         "providers.reserve": 3.45,
         "providers.quote": 3.4,
+        "providers.deliver": 3.2,
         "providers.admit": 3.2,
         "providers.overlay": 3.1,
         "providers.overlay_checks": 3.05,

@@ -89,7 +89,8 @@ def test_the_bounds_of_the_parameters_are_published() -> None:
     assert properties["background"]["enum"] == ["auto", "opaque", "transparent"]
     assert list(properties) == [
         "prompt", "model", "n", "size", "aspect_ratio", "resolution", "quality", "style", "background",
-        "output_format", "output_compression", "negative_prompt", "seed", "options", "save", "confirm_cost",
+        "output_format", "output_compression", "negative_prompt", "seed", "options", "save", "deliver_size",
+        "deliver_fit", "deliver_max_kb", "confirm_cost", "fallback",
     ]  # fmt: skip
 
 

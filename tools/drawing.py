@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import field_validator
 
+from atelier.providers.core.delivery import wish
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.desk import Desk, Running
 from atelier.tools import fields
@@ -31,6 +32,9 @@ class Drawing(Parameters):
     seed: fields.Seed = None
     options: fields.Options = []  # noqa: RUF012 - pydantic copies it
     save: fields.Save = True
+    deliver_size: fields.DeliverSize = None
+    deliver_fit: fields.DeliverFit = None
+    deliver_max_kb: fields.DeliverMaxKb = None
     confirm_cost: fields.ConfirmCost = False
     fallback: fields.Fallback = []  # noqa: RUF012 - pydantic copies it
 
@@ -44,14 +48,15 @@ class Drawing(Parameters):
 NAMES = {"n": "count", "output_compression": "compression"}
 """Parameters that the library calls otherwise."""
 
-OURS = ("save", "confirm_cost", "fallback")
+OURS = ("save", "deliver_size", "deliver_fit", "deliver_max_kb", "confirm_cost", "fallback")
 """Parameters that are not the vendor's business."""
 
 
 def asked_for(asked: Drawing) -> dict[str, Any]:
-    """The common parameters as fields of an ImageRequest."""
+    """The common parameters as fields of an ImageRequest. Raises invalid_request for a copy that cannot be."""
     common = {NAMES.get(name, name): getattr(asked, name) for name in Drawing.model_fields if name not in OURS}
-    return {**common, "options": named(asked.options)}
+    copy = wish(asked.deliver_size, asked.deliver_fit, asked.deliver_max_kb)
+    return {**common, "options": named(asked.options), "deliver": copy}
 
 
 async def draw(request: ImageRequest, asked: Drawing, desk: Desk, call: Call) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -11,6 +11,18 @@ from atelier.providers.core.types import ImageResult, Kept
 from atelier.providers.desk import Running
 from atelier.providers.quote import usd as plain_usd
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Output
+
+
+class CopyData(BaseModel):
+    """The copy of a picture in the size that was asked for."""
+
+    id: str | None = None
+    path: str | None = None
+    url: str | None = None
+    mime: str | None = None
+    width: int | None = None
+    height: int | None = None
+    bytes: int | None = None
 
 
 class ImageData(BaseModel):
@@ -24,6 +36,7 @@ class ImageData(BaseModel):
     width: int | None = None
     height: int | None = None
     bytes: int | None = None
+    delivered: Annotated[CopyData | None, Field(description="The copy in the size that was asked for.")] = None
 
 
 class Drawn(Output):
@@ -53,7 +66,7 @@ def told(result: ImageResult) -> Answer:
         *(f"Note: {warning}" for warning in result.warnings),
         fate,
     ]
-    sizes = ", ".join(dict.fromkeys(f"{i.width}x{i.height} {_format(i)}" for i in images))
+    sizes = ", ".join(dict.fromkeys(_size(image) for image in images))
     data = Drawn(
         summary=f"{result.notice} {_count(len(images))}, {sizes}; {brief}.".strip(),
         images=images,
@@ -142,27 +155,47 @@ def _where(images: list[ImageData]) -> list[str]:
         lines += [f"[Open full size]({image.url})"] if image.url else []
         lines += [f"File: {image.path}"] if image.path else []
         lines += [f"Asset id: {image.id} (pass it as `image` to edit_image)"] if image.id else []
+        if copy := image.delivered:
+            lines.append(f"Delivered copy: {_shape(copy)}, {size_of(copy.bytes or 0)} (native {_shape(image)})")
+            lines += [f"[Open copy]({copy.url})"] if copy.url else []
+            lines += [f"File of the copy: {copy.path}"] if copy.path else []
+            lines += [f"Asset id of the copy: {copy.id}"] if copy.id else []
     return lines
 
 
+def _size(image: ImageData) -> str:
+    native = f"{image.width}x{image.height} {_format(image)}"
+    copy = image.delivered
+    return f"{native} delivered as {copy.width}x{copy.height} {_format(copy)}" if copy else native
+
+
+def _shape(image: ImageData | CopyData) -> str:
+    return f"{image.width}×{image.height} {_format(image)}"
+
+
 def _data(kept: Kept) -> ImageData:
+    copy = CopyData(**_facts(kept.copy)) if kept.copy else None
+    return ImageData(**_facts(kept), delivered=copy)
+
+
+def _facts(kept: Kept) -> dict[str, Any]:
     picture, stored = kept.picture, kept.stored
-    return ImageData(
-        id=stored.id if stored else None,
-        path=stored.path if stored else None,
-        url=stored.url if stored else None,
-        mime=picture.mime,
-        width=picture.width,
-        height=picture.height,
-        bytes=len(picture.image_bytes),
-    )
+    return {
+        "id": stored.id if stored else None,
+        "path": stored.path if stored else None,
+        "url": stored.url if stored else None,
+        "mime": picture.mime,
+        "width": picture.width,
+        "height": picture.height,
+        "bytes": len(picture.image_bytes),
+    }
 
 
 def _count(number: int) -> str:
     return f"{number} image{'' if number == 1 else 's'}"
 
 
-def _format(image: ImageData) -> str:
+def _format(image: ImageData | CopyData) -> str:
     return (image.mime or "").removeprefix("image/").upper()
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import from_json
 
+from atelier.providers.core.delivery import LEAST_KB, MOST_KB
+
 LONGEST_PROMPT = 32_000  # characters: the most that any listed model takes
 LARGEST_COUNT = 10
 LARGEST_SEED = 2**32 - 1
@@ -165,6 +167,24 @@ ConfirmCost = Annotated[
     BeforeValidator(_no),
     Field(description="true only once the user has agreed to the cost that a refusal named."),
 ]
+DeliverSize = Annotated[
+    Annotated[str, Field(max_length=40)] | None,
+    Blank,
+    Word,
+    Field(description="Exact WIDTHxHEIGHT (1200x630) of a copy kept beside the picture; not sent to the model."),
+]
+DeliverFit = Annotated[
+    Literal["crop", "pad"] | None,
+    Blank,
+    Word,
+    Field(description="How the copy comes to deliver_size: crop (usual) or pad."),
+]
+DeliverMaxKb = Annotated[
+    Annotated[int, Field(ge=LEAST_KB, le=MOST_KB)] | None,
+    Blank,
+    Number,
+    Field(description="Largest file size of the copy, in thousands of bytes."),
+]
 
 # for edits
 
@@ -177,7 +197,10 @@ Fallback = Annotated[
     Field(max_length=5, description="Models to move on to, in order, where the vendor is down; none unless given."),
 ]
 
-SOURCE = "an asset id (img_...) from an earlier answer, “last”, or the path of a file in an allowed folder"
+SOURCE = (
+    "an asset id (img_...) from an earlier answer, “last”, a public https address, or the path of a file in an "
+    "allowed folder"
+)
 
 Image = Annotated[
     str,

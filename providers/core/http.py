@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
+from functools import cache
+from urllib.request import getproxies
 
 import anyio
 import httpx2 as httpx
@@ -10,7 +13,7 @@ import httpx2 as httpx
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.types import Endpoint
 
-__all__ = ["client", "failure", "httpx", "with_body"]
+__all__ = ["client", "failure", "httpx", "keyless", "proxied", "with_body"]
 
 NEVER_SENT = (
     httpx.ConnectError,
@@ -36,6 +39,32 @@ def client(endpoint: Endpoint, deadline: float) -> httpx.AsyncClient:
         message = f"The HTTP client could not be set up: {quoted(error)}."
         hint = "Check SSL_CERT_FILE and the proxy variables."
         raise ImageError(Reason.INVALID_REQUEST, message, hint=hint) from None
+
+
+def keyless(seconds: float) -> httpx.AsyncClient:
+    """A client for links from outside: no key, no redirect, no cookie, no proxy, no connection kept for the next one.
+
+    A proxy would look names up by itself, past the guard. Raises as `client` does.
+    """
+    try:
+        trust = _trust()
+    except (OSError, ValueError) as error:
+        message = f"This machine's certificates cannot be used: {quoted(error)}."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Check SSL_CERT_FILE.") from None
+    alone = httpx.Limits(max_keepalive_connections=0)
+    timeout = httpx.Timeout(seconds, connect=min(seconds, 10.0))
+    return httpx.AsyncClient(verify=trust, timeout=timeout, limits=alone, trust_env=False, follow_redirects=False)
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """The authorities that this machine believes, read once: it takes a while."""
+    return httpx.create_ssl_context()
+
+
+def proxied() -> bool:
+    """Whether a proxy stands between this machine and the vendors, which then looks names up by itself."""
+    return any(kind in ("http", "https", "all") for kind in getproxies())
 
 
 class _InProcess(httpx.AsyncBaseTransport):

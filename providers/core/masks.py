@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from atelier.providers.core.decode import decoded, eight_bits
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.sources import source
 from atelier.providers.core.types import Picture
 
 if TYPE_CHECKING:
@@ -21,21 +21,20 @@ def mask(data: bytes) -> Picture:
     A mask with holes is read by its alpha (transparent changes), any other by its lightness. One that marks nothing is
     refused, since the edit would be billed for nothing.
     """
-    from PIL import Image, ImageChops
+    from PIL import ImageChops
 
-    checked = source(data)
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            alpha, light = image.convert("RGBA").getchannel("A"), image.convert("RGB").convert("L")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        image = eight_bits(decoded(data))
+    except ValueError:
         raise _refused("The mask cannot be decoded.", "Give a PNG of the picture's size.") from None
+    alpha, light = image.convert("RGBA").getchannel("A"), image.convert("RGB").convert("L")
     holes = ImageChops.subtract(ImageChops.invert(alpha), alpha)  # where a pixel is more clear than opaque
     white = light if _is_black(holes) else ImageChops.invert(alpha)
     if _is_black(white):
         raise _refused("The mask marks nothing.", "Make what changes transparent, or white on black.")
     out = io.BytesIO()
     white.save(out, "PNG")
-    return Picture(out.getvalue(), "png", checked.width, checked.height)
+    return Picture(out.getvalue(), "png", *white.size)
 
 
 def transparent_where_white(mask: Picture) -> Picture:

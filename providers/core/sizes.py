@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 SIZE = re.compile(r"\s*(\d{1,6})\s*[x×X*]\s*(\d{1,6})\s*")
 RATIO = re.compile(r"\s*(\d{1,5}(?:\.\d{1,3})?)\s*[:/]\s*(\d{1,5}(?:\.\d{1,3})?)\s*")
@@ -89,6 +90,20 @@ class SizeRule:
             if near:
                 return min(near, key=lambda s: _distance(s, ratio, pixels * scale**2))
         return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """The copy that is wanted of a picture: exactly `size` pixels, at most `max_kb` thousand bytes, or both."""
+
+    size: tuple[int, int] | None = None
+    fit: Literal["crop", "pad"] = "crop"
+    max_kb: int | None = None
+
+    @property
+    def words(self) -> str | None:
+        """The size as it is written."""
+        return f"{self.size[0]}x{self.size[1]}" if self.size else None
 
 
 def _distance(size: tuple[int, int], ratio: Fraction, pixels: float) -> float:

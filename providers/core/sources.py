@@ -1,9 +1,12 @@
-"""Source pictures: from an id, `last`, an allowed path or a data URI to bytes that were looked at."""
+"""Source pictures: from an id, `last`, a link, an allowed path or a data URI to bytes that were looked at.
+
+A new way to name a picture is one more branch in `Sources.read`.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,15 +16,36 @@ from urllib.request import url2pathname
 import anyio
 
 from atelier.providers.core.answers import base64_bytes
+from atelier.providers.core.decode import upright
 from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.fetch import Web
+from atelier.providers.core.files import ElsewhereError, read_within
 from atelier.providers.core.images import sniff
 from atelier.providers.core.types import Picture
 
-MOST_BYTES = 25 * 2**20
-MOST_PIXELS = 40_000_000  # a decompression bomb claims more
 MOST_INLINE = 2**20  # bytes of a data URI: a model would have to write them out
 ASSET = re.compile(r"img_[0-9a-z]{26}")
-FORMS = "Give an asset id, “last”, the path of a file in an allowed folder, or a small data: URI."
+BASE64 = re.compile(
+    r"[A-Za-z0-9+][A-Za-z0-9+/_-]{63,}[=\s]*\Z|iVBORw0KGgo|/9j/[A-Za-z0-9+/]{12}|UklGR[A-Za-z0-9+/]{8}|R0lGOD[a-z]"
+)
+"""How a picture looks that was pasted in base64; the last ones are how a PNG, JPEG, WebP and GIF begin."""
+
+
+OwnLink = Callable[[str], str | None]
+"""From a link to the id of the picture of ours that it leads to, without fetching it; None for a stranger's."""
+
+
+def strangers(url: str) -> str | None:
+    """Nothing is ours: the rule of who has no links of their own."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a source picture may be, in bytes and in pixels; a decompression bomb claims more."""
+
+    most_bytes: int = 25 * 2**20
+    most_pixels: int = 40_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,64 +80,85 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """How words become pictures. `folders` are those that may be read from; none means that no path may."""
+    """How words become pictures. `folders` are those that may be read from; none means that no path may.
+
+    `own_link` knows our own links, which are looked up and not fetched. Every other is fetched through `web`, the
+    second door to the network beside `wire`; no key passes through it.
+    """
 
     shelf: Shelf | None = None
     folders: tuple[Path, ...] = ()
+    web: Web = field(default_factory=Web)
+    own_link: OwnLink = strangers
+    limits: Limits = Limits()
 
     async def read(self, words: str) -> Found:
-        """The picture that some words name. Raises invalid_request or not_found, with the forms that work."""
+        """The picture that some words name.
+
+        Raises invalid_request or not_found with the forms that work, and for a link timeout or network_error too.
+        """
         text = words.strip()
         asset = ASSET.fullmatch(text.removeprefix("image://assets/"))
         if text == "last" or asset:
             return await self._kept(asset[0] if asset else None)
         if text.startswith("data:"):
-            return Found(source(_inline(text)))
-        if text.startswith(("http://", "https://")):
-            raise _refused("Pictures are not fetched from the web by this version.", "Download it and give its path.")
+            return await self._found(_inline(text))
+        if text.lower().startswith(("http://", "https://")):
+            if ours := self.own_link(text):
+                return await self._kept(ours)
+            return await self._found(await self.web.fetch(text, self.limits.most_bytes))
+        if BASE64.match(text):
+            raise _refused("A picture is not taken as bare base64.", self.forms)
         if text.startswith(("/", "~", "file:", "\\")) or re.match(r"[A-Za-z]:[\\/]", text):
-            return Found(source(await anyio.to_thread.run_sync(self._file, _path(text))))
+            return await self._found(await anyio.to_thread.run_sync(self._file, _path(text)))
         shown = f" (“{quoted(text)}”)" if len(text) < 60 else ""
-        raise _refused(f"This{shown} does not name a picture.", FORMS)
+        raise _refused(f"This{shown} does not name a picture.", self.forms)
+
+    @property
+    def forms(self) -> str:
+        """The ways to name a picture that work here, as a hint."""
+        path = "the path of a file in an allowed folder, " if self.folders else ""
+        return f"Give an asset id, “last”, a public https address, {path}or a small data: URI."
 
     async def _kept(self, id: str | None) -> Found:
         last = "" if id or not self.shelf else next((kept["id"] for kept in await self.shelf.newest()), "")
         asset = await self.shelf.get(id or last) if self.shelf and (id or last) else None
         if asset is None:
             what = f"There is no picture {id}." if id else "There is no picture yet that could be the last one."
-            raise ImageError(Reason.NOT_FOUND, what, hint=FORMS)
-        return Found(source(asset.image_bytes), asset.id, asset.record.get("provider"))
+            raise ImageError(Reason.NOT_FOUND, what, hint=self.forms)
+        return await self._found(asset.image_bytes, asset.id, asset.record.get("provider"))
+
+    async def _found(self, data: bytes, id: str | None = None, provider: str | None = None) -> Found:
+        return Found(await anyio.to_thread.run_sync(source, data, self.limits), id, provider)
 
     def _file(self, path: Path) -> bytes:
-        """The bytes of a file in an allowed folder, judged by where it really is: links are followed first."""
+        """The bytes of a file in an allowed folder."""
+        if not self.folders:
+            raise _refused("No file of this machine can be named here.", self.forms)
         try:
-            real = path.resolve(strict=True)
-        except (OSError, ValueError, RuntimeError):
-            real = None
-        if real is None or not any(real.is_relative_to(folder.resolve()) for folder in self.folders):
+            return read_within(path, self.folders, self.limits.most_bytes)
+        except ElsewhereError:
             # one answer for both, so that nobody can find out which files exist
             hint = "Give a file that exists in the output folder or in one that ATELIER_INPUT_DIRS names."
-            raise _refused("There is no such picture in an allowed folder.", hint)
-        try:
-            if not real.is_file() or real.stat().st_size > MOST_BYTES:
-                raise _refused(f"The source is no file of up to {MOST_BYTES // 2**20} MB.", "Give a smaller one.")
-            return real.read_bytes()
+            raise _refused("There is no such picture in an allowed folder.", hint) from None
+        except ValueError as error:
+            raise _refused(f"The source {error}.", "Give a picture's file, or a smaller one.") from None
         except OSError:
             raise _refused("The source file cannot be read.", "Check its permissions.") from None
 
 
-def source(data: bytes) -> Picture:
-    """Bytes that a caller gave -> Picture; invalid_request when they are none or too many."""
-    if len(data) > MOST_BYTES:
-        raise _refused(f"The source picture is larger than {MOST_BYTES // 2**20} MB.", "Scale it down first.")
+def source(data: bytes, limits: Limits = Limits()) -> Picture:
+    """Bytes that a caller gave -> Picture, upright; invalid_request when they are none or too many."""
+    if len(data) > limits.most_bytes:
+        raise _refused(f"The source picture is larger than {limits.most_bytes / 2**20:g} MB.", "Scale it down first.")
     try:
-        format, width, height = sniff(data)
+        picture = Picture(data, *sniff(data))
+        if picture.width * picture.height > limits.most_pixels:
+            size, most = f"{picture.width}x{picture.height}", f"{limits.most_pixels / 1e6:g} million"
+            raise _refused(f"The source picture has {size} pixels; at most {most} are taken.", "Scale it down first.")
+        return upright(picture)
     except ValueError as error:
         raise _refused(f"The source picture cannot be used: {error}.", "Give a whole PNG, JPEG, WebP or GIF.") from None
-    if width * height > MOST_PIXELS:
-        message = f"The source picture has {width}x{height} pixels; at most {MOST_PIXELS // 10**6} million are taken."
-        raise _refused(message, "Scale it down first.")
-    return Picture(data, format, width, height)
 
 
 def _inline(text: str) -> bytes:
@@ -121,11 +166,11 @@ def _inline(text: str) -> bytes:
     if not comma or not head.endswith(";base64") or not head.startswith("data:image/"):
         raise _refused("The data URI is not one of a picture in base64.", "Begin it with data:image/png;base64,")
     if len(body) * 3 // 4 > MOST_INLINE:
-        raise _refused(f"The data URI has more than {MOST_INLINE // 2**20} MB.", "Give a path instead.")
+        raise _refused(f"The data URI has more than {MOST_INLINE // 2**20} MB.", "Give a path or an address instead.")
     try:
         return base64_bytes(body)
     except ImageError:
-        raise _refused("The data URI is broken base64.", FORMS) from None
+        raise _refused("The data URI is broken base64.", "Give a path or an address instead.") from None
 
 
 def _path(text: str) -> Path:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from atelier.providers.core.limits import Limit
-from atelier.providers.core.sizes import SizeRule
+from atelier.providers.core.sizes import Delivery, SizeRule
 
 Lookup = Callable[[str], str | None]
 """A setting by its variable's name; None when unset."""
@@ -78,7 +78,8 @@ class ImageRequest:
     """What is wanted, in our words.
 
     `strength` is 0 (keep the source) to 1 (ignore it). `parent` is the id of the picture that the first source is
-    and `origin` the vendor that made it, who is asked first when no model is named.
+    and `origin` the vendor that made it, who is asked first when no model is named. `deliver` is the copy that is kept
+    beside each picture; no vendor hears of it.
     `options` are rarer ones: `search` (what to find, for search_replace and recolor), `left`, `right`, `top` and
     `bottom` (pixels to add, for outpaint), those that the model's row lists, and for a model that is not listed the
     fields of its vendor. Their values are words, numbers and switches.
@@ -103,6 +104,7 @@ class ImageRequest:
     strength: float | None = None
     parent: str | None = None
     origin: str | None = None
+    deliver: Delivery | None = None
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
 
@@ -215,10 +217,11 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A picture of a result: its bytes, and its handle unless the caller took it in hand."""
+    """A picture of a result: its bytes, its handle unless the caller took it in hand, and the copy that was wanted."""
 
     picture: Picture
     stored: Stored | None = None
+    copy: Kept | None = None
 
     @property
     def image_bytes(self) -> bytes:

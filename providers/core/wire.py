@@ -1,4 +1,7 @@
-"""The only socket: send, poll, download. Keys, retries, deadlines and size caps exist here and nowhere else.
+"""The one socket to vendors: send, poll, download. Keys and retries exist here and nowhere else.
+
+What a stranger's link leads to comes in by another door, `fetch`, which no key passes. Links that a vendor gives are
+followed here, and judged by the same rules before they are dialled.
 
 What is retried: one exchange, never the whole job. A paid request only when the vendor answered 429 or 5xx, or
 never got it; a request that may have reached the vendor has an unknown outcome and is not sent again, because no
@@ -15,6 +18,7 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.answers import bad_answer
+from atelier.providers.core.dial import NoSuchHostError, Reach, sent
 from atelier.providers.core.errors import ImageError, Reason, hiding
 from atelier.providers.core.http import failure, httpx, with_body
 from atelier.providers.core.retry import policy, retry_after
@@ -34,7 +38,8 @@ class Wire:
 
     `key` joins a copy of the request at the last moment, and only on the way to a trusted host. `secrets` (the key
     and the prompt) are struck out of what a refusal says. `deadline` is seconds for the call as a whole, waits and
-    polls included; with `retry_timeouts` a call that ran into it is made once more.
+    polls included; with `retry_timeouts` a call that ran into it is made once more. `reach` is how far links go that
+    the vendor gives.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class Wire:
         retry_timeouts: bool = False,
         tell: Tell | None = None,
         note: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
+        reach: Reach = Reach(),  # noqa: B008 - frozen
     ) -> None:
         self._client = client
         self._endpoint = endpoint
@@ -60,6 +66,7 @@ class Wire:
         self._retry_timeouts = retry_timeouts
         self._tell = tell
         self._note = note
+        self._reach = reach
 
     async def tell(self, message: str) -> None:
         """Pass a word on progress to whoever waits."""
@@ -126,6 +133,8 @@ class Wire:
             try:
                 response = await self._free(httpx.Request("GET", target), LARGEST_PICTURE, signed=False)
             except ImageError as error:
+                if error.reason is Reason.INVALID_RESPONSE:
+                    raise
                 why = f"answered {error.facts['status']}" if "status" in error.facts else "could not be reached"
                 raise bad_answer(f"The picture was made, but the vendor's link to it {why}.") from error
             if not response.is_redirect:
@@ -136,7 +145,7 @@ class Wire:
     async def _free(self, request: httpx.Request, cap: int = LARGEST_ANSWER, *, signed: bool = True) -> httpx.Response:
         """An exchange that costs nothing and may be repeated after any passing failure."""
         return await self._retrying(
-            lambda: self._exchange(request, cap, signed=signed),
+            lambda: self._exchange(request, cap, signed=signed, given=True),
             lambda error: isinstance(error, ImageError) and error.retryable,
         )
 
@@ -148,13 +157,19 @@ class Wire:
                 return await exchange()
         raise AssertionError("the policy either returns or raises")
 
-    async def _exchange(self, request: httpx.Request, cap: int, *, signed: bool = True) -> httpx.Response:
-        """One request and its whole answer; every failure comes out as an ImageError."""
+    async def _exchange(
+        self, request: httpx.Request, cap: int, *, signed: bool = True, given: bool = False
+    ) -> httpx.Response:
+        """One request and its whole answer; every failure comes out as an ImageError.
+
+        Where the vendor has `given` the address, it is judged before it is dialled.
+        """
         outgoing = self._signed(request) if signed else request
         try:
             # a read timeout does not bound a slow drip
             with anyio.fail_after(max(0.0, min(self._left(), self._deadline))):
-                arriving = await self._client.send(outgoing, stream=True)
+                addresses = await self._judged(request.url) if given else ()
+                arriving = await sent(self._client, outgoing, addresses)
                 try:
                     response = await self._whole(arriving, cap)
                 finally:
@@ -201,6 +216,18 @@ class Wire:
         if url.scheme not in ("https", httpx.URL(self._endpoint.base_url).scheme) or not url.host:
             raise bad_answer("The vendor gave a link that is not https.")
         return url
+
+    async def _judged(self, url: httpx.URL) -> tuple[str, ...]:
+        """Where a link of the vendor's may be dialled; nothing for one to where the operator sends requests anyway."""
+        base = httpx.URL(self._endpoint.base_url)
+        if url.host == base.host or self._endpoint.transport:
+            return ()
+        try:
+            return await self._reach.of_vendor(url, base if self._endpoint.custom else None)
+        except NoSuchHostError as error:
+            raise httpx.ConnectError(f"it {error}") from None
+        except ValueError as error:
+            raise bad_answer(f"The vendor gave a link that {error}.") from None
 
     def _is_trusted(self, url: httpx.URL) -> bool:
         """The host of the base URL, on any port; or, where that is the vendor's own, another of the vendor's."""

@@ -15,6 +15,7 @@ from PIL import Image
 
 from atelier.providers import flux as vendor
 from atelier.providers.catalog import Catalog
+from atelier.providers.core.dial import Reach
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.masks import mask as masked
 from atelier.providers.core.provider import Job
@@ -325,6 +326,15 @@ async def test_a_poll_bears_the_key_and_a_download_never_does(with_flux: Environ
     assert flux.key not in repr([(request.path, request.headers) for request in others])
 
 
+async def somewhere_public(name: str, port: int) -> list[str]:
+    return ["93.184.216.34"]
+
+
+def by_name(request: httpx.Request) -> str:
+    """The address of a request that may be dialled by number."""
+    return str(request.url.copy_with(host=request.headers["host"].partition(":")[0]))
+
+
 OWN, GATEWAY = "https://api.bfl.ai", "https://gateway.example"
 
 
@@ -348,7 +358,7 @@ async def test_on_a_poll_the_vendors_hosts_see_the_vendors_key_and_a_gateway_its
 
     def answer(request: httpx.Request) -> httpx.Response:
         seen.append(request)
-        if "delivery" in request.url.host:
+        if "delivery" in request.headers["host"]:
             return httpx.Response(200, content=png(64, 64))
         result = {"sample": "https://delivery-eu1.bfl.ai/results/1.png?sig=s"}
         return httpx.Response(200, json={"id": "c0ff", "status": "Ready", "result": result})
@@ -358,10 +368,11 @@ async def test_on_a_poll_the_vendors_hosts_see_the_vendors_key_and_a_gateway_its
     job = Job(id="job_1", request=ImageRequest(prompt="a fox"), model=choice.model, endpoint=choice.endpoint)
     submitted = httpx.Response(200, json={"id": "c0ff", **({"polling_url": polling_url} if polling_url else {})})
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-        reply = await vendor.read(submitted, job, Wire(client, choice.endpoint, vendor.explain, key="bfl-secret"))
+        wire = Wire(client, choice.endpoint, vendor.explain, key="bfl-secret", reach=Reach(somewhere_public))
+        reply = await vendor.read(submitted, job, wire)
     assert len(reply.pictures) == 1
     assert reply.cost_usd is None
-    assert [str(each.url) for each in seen] == [polled, "https://delivery-eu1.bfl.ai/results/1.png?sig=s"]
+    assert [by_name(each) for each in seen] == [polled, "https://delivery-eu1.bfl.ai/results/1.png?sig=s"]
     assert [each.headers.get("x-key") for each in seen] == ["bfl-secret" if with_key else None, None]
 
 

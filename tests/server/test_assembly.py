@@ -11,7 +11,7 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
-from atelier.server.assembly import pipeline_of, storage_of
+from atelier.server.assembly import pipeline_of, sources_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ, png
 from tests.emulators.openai import OpenAI
@@ -63,3 +63,23 @@ async def test_folders(environ: Environ, tmp_path: Path, today: Callable[[], dat
         assert stored is not None
         assert (await pipeline.sources.read("last")).id == stored.id
         assert Path(stored.path or "").is_relative_to(tmp_path / "out")
+
+
+async def test_the_limits_on_sources_and_plain_http(environ: Environ, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "fox.png").write_bytes(png(200, 100))
+    environ |= {"ATELIER_SOURCE_MAX_MEGAPIXELS": "0.01"}
+    settings = Settings.from_environ(environ)
+    sources = sources_of(settings, storage_of(settings), settings.readable)
+    with pytest.raises(ImageError, match="200x100"):
+        await sources.read(str(tmp_path / "out" / "fox.png"))
+    with pytest.raises(ImageError, match="not https"):
+        await sources.read("http://pictures.example.com/fox.png")
+    environ |= {"ATELIER_SOURCE_MAX_MEGAPIXELS": "1", "ATELIER_ALLOW_HTTP_SOURCES": "true"}
+    sources = sources_of(Settings.from_environ(environ), storage_of(settings), settings.readable)
+    assert (await sources.read(str(tmp_path / "out" / "fox.png"))).picture.width == 200
+    with pytest.raises(ImageError, match="private network"):
+        await sources.read("http://127.0.0.1/fox.png")
+    remote = sources_of(settings, storage_of(settings))
+    with pytest.raises(ImageError, match="No file of this machine"):
+        await remote.read(str(tmp_path / "out" / "fox.png"))

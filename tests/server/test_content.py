@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from base64 import b64decode
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -14,9 +15,11 @@ from mcp.types import ResourceLink
 from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.ids import new_id
 from atelier.providers.core.images import picture
 from atelier.providers.core.types import ImageResult, Kept, Stored
 from atelier.server.content import answered, failed
+from atelier.server.preview import preview
 from atelier.server.settings import Settings
 from atelier.server.storage.local import LocalStorage
 from atelier.tools.drawn import told
@@ -60,6 +63,16 @@ async def test_paths_too_long_for_all_leave_their_folder(tmp_path: Path) -> None
     shown = await structured(result(10, folder), tmp_path)
     assert shown["folder"] == str(folder)
     assert shown["images"][9] == {"id": "img_00000000000000000000000009"}
+
+
+async def test_a_preview_that_is_kept_rides_along_as_it_is(tmp_path: Path) -> None:
+    made = result(1, tmp_path)
+    kept = preview(png(8, 8, "red"))
+    storage, id = LocalStorage(tmp_path), new_id("img")
+    stored = await storage.put(id, made.images[0].picture, {"id": id})
+    await storage.put_preview(id, kept)
+    answer = await answered(told(replace(made, images=(Kept(made.images[0].picture, stored),))), storage, Settings())
+    assert b64decode(images(answer)[0].data) == kept
 
 
 async def test_a_picture_neither_stored_nor_small_enough_is_told_as_that(tmp_path: Path) -> None:

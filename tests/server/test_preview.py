@@ -6,10 +6,13 @@ import io
 import os
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 from PIL import Image
 
-from atelier.server.preview import BUDGET, preview
+from atelier.providers.core.images import picture
+from atelier.server.preview import BUDGET, preview, previews
 
 
 def encoded(image: Image.Image, format: str = "PNG") -> bytes:
@@ -46,7 +49,7 @@ def test_transparency_is_flattened_on_white() -> None:
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "I;16"])
 def test_every_mode_gives_a_baseline_rgb_jpeg(mode: str) -> None:
-    format = "TIFF" if mode == "CMYK" else "PNG"
+    format = "JPEG" if mode == "CMYK" else "PNG"
     with opened(preview(encoded(Image.new(mode, (40, 30)), format))) as small:
         assert (small.format, small.mode, small.size) == ("JPEG", "RGB", (40, 30))
         assert "progressive" not in small.info
@@ -56,6 +59,62 @@ def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
     grey = Image.new("I;16", (32, 32), 0x8000)
     with opened(preview(encoded(grey))) as small:
         assert 124 <= pixel(small)[0] <= 132
+
+
+def test_print_colours_that_adobe_turned_round_keep_their_meaning() -> None:
+    red = encoded(Image.new("CMYK", (32, 32), (0, 255, 255, 0)), "JPEG")
+    assert b"Adobe" in red
+    with opened(preview(red)) as small:
+        r, g, b = pixel(small)
+    assert (r > 200, g < 60, b < 60) == (True, True, True)
+
+
+def test_a_palette_with_a_see_through_colour_lies_on_white() -> None:
+    image = Image.new("P", (32, 32), 1)
+    image.putpalette([0, 0, 0, 255, 0, 0])
+    out = io.BytesIO()
+    image.save(out, "PNG", transparency=1)
+    with opened(preview(out.getvalue())) as small:
+        assert min(pixel(small)) > 250
+    gif = io.BytesIO()
+    image.save(gif, "GIF", transparency=1)
+    with opened(preview(gif.getvalue())) as small:
+        assert min(pixel(small)) > 250
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_a_picture_that_lies_on_its_side_stands_up(format: str) -> None:
+    exif, out = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6
+    Image.new("RGB", (3000, 1500), "teal").save(out, format, exif=exif)
+    with opened(preview(out.getvalue())) as small:
+        assert small.size == (384, 768)
+
+
+@pytest.mark.anyio
+async def test_a_kept_preview_is_taken_as_it_is_when_it_fits() -> None:
+    fox = picture(encoded(Image.new("RGB", (32, 32), "orange")))
+    assert await previews([fox, fox], [b"kept", None]) == [b"kept", preview(fox.image_bytes, 2)]
+    too_large = b"x" * (BUDGET // 2 + 1)
+    assert await previews([fox, fox], [too_large, b"kept"]) == [preview(fox.image_bytes, 2), b"kept"]
+
+
+@pytest.mark.anyio
+async def test_the_event_loop_goes_on_while_previews_are_made() -> None:
+    noise = picture(encoded(Image.frombytes("RGB", (1024, 1024), os.urandom(3 * 1024**2))))
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(count)
+        await previews([noise])
+        tasks.cancel_scope.cancel()
+    assert turns > 100
 
 
 def test_metadata_stays_behind() -> None:

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from atelier.providers.core.answers import reason_of
+from atelier.providers.core.dial import Reach
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.forms import multipart
 from atelier.providers.core.http import client, httpx
@@ -263,3 +264,66 @@ def test_multipart_it_is_even_without_a_file() -> None:
     bare = multipart("https://host.invalid/x", {"prompt": "a fox"})
     assert bare.headers["content-type"].startswith("multipart/form-data; boundary=")
     assert b'name="prompt"\r\n\r\na fox' in bare.read()
+
+
+@pytest.mark.parametrize("path", ["/file", "/look"])
+async def test_a_vendors_link_into_this_network_is_not_followed(host: Host, path: str) -> None:
+    endpoint = Endpoint(base_url="https://api.vendor.example", trusted_hosts=("vendor.example",))
+
+    async def resolve(name: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    links = [host.url.replace("http:", "https:") + path, f"https://cdn.vendor.example:{host.port}{path}"]
+    async with client(endpoint, 5) as http:
+        careful = Wire(http, endpoint, explain, key=KEY, reach=Reach(resolve))
+        for link in links:
+            with pytest.raises(ImageError, match="private network") as caught:
+                await (careful.download(link) if path == "/file" else careful.poll(link, bool))
+            assert caught.value.reason is Reason.INVALID_RESPONSE
+    assert host.requests == []
+
+
+async def test_a_vendors_link_is_dialled_where_it_was_judged(host: Host) -> None:
+    endpoint = Endpoint(base_url="http://api.vendor.example", trusted_hosts=("vendor.example",))
+    asked = list[str]()
+
+    async def resolve(name: str, port: int) -> list[str]:
+        asked.append(name)
+        return ["127.0.0.1"]
+
+    async with client(endpoint, 5) as http:
+        wire = Wire(http, endpoint, explain, key=KEY, reach=Reach(resolve, allows=lambda address: True))
+        assert await wire.download(f"http://cdn.vendor.example:{host.port}/file") == b"picture"
+    assert asked == ["cdn.vendor.example"]
+    assert host.requests[0].headers["host"] == f"cdn.vendor.example:{host.port}"
+    assert "authorization" not in host.requests[0].headers
+
+
+async def test_two_names_of_one_machine_never_share_a_connection() -> None:
+    """A pool that knows a connection by its address alone would reuse the first one, opened for another name."""
+    peers = list[Any]()
+
+    class Noting(Host):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            peers.append(scope["client"])
+            await super().__call__(scope, receive, send)
+
+    async def resolve(name: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    endpoint = Endpoint(base_url="http://api.vendor.example", trusted_hosts=("vendor.example",))
+    with (host := Noting()).serving():
+        async with client(endpoint, 5) as http:
+            wire = Wire(http, endpoint, explain, reach=Reach(resolve, allows=lambda address: True))
+            for name in ("a", "b"):
+                await wire.download(f"http://{name}.vendor.example:{host.port}/file")
+    assert len(set(peers)) == 2
+
+
+async def test_a_gateway_in_this_network_may_lead_to_its_other_machines_but_not_to_the_clouds_secrets(
+    host: Host, other: Host
+) -> None:
+    async with wire(host) as connected:
+        assert await connected.download(other.url.replace("127.0.0.1", "localhost") + "/file") == b"picture"
+        with pytest.raises(ImageError, match="the link itself"):
+            await connected.download("http://169.254.169.254/latest/meta-data")
