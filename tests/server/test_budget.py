@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from mcp.client import Client
-from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult
+from mcp.types import METHOD_NOT_FOUND, CallToolResult, ElicitRequestParams, ElicitResult, ErrorData
 
 from atelier.server.app import build_server
 from atelier.server.settings import Settings
@@ -184,6 +184,37 @@ async def test_without_a_yes_nothing_is_sent(
     assert len(asked) == 1
     assert openai.requests == []
     assert files_in(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("content", [None, {}, {"proceed": "perhaps"}, {"proceed": 1}, {"other": True}])
+async def test_a_form_that_was_accepted_without_its_box_ticked_is_no_yes(
+    connect: Connect, with_openai: Environ, openai: OpenAI, content: Any
+) -> None:
+    with_openai["ATELIER_CONFIRM_ABOVE"] = "0.001"
+
+    async def answer(context: Any, params: ElicitRequestParams) -> ElicitResult:
+        return ElicitResult(action="accept", content=content)
+
+    async with connect(elicitation_callback=answer) as client:
+        result = await client.call_tool("generate_image", FOX)
+    assert error(result)["reason"] == "budget_exceeded"
+    assert openai.requests == []
+
+
+async def test_a_client_that_cannot_ask_after_all_is_told_how_to_agree(
+    with_openai: Environ, openai: OpenAI, today: Any
+) -> None:
+    with_openai["ATELIER_CONFIRM_ABOVE"] = "0.001"
+
+    async def answer(context: Any, params: ElicitRequestParams) -> ErrorData:
+        return ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
+
+    server = build_server(Settings.from_environ(with_openai), today)
+    async with Client(server, mode="legacy", elicitation_callback=answer) as client:
+        result = await client.call_tool("generate_image", FOX)
+    assert error(result)["reason"] == "budget_exceeded"
+    assert "confirm_cost=true" in text(result)
+    assert openai.requests == []
 
 
 async def test_who_cannot_be_asked_is_told_how_to_agree(connect: Connect, with_openai: Environ, openai: OpenAI) -> None:
