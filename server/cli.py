@@ -16,10 +16,10 @@ from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.pipeline import Pipeline
 from atelier.server import models, spend
 from atelier.server.assembly import pipeline_of, storage_of
+from atelier.server.costs import estimated
 from atelier.server.progress import progress
 from atelier.server.settings import Settings, unknown_variables
 from atelier.server.signals import interruptible, until_idle
-from atelier.server.spend import estimated
 from atelier.server.terminal import CLEAR, say, show
 from atelier.tools import edit_image, estimate_cost, generate_image
 from atelier.tools.arguments import parameters_of
