@@ -18,6 +18,7 @@ from tests.conftest import Connect, Environ, files_in, png
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Answer, Dropped
+from tests.emulators.stability import Stability
 from tests.server.test_app import error, text
 
 pytestmark = pytest.mark.anyio
@@ -63,6 +64,19 @@ async def test_over_the_cap_of_a_call_nothing_is_sent_and_the_cheapest_way_is_na
     assert "openai/gpt-image-2.5-flare with quality=low" in text(result)
     assert "5 of the 8 pictures" in text(several)
     assert openai.requests == []
+
+
+async def test_the_cheapest_way_may_be_one_without_an_option(
+    connect: Connect, with_stability: Environ, stability: Stability, tmp_path: Path
+) -> None:
+    with_stability["ATELIER_BUDGET_PER_CALL"] = "0.03"
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "fox.png").write_bytes(png(512, 512))
+    asked = {"image": str(tmp_path / "out" / "fox.png"), "prompt": "a fox", "operation": "upscale"}
+    async with connect() as client:
+        result = await client.call_tool("edit_image", {**asked, "model": "stable-image-upscale-creative"})
+    assert "What fits: stability/stable-image-upscale-fast without prompt ($0.02)." in text(result)
+    assert stability.requests == []
 
 
 async def test_a_day_has_a_cap_that_counts_what_was_spent(
