@@ -136,10 +136,12 @@ def _link(kept: Kept) -> list[ContentBlock]:
 def _within(data: dict[str, Any]) -> dict[str, Any]:
     """The structured part within its limit. Without paths it names their folder; the files are named by their ids."""
     images: list[dict[str, Any]] = data.get("images", [])
+    if not images:  # a list or a comparison, which its own tool keeps short
+        return data
     shown = data
     for fields in FITTING:
         fewer = [{name: image[name] for name in fields if name in image} for image in images]
-        shown = {**data, "images": fewer} if images else data
+        shown = {**data, "images": fewer}
         if "path" not in fields and (folders := {str(Path(i["path"]).parent) for i in images if "path" in i}):
             shown["folder"] = folders.pop()
         if len(json.dumps(shown, ensure_ascii=False).encode()) <= STRUCTURED_LIMIT:
