@@ -37,6 +37,7 @@ class Account:
         self.estimated = estimated
         self.spent: Decimal | None = Decimal(0)
         self.state: Literal["reserved", "sent", "billed", "closed"] = "reserved"
+        self.doubted = 0
         self._journal = journal
         self._bill = bill
 
@@ -48,6 +49,11 @@ class Account:
     async def note(self, task: Mapping[str, Any]) -> None:
         """The vendor's own name for the work, by which it can be collected after a restart."""
         await self._written(self._journal.note(self.id, task))
+
+    async def doubt(self) -> None:
+        """It timed out and is about to be sent again: the first time may be billed as well. Raises storage_failed."""
+        self.doubted += 1
+        await self._journal.double(self.id)
 
     def billed(self, reply: Reply) -> Reply:
         """The vendor delivered: the reply with its cost."""
@@ -71,6 +77,8 @@ class Account:
         free = isinstance(error, ImageError) and not error.outcome_unknown
         if cost is not None:
             self.spent = cost
+            if isinstance(error, ImageError) and cost:
+                error.facts["billed_usd"] = cost
             await self.settled()
         elif self.state == "reserved" or (self.state == "sent" and free):
             self.state = "closed"

@@ -101,6 +101,10 @@ class Ledger(Protocol):
         """Nobody knows whether it was billed: the reservation stays."""
         ...
 
+    async def double(self, id: str) -> None:
+        """It is sent a second time, and the first may be billed as well: that one's reservation stays beside it."""
+        ...
+
     async def left(self, caller: str, caps: Caps) -> Left:
         """What the caller may still spend."""
         ...
@@ -123,6 +127,9 @@ class NoLedger:
         """Not written."""
 
     async def keep(self, id: str) -> None:
+        """Not written."""
+
+    async def double(self, id: str) -> None:
         """Not written."""
 
     async def left(self, caller: str, caps: Caps) -> Left:

@@ -26,7 +26,7 @@ PROVIDERS: tuple[Provider, ...] = (
 )
 """Every vendor, in the order in which a default is sought: the first that has a key."""
 
-UNLISTED = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9._:/-]{0,99}")
+UNLISTED = re.compile(r"(?!.*(?:\.\.|//))[a-z0-9](?:[a-z0-9._:/-]{0,98}[a-z0-9])?")
 """What an id that we do not know must look like to be passed on."""
 
 

@@ -71,6 +71,7 @@ class Dispatcher:
                 retry_timeouts=self._retry_timeouts,
                 tell=tell,
                 note=account.note,
+                doubt=account.doubt,
             )
             await checkpoint_if_cancelled()  # the turn may have come in the moment in which nobody wanted it any more
             with hiding(*secrets), breaker.watched():

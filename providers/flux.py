@@ -131,8 +131,10 @@ async def _collected(task: Task, job: Job, wire: Wire) -> Reply:
         error.facts |= facts
         if error.facts.get("code") == "Error":
             error.reason = Reason.PROVIDER_UNAVAILABLE
-        if error.retryable:
+        if error.retryable or cost is None:
             error.facts["outcome"] = "unknown"
+        elif error.reason is Reason.CONTENT_POLICY:
+            error.hint += f" The vendor stated a cost of {cost:f} USD for this task."
         if error.reason is Reason.AUTHENTICATION:
             error.hint = "The key goes to the host of BFL_BASE_URL; a gateway has to give polling addresses of its own."
         raise

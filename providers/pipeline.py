@@ -122,7 +122,7 @@ class Pipeline:
     async def begin(self, admitted: Admitted, caller: str, confirm: Confirm | None) -> Work:
         """Everything that can be refused before anything is reserved or sent."""
         requests = [admitted.choice.provider.prepare(job) for job in admitted.calls]  # a vendor file may refuse as well
-        affordable(self.catalog, self.budget, admitted)
+        await affordable(self.catalog, self.budget, self.journal, admitted, caller)
         key = self.key_of(admitted)
         await agreed(self.budget, admitted, confirm)
         accounts = accounts_of(self.catalog, self.journal, admitted)
@@ -158,6 +158,8 @@ class Pipeline:
             unkept.insert(0, "Stored all the same: too large to hand over within an answer, or nobody was there.")
         missing = shortfall(errors, request.count, len(images))
         dear = surprise(admitted, work.accounts) if len(images) == request.count else []
+        if any(account.doubted for account in work.accounts):
+            dear.append("A call timed out and was sent again; the first may have been billed as well.")
         return ImageResult(
             id=admitted.job.id,
             images=tuple(images),

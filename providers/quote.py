@@ -50,8 +50,8 @@ def over_budget(catalog: Catalog, admitted: Admitted, cap: str, left: Decimal) -
     """The refusal of what costs more than is left: how much that is, and the cheapest way that fits into it."""
     estimate = admitted.estimate
     assert estimate is not None, "what has no price breaks no cap"
-    ways = sorted(_ways(catalog, admitted, left), key=lambda way: (way[1] == 0, way[1]))
-    fits = [f"{words} ({usd(price)})" for words, price in ways[:1]]
+    ways = sorted(_ways(catalog, admitted, left), key=lambda way: (way.price == 0, way.less, way.price))
+    fits = [f"{way.words} ({usd(way.price)})" for way in ways[:1]]
     fewer = int((left / (estimate.high_usd / estimate.count)).to_integral_value(ROUND_FLOOR))
     if 0 < fewer < estimate.count:
         fits.append(f"{fewer} of the {estimate.count} pictures")
@@ -113,14 +113,24 @@ def _without(request: ImageRequest, option: str, row: Model) -> ImageRequest | N
     return replace(request, **absent)
 
 
-def _ways(catalog: Catalog, admitted: Admitted, left: Decimal) -> Iterator[tuple[str, Decimal]]:
-    """Other ways to have the pictures for what is left, with what each may cost: a lower quality, another model."""
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Another way to have the pictures: `price` is USD at most, `less` says that it is not all that was asked."""
+
+    words: str
+    price: Decimal
+    less: bool = False
+
+
+def _ways(catalog: Catalog, admitted: Admitted, left: Decimal) -> Iterator[_Way]:
+    """What is to be had for what is left: a lower quality, another model, or one that cannot honour every option."""
     request, model = admitted.job.request, admitted.job.model
     mine = f"{admitted.choice.provider.name}/{model.id}"
     for quality in model.qualities:
         quote = _quoted(catalog, admitted.choice.provider, model, replace(request, quality=quality))
         if quote and not quote.cannot and quote.estimate and quote.estimate.high_usd <= left:
-            yield f"{mine} with quality={quality}", quote.estimate.high_usd
+            yield _Way(f"{mine} with quality={quality}", quote.estimate.high_usd)
     for quote in compare(catalog, request):
-        if quote.name != mine and not quote.cannot and quote.estimate and quote.estimate.high_usd <= left:
-            yield quote.name, quote.estimate.high_usd
+        if quote.name != mine and quote.estimate and quote.estimate.high_usd <= left:
+            without = f" without {', '.join(quote.cannot)}" if quote.cannot else ""
+            yield _Way(f"{quote.name}{without}", quote.estimate.high_usd, bool(quote.cannot))

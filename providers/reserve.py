@@ -23,14 +23,26 @@ SURPRISE = Decimal("0.2")
 """A bill that differs from its estimate by more than this share is told."""
 
 
-def affordable(catalog: Catalog, budget: Budget, admitted: Admitted) -> None:
-    """Refuse what no ledger has to be asked about: over the cap of one call, or without a price under any cap."""
-    price, cap = admitted.estimate, budget.caps.per_call
+async def affordable(catalog: Catalog, budget: Budget, journal: Journal, admitted: Admitted, caller: str) -> None:
+    """Refuse what costs more than may be spent, or has no price under any cap, before anyone is asked about it.
+
+    Caps of a day and a month are held for good when the price is reserved; until then others may spend.
+    """
+    price, caps = admitted.estimate, budget.caps
     if price is None:
-        if budget.caps and not budget.allow_unpriced:
+        if caps and not budget.allow_unpriced:
             raise unpriced(admitted)
-    elif cap is not None and price.high_usd > cap:
-        raise over_budget(catalog, admitted, f"the {usd(cap)} that one call may cost (ATELIER_BUDGET_PER_CALL)", cap)
+        return
+    if caps.per_call is not None and price.high_usd > caps.per_call:
+        cap = f"the {usd(caps.per_call)} that one call may cost (ATELIER_BUDGET_PER_CALL)"
+        raise over_budget(catalog, admitted, cap, caps.per_call)
+    if price.high_usd == 0 or caps.per_day is caps.per_month is None:
+        return
+    left = await journal.left(caller, caps)
+    if caps.per_day is not None and left.day is not None and price.high_usd > left.day:
+        raise refused(catalog, admitted, Shortage(period="day", cap=caps.per_day, left=left.day))
+    if caps.per_month is not None and left.month is not None and price.high_usd > left.month:
+        raise refused(catalog, admitted, Shortage(period="month", cap=caps.per_month, left=left.month))
 
 
 async def agreed(budget: Budget, admitted: Admitted, confirm: Confirm | None) -> None:
@@ -90,17 +102,17 @@ def refused(catalog: Catalog, admitted: Admitted, short: Shortage) -> ImageError
 
 
 def surprise(admitted: Admitted, accounts: Sequence[Account]) -> list[str]:
-    """A warning where the bill is not what was estimated. A bill within the range that was told is no surprise."""
+    """A warning where the bill is not about what was estimated, and the log has it as well."""
     told = [account.estimated for account in accounts]
     billed = [account.spent for account in accounts]
     if None in told or None in billed:
         return []
     estimated = sum((each for each in told if each is not None), Decimal(0))
     spent = sum((each for each in billed if each is not None), Decimal(0))
-    price = admitted.estimate
-    within = price is not None and price.low_usd < price.high_usd and price.low_usd <= spent <= price.high_usd
-    if within or abs(spent - estimated) <= SURPRISE * estimated:
+    if abs(spent - estimated) <= SURPRISE * estimated:
         return []
     facts = {"provider": admitted.choice.provider.name, "model": admitted.job.model.id, "job": admitted.job.id}
     log.warning("bill differs", extra={"facts": {**facts, "estimated_usd": estimated, "billed_usd": spent}})
-    return [f"Billed {usd(spent)}, where {usd(estimated)} was estimated."]
+    price = admitted.estimate
+    range = f", and up to {usd(price.high_usd)} was possible" if price and price.high_usd > price.total_usd else ""
+    return [f"Billed {usd(spent)}, where {usd(estimated)} was estimated{range}."]

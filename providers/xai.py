@@ -92,8 +92,7 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
         lost[0].facts |= facts
         raise lost[0]
     if not pictures:
-        unknown = {} if facts["cost_usd"] else {"outcome": "unknown"}  # the work was done, and no price is told
-        raise _moderated("xAI withheld the picture: it failed the vendor's moderation.", {**facts, **unknown})
+        raise _moderated("xAI withheld the picture: it failed the vendor's moderation.", facts)
     return Reply(
         pictures=tuple(pictures),
         cost_usd=_usd(answer.usage),
@@ -154,9 +153,11 @@ def explain(response: httpx.Response) -> ImageError:
 
 def _moderated(message: str, facts: dict[str, str | None]) -> ImageError:
     """A refusal that may have cost as much as a picture: xAI moderates what is finished (reports of 2026)."""
-    billed = f"billed {facts['cost_usd']} USD" if facts["cost_usd"] else "may have billed you"
+    told = facts["cost_usd"] is not None
+    billed = f"billed {facts['cost_usd']} USD" if told else "may have billed you"
     hint = f"Reword the prompt or use another picture; xAI {billed} for this attempt."
-    return ImageError(Reason.CONTENT_POLICY, message, hint=hint, facts=facts)
+    unknown = {} if told else {"outcome": "unknown"}
+    return ImageError(Reason.CONTENT_POLICY, message, hint=hint, facts={**facts, **unknown})
 
 
 def _facts(response: httpx.Response, bill: Bill | None) -> dict[str, str | None]:

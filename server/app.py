@@ -44,6 +44,8 @@ answer, by "last" or by a path. Leave `model` out unless the user named one.
 - list_models tells what can be used now; call it when the user asks, or when a model was refused.
 - Every answer names the file of the full picture. Show that path or link to the user: the attached preview is small, \
 and not every chat shows it.
+- estimate_cost tells the price before anything is made, and with `compare` that of every model; call it when the user \
+asks about cost, or before many or large pictures.
 - Pictures may cost money. Do not repeat a call that succeeded, and make one picture unless more were asked for.
 - When an option is refused, the error says what the model offers instead: change the call accordingly.
 - Without any vendor key the built-in sketch draws labelled drafts for free; tell the user that it is a draft."""

@@ -11,10 +11,12 @@ import hashlib
 from typing import Any
 
 from mcp.server.mcpserver import Context
+from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 from pydantic import BaseModel, Field
 
 from atelier.providers.budget import Confirm
+from atelier.providers.core.errors import ImageError, Reason
 
 MODERN = "2026-07-28"
 QUESTION = "cost"
@@ -55,14 +57,29 @@ async def _answered(context: Context[Any, Any], question: str) -> bool:
     answer = (context.input_responses or {}).get(QUESTION)
     if answer is None or context.request_state != _digest(question):
         raise InputNeeded(question)
-    return (
-        isinstance(answer, ElicitResult) and answer.action == "accept" and (answer.content or {}).get("proceed") is True
-    )
+    return _is_yes(answer)
 
 
 async def _asked(context: Context[Any, Any], question: str) -> bool:
-    answer = await context.elicit(question, Proceed)
-    return answer.action == "accept" and answer.data.proceed
+    """The answer of a client that says it can ask; one that then answers with an error could not after all."""
+    schema = Proceed.model_json_schema()
+    try:
+        answer = await context.session.elicit_form(question, schema, related_request_id=context.request_id)
+    except MCPError:
+        raise ImageError(
+            Reason.BUDGET_EXCEEDED,
+            f"The user was to be asked “{question}”, and the client could not; nothing was sent.",
+            hint="Ask the user; when they agree, call again with confirm_cost=true.",
+        ) from None
+    return _is_yes(answer)
+
+
+def _is_yes(answer: object) -> bool:
+    """Only a form that was accepted with its box ticked. Clients accept empty forms, and some write `true` in words."""
+    if not isinstance(answer, ElicitResult) or answer.action != "accept":
+        return False
+    proceed = (answer.content or {}).get("proceed")
+    return proceed is True or proceed == "true"
 
 
 def _digest(question: str) -> str:

@@ -15,10 +15,10 @@ from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.desk import Desk, Running
 from atelier.server import flush, models, show, spend
 from atelier.server.assembly import pipeline_of, storage_of
+from atelier.server.costs import estimated, located
 from atelier.server.progress import progress
 from atelier.server.settings import Settings, unknown_variables
 from atelier.server.signals import interruptible, until_idle
-from atelier.server.spend import estimated
 from atelier.server.terminal import CLEAR, progress_line, say
 from atelier.tools import edit_image, estimate_cost, generate_image
 from atelier.tools.arguments import parameters_of
@@ -68,18 +68,13 @@ def generate(options: argparse.Namespace) -> int:
 
 def edit(options: argparse.Namespace) -> int:
     """Change a picture, store the changed one, and say where it is."""
-    given, folders = _given(options, edit_image.TOOL), list[Path]()
-    for name in ("image", "mask", "images"):
-        words = given.get(name, [])
-        files = [_file(word, folders) for word in ([words] if isinstance(words, str) else words)]
-        if files:
-            given[name] = files if name == "images" else files[0]
+    given, folders = located(_given(options, edit_image.TOOL))
     asked = parameters_of(edit_image.TOOL, given)
 
     async def request_of(desk: Desk) -> ImageRequest:
         return await edit_image.request_of(asked, desk.pipeline.sources.read)
 
-    return anyio.run(_draw, asked, request_of, tuple(folders), options.json)
+    return anyio.run(_draw, asked, request_of, folders, options.json)
 
 
 def cost(options: argparse.Namespace) -> int:
@@ -91,15 +86,6 @@ def cost(options: argparse.Namespace) -> int:
 def _given(options: argparse.Namespace, tool: Tool[Any]) -> dict[str, Any]:
     names = tool.parameters.model_fields
     return {name: value for name in names if (value := getattr(options, name, None)) is not None}
-
-
-def _file(word: str, folders: list[Path]) -> str:
-    """A file that a person names on the command line may be read wherever it is; an agent's may not."""
-    path = Path(word).expanduser()
-    if not path.is_file():
-        return word
-    folders.append(path.resolve().parent)
-    return str(path.resolve())
 
 
 async def _draw(

@@ -30,7 +30,7 @@ from atelier.providers.storage import Storage
 from atelier.server.preview import previews
 from atelier.server.schema import flat_schema
 from atelier.server.settings import Settings
-from atelier.tools.drawn import handed_over
+from atelier.tools.drawn import handed_over, usd
 from atelier.tools.tool import Answer, Tool
 
 STRUCTURED_LIMIT = 2000  # bytes; Open WebUI pastes it beside the text, so it must stay small
@@ -102,16 +102,19 @@ async def answered(answer: Answer, storage: Storage, settings: Settings) -> Call
 
 def failed(error: ImageError) -> CallToolResult:
     """An error as a tool result: a sentence and a hint for the model, the reason for programs."""
+    billed = error.facts.get("billed_usd")
+    words = f"{error.message} {error.hint}".strip() + (f" It was billed {usd(billed)}." if billed else "")
     told = {
         "reason": error.reason.value,
         "retryable": error.retryable,
         "retry_after": error.retry_after,
         "hint": error.hint,
         **({"outcome": "unknown"} if error.outcome_unknown else {}),
+        **({"billed_usd": float(billed)} if billed else {}),
     }
     return CallToolResult(
         is_error=True,
-        content=[TextContent(type="text", text=f"{error.message} {error.hint}".strip())],
+        content=[TextContent(type="text", text=words)],
         _meta={"atelier/error": told},
     )
 
@@ -140,10 +143,12 @@ def _link(kept: Kept) -> list[ContentBlock]:
 def _within(data: dict[str, Any]) -> dict[str, Any]:
     """The structured part within its limit. Without paths it names their folder; the files are named by their ids."""
     images: list[dict[str, Any]] = data.get("images", [])
+    if not images:  # a list or a comparison, which its own tool keeps short
+        return data
     shown = data
     for fields in FITTING:
         fewer = [{name: image[name] for name in fields if name in image} for image in images]
-        shown = {**data, "images": fewer} if images else data
+        shown = {**data, "images": fewer}
         if "path" not in fields and (folders := {str(Path(i["path"]).parent) for i in images if "path" in i}):
             shown["folder"] = folders.pop()
         if len(json.dumps(shown, ensure_ascii=False).encode()) <= STRUCTURED_LIMIT:

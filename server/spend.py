@@ -1,4 +1,4 @@
-"""`atelier cost`: what a picture would cost; and `atelier spend`: what was spent."""
+"""`atelier spend`: what was spent."""
 
 from __future__ import annotations
 
@@ -11,26 +11,12 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.errors import ImageError, Reason, quoted
-from atelier.providers.desk import Desk
-from atelier.providers.pipeline import silence
 from atelier.providers.quote import usd
-from atelier.server.assembly import journal_of, pipeline_of, storage_of
+from atelier.server.assembly import journal_of
 from atelier.server.journal.ledger import COLUMNS, By, Spent
 from atelier.server.settings import Settings
 from atelier.server.terminal import say
-from atelier.tools import estimate_cost
-from atelier.tools.arguments import parameters_of
-from atelier.tools.tool import Call
-
-
-async def estimated(given: dict[str, Any], as_json: bool) -> str:
-    """The answer of estimate_cost, in words or in JSON."""
-    asked, settings = parameters_of(estimate_cost.TOOL, given), Settings.from_environ()
-    async with Desk(pipeline_of(settings, storage_of(settings))) as desk:
-        answer = await estimate_cost.run(asked, desk, Call(caller=settings.customer_id, tell=silence))
-    if as_json:
-        return json.dumps(answer.data.model_dump(mode="json", exclude_none=True), ensure_ascii=False)
-    return answer.text
+from atelier.server.terminal import table as aligned
 
 
 def spend(options: argparse.Namespace) -> int:
@@ -58,11 +44,7 @@ def table(by: str, rows: list[Spent]) -> str:
     lines += [_line(row.name, row.calls, row.pictures, row.usd, row.unsettled_usd) for row in rows]
     calls, pictures = sum(row.calls for row in rows), sum(row.pictures for row in rows)
     lines.append(_line("total", calls, pictures, total(rows), sum((row.unsettled_usd for row in rows), Decimal(0))))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *(w.rjust(n) for w, n in zip(line[1:], widths[1:], strict=True))]).rstrip()
-        for line in lines
-    )
+    return aligned(lines)
 
 
 def as_json(rows: list[Spent]) -> str:

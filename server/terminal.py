@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TextIO
 
 CLEAR = "\r\033[K"  # back to the start of a terminal's line, and empty it
@@ -11,6 +12,15 @@ CLEAR = "\r\033[K"  # back to the start of a terminal's line, and empty it
 def say(text: str, stream: TextIO | None = None) -> None:
     """A line for the person, at once; on stdout unless another stream is named."""
     print(text, file=stream or sys.stdout, flush=True)
+
+
+def table(lines: Sequence[Sequence[str]]) -> str:
+    """Aligned columns: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join([line[0].ljust(widths[0]), *(w.rjust(n) for w, n in zip(line[1:], widths[1:], strict=True))]).rstrip()
+        for line in lines
+    )
 
 
 async def progress_line(message: str, seconds: float) -> None:

@@ -24,6 +24,7 @@ def test_every_parameter_of_every_tool_is_named_and_no_other() -> None:
     drawing = takes["generate_image"]
     assert paragraph("generate_image") - {"generate_image"} == drawing
     assert takes["edit_image"] - drawing <= paragraph("edit_image")
+    assert takes["estimate_cost"] - takes["edit_image"] <= paragraph("estimate_cost")
     assert takes["list_models"] <= paragraph("list_models")
 
 

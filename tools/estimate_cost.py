@@ -11,13 +11,15 @@ from pydantic import BaseModel, Field
 
 from atelier.providers.admit import Admitted
 from atelier.providers.budget import Left
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.sources import Found
 from atelier.providers.core.types import PROMPTLESS, ImageRequest, Operation, Picture
 from atelier.providers.desk import Desk
 from atelier.providers.pipeline import Pipeline
 from atelier.providers.quote import Quote, compare
+from atelier.providers.quote import usd as plain_usd
 from atelier.tools import fields
-from atelier.tools.drawing import asked_for
+from atelier.tools.drawing import Drawing, asked_for
 from atelier.tools.drawn import usd
 from atelier.tools.edit_image import Changing, change_of, operation_of
 from atelier.tools.tool import Answer, Call, Output, Tool
@@ -28,6 +30,9 @@ instant, and nothing is sent to a vendor. Tells the price of one picture and of 
 prices by outcome, how it was worked out, and what is left of the budget. With `compare` the same request is priced \
 over every model that can be used, the cheapest first, with the options that each cannot honour. \
 Call it when the user asks about cost, before many or large pictures, or when a call was refused as over budget."""
+
+CHANGES = ("image", *(name for name in Changing.model_fields if name not in Drawing.model_fields))
+"""Parameters that only a change of a picture has."""
 
 LARGEST = 6000  # bytes of a comparison; hosts paste it into the model's context
 NOMINAL = Picture(b"", "png", 1024, 1024)
@@ -77,10 +82,22 @@ async def run(asked: EstimateCost, desk: Desk, call: Call) -> Answer:
     """A price in words and in data."""
     pipeline = desk.pipeline
     request, assumed = await priced_request(asked, pipeline)
-    left = await pipeline.journal.left(call.caller, pipeline.budget.caps)
+    left, trouble = await _left(pipeline, call)
+    assumed += trouble
     if asked.compare:
         return _compared(compare(pipeline.catalog, replace(request, model=None)), left, assumed)
     return _told(pipeline.admit(request), left, assumed)
+
+
+async def _left(pipeline: Pipeline, call: Call) -> tuple[Left, list[str]]:
+    """What is left of the budget, where there is one. A ledger that cannot be read costs nobody an estimate."""
+    caps = pipeline.budget.caps
+    if caps.per_day is caps.per_month is None:
+        return Left(), []
+    try:
+        return await pipeline.journal.left(call.caller, caps), []
+    except ImageError as error:
+        return Left(), [f"What is left of the budget is not known. {error.message} {error.hint}".strip()]
 
 
 async def priced_request(asked: EstimateCost, pipeline: Pipeline) -> tuple[ImageRequest, list[str]]:
@@ -88,7 +105,11 @@ async def priced_request(asked: EstimateCost, pipeline: Pipeline) -> tuple[Image
     needless = asked.operation in PROMPTLESS  # else one is needed, and what is not said yet costs next to nothing
     prompt = asked.prompt or ("" if needless else "-")
     masked = bool(asked.mask) or asked.operation in (Operation.INPAINT, Operation.ERASE)
-    if asked.operation == Operation.GENERATE or not (asked.operation or asked.image or asked.images or masked):
+    change = [name for name in CHANGES if getattr(asked, name) not in (None, [])]
+    if asked.operation == Operation.GENERATE and change:
+        message = f"A picture made from words alone takes no {' and no '.join(change)}."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave that out, or name the operation that is meant.")
+    if asked.operation == Operation.GENERATE or not (asked.operation or change):
         return ImageRequest(prompt=prompt, **asked_for(asked)), []
     found = [await _found(words, pipeline) for words in (asked.image, *asked.images)]
     pictures = [each.picture if each else NOMINAL for each in found]
@@ -156,7 +177,8 @@ def _compared(quotes: list[Quote], left: Left, assumed: list[str]) -> Answer:
     while len(json.dumps([row.model_dump(exclude_none=True) for row in rows], ensure_ascii=False)) > LARGEST:
         rows.pop()
     rest = f" {len(quotes) - len(rows)} more are left out for length." if len(rows) < len(quotes) else ""
-    summary = f"{len(quotes)} models can do it, the cheapest first.{rest}" if quotes else "No model can do it."
+    count = "1 model" if len(quotes) == 1 else f"{len(quotes)} models"
+    summary = f"{count} can do it, the cheapest first.{rest}" if quotes else "No model can do it."
     lines = [_line(quote) for quote in quotes[: len(rows)]]
     said = [summary, *lines, *_left_in_words(left), *(f"Note: {note}" for note in assumed)]
     data = Estimated(summary=summary, models=rows, warnings=assumed or None)
@@ -180,7 +202,7 @@ def _with_left(data: Estimated, left: Left) -> Estimated:
 
 def _left_in_words(left: Left) -> list[str]:
     said = [
-        f"{usd(amount)} {when}"
+        f"{plain_usd(amount)} {when}"
         for amount, when in ((left.day, "today"), (left.month, "this month"))
         if amount is not None
     ]

@@ -38,7 +38,7 @@ class Wire:
 
     `key` joins a copy of the request at the last moment, and only on the way to a trusted host. `secrets` (the key
     and the prompt) are struck out of what a refusal says. `deadline` is seconds for the call as a whole, waits and
-    polls included; with `retry_timeouts` a call that ran into it is made once more. `reach` is how far links go that
+    polls included; with `retry_timeouts` a call that ran into it is made once more, and `doubt` hears of it before. `reach` is how far links go that
     the vendor gives.
     """
 
@@ -54,6 +54,7 @@ class Wire:
         retry_timeouts: bool = False,
         tell: Tell | None = None,
         note: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
+        doubt: Callable[[], Awaitable[None]] | None = None,
         reach: Reach = Reach(),  # noqa: B008 - frozen
     ) -> None:
         self._client = client
@@ -66,6 +67,7 @@ class Wire:
         self._retry_timeouts = retry_timeouts
         self._tell = tell
         self._note = note
+        self._doubt = doubt
         self._reach = reach
 
     async def tell(self, message: str) -> None:
@@ -81,10 +83,19 @@ class Wire:
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Fire a paid request. Raises what `explain` makes of a refusal, timeout or network_error."""
 
+        doubtful = False
+
         def again(error: BaseException) -> bool:
+            nonlocal doubtful
+            doubtful = isinstance(error, ImageError) and error.outcome_unknown
             return isinstance(error, ImageError) and error.retryable and self._costs_nothing_to_repeat(error)
 
-        return await self._retrying(lambda: self._exchange(request, LARGEST_ANSWER), again)
+        async def exchange() -> httpx.Response:
+            if doubtful and self._doubt is not None:
+                await self._doubt()
+            return await self._exchange(request, LARGEST_ANSWER)
+
+        return await self._retrying(exchange, again)
 
     async def ask(self, url: str) -> httpx.Response:
         """GET what costs nothing, such as a list of models. Raises as `send` does."""

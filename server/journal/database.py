@@ -97,11 +97,10 @@ class Database:
         connection.execute("COMMIT")
 
     def _trouble(self, why: str) -> ImageError:
-        return ImageError(
-            Reason.STORAGE_FAILED,
-            f"The journal {self._path} cannot be used ({why}).",
-            hint="Free some space, or set ATELIER_STATE_DIR to a folder that can be written.",
-        )
+        hint = "Free some space, or set ATELIER_STATE_DIR to a folder that can be written."
+        if "not a database" in why or "malformed" in why:
+            hint = "Move it away; what was spent is then counted anew."
+        return ImageError(Reason.STORAGE_FAILED, f"The journal {self._path} cannot be used ({why}).", hint=hint)
 
     def _close(self) -> None:
         with self._lock:

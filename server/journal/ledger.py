@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Literal
 
 from atelier.providers.budget import Caps, Charge, Left, Shortage, micro, micro_up, usd_of
+from atelier.providers.core.ids import new_id
 from atelier.server.journal.database import Database
 
 By = Literal["model", "vendor", "day", "caller"]
@@ -79,6 +80,14 @@ class SqliteLedger:
     async def keep(self, id: str) -> None:
         """Nobody knows whether it was billed."""
         await self._move(id, "unknown")
+
+    async def double(self, id: str) -> None:
+        """It is sent a second time, and the first may be billed as well."""
+        columns = "job, caller, provider, model, operation, pictures, day, reserved"
+        statement = (
+            f"INSERT INTO charges (id, {columns}, state) SELECT ?, {columns}, 'unknown' FROM charges WHERE id = ?"  # noqa: S608
+        )
+        await self.database.write(lambda connection: connection.execute(statement, (new_id("chg"), id)))
 
     async def left(self, caller: str, caps: Caps) -> Left:
         """What the caller may still spend."""

@@ -67,7 +67,19 @@ def test_an_unlisted_model_of_a_known_vendor_passes_with_open_capabilities() -> 
 
 
 @pytest.mark.parametrize(
-    "name", ["gpt-imge-2", "midjourney", "", "x" * 5000, "nobody/gpt-image-2", "../../etc", "a\nb"]
+    "name",
+    [
+        "gpt-imge-2",
+        "midjourney",
+        "",
+        "x" * 5000,
+        "nobody/gpt-image-2",
+        "../../etc",
+        "a\nb",
+        "flux/",
+        "openai/gpt//x",
+        "sd-",
+    ],
 )
 def test_an_unknown_name_is_refused_with_near_ones(name: str) -> None:
     if not name:

@@ -474,6 +474,22 @@ async def test_a_task_that_ends_without_a_picture_tells_its_cost_and_is_not_subm
     assert (len(flux.requests), len(flux.polls.requests)) == (1, polls)
 
 
+async def test_a_blocked_picture_tells_what_it_cost(with_flux: Environ, flux: Flux) -> None:
+    flux.polls.next(emulated.CONTENT_MODERATED)
+    error = await refused(with_flux, model="flux-3-image")
+    assert "0.048 USD" in error.hint
+    assert not error.outcome_unknown
+
+
+@pytest.mark.parametrize("fault", [emulated.CONTENT_MODERATED, emulated.NOT_AUTHENTICATED])
+async def test_a_task_whose_cost_is_not_stated_may_have_been_billed_whatever_ended_it(
+    with_flux: Environ, flux: Flux, fault: Fault
+) -> None:
+    flux.next(Answer(200, {"id": "c0ff", "polling_url": f"{flux.polls.url}/v1/get_result?id=c0ff"}))
+    flux.polls.next(fault)
+    assert (await refused(with_flux)).outcome_unknown
+
+
 async def test_the_vendors_reasons_are_quoted(with_flux: Environ, flux: Flux) -> None:
     flux.polls.next(emulated.CONTENT_MODERATED)
     error = await refused(with_flux)

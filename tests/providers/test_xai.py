@@ -416,6 +416,7 @@ async def test_every_form_of_moderation_is_a_matter_of_content_and_tells_its_cos
     error = await refused(ImageRequest(prompt="a fox in the snow", model="xai", count=2), with_xai)
     assert (error.reason, error.retryable) == (Reason.CONTENT_POLICY, False)
     assert error.facts["cost_usd"] == cost
+    assert error.outcome_unknown is (cost is None)  # what it cost is held against the budget until somebody knows
     assert error.facts["request_id"]
     assert hint in error.hint
     assert len(xai.requests) == 1

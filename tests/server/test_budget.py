@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from mcp.client import Client
-from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult
+from mcp.types import METHOD_NOT_FOUND, CallToolResult, ElicitRequestParams, ElicitResult, ErrorData
 
 from atelier.server.app import build_server
 from atelier.server.settings import Settings
@@ -18,6 +18,7 @@ from tests.conftest import Connect, Environ, files_in, png
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Answer, Dropped
+from tests.emulators.stability import Stability
 from tests.server.test_app import error, text
 
 pytestmark = pytest.mark.anyio
@@ -63,6 +64,19 @@ async def test_over_the_cap_of_a_call_nothing_is_sent_and_the_cheapest_way_is_na
     assert "openai/gpt-image-2.5-flare with quality=low" in text(result)
     assert "5 of the 8 pictures" in text(several)
     assert openai.requests == []
+
+
+async def test_the_cheapest_way_may_be_one_without_an_option(
+    connect: Connect, with_stability: Environ, stability: Stability, tmp_path: Path
+) -> None:
+    with_stability["ATELIER_BUDGET_PER_CALL"] = "0.03"
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "fox.png").write_bytes(png(512, 512))
+    asked = {"image": str(tmp_path / "out" / "fox.png"), "prompt": "a fox", "operation": "upscale"}
+    async with connect() as client:
+        result = await client.call_tool("edit_image", {**asked, "model": "stable-image-upscale-creative"})
+    assert "What fits: stability/stable-image-upscale-fast without prompt ($0.02)." in text(result)
+    assert stability.requests == []
 
 
 async def test_a_day_has_a_cap_that_counts_what_was_spent(
@@ -184,6 +198,37 @@ async def test_without_a_yes_nothing_is_sent(
     assert len(asked) == 1
     assert openai.requests == []
     assert files_in(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("content", [None, {}, {"proceed": "perhaps"}, {"proceed": 1}, {"other": True}])
+async def test_a_form_that_was_accepted_without_its_box_ticked_is_no_yes(
+    connect: Connect, with_openai: Environ, openai: OpenAI, content: Any
+) -> None:
+    with_openai["ATELIER_CONFIRM_ABOVE"] = "0.001"
+
+    async def answer(context: Any, params: ElicitRequestParams) -> ElicitResult:
+        return ElicitResult(action="accept", content=content)
+
+    async with connect(elicitation_callback=answer) as client:
+        result = await client.call_tool("generate_image", FOX)
+    assert error(result)["reason"] == "budget_exceeded"
+    assert openai.requests == []
+
+
+async def test_a_client_that_cannot_ask_after_all_is_told_how_to_agree(
+    with_openai: Environ, openai: OpenAI, today: Any
+) -> None:
+    with_openai["ATELIER_CONFIRM_ABOVE"] = "0.001"
+
+    async def answer(context: Any, params: ElicitRequestParams) -> ErrorData:
+        return ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
+
+    server = build_server(Settings.from_environ(with_openai), today)
+    async with Client(server, mode="legacy", elicitation_callback=answer) as client:
+        result = await client.call_tool("generate_image", FOX)
+    assert error(result)["reason"] == "budget_exceeded"
+    assert "confirm_cost=true" in text(result)
+    assert openai.requests == []
 
 
 async def test_who_cannot_be_asked_is_told_how_to_agree(connect: Connect, with_openai: Environ, openai: OpenAI) -> None:

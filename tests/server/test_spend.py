@@ -1,4 +1,4 @@
-"""`atelier cost` and `atelier spend`, as a person runs them."""
+"""`atelier spend`, and the question about a price, as a person meets them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,6 @@ from tests.emulators.openai import OpenAI
 from tests.server.test_main import atelier
 
 FOX = ("a fox", "--quality", "low", "--size", "1024x1024")
-
-
-def test_a_price_on_the_command_line(environ: Environ) -> None:
-    done = atelier(environ, "cost", "a fox", "--model", "stability", "--n", "2")
-    assert done.returncode == 0
-    assert "About $0.06 for 2 pictures by stability/stable-image-core." in done.stdout
-    told = json.loads(atelier(environ, "cost", "--model", "stability", "--json").stdout)
-    assert (told["total_usd"], told["basis"]) == (0.03, "credits")
-
-
-def test_a_comparison_on_the_command_line(environ: Environ) -> None:
-    done = atelier(environ, "cost", "a fox", "--compare")
-    assert "stability/stable-image-core: $0.03" in done.stdout
 
 
 def test_what_was_spent_is_added_up(with_openai: Environ, openai: OpenAI) -> None:

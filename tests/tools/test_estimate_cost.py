@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,3 +117,46 @@ async def test_what_is_left_of_the_budget_is_told(connect: Connect, environ: Env
     price = dict[str, Any](result.structured_content or {})
     assert (price["left_today_usd"], price["left_this_month_usd"]) == (2.5, 40)
     assert "$2.50 today, $40.00 this month" in text(result)
+
+
+async def test_a_budget_that_is_used_up_is_told_as_nothing(connect: Connect, environ: Environ) -> None:
+    environ["ATELIER_BUDGET_PER_DAY"] = "0"
+    assert "Left of the budget: $0 today." in text(await estimate(connect, prompt="a fox", model="stability"))
+
+
+async def test_a_price_needs_no_ledger_that_can_be_written(connect: Connect, environ: Environ, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way of a folder")
+    environ["ATELIER_STATE_DIR"] = str(tmp_path / "file" / "state")
+    price = await told(connect, model="stability")
+    assert price["total_usd"] == 0.03
+    assert "warnings" not in price
+    environ["ATELIER_BUDGET_PER_DAY"] = "1"
+    price = await told(connect, model="stability")
+    assert price["total_usd"] == 0.03
+    assert "left_today_usd" not in price
+    assert any("budget is not known" in warning for warning in price["warnings"])
+
+
+@pytest.mark.parametrize("more", [{"strength": 0.5}, {"image": "https://example.org/fox.png"}, {"search": "hat"}])
+async def test_a_generation_with_what_only_a_change_has_is_refused(connect: Connect, more: dict[str, Any]) -> None:
+    refused = await estimate(connect, prompt="a fox", operation="generate", **more)
+    assert error(refused)["reason"] == "invalid_request"
+    assert next(iter(more)) in text(refused)
+
+
+async def test_a_strength_alone_is_one_of_a_change(connect: Connect) -> None:
+    price = await told(connect, prompt="a fox", strength=0.5, model="stable-image-ultra")
+    assert any("1024x1024 is assumed" in warning for warning in price["warnings"])
+    assert (
+        error(await estimate(connect, prompt="a fox", strength=0.5, model="openai"))["reason"] == "unsupported_option"
+    )
+
+
+async def test_one_model_is_no_plural(connect: Connect) -> None:
+    result = await estimate(connect, operation="remove_background", compare=True)
+    assert "1 model can do it" in text(result)
+
+
+async def test_a_comparison_tells_in_data_as_well_what_it_assumed(connect: Connect) -> None:
+    price = await told(connect, prompt="red", operation="edit", compare=True)
+    assert price["warnings"] == ["A source picture of 1024x1024 is assumed."]
