@@ -29,7 +29,11 @@ Bill = Callable[[Job, Reply], Decimal | None]
 
 
 class Account:
-    """One call. In USD, None where not known: `estimated` before it was made, `spent` as it was billed."""
+    """One call. In USD, None where not known: `estimated` before it was made, `spent` as it was billed.
+
+    `doubted` counts tries that timed out and were made again. A `resumed` one was sent by a process that died, so that
+    no failure to collect it shows that it was free.
+    """
 
     def __init__(self, id: str, journal: Journal, job: Job, bill: Bill, estimated: Decimal | None) -> None:
         self.id = id
@@ -37,14 +41,16 @@ class Account:
         self.estimated = estimated
         self.spent: Decimal | None = Decimal(0)
         self.state: Literal["reserved", "sent", "billed", "closed"] = "reserved"
+        self.was_sent = False
         self.doubted = 0
+        self.resumed = False
         self._journal = journal
         self._bill = bill
 
     async def sent(self) -> None:
         """To be called just before the request leaves. Raises storage_failed, and then it must not leave."""
         await self._journal.sent(self.id)
-        self.state = "sent"
+        self.state, self.was_sent = "sent", True
 
     async def note(self, task: Mapping[str, Any]) -> None:
         """The vendor's own name for the work, by which it can be collected after a restart."""
@@ -74,7 +80,7 @@ class Account:
         if self.state == "closed":
             return
         cost = self.spent if self.state == "billed" else self._stated(error)
-        free = isinstance(error, ImageError) and not error.outcome_unknown
+        free = isinstance(error, ImageError) and not error.outcome_unknown and not self.resumed
         if cost is not None:
             self.spent = cost
             if isinstance(error, ImageError) and cost:

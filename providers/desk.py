@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -24,7 +25,7 @@ from atelier.providers.fallback import with_fallback
 from atelier.providers.journal import Entry, JobRow
 from atelier.providers.live import Live, Running
 from atelier.providers.outcome import error_of, fingerprint, in_the_dark, request_json, result_of
-from atelier.providers.pipeline import Pipeline, Work, has_gone, silence
+from atelier.providers.pipeline import Pipeline, has_gone, silence
 from atelier.providers.recovery import taken_up
 from atelier.providers.reserve import charges_of, refused
 
@@ -94,17 +95,19 @@ class Desk:
         if live := self._marks.get(mark):
             return await self._awaited(live, tell)
         if earlier and earlier.state != "unknown":
-            return await self._joined(earlier, tell)
+            try:
+                return await self._joined(earlier, tell)
+            except ImageError as error:
+                if error.reason is not Reason.NOT_FOUND:
+                    raise
+                await self.pipeline.journal.delivered(earlier.id)  # somebody removed its pictures since
         work = await self.pipeline.begin(admitted, caller, confirm)
-        if not free and (same := await self._opened(work, mark)):
-            return await self._joined(same, tell)
-        notes = [in_the_dark(earlier)] if earlier else []
-        if earlier:
-            await self.pipeline.journal.delivered(earlier.id)
-        models = self._fallback if fallback is None else fallback
-        live = Live(work=work, mark=mark, in_hand=in_hand, fallback=models, notes=notes)
-        self.start(live)
-        return await self._awaited(live, tell)
+        live = Live(work=work, mark=mark, in_hand=in_hand, fallback=self._fallback if fallback is None else fallback)
+        if earlier and earlier.state == "unknown":
+            live.notes = [in_the_dark(earlier)]
+            self.delivered(earlier.id)
+        same = await to_the_end(partial(self._opened, live, free))  # what is written must run
+        return await (self._joined(same, tell) if same else self._awaited(live, tell))
 
     async def collect(self, id: str, *, caller: str = "1", tell: Tell = silence) -> ImageResult | Running:
         """What came of a job, or that it still runs. Raises not_found, or the error in which the job ended."""
@@ -130,18 +133,22 @@ class Desk:
             await leaving.wait()
         return row
 
-    async def _opened(self, work: Work, mark: tuple[str, str]) -> JobRow | None:
-        """Write the job and reserve its price; the same job where another call was quicker."""
-        pipeline, admitted, (caller, print) = self.pipeline, work.admitted, mark
-        charges = charges_of(pipeline.catalog, admitted, work.accounts, caller)
-        entry = Entry(id=admitted.job.id, caller=caller, fingerprint=print, request=request_json(admitted))
-        while True:
+    async def _opened(self, live: Live, free: bool) -> JobRow | None:
+        """Write the job, reserve its price and start it; the same job where another call was quicker."""
+        pipeline, admitted, (caller, alike) = self.pipeline, live.work.admitted, live.mark
+        charges = charges_of(pipeline.catalog, admitted, live.work.accounts, caller)
+        entry = Entry(id=live.id, caller=caller, fingerprint=alike, request=request_json(admitted))
+        while not free:
             opened = await pipeline.journal.open(entry, charges, pipeline.budget.caps)
             if isinstance(opened, Shortage):
                 raise refused(pipeline.catalog, admitted, opened)
-            if opened is None or opened.id not in self._leaving:
+            if opened is None:
+                break
+            if opened.id not in self._leaving:
                 return opened
             await self._leaving[opened.id].wait()
+        self.start(live)
+        return None
 
     async def _awaited(self, live: Live, tell: Tell) -> ImageResult | Running:
         """Wait for a job of this process. Whoever is the last to go before anything was sent takes it along."""
@@ -151,8 +158,8 @@ class Desk:
                 await live.done.wait()
         finally:
             live.listeners.remove(tell)
-            if has_gone() and not live.listeners and not live.promised:
-                live.work.stop.cancel()
+            if has_gone():
+                self._left(live)
         if live.found and live.done.is_set() and (row := await self.pipeline.journal.find(live.id)):
             return await self._joined(row, tell)
         if live.error:
@@ -161,6 +168,13 @@ class Desk:
             return live.result
         live.promised = True
         return live.running
+
+    def _left(self, live: Live) -> None:
+        """A caller went away. The last one takes along what was not sent; what it was to take in hand is stored."""
+        if live.done.is_set() and live.result and live.work.loose:
+            self._tasks.start_soon(self.pipeline.rescue, live.work)
+        elif not live.listeners and not live.promised:
+            live.work.stop.cancel()
 
     async def _joined(self, row: JobRow, tell: Tell) -> ImageResult | Running:
         """What came of a job, of this process or another, or that it still runs."""

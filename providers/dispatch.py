@@ -55,7 +55,6 @@ class Dispatcher:
         job, breaker = account.job, self._breakers.setdefault(provider.name, Breaker(provider.title))
         most = self._concurrency or job.endpoint.concurrency
         turns = self._turns.setdefault(provider.name, Turns(provider.title, most, self._queue))
-        breaker.check()
         async with turns.turn(caller, lambda: tell(f"Waiting for a turn at {provider.title}.")):
             breaker.check()
             await tell(f"{provider.title} is drawing ({job.model.id}).")

@@ -37,6 +37,8 @@ async def with_fallback(
             following = await _next(pipeline, work, left, tried)
             if following is None:
                 raise _naming(error, tried[:-1]) from error.__cause__
+            if work.stop.cancel_called:  # everybody has gone meanwhile
+                following.stop.cancel()
             work = following
             now(work)
             await tell(f"Moving on to {_name(work.admitted)}.")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from decimal import Decimal
 from typing import Any
 
 from atelier.providers.admit import Admitted
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.images import picture
-from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Operation, Picture, Stored
+from atelier.providers.core.sizes import Delivery
+from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Operation, Stored
 from atelier.providers.journal import JobRow
 from atelier.providers.quote import usd
 from atelier.providers.storage import Storage
@@ -29,12 +30,21 @@ def request_json(admitted: Admitted) -> dict[str, Any]:
     request = admitted.job.request
     plain = {f.name: getattr(request, f.name) for f in fields(request) if f.name not in PICTURES}
     model = f"{admitted.choice.provider.name}/{admitted.job.model.id}"
-    return {**{k: v for k, v in plain.items() if v is not None}, "model": model, "options": dict(request.options)}
+    copy = {"deliver": asdict(request.deliver)} if request.deliver else {}
+    return {
+        **{k: v for k, v in plain.items() if v is not None},
+        "model": model,
+        "options": dict(request.options),
+        **copy,
+    }
 
 
 def request_of(kept: Mapping[str, Any]) -> ImageRequest:
     """The same, for the records of pictures that are still to come."""
     told: dict[str, Any] = {**kept, "operation": Operation(kept["operation"])}
+    if copy := told.get("deliver"):
+        size = copy["size"]
+        told["deliver"] = Delivery((size[0], size[1]) if size else None, copy["fit"], copy["max_kb"])
     return ImageRequest(**told)
 
 
@@ -50,12 +60,8 @@ def fingerprint(admitted: Admitted, in_hand: int) -> str:
 
 def outcome_of(result: ImageResult) -> dict[str, Any]:
     """A result; its pictures by their ids. One that is in nobody's keeping is not told: it cannot be had again."""
-    stored = [(kept.picture, kept.stored) for kept in result.images if kept.stored]
     return {
-        "images": [
-            {"id": where.id, "path": where.path, "url": where.url, "prompt_used": made.prompt_used, "seed": made.seed}
-            for made, where in stored
-        ],
+        "images": [told for kept in result.images if (told := _image_json(kept))],
         "provider": result.provider,
         "model": result.model,
         "estimated_usd": _text(result.estimated_usd),
@@ -67,15 +73,9 @@ def outcome_of(result: ImageResult) -> dict[str, Any]:
 
 async def result_of(row: JobRow, storage: Storage) -> ImageResult:
     """A result that was kept, with its pictures as the storage has them now. Raises not_found when all have gone."""
-    told, images, gone = row.outcome, list[Kept](), list[str]()
-    for each in told["images"]:
-        asset = await storage.get(each["id"])
-        if asset is None:
-            gone.append(each["id"])
-            continue
-        made: Picture = picture(asset.image_bytes, prompt_used=each.get("prompt_used"), seed=each.get("seed"))
-        url = await storage.link(each["id"])
-        images.append(Kept(made, Stored(id=each["id"], path=each.get("path"), url=url or each.get("url"))))
+    told = row.outcome
+    found = [(each["id"], await _image(each, storage)) for each in told["images"]]
+    images, gone = [image for _, image in found if image], [id for id, image in found if image is None]
     if not images:
         message = f"The pictures of {row.id} are no longer in the storage."
         raise ImageError(Reason.NOT_FOUND, message, hint="Make new ones.")
@@ -90,6 +90,27 @@ async def result_of(row: JobRow, storage: Storage) -> ImageResult:
         warnings=(*told.get("warnings", ()), *missing),
         details=told.get("details", {}),
     )
+
+
+def _image_json(kept: Kept) -> dict[str, Any] | None:
+    """A kept picture and its copy; None for one that is not stored."""
+    where, made = kept.stored, kept.picture
+    if where is None:
+        return None
+    copy = {"copy": told} if kept.copy and (told := _image_json(kept.copy)) else {}
+    facts = {"id": where.id, "path": where.path, "url": where.url, "prompt_used": made.prompt_used, "seed": made.seed}
+    return {**facts, **copy}
+
+
+async def _image(told: Mapping[str, Any], storage: Storage) -> Kept | None:
+    """The same as it is now, with a fresh link; None for one that is no longer there."""
+    asset = await storage.get(told["id"])
+    if asset is None:
+        return None
+    made = picture(asset.image_bytes, prompt_used=told.get("prompt_used"), seed=told.get("seed"))
+    url = await storage.link(told["id"]) or told.get("url")
+    copy = await _image(told["copy"], storage) if "copy" in told else None
+    return Kept(made, Stored(id=told["id"], path=told.get("path"), url=url), copy)
 
 
 def error_json(error: ImageError) -> dict[str, Any]:

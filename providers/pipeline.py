@@ -71,7 +71,7 @@ class Work:
     @property
     def was_sent(self) -> bool:
         """Whether a vendor has heard of any of it."""
-        return any(account.state != "reserved" for account in self.accounts)
+        return any(account.was_sent for account in self.accounts)
 
 
 class Pipeline:
@@ -144,7 +144,7 @@ class Pipeline:
             ]
             outcomes = await each(made, work.stop)
         except anyio.get_cancelled_exc_class():
-            await to_the_end(partial(self._rescue, work))  # nobody is there any more to take anything in hand
+            await to_the_end(partial(self.rescue, work))  # nobody is there any more to take anything in hand
             raise
         done = [outcome for outcome in outcomes if not isinstance(outcome, ImageError)]
         errors = [outcome for outcome in outcomes if isinstance(outcome, ImageError)]
@@ -154,7 +154,7 @@ class Pipeline:
         images = [image for _, images, _ in done for image in images]
         unkept = [warning for _, _, warnings in done for warning in warnings]
         if in_hand and self.storage and not in_hand(sum(len(image.image_bytes) for image in images)):
-            images, unkept = await to_the_end(partial(self._rescue, work))
+            images, unkept = await to_the_end(partial(self.rescue, work))
             unkept.insert(0, "Stored all the same: too large to hand over within an answer, or nobody was there.")
         missing = shortfall(errors, request.count, len(images))
         dear = surprise(admitted, work.accounts) if len(images) == request.count else []
@@ -229,7 +229,7 @@ class Pipeline:
             await to_the_end(partial(account.failed, error))
             raise
 
-    async def _rescue(self, work: Work) -> tuple[list[Kept], list[str]]:
+    async def rescue(self, work: Work) -> tuple[list[Kept], list[str]]:
         """Store the loose pictures after all."""
         images, warnings = list[Kept](), list[str]()
         while self.storage and work.loose:

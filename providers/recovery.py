@@ -91,7 +91,7 @@ def _work(pipeline: Pipeline, row: JobRow, admitted: Admitted, calls: Sequence[C
         price = estimate(pipeline.catalog.prices, admitted.choice.provider.name, job)
         bill = partial(actual, pipeline.catalog.prices, admitted.choice.provider.name)
         account = Account(call.id, pipeline.journal, job, bill, price.total_usd if price else None)
-        account.state = "sent"
+        account.state, account.was_sent, account.resumed = "sent", True, True
         accounts.append(account)
     return Work(admitted=admitted, accounts=accounts, requests=[None] * len(calls), key=key, caller=row.caller)
 

@@ -49,7 +49,7 @@ FITTING: tuple[tuple[str, ...], ...] = (
 def icon() -> Icon:
     """The product's mark, as hosts show it beside a tool."""
     png = Path(__file__).with_name("icon.png").read_bytes()
-    return Icon(src=f"data:image/png;base64,{b64encode(png).decode()}", mime_type="image/png", sizes=["64x64"])
+    return Icon(src=f"data:image/png;base64,{b64encode(png).decode()}", mime_type="image/png", sizes=["48x48"])
 
 
 def description(tool: Tool[Any], settings: Settings, mark: Icon) -> ToolDescription:

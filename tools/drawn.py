@@ -26,27 +26,30 @@ class CopyData(BaseModel):
 
 
 class ImageData(BaseModel):
-    """One picture. `id` and `path` are absent when it was handed over instead of stored."""
+    """One picture. `id` and `path` (on the server's machine) are absent when it was handed over instead of stored.
+
+    `preview_path` is a small JPEG of it, `delivered` the copy in the size that was asked for.
+    """
 
     id: str | None = None
-    path: Annotated[str | None, Field(description="The file on the server's machine.")] = None
+    path: str | None = None
     url: Annotated[str | None, Field(description="A link that the user can open.")] = None
-    preview_path: Annotated[str | None, Field(description="A small JPEG of the same picture.")] = None
+    preview_path: str | None = None
     mime: str | None = None
     width: int | None = None
     height: int | None = None
     bytes: int | None = None
-    delivered: Annotated[CopyData | None, Field(description="The copy in the size that was asked for.")] = None
+    delivered: CopyData | None = None
 
 
 class Drawn(Output):
-    """Pictures that are ready, or the job that makes them."""
+    """Pictures that are ready, or the job that makes them. `folder` is where the files are whose paths are too long."""
 
     status: Literal["done", "running"] = "done"
     summary: str
     job: Annotated[str | None, Field(description="The id of a job that goes on; give it to get_image.")] = None
     images: list[ImageData]
-    folder: Annotated[str | None, Field(description="Where the files are, when their paths would be too long.")] = None
+    folder: str | None = None
     provider: str
     model: str
     estimated_usd: float | None = None

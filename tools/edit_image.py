@@ -12,7 +12,7 @@ from atelier.providers.core.options import OURS
 from atelier.providers.core.sources import Found
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.desk import Desk
-from atelier.tools import fields
+from atelier.tools import edit_fields
 from atelier.tools.drawing import Drawing, asked_for, draw
 from atelier.tools.drawn import Drawn
 from atelier.tools.tool import Answer, Call, Tool
@@ -30,22 +30,22 @@ Each call may cost money. Takes 5 to 60 seconds."""
 class Changing(Drawing):
     """What may be said about a change, besides which picture and what to do with it."""
 
-    images: fields.Images = []  # noqa: RUF012 - pydantic copies it
-    mask: fields.Mask = None
-    strength: fields.Strength = None
-    search: fields.Search = None
-    left: fields.Side = None
-    right: fields.Side = None
-    top: fields.Side = None
-    bottom: fields.Side = None
+    images: edit_fields.Images = []  # noqa: RUF012 - pydantic copies it
+    mask: edit_fields.Mask = None
+    strength: edit_fields.Strength = None
+    search: edit_fields.Search = None
+    left: edit_fields.Side = None
+    right: edit_fields.Side = None
+    top: edit_fields.Side = None
+    bottom: edit_fields.Side = None
 
 
 class EditImage(Changing):
     """What may be said about a change."""
 
-    image: fields.Image
-    prompt: fields.EditPrompt = None
-    operation: fields.EditOperation = None
+    image: edit_fields.Image
+    prompt: edit_fields.EditPrompt = None
+    operation: edit_fields.EditOperation = None
 
 
 Read = Callable[[str], Awaitable[Found]]

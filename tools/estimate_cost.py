@@ -18,7 +18,7 @@ from atelier.providers.desk import Desk
 from atelier.providers.pipeline import Pipeline
 from atelier.providers.quote import Quote, compare
 from atelier.providers.quote import usd as plain_usd
-from atelier.tools import fields
+from atelier.tools import edit_fields
 from atelier.tools.drawing import Drawing, asked_for
 from atelier.tools.drawn import usd
 from atelier.tools.edit_image import Changing, change_of, operation_of
@@ -42,10 +42,10 @@ NOMINAL = Picture(b"", "png", 1024, 1024)
 class EstimateCost(Changing):
     """Everything that may be said about a picture or a change; nothing has to be."""
 
-    prompt: fields.EditPrompt = None
-    image: fields.PricedImage = None
-    operation: fields.PricedOperation = None
-    compare: fields.Compare = False
+    prompt: edit_fields.EditPrompt = None
+    image: edit_fields.PricedImage = None
+    operation: edit_fields.PricedOperation = None
+    compare: edit_fields.Compare = False
 
 
 class Priced(BaseModel):
@@ -72,8 +72,8 @@ class Estimated(Output):
     arithmetic: str | None = None
     source: str | None = None
     as_of: str | None = None
-    left_today_usd: Annotated[float | None, Field(description="Left of the day's budget.")] = None
-    left_this_month_usd: Annotated[float | None, Field(description="Left of the month's budget.")] = None
+    left_today_usd: float | None = None
+    left_this_month_usd: float | None = None
     models: list[Priced] | None = None
     warnings: list[str] | None = None
 

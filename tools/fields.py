@@ -33,7 +33,8 @@ def _no_truth(value: Any) -> Any:
     return value
 
 
-def _no(value: Any) -> Any:
+def false_unless_said(value: Any) -> Any:
+    """A switch that a host left empty is off."""
     return False if _blank_is_absent(value) is None else value
 
 
@@ -45,7 +46,7 @@ def _jpg(value: Any) -> Any:
     return "jpeg" if value == "jpg" else value
 
 
-def _list(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """Some hosts write a list as a string of JSON, or one member without the brackets."""
     if not isinstance(value, str):
         return [] if value is None else value
@@ -149,7 +150,7 @@ Seed = Annotated[
 ]
 Options = Annotated[
     list[Annotated[str, Field(max_length=10_100)]],
-    BeforeValidator(_list),
+    BeforeValidator(listed),
     Field(
         max_length=20,
         description="Rarer options of the chosen model, each as NAME=VALUE: partial_images=2, thinking_level=high. "
@@ -164,7 +165,7 @@ Save = Annotated[
 
 ConfirmCost = Annotated[
     bool,
-    BeforeValidator(_no),
+    BeforeValidator(false_unless_said),
     Field(description="true only once the user has agreed to the cost that a refusal named."),
 ]
 DeliverSize = Annotated[
@@ -185,94 +186,8 @@ DeliverMaxKb = Annotated[
     Number,
     Field(description="Largest file size of the copy, in thousands of bytes."),
 ]
-
-# for edits
-
-LARGEST_SIDE = 2_000  # pixels that a picture can grow to one side; the most that any vendor takes is 2,048
-
-
 Fallback = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=100)]],
-    BeforeValidator(_list),
+    BeforeValidator(listed),
     Field(max_length=5, description="Models to move on to, in order, where the vendor is down; none unless given."),
-]
-
-SOURCE = (
-    "an asset id (img_...) from an earlier answer, “last”, a public https address, or the path of a file in an "
-    "allowed folder"
-)
-
-Image = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=2_000_000,
-        description=f"The picture to change: {SOURCE}. Never write base64 out; a picture pasted into the chat cannot "
-        "reach tools.",
-    ),
-]
-Images = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=2_000_000)]],
-    BeforeValidator(_list),
-    Field(max_length=15, description="Further pictures to draw from, as references: each named like `image`."),
-]
-Mask = Annotated[
-    Annotated[str, Field(max_length=2_000_000)] | None,
-    Blank,
-    Field(description="A picture of the same size that marks what changes: transparent, or white on black."),
-]
-EditOperation = Annotated[
-    Literal[
-        "edit", "inpaint", "outpaint", "erase", "remove_background", "replace_background", "search_replace",
-        "recolor", "upscale", "variation",
-    ]
-    | None,
-    Blank,
-    Word,
-    Field(description="What to do; edit by instruction when left out, inpaint when there is a mask."),
-]  # fmt: skip
-EditPrompt = Annotated[
-    Annotated[str, Field(max_length=LONGEST_PROMPT)] | None,
-    Blank,
-    Field(description="What to change, in the user's words. Not needed to erase, upscale or cut out the background."),
-]
-Strength = Annotated[
-    Annotated[float, Field(ge=0, le=1)] | None,
-    Blank,
-    Number,
-    Field(description="How far from the picture: 0 keeps it, 1 ignores it; where the model takes it."),
-]
-Search = Annotated[
-    Annotated[str, Field(max_length=10_000)] | None,
-    Blank,
-    Field(description="What to find in the picture, for search_replace and recolor."),
-]
-Side = Annotated[
-    Annotated[int, Field(ge=0, le=LARGEST_SIDE)] | None,
-    Blank,
-    Number,
-    Field(description="Pixels to add on this side, for outpaint."),
-]
-
-# for estimates
-
-PricedImage = Annotated[
-    Annotated[str, Field(max_length=2_000_000)] | None,
-    Blank,
-    Field(description="The picture to change, for the price of a change; one of 1024x1024 is assumed without it."),
-]
-PricedOperation = Annotated[
-    Literal[
-        "generate", "edit", "inpaint", "outpaint", "erase", "remove_background", "replace_background",
-        "search_replace", "recolor", "upscale", "variation",
-    ]
-    | None,
-    Blank,
-    Word,
-    Field(description="What is to be priced; generate when left out, edit when there is an image."),
-]  # fmt: skip
-Compare = Annotated[
-    bool,
-    BeforeValidator(_no),
-    Field(description="true prices the request over every model that can be used, the cheapest first."),
 ]

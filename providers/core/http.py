@@ -10,8 +10,9 @@ from urllib.request import getproxies
 import anyio
 import httpx2 as httpx
 
+from atelier.providers.core.answers import bad_answer
 from atelier.providers.core.errors import ImageError, Reason, quoted
-from atelier.providers.core.types import Endpoint
+from atelier.providers.core.types import Endpoint, Tell
 
 __all__ = ["client", "failure", "httpx", "keyless", "proxied", "with_body"]
 
@@ -99,3 +100,18 @@ def with_body(response: httpx.Response, body: bytes) -> httpx.Response:
     stale = ("content-encoding", "content-length", "transfer-encoding")
     headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in stale]
     return httpx.Response(response.status_code, headers=headers, content=body)
+
+
+async def whole(arriving: httpx.Response, cap: int, tell: Tell) -> httpx.Response:
+    """A response with its body of up to `cap` bytes. Each part of an event stream is a sign of life."""
+    streams = arriving.headers.get("content-type", "").startswith("text/event-stream")
+    chunks, size, parts = list[bytes](), 0, 0
+    async for chunk in arriving.aiter_bytes():
+        size += len(chunk)
+        if size > cap:
+            raise bad_answer(f"The vendor's answer is larger than {cap // 2**20} MB.")
+        chunks.append(chunk)
+        if streams and b"\n\n" in chunk:
+            parts += 1
+            await tell(f"Part {parts} of the picture has arrived.")
+    return with_body(arriving, b"".join(chunks))

@@ -20,7 +20,7 @@ import anyio
 from atelier.providers.core.answers import bad_answer
 from atelier.providers.core.dial import NoSuchHostError, Reach, sent
 from atelier.providers.core.errors import ImageError, Reason, hiding
-from atelier.providers.core.http import failure, httpx, with_body
+from atelier.providers.core.http import failure, httpx, whole, with_body
 from atelier.providers.core.retry import policy, retry_after
 from atelier.providers.core.types import Endpoint, Tell
 
@@ -182,7 +182,7 @@ class Wire:
                 addresses = await self._judged(request.url) if given else ()
                 arriving = await sent(self._client, outgoing, addresses)
                 try:
-                    response = await self._whole(arriving, cap)
+                    response = await whole(arriving, cap, self.tell)
                 finally:
                     await arriving.aclose()
         except (httpx.RequestError, TimeoutError) as error:
@@ -196,20 +196,6 @@ class Wire:
         if response.is_error:
             raise self.refusal(response)
         return response
-
-    async def _whole(self, arriving: httpx.Response, cap: int) -> httpx.Response:
-        """The answer with its body of up to `cap` bytes. Each part of an event stream is a sign of life."""
-        streams = arriving.headers.get("content-type", "").startswith("text/event-stream")
-        chunks, size, parts = list[bytes](), 0, 0
-        async for chunk in arriving.aiter_bytes():
-            size += len(chunk)
-            if size > cap:
-                raise bad_answer(f"The vendor's answer is larger than {cap // 2**20} MB.")
-            chunks.append(chunk)
-            if streams and b"\n\n" in chunk:
-                parts += 1
-                await self.tell(f"Part {parts} of the picture has arrived.")
-        return with_body(arriving, b"".join(chunks))
 
     def _signed(self, request: httpx.Request) -> httpx.Request:
         """A copy that bears the key; the prepared request itself never does."""

@@ -78,7 +78,11 @@ class SqliteJournal(SqliteLedger):
     async def finish(self, job: str, state: State, outcome: Mapping[str, Any]) -> None:
         """The job has ended."""
         words = json.dumps(dict(outcome), ensure_ascii=False, default=str)
-        await self._do("UPDATE jobs SET state = ?, outcome = ? WHERE id = ? AND state = 'running'", state, words, job)
+        gone = state == "done" and not outcome.get("images")  # handed over and not stored: it cannot be had again
+        await self._do(
+            "UPDATE jobs SET state = ?, outcome = ?, delivered = delivered OR ? WHERE id = ? AND state = 'running'",
+            state, words, gone, job,
+        )  # fmt: skip
 
     async def delivered(self, job: str) -> None:
         """Its answer has left."""

@@ -100,8 +100,6 @@ class SqliteLedger:
             }
             return Left(day=found.get("day"), month=found.get("month"))
 
-        if not self.database.exists:
-            return Left(day=caps.per_day, month=caps.per_month)
         return await self.database.read(work)
 
     async def spend(self, by: By, since: date | None = None) -> list[Spent]:

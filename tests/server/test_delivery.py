@@ -70,7 +70,8 @@ async def test_every_picture_has_its_copy(connect: Connect) -> None:
 
 async def test_no_vendor_hears_of_it(connect: Connect, with_openai: Environ, openai: OpenAI) -> None:
     async with connect() as client:
-        await client.call_tool("generate_image", {"prompt": "a fox", "deliver_size": "64x64", "deliver_fit": "pad"})
+        wanted = {"prompt": "a fox", "model": "openai", "deliver_size": "64x64", "deliver_fit": "pad"}
+        assert not (await client.call_tool("generate_image", wanted)).is_error
     (request,) = openai.requests
     assert "deliver" not in request.body.decode()
 
