@@ -44,7 +44,7 @@ def request_of(kept: Mapping[str, Any]) -> ImageRequest:
     told: dict[str, Any] = {**kept, "operation": Operation(kept["operation"])}
     if copy := told.get("deliver"):
         size = copy["size"]
-        told["deliver"] = Delivery((size[0], size[1]) if size else None, copy["fit"], copy["max_kb"])
+        told["deliver"] = Delivery(size=(size[0], size[1]) if size else None, fit=copy["fit"], max_kb=copy["max_kb"])
     return ImageRequest(**told)
 
 

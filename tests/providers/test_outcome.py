@@ -1,0 +1,88 @@
+"""What the journal keeps of a request and of its end: there and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from atelier.providers.admit import admit
+from atelier.providers.catalog import Catalog
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.sizes import Delivery
+from atelier.providers.core.sources import source
+from atelier.providers.core.types import ImageRequest, Operation
+from atelier.providers.journal import JobRow
+from atelier.providers.outcome import error_json, error_of, fingerprint, request_json, request_of
+from tests.conftest import png
+
+CATALOG = Catalog(lambda name: None)
+FOX = ImageRequest(prompt="a fox", model="openai", size="1024x1024", quality="low")
+EDIT = ImageRequest(
+    operation=Operation.EDIT, prompt="red", model="openai", sources=(source(png(64, 64)),), parent="img_x"
+)
+
+
+def mark(request: ImageRequest, in_hand: int = 0) -> str:
+    return fingerprint(admit(CATALOG, request), in_hand)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        FOX,
+        EDIT,
+        replace(FOX, deliver=Delivery(size=(100, 50), fit="pad", max_kb=40)),
+        replace(FOX, options={"moderation": "low"}, count=3, background="transparent"),
+    ],
+    ids=["plain", "edit", "delivered", "more"],
+)
+def test_a_request_comes_back_without_its_pictures_and_with_its_model(request_: ImageRequest) -> None:
+    kept = request_json(admit(CATALOG, request_))
+    expected = replace(request_, model="openai/gpt-image-2.5-flare", sources=(), mask=None)
+    assert request_of(kept) == expected
+
+
+def test_the_same_call_has_the_same_fingerprint_however_its_model_was_named() -> None:
+    assert mark(FOX) == mark(replace(FOX, model="gpt-image-2.5-flare")) == mark(replace(FOX, model=" OpenAI "))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"prompt": "a fax"}, {"count": 2}, {"quality": "high"}, {"size": "1024x1536"}, {"model": "gpt-image-2"},
+        {"options": {"moderation": "low"}}, {"deliver": Delivery(max_kb=40)}, {"output_format": "jpeg"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_another_call_has_another_fingerprint(changed: dict[str, Any]) -> None:
+    assert mark(FOX) != mark(replace(FOX, **changed))
+    assert mark(FOX, 100) != mark(FOX)
+
+
+def test_sources_count_by_their_content() -> None:
+    same, other = source(png(64, 64)), source(png(64, 64, "orange"))
+    assert mark(EDIT) == mark(replace(EDIT, sources=(same,)))
+    assert mark(EDIT) != mark(replace(EDIT, sources=(other,)))
+    assert mark(EDIT) != mark(replace(EDIT, sources=(same, other)))
+
+
+def test_an_error_comes_back_with_what_may_be_kept_of_it() -> None:
+    error = ImageError(Reason.TIMEOUT, "Late.", hint="Look.", facts={"outcome": "unknown", "secret": "sk-1"})
+    told = error_json(error)
+    row = JobRow(
+        id="job_1",
+        caller="1",
+        request={},
+        state="unknown",
+        outcome=told,
+        delivered=False,
+        created="",
+        reserved_usd=Decimal(0),
+    )
+    back = error_of(row)
+    assert (back.reason, back.message, back.hint, back.outcome_unknown) == (Reason.TIMEOUT, "Late.", "Look.", True)
+    assert "sk-1" not in str(told)
+    assert back.facts["job"] == "job_1"

@@ -1,0 +1,207 @@
+"""After a crash: collected what can be, said of the rest what is known, and nothing sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import anyio
+import pytest
+
+from atelier.providers import flux as flux_vendor
+from atelier.providers.admit import admit
+from atelier.providers.budget import Caps
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.ids import new_id
+from atelier.providers.core.images import picture
+from atelier.providers.core.types import ImageRequest, ImageResult
+from atelier.providers.desk import Desk
+from atelier.providers.journal import Entry
+from atelier.providers.outcome import fingerprint, request_json
+from atelier.providers.reserve import accounts_of, charges_of
+from atelier.server.assembly import catalog_of, journal_of, pipeline_of, storage_of
+from atelier.server.settings import Settings
+from tests.conftest import Environ, png
+from tests.emulators.flux import Flux
+from tests.emulators.openai import OpenAI
+
+pytestmark = pytest.mark.anyio
+
+OWL = ImageRequest(prompt="an owl", model="flux-2-pro", size="512x512")
+FOX = ImageRequest(prompt="a fox", model="gpt-image-2.5-flare", size="1024x1024", quality="low")
+
+
+async def left_behind(
+    environ: Environ,
+    today: Any,
+    request: ImageRequest,
+    *,
+    sent: bool,
+    task: Mapping[str, Any] | None = None,
+    count: int = 1,
+) -> tuple[str, list[str]]:
+    """A job as a process leaves it that is killed at some point; its id and those of its calls."""
+    settings = Settings.from_environ(environ)
+    catalog, journal = catalog_of(settings, today), journal_of(settings, today)
+    admitted = admit(catalog, replace(request, count=count))
+    accounts = accounts_of(catalog, journal, admitted)
+    charges = charges_of(catalog, admitted, accounts, "1")
+    entry = Entry(id=admitted.job.id, caller="1", fingerprint=fingerprint(admitted, 0), request=request_json(admitted))
+    await journal.open(entry, charges, Caps())
+    for account in accounts if sent else ():
+        await account.sent()
+        if task:
+            await account.note(task)
+    await journal.aclose()
+    return admitted.job.id, [account.id for account in accounts]
+
+
+async def stored(environ: Environ, job: str, call: str, usd: float | None = 0.006) -> str:
+    """A picture that reached the disk before the journal heard of it."""
+    id = new_id("img")
+    record = {
+        "id": id,
+        "job": job,
+        "call": call,
+        "provider": "openai",
+        "model": "gpt-image-2.5-flare",
+        "actual_usd": usd,
+    }
+    await storage_of(Settings.from_environ(environ)).put(id, picture(png(8, 8)), record)
+    return id
+
+
+async def recovered(environ: Environ, today: Any, job: str) -> tuple[Any, list[Any]]:
+    """What the next start makes of the job: its result or its error, and its calls."""
+    settings = Settings.from_environ(environ)
+    async with Desk(pipeline_of(settings, storage_of(settings), today)) as desk:
+        await desk.recover()
+        while desk.running:
+            await anyio.sleep(0.01)
+        try:
+            found: Any = await desk.collect(job)
+        except ImageError as error:
+            found = error
+        return found, await desk.pipeline.journal.calls(job)
+
+
+async def test_what_was_never_sent_is_released(with_openai: Environ, today: Any, openai: OpenAI) -> None:
+    job, _ = await left_behind(with_openai, today, FOX, sent=False)
+    found, calls = await recovered(with_openai, today, job)
+    assert "before anything was sent" in found.message
+    assert [call.state for call in calls] == ["released"]
+    assert openai.requests == []
+
+
+async def test_what_was_sent_without_a_trace_is_unknown_and_its_reservation_stays(
+    with_openai: Environ, today: Any, openai: OpenAI
+) -> None:
+    job, _ = await left_behind(with_openai, today, FOX, sent=True)
+    found, calls = await recovered(with_openai, today, job)
+    assert found.outcome_unknown
+    assert [call.state for call in calls] == ["unknown"]
+    assert openai.requests == []
+
+
+async def test_a_picture_that_had_just_reached_the_disk_is_matched(
+    with_openai: Environ, today: Any, openai: OpenAI
+) -> None:
+    job, (call,) = await left_behind(with_openai, today, FOX, sent=True)
+    id = await stored(with_openai, job, call)
+    await stored(with_openai, "job_other", "chg_other")
+    found, calls = await recovered(with_openai, today, job)
+    assert isinstance(found, ImageResult)
+    assert [kept.stored and kept.stored.id for kept in found.images] == [id]
+    assert "found again" in found.warnings[0]
+    assert (calls[0].state, calls[0].images) == ("settled", (id,))
+    assert found.actual_usd == Decimal("0.006")
+    assert openai.requests == []
+
+
+async def test_pictures_that_were_lost_are_told(with_openai: Environ, today: Any, openai: OpenAI) -> None:
+    job, (call,) = await left_behind(with_openai, today, FOX, sent=True, count=3)
+    await stored(with_openai, job, call)
+    found, _ = await recovered(with_openai, today, job)
+    assert "2 of 3 pictures were lost" in found.warnings[0]
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flux_vendor, "POLL_EVERY", 0.01)
+
+
+@pytest.fixture
+def submitted(flux: Flux, with_flux: Environ, soon: None) -> Callable[[], Any]:
+    """A task that the vendor has taken and billed."""
+
+    async def submit() -> dict[str, Any]:
+        from atelier.providers.core.wire import httpx
+
+        async with httpx.AsyncClient() as client:
+            answer = await client.post(
+                f"{flux.url}/v1/flux-2-pro", json={"prompt": "an owl", "width": 512, "height": 512},
+                headers={"x-key": flux.key},
+            )  # fmt: skip
+        return answer.json()
+
+    return submit
+
+
+async def test_a_task_is_collected_and_not_bought_again(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any]
+) -> None:
+    job, _ = await left_behind(with_flux, today, OWL, sent=True, task=await submitted())
+    bought = len([request for request in flux.requests if request.method == "POST"])
+    found, calls = await recovered(with_flux, today, job)
+    assert isinstance(found, ImageResult)
+    assert found.images[0].picture.width == 512
+    assert found.actual_usd == Decimal("0.03")
+    assert (calls[0].state, len(calls[0].images)) == ("settled", 1)
+    assert len([request for request in flux.requests if request.method == "POST"]) == bought == 1
+
+
+async def test_a_task_that_the_vendor_forgot_is_unknown_or_billed_as_it_said(
+    with_flux: Environ, today: Any, flux: Flux, soon: None
+) -> None:
+    task = {"id": "gone", "polling_url": f"{flux.polls.url}/v1/get_result?id=gone", "cost": 3.0}
+    job, _ = await left_behind(with_flux, today, OWL, sent=True, task=task)
+    found, calls = await recovered(with_flux, today, job)
+    assert isinstance(found, ImageError)
+    assert calls[0].state == "settled"  # the first answer had stated the price
+
+
+async def test_without_the_key_a_task_stays_unknown(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any]
+) -> None:
+    job, _ = await left_behind(with_flux, today, OWL, sent=True, task=await submitted())
+    keyless = {name: value for name, value in with_flux.items() if name != "BFL_API_KEY"}
+    found, calls = await recovered(keyless, today, job)
+    assert found.outcome_unknown
+    assert calls[0].state == "unknown"
+
+
+async def test_the_same_call_waits_for_what_is_being_collected(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any]
+) -> None:
+    job, _ = await left_behind(with_flux, today, OWL, sent=True, task=await submitted())
+    settings = Settings.from_environ(with_flux)
+    async with Desk(pipeline_of(settings, storage_of(settings), today)) as desk:
+        result = await desk.draw(OWL)
+    assert result.id == job
+    assert len([request for request in flux.requests if request.method == "POST"]) == 1
+
+
+async def test_a_job_of_another_version_is_settled_all_the_same(
+    with_openai: Environ, today: Any, openai: OpenAI
+) -> None:
+    job, _ = await left_behind(with_openai, today, FOX, sent=True)
+    journal = journal_of(Settings.from_environ(with_openai))
+    await journal.database.write(
+        lambda c: c.execute("""UPDATE jobs SET request = '{"operation": "sculpt", "model": "x/y"}'""")
+    )
+    await journal.aclose()
+    found, calls = await recovered(with_openai, today, job)
+    assert found.reason is Reason.INTERNAL
+    assert calls[0].state == "unknown"
