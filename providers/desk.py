@@ -24,7 +24,7 @@ from atelier.providers.dispatch import to_the_end
 from atelier.providers.fallback import with_fallback
 from atelier.providers.journal import Entry, JobRow
 from atelier.providers.live import Live, Running
-from atelier.providers.outcome import error_of, fingerprint, in_the_dark, request_json, result_of
+from atelier.providers.outcome import error_of, fingerprint, in_the_dark, keyed, request_json, result_of
 from atelier.providers.pipeline import Pipeline, has_gone, silence
 from atelier.providers.recovery import taken_up
 from atelier.providers.reserve import charges_of, refused
@@ -79,30 +79,37 @@ class Desk:
         caller: str = "1",
         in_hand: int = 0,
         fallback: Sequence[str] | None = None,
+        key: str | None = None,
         tell: Tell = silence,
         confirm: Confirm | None = None,
     ) -> ImageResult | Running:
         """The pictures, or the job that makes them when that takes long. Raises ImageError when there are none.
 
         `caller` is who pays. `in_hand` is how many bytes they take instead of having them stored. `fallback` are models
-        to move on to, those of the desk unless given. `confirm` asks the caller about a price; see `Pipeline`.
+        to move on to, those of the desk unless given. The same `key` within a day is the same call: whatever came of it
+        is told again, and nothing is ever bought twice. `confirm` asks the caller about a price; see `Pipeline`.
         """
         self.pipeline.check_delivery(request, in_hand)
         admitted = self.pipeline.admit(request)
         free = admitted.estimate is not None and admitted.estimate.high_usd == 0
-        mark = (caller, fingerprint(admitted, in_hand))
+        asked = fingerprint(admitted, in_hand)
+        mark = (caller, keyed(key) if key else asked)
         earlier = None if free else await self._earlier(mark)
+        if key and earlier and earlier.request.get("asked") != asked:
+            message = "This key was given to another request within the last day."
+            raise ImageError(Reason.INVALID_REQUEST, message, hint="Give every request a key of its own.")
         if live := self._marks.get(mark):
             return await self._awaited(live, tell)
-        if earlier and earlier.state != "unknown":
+        if earlier and (key or earlier.state != "unknown"):
             try:
                 return await self._joined(earlier, tell)
             except ImageError as error:
-                if error.reason is not Reason.NOT_FOUND:
+                if key or error.reason is not Reason.NOT_FOUND:
                     raise
                 await self.pipeline.journal.delivered(earlier.id)  # somebody removed its pictures since
         work = await self.pipeline.begin(admitted, caller, confirm)
-        live = Live(work=work, mark=mark, in_hand=in_hand, fallback=self._fallback if fallback is None else fallback)
+        models = self._fallback if fallback is None else fallback
+        live = Live(work=work, mark=mark, asked=asked, in_hand=in_hand, fallback=models)
         if earlier and earlier.state == "unknown":
             live.notes = [in_the_dark(earlier)]
             self.delivered(earlier.id)
@@ -137,7 +144,9 @@ class Desk:
         """Write the job, reserve its price and start it; the same job where another call was quicker."""
         pipeline, admitted, (caller, alike) = self.pipeline, live.work.admitted, live.mark
         charges = charges_of(pipeline.catalog, admitted, live.work.accounts, caller)
-        entry = Entry(id=live.id, caller=caller, fingerprint=alike, request=request_json(admitted))
+        entry = Entry(
+            id=live.id, caller=caller, fingerprint=alike, request={**request_json(admitted), "asked": live.asked}
+        )
         while not free:
             opened = await pipeline.journal.open(entry, charges, pipeline.budget.caps)
             if isinstance(opened, Shortage):

@@ -18,6 +18,10 @@ State = Literal["running", "done", "failed", "unknown", "cancelled"]
 """`unknown`: nobody can say whether the vendor did the work; the reservation stays. `cancelled`: nothing was sent."""
 
 
+KEYED = "key:"
+"""How the fingerprint of a call begins that its caller gave a key of its own."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A job as it is written before anything is sent.
@@ -66,7 +70,10 @@ class Journal(Ledger, Protocol):
         ...
 
     async def match(self, caller: str, fingerprint: str) -> JobRow | None:
-        """The newest job of that call that runs, was not delivered, or ended in the dark and was not told of yet."""
+        """The newest job of that call that runs, was not delivered, or ended in the dark and was not told of yet.
+
+        Of a call with a key: that runs, or ended within a day with a result or in the dark, told of or not.
+        """
         ...
 
     async def find(self, id: str) -> JobRow | None:

@@ -32,12 +32,14 @@ class Running:
 class Live:
     """A job that runs.
 
-    `mark` is what calls that ask for the same have in common. `found` are the records of pictures that a job which was
-    taken up has besides those to be collected. `promised` says that somebody was given the id and will come back.
+    `mark` is what calls that ask for the same have in common, `asked` the fingerprint of what they ask. `found` are the
+    records of pictures that a job which was taken up has besides those to be collected. `promised` says that somebody
+    was given the id and will come back.
     """
 
     work: Work
     mark: tuple[str, str]
+    asked: str = ""
     in_hand: int = 0
     fallback: Sequence[str] = ()
     notes: Sequence[str] = ()

@@ -14,7 +14,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.images import picture
 from atelier.providers.core.sizes import Delivery
 from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Operation, Stored
-from atelier.providers.journal import JobRow
+from atelier.providers.journal import KEYED, JobRow
 from atelier.providers.quote import usd
 from atelier.providers.storage import Storage
 
@@ -42,6 +42,7 @@ def request_json(admitted: Admitted) -> dict[str, Any]:
 def request_of(kept: Mapping[str, Any]) -> ImageRequest:
     """The same, for the records of pictures that are still to come."""
     told: dict[str, Any] = {**kept, "operation": Operation(kept["operation"])}
+    told.pop("asked", None)
     if copy := told.get("deliver"):
         size = copy["size"]
         told["deliver"] = Delivery(size=(size[0], size[1]) if size else None, fit=copy["fit"], max_kb=copy["max_kb"])
@@ -56,6 +57,11 @@ def fingerprint(admitted: Admitted, in_hand: int) -> str:
     told = {**request_json(admitted), "pictures": content, "masked": bool(request.mask), "in_hand": bool(in_hand)}
     told.pop("origin", None)  # where a picture came from does not make it another
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def keyed(key: str) -> str:
+    """The fingerprint of a call that its caller gave a key."""
+    return KEYED + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def outcome_of(result: ImageResult) -> dict[str, Any]:

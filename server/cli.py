@@ -63,7 +63,7 @@ def generate(options: argparse.Namespace) -> int:
     async def request_of(desk: Desk) -> ImageRequest:
         return generate_image.request_of(asked)
 
-    return anyio.run(_draw, asked, request_of, (), options.json)
+    return anyio.run(_draw, asked, request_of, (), options)
 
 
 def edit(options: argparse.Namespace) -> int:
@@ -74,7 +74,7 @@ def edit(options: argparse.Namespace) -> int:
     async def request_of(desk: Desk) -> ImageRequest:
         return await edit_image.request_of(asked, desk.pipeline.sources.read)
 
-    return anyio.run(_draw, asked, request_of, folders, options.json)
+    return anyio.run(_draw, asked, request_of, folders, options)
 
 
 def cost(options: argparse.Namespace) -> int:
@@ -92,7 +92,7 @@ async def _draw(
     asked: Drawing,
     request_of: Callable[[Desk], Awaitable[ImageRequest]],
     folders: tuple[Path, ...],
-    as_json: bool,
+    options: argparse.Namespace,
 ) -> int:
     settings = Settings.from_environ()
     for sentence in unknown_variables():
@@ -101,7 +101,7 @@ async def _draw(
     async with Desk(pipeline, wait=None, fallback=settings.fallback) as desk:
         request = await request_of(desk)
         notice = pipeline.catalog.resolve(request.model, request.operation, request.origin).notice
-        if notice and not as_json:
+        if notice and not options.json:
             say(notice)  # the first line, before any work
         confirm = _yes if asked.confirm_cost else _asked if sys.stdin.isatty() and sys.stderr.isatty() else None
 
@@ -111,6 +111,7 @@ async def _draw(
                     request,
                     caller=settings.customer_id,
                     fallback=asked.fallback or None,
+                    key=options.idempotency_key,
                     tell=tell,
                     confirm=confirm,
                 )
@@ -121,7 +122,7 @@ async def _draw(
         assert isinstance(result, ImageResult), "without a limit it is waited for"
         desk.delivered(result.id)
     lost = 0 if all(kept.stored for kept in result.images) else 1
-    if as_json:
+    if options.json:
         say(json.dumps(told(result).data.model_dump(mode="json", exclude_none=True), ensure_ascii=False))
         return lost
     for warning in result.warnings:
@@ -157,12 +158,12 @@ def declare_serve(commands: Subcommands) -> None:
 
 def declare_generate(commands: Subcommands) -> None:
     """`atelier generate PROMPT`"""
-    _declare(commands, "generate", generate, generate_image.TOOL, ("prompt",))
+    _with_key(_declare(commands, "generate", generate, generate_image.TOOL, ("prompt",)))
 
 
 def declare_edit(commands: Subcommands) -> None:
     """`atelier edit IMAGE [PROMPT]`"""
-    _declare(commands, "edit", edit, edit_image.TOOL, ("image", "prompt"))
+    _with_key(_declare(commands, "edit", edit, edit_image.TOOL, ("image", "prompt")))
 
 
 def declare_cost(commands: Subcommands) -> None:
@@ -170,7 +171,7 @@ def declare_cost(commands: Subcommands) -> None:
     _declare(commands, "cost", cost, estimate_cost.TOOL, ("prompt",))
 
 
-def _declare(commands: Subcommands, name: str, run: Run, tool: Tool[Any], places: tuple[str, ...]) -> None:
+def _declare(commands: Subcommands, name: str, run: Run, tool: Tool[Any], places: tuple[str, ...]) -> Any:
     """A command with one option for each parameter of a tool; those of `places` stand without a name.
 
     Values are checked by the tool.
@@ -190,6 +191,13 @@ def _declare(commands: Subcommands, name: str, run: Run, tool: Tool[Any], places
             parser.add_argument(f"--{field.replace('_', '-')}", dest=field, metavar="VALUE", help=words)
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
     parser.set_defaults(run=run)
+    return parser
+
+
+def _with_key(parser: Any) -> None:
+    """For scripts that may run twice."""
+    words = "the same key within a day is the same call: its result is told again and not paid for again"
+    parser.add_argument("--idempotency-key", metavar="KEY", help=words)
 
 
 COMMANDS: tuple[Callable[[Subcommands], None], ...] = (

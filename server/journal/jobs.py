@@ -9,13 +9,13 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from atelier.providers.budget import Caps, Charge, Shortage, usd_of
-from atelier.providers.journal import CallRow, Entry, JobRow, State
+from atelier.providers.journal import KEYED, CallRow, Entry, JobRow, State
 from atelier.server.journal.database import Database
 from atelier.server.journal.ledger import SqliteLedger, utc_day
 from atelier.server.journal.owners import Owner
 
 REMEMBERED = "-1 day"
-"""How long an end in the dark, or a result that nobody collected, is told to whoever makes the same call again."""
+"""How long the same call collects a result that was not delivered, is told of an end in the dark, and finds its key."""
 
 ROW = """
     SELECT id, caller, request, state, outcome, delivered, created,
@@ -25,7 +25,8 @@ ROW = """
 ALIKE = f"""
     {ROW} WHERE caller = ? AND fingerprint = ? AND (
         state = 'running'
-        OR NOT delivered AND state IN ('done', 'unknown') AND created > datetime('now', '{REMEMBERED}')
+        OR (NOT delivered OR fingerprint LIKE '{KEYED}%')
+            AND state IN ('done', 'unknown') AND created > datetime('now', '{REMEMBERED}')
     ) ORDER BY state = 'running' DESC, created DESC LIMIT 1
 """
 
@@ -44,7 +45,7 @@ class SqliteJournal(SqliteLedger):
 
         def work(connection: sqlite3.Connection) -> Shortage | JobRow | None:
             alike = _one(connection, ALIKE, entry.caller, entry.fingerprint)
-            if alike and alike.state in ("running", "done"):
+            if alike and (alike.state != "unknown" or entry.fingerprint.startswith(KEYED)):
                 return alike
             if short := self.reserve_in(connection, charges, caps):
                 return short

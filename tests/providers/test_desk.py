@@ -281,6 +281,37 @@ async def test_a_free_draft_needs_no_journal(desk: Open, tmp_path: Path, with_op
     assert caught.value.reason is Reason.STORAGE_FAILED  # and nothing was sent
 
 
+async def test_the_same_key_is_the_same_call_even_when_it_was_delivered(desk: Open, openai: OpenAI) -> None:
+    async with desk() as one:
+        first = await one.draw(FOX, key="order 7")
+        one.delivered(first.id)
+        again = await one.draw(FOX, key="order 7")
+        other = await one.draw(FOX, key="order 8")
+        with pytest.raises(ImageError) as caught:
+            await one.draw(replace(FOX, prompt="an owl"), key="order 7")
+    assert again.id == first.id != other.id
+    assert caught.value.reason is Reason.INVALID_REQUEST
+    assert len(openai.requests) == 2
+
+
+async def test_a_key_whose_call_ended_in_the_dark_never_buys_again(desk: Open, openai: OpenAI) -> None:
+    openai.next(Dropped())
+    async with desk() as one:
+        for _ in range(2):
+            with pytest.raises(ImageError) as caught:
+                await one.draw(FOX, key="order 7")
+            assert caught.value.outcome_unknown
+    assert len(openai.requests) == 1
+
+
+async def test_a_key_whose_call_was_refused_for_free_may_be_tried_again(desk: Open, openai: OpenAI) -> None:
+    openai.next(emulated.RATE_LIMITED, emulated.MODERATED)
+    async with desk() as one:
+        with pytest.raises(ImageError):
+            await one.draw(FOX, key="order 7")
+        assert isinstance(await one.draw(FOX, key="order 7"), ImageResult)
+
+
 # fallback
 
 
