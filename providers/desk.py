@@ -24,9 +24,9 @@ from atelier.providers.dispatch import to_the_end
 from atelier.providers.fallback import with_fallback
 from atelier.providers.journal import Entry, JobRow
 from atelier.providers.live import Live, Running
-from atelier.providers.outcome import error_of, fingerprint, in_the_dark, keyed, request_json, result_of
+from atelier.providers.outcome import error_json, error_of, fingerprint, in_the_dark, keyed, request_json, result_of
 from atelier.providers.pipeline import Pipeline, has_gone, silence
-from atelier.providers.recovery import taken_up
+from atelier.providers.recovery import LOST, taken_up
 from atelier.providers.reserve import charges_of, refused
 
 __all__ = ["Desk", "Running"]
@@ -50,6 +50,7 @@ class Desk:
         self._lives: dict[str, Live] = {}
         self._marks: dict[tuple[str, str], Live] = {}
         self._leaving: dict[str, anyio.Event] = {}
+        self._taking_up = anyio.Lock()
         self._tasks: TaskGroup = anyio.create_task_group()
 
     async def __aenter__(self) -> Self:
@@ -136,9 +137,16 @@ class Desk:
 
     async def _earlier(self, mark: tuple[str, str]) -> JobRow | None:
         """The same call of before, if there is one to join, to collect or to be warned of."""
-        while (row := await self.pipeline.journal.match(*mark)) and (leaving := self._leaving.get(row.id)):
-            await leaving.wait()
-        return row
+        looked = False
+        while row := await self.pipeline.journal.match(*mark):
+            if leaving := self._leaving.get(row.id):
+                await leaving.wait()
+            elif row.state == "running" and row.id not in self._lives and not looked:
+                looked = True
+                await self.recover()  # if its process died, it has perhaps ended
+            else:
+                return row
+        return None
 
     async def _opened(self, live: Live, free: bool) -> JobRow | None:
         """Write the job, reserve its price and start it; the same job where another call was quicker."""
@@ -187,15 +195,13 @@ class Desk:
 
     async def _joined(self, row: JobRow, tell: Tell) -> ImageResult | Running:
         """What came of a job, of this process or another, or that it still runs."""
+        with anyio.move_on_after(self._wait):
+            while row.state == "running" and row.id not in self._lives:
+                await self.recover()
+                await anyio.sleep(0 if row.id in self._lives else LOOK)
+                row = await self.pipeline.journal.find(row.id) or row
         if live := self._lives.get(row.id):
             return await self._awaited(live, tell)
-        with anyio.move_on_after(self._wait):
-            while row.state == "running":
-                await self.recover()
-                if live := self._lives.get(row.id):
-                    return await self._awaited(live, tell)
-                await anyio.sleep(LOOK)
-                row = await self.pipeline.journal.find(row.id) or row
         if row.state == "running":
             name = str(row.request["model"]).partition("/")
             return Running(id=row.id, provider=name[0], model=name[2], latest="Another process works on it.")
@@ -234,6 +240,18 @@ class Desk:
 
     async def recover(self) -> None:
         """Take up the jobs of processes that died: collect what can be, say of the rest what is known."""
+        async with self._taking_up:
+            await self._take_up()
+
+    async def _take_up(self) -> None:
         for row in await self.pipeline.journal.orphans():
-            if (salvage := await taken_up(self.pipeline, row)) is not None:
+            try:
+                salvage = await taken_up(self.pipeline, row)
+            except ImageError:
+                raise
+            except Exception:  # one job that cannot be understood must not stop the others, nor stay as it is
+                log.exception("job not taken up", extra={"facts": {"job": row.id}})
+                await self.pipeline.journal.finish(row.id, "unknown", error_json(LOST))
+                continue
+            if salvage:
                 self.start(Live(work=salvage.work, mark=(row.caller, row.id), found=salvage.found))
