@@ -13,7 +13,7 @@ from atelier.providers.admit import Admitted
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.images import picture
 from atelier.providers.core.sizes import Delivery
-from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Operation, Stored
+from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Operation
 from atelier.providers.journal import KEYED, JobRow
 from atelier.providers.quote import usd
 from atelier.providers.storage import Storage
@@ -104,8 +104,7 @@ def _image_json(kept: Kept) -> dict[str, Any] | None:
     if where is None:
         return None
     copy = {"copy": told} if kept.copy and (told := _image_json(kept.copy)) else {}
-    facts = {"id": where.id, "path": where.path, "url": where.url, "prompt_used": made.prompt_used, "seed": made.seed}
-    return {**facts, **copy}
+    return {"id": where.id, "prompt_used": made.prompt_used, "seed": made.seed, **copy}
 
 
 async def _image(told: Mapping[str, Any], storage: Storage) -> Kept | None:
@@ -114,9 +113,8 @@ async def _image(told: Mapping[str, Any], storage: Storage) -> Kept | None:
     if asset is None:
         return None
     made = picture(asset.image_bytes, prompt_used=told.get("prompt_used"), seed=told.get("seed"))
-    url = await storage.link(told["id"]) or told.get("url")
     copy = await _image(told["copy"], storage) if "copy" in told else None
-    return Kept(made, Stored(id=told["id"], path=told.get("path"), url=url), copy)
+    return Kept(made, await storage.where(told["id"]), copy)
 
 
 def error_json(error: ImageError) -> dict[str, Any]:

@@ -37,6 +37,10 @@ class Storage(Shelf, Protocol):
         """A fresh address under which whoever has it can fetch the picture; None when it has none, or is not there."""
         ...
 
+    async def where(self, id: str) -> Stored | None:
+        """A fresh handle: its path on this machine, its address, or both; None when there is none of that id."""
+        ...
+
     def id_in(self, url: str) -> str | None:
         """The id in a link of this storage, without fetching anything; None for any other address."""
         ...

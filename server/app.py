@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -12,17 +12,27 @@ from typing import Any
 
 import anyio
 from mcp.server.caching import CacheHint
+from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.shared.exceptions import MCPError
-from mcp.types import INVALID_PARAMS, CallToolResult, InputRequiredResult
+from mcp.types import (
+    INVALID_PARAMS,
+    CallToolResult,
+    Completion,
+    CompletionArgument,
+    InputRequiredResult,
+    ResourceTemplate,
+    ResourceTemplateReference,
+)
 from mcp.types import Tool as ToolDescription
+from pydantic import AnyUrl
 
 from atelier.providers.catalog import utc_today
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
 from atelier.providers.desk import Desk
 from atelier.providers.storage import Storage
-from atelier.server import content
+from atelier.server import content, resources
 from atelier.server.asking import InputNeeded, confirm_of
 from atelier.server.assembly import pipeline_of, storage_of
 from atelier.server.flush import flushed
@@ -41,6 +51,7 @@ poster, banner, wallpaper or diagram, or to edit, extend, upscale or cut out a p
 
 - generate_image makes pictures from words; edit_image changes one that exists, named by the asset id of an earlier \
 answer, by "last" or by a path. Leave `model` out unless the user named one.
+- get_image shows one that was made before, lists the newest, and collects a job whose answer said “running”.
 - list_models tells what can be used now; call it when the user asks, or when a model was refused.
 - Every answer names the file of the full picture. Show that path or link to the user: the attached preview is small, \
 and not every chat shows it.
@@ -67,6 +78,7 @@ class AtelierServer(MCPServer[State]):
     def __init__(self, settings: Settings, today: Callable[[], date]) -> None:
         self._answering = 0  # those of callers who have gone included
         self._desk: Desk | None = None
+        self._storage: Storage | None = None
         self._settings = settings
         self._today = today
         self._records: dict[str, Tool[Any]] = {tool.name: tool for tool in TOOLS}
@@ -82,6 +94,7 @@ class AtelierServer(MCPServer[State]):
             log_level="WARNING",
             cache_hints={"tools/list": CacheHint(ttl_ms=300_000, scope="public")},
         )
+        self.completion()(self._completed)
 
     @asynccontextmanager
     async def _living(self) -> AsyncGenerator[State]:
@@ -89,7 +102,7 @@ class AtelierServer(MCPServer[State]):
         pipeline = pipeline_of(self._settings, storage, self._today)
         desk = Desk(pipeline, wait=self._settings.wait_seconds, fallback=self._settings.fallback)
         async with desk, anyio.create_task_group() as tasks:
-            self._desk = desk
+            self._desk, self._storage = desk, storage
             tasks.start_soon(flushed, storage)
             tasks.start_soon(_recovered, desk)
             yield State(desk, storage)
@@ -103,6 +116,23 @@ class AtelierServer(MCPServer[State]):
     async def list_tools(self) -> list[ToolDescription]:
         """Our records, in their order."""
         return [*self._descriptions, *await super().list_tools()]
+
+    async def list_resource_templates(self) -> list[ResourceTemplate]:
+        """Those of our pictures before any other."""
+        return [*resources.TEMPLATES, *await super().list_resource_templates()]
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: Context[State, Any] | None = None
+    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
+        """A picture or its preview; what was added in the ordinary way is read as ever."""
+        if str(uri).startswith(resources.OURS) and self._storage:
+            return await resources.read(str(uri), self._storage)
+        return await super().read_resource(uri, context)
+
+    async def _completed(self, ref: Any, argument: CompletionArgument, context: Any) -> Completion | None:
+        uri = ref.uri if isinstance(ref, ResourceTemplateReference) else ""
+        ours = argument.name == "id" and any(uri == template.uri_template for template in resources.TEMPLATES)
+        return await resources.completed(argument.value, self._storage) if ours and self._storage else None
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[State, Any] | None = None

@@ -25,7 +25,7 @@ from mcp.types import (
 from mcp.types import Tool as ToolDescription
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.types import Kept
+from atelier.providers.core.types import Kept, Stored
 from atelier.providers.storage import Storage
 from atelier.server.preview import previews
 from atelier.server.schema import flat_schema
@@ -84,20 +84,27 @@ async def answered(answer: Answer, storage: Storage, settings: Settings) -> Call
         if kept.stored is None and whole:
             blocks.append(_image(kept.image_bytes, kept.picture.mime))
             continue
-        jpeg = small.pop(0)
+        jpeg, earlier = small.pop(0), before.pop(0)
         if not jpeg:
             text += (
                 f"\nNote: no preview could be made{f' of {kept.stored.id}' if kept.stored else ''}; it may be damaged."
             )
         else:
             blocks.append(_image(jpeg, "image/jpeg"))
-            if kept.stored and (path := await storage.put_preview(kept.stored.id, jpeg)):
+            if kept.stored and (path := await _kept_preview(kept.stored, jpeg, earlier, storage)):
                 told["preview_path"] = path
         links += _link(kept)
     if settings.resource_links:
         blocks += links
     structured = _within(data) if settings.structured_content else None
     return CallToolResult(content=[TextContent(type="text", text=text), *blocks], structured_content=structured)
+
+
+async def _kept_preview(stored: Stored, jpeg: bytes, earlier: bytes | None, storage: Storage) -> str | None:
+    """Where the preview lies beside its picture; it is written only when it is another than before."""
+    if jpeg != earlier:
+        return await storage.put_preview(stored.id, jpeg)
+    return str(Path(stored.path).with_suffix(".preview.jpg")) if stored.path else None
 
 
 def failed(error: ImageError) -> CallToolResult:

@@ -15,7 +15,7 @@ import anyio
 from atelier.providers.core import provenance
 from atelier.providers.core.errors import ImageError, Reason, visible
 from atelier.providers.core.images import sniff
-from atelier.providers.core.sources import ASSET, Asset
+from atelier.providers.core.sources import ASSET, Asset, last
 from atelier.server.assembly import storage_of
 from atelier.server.settings import Settings
 
@@ -54,8 +54,7 @@ def found(words: str) -> tuple[bytes, Mapping[str, Any] | None, Path | None]:
 
 async def _kept(words: str) -> Asset | None:
     storage = storage_of(Settings.from_environ())
-    last = await storage.newest() if words == "last" else []
-    return await storage.get(str(last[0]["id"]) if last else words)
+    return await storage.get(await last(storage) or "" if words == "last" else words)
 
 
 def _beside(path: Path) -> dict[str, Any] | None:

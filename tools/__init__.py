@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from atelier.tools import edit_image, estimate_cost, generate_image, list_models
+from atelier.tools import edit_image, estimate_cost, generate_image, get_image, list_models
 from atelier.tools.tool import Tool
 
 TOOLS: tuple[Tool[Any], ...] = (
@@ -12,4 +12,5 @@ TOOLS: tuple[Tool[Any], ...] = (
     edit_image.TOOL,
     estimate_cost.TOOL,
     list_models.TOOL,
+    get_image.TOOL,
 )

@@ -59,7 +59,7 @@ class Drawn(Output):
 
 def told(result: ImageResult) -> Answer:
     """The answer to a drawing call."""
-    images = [_data(kept) for kept in result.images]
+    images = [image_data(kept) for kept in result.images]
     fate, brief = FATES[_fate(result)]
     lines = [
         result.notice,
@@ -176,7 +176,7 @@ def _shape(image: ImageData | CopyData) -> str:
     return f"{image.width}×{image.height} {_format(image)}"
 
 
-def _data(kept: Kept) -> ImageData:
+def image_data(kept: Kept) -> ImageData:
     copy = CopyData(**_facts(kept.copy)) if kept.copy else None
     return ImageData(**_facts(kept), delivered=copy)
 

@@ -62,6 +62,7 @@ def listed(value: Any) -> Any:
 Blank = BeforeValidator(_blank_is_absent)
 Number = BeforeValidator(_no_truth)
 Word = BeforeValidator(_lower)
+Switch = BeforeValidator(false_unless_said)
 
 Prompt = Annotated[
     str,

@@ -31,6 +31,8 @@ BASE64 = re.compile(
 """How a picture looks that was pasted in base64; the last ones are how a PNG, JPEG, WebP and GIF begin."""
 
 
+LOOKED_THROUGH = 25  # the newest pictures, among which one is no copy: a call makes ten of each at most
+
 OwnLink = Callable[[str], str | None]
 """From a link to the id of the picture of ours that it leads to, without fetching it; None for a stranger's."""
 
@@ -121,8 +123,8 @@ class Sources:
         return f"Give an asset id, “last”, a public https address, {path}or a small data: URI."
 
     async def _kept(self, id: str | None) -> Found:
-        last = "" if id or not self.shelf else next((kept["id"] for kept in await self.shelf.newest()), "")
-        asset = await self.shelf.get(id or last) if self.shelf and (id or last) else None
+        wanted = id or (await last(self.shelf) if self.shelf else None)
+        asset = await self.shelf.get(wanted) if self.shelf and wanted else None
         if asset is None:
             what = f"There is no picture {id}." if id else "There is no picture yet that could be the last one."
             raise ImageError(Reason.NOT_FOUND, what, hint=self.forms)
@@ -145,6 +147,12 @@ class Sources:
             raise _refused(f"The source {error}.", "Give a picture's file, or a smaller one.") from None
         except OSError:
             raise _refused("The source file cannot be read.", "Check its permissions.") from None
+
+
+async def last(shelf: Shelf) -> str | None:
+    """The id of the picture that was made last. A copy that was delivered beside one is not meant."""
+    records = await shelf.newest(LOOKED_THROUGH)
+    return next((str(record["id"]) for record in records if record.get("operation") != "deliver"), None)
 
 
 def source(data: bytes, limits: Limits = Limits()) -> Picture:

@@ -58,6 +58,11 @@ class LocalStorage:
         """None: a file has a path and no address."""
         return None
 
+    async def where(self, id: str) -> Stored | None:
+        """See Storage."""
+        record = await self.head(id)
+        return Stored(id=id, path=str(self._record(id).with_name(record["file"]))) if record else None
+
     def id_in(self, url: str) -> str | None:
         """None: see `link`."""
         return None

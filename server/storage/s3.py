@@ -77,6 +77,11 @@ class S3Storage:
         """Public where the bucket has a public address, else signed for `url_ttl` seconds from now."""
         return await self._connection.run(partial(self._link, id))
 
+    async def where(self, id: str) -> Stored | None:
+        """See Storage; it has no path."""
+        url = await self.link(id)
+        return Stored(id=id, url=url) if url else None
+
     def id_in(self, url: str) -> str | None:
         """The id in a public or signed link of ours, whoever signed it and when."""
         try:

@@ -96,6 +96,10 @@ class Spool:
         """See Storage; what waits has no link yet."""
         return None if await self._waiting.head(id) else await self._store.link(id)
 
+    async def where(self, id: str) -> Stored | None:
+        """See Storage; what waits has a path and no link yet."""
+        return await self._waiting.where(id) or await self._store.where(id)
+
     def id_in(self, url: str) -> str | None:
         """See Storage."""
         return self._store.id_in(url)

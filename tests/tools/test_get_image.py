@@ -1,0 +1,109 @@
+"""get_image: one that was made, the newest, or what came of a job; in both protocol eras."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp.client import Client
+from mcp.types import CallToolResult
+
+from tests.conftest import Connect, Environ
+from tests.emulators.openai import OpenAI
+from tests.emulators.server import Slow
+from tests.server.test_app import error, images, text
+
+pytestmark = pytest.mark.anyio
+
+SKETCH = {"model": "sketch", "size": "64x64", "seed": 7}
+FOX = {"prompt": "a fox", "model": "gpt-image-2.5-flare", "size": "1024x1024", "quality": "low"}
+
+
+async def draw(client: Client, prompt: str, **more: Any) -> dict[str, Any]:
+    result = await client.call_tool("generate_image", {"prompt": prompt, **SKETCH, **more})
+    return dict(result.structured_content or {})
+
+
+async def shown(client: Client, **asked: Any) -> tuple[CallToolResult, dict[str, Any]]:
+    result = await client.call_tool("get_image", asked)
+    assert not result.is_error, text(result)
+    return result, dict(result.structured_content or {})
+
+
+@pytest.mark.parametrize("word", ["id", "uri", "last", "nothing"])
+async def test_a_picture_is_shown_with_how_it_came_to_be(connect: Connect, word: str) -> None:
+    async with connect() as client:
+        made = (await draw(client, "a fox in the snow"))["images"][0]
+        words = {"id": made["id"], "uri": f"image://assets/{made['id']}", "last": "last"}
+        result, told = await shown(client, **({"id": words[word]} if word in words else {}))
+    assert told["images"][0] == made
+    assert (told["prompt"], told["model"], told["seed"]) == ("a fox in the snow", "sketch", 7)
+    assert (told["actual_usd"], told["operation"]) == (0, "generate")
+    assert Path(told["images"][0]["path"]).is_file()
+    assert made["path"] in text(result)
+    assert "“a fox in the snow”" in text(result)
+    assert [block.mime_type for block in images(result)] == ["image/jpeg"]
+    assert len(json.dumps(told)) < 2_000
+
+
+async def test_the_last_picture_is_not_the_copy_that_was_delivered(connect: Connect) -> None:
+    async with connect() as client:
+        made = (await draw(client, "a fox", deliver_size="32x32"))["images"][0]
+        assert made["delivered"]["id"] != made["id"]
+        _, told = await shown(client)
+        edited = await client.call_tool("edit_image", {"image": "last", "prompt": "red", "model": "sketch"})
+        _, after = await shown(client, id=dict[str, Any](edited.structured_content or {})["images"][0]["id"])
+    assert told["images"][0]["id"] == made["id"]
+    assert after["parent"] == made["id"]
+
+
+async def test_the_newest_are_listed_page_by_page(connect: Connect) -> None:
+    async with connect() as client:
+        ids = [(await draw(client, f"fox {number}"))["images"][0]["id"] for number in range(5)]
+        result, first = await shown(client, list=True, limit=3)
+        _, second = await shown(client, list=True, limit=3, before=first["pictures"][-1]["id"])
+    assert [each["id"] for each in first["pictures"] + second["pictures"]] == ids[::-1]
+    assert first["pictures"][0]["prompt"] == "fox 4"
+    assert first["pictures"][0]["model"] == "sketch/sketch"
+    assert f"before={ids[2]}" in text(result)
+    assert images(result) == []
+
+
+async def test_thirty_long_prompts_are_listed_within_the_limits(connect: Connect) -> None:
+    async with connect() as client:
+        for number in range(30):
+            await draw(client, f"{number} " + "a fox in the snow, " * 40)
+        result, told = await shown(client, list=True, limit=30)
+    assert len(told["pictures"]) == 30
+    assert len(json.dumps(told)) < 9_000
+    assert len(text(result)) < 9_000
+
+
+async def test_a_job_that_runs_is_waited_for_and_collected(
+    connect: Connect, with_openai: Environ, openai: OpenAI
+) -> None:
+    with_openai["ATELIER_WAIT_SECONDS"] = "0.2"
+    openai.next(Slow(0.7))
+    async with connect() as client:
+        ticket = dict[str, Any]((await client.call_tool("generate_image", FOX)).structured_content or {})
+        assert (ticket["status"], ticket["images"]) == ("running", [])
+        result, told = await shown(client, id=ticket["job"])
+        while told["status"] == "running":
+            result, told = await shown(client, id=ticket["job"])
+        again, _ = await shown(client, id=ticket["job"])
+        anew = await client.call_tool("generate_image", FOX)
+    assert (told["provider"], len(told["images"])) == ("openai", 1)
+    assert [block.mime_type for block in images(result)] == ["image/jpeg"]
+    assert text(again) == text(result)
+    assert not anew.is_error
+    assert len(openai.requests) == 2  # what was collected is delivered, so that the same call buys anew
+
+
+@pytest.mark.parametrize("id", ["img_00000000000000000000000000", "job_00000000000000000000000000", "fox", "last"])
+async def test_what_is_not_there_is_told_with_where_to_look(connect: Connect, id: str) -> None:
+    async with connect() as client:
+        result = await client.call_tool("get_image", {"id": id})
+    assert error(result)["reason"] == "not_found"
+    assert "list" in text(result)

@@ -1,0 +1,174 @@
+"""get_image: a picture that was made, the result of a job, or a list of the newest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.images import picture
+from atelier.providers.core.sources import ASSET, Asset, last
+from atelier.providers.core.types import Kept
+from atelier.providers.desk import Desk, Running
+from atelier.providers.storage import Storage
+from atelier.tools import fields
+from atelier.tools.drawn import ImageData, image_data, told, told_running
+from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
+
+DESCRIPTION = """\
+Show a picture that was made before, with a fresh link or its path and how it came to be; collect the result of a job \
+that was still running; or list the newest pictures. Free, and changes nothing. \
+Give an asset id, a job id from an answer with status “running”, or “last”; with `list` the newest pictures are told \
+with prompt, model, cost and parent. Call it for a job that runs instead of asking for the picture again."""
+
+PROMPT = 300  # characters of a prompt that are told; of one in a list, fewer
+LISTED = 80
+
+
+class GetImage(Parameters):
+    """Which picture, or how many of the newest."""
+
+    id: Annotated[
+        Annotated[str, Field(max_length=100)] | None,
+        fields.Blank,
+        Field(description="An asset id (img_...), a job id (job_...), or last; last when left out."),
+    ] = None
+    list: Annotated[bool, fields.Switch, Field(description="true lists the newest pictures instead.")] = False
+    limit: Annotated[int, fields.Number, Field(ge=1, le=30, description="How many are listed.")] = 10
+    before: Annotated[
+        Annotated[str, Field(max_length=100)] | None,
+        fields.Blank,
+        Field(description="List those older than this asset id."),
+    ] = None
+
+
+class Listed(BaseModel):
+    """One picture of a list."""
+
+    id: str
+    created_at: str | None = None
+    prompt: str | None = None
+    model: str | None = None
+    actual_usd: float | None = None
+    parent: str | None = None
+
+
+class Shown(Output):
+    """One picture with how it came to be, the result of a job, or a list."""
+
+    status: Literal["done", "running"] = "done"
+    summary: str
+    job: str | None = None
+    images: list[ImageData] | None = None
+    folder: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    operation: str | None = None
+    prompt: str | None = None
+    seed: int | None = None
+    parent: str | None = None
+    created_at: str | None = None
+    estimated_usd: float | None = None
+    actual_usd: float | None = None
+    warnings: list[str] | None = None
+    pictures: Annotated[list[Listed] | None, Field(description="The newest first.")] = None
+
+
+async def run(asked: GetImage, desk: Desk, call: Call) -> Answer:
+    """A picture, a job's result, or a list."""
+    storage = desk.pipeline.storage
+    if storage is None:
+        raise ImageError(Reason.NOT_FOUND, "Nothing is stored here.", hint="Make a picture first.")
+    if asked.list:
+        return _list(await storage.newest(asked.limit, asked.before), asked)
+    words = (asked.id or "last").removeprefix("image://assets/")
+    if words.startswith("job_"):
+        result = await desk.collect(words, caller=call.caller, tell=call.tell)
+        return told_running(result) if isinstance(result, Running) else told(result)
+    id = await last(storage) if words == "last" else words
+    asset = await storage.get(id) if id and ASSET.fullmatch(id) else None
+    if asset is None:
+        what = "There is no picture yet." if words == "last" else f"There is no picture “{quoted(words, 60)}”."
+        raise ImageError(Reason.NOT_FOUND, what, hint="Call get_image with list=true for those that there are.")
+    return await _shown(asset, storage)
+
+
+async def _shown(asset: Asset, storage: Storage) -> Answer:
+    record = asset.record
+    kept = Kept(picture(asset.image_bytes), await storage.where(asset.id))
+    image = image_data(kept)
+    made = f"{record.get('provider', 'unknown')}/{record.get('model', 'unknown')}"
+    size = f"{image.width}×{image.height} {kept.format.upper()}"
+    prompt, cost = _prompt(record, PROMPT), record.get("actual_usd")
+    data = Shown(
+        summary=f"{asset.id}, {size}; show the user the path or link.",
+        images=[image],
+        provider=record.get("provider"),
+        model=record.get("model"),
+        operation=record.get("operation"),
+        prompt=prompt,
+        seed=record.get("seed"),
+        parent=record.get("parent"),
+        created_at=record.get("created_at"),
+        estimated_usd=record.get("estimated_usd"),
+        actual_usd=cost,
+    )
+    facts = {
+        "Made": record.get("created_at"),
+        "By": made,
+        "Operation": record.get("operation"),
+        "Prompt": prompt and f"“{prompt}”",
+        "Seed": record.get("seed"),
+        "Parent": record.get("parent"),
+        "Cost": None if cost is None else f"${cost:g}",
+    }
+    lines = [
+        f"{asset.id} ({size}).",
+        *([f"[Open full size]({image.url})"] if image.url else []),
+        *([f"File: {image.path}"] if image.path else []),
+        *(f"{name}: {value}" for name, value in facts.items() if value is not None),
+        "Show the user the path or link. Only a small preview is attached; if you cannot see it, do not describe it.",
+    ]
+    return Answer(text="\n".join(lines), data=data, pictures=(kept,))
+
+
+def _list(records: list[Mapping[str, Any]], asked: GetImage) -> Answer:
+    rows = [
+        Listed(
+            id=str(record["id"]),
+            created_at=record.get("created_at"),
+            prompt=_prompt(record, LISTED),
+            model=f"{record.get('provider')}/{record.get('model')}",
+            actual_usd=record.get("actual_usd"),
+            parent=record.get("parent"),
+        )
+        for record in records
+    ]
+    older = f" Older ones: before={rows[-1].id}." if len(rows) == asked.limit else ""
+    summary = f"{len(rows)} picture{'' if len(rows) == 1 else 's'}, the newest first.{older}" if rows else "No picture."
+    lines = [_line(row) for row in rows]
+    return Answer(text="\n".join([summary, *lines]), data=Shown(summary=summary, pictures=rows))
+
+
+def _line(row: Listed) -> str:
+    cost = "" if row.actual_usd is None else f", ${row.actual_usd:g}"
+    parent = f", of {row.parent}" if row.parent else ""
+    return f"- {row.id} {row.created_at or ''} {row.model}{cost}{parent}: “{row.prompt or ''}”"
+
+
+def _prompt(record: Mapping[str, Any], most: int) -> str | None:
+    prompt = record.get("prompt")
+    return quoted(prompt, most) if prompt else None
+
+
+TOOL = Tool(
+    name="get_image",
+    title="Get an image",
+    description=DESCRIPTION,
+    kind="reads",
+    parameters=GetImage,
+    output=Shown,
+    run=run,
+)
