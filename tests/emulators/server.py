@@ -91,6 +91,7 @@ class Dropped:
     """The connection breaks: before any answer, or in the middle of the body."""
 
     midway: bool = False
+    raw: bool = True  # wants the connection itself
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
         if self.midway:
@@ -137,7 +138,8 @@ class Emulator:
         if fault is None:
             await self.app(scope, replay, send)
         else:
-            await fault(scope, receive if isinstance(fault, Dropped) else replay, send, self.app)
+            scope["replay"] = replay
+            await fault(scope, receive if getattr(fault, "raw", False) else replay, send, self.app)
 
     @contextlib.contextmanager
     def serving(self) -> Generator[None]:
