@@ -137,9 +137,8 @@ async def test_whatever_breaks_the_books_are_true(
 ) -> None:
     monkeypatch.setattr(retry, "random", Quick())
     monkeypatch.setattr(flux_vendor, "POLL_EVERY", 0.01)
-    runs: int = request.config.getoption("--fault-runs")
-    first = request.config.getoption("--fault-seed")
-    first = random.randrange(10**6) if first is None else int(first)
+    runs, given = int(str(request.config.getoption("--fault-runs"))), request.config.getoption("--fault-seed")
+    first = random.randrange(10**6) if given is None else int(str(given))
     sys.stdout.write(f"fault seeds {first} to {first + runs - 1}\n")
     for seed in range(first, first + runs):
         folder = tmp_path / str(seed)
