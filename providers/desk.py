@@ -7,8 +7,9 @@ for what was made and never delivered collects that. Whoever goes away before an
 
 from __future__ import annotations
 
+import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -67,9 +68,15 @@ class Desk:
         await to_the_end(self.pipeline.journal.aclose)
 
     @property
-    def running(self) -> int:
-        """How many jobs go on."""
-        return len(self._lives)
+    def running(self) -> Collection[str]:
+        """The ids of the jobs that go on."""
+        return self._lives.keys()
+
+    def within(self, wait: float) -> Self:
+        """The same desk, for a caller who waits so many seconds."""
+        other = copy.copy(self)
+        other._wait = wait  # noqa: SLF001 - its own
+        return other
 
     async def draw(
         self,
@@ -113,6 +120,12 @@ class Desk:
             raise ImageError(Reason.NOT_FOUND, f"There is no job {id}.", hint="Call get_image with list=true.")
         return await self._joined(row, tell)
 
+    def cancel(self, id: str, *, caller: str = "1") -> None:
+        """Keep what was not sent yet of a job from being sent, unless somebody waits for it. The rest goes on."""
+        live = self._lives.get(id)
+        if live and live.mark[0] == caller and not live.listeners:
+            live.work.stop.cancel()
+
     def delivered(self, job: str) -> None:
         """The answer is on its way: from now on the same call buys anew. Written once the caller has it."""
         if job not in self._leaving:
@@ -147,7 +160,7 @@ class Desk:
         """Wait for a job of this process. Whoever is the last to go before anything was sent takes it along."""
         live.listeners.append(tell)
         try:
-            with anyio.move_on_after(self._wait):
+            with anyio.move_on_after(None if live.is_free else self._wait):
                 await live.done.wait()
         finally:
             live.listeners.remove(tell)
@@ -164,15 +177,14 @@ class Desk:
 
     async def _joined(self, row: JobRow, tell: Tell) -> ImageResult | Running:
         """What came of a job, of this process or another, or that it still runs."""
+        with anyio.move_on_after(self._wait) as waiting:
+            while row.state == "running" and row.id not in self._lives:
+                await to_the_end(self.recover)  # what was taken up must run
+                if row.id not in self._lives:
+                    await anyio.sleep(LOOK)
+                    row = await self.pipeline.journal.find(row.id) or row
         if live := self._lives.get(row.id):
-            return await self._awaited(live, tell)
-        with anyio.move_on_after(self._wait):
-            while row.state == "running":
-                await self.recover()
-                if live := self._lives.get(row.id):
-                    return await self._awaited(live, tell)
-                await anyio.sleep(LOOK)
-                row = await self.pipeline.journal.find(row.id) or row
+            return await self.within(waiting.deadline - anyio.current_time())._awaited(live, tell)  # noqa: SLF001 - its own
         if row.state == "running":
             name = str(row.request["model"]).partition("/")
             return Running(id=row.id, provider=name[0], model=name[2], latest="Another process works on it.")

@@ -55,6 +55,12 @@ class Live:
         return self.work.admitted.job.id
 
     @property
+    def is_free(self) -> bool:
+        """Whether it is in no books, so that nobody could come back for it."""
+        price = self.work.admitted.estimate
+        return price is not None and price.high_usd == 0
+
+    @property
     def state(self) -> State:
         """How it ended, by its calls."""
         if self.result or self.found:
