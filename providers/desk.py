@@ -7,8 +7,9 @@ for what was made and never delivered collects that. Whoever goes away before an
 
 from __future__ import annotations
 
+import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -23,10 +24,10 @@ from atelier.providers.core.types import ImageRequest, ImageResult, Tell
 from atelier.providers.dispatch import to_the_end
 from atelier.providers.fallback import with_fallback
 from atelier.providers.journal import Entry, JobRow
-from atelier.providers.live import Live, Running
-from atelier.providers.outcome import error_json, error_of, fingerprint, in_the_dark, keyed, request_json, result_of
+from atelier.providers.live import Live, Running, elsewhere
+from atelier.providers.outcome import error_of, fingerprint, in_the_dark, keyed, request_json, result_of
 from atelier.providers.pipeline import Pipeline, has_gone, silence
-from atelier.providers.recovery import LOST, taken_up
+from atelier.providers.recovery import salvaged
 from atelier.providers.reserve import charges_of, refused
 
 __all__ = ["Desk", "Running"]
@@ -69,9 +70,15 @@ class Desk:
         await to_the_end(self.pipeline.journal.aclose)
 
     @property
-    def running(self) -> int:
-        """How many jobs go on."""
-        return len(self._lives)
+    def running(self) -> Collection[str]:
+        """The ids of the jobs that go on."""
+        return self._lives.keys()
+
+    def within(self, wait: float) -> Self:
+        """The same desk, for a caller who waits so many seconds."""
+        other = copy.copy(self)
+        other._wait = wait  # noqa: SLF001 - its own
+        return other
 
     async def draw(
         self,
@@ -124,6 +131,12 @@ class Desk:
             raise ImageError(Reason.NOT_FOUND, f"There is no job {id}.", hint="Call get_image with list=true.")
         return await self._joined(row, tell)
 
+    def cancel(self, id: str, *, caller: str = "1") -> None:
+        """Keep what was not sent yet of a job from being sent, unless somebody waits for it. The rest goes on."""
+        live = self._lives.get(id)
+        if live and live.mark[0] == caller and not live.listeners:
+            live.work.stop.cancel()
+
     def delivered(self, job: str) -> None:
         """The answer is on its way: from now on the same call buys anew. Written once the caller has it."""
         if job not in self._leaving:
@@ -143,7 +156,7 @@ class Desk:
                 await leaving.wait()
             elif row.state == "running" and row.id not in self._lives and not looked:
                 looked = True
-                await self.recover()  # if its process died, it has perhaps ended
+                await to_the_end(self.recover)  # if its process died, it has perhaps ended
             else:
                 return row
         return None
@@ -171,7 +184,7 @@ class Desk:
         """Wait for a job of this process. Whoever is the last to go before anything was sent takes it along."""
         live.listeners.append(tell)
         try:
-            with anyio.move_on_after(self._wait):
+            with anyio.move_on_after(None if live.is_free else self._wait):
                 await live.done.wait()
         finally:
             live.listeners.remove(tell)
@@ -195,16 +208,17 @@ class Desk:
 
     async def _joined(self, row: JobRow, tell: Tell) -> ImageResult | Running:
         """What came of a job, of this process or another, or that it still runs."""
-        with anyio.move_on_after(self._wait):
+        with anyio.move_on_after(self._wait) as waiting:
             while row.state == "running" and row.id not in self._lives:
-                await self.recover()
-                await anyio.sleep(0 if row.id in self._lives else LOOK)
-                row = await self.pipeline.journal.find(row.id) or row
+                await to_the_end(self.recover)  # what was taken up must run
+                if row.id not in self._lives:
+                    await anyio.sleep(LOOK)
+                    row = await self.pipeline.journal.find(row.id) or row
         if live := self._lives.get(row.id):
-            return await self._awaited(live, tell)
+            left = waiting.deadline - anyio.current_time()
+            return await self.within(left)._awaited(live, tell)  # noqa: SLF001 - its own
         if row.state == "running":
-            name = str(row.request["model"]).partition("/")
-            return Running(id=row.id, provider=name[0], model=name[2], latest="Another process works on it.")
+            return elsewhere(row)
         if row.state != "done" or self.pipeline.storage is None:
             raise error_of(row)
         return await result_of(row, self.pipeline.storage)
@@ -241,17 +255,5 @@ class Desk:
     async def recover(self) -> None:
         """Take up the jobs of processes that died: collect what can be, say of the rest what is known."""
         async with self._taking_up:
-            await self._take_up()
-
-    async def _take_up(self) -> None:
-        for row in await self.pipeline.journal.orphans():
-            try:
-                salvage = await taken_up(self.pipeline, row)
-            except ImageError:
-                raise
-            except Exception:  # one job that cannot be understood must not stop the others, nor stay as it is
-                log.exception("job not taken up", extra={"facts": {"job": row.id}})
-                await self.pipeline.journal.finish(row.id, "unknown", error_json(LOST))
-                continue
-            if salvage:
+            async for row, salvage in salvaged(self.pipeline):
                 self.start(Live(work=salvage.work, mark=(row.caller, row.id), found=salvage.found))

@@ -11,7 +11,7 @@ import anyio
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import ImageResult, Tell
-from atelier.providers.journal import State
+from atelier.providers.journal import JobRow, State
 from atelier.providers.outcome import error_json, outcome_of
 from atelier.providers.pipeline import Work
 from atelier.providers.recovery import images_of_found, outcome_of_found
@@ -26,6 +26,12 @@ class Running:
     model: str
     latest: str
     estimated_usd: Decimal | None = None
+
+
+def elsewhere(row: JobRow) -> Running:
+    """The same of a job that another process runs."""
+    provider, _, model = str(row.request["model"]).partition("/")
+    return Running(id=row.id, provider=provider, model=model, latest="Another process works on it.")
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -55,6 +61,12 @@ class Live:
     def id(self) -> str:
         """The job's id."""
         return self.work.admitted.job.id
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it is in no books, so that nobody could come back for it."""
+        price = self.work.admitted.estimate
+        return price is not None and price.high_usd == 0
 
     @property
     def state(self) -> State:

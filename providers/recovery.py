@@ -9,7 +9,7 @@ sent          nobody knows: the reservation stays, and whoever asks again is tol
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -42,6 +42,21 @@ class Salvage:
 
     work: Work
     found: Sequence[Mapping[str, Any]]
+
+
+async def salvaged(pipeline: Pipeline) -> AsyncGenerator[tuple[JobRow, Salvage]]:
+    """The jobs of dead processes that have something to collect; the others have ended by then."""
+    for row in await pipeline.journal.orphans():
+        try:
+            salvage = await taken_up(pipeline, row)
+        except ImageError:
+            raise
+        except Exception:  # one job that cannot be understood must not stop the others, nor stay as it is
+            log.exception("job not taken up", extra={"facts": {"job": row.id}})
+            await pipeline.journal.finish(row.id, "unknown", error_json(LOST))
+            continue
+        if salvage:
+            yield row, salvage
 
 
 async def taken_up(pipeline: Pipeline, row: JobRow) -> Salvage | None:

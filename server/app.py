@@ -39,6 +39,7 @@ from atelier.server.flush import flushed
 from atelier.server.logs import call_id, log
 from atelier.server.progress import Show, progress
 from atelier.server.settings import Settings
+from atelier.server.tasks import WINDOW, Tasks, takes_tasks
 from atelier.tools import TOOLS
 from atelier.tools.arguments import parameters_of
 from atelier.tools.tool import Answer, Call, Tool
@@ -91,6 +92,7 @@ class AtelierServer(MCPServer[State]):
             instructions=INSTRUCTIONS,
             version=version("atelier-mcp"),
             lifespan=lambda _: self._living(),
+            extensions=[Tasks(settings)],
             log_level="WARNING",
             cache_hints={"tools/list": CacheHint(ttl_ms=300_000, scope="public")},
         )
@@ -111,7 +113,7 @@ class AtelierServer(MCPServer[State]):
     @property
     def busy(self) -> int:
         """Calls that are being answered, and jobs that go on."""
-        return self._answering + (self._desk.running if self._desk else 0)
+        return self._answering + (len(self._desk.running) if self._desk else 0)
 
     async def list_tools(self) -> list[ToolDescription]:
         """Our records, in their order."""
@@ -171,9 +173,11 @@ class AtelierServer(MCPServer[State]):
     ) -> CallToolResult:
         asked = parameters_of(tool, arguments)
         state = context.request_context.lifespan_context
+        soon = takes_tasks(context.request_context, tool.name)
+        desk = state.desk.within(WINDOW) if soon else state.desk
         async with progress(reported(context), HEARTBEAT, first="Looking at the request.") as tell:
             call = Call(caller=self._settings.customer_id, tell=tell, confirm=confirm_of(context))
-            answer: Answer = await tool.run(asked, state.desk, call)
+            answer: Answer = await tool.run(asked, desk, call)
         result = await content.answered(answer, state.storage, self._settings)
         if answer.job:
             state.desk.delivered(answer.job)

@@ -33,6 +33,9 @@ from atelier.server.settings import Settings
 from atelier.tools.drawn import handed_over, usd
 from atelier.tools.tool import Answer, Tool
 
+JOB = "atelier/job"
+"""Where the `_meta` of an answer names the job that goes on."""
+
 STRUCTURED_LIMIT = 2000  # bytes; Open WebUI pastes it beside the text, so it must stay small
 FITTING: tuple[tuple[str, ...], ...] = (
     ("id", "path", "url", "preview_path", "width", "height", "mime", "bytes", "delivered"),
@@ -97,7 +100,10 @@ async def answered(answer: Answer, storage: Storage, settings: Settings) -> Call
     if settings.resource_links:
         blocks += links
     structured = _within(data) if settings.structured_content else None
-    return CallToolResult(content=[TextContent(type="text", text=text), *blocks], structured_content=structured)
+    meta = {JOB: data["job"]} if data.get("status") == "running" else None
+    return CallToolResult(
+        content=[TextContent(type="text", text=text), *blocks], structured_content=structured, _meta=meta
+    )
 
 
 async def _kept_preview(stored: Stored, jpeg: bytes, earlier: bytes | None, storage: Storage) -> str | None:

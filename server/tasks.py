@@ -1,0 +1,161 @@
+"""The extension io.modelcontextprotocol/tasks (SEP-2663): a client that knows it gets a handle instead of waiting.
+
+A task is a job, and its id is the job's: it is read from the journal, so that it outlives this process. Questions about
+cost come before there is a job, and stay an ordinary multi round trip. Everyone else never sees a task.
+Facts: the extension's specification of 2026-07-28, and facts/mcp-sdk.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.extension import Extension, MethodBinding
+from mcp.server.mcpserver.server import require_client_extension
+from mcp.shared.exceptions import MCPError
+from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, CallToolRequestParams, CallToolResult, RequestParams
+
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.desk import Desk, Running
+from atelier.providers.journal import JobRow
+from atelier.server import content
+from atelier.server.asking import MODERN
+from atelier.server.settings import Settings
+from atelier.tools import TOOLS
+from atelier.tools.drawn import told
+
+TASKS = "io.modelcontextprotocol/tasks"
+WINDOW = 2.0  # seconds in which a call may finish without becoming a task
+POLL = timedelta(seconds=1)  # how often a client should ask
+LIFE = timedelta(days=1)  # from the job's beginning; what was made can be collected by other ways for longer
+MOST = 50  # tasks of one caller that may be at work at once
+
+DRAWING = frozenset(tool.name for tool in TOOLS if tool.kind == "draws")
+
+Request = ServerRequestContext[Any, Any]
+
+
+class TaskParams(RequestParams):
+    """Which task."""
+
+    task_id: str
+
+
+def takes_tasks(context: Request, tool: str) -> bool:
+    """Whether a call of this tool may be answered with a task: only a client that declares it, in the newer era."""
+    capabilities = context.session.client_capabilities
+    declared = capabilities.extensions if capabilities else None
+    return tool in DRAWING and context.protocol_version == MODERN and TASKS in (declared or {})
+
+
+class Tasks(Extension):
+    """The handles that were given out, and what becomes of them."""
+
+    identifier = TASKS
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._calls: Counter[str] = Counter()
+        self._handles: defaultdict[str, set[str]] = defaultdict(set[str])
+
+    def methods(self) -> Sequence[MethodBinding]:
+        """What a client may ask of a task."""
+        handlers = {"tasks/get": self._get, "tasks/update": self._update, "tasks/cancel": self._cancel}
+        return [MethodBinding(name, TaskParams, do, frozenset({MODERN})) for name, do in handlers.items()]
+
+    async def intercept_tool_call(
+        self, params: CallToolRequestParams, ctx: Request, call_next: CallNext
+    ) -> HandlerResult:
+        """The call as ever; one that still runs is answered with its handle."""
+        if not takes_tasks(ctx, params.name):
+            return await call_next(ctx)
+        desk, caller = self._desk(ctx), self._caller(ctx)
+        mine = self._handles[caller]
+        mine.intersection_update(desk.running)
+        if len(mine) + self._calls[caller] >= MOST:
+            message = f"{MOST} tasks are at work already; nothing was sent."
+            return content.failed(ImageError(Reason.RATE_LIMITED, message, hint="Wait until some of them are done."))
+        self._calls[caller] += 1
+        try:
+            result = await call_next(ctx)
+        finally:
+            self._calls[caller] -= 1
+        job = (result.meta or {}).get(content.JOB) if isinstance(result, CallToolResult) else None
+        if job is None:
+            return result
+        mine.add(job)
+        row = await self._row(ctx, job)
+        return {"resultType": "task", **_handle(row), "status": "working"}
+
+    async def _get(self, ctx: Request, params: TaskParams) -> HandlerResult:
+        """How far it is, or the very result that the call would have had."""
+        row = await self._row(ctx, params.task_id)
+        desk, result = self._desk(ctx), None
+        try:
+            found = await desk.within(0).collect(row.id, caller=row.caller)
+            if isinstance(found, Running):
+                return {"resultType": "complete", **_handle(row, found.latest), "status": "working"}
+            result = await content.answered(told(found), ctx.lifespan_context.storage, self._settings)
+            desk.delivered(row.id)
+        except ImageError as error:
+            row = await self._row(ctx, row.id)
+            if row.state == "running":  # it has failed, and this is being written
+                return {"resultType": "complete", **_handle(row), "status": "working"}
+            if row.state == "cancelled":
+                return {"resultType": "complete", **_handle(row, "Nothing was sent."), "status": "cancelled"}
+            if row.state == "done" and error.reason is not Reason.NOT_FOUND:  # it can be read another time
+                raise MCPError(code=INTERNAL_ERROR, message=f"{error.message} {error.hint}".strip()) from None
+            result = content.failed(error)
+        told_as = {"resultType": "complete", **result.model_dump(mode="json", by_alias=True, exclude_none=True)}
+        return {"resultType": "complete", **_handle(row), "status": "completed", "result": told_as}
+
+    async def _update(self, ctx: Request, params: TaskParams) -> HandlerResult:
+        """No task of ours asks for anything, so that there is nothing to answer."""
+        await self._row(ctx, params.task_id)
+        return {"resultType": "complete"}
+
+    async def _cancel(self, ctx: Request, params: TaskParams) -> HandlerResult:
+        """What was not sent yet is not sent; the rest, which is paid for, goes on."""
+        row = await self._row(ctx, params.task_id)
+        self._desk(ctx).cancel(row.id, caller=row.caller)
+        return {"resultType": "complete"}
+
+    async def _row(self, ctx: Request, id: str) -> JobRow:
+        """The job of a task; an expired task and another caller's are as unknown as one that never was."""
+        require_client_extension(ctx, TASKS)
+        try:
+            row = await self._desk(ctx).pipeline.journal.find(id)
+        except ImageError as error:
+            raise MCPError(code=INTERNAL_ERROR, message=f"{error.message} {error.hint}".strip()) from None
+        if row is None or row.caller != self._caller(ctx) or datetime.now(UTC) - _created(row) > LIFE:
+            raise MCPError(code=INVALID_PARAMS, message="Unknown task")
+        return row
+
+    def _desk(self, ctx: Request) -> Desk:
+        return ctx.lifespan_context.desk
+
+    def _caller(self, ctx: Request) -> str:
+        return self._settings.customer_id
+
+
+def _handle(row: JobRow, message: str = "") -> dict[str, Any]:
+    """What is told of every task. When its state last changed is not kept, so that it is as new as the answer."""
+    return {
+        "taskId": row.id,
+        "createdAt": _iso(_created(row)),
+        "lastUpdatedAt": _iso(datetime.now(UTC)),
+        "ttlMs": int(LIFE.total_seconds() * 1000),
+        "pollIntervalMs": int(POLL.total_seconds() * 1000),
+        **({"statusMessage": message} if message else {}),
+    }
+
+
+def _created(row: JobRow) -> datetime:
+    return datetime.fromisoformat(row.created).replace(tzinfo=UTC)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
