@@ -78,9 +78,25 @@ class Answer(Lenient):
 
 
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
-    """Every picture of the answer that moderation let through; the others and the lost ones are told."""
-    answer = parsed(Answer, response.content)
-    facts = _facts(response, answer.usage)
+    """Every picture of the answer that moderation let through; the others and the lost ones are told.
+
+    Where a host answers with links, they are written down before they are followed.
+    """
+    answer, id = parsed(Answer, response.content), response.headers.get("x-request-id")
+    if any(item and item.url and not item.b64_json for item in answer.data):
+        without = {"data": {"__all__": {"b64_json"}}}
+        await wire.note({"id": id, "answer": answer.model_dump(mode="json", exclude=without)})
+    return await _collected(answer, id, job, wire)
+
+
+async def resume(job: Job, wire: Wire) -> Reply:
+    """The pictures whose links were written down, as far as they are still alive."""
+    task = job.task or {}
+    return await _collected(Answer.model_validate(task["answer"]), task["id"], job, wire)
+
+
+async def _collected(answer: Answer, id: str | None, job: Job, wire: Wire) -> Reply:
+    facts = _facts(id, answer.usage)
     let_through = [item for item in answer.data if item is None or item.respect_moderation is not False]
     pictures, lost = list[Picture](), list[ImageError]()
     for item in let_through:
@@ -144,7 +160,7 @@ def explain(response: httpx.Response) -> ImageError:
     found = (reason for pattern, reason in REASONS if re.search(pattern, words, re.IGNORECASE))
     reason = next(found, reason_of(status)) if status < 500 else reason_of(status)
     message = f"xAI answered {status}" + (f": “{words}”" if words else ".")
-    facts = {**_facts(response, refusal.usage), "code": quoted(said.code or "", 60)}
+    facts = {**_facts(response.headers.get("x-request-id"), refusal.usage), "code": quoted(said.code or "", 60)}
     if reason is Reason.CONTENT_POLICY:
         return _moderated(message, facts)
     hint = HINTS.get(reason, "Change the request as the message says.")
@@ -160,11 +176,11 @@ def _moderated(message: str, facts: dict[str, str | None]) -> ImageError:
     return ImageError(Reason.CONTENT_POLICY, message, hint=hint, facts={**facts, **unknown})
 
 
-def _facts(response: httpx.Response, bill: Bill | None) -> dict[str, str | None]:
+def _facts(id: str | None, bill: Bill | None) -> dict[str, str | None]:
     """What an error tells besides its words; `cost_usd` where xAI states one, since it states it for refusals too."""
     cost = _usd(bill)
     stated = None if cost is None else f"{cost.normalize():f}"
-    return {"request_id": response.headers.get("x-request-id"), "cost_usd": stated}
+    return {"request_id": id, "cost_usd": stated}
 
 
 def _source(given: Picture) -> dict[str, str]:
@@ -219,4 +235,5 @@ PROVIDER = Provider(
     prepare=prepare,
     read=read,
     explain=explain,
+    resume=resume,
 )

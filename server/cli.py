@@ -13,7 +13,7 @@ import anyio
 
 from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.desk import Desk, Running
-from atelier.server import flush, models, show, spend
+from atelier.server import flush, jobs, models, show, spend
 from atelier.server.assembly import pipeline_of, storage_of
 from atelier.server.costs import estimated, located
 from atelier.server.progress import progress
@@ -206,6 +206,7 @@ COMMANDS: tuple[Callable[[Subcommands], None], ...] = (
     declare_edit,
     declare_cost,
     spend.declare,
+    jobs.declare,
     show.declare,
     models.declare,
     flush.declare,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TextIO
 
 CLEAR = "\r\033[K"  # back to the start of a terminal's line, and empty it
@@ -14,11 +14,12 @@ def say(text: str, stream: TextIO | None = None) -> None:
     print(text, file=stream or sys.stdout, flush=True)
 
 
-def table(lines: Sequence[Sequence[str]]) -> str:
-    """Aligned columns: the first to the left, the others to the right."""
+def table(lines: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> str:
+    """Aligned columns: those of `left` to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    sides = [str.ljust if number in left else str.rjust for number in range(len(widths))]
     return "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *(w.rjust(n) for w, n in zip(line[1:], widths[1:], strict=True))]).rstrip()
+        "  ".join(side(word, width) for side, word, width in zip(sides, line, widths, strict=True)).rstrip()
         for line in lines
     )
 
