@@ -83,10 +83,9 @@ def table(listed: Sequence[Job]) -> str:
 
 
 def page(row: JobRow, calls: Sequence[CallRow]) -> str:
-    """All that is known of a job, line by line."""
+    """All that is known of a job, line by line. `atelier show` tells more of its pictures."""
     told = row.outcome
     asked = {name: value for name, value in row.request.items() if value not in ("", None, {}, []) and name != "prompt"}
-    places = {each["id"]: each.get("path") or each.get("url") for each in told.get("images", ())}
     lines = [
         ("job", row.id),
         ("state", f"{row.state}{', delivered' if row.delivered else ''}"),
@@ -95,7 +94,7 @@ def page(row: JobRow, calls: Sequence[CallRow]) -> str:
         ("prompt", quoted(row.request.get("prompt", ""), 32_000)),
         ("cost", cost(row, calls)),
         *(("call", _call(call)) for call in calls),
-        *(("picture", f"{id}  {places.get(id) or ''}".rstrip()) for id in stored(row, calls)),
+        *(("picture", id) for id in stored(row, calls)),
         *(("note", str(warning)) for warning in told.get("warnings", ())),
         *([("reason", reason)] if (reason := _reason(row)) else []),
     ]
