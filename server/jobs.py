@@ -83,7 +83,7 @@ def table(listed: Sequence[Job]) -> str:
 
 
 def page(row: JobRow, calls: Sequence[CallRow]) -> str:
-    """All that is known of a job, line by line."""
+    """All that is known of a job, line by line. `atelier show` tells more of its pictures."""
     told = row.outcome
     asked = {name: value for name, value in row.request.items() if value not in ("", None, {}, []) and name != "prompt"}
     lines = [

@@ -79,8 +79,9 @@ def test_one_job_is_told_with_its_calls_its_pictures_and_its_reason(
     done = capsys.readouterr().out
     assert "a fox [31m in the rain, oil painting on a very large canvas" in done
     assert "settled, 1 of 1" in done
-    (id,) = [line.split()[-1] for line in done.splitlines() if line.startswith("picture")]
-    assert id.startswith("img_")
+    (picture,) = [line.split()[-1] for line in done.splitlines() if line.startswith("picture")]
+    assert exit_of("show", picture) == 0
+    capsys.readouterr()
     assert exit_of("jobs", history[1]) == 0
     dark = capsys.readouterr().out
     assert "unknown, 0 of 1" in dark
