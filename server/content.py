@@ -47,6 +47,8 @@ FITTING: tuple[tuple[str, ...], ...] = (
     ("id",),
 )
 """What is told of each picture, the first that fits: where it is comes before what it is, and the text has it all."""
+SPARED = (*((fields, ()) for fields in FITTING[:-2]), *((fields, ("prompt",)) for fields in FITTING[-3:]))
+"""The same with what is left out besides: a link signed with a token is long, and worth more than a prompt."""
 
 
 def icon() -> Icon:
@@ -159,9 +161,9 @@ def _within(data: dict[str, Any]) -> dict[str, Any]:
     if not images:  # a list or a comparison, which its own tool keeps short
         return data
     shown = data
-    for fields in FITTING:
+    for fields, spared in SPARED:
         fewer = [{name: image[name] for name in fields if name in image} for image in images]
-        shown = {**data, "images": fewer}
+        shown = {name: value for name, value in {**data, "images": fewer}.items() if name not in spared}
         if "path" not in fields and (folders := {str(Path(i["path"]).parent) for i in images if "path" in i}):
             shown["folder"] = folders.pop()
         if len(json.dumps(shown, ensure_ascii=False).encode()) <= STRUCTURED_LIMIT:

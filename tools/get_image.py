@@ -31,9 +31,9 @@ class GetImage(Parameters):
     """Which picture, or how many of the newest."""
 
     id: Annotated[
-        Annotated[str, Field(max_length=100)] | None,
+        Annotated[str, Field(max_length=2_000)] | None,
         fields.Blank,
-        Field(description="An asset id (img_...), a job id (job_...), or last; last when left out."),
+        Field(description="An asset id (img_...), a job id (job_...), a link of ours, or last; last when left out."),
     ] = None
     list: Annotated[bool, fields.Switch, Field(description="true lists the newest pictures instead.")] = False
     limit: Annotated[int, fields.Number, Field(ge=1, le=30, description="How many are listed.")] = 10
@@ -83,11 +83,11 @@ async def run(asked: GetImage, desk: Desk, call: Call) -> Answer:
         raise ImageError(Reason.NOT_FOUND, "Nothing is stored here.", hint="Make a picture first.")
     if asked.list:
         return _list(await storage.newest(asked.limit, asked.before), asked)
-    words = (asked.id or "last").removeprefix("image://assets/")
+    words = (asked.id or "last").strip().removeprefix("image://assets/")
     if words.startswith("job_"):
         result = await desk.collect(words, caller=call.caller, tell=call.tell)
         return told_running(result) if isinstance(result, Running) else told(result)
-    id = await last(storage) if words == "last" else words
+    id = await last(storage) if words == "last" else storage.id_in(words) or words
     asset = await storage.get(id) if id and ASSET.fullmatch(id) else None
     if asset is None:
         what = "There is no picture yet." if words == "last" else f"There is no picture “{quoted(words, 60)}”."

@@ -15,6 +15,7 @@ XMP_KEYWORD = b"XML:com.adobe.xmp"  # of a PNG's iTXt
 XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"  # of a JPEG's APP1
 EXIF_MARK = b"Exif\0\0"
 JPEG_MOST = 0xFFFF - 2 - len(XMP_MARK)  # bytes of a packet in one segment
+XMP_FLAG = 0x04  # of a WebP's extended header: there is a packet
 UNFOLDED = 2**20  # bytes of a compressed note worth reading
 
 
@@ -118,13 +119,24 @@ def with_xmp(format: str, data: bytes, all: list[Part], packet: bytes) -> bytes:
     return data[: at[0]] + made + data[at[1] :]
 
 
+def without(format: str, data: bytes, all: list[Part], part: Part) -> bytes:
+    """The same file without the XMP packet that is in that part."""
+    if format != "webp":
+        return data[: part.start] + data[part.end :]
+    head, *rest = [each for each in all if each is not part]
+    if head.kind != b"VP8X":
+        raise ValueError("there is a packet that the header does not know of")
+    header = _riff(b"VP8X", bytes([head.body[0] & ~XMP_FLAG]) + head.body[1:])
+    return _webp_of([header, *(data[each.start : each.end] for each in rest)])
+
+
 def _webp_with(data: bytes, all: list[Part], old: Part | None, packet: bytes) -> bytes:
     """A simple file becomes an extended one, whose header says that there is a packet."""
     head, rest = all[0], [part for part in all if part is not old]
     if head.kind == b"VP8X":
         if len(head.body) != 10:
             raise ValueError("the header is of another size")
-        header, rest = bytes([head.body[0] | 0x04]) + head.body[1:], rest[1:]
+        header, rest = bytes([head.body[0] | XMP_FLAG]) + head.body[1:], rest[1:]
     elif head.kind == b"VP8L":
         bits = struct.unpack_from("<I", head.body, 1)[0]
         header = _vp8x(bits & 0x3FFF, bits >> 14 & 0x3FFF, alpha=bool(bits >> 28 & 1))
@@ -134,13 +146,17 @@ def _webp_with(data: bytes, all: list[Part], old: Part | None, packet: bytes) ->
     else:
         raise ValueError("the first chunk is of no known kind")
     chunks = [_riff(b"VP8X", header), *(data[part.start : part.end] for part in rest), _riff(b"XMP ", packet)]
+    return _webp_of(chunks)
+
+
+def _webp_of(chunks: list[bytes]) -> bytes:
     body = b"WEBP" + b"".join(chunks)
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 def _vp8x(width: int, height: int, *, alpha: bool) -> bytes:
     """The extended header; width and height are one less than they are."""
-    return bytes([0x04 | alpha << 4, 0, 0, 0]) + width.to_bytes(3, "little") + height.to_bytes(3, "little")
+    return bytes([XMP_FLAG | alpha << 4, 0, 0, 0]) + width.to_bytes(3, "little") + height.to_bytes(3, "little")
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from atelier.providers.core.containers import JPEG_MOST, PARTS, is_signed, parts, with_xmp, xmp_of
+from atelier.providers.core.containers import JPEG_MOST, PARTS, is_signed, parts, with_xmp, without, xmp_of
 from atelier.providers.core.errors import visible
 from atelier.providers.core.images import sniff
 from atelier.providers.core.types import Picture
@@ -30,6 +30,7 @@ LONG = ("prompt_used", "negative_prompt", "prompt")
 
 NAMESPACE = "urn:atelier:picture:1#"
 OURS = re.compile(rb'<rdf:Description rdf:about="" xmlns:atelier="[^"]*"[^>]*/>\n?')
+TOOLKIT = b'x:xmptk="Atelier"'  # a packet that is ours altogether
 NOTE = re.compile(rb"""atelier:facts(?:="([^"]*)"|='([^']*)'|>([^<]*)<)""")
 END = b"</rdf:RDF>"
 PACKET = """\
@@ -66,6 +67,27 @@ def with_facts(data: bytes, record: Mapping[str, Any]) -> bytes:
         made = with_xmp(format, data, all, packet)
         sound = sniff(made) == (format, *size) and read(made) == facts
     except Exception:  # noqa: BLE001 - whatever is odd about a vendor's file, it must not cost the picture
+        return data
+    return made if sound else data
+
+
+def without_facts(data: bytes) -> bytes:
+    """The file as it was before its facts were put in: a vendor that is sent it need not know prompt and price.
+
+    What others wrote into it stays. The same object where it bears none of our facts, is signed, or is odd.
+    """
+    try:
+        format, *size = sniff(data)
+        all = parts(format, data) if format in PARTS else []
+        found = xmp_of(format, all)
+        if not found or not NOTE.search(found[1]) or is_signed(format, all):
+            return data
+        part, packet = found
+        theirs = OURS.sub(b"", packet)
+        foreign = TOOLKIT not in packet and not NOTE.search(theirs)  # else all of it is ours, or rewritten by others
+        made = with_xmp(format, data, all, theirs) if foreign else without(format, data, all, part)
+        sound = sniff(made) == (format, *size) and read(made) is None
+    except Exception:  # noqa: BLE001 - a picture that can be edited must not fail for its notes
         return data
     return made if sound else data
 

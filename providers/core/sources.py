@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -21,6 +22,8 @@ from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.fetch import Web
 from atelier.providers.core.files import ElsewhereError, read_within
 from atelier.providers.core.images import sniff
+from atelier.providers.core.provenance import read as read_facts
+from atelier.providers.core.provenance import without_facts
 from atelier.providers.core.types import Picture
 
 MOST_INLINE = 2**20  # bytes of a data URI: a model would have to write them out
@@ -104,15 +107,16 @@ class Sources:
         if text == "last" or asset:
             return await self._kept(asset[0] if asset else None)
         if text.startswith("data:"):
-            return await self._found(_inline(text))
+            return await self._recognised(_inline(text))
         if text.lower().startswith(("http://", "https://")):
             if ours := self.own_link(text):
                 return await self._kept(ours)
-            return await self._found(await self.web.fetch(text, self.limits.most_bytes))
+            return await self._recognised(await self.web.fetch(text, self.limits.most_bytes))
         if BASE64.match(text):
             raise _refused("A picture is not taken as bare base64.", self.forms)
         if text.startswith(("/", "~", "file:", "\\")) or re.match(r"[A-Za-z]:[\\/]", text):
-            return await self._found(await anyio.to_thread.run_sync(self._file, _path(text)))
+            path = _path(text)
+            return await self._recognised(await anyio.to_thread.run_sync(self._file, path), path.stem)
         shown = f" (“{quoted(text)}”)" if len(text) < 60 else ""
         raise _refused(f"This{shown} does not name a picture.", self.forms)
 
@@ -129,6 +133,20 @@ class Sources:
             what = f"There is no picture {id}." if id else "There is no picture yet that could be the last one."
             raise ImageError(Reason.NOT_FOUND, what, hint=self.forms)
         return await self._found(asset.image_bytes, asset.id, asset.record.get("provider"))
+
+    async def _recognised(self, data: bytes, name: str = "") -> Found:
+        """Bytes from elsewhere. Those of a kept picture are that picture, so that what is made of it has its parent.
+
+        They are known by the id in the file itself, else by its name; what they are is settled by comparing them.
+        """
+        found = await self._found(data)
+        id = str((await anyio.to_thread.run_sync(read_facts, data) or {}).get("id") or name)
+        if self.shelf and ASSET.fullmatch(id):
+            with suppress(ImageError):  # the bytes are here, whatever the storage says
+                asset = await self.shelf.get(id)
+                if asset and asset.image_bytes == data:
+                    return replace(found, id=id, provider=asset.record.get("provider"))
+        return found
 
     async def _found(self, data: bytes, id: str | None = None, provider: str | None = None) -> Found:
         return Found(await anyio.to_thread.run_sync(source, data, self.limits), id, provider)
@@ -156,7 +174,10 @@ async def last(shelf: Shelf) -> str | None:
 
 
 def source(data: bytes, limits: Limits = Limits()) -> Picture:
-    """Bytes that a caller gave -> Picture, upright; invalid_request when they are none or too many."""
+    """Bytes that a caller gave -> Picture, upright and without the facts that we put into our own files.
+
+    Raises invalid_request when they are no picture, or one that is too large.
+    """
     if len(data) > limits.most_bytes:
         raise _refused(f"The source picture is larger than {limits.most_bytes / 2**20:g} MB.", "Scale it down first.")
     try:
@@ -164,7 +185,8 @@ def source(data: bytes, limits: Limits = Limits()) -> Picture:
         if picture.width * picture.height > limits.most_pixels:
             size, most = f"{picture.width}x{picture.height}", f"{limits.most_pixels / 1e6:g} million"
             raise _refused(f"The source picture has {size} pixels; at most {most} are taken.", "Scale it down first.")
-        return upright(picture)
+        turned = upright(picture)
+        return replace(turned, image_bytes=without_facts(turned.image_bytes))
     except ValueError as error:
         raise _refused(f"The source picture cannot be used: {error}.", "Give a whole PNG, JPEG, WebP or GIF.") from None
 

@@ -90,7 +90,9 @@ class LocalStorage:
         path = sidecar.with_name(kept.file_of(id, picture))
         told = kept.noted(record, path.name, picture)
         try:
-            sidecar.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            for folder in (self.folder, sidecar.parent.parent, sidecar.parent):
+                folder.mkdir(exist_ok=True, mode=0o700)
             # first the record, so that no picture is ever without one
             if new := _appear(sidecar, kept.written(told)):
                 pass

@@ -22,7 +22,8 @@ from atelier.server.content import answered, failed
 from atelier.server.preview import preview
 from atelier.server.settings import Settings
 from atelier.server.storage.local import LocalStorage
-from atelier.tools.drawn import told
+from atelier.tools.drawn import Drawn, ImageData, told
+from atelier.tools.tool import Answer
 from tests.conftest import encoded_png, png
 from tests.server.test_app import images, text
 
@@ -91,6 +92,24 @@ async def test_a_signed_link_is_named_by_its_file_and_not_by_its_signature(tmp_p
     assert (str(link.uri), link.name) == (url, "0.png")
     assert answer.structured_content is not None
     assert answer.structured_content["images"][0]["url"] == url
+
+
+async def test_a_link_that_is_signed_with_a_token_is_worth_more_than_the_prompt(tmp_path: Path) -> None:
+    class Shown(Drawn):
+        prompt: str
+
+    def shown(url: str) -> Answer:
+        kept = Kept(picture(png(8, 8)), Stored(id=f"img_{0:026d}", url=url))
+        image = ImageData(id=f"img_{0:026d}", url=url, mime="image/png", width=8, height=8)
+        data = Shown(summary="1 image.", images=[image], provider="sketch", model="sketch", prompt="a fox " * 50)
+        return Answer(text="1 image.", data=data, pictures=(kept,))
+
+    for length, spared in ((400, False), (1_700, True)):
+        url = "https://fox.s3.amazonaws.com/0.png?X-Amz-Security-Token=" + "t" * length
+        told = (await answered(shown(url), LocalStorage(tmp_path), Settings())).structured_content
+        assert told is not None
+        assert told["images"][0]["url"] == url
+        assert ("prompt" not in told) is spared
 
 
 def test_an_error_whose_outcome_is_unknown_tells_programs_so() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from atelier.providers.core import provenance
 from tests.conftest import Connect, Environ, files_in, png
 from tests.emulators.openai import OpenAI
 from tests.emulators.stability import Stability
@@ -79,6 +80,29 @@ async def test_the_vendor_gets_pictures_references_and_mask(
     assert not result.is_error, text(result)
     assert [image.size for image in openai.sources[-1]] == [(64, 48), (32, 32)]
     assert [openai.masks[-1].getpixel((x, 9)) for x in (3, 60)] == [(0, 0, 0, 255), (0, 0, 0, 0)]
+
+
+async def test_no_vendor_hears_what_our_own_files_say_of_themselves(
+    connect: Connect, with_openai: Environ, openai: OpenAI
+) -> None:
+    secret = "a fox by the name of Zuckerhut"
+    async with connect() as client:
+        drawn = await client.call_tool("generate_image", {"prompt": secret, "model": "sketch", "size": "128x128"})
+        assert drawn.structured_content is not None
+        (image,) = drawn.structured_content["images"]
+        for words in ("last", image["path"]):
+            result = await client.call_tool(
+                "edit_image", {"image": words, "prompt": f"a hat, {words}", "model": "gpt-image-2.5-flare"}
+            )
+            assert not result.is_error, text(result)
+            record = Path(image["path"]).with_name(f"{(result.structured_content or {})['images'][0]['id']}.json")
+            assert json.loads(record.read_text())["parent"] == image["id"]
+    assert provenance.read(Path(image["path"]).read_bytes())
+    assert len(openai.requests) == 2
+    for request in openai.requests:
+        assert b"\x89PNG" in request.body
+        assert b"Zuckerhut" not in request.body
+        assert b"telier:facts" not in request.body
 
 
 async def test_who_can_do_it_is_found_when_no_model_is_named(

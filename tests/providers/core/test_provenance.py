@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from atelier.providers.core.containers import parts, xmp_of
+from atelier.providers.core.containers import parts, with_xmp, xmp_of
 from atelier.providers.core.images import picture, sniff
-from atelier.providers.core.provenance import FACTS, embedded, has_c2pa, read, with_facts
+from atelier.providers.core.provenance import FACTS, embedded, has_c2pa, read, with_facts, without_facts
 
 RECORD: dict[str, Any] = {
     "id": "img_0123456789abcdefghjkmnpqrs", "created_at": "2026-11-21T10:00:00Z", "operation": "edit",
@@ -111,6 +111,64 @@ def test_facts_that_a_vendor_handed_through_give_way_to_the_new_ones(kind: str) 
     found = xmp_of(sniff(again)[0], parts(sniff(again)[0], again))
     assert found is not None
     assert found[1].count(b"atelier:facts=") == 1
+
+
+@every_kind
+def test_without_its_facts_a_file_has_no_trace_of_them_and_no_pixel_has_changed(kind: str) -> None:
+    before = made(kind)
+    after = without_facts(with_facts(before, RECORD))
+    assert read(after) is None
+    assert b"fox" not in after
+    assert b"telier" not in after
+    assert sniff(after) == sniff(before)
+    assert pixels(after) == pixels(before)
+    if not kind.startswith("webp"):  # a simple one stays extended
+        assert after == before
+    assert without_facts(after) is after
+    assert without_facts(before) is before
+
+
+@every_kind
+@pytest.mark.parametrize("rewritten", [False, True])
+def test_without_its_facts_what_others_wrote_into_the_file_stays_unless_they_rewrote_ours(
+    kind: str, rewritten: bool
+) -> None:
+    theirs = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description rdf:about="" xmlns:v="http://vendor.example/" v:made="by us"/></rdf:RDF></x:xmpmeta>'
+    )
+    before = made(kind) if kind.startswith("png") else made(kind, xmp=theirs)
+    if kind.startswith("png"):
+        before = with_chunk(before, b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + theirs)
+    marked = with_facts(before, RECORD)
+    assert read(marked) == SHOWN
+    if rewritten:
+        found = xmp_of(sniff(marked)[0], parts(sniff(marked)[0], marked))
+        assert found is not None
+        packet = found[1].replace(b' xmlns:atelier="urn:atelier:picture:1#" ', b' xmlns:z="z" ')
+        marked = with_xmp(sniff(marked)[0], marked, parts(sniff(marked)[0], marked), packet)
+        assert read(marked) == SHOWN
+    after = without_facts(marked)
+    assert read(after) is None
+    assert b"fox" not in after
+    assert (b'v:made="by us"' in after) is not rewritten
+    assert pixels(after) == pixels(before)
+
+
+def test_a_signed_file_keeps_even_our_facts() -> None:
+    signed = with_chunk(with_facts(made("png"), RECORD), b"caBX", b"a manifest")
+    assert has_c2pa(signed)
+    assert without_facts(signed) is signed
+
+
+@given(st.data())
+@settings(max_examples=300)
+def test_no_broken_file_stops_the_facts_from_being_left_out(data: st.DataObject) -> None:
+    whole = with_facts(made(data.draw(st.sampled_from(list(KINDS)))), RECORD)
+    broken = bytearray(whole[: data.draw(st.integers(0, len(whole)))])
+    for _ in range(data.draw(st.integers(0, 3)) if broken else 0):
+        broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
+    assert isinstance(without_facts(bytes(broken)), bytes)
 
 
 def with_chunk(png: bytes, kind: bytes, body: bytes) -> bytes:

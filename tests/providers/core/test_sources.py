@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
+from atelier.providers.core.provenance import with_facts
 from atelier.providers.core.sources import MOST_INLINE, Asset, Sources
 from tests.conftest import png
 
@@ -60,6 +61,41 @@ async def test_an_id_a_resource_address_and_last_name_what_was_kept() -> None:
         found = await sources.read(words)
         assert (found.picture.image_bytes, found.id, found.provider) == (FOX, shelf.fox.id, "openai")
     assert (await sources.read("last")).picture.image_bytes == OWL
+
+
+async def test_a_kept_picture_named_by_its_file_is_that_picture(folder: Path) -> None:
+    shelf = Shelf()
+    sources = Sources(shelf, folders=(folder,))
+    (folder / f"{shelf.fox.id}.png").write_bytes(FOX)
+    (folder / f"{shelf.owl.id}.png").write_bytes(FOX)  # a name is not enough
+    found = await sources.read(str(folder / f"{shelf.fox.id}.png"))
+    assert (found.id, found.provider) == (shelf.fox.id, "openai")
+    assert (await sources.read(str(folder / f"{shelf.owl.id}.png"))).id is None
+
+
+async def test_a_kept_picture_is_known_by_what_its_file_says_and_leaves_without_it(folder: Path) -> None:
+    shelf = Shelf()
+    marked = with_facts(FOX, {"id": shelf.fox.id, "prompt": "a secret", "actual_usd": 0.04})
+    shelf.fox = Asset(shelf.fox.id, marked, {"provider": "openai"})
+    sources = Sources(shelf, folders=(folder,))
+    (folder / "renamed.png").write_bytes(marked)
+    inline = f"data:image/png;base64,{base64.b64encode(marked).decode()}"
+    for words in (shelf.fox.id, str(folder / "renamed.png"), inline):
+        found = await sources.read(words)
+        assert (found.id, found.provider) == (shelf.fox.id, "openai")
+        assert found.picture.image_bytes == FOX
+    (folder / "renamed.png").write_bytes(with_facts(OWL, {"id": shelf.fox.id}))
+    stranger = await sources.read(str(folder / "renamed.png"))
+    assert (stranger.id, stranger.picture.image_bytes) == (None, OWL)
+
+
+async def test_a_storage_that_is_away_does_not_stop_a_file(folder: Path) -> None:
+    class Away(Shelf):
+        async def get(self, id: str) -> Asset | None:
+            raise ImageError(Reason.STORAGE_FAILED, "away")
+
+    (folder / "fox.png").write_bytes(with_facts(FOX, {"id": new_id("img")}))
+    assert (await Sources(Away(), folders=(folder,)).read(str(folder / "fox.png"))).picture.image_bytes == FOX
 
 
 @pytest.mark.parametrize("words", ["img_" + "0" * 26, "image://assets/img_" + "0" * 26])

@@ -46,7 +46,8 @@ async def test_nobody_else_can_read_what_is_kept(tmp_path: Path) -> None:
     files = files_in(tmp_path)
     assert len(files) == 3
     assert {path.stat().st_mode & 0o077 for path in files} == {0}
-    assert files[0].parent.stat().st_mode & 0o077 == 0
+    for folder in (store.folder, files[0].parent.parent, files[0].parent):
+        assert folder.stat().st_mode & 0o077 == 0
 
 
 async def test_the_disk_is_not_waited_for_on_the_event_loops_thread(
