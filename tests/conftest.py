@@ -30,6 +30,11 @@ Environ = dict[str, str]
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fault-runs", type=int, default=200, help="random runs of the fault suite")
+    parser.addoption("--fault-seed", type=int, default=None, help="the seed of the first random run")
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

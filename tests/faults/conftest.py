@@ -1,4 +1,4 @@
-"""The tally of the fault suite, printed at its end, and how many random runs there are."""
+"""The tally of the fault suite, printed at its end, and the vendors behind their proxies."""
 
 from __future__ import annotations
 
@@ -31,11 +31,6 @@ TALLIES: dict[str, Tally] = {}
 def tally(kind: str) -> Tally:
     """The count for a kind of fault."""
     return TALLIES.setdefault(kind, Tally())
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--fault-runs", type=int, default=200, help="random runs of the fault suite")
-    parser.addoption("--fault-seed", type=int, default=None, help="the seed of the first random run")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
