@@ -64,6 +64,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch, vendors: list[Vendor]) -> None:  # p
     for vendor in vendors:
         vendor.proxy.reset()
         vendor.emulator.script.clear()
+        if isinstance(vendor.emulator, emulated.Flux):
+            vendor.emulator.polls.script.clear()
 
 
 @pytest.mark.parametrize("host", ["http://127.0.0.1:9", "http://no-such-host.invalid"], ids=["refused", "no such name"])
@@ -90,7 +92,6 @@ async def test_a_poll_that_never_ends_ends_with_the_deadline_and_its_bill_is_kep
     async with a_desk(environ, today) as desk:
         with pytest.raises(ImageError) as caught:
             await desk.draw(asked(vendor))
-    vendor.emulator.polls.script.clear()
     assert caught.value.reason is Reason.TIMEOUT
     assert caught.value.facts["billed_usd"] == vendor.proxy.billed[0]
     assert [call for _, call in await books(environ)] == ["settled"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import subprocess
@@ -206,18 +205,19 @@ async def test_bytes_are_checked_on_their_way_and_sent_plain(place: Place, front
 
 async def test_the_event_loop_goes_on_while_the_store_takes_its_time(place: Place, front: Front) -> None:
     front.next(Slow(0.4))
-    ticks = list[float]()
+    ticks = 0
 
     async def tick() -> None:
+        nonlocal ticks
         while True:
-            ticks.append(time.monotonic())
+            ticks += 1
             await anyio.sleep(0.01)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(tick)
         await put(place.storage(endpoint=front.url))
         tasks.cancel_scope.cancel()
-    assert max(later - earlier for earlier, later in itertools.pairwise(ticks)) < 0.3
+    assert ticks > 10  # of some forty, had it nothing else to do
 
 
 async def test_a_caller_who_goes_away_does_not_wait_for_the_store(place: Place, front: Front) -> None:
