@@ -18,14 +18,16 @@ __all__ = ["generate"]
 
 
 async def generate(prompt: str, *, model: str | None = None, n: int = 1, **options: Any) -> ImageResult:
-    """Make `n` pictures and return them in memory; nothing is stored.
+    """Make `n` pictures and return them in memory; nothing is stored, and no ledger is kept.
 
     `options` are the other fields of `core.types.ImageRequest` (size, quality, seed, ...); an unknown one is a
-    TypeError. Keys come from the environment. Raises `core.errors.ImageError`.
+    TypeError. Keys and the budget of one call come from the environment; where a budget by day or month is set, which
+    nothing could be held against here, only what is free is made. Raises `core.errors.ImageError`.
     """
     from functools import partial
     from pathlib import Path
 
+    from atelier.providers.budget import from_variables, without_a_ledger
     from atelier.providers.catalog import PROVIDERS, Catalog
     from atelier.providers.core.environment import variable
     from atelier.providers.core.types import ImageRequest
@@ -37,5 +39,9 @@ async def generate(prompt: str, *, model: str | None = None, n: int = 1, **optio
     providers, prices = with_file(PROVIDERS, Path(file) if file else None)
     catalog = Catalog(lookup, providers=providers, prices=prices)
     request = ImageRequest(prompt=prompt, model=model, count=n, **options)
-    async with Pipeline(catalog) as pipeline:
+    budget = from_variables(lookup)
+    async with Pipeline(catalog, budget=budget) as pipeline:
+        price = pipeline.admit(request).estimate
+        if price is None or price.high_usd:
+            without_a_ledger(budget.caps)
         return await pipeline.run(request)

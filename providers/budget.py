@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Literal, Protocol
+
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.types import Lookup
 
 MICRO = 1_000_000
 
@@ -144,3 +147,33 @@ class Budget:
     caps: Caps = Caps()
     confirm_above: Decimal | None = None
     allow_unpriced: bool = False
+
+
+def from_variables(lookup: Lookup) -> Budget:
+    """The budget as the environment has it, for a program without the server's settings. Raises invalid_request."""
+
+    def usd(name: str) -> Decimal | None:
+        text = lookup(name)
+        try:
+            amount = Decimal(text) if text else None
+        except InvalidOperation:
+            amount = Decimal(-1)
+        if amount is not None and not (amount.is_finite() and amount >= 0):
+            message = f"{name} is wrong: it should be a number of USD."
+            raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct it or leave it out.")
+        return amount
+
+    day, month = usd("ATELIER_BUDGET_PER_DAY"), usd("ATELIER_BUDGET_PER_MONTH")
+    caps = Caps(per_call=usd("ATELIER_BUDGET_PER_CALL"), per_day=day, per_month=month)
+    return Budget(caps=caps, allow_unpriced=lookup("ATELIER_ALLOW_UNPRICED") == "true")
+
+
+def without_a_ledger(caps: Caps) -> None:
+    """Refuse to spend where a cap by day or month is set and nothing is kept account of."""
+    if caps.per_day is caps.per_month is None:
+        return
+    raise ImageError(
+        Reason.BUDGET_EXCEEDED,
+        "A budget by day or month is set, and a program's own call keeps no ledger to hold it against.",
+        hint="Use the atelier command or its server, or unset the budget for this program.",
+    )

@@ -22,7 +22,7 @@ from atelier.providers.budget import Confirm, Shortage
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, ImageResult, Tell
 from atelier.providers.dispatch import to_the_end
-from atelier.providers.fallback import with_fallback
+from atelier.providers.fallback import check_names, with_fallback
 from atelier.providers.journal import Entry, JobRow
 from atelier.providers.live import Live, Running, elsewhere
 from atelier.providers.outcome import error_of, fingerprint, in_the_dark, keyed, request_json, result_of
@@ -99,7 +99,7 @@ class Desk:
         """
         self.pipeline.check_delivery(request, in_hand)
         admitted = self.pipeline.admit(request)
-        free = admitted.estimate is not None and admitted.estimate.high_usd == 0
+        free = not key and admitted.estimate is not None and admitted.estimate.high_usd == 0
         asked = fingerprint(admitted, in_hand)
         mark = (caller, keyed(key) if key else asked)
         earlier = None if free else await self._earlier(mark)
@@ -115,8 +115,9 @@ class Desk:
                 if key or error.reason is not Reason.NOT_FOUND:
                     raise
                 await self.pipeline.journal.delivered(earlier.id)  # somebody removed its pictures since
-        work = await self.pipeline.begin(admitted, caller, confirm)
         models = self._fallback if fallback is None else fallback
+        check_names(self.pipeline.catalog, models, request.operation)
+        work = await self.pipeline.begin(admitted, caller, confirm)
         live = Live(work=work, mark=mark, asked=asked, in_hand=in_hand, fallback=models)
         if earlier and earlier.state == "unknown":
             live.notes = [in_the_dark(earlier)]

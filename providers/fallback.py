@@ -7,10 +7,17 @@ from dataclasses import replace
 
 from atelier.providers.admit import Admitted
 from atelier.providers.budget import Shortage
+from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.types import ImageResult, Tell
+from atelier.providers.core.types import ImageResult, Operation, Tell
 from atelier.providers.pipeline import Pipeline, Work
 from atelier.providers.reserve import charges_of, refused
+
+
+def check_names(catalog: Catalog, models: Sequence[str], operation: Operation) -> None:
+    """Raise unknown_model for a name that is none: a slip is not to show only when it is needed."""
+    for name in models:
+        catalog.resolve(name, operation)
 
 
 async def with_fallback(
@@ -33,10 +40,11 @@ async def with_fallback(
             charged = any(account.spent != 0 for account in work.accounts)
             if not left or not error.retryable or error.outcome_unknown or charged or work.stop.cancel_called:
                 raise _naming(error, tried) from error.__cause__
-            tried.append(f"{_name(work.admitted)} failed: {error.message}")
-            following = await _next(pipeline, work, left, tried)
+            passed = list[str]()
+            following = await _next(pipeline, work, left, passed)
             if following is None:
-                raise _naming(error, tried[:-1]) from error.__cause__
+                raise _naming(error, [*tried, *passed]) from error.__cause__
+            tried += [f"{_name(work.admitted)} failed: {error.message}", *passed]
             if work.stop.cancel_called:  # everybody has gone meanwhile
                 following.stop.cancel()
             work = following
@@ -47,7 +55,7 @@ async def with_fallback(
             return replace(result, warnings=(*(said if tried else ()), *result.warnings))
 
 
-async def _next(pipeline: Pipeline, work: Work, left: list[str], tried: list[str]) -> Work | None:
+async def _next(pipeline: Pipeline, work: Work, left: list[str], passed: list[str]) -> Work | None:
     """The same job by the next model that can do it, within the budget and for no more than was agreed to."""
     first = work.admitted
 
@@ -65,7 +73,7 @@ async def _next(pipeline: Pipeline, work: Work, left: list[str], tried: list[str
             if isinstance(short, Shortage):
                 raise refused(pipeline.catalog, another, short)
         except ImageError as error:
-            tried.append(f"{name} was passed over: {error.message}")
+            passed.append(f"{name} was passed over: {error.message}")
         else:
             return begun
     return None
@@ -73,7 +81,7 @@ async def _next(pipeline: Pipeline, work: Work, left: list[str], tried: list[str
 
 def _naming(error: ImageError, tried: Sequence[str]) -> ImageError:
     if tried:
-        error.hint = f"{error.hint} Tried before: {' '.join(tried)}".strip()
+        error.hint = f"{error.hint} Also tried: {' '.join(tried)}".strip()
     return error
 
 

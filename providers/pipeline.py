@@ -155,7 +155,7 @@ class Pipeline:
         unkept = [warning for _, _, warnings in done for warning in warnings]
         if in_hand and self.storage and not in_hand(sum(len(image.image_bytes) for image in images)):
             images, unkept = await to_the_end(partial(self.rescue, work))
-            unkept.insert(0, "Stored all the same: too large to hand over within an answer, or nobody was there.")
+            unkept.insert(0, "Stored all the same: it could not be handed over within an answer.")
         missing = shortfall(errors, request.count, len(images))
         dear = surprise(admitted, work.accounts) if len(images) == request.count else []
         if any(account.doubted for account in work.accounts):
@@ -224,10 +224,14 @@ class Pipeline:
 
         try:
             provider = work.admitted.choice.provider
-            return await self._vendors.call(provider, account, sent, work.key, work.caller, tell, settle)
+            made = await self._vendors.call(provider, account, sent, work.key, work.caller, tell, settle)
         except BaseException as error:
             await to_the_end(partial(account.failed, error))
             raise
+        if len(work.accounts) > 1:
+            ready = sum(each.job.request.count for each in work.accounts if each.state == "closed" and each.spent != 0)
+            await tell(f"{ready} of {work.admitted.job.request.count} pictures are there.")
+        return made
 
     async def rescue(self, work: Work) -> tuple[list[Kept], list[str]]:
         """Store the loose pictures after all."""

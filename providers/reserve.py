@@ -77,7 +77,9 @@ def accounts_of(catalog: Catalog, journal: Journal, admitted: Admitted) -> list[
 
 
 def charges_of(catalog: Catalog, admitted: Admitted, accounts: Sequence[Account], caller: str) -> list[Charge]:
-    """What each call may cost at most."""
+    """What each call may cost at most; none of what is free."""
+    if admitted.estimate is not None and admitted.estimate.high_usd == 0:
+        return []
     provider = admitted.choice.provider.name
     prices = [estimate(catalog.prices, provider, account.job) for account in accounts]
     return [

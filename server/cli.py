@@ -29,6 +29,10 @@ from atelier.tools.tool import Tool
 LISTS = {"images": "IMAGE", "options": "NAME=VALUE", "fallback": "MODEL"}
 """Parameters that take several words, and what one of them is."""
 
+ENDING = (
+    "Ending. What was sent is seen through and stored, and the same command collects it; Ctrl-C again ends at once."
+)
+
 Run = Callable[[argparse.Namespace], int]
 
 HIDDEN = ("save",)
@@ -116,7 +120,7 @@ async def _draw(
                     confirm=confirm,
                 )
 
-        result = await interruptible(drawn)
+        result = await interruptible(drawn, lambda: say(ENDING, sys.stderr))
         if sys.stderr.isatty():
             sys.stderr.write(CLEAR)
         assert isinstance(result, ImageResult), "without a limit it is waited for"
@@ -131,7 +135,8 @@ async def _draw(
         if kept.stored:
             say(kept.stored.path or kept.stored.url or kept.stored.id)
         if kept.copy and kept.copy.stored:
-            say(kept.copy.stored.path or kept.copy.stored.url or kept.copy.stored.id)
+            where, copy = kept.copy.stored, kept.copy.picture
+            say(f"{where.path or where.url or where.id} (delivered: {copy.width}x{copy.height} {copy.format})")
     made = [f"{k.picture.width}x{k.picture.height} {k.format}, {size_of(len(k.image_bytes))}" for k in result.images]
     cost = f", {usd(result.actual_usd)}" if result.actual_usd is not None else ""
     say(f"{result.provider}/{result.model}: {'; '.join(made)}{cost}")

@@ -85,7 +85,10 @@ def table(listed: Sequence[Job]) -> str:
 def page(row: JobRow, calls: Sequence[CallRow]) -> str:
     """All that is known of a job, line by line. `atelier show` tells more of its pictures."""
     told = row.outcome
-    asked = {name: value for name, value in row.request.items() if value not in ("", None, {}, []) and name != "prompt"}
+    hidden = ("prompt", "asked")  # told below, and of no use to a person
+    asked = {
+        name: value for name, value in row.request.items() if value not in ("", None, {}, []) and name not in hidden
+    }
     lines = [
         ("job", row.id),
         ("state", f"{row.state}{', delivered' if row.delivered else ''}"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from importlib.metadata import version
 
 from atelier.providers.core.errors import ImageError
 from atelier.server import cli
+from atelier.server.logs import log
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -17,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
             reconfigure(encoding="utf-8", errors="replace")  # a Windows console may be in a narrower one
+    log.addHandler(logging.NullHandler())  # a person is told in sentences; `serve` sets up lines for a host
     parser = argparse.ArgumentParser(
         prog="atelier", description="Pictures from several vendors' image models, over MCP."
     )

@@ -32,10 +32,13 @@ MUST = {
     "float_parsing": "be a number",
     "int_parsing": "be a whole number",
     "decimal_parsing": "be a number of USD",
-    "string_pattern_mismatch": "be letters, digits and . _ - only",
+    "string_pattern_mismatch": "be an address that begins with http:// or https://",
     "literal_error": "be local or s3",
 }
 """What a value should be, where the validator's own words speak of types."""
+
+NAMED = {"customer_id": "be letters, digits and . _ @ - only"}
+"""The same for single settings."""
 
 
 def _sound(file: Path | None) -> Path | None:
@@ -151,7 +154,9 @@ class Settings(BaseModel):
             settings = cls.model_validate(found)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            must = MUST.get(first["type"], first["msg"].removeprefix("Input should ").lower())
+            must = NAMED.get(str(first["loc"][0])) or MUST.get(
+                first["type"], first["msg"].removeprefix("Input should ").lower()
+            )
             message = f"{names[str(first['loc'][0])]} is wrong: it should {must}."
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct it or leave it out.") from None
         settings._environ = dict(environ)  # noqa: SLF001 - its own

@@ -17,11 +17,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 Outcome = TypeVar("Outcome")
 
 
-async def interruptible(work: Callable[[], Awaitable[Outcome]]) -> Outcome:
-    """Do something that a signal cancels, as far as it lets itself be; KeyboardInterrupt when it did not finish."""
+async def interruptible(work: Callable[[], Awaitable[Outcome]], told: Callable[[], None]) -> Outcome:
+    """Do something that a signal cancels, as far as it lets itself be; KeyboardInterrupt when it did not finish.
+
+    `told` is called at the signal, so that whoever pressed the keys knows why it takes a while.
+    """
     box, failure = list[Outcome](), None
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_at_the_first_signal, _then(tasks.cancel_scope.cancel))
+        tasks.start_soon(_at_the_first_signal, _then(told, tasks.cancel_scope.cancel))
         try:
             box.append(await work())
         except Exception as error:  # noqa: BLE001 - raised again outside, for a task group would wrap it
@@ -61,8 +64,9 @@ async def _at_the_first_signal(act: Callable[[int], Awaitable[None]]) -> None:
     await act(number)
 
 
-def _then(act: Callable[[], None]) -> Callable[[int], Awaitable[None]]:
+def _then(*acts: Callable[[], None]) -> Callable[[int], Awaitable[None]]:
     async def do(number: int) -> None:
-        act()
+        for act in acts:
+            act()
 
     return do

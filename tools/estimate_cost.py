@@ -158,7 +158,7 @@ def _told(admitted: Admitted, left: Left, assumed: list[str]) -> Answer:
             }
         )
     data = _with_left(data.model_copy(update={"summary": summary, "warnings": notes or None}), left)
-    said = [admitted.choice.notice, summary, *lines, *_left_in_words(left), *(f"Note: {note}" for note in notes)]
+    said = [summary, *lines, *_left_in_words(left), *(f"Note: {note}" for note in notes)]
     return Answer(text="\n".join(line for line in said if line), data=data)
 
 

@@ -28,7 +28,8 @@ def policy(again: Callable[[BaseException], bool], left: float, tell: Tell) -> A
     """Try what `again` allows, at most four times, and never wait beyond the `left` seconds of the deadline."""
 
     async def told(state: RetryCallState) -> None:
-        await tell(f"The vendor asks for patience; trying again in {state.upcoming_sleep:.0f} s.")
+        pause = f" in {state.upcoming_sleep:.0f} s" if state.upcoming_sleep >= 1 else ""
+        await tell(f"That did not work; trying again{pause}.")
 
     return AsyncRetrying(
         before_sleep=told,

@@ -140,6 +140,7 @@ class Wire:
         A link that is dead or leads nowhere is an invalid_response: the picture was made, and may have been billed.
         """
         target = self._given(url)
+        await self.tell("The picture is done; downloading it.")
         for _ in range(REDIRECTS + 1):
             try:
                 response = await self._free(httpx.Request("GET", target), LARGEST_PICTURE, signed=False)

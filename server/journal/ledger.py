@@ -51,6 +51,8 @@ class SqliteLedger:
 
     def reserve_in(self, connection: sqlite3.Connection, charges: Sequence[Charge], caps: Caps) -> Shortage | None:
         """The same within a transaction."""
+        if not charges:  # of a job that is free
+            return None
         day, wanted = self._today().isoformat(), sum(micro_up(c.usd) for c in charges if c.usd is not None)
         rows = [
             (c.id, c.job, c.caller, c.provider, c.model, c.operation, c.pictures, day,

@@ -304,6 +304,15 @@ async def test_a_key_whose_call_ended_in_the_dark_never_buys_again(desk: Open, o
     assert len(openai.requests) == 1
 
 
+async def test_a_key_holds_for_free_drafts_as_well(desk: Open) -> None:
+    draft = ImageRequest(prompt="a fox", model="sketch", size="64x64")
+    async with desk() as one:
+        first, again = await one.draw(draft, key="k"), await one.draw(draft, key="k")
+        with pytest.raises(ImageError):
+            await one.draw(replace(draft, prompt="an owl"), key="k")
+    assert first.id == again.id
+
+
 async def test_a_key_whose_call_was_refused_for_free_may_be_tried_again(desk: Open, openai: OpenAI) -> None:
     openai.next(emulated.RATE_LIMITED, emulated.MODERATED)
     async with desk() as one:
@@ -336,6 +345,14 @@ async def test_nobody_moves_on_after_a_refusal_or_a_possible_charge(desk: Open, 
         with pytest.raises(ImageError):
             await one.draw(FOX, fallback=["gpt-image-2"])
     assert len(openai.requests) == 1
+
+
+async def test_a_fallback_that_is_no_model_is_refused_before_it_is_needed(desk: Open, openai: OpenAI) -> None:
+    async with desk() as one:
+        with pytest.raises(ImageError) as caught:
+            await one.draw(FOX, fallback=["nonsense"])
+    assert caught.value.reason is Reason.UNKNOWN_MODEL
+    assert openai.requests == []
 
 
 async def test_a_fallback_is_held_against_the_budget_anew(desk: Open, openai: OpenAI, with_openai: Environ) -> None:

@@ -270,10 +270,11 @@ async def test_each_stage_of_a_task_is_told_once(with_flux: Environ, flux: Flux)
 
     async with studio(PROVIDER, with_flux) as pipeline:
         await pipeline.run(ImageRequest(prompt="a fox", model="flux"), tell=tell)
-    assert told[-3:] == [
+    assert told[-4:] == [
         "Black Forest Labs has queued the picture.",
         "Black Forest Labs is reasoning.",
         "Black Forest Labs is generating.",
+        "The picture is done; downloading it.",
     ]
     assert len(flux.polls.requests) == 8
 

@@ -208,3 +208,20 @@ async def test_the_front_door_returns_pictures_in_memory() -> None:
 
 def test_no_prompt_is_in_the_repr_of_a_request() -> None:
     assert "secret" not in repr(ImageRequest(prompt="a secret garden", negative_prompt="secret"))
+
+
+async def test_the_front_door_spends_nothing_that_no_ledger_holds(
+    openai: OpenAI, with_openai: Environ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in with_openai.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ATELIER_BUDGET_PER_DAY", "5")
+    with pytest.raises(ImageError) as caught:
+        await generate("a fox", model="openai")
+    assert caught.value.reason is Reason.BUDGET_EXCEEDED
+    assert (await generate("a fox", model="sketch", size="64x64")).provider == "sketch"
+    monkeypatch.setenv("ATELIER_BUDGET_PER_DAY", "")
+    monkeypatch.setenv("ATELIER_BUDGET_PER_CALL", "0.001")
+    with pytest.raises(ImageError):
+        await generate("a fox", model="openai", quality="low", size="1024x1024")
+    assert openai.requests == []
