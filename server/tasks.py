@@ -109,6 +109,7 @@ class Tasks(Extension):
             if row.state == "done" and error.reason is not Reason.NOT_FOUND:  # it can be read another time
                 raise MCPError(code=INTERNAL_ERROR, message=f"{error.message} {error.hint}".strip()) from None
             result = content.failed(error)
+        self._handles[row.caller].discard(row.id)
         told_as = {"resultType": "complete", **result.model_dump(mode="json", by_alias=True, exclude_none=True)}
         return {"resultType": "complete", **_handle(row), "status": "completed", "result": told_as}
 

@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 import pytest
 from mcp.client import Client
+from mcp.client.extension import advertise
 from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, ElicitResult
@@ -46,7 +47,8 @@ def host(with_openai: Environ, today: Any) -> Host:
     @asynccontextmanager
     async def connected(settings: Environ | None = None, **options: Any) -> AsyncGenerator[Client]:
         server = build_server(Settings.from_environ(with_openai | (settings or {})), today)
-        async with Client(server, extensions=[TasksClient()], **options) as client:
+        options.setdefault("extensions", [TasksClient()])
+        async with Client(server, **options) as client:
             yield client
 
     return connected
@@ -272,7 +274,7 @@ async def test_who_does_not_declare_the_extension_never_sees_a_task(
 
 async def test_an_older_client_never_sees_one_whatever_it_declares(host: Host, openai: OpenAI) -> None:
     openai.next(Slow(0.3))
-    async with host(mode="legacy") as client:
+    async with host(mode="legacy", extensions=[advertise(tasks.TASKS)]) as client:
         result = await client.call_tool("generate_image", FOX)
         with pytest.raises(MCPError) as caught:
             await ask(client.session, "tasks/get", "job_00000000000000000000000000")
