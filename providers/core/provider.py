@@ -50,9 +50,9 @@ class Reply:
 class Provider:
     """A vendor. `names` call for its `default` model; ids that begin with one of `prefixes` are its own.
 
-    `resume`, where the vendor works by tasks: what became of a call whose task `job.task` names, sent by a process that
-    has died since. `lifecycles`, where the vendor publishes it: the id of every model that it serves -> the day on
-    which that ends.
+    `resume`, where the work can be had later by a task or a link: what became of a call, sent by a process that has
+    died since, by what `read` noted on the wire (`job.task`). `lifecycles`, where the vendor publishes it: the id
+    of every model that it serves -> the day on which that ends.
     """
 
     name: str
