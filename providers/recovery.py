@@ -49,8 +49,9 @@ async def salvaged(pipeline: Pipeline) -> AsyncGenerator[tuple[JobRow, Salvage]]
     for row in await pipeline.journal.orphans():
         try:
             salvage = await taken_up(pipeline, row)
-        except ImageError:
-            raise
+        except ImageError as error:  # it stays this process's, and is looked at again when that has ended
+            log.error("job not taken up", extra={"facts": {"job": row.id, "why": error.message}})
+            continue
         except Exception:  # one job that cannot be understood must not stop the others, nor stay as it is
             log.exception("job not taken up", extra={"facts": {"job": row.id}})
             await pipeline.journal.finish(row.id, "unknown", error_json(LOST))

@@ -48,6 +48,12 @@ SAID_BY: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Parameter of ours -> the names that vendors have for it; the last are what Atelier says by itself."""
 
+MEANT_FOR = {
+    "search": "It is for the operations search_replace and recolor.",
+    **dict.fromkeys(SIDES, "It is for the operation outpaint."),
+}
+"""What an option in our words is for, where a model does not offer it."""
+
 PARAMETERS = {name: ours for ours, names in SAID_BY.items() for name in names}
 
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -67,7 +73,8 @@ def options_are_known(request: ImageRequest, model: Model) -> None:
         if option in model.options:
             continue
         ours = PARAMETERS.get(snake(option))
-        hint = f"Give it as {ours}." if ours else ""
+        meant = None if model.any_value else MEANT_FOR.get(option)
+        hint = meant or (f"Give it as {ours}." if ours else "")
         if not model.any_value or option in OURS:
             raise unsupported(option, None, model, sorted(model.options), hint)
         if ours is not None:

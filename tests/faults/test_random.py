@@ -63,9 +63,11 @@ async def one_run(seed: int, vendors: list[Vendor], folder: Path) -> None:
     vendor.proxy.reset()
     vendor.emulator.script.clear()
     vendor.proxy.next(*(FAULTS[kind] for kind in kinds))
+    if isinstance(vendor.emulator, Flux):
+        vendor.emulator.credits = 100.0
+        vendor.emulator.polls.script.clear()
     if isinstance(vendor.emulator, Flux) and chance.random() < 0.4:
         kinds.append(chance.choice(list(LATE)))
-        vendor.emulator.polls.script.clear()
         vendor.emulator.polls.next(LATE[kinds[-1]])
     environ = {
         **vendor.environ, "ATELIER_OUTPUT_DIR": str(folder / "out"), "ATELIER_STATE_DIR": str(folder / "state"),

@@ -66,6 +66,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, vendors: list[Vendor]) -> None:  # p
         vendor.emulator.script.clear()
         if isinstance(vendor.emulator, emulated.Flux):
             vendor.emulator.polls.script.clear()
+            vendor.emulator.credits = 100.0
 
 
 @pytest.mark.parametrize("host", ["http://127.0.0.1:9", "http://no-such-host.invalid"], ids=["refused", "no such name"])
