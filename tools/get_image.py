@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
@@ -24,19 +26,28 @@ Give an asset id, a job id from an answer with status “running”, or “last�
 with prompt, model, cost and parent. Call it for a job that runs instead of asking for the picture again."""
 
 PROMPT = 300  # characters of a prompt that are told; of one in a list, fewer
-LISTED = 80
+LISTED = ((80, True), (40, True), (20, True), (20, False))
+"""Characters of each prompt, and whether the time is told: the first with which a list fits."""
+LARGEST = 6000  # bytes of a list, as text and as data: hosts paste either into the model's context
+MOST = 50
+USUAL = 10
 
 
 class GetImage(Parameters):
     """Which picture, or how many of the newest."""
 
     id: Annotated[
-        Annotated[str, Field(max_length=2_000)] | None,
+        Annotated[str, Field(max_length=4000)] | None,
         fields.Blank,
-        Field(description="An asset id (img_...), a job id (job_...), a link of ours, or last; last when left out."),
+        Field(description="An asset id (img_...), a job id (job_...), a link of ours, or last, also when left out."),
     ] = None
     list: Annotated[bool, fields.Switch, Field(description="true lists the newest pictures instead.")] = False
-    limit: Annotated[int, fields.Number, Field(ge=1, le=30, description="How many are listed.")] = 10
+    limit: Annotated[
+        Annotated[int, Field(ge=1, le=MOST)] | None,
+        fields.Blank,
+        fields.Number,
+        Field(description=f"How many are listed; {USUAL} when left out."),
+    ] = None
     before: Annotated[
         Annotated[str, Field(max_length=100)] | None,
         fields.Blank,
@@ -81,13 +92,14 @@ async def run(asked: GetImage, desk: Desk, call: Call) -> Answer:
     storage = desk.pipeline.storage
     if storage is None:
         raise ImageError(Reason.NOT_FOUND, "Nothing is stored here.", hint="Make a picture first.")
-    if asked.list:
-        return _list(await storage.newest(asked.limit, asked.before), asked)
-    words = (asked.id or "last").strip().removeprefix("image://assets/")
+    if asked.list or asked.before:
+        return await _list(storage, asked.limit or USUAL, asked.before)
+    words = (asked.id or "last").strip()
+    words = storage.id_in(words) or words.removeprefix("image://assets/").removesuffix("/preview")
     if words.startswith("job_"):
         result = await desk.collect(words, caller=call.caller, tell=call.tell)
         return told_running(result) if isinstance(result, Running) else told(result)
-    id = await last(storage) if words == "last" else storage.id_in(words) or words
+    id = await last(storage) if words == "last" else words
     asset = await storage.get(id) if id and ASSET.fullmatch(id) else None
     if asset is None:
         what = "There is no picture yet." if words == "last" else f"There is no picture “{quoted(words, 60)}”."
@@ -99,6 +111,7 @@ async def _shown(asset: Asset, storage: Storage) -> Answer:
     record = asset.record
     kept = Kept(picture(asset.image_bytes), await storage.where(asset.id))
     image = image_data(kept)
+    warnings = [kept.stored.warning] if kept.stored and kept.stored.warning else []
     made = f"{record.get('provider', 'unknown')}/{record.get('model', 'unknown')}"
     size = f"{image.width}×{image.height} {kept.format.upper()}"
     prompt, cost = _prompt(record, PROMPT), record.get("actual_usd")
@@ -114,6 +127,7 @@ async def _shown(asset: Asset, storage: Storage) -> Answer:
         created_at=record.get("created_at"),
         estimated_usd=record.get("estimated_usd"),
         actual_usd=cost,
+        warnings=warnings or None,
     )
     facts = {
         "Made": record.get("created_at"),
@@ -129,33 +143,52 @@ async def _shown(asset: Asset, storage: Storage) -> Answer:
         *([f"[Open full size]({image.url})"] if image.url else []),
         *([f"File: {image.path}"] if image.path else []),
         *(f"{name}: {value}" for name, value in facts.items() if value is not None),
+        *(f"Note: {warning}" for warning in warnings),
         "Show the user the path or link. Only a small preview is attached; if you cannot see it, do not describe it.",
     ]
     return Answer(text="\n".join(lines), data=data, pictures=(kept,))
 
 
-def _list(records: list[Mapping[str, Any]], asked: GetImage) -> Answer:
+async def _list(storage: Storage, limit: int, before: str | None) -> Answer:
+    """The newest, as many of them as fit; the rest can be asked for."""
+    if before and not ASSET.fullmatch(before):
+        message = f"“before” is no asset id (“{quoted(before, 60)}”)."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Give the last id of the page before.")
+    records = await storage.newest(limit + 1, before)
+    shown, more = records[:limit], len(records) > limit
+    attempts = (_page(shown, characters, timed, more=more) for characters, timed in LISTED)
+    shorter = (_page(shown[:count], *LISTED[-1], more=True) for count in range(len(shown) - 1, 0, -1))
+    return next(page for page in chain(attempts, shorter) if _fits(page) or len(shown) <= 1)
+
+
+def _page(records: list[Mapping[str, Any]], characters: int, timed: bool, *, more: bool) -> Answer:
     rows = [
         Listed(
             id=str(record["id"]),
-            created_at=record.get("created_at"),
-            prompt=_prompt(record, LISTED),
+            created_at=record.get("created_at") if timed else None,
+            prompt=_prompt(record, characters),
             model=f"{record.get('provider')}/{record.get('model')}",
             actual_usd=record.get("actual_usd"),
             parent=record.get("parent"),
         )
         for record in records
     ]
-    older = f" Older ones: before={rows[-1].id}." if len(rows) == asked.limit else ""
+    older = f" Older ones: before={rows[-1].id}." if more else ""
     summary = f"{len(rows)} picture{'' if len(rows) == 1 else 's'}, the newest first.{older}" if rows else "No picture."
     lines = [_line(row) for row in rows]
     return Answer(text="\n".join([summary, *lines]), data=Shown(summary=summary, pictures=rows))
 
 
+def _fits(answer: Answer) -> bool:
+    told = json.dumps(answer.data.model_dump(exclude_none=True), ensure_ascii=False)
+    return max(len(told.encode()), len(answer.text.encode())) <= LARGEST
+
+
 def _line(row: Listed) -> str:
     cost = "" if row.actual_usd is None else f", ${row.actual_usd:g}"
     parent = f", of {row.parent}" if row.parent else ""
-    return f"- {row.id} {row.created_at or ''} {row.model}{cost}{parent}: “{row.prompt or ''}”"
+    time = f" {row.created_at[:16]}Z" if row.created_at else ""
+    return f"- {row.id}{time} {row.model}{cost}{parent}: “{row.prompt or ''}”"
 
 
 def _prompt(record: Mapping[str, Any], most: int) -> str | None:

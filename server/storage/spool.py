@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
@@ -49,6 +49,10 @@ class Spool:
         self._ahead = ahead
         self._spared_until = 0.0
 
+    @property
+    def _waits(self) -> str:
+        return f"The picture waits in {self._waiting.folder}; `atelier flush` delivers it."
+
     async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
         """See Storage. Raises only when neither takes it, or when the id is taken."""
         held = await self._hold(id, picture, record) if self._ahead else None
@@ -61,8 +65,7 @@ class Spool:
             held = held if self._ahead else await self._hold(id, picture, record)
             if not isinstance(held, Stored):
                 raise _both(error, held) from None
-            here = f"The picture waits in {self._waiting.folder}; `atelier flush` delivers it."
-            return Stored(id=id, path=held.path, warning=f"{error.message} {here} {error.hint}".strip())
+            return Stored(id=id, path=held.path, warning=f"{error.message} {self._waits} {error.hint}".strip())
         await self._release(id)
         return stored
 
@@ -98,7 +101,9 @@ class Spool:
 
     async def where(self, id: str) -> Stored | None:
         """See Storage; what waits has a path and no link yet."""
-        return await self._waiting.where(id) or await self._store.where(id)
+        if here := await self._waiting.where(id):
+            return replace(here, warning=self._waits)
+        return await self._store.where(id)
 
     def id_in(self, url: str) -> str | None:
         """See Storage."""

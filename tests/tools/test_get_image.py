@@ -10,7 +10,11 @@ import pytest
 from mcp.client import Client
 from mcp.types import CallToolResult
 
-from tests.conftest import Connect, Environ
+from atelier.providers.core.ids import new_id
+from atelier.providers.core.images import picture
+from atelier.server.assembly import storage_of
+from atelier.server.settings import Settings
+from tests.conftest import Connect, Environ, png
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Slow
 from tests.server.test_app import error, images, text
@@ -30,6 +34,21 @@ async def shown(client: Client, **asked: Any) -> tuple[CallToolResult, dict[str,
     result = await client.call_tool("get_image", asked)
     assert not result.is_error, text(result)
     return result, dict(result.structured_content or {})
+
+
+async def kept(environ: Environ, count: int) -> list[str]:
+    """As many pictures with long prompts and parents; their ids, oldest first."""
+    storage, parent = storage_of(Settings.from_environ(environ)), new_id("img")
+    ids = [new_id("img") for _ in range(count)]
+    for number, id in enumerate(ids):
+        told = {
+            "prompt": f"{number} a “fox” in the snow 日本 " * 40,
+            "provider": "openai",
+            "model": "gpt-image-2.5-flare",
+        }
+        more = {"created_at": "2026-11-21T09:00:00Z", "actual_usd": 0.0531, "parent": parent}
+        await storage.put(id, picture(png(8, 8)), {"id": id, **told, **more})
+    return sorted(ids)
 
 
 @pytest.mark.parametrize("word", ["id", "uri", "last", "nothing"])
@@ -71,14 +90,47 @@ async def test_the_newest_are_listed_page_by_page(connect: Connect) -> None:
     assert images(result) == []
 
 
-async def test_thirty_long_prompts_are_listed_within_the_limits(connect: Connect) -> None:
+@pytest.mark.parametrize(("count", "all_fit"), [(10, True), (30, True), (50, False)])
+async def test_a_list_is_within_the_limits_and_goes_on_where_it_ended(
+    connect: Connect, environ: Environ, count: int, all_fit: bool
+) -> None:
+    ids = await kept(environ, count)
+    seen, pages = list[str](), 0
     async with connect() as client:
-        for number in range(30):
-            await draw(client, f"{number} " + "a fox in the snow, " * 40)
-        result, told = await shown(client, list=True, limit=30)
-    assert len(told["pictures"]) == 30
-    assert len(json.dumps(told)) < 9_000
-    assert len(text(result)) < 9_000
+        asked: dict[str, Any] = {"list": True, "limit": count}
+        while len(seen) < count:
+            result, told = await shown(client, **asked)
+            assert len(json.dumps(told, ensure_ascii=False).encode()) <= 6_000
+            assert len(text(result).encode()) <= 6_000
+            assert all(row["prompt"] and row["model"] and row["parent"] for row in told["pictures"])
+            seen += [row["id"] for row in told["pictures"]]
+            pages += 1
+            asked = {"before": seen[-1], "limit": count}
+            assert (f"before={seen[-1]}" in told["summary"]) is (len(seen) < count)
+    assert seen == ids[::-1]
+    assert (pages == 1) is all_fit
+
+
+async def test_what_hosts_fill_in_is_left_out_and_a_page_needs_an_id(connect: Connect) -> None:
+    async with connect() as client:
+        made = (await draw(client, "a fox"))["images"][0]
+        _, told = await shown(client, id="", list="", limit="", before="")
+        wrong = await client.call_tool("get_image", {"list": True, "before": "fox"})
+        most = await client.call_tool("get_image", {"list": True, "limit": 51})
+    assert told["images"][0]["id"] == made["id"]
+    assert error(wrong)["reason"] == error(most)["reason"] == "invalid_request"
+    assert "50" in text(most)
+
+
+async def test_a_picture_that_waits_for_its_storage_says_so(connect: Connect, environ: Environ, tmp_path: Path) -> None:
+    (tmp_path / "full").write_text("a file where the folder should be")
+    environ["ATELIER_OUTPUT_DIR"] = str(tmp_path / "full" / "pictures")
+    async with connect() as client:
+        made = (await draw(client, "a fox"))["images"][0]
+        result, told = await shown(client)
+    assert told["images"][0]["path"] == made["path"]
+    assert "atelier flush" in told["warnings"][0]
+    assert told["warnings"][0] in text(result)
 
 
 async def test_a_job_that_runs_is_waited_for_and_collected(

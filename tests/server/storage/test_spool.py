@@ -72,6 +72,9 @@ async def test_what_the_bucket_refuses_waits_can_be_used_and_is_delivered_once(
     assert asset is not None
     assert asset.record["prompt"] == (await spool.head(stored.id) or {})["prompt"]
     assert await spool.link(stored.id) is None
+    here = await spool.where(stored.id)
+    assert here is not None
+    assert (here.path, "atelier flush" in here.warning) == (stored.path, True)
     assert await spool.put_preview(stored.id, b"jpeg") == str(Path(stored.path or "").with_suffix(".preview.jpg"))
 
     (left,) = await flush(spool)

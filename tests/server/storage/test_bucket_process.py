@@ -1,0 +1,72 @@
+"""Pictures in a bucket as a host meets them: the real process over stdio, and a store that verifies signatures."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from typing import Any
+
+import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters
+from mcp.types import BlobResourceContents, CallToolResult, ResourceTemplateReference
+
+from atelier.providers.core.http import httpx
+from atelier.providers.core.ids import uuid_of
+from tests.conftest import Environ
+from tests.emulators.s3 import Front
+from tests.server.storage.conftest import Place
+from tests.server.storage.test_spool import in_the_bucket
+from tests.server.test_app import images, text
+
+pytestmark = pytest.mark.anyio
+
+FOX = {"prompt": "a fox", "model": "sketch", "size": "320x200"}
+
+
+def of(result: CallToolResult) -> dict[str, Any]:
+    assert not result.is_error, text(result)
+    return dict(result.structured_content or {})
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_links_are_fresh_previews_are_made_once_and_the_resource_is_the_object(
+    place: Place, front: Front, environ: Environ, mode: Any
+) -> None:
+    environ |= in_the_bucket(place, front.url)
+    async with Client(parameters(environ), mode=mode) as client:
+        made = of(await client.call_tool("generate_image", FOX))["images"][0]
+        folder = f"customers/7/assets/image/{uuid_of(made['id'])}"
+        assert place.objects == [f"{folder}.json", f"{folder}.png", f"{folder}.preview.jpg"]
+        written = puts(front)
+        shown = await client.call_tool("get_image", {"id": made["id"]})
+        by_link = of(await client.call_tool("get_image", {"id": made["url"] + "x"}))  # as if it had expired
+        edited = of(await client.call_tool("edit_image", {"image": made["url"], "prompt": "a hat", "model": "sketch"}))
+        parent = of(await client.call_tool("get_image", {"id": edited["images"][0]["id"]}))["parent"]
+        (whole,) = (await client.read_resource(f"image://assets/{made['id']}")).contents
+        (small,) = (await client.read_resource(f"image://assets/{made['id']}/preview")).contents
+        template = ResourceTemplateReference(uri="image://assets/{id}/preview")
+        completed = await client.complete(template, {"name": "id", "value": "img_"})
+    assert (by_link["images"][0]["id"], parent) == (made["id"], made["id"])
+    url = of(shown)["images"][0]["url"]
+    assert url in text(shown)
+    async with httpx.AsyncClient(trust_env=False) as web:
+        answer = await web.get(url)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    assert isinstance(whole, BlobResourceContents)
+    assert isinstance(small, BlobResourceContents)
+    assert (whole.mime_type, base64.b64decode(whole.blob)) == ("image/png", answer.content)
+    assert (small.mime_type, small.blob) == ("image/jpeg", images(shown)[0].data)
+    assert completed.completion.values == [edited["images"][0]["id"], made["id"]]
+    assert written == 3
+    assert puts(front) == written + 3  # of the edit alone
+    assert len(json.dumps(of(shown))) < 2_000
+
+
+def puts(front: Front) -> int:
+    return sum(request.method == "PUT" for request in front.requests)
+
+
+def parameters(environ: Environ) -> StdioServerParameters:
+    return StdioServerParameters(command=sys.executable, args=["-m", "atelier.server"], env=environ)
