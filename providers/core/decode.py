@@ -9,6 +9,7 @@ import io
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.images import sniff
 from atelier.providers.core.types import Picture
 
@@ -111,8 +112,15 @@ def _opened(data: bytes, format: str) -> Image.Image:
 
 
 def encoded(image: Image.Image, format: str, **options: Any) -> Picture:
-    """Pixels -> a picture in a format, with its colour profile and no other note. `options` are Pillow's."""
+    """Pixels -> a picture in a format, with its colour profile and no other note. `options` are Pillow's.
+
+    Raises invalid_request for what the format cannot hold, such as a JPEG of more than 65,500 pixels an edge.
+    """
     out = io.BytesIO()
-    image.save(out, format.upper(), icc_profile=image.info.get("icc_profile"), **options)
+    try:
+        image.save(out, format.upper(), icc_profile=image.info.get("icc_profile"), **options)
+    except (OSError, ValueError):
+        message = f"A picture of {image.width}x{image.height} cannot be written as {format.upper()}."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Scale it down first.") from None
     data = out.getvalue()
     return Picture(data, *sniff(data))

@@ -117,3 +117,9 @@ def test_what_is_encoded_is_what_it_says() -> None:
     for format in ("png", "jpeg", "webp"):
         made = encoded(Image.new("RGB", (9, 5)), format)
         assert (made.format, made.width, made.height) == (format, 9, 5)
+
+
+def test_what_a_format_cannot_hold_is_told_as_that() -> None:
+    with pytest.raises(ImageError) as caught:
+        encoded(Image.new("L", (65_501, 1)), "jpeg")
+    assert "65501x1 cannot be written as JPEG" in caught.value.message
