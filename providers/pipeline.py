@@ -155,7 +155,7 @@ class Pipeline:
         unkept = [warning for _, _, warnings in done for warning in warnings]
         if in_hand and self.storage and not in_hand(sum(len(image.image_bytes) for image in images)):
             images, unkept = await to_the_end(partial(self.rescue, work))
-            unkept.insert(0, "Stored all the same: it could not be handed over within an answer.")
+            unkept.insert(0, "Stored all the same: it was too large to hand over, or nobody was there to take it.")
         missing = shortfall(errors, request.count, len(images))
         dear = surprise(admitted, work.accounts) if len(images) == request.count else []
         if any(account.doubted for account in work.accounts):

@@ -29,7 +29,8 @@ def policy(again: Callable[[BaseException], bool], left: float, tell: Tell) -> A
 
     async def told(state: RetryCallState) -> None:
         pause = f" in {state.upcoming_sleep:.0f} s" if state.upcoming_sleep >= 1 else ""
-        await tell(f"That did not work; trying again{pause}.")
+        why = "The vendor asks for patience" if _asked(state) is not None else "That did not work"
+        await tell(f"{why}; trying again{pause}.")
 
     return AsyncRetrying(
         before_sleep=told,
@@ -40,11 +41,15 @@ def policy(again: Callable[[BaseException], bool], left: float, tell: Tell) -> A
     )
 
 
+def _asked(state: RetryCallState) -> float | None:
+    """Seconds that the vendor asked to wait."""
+    error = state.outcome.exception() if state.outcome else None
+    return error.retry_after if isinstance(error, ImageError) else None
+
+
 def _hinted_wait(state: RetryCallState) -> float:
     """Seconds before the next try: what the vendor asked for, else full jitter over 0.5 s doubling to 8 s."""
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after if isinstance(error, ImageError) else None
-    if asked is not None:
+    if (asked := _asked(state)) is not None:
         return asked + random.uniform(0, 0.25)  # noqa: S311
     return random.uniform(0, min(8.0, 0.5 * 2 ** (state.attempt_number - 1)))  # noqa: S311
 
@@ -53,8 +58,7 @@ class _AskedTooLong(stop_base):
     """The vendor wants a longer pause than a caller would sit through."""
 
     def __call__(self, state: RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        return isinstance(error, ImageError) and (error.retry_after or 0.0) > LONGEST_WAIT
+        return (_asked(state) or 0.0) > LONGEST_WAIT
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
