@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -70,7 +71,7 @@ class Database:
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # prompts and prices are their owner's alone
         connection = sqlite3.connect(self._path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _into_wal(connection)
             connection.execute("PRAGMA synchronous = FULL")  # a power cut must not forget what was sent
             self._migrate(connection)
         except BaseException:
@@ -107,3 +108,17 @@ class Database:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+
+
+def _into_wal(connection: sqlite3.Connection) -> None:
+    """Several processes may make the file at once, and this one switch does not wait for others as the rest does."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
