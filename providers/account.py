@@ -6,7 +6,7 @@
     released   it was never sent, or the vendor refuses for free
     unknown    it was sent and nobody knows what came of it: the reservation stays
 
-A journal that cannot be written any more must not cost the picture: that is logged, and the reservation stays.
+A journal that cannot be written any more must not cost the picture: that is logged, and written by `catch_up` later.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any, Literal
 
 from atelier.providers.core.errors import ImageError
@@ -46,6 +47,7 @@ class Account:
         self.resumed = False
         self._journal = journal
         self._bill = bill
+        self._owed: list[Callable[[], Awaitable[None]]] = []
 
     async def sent(self) -> None:
         """To be called just before the request leaves. Raises storage_failed, and then it must not leave."""
@@ -54,7 +56,7 @@ class Account:
 
     async def note(self, task: Mapping[str, Any]) -> None:
         """The vendor's own name for the work, by which it can be collected after a restart."""
-        await self._written(self._journal.note(self.id, task))
+        await self._written(partial(self._journal.note, self.id, task))
 
     async def doubt(self) -> None:
         """It timed out and is about to be sent again: the first time may be billed as well. Raises storage_failed."""
@@ -68,12 +70,12 @@ class Account:
 
     async def landed(self, image: str) -> None:
         """One of its pictures is stored."""
-        await self._written(self._journal.landed(self.job.id, self.id, image))
+        await self._written(partial(self._journal.landed, self.job.id, self.id, image))
 
     async def settled(self) -> None:
         """Its pictures are safe: the bill goes into the books."""
         self.state = "closed"
-        await self._written(self._journal.settle(self.id, self.spent))
+        await self._written(partial(self._journal.settle, self.id, self.spent))
 
     async def failed(self, error: BaseException) -> None:
         """The call came to nothing, by refusal, by failure or because the caller went away."""
@@ -88,10 +90,10 @@ class Account:
             await self.settled()
         elif self.state == "reserved" or (self.state == "sent" and free):
             self.state = "closed"
-            await self._written(self._journal.release(self.id))
+            await self._written(partial(self._journal.release, self.id))
         else:
             self.state, self.spent = "closed", None
-            await self._written(self._journal.keep(self.id))
+            await self._written(partial(self._journal.keep, self.id))
 
     def _stated(self, error: BaseException) -> Decimal | None:
         """What a failure cost, where the vendor says so, in USD or in tokens."""
@@ -101,8 +103,15 @@ class Account:
         cost = facts.get("cost_usd")
         return None if cost is None else Decimal(cost)
 
-    async def _written(self, work: Awaitable[None]) -> None:
+    async def catch_up(self) -> None:
+        """Write what could not be written when it happened. Raises storage_failed when it still cannot be."""
+        while self._owed:
+            await self._owed[0]()
+            self._owed.pop(0)
+
+    async def _written(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()
         except ImageError as error:
+            self._owed.append(work)
             log.error("journal not written", extra={"facts": {"charge": self.id, "why": error.message}})

@@ -25,9 +25,9 @@ from atelier.providers.dispatch import to_the_end
 from atelier.providers.fallback import check_names, with_fallback
 from atelier.providers.journal import Entry, JobRow
 from atelier.providers.live import Live, Running, elsewhere
+from atelier.providers.orphans import Orphans
 from atelier.providers.outcome import error_of, fingerprint, in_the_dark, keyed, request_json, result_of
 from atelier.providers.pipeline import Pipeline, has_gone, silence
-from atelier.providers.recovery import salvaged
 from atelier.providers.reserve import charges_of, refused
 
 __all__ = ["Desk", "Running"]
@@ -51,7 +51,8 @@ class Desk:
         self._lives: dict[str, Live] = {}
         self._marks: dict[tuple[str, str], Live] = {}
         self._leaving: dict[str, anyio.Event] = {}
-        self._taking_up = anyio.Lock()
+        self._orphans = Orphans(pipeline, self.start)
+        self._closing = anyio.Event()
         self._tasks: TaskGroup = anyio.create_task_group()
 
     async def __aenter__(self) -> Self:
@@ -64,6 +65,7 @@ class Desk:
     ) -> None:
         for live in self._lives.values():
             live.work.stop.cancel()
+        self._closing.set()
         self._tasks.cancel_scope.shield = True  # what was sent is paid for
         await self._tasks.__aexit__(None, None, None)
         await self.pipeline.__aexit__(kind, error, trace)
@@ -72,7 +74,7 @@ class Desk:
     @property
     def running(self) -> Collection[str]:
         """The ids of the jobs that go on."""
-        return self._lives.keys()
+        return [id for id, live in self._lives.items() if not live.done.is_set()]
 
     def within(self, wait: float) -> Self:
         """The same desk, for a caller who waits so many seconds."""
@@ -102,6 +104,8 @@ class Desk:
         free = not key and admitted.estimate is not None and admitted.estimate.high_usd == 0
         asked = fingerprint(admitted, in_hand)
         mark = (caller, keyed(key) if key else asked)
+        while (live := self._marks.get(mark)) and live.leaves:
+            await live.done.wait()
         earlier = None if free else await self._earlier(mark)
         if key and earlier and earlier.request.get("asked") != asked:
             message = "This key was given to another request within the last day."
@@ -112,7 +116,7 @@ class Desk:
             try:
                 return await self._joined(earlier, tell)
             except ImageError as error:
-                if key or error.reason is not Reason.NOT_FOUND:
+                if key or error.facts.get("gone") != earlier.id:
                     raise
                 await self.pipeline.journal.delivered(earlier.id)  # somebody removed its pictures since
         models = self._fallback if fallback is None else fallback
@@ -120,8 +124,7 @@ class Desk:
         work = await self.pipeline.begin(admitted, caller, confirm)
         live = Live(work=work, mark=mark, asked=asked, in_hand=in_hand, fallback=models)
         if earlier and earlier.state == "unknown":
-            live.notes = [in_the_dark(earlier)]
-            self.delivered(earlier.id)
+            live.notes, live.dark = [in_the_dark(earlier)], earlier
         same = await to_the_end(partial(self._opened, live, free))  # what is written must run
         return await (self._joined(same, tell) if same else self._awaited(live, tell))
 
@@ -157,7 +160,7 @@ class Desk:
                 await leaving.wait()
             elif row.state == "running" and row.id not in self._lives and not looked:
                 looked = True
-                await to_the_end(self.recover)  # if its process died, it has perhaps ended
+                await self.recover()  # if its process died, it has perhaps ended
             else:
                 return row
         return None
@@ -191,7 +194,7 @@ class Desk:
             live.listeners.remove(tell)
             if has_gone():
                 self._left(live)
-        if live.found and live.done.is_set() and (row := await self.pipeline.journal.find(live.id)):
+        if live.found and live.id not in self._lives and (row := await self.pipeline.journal.find(live.id)):
             return await self._joined(row, tell)
         if live.error:
             raise live.error
@@ -211,7 +214,7 @@ class Desk:
         """What came of a job, of this process or another, or that it still runs."""
         with anyio.move_on_after(self._wait) as waiting:
             while row.state == "running" and row.id not in self._lives:
-                await to_the_end(self.recover)  # what was taken up must run
+                await self.recover()
                 if row.id not in self._lives:
                     await anyio.sleep(LOOK)
                     row = await self.pipeline.journal.find(row.id) or row
@@ -230,20 +233,17 @@ class Desk:
             takes = live.takes if live.in_hand else None
             result = await with_fallback(self.pipeline, live.work, live.fallback, live.tell, takes, live.now)
             live.result = replace(result, warnings=(*live.notes, *result.warnings))
-        except ImageError as error:
-            live.error = error
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
-            live.error = ImageError(Reason.INTERNAL, "Atelier failed in a way that it did not foresee.")
-            live.error.__cause__ = error
-        try:
-            await self.pipeline.journal.finish(live.id, live.state, live.outcome)
-        except ImageError as error:
-            log.error("journal not written", extra={"facts": {"job": live.id, "why": error.message}})
-        finally:
+            live.fail(error)
+        written = await live.written(self.pipeline.journal)
+        if self._marks.get(live.mark) is live:
+            del self._marks[live.mark]
+        if written:
             del self._lives[live.id]
-            if self._marks.get(live.mark) is live:
-                del self._marks[live.mark]
-            live.done.set()
+        live.done.set()
+        if not written:
+            await live.written_at_last(self.pipeline.journal, self._closing)
+            del self._lives[live.id]
 
     async def _write_delivered(self, job: str) -> None:
         try:
@@ -254,7 +254,5 @@ class Desk:
             self._leaving.pop(job).set()
 
     async def recover(self) -> None:
-        """Take up the jobs of processes that died: collect what can be, say of the rest what is known."""
-        async with self._taking_up:
-            async for row, salvage in salvaged(self.pipeline):
-                self.start(Live(work=salvage.work, mark=(row.caller, row.id), found=salvage.found))
+        """Take up the jobs of processes that died; see `Orphans`."""
+        await self._orphans.take_up()

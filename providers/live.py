@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -9,12 +10,16 @@ from typing import Any
 
 import anyio
 
-from atelier.providers.core.errors import ImageError
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageResult, Tell
-from atelier.providers.journal import JobRow, State
+from atelier.providers.journal import JobRow, Journal, State
 from atelier.providers.outcome import error_json, outcome_of
 from atelier.providers.pipeline import Work
 from atelier.providers.recovery import images_of_found, outcome_of_found
+
+log = logging.getLogger("atelier")
+
+AGAIN = 5.0  # seconds until a journal that could not be written is tried again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +44,8 @@ class Live:
     """A job that runs.
 
     `mark` is what calls that ask for the same have in common, `asked` the fingerprint of what they ask. `found` are the
-    records of pictures that a job which was taken up has besides those to be collected. `promised` says that somebody
-    was given the id and will come back.
+    records of pictures that a job which was taken up has besides those to be collected. `dark` is an earlier job of the
+    same call whose outcome nobody knows. `promised` says that somebody was given the id and will come back.
     """
 
     work: Work
@@ -49,6 +54,7 @@ class Live:
     in_hand: int = 0
     fallback: Sequence[str] = ()
     notes: Sequence[str] = ()
+    dark: JobRow | None = None
     found: Sequence[Mapping[str, Any]] = ()
     latest: str = "Looking at the request."
     promised: bool = False
@@ -69,11 +75,17 @@ class Live:
         return price is not None and price.high_usd == 0
 
     @property
+    def leaves(self) -> bool:
+        """Whether it was called off before anything was sent, so that nobody can join it any more."""
+        return self.work.stop.cancel_called and not self.work.was_sent
+
+    @property
     def state(self) -> State:
         """How it ended, by its calls."""
         if self.result or self.found:
             return "done"
-        if any(account.spent is None for account in self.work.accounts):
+        dark = self.error is not None and self.error.outcome_unknown  # it may be billed, or is and cannot be had
+        if dark or any(account.spent is None for account in self.work.accounts):
             return "unknown"
         return "failed" if self.work.was_sent else "cancelled"
 
@@ -98,6 +110,35 @@ class Live:
             latest=self.latest,
             estimated_usd=price.total_usd if price else None,
         )
+
+    def fail(self, error: Exception) -> None:
+        """It ends in this error, which tells what is to be said besides."""
+        if not isinstance(error, ImageError):
+            cause, error = error, ImageError(Reason.INTERNAL, "Atelier failed in a way that it did not foresee.")
+            error.__cause__ = cause
+        error.hint = " ".join(filter(None, (error.hint, *self.notes)))
+        self.error = error
+
+    async def written(self, journal: Journal) -> bool:
+        """Write how it ended. False when the journal cannot be written just now."""
+        try:
+            for account in self.work.accounts:
+                await account.catch_up()
+            await journal.finish(self.id, self.state, self.outcome)
+            if self.dark and self.result:  # whoever gets the result is told of it
+                await journal.delivered(self.dark.id)
+        except ImageError as error:
+            log.error("journal not written", extra={"facts": {"job": self.id, "why": error.message}})
+            return False
+        return True
+
+    async def written_at_last(self, journal: Journal, closing: anyio.Event) -> None:
+        """The same, again and again until it succeeds, and once more when the desk closes."""
+        written = False
+        while not written:
+            with anyio.move_on_after(AGAIN):
+                await closing.wait()
+            written = await self.written(journal) or closing.is_set()
 
     async def tell(self, message: str) -> None:
         """Pass a word on to everyone who waits."""

@@ -84,7 +84,7 @@ async def result_of(row: JobRow, storage: Storage) -> ImageResult:
     images, gone = [image for _, image in found if image], [id for id, image in found if image is None]
     if not images:
         message = f"The pictures of {row.id} are no longer in the storage."
-        raise ImageError(Reason.NOT_FOUND, message, hint="Make new ones.")
+        raise ImageError(Reason.NOT_FOUND, message, hint="Make new ones.", facts={"gone": row.id})
     missing = [f"No longer there: {', '.join(gone)}."] if gone else []
     return ImageResult(
         id=row.id,

@@ -1,6 +1,7 @@
 """What becomes of the jobs of a process that died. Nothing is ever sent again.
 
 reserved      nothing was sent: the reservation is released
+settled       it was billed, and its pictures are where they landed
 sent, stored  its pictures reached the storage before the journal heard of it: they are the job's
 sent, a task  the vendor works by tasks: what became of it is collected
 sent          nobody knows: the reservation stays, and whoever asks again is told
@@ -9,7 +10,7 @@ sent          nobody knows: the reservation stays, and whoever asks again is tol
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -34,6 +35,9 @@ LOST = ImageError(
     facts={"outcome": "unknown"},
 )
 NEVER_SENT = ImageError(Reason.INTERNAL, "Atelier was stopped before anything was sent.", hint="Ask again.")
+FRUITLESS = ImageError(
+    Reason.INTERNAL, "The vendor billed this job and no picture of it is there; Atelier was stopped.", hint="Ask again."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,31 +48,18 @@ class Salvage:
     found: Sequence[Mapping[str, Any]]
 
 
-async def salvaged(pipeline: Pipeline) -> AsyncGenerator[tuple[JobRow, Salvage]]:
-    """The jobs of dead processes that have something to collect; the others have ended by then."""
-    for row in await pipeline.journal.orphans():
-        try:
-            salvage = await taken_up(pipeline, row)
-        except ImageError as error:  # it stays this process's, and is looked at again when that has ended
-            log.error("job not taken up", extra={"facts": {"job": row.id, "why": error.message}})
-            continue
-        except Exception:  # one job that cannot be understood must not stop the others, nor stay as it is
-            log.exception("job not taken up", extra={"facts": {"job": row.id}})
-            await pipeline.journal.finish(row.id, "unknown", error_json(LOST))
-            continue
-        if salvage:
-            yield row, salvage
-
-
 async def taken_up(pipeline: Pipeline, row: JobRow) -> Salvage | None:
-    """Settle what is known of a job that was left behind. None when that is all: then it has ended."""
+    """Settle what is known of a job that was left behind. None when that is all: then it has ended.
+
+    Raises storage_failed when its pictures cannot be looked for; then nothing is decided.
+    """
     journal, calls = pipeline.journal, await pipeline.journal.calls(row.id)
     try:
         admitted = restored(pipeline.catalog, request_of(row.request), row.id)
         key = pipeline.key_of(admitted)
     except (ImageError, TypeError, ValueError, KeyError):  # the model or its key has gone, or another version wrote it
         admitted, key = None, None
-    stored = await _stored(pipeline, row)
+    stored = await _stored(pipeline, row, calls)
     open_calls, dark, found = list[CallRow](), False, list[Mapping[str, Any]]()
     for call in calls:
         pictures = stored.get(call.id, [])
@@ -78,9 +69,8 @@ async def taken_up(pipeline: Pipeline, row: JobRow) -> Salvage | None:
         elif call.state == "sent" and pictures:
             for each in pictures:
                 await journal.landed(row.id, call.id, each["id"])
-            costs = [each.get("actual_usd") for each in pictures]
-            known = None if None in costs else sum((Decimal(str(cost)) for cost in costs), Decimal(0))
-            await journal.settle(call.id, known)
+            cost = pictures[0].get("call_usd")  # of the call, some of whose pictures may have died on the way
+            await journal.settle(call.id, None if cost is None else Decimal(str(cost)))
         elif call.state == "sent" and call.task and admitted and admitted.choice.provider.resume:
             open_calls.append(call)
         elif call.state in ("sent", "unknown"):
@@ -92,8 +82,12 @@ async def taken_up(pipeline: Pipeline, row: JobRow) -> Salvage | None:
     if found:
         wanted = sum(call.pictures for call in calls)
         await journal.finish(row.id, "done", outcome_of_found(found, wanted))
+    elif dark:
+        await journal.finish(row.id, "unknown", error_json(LOST))
+    elif any(call.state == "settled" for call in calls):
+        await journal.finish(row.id, "failed", error_json(FRUITLESS))
     else:
-        await journal.finish(row.id, "unknown" if dark else "cancelled", error_json(LOST if dark else NEVER_SENT))
+        await journal.finish(row.id, "cancelled", error_json(NEVER_SENT))
     log.info("job taken up", extra={"facts": {"job": row.id, "pictures": len(found), "dark": dark}})
     return None
 
@@ -112,19 +106,16 @@ def _work(pipeline: Pipeline, row: JobRow, admitted: Admitted, calls: Sequence[C
     return Work(admitted=admitted, accounts=accounts, requests=[None] * len(calls), key=key, caller=row.caller)
 
 
-async def _stored(pipeline: Pipeline, row: JobRow) -> dict[str, list[Mapping[str, Any]]]:
+async def _stored(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> dict[str, list[Mapping[str, Any]]]:
     """The records of the job's pictures that are in the storage, by call; those that the journal missed included."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     if pipeline.storage is None:
         return found
-    try:
-        records = await pipeline.storage.newest(LOOKED_AT)
-    except ImageError as error:
-        log.warning("pictures not listed", extra={"facts": {"job": row.id, "why": error.message}})
-        return found
-    for record in records:
+    heads = [await pipeline.storage.head(image) for call in calls for image in call.images]
+    newest = await pipeline.storage.newest(LOOKED_AT) if any(call.state == "sent" for call in calls) else []
+    for id, record in {str(each["id"]): each for each in (*heads, *newest) if each}.items():
         if record.get("job") == row.id and record.get("operation") != "deliver":  # a copy is no picture of a call
-            found.setdefault(str(record.get("call")), []).append(record)
+            found.setdefault(str(record.get("call")), []).append({**record, "id": id})
     return found
 
 

@@ -66,7 +66,7 @@ ASKED = ("size", "aspect_ratio", "resolution", "quality", "style", "background",
 
 
 def record(id: str, admitted: Admitted, account: Account, reply: Reply, picture: Picture) -> dict[str, Any]:
-    """What is written beside a picture. Money in USD, for this picture alone."""
+    """What is written beside a picture. Money in USD, for this picture alone but for `call_usd`: all of the call."""
     request = admitted.job.request
     price = admitted.estimate
     asked = {name: value for name in (*ASKED, "strength") if (value := getattr(request, name)) is not None}
@@ -90,6 +90,7 @@ def record(id: str, admitted: Admitted, account: Account, reply: Reply, picture:
         "bytes": len(picture.image_bytes),
         "estimated_usd": None if price is None else float(price.per_image_usd),
         "actual_usd": None if share is None else float(share),
+        "call_usd": None if reply.cost_usd is None else float(reply.cost_usd),
         "usage": _tokens(reply.usage),
         "parent": request.parent,
         "details": dict(reply.details),

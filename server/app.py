@@ -62,6 +62,7 @@ asks about cost, or before many or large pictures.
 - When an option is refused, the error says what the model offers instead: change the call accordingly.
 - Without any vendor key the built-in sketch draws labelled drafts for free; tell the user that it is a draft."""
 
+ROUND = 60.0  # seconds between two looks for jobs whose process has died
 HEARTBEAT = 10.0  # seconds between signs of life; hosts give up on silence
 
 
@@ -185,11 +186,13 @@ class AtelierServer(MCPServer[State]):
 
 
 async def _recovered(desk: Desk) -> None:
-    """Take up what an earlier process left behind. A journal that cannot be read is told, and stops no call."""
-    try:
-        await desk.recover()
-    except ImageError as error:
-        log.error("jobs not taken up", extra={"facts": {"why": error.message}})
+    """Take up what other processes leave behind. A journal that cannot be read is told, and stops no call."""
+    while True:
+        try:
+            await desk.recover()
+        except ImageError as error:
+            log.error("jobs not taken up", extra={"facts": {"why": error.message}})
+        await anyio.sleep(ROUND)
 
 
 def reported(context: Context[State, Any]) -> Show:

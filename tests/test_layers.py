@@ -17,6 +17,7 @@ STEPS = (
     "catalog", "overlay", "overlay_checks", "overlay_shapes", "pipeline", "pricing", "price_parts", "price_table",
     "price_tokens", "price_overlay", "admit", "dispatch", "settle", "account", "budget", "quote", "reserve", "turns",
     "breaker", "storage", "journal", "desk", "live", "fallback", "recovery", "outcome", "deliver",
+    "orphans",
 )  # fmt: skip
 """The files of `providers/` that are no vendor's."""
 
@@ -80,6 +81,7 @@ def floor(name: str) -> float:
         "providers.desk": 4.9,
         "providers.fallback": 4.8,
         "providers.live": 4.8,
+        "providers.orphans": 4.85,
         "providers.recovery": 4.2,
         "providers.outcome": 4.1,
         "providers.pipeline": 4,

@@ -1,0 +1,53 @@
+"""The jobs of processes that died, taken up one after the other by whoever looks first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import anyio
+
+from atelier.providers.core.errors import ImageError
+from atelier.providers.dispatch import to_the_end
+from atelier.providers.journal import JobRow
+from atelier.providers.live import Live
+from atelier.providers.outcome import error_json
+from atelier.providers.pipeline import Pipeline
+from atelier.providers.recovery import LOST, taken_up
+
+log = logging.getLogger("atelier")
+
+
+class Orphans:
+    """Those of one journal. `start` runs a job of which something can still be collected."""
+
+    def __init__(self, pipeline: Pipeline, start: Callable[[Live], None]) -> None:
+        self._pipeline = pipeline
+        self._start = start
+        self._left = list[JobRow]()
+        self._taking = anyio.Lock()
+
+    async def take_up(self) -> None:
+        """Collect what can be, say of the rest what is known. Raises storage_failed when the journal cannot be read.
+
+        They are this process's once it has asked for them, so a caller who goes away does not break it off. One whose
+        pictures cannot be looked for just now is left for the next time.
+        """
+        await to_the_end(self._all)
+
+    async def _all(self) -> None:
+        async with self._taking:
+            rows = [*self._left, *await self._pipeline.journal.orphans()]
+            self._left = list[JobRow]()
+            for row in rows:
+                try:
+                    salvage = await taken_up(self._pipeline, row)
+                except ImageError as error:
+                    log.warning("job not taken up", extra={"facts": {"job": row.id, "why": error.message}})
+                    self._left.append(row)
+                except Exception:  # one job that cannot be understood must not stop the others, nor stay as it is
+                    log.exception("job not taken up", extra={"facts": {"job": row.id}})
+                    await self._pipeline.journal.finish(row.id, "unknown", error_json(LOST))
+                else:
+                    if salvage:
+                        self._start(Live(work=salvage.work, mark=(row.caller, row.id), found=salvage.found))
