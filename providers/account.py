@@ -33,7 +33,7 @@ class Account:
     """One call. In USD, None where not known: `estimated` before it was made, `spent` as it was billed.
 
     `doubted` counts tries that timed out and were made again. A `resumed` one was sent by a process that died, so that
-    no failure to collect it shows that it was free.
+    no failure to collect it shows that it was free. A `collectable` one failed, and the vendor may have it yet.
     """
 
     def __init__(self, id: str, journal: Journal, job: Job, bill: Bill, estimated: Decimal | None) -> None:
@@ -45,8 +45,10 @@ class Account:
         self.was_sent = False
         self.doubted = 0
         self.resumed = False
+        self.collectable = False
         self._journal = journal
         self._bill = bill
+        self._has_name = False
         self._owed: list[Callable[[], Awaitable[None]]] = []
 
     async def sent(self) -> None:
@@ -56,6 +58,7 @@ class Account:
 
     async def note(self, task: Mapping[str, Any]) -> None:
         """The vendor's own name for the work, by which it can be collected after a restart."""
+        self._has_name = True
         await self._written(partial(self._journal.note, self.id, task))
 
     async def doubt(self) -> None:
@@ -81,6 +84,8 @@ class Account:
         """The call came to nothing, by refusal, by failure or because the caller went away."""
         if self.state == "closed":
             return
+        known = self._has_name or self.resumed
+        self.collectable = known and isinstance(error, ImageError) and error.collectable
         cost = self.spent if self.state == "billed" else self._stated(error)
         free = isinstance(error, ImageError) and not error.outcome_unknown and not self.resumed
         if cost is not None:

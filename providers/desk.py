@@ -8,7 +8,6 @@ for what was made and never delivered collects that. Whoever goes away before an
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
@@ -24,6 +23,7 @@ from atelier.providers.core.types import ImageRequest, ImageResult, Tell
 from atelier.providers.dispatch import to_the_end
 from atelier.providers.fallback import check_names, with_fallback
 from atelier.providers.journal import Entry, JobRow
+from atelier.providers.leaving import Leaving
 from atelier.providers.live import Live, Running, elsewhere
 from atelier.providers.orphans import Orphans
 from atelier.providers.outcome import error_of, fingerprint, in_the_dark, keyed, request_json, result_of
@@ -31,8 +31,6 @@ from atelier.providers.pipeline import Pipeline, has_gone, silence
 from atelier.providers.reserve import charges_of, refused
 
 __all__ = ["Desk", "Running"]
-
-log = logging.getLogger("atelier")
 
 WAIT = 50.0  # seconds that a caller waits before it is given the job's id; hosts give up at 60
 LOOK = 0.5  # seconds between two looks at a job of another process
@@ -50,10 +48,10 @@ class Desk:
         self._fallback = tuple(fallback)
         self._lives: dict[str, Live] = {}
         self._marks: dict[tuple[str, str], Live] = {}
-        self._leaving: dict[str, anyio.Event] = {}
+        self._tasks: TaskGroup = anyio.create_task_group()
+        self._leaving = Leaving(pipeline.journal, self._tasks)
         self._orphans = Orphans(pipeline, self.start)
         self._closing = anyio.Event()
-        self._tasks: TaskGroup = anyio.create_task_group()
 
     async def __aenter__(self) -> Self:
         await self.pipeline.__aenter__()
@@ -143,9 +141,7 @@ class Desk:
 
     def delivered(self, job: str) -> None:
         """The answer is on its way: from now on the same call buys anew. Written once the caller has it."""
-        if job not in self._leaving:
-            self._leaving[job] = anyio.Event()
-            self._tasks.start_soon(self._write_delivered, job)
+        self._leaving.add(job)
 
     def start(self, live: Live) -> None:
         """Run a job until it ends, whoever waits for it."""
@@ -156,11 +152,11 @@ class Desk:
         """The same call of before, if there is one to join, to collect or to be warned of."""
         looked = False
         while row := await self.pipeline.journal.match(*mark):
-            if leaving := self._leaving.get(row.id):
-                await leaving.wait()
-            elif row.state == "running" and row.id not in self._lives and not looked:
+            if await self._leaving.wait(row.id):
+                continue
+            if ((row.state == "running" and row.id not in self._lives) or row.collectable) and not looked:
                 looked = True
-                await self.recover()  # if its process died, it has perhaps ended
+                await self.recover()  # if its process died, it has perhaps ended; what came too late is there by now
             else:
                 return row
         return None
@@ -178,9 +174,8 @@ class Desk:
                 raise refused(pipeline.catalog, admitted, opened)
             if opened is None:
                 break
-            if opened.id not in self._leaving:
+            if not await self._leaving.wait(opened.id):
                 return opened
-            await self._leaving[opened.id].wait()
         self.start(live)
         return None
 
@@ -212,6 +207,9 @@ class Desk:
 
     async def _joined(self, row: JobRow, tell: Tell) -> ImageResult | Running:
         """What came of a job, of this process or another, or that it still runs."""
+        if row.collectable:
+            await self.recover()
+            row = await self.pipeline.journal.find(row.id) or row
         with anyio.move_on_after(self._wait) as waiting:
             while row.state == "running" and row.id not in self._lives:
                 await self.recover()
@@ -239,19 +237,15 @@ class Desk:
         if self._marks.get(live.mark) is live:
             del self._marks[live.mark]
         if written:
-            del self._lives[live.id]
+            self._forget(live)
         live.done.set()
         if not written:
             await live.written_at_last(self.pipeline.journal, self._closing)
-            del self._lives[live.id]
+            self._forget(live)
 
-    async def _write_delivered(self, job: str) -> None:
-        try:
-            await self.pipeline.journal.delivered(job)
-        except ImageError as error:
-            log.error("journal not written", extra={"facts": {"job": job, "why": error.message}})
-        finally:
-            self._leaving.pop(job).set()
+    def _forget(self, live: Live) -> None:
+        if self._lives.get(live.id) is live:  # and not the same job, taken up again the moment that its end was written
+            del self._lives[live.id]
 
     async def recover(self) -> None:
         """Take up the jobs of processes that died; see `Orphans`."""

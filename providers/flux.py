@@ -11,16 +11,17 @@ from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from pydantic import Field, FiniteFloat, JsonValue
+from pydantic import Field, FiniteFloat
 
-from atelier.providers.core.answers import Lenient, Loose, bad_answer, parsed, parsed_refusal, reason_of
-from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.answers import Lenient, Loose, bad_answer, parsed
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.images import picture
 from atelier.providers.core.options import SIDES
 from atelier.providers.core.provider import Job, Provider, Reply
 from atelier.providers.core.types import Feature, Picture
-from atelier.providers.core.wire import Wire, httpx, retry_after
+from atelier.providers.core.wire import Wire, httpx
 from atelier.providers.flux_models import DEFAULT, ENDPOINT, MODELS
+from atelier.providers.flux_refusals import FAILURES, explain
 
 POLL_EVERY = 1.0  # seconds
 USD_PER_CREDIT = Decimal("0.01")
@@ -123,10 +124,10 @@ async def _collected(task: Task, job: Job, wire: Wire) -> Reply:
         given = task.polling_url or f"v1/get_result?id={quote(task.id or '', safe='')}"
         facts["polling_url"] = url = _address(f"{job.endpoint.base_url}/", given)
         await wire.tell("Black Forest Labs has queued the picture.")
-        result = await _finished(url, wire)
+        result, made = await _fetched(url, wire)
         used = result.expanded_prompt or result.prompt
         rewritten = used if used != job.request.prompt else None
-        made = picture(await wire.download(result.sample), prompt_used=rewritten, seed=result.seed)
+        made = picture(made, prompt_used=rewritten, seed=result.seed)
     except ImageError as error:
         error.facts |= facts
         if error.facts.get("code") == "Error":
@@ -157,6 +158,18 @@ def _address(base: str, link: str) -> str:
     return str(url)
 
 
+async def _fetched(url: str, wire: Wire) -> tuple[Result, bytes]:
+    """The result and its picture. A link that has died by then is asked for once more."""
+    result = await _finished(url, wire)
+    try:
+        return result, await wire.download(result.sample)
+    except ImageError as error:
+        if error.facts.get("status") not in (403, 404, 410):
+            raise
+    result = await _finished(url, wire)
+    return result, await wire.download(result.sample)
+
+
 async def _finished(url: str, wire: Wire) -> Result:
     """What became of the task, telling each stage on the way once. A word that we do not know means: still at work."""
     ahead = ["Reasoning", "Generating"]
@@ -176,69 +189,6 @@ async def _finished(url: str, wire: Wire) -> Result:
     if task.result is None or not task.result.sample:
         raise bad_answer("Black Forest Labs says that the picture is ready but does not link to it.")
     return task.result
-
-
-FAILURES: dict[str, Reason] = {
-    "Request Moderated": Reason.CONTENT_POLICY,
-    "Content Moderated": Reason.CONTENT_POLICY,
-    "Error": Reason.INVALID_RESPONSE,
-    "Task not found": Reason.INVALID_RESPONSE,
-}
-"""The words that end a task without a picture. They come with 200, from FLUX 3 also with 422 and 503.
-
-None is a reason to poll again; `read` makes of "Error" what it means to the caller.
-"""
-
-HINTS: dict[Reason, str] = {
-    Reason.CONTENT_POLICY: "Reword the prompt or use other source pictures.",
-    Reason.QUOTA_EXCEEDED: "Add credits to the Black Forest Labs account or use another vendor.",
-    Reason.AUTHENTICATION: "Check BFL_API_KEY.",
-    Reason.UNKNOWN_MODEL: "Call list_models for the models that are known here.",
-    Reason.RATE_LIMITED: "Wait until tasks are done; the vendor runs 24 at once, of flux-kontext-max 6.",
-    Reason.PROVIDER_UNAVAILABLE: "Try again later or use another vendor.",
-    Reason.INVALID_RESPONSE: "Try again or use another model; the vendor may have billed this call.",
-}
-
-
-class Complaint(Lenient):
-    """One of FastAPI's validation errors; `loc` begins with "body"."""
-
-    loc: Loose[tuple[str | int, ...]] = None
-    msg: Loose[str] = None
-    type: Loose[str] = None
-
-
-class Refusal(Lenient):
-    """A request that was refused (`detail`) or a task that failed (`status` and `details`)."""
-
-    detail: Loose[str | tuple[Loose[Complaint], ...]] = None
-    status: str = ""
-    details: Loose[JsonValue] = None
-
-
-def explain(response: httpx.Response) -> ImageError:
-    """`{"detail": "..."}`, `{"detail": [{"loc", "msg", "type"}]}`, or a failed task: `{"status", "details"}`."""
-    refusal = parsed_refusal(Refusal, response.content)
-    told, reason = f"answered {response.status_code}", reason_of(response.status_code)
-    words: object = refusal.detail
-    facts = dict[str, Any]()
-    if refusal.status in FAILURES:
-        told, reason = f"ended the task with “{refusal.status}”", FAILURES[refusal.status]
-        words, facts["code"] = refusal.details, refusal.status
-        if reason is not Reason.CONTENT_POLICY:
-            facts["outcome"] = "unknown"
-    elif isinstance(refusal.detail, tuple):
-        told_of = [each for each in refusal.detail if each]
-        words = "; ".join(f"{'.'.join(map(str, (each.loc or ())[1:]))}: {each.msg or ''}" for each in told_of)
-        if any(each.type == "extra_forbidden" for each in told_of):
-            reason = Reason.UNSUPPORTED_OPTION
-    return ImageError(
-        reason,
-        f"Black Forest Labs {told}" + (f": “{quoted(words)}”" if words else "."),
-        hint=HINTS.get(reason, "Change the request as the message says."),
-        retry_after=retry_after(response.headers),
-        facts=facts,
-    )
 
 
 def _base64(source: Picture) -> str:

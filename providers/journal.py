@@ -38,7 +38,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
-    """A job as it stands. `outcome` is its result or its error in JSON, once it has ended; `created` is UTC."""
+    """A job as it stands. `outcome` is its result or its error in JSON, once it has ended; `created` is UTC.
+
+    Whether a vendor may still have some of it is told there as well, as `collectable`.
+    """
 
     id: str
     caller: str
@@ -48,6 +51,11 @@ class JobRow:
     delivered: bool
     created: str
     reserved_usd: Decimal
+
+    @property
+    def collectable(self) -> bool:
+        """Whether it ended without its pictures, and its vendor may still have them."""
+        return self.state == "unknown" and bool(self.outcome.get("collectable"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +105,10 @@ class Journal(Ledger, Protocol):
         ...
 
     async def orphans(self) -> list[JobRow]:
-        """The running jobs whose process is dead; from now on they are this process's."""
+        """The running jobs whose process is dead, and for half an hour those of which the vendor may still have some.
+
+        From now on they run, and are this process's.
+        """
         ...
 
     async def calls(self, job: str) -> list[CallRow]:

@@ -15,7 +15,7 @@ from atelier.providers.core.types import ImageResult, Tell
 from atelier.providers.journal import JobRow, Journal, State
 from atelier.providers.outcome import error_json, outcome_of
 from atelier.providers.pipeline import Work
-from atelier.providers.recovery import images_of_found, outcome_of_found
+from atelier.providers.recovery import joined, outcome_of_found
 
 log = logging.getLogger("atelier")
 
@@ -92,12 +92,19 @@ class Live:
     @property
     def outcome(self) -> dict[str, Any]:
         """What the journal keeps of how it ended."""
-        if self.result:
+        told = error_json(self.error) if self.error else {}
+        if self.result and self.found:
+            told = joined(self.found, outcome_of(self.result))
+        elif self.result:
             told = outcome_of(self.result)
-            return {**told, "images": [*images_of_found(self.found), *told["images"]]}
-        if self.found:
-            return outcome_of_found(self.found, len(self.found) + sum(a.job.request.count for a in self.work.accounts))
-        return error_json(self.error) if self.error else {}
+        elif self.found:
+            told = outcome_of_found(self.found, len(self.found) + sum(a.job.request.count for a in self.work.accounts))
+        return {**told, "collectable": True} if self.collectable else told
+
+    @property
+    def collectable(self) -> bool:
+        """Whether the vendor may still have some of it."""
+        return any(account.collectable for account in self.work.accounts)
 
     @property
     def running(self) -> Running:
@@ -116,7 +123,10 @@ class Live:
         if not isinstance(error, ImageError):
             cause, error = error, ImageError(Reason.INTERNAL, "Atelier failed in a way that it did not foresee.")
             error.__cause__ = cause
-        error.hint = " ".join(filter(None, (error.hint, *self.notes)))
+        later = (
+            f"The same call, or get_image with {self.id}, collects what the vendor finishes within half an hour."
+        )
+        error.hint = " ".join(filter(None, (error.hint, later if self.collectable else "", *self.notes)))
         self.error = error
 
     async def written(self, journal: Journal) -> bool:

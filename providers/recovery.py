@@ -3,7 +3,7 @@
 reserved      nothing was sent: the reservation is released
 settled       it was billed, and its pictures are where they landed
 sent, stored  its pictures reached the storage before the journal heard of it: they are the job's
-sent, a task  the vendor works by tasks: what became of it is collected
+a task        the vendor works by tasks: what became of it is collected, whatever was billed
 sent          nobody knows: the reservation stays, and whoever asks again is told
 """
 
@@ -66,13 +66,13 @@ async def taken_up(pipeline: Pipeline, row: JobRow) -> Salvage | None:
         found += pictures
         if call.state == "reserved":
             await journal.release(call.id)
+        elif call.task and not pictures and admitted and admitted.choice.provider.resume:
+            open_calls.append(call)
         elif call.state == "sent" and pictures:
             for each in pictures:
                 await journal.landed(row.id, call.id, each["id"])
             cost = pictures[0].get("call_usd")  # of the call, some of whose pictures may have died on the way
             await journal.settle(call.id, None if cost is None else Decimal(str(cost)))
-        elif call.state == "sent" and call.task and admitted and admitted.choice.provider.resume:
-            open_calls.append(call)
         elif call.state in ("sent", "unknown"):
             dark = True
             await journal.keep(call.id)
@@ -121,20 +121,31 @@ async def _stored(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> 
 
 def outcome_of_found(found: Sequence[Mapping[str, Any]], wanted: int) -> dict[str, Any]:
     """The result of a job of `wanted` pictures that were found again, by their records."""
-    lost = f" {wanted - len(found)} of {wanted} pictures were lost with it." if len(found) < wanted else ""
-    costs = [each.get("actual_usd") for each in found]
-    known = None if None in costs else sum((Decimal(str(cost)) for cost in costs), Decimal(0))
+    lost = f" {wanted - len(found)} of {wanted} pictures are missing." if len(found) < wanted else ""
+    known = _cost(found)
     return {
-        "images": images_of_found(found),
+        "images": _images(found),
         "provider": found[0]["provider"],
         "model": found[0]["model"],
         "actual_usd": None if known is None else str(known),
-        "warnings": [f"Atelier was stopped while this was made; it was found again in the storage.{lost}"],
+        "warnings": [f"This was interrupted while it was made; it was found again in the storage.{lost}"],
         "details": {},
     }
 
 
-def images_of_found(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The same of the pictures alone."""
+def joined(found: Sequence[Mapping[str, Any]], rest: Mapping[str, Any]) -> dict[str, Any]:
+    """The result of a job of which some pictures were found and the rest was collected."""
+    before, after = _cost(found), rest["actual_usd"]
+    known = None if before is None or after is None else str(before + Decimal(after))
+    return {**rest, "images": [*_images(found), *rest["images"]], "actual_usd": known}
+
+
+def _cost(found: Sequence[Mapping[str, Any]]) -> Decimal | None:
+    """USD of the calls that made them, with those of their pictures that were lost."""
+    costs = {each["call"]: each.get("call_usd") for each in found}.values()
+    return None if None in costs else sum((Decimal(str(cost)) for cost in costs), Decimal(0))
+
+
+def _images(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ordered = sorted(found, key=lambda each: str(each["id"]))
     return [{"id": each["id"], "prompt_used": each.get("prompt_used"), "seed": each.get("seed")} for each in ordered]

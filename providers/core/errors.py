@@ -7,7 +7,8 @@
       retry_after  seconds, where the vendor said so
       facts        what a program may want: status, request_id, vendor, outcome
 
-`facts["outcome"] == "unknown"` says that the vendor may have done, and billed, the work.
+`facts["outcome"] == "unknown"` says that the vendor may have done, and billed, the work; `facts["collectable"]` that it
+goes on with it, or has it ready, under a name that we know.
 """
 
 from __future__ import annotations
@@ -74,6 +75,11 @@ class ImageError(Exception):
     def outcome_unknown(self) -> bool:
         """Whether the vendor may have done the work all the same."""
         return self.facts.get("outcome") == "unknown"
+
+    @property
+    def collectable(self) -> bool:
+        """Whether the work can be asked for later, without paying again."""
+        return bool(self.facts.get("collectable"))
 
 
 _hidden: ContextVar[tuple[str, ...]] = ContextVar("_hidden", default=())

@@ -120,6 +120,7 @@ class Wire:
             except ImageError as error:
                 forgiven += 1
                 if not error.retryable or forgiven > FORGIVEN:
+                    error.facts["collectable"] = error.retryable
                     raise
             else:
                 forgiven = 0
@@ -130,7 +131,7 @@ class Wire:
                     Reason.TIMEOUT,
                     f"The vendor was still at work after {self._deadline:.0f} seconds.",
                     hint="Raise ATELIER_TIMEOUT_SECONDS or try again later.",
-                    facts={"outcome": "unknown"},
+                    facts={"outcome": "unknown", "collectable": True},
                 )
             await anyio.sleep(every)
 
@@ -138,6 +139,7 @@ class Wire:
         """The bytes behind a link that the vendor gave: without the key, and https unless its own host is not.
 
         A link that is dead or leads nowhere is an invalid_response: the picture was made, and may have been billed.
+        The fact `status` is what the link answered.
         """
         target = self._given(url)
         await self.tell("The picture is done; downloading it.")
@@ -147,8 +149,11 @@ class Wire:
             except ImageError as error:
                 if error.reason is Reason.INVALID_RESPONSE:
                     raise
-                why = f"answered {error.facts['status']}" if "status" in error.facts else "could not be reached"
-                raise bad_answer(f"The picture was made, but the vendor's link to it {why}.") from error
+                status = error.facts.get("status")
+                why = f"answered {status}" if status else "could not be reached"
+                dead = bad_answer(f"The picture was made, but the vendor's link to it {why}.")
+                dead.facts |= {"status": status, "collectable": error.retryable}
+                raise dead from error
             if not response.is_redirect:
                 return response.content
             target = self._given(response.headers.get("location", ""), target)

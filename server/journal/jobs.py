@@ -15,7 +15,9 @@ from atelier.server.journal.ledger import SqliteLedger, utc_day
 from atelier.server.journal.owners import Owner
 
 REMEMBERED = "-1 day"
-"""How long the same call collects a result that was not delivered, is told of an end in the dark, and finds its key."""
+"""How long a key is the same call."""
+COLLECTED = "-30 minutes"
+"""How long a vendor is asked for what it had not finished: FLUX keeps a picture for ten minutes after it is ready."""
 
 ROW = """
     SELECT id, caller, request, state, outcome, delivered, created,
@@ -24,9 +26,9 @@ ROW = """
 """
 ALIKE = f"""
     {ROW} WHERE caller = ? AND fingerprint = ? AND (
-        state = 'running'
-        OR (NOT delivered OR fingerprint LIKE '{KEYED}%')
-            AND state IN ('done', 'unknown') AND created > datetime('now', '{REMEMBERED}')
+        NOT delivered AND (state = 'running' OR state IN ('done', 'unknown') AND fingerprint NOT LIKE '{KEYED}%')
+        OR fingerprint LIKE '{KEYED}%'
+            AND state IN ('running', 'done', 'unknown') AND created > datetime('now', '{REMEMBERED}')
     ) ORDER BY state = 'running' DESC, created DESC LIMIT 1
 """
 
@@ -90,7 +92,8 @@ class SqliteJournal(SqliteLedger):
         await self._do("UPDATE jobs SET delivered = 1 WHERE id = ?", job)
 
     async def orphans(self) -> list[JobRow]:
-        """The running jobs whose process is dead, which are this process's from now on."""
+        """The running jobs whose process is dead and those that can be collected late; they are this process's now."""
+        late = f"WHERE json_extract(outcome, '$.collectable') AND created > datetime('now', '{COLLECTED}')"
 
         def work(connection: sqlite3.Connection) -> list[JobRow]:
             owners = connection.execute("SELECT DISTINCT owner FROM jobs WHERE state = 'running'").fetchall()
@@ -100,6 +103,10 @@ class SqliteJournal(SqliteLedger):
                     running = "WHERE state = 'running' AND owner = ?"
                     found += [_row(each) for each in connection.execute(f"{ROW} {running}", (owner,))]
                     connection.execute(f"UPDATE jobs SET owner = ? {running}", (self._owner.name, owner))  # noqa: S608
+            if connection.execute(f"SELECT 1 FROM jobs {late}").fetchone():  # noqa: S608 - ours
+                found += [_row(each) for each in connection.execute(f"{ROW} {late}")]
+                again = "UPDATE jobs SET owner = ?, state = 'running', outcome = '{}'"
+                connection.execute(f"{again} {late}", (self._owner.name,))
             return found
 
         return await self.database.write(work) if self.database.exists else []

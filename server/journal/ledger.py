@@ -123,11 +123,12 @@ class SqliteLedger:
         return await self.database.read(work)
 
     async def _move(self, id: str, state: str, spent: int | None = None) -> None:
-        """A charge only moves on: one that was settled, released or given up stays so."""
+        """A charge only moves on: one that was settled or released stays so, and one in the dark may get its bill."""
+        before = ("reserved", "sent", "unknown" if state == "settled" else "sent")
         await self.database.write(
             lambda connection: connection.execute(
-                "UPDATE charges SET state = ?, spent = ? WHERE id = ? AND state IN ('reserved', 'sent')",
-                (state, spent, id),
+                "UPDATE charges SET state = ?, spent = ? WHERE id = ? AND state IN (?, ?, ?)",
+                (state, spent, id, *before),
             )
         )
 

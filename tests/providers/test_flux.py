@@ -369,7 +369,7 @@ async def test_on_a_poll_the_vendors_hosts_see_the_vendors_key_and_a_gateway_its
     job = Job(id="job_1", request=ImageRequest(prompt="a fox"), model=choice.model, endpoint=choice.endpoint)
     submitted = httpx.Response(200, json={"id": "c0ff", **({"polling_url": polling_url} if polling_url else {})})
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-        wire = Wire(client, choice.endpoint, vendor.explain, key="bfl-secret", reach=Reach(somewhere_public))
+        wire = Wire(client, choice.endpoint, PROVIDER.explain, key="bfl-secret", reach=Reach(somewhere_public))
         reply = await vendor.read(submitted, job, wire)
     assert len(reply.pictures) == 1
     assert reply.cost_usd is None

@@ -1,0 +1,44 @@
+"""Answers on their way out. That one has left is written behind its back; who asks again meanwhile waits for it."""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+from anyio.abc import TaskGroup
+
+from atelier.providers.core.errors import ImageError
+from atelier.providers.journal import Journal
+
+log = logging.getLogger("atelier")
+
+
+class Leaving:
+    """The jobs whose answers are on their way; it is written in the task group."""
+
+    def __init__(self, journal: Journal, tasks: TaskGroup) -> None:
+        self._journal = journal
+        self._tasks = tasks
+        self._jobs: dict[str, anyio.Event] = {}
+
+    def add(self, job: str) -> None:
+        """Its answer leaves now."""
+        if job not in self._jobs:
+            self._jobs[job] = anyio.Event()
+            self._tasks.start_soon(self._write, job)
+
+    async def wait(self, job: str) -> bool:
+        """Wait until it is written that the answer has left. False when none is on its way."""
+        leaving = self._jobs.get(job)
+        if leaving is None:
+            return False
+        await leaving.wait()
+        return True
+
+    async def _write(self, job: str) -> None:
+        try:
+            await self._journal.delivered(job)
+        except ImageError as error:
+            log.error("journal not written", extra={"facts": {"job": job, "why": error.message}})
+        finally:
+            self._jobs.pop(job).set()
