@@ -124,10 +124,7 @@ async def _collected(task: Task, job: Job, wire: Wire) -> Reply:
         given = task.polling_url or f"v1/get_result?id={quote(task.id or '', safe='')}"
         facts["polling_url"] = url = _address(f"{job.endpoint.base_url}/", given)
         await wire.tell("Black Forest Labs has queued the picture.")
-        result, made = await _fetched(url, wire)
-        used = result.expanded_prompt or result.prompt
-        rewritten = used if used != job.request.prompt else None
-        made = picture(made, prompt_used=rewritten, seed=result.seed)
+        made = await _fetched(url, job, wire)
     except ImageError as error:
         error.facts |= facts
         if error.facts.get("code") == "Error":
@@ -158,16 +155,20 @@ def _address(base: str, link: str) -> str:
     return str(url)
 
 
-async def _fetched(url: str, wire: Wire) -> tuple[Result, bytes]:
-    """The result and its picture. A link that has died by then is asked for once more."""
-    result = await _finished(url, wire)
+async def _fetched(url: str, job: Job, wire: Wire) -> Picture:
+    """The picture of a task. Where its link has died by then, or leads to a broken one, it is asked for once more."""
     try:
-        return result, await wire.download(result.sample)
+        return await _drawn(await _finished(url, wire), job, wire)
     except ImageError as error:
-        if error.facts.get("status") not in (403, 404, 410):
+        if error.collectable or error.reason is not Reason.INVALID_RESPONSE or "code" in error.facts:
             raise
-    result = await _finished(url, wire)
-    return result, await wire.download(result.sample)
+    return await _drawn(await _finished(url, wire), job, wire)
+
+
+async def _drawn(result: Result, job: Job, wire: Wire) -> Picture:
+    used = result.expanded_prompt or result.prompt
+    rewritten = used if used != job.request.prompt else None
+    return picture(await wire.download(result.sample), prompt_used=rewritten, seed=result.seed)
 
 
 async def _finished(url: str, wire: Wire) -> Result:

@@ -123,9 +123,7 @@ class Live:
         if not isinstance(error, ImageError):
             cause, error = error, ImageError(Reason.INTERNAL, "Atelier failed in a way that it did not foresee.")
             error.__cause__ = cause
-        later = (
-            f"The same call, or get_image with {self.id}, collects what the vendor finishes within half an hour."
-        )
+        later = f"The same call, or get_image with {self.id}, collects what the vendor finishes within half an hour."
         error.hint = " ".join(filter(None, (error.hint, later if self.collectable else "", *self.notes)))
         self.error = error
 

@@ -126,7 +126,7 @@ async def _collected(id: str, job: Job, wire: Wire) -> httpx.Response:
     url = f"{job.endpoint.base_url}/v2beta/results/{quote(id, safe='')}"
     headers = {"accept": "application/json"}
     try:
-        return await wire.poll(url, lambda answer: answer.status_code != 202, every=POLL_SECONDS, headers=headers)
+        return await wire.poll(url, _is_whole, every=POLL_SECONDS, headers=headers)
     except ImageError as error:
         error.facts["generation"] = id
         if error.facts.get("status") == 404:
@@ -134,6 +134,10 @@ async def _collected(id: str, job: Job, wire: Wire) -> httpx.Response:
         if error.reason is not Reason.CONTENT_POLICY:  # which is not charged
             error.facts["outcome"] = "unknown"
         raise
+
+
+def _is_whole(answer: httpx.Response) -> bool:
+    return answer.status_code != 202 and bool(parsed(Answer, answer.content))
 
 
 OBJECTIONS = frozenset({"content_moderation", "public_figure", "copyrighted_content"})

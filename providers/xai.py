@@ -195,10 +195,20 @@ async def _picture(item: Item | None, wire: Wire) -> Picture:
     if item.b64_json:
         data = base64_bytes(item.b64_json)
     elif item.url:
-        data = await wire.download(item.url)
+        return await _downloaded(item.url, item.revised_prompt, wire)
     else:
         raise bad_answer("xAI answered without a picture.")
     return picture(data, prompt_used=item.revised_prompt or None)
+
+
+async def _downloaded(url: str, prompt_used: str | None, wire: Wire) -> Picture:
+    """The picture behind a link. A broken one is fetched once more."""
+    try:
+        return picture(await wire.download(url), prompt_used=prompt_used or None)
+    except ImageError as error:
+        if error.collectable or "status" in error.facts:
+            raise
+    return picture(await wire.download(url), prompt_used=prompt_used or None)
 
 
 def _warnings(answer: Answer, job: Job, delivered: int, withheld: int) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from datetime import date
@@ -31,8 +32,9 @@ Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--fault-runs", type=int, default=200, help="random runs of the fault suite")
-    parser.addoption("--fault-seed", type=int, default=None, help="the seed of the first random run")
+    """How often, and from where on, the fault suite throws its dice."""
+    parser.addoption("--fault-runs", type=int, default=200, help="randomised runs of tests/faults (200)")
+    parser.addoption("--fault-seed", type=int, default=secrets.randbelow(10**9), help="the first run's seed")
 
 
 @pytest.fixture

@@ -111,21 +111,23 @@ class Wire:
     ) -> httpx.Response:
         """GET `url` every so many seconds until `ready`, within the deadline.
 
-        The work is paid for, so failures that may pass are forgiven several times in a row.
+        The work is paid for, so failures that may pass are forgiven several times in a row, and so are answers that
+        `ready` cannot read. What is left of them is collectable.
         """
         forgiven = 0
         while True:
+            response = None
             try:
                 response = await self._free(httpx.Request("GET", self._given(url), headers=headers))
-            except ImageError as error:
-                forgiven += 1
-                if not error.retryable or forgiven > FORGIVEN:
-                    error.facts["collectable"] = error.retryable
-                    raise
-            else:
-                forgiven = 0
                 if ready(response):
                     return response
+                forgiven = 0
+            except ImageError as error:
+                forgiven += 1
+                passing = error.retryable or response is not None
+                if not passing or forgiven > FORGIVEN:
+                    error.facts["collectable"] = passing
+                    raise
             if self._left() <= every:
                 raise ImageError(
                     Reason.TIMEOUT,

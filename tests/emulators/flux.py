@@ -13,6 +13,8 @@ import io
 import secrets
 from collections.abc import Generator
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
 from typing import Annotated, Any, Literal, Self
 
 from PIL import Image
@@ -22,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tests.emulators.server import Answer, Emulator
+from tests.emulators.server import Answer, Bill, Emulator
 
 KEY = "bfl-emulated-0123456789abcdef"
 SEED = 42
@@ -331,6 +333,7 @@ class Made:
     expanded: bool
 
 
+@cache
 def drawn(size: tuple[int, int], format: str) -> bytes:
     """A real picture of that size."""
     out = io.BytesIO()
@@ -370,6 +373,7 @@ class Flux(Emulator):
         for host in (self, self.polls):
             host.requests.clear()
             host.script.clear()
+            host.billed.clear()
 
     @contextlib.contextmanager
     def serving(self) -> Generator[None]:
@@ -402,6 +406,7 @@ class Flux(Emulator):
         if cost > self.credits:
             return _told(NO_CREDITS)
         self.credits -= cost
+        self.billed.append(Bill(Decimal(str(cost)) / 100, 1))
         self.dropped += sorted(set(await request.json()) - set(schema.model_fields))
         format = getattr(asked, "output_format", "png") or "jpeg"
         id, (width, height) = secrets.token_hex(8), asked.size

@@ -11,7 +11,9 @@ import io
 import json
 import re
 from collections.abc import AsyncGenerator
+from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from math import ceil
 from typing import Any
 
@@ -22,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tests.emulators.server import Answer, Emulator
+from tests.emulators.server import Answer, Bill, Emulator
 
 KEY = "sk-emulated-0123456789abcdef"
 FREE: tuple[str, ...] = (
@@ -40,6 +42,9 @@ NEW_QUALITIES = {"auto", "low", "medium", "high", "xhigh", "max"}
 OLD_QUALITIES = {"auto", "low", "medium", "high"}
 GRIDS = {"low": 16, "medium": 24, "high": 48, "xhigh": 64, "max": 96}  # 2.5 and 2.6
 OLDER_GRIDS = {"low": 16, "medium": 48, "high": 96}  # 2
+RATES = {"gpt-image-2": (5, 8, 30), "gpt-image-1-mini": (2, Decimal("2.5"), 8)}
+"""USD a million tokens of text going in, of pictures going in, and coming out, by how a model's id begins."""
+OTHERS = (5, 8, 32)
 TOKENS = {"low": 272, "medium": 1056, "high": 4160}  # 1 at 1024x1024
 
 
@@ -123,6 +128,7 @@ def size_is_allowed(size: str, free: bool) -> bool:
     return w % 16 == h % 16 == 0 and inside and max(w, h) <= 3 * min(w, h)
 
 
+@cache
 def drawn(size: str, format: str, transparent: bool) -> bytes:
     """A real picture of that size."""
     w, h = (1024, 1024) if size == "auto" else (int(edge) for edge in size.split("x"))
@@ -166,6 +172,11 @@ class OpenAI(Emulator):
             Route("/v1/models", self.models, methods=["GET"]),
         ]
         super().__init__(Starlette(routes=routes))
+
+    def reset(self) -> None:
+        """As if just begun."""
+        for seen in (self.requests, self.script, self.billed, self.masks, self.sources):
+            seen.clear()
 
     @property
     def url(self) -> str:
@@ -279,6 +290,9 @@ class OpenAI(Emulator):
             "input_tokens_details": {"text_tokens": text, "image_tokens": given},
             "output_tokens_details": {"image_tokens": output, "text_tokens": 0},
         }
+        rates = next((rates for name, rates in RATES.items() if str(body["model"]).startswith(name)), OTHERS)
+        dollars = sum((count * Decimal(rate) for count, rate in zip((text, given, output), rates, strict=True)))
+        self.billed.append(Bill(Decimal(dollars) / 1_000_000, n))
         headers = {"x-request-id": "req_emulated_1"}
         if body.get("stream"):
             events = [

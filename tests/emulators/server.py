@@ -10,7 +10,8 @@ import time
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from decimal import Decimal
+from typing import Any, NamedTuple, Protocol
 
 import uvicorn
 from starlette.requests import Request
@@ -31,6 +32,13 @@ class Received:
     def json(self) -> dict[str, Any]:
         """The body as a JSON object."""
         return json.loads(self.body)
+
+
+class Bill(NamedTuple):
+    """What the vendor asks for one request that it took, by its own price list: USD, and how many pictures."""
+
+    usd: Decimal
+    pictures: int
 
 
 class Fault(Protocol):
@@ -103,11 +111,12 @@ class Dropped:
 
 
 class Emulator:
-    """An ASGI app behind a fault script. Use as a context manager; `url` is its root."""
+    """An ASGI app behind a fault script. Use as a context manager; `url` is its root. `billed`: what it would bill."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.requests: list[Received] = []
+        self.billed: list[Bill] = []
         self.script: deque[Fault | None] = deque()
         self.port = 0
 

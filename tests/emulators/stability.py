@@ -12,6 +12,7 @@ import hashlib
 import io
 import time
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from PIL import Image
@@ -21,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.emulators.server import Answer, Emulator
+from tests.emulators.server import Answer, Bill, Emulator
 from tests.emulators.stability_rules import MODELS, TOOLS, Form, RefusedError, check, refuse, trouble
 
 KEY = "sk-emulated-stability-0123456789"
@@ -118,6 +119,7 @@ class Stability(Emulator):
         """Forget everything, so that many tests can share one that is being served."""
         self.requests.clear()
         self.script.clear()
+        self.billed.clear()
         self.accounts = {self.key: 1_000.0}
         self.busy = 0
         self.patience = 10.0
@@ -145,6 +147,7 @@ class Stability(Emulator):
         self.forms.append(form)
         self.ignored += [name for name in (*form.fields, *form.files) if name not in {**tool.fields, **tool.files}]
         self.accounts[key] -= price
+        self.billed.append(Bill(Decimal(str(price)) / 100, 1))
         image = drawn(form)
         if tool.later:
             id = hashlib.sha256(f"{len(self.forms)}".encode()).hexdigest()

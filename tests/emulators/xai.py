@@ -12,6 +12,8 @@ import io
 import itertools
 import json
 import math
+from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from PIL import Image
@@ -20,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tests.emulators.server import Answer, Emulator
+from tests.emulators.server import Answer, Bill, Emulator
 
 KEY = "xai-emulated-0123456789abcdef"
 LATEST = "grok-imagine-image-2.0"
@@ -149,6 +151,7 @@ def _source(entry: Any) -> Image.Image:
     return image
 
 
+@cache
 def drawn(ratio: float, resolution: str) -> bytes:
     """A real JPEG of that shape, whatever else was asked."""
     edge = {"1k": 1024, "2k": 2048}[resolution]
@@ -184,6 +187,7 @@ class XAI(Emulator):
         """As if just begun: nothing seen, nothing scripted, nothing set."""
         self.requests.clear()
         self.script.clear()
+        self.billed.clear()
         self.withheld = 0
         self.always_links = self.prefixed = self.expired = False
         self.redirect: str | None = None
@@ -250,12 +254,10 @@ class XAI(Emulator):
         picture = drawn(ratio, resolution)
         linked = self.always_links or body.get("response_format", "url") == "url"
         items = [self._item(picture, linked, withheld=i < self.withheld) for i in range(n)]
+        ticks = each * n + sources * (20_000_000 if first else 100_000_000)
+        self.billed.append(Bill(Decimal(ticks).scaleb(-10), n))
         return JSONResponse(
-            {
-                "model": model if first else LATEST,
-                "data": items,
-                "usage": {"cost_in_usd_ticks": each * n + sources * (20_000_000 if first else 100_000_000)},
-            },
+            {"model": model if first else LATEST, "data": items, "usage": {"cost_in_usd_ticks": ticks}},
             headers={"x-request-id": "req_emulated_1"},
         )
 

@@ -1,29 +1,115 @@
-"""Serves as `atelier serve` does, and is killed before or after a step of the journal: STEP before|after."""
+"""The server in a process that meets a fault of its own: what `FAULT_...` says is done to its parts before it starts.
+
+FAULT_KILL=settle:before    the process kills itself at that step of the journal, before or after it is written
+FAULT_FULL=settle           from that step on the journal's disk is full; `settle:2` for two writes
+FAULT_DISK=pictures         the disk is full for pictures
+FAULT_CLOCK=sent:-3600      at that step the clock jumps by so many seconds
+"""
 
 from __future__ import annotations
 
+import datetime
+import errno
 import os
 import signal
+import sqlite3
 import sys
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+from atelier.server.journal import database, jobs, ledger
 from atelier.server.journal.jobs import SqliteJournal
 from atelier.server.main import main
 
+STEPS = ("open", "sent", "note", "landed", "settle", "finish", "delivered")
+"""What the journal is told, in the order of a call's life."""
 
-def kill_at(step: str, when: str) -> None:
-    """Let the process die at the first time that the journal comes to a step."""
-    through: Callable[..., Awaitable[Any]] = getattr(SqliteJournal, step)
+Step = Callable[..., Coroutine[Any, Any, Any]]
 
-    async def killed(self: SqliteJournal, *values: Any) -> Any:
-        if when == "after":
-            await through(self, *values)
-        os.kill(os.getpid(), signal.SIGKILL)
 
-    setattr(SqliteJournal, step, killed)
+def wrapped(step: str, around: Callable[[Step], Step]) -> None:
+    """Put something around a step of the journal."""
+    setattr(SqliteJournal, step, around(getattr(SqliteJournal, step)))
+
+
+def killed(step: str, when: str) -> None:
+    """The end, as `kill -9` makes it."""
+
+    def around(own: Step) -> Step:
+        async def last(*arguments: Any) -> Any:
+            if when == "after":
+                await own(*arguments)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        return last
+
+    wrapped(step, around)
+
+
+def full(step: str, writes: str) -> None:
+    """SQLite says so when it writes, whatever it is that it should write."""
+    left = [0]
+    transact: Callable[..., Any] = database.Database._transact  # pyright: ignore[reportPrivateUsage]
+
+    def stuck(self: database.Database, begin: str, work: Any) -> Any:
+        def out_of_space(connection: sqlite3.Connection) -> Any:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        if begin == "BEGIN IMMEDIATE" and left[0]:
+            left[0] -= 1
+            return transact(self, begin, out_of_space)
+        return transact(self, begin, work)
+
+    def around(own: Step) -> Step:
+        async def first(*arguments: Any) -> Any:
+            if left[0] == 0 and not used:
+                used.append(step)
+                left[0] = int(writes or sys.maxsize)
+            return await own(*arguments)
+
+        return first
+
+    used = list[str]()
+    setattr(database.Database, "_transact", stuck)  # noqa: B010 - it is another's
+    wrapped(step, around)
+
+
+def crowded(files: str, _: str) -> None:
+    """No picture gets onto the disk; the journal does."""
+    assert files == "pictures"
+
+    def no_space(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    os.fsync = no_space
+
+
+def jumping(step: str, seconds: str) -> None:
+    """Every clock of the wall jumps; the one that only counts does not."""
+    offset, real, real_ns, now = [0.0], time.time, time.time_ns, datetime.datetime
+
+    class Jumped(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Any:
+            return now.now(tz) + datetime.timedelta(seconds=offset[0])
+
+    def around(own: Step) -> Step:
+        async def then(*arguments: Any) -> Any:
+            offset[0] = float(seconds)
+            return await own(*arguments)
+
+        return then
+
+    time.time = lambda: real() + offset[0]
+    time.time_ns = lambda: real_ns() + int(offset[0] * 1e9)
+    jobs.datetime = ledger.datetime = Jumped  # pyright: ignore[reportPrivateImportUsage]
+    wrapped(step, around)
 
 
 if __name__ == "__main__":
-    kill_at(sys.argv[1], sys.argv[2])
+    for name, arrange in (("KILL", killed), ("FULL", full), ("DISK", crowded), ("CLOCK", jumping)):
+        if words := os.environ.pop(f"FAULT_{name}", None):
+            first, _, second = words.partition(":")
+            arrange(first, second)
     main(["serve"])

@@ -1,130 +1,292 @@
-"""A proxy before a vendor that breaks things on the way, and keeps account of what was billed and what arrived."""
+"""A proxy of TCP and HTTP on a loopback port that breaks what passes through it, each request as it is told.
+
+It stands between Atelier and an emulator, or Atelier and the S3 server. Each connection bears one exchange. What the
+upstream says of its own address leads through the proxy as well, so that polls and downloads come by.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
+import asyncio
+import contextlib
+import socket
+import struct
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable, Coroutine, Generator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-import httpx2 as httpx
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from tests.emulators.server import Emulator
-
-Bill = Callable[[dict[str, Any]], Decimal | None]
-"""From a vendor's answer to what it bills in USD; None where it bills nothing."""
+from atelier.providers.core.http import httpx
 
 
-def openai_bill(answer: dict[str, Any]) -> Decimal | None:
-    """Its own price page: text in 5, pictures out 30 USD a million tokens (GPT Image 2.5, 2026-11)."""
-    usage = answer.get("usage")
-    return usage and (Decimal(usage["input_tokens"]) * 5 + Decimal(usage["output_tokens"]) * 30) / 1_000_000
+class Upstream(Protocol):
+    """Whatever listens on a loopback port."""
+
+    port: int
 
 
-def flux_bill(answer: dict[str, Any]) -> Decimal | None:
-    """Credits of a cent, stated when the task is taken."""
-    return Decimal(str(answer["cost"])) / 100 if "cost" in answer else None
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the upstream said."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def head(self, length: int | None = None) -> bytes:
+        """Status line and headers, with another length if one is given."""
+        size = len(self.body) if length is None else length
+        skipped = ("content-length", "transfer-encoding", "connection", "date", "server")
+        kept = [f"{name}: {value}\r\n" for name, value in self.headers if name.lower() not in skipped]
+        lines = f"HTTP/1.1 {self.status} X\r\n{''.join(kept)}content-length: {size}\r\nconnection: close\r\n\r\n"
+        return lines.encode("latin-1")
 
 
-def xai_bill(answer: dict[str, Any]) -> Decimal | None:
-    """Ticks of 1e-10 USD, stated with the picture."""
-    usage = answer.get("usage")
-    return usage and Decimal(usage["cost_in_usd_ticks"]) / 10**10
+@dataclass(slots=True)
+class Exchange:
+    """One request on its way."""
 
+    method: str
+    path: str
+    headers: list[tuple[str, str]]
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    forward: Callable[[Exchange, bytes], Coroutine[Any, Any, Answered]]
 
-class Proxy(Emulator):
-    """Passes requests on to `target` unless its script says otherwise. `billed` is in USD, one for each paid answer."""
+    async def body(self) -> bytes:
+        """All that the client sends."""
+        named = {name.lower(): value for name, value in self.headers}
+        if "expect" in named:
+            await self.say(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if named.get("transfer-encoding") != "chunked":
+            return await self.reader.readexactly(int(named.get("content-length", "0")))
+        parts = list[bytes]()
+        while size := int(await self.reader.readline(), 16):
+            parts.append((await self.reader.readexactly(size + 2))[:-2])
+        await self.reader.readline()
+        return b"".join(parts)
 
-    def __init__(self, target: Callable[[], str], bill: Bill) -> None:
-        self.target = target
-        self.bill = bill
-        self.billed: list[Decimal] = []
-        self.under_way = 0
-        super().__init__(self._pass_on)
+    async def answer(self) -> Answered:
+        """What the upstream says to it."""
+        return await self.forward(self, await self.body())
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As any emulator; what is still under way when its caller has gone may yet be billed."""
-        self.under_way += 1
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self.under_way -= 1
-
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        headers = [(name, value) for name, value in request.headers.raw if name not in (b"host", b"content-length")]
-        url = f"{self.target()}{request.url.path}" + (f"?{request.url.query}" if request.url.query else "")
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-            answer = await client.request(request.method, url, headers=headers, content=await request.body())
-        paid = None
-        if request.method == "POST" and answer.status_code == 200:
-            paid = self.bill(json.loads(answer.content))
-        if paid is not None:
-            self.billed.append(paid)
-        kept = {name: value for name, value in answer.headers.items() if name not in ("transfer-encoding", "date")}
-        await Response(answer.content, answer.status_code, kept)(scope, receive, send)
+    async def say(self, data: bytes) -> None:
+        """Some bytes to the client."""
+        self.writer.write(data)
+        await self.writer.drain()
 
     def reset(self) -> None:
-        """As new."""
-        self.requests.clear()
+        """End the connection with a RST."""
+        taken: socket.socket = self.writer.get_extra_info("socket")
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
+
+class Fault(Protocol):
+    """What becomes of an exchange."""
+
+    async def __call__(self, exchange: Exchange) -> None: ...
+
+
+async def passed(exchange: Exchange) -> None:
+    """Nothing happens to it."""
+    answer = await exchange.answer()
+    await exchange.say(answer.head() + answer.body)
+
+
+async def reset_early(exchange: Exchange) -> None:
+    """A reset before the body is taken."""
+    exchange.reset()
+
+
+async def reset_unheard(exchange: Exchange) -> None:
+    """A reset after the body, which never gets to the upstream."""
+    await exchange.body()
+    exchange.reset()
+
+
+async def reset_late(exchange: Exchange) -> None:
+    """A reset once the upstream has answered."""
+    await exchange.answer()
+    exchange.reset()
+
+
+async def reset_midway(exchange: Exchange) -> None:
+    """A reset in the middle of the answer."""
+    answer = await exchange.answer()
+    await exchange.say(answer.head() + answer.body[: len(answer.body) // 2])
+    exchange.reset()
+
+
+async def dripping(exchange: Exchange) -> None:
+    """A byte now and then: no read timeout ever strikes."""
+    answer = await exchange.answer()
+    await exchange.say(answer.head())
+    for byte in answer.body:
+        await asyncio.sleep(0.05)
+        await exchange.say(bytes([byte]))
+
+
+async def silent(exchange: Exchange) -> None:
+    """The upstream answers, the client never hears of it."""
+    await exchange.answer()
+    await exchange.reader.read()
+
+
+async def truncated(exchange: Exchange) -> None:
+    """Half of the answer, said to be all of it."""
+    answer = await exchange.answer()
+    half = answer.body[: len(answer.body) // 2]
+    await exchange.say(answer.head(len(half)) + half)
+
+
+async def too_long(exchange: Exchange) -> None:
+    """More is announced than comes."""
+    answer = await exchange.answer()
+    await exchange.say(answer.head(len(answer.body) + 100) + answer.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Says:
+    """An answer of the proxy's own; the upstream never hears of the request."""
+
+    status: int
+    body: bytes = b"{}"
+    headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"), ("retry-after", "0"))
+
+    async def __call__(self, exchange: Exchange) -> None:
+        await exchange.body()
+        answer = Answered(self.status, self.headers, self.body)
+        await exchange.say(answer.head() + answer.body)
+
+
+@dataclass(slots=True)
+class Held:
+    """The upstream's answer waits until it is let go."""
+
+    heard: threading.Event = field(default_factory=threading.Event)
+    go: threading.Event = field(default_factory=threading.Event)
+
+    async def __call__(self, exchange: Exchange) -> None:
+        answer = await exchange.answer()
+        self.heard.set()
+        while not self.go.is_set():
+            await asyncio.sleep(0.005)
+        await exchange.say(answer.head() + answer.body)
+
+
+def kind_of(method: str, path: str) -> str:
+    """What a request is for: `put` anything new, `poll` a task, `get` a picture."""
+    if method in ("POST", "PUT"):
+        return "put"
+    return "poll" if "get_result" in path or "/v2beta/results/" in path else "get"
+
+
+class Proxy:
+    """Before one upstream. Use as a context manager; `url` is its root.
+
+    `script` holds what happens to the next requests of a kind, `always` what happens to all others of it; see
+    `kind_of`. `seen` are the kinds of all that came. With `rewrites` the upstream's address becomes the proxy's.
+    """
+
+    def __init__(self, upstream: Upstream, *, rewrites: bool = True) -> None:
+        self.upstream = upstream
+        self.port = 0
+        self.script: dict[str, deque[Fault | None]] = defaultdict(deque)
+        self.always: dict[str, Fault] = {}
+        self.seen: list[str] = []
+        self._rewrites = rewrites
+        self._exchanges: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def reset(self) -> None:
+        """As if just begun."""
         self.script.clear()
-        self.billed.clear()
+        self.always.clear()
+        self.seen.clear()
 
+    def next(self, kind: str, *faults: Fault | None) -> None:
+        """What happens to the next requests of a kind, in order; None lets one pass."""
+        self.script[kind].extend(faults)
 
-async def _whole(scope: Scope, receive: Receive, app: ASGIApp) -> tuple[dict[str, Any], bytes]:
-    """What the vendor answers, kept from the caller; the vendor has done and billed it by then."""
-    start, body = dict[str, Any](), list[bytes]()
+    @contextlib.contextmanager
+    def down(self) -> Generator[None]:
+        """Within the block nothing listens: connections are refused."""
+        self._do(self._close())
+        try:
+            yield
+        finally:
+            self._do(self._open())
 
-    async def keep(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            start.update(message)
-        else:
-            body.append(message.get("body", b""))
+    @contextlib.contextmanager
+    def serving(self) -> Generator[None]:
+        """Serve on a free loopback port until the block ends."""
+        started = threading.Event()
+        thread = threading.Thread(target=lambda: asyncio.run(self._serve(started)), daemon=True)
+        thread.start()
+        started.wait(10)
+        try:
+            yield
+        finally:
+            self._loop.call_soon_threadsafe(self._over.set)
+            thread.join(10)
 
-    await app(scope, receive, keep)
-    return start, b"".join(body)
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
+    async def _serve(self, started: threading.Event) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as self._client:
+            await self._open()
+            started.set()
+            await self._over.wait()
+            await self._close()
+            for task in self._exchanges:
+                task.cancel()
+            await asyncio.gather(*self._exchanges, return_exceptions=True)
 
-def _abort(receive: Receive) -> None:
-    cycle: Any = getattr(receive, "__self__")  # noqa: B009 - uvicorn's own, which ASGI does not tell of
-    cycle.transport.abort()
+    async def _open(self) -> None:
+        self._server = await asyncio.start_server(self._taken, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
 
+    async def _close(self) -> None:
+        self._server.close()
 
-@dataclass(frozen=True, slots=True)
-class ResetAfter:
-    """The vendor does the work and bills it; the connection breaks before a byte of the answer."""
+    def _taken(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = self._loop.create_task(self._exchange(reader, writer))
+        self._exchanges.add(task)
+        task.add_done_callback(self._exchanges.discard)
 
-    raw: bool = True
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            method, path, _ = (await reader.readline()).decode("latin-1").split(" ")
+            headers = list[tuple[str, str]]()
+            while (line := (await reader.readline()).decode("latin-1").strip()) != "":
+                name, _, value = line.partition(":")
+                headers.append((name, value.strip()))
+            kind = kind_of(method, path)
+            self.seen.append(kind)
+            waiting = self.script[kind]
+            fault = (waiting.popleft() if waiting else self.always.get(kind)) or passed
+            await fault(Exchange(method, path, headers, reader, writer, self._forwarded))
+        except (ValueError, OSError, EOFError, httpx.HTTPError):
+            pass  # whichever side it was has gone
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
-        await _whole(scope, scope["replay"], app)
-        _abort(receive)
-
-
-@dataclass(frozen=True, slots=True)
-class Truncated:
-    """Half of the answer arrives, then the connection breaks."""
-
-    raw: bool = True
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
-        start, body = await _whole(scope, scope["replay"], app)
-        await send(start)
-        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-        _abort(receive)
-
-
-@dataclass(frozen=True, slots=True)
-class HalfJson:
-    """An answer that is whole as HTTP and cut short as JSON."""
-
-    raw: bool = True
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
-        _, body = await _whole(scope, scope["replay"], app)
-        headers = {"content-type": "application/json"}
-        await Response(body[: len(body) // 2], 200, headers)(scope, scope["replay"], send)
+    async def _forwarded(self, exchange: Exchange, body: bytes) -> Answered:
+        hop = ("connection", "expect", "transfer-encoding", "content-length")
+        headers = [(name, value) for name, value in exchange.headers if name.lower() not in hop]
+        url = f"http://127.0.0.1:{self.upstream.port}{exchange.path}"
+        answer = await self._client.request(exchange.method, url, headers=headers, content=body)
+        there, here = f"127.0.0.1:{self.upstream.port}", f"127.0.0.1:{self.port}"
+        if not self._rewrites:
+            return Answered(answer.status_code, tuple(answer.headers.multi_items()), answer.content)
+        told = tuple((name, value.replace(there, here)) for name, value in answer.headers.multi_items())
+        return Answered(answer.status_code, told, answer.content.replace(there.encode(), here.encode()))

@@ -1,152 +1,174 @@
-"""Many random calls with random faults, cancellations and repetitions; after each, the books must be true.
+"""Many calls into many troubles at once, by chance: whatever happens, the books are right and nothing is lost.
 
-A run that fails says its seed; `pytest tests/faults/test_random.py --fault-runs 1 --fault-seed SEED` repeats it.
+Each run is one seed. `pytest tests/faults/test_random.py --fault-seed N --fault-runs 1` throws the same dice again.
 """
 
 from __future__ import annotations
 
 import random
-import shutil
-import sys
-from decimal import Decimal
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from atelier.providers import flux as flux_vendor
-from atelier.providers.budget import micro, usd_of
-from atelier.providers.core import retry
-from atelier.providers.core.errors import ImageError
-from atelier.providers.core.types import ImageRequest
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.types import ImageResult
 from atelier.providers.desk import Desk
-from atelier.server.assembly import journal_of, pipeline_of, storage_of
-from atelier.server.settings import Settings
-from tests.conftest import TODAY
-from tests.emulators.flux import Flux
-from tests.emulators.server import Answer, Dropped, Slow
-from tests.faults.conftest import Vendor, tally
-from tests.faults.proxy import HalfJson, ResetAfter, Truncated
+from tests.faults import proxy as faulty
+from tests.faults.books import Books
+from tests.faults.proxy import Fault, Says
+from tests.faults.world import VENDORS, World, desk_over, request_for
 
-STORM = Answer(429, {"error": {"message": "Slow down."}}, {"retry-after": "0"})
-FAULTS: dict[str, Any] = {
-    "none": None,
-    "reset before the answer": Dropped(),
-    "reset after the work": ResetAfter(),
-    "answer cut off": Truncated(),
-    "broken JSON": HalfJson(),
-    "429": STORM,
-    "500": Answer(500, {"error": {"message": "Broken."}}),
-    "503": Answer(503, {}),
-    "400": Answer(400, {"error": {"message": "No."}}),
-    "402": Answer(402, {"detail": "No credit."}),
-    "slow": Slow(0.05),
-    "too slow": Slow(1.2),
-    "nonsense": Answer(200, b"<html>"),
-}
-LATE = {"poll fails": Answer(503, {}), "poll breaks": Dropped(), "poll is nonsense": Answer(200, b"[]")}
-"""What goes wrong after a task was taken and billed."""
+STEPS = ("open", "sent", "note", "landed", "settle", "keep", "release", "finish", "delivered", "match", "find")
+PUTS: tuple[Fault | None, ...] = (
+    None, None, None, faulty.reset_early, faulty.reset_unheard, faulty.reset_late, faulty.reset_midway,
+    faulty.truncated, faulty.too_long, Says(429), Says(429), Says(500), Says(503), Says(400), Says(401), Says(402),
+)  # fmt: skip
+AFTERWARDS: tuple[Fault | None, ...] = (
+    None, None, faulty.reset_early, faulty.reset_late, faulty.reset_midway, faulty.too_long, Says(429), Says(503),
+    faulty.truncated,
+)  # fmt: skip
+MODELS = ("gpt-image-2.5-flare", "flux-2-pro", "stable-image-core", "grok-imagine-image-2.0")
+
+Step = Callable[..., Coroutine[Any, Any, Any]]
 
 
-class Quick(random.Random):
-    """Waits between tries that take no time."""
-
-    def uniform(self, a: float, b: float) -> float:
-        return 0.0
-
-
-async def one_run(seed: int, vendors: list[Vendor], folder: Path) -> None:
-    chance = random.Random(seed)
-    vendor = chance.choice(vendors)
-    kinds = [chance.choice(list(FAULTS)) for _ in range(chance.randint(0, 5))]
-    vendor.proxy.reset()
-    vendor.emulator.script.clear()
-    vendor.proxy.next(*(FAULTS[kind] for kind in kinds))
-    if isinstance(vendor.emulator, Flux):
-        vendor.emulator.credits = 100.0
-        vendor.emulator.polls.script.clear()
-    if isinstance(vendor.emulator, Flux) and chance.random() < 0.4:
-        kinds.append(chance.choice(list(LATE)))
-        vendor.emulator.polls.next(LATE[kinds[-1]])
-    environ = {
-        **vendor.environ, "ATELIER_OUTPUT_DIR": str(folder / "out"), "ATELIER_STATE_DIR": str(folder / "state"),
-        "ATELIER_TIMEOUT_SECONDS": "1", "ATELIER_CONCURRENCY": str(chance.randint(1, 3)),
-    }  # fmt: skip
-    settings = Settings.from_environ(environ)
-    request = ImageRequest(prompt="a fox", count=chance.randint(1, 3), **vendor.asked)  # pyright: ignore[reportArgumentType]
-    for _ in range(chance.randint(1, 3)):
-        async with Desk(pipeline_of(settings, storage_of(settings), lambda: TODAY)) as desk:
-            with anyio.move_on_after(chance.choice([0.0, 0.005, 0.02, 0.1, 60])):
-                try:
-                    result: Any = await desk.draw(request)
-                except ImageError:
-                    continue
-                if chance.random() < 0.5:
-                    desk.delivered(result.id)
-    await books_are_true(settings, vendor, folder, kinds, request)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seed" in metafunc.fixturenames:
+        first, runs = (int(str(metafunc.config.getoption(name))) for name in ("--fault-seed", "--fault-runs"))
+        metafunc.parametrize("seed", range(first, first + runs))
 
 
-async def books_are_true(
-    settings: Settings, vendor: Vendor, folder: Path, kinds: list[str], request: ImageRequest
-) -> None:
-    """What the vendor billed is in the ledger, what arrived is on the disk once, and nothing goes on for ever."""
-    while vendor.proxy.under_way:
-        await anyio.sleep(0.01)
-    journal = journal_of(settings)
-    jobs = await journal.jobs(100) if journal.database.exists else []
-    charges: list[tuple[str, int | None, int | None]] = (
-        await journal.database.read(lambda c: c.execute("SELECT state, reserved, spent FROM charges").fetchall())
-        if jobs
-        else []
-    )
-    await journal.aclose()
-    settled = sum(spent or 0 for state, _, spent in charges if state == "settled")
-    kept = sum(reserved or 0 for state, reserved, _ in charges if state == "unknown")
-    billed = sum(micro(usd) for usd in vendor.proxy.billed)
-    records = list(folder.rglob("img_*.json"))
-    pictures = [path for path in folder.rglob("img_*.*") if path.suffix in (".png", ".jpg", ".webp")]
-    paid_for = sum(vendor.proxy.billed, Decimal(0))
-    assert {job.state for job in jobs} <= {"done", "failed", "unknown", "cancelled"}
-    assert {state for state, _, _ in charges} <= {"settled", "released", "unknown"}
-    assert settled <= billed <= settled + kept, (vendor.name, kinds, usd_of(settled), paid_for, usd_of(kept))
-    assert len(records) == len(pictures)
-    unknown = len([state for state, _, _ in charges if state == "unknown"])
-    per_call = request.count if vendor.name != "flux" else 1
-    stored_calls = len(pictures) / per_call
-    assert stored_calls == int(stored_calls)
-    known = [spent for state, _, spent in charges if state == "settled" and spent]
-    lost = max(0, len(vendor.proxy.billed) - len(known) - unknown)
-    double = max(0, int(stored_calls) - len(vendor.proxy.billed))
-    assert (lost, double) == (0, 0)
-    if vendor.name == "flux":  # a task whose picture cannot be had is billed and settled, and told as that
-        assert stored_calls <= len(known)
-    else:
-        assert stored_calls == len(known)
-    for kind in dict.fromkeys(kinds or ["none"]):
-        count = tally(f"random: {kind}")
-        count.tried += 1
-        count.billed += len(vendor.proxy.billed)
-        count.stored += int(stored_calls)
-        count.unknown += unknown
-        count.lost += lost
-        count.double += double
+@dataclass(slots=True)
+class Dice:
+    """What a seed says is to happen."""
+
+    vendor: str
+    count: int
+    puts: list[Fault | None]
+    polls: list[Fault | None]
+    gets: list[Fault | None]
+    cut: str | None
+    callers: int
+    goes: tuple[str, bool] | None
+    full: str | None
+    crowded: bool
+    fallback: tuple[str, ...]
+    concurrency: int
+    down: bool
+
+    @classmethod
+    def thrown(cls, seed: int) -> Dice:
+        """By a seed."""
+        chance = random.Random(seed)
+        return cls(
+            vendor=chance.choice(VENDORS),
+            count=chance.choice((1, 1, 2, 3)),
+            puts=chance.choices(PUTS, k=chance.randrange(5)),
+            polls=chance.choices(AFTERWARDS, k=chance.randrange(4)),
+            gets=chance.choices(AFTERWARDS, k=chance.randrange(4)),
+            cut=chance.choice(("poll", "get")) if chance.random() < 0.1 else None,
+            callers=chance.choice((1, 1, 2, 3)),
+            goes=(chance.choice(STEPS), chance.random() < 0.5) if chance.random() < 0.5 else None,
+            full=chance.choice(STEPS) if chance.random() < 0.25 else None,
+            crowded=chance.random() < 0.1,
+            fallback=tuple(chance.sample(MODELS, 2)) if chance.random() < 0.25 else (),
+            concurrency=chance.choice((1, 2, 3)),
+            down=chance.random() < 0.05,
+        )
+
+    @property
+    def unkept(self) -> bool:
+        """Whether a picture that is billed may be had by nobody: it was broken time and again, or the disk is."""
+        return self.crowded or self.gets.count(faulty.truncated) > 1
+
+
+def hooked(desk: Desk, dice: Dice, goes: anyio.CancelScope) -> None:
+    """The journal and the storage of a desk, with what the dice have for them: the first caller goes, the disk is full
+    once."""
+    journal, storage, full = desk.pipeline.journal, desk.pipeline.storage, [dice.full]
+    assert storage is not None
+
+    def step(name: str, own: Step) -> Step:
+        async def wrapped(*arguments: Any) -> Any:
+            if full[0] == name:
+                full[0] = None
+                raise ImageError(Reason.STORAGE_FAILED, "The journal is full.")
+            if dice.goes == (name, False):
+                goes.cancel()
+            found = await own(*arguments)
+            if dice.goes == (name, True):
+                goes.cancel()
+            return found
+
+        return wrapped
+
+    for name in STEPS:
+        setattr(journal, name, step(name, getattr(journal, name)))
+    if dice.crowded:
+        put, crowded = storage.put, [True]
+
+        async def once(*arguments: Any) -> Any:
+            if crowded.pop() if crowded else False:
+                raise ImageError(Reason.STORAGE_FAILED, "The disk is full.")
+            return await put(*arguments)
+
+        setattr(storage, "put", once)  # noqa: B010 - an instance's own
+
+
+async def called(desk: Desk, dice: Dice, results: list[ImageResult], seed: int, scope: anyio.CancelScope) -> None:
+    """One caller, who delivers what it gets, unless it has gone."""
+    with scope:
+        try:
+            result = await desk.draw(request_for(dice.vendor, dice.count, f"a fox, {seed}"), fallback=dice.fallback)
+        except ImageError as error:
+            if error.reason is Reason.INTERNAL:
+                raise
+            return
+        assert isinstance(result, ImageResult)
+        results.append(result)
+        desk.delivered(result.id)
 
 
 @pytest.mark.anyio
-async def test_whatever_breaks_the_books_are_true(
-    request: pytest.FixtureRequest, vendors: list[Vendor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(retry, "random", Quick())
-    monkeypatch.setattr(flux_vendor, "POLL_EVERY", 0.01)
-    runs, given = int(str(request.config.getoption("--fault-runs"))), request.config.getoption("--fault-seed")
-    first = random.randrange(10**6) if given is None else int(str(given))
-    sys.stdout.write(f"fault seeds {first} to {first + runs - 1}\n")
-    for seed in range(first, first + runs):
-        folder = tmp_path / str(seed)
-        try:
-            await one_run(seed, vendors, folder)
-        except BaseException as error:
-            error.add_note(f"seed {seed}")
-            raise
-        shutil.rmtree(folder, ignore_errors=True)
+async def test_whatever_happens(around: World, tmp_path: Path, seed: int) -> None:
+    dice = Dice.thrown(seed)
+    proxy, environ = around.proxy(dice.vendor), around.environ(tmp_path, ATELIER_CONCURRENCY=str(dice.concurrency))
+    proxy.next("put", *dice.puts)
+    proxy.next("poll", *dice.polls)
+    proxy.next("get", *dice.gets)
+    if dice.cut:
+        proxy.always[dice.cut] = Says(503)
+    results = list[ImageResult]()
+    async with desk_over(environ) as desk:
+        goes = anyio.CancelScope()
+        hooked(desk, dice, goes)
+        async with anyio.create_task_group() as tasks:
+            for index in range(dice.callers):
+                scope = goes if index == 0 else anyio.CancelScope()
+                if dice.down and index == 0:
+                    with proxy.down():
+                        await called(desk, dice, results, seed, scope)
+                else:
+                    tasks.start_soon(called, desk, dice, results, seed, scope)
+    books = Books.read(tmp_path).checked("by chance", around.billed, unkept=dice.unkept or bool(dice.cut))
+    paid, last = len(around.billed), max(books.jobs.values(), key=lambda job: job.id, default=None)
+
+    around.reset_proxies()
+    calm, again = replace(dice, fallback=()), list[ImageResult]()
+    async with desk_over(environ) as desk:
+        await called(desk, calm, again, seed, anyio.CancelScope())
+    assert len(again) == 1, dice
+    warned = [job.id for job in books.jobs.values() if any(job.id in each for each in again[0].warnings)]
+    kept = last and last.state == "done" and last.outcome["images"]
+    late = last and last.state == "unknown" and last.outcome.get("collectable")
+    if last and ((kept and not last.delivered) or late):
+        assert (again[0].id, len(around.billed)) == (last.id, paid), dice
+    elif last and last.state == "unknown":
+        assert last.id in warned, dice
+    else:
+        assert len(around.billed) > paid, dice
+    Books.read(tmp_path).checked("by chance, then the same call", around.billed, unkept=dice.unkept)

@@ -68,6 +68,7 @@ async def stored(environ: Environ, job: str, call: str, usd: float | None = 0.00
         "provider": "openai",
         "model": "gpt-image-2.5-flare",
         "actual_usd": usd,
+        "call_usd": usd,
     }
     await storage_of(Settings.from_environ(environ)).put(id, picture(png(8, 8)), record)
     return id

@@ -1,0 +1,174 @@
+"""What is left once all has come to rest, held against what the emulators would bill; and the table of it all."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import files_in
+from tests.emulators.server import Bill
+from tests.faults.world import micro
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A vendor call in the ledger. Money in micro-USD."""
+
+    id: str
+    job: str
+    pictures: int
+    reserved: int
+    spent: int | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job in the journal."""
+
+    id: str
+    state: str
+    delivered: bool
+    outcome: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Line:
+    """One line of the table: a kind of fault, and what came of all the runs with it."""
+
+    runs: int = 0
+    requests: int = 0
+    billed: int = 0
+    pictures: int = 0
+    stored: int = 0
+    doubt: int = 0
+    unkept: int = 0
+    lost: int = 0
+    double: int = 0
+
+
+TABLE: dict[str, Line] = {}
+COUNTED: dict[Path, Line] = {}
+"""What of a folder is in the table already, under whichever fault."""
+
+
+@dataclass(slots=True)
+class Books:
+    """A state folder, and where its pictures are. `objects` are the records of pictures in a bucket."""
+
+    folder: Path
+    jobs: dict[str, Job] = field(default_factory=dict[str, Job])
+    charges: list[Charge] = field(default_factory=list[Charge])
+    records: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
+
+    @classmethod
+    def read(cls, folder: Path, objects: Sequence[Mapping[str, Any]] = ()) -> Books:
+        """What the journal and the storages hold, looked up without the product."""
+        books = cls(folder)
+        if (file := folder / "state" / "journal.db").exists():
+            with closing(sqlite3.connect(file)) as found:
+                for id, state, delivered, outcome in found.execute("SELECT id, state, delivered, outcome FROM jobs"):
+                    books.jobs[id] = Job(id, state, bool(delivered), json.loads(outcome))
+                rows = found.execute("SELECT id, job, pictures, reserved, spent, state FROM charges ORDER BY id")
+                books.charges = [Charge(*row) for row in rows]
+        for place in (folder / "out", folder / "state" / "spool"):
+            for path in files_in(place):
+                if path.suffix == ".json" and not path.name.startswith("."):
+                    record = json.loads(path.read_bytes())
+                    books.records += [record] if path.with_name(record["file"]).exists() else []
+        books.records += objects
+        return books
+
+    @property
+    def job(self) -> Job:
+        """The first job."""
+        return self.jobs[min(self.jobs)]
+
+    def checked(self, label: str, bills: Sequence[Bill], *, unkept: bool = False, dead: bool = False) -> Books:
+        """Hold every promise against it, and write a line of the table.
+
+        `unkept` when the vendor would not hand out what it made, or no disk took it. `dead` when the process was
+        killed: of a call whose pictures were on their way into the storage, those behind have died with it.
+        """
+        billed, count = sum(micro(bill.usd) for bill in bills), sum(bill.pictures for bill in bills)
+        by_call = Counter(str(record["call"]) for record in self.records)
+        live = [charge for charge in self.charges if charge.state != "released"]
+        doubtful = [charge for charge in live if charge.state == "unknown"]
+        settled = [charge for charge in live if charge.state == "settled"]
+        known = sum(charge.reserved if charge.spent is None else charge.spent for charge in settled)
+        kept = sum(charge.reserved for charge in doubtful)
+        missing = sum(charge.pictures - by_call[charge.id] for charge in settled)
+        in_doubt = max(0, count - len(self.records) - missing)
+        excused = unkept or dead
+        _count(
+            label,
+            self.folder,
+            Line(
+                runs=1,
+                requests=len(bills),
+                billed=billed,
+                pictures=count,
+                stored=len(self.records),
+                doubt=in_doubt,
+                unkept=missing if excused else 0,
+                lost=0 if excused else missing,
+                double=max(0, len(bills) - len(live)),
+            ),
+        )
+
+        told = f"{label}: {self.jobs.values()} {self.charges} {bills}"
+        assert {job.state for job in self.jobs.values()} <= {"done", "failed", "unknown", "cancelled"}, told
+        assert {charge.state for charge in self.charges} <= {"settled", "released", "unknown"}, told
+        assert len(bills) <= len(live), f"paid twice: {told}"
+        assert known <= billed <= known + kept, f"{known} <= {billed} <= {known} + {kept}: {told}"
+        assert missing == 0 or excused, f"lost: {told}"
+        assert in_doubt <= sum(charge.pictures for charge in doubtful), f"lost in doubt: {told}"
+        assert len({record["id"] for record in self.records}) == len(self.records), f"in two places: {told}"
+        for charge in self.charges:
+            assert by_call[charge.id] <= charge.pictures, f"stored twice: {told}"
+        ours = {charge.id for charge in settled}
+        assert {str(record["call"]) for record in self.records} <= ours, f"nobody's picture: {told}"
+        for job in self.jobs.values():
+            has = {str(record["id"]) for record in self.records if record["job"] == job.id}
+            assert {image["id"] for image in job.outcome.get("images", [])} == has, f"not told of: {told}"
+            doubts = any(charge.job == job.id and charge.state == "unknown" for charge in self.charges)
+            assert job.state in (("unknown", "done") if doubts else ("done", "failed", "unknown", "cancelled")), told
+            assert not has or job.state == "done", told
+        return self
+
+
+def _count(label: str, folder: Path, line: Line) -> None:
+    """Into the table, but for what an earlier look at the same folder has brought there."""
+    before, into = COUNTED.get(folder, Line()), TABLE.setdefault(label, Line())
+    COUNTED[folder] = replace(line, runs=0)
+    for name in Line.__dataclass_fields__:
+        setattr(into, name, getattr(into, name) + getattr(line, name) - getattr(before, name))
+
+
+def table() -> list[str]:
+    """The table of everything that was tried. USD with six digits."""
+    names = ("runs", "paid calls", "USD billed", "pictures", "stored", "in doubt", "not kept", "lost", "double-billed")
+    rows = [(label, line) for label, line in sorted(TABLE.items())]
+    if not rows:
+        return []
+    total = Line(**{name: sum(getattr(line, name) for _, line in rows) for name in Line.__dataclass_fields__})
+    wide = max(len(label) for label, _ in rows)
+    said = [f"{'fault':<{wide}}  {'  '.join(names)}"]
+    for label, line in [*rows, (f"{len(rows)} kinds of faults", total)]:
+        usd = f"{Decimal(line.billed) / 1_000_000:.6f}"
+        figures = (line.runs, line.requests, usd, line.pictures, line.stored, line.doubt, line.unkept, line.lost,
+                   line.double)  # fmt: skip
+        said.append(f"{label:<{wide}}  " + "  ".join(str(f).rjust(len(n)) for f, n in zip(figures, names, strict=True)))
+    return [
+        *said,
+        "in doubt: billed, but the answer never came or died with the process: the reservation is kept, and it is told",
+        "not kept: billed and in the ledger, but the vendor's link was dead, or the process died between two pictures",
+        "          of one answer, or no disk took the picture and the answer bore it whole",
+    ]

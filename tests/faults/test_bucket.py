@@ -1,0 +1,146 @@
+"""The S3 server fails, hangs, vanishes: a paid picture is on this disk until the bucket has it, and is there once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atelier.providers.core.types import ImageResult
+from tests.conftest import Environ, files_in
+from tests.emulators.s3 import Keys, Ministack
+from tests.faults import proxy as faulty
+from tests.faults.books import Books
+from tests.faults.proxy import Fault, Proxy, Says
+from tests.faults.test_processes import at_rest, killed_at, served
+from tests.faults.world import World, arguments_for, desk_over, request_for
+
+NUMBERS = count(1)
+SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+NO_BUCKET = b"<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>"
+
+FAULTS: dict[str, tuple[Fault | None, ...]] = {
+    "bucket: reset before the body": (faulty.reset_early,),
+    "bucket: reset, never heard": (faulty.reset_unheard,),
+    "bucket: reset after the body": (faulty.reset_late,),
+    "bucket: reset at the record": (None, faulty.reset_late),
+    "bucket: 503 storm": (Says(503, SLOW_DOWN),) * 12,
+    "bucket: 5xx once": (Says(500, b""),),
+    "bucket: silence": (faulty.silent,),
+    "bucket: gone for a while": (Says(404, NO_BUCKET),) * 12,
+}
+
+
+class Bucket:
+    """One of a test's own, looked into past the product."""
+
+    def __init__(self, store: Ministack, name: str) -> None:
+        self._client: Any = store.client("s3")
+        self.name = name
+        store.bucket(name)
+
+    @property
+    def keys(self) -> list[str]:
+        found: Any = self._client.list_objects_v2(Bucket=self.name)
+        return [str(item["Key"]) for item in found.get("Contents", [])]
+
+    @property
+    def records(self) -> list[Mapping[str, Any]]:
+        """Those whose picture is there as well."""
+        keys = self.keys
+        told = [json.loads(self._client.get_object(Bucket=self.name, Key=key)["Body"].read())
+                for key in keys if key.endswith(".json")]  # fmt: skip
+        return [record for record in told if any(key.endswith(f"/{record['file']}") for key in keys)]
+
+
+@pytest.fixture
+def bucket(store: Ministack) -> Bucket:
+    return Bucket(store, f"faults-{next(NUMBERS)}")
+
+
+@pytest.fixture
+def environ(
+    around: World, bucket: Bucket, owner: Keys, before_store: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Environ:
+    monkeypatch.setattr("atelier.server.storage.spool.PATIENCE", 1.0)
+    more = {"STORAGE": "s3", "S3_BUCKET": bucket.name, "S3_ENDPOINT_URL": before_store.url}
+    return around.environ(tmp_path, **{f"ATELIER_{name}": value for name, value in more.items()}, **owner.environ)
+
+
+async def drawn(environ: Environ, vendor: str = "flux") -> ImageResult:
+    async with desk_over(environ) as desk:
+        result = await desk.draw(request_for(vendor))
+        assert isinstance(result, ImageResult)
+        desk.delivered(result.id)
+        return result
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("label", FAULTS)
+async def test_a_fault_on_the_way_to_the_bucket(
+    around: World, environ: Environ, bucket: Bucket, before_store: Proxy, tmp_path: Path, label: str
+) -> None:
+    before_store.next("put", *FAULTS[label])
+    result = await drawn(environ)
+    stored = result.images[0].stored
+    assert stored is not None
+    Books.read(tmp_path, [each for each in bucket.records if stored.url]).checked(label, around.billed)
+    before_store.reset()
+    async with desk_over(environ):  # its start delivers what waits
+        pass
+    assert files_in(tmp_path / "state" / "spool") == []
+    assert len(bucket.keys) == 2
+    Books.read(tmp_path, bucket.records).checked(f"{label}, then a start", around.billed)
+
+
+@pytest.mark.anyio
+async def test_a_store_that_is_down(
+    around: World, environ: Environ, bucket: Bucket, before_store: Proxy, tmp_path: Path
+) -> None:
+    with before_store.down():
+        first = await drawn(environ)
+        assert first.images[0].stored is not None
+        assert first.images[0].stored.path is not None
+    async with desk_over(environ):
+        pass
+    assert files_in(tmp_path / "state" / "spool") == []
+    Books.read(tmp_path, bucket.records).checked("bucket: down, then a start", around.billed)
+
+
+@pytest.mark.anyio
+async def test_killed_with_a_picture_on_its_way_while_the_bucket_is_away(
+    around: World, environ: Environ, bucket: Bucket, before_store: Proxy, tmp_path: Path
+) -> None:
+    tool, asked = arguments_for("openai", tmp_path)
+    with before_store.down():
+        await killed_at(environ, "landed", "before", tool, asked)
+        async with desk_over(environ) as desk:  # nobody can say now whether it is in the bucket
+            assert not desk.running
+        books = Books.read(tmp_path)
+        assert (books.job.state, [charge.state for charge in books.charges]) == ("running", ["sent"])
+    async with served(environ) as client:
+        await client.list_tools()
+        await at_rest(tmp_path)
+        again = await client.call_tool(tool, asked)
+    assert not again.is_error
+    books = Books.read(tmp_path, bucket.records).checked("bucket: away, kill -9, a start, back", around.billed)
+    assert (books.job.state, len(around.billed)) == ("done", 1)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_killed_with_a_picture_in_the_bucket(
+    around: World, environ: Environ, bucket: Bucket, tmp_path: Path, when: str
+) -> None:
+    tool, asked = arguments_for("openai", tmp_path)
+    await killed_at(environ, "landed", when, tool, asked)
+    assert len(bucket.keys) == 2
+    again = await drawn(environ, "openai")
+    books = Books.read(tmp_path, bucket.records).checked(f"bucket: kill -9 {when} landed", around.billed)
+    assert (again.id, len(around.billed)) == (books.job.id, 1)
+    assert again.images[0].stored is not None
+    assert again.images[0].stored.url
