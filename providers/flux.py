@@ -157,12 +157,17 @@ def _address(base: str, link: str) -> str:
 
 async def _fetched(url: str, job: Job, wire: Wire) -> Picture:
     """The picture of a task. Where its link has died by then, or leads to a broken one, it is asked for once more."""
+    result = await _finished(url, wire)
+    try:
+        return await _drawn(result, job, wire)
+    except ImageError as error:
+        if error.collectable:
+            raise
+        failure = error
     try:
         return await _drawn(await _finished(url, wire), job, wire)
     except ImageError as error:
-        if error.collectable or error.reason is not Reason.INVALID_RESPONSE or "code" in error.facts:
-            raise
-    return await _drawn(await _finished(url, wire), job, wire)
+        raise (error if error.collectable else failure) from None
 
 
 async def _drawn(result: Result, job: Job, wire: Wire) -> Picture:

@@ -456,7 +456,7 @@ ENDINGS: list[tuple[Fault, Reason, str | None, int]] = [
     (emulated.state("Error", 503), Reason.PROVIDER_UNAVAILABLE, "unknown", 1),
     (emulated.TASK_NOT_FOUND, Reason.INVALID_RESPONSE, "unknown", 1),
     (READY_WITHOUT_LINK, Reason.INVALID_RESPONSE, "unknown", 1),
-    (Answer(200, b"<html>"), Reason.INVALID_RESPONSE, "unknown", 1),
+    (Answer(200, b"<html>"), Reason.INVALID_RESPONSE, "unknown", FORGIVEN + 1),
     (emulated.NOT_AUTHENTICATED, Reason.AUTHENTICATION, None, 1),
     (emulated.OVERLOADED, Reason.PROVIDER_UNAVAILABLE, "unknown", PATIENCE),
 ]
@@ -563,9 +563,19 @@ async def test_a_link_that_expired_is_not_taken_for_a_wrong_key(with_flux: Envir
 async def test_a_delivery_that_is_no_picture_is_refused_with_its_cost(
     with_flux: Environ, flux: Flux, fault: Fault, reason: Reason
 ) -> None:
-    flux.next(None, fault)
+    flux.next(None, fault, fault)
     error = await refused(with_flux)
     assert (error.reason, error.outcome_unknown, error.facts["cost_usd"]) == (reason, True, Decimal("0.03"))
+
+
+@pytest.mark.parametrize(
+    "fault", [Answer(403, b"expired"), Answer(200, png(64, 64)[:-20])], ids=["a dead link", "cut short"]
+)
+async def test_a_delivery_that_failed_is_asked_for_once_more(with_flux: Environ, flux: Flux, fault: Fault) -> None:
+    flux.next(None, fault)
+    await sent(with_flux, flux, prompt="a fox", model="flux")
+    assert len(flux.polls.requests) == 2
+    assert [request.path for request in flux.requests].count("/v1/flux-2-pro") == 1
 
 
 async def test_a_delivery_is_fetched_again_after_a_passing_failure(with_flux: Environ, flux: Flux) -> None:

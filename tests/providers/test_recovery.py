@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -24,8 +25,9 @@ from atelier.providers.reserve import accounts_of, charges_of
 from atelier.server.assembly import catalog_of, journal_of, pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ, png
-from tests.emulators.flux import Flux
+from tests.emulators.flux import PENDING, Flux
 from tests.emulators.openai import OpenAI
+from tests.emulators.server import Answer
 
 pytestmark = pytest.mark.anyio
 
@@ -206,3 +208,121 @@ async def test_a_job_of_another_version_is_settled_all_the_same(
     found, calls = await recovered(with_openai, today, job)
     assert found.reason is Reason.INTERNAL
     assert calls[0].state == "unknown"
+
+
+def a_desk(environ: Environ, today: Any, **options: Any) -> Desk:
+    settings = Settings.from_environ(environ)
+    return Desk(pipeline_of(settings, storage_of(settings), today), **options)
+
+
+def bought(flux: Flux) -> int:
+    return len([request for request in flux.requests if request.method == "POST"])
+
+
+@pytest.fixture
+def impatient(with_flux: Environ, flux: Flux, soon: None) -> Environ:
+    """A vendor that is longer at work than a call may take."""
+    flux.polls.next(*[PENDING] * 100)
+    return {**with_flux, "ATELIER_TIMEOUT_SECONDS": "0.3"}
+
+
+async def test_what_outlasts_the_deadline_is_collected_by_the_same_call(
+    impatient: Environ, today: Any, flux: Flux
+) -> None:
+    async with a_desk(impatient, today) as desk:
+        with pytest.raises(ImageError) as caught:
+            await desk.draw(OWL)
+        assert "the same call, or get_image with job_" in caught.value.hint.lower()
+        flux.polls.script.clear()
+        result = await desk.draw(OWL)
+        assert isinstance(result, ImageResult)
+        assert result.images[0].stored
+        assert result.actual_usd == Decimal("0.03")
+        (call,) = await desk.pipeline.journal.calls(result.id)
+    assert (call.state, bought(flux)) == ("settled", 1)
+
+
+async def test_what_outlasts_the_deadline_is_collected_by_its_id(impatient: Environ, today: Any, flux: Flux) -> None:
+    async with a_desk(impatient, today) as desk:
+        with pytest.raises(ImageError):
+            await desk.draw(OWL)
+        row = await desk.pipeline.journal.match("1", fingerprint(admit(desk.pipeline.catalog, OWL), 0))
+        assert row
+        assert row.collectable
+        flux.polls.script.clear()
+        result = await desk.collect(row.id)
+    assert isinstance(result, ImageResult)
+    assert bought(flux) == 1
+
+
+async def test_a_task_that_could_not_be_asked_for_after_a_restart_is_asked_for_later(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any]
+) -> None:
+    task = await submitted()
+    job, _ = await left_behind(with_flux, today, OWL, sent=True, task={**task, "polling_url": "http://127.0.0.1:9/"})
+    found, _ = await recovered({**with_flux, "ATELIER_TIMEOUT_SECONDS": "0.3"}, today, job)
+    assert found.outcome_unknown
+    journal = journal_of(Settings.from_environ(with_flux))
+    (call,) = await journal.calls(job)
+    await journal.note(call.id, task)  # the network is back
+    await journal.aclose()
+    found, calls = await recovered(with_flux, today, job)
+    assert isinstance(found, ImageResult)
+    assert (calls[0].state, bought(flux)) == ("settled", 1)
+
+
+def an_hour_ago(connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE jobs SET created = datetime('now', '-1 hour')")
+
+
+async def test_what_the_vendor_does_not_finish_in_half_an_hour_is_bought_anew_with_a_warning(
+    impatient: Environ, today: Any, flux: Flux
+) -> None:
+    async with a_desk(impatient, today) as desk:
+        with pytest.raises(ImageError):
+            await desk.draw(OWL)
+        journal: Any = desk.pipeline.journal
+        (row,) = await journal.jobs(5)
+        await journal.database.write(an_hour_ago)
+        flux.polls.script.clear()
+        result = await desk.draw(OWL)
+    assert isinstance(result, ImageResult)
+    assert result.id != row.id
+    assert any(row.id in warning for warning in result.warnings)
+    assert bought(flux) == 2
+
+
+async def test_a_picture_of_several_that_came_too_late_joins_the_others(
+    impatient: Environ, today: Any, flux: Flux
+) -> None:
+    flux.polls.script.clear()
+    async with a_desk({**impatient, "ATELIER_CONCURRENCY": "1"}, today) as desk:
+
+        async def tell(message: str) -> None:
+            if message.startswith("1 of 2"):
+                flux.polls.next(*[PENDING] * 100)
+
+        first = await desk.draw(replace(OWL, count=2), tell=tell)
+        assert isinstance(first, ImageResult)
+        assert len(first.images) == 1
+        flux.polls.script.clear()
+        await desk.recover()
+        whole = await desk.collect(first.id)
+    assert isinstance(whole, ImageResult)
+    assert {kept.stored and kept.stored.id for kept in first.images} < {k.stored and k.stored.id for k in whole.images}
+    assert (len(whole.images), whole.actual_usd, bought(flux)) == (2, Decimal("0.06"), 2)
+
+
+async def test_an_error_tells_of_the_earlier_job_in_the_dark_as_well(
+    with_openai: Environ, today: Any, openai: OpenAI
+) -> None:
+    job, _ = await left_behind(with_openai, today, FOX, sent=True)
+    openai.next(Answer(400, {"error": {"message": "no"}}))
+    async with a_desk(with_openai, today) as desk:
+        await desk.recover()
+        with pytest.raises(ImageError) as caught:
+            await desk.draw(FOX)
+        assert job in caught.value.hint
+        result = await desk.draw(FOX)
+    assert isinstance(result, ImageResult)
+    assert job in result.warnings[0]

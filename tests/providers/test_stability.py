@@ -397,7 +397,7 @@ POLLED: list[tuple[Fault, Reason, bool, int]] = [
     (emulated.trouble(404, "not_found", "Not found."), Reason.NOT_FOUND, True, 2),
     (emulated.MODERATED, Reason.CONTENT_POLICY, False, 2),
     (emulated.FILTERED, Reason.CONTENT_POLICY, True, 2),
-    (emulated.BROKEN_JSON, Reason.INVALID_RESPONSE, True, 2),
+    (emulated.BROKEN_JSON, Reason.INVALID_RESPONSE, True, 2 + FORGIVEN),
     (Answer(200, {"finish_reason": "SUCCESS"}), Reason.INVALID_RESPONSE, True, 2),
     (Answer(302, b"", {"location": "https://elsewhere.example/"}), Reason.INVALID_RESPONSE, True, 2),
     (emulated.RATE_LIMITED, Reason.RATE_LIMITED, True, 1 + PATIENCE),
