@@ -99,9 +99,9 @@ async def _collected(answer: Answer, id: str | None, job: Job, wire: Wire) -> Re
     facts = _facts(id, answer.usage)
     let_through = [item for item in answer.data if item is None or item.respect_moderation is not False]
     pictures, lost = list[Picture](), list[ImageError]()
-    for item in let_through:
+    for number, item in enumerate(let_through, 1):
         try:
-            pictures.append(await _picture(item, wire))
+            pictures.append(await _picture(item, f"Downloading {number} of {len(let_through)}.", wire))
         except ImageError as error:  # the others are paid for
             lost.append(error)
     if lost and not pictures:
@@ -188,27 +188,20 @@ def _source(given: Picture) -> dict[str, str]:
     return {"url": f"data:{given.mime};base64,{pybase64.b64encode_as_string(given.image_bytes)}", "type": "image_url"}
 
 
-async def _picture(item: Item | None, wire: Wire) -> Picture:
+async def _picture(item: Item | None, words: str, wire: Wire) -> Picture:
     """The picture itself, or the one behind its link, which works for a short time only and without the key."""
     if item is None:
         raise bad_answer("xAI answered with a picture that cannot be read.")
     if item.b64_json:
-        data = base64_bytes(item.b64_json)
-    elif item.url:
-        return await _downloaded(item.url, item.revised_prompt, wire)
-    else:
+        return picture(base64_bytes(item.b64_json), prompt_used=item.revised_prompt or None)
+    if not item.url:
         raise bad_answer("xAI answered without a picture.")
-    return picture(data, prompt_used=item.revised_prompt or None)
-
-
-async def _downloaded(url: str, prompt_used: str | None, wire: Wire) -> Picture:
-    """The picture behind a link. A broken one is fetched once more."""
     try:
-        return picture(await wire.download(url), prompt_used=prompt_used or None)
+        return picture(await wire.download(item.url, words), prompt_used=item.revised_prompt or None)
     except ImageError as error:
         if error.collectable or "status" in error.facts:
             raise
-    return picture(await wire.download(url), prompt_used=prompt_used or None)
+    return picture(await wire.download(item.url, words), prompt_used=item.revised_prompt or None)  # it came broken
 
 
 def _warnings(answer: Answer, job: Job, delivered: int, withheld: int) -> tuple[str, ...]:

@@ -137,14 +137,14 @@ class Wire:
                 )
             await anyio.sleep(every)
 
-    async def download(self, url: str) -> bytes:
+    async def download(self, url: str, words: str = "The picture is done; downloading it.") -> bytes:
         """The bytes behind a link that the vendor gave: without the key, and https unless its own host is not.
 
         A link that is dead or leads nowhere is an invalid_response: the picture was made, and may have been billed.
-        The fact `status` is what the link answered.
+        The fact `status` is what the link answered. `words` tell of it to whoever waits.
         """
         target = self._given(url)
-        await self.tell("The picture is done; downloading it.")
+        await self.tell(words)
         for _ in range(REDIRECTS + 1):
             try:
                 response = await self._free(httpx.Request("GET", target), LARGEST_PICTURE, signed=False)

@@ -352,6 +352,26 @@ async def test_links_are_followed_without_the_key(with_xai: Environ, xai: XAI, r
         assert xai.key not in repr(download.headers)
 
 
+async def test_each_of_several_downloads_is_told(with_xai: Environ, xai: XAI) -> None:
+    xai.always_links, told = True, list[str]()
+
+    async def tell(message: str) -> None:
+        told.append(message)
+
+    async with studio(PROVIDER, with_xai) as pipeline:
+        await pipeline.run(ImageRequest(prompt="a fox", model="grok", count=3), tell=tell)
+    assert told[-3:] == ["Downloading 1 of 3.", "Downloading 2 of 3.", "Downloading 3 of 3."]
+
+
+async def test_a_broken_delivery_is_fetched_once_more(with_xai: Environ, xai: XAI) -> None:
+    xai.always_links = True
+    xai.next(None, Answer(200, png(64, 64)[:-20]))
+    async with studio(PROVIDER, with_xai) as pipeline:
+        result = await pipeline.run(ImageRequest(prompt="a fox", model="grok"))
+    assert len(result.images) == 1
+    assert [request.method for request in xai.requests] == ["POST", "GET", "GET"]
+
+
 async def test_the_key_does_not_follow_a_link_to_another_host(with_xai: Environ, xai: XAI) -> None:
     elsewhere = Emulator(xai.app)
     with elsewhere.serving():
