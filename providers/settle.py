@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import anyio
@@ -17,22 +18,31 @@ from atelier.providers.core.provenance import embedded
 from atelier.providers.core.provider import Reply
 from atelier.providers.core.types import Kept, Picture, Usage
 from atelier.providers.deliver import with_copy
+from atelier.providers.dispatch import each
 from atelier.providers.storage import Storage
 
 
 async def kept(storage: Storage, admitted: Admitted, account: Account, reply: Reply) -> tuple[list[Kept], list[str]]:
-    """Store the pictures of a call. One that no storage takes stays in hand, with a warning: it is paid for."""
+    """Store the pictures of a call. One that no storage takes stays in hand, with a warning: it is paid for.
+
+    All are stored at once, before anything is told of any: what is not stored yet would die with the process.
+    """
+    records = [record(new_id("img"), admitted, account, reply, made) for made in reply.pictures]
+    written = [
+        await anyio.to_thread.run_sync(embedded, made, told) for made, told in zip(reply.pictures, records, strict=True)
+    ]
+    outcomes = await each([partial(storage.put, told["id"], picture, told) for picture, told in written])
+    for outcome in outcomes:
+        if not isinstance(outcome, ImageError):
+            await account.landed(outcome.id)
     images, warnings = list[Kept](), list[str]()
-    for made in reply.pictures:
-        id, stored = new_id("img"), None
-        picture, told = await anyio.to_thread.run_sync(embedded, made, record(id, admitted, account, reply, made))
-        try:
-            stored = await storage.put(id, picture, told)
-            await account.landed(id)
-        except ImageError as error:
-            warnings.append(f"Not stored: {error.message} {error.hint}".strip())
-        if stored and stored.warning:
-            warnings.append(stored.warning)
+    for (picture, told), outcome in zip(written, outcomes, strict=True):
+        stored = None
+        if isinstance(outcome, ImageError):
+            warnings.append(f"Not stored: {outcome.message} {outcome.hint}".strip())
+        else:
+            stored = outcome
+            warnings += [stored.warning] if stored.warning else []
         one = Kept(picture, stored)
         if wanted := admitted.job.request.deliver:
             one, said = await with_copy(one, told, wanted, storage.put)

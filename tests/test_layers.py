@@ -87,7 +87,7 @@ def floor(name: str) -> float:
         "providers.outcome": 4.1,
         "providers.pipeline": 4,
         "providers.dispatch": 3.5,
-        "providers.settle": 3.5,
+        "providers.settle": 3.6,
         "providers.reserve": 3.45,
         "providers.quote": 3.4,
         "providers.deliver": 3.2,

@@ -91,11 +91,10 @@ class Books:
         """The first job."""
         return self.jobs[min(self.jobs)]
 
-    def checked(self, label: str, bills: Sequence[Bill], *, unkept: bool = False, dead: bool = False) -> Books:
+    def checked(self, label: str, bills: Sequence[Bill], *, unkept: bool = False) -> Books:
         """Hold every promise against it, and write a line of the table.
 
-        `unkept` when the vendor would not hand out what it made, or no disk took it. `dead` when the process was
-        killed: of a call whose pictures were on their way into the storage, those behind have died with it.
+        `unkept` when the vendor does not hand out what it made, or no disk took it.
         """
         billed, count = sum(micro(bill.usd) for bill in bills), sum(bill.pictures for bill in bills)
         by_call = Counter(str(record["call"]) for record in self.records)
@@ -106,7 +105,6 @@ class Books:
         kept = sum(charge.reserved for charge in doubtful)
         missing = sum(charge.pictures - by_call[charge.id] for charge in settled)
         in_doubt = max(0, count - len(self.records) - missing)
-        excused = unkept or dead
         _count(
             label,
             self.folder,
@@ -117,8 +115,8 @@ class Books:
                 pictures=count,
                 stored=len(self.records),
                 doubt=in_doubt,
-                unkept=missing if excused else 0,
-                lost=0 if excused else missing,
+                unkept=missing if unkept else 0,
+                lost=0 if unkept else missing,
                 double=max(0, len(bills) - len(live)),
             ),
         )
@@ -128,7 +126,7 @@ class Books:
         assert {charge.state for charge in self.charges} <= {"settled", "released", "unknown"}, told
         assert len(bills) <= len(live), f"paid twice: {told}"
         assert known <= billed <= known + kept, f"{known} <= {billed} <= {known} + {kept}: {told}"
-        assert missing == 0 or excused, f"lost: {told}"
+        assert missing == 0 or unkept, f"lost: {told}"
         assert in_doubt <= sum(charge.pictures for charge in doubtful), f"lost in doubt: {told}"
         assert len({record["id"] for record in self.records}) == len(self.records), f"in two places: {told}"
         for charge in self.charges:
@@ -169,6 +167,6 @@ def table() -> list[str]:
     return [
         *said,
         "in doubt: billed, but the answer never came or died with the process: the reservation is kept, and it is told",
-        "not kept: billed and in the ledger, but the vendor's link was dead, or the process died between two pictures",
-        "          of one answer, or no disk took the picture and the answer bore it whole",
+        "not kept: billed and in the ledger, but the vendor did not hand it out yet, or ever; or no disk took the",
+        "          picture, and the answer bore it whole",
     ]
