@@ -63,7 +63,7 @@ asks about cost, or before many or large pictures.
 - Without any vendor key the built-in sketch draws labelled drafts for free; tell the user that it is a draft."""
 
 ROUND = 60.0  # seconds between two looks for jobs whose process has died
-HEARTBEAT = 10.0  # seconds between signs of life; hosts give up on silence
+HEARTBEAT = 9.0  # seconds between signs of life, of which there is to be one in any ten; hosts give up on silence
 
 
 @dataclass(frozen=True, slots=True)
