@@ -31,7 +31,6 @@ LAUNCHER = [sys.executable, str(Path(__file__).with_name("launcher.py"))]
 SERVER = [sys.executable, "-m", "atelier.server", "serve"]
 GONE = (MCPError, anyio.ClosedResourceError, anyio.BrokenResourceError)
 """What a client meets whose server has died."""
-NOWHERE = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - as long as the tests
 ROOT = str(Path(__file__).parent.parent.parent)
 
 pytestmark = [
@@ -46,8 +45,9 @@ async def served(environ: Environ, **faults: str) -> AsyncGenerator[Client]:
     command, *arguments = LAUNCHER if faults else SERVER
     told = {**environ, "PYTHONPATH": ROOT, **{f"FAULT_{name.upper()}": words for name, words in faults.items()}}
     parameters = StdioServerParameters(command=command, args=arguments, env=told)
-    async with Client(stdio_client(parameters, errlog=NOWHERE)) as client:
-        yield client
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        async with Client(stdio_client(parameters, errlog=nowhere)) as client:
+            yield client
 
 
 async def killed_at(environ: Environ, step: str, when: str, tool: str, asked: dict[str, Any]) -> None:
