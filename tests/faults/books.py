@@ -168,5 +168,5 @@ def table() -> list[str]:
         *said,
         "in doubt: billed, but the answer never came or died with the process: the reservation is kept, and it is told",
         "not kept: billed and in the ledger, but the vendor did not hand it out yet, or ever; or no disk took the",
-        "          picture, and the answer bore it whole",
+        "          picture, and the answer bore it whole; below 0 when the next call collects it",
     ]

@@ -11,7 +11,7 @@ import threading
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import anyio
 import pytest
@@ -45,9 +45,16 @@ async def served(environ: Environ, **faults: str) -> AsyncGenerator[Client]:
     command, *arguments = LAUNCHER if faults else SERVER
     told = {**environ, "PYTHONPATH": ROOT, **{f"FAULT_{name.upper()}": words for name, words in faults.items()}}
     parameters = StdioServerParameters(command=command, args=arguments, env=told)
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        async with Client(stdio_client(parameters, errlog=nowhere)) as client:
+    with nowhere() as log:
+        async with Client(stdio_client(parameters, errlog=log)) as client:
             yield client
+
+
+@contextmanager
+def nowhere() -> Generator[TextIO]:
+    """Where the log of a server goes."""
+    with Path(os.devnull).open("w", encoding="utf-8") as log:
+        yield log
 
 
 async def killed_at(environ: Environ, step: str, when: str, tool: str, asked: dict[str, Any]) -> None:
