@@ -105,3 +105,22 @@ def _able(catalog: Catalog, request: ImageRequest) -> list[str]:
         return True
 
     return catalog.able(fits)
+
+
+def key_of(catalog: Catalog, admitted: Admitted) -> str | None:
+    """The vendor's key. Raises authentication with the variables that could hold it."""
+    provider, endpoint = admitted.choice.provider, admitted.choice.endpoint
+    key = endpoint.key(catalog.lookup)
+    if endpoint.key_variables and key is None:
+        names = " or ".join(endpoint.key_variables)
+        raise ImageError(
+            Reason.AUTHENTICATION,
+            f"No key for {provider.title} is set.",
+            hint=f"Set {names} where the server is started, or use the model “sketch”, which needs none.",
+            facts={"variables": endpoint.key_variables},
+        )
+    if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
+        name = next(name for name in endpoint.key_variables if catalog.lookup(name) == key)
+        message = f"{name} does not hold a key: it has spaces, line breaks or letters that no key has."
+        raise ImageError(Reason.AUTHENTICATION, message, hint="Copy the key again.")
+    return key

@@ -26,7 +26,7 @@ from atelier.providers.journal import Entry, JobRow
 from atelier.providers.leaving import Leaving
 from atelier.providers.live import Live, Running, elsewhere
 from atelier.providers.orphans import Orphans
-from atelier.providers.outcome import error_of, fingerprint, in_the_dark, keyed, request_json, result_of
+from atelier.providers.outcome import check_key, error_of, fingerprint, in_the_dark, keyed, request_json, result_of
 from atelier.providers.pipeline import Pipeline, has_gone, silence
 from atelier.providers.reserve import charges_of, refused
 
@@ -61,8 +61,7 @@ class Desk:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for live in self._lives.values():
-            live.work.stop.cancel()
+        self.stop()
         self._closing.set()
         self._tasks.cancel_scope.shield = True  # what was sent is paid for
         await self._tasks.__aexit__(None, None, None)
@@ -79,6 +78,17 @@ class Desk:
         other = copy.copy(self)
         other._wait = wait  # noqa: SLF001 - its own
         return other
+
+    def of(self, caller: str) -> Self:
+        """The same desk, over the pictures of a caller; see `Pipeline.of`."""
+        other = copy.copy(self)
+        other.pipeline = self.pipeline.of(caller)
+        return other
+
+    def stop(self) -> None:
+        """Keep what was not sent yet of every job from being sent. The rest goes on."""
+        for live in self._lives.values():
+            live.work.stop.cancel()
 
     async def draw(
         self,
@@ -97,7 +107,7 @@ class Desk:
         to move on to, those of the desk unless given. The same `key` within a day is the same call: whatever came of it
         is told again, and nothing is ever bought twice. `confirm` asks the caller about a price; see `Pipeline`.
         """
-        self.pipeline.check_delivery(request, in_hand)
+        self.pipeline.of(caller).check_delivery(request, in_hand)
         admitted = self.pipeline.admit(request)
         free = not key and admitted.estimate is not None and admitted.estimate.high_usd == 0
         asked = fingerprint(admitted, in_hand)
@@ -105,9 +115,8 @@ class Desk:
         while (live := self._marks.get(mark)) and live.leaves:
             await live.done.wait()
         earlier = None if free else await self._earlier(mark)
-        if key and earlier and earlier.request.get("asked") != asked:
-            message = "This key was given to another request within the last day."
-            raise ImageError(Reason.INVALID_REQUEST, message, hint="Give every request a key of its own.")
+        if key and earlier:
+            check_key(earlier, asked)
         if live := self._marks.get(mark):
             return await self._awaited(live, tell)
         if earlier and (key or earlier.state != "unknown"):
@@ -124,6 +133,8 @@ class Desk:
         if earlier and earlier.state == "unknown":
             live.notes, live.dark = [in_the_dark(earlier)], earlier
         same = await to_the_end(partial(self._opened, live, free))  # what is written must run
+        if key and same:
+            check_key(same, asked)
         return await (self._joined(same, tell) if same else self._awaited(live, tell))
 
     async def collect(self, id: str, *, caller: str = "1", tell: Tell = silence) -> ImageResult | Running:
@@ -201,7 +212,7 @@ class Desk:
     def _left(self, live: Live) -> None:
         """A caller went away. The last one takes along what was not sent; what it was to take in hand is stored."""
         if live.done.is_set() and live.result and live.work.loose:
-            self._tasks.start_soon(self.pipeline.rescue, live.work)
+            self._tasks.start_soon(self.pipeline.of(live.mark[0]).rescue, live.work)
         elif not live.listeners and not live.promised:
             live.work.stop.cancel()
 
@@ -221,15 +232,17 @@ class Desk:
             return await self.within(left)._awaited(live, tell)  # noqa: SLF001 - its own
         if row.state == "running":
             return elsewhere(row)
-        if row.state != "done" or self.pipeline.storage is None:
+        storage = self.pipeline.of(row.caller).storage
+        if row.state != "done" or storage is None:
             raise error_of(row)
-        return await result_of(row, self.pipeline.storage)
+        return await result_of(row, storage)
 
     async def _run(self, live: Live) -> None:
         """The job itself: its result or its error, written before anyone hears of it."""
         try:
             takes = live.takes if live.in_hand else None
-            result = await with_fallback(self.pipeline, live.work, live.fallback, live.tell, takes, live.now)
+            pipeline = self.pipeline.of(live.mark[0])
+            result = await with_fallback(pipeline, live.work, live.fallback, live.tell, takes, live.now)
             live.result = replace(result, warnings=(*live.notes, *result.warnings))
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
             live.fail(error)

@@ -41,7 +41,7 @@ class Orphans:
             self._left = list[JobRow]()
             for row in rows:
                 try:
-                    salvage = await taken_up(self._pipeline, row)
+                    salvage = await taken_up(self._pipeline.of(row.caller), row)
                 except ImageError as error:
                     log.warning("job not taken up", extra={"facts": {"job": row.id, "why": error.message}})
                     self._left.append(row)

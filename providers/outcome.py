@@ -64,6 +64,13 @@ def keyed(key: str) -> str:
     return KEYED + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def check_key(earlier: JobRow, asked: str) -> None:
+    """Raise invalid_request when a key stands for another request than the one whose fingerprint is `asked`."""
+    if earlier.request.get("asked") != asked:
+        message, hint = "This key was given to another request within the last day.", "Give every request its own key."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint, facts={"key": "taken"})
+
+
 def outcome_of(result: ImageResult) -> dict[str, Any]:
     """A result; its pictures by their ids. One that is in nobody's keeping is not told: it cannot be had again."""
     return {

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +44,9 @@ __all__ = ["Pipeline", "Storage", "Work", "silence"]
 
 Made = tuple[Reply, list[Kept], list[str]]
 """What a vendor call came to: its reply, its pictures as they are kept, and warnings about those that are not."""
+
+Tenants = Callable[[str], tuple[Storage, Sources]]
+"""A caller's own storage, and how that caller names pictures."""
 
 QUEUE = 100
 """Calls that may wait for a turn at one vendor; one more is refused."""
@@ -77,9 +81,10 @@ class Work:
 class Pipeline:
     """The one way from a request to pictures. An async context manager: leaving it closes the connections.
 
-    Without a storage the pictures stay in the caller's hand. `sources` reads what a caller names, `budget` holds
-    spending down, and the journal remembers. `timeout` is seconds for one vendor call, `concurrency` how many calls of
-    this process a vendor sees at once (its own limit unless set), `queue` how many more may wait for a turn.
+    Without a storage the pictures stay in the caller's hand. `sources` reads what a caller names; with `tenants` each
+    caller has pictures of their own. `budget` holds spending down, and the journal remembers. `timeout` is seconds for
+    one vendor call, `concurrency` how many calls of this process a vendor sees at once (its own limit unless set),
+    `queue` how many more may wait for a turn.
     """
 
     def __init__(
@@ -88,6 +93,7 @@ class Pipeline:
         storage: Storage | None = None,
         sources: Sources | None = None,
         *,
+        tenants: Tenants | None = None,
         journal: Journal | None = None,
         budget: Budget | None = None,
         timeout: float = 300.0,
@@ -98,9 +104,18 @@ class Pipeline:
         self.catalog = catalog
         self.storage = storage
         self.sources = sources or Sources()
+        self._tenants = tenants
         self.journal = journal or NoJournal()
         self.budget = budget or Budget()
         self._vendors = Dispatcher(timeout=timeout, concurrency=concurrency, queue=queue, retry_timeouts=retry_timeouts)
+
+    def of(self, caller: str) -> Self:
+        """The same pipeline over the pictures of a caller. All else, turns at the vendors included, is shared."""
+        if self._tenants is None:
+            return self
+        other = copy.copy(self)
+        other.storage, other.sources = self._tenants(caller)
+        return other
 
     async def __aenter__(self) -> Self:
         return self
@@ -195,21 +210,7 @@ class Pipeline:
 
     def key_of(self, admitted: Admitted) -> str | None:
         """The vendor's key. Raises authentication with the variables that could hold it."""
-        provider, endpoint = admitted.choice.provider, admitted.choice.endpoint
-        key = endpoint.key(self.catalog.lookup)
-        if endpoint.key_variables and key is None:
-            names = " or ".join(endpoint.key_variables)
-            raise ImageError(
-                Reason.AUTHENTICATION,
-                f"No key for {provider.title} is set.",
-                hint=f"Set {names} where the server is started, or use the model “sketch”, which needs none.",
-                facts={"variables": endpoint.key_variables},
-            )
-        if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
-            name = next(name for name in endpoint.key_variables if self.catalog.lookup(name) == key)
-            message = f"{name} does not hold a key: it has spaces, line breaks or letters that no key has."
-            raise ImageError(Reason.AUTHENTICATION, message, hint="Copy the key again.")
-        return key
+        return admission.key_of(self.catalog, admitted)
 
     async def _call(
         self, work: Work, account: Account, sent: httpx.Request | None, storage: Storage | None, tell: Tell

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -28,17 +28,19 @@ from mcp.types import Tool as ToolDescription
 from pydantic import AnyUrl
 
 from atelier.providers.catalog import utc_today
-from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.ids import new_id
+from atelier.providers.core.errors import ImageError
 from atelier.providers.desk import Desk
 from atelier.providers.storage import Storage
 from atelier.server import content, resources
 from atelier.server.asking import InputNeeded, confirm_of
-from atelier.server.assembly import pipeline_of, storage_of
-from atelier.server.flush import flushed
-from atelier.server.logs import call_id, log
+from atelier.server.assembly import pipeline_of
+from atelier.server.calls import Calls, when_it_leaves
+from atelier.server.flush import flushing
+from atelier.server.logs import log
 from atelier.server.progress import Show, progress
 from atelier.server.settings import Settings
+from atelier.server.storage.remote import unplaced
+from atelier.server.storage.spools import Spools
 from atelier.server.tasks import WINDOW, Tasks, takes_tasks
 from atelier.tools import TOOLS
 from atelier.tools.arguments import parameters_of
@@ -71,18 +73,21 @@ class State:
     """What lives as long as the server does."""
 
     desk: Desk
-    storage: Storage
+    storage: Callable[[str], Storage]
+    """That of a caller."""
 
 
 class AtelierServer(MCPServer[State]):
     """MCPServer whose tools are records. Tools that were added to it in the ordinary way are served beside them."""
 
-    def __init__(self, settings: Settings, today: Callable[[], date]) -> None:
-        self._answering = 0  # those of callers who have gone included
-        self._desk: Desk | None = None
-        self._storage: Storage | None = None
+    def __init__(self, settings: Settings, today: Callable[[], date], who: Callable[[], str] | None) -> None:
+        self.calls = Calls()
+        self._state: State | None = None
         self._settings = settings
         self._today = today
+        self._spools = Spools(settings)
+        self._apart = who is not None
+        self.caller = who or (lambda: settings.customer_id)
         self._records: dict[str, Tool[Any]] = {tool.name: tool for tool in TOOLS}
         mark = content.icon()
         self._descriptions = [content.description(tool, settings, mark) for tool in TOOLS]
@@ -93,7 +98,7 @@ class AtelierServer(MCPServer[State]):
             instructions=INSTRUCTIONS,
             version=version("atelier-mcp"),
             lifespan=lambda _: self._living(),
-            extensions=[Tasks(settings)],
+            extensions=[Tasks(settings, self.caller)],
             log_level="WARNING",
             cache_hints={"tools/list": CacheHint(ttl_ms=300_000, scope="public")},
         )
@@ -101,20 +106,30 @@ class AtelierServer(MCPServer[State]):
 
     @asynccontextmanager
     async def _living(self) -> AsyncGenerator[State]:
-        storage = storage_of(self._settings)
-        pipeline = pipeline_of(self._settings, storage, self._today)
+        shared = None if self._apart else self._spools.of_customer()
+
+        def storage(caller: str) -> Storage:
+            return shared or self._spools.of_caller(caller)
+
+        pipeline = pipeline_of(self._settings, shared, self._today, storages=None if shared else storage)
         desk = Desk(pipeline, wait=self._settings.wait_seconds, fallback=self._settings.fallback)
         async with desk, anyio.create_task_group() as tasks:
-            self._desk, self._storage = desk, storage
-            tasks.start_soon(flushed, storage)
+            self._state = State(desk, storage)
+            tasks.start_soon(flushing, self._spools)
             tasks.start_soon(_recovered, desk)
-            yield State(desk, storage)
+            yield self._state
             tasks.cancel_scope.cancel()
+
+    @property
+    def state(self) -> State:
+        """What lives while the server is served, and not before."""
+        assert self._state, "it is served"
+        return self._state
 
     @property
     def busy(self) -> int:
         """Calls that are being answered, and jobs that go on."""
-        return self._answering + (len(self._desk.running) if self._desk else 0)
+        return self.calls.count + (len(self._state.desk.running) if self._state else 0)
 
     async def list_tools(self) -> list[ToolDescription]:
         """Our records, in their order."""
@@ -128,14 +143,14 @@ class AtelierServer(MCPServer[State]):
         self, uri: AnyUrl | str, context: Context[State, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         """A picture or its preview; what was added in the ordinary way is read as ever."""
-        if str(uri).startswith(resources.OURS) and self._storage:
-            return await resources.read(str(uri), self._storage)
+        if str(uri).startswith(resources.OURS):
+            return await resources.read(str(uri), self.state.storage(self.caller()))
         return await super().read_resource(uri, context)
 
     async def _completed(self, ref: Any, argument: CompletionArgument, context: Any) -> Completion | None:
         uri = ref.uri if isinstance(ref, ResourceTemplateReference) else ""
         ours = argument.name == "id" and any(uri == template.uri_template for template in resources.TEMPLATES)
-        return await resources.completed(argument.value, self._storage) if ours and self._storage else None
+        return await resources.completed(argument.value, self.state.storage(self.caller())) if ours else None
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[State, Any] | None = None
@@ -147,41 +162,27 @@ class AtelierServer(MCPServer[State]):
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {name}")
         if context is None:
             raise MCPError(code=INVALID_PARAMS, message="A tool is called within a session.")
-        call_id.set(new_id("call"))
-        began, outcome = time.monotonic(), "cancelled"
-        result: CallToolResult | InputRequiredResult
-        self._answering += 1
         try:
-            result = await self._answer(tool, arguments, context)
-            outcome = "done"
+            with self.calls.answering(name):
+                return await self._answer(tool, arguments, context)
         except InputNeeded as question:
-            result, outcome = question.result, "asked"
+            return question.result
         except ImageError as error:
-            result, outcome = content.failed(error), error.reason.value
-            if error.__cause__ is not None:
-                log.error("unforeseen", exc_info=error.__cause__, extra={"facts": {"tool": name}})
-        except Exception:  # noqa: BLE001 - the boundary: whatever broke, the caller gets a sentence
-            log.exception("tool crashed", extra={"facts": {"tool": name}})
-            result, outcome = content.failed(_crash()), Reason.INTERNAL.value
-        finally:
-            self._answering -= 1
-            seconds = round(time.monotonic() - began, 3)
-            log.info("tool called", extra={"facts": {"tool": name, "outcome": outcome, "seconds": seconds}})
-        return result
+            return content.failed(unplaced(error) if self._apart else error)
 
     async def _answer(
         self, tool: Tool[Any], arguments: Mapping[str, Any], context: Context[State, Any]
     ) -> CallToolResult:
         asked = parameters_of(tool, arguments)
-        state = context.request_context.lifespan_context
+        state, caller = context.request_context.lifespan_context, self.caller()
         soon = takes_tasks(context.request_context, tool.name)
-        desk = state.desk.within(WINDOW) if soon else state.desk
+        desk = (state.desk.within(WINDOW) if soon else state.desk).of(caller)
         async with progress(reported(context), HEARTBEAT, first="Looking at the request.") as tell:
-            call = Call(caller=self._settings.customer_id, tell=tell, confirm=confirm_of(context))
+            call = Call(caller=caller, tell=tell, confirm=confirm_of(context))
             answer: Answer = await tool.run(asked, desk, call)
-        result = await content.answered(answer, state.storage, self._settings)
+        result = await content.answered(answer, state.storage(caller), self._settings)
         if answer.job:
-            state.desk.delivered(answer.job)
+            when_it_leaves(partial(state.desk.delivered, answer.job))
         return result
 
 
@@ -207,19 +208,13 @@ def reported(context: Context[State, Any]) -> Show:
     return show
 
 
-def _crash() -> ImageError:
-    return ImageError(
-        Reason.INTERNAL,
-        "Atelier failed in a way that it did not foresee.",
-        hint=f"The server's log has it under {call_id.get()}; please report it.",
-    )
-
-
-def build_server(settings: Settings, today: Callable[[], date] = utc_today) -> AtelierServer:
+def build_server(
+    settings: Settings, today: Callable[[], date] = utc_today, who: Callable[[], str] | None = None
+) -> AtelierServer:
     """The server object for any transport. `today` is the day that lifecycles are judged by.
 
-    Raises invalid_request when a folder of the settings leads nowhere.
+    `who` tells whose call is being answered, where there are several callers, each with pictures of their own; without
+    it all calls are those of the customer of the settings. Raises invalid_request when a folder leads nowhere.
     """
-    storage_of(settings)
     assert settings.readable
-    return AtelierServer(settings, today)
+    return AtelierServer(settings, today, who)

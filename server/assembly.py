@@ -11,26 +11,19 @@ from atelier.providers.catalog import PROVIDERS, Catalog, utc_today
 from atelier.providers.core.fetch import Web
 from atelier.providers.core.sources import Limits, Sources
 from atelier.providers.overlay import with_file
-from atelier.providers.pipeline import Pipeline
+from atelier.providers.pipeline import Pipeline, Tenants
 from atelier.providers.storage import Storage
 from atelier.server.journal.database import Database
 from atelier.server.journal.jobs import SqliteJournal
 from atelier.server.journal.owners import Owner
 from atelier.server.settings import Settings
-from atelier.server.storage.local import LocalStorage
-from atelier.server.storage.s3 import S3Storage
-from atelier.server.storage.s3_client import Connection
 from atelier.server.storage.spool import Spool
+from atelier.server.storage.spools import Spools
 
 
 def storage_of(settings: Settings) -> Spool:
     """Where pictures go; what that place refuses waits in the state folder. Raises invalid_request; no I/O."""
-    folder = settings.state / "spool" / settings.customer_id
-    waiting = LocalStorage(folder, "ATELIER_STATE_DIR")
-    if settings.storage == "s3":
-        connection = Connection(settings.bucket, settings.lookup)
-        return Spool(S3Storage(connection, settings.customer_id), waiting, ahead=True)
-    return Spool(LocalStorage(settings.pictures), waiting, ahead=False)
+    return Spools(settings).of_customer()
 
 
 def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Catalog:
@@ -49,17 +42,32 @@ def sources_of(settings: Settings, storage: Storage, folders: tuple[Path, ...] =
     return Sources(storage, folders, Web(allow_http=settings.allow_http_sources), storage.id_in, limits)
 
 
+def tenants_of(settings: Settings, storages: Callable[[str], Storage]) -> Tenants:
+    """What each caller has, by the storage of each."""
+
+    def tenant(caller: str) -> tuple[Storage, Sources]:
+        own = storages(caller)
+        return own, sources_of(settings, own)
+
+    return tenant
+
+
 def pipeline_of(
     settings: Settings,
-    storage: Storage,
+    storage: Storage | None,
     today: Callable[[], date] = utc_today,
     folders: tuple[Path, ...] = (),
+    storages: Callable[[str], Storage] | None = None,
 ) -> Pipeline:
-    """The pipeline over every vendor. `folders` may be read from besides those of the settings."""
+    """The pipeline over every vendor. `folders` may be read from besides those of the settings.
+
+    Without a storage that all share, `storages` has one for each caller, and no folder may be read from.
+    """
     return Pipeline(
         catalog_of(settings, today),
         storage,
-        sources_of(settings, storage, (*settings.readable, *folders)),
+        sources_of(settings, storage, (*settings.readable, *folders)) if storage else None,
+        tenants=tenants_of(settings, storages) if storages else None,
         journal=journal_of(settings, today),
         budget=Budget(
             caps=settings.caps,

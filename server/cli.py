@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 
+from atelier.providers.core.errors import quoted
 from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.desk import Desk, Running
 from atelier.server import flush, jobs, models, show, spend
@@ -33,6 +34,8 @@ ENDING = (
     "Ending. What was sent is seen through and stored, and the same command collects it; Ctrl-C again ends at once."
 )
 
+HOST, PORT = "127.0.0.1", 8000
+
 Run = Callable[[argparse.Namespace], int]
 
 HIDDEN = ("save",)
@@ -42,22 +45,26 @@ Subcommands = Any  # argparse keeps the type of its subparsers to itself
 
 
 def serve(options: argparse.Namespace) -> int:
-    """MCP over stdio, until the host closes the pipe."""
+    """MCP over stdio until the host closes the pipe, or over HTTP until a signal comes."""
     # mcp takes half a second to import, and the other commands go without
     from atelier.server import logs
     from atelier.server.app import build_server
 
     logs.configure()
-    if sys.stdin.isatty():
+    if not options.http and sys.stdin.isatty():
         say(
             "Serving MCP on stdio, which is for a host to talk to; Ctrl-C ends it. Try: atelier generate PROMPT",
             sys.stderr,
         )
     for sentence in unknown_variables():
         logs.log.warning(sentence)
-    server = build_server(Settings.from_environ())
-    anyio.run(until_idle, server.run_stdio_async, lambda: server.busy)
-    return 0
+    settings = Settings.from_environ()
+    if options.http:
+        from atelier.server.http import served
+
+        return anyio.run(served, settings, options.host or HOST, PORT if options.port is None else options.port)
+    server = build_server(settings)
+    return anyio.run(until_idle, server.run_stdio_async, lambda: server.busy)
 
 
 def generate(options: argparse.Namespace) -> int:
@@ -158,7 +165,29 @@ async def _asked(question: str) -> bool:
 def declare_serve(commands: Subcommands) -> None:
     """`atelier serve`"""
     parser = commands.add_parser("serve", help="serve MCP over stdio: what hosts start, and what no command means")
+    with_http(parser, default=argparse.SUPPRESS)  # or what stands before the word would be forgotten
     parser.set_defaults(run=serve)
+
+
+def with_http(parser: argparse.ArgumentParser, default: object) -> None:
+    """The options of a server that is reached over the network."""
+    parser.add_argument("--http", action="store_true", default=default, help="serve MCP and plain routes over HTTP")
+    parser.add_argument("--host", default=default, help=f"the address to listen on; {HOST} unless told")
+    parser.add_argument("--port", type=_port, default=default, help=f"0 is any that is free; {PORT} unless told")
+
+
+def check_http(options: argparse.Namespace) -> str | None:
+    """What is wrong with where these options stand."""
+    given = [name for name in ("http", "host", "port") if getattr(options, name) not in (None, False)]
+    if given and options.run is not serve:
+        return f"--{given[0]} belongs to serve"
+    return f"--{given[0]} needs --http" if given and not options.http else None
+
+
+def _port(word: str) -> int:
+    if not word.isdecimal() or int(word) > 65_535:
+        raise argparse.ArgumentTypeError(f"{quoted(word, 20)} is no port; it should be a number from 0 to 65535")
+    return int(word)
 
 
 def declare_generate(commands: Subcommands) -> None:

@@ -14,7 +14,7 @@ call_id: ContextVar[str] = ContextVar("call_id", default="-")
 
 log = logging.getLogger("atelier")
 
-TALKATIVE = ("httpx2", "httpcore2", "mcp", "uvicorn.access", "boto3", "botocore", "urllib3")
+TALKATIVE = ("httpx2", "httpcore2", "mcp", "uvicorn", "boto3", "botocore", "urllib3")
 """Libraries whose lines carry addresses or payloads; only their warnings are wanted."""
 
 

@@ -27,8 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(title="commands", metavar="command")
     for declare in cli.COMMANDS:
         declare(commands)
+    cli.with_http(parser, default=None)
     parser.set_defaults(run=cli.serve)
     options = parser.parse_args(arguments)
+    if wrong := cli.check_http(options):
+        parser.error(wrong)
     try:
         sys.exit(options.run(options))
     except ImageError as error:

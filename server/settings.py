@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 from collections.abc import Mapping
 from decimal import Decimal
@@ -20,6 +21,11 @@ from atelier.providers.overlay import with_file
 from atelier.server.storage.s3_client import Bucket
 
 PREFIX = "ATELIER_"
+
+JWT_SECRET = "ATELIER_JWT_SECRET"  # noqa: S105 - its name
+"""The one secret of ours; like the vendors' keys it is read through `lookup` and is no field."""
+
+CUSTOMER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$")
 
 STATE = {
     "win32": ("LOCALAPPDATA", "~/AppData/Local"),
@@ -90,7 +96,10 @@ class Settings(BaseModel):
     s3_prefix: Annotated[str, AfterValidator(_folder)] = ""
     s3_public_base_url: Address | None = None
     s3_url_ttl: int = Field(default=86_400, ge=1, le=604_800)
-    customer_id: str = Field(default="1", pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$")
+    customer_id: str = Field(default="1", pattern=CUSTOMER.pattern)
+    jwks_url: Address | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
     structured_content: bool = True
     resource_links: bool = False
 
@@ -165,7 +174,7 @@ class Settings(BaseModel):
 
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
     """A sentence for each `ATELIER_` variable that means nothing here, with the name that was perhaps meant."""
-    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    known = [*(PREFIX + name.upper() for name in Settings.model_fields), JWT_SECRET]
     strange = sorted(name for name in environ if name.startswith(PREFIX) and name.removesuffix("_FILE") not in known)
     said = list[str]()
     for name in strange:

@@ -38,18 +38,35 @@ async def interruptible(work: Callable[[], Awaitable[Outcome]], told: Callable[[
     return box[0]
 
 
-async def until_idle(serve: Callable[[], Awaitable[None]], at_work: Callable[[], int]) -> None:
-    """Serve until the host closes the pipe, or a signal comes and nothing is at work any more."""
+async def until_idle(
+    serve: Callable[[], Awaitable[None]],
+    at_work: Callable[[], int],
+    begin_to_end: Callable[[], None] | None = None,
+    end: Callable[[], None] | None = None,
+) -> int:
+    """Serve until it ends by itself, or a signal comes and nothing is at work any more. Returns the exit code.
+
+    `begin_to_end` is called at the signal, `end` when nothing is at work; without it the process ends there and then,
+    because a thread that reads stdin would hold up an orderly end.
+    """
+    code = 0
 
     async def leave(number: int) -> None:
+        nonlocal code
+        code = 128 + number
+        if begin_to_end:
+            begin_to_end()
         for _ in iter(at_work, 0):
             await anyio.sleep(0.05)
-        os._exit(128 + number)  # the thread that reads stdin would hold up an orderly end
+        if end is None:
+            os._exit(code)
+        end()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_at_the_first_signal, leave)
         await serve()
         tasks.cancel_scope.cancel()
+    return code
 
 
 async def _at_the_first_signal(act: Callable[[int], Awaitable[None]]) -> None:

@@ -8,8 +8,9 @@ Facts: the extension's specification of 2026-07-28, and facts/mcp-sdk.md.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -23,6 +24,7 @@ from atelier.providers.desk import Desk, Running
 from atelier.providers.journal import JobRow
 from atelier.server import content
 from atelier.server.asking import MODERN
+from atelier.server.calls import when_it_leaves
 from atelier.server.settings import Settings
 from atelier.tools import TOOLS
 from atelier.tools.drawn import told
@@ -56,8 +58,9 @@ class Tasks(Extension):
 
     identifier = TASKS
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, who: Callable[[], str]) -> None:
         self._settings = settings
+        self._who = who
         self._calls: Counter[str] = Counter()
         self._handles: defaultdict[str, set[str]] = defaultdict(set[str])
 
@@ -72,7 +75,7 @@ class Tasks(Extension):
         """The call as ever; one that still runs is answered with its handle."""
         if not takes_tasks(ctx, params.name):
             return await call_next(ctx)
-        desk, caller = self._desk(ctx), self._caller(ctx)
+        desk, caller = self._desk(ctx), self._who()
         mine = self._handles[caller]
         mine.intersection_update(desk.running)
         if len(mine) + self._calls[caller] >= MOST:
@@ -98,8 +101,8 @@ class Tasks(Extension):
             found = await desk.within(0).collect(row.id, caller=row.caller)
             if isinstance(found, Running):
                 return {"resultType": "complete", **_handle(row, found.latest), "status": "working"}
-            result = await content.answered(told(found), ctx.lifespan_context.storage, self._settings)
-            desk.delivered(row.id)
+            result = await content.answered(told(found), ctx.lifespan_context.storage(row.caller), self._settings)
+            when_it_leaves(partial(desk.delivered, row.id))
         except ImageError as error:
             row = await self._row(ctx, row.id)
             if row.state == "running":  # it has failed, and this is being written
@@ -131,15 +134,12 @@ class Tasks(Extension):
             row = await self._desk(ctx).pipeline.journal.find(id)
         except ImageError as error:
             raise MCPError(code=INTERNAL_ERROR, message=f"{error.message} {error.hint}".strip()) from None
-        if row is None or row.caller != self._caller(ctx) or datetime.now(UTC) - _created(row) > LIFE:
+        if row is None or row.caller != self._who() or datetime.now(UTC) - _created(row) > LIFE:
             raise MCPError(code=INVALID_PARAMS, message="Unknown task")
         return row
 
     def _desk(self, ctx: Request) -> Desk:
         return ctx.lifespan_context.desk
-
-    def _caller(self, ctx: Request) -> str:
-        return self._settings.customer_id
 
 
 def _handle(row: JobRow, message: str = "") -> dict[str, Any]:

@@ -66,6 +66,7 @@ async def draw(request: ImageRequest, asked: Drawing, desk: Desk, call: Call) ->
         caller=call.caller,
         in_hand=0 if asked.save else ANSWER_BUDGET,
         fallback=asked.fallback or None,
+        key=call.key,
         tell=call.tell,
         confirm=_agreed if asked.confirm_cost else call.confirm,
     )

@@ -42,11 +42,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """Who calls, and how they are spoken with while a tool works. `confirm` is None where nobody can be asked."""
+    """Who calls, and how they are spoken with while a tool works. `confirm` is None where nobody can be asked.
+
+    `key` is what the caller names this call by, so that it can be made again without being paid for again.
+    """
 
     caller: str
     tell: Tell
     confirm: Confirm | None = None
+    key: str | None = None
 
 
 Asked = TypeVar("Asked", bound=Parameters)

@@ -1,0 +1,130 @@
+"""What every request passes before anything reads it: is it meant for this server, by a page of its own, by whom.
+
+    ending   a server that is asked to end takes no new calls
+    Host     on loopback a name of this machine, or a page elsewhere could reach it through a name of its own
+    Origin   of a browser: this very host
+    token    the caller, but for what is public
+
+The same holds for MCP and for plain routes. An answer has left when its last byte was sent to someone who is there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware, get_access_token
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.server.auth import Verify, is_loopback
+from atelier.server.calls import leaving
+from atelier.server.http_errors import Refusal, failed
+from atelier.server.logs import log
+from atelier.server.storage.remote import address
+
+PUBLIC = re.compile(r"/healthz|/\.well-known/.*")
+"""Needs no token; of the second there is nothing, which clients ask before they have one."""
+
+HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+
+
+class Door:
+    """Before an app. `local` says that the server listens on loopback; `ending` that it takes no new calls."""
+
+    def __init__(self, app: ASGIApp, verify: Verify, *, local: bool) -> None:
+        self._app = AuthContextMiddleware(app)
+        self._verify = verify
+        self._local = local
+        self.ending = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or the app's lifespan."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        try:
+            host = self._host(request)
+            if not PUBLIC.fullmatch(scope["path"]):
+                scope["user"] = await self._user(request)
+        except Refusal as refusal:
+            log.info("not let in", extra={"facts": {"status": refusal.status, "why": refusal.message}})
+            await failed(refusal)(scope, receive, send)
+            return
+        address.set(f"{request.url.scheme}://{host}")
+        await _seen_off(self._app, scope, receive, send)
+
+    def _host(self, request: Request) -> str:
+        """The host that was meant."""
+        if self.ending:
+            message = "This server is about to end and takes no new calls."
+            raise Refusal(503, message, "Try again soon.", retry_after=5, Connection="close")
+        said = request.headers.getlist("host")
+        found = HOST.fullmatch(said[0]) if len(said) == 1 else None
+        if found is None or (self._local and not is_loopback(found["name"].strip("[]"))):
+            raise Refusal(421, "This server does not go by that name.", "Use the address that it listens on.")
+        for origin in request.headers.getlist("origin"):
+            if not _is_own(origin, said[0], local=self._local):
+                raise Refusal(403, "Pages of another origin may not call this server.", "Call it without Origin.")
+        return said[0]
+
+    async def _user(self, request: Request) -> AuthenticatedUser:
+        """Who calls, by the one token that the request has. The token itself is not kept."""
+        said = request.headers.getlist("authorization")
+        scheme, _, token = said[0].partition(" ") if len(said) == 1 else ("", "", "")
+        if scheme.lower() != "bearer" or not token.strip():
+            message = "A token is needed."
+            raise Refusal(401, message, "Send one as Authorization: Bearer TOKEN.", WWW_Authenticate="Bearer")
+        try:
+            caller = await self._verify(token.strip())
+        except ImageError as error:
+            if error.reason is not Reason.AUTHENTICATION:
+                raise Refusal(503, error.message, error.hint, retry_after=error.retry_after) from None
+            challenge = 'Bearer error="invalid_token"'
+            raise Refusal(401, error.message, error.hint, WWW_Authenticate=challenge) from None
+        return AuthenticatedUser(AccessToken(token="", client_id=caller, subject=caller, scopes=[]))
+
+
+def caller() -> str:
+    """Whose request is being answered."""
+    token = get_access_token()
+    assert token, "the door let it in"
+    assert token.subject
+    return token.subject
+
+
+async def _seen_off(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Have a request answered, and do what is to be done when the answer has left."""
+    acts, gone, left = list[Callable[[], None]](), False, False
+    leaving.set(acts)
+
+    async def heard() -> Message:
+        nonlocal gone
+        message = await receive()
+        gone = gone or (message["type"] == "http.disconnect" and not left)
+        return message
+
+    async def said(message: Message) -> None:
+        nonlocal left
+        await send(message)
+        left = left or (message["type"] == "http.response.body" and not message.get("more_body", False))
+
+    await app(scope, heard, said)
+    for act in acts if left and not gone else ():
+        act()
+
+
+def _is_own(origin: str, host: str, *, local: bool) -> bool:
+    """Whether a page comes from this host; on loopback from any port of this machine."""
+    try:
+        parts = urlsplit(origin)
+        name = parts.hostname or ""
+    except ValueError:
+        return False
+    web = parts.scheme in ("http", "https")
+    return web and (is_loopback(name) if local else parts.netloc.lower() == host.lower())

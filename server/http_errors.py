@@ -1,0 +1,86 @@
+"""Refusals over HTTP: one table from reasons to statuses, and one shape for every body.
+
+{"error": {"reason", "message", "hint", "retryable", "retry_after", "job"?, "outcome"?, "billed_usd"?}}
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from atelier.providers.core.errors import ImageError, Reason
+
+STATUSES = {
+    Reason.INVALID_REQUEST: 400,
+    Reason.UNKNOWN_MODEL: 400,
+    Reason.MODEL_RETIRED: 400,
+    Reason.UNSUPPORTED_OPERATION: 400,
+    Reason.UNSUPPORTED_OPTION: 400,
+    Reason.BUDGET_EXCEEDED: 402,
+    Reason.CONTENT_POLICY: 403,
+    Reason.NOT_FOUND: 404,
+    Reason.RATE_LIMITED: 429,
+    Reason.INTERNAL: 500,
+    Reason.STORAGE_FAILED: 500,
+    Reason.AUTHENTICATION: 502,  # the vendor refuses our key; the caller's token is the door's business
+    Reason.QUOTA_EXCEEDED: 502,
+    Reason.NETWORK_ERROR: 502,
+    Reason.INVALID_RESPONSE: 502,
+    Reason.PROVIDER_UNAVAILABLE: 503,
+    Reason.TIMEOUT: 504,
+}
+
+KEY_TAKEN = 422  # an idempotency key that stands for another request
+
+SENTENCES = {
+    404: ("There is nothing at this address.", "See README, “Over HTTP”."),
+    405: ("This address does not take that method.", "The header Allow tells which it takes."),
+}
+"""What the router refuses by itself."""
+
+REASONS = {401: Reason.AUTHENTICATION, 404: Reason.NOT_FOUND, 503: Reason.PROVIDER_UNAVAILABLE}
+"""The reason of a refusal that is the door's own; any other is an invalid request."""
+
+
+class Refusal(ImageError):
+    """A refusal that has to do with HTTP alone."""
+
+    def __init__(
+        self, status: int, message: str, hint: str, *, retry_after: float | None = None, **headers: str
+    ) -> None:
+        super().__init__(REASONS.get(status, Reason.INVALID_REQUEST), message, hint=hint, retry_after=retry_after)
+        self.status = status
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def failed(error: ImageError) -> Response:
+    """A refusal, or the failure of a call."""
+    wait = {"Retry-After": str(math.ceil(error.retry_after))} if error.retry_after is not None else {}
+    if isinstance(error, Refusal):
+        return JSONResponse({"error": _told(error)}, error.status, wait | error.headers)
+    status = KEY_TAKEN if error.facts.get("key") == "taken" else STATUSES[error.reason]
+    return JSONResponse({"error": _told(error)}, status, wait)
+
+
+async def unrouted(request: Request, refusal: Exception) -> Response:
+    """What the router refuses by itself."""
+    assert isinstance(refusal, HTTPException)
+    words = SENTENCES.get(refusal.status_code, ("The request cannot be read.", "Correct it and try again."))
+    return failed(Refusal(refusal.status_code, *words, **(refusal.headers or {})))
+
+
+def _told(error: ImageError) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "reason": error.reason.value,
+        "message": error.message,
+        "hint": error.hint,
+        "retryable": error.retryable,
+        "retry_after": error.retry_after,
+    }
+    told |= {name: error.facts[name] for name in ("job", "outcome") if name in error.facts}
+    billed = error.facts.get("billed_usd")
+    return told | ({"billed_usd": float(billed)} if billed is not None else {})

@@ -1,0 +1,181 @@
+"""Pictures over plain HTTP, for programs. The body is a tool's parameters, the answer its structured part, in full.
+
+POST /image/generate, /image/edit   200 with the pictures, or 202 with the job that makes them
+GET  /image/{id}                    what became of a job, or the facts of a picture
+GET  /image/{id}/file               the picture itself
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import anyio
+from pydantic_core import from_json
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.images import picture
+from atelier.providers.core.sources import ASSET
+from atelier.providers.desk import Desk
+from atelier.providers.pipeline import silence
+from atelier.server.app import AtelierServer
+from atelier.server.calls import CallerGoneError, when_it_leaves
+from atelier.server.http_errors import SENTENCES, Refusal, failed
+from atelier.server.storage.remote import unplaced
+from atelier.tools import edit_image, generate_image, get_image
+from atelier.tools.arguments import parameters_of
+from atelier.tools.tool import Answer, Call, Tool
+
+LARGEST = 32 * 2**20  # bytes of a body
+DRAINED = 2 * LARGEST  # bytes that are read of one that is too large, so that its sender hears why
+POLL = "2"  # seconds after which to ask for a job again
+GONE = 499  # nobody is there to read it
+
+KEY = re.compile(r"[!-~]{1,255}")
+"""An idempotency key."""
+
+DRAWING: dict[str, Tool[Any]] = {"generate": generate_image.TOOL, "edit": edit_image.TOOL}
+
+Handler = Callable[[AtelierServer, Request], Awaitable[Response]]
+
+
+def routes(server: AtelierServer) -> list[Route]:
+    """The addresses of pictures, and the one that tells whether the server is up."""
+    return [
+        *(Route(f"/image/{n}", _answering(server, partial(_draw, t)), methods=["POST"]) for n, t in DRAWING.items()),
+        Route("/image/{id}", _answering(server, _show), methods=["GET"]),
+        Route("/image/{id}/file", _answering(server, _file), methods=["GET"]),
+        Route("/healthz", _healthy, methods=["GET"]),
+    ]
+
+
+async def _healthy(request: Request) -> Response:
+    return JSONResponse({"ok": True})
+
+
+def _answering(server: AtelierServer, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """One boundary: whatever breaks, the caller gets a status and a sentence."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            with server.calls.answering(f"{request.method} {request.scope['route'].path}"):
+                return await handler(server, request)
+        except ImageError as error:
+            return failed(unplaced(error))
+        except CallerGoneError:
+            return Response(status_code=GONE)
+
+    return answer
+
+
+async def _draw(tool: Tool[Any], server: AtelierServer, request: Request) -> Response:
+    """Make pictures, or say which job does. Whoever goes away before a vendor has the request takes it along."""
+    key = _key(request)
+    asked = parameters_of(tool, await _arguments(request))
+    if not asked.save:
+        message, hint = "“save” cannot be false here: every picture is stored.", "Leave it out, and fetch the file."
+        raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint=hint)
+    desk, caller = server.state.desk, server.caller()
+    call = Call(caller=caller, tell=silence, key=key)
+    return _told(await _while_there(request, partial(tool.run, asked, desk.of(caller), call)), desk)
+
+
+async def _show(server: AtelierServer, request: Request) -> Response:
+    """A job or a picture. It does not wait for a job."""
+    id: str = request.path_params["id"]
+    if id in DRAWING:
+        raise Refusal(405, *SENTENCES[405], Allow="POST")
+    desk, caller = server.state.desk, server.caller()
+    asked = parameters_of(get_image.TOOL, {"id": id})
+    call = Call(caller=caller, tell=silence)
+    return _told(await _while_there(request, partial(get_image.run, asked, desk.within(0).of(caller), call)), desk)
+
+
+async def _file(server: AtelierServer, request: Request) -> Response:
+    """The bytes of a picture."""
+    id: str = request.path_params["id"]
+    asset = await server.state.storage(server.caller()).get(id) if ASSET.fullmatch(id) else None
+    if asset is None:
+        raise ImageError(Reason.NOT_FOUND, "There is no such picture.", hint="Give an asset id of your own.")
+    headers = {"Cache-Control": "private", "X-Content-Type-Options": "nosniff"}
+    return Response(asset.image_bytes, media_type=picture(asset.image_bytes).mime, headers=headers)
+
+
+def _told(answer: Answer, desk: Desk) -> Response:
+    """The structured part. What was told is delivered once it has left."""
+    data = answer.data.model_dump(mode="json", exclude_none=True)
+    if data.get("status") == "running":
+        headers = {"Location": f"/image/{data['job']}", "Retry-After": POLL}
+        return JSONResponse(data, 202, headers)
+    if answer.job:
+        when_it_leaves(partial(desk.delivered, answer.job))
+        data["job"] = answer.job
+    return JSONResponse(data)
+
+
+def _key(request: Request) -> str | None:
+    """The caller's own name for this call."""
+    said = request.headers.getlist("idempotency-key")
+    if said and (len(said) > 1 or not KEY.fullmatch(said[0])):
+        message = "Idempotency-Key is wrong: it should be one, of 1 to 255 visible ASCII characters."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="A UUID will do.")
+    return said[0] if said else None
+
+
+async def _arguments(request: Request) -> dict[str, Any]:
+    """The body: a JSON object. Raises Refusal, and never quotes it."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Refusal(415, "The body is not said to be JSON.", "Send Content-Type: application/json.")
+    try:
+        said = from_json(await _body(request), allow_inf_nan=False)
+    except ValueError:
+        raise Refusal(400, "The body is not JSON.", "Send one JSON object.") from None
+    if not isinstance(said, dict):
+        raise Refusal(400, "The body is not a JSON object.", "Send the parameters by their names.")
+    return said  # pyright: ignore[reportUnknownVariableType]
+
+
+async def _body(request: Request) -> bytes:
+    body, size = bytearray(), 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size <= LARGEST:
+                body += part
+            elif size > DRAINED:
+                break
+    except ClientDisconnect:
+        raise CallerGoneError from None
+    if size > LARGEST:
+        message = f"The body is larger than {LARGEST // 2**20} MiB."
+        raise Refusal(413, message, "Name pictures by their ids or addresses.", Connection="close")
+    return bytes(body)
+
+
+async def _while_there(request: Request, work: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Do something as long as the client is there. Raises CallerGoneError when it has gone."""
+    box, failure = list[Answer](), None
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch)
+        try:
+            box.append(await work())
+        except Exception as error:  # noqa: BLE001 - raised again outside, for a task group would wrap it
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    if not box:
+        raise CallerGoneError
+    return box[0]
