@@ -23,12 +23,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.auth import Verify, is_loopback
 from atelier.server.calls import leaving
-from atelier.server.http_errors import Refusal, failed
+from atelier.server.http_errors import RefusedError, failed
 from atelier.server.logs import log
 from atelier.server.storage.remote import address
 
 PUBLIC = re.compile(r"/healthz|/\.well-known/.*")
 """Needs no token; of the second there is nothing, which clients ask before they have one."""
+
+CHALLENGE = "WWW-Authenticate"
 
 HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
@@ -52,7 +54,7 @@ class Door:
             host = self._host(request)
             if not PUBLIC.fullmatch(scope["path"]):
                 scope["user"] = await self._user(request)
-        except Refusal as refusal:
+        except RefusedError as refusal:
             log.info("not let in", extra={"facts": {"status": refusal.status, "why": refusal.message}})
             await failed(refusal)(scope, receive, send)
             return
@@ -63,14 +65,14 @@ class Door:
         """The host that was meant."""
         if self.ending:
             message = "This server is about to end and takes no new calls."
-            raise Refusal(503, message, "Try again soon.", retry_after=5, Connection="close")
+            raise RefusedError(503, message, "Try again soon.", retry_after=5, headers={"Connection": "close"})
         said = request.headers.getlist("host")
         found = HOST.fullmatch(said[0]) if len(said) == 1 else None
         if found is None or (self._local and not is_loopback(found["name"].strip("[]"))):
-            raise Refusal(421, "This server does not go by that name.", "Use the address that it listens on.")
+            raise RefusedError(421, "This server does not go by that name.", "Use the address that it listens on.")
         for origin in request.headers.getlist("origin"):
             if not _is_own(origin, said[0], local=self._local):
-                raise Refusal(403, "Pages of another origin may not call this server.", "Call it without Origin.")
+                raise RefusedError(403, "Pages of another origin may not call this server.", "Call it without Origin.")
         return said[0]
 
     async def _user(self, request: Request) -> AuthenticatedUser:
@@ -78,15 +80,15 @@ class Door:
         said = request.headers.getlist("authorization")
         scheme, _, token = said[0].partition(" ") if len(said) == 1 else ("", "", "")
         if scheme.lower() != "bearer" or not token.strip():
-            message = "A token is needed."
-            raise Refusal(401, message, "Send one as Authorization: Bearer TOKEN.", WWW_Authenticate="Bearer")
+            message, hint = "A token is needed.", "Send one as Authorization: Bearer TOKEN."
+            raise RefusedError(401, message, hint, headers={CHALLENGE: "Bearer"})
         try:
             caller = await self._verify(token.strip())
         except ImageError as error:
             if error.reason is not Reason.AUTHENTICATION:
-                raise Refusal(503, error.message, error.hint, retry_after=error.retry_after) from None
-            challenge = 'Bearer error="invalid_token"'
-            raise Refusal(401, error.message, error.hint, WWW_Authenticate=challenge) from None
+                raise RefusedError(503, error.message, error.hint, retry_after=error.retry_after) from None
+            headers = {CHALLENGE: 'Bearer error="invalid_token"'}
+            raise RefusedError(401, error.message, error.hint, headers=headers) from None
         return AuthenticatedUser(AccessToken(token="", client_id=caller, subject=caller, scopes=[]))
 
 

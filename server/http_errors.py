@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -46,21 +47,27 @@ REASONS = {401: Reason.AUTHENTICATION, 404: Reason.NOT_FOUND, 503: Reason.PROVID
 """The reason of a refusal that is the door's own; any other is an invalid request."""
 
 
-class Refusal(ImageError):
+class RefusedError(ImageError):
     """A refusal that has to do with HTTP alone."""
 
     def __init__(
-        self, status: int, message: str, hint: str, *, retry_after: float | None = None, **headers: str
+        self,
+        status: int,
+        message: str,
+        hint: str,
+        *,
+        retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(REASONS.get(status, Reason.INVALID_REQUEST), message, hint=hint, retry_after=retry_after)
         self.status = status
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.headers = dict(headers or {})
 
 
 def failed(error: ImageError) -> Response:
     """A refusal, or the failure of a call."""
     wait = {"Retry-After": str(math.ceil(error.retry_after))} if error.retry_after is not None else {}
-    if isinstance(error, Refusal):
+    if isinstance(error, RefusedError):
         return JSONResponse({"error": _told(error)}, error.status, wait | error.headers)
     status = KEY_TAKEN if error.facts.get("key") == "taken" else STATUSES[error.reason]
     return JSONResponse({"error": _told(error)}, status, wait)
@@ -70,7 +77,7 @@ async def unrouted(request: Request, refusal: Exception) -> Response:
     """What the router refuses by itself."""
     assert isinstance(refusal, HTTPException)
     words = SENTENCES.get(refusal.status_code, ("The request cannot be read.", "Correct it and try again."))
-    return failed(Refusal(refusal.status_code, *words, **(refusal.headers or {})))
+    return failed(RefusedError(refusal.status_code, *words, headers=refusal.headers))
 
 
 def _told(error: ImageError) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from atelier.providers.desk import Desk
 from atelier.providers.pipeline import silence
 from atelier.server.app import AtelierServer
 from atelier.server.calls import CallerGoneError, when_it_leaves
-from atelier.server.http_errors import SENTENCES, Refusal, failed
+from atelier.server.http_errors import SENTENCES, RefusedError, failed
 from atelier.server.storage.remote import unplaced
 from atelier.tools import edit_image, generate_image, get_image
 from atelier.tools.arguments import parameters_of
@@ -34,6 +34,7 @@ from atelier.tools.tool import Answer, Call, Tool
 LARGEST = 32 * 2**20  # bytes of a body
 DRAINED = 2 * LARGEST  # bytes that are read of one that is too large, so that its sender hears why
 POLL = "2"  # seconds after which to ask for a job again
+CLOSE = {"Connection": "close"}  # the rest of the body is not read
 GONE = 499  # nobody is there to read it
 
 KEY = re.compile(r"[!-~]{1,255}")
@@ -89,7 +90,7 @@ async def _show(server: AtelierServer, request: Request) -> Response:
     """A job or a picture. It does not wait for a job."""
     id: str = request.path_params["id"]
     if id in DRAWING:
-        raise Refusal(405, *SENTENCES[405], Allow="POST")
+        raise RefusedError(405, *SENTENCES[405], headers={"Allow": "POST"})
     desk, caller = server.state.desk, server.caller()
     asked = parameters_of(get_image.TOOL, {"id": id})
     call = Call(caller=caller, tell=silence)
@@ -128,16 +129,16 @@ def _key(request: Request) -> str | None:
 
 
 async def _arguments(request: Request) -> dict[str, Any]:
-    """The body: a JSON object. Raises Refusal, and never quotes it."""
+    """The body: a JSON object. Raises RefusedError, and never quotes it."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise Refusal(415, "The body is not said to be JSON.", "Send Content-Type: application/json.")
+        raise RefusedError(415, "The body is not said to be JSON.", "Send Content-Type: application/json.")
     try:
         said = from_json(await _body(request), allow_inf_nan=False)
     except ValueError:
-        raise Refusal(400, "The body is not JSON.", "Send one JSON object.") from None
+        raise RefusedError(400, "The body is not JSON.", "Send one JSON object.") from None
     if not isinstance(said, dict):
-        raise Refusal(400, "The body is not a JSON object.", "Send the parameters by their names.")
+        raise RefusedError(400, "The body is not a JSON object.", "Send the parameters by their names.")
     return said  # pyright: ignore[reportUnknownVariableType]
 
 
@@ -154,7 +155,7 @@ async def _body(request: Request) -> bytes:
         raise CallerGoneError from None
     if size > LARGEST:
         message = f"The body is larger than {LARGEST // 2**20} MiB."
-        raise Refusal(413, message, "Name pictures by their ids or addresses.", Connection="close")
+        raise RefusedError(413, message, "Name pictures by their ids or addresses.", headers=CLOSE)
     return bytes(body)
 
 
