@@ -98,6 +98,7 @@ class Desk:
         in_hand: int = 0,
         fallback: Sequence[str] | None = None,
         key: str | None = None,
+        said: str | None = None,
         tell: Tell = silence,
         confirm: Confirm | None = None,
     ) -> ImageResult | Running:
@@ -105,12 +106,13 @@ class Desk:
 
         `caller` is who pays. `in_hand` is how many bytes they take instead of having them stored. `fallback` are models
         to move on to, those of the desk unless given. The same `key` within a day is the same call: whatever came of it
-        is told again, and nothing is ever bought twice. `confirm` asks the caller about a price; see `Pipeline`.
+        is told again, and nothing is ever bought twice. It stands for the words `said`, where they are given, else for
+        what they come to. `confirm` asks the caller about a price; see `Pipeline`.
         """
         self.pipeline.of(caller).check_delivery(request, in_hand)
         admitted = self.pipeline.admit(request)
         free = not key and admitted.estimate is not None and admitted.estimate.high_usd == 0
-        asked = fingerprint(admitted, in_hand)
+        asked = keyed(said) if key and said else fingerprint(admitted, in_hand)
         mark = (caller, keyed(key) if key else asked)
         while (live := self._marks.get(mark)) and live.leaves:
             await live.done.wait()

@@ -67,6 +67,7 @@ async def draw(request: ImageRequest, asked: Drawing, desk: Desk, call: Call) ->
         in_hand=0 if asked.save else ANSWER_BUDGET,
         fallback=asked.fallback or None,
         key=call.key,
+        said=f"{type(asked).__name__} {asked.model_dump_json(exclude={'confirm_cost'})}" if call.key else None,
         tell=call.tell,
         confirm=_agreed if asked.confirm_cost else call.confirm,
     )
