@@ -105,9 +105,8 @@ class Desk:
         """The pictures, or the job that makes them when that takes long. Raises ImageError when there are none.
 
         `caller` is who pays. `in_hand` is how many bytes they take instead of having them stored. `fallback` are models
-        to move on to, those of the desk unless given. The same `key` within a day is the same call: whatever came of it
-        is told again, and nothing is ever bought twice. It stands for the words `said`, where they are given, else for
-        what they come to. `confirm` asks the caller about a price; see `Pipeline`.
+        to move on to, those of the desk unless given. The same `key` within a day is the same call, by its words where
+        these are `said`: whatever came of it is told again. `confirm` asks the caller about a price; see `Pipeline`.
         """
         self.pipeline.of(caller).check_delivery(request, in_hand)
         admitted = self.pipeline.admit(request)
@@ -117,9 +116,9 @@ class Desk:
         while (live := self._marks.get(mark)) and live.leaves:
             await live.done.wait()
         earlier = None if free else await self._earlier(mark)
-        if key and earlier:
-            check_key(earlier, asked)
+        check_key(asked, earlier and earlier.request.get("asked"))
         if live := self._marks.get(mark):
+            check_key(asked, live.asked)
             return await self._awaited(live, tell)
         if earlier and (key or earlier.state != "unknown"):
             try:
@@ -135,8 +134,7 @@ class Desk:
         if earlier and earlier.state == "unknown":
             live.notes, live.dark = [in_the_dark(earlier)], earlier
         same = await to_the_end(partial(self._opened, live, free))  # what is written must run
-        if key and same:
-            check_key(same, asked)
+        check_key(asked, same and same.request.get("asked"))
         return await (self._joined(same, tell) if same else self._awaited(live, tell))
 
     async def collect(self, id: str, *, caller: str = "1", tell: Tell = silence) -> ImageResult | Running:
@@ -148,8 +146,7 @@ class Desk:
 
     def cancel(self, id: str, *, caller: str = "1") -> None:
         """Keep what was not sent yet of a job from being sent, unless somebody waits for it. The rest goes on."""
-        live = self._lives.get(id)
-        if live and live.mark[0] == caller and not live.listeners:
+        if (live := self._lives.get(id)) and live.mark[0] == caller and not live.listeners:
             live.work.stop.cancel()
 
     def delivered(self, job: str) -> None:
@@ -178,9 +175,8 @@ class Desk:
         """Write the job, reserve its price and start it; the same job where another call was quicker."""
         pipeline, admitted, (caller, alike) = self.pipeline, live.work.admitted, live.mark
         charges = charges_of(pipeline.catalog, admitted, live.work.accounts, caller)
-        entry = Entry(
-            id=live.id, caller=caller, fingerprint=alike, request={**request_json(admitted), "asked": live.asked}
-        )
+        told = {**request_json(admitted), "asked": live.asked}
+        entry = Entry(id=live.id, caller=caller, fingerprint=alike, request=told)
         while not free:
             opened = await pipeline.journal.open(entry, charges, pipeline.budget.caps)
             if isinstance(opened, Shortage):
@@ -230,20 +226,17 @@ class Desk:
                     await anyio.sleep(LOOK)
                     row = await self.pipeline.journal.find(row.id) or row
         if live := self._lives.get(row.id):
-            left = waiting.deadline - anyio.current_time()
-            return await self.within(left)._awaited(live, tell)  # noqa: SLF001 - its own
+            return await self.within(waiting.deadline - anyio.current_time())._awaited(live, tell)  # noqa: SLF001
         if row.state == "running":
             return elsewhere(row)
-        storage = self.pipeline.of(row.caller).storage
-        if row.state != "done" or storage is None:
+        if row.state != "done" or (storage := self.pipeline.of(row.caller).storage) is None:
             raise error_of(row)
         return await result_of(row, storage)
 
     async def _run(self, live: Live) -> None:
         """The job itself: its result or its error, written before anyone hears of it."""
         try:
-            takes = live.takes if live.in_hand else None
-            pipeline = self.pipeline.of(live.mark[0])
+            pipeline, takes = self.pipeline.of(live.mark[0]), live.takes if live.in_hand else None
             result = await with_fallback(pipeline, live.work, live.fallback, live.tell, takes, live.now)
             live.result = replace(result, warnings=(*live.notes, *result.warnings))
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it

@@ -64,9 +64,9 @@ def keyed(key: str) -> str:
     return KEYED + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def check_key(earlier: JobRow, asked: str) -> None:
-    """Raise invalid_request when a key stands for another request than the one whose fingerprint is `asked`."""
-    if earlier.request.get("asked") != asked:
+def check_key(asked: str, other: str | None) -> None:
+    """Raise invalid_request when a key stands for another call already: `other` is what that asked, if there is one."""
+    if other is not None and other != asked:
         message, hint = "This key was given to another request within the last day.", "Give every request its own key."
         raise ImageError(Reason.INVALID_REQUEST, message, hint=hint, facts={"key": "taken"})
 
