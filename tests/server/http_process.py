@@ -1,0 +1,147 @@
+"""The real process over HTTP, callers with tokens, and vendors that are held until a test lets them go."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+import anyio
+import jwt
+from mcp.client import Client
+from mcp.client.streamable_http import streamable_http_client
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from atelier.providers.core.http import httpx
+from tests.conftest import Environ
+from tests.server.test_stdio import like_a_host
+
+SECRET = "a secret that is long enough for HS256"
+LONG = 30  # seconds in which everything has to have happened
+
+SKETCH = {"prompt": "a fox", "model": "sketch", "size": "64x64"}
+FOX = {"prompt": "a fox", "model": "gpt-image-2.5-flare", "size": "1024x1024", "quality": "low"}
+
+
+def token(caller: str = "alice", *, secret: str = SECRET, **claims: Any) -> str:
+    """A token as an identity provider would sign it; a claim of None is left out."""
+    said = {"sub": caller, "exp": int(time.time()) + 600, **claims}
+    return jwt.encode({name: value for name, value in said.items() if value is not None}, secret, "HS256")
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait for something that has to come."""
+    end = time.monotonic() + LONG
+    while not true():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.01)
+
+
+@dataclass(slots=True)
+class Held:
+    """The right answer, once it is let go."""
+
+    here: threading.Event = field(default_factory=threading.Event)
+    go: threading.Event = field(default_factory=threading.Event)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
+        self.here.set()
+        while not self.go.is_set():
+            await anyio.sleep(0.01)
+        await app(scope, receive, send)
+
+
+@dataclass
+class Server:
+    """The process, where it listens, and the lines of its log."""
+
+    process: subprocess.Popen[str]
+    lines: list[str]
+    environ: Environ
+    url: str = ""
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """Its log."""
+        return [json.loads(line) for line in self.lines]
+
+    def web(self, caller: str | None = "alice", **claims: Any) -> httpx.Client:
+        """A client of plain HTTP; None has no token."""
+        headers = {} if caller is None else {"Authorization": f"Bearer {token(caller, **claims)}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=LONG, trust_env=False)
+
+    def draw(self, asked: dict[str, Any], caller: str = "alice", key: str | None = None) -> httpx.Response:
+        """POST /image/generate"""
+        headers = {} if key is None else {"Idempotency-Key": key}
+        with self.web(caller) as web:
+            return web.post("/image/generate", json=asked, headers=headers)
+
+    def get(self, path: str, caller: str | None = "alice") -> httpx.Response:
+        """GET"""
+        with self.web(caller) as web:
+            return web.get(path)
+
+    @contextlib.asynccontextmanager
+    async def mcp(self, caller: str = "alice", mode: Any = "auto", **options: Any) -> AsyncGenerator[Client]:
+        """The official client."""
+        headers = {"Authorization": f"Bearer {token(caller)}"}
+        async with (
+            httpx.AsyncClient(headers=headers, timeout=LONG, trust_env=False) as web,
+            Client(streamable_http_client(f"{self.url}/mcp", http_client=web), mode=mode, **options) as client,
+        ):
+            yield client
+
+
+@contextlib.contextmanager
+def serving(environ: Environ, *arguments: str) -> Generator[Server]:
+    """Serve on a free port until the block ends. Nothing may be written to stdout."""
+    environ = {"ATELIER_JWT_SECRET": SECRET, **environ}
+    if "ATELIER_JWKS_URL" in environ:
+        del environ["ATELIER_JWT_SECRET"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "atelier.server", "serve", "--http", "--port", "0", *arguments],
+        env=like_a_host(environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    with process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        server = Server(process, [], environ)
+        reader = threading.Thread(target=_read, args=(process.stderr, server.lines), daemon=True)
+        reader.start()
+        try:
+            until(lambda: server.lines or process.poll() is not None)
+            server.url = next(line["address"] for line in server.log if line["event"] == "listening")
+            yield server
+        finally:
+            process.terminate()
+            try:
+                process.wait(LONG)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            reader.join(LONG)
+        assert process.stdout.read() == ""
+
+
+def _read(stream: IO[str], lines: list[str]) -> None:
+    lines.extend(iter(stream.readline, ""))
+
+
+@contextlib.contextmanager
+def meanwhile(ask: Callable[[], httpx.Response]) -> Generator[list[httpx.Response]]:
+    """Ask in a thread during the block; the answer is there after it."""
+    answers = list[httpx.Response]()
+    thread = threading.Thread(target=lambda: answers.append(ask()), daemon=True)
+    thread.start()
+    yield answers
+    thread.join(LONG)
