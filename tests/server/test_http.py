@@ -66,7 +66,13 @@ def test_everyone_may_ask_whether_it_is_up(server: Server) -> None:
     assert (answer.status_code, answer.json()) == (200, {"ok": True})
 
 
-PLACES = [("POST", "/mcp"), ("GET", "/mcp"), ("POST", "/image/generate"), ("POST", "/image/edit"), ("GET", "/image/last")]
+PLACES = [
+    ("POST", "/mcp"),
+    ("GET", "/mcp"),
+    ("POST", "/image/generate"),
+    ("POST", "/image/edit"),
+    ("GET", "/image/last"),
+]
 
 
 @pytest.mark.parametrize(("method", "path"), PLACES)
@@ -81,10 +87,16 @@ def test_without_a_good_token_nobody_gets_anywhere(server: Server, method: str, 
         basic = web.request(method, path, headers={"Authorization": "Basic eDp5"})
         twice = web.request(method, path, headers=[("Authorization", f"Bearer {token()}")] * 2)
     for answer in (bare, basic, twice):
-        assert (answer.status_code, answer.headers["www-authenticate"], reason(answer)) == (401, "Bearer", "authentication")
+        assert (answer.status_code, answer.headers["www-authenticate"], reason(answer)) == (
+            401,
+            "Bearer",
+            "authentication",
+        )
 
 
-@pytest.mark.parametrize("host", ["evil.example.com", "evil.example.com:8000", "127.0.0.1.evil.example.com", "user@127.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["evil.example.com", "evil.example.com:8000", "127.0.0.1.evil.example.com", "user@127.0.0.1"]
+)
 @pytest.mark.parametrize("path", ["/mcp", "/image/generate", "/healthz"])
 def test_on_loopback_no_other_name_leads_here(server: Server, path: str, host: str) -> None:
     with server.web() as web:
@@ -212,7 +224,13 @@ def test_a_port_that_is_taken_and_a_host_that_is_none_end_it_with_a_sentence(env
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--http", "--port", "70000"), ("--http", "--port", "x"), ("--port", "80"), ("--http", "models"), ("--host", "x", "spend")],
+    [
+        ("--http", "--port", "70000"),
+        ("--http", "--port", "x"),
+        ("--port", "80"),
+        ("--http", "models"),
+        ("--host", "x", "spend"),
+    ],
 )
 def test_options_that_make_no_sense_are_wrong_usage(environ: Environ, arguments: tuple[str, ...]) -> None:
     done = atelier(environ, *arguments)
