@@ -34,8 +34,8 @@ KEYS: dict[str, Any] = {"RS256": RSA, "ES256": EC, "EdDSA": ED}
 
 
 def jwk(algorithm: str, key: Any, **more: Any) -> dict[str, Any]:
-    maker = jwt.get_algorithm_by_name(algorithm)
-    return {**json.loads(maker.to_jwk(key.public_key())), "alg": algorithm, "use": "sig", **more}  # pyright: ignore
+    maker: Any = jwt.get_algorithm_by_name(algorithm)
+    return {**json.loads(maker.to_jwk(key.public_key())), "alg": algorithm, "use": "sig", **more}
 
 
 class Issuer(Emulator):
@@ -170,11 +170,19 @@ async def test_a_new_key_is_found_once_the_pause_is_over(issuer: Issuer, monkeyp
     assert len(issuer.requests) == 2
 
 
-TROUBLES = [Answer(500, {}), Answer(200, b"<html>"), Answer(200, []), Answer(200, {"keys": []}), Dropped(), Dropped(midway=True),
-            Answer(200, b" " * (auth.LARGEST + 1)), Answer(302, {}, {"location": "https://example.com/"})]  # fmt: skip
+TROUBLES = {
+    "broken": Answer(500, {}),
+    "a page": Answer(200, b"<html>"),
+    "a list": Answer(200, []),
+    "no keys": Answer(200, {"keys": []}),
+    "dropped": Dropped(),
+    "dropped midway": Dropped(midway=True),
+    "endless": Answer(200, b" " * (auth.LARGEST + 1)),
+    "elsewhere": Answer(302, {}, {"location": "https://example.com/"}),
+}
 
 
-@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda t: repr(t)[:30])
+@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES.keys())
 async def test_keys_that_cannot_be_fetched_are_nobodys_fault(
     issuer: Issuer, trouble: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
