@@ -39,10 +39,11 @@ def test_switches_take_the_usual_words(word: str, means: bool) -> None:
     assert Settings.from_environ({"ATELIER_STRUCTURED_CONTENT": word}).structured_content is means
 
 
-def test_a_secret_may_live_in_a_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "ATELIER_JWT_SECRET"])
+def test_a_secret_may_live_in_a_file(tmp_path: Path, name: str) -> None:
     (tmp_path / "key").write_text("sk-from-a-file\n")
-    settings = Settings.from_environ({"OPENAI_API_KEY_FILE": str(tmp_path / "key")})
-    assert settings.lookup("OPENAI_API_KEY") == "sk-from-a-file"
+    settings = Settings.from_environ({f"{name}_FILE": str(tmp_path / "key")})
+    assert settings.lookup(name) == "sk-from-a-file"
 
 
 def test_a_secret_file_that_is_missing_is_named_by_its_variable() -> None:
@@ -54,11 +55,12 @@ def test_a_secret_file_that_is_missing_is_named_by_its_variable() -> None:
 
 
 def test_keys_are_in_no_repr() -> None:
-    settings = Settings.from_environ({"OPENAI_API_KEY": "sk-secret", "STABILITY_API_KEY": "sk-other"})
-    assert settings.lookup("OPENAI_API_KEY") == "sk-secret"
+    keys = {"OPENAI_API_KEY": "sk-secret", "STABILITY_API_KEY": "sk-other", "ATELIER_JWT_SECRET": "sk-ours"}
+    settings = Settings.from_environ(keys)
     shown = f"{settings!r} {settings} {settings.model_dump()} {settings.lookup!r}"
-    assert "sk-secret" not in shown
-    assert "sk-other" not in shown
+    for name, key in keys.items():
+        assert settings.lookup(name) == key
+        assert key not in shown
 
 
 @pytest.mark.parametrize(
@@ -73,6 +75,7 @@ def test_keys_are_in_no_repr() -> None:
         ("ATELIER_S3_ENDPOINT_URL", "localhost:9000"),
         ("ATELIER_S3_PUBLIC_BASE_URL", "https://a b"),
         ("ATELIER_CUSTOMER_ID", "../2"),
+        ("ATELIER_JWKS_URL", "id.example.com/keys"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_variables_name(name: str, value: str) -> None:
@@ -85,6 +88,8 @@ def test_a_setting_that_means_nothing_is_pointed_out_with_the_near_one() -> None
     (said,) = unknown_variables({"ATELIER_OUTPUT_DIRS": "x", "ATELIER_OUTPUT_DIR_FILE": "x", "HOME": "x"})
     assert "ATELIER_OUTPUT_DIRS" in said
     assert "ATELIER_OUTPUT_DIR." in said
+    tokens = ("JWT_SECRET", "JWT_SECRET_FILE", "JWKS_URL", "JWKS_URL_FILE", "JWT_ISSUER", "JWT_AUDIENCE")
+    assert unknown_variables({f"ATELIER_{name}": "x" for name in tokens}) == []
 
 
 def test_a_bucket_is_described_by_its_variables_and_the_empty_ones_are_unset() -> None:

@@ -1,0 +1,39 @@
+"""README's example over HTTP works as it stands, and its table of routes is what is served."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from atelier.server.app import build_server
+from atelier.server.auth import verifier_of
+from atelier.server.http_errors import KEY_TAKEN, STATUSES
+from atelier.server.http_rest import routes
+from atelier.server.settings import Settings
+from tests.conftest import Environ
+from tests.server.http_process import SECRET
+from tests.test_readme_costs import README, example
+
+SECTION = README.partition("\n## Over HTTP\n")[2].partition("\n## ")[0]
+
+
+@pytest.mark.anyio
+async def test_the_token_of_the_example_is_accepted(environ: Environ) -> None:
+    environ["ATELIER_JWT_SECRET"] = SECRET
+    (program,) = re.findall(r"python -c '(.*?)'\)", example("http", "sh"), flags=re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
+    assert await verifier_of(Settings.from_environ(environ))(done.stdout.strip()) == "alice"
+
+
+def test_the_routes_are_those_that_are_served(environ: Environ) -> None:
+    served = routes(build_server(Settings.from_environ(environ)))
+    named = set(re.findall(r"`((?:GET|POST) /\S+)`", SECTION.partition("| route |")[2].partition("\n\n")[0]))
+    assert named == {f"{method} {route.path}" for route in served for method in (route.methods or set()) - {"HEAD"}}
+
+
+def test_every_status_of_an_error_is_named() -> None:
+    for status in {*STATUSES.values(), KEY_TAKEN, 401, 413, 415}:
+        assert re.search(rf"\b{status}\b", SECTION), status
