@@ -31,9 +31,11 @@ def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Cat
     return Catalog(settings.lookup, today, *with_file(PROVIDERS, settings.catalog, today))
 
 
-def journal_of(settings: Settings, today: Callable[[], date] = utc_today) -> SqliteJournal:
-    """Where jobs and money are kept account of; the file is made when it is first written."""
-    return SqliteJournal(Database(settings.state / "journal.db"), Owner(settings.state / "processes"), today)
+def journal_of(settings: Settings, today: Callable[[], date] = utc_today, *, remote: bool = False) -> SqliteJournal:
+    """Where jobs and money are kept account of; the file is made when it is first written. See Database."""
+    return SqliteJournal(
+        Database(settings.state / "journal.db", remote=remote), Owner(settings.state / "processes"), today
+    )
 
 
 def sources_of(settings: Settings, storage: Storage, folders: tuple[Path, ...] = ()) -> Sources:
@@ -68,7 +70,7 @@ def pipeline_of(
         storage,
         sources_of(settings, storage, (*settings.readable, *folders)) if storage else None,
         tenants=tenants_of(settings, storages) if storages else None,
-        journal=journal_of(settings, today),
+        journal=journal_of(settings, today, remote=storages is not None),
         budget=Budget(
             caps=settings.caps,
             confirm_above=settings.confirm_above,

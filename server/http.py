@@ -76,7 +76,8 @@ def app_of(server: AtelierServer) -> Starlette:
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     app.router.routes.extend(routes(server))
-    app.add_exception_handler(HTTPException, unrouted)
+    for kind in (HTTPException, Exception):
+        app.add_exception_handler(kind, unrouted)
     return app
 
 

@@ -74,8 +74,9 @@ def failed(error: ImageError) -> Response:
 
 
 async def unrouted(request: Request, refusal: Exception) -> Response:
-    """What the router refuses by itself."""
-    assert isinstance(refusal, HTTPException)
+    """What the router refuses by itself, and what broke outside of any call; the log has that."""
+    if not isinstance(refusal, HTTPException):
+        return failed(ImageError(Reason.INTERNAL, "Atelier failed in a way that it did not foresee."))
     words = SENTENCES.get(refusal.status_code, ("The request cannot be read.", "Correct it and try again."))
     return failed(RefusedError(refusal.status_code, *words, headers=refusal.headers))
 

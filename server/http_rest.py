@@ -115,7 +115,6 @@ def _told(answer: Answer, desk: Desk) -> Response:
         return JSONResponse(data, 202, headers)
     if answer.job:
         when_it_leaves(partial(desk.delivered, answer.job))
-        data["job"] = answer.job
     return JSONResponse(data)
 
 

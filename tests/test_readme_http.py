@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-import pytest
+import anyio
 
 from atelier.server.app import build_server
 from atelier.server.auth import verifier_of
@@ -20,12 +20,11 @@ from tests.test_readme_costs import README, example
 SECTION = README.partition("\n## Over HTTP\n")[2].partition("\n## ")[0]
 
 
-@pytest.mark.anyio
-async def test_the_token_of_the_example_is_accepted(environ: Environ) -> None:
+def test_the_token_of_the_example_is_accepted(environ: Environ) -> None:
     environ["ATELIER_JWT_SECRET"] = SECRET
     (program,) = re.findall(r"python -c '(.*?)'\)", example("http", "sh"), flags=re.DOTALL)
     done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
-    assert await verifier_of(Settings.from_environ(environ))(done.stdout.strip()) == "alice"
+    assert anyio.run(verifier_of(Settings.from_environ(environ)), done.stdout.strip()) == "alice"
 
 
 def test_the_routes_are_those_that_are_served(environ: Environ) -> None:

@@ -26,10 +26,14 @@ Work = Callable[[sqlite3.Connection], Found]
 
 
 class Database:
-    """One connection of this process, opened when first needed and used by one thread at a time."""
+    """One connection of this process, opened when first needed and used by one thread at a time.
 
-    def __init__(self, path: Path) -> None:
+    Its troubles tell where the file is, unless `remote` callers hear of them.
+    """
+
+    def __init__(self, path: Path, *, remote: bool = False) -> None:
         self._path = path
+        self._name = "The server's journal" if remote else f"The journal {path}"
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
 
@@ -88,7 +92,7 @@ class Database:
             connection.execute("ROLLBACK")
             raise ImageError(
                 Reason.STORAGE_FAILED,
-                f"The journal {self._path} was written by a newer Atelier (schema {version}, not {len(MIGRATIONS)}).",
+                f"{self._name} was written by a newer Atelier (schema {version}, not {len(MIGRATIONS)}).",
                 hint="Update Atelier, or set ATELIER_STATE_DIR to another folder.",
             )
         for statements in MIGRATIONS[version:]:
@@ -101,7 +105,7 @@ class Database:
         hint = "Free some space, or set ATELIER_STATE_DIR to a folder that can be written."
         if "not a database" in why or "malformed" in why:
             hint = "Move it away; what was spent is then counted anew."
-        return ImageError(Reason.STORAGE_FAILED, f"The journal {self._path} cannot be used ({why}).", hint=hint)
+        return ImageError(Reason.STORAGE_FAILED, f"{self._name} cannot be used ({why}).", hint=hint)
 
     def _close(self) -> None:
         with self._lock:

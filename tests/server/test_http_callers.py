@@ -155,3 +155,16 @@ async def test_a_picture_that_is_told_to_somebody_who_has_gone_is_collected_by_t
             held.go.set()
         assert answers[0].status_code == 200
         assert len(openai.requests) == 1
+
+
+async def test_a_journal_that_cannot_be_used_is_told_without_its_place(with_openai: Environ, tmp_path: Path) -> None:
+    (tmp_path / "state" / "journal.db").mkdir(parents=True)
+    with serving({**with_openai, "ATELIER_BUDGET_PER_DAY": "5"}) as server:
+        refused = server.draw(FOX)
+        async with server.mcp() as client:
+            called = await client.call_tool("generate_image", FOX)
+            priced = await client.call_tool("estimate_cost", FOX)
+    assert (refused.status_code, reason(refused)) == (500, "storage_failed")
+    assert called.is_error
+    assert "is not known" in text(priced)
+    assert str(tmp_path) not in f"{refused.text} {called} {priced}"
