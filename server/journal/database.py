@@ -67,7 +67,7 @@ class Database:
                         connection.execute("ROLLBACK")
                     raise
             except (sqlite3.Error, OSError) as error:
-                raise self._trouble(str(error)) from None
+                raise self._trouble((isinstance(error, OSError) and error.strerror) or str(error)) from None
             return found
 
     def _opened(self) -> sqlite3.Connection:
