@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -99,13 +99,13 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(environ: Environ, *arguments: str) -> Generator[Server]:
+def serving(environ: Environ, *arguments: str, program: Sequence[str] = ("-m", "atelier.server")) -> Generator[Server]:
     """Serve on a free port until the block ends. Nothing may be written to stdout."""
     environ = {"ATELIER_JWT_SECRET": SECRET, **environ}
     if "ATELIER_JWKS_URL" in environ:
         del environ["ATELIER_JWT_SECRET"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "atelier.server", "serve", "--http", "--port", "0", *arguments],
+        [sys.executable, *program, "serve", "--http", "--port", "0", *arguments],
         env=like_a_host(environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

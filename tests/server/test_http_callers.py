@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ from tests.server.test_http import reason, server
 __all__ = ["server"]
 
 pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 def image(answer: httpx.Response) -> str:
@@ -138,6 +142,22 @@ def test_what_a_crash_left_is_found_with_its_own_caller(with_flux: Environ, flux
     (picture,) = [path for path in files_in(tmp_path / "out") if path.suffix != ".json"]
     assert picture.relative_to(tmp_path / "out").parts[:2] == ("customers", name_of("auth0|12"))
     assert len([request for request in flux.requests if request.method == "POST"]) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_picture_that_reached_the_disk_before_the_crash_is_its_callers(
+    with_openai: Environ, openai: OpenAI, tmp_path: Path
+) -> None:
+    faulty = {**with_openai, "FAULT_KILL": "landed:before", "PYTHONPATH": str(ROOT)}
+    with serving(faulty, program=[str(ROOT / "tests" / "faults" / "launcher.py")]) as server:
+        with pytest.raises(httpx.HTTPError):
+            server.draw(FOX, "Bob")
+        assert server.process.wait(20) == -signal.SIGKILL
+    with serving(with_openai) as server:
+        found = image(server.draw(FOX, "Bob"))
+    (picture,) = [path for path in files_in(tmp_path / "out") if path.suffix == ".png"]
+    assert picture.stem == found
+    assert len(openai.requests) == 1
 
 
 async def test_a_picture_that_is_told_to_somebody_who_has_gone_is_collected_by_the_same_call(
