@@ -112,4 +112,4 @@ if __name__ == "__main__":
         if words := os.environ.pop(f"FAULT_{name}", None):
             first, _, second = words.partition(":")
             arrange(first, second)
-    main(["serve"])
+    main(sys.argv[1:] or ["serve"])

@@ -23,7 +23,8 @@ async def passed(said: list[Message], *, gone_before: bool) -> tuple[list[str], 
     acts, sent = list[str](), list[Message]()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        when_it_leaves(lambda: acts.append(caller()))
+        who = caller()
+        when_it_leaves(lambda: acts.append(who))
         if gone_before:
             await receive()
         for message in said:
