@@ -8,6 +8,7 @@ GET  /image/{id}/file               the picture itself
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -110,6 +111,9 @@ async def _file(server: AtelierServer, request: Request) -> Response:
 def _told(answer: Answer, desk: Desk) -> Response:
     """The structured part. What was told is delivered once it has left."""
     data = answer.data.model_dump(mode="json", exclude_none=True)
+    for kept, image in zip(answer.pictures, data.get("images", ()), strict=False):
+        if kept.stored is None:  # no disk took it, and it is paid for
+            image["b64"] = b64encode(kept.image_bytes).decode()
     if data.get("status") == "running":
         headers = {"Location": f"/image/{data['job']}", "Retry-After": POLL}
         return JSONResponse(data, 202, headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import signal
 import sqlite3
 import sys
@@ -188,3 +189,18 @@ async def test_a_journal_that_cannot_be_used_is_told_without_its_place(with_open
     assert called.is_error
     assert "is not known" in text(priced)
     assert str(tmp_path) not in f"{refused.text} {called} {priced}"
+
+
+def test_a_paid_picture_that_no_disk_takes_is_in_the_answer_itself(
+    with_openai: Environ, openai: OpenAI, tmp_path: Path
+) -> None:
+    faulty = {**with_openai, "FAULT_DISK": "pictures", "PYTHONPATH": str(ROOT)}
+    with serving(faulty, program=[str(ROOT / "tests" / "faults" / "launcher.py")]) as server:
+        answer = server.draw(FOX, key="k")
+        again = server.draw(FOX, key="k")
+    (told,) = answer.json()["images"]
+    assert len(base64.b64decode(told["b64"])) == told["bytes"]
+    assert "url" not in told
+    assert str(tmp_path) not in answer.text + again.text
+    assert (again.status_code, reason(again)) == (404, "not_found")
+    assert len(openai.requests) == 1
