@@ -1,9 +1,9 @@
 """One vendor call in the books, from its reservation to its bill.
 
     reserved   before anything is sent
-    sent       just before the vendor has it: from here on it may bill
+    sent       just before it is sent: from here on the vendor may bill it
     settled    the vendor delivered and the pictures are stored, or it refused and said what that cost
-    released   it was never sent, or the vendor refuses for free
+    released   it was never sent, or called off in time, or the vendor refuses for free
     unknown    it was sent and nobody knows what came of it: the reservation stays
 
 A journal that cannot be written any more must not cost the picture: that is logged, and written by `catch_up` later.
@@ -32,8 +32,10 @@ Bill = Callable[[Job, Reply], Decimal | None]
 class Account:
     """One call. In USD, None where not known: `estimated` before it was made, `spent` as it was billed.
 
-    `doubted` counts tries that timed out and were made again. A `resumed` one was sent by a process that died, so that
-    no failure to collect it shows that it was free. A `collectable` one failed, and the vendor may have it yet.
+    `was_sent` while the vendor may have it, so that it is seen through to the end: not while a connection is made, nor
+    in the pause after a refusal that was free. `doubted` counts tries that timed out and were made again. A `resumed`
+    one was sent by a process that died, so that no failure to collect it shows that it was free. A `collectable` one
+    failed, and the vendor may have it yet.
     """
 
     def __init__(self, id: str, journal: Journal, job: Job, bill: Bill, estimated: Decimal | None) -> None:
@@ -54,7 +56,7 @@ class Account:
     async def sent(self) -> None:
         """To be called just before the request leaves. Raises storage_failed, and then it must not leave."""
         await self._journal.sent(self.id)
-        self.state, self.was_sent = "sent", True
+        self.state = "sent"
 
     async def note(self, task: Mapping[str, Any]) -> None:
         """The vendor's own name for the work, by which it can be collected after a restart."""
@@ -88,13 +90,15 @@ class Account:
         self.collectable = known and isinstance(error, ImageError) and error.collectable
         cost = self.spent if self.state == "billed" else self._stated(error)
         free = isinstance(error, ImageError) and not error.outcome_unknown and not self.resumed
+        called_off = not isinstance(error, ImageError) and not self.was_sent
         if cost is not None:
             self.spent = cost
             if isinstance(error, ImageError) and cost:
                 error.facts["billed_usd"] = cost
             await self.settled()
-        elif self.state == "reserved" or (self.state == "sent" and free):
+        elif self.state == "reserved" or (self.state == "sent" and (free or called_off)):
             self.state = "closed"
+            self.spent = None if self.doubted else self.spent
             await self._written(partial(self._journal.release, self.id))
         else:
             self.state, self.spent = "closed", None

@@ -10,6 +10,7 @@ from atelier.providers.core.errors import ImageError, Reason
 
 FAILURES = 5  # provider_unavailable in a row, each after its own retries, until the breaker opens
 PAUSE = 30.0  # seconds that it stays open; then one call tries
+TRIAL = 10.0  # seconds after which to ask again while one does
 
 
 class Breaker:
@@ -23,36 +24,47 @@ class Breaker:
         self._clock = clock
         self._failures = 0
         self._shut_until = 0.0
-
-    def check(self) -> None:
-        """Raise provider_unavailable while the breaker is open. Who passes when it has been, tries for all."""
-        if self._failures < FAILURES:
-            return
-        left = self._shut_until - self._clock()
-        if left > 0:
-            raise ImageError(
-                Reason.PROVIDER_UNAVAILABLE,
-                f"{self._title} failed {self._failures} times in a row, so it is not asked for the next {left:.0f} s; "
-                "nothing was sent.",
-                hint="Try again then, or use another vendor.",
-                retry_after=left,
-            )
-        self._shut_until = self._clock() + PAUSE
+        self._trial: object | None = None
 
     @contextmanager
-    def watched(self) -> Generator[None]:
-        """Note how the call within the block ends."""
+    def call(self) -> Generator[None]:
+        """Within the block a call goes on, and how it ends is noted.
+
+        Raises provider_unavailable while the breaker is open. When that is over, one call tries for all, and the others
+        are refused until it has ended, however long it takes.
+        """
+        mine = self._let_in()
         try:
             yield
         except BaseException as error:
-            self.note(error)
+            self._note(error)
             raise
-        self.note(None)
+        else:
+            self._note(None)
+        finally:
+            if self._trial is mine:
+                self._trial = None
 
-    def note(self, error: BaseException | None) -> None:
+    def _let_in(self) -> object:
+        mine = object()
+        if self._failures < FAILURES:
+            return mine
+        left = self._shut_until - self._clock()
+        if left <= 0 and self._trial is None:
+            self._trial = mine
+            return mine
+        why = f"it is not asked for the next {left:.0f} s" if left > 0 else "one call tries whether it is back"
+        raise ImageError(
+            Reason.PROVIDER_UNAVAILABLE,
+            f"{self._title} failed {self._failures} times in a row, so {why}; nothing was sent.",
+            hint="Try again then, or use another vendor.",
+            retry_after=left if left > 0 else TRIAL,
+        )
+
+    def _note(self, error: BaseException | None) -> None:
         """How a call ended: only provider_unavailable counts, any other answer shows that the vendor is there."""
-        if not isinstance(error, ImageError) or error.reason is not Reason.PROVIDER_UNAVAILABLE:
-            self._failures = 0 if error is None or isinstance(error, ImageError) else self._failures
-            return
-        self._failures += 1
-        self._shut_until = self._clock() + PAUSE
+        if isinstance(error, ImageError) and error.reason is Reason.PROVIDER_UNAVAILABLE:
+            self._failures += 1
+            self._shut_until = self._clock() + PAUSE
+        elif error is None or isinstance(error, ImageError):
+            self._failures, self._trial = 0, None

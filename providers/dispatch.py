@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from functools import partial
 from typing import TypeVar
 
 import anyio
@@ -48,33 +50,54 @@ class Dispatcher:
     ) -> Outcome:
         """One call of the job: its turn, send, read, and what `settle` makes of the reply. Raises ImageError.
 
-        Without a request the call was sent before, by a process that died, and what became of it is collected. A caller
-        who goes away while it waits for its turn costs nothing. From the moment the request is sent the work is seen
-        through to the end, because the vendor bills it.
+        A caller who goes away while the vendor cannot have the request costs nothing. From the moment the vendor may
+        have it the work is seen through to the end, because the vendor bills it. Without a request the call was sent
+        before, by a process that died, and what became of it is collected: that is paid for, and never refused.
         """
-        job, breaker = account.job, self._breakers.setdefault(provider.name, Breaker(provider.title))
+        job, collects = account.job, request is None
         most = self._concurrency or job.endpoint.concurrency
         turns = self._turns.setdefault(provider.name, Turns(provider.title, most, self._queue))
-        async with turns.turn(caller, lambda: tell(f"Waiting for a turn at {provider.title}.")):
-            breaker.check()
-            await tell(f"{provider.title} is drawing ({job.model.id}).")
-            words = (job.request.prompt, job.request.negative_prompt, *own_words(job.request, job.model))
-            secrets = tuple(s for s in (key, *words) if s)
-            wire = Wire(
-                self._client(provider.name, job.endpoint),
-                job.endpoint,
-                provider.explain,
-                key=key,
-                secrets=secrets,
-                deadline=self._timeout,
-                retry_timeouts=self._retry_timeouts,
-                tell=tell,
-                note=account.note,
-                doubt=account.doubt,
-            )
-            await checkpoint_if_cancelled()  # the turn may have come in the moment in which nobody wanted it any more
-            with hiding(*secrets), breaker.watched():
-                return await to_the_end(lambda: _carried_out(provider, wire, request, account, settle))
+        breaker = self._breakers.setdefault(provider.name, Breaker(provider.title))
+        words = (job.request.prompt, job.request.negative_prompt, *own_words(job.request, job.model))
+        secrets = tuple(s for s in (key, *words) if s)
+        hold = anyio.CancelScope(shield=collects)
+
+        def held(up: bool) -> None:
+            hold.shield = account.was_sent = up
+
+        async def work() -> Outcome:
+            waiting = partial(tell, f"Waiting for a turn at {provider.title}.")
+            async with turns.turn(caller, None if collects else job.id, waiting):
+                with nullcontext() if collects else breaker.call():
+                    await tell(f"{provider.title} is drawing ({job.model.id}).")
+                    wire = self._wire(provider, account, key, secrets, tell, held)
+                    with hiding(*secrets):
+                        return await _carried_out(provider, wire, request, account, settle)
+
+        return await within(hold, work)
+
+    def _wire(
+        self,
+        provider: Provider,
+        account: Account,
+        key: str | None,
+        secrets: tuple[str, ...],
+        tell: Tell,
+        held: Callable[[bool], None],
+    ) -> Wire:
+        return Wire(
+            self._client(provider.name, account.job.endpoint),
+            account.job.endpoint,
+            provider.explain,
+            key=key,
+            secrets=secrets,
+            deadline=self._timeout,
+            retry_timeouts=self._retry_timeouts,
+            tell=tell,
+            note=account.note,
+            doubt=account.doubt,
+            held=held,
+        )
 
     def _client(self, name: str, endpoint: Endpoint) -> httpx.AsyncClient:
         if name not in self._clients:
@@ -98,19 +121,25 @@ async def _carried_out(
         assert provider.resume is not None, "only what can be resumed is called without a request"
         reply = await provider.resume(account.job, wire)
     else:
-        await account.sent()
+        await checkpoint_if_cancelled()  # the turn may have come in the moment in which nobody wanted it any more
+        await to_the_end(account.sent)
         reply = await provider.read(await wire.send(request), account.job, wire)
     outcome = await settle(account.billed(reply))  # first the pictures, then the books: see `journal`
     await account.settled()
     return outcome
 
 
-async def to_the_end(work: Callable[[], Awaitable[Outcome]]) -> Outcome:
-    """Do something that a cancelled caller does not break off."""
+async def within(scope: anyio.CancelScope, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Do something in a scope that may be shielded, or become so meanwhile, and that is never cancelled itself."""
     box = list[Outcome]()
-    with anyio.CancelScope(shield=True):
+    with scope:
         box.append(await work())
     return box[0]
+
+
+async def to_the_end(work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Do something that a cancelled caller does not break off."""
+    return await within(anyio.CancelScope(shield=True), work)
 
 
 async def each(
@@ -118,8 +147,8 @@ async def each(
 ) -> list[Outcome | ImageError]:
     """Run calls side by side; an ImageError of one is its outcome and leaves the others alone.
 
-    `stop` keeps those that still wait for their turn from being sent, and so does an error that would meet them as
-    well: it is their outcome too. What was sent is seen through; see `to_the_end`.
+    `stop` keeps those that no vendor can have yet from being sent, and so does an error that would meet them as well:
+    it is their outcome too. What was sent is seen through; see `Dispatcher.call`.
     """
     outcomes: dict[int, Outcome | ImageError] = {}
     final, stop = list[ImageError](), stop or anyio.CancelScope()

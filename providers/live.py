@@ -87,7 +87,7 @@ class Live:
         dark = self.error is not None and self.error.outcome_unknown  # it may be billed, or is and cannot be had
         if dark or any(account.spent is None for account in self.work.accounts):
             return "unknown"
-        return "failed" if self.work.was_sent else "cancelled"
+        return "cancelled" if self.leaves else "failed"
 
     @property
     def outcome(self) -> dict[str, Any]:

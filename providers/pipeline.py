@@ -49,7 +49,7 @@ Tenants = Callable[[str], tuple[Storage, Sources]]
 """A caller's own storage, and how that caller names pictures."""
 
 QUEUE = 100
-"""Calls that may wait for a turn at one vendor; one more is refused."""
+"""Calls that may wait for a turn at one vendor; see `Turns` for those that count."""
 
 
 async def silence(message: str) -> None:
@@ -61,7 +61,7 @@ class Work:
     """A request that may be sent: who does it, the calls that it takes, and in whose name.
 
     A call without a request was sent before and is collected. `loose` are the replies whose pictures are not stored.
-    Cancelling `stop` keeps what was not sent yet from being sent; the rest goes on.
+    Cancelling `stop` keeps from being sent, or sent again, what no vendor can have yet; the rest goes on.
     """
 
     admitted: Admitted
@@ -74,7 +74,7 @@ class Work:
 
     @property
     def was_sent(self) -> bool:
-        """Whether a vendor has heard of any of it."""
+        """Whether a vendor may have any of it."""
         return any(account.was_sent for account in self.accounts)
 
 
@@ -231,7 +231,8 @@ class Pipeline:
             raise
         if len(work.accounts) > 1:
             ready = sum(each.job.request.count for each in work.accounts if each.state == "closed" and each.spent != 0)
-            await tell(f"{ready} of {work.admitted.job.request.count} pictures are there.")
+            words = f"{ready} of {work.admitted.job.request.count} pictures are there."
+            await to_the_end(partial(tell, words))  # who is called off now has its pictures all the same
         return made
 
     async def rescue(self, work: Work) -> tuple[list[Kept], list[str]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from http import HTTPStatus
 from typing import Any
 
 import anyio
@@ -21,6 +20,7 @@ from atelier.providers.core.answers import bad_answer
 from atelier.providers.core.dial import NoSuchHostError, Reach, sent
 from atelier.providers.core.errors import ImageError, Reason, hiding
 from atelier.providers.core.http import failure, httpx, whole, with_body
+from atelier.providers.core.paid import Paid
 from atelier.providers.core.retry import policy, retry_after
 from atelier.providers.core.types import Endpoint, Tell
 
@@ -39,7 +39,8 @@ class Wire:
     `key` joins a copy of the request at the last moment, and only on the way to a trusted host. `secrets` (the key
     and the prompt) are struck out of what a refusal says. `deadline` is seconds for the call as a whole, waits and
     polls included; with `retry_timeouts` a call that ran into it is made once more, and `doubt` hears of it before.
-    `note` writes down by what name the vendor knows the work. `reach` is how far links go that the vendor gives.
+    `held` hears until when a paid request can be called off: see `paid`. `note` writes down by what name the vendor
+    knows the work. `reach` is how far links go that the vendor gives.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Wire:
         tell: Tell | None = None,
         note: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
         doubt: Callable[[], Awaitable[None]] | None = None,
+        held: Callable[[bool], None] | None = None,
         reach: Reach = Reach(),  # noqa: B008 - frozen
     ) -> None:
         self._client = client
@@ -68,6 +70,7 @@ class Wire:
         self._tell = tell
         self._note = note
         self._doubt = doubt
+        self._held = held
         self._reach = reach
 
     async def tell(self, message: str) -> None:
@@ -82,20 +85,18 @@ class Wire:
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Fire a paid request. Raises what `explain` makes of a refusal, timeout or network_error."""
-
-        doubtful = False
-
-        def again(error: BaseException) -> bool:
-            nonlocal doubtful
-            doubtful = isinstance(error, ImageError) and error.outcome_unknown
-            return isinstance(error, ImageError) and error.retryable and self._costs_nothing_to_repeat(error)
+        paid = Paid(self._held, self._doubt, retry_timeouts=self._retry_timeouts)
 
         async def exchange() -> httpx.Response:
-            if doubtful and self._doubt is not None:
-                await self._doubt()
-            return await self._exchange(request, LARGEST_ANSWER)
+            await paid.begin()
+            return await self._exchange(request, LARGEST_ANSWER, paid=paid)
 
-        return await self._retrying(exchange, again)
+        try:
+            return await self._retrying(exchange, paid.again)
+        except BaseException:
+            if paid.in_doubt:
+                raise paid.in_doubt from None
+            raise
 
     async def ask(self, url: str) -> httpx.Response:
         """GET what costs nothing, such as a list of models. Raises as `send` does."""
@@ -177,13 +178,15 @@ class Wire:
         raise AssertionError("the policy either returns or raises")
 
     async def _exchange(
-        self, request: httpx.Request, cap: int, *, signed: bool = True, given: bool = False
+        self, request: httpx.Request, cap: int, *, signed: bool = True, given: bool = False, paid: Paid | None = None
     ) -> httpx.Response:
         """One request and its whole answer; every failure comes out as an ImageError.
 
-        Where the vendor has `given` the address, it is judged before it is dialled.
+        Where the vendor has `given` the address, it is judged before it is dialled. One that is `paid` for is watched.
         """
         outgoing = self._signed(request) if signed else request
+        if paid:
+            outgoing.extensions["trace"] = paid.trace
         try:
             # a read timeout does not bound a slow drip
             with anyio.fail_after(max(0.0, min(self._left(), self._deadline))):
@@ -246,13 +249,6 @@ class Wire:
             error = self._explain(with_body(response, response.content[:LARGEST_ERROR]))
         error.facts.setdefault("status", response.status_code)
         return error
-
-    def _costs_nothing_to_repeat(self, error: ImageError) -> bool:
-        """It never reached the vendor, or the vendor answered 429 or 5xx; other outcomes may have been billed."""
-        if error.outcome_unknown:
-            return self._retry_timeouts and error.reason is Reason.TIMEOUT
-        status = error.facts.get("status")
-        return status is None or status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
     def _left(self) -> float:
         return self._ends - time.monotonic()

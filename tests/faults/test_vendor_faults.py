@@ -195,6 +195,27 @@ async def test_a_caller_who_leaves_the_queue_costs_nothing(around: World, tmp_pa
 
 
 @pytest.mark.anyio
+async def test_a_job_of_more_calls_than_turns_is_made_whole_where_none_may_wait(around: World, tmp_path: Path) -> None:
+    environ, held = around.environ(tmp_path, ATELIER_QUEUE_LIMIT="0", ATELIER_CONCURRENCY="3"), Held()
+    around.proxy("flux").always["put"] = held
+    results = list[Any]()
+    async with desk_over(environ) as desk, anyio.create_task_group() as tasks:
+
+        async def five() -> None:
+            results.append(await desk.draw(request_for("flux", 5)))
+
+        tasks.start_soon(five)
+        await anyio.to_thread.run_sync(held.heard.wait)
+        with pytest.raises(ImageError, match="none may wait for one; nothing was sent"):
+            await desk.draw(request_for("flux", 2, prompt="an owl"))
+        held.go.set()
+    assert [len(result.images) for result in results] == [5]
+    books = Books.read(tmp_path).checked("no queue", around.billed)
+    assert sorted(job.state for job in books.jobs.values()) == ["done", "failed"]
+    assert len(around.billed) == 5
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("vendor", VENDORS)
 async def test_ten_callers_of_the_same_pay_once(around: World, tmp_path: Path, vendor: str) -> None:
     held, results = Held(), list[Any]()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from atelier.providers.breaker import FAILURES, PAUSE, Breaker
@@ -18,11 +20,24 @@ class Clock:
         return self.now
 
 
+def called(breaker: Breaker, end: BaseException | None = None) -> None:
+    """A call that is let in and ends like this."""
+    with suppress(*([type(end)] if end else [])), breaker.call():
+        if end:
+            raise end
+
+
+def refusal(breaker: Breaker) -> ImageError:
+    """What a call is told that is not let in."""
+    with pytest.raises(ImageError) as caught, breaker.call():
+        raise AssertionError("it was let in")
+    return caught.value
+
+
 def opened(clock: Clock) -> Breaker:
     breaker = Breaker("Stability AI", clock)
     for _ in range(FAILURES):
-        breaker.check()
-        breaker.note(DOWN)
+        called(breaker, DOWN)
     return breaker
 
 
@@ -30,46 +45,71 @@ def test_it_opens_after_failures_in_a_row_and_says_for_how_long() -> None:
     clock = Clock()
     breaker = opened(clock)
     clock.now += 10
-    with pytest.raises(ImageError) as caught:
-        breaker.check()
-    assert caught.value.reason is Reason.PROVIDER_UNAVAILABLE
-    assert caught.value.retry_after == PAUSE - 10
-    assert "Stability AI failed 5 times in a row" in caught.value.message
+    error = refusal(breaker)
+    assert error.reason is Reason.PROVIDER_UNAVAILABLE
+    assert error.retry_after == PAUSE - 10
+    assert "Stability AI failed 5 times in a row, so it is not asked for the next 20 s" in error.message
 
 
-def test_one_call_tries_when_the_pause_is_over_and_the_others_wait_for_it() -> None:
+def test_one_call_tries_when_the_pause_is_over_and_the_others_are_refused_however_long_it_takes() -> None:
     clock = Clock()
     breaker = opened(clock)
     clock.now += PAUSE
-    breaker.check()
-    with pytest.raises(ImageError):
-        breaker.check()
-    breaker.note(None)
-    breaker.check()
-    breaker.check()
+    with breaker.call():
+        clock.now += 3 * PAUSE
+        error = refusal(breaker)
+        assert "one call tries whether it is back" in error.message
+        assert error.retry_after
+    called(breaker)
+    with breaker.call():
+        called(breaker)
 
 
 def test_a_failed_trial_opens_it_again() -> None:
     clock = Clock()
     breaker = opened(clock)
     clock.now += PAUSE
-    breaker.check()
-    breaker.note(DOWN)
-    with pytest.raises(ImageError):
-        breaker.check()
+    called(breaker, DOWN)
+    assert refusal(breaker).retry_after == PAUSE
+
+
+def test_a_trial_that_is_called_off_leaves_the_trying_to_the_next() -> None:
+    clock = Clock()
+    breaker = opened(clock)
+    clock.now += PAUSE
+    called(breaker, KeyboardInterrupt())
+    with breaker.call():
+        refusal(breaker)
+
+
+def test_a_trial_of_before_does_not_count_once_another_call_has_shown_that_the_vendor_is_back() -> None:
+    clock = Clock()
+    breaker = Breaker("xAI", clock)
+    with breaker.call():  # it began before the vendor failed, and succeeds late
+        for _ in range(FAILURES):
+            called(breaker, DOWN)
+        clock.now += PAUSE
+        trial = breaker.call()
+        trial.__enter__()
+    for _ in range(FAILURES):
+        called(breaker, DOWN)
+    clock.now += PAUSE
+    with breaker.call():
+        trial.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+        refusal(breaker)
 
 
 @pytest.mark.parametrize("other", [None, ImageError(Reason.CONTENT_POLICY, "no"), ImageError(Reason.TIMEOUT, "slow")])
 def test_any_other_end_shows_that_the_vendor_is_there(other: ImageError | None) -> None:
     breaker = Breaker("xAI", Clock())
     for _ in range(3 * FAILURES):
-        breaker.note(DOWN)
-        breaker.note(other)
-        breaker.check()
+        called(breaker, DOWN)
+        called(breaker, other)
 
 
 def test_a_caller_who_goes_away_says_nothing_about_the_vendor() -> None:
-    breaker = opened(Clock())
-    breaker.note(KeyboardInterrupt())
-    with pytest.raises(ImageError):
-        breaker.check()
+    breaker = Breaker("xAI", Clock())
+    for _ in range(FAILURES):
+        called(breaker, KeyboardInterrupt())
+        called(breaker, DOWN)
+    refusal(breaker)

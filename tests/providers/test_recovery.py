@@ -13,6 +13,7 @@ import pytest
 
 from atelier.providers import flux as flux_vendor
 from atelier.providers.admit import admit
+from atelier.providers.breaker import FAILURES
 from atelier.providers.budget import Caps
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
@@ -32,6 +33,7 @@ from tests.emulators.server import Answer
 pytestmark = pytest.mark.anyio
 
 OWL = ImageRequest(prompt="an owl", model="flux-2-pro", size="512x512")
+DOWN = Answer(503, {})
 FOX = ImageRequest(prompt="a fox", model="gpt-image-2.5-flare", size="1024x1024", quality="low")
 
 
@@ -133,6 +135,16 @@ async def test_pictures_that_were_lost_are_told(with_openai: Environ, today: Any
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flux_vendor, "POLL_EVERY", 0.01)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch, soon: None) -> None:
+    """No pause between tries."""
+    monkeypatch.setattr("random.uniform", least)
+
+
+def least(low: float, high: float) -> float:
+    return low
 
 
 @pytest.fixture
@@ -269,6 +281,74 @@ async def test_a_task_that_could_not_be_asked_for_after_a_restart_is_asked_for_l
     found, calls = await recovered(with_flux, today, job)
     assert isinstance(found, ImageResult)
     assert (calls[0].state, bought(flux)) == ("settled", 1)
+
+
+# turns and the breaker: what is paid for is collected past both
+
+
+async def collected(desk: Desk) -> list[str]:
+    """Take up what was left behind, wait for it, and tell how it ended; the newest first."""
+    await desk.recover()
+    while desk.running:
+        await anyio.sleep(0.01)
+    journal: Any = desk.pipeline.journal
+    return [row.state for row in await journal.jobs(10)]
+
+
+async def test_a_task_is_collected_while_the_breaker_is_open(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any], hasty: None
+) -> None:
+    task = await submitted()
+    flux.next(*[DOWN] * 4 * FAILURES)
+    async with a_desk(with_flux, today) as desk:
+        for number in range(FAILURES):
+            with pytest.raises(ImageError):
+                await desk.draw(replace(OWL, prompt=f"owl {number}"))
+        job, _ = await left_behind(with_flux, today, OWL, sent=True, task=task)
+        assert (await collected(desk))[0] == "done"
+        result = await desk.collect(job)
+        with pytest.raises(ImageError) as caught:
+            await desk.draw(replace(OWL, prompt="another owl"))
+    assert isinstance(result, ImageResult)
+    assert "failed 5 times in a row" in caught.value.message  # to collect a task is not to ask for a picture
+
+
+async def test_tasks_that_cannot_be_collected_do_not_open_the_breaker(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any], hasty: None
+) -> None:
+    for number in range(FAILURES):
+        await left_behind(with_flux, today, replace(OWL, prompt=f"owl {number}"), sent=True, task=await submitted())
+    flux.polls.next(*[DOWN] * 100)
+    async with a_desk(with_flux, today) as desk:
+        assert await collected(desk) == ["unknown"] * FAILURES
+        flux.polls.script.clear()
+        assert isinstance(await desk.draw(replace(OWL, prompt="another owl")), ImageResult)
+
+
+async def test_tasks_are_collected_where_no_call_may_wait_for_a_turn(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any]
+) -> None:
+    for number in range(5):
+        await left_behind(with_flux, today, replace(OWL, prompt=f"owl {number}"), sent=True, task=await submitted())
+    flux.polls.next(*[PENDING] * 10)
+    async with a_desk({**with_flux, "ATELIER_CONCURRENCY": "1", "ATELIER_QUEUE_LIMIT": "0"}, today) as desk:
+        assert await collected(desk) == ["done"] * 5
+    assert bought(flux) == 5
+
+
+async def test_who_goes_away_does_not_keep_a_task_from_being_collected(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any]
+) -> None:
+    flux.polls.next(*[PENDING] * 20)
+    for prompt in ("a wren", "an owl"):
+        await left_behind(with_flux, today, replace(OWL, prompt=prompt), sent=True, task=await submitted())
+    async with a_desk({**with_flux, "ATELIER_CONCURRENCY": "1"}, today) as desk:
+        await desk.recover()
+        for prompt in ("a wren", "an owl"):  # one has its turn, the other waits for it
+            with anyio.move_on_after(0.05):
+                await desk.draw(replace(OWL, prompt=prompt))
+        assert await collected(desk) == ["done"] * 2
+    assert bought(flux) == 2
 
 
 def an_hour_ago(connection: sqlite3.Connection) -> None:
