@@ -12,7 +12,7 @@ A journal that cannot be written any more must not cost the picture: that is log
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -34,8 +34,8 @@ class Account:
 
     `was_sent` while the vendor may have it, so that it is seen through to the end: not while a connection is made, nor
     in the pause after a refusal that was free. `doubted` counts tries that timed out and were made again. A `resumed`
-    one was sent by a process that died, so that no failure to collect it shows that it was free. A `collectable` one
-    failed, and the vendor may have it yet.
+    one was sent by a process that died, so that no failure to collect it shows that it was free; `has` are the digests
+    of its pictures that are stored already. Of a `collectable` one the vendor may have more.
     """
 
     def __init__(self, id: str, journal: Journal, job: Job, bill: Bill, estimated: Decimal | None) -> None:
@@ -48,6 +48,7 @@ class Account:
         self.doubted = 0
         self.resumed = False
         self.collectable = False
+        self.has: Sequence[str] = ()
         self._journal = journal
         self._bill = bill
         self._has_name = False
@@ -71,6 +72,7 @@ class Account:
     def billed(self, reply: Reply) -> Reply:
         """The vendor delivered: the reply with its cost."""
         self.spent, self.state = self._bill(self.job, reply), "billed"
+        self.collectable = reply.collectable and (self._has_name or self.resumed)
         return replace(reply, cost_usd=self.spent)
 
     async def landed(self, image: str) -> None:

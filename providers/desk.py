@@ -111,7 +111,7 @@ class Desk:
         self.pipeline.of(caller).check_delivery(request, in_hand)
         admitted = self.pipeline.admit(request)
         free = not key and admitted.estimate is not None and admitted.estimate.high_usd == 0
-        asked = keyed(said) if key and said else fingerprint(admitted, in_hand)
+        asked = keyed(said) if key and said else fingerprint(admitted, in_hand, self.pipeline.of(caller).home)
         mark = (caller, keyed(key) if key else asked)
         while (live := self._marks.get(mark)) and live.leaves:
             await live.done.wait()
@@ -175,7 +175,7 @@ class Desk:
         """Write the job, reserve its price and start it; the same job where another call was quicker."""
         pipeline, admitted, (caller, alike) = self.pipeline, live.work.admitted, live.mark
         charges = charges_of(pipeline.catalog, admitted, live.work.accounts, caller)
-        told = {**request_json(admitted), "asked": live.asked}
+        told = {**request_json(admitted), "asked": live.asked, "home": pipeline.of(caller).home}
         entry = Entry(id=live.id, caller=caller, fingerprint=alike, request=told)
         while not free:
             opened = await pipeline.journal.open(entry, charges, pipeline.budget.caps)

@@ -7,7 +7,7 @@ what can still be collected, and what nobody will ever know.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, Protocol
@@ -27,7 +27,7 @@ class Entry:
     """A job as it is written before anything is sent.
 
     `fingerprint` is equal for calls that ask for the same thing. `request` is what a restart goes on from: the fields
-    of the ImageRequest but for the pictures, which are never sent again.
+    of the ImageRequest but for the pictures, which are never sent again, and the `home` of those that are to be made.
     """
 
     id: str
@@ -53,6 +53,11 @@ class JobRow:
     reserved_usd: Decimal
 
     @property
+    def home(self) -> str:
+        """Where its pictures are kept; see Storage."""
+        return str(self.request.get("home", ""))
+
+    @property
     def collectable(self) -> bool:
         """Whether it ended without its pictures, and its vendor may still have them."""
         return self.state == "unknown" and bool(self.outcome.get("collectable"))
@@ -60,9 +65,13 @@ class JobRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRow:
-    """One vendor call of a job: where its money stands, the vendor's task if it has one, the pictures that landed."""
+    """One vendor call of a job: where its money stands, the vendor's task if it has one, the pictures that landed.
+
+    `model` is the one that was asked, as vendor/model: not that of the request where the job had moved on.
+    """
 
     id: str
+    model: str
     state: str
     pictures: int
     task: Mapping[str, Any] | None
@@ -97,17 +106,18 @@ class Journal(Ledger, Protocol):
         ...
 
     async def finish(self, job: str, state: State, outcome: Mapping[str, Any]) -> None:
-        """The job has ended."""
+        """The job has ended. One that has more pictures than when it was delivered is to be delivered again."""
         ...
 
     async def delivered(self, job: str) -> None:
         """Its answer has left, or its dark end was told of."""
         ...
 
-    async def orphans(self) -> list[JobRow]:
+    async def orphans(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
         """The running jobs whose process is dead, and for half an hour those of which the vendor may still have some.
 
-        From now on they run, and are this process's.
+        Only those whose caller and home are `ours`, and after a day those that nobody wanted. From now on they run, and
+        are this process's.
         """
         ...
 
@@ -147,7 +157,7 @@ class NoJournal(NoLedger):
     async def delivered(self, job: str) -> None:
         """Not written."""
 
-    async def orphans(self) -> list[JobRow]:
+    async def orphans(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
         """None."""
         return []
 

@@ -35,7 +35,7 @@ class Running:
 
 def elsewhere(row: JobRow) -> Running:
     """The same of a job that another process runs."""
-    provider, _, model = str(row.request["model"]).partition("/")
+    provider, _, model = str(row.request.get("model", "")).partition("/")
     return Running(id=row.id, provider=provider, model=model, latest="Another process works on it.")
 
 
@@ -94,7 +94,7 @@ class Live:
         """What the journal keeps of how it ended."""
         told = error_json(self.error) if self.error else {}
         if self.result and self.found:
-            told = joined(self.found, outcome_of(self.result))
+            told = joined(self.found, outcome_of(self.result), [account.id for account in self.work.accounts])
         elif self.result:
             told = outcome_of(self.result)
         elif self.found:

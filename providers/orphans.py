@@ -13,7 +13,7 @@ from atelier.providers.journal import JobRow
 from atelier.providers.live import Live
 from atelier.providers.outcome import error_json
 from atelier.providers.pipeline import Pipeline
-from atelier.providers.recovery import LOST, taken_up
+from atelier.providers.recovery import LOST, is_at_home, taken_up
 
 log = logging.getLogger("atelier")
 
@@ -35,9 +35,13 @@ class Orphans:
         """
         await to_the_end(self._all)
 
+    def _ours(self, caller: str, home: str) -> bool:
+        """Whether this process keeps that caller's pictures where the job's are."""
+        return is_at_home(self._pipeline.of(caller), home)
+
     async def _all(self) -> None:
         async with self._taking:
-            rows = [*self._left, *await self._pipeline.journal.orphans()]
+            rows = [*self._left, *await self._pipeline.journal.orphans(self._ours)]
             self._left = list[JobRow]()
             for row in rows:
                 try:

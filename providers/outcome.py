@@ -21,7 +21,7 @@ from atelier.providers.storage import Storage
 PICTURES = ("sources", "mask")
 """Fields of a request that are never sent again, and whose content is told by their hash."""
 
-TELLABLE = ("outcome", "request_id", "code", "status")
+TELLABLE = ("outcome", "request_id", "code", "status", "billed_usd")
 """Facts of an error that are kept."""
 
 
@@ -42,19 +42,21 @@ def request_json(admitted: Admitted) -> dict[str, Any]:
 def request_of(kept: Mapping[str, Any]) -> ImageRequest:
     """The same, for the records of pictures that are still to come."""
     told: dict[str, Any] = {**kept, "operation": Operation(kept["operation"])}
-    told.pop("asked", None)
+    for ours in ("asked", "home"):
+        told.pop(ours, None)
     if copy := told.get("deliver"):
         size = copy["size"]
         told["deliver"] = Delivery(size=(size[0], size[1]) if size else None, fit=copy["fit"], max_kb=copy["max_kb"])
     return ImageRequest(**told)
 
 
-def fingerprint(admitted: Admitted, in_hand: int) -> str:
-    """Equal for calls that ask for the same, with the same content of pictures, to be handed over the same way."""
+def fingerprint(admitted: Admitted, in_hand: int, home: str = "") -> str:
+    """Equal for calls that ask for the same, with the same content of pictures, to be kept or handed over alike."""
     request = admitted.job.request
     pictures = [*request.sources, *([request.mask] if request.mask else [])]
     content = [hashlib.sha256(each.image_bytes).hexdigest() for each in pictures]
-    told = {**request_json(admitted), "pictures": content, "masked": bool(request.mask), "in_hand": bool(in_hand)}
+    told = {**request_json(admitted), "pictures": content, "masked": bool(request.mask), "in_hand": bool(in_hand),
+            "home": home}  # fmt: skip
     told.pop("origin", None)  # where a picture came from does not make it another
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -127,6 +129,8 @@ async def _image(told: Mapping[str, Any], storage: Storage) -> Kept | None:
 def error_json(error: ImageError) -> dict[str, Any]:
     """An error, as far as it may be kept."""
     facts = {name: error.facts[name] for name in TELLABLE if name in error.facts}
+    if "billed_usd" in facts:
+        facts["billed_usd"] = str(facts["billed_usd"])
     return {"reason": error.reason.value, "message": error.message, "hint": error.hint, "facts": facts}
 
 
@@ -135,13 +139,19 @@ def error_of(row: JobRow) -> ImageError:
     told = row.outcome
     reason = Reason(told.get("reason", Reason.NOT_FOUND))
     message = told.get("message", f"{row.id} ended before anything was sent.")
-    return ImageError(reason, message, hint=told.get("hint", ""), facts={**told.get("facts", {}), "job": row.id})
+    facts = {**told.get("facts", {}), "job": row.id}
+    if "billed_usd" in facts:
+        facts["billed_usd"] = Decimal(facts["billed_usd"])
+    return ImageError(reason, message, hint=told.get("hint", ""), facts=facts)
 
 
 def in_the_dark(row: JobRow) -> str:
     """What to tell a person who asks again for what may have been billed before."""
+    before = f"The same was asked before ({row.id}, {row.created[:16]} UTC)"
+    if billed := error_of(row).facts.get("billed_usd"):
+        return f"{before}; it was billed {usd(billed)}, and the vendor did not hand its picture out."
     return (
-        f"The same was asked before ({row.id}, {row.created[:16]} UTC), and nobody knows what came of it: "
+        f"{before}, and nobody knows what came of it: "
         f"it may have cost up to {usd(row.reserved_usd)} besides. Look at the vendor's dashboard."
     )
 

@@ -117,6 +117,11 @@ class Pipeline:
         other.storage, other.sources = self._tenants(caller)
         return other
 
+    @property
+    def home(self) -> str:
+        """Where pictures are kept; see Storage."""
+        return self.storage.home if self.storage else ""
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -138,7 +143,7 @@ class Pipeline:
         """Everything that can be refused before anything is reserved or sent."""
         requests = [admitted.choice.provider.prepare(job) for job in admitted.calls]  # a vendor file may refuse as well
         await affordable(self.catalog, self.budget, self.journal, admitted, caller)
-        key = self.key_of(admitted)
+        key = admission.key_of(self.catalog, admitted)
         await agreed(self.budget, admitted, confirm)
         accounts = accounts_of(self.catalog, self.journal, admitted)
         return Work(admitted=admitted, accounts=accounts, requests=requests, key=key, caller=caller)
@@ -171,7 +176,8 @@ class Pipeline:
         if in_hand and self.storage and not in_hand(sum(len(image.image_bytes) for image in images)):
             images, unkept = await to_the_end(partial(self.rescue, work))
             unkept.insert(0, "Stored all the same: it was too large to hand over, or nobody was there to take it.")
-        missing = shortfall(errors, request.count, len(images))
+        late = admitted.job.id if any(account.collectable for account in work.accounts) else None
+        missing = shortfall(errors, request.count, len(images), late)
         dear = surprise(admitted, work.accounts) if len(images) == request.count else []
         if any(account.doubted for account in work.accounts):
             dear.append("A call timed out and was sent again; the first may have been billed as well.")
@@ -207,10 +213,6 @@ class Pipeline:
         if request.deliver and (in_hand or not self.storage):
             message = "A copy is delivered beside the stored picture, and nothing is stored here."
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave out save=false, or the deliver_ options.")
-
-    def key_of(self, admitted: Admitted) -> str | None:
-        """The vendor's key. Raises authentication with the variables that could hold it."""
-        return admission.key_of(self.catalog, admitted)
 
     async def _call(
         self, work: Work, account: Account, sent: httpx.Request | None, storage: Storage | None, tell: Tell

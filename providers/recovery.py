@@ -10,23 +10,24 @@ sent          nobody knows: the reservation stays, and whoever asks again is tol
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from atelier.providers.account import Account
-from atelier.providers.admit import Admitted, restored
+from atelier.providers.admit import Admitted, key_of, restored
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.journal import CallRow, JobRow
 from atelier.providers.outcome import error_json, request_of
 from atelier.providers.pipeline import Pipeline, Work
 from atelier.providers.pricing import actual, estimate
+from atelier.providers.storage import Storage
 
 log = logging.getLogger("atelier")
 
-LOOKED_AT = 200  # the newest pictures, among which those of a job that just died must be
+PAGE, PAGES = 200, 50  # pictures that are looked at, at most, among which those of a job that died must be
 
 LOST = ImageError(
     Reason.INTERNAL,
@@ -48,25 +49,27 @@ class Salvage:
     found: Sequence[Mapping[str, Any]]
 
 
+def is_at_home(pipeline: Pipeline, home: str) -> bool:
+    """Whether that is where the pipeline keeps pictures; a damaged row tells no home, and is anybody's."""
+    return home in ("", pipeline.home)
+
+
 async def taken_up(pipeline: Pipeline, row: JobRow) -> Salvage | None:
     """Settle what is known of a job that was left behind. None when that is all: then it has ended.
 
     Raises storage_failed when its pictures cannot be looked for; then nothing is decided.
     """
     journal, calls = pipeline.journal, await pipeline.journal.calls(row.id)
-    try:
-        admitted = restored(pipeline.catalog, request_of(row.request), row.id)
-        key = pipeline.key_of(admitted)
-    except (ImageError, TypeError, ValueError, KeyError):  # the model or its key has gone, or another version wrote it
-        admitted, key = None, None
-    stored = await _stored(pipeline, row, calls)
+    at_home = is_at_home(pipeline, row.home)
+    admitted, key = _known(pipeline, row, calls) if at_home else (None, None)
+    stored = await _stored(pipeline, row, calls) if at_home else {}
     open_calls, dark, found = list[CallRow](), False, list[Mapping[str, Any]]()
     for call in calls:
         pictures = stored.get(call.id, [])
         found += pictures
         if call.state == "reserved":
             await journal.release(call.id)
-        elif call.task and not pictures and admitted and admitted.choice.provider.resume:
+        elif call.task and len(pictures) < call.pictures and admitted and admitted.choice.provider.resume:
             open_calls.append(call)
         elif call.state == "sent" and pictures:
             for each in pictures:
@@ -78,18 +81,35 @@ async def taken_up(pipeline: Pipeline, row: JobRow) -> Salvage | None:
             await journal.keep(call.id)
     if open_calls and admitted:
         work = _work(pipeline, row, admitted, open_calls, key)
+        for account in work.accounts:
+            account.has = [str(each.get("original_sha256")) for each in stored.get(account.id, ())]
         return Salvage(work=work, found=found)
     if found:
         wanted = sum(call.pictures for call in calls)
         await journal.finish(row.id, "done", outcome_of_found(found, wanted))
     elif dark:
-        await journal.finish(row.id, "unknown", error_json(LOST))
+        late = {"collectable": True} if at_home and admitted is None and any(call.task for call in calls) else {}
+        await journal.finish(row.id, "unknown", {**error_json(LOST), **late})  # the key may be known to another process
     elif any(call.state == "settled" for call in calls):
         await journal.finish(row.id, "failed", error_json(FRUITLESS))
     else:
         await journal.finish(row.id, "cancelled", error_json(NEVER_SENT))
     log.info("job taken up", extra={"facts": {"job": row.id, "pictures": len(found), "dark": dark}})
     return None
+
+
+def _known(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> tuple[Admitted | None, str | None]:
+    """The job as it was sent, by the model that it had moved on to, with the vendor's key; None for what is not known.
+
+    The model or its key may be missing here, and another version may have written the row.
+    """
+    models = [call.model for call in calls if call.state != "released"]
+    try:
+        request = replace(request_of(row.request), model=models[-1])
+        admitted = restored(pipeline.catalog, request, row.id)
+        return admitted, key_of(pipeline.catalog, admitted)
+    except (ImageError, TypeError, ValueError, LookupError):
+        return None, None
 
 
 def _work(pipeline: Pipeline, row: JobRow, admitted: Admitted, calls: Sequence[CallRow], key: str | None) -> Work:
@@ -112,10 +132,21 @@ async def _stored(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> 
     if pipeline.storage is None:
         return found
     heads = [await pipeline.storage.head(image) for call in calls for image in call.images]
-    newest = await pipeline.storage.newest(LOOKED_AT) if any(call.state == "sent" for call in calls) else []
+    newest = await _since(pipeline.storage, row.id) if any(call.state == "sent" for call in calls) else []
     for id, record in {str(each["id"]): each for each in (*heads, *newest) if each}.items():
         if record.get("job") == row.id and record.get("operation") != "deliver":  # a copy is no picture of a call
             found.setdefault(str(record.get("call")), []).append({**record, "id": id})
+    return found
+
+
+async def _since(storage: Storage, job: str) -> list[Mapping[str, Any]]:
+    """The records of the pictures that were made since that job began, by their ids, and at least a page of them."""
+    found, began = list[Mapping[str, Any]](), job.partition("_")[2]
+    for _ in range(PAGES):
+        page = await storage.newest(PAGE, str(found[-1]["id"]) if found else None)
+        found += page
+        if len(page) < PAGE or str(page[-1]["id"]).partition("_")[2] < began:
+            break
     return found
 
 
@@ -133,9 +164,9 @@ def outcome_of_found(found: Sequence[Mapping[str, Any]], wanted: int) -> dict[st
     }
 
 
-def joined(found: Sequence[Mapping[str, Any]], rest: Mapping[str, Any]) -> dict[str, Any]:
-    """The result of a job of which some pictures were found and the rest was collected."""
-    before, after = _cost(found), rest["actual_usd"]
+def joined(found: Sequence[Mapping[str, Any]], rest: Mapping[str, Any], again: Collection[str]) -> dict[str, Any]:
+    """The result of a job of which some pictures were found and the rest was collected, by the calls `again`."""
+    before, after = _cost([each for each in found if each["call"] not in again]), rest["actual_usd"]
     known = None if before is None or after is None else str(before + Decimal(after))
     return {**rest, "images": [*_images(found), *rest["images"]], "actual_usd": known}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -27,9 +29,16 @@ async def kept(storage: Storage, admitted: Admitted, account: Account, reply: Re
 
     All are stored at once, before anything is told of any: what is not stored yet would die with the process.
     """
-    records = [record(new_id("img"), admitted, account, reply, made) for made in reply.pictures]
+    there = Counter(account.has)
+    pictures = list[Picture]()
+    for made in reply.pictures:
+        if there[digest(made)]:
+            there[digest(made)] -= 1
+        else:
+            pictures.append(made)
+    records = [record(new_id("img"), admitted, account, reply, made) for made in pictures]
     written = [
-        await anyio.to_thread.run_sync(embedded, made, told) for made, told in zip(reply.pictures, records, strict=True)
+        await anyio.to_thread.run_sync(embedded, made, told) for made, told in zip(pictures, records, strict=True)
     ]
     outcomes = await each([partial(storage.put, told["id"], picture, told) for picture, told in written])
     for outcome in outcomes:
@@ -51,6 +60,11 @@ async def kept(storage: Storage, admitted: Admitted, account: Account, reply: Re
     return images, warnings
 
 
+def digest(made: Picture) -> str:
+    """Of a picture as the vendor made it, by which it is known again when it is collected twice."""
+    return hashlib.sha256(made.image_bytes).hexdigest()
+
+
 def merged(replies: Sequence[Reply]) -> Reply:
     """The replies of a job's calls as one: tokens and costs added up, every request id told."""
     ids = [reply.details["request_id"] for reply in replies if reply.details.get("request_id")]
@@ -65,10 +79,12 @@ def merged(replies: Sequence[Reply]) -> Reply:
     )
 
 
-def shortfall(errors: Iterable[ImageError], wanted: int, got: int) -> list[str]:
-    """What to say when only some of the calls of a job succeeded."""
+def shortfall(errors: Iterable[ImageError], wanted: int, got: int, collectable: str | None) -> list[str]:
+    """What to say when only some of a job's pictures came; of `collectable`, the job's id, the rest may come yet."""
     reasons = dict.fromkeys(error.message for error in errors)
-    return [f"Only {got} of {wanted} pictures were made: {' '.join(reasons)}"] if reasons else []
+    said = [f"Only {got} of {wanted} pictures were made: {' '.join(reasons)}"] if reasons else []
+    later = "What the vendor hands out within half an hour is added: the same call, or get_image with {}, has it then."
+    return [*said, later.format(collectable)] if collectable else said
 
 
 ASKED = ("size", "aspect_ratio", "resolution", "quality", "style", "background", "output_format", "compression")
@@ -98,6 +114,7 @@ def record(id: str, admitted: Admitted, account: Account, reply: Reply, picture:
         "height": picture.height,
         "mime": picture.mime,
         "bytes": len(picture.image_bytes),
+        "original_sha256": digest(picture),
         "estimated_usd": None if price is None else float(price.per_image_usd),
         "actual_usd": None if share is None else float(share),
         "call_usd": None if reply.cost_usd is None else float(reply.cost_usd),

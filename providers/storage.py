@@ -17,6 +17,11 @@ from atelier.providers.core.types import Picture, Stored
 class Storage(Shelf, Protocol):
     """`get` and `newest` are those of a Shelf."""
 
+    @property
+    def home(self) -> str:
+        """Where it keeps pictures: the same word for every process that keeps them there, another for any other."""
+        ...
+
     async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
         """Keep a picture, whole or not at all, with the record of how it came to be. Nothing is ever overwritten.
 

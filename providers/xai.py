@@ -113,6 +113,7 @@ async def _collected(answer: Answer, id: str | None, job: Job, wire: Wire) -> Re
         pictures=tuple(pictures),
         cost_usd=_usd(answer.usage),
         warnings=_warnings(answer, job, len(pictures), len(answer.data) - len(let_through)),
+        collectable=any(error.collectable for error in lost),
         details={
             "request_id": facts["request_id"],
             **({"served_model": answer.model} if _swapped(answer, job) else {}),

@@ -193,6 +193,8 @@ async def _recovered(desk: Desk) -> None:
             await desk.recover()
         except ImageError as error:
             log.error("jobs not taken up", extra={"facts": {"why": error.message}})
+        except Exception:  # noqa: BLE001 - no call is to fail for it
+            log.exception("jobs not taken up")
         await anyio.sleep(ROUND)
 
 

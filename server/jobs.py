@@ -85,7 +85,7 @@ def table(listed: Sequence[Job]) -> str:
 def page(row: JobRow, calls: Sequence[CallRow]) -> str:
     """All that is known of a job, line by line. `atelier show` tells more of its pictures."""
     told = row.outcome
-    hidden = ("prompt", "asked")  # told below, and of no use to a person
+    hidden = ("prompt", "asked", "home")  # told below, and of no use to a person
     asked = {
         name: value for name, value in row.request.items() if value not in ("", None, {}, []) and name not in hidden
     }

@@ -37,13 +37,17 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What a vendor's answer came to. `cost_usd` only where the vendor itself says it."""
+    """What a vendor's answer came to. `cost_usd` only where the vendor itself says it.
+
+    `collectable` says that some of its pictures could not be had just now.
+    """
 
     pictures: tuple[Picture, ...]
     usage: Usage | None = None
     cost_usd: Decimal | None = None
     warnings: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    collectable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,10 @@ Found = TypeVar("Found")
 Work = Callable[[sqlite3.Connection], Found]
 
 
+STRANGE = ("not a database", "malformed", "no such table", "no such column", "already exists")
+"""What SQLite says of a file that is damaged, or another program's."""
+
+
 class Database:
     """One connection of this process, opened when first needed and used by one thread at a time.
 
@@ -103,7 +107,7 @@ class Database:
 
     def _trouble(self, why: str) -> ImageError:
         hint = "Free some space, or set ATELIER_STATE_DIR to a folder that can be written."
-        if "not a database" in why or "malformed" in why:
+        if any(words in why for words in STRANGE):
             hint = "Move it away; what was spent is then counted anew."
         return ImageError(Reason.STORAGE_FAILED, f"{self._name} cannot be used ({why}).", hint=hint)
 

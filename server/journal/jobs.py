@@ -16,6 +16,8 @@ from atelier.server.journal.owners import Owner
 
 REMEMBERED = "-1 day"
 """How long a key is the same call."""
+ABANDONED = "-1 day"
+"""After that an orphan is anybody's: its home is no longer anyone's, and no job stays as it is for ever."""
 COLLECTED = "-30 minutes"
 """How long a vendor is asked for what it had not finished: FLUX keeps a picture for ten minutes after it is ready."""
 
@@ -31,6 +33,17 @@ ALIKE = f"""
             AND state IN ('running', 'done', 'unknown') AND created > datetime('now', '{REMEMBERED}')
     ) ORDER BY state = 'running' DESC, created DESC LIMIT 1
 """
+FINISH = """
+    UPDATE jobs SET state = ?, outcome = ?, delivered = (delivered OR ?)
+        AND NOT coalesce(json_array_length(iif(json_valid(outcome), outcome, '{}'), '$.images') BETWEEN 1 AND ?, 0)
+    WHERE id = ? AND state = 'running'
+"""
+"""What was done before, with fewer pictures, is to be delivered again."""
+LEFT_BEHIND = f"""
+    SELECT id, CASE state WHEN 'running' THEN owner END, created < datetime('now', '{ABANDONED}') FROM jobs
+    WHERE state = 'running' OR created > datetime('now', '{COLLECTED}')
+        AND json_extract(iif(json_valid(outcome), outcome, '{{}}'), '$.collectable')
+"""  # noqa: S608 - the numbers are ours
 
 
 class SqliteJournal(SqliteLedger):
@@ -82,31 +95,25 @@ class SqliteJournal(SqliteLedger):
         """The job has ended."""
         words = json.dumps(dict(outcome), ensure_ascii=False, default=str)
         gone = state == "done" and not outcome.get("images")  # handed over and not stored: it cannot be had again
-        await self._do(
-            "UPDATE jobs SET state = ?, outcome = ?, delivered = delivered OR ? WHERE id = ? AND state = 'running'",
-            state, words, gone, job,
-        )  # fmt: skip
+        await self._do(FINISH, state, words, gone, len(outcome.get("images", ())) - 1, job)
 
     async def delivered(self, job: str) -> None:
         """Its answer has left."""
         await self._do("UPDATE jobs SET delivered = 1 WHERE id = ?", job)
 
-    async def orphans(self) -> list[JobRow]:
+    async def orphans(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
         """The running jobs whose process is dead and those that can be collected late; they are this process's now."""
-        late = f"WHERE json_extract(outcome, '$.collectable') AND created > datetime('now', '{COLLECTED}')"
 
         def work(connection: sqlite3.Connection) -> list[JobRow]:
-            owners = connection.execute("SELECT DISTINCT owner FROM jobs WHERE state = 'running'").fetchall()
             found = list[JobRow]()
-            for (owner,) in owners:
-                if self._owner.is_dead(owner):
-                    running = "WHERE state = 'running' AND owner = ?"
-                    found += [_row(each) for each in connection.execute(f"{ROW} {running}", (owner,))]
-                    connection.execute(f"UPDATE jobs SET owner = ? {running}", (self._owner.name, owner))  # noqa: S608
-            if connection.execute(f"SELECT 1 FROM jobs {late}").fetchone():  # noqa: S608 - ours
-                found += [_row(each) for each in connection.execute(f"{ROW} {late}")]
-                again = "UPDATE jobs SET owner = ?, state = 'running', outcome = '{}'"
-                connection.execute(f"{again} {late}", (self._owner.name,))
+            for id, owner, abandoned in connection.execute(LEFT_BEHIND).fetchall():
+                row = _one(connection, f"{ROW} WHERE id = ?", id)
+                if row is None or not (abandoned or ours(row.caller, row.home)):
+                    continue
+                if owner is None or self._owner.is_dead(owner):
+                    taken = "UPDATE jobs SET owner = ?, state = 'running' WHERE id = ?"
+                    connection.execute(taken, (self._owner.name, id))
+                    found.append(row)
             return found
 
         return await self.database.write(work) if self.database.exists else []
@@ -115,16 +122,17 @@ class SqliteJournal(SqliteLedger):
         """The vendor calls of a job."""
 
         def work(connection: sqlite3.Connection) -> list[CallRow]:
-            query = "SELECT id, state, pictures, task FROM charges WHERE job = ? ORDER BY id"
+            query = "SELECT id, provider || '/' || model, state, pictures, task FROM charges WHERE job = ? ORDER BY id"
             return [
                 CallRow(
                     id=id,
+                    model=model,
                     state=state,
                     pictures=pictures,
-                    task=json.loads(task) if task else None,
+                    task=_object(task) if task else None,
                     images=tuple(i for (i,) in connection.execute("SELECT id FROM assets WHERE charge = ?", (id,))),
                 )
-                for id, state, pictures, task in connection.execute(query, (job,)).fetchall()
+                for id, model, state, pictures, task in connection.execute(query, (job,)).fetchall()
             ]
 
         return await self.database.read(work)
@@ -157,10 +165,19 @@ def _row(columns: tuple[Any, ...]) -> JobRow:
     return JobRow(
         id=id,
         caller=caller,
-        request=json.loads(request),
+        request=_object(request),
         state=state,
-        outcome=json.loads(outcome),
+        outcome=_object(outcome),
         delivered=bool(delivered),
         created=created,
         reserved_usd=usd_of(reserved),
     )
+
+
+def _object(text: str) -> dict[str, Any]:
+    """A JSON object; an empty one in place of what is none, since one damaged row must not stop the others."""
+    try:
+        found: Any = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]

@@ -30,6 +30,11 @@ class LocalStorage:
         self.folder = folder
         self._variable = variable
 
+    @property
+    def home(self) -> str:
+        """The folder."""
+        return str(self.folder)
+
     async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
         """See Storage. On a full disk nothing is left behind."""
         return await anyio.to_thread.run_sync(self._put, id, picture, record)

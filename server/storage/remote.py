@@ -28,6 +28,11 @@ class Remote:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
+    @property
+    def home(self) -> str:
+        """See Storage; it is told to nobody."""
+        return self._storage.home
+
     async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
         """See Storage."""
         with sealed():

@@ -48,6 +48,11 @@ class S3Storage:
         self._bucket = connection.bucket
         self._folder = f"{self._bucket.prefix}customers/{customer}/assets/image/"
 
+    @property
+    def home(self) -> str:
+        """The store, the bucket and the folder in it."""
+        return f"{self._bucket.endpoint_url or 's3:'}/{self._bucket.name}/{self._folder}"
+
     async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
         """See Storage. The picture goes first, so that it is there when its record is."""
         return await self._connection.run(partial(self._put, id, picture, record))

@@ -53,6 +53,11 @@ class Spool:
     def _waits(self) -> str:
         return f"The picture waits in {self._waiting.folder}; `atelier flush` delivers it."
 
+    @property
+    def home(self) -> str:
+        """Where they are bound for."""
+        return self._store.home
+
     async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
         """See Storage. Raises only when neither takes it, or when the id is taken."""
         held = await self._hold(id, picture, record) if self._ahead else None

@@ -1,6 +1,7 @@
 """The server in a process that meets a fault of its own: what `FAULT_...` says is done to its parts before it starts.
 
 FAULT_KILL=settle:before    the process kills itself at that step of the journal, before or after it is written
+FAULT_TERM=settle:before    the process is asked to end there
 FAULT_FULL=settle           from that step on the journal's disk is full; `settle:2` for two writes
 FAULT_DISK=pictures         the disk is full for pictures
 FAULT_CLOCK=sent:-3600      at that step the clock jumps by so many seconds
@@ -43,6 +44,23 @@ def killed(step: str, when: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
         return last
+
+    wrapped(step, around)
+
+
+def ended(step: str, when: str) -> None:
+    """A SIGTERM, and the step all the same."""
+
+    def around(own: Step) -> Step:
+        async def told(*arguments: Any) -> Any:
+            if when == "before":
+                os.kill(os.getpid(), signal.SIGTERM)
+            found = await own(*arguments)
+            if when == "after":
+                os.kill(os.getpid(), signal.SIGTERM)
+            return found
+
+        return told
 
     wrapped(step, around)
 
@@ -108,7 +126,7 @@ def jumping(step: str, seconds: str) -> None:
 
 
 if __name__ == "__main__":
-    for name, arrange in (("KILL", killed), ("FULL", full), ("DISK", crowded), ("CLOCK", jumping)):
+    for name, arrange in (("KILL", killed), ("TERM", ended), ("FULL", full), ("DISK", crowded), ("CLOCK", jumping)):
         if words := os.environ.pop(f"FAULT_{name}", None):
             first, _, second = words.partition(":")
             arrange(first, second)

@@ -64,7 +64,7 @@ async def killed_at(environ: Environ, step: str, when: str, tool: str, asked: di
             with suppress(*GONE):
                 await client.call_tool(tool, asked)
                 while step == "delivered":  # the answer may have been quicker
-                    await client.list_tools()
+                    await client.call_tool("list_models", {"vendor": "sketch"})
 
 
 async def at_rest(folder: Path) -> Books:
@@ -131,6 +131,26 @@ async def test_killed_at_a_step_of_the_journal(
         assert {image["id"] for image in again["images"]} == {record["id"] for record in books.records}
         assert all(Path(image["path"]).is_file() for image in again["images"])
     Books.read(tmp_path).checked(f"{label}, then the same call", around.billed)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", STEPS)
+async def test_asked_to_end_at_a_step_of_the_journal(around: World, tmp_path: Path, step: str, when: str) -> None:
+    environ = around.environ(tmp_path)
+    tool, asked = arguments_for("flux", tmp_path)
+    with anyio.fail_after(30):
+        async with served(environ, term=f"{step}:{when}") as client:
+            with suppress(*GONE):
+                await client.call_tool(tool, asked)
+                while True:  # the answer may have been quicker than the end
+                    await client.call_tool("list_models", {"vendor": "sketch"})
+    books = Books.read(tmp_path).checked(f"SIGTERM {when} {step}", around.billed)
+    assert (books.job.state, len(around.billed), len(books.records)) == ("done", 1, 1)
+    async with served(environ) as client:
+        again = answered(await client.call_tool(tool, asked))
+    assert (again["images"][0]["id"] == books.records[0]["id"]) == (not books.job.delivered)
+    Books.read(tmp_path).checked(f"SIGTERM {when} {step}, then the same call", around.billed)
+    assert len(around.billed) == (2 if books.job.delivered else 1)
 
 
 async def test_two_servers_side_by_side_take_up_what_a_third_left(around: World, tmp_path: Path) -> None:

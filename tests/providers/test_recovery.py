@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -25,10 +26,11 @@ from atelier.providers.outcome import fingerprint, request_json
 from atelier.providers.reserve import accounts_of, charges_of
 from atelier.server.assembly import catalog_of, journal_of, pipeline_of, storage_of
 from atelier.server.settings import Settings
-from tests.conftest import Environ, png
+from tests.conftest import Environ, files_in, png
 from tests.emulators.flux import PENDING, Flux
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Answer
+from tests.emulators.xai import XAI
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +54,13 @@ async def left_behind(
     admitted = admit(catalog, replace(request, count=count))
     accounts = accounts_of(catalog, journal, admitted)
     charges = charges_of(catalog, admitted, accounts, "1")
-    entry = Entry(id=admitted.job.id, caller="1", fingerprint=fingerprint(admitted, 0), request=request_json(admitted))
+    home = storage_of(settings).home
+    entry = Entry(
+        id=admitted.job.id,
+        caller="1",
+        fingerprint=fingerprint(admitted, 0, home),
+        request={**request_json(admitted), "home": home},
+    )
     await journal.open(entry, charges, Caps())
     for account in accounts if sent else ():
         await account.sent()
@@ -258,7 +266,8 @@ async def test_what_outlasts_the_deadline_is_collected_by_its_id(impatient: Envi
     async with a_desk(impatient, today) as desk:
         with pytest.raises(ImageError):
             await desk.draw(OWL)
-        row = await desk.pipeline.journal.match("1", fingerprint(admit(desk.pipeline.catalog, OWL), 0))
+        alike = fingerprint(admit(desk.pipeline.catalog, OWL), 0, desk.pipeline.home)
+        row = await desk.pipeline.journal.match("1", alike)
         assert row
         assert row.collectable
         flux.polls.script.clear()
@@ -385,10 +394,15 @@ async def test_a_picture_of_several_that_came_too_late_joins_the_others(
         first = await desk.draw(replace(OWL, count=2), tell=tell)
         assert isinstance(first, ImageResult)
         assert len(first.images) == 1
+        assert f"get_image with {first.id}" in first.warnings[1]
+        desk.delivered(first.id)
         flux.polls.script.clear()
         await desk.recover()
-        whole = await desk.collect(first.id)
+        while desk.running:
+            await anyio.sleep(0.01)
+        whole = await desk.draw(replace(OWL, count=2))  # which has not been delivered whole
     assert isinstance(whole, ImageResult)
+    assert whole.id == first.id
     assert {kept.stored and kept.stored.id for kept in first.images} < {k.stored and k.stored.id for k in whole.images}
     assert (len(whole.images), whole.actual_usd, bought(flux)) == (2, Decimal("0.06"), 2)
 
@@ -406,3 +420,103 @@ async def test_an_error_tells_of_the_earlier_job_in_the_dark_as_well(
         result = await desk.draw(FOX)
     assert isinstance(result, ImageResult)
     assert job in result.warnings[0]
+
+
+@pytest.fixture
+def both(with_openai: Environ, with_flux: Environ, openai: OpenAI, monkeypatch: pytest.MonkeyPatch) -> Environ:
+    """Two vendors, the first of them out of service."""
+    monkeypatch.setattr("atelier.providers.core.retry.ATTEMPTS", 1)
+    openai.next(*[Answer(503, {"error": {"message": "down"}})] * 20)
+    return {**with_openai, **with_flux}
+
+
+async def test_a_job_that_moved_on_is_collected_from_the_vendor_that_has_it(
+    both: Environ, today: Any, flux: Flux, soon: None
+) -> None:
+    flux.polls.next(*[PENDING] * 1000)
+    fox = ImageRequest(prompt="a fox", model="gpt-image-2.5-flare", size="1024x1024")
+    async with a_desk({**both, "ATELIER_TIMEOUT_SECONDS": "3"}, today, fallback=("flux-2-pro",)) as desk:
+        with pytest.raises(ImageError):
+            await desk.draw(fox)
+        assert bought(flux) == 1
+    flux.polls.script.clear()
+    async with a_desk(both, today) as desk:
+        result = await desk.draw(fox)
+        assert isinstance(result, ImageResult)
+        assert (result.provider, result.model) == ("flux", "flux-2-pro")
+        assert [call.state for call in await desk.pipeline.journal.calls(result.id)] == ["released", "settled"]
+    assert bought(flux) == 1
+
+
+async def test_who_keeps_pictures_elsewhere_takes_up_no_job_of_ours(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any], tmp_path: Path
+) -> None:
+    job, _ = await left_behind(with_flux, today, OWL, sent=True, task=await submitted())
+    async with a_desk({**with_flux, "ATELIER_OUTPUT_DIR": str(tmp_path / "another")}, today) as desk:
+        await desk.recover()
+        assert not desk.running
+    found, _ = await recovered(with_flux, today, job)
+    assert isinstance(found, ImageResult)
+    assert bought(flux) == 1
+
+
+async def test_who_has_no_key_leaves_the_task_to_those_who_have(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any]
+) -> None:
+    job, _ = await left_behind(with_flux, today, OWL, sent=True, task=await submitted())
+    keyless = {name: value for name, value in with_flux.items() if name != "BFL_API_KEY"}
+    await recovered(keyless, today, job)
+    async with a_desk(with_flux, today) as desk:
+        result = await desk.draw(OWL)
+    assert isinstance(result, ImageResult)
+    assert result.id == job
+    assert bought(flux) == 1
+
+
+async def test_a_link_that_did_not_answer_is_followed_later_and_the_others_are_kept_once(
+    with_xai: Environ, today: Any, xai: XAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atelier.providers.core.retry.ATTEMPTS", 1)
+    xai.always_links = True
+    xai.next(None, None, *[Answer(503, b"")] * 4)
+    two = ImageRequest(prompt="a fox", model="grok", count=2)
+    async with a_desk(with_xai, today) as desk:
+        first = await desk.draw(two)
+        assert isinstance(first, ImageResult)
+        assert len(first.images) == 1
+        desk.delivered(first.id)
+        xai.script.clear()
+        await desk.recover()
+        while desk.running:
+            await anyio.sleep(0.01)
+        whole = await desk.draw(two)
+    assert isinstance(whole, ImageResult)
+    assert (whole.id, len(whole.images)) == (first.id, 2)
+    assert whole.actual_usd == first.actual_usd
+    assert len([path for path in files_in(Path(with_xai["ATELIER_OUTPUT_DIR"])) if path.suffixes == [".jpg"]]) == 2
+    assert len([request for request in xai.requests if request.method == "POST"]) == 1
+
+
+async def test_an_old_picture_is_matched_however_many_are_newer(
+    with_openai: Environ, today: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atelier.providers.recovery.PAGE", 2)
+    job, (call,) = await left_behind(with_openai, today, FOX, sent=True)
+    id = await stored(with_openai, job, call)
+    for _ in range(5):
+        await stored(with_openai, "job_other", "chg_other")
+    found, _ = await recovered(with_openai, today, job)
+    assert [kept.stored and kept.stored.id for kept in found.images] == [id]
+
+
+async def test_what_was_billed_and_not_handed_out_is_told_as_such(
+    with_flux: Environ, today: Any, flux: Flux, soon: None
+) -> None:
+    flux.expired = True
+    async with a_desk(with_flux, today) as desk:
+        with pytest.raises(ImageError):
+            await desk.draw(OWL)
+        flux.expired = False
+        result = await desk.draw(OWL)
+    assert isinstance(result, ImageResult)
+    assert "it was billed $0.03, and the vendor did not hand its picture out" in result.warnings[0]

@@ -26,13 +26,22 @@ from tests.server.journal.test_ledger import charge
 pytestmark = pytest.mark.anyio
 
 
+def anyones(caller: str, home: str) -> bool:
+    return True
+
+
 def journal_at(folder: Path) -> SqliteJournal:
     owner = Owner(folder / "processes")
     return SqliteJournal(Database(folder / "journal.db"), owner, lambda: date(2026, 11, 21))
 
 
 def entry(id: str, fingerprint: str = "same", caller: str = "1") -> Entry:
-    return Entry(id=id, caller=caller, fingerprint=fingerprint, request={"prompt": "ein Fuchs für 5 €", "count": 1})
+    return Entry(
+        id=id,
+        caller=caller,
+        fingerprint=fingerprint,
+        request={"prompt": "ein Fuchs für 5 €", "count": 1, "home": "/elsewhere"},
+    )
 
 
 async def opened(journal: SqliteJournal, id: str, caps: Caps = Caps(), **more: Any) -> Shortage | JobRow | None:  # noqa: B008
@@ -42,7 +51,7 @@ async def opened(journal: SqliteJournal, id: str, caps: Caps = Caps(), **more: A
 async def test_looking_leaves_no_file_behind(tmp_path: Path) -> None:
     journal = journal_at(tmp_path / "state")
     assert await journal.match("1", "same") is None
-    assert await journal.orphans() == []
+    assert await journal.orphans(anyones) == []
     await journal.delivered("job_x")
     await journal.finish("job_x", "done", {})
     assert list(tmp_path.iterdir()) == []
@@ -153,12 +162,12 @@ def test_the_jobs_of_a_process_that_was_killed_are_taken_over_once(tmp_path: Pat
 
     async def look() -> list[list[str]]:
         one, another = journal_at(tmp_path), journal_at(tmp_path)
-        alive = await one.orphans()
+        alive = await one.orphans(anyones)
         os.kill(process.pid, signal.SIGKILL)
         process.wait(10)
-        found = [[row.id for row in await each.orphans()] for each in (one, another, one)]
+        found = [[row.id for row in await each.orphans(anyones)] for each in (one, another, one)]
         await one.aclose()
-        later = [row.id for row in await another.orphans()]
+        later = [row.id for row in await another.orphans(anyones)]
         await another.aclose()
         return [[row.id for row in alive], *found, later]
 
@@ -176,3 +185,50 @@ def test_the_request_is_json_that_other_programs_can_read(tmp_path: Path) -> Non
         return found
 
     assert json.loads(anyio.run(written))["count"] == 1
+
+
+async def test_what_somebody_keeps_elsewhere_is_left_to_them_for_a_day(tmp_path: Path) -> None:
+    one, another = journal_at(tmp_path), journal_at(tmp_path)
+    await opened(one, "job_a")
+    await one.aclose()
+    asked = list[tuple[str, str]]()
+
+    def not_ours(caller: str, home: str) -> bool:
+        asked.append((caller, home))
+        return False
+
+    assert await another.orphans(not_ours) == []
+    assert asked == [("1", "/elsewhere")]
+    await another.database.write(lambda c: c.execute("UPDATE jobs SET created = datetime('now', '-25 hours')"))
+    assert [row.id for row in await another.orphans(not_ours)] == ["job_a"]
+    await another.aclose()
+
+
+async def test_more_pictures_than_were_delivered_are_to_be_delivered_again(tmp_path: Path) -> None:
+    journal, one, two = journal_at(tmp_path), {"id": "img_1"}, {"id": "img_2"}
+    await opened(journal, "job_a")
+    await journal.finish("job_a", "done", {"images": [one], "collectable": True})
+    await journal.delivered("job_a")
+    assert await journal.match("1", "same") is None
+    for images, delivered in (([one], True), ([one, two], False)):
+        assert [row.id for row in await journal.orphans(anyones)] == ["job_a"]
+        assert await journal.match("1", "same") is None  # while it is collected a person who asks again gets another
+        await journal.finish("job_a", "done", {"images": images, "collectable": True})
+        row = await journal.find("job_a")
+        assert row
+        assert row.delivered == delivered
+    await journal.aclose()
+
+
+@pytest.mark.parametrize("broken", ["{", "[]", "", "null"])
+async def test_one_damaged_row_does_not_stop_the_others(tmp_path: Path, broken: str) -> None:
+    journal, later = journal_at(tmp_path), journal_at(tmp_path)
+    await opened(journal, "job_a")
+    await opened(journal, "job_b", fingerprint="other")
+    damage = "UPDATE jobs SET request = ?, outcome = ? WHERE id = 'job_a'"
+    await journal.database.write(lambda c: c.execute(damage, (broken, broken)))
+    await journal.aclose()
+    assert [row.id for row in await later.orphans(anyones)] == ["job_a", "job_b"]
+    assert {row.id for row in await later.jobs(5)} == {"job_a", "job_b"}
+    await later.finish("job_a", "unknown", {})
+    await later.aclose()
