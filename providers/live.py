@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 
+from atelier.providers.account import Account
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageResult, Tell
 from atelier.providers.journal import JobRow, Journal, State
@@ -44,7 +45,8 @@ class Live:
     """A job that runs.
 
     `mark` is what calls that ask for the same have in common, `asked` the fingerprint of what they ask. `found` are the
-    records of pictures that a job which was taken up has besides those to be collected. `dark` is an earlier job of the
+    records of pictures that a job which was taken up has besides those to be collected, `before` the calls of models
+    that it has moved on from. `dark` is an earlier job of the
     same call whose outcome nobody knows. `promised` says that somebody was given the id and will come back.
     """
 
@@ -53,6 +55,7 @@ class Live:
     asked: str = ""
     in_hand: int = 0
     fallback: Sequence[str] = ()
+    before: list[Account] = field(default_factory=list[Account])
     notes: Sequence[str] = ()
     dark: JobRow | None = None
     found: Sequence[Mapping[str, Any]] = ()
@@ -130,7 +133,7 @@ class Live:
     async def written(self, journal: Journal) -> bool:
         """Write how it ended. False when the journal cannot be written just now."""
         try:
-            for account in self.work.accounts:
+            for account in (*self.before, *self.work.accounts):
                 await account.catch_up()
             await journal.finish(self.id, self.state, self.outcome)
             if self.dark and self.result:  # whoever gets the result is told of it
@@ -159,5 +162,6 @@ class Live:
         return bool(self.listeners) and size <= self.in_hand
 
     def now(self, work: Work) -> None:
-        """Another model has taken over."""
+        """Another model has taken over. What is still to be written of the first is not forgotten."""
+        self.before += self.work.accounts
         self.work = work
