@@ -20,20 +20,23 @@ from anyio.abc import TaskGroup
 from atelier.providers.budget import Confirm, Shortage
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, ImageResult, Tell
+from atelier.providers.counter import Counter
 from atelier.providers.dispatch import to_the_end
 from atelier.providers.fallback import check_names, with_fallback
+from atelier.providers.hand import Hand
 from atelier.providers.journal import Entry, JobRow
 from atelier.providers.leaving import Leaving
-from atelier.providers.live import Live, Running, elsewhere
+from atelier.providers.live import Live, Running
 from atelier.providers.orphans import Orphans
-from atelier.providers.outcome import check_key, error_of, fingerprint, in_the_dark, keyed, request_json, result_of
-from atelier.providers.pipeline import Pipeline, has_gone, silence
+from atelier.providers.outcome import check_key, fingerprint, in_the_dark, keyed, request_json
+from atelier.providers.pipeline import Pipeline, silence
 from atelier.providers.reserve import charges_of, refused
+from atelier.providers.rounds import Rounds
 
 __all__ = ["Desk", "Running"]
 
 WAIT = 50.0  # seconds that a caller waits before it is given the job's id; hosts give up at 60
-LOOK = 0.5  # seconds between two looks at a job of another process
+MOMENT = 1.0  # seconds that are left at least to a caller who has waited before
 
 
 class Desk:
@@ -50,7 +53,9 @@ class Desk:
         self._marks: dict[tuple[str, str], Live] = {}
         self._tasks: TaskGroup = anyio.create_task_group()
         self._leaving = Leaving(pipeline.journal, self._tasks)
-        self._orphans = Orphans(pipeline, self.start)
+        self._rounds = Rounds(Orphans(pipeline, self.start).take_up, self._tasks)
+        self._hands: dict[str, Hand] = {}
+        self._counter = Counter(pipeline, self._lives, self._hands, self._leaving, self._rounds)
         self._closing = anyio.Event()
 
     async def __aenter__(self) -> Self:
@@ -63,6 +68,8 @@ class Desk:
     ) -> None:
         self.stop()
         self._closing.set()
+        for hand in self._hands.values():
+            hand.drop()
         self._tasks.cancel_scope.shield = True  # what was sent is paid for
         await self._tasks.__aexit__(None, None, None)
         await self.pipeline.__aexit__(kind, error, trace)
@@ -70,14 +77,19 @@ class Desk:
 
     @property
     def running(self) -> Collection[str]:
-        """The ids of the jobs that go on."""
-        return [id for id, live in self._lives.items() if not live.done.is_set()]
+        """The ids of the jobs that go on, or whose answer is on its way."""
+        going = [id for id, live in self._lives.items() if not live.done.is_set() or id in self._hands]
+        return [*going, *self._leaving.jobs]
 
     def within(self, wait: float) -> Self:
         """The same desk, for a caller who waits so many seconds."""
         other = copy.copy(self)
         other._wait = wait  # noqa: SLF001 - its own
         return other
+
+    def after(self, seconds: float) -> Self:
+        """The same desk, for a caller who has waited so many seconds already."""
+        return self if self._wait is None else self.within(max(min(self._wait, MOMENT), self._wait - seconds))
 
     def of(self, caller: str) -> Self:
         """The same desk, over the pictures of a caller; see `Pipeline.of`."""
@@ -115,34 +127,38 @@ class Desk:
         mark = (caller, keyed(key) if key else asked)
         while (live := self._marks.get(mark)) and live.leaves:
             await live.done.wait()
-        earlier = None if free else await self._earlier(mark)
+        until = self._until()
+        earlier = None if free else await self._counter.earlier(mark, until)
         check_key(asked, earlier and earlier.request.get("asked"))
         if live := self._marks.get(mark):
             check_key(asked, live.asked)
-            return await self._awaited(live, tell)
+            return await self._counter.awaited(live, tell, until)
         if earlier and (key or earlier.state != "unknown"):
             try:
-                return await self._joined(earlier, tell)
+                return await self._counter.joined(earlier, tell, until)
             except ImageError as error:
                 if key or error.facts.get("gone") != earlier.id:
                     raise
                 await self.pipeline.journal.delivered(earlier.id)  # somebody removed its pictures since
         models = self._fallback if fallback is None else fallback
         check_names(self.pipeline.catalog, models, request.operation)
+        thinking = anyio.current_time()
         work = await self.pipeline.begin(admitted, caller, confirm)
+        until += anyio.current_time() - thinking  # of the person who was asked about the price
         live = Live(work=work, mark=mark, asked=asked, in_hand=in_hand, fallback=models)
         if earlier and earlier.state == "unknown":
             live.notes, live.dark = [in_the_dark(earlier)], earlier
         same = await to_the_end(partial(self._opened, live, free))  # what is written must run
         check_key(asked, same and same.request.get("asked"))
-        return await (self._joined(same, tell) if same else self._awaited(live, tell))
+        counter = self._counter
+        return await (counter.joined(same, tell, until) if same else counter.awaited(live, tell, until))
 
     async def collect(self, id: str, *, caller: str = "1", tell: Tell = silence) -> ImageResult | Running:
         """What came of a job, or that it still runs. Raises not_found, or the error in which the job ended."""
         row = await self.pipeline.journal.find(id)
         if row is None or row.caller != caller:
             raise ImageError(Reason.NOT_FOUND, f"There is no job {id}.", hint="Call get_image with list=true.")
-        return await self._joined(row, tell)
+        return await self._counter.joined(row, tell, self._until())
 
     def cancel(self, id: str, *, caller: str = "1") -> None:
         """Keep what was not sent yet of a job from being sent, unless somebody waits for it. The rest goes on."""
@@ -150,26 +166,25 @@ class Desk:
             live.work.stop.cancel()
 
     def delivered(self, job: str) -> None:
-        """The answer is on its way: from now on the same call buys anew. Written once the caller has it."""
+        """Its answer has left: from now on the same call buys anew."""
+        if hand := self._hands.get(job):
+            hand.take()
+            self._unmark(self._lives[job])
         self._leaving.add(job)
+
+    def returned(self, job: str) -> None:
+        """Its answer never left; what was to be taken in hand is stored, and the same call collects it."""
+        if hand := self._hands.get(job):
+            hand.give_back()
 
     def start(self, live: Live) -> None:
         """Run a job until it ends, whoever waits for it."""
         self._lives[live.id] = self._marks[live.mark] = live
         self._tasks.start_soon(self._run, live)
 
-    async def _earlier(self, mark: tuple[str, str]) -> JobRow | None:
-        """The same call of before, if there is one to join, to collect or to be warned of."""
-        looked = False
-        while row := await self.pipeline.journal.match(*mark):
-            if await self._leaving.wait(row.id):
-                continue
-            if ((row.state == "running" and row.id not in self._lives) or row.collectable) and not looked:
-                looked = True
-                await self.recover()  # if its process died, it has perhaps ended; what came too late is there by now
-            else:
-                return row
-        return None
+    def _until(self) -> float:
+        """When a caller has waited long enough who comes now."""
+        return anyio.current_time() + (float("inf") if self._wait is None else self._wait)
 
     async def _opened(self, live: Live, free: bool) -> JobRow | None:
         """Write the job, reserve its price and start it; the same job where another call was quicker."""
@@ -188,51 +203,6 @@ class Desk:
         self.start(live)
         return None
 
-    async def _awaited(self, live: Live, tell: Tell) -> ImageResult | Running:
-        """Wait for a job of this process. Whoever is the last to go before anything was sent takes it along."""
-        live.listeners.append(tell)
-        try:
-            with anyio.move_on_after(None if live.is_free else self._wait):
-                await live.done.wait()
-        finally:
-            live.listeners.remove(tell)
-            if has_gone():
-                self._left(live)
-        if live.found and live.id not in self._lives and (row := await self.pipeline.journal.find(live.id)):
-            return await self._joined(row, tell)
-        if live.error:
-            raise live.error
-        if live.result:
-            return live.result
-        live.promised = True
-        return live.running
-
-    def _left(self, live: Live) -> None:
-        """A caller went away. The last one takes along what was not sent; what it was to take in hand is stored."""
-        if live.done.is_set() and live.result and live.work.loose:
-            self._tasks.start_soon(self.pipeline.of(live.mark[0]).rescue, live.work)
-        elif not live.listeners and not live.promised:
-            live.work.stop.cancel()
-
-    async def _joined(self, row: JobRow, tell: Tell) -> ImageResult | Running:
-        """What came of a job, of this process or another, or that it still runs."""
-        if row.collectable:
-            await self.recover()
-            row = await self.pipeline.journal.find(row.id) or row
-        with anyio.move_on_after(self._wait) as waiting:
-            while row.state == "running" and row.id not in self._lives:
-                await self.recover()
-                if row.id not in self._lives:
-                    await anyio.sleep(LOOK)
-                    row = await self.pipeline.journal.find(row.id) or row
-        if live := self._lives.get(row.id):
-            return await self.within(waiting.deadline - anyio.current_time())._awaited(live, tell)  # noqa: SLF001
-        if row.state == "running":
-            return elsewhere(row)
-        if row.state != "done" or (storage := self.pipeline.of(row.caller).storage) is None:
-            raise error_of(row)
-        return await result_of(row, storage)
-
     async def _run(self, live: Live) -> None:
         """The job itself: its result or its error, written before anyone hears of it."""
         try:
@@ -241,9 +211,11 @@ class Desk:
             live.result = replace(result, warnings=(*live.notes, *result.warnings))
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
             live.fail(error)
+        if live.in_hand and live.result and live.work.loose:
+            await self._handed_over(live, live.result)
         written = await live.written(self.pipeline.journal)
-        if self._marks.get(live.mark) is live:
-            del self._marks[live.mark]
+        self._unmark(live)
+        self._hands.pop(live.id, None)
         if written:
             self._forget(live)
         live.done.set()
@@ -251,10 +223,24 @@ class Desk:
             await live.written_at_last(self.pipeline.journal, self._closing)
             self._forget(live)
 
+    async def _handed_over(self, live: Live, result: ImageResult) -> None:
+        """Wait until the pictures in hand have left with an answer; they are stored when they do not."""
+        hand = self._hands[live.id] = Hand(0 if self._closing.is_set() else len(live.listeners))
+        live.done.set()
+        if not await hand.settled():
+            images, unkept = await to_the_end(partial(self.pipeline.of(live.mark[0]).rescue, live.work))
+            told = (*result.warnings, "Stored all the same: nobody was there to take it.", *unkept)
+            live.result = replace(result, images=tuple(images), warnings=told)
+
+    def _unmark(self, live: Live) -> None:
+        """From now on a call that asks for the same is another."""
+        if self._marks.get(live.mark) is live:
+            del self._marks[live.mark]
+
     def _forget(self, live: Live) -> None:
         if self._lives.get(live.id) is live:  # and not the same job, taken up again the moment that its end was written
             del self._lives[live.id]
 
     async def recover(self) -> None:
         """Take up the jobs of processes that died; see `Orphans`."""
-        await self._orphans.take_up()
+        await self._rounds.one()

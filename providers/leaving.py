@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
 import anyio
 from anyio.abc import TaskGroup
@@ -26,6 +27,11 @@ class Leaving:
         if job not in self._jobs:
             self._jobs[job] = anyio.Event()
             self._tasks.start_soon(self._write, job)
+
+    @property
+    def jobs(self) -> Collection[str]:
+        """Those of which it is still to be written."""
+        return self._jobs.keys()
 
     async def wait(self, job: str) -> bool:
         """Wait until it is written that the answer has left. False when none is on its way."""

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -14,6 +13,7 @@ import anyio
 from mcp.server.caching import CacheHint
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     INVALID_PARAMS,
@@ -34,11 +34,12 @@ from atelier.providers.storage import Storage
 from atelier.server import content, resources
 from atelier.server.asking import InputNeeded, confirm_of
 from atelier.server.assembly import pipeline_of
-from atelier.server.calls import Calls, when_it_leaves
+from atelier.server.calls import Calls, bearing
 from atelier.server.flush import flushing
 from atelier.server.logs import log
 from atelier.server.progress import Show, progress
 from atelier.server.settings import Settings
+from atelier.server.stdio import Line, own_stdout
 from atelier.server.storage.remote import unplaced
 from atelier.server.storage.spools import Spools
 from atelier.server.tasks import WINDOW, Tasks, takes_tasks
@@ -83,6 +84,7 @@ class AtelierServer(MCPServer[State]):
     def __init__(self, settings: Settings, today: Callable[[], date], who: Callable[[], str] | None) -> None:
         self.calls = Calls()
         self._state: State | None = None
+        self._line: Line | None = None
         self._settings = settings
         self._today = today
         self._spools = Spools(settings)
@@ -130,6 +132,19 @@ class AtelierServer(MCPServer[State]):
     def busy(self) -> int:
         """Calls that are being answered, and jobs that go on."""
         return self.calls.count + (len(self._state.desk.running) if self._state else 0)
+
+    @property
+    def on_the_way(self) -> int:
+        """Answers that are not written yet."""
+        return self._line.busy if self._line else 0
+
+    async def run_stdio_async(self) -> None:
+        """Serve over this process's own pipes until the host closes them."""
+        with own_stdout() as line:
+            self._line = line
+            self._lowlevel_server.middleware.insert(0, line.seen_off)
+            async with stdio_server(stdout=line) as (read, write):
+                await self._lowlevel_server.run(read, write, self._lowlevel_server.create_initialization_options())
 
     async def list_tools(self) -> list[ToolDescription]:
         """Our records, in their order."""
@@ -180,10 +195,8 @@ class AtelierServer(MCPServer[State]):
         async with progress(reported(context), HEARTBEAT, first="Looking at the request.") as tell:
             call = Call(caller=caller, tell=tell, confirm=confirm_of(context))
             answer: Answer = await tool.run(asked, desk, call)
-        result = await content.answered(answer, state.storage(caller), self._settings)
-        if answer.job:
-            when_it_leaves(partial(state.desk.delivered, answer.job))
-        return result
+            with bearing(state.desk, answer.job):
+                return await content.answered(answer, state.storage(caller), self._settings)
 
 
 async def _recovered(desk: Desk) -> None:

@@ -1,7 +1,7 @@
 """The calls that are being answered, over whichever transport: a name in the log, a line, and one boundary for errors.
 
-An answer has left when its transport says so. Over stdio that is at once; over HTTP `leaving` holds what is to be done
-until the last byte of the response is on its way.
+An answer has left when its transport says so: over stdio when its line is written, over HTTP when the last byte of the
+response is on its way, in memory at once. Until then `leaving` holds what is to be done.
 """
 
 from __future__ import annotations
@@ -10,23 +10,58 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import partial
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
+from atelier.providers.desk import Desk
 from atelier.server.asking import InputNeeded
 from atelier.server.logs import call_id, log
 
-leaving: ContextVar[list[Callable[[], None]] | None] = ContextVar("leaving", default=None)
-"""What is to be done once the response has left; None where an answer leaves at once."""
+Act = Callable[[], None]
 
 
-def when_it_leaves(act: Callable[[], None]) -> None:
-    """Do something once the answer to this call has left, and not at all when it does not."""
-    acts = leaving.get()
-    if acts is None:
-        act()
+@dataclass(slots=True)
+class Departure:
+    """What is to be done once an answer has left, and what when it never does."""
+
+    left: list[Act] = field(default_factory=list[Act])
+    lost: list[Act] = field(default_factory=list[Act])
+
+    def end(self, *, left: bool) -> None:
+        """It has left, or never will."""
+        acts = self.left if left else self.lost
+        self.left, self.lost = [], []
+        for act in acts:
+            act()
+
+
+leaving: ContextVar[Departure | None] = ContextVar("leaving", default=None)
+"""That of the answer to this request; None where an answer leaves at once."""
+
+
+def when_it_leaves(left: Act, lost: Act) -> None:
+    """Do something once the answer to this call has left, something else when it never does."""
+    departure = leaving.get()
+    if departure is None:
+        left()
     else:
-        acts.append(act)
+        departure.left.append(left)
+        departure.lost.append(lost)
+
+
+@contextmanager
+def bearing(desk: Desk, job: str | None) -> Generator[None]:
+    """Within the block an answer is made that bears the result of a job, which is delivered once it has left."""
+    try:
+        yield
+    except BaseException:
+        if job:
+            desk.returned(job)
+        raise
+    if job:
+        when_it_leaves(partial(desk.delivered, job), partial(desk.returned, job))
 
 
 class CallerGoneError(Exception):

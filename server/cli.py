@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from atelier.providers.core.errors import quoted
 from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.desk import Desk, Running
 from atelier.server import flush, jobs, models, show, spend
+from atelier.server.announce import announce
 from atelier.server.assembly import pipeline_of, storage_of
 from atelier.server.costs import estimated, located
 from atelier.server.progress import progress
@@ -24,7 +25,6 @@ from atelier.server.terminal import CLEAR, progress_line, say
 from atelier.tools import edit_image, estimate_cost, generate_image
 from atelier.tools.arguments import parameters_of
 from atelier.tools.drawing import Drawing
-from atelier.tools.drawn import size_of, told, usd
 from atelier.tools.tool import Tool
 
 LISTS = {"images": "IMAGE", "options": "NAME=VALUE", "fallback": "MODEL"}
@@ -64,7 +64,8 @@ def serve(options: argparse.Namespace) -> int:
 
         return anyio.run(served, settings, options.host or HOST, PORT if options.port is None else options.port)
     server = build_server(settings)
-    return anyio.run(until_idle, server.run_stdio_async, lambda: server.busy)
+    served = partial(until_idle, on_the_way=lambda: server.on_the_way)
+    return anyio.run(served, server.run_stdio_async, lambda: server.busy)
 
 
 def generate(options: argparse.Namespace) -> int:
@@ -131,23 +132,9 @@ async def _draw(
         if sys.stderr.isatty():
             sys.stderr.write(CLEAR)
         assert isinstance(result, ImageResult), "without a limit it is waited for"
+        announce(result, as_json=options.json)
         desk.delivered(result.id)
-    lost = 0 if all(kept.stored for kept in result.images) else 1
-    if options.json:
-        say(json.dumps(told(result).data.model_dump(mode="json", exclude_none=True), ensure_ascii=False))
-        return lost
-    for warning in result.warnings:
-        say(f"Note: {warning}", sys.stderr)
-    for kept in result.images:
-        if kept.stored:
-            say(kept.stored.path or kept.stored.url or kept.stored.id)
-        if kept.copy and kept.copy.stored:
-            where, copy = kept.copy.stored, kept.copy.picture
-            say(f"{where.path or where.url or where.id} (delivered: {copy.width}x{copy.height} {copy.format})")
-    made = [f"{k.picture.width}x{k.picture.height} {k.format}, {size_of(len(k.image_bytes))}" for k in result.images]
-    cost = f", {usd(result.actual_usd)}" if result.actual_usd is not None else ""
-    say(f"{result.provider}/{result.model}: {'; '.join(made)}{cost}")
-    return lost
+    return 0 if all(kept.stored for kept in result.images) else 1
 
 
 async def _yes(question: str) -> bool:

@@ -11,7 +11,6 @@ The same holds for MCP and for plain routes. An answer has left when its last by
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware, get_access_token
@@ -22,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.auth import Verify, is_loopback
-from atelier.server.calls import leaving
+from atelier.server.calls import Departure, leaving
 from atelier.server.http_errors import RefusedError, failed
 from atelier.server.logs import log
 from atelier.server.storage.remote import address
@@ -102,8 +101,8 @@ def caller() -> str:
 
 async def _seen_off(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Have a request answered, and do what is to be done when the answer has left."""
-    acts, gone, left = list[Callable[[], None]](), False, False
-    leaving.set(acts)
+    departure, gone, left = Departure(), False, False
+    leaving.set(departure)
 
     async def heard() -> Message:
         nonlocal gone
@@ -116,9 +115,10 @@ async def _seen_off(app: ASGIApp, scope: Scope, receive: Receive, send: Send) ->
         await send(message)
         left = left or (message["type"] == "http.response.body" and not message.get("more_body", False))
 
-    await app(scope, heard, said)
-    for act in acts if left and not gone else ():
-        act()
+    try:
+        await app(scope, heard, said)
+    finally:
+        departure.end(left=left and not gone)
 
 
 def _is_own(origin: str, host: str, *, local: bool) -> bool:

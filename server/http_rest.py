@@ -25,7 +25,7 @@ from atelier.providers.core.sources import ASSET
 from atelier.providers.desk import Desk
 from atelier.providers.pipeline import silence
 from atelier.server.app import AtelierServer
-from atelier.server.calls import CallerGoneError, when_it_leaves
+from atelier.server.calls import CallerGoneError, bearing
 from atelier.server.http_errors import SENTENCES, RefusedError, failed
 from atelier.server.storage.remote import unplaced
 from atelier.tools import edit_image, generate_image, get_image
@@ -111,15 +111,14 @@ async def _file(server: AtelierServer, request: Request) -> Response:
 def _told(answer: Answer, desk: Desk) -> Response:
     """The structured part. What was told is delivered once it has left."""
     data = answer.data.model_dump(mode="json", exclude_none=True)
-    for kept, image in zip(answer.pictures, data.get("images", ()), strict=False):
-        if kept.stored is None:  # no disk took it, and it is paid for
-            image["b64"] = b64encode(kept.image_bytes).decode()
     if data.get("status") == "running":
         headers = {"Location": f"/image/{data['job']}", "Retry-After": POLL}
         return JSONResponse(data, 202, headers)
-    if answer.job:
-        when_it_leaves(partial(desk.delivered, answer.job))
-    return JSONResponse(data)
+    with bearing(desk, answer.job):
+        for kept, image in zip(answer.pictures, data.get("images", ()), strict=False):
+            if kept.stored is None:  # no disk took it, and it is paid for
+                image["b64"] = b64encode(kept.image_bytes).decode()
+        return JSONResponse(data)
 
 
 def _key(request: Request) -> str | None:

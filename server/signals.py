@@ -14,6 +14,8 @@ import anyio
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+PATIENCE = 2.0  # seconds that a host has to take the answers that are on their way to it
+
 Outcome = TypeVar("Outcome")
 
 
@@ -43,11 +45,12 @@ async def until_idle(
     at_work: Callable[[], int],
     begin_to_end: Callable[[], None] | None = None,
     end: Callable[[], None] | None = None,
+    on_the_way: Callable[[], int] = lambda: 0,
 ) -> int:
     """Serve until it ends by itself, or a signal comes and nothing is at work any more. Returns the exit code.
 
     `begin_to_end` is called at the signal, `end` when nothing is at work; without it the process ends there and then,
-    because a thread that reads stdin would hold up an orderly end.
+    because a thread that reads stdin would hold up an orderly end. Answers `on_the_way` are waited for a little.
     """
     code = 0
 
@@ -58,6 +61,9 @@ async def until_idle(
             begin_to_end()
         for _ in iter(at_work, 0):
             await anyio.sleep(0.05)
+        with anyio.move_on_after(PATIENCE):
+            for _ in iter(lambda: on_the_way() + at_work(), 0):
+                await anyio.sleep(0.05)
         if end is None:
             os._exit(code)
         end()

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -24,7 +23,7 @@ from atelier.providers.desk import Desk, Running
 from atelier.providers.journal import JobRow
 from atelier.server import content
 from atelier.server.asking import MODERN
-from atelier.server.calls import when_it_leaves
+from atelier.server.calls import bearing
 from atelier.server.settings import Settings
 from atelier.tools import TOOLS
 from atelier.tools.drawn import told
@@ -101,8 +100,8 @@ class Tasks(Extension):
             found = await desk.within(0).collect(row.id, caller=row.caller)
             if isinstance(found, Running):
                 return {"resultType": "complete", **_handle(row, found.latest), "status": "working"}
-            result = await content.answered(told(found), ctx.lifespan_context.storage(row.caller), self._settings)
-            when_it_leaves(partial(desk.delivered, row.id))
+            with bearing(desk, row.id):
+                result = await content.answered(told(found), ctx.lifespan_context.storage(row.caller), self._settings)
         except ImageError as error:
             row = await self._row(ctx, row.id)
             if row.state == "running":  # it has failed, and this is being written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Collection, Sequence
 from typing import TextIO
@@ -10,8 +11,13 @@ CLEAR = "\r\033[K"  # back to the start of a terminal's line, and empty it
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
-    """A line for the person, at once; on stdout unless another stream is named."""
-    print(text, file=stream or sys.stdout, flush=True)
+    """A line for the person, at once; on stdout unless another stream is named. Raises OSError."""
+    out = stream or sys.stdout
+    try:
+        print(text, file=out, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # or the interpreter would stumble over it again
+        raise
 
 
 def table(lines: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> str:

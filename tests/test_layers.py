@@ -17,7 +17,7 @@ STEPS = (
     "catalog", "overlay", "overlay_checks", "overlay_shapes", "pipeline", "pricing", "price_parts", "price_table",
     "price_tokens", "price_overlay", "admit", "dispatch", "settle", "account", "budget", "quote", "reserve", "turns",
     "breaker", "storage", "journal", "desk", "live", "fallback", "recovery", "outcome", "deliver",
-    "orphans", "leaving",
+    "orphans", "leaving", "counter", "hand", "rounds",
 )  # fmt: skip
 """The files of `providers/` that are no vendor's."""
 
@@ -84,6 +84,9 @@ def floor(name: str) -> float:
         "providers.fallback": 4.8,
         "providers.live": 4.8,
         "providers.orphans": 4.85,
+        "providers.counter": 4.86,
+        "providers.hand": 1,
+        "providers.rounds": 1,
         "providers.leaving": 1.6,
         "providers.recovery": 4.2,
         "providers.outcome": 4.1,

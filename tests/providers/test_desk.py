@@ -251,6 +251,7 @@ async def test_pictures_in_hand_are_not_collected_twice_but_stored_when_nobody_i
     async with desk(wait=0.1) as one:
         taken = await one.draw(FOX, in_hand=10**9)
         assert taken.images[0].stored is None
+        one.delivered(taken.id)
         ticket = await one.draw(FOX, in_hand=10**9)
         assert isinstance(ticket, Running)
         await settled(one)

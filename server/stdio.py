@@ -1,0 +1,81 @@
+"""MCP over this process's own pipes. An answer has left when its line is written whole.
+
+The host may not read, be slow, or die while a line is half written; what such an answer bears was not delivered.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+import anyio
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from pydantic_core import from_json
+
+from atelier.providers.pipeline import has_gone
+from atelier.server.calls import Departure, leaving
+
+
+class Line(anyio.AsyncFile[str]):
+    """Where the protocol's lines are written, and which answers are on their way there."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._last = ""
+        self._departures: dict[str | int, Departure] = {}
+
+    @property
+    def busy(self) -> int:
+        """How many answers are not written yet."""
+        return len(self._departures)
+
+    async def seen_off(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """A request, as a middleware sees it: what its answer is to bear is held until that has left.
+
+        A request that is cancelled by now is never answered.
+        """
+        if ctx.request_id is None:
+            return await call_next(ctx)
+        departure, answered = Departure(), False
+        leaving.set(departure)
+        try:
+            result = await call_next(ctx)
+            answered = not has_gone()
+        finally:
+            if not answered:
+                departure.end(left=False)
+            if not has_gone():
+                self._departures[ctx.request_id] = departure
+        return result
+
+    async def write(self, b: str) -> int:
+        """One message, as its line."""
+        self._last = b
+        return await super().write(b)
+
+    async def flush(self) -> None:
+        """Now the line is written."""
+        await super().flush()
+        if self._departures:
+            message = from_json(self._last)
+            if "method" not in message and (departure := self._departures.pop(message.get("id"), None)):
+                departure.end(left="result" in message)
+
+
+@contextmanager
+def own_stdout() -> Generator[Line]:
+    """Stdout for the protocol alone: whatever else is written there meanwhile comes out on stderr."""
+    wire = os.dup(1)
+    try:
+        os.dup2(2, 1)
+    except OSError:  # there is no stderr
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    try:
+        # it is never closed: a thread may still write there when nobody waits for it any more
+        yield Line(os.fdopen(wire, "w", encoding="utf-8", newline="\n", closefd=False))
+    finally:
+        sys.stdout.flush()
+        os.dup2(wire, 1)
