@@ -25,7 +25,7 @@ LOOK = 0.5  # seconds between two looks at a job of another process
 PATIENCE = 3.0  # seconds that a storage has at least to hand out what is finished
 
 ELSEWHERE = "Another process works on it."
-LEFT = "What another process left of it is being looked for."
+PERHAPS = "Another process works on it or has left it behind, which is being looked into."
 
 
 class Counter:
@@ -92,11 +92,11 @@ class Counter:
     async def joined(self, row: JobRow, tell: Tell, until: float) -> ImageResult | Running:
         """What came of a job, of this process or another, or that it still runs."""
         word = ELSEWHERE
+        if self._is_elsewhere(row):
+            await tell(word)
         with anyio.CancelScope(deadline=until) as waiting:
-            if self._is_elsewhere(row):
-                await tell(word)
             while self._is_elsewhere(row) or row.collectable:
-                word = LEFT
+                word = PERHAPS
                 await self._rounds.one()
                 word, lately = ELSEWHERE, row.collectable
                 if row.id not in self._lives and not lately:

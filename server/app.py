@@ -28,7 +28,7 @@ from mcp.types import Tool as ToolDescription
 from pydantic import AnyUrl
 
 from atelier.providers.catalog import utc_today
-from atelier.providers.core.errors import ImageError
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.desk import Desk
 from atelier.providers.storage import Storage
 from atelier.server import content, resources
@@ -66,6 +66,7 @@ asks about cost, or before many or large pictures.
 - Without any vendor key the built-in sketch draws labelled drafts for free; tell the user that it is a draft."""
 
 ROUND = 60.0  # seconds between two looks for jobs whose process has died
+PATIENCE = 5.0  # seconds that looking something up may take besides those that a call waits for a job
 HEARTBEAT = 9.0  # seconds between signs of life, of which there is to be one in any ten; hosts give up on silence
 
 
@@ -194,9 +195,18 @@ class AtelierServer(MCPServer[State]):
         desk = (state.desk.within(WINDOW) if soon else state.desk).of(caller)
         async with progress(reported(context), HEARTBEAT, first="Looking at the request.") as tell:
             call = Call(caller=caller, tell=tell, confirm=confirm_of(context))
-            answer: Answer = await tool.run(asked, desk, call)
+            answer = await self._run(tool, asked, desk, call)
             with bearing(state.desk, answer.job):
                 return await content.answered(answer, state.storage(caller), self._settings)
+
+    async def _run(self, tool: Tool[Any], asked: Any, desk: Desk, call: Call) -> Answer:
+        """The tool's own work. What only looks something up waits for nothing but a storage, and not for ever."""
+        if tool.kind == "draws":
+            return await tool.run(asked, desk, call)
+        with anyio.move_on_after(self._settings.wait_seconds + PATIENCE):
+            return await tool.run(asked, desk, call)
+        message = "The storage of the pictures gave no answer in time."
+        raise ImageError(Reason.STORAGE_FAILED, message, hint="Try again later; nothing is lost.")
 
 
 async def _recovered(desk: Desk) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import anyio
 from mcp.types import (
     Annotations,
     CallToolResult,
@@ -33,9 +35,12 @@ from atelier.server.settings import Settings
 from atelier.tools.drawn import handed_over, usd
 from atelier.tools.tool import Answer, Tool
 
+Found = TypeVar("Found")
+
 JOB = "atelier/job"
 """Where the `_meta` of an answer names the job that goes on."""
 
+PATIENCE = 3.0  # seconds that an answer waits for a storage to hand out and take its previews
 STRUCTURED_LIMIT = 2000  # bytes; Open WebUI pastes it beside the text, so it must stay small
 FITTING: tuple[tuple[str, ...], ...] = (
     ("id", "path", "url", "preview_path", "width", "height", "mime", "bytes", "delivered"),
@@ -77,12 +82,13 @@ def description(tool: Tool[Any], settings: Settings, mark: Icon) -> ToolDescript
 
 
 async def answered(answer: Answer, storage: Storage, settings: Settings) -> CallToolResult:
-    """An answer as a tool result, with previews rendered and kept beside their pictures."""
+    """An answer as a tool result, with previews rendered and kept beside their pictures where the storage is quick."""
+    until = anyio.current_time() + PATIENCE
     data = answer.data.model_dump(mode="json", exclude_none=True)
     text, blocks = answer.text, list[ContentBlock]()
     whole = handed_over(answer.pictures)
     shown = [kept for kept in answer.pictures if kept.stored or not whole]
-    before = [await storage.get_preview(kept.stored.id) if kept.stored else None for kept in shown]
+    before = [await _in_time(storage.get_preview(kept.stored.id), until) if kept.stored else None for kept in shown]
     small = await previews([kept.picture for kept in shown], before)
     links = list[ContentBlock]()
     for kept, told in zip(answer.pictures, data.get("images", []), strict=False):
@@ -96,7 +102,7 @@ async def answered(answer: Answer, storage: Storage, settings: Settings) -> Call
             )
         else:
             blocks.append(_image(jpeg, "image/jpeg"))
-            if kept.stored and (path := await _kept_preview(kept.stored, jpeg, earlier, storage)):
+            if kept.stored and (path := await _in_time(_kept_preview(kept.stored, jpeg, earlier, storage), until)):
                 told["preview_path"] = path
         links += _link(kept)
     if settings.resource_links:
@@ -106,6 +112,13 @@ async def answered(answer: Answer, storage: Storage, settings: Settings) -> Call
     return CallToolResult(
         content=[TextContent(type="text", text=text), *blocks], structured_content=structured, _meta=meta
     )
+
+
+async def _in_time(work: Coroutine[Any, Any, Found | None], until: float) -> Found | None:
+    """What comes of it by then."""
+    with anyio.CancelScope(deadline=until):
+        return await work
+    return None
 
 
 async def _kept_preview(stored: Stored, jpeg: bytes, earlier: bytes | None, storage: Storage) -> str | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,8 @@ from tests.conftest import Environ, files_in
 from tests.emulators.s3 import Keys, Ministack
 from tests.faults import proxy as faulty
 from tests.faults.books import Books
-from tests.faults.proxy import Fault, Proxy, Says
-from tests.faults.test_processes import at_rest, killed_at, served
+from tests.faults.proxy import Exchange, Fault, Proxy, Says
+from tests.faults.test_processes import answered, at_rest, killed_at, served
 from tests.faults.world import World, arguments_for, desk_over, request_for
 
 NUMBERS = count(1)
@@ -144,3 +147,92 @@ async def test_killed_with_a_picture_in_the_bucket(
     assert (again.id, len(around.billed)) == (books.job.id, 1)
     assert again.images[0].stored is not None
     assert again.images[0].stored.url
+
+
+WAIT = 2.0
+SOON = WAIT + 8.0
+"""Seconds in which a call is answered that waits so long, whatever the bucket does."""
+
+
+class Mute:
+    """Nothing is ever said to a request, until it is let go."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        while not self.go.is_set():
+            await asyncio.sleep(0.01)
+        exchange.reset()
+
+
+@pytest.fixture
+def mute(before_store: Proxy) -> Iterator[Mute]:
+    """A bucket that takes pictures and hands none out, once `before_store` is told so."""
+    made = Mute()
+    yield made
+    made.go.set()
+
+
+@pytest.mark.anyio
+async def test_a_bucket_that_falls_silent_holds_up_no_answer(
+    around: World, environ: Environ, before_store: Proxy, mute: Mute, tmp_path: Path
+) -> None:
+    environ["ATELIER_WAIT_SECONDS"] = str(WAIT)
+    tool, asked = arguments_for("openai", tmp_path)
+    async with served(environ) as client:
+        answered(await client.call_tool(tool, asked))
+        before_store.always["get"] = mute
+        began = time.monotonic()
+        drawn = answered(await client.call_tool(tool, asked))
+        assert time.monotonic() - began < SOON
+        shown = await client.call_tool("get_image", {"id": drawn["images"][0]["id"]})
+        assert time.monotonic() - began < 2 * SOON
+    assert drawn["images"][0]["url"]
+    assert shown.is_error
+    assert "gave no answer in time" in str(shown.content[0])
+
+
+@pytest.mark.anyio
+async def test_what_lies_in_a_silent_bucket_is_collected_once_it_speaks_again(
+    around: World, environ: Environ, before_store: Proxy, mute: Mute, tmp_path: Path
+) -> None:
+    environ["ATELIER_WAIT_SECONDS"] = str(WAIT)
+    tool, asked = arguments_for("openai", tmp_path)
+    await killed_at(environ, "delivered", "before", tool, asked)
+    before_store.always["get"] = mute
+    async with served(environ) as client:
+        began = time.monotonic()
+        refused = await client.call_tool(tool, asked)
+        assert time.monotonic() - began < SOON
+        assert refused.is_error
+        assert "gave no answer in time" in str(refused.content[0])
+        before_store.reset()
+        mute.go.set()
+        again = answered(await client.call_tool(tool, asked))
+    assert again["images"]
+    assert len(around.billed) == 1
+
+
+@pytest.mark.anyio
+async def test_a_job_whose_pictures_cannot_be_looked_for_still_runs_and_others_are_answered(
+    around: World, environ: Environ, before_store: Proxy, mute: Mute, tmp_path: Path
+) -> None:
+    environ["ATELIER_WAIT_SECONDS"] = str(WAIT)
+    tool, asked = arguments_for("openai", tmp_path)
+    await killed_at(environ, "landed", "before", tool, asked)
+    before_store.always["get"] = mute
+    async with served(environ) as client:
+        began = time.monotonic()
+        ticket = answered(await client.call_tool(tool, asked))
+        assert time.monotonic() - began < SOON
+        assert ticket["status"] == "running"
+        other = answered(await client.call_tool(tool, {**asked, "prompt": "an owl"}))
+        assert time.monotonic() - began < 2 * SOON
+        assert other["status"] == "done"
+        before_store.reset()
+        mute.go.set()
+        await at_rest(tmp_path)
+        again = answered(await client.call_tool("get_image", {"id": ticket["job"]}))
+    assert again["images"]
+    assert len(around.billed) == 2
