@@ -17,7 +17,7 @@ from atelier.providers.hand import Hand
 from atelier.providers.journal import JobRow
 from atelier.providers.leaving import Leaving
 from atelier.providers.live import Live, Running, elsewhere
-from atelier.providers.outcome import error_of, result_of
+from atelier.providers.outcome import addressed, error_of, result_of
 from atelier.providers.pipeline import Pipeline, has_gone
 from atelier.providers.rounds import Rounds
 
@@ -78,7 +78,7 @@ class Counter:
         if live.error:
             raise live.error
         if live.result:
-            return live.result
+            return await addressed(live.result, self._pipeline.of(live.mark[0]).storage)
         live.promised = True
         return live.running
 

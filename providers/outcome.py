@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from decimal import Decimal
 from typing import Any
 
@@ -107,6 +107,20 @@ async def result_of(row: JobRow, storage: Storage) -> ImageResult:
     )
 
 
+async def addressed(result: ImageResult, storage: Storage | None) -> ImageResult:
+    """The result for whoever asks now: a handle that leads nowhere yet gets the address that this caller knows."""
+    if storage is None:
+        return result
+    return replace(result, images=tuple([await _addressed(kept, storage) for kept in result.images]))
+
+
+async def _addressed(kept: Kept, storage: Storage) -> Kept:
+    copy, stored = await _addressed(kept.copy, storage) if kept.copy else None, kept.stored
+    if stored and not (stored.path or stored.url) and (where := await storage.where(stored.id)):
+        stored = replace(where, warning=stored.warning or where.warning)
+    return replace(kept, stored=stored, copy=copy)
+
+
 def _image_json(kept: Kept) -> dict[str, Any] | None:
     """A kept picture and its copy; None for one that is not stored."""
     where, made = kept.stored, kept.picture
@@ -131,7 +145,8 @@ def error_json(error: ImageError) -> dict[str, Any]:
     facts = {name: error.facts[name] for name in TELLABLE if name in error.facts}
     if "billed_usd" in facts:
         facts["billed_usd"] = str(facts["billed_usd"])
-    return {"reason": error.reason.value, "message": error.message, "hint": error.hint, "facts": facts}
+    told = {"reason": error.reason.value, "message": error.message, "hint": error.hint, "facts": facts}
+    return {**told, "retry_after": error.retry_after} if error.retry_after is not None else told
 
 
 def error_of(row: JobRow) -> ImageError:
@@ -142,7 +157,7 @@ def error_of(row: JobRow) -> ImageError:
     facts = {**told.get("facts", {}), "job": row.id}
     if "billed_usd" in facts:
         facts["billed_usd"] = Decimal(facts["billed_usd"])
-    return ImageError(reason, message, hint=told.get("hint", ""), facts=facts)
+    return ImageError(reason, message, hint=told.get("hint", ""), retry_after=told.get("retry_after"), facts=facts)
 
 
 def in_the_dark(row: JobRow) -> str:

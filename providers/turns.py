@@ -27,7 +27,9 @@ class Place(NamedTuple):
 
 
 class Turns:
-    """The turns at one vendor. `title` names it, `most` calls go on at once, and `queue` that count wait at most."""
+    """The turns at one vendor. `title` names it, `most` calls go on at once, and `queue` that count wait at most, or
+    twice as many when there are many callers.
+    """
 
     def __init__(self, title: str, most: int, queue: int) -> None:
         self._title = title
@@ -46,7 +48,7 @@ class Turns:
         """
         counts = job is not None and not self._begun[job]
         if counts and not self._free:
-            self._check_room()
+            self._check_room(caller)
         self._begun[job] += 1
         try:
             if self._free:
@@ -60,9 +62,11 @@ class Turns:
         finally:
             self._begun -= Counter((job,))  # and forgets those at 0
 
-    def _check_room(self) -> None:
+    def _check_room(self, caller: str) -> None:
+        """A queue that others have filled has room for one call of a caller who has none in it."""
         waiting = sum(place.counts for places in self._waiting.values() for place in places)
-        if waiting >= self._queue:
+        most = self._queue if any(place.counts for place in self._waiting.get(caller, ())) else 2 * self._queue
+        if waiting >= most:
             full = f"the queue is full ({self._queue} waiting)" if self._queue else "none may wait for one"
             raise ImageError(
                 Reason.RATE_LIMITED,

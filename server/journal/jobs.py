@@ -30,7 +30,8 @@ ALIKE = f"""
     {ROW} WHERE caller = ? AND fingerprint = ? AND (
         NOT delivered AND (state = 'running' OR state IN ('done', 'unknown') AND fingerprint NOT LIKE '{KEYED}%')
         OR fingerprint LIKE '{KEYED}%'
-            AND state IN ('running', 'done', 'unknown') AND created > datetime('now', '{REMEMBERED}')
+            AND (state IN ('running', 'done', 'unknown') OR state = 'failed' AND reserved > 0)
+            AND created > datetime('now', '{REMEMBERED}')
     ) ORDER BY state = 'running' DESC, created DESC LIMIT 1
 """
 FINISH = """

@@ -36,7 +36,8 @@ class Remote:
     async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
         """See Storage."""
         with sealed():
-            return _handle(await self._storage.put(id, picture, record))
+            stored = await self._storage.put(id, picture, record)
+        return Stored(id=id, url=stored.url, warning=WAITS if stored.warning else "")  # who asks for it is told where
 
     async def get(self, id: str) -> Asset | None:
         """The picture of that id."""

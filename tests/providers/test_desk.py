@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.conftest import Environ, files_in
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Dropped, Slow
+from tests.emulators.xai import MODERATED, XAI
 
 pytestmark = pytest.mark.anyio
 
@@ -312,6 +314,19 @@ async def test_a_key_holds_for_free_drafts_as_well(desk: Open) -> None:
         with pytest.raises(ImageError):
             await one.draw(replace(draft, prompt="an owl"), key="k")
     assert first.id == again.id
+
+
+async def test_a_key_whose_call_was_refused_and_billed_tells_the_bill_and_buys_nothing(
+    with_xai: Environ, today: Any, xai: XAI
+) -> None:
+    xai.next(MODERATED)
+    settings, asked = Settings.from_environ(with_xai), ImageRequest(prompt="a fox", model="grok")
+    for _ in range(2):
+        async with Desk(pipeline_of(settings, storage_of(settings), today)) as one:
+            with pytest.raises(ImageError) as caught:
+                await one.draw(asked, key="order-7")
+        assert (caught.value.reason, caught.value.facts["billed_usd"]) == (Reason.CONTENT_POLICY, Decimal("0.02"))
+    assert len(xai.requests) == 1
 
 
 async def test_a_key_whose_call_was_refused_for_free_may_be_tried_again(desk: Open, openai: OpenAI) -> None:

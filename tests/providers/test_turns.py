@@ -49,10 +49,10 @@ async def test_no_more_go_on_at_once_than_allowed() -> None:
     assert (most, now) == (3, 0)
 
 
-async def refusal(turns: Turns) -> ImageError:
+async def refusal(turns: Turns, caller: str = "1") -> ImageError:
     """What who comes too late is told."""
     with pytest.raises(ImageError) as caught:
-        async with turns.turn("2", new_id("job"), silence):
+        async with turns.turn(caller, new_id("job"), silence):
             raise AssertionError("it was let in")
     return caught.value
 
@@ -71,6 +71,22 @@ async def test_a_full_queue_refuses() -> None:
         error = await refusal(turns)
         assert (error.reason, error.retryable) == (Reason.RATE_LIMITED, True)
         assert error.message == "All turns at OpenAI are taken, and the queue is full (2 waiting); nothing was sent."
+        gate.set()
+
+
+async def test_a_queue_that_one_caller_has_filled_has_room_for_one_call_of_each_other_up_to_an_end() -> None:
+    turns, gate = Turns("OpenAI", 1, 2), anyio.Event()
+
+    async def call(caller: str) -> None:
+        async with turns.turn(caller, new_id("job"), silence):
+            await gate.wait()
+
+    async with anyio.create_task_group() as tasks:
+        for caller in ("1", "1", "1", "2", "3"):
+            tasks.start_soon(call, caller)
+            await anyio.lowlevel.checkpoint()
+        for late in ("2", "4"):
+            assert (await refusal(turns, late)).reason is Reason.RATE_LIMITED
         gate.set()
 
 
