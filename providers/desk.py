@@ -48,6 +48,7 @@ class Desk:
     def __init__(self, pipeline: Pipeline, *, wait: float | None = WAIT, fallback: Sequence[str] = ()) -> None:
         self.pipeline = pipeline
         self._wait = wait
+        self._most: int | None = None
         self._fallback = tuple(fallback)
         self._lives: dict[str, Live] = {}
         self._marks: dict[tuple[str, str], Live] = {}
@@ -81,15 +82,17 @@ class Desk:
         going = [id for id, live in self._lives.items() if not live.done.is_set() or id in self._hands]
         return [*going, *self._leaving.jobs]
 
-    def within(self, wait: float) -> Self:
-        """The same desk, for a caller who waits so many seconds."""
+    def within(self, wait: float, most: int | None = None) -> Self:
+        """The same desk, for a caller who waits so many seconds, and of whom at most so many jobs may run at once."""
         other = copy.copy(self)
-        other._wait = wait  # noqa: SLF001 - its own
+        other._wait, other._most = wait, most  # noqa: SLF001 - its own
         return other
 
     def after(self, seconds: float) -> Self:
         """The same desk, for a caller who has waited so many seconds already."""
-        return self if self._wait is None else self.within(max(min(self._wait, MOMENT), self._wait - seconds))
+        if self._wait is None:
+            return self
+        return self.within(max(min(self._wait, MOMENT), self._wait - seconds), self._most)
 
     def of(self, caller: str) -> Self:
         """The same desk, over the pictures of a caller; see `Pipeline.of`."""
@@ -191,7 +194,7 @@ class Desk:
         pipeline, admitted, (caller, alike) = self.pipeline, live.work.admitted, live.mark
         charges = charges_of(pipeline.catalog, admitted, live.work.accounts, caller)
         told = {**request_json(admitted), "asked": live.asked, "home": pipeline.of(caller).home}
-        entry = Entry(id=live.id, caller=caller, fingerprint=alike, request=told)
+        entry = Entry(id=live.id, caller=caller, fingerprint=alike, request=told, most=self._most)
         while not free:
             opened = await pipeline.journal.open(entry, charges, pipeline.budget.caps)
             if isinstance(opened, Shortage):

@@ -28,12 +28,14 @@ class Entry:
 
     `fingerprint` is equal for calls that ask for the same thing. `request` is what a restart goes on from: the fields
     of the ImageRequest but for the pictures, which are never sent again, and the `home` of those that are to be made.
+    `most` is how many jobs of the caller may run at once, this one included.
     """
 
     id: str
     caller: str
     fingerprint: str
     request: Mapping[str, Any]
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,7 @@ class Journal(Ledger, Protocol):
 
     async def open(self, entry: Entry, charges: Sequence[Charge], caps: Caps) -> Shortage | JobRow | None:
         """Write a job and reserve its charges. The JobRow of the same call that can be joined or collected instead,
-        or a Shortage when a cap would be broken; then nothing is written."""
+        or a Shortage when a cap would be broken; then nothing is written. Raises rate_limited when too many run."""
         ...
 
     async def match(self, caller: str, fingerprint: str) -> JobRow | None:

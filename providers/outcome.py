@@ -12,7 +12,7 @@ from typing import Any
 from atelier.providers.admit import Admitted
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.images import picture
-from atelier.providers.core.sizes import Delivery
+from atelier.providers.core.sizes import Delivery, parse_size
 from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Operation
 from atelier.providers.journal import KEYED, JobRow
 from atelier.providers.quote import usd
@@ -20,6 +20,12 @@ from atelier.providers.storage import Storage
 
 PICTURES = ("sources", "mask")
 """Fields of a request that are never sent again, and whose content is told by their hash."""
+
+AUTO = ("size", "quality", "background")
+"""Fields in which every model that takes "auto" means by it what it does when nothing is said."""
+
+WORDS = ("prompt", "negative_prompt")
+"""Fields in which the space around does not make it another picture."""
 
 TELLABLE = ("outcome", "request_id", "code", "status", "billed_usd")
 """Facts of an error that are kept."""
@@ -58,6 +64,10 @@ def fingerprint(admitted: Admitted, in_hand: int, home: str = "") -> str:
     told = {**request_json(admitted), "pictures": content, "masked": bool(request.mask), "in_hand": bool(in_hand),
             "home": home}  # fmt: skip
     told.pop("origin", None)  # where a picture came from does not make it another
+    told = {name: value for name, value in told.items() if name not in AUTO or value != "auto"}  # as when left out
+    if size := parse_size(str(told.get("size"))):
+        told["size"] = size
+    told |= {name: str(told[name]).strip() for name in WORDS if name in told}
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -42,7 +42,7 @@ from atelier.server.settings import Settings
 from atelier.server.stdio import Line, own_stdout
 from atelier.server.storage.remote import unplaced
 from atelier.server.storage.spools import Spools
-from atelier.server.tasks import WINDOW, Tasks, takes_tasks
+from atelier.server.tasks import Tasks, for_tasks, takes_tasks
 from atelier.tools import TOOLS
 from atelier.tools.arguments import parameters_of
 from atelier.tools.tool import Answer, Call, Tool
@@ -192,7 +192,7 @@ class AtelierServer(MCPServer[State]):
         asked = parameters_of(tool, arguments)
         state, caller = context.request_context.lifespan_context, self.caller()
         soon = takes_tasks(context.request_context, tool.name)
-        desk = (state.desk.within(WINDOW) if soon else state.desk).of(caller)
+        desk = (for_tasks(state.desk) if soon else state.desk).of(caller)
         async with progress(reported(context), HEARTBEAT, first="Looking at the request.") as tell:
             call = Call(caller=caller, tell=tell, confirm=confirm_of(context))
             answer = await self._run(tool, asked, desk, call)

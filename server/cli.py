@@ -24,7 +24,7 @@ from atelier.server.signals import interruptible, until_idle
 from atelier.server.terminal import CLEAR, progress_line, say
 from atelier.tools import edit_image, estimate_cost, generate_image
 from atelier.tools.arguments import parameters_of
-from atelier.tools.drawing import Drawing
+from atelier.tools.drawing import Drawing, fallback_of
 from atelier.tools.tool import Tool
 
 LISTS = {"images": "IMAGE", "options": "NAME=VALUE", "fallback": "MODEL"}
@@ -122,7 +122,7 @@ async def _draw(
                 return await desk.draw(
                     request,
                     caller=settings.customer_id,
-                    fallback=asked.fallback or None,
+                    fallback=fallback_of(asked),
                     key=options.idempotency_key,
                     tell=tell,
                     confirm=confirm,

@@ -7,7 +7,6 @@ Facts: the extension's specification of 2026-07-28, and facts/mcp-sdk.md.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,7 +31,7 @@ TASKS = "io.modelcontextprotocol/tasks"
 WINDOW = 2.0  # seconds in which a call may finish without becoming a task
 POLL = timedelta(seconds=1)  # how often a client should ask
 LIFE = timedelta(days=1)  # from the job's beginning; what was made can be collected by other ways for longer
-MOST = 50  # tasks of one caller that may be at work at once
+MOST = 50  # jobs of one caller that may be at work at once when a task is begun
 
 DRAWING = frozenset(tool.name for tool in TOOLS if tool.kind == "draws")
 
@@ -52,16 +51,19 @@ def takes_tasks(context: Request, tool: str) -> bool:
     return tool in DRAWING and context.protocol_version == MODERN and TASKS in (declared or {})
 
 
+def for_tasks(desk: Desk) -> Desk:
+    """The desk as a call sees it that may become a task."""
+    return desk.within(WINDOW, MOST)
+
+
 class Tasks(Extension):
-    """The handles that were given out, and what becomes of them."""
+    """Calls that become tasks, and what becomes of those."""
 
     identifier = TASKS
 
     def __init__(self, settings: Settings, who: Callable[[], str]) -> None:
         self._settings = settings
         self._who = who
-        self._calls: Counter[str] = Counter()
-        self._handles: defaultdict[str, set[str]] = defaultdict(set[str])
 
     def methods(self) -> Sequence[MethodBinding]:
         """What a client may ask of a task."""
@@ -74,21 +76,10 @@ class Tasks(Extension):
         """The call as ever; one that still runs is answered with its handle."""
         if not takes_tasks(ctx, params.name):
             return await call_next(ctx)
-        desk, caller = self._desk(ctx), self._who()
-        mine = self._handles[caller]
-        mine.intersection_update(desk.running)
-        if len(mine) + self._calls[caller] >= MOST:
-            message = f"{MOST} tasks are at work already; nothing was sent."
-            return content.failed(ImageError(Reason.RATE_LIMITED, message, hint="Wait until some of them are done."))
-        self._calls[caller] += 1
-        try:
-            result = await call_next(ctx)
-        finally:
-            self._calls[caller] -= 1
+        result = await call_next(ctx)
         job = (result.meta or {}).get(content.JOB) if isinstance(result, CallToolResult) else None
         if job is None:
             return result
-        mine.add(job)
         row = await self._row(ctx, job)
         return {"resultType": "task", **_handle(row), "status": "working"}
 
@@ -111,7 +102,6 @@ class Tasks(Extension):
             if row.state == "done" and error.reason is not Reason.NOT_FOUND:  # it can be read another time
                 raise MCPError(code=INTERNAL_ERROR, message=f"{error.message} {error.hint}".strip()) from None
             result = content.failed(error)
-        self._handles[row.caller].discard(row.id)
         told_as = {"resultType": "complete", **result.model_dump(mode="json", by_alias=True, exclude_none=True)}
         return {"resultType": "complete", **_handle(row), "status": "completed", "result": told_as}
 

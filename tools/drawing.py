@@ -59,13 +59,18 @@ def asked_for(asked: Drawing) -> dict[str, Any]:
     return {**common, "options": named(asked.options), "deliver": copy}
 
 
+def fallback_of(asked: Drawing) -> list[str] | None:
+    """The models to move on to; None is for the settings to say, since hosts fill in an empty list for nothing said."""
+    return [] if asked.fallback == ["none"] else asked.fallback or None
+
+
 async def draw(request: ImageRequest, asked: Drawing, desk: Desk, call: Call) -> Answer:
     """Hand the request over; tell what came of it, or that it goes on."""
     result = await desk.draw(
         request,
         caller=call.caller,
         in_hand=0 if asked.save else ANSWER_BUDGET,
-        fallback=asked.fallback or None,
+        fallback=fallback_of(asked),
         key=call.key,
         said=f"{type(asked).__name__} {asked.model_dump_json(exclude={'confirm_cost'})}" if call.key else None,
         tell=call.tell,

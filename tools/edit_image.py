@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import anyio
 
+from atelier.providers.core.errors import ImageError
 from atelier.providers.core.masks import mask
 from atelier.providers.core.options import OURS
 from atelier.providers.core.sources import Found
@@ -54,18 +55,37 @@ Read = Callable[[str], Awaitable[Found]]
 
 async def request_of(asked: EditImage, read: Read) -> ImageRequest:
     """The caller's parameters in the library's nouns, with the pictures that they name."""
-    first = await read(asked.image)
-    others = [await read(words) for words in asked.images]
-    marked = await read(asked.mask) if asked.mask else None
+    found = await _all_read(read, [asked.image, *asked.images, *([asked.mask] if asked.mask else [])])
+    marked = found.pop() if asked.mask else None
+    first = found[0]
     return ImageRequest(
         prompt=asked.prompt or "",
         **change_of(asked),
         operation=operation_of(asked.operation, bool(marked)),
-        sources=(first.picture, *(other.picture for other in others)),
+        sources=tuple(each.picture for each in found),
         mask=await anyio.to_thread.run_sync(mask, marked.picture.image_bytes) if marked else None,
         parent=first.id,
         origin=first.provider,
     )
+
+
+async def _all_read(read: Read, named: Sequence[str]) -> list[Found]:
+    """What is named, side by side, for each may be far away. The first that cannot be had calls off the others."""
+    found, failed = dict[int, Found](), list[ImageError]()
+
+    async def one(place: int) -> None:
+        try:
+            found[place] = await read(named[place])
+        except ImageError as error:
+            failed.append(error)
+            tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        for place in range(len(named)):
+            tasks.start_soon(one, place)
+    if failed:
+        raise failed[0]
+    return [found[place] for place in range(len(named))]
 
 
 def operation_of(word: str | None, masked: bool) -> Operation:
@@ -81,8 +101,10 @@ def change_of(asked: Changing) -> dict[str, Any]:
 
 
 async def run(asked: EditImage, desk: Desk, call: Call) -> Answer:
-    """A picture and what to change in, another picture out."""
-    return await draw(await request_of(asked, desk.pipeline.sources.read), asked, desk, call)
+    """A picture and what to change in, another picture out. The sources take of the time that the caller waits."""
+    began = anyio.current_time()
+    request = await request_of(asked, desk.pipeline.sources.read)
+    return await draw(request, asked, desk.after(anyio.current_time() - began), call)
 
 
 TOOL = Tool(

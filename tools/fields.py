@@ -190,5 +190,8 @@ DeliverMaxKb = Annotated[
 Fallback = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=100)]],
     BeforeValidator(listed),
-    Field(max_length=5, description="Models to move on to, in order, where the vendor is down; none unless given."),
+    Field(
+        max_length=5,
+        description="Models to move on to, in order, where the vendor is down, or [none].",
+    ),
 ]

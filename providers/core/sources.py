@@ -34,6 +34,7 @@ BASE64 = re.compile(
 """How a picture looks that was pasted in base64; the last ones are how a PNG, JPEG, WebP and GIF begin."""
 
 
+RECOGNISED = 3.0  # seconds in which bytes from elsewhere are compared with the kept picture that they may be
 LOOKED_THROUGH = 25  # the newest pictures, among which one is no copy: a call makes ten of each at most
 
 OwnLink = Callable[[str], str | None]
@@ -127,8 +128,14 @@ class Sources:
         return f"Give an asset id, “last”, a public https address, {path}or a small data: URI."
 
     async def _kept(self, id: str | None) -> Found:
-        wanted = id or (await last(self.shelf) if self.shelf else None)
-        asset = await self.shelf.get(wanted) if self.shelf and wanted else None
+        asset = None
+        try:
+            with anyio.fail_after(self.web.seconds):  # as for a picture of somebody else's
+                wanted = id or (await last(self.shelf) if self.shelf else None)
+                asset = await self.shelf.get(wanted) if self.shelf and wanted else None
+        except TimeoutError:
+            message = f"The storage did not hand the picture over within {self.web.seconds:g} seconds."
+            raise ImageError(Reason.STORAGE_FAILED, message, hint="Try again later.") from None
         if asset is None:
             what = f"There is no picture {id}." if id else "There is no picture yet that could be the last one."
             raise ImageError(Reason.NOT_FOUND, what, hint=self.forms)
@@ -142,7 +149,7 @@ class Sources:
         found = await self._found(data)
         id = str((await anyio.to_thread.run_sync(read_facts, data) or {}).get("id") or name)
         if self.shelf and ASSET.fullmatch(id):
-            with suppress(ImageError):  # the bytes are here, whatever the storage says
+            with suppress(ImageError), anyio.move_on_after(RECOGNISED):  # the bytes are here, whatever the storage says
                 asset = await self.shelf.get(id)
                 if asset and asset.image_bytes == data:
                     return replace(found, id=id, provider=asset.record.get("provider"))

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from atelier.providers.budget import Caps, Charge, Shortage, usd_of
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.journal import KEYED, CallRow, Entry, JobRow, State
 from atelier.server.journal.database import Database
 from atelier.server.journal.ledger import SqliteLedger, utc_day
@@ -63,6 +64,7 @@ class SqliteJournal(SqliteLedger):
             alike = _one(connection, ALIKE, entry.caller, entry.fingerprint)
             if alike and (alike.state != "unknown" or entry.fingerprint.startswith(KEYED)):
                 return alike
+            _check_number(connection, entry)
             if short := self.reserve_in(connection, charges, caps):
                 return short
             connection.execute(
@@ -154,6 +156,16 @@ class SqliteJournal(SqliteLedger):
         if not self.database.exists:  # a free job is in no books, and what is said of it leaves no file behind
             return
         await self.database.write(lambda connection: connection.execute(statement, values))
+
+
+def _check_number(connection: sqlite3.Connection, entry: Entry) -> None:
+    """Raise rate_limited when one more job of the caller would be too many, whichever processes run them."""
+    if entry.most is not None:
+        query = "SELECT count(*) FROM jobs WHERE caller = ? AND state = 'running'"
+        (running,) = connection.execute(query, (entry.caller,)).fetchone()
+        if running >= entry.most:
+            message = f"{running} jobs are at work already; nothing was sent."
+            raise ImageError(Reason.RATE_LIMITED, message, hint="Wait until some of them are done.")
 
 
 def _one(connection: sqlite3.Connection, query: str, *values: Any) -> JobRow | None:

@@ -140,6 +140,45 @@ async def test_two_processes_share_one_job(desk: Open, openai: OpenAI) -> None:
     assert len(openai.requests) == 1
 
 
+async def test_who_waits_for_another_process_is_told_so(desk: Open, openai: OpenAI) -> None:
+    openai.next(Slow(0.4))
+    words = list[str]()
+
+    async def tell(word: str) -> None:
+        words.append(word)
+
+    async with desk() as one, desk() as another, anyio.create_task_group() as tasks:
+        tasks.start_soon(one.draw, FOX)
+        while not openai.requests:
+            await anyio.sleep(0.01)
+        await another.draw(FOX, tell=tell)
+    assert words == ["Another process works on it."]
+
+
+async def test_a_call_in_other_words_joins_and_sends_nothing_of_its_own(desk: Open, openai: OpenAI) -> None:
+    openai.next(Slow(0.2))
+    results = list[Any]()
+    async with desk() as one, anyio.create_task_group() as tasks:
+        for request in (FOX, replace(FOX, prompt=" a fox ", size="1024 x 1024")):
+
+            async def call(request: ImageRequest = request) -> None:
+                results.append(await one.draw(request))
+
+            tasks.start_soon(call)
+    assert len({result.id for result in results}) == 1
+    assert len(openai.requests) == 1
+
+
+async def test_who_has_waited_before_is_given_the_rest_and_a_moment_at_least(desk: Open, openai: OpenAI) -> None:
+    openai.next(Slow(3))
+    async with desk(wait=20) as one:
+        began = anyio.current_time()
+        ticket = await one.after(19.5).draw(FOX)
+        assert isinstance(ticket, Running)
+        assert anyio.current_time() - began < 3
+        assert openai.requests, "it was begun all the same"
+
+
 async def test_callers_do_not_share(desk: Open, openai: OpenAI) -> None:
     async with desk() as one:
         mine = await one.draw(FOX, caller="1")
@@ -260,6 +299,49 @@ async def test_pictures_in_hand_are_not_collected_twice_but_stored_when_nobody_i
         result = await one.collect(ticket.id)
     assert isinstance(result, ImageResult)
     assert result.images[0].stored is not None
+    assert len(await pictures(tmp_path / "out")) == 1
+
+
+async def test_pictures_in_hand_that_never_left_are_stored_and_collected(
+    desk: Open, rows: Callable[[], Any], openai: OpenAI, tmp_path: Path
+) -> None:
+    async with desk() as one:
+        taken = await one.draw(FOX, in_hand=10**9)
+        assert await pictures(tmp_path / "out") == []
+        one.returned(taken.id)
+        await settled(one)
+        again = await one.draw(FOX, in_hand=10**9)
+    assert again.id == taken.id
+    assert again.images[0].stored is not None
+    (row,) = await rows()
+    assert [image["id"] for image in row.outcome["images"]] == [again.images[0].stored.id]
+    assert len(openai.requests) == 1
+
+
+async def test_pictures_in_hand_of_two_callers_are_stored_only_when_neither_took_them(
+    desk: Open, openai: OpenAI, tmp_path: Path
+) -> None:
+    openai.next(Slow(0.2))
+    results = list[Any]()
+    async with desk() as one:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(2):
+
+                async def call() -> None:
+                    results.append(await one.draw(FOX, in_hand=10**9))
+
+                tasks.start_soon(call)
+        one.returned(results[0].id)
+        one.delivered(results[1].id)
+        await settled(one)
+        another = await one.draw(FOX)
+    assert results[0].id == results[1].id != another.id
+    assert len(await pictures(tmp_path / "out")) == 1
+
+
+async def test_pictures_in_hand_are_stored_when_the_desk_closes(desk: Open, openai: OpenAI, tmp_path: Path) -> None:
+    async with desk() as one:
+        await one.draw(FOX, in_hand=10**9)
     assert len(await pictures(tmp_path / "out")) == 1
 
 

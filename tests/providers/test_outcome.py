@@ -50,9 +50,26 @@ def test_the_same_call_has_the_same_fingerprint_however_its_model_was_named() ->
 
 
 @pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"size": None}, {"size": "auto"}),
+        ({"quality": None}, {"quality": "auto"}),
+        ({"background": None}, {"background": "auto"}),
+        ({"size": "1024x1024"}, {"size": "1024 x 1024"}),
+        ({"size": "1024x1024"}, {"size": "1024×1024"}),
+        ({"prompt": "a fox"}, {"prompt": " a fox\n"}),
+    ],
+    ids=str,
+)
+def test_the_same_call_has_the_same_fingerprint_in_other_words(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert mark(replace(FOX, **one)) == mark(replace(FOX, **other))
+
+
+@pytest.mark.parametrize(
     "changed",
     [
         {"prompt": "a fax"}, {"count": 2}, {"quality": "high"}, {"size": "1024x1536"}, {"model": "gpt-image-2"},
+        {"size": "auto"}, {"prompt": "a  fox"},
         {"options": {"moderation": "low"}}, {"deliver": Delivery(max_kb=40)}, {"output_format": "jpeg"},
     ],
     ids=str,

@@ -374,6 +374,21 @@ async def test_a_picture_that_cannot_be_decoded_is_kept_and_said_to_be_damaged(
     assert [block.type for block in result.content] == ["text"]
 
 
+@pytest.mark.parametrize(
+    ("given", "by"),
+    [({}, "sketch"), ({"fallback": []}, "sketch"), ({"fallback": ""}, "sketch"), ({"fallback": ["none"]}, None)],
+)
+async def test_a_call_can_do_without_the_fallback_of_the_settings(
+    connect: Connect, with_openai: Environ, openai: OpenAI, impatient: None, given: dict[str, object], by: str | None
+) -> None:
+    with_openai["ATELIER_FALLBACK"] = "sketch"
+    openai.next(*[emulated.BROKEN_SERVER] * 4)
+    async with connect() as client:
+        result = await client.call_tool("generate_image", {"prompt": "a fox", "model": "openai", **given})
+    told = error(result)["reason"] if result.is_error else (result.structured_content or {})["provider"]
+    assert told == (by or "provider_unavailable")
+
+
 async def test_a_tool_added_in_the_ordinary_way_is_served_beside_ours(environ: Environ) -> None:
     server = build_server(Settings.from_environ(environ))
     server.add_tool(lambda: "pong", name="ping_tool", description="Answers.")

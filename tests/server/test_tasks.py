@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import sys
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import timedelta
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,11 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, ElicitResult
 
+from atelier.providers.core.types import ImageRequest, ImageResult
+from atelier.providers.desk import Desk
 from atelier.server import tasks
 from atelier.server.app import build_server
+from atelier.server.assembly import pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Connect, Environ, files_in
 from tests.emulators import openai as emulated
@@ -30,6 +33,7 @@ from tests.server.tasks_client import TasksClient, ask, begun, ended
 pytestmark = pytest.mark.anyio
 
 FOX = {"prompt": "a fox", "model": "gpt-image-2.5-flare", "size": "1024x1024", "quality": "low"}
+WINDOW = tasks.WINDOW  # as a process has it that nobody hurries
 OWL = {**FOX, "prompt": "an owl"}
 
 Host = Callable[..., AbstractAsyncContextManager[Client]]
@@ -37,7 +41,7 @@ Host = Callable[..., AbstractAsyncContextManager[Client]]
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
-    monkeypatch.setattr("atelier.server.app.WINDOW", 0.05)
+    monkeypatch.setattr(tasks, "WINDOW", 0.05)
 
 
 @pytest.fixture
@@ -183,12 +187,16 @@ async def test_an_answer_to_no_question_is_acknowledged(host: Host, openai: Open
         assert await ask(client.session, "tasks/update", handle.task_id, **more) == {"resultType": "complete"}
 
 
-async def test_a_task_expires(host: Host, openai: OpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_task_is_unknown_after_a_day(host: Host, openai: OpenAI, tmp_path: Path) -> None:
     openai.next(Slow(0.2))
     async with host() as client:
         handle = await begun(client, "generate_image", FOX)
         await ended(client.session, handle.task_id)
-        monkeypatch.setattr(tasks, "LIFE", timedelta(0))
+        with closing(sqlite3.connect(tmp_path / "state" / "journal.db")) as journal, journal:
+            journal.execute("UPDATE jobs SET created = datetime(created, '-23 hours', '-59 minutes')")
+        assert (await ask(client.session, "tasks/get", handle.task_id))["status"] == "completed"
+        with closing(sqlite3.connect(tmp_path / "state" / "journal.db")) as journal, journal:
+            journal.execute("UPDATE jobs SET created = datetime(created, '-2 minutes')")
         await unknown(client, handle.task_id)
 
 
@@ -214,6 +222,42 @@ async def test_more_tasks_than_the_cap_are_refused_before_anything_is_sent(
         assert len(openai.requests) == 1
         await ended(client.session, handle.task_id)
         assert not (await client.call_tool("generate_image", OWL)).is_error
+
+
+async def test_what_only_joins_or_collects_is_not_refused_at_the_cap(
+    host: Host, openai: OpenAI, with_openai: Environ, today: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "MOST", 2)
+    openai.next(None, Slow(0.6), Slow(0.6))
+    settings = Settings.from_environ(with_openai)
+    async with Desk(pipeline_of(settings, storage_of(settings), today)) as desk:  # made, and delivered to nobody
+        made = await desk.draw(
+            ImageRequest(prompt="a crow", model=FOX["model"], size=FOX["size"], quality=FOX["quality"])
+        )
+    async with host() as client:
+        first = await begun(client, "generate_image", FOX)
+        await begun(client, "generate_image", OWL)
+        assert (await begun(client, "generate_image", FOX)).task_id == first.task_id
+        assert isinstance(made, ImageResult)
+        assert made.images[0].stored
+        collected = await client.call_tool("generate_image", {**FOX, "prompt": "a crow"})
+        assert (collected.structured_content or {})["images"][0]["id"] == made.images[0].stored.id
+        assert (await client.call_tool("generate_image", {**FOX, "prompt": "a hen"})).is_error
+    assert len(openai.requests) == 3
+
+
+async def test_the_cap_is_for_all_processes_of_a_caller_together(
+    host: Host, openai: OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "MOST", 2)
+    openai.next(Slow(0.6), Slow(0.6), Slow(0.6))
+    async with host() as one, host() as other, host({"ATELIER_CUSTOMER_ID": "bob"}) as bob:
+        await begun(one, "generate_image", FOX)
+        await begun(other, "generate_image", OWL)
+        for client in (one, other):
+            assert (await client.call_tool("generate_image", {**FOX, "prompt": "a hen"})).is_error
+        await begun(bob, "generate_image", FOX)
+    assert len(openai.requests) == 3
 
 
 async def test_after_a_restart_a_task_still_answers(host: Host, openai: OpenAI) -> None:
@@ -244,7 +288,7 @@ async def test_a_question_about_cost_comes_before_the_task(host: Host, openai: O
 async def test_what_is_free_is_waited_for_since_nobody_could_come_back_for_it(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("atelier.server.app.WINDOW", 0.0)
+    monkeypatch.setattr(tasks, "WINDOW", 0.0)
     async with host() as client:
         found = await client.session.call_tool(
             "generate_image", {"prompt": "a fox", "model": "sketch"}, allow_claimed=True
@@ -294,7 +338,7 @@ async def test_a_ticket_without_the_extension_names_its_job_for_programs(
 
 
 async def test_a_real_process_gives_and_resumes_a_task_over_stdio(with_openai: Environ, openai: OpenAI) -> None:
-    openai.next(Slow(tasks.WINDOW + 0.5))
+    openai.next(Slow(WINDOW + 0.5))
     process = StdioServerParameters(command=sys.executable, args=["-m", "atelier.server"], env=with_openai)
     async with Client(process, extensions=[TasksClient()]) as client:
         handle = await begun(client, "generate_image", FOX)
