@@ -75,6 +75,7 @@ def app_of(server: AtelierServer) -> Starlette:
         max_request_body_size=LARGEST,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
+    app.router.redirect_slashes = False
     app.router.routes.extend(routes(server))
     for kind in (HTTPException, Exception):
         app.add_exception_handler(kind, unrouted)

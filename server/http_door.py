@@ -118,7 +118,7 @@ async def _seen_off(app: ASGIApp, scope: Scope, receive: Receive, send: Send) ->
     try:
         await app(scope, heard, said)
     finally:
-        departure.end(left=left and not gone)
+        departure.end(left=left and not gone and scope["method"] != "HEAD")  # which is told nothing
 
 
 def _is_own(origin: str, host: str, *, local: bool) -> bool:

@@ -34,6 +34,7 @@ from atelier.tools.tool import Answer, Call, Tool
 
 LARGEST = 32 * 2**20  # bytes of a body
 DRAINED = 2 * LARGEST  # bytes that are read of one that is too large, so that its sender hears why
+PATIENCE = 30.0  # seconds until the next part of a body has to come
 POLL = "2"  # seconds after which to ask for a job again
 CLOSE = {"Connection": "close"}  # the rest of the body is not read
 GONE = 499  # nobody is there to read it
@@ -78,7 +79,9 @@ def _answering(server: AtelierServer, handler: Handler) -> Callable[[Request], A
 async def _draw(tool: Tool[Any], server: AtelierServer, request: Request) -> Response:
     """Make pictures, or say which job does. Whoever goes away before a vendor has the request takes it along."""
     key = _key(request)
-    asked = parameters_of(tool, await _arguments(request))
+    with server.calls.aside():
+        said = await _arguments(request)
+    asked = parameters_of(tool, said)
     if not asked.save:
         message, hint = "“save” cannot be false here: every picture is stored.", "Leave it out, and fetch the file."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint=hint)
@@ -135,6 +138,8 @@ async def _arguments(request: Request) -> dict[str, Any]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise RefusedError(415, "The body is not said to be JSON.", "Send Content-Type: application/json.")
+    if "content-encoding" in request.headers:
+        raise RefusedError(415, "A body that is packed is not taken.", "Send it without Content-Encoding.")
     try:
         said = from_json(await _body(request), allow_inf_nan=False)
     except ValueError:
@@ -145,16 +150,24 @@ async def _arguments(request: Request) -> dict[str, Any]:
 
 
 async def _body(request: Request) -> bytes:
-    body, size = bytearray(), 0
+    body, size, parts = bytearray(), 0, request.stream()
+    said = request.headers.get("content-length", "")
+    if said.isdecimal() and int(said) > DRAINED:
+        size = DRAINED + 1
     try:
-        async for part in request.stream():
+        while size <= DRAINED:
+            with anyio.fail_after(PATIENCE):
+                part = await anext(parts, None)
+            if part is None:
+                break
             size += len(part)
             if size <= LARGEST:
                 body += part
-            elif size > DRAINED:
-                break
     except ClientDisconnect:
         raise CallerGoneError from None
+    except TimeoutError:
+        message = f"Nothing of the body came for {PATIENCE:.0f} seconds."
+        raise RefusedError(408, message, "Send it in one go.", headers=CLOSE) from None
     if size > LARGEST:
         message = f"The body is larger than {LARGEST // 2**20} MiB."
         raise RefusedError(413, message, "Name pictures by their ids or addresses.", headers=CLOSE)

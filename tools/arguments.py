@@ -13,15 +13,20 @@ from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.tools.tool import Asked, Tool
 
 MOST = 5  # problems that one refusal names
+MANY = 100  # names that mean nothing, beyond which none is looked at
 
 
 def parameters_of(tool: Tool[Asked], arguments: Mapping[str, Any]) -> Asked:
     """The validated parameters. Raises invalid_request, which names every argument that is wrong, never its value."""
+    known = list(tool.parameters.model_fields)
+    strangers = [name for name in arguments if name not in tool.parameters.model_fields]
+    if len(strangers) > MANY:
+        message = f"The tool {tool.name} has none of {len(strangers)} of these arguments."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=f"{tool.name} takes: {', '.join(known)}.")
     try:
         return tool.parameters.model_validate(dict(arguments))
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
-    known = list(tool.parameters.model_fields)
     strange = [p for p in problems if p["type"] == "extra_forbidden"]
     hint = f"{tool.name} takes: {', '.join(known)}." if strange else "Correct it and call again."
     said = [_sentence(problem, tool.name, known) for problem in problems[:MOST]]

@@ -323,3 +323,57 @@ def test_one_slow_caller_holds_up_no_other(with_openai: Environ, openai: OpenAI)
         assert not slow
         held.go.set()
     assert slow[0].status_code == 200
+
+
+def test_a_look_without_a_body_delivers_nothing(with_openai: Environ, openai: OpenAI) -> None:
+    with serving({**with_openai, "ATELIER_WAIT_SECONDS": "0"}) as server:
+        job = server.draw(FOX).json()["job"]
+        until(lambda: server.get(f"/image/{job}").status_code == 200)
+        with server.web() as web:
+            assert web.head(f"/image/{job}").status_code == 200
+    journal = Path(with_openai["ATELIER_STATE_DIR"]) / "journal.db"
+    with sqlite3.connect(journal) as connection:
+        connection.execute("UPDATE jobs SET delivered = 0")
+    with serving(with_openai) as server:
+        with server.web() as web:
+            assert web.head(f"/image/{job}").content == b""
+        assert server.draw(FOX).status_code == 200
+    assert len(openai.requests) == 1
+
+
+def test_a_body_that_does_not_come_holds_up_no_end(environ: Environ) -> None:
+    with serving(environ) as ending, socket.create_connection(place_of(ending)) as line:
+        head = f"POST /image/generate HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token()}\r\n"
+        line.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{".encode())
+        assert ending.get("/healthz").status_code == 200
+        ending.process.terminate()
+        ending.process.wait(15)
+
+
+def place_of(server: Server) -> tuple[str, int]:
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    return host, int(port)
+
+
+def test_a_body_that_is_packed_is_refused(server: Server) -> None:
+    with server.web() as web:
+        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        answer = web.post("/image/generate", content=b"{}", headers=headers)
+    assert (answer.status_code, reason(answer)) == (415, "invalid_request")
+
+
+def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(server: Server) -> None:
+    with socket.create_connection(place_of(server)) as line:
+        head = f"POST /image/generate HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token()}\r\n"
+        line.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n".encode())
+        assert line.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+def test_thousands_of_arguments_are_refused_in_a_sentence(server: Server) -> None:
+    answer = server.draw({f"k{n}": n for n in range(100_000)})
+    assert answer.status_code == 400
+    assert len(answer.content) < 2000
+
+
+def test_an_address_with_a_slash_too_many_is_none(server: Server) -> None:
+    assert server.get("/image/last/").status_code == 404
