@@ -385,7 +385,8 @@ async def test_a_call_can_do_without_the_fallback_of_the_settings(
     openai.next(*[emulated.BROKEN_SERVER] * 4)
     async with connect() as client:
         result = await client.call_tool("generate_image", {"prompt": "a fox", "model": "openai", **given})
-    told: str = error(result)["reason"] if result.is_error else (result.structured_content or {})["provider"]
+    facts: Any = error(result) if result.is_error else result.structured_content
+    told = facts["reason"] if result.is_error else facts["provider"]
     assert told == (by or "provider_unavailable")
 
 
