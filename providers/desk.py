@@ -156,6 +156,16 @@ class Desk:
         counter = self._counter
         return await (counter.joined(same, tell, until) if same else counter.awaited(live, tell, until))
 
+    async def repeated(
+        self, key: str, said: str, *, caller: str = "1", tell: Tell = silence
+    ) -> ImageResult | Running | None:
+        """What came of the call of that key, if any; neither its model nor its sources need be there still."""
+        row = await self.pipeline.journal.match(caller, keyed(key))
+        if row is None:
+            return None
+        check_key(keyed(said), row.request.get("asked"))
+        return await self._counter.joined(row, tell, self._until())
+
     async def collect(self, id: str, *, caller: str = "1", tell: Tell = silence) -> ImageResult | Running:
         """What came of a job, or that it still runs. Raises not_found, or the error in which the job ended."""
         row = await self.pipeline.journal.find(id)

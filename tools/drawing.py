@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import field_validator
 
 from atelier.providers.core.delivery import wish
-from atelier.providers.core.types import ImageRequest
+from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.desk import Desk, Running
 from atelier.tools import fields
 from atelier.tools.drawn import told, told_running
@@ -64,6 +64,14 @@ def fallback_of(asked: Drawing) -> list[str] | None:
     return [] if asked.fallback == ["none"] else asked.fallback or None
 
 
+async def drawn_before(asked: Drawing, desk: Desk, call: Call) -> Answer | None:
+    """What came of the same call, where its caller gave it a key."""
+    if call.key is None:
+        return None
+    result = await desk.repeated(call.key, _said(asked), caller=call.caller, tell=call.tell)
+    return _told(result) if result else None
+
+
 async def draw(request: ImageRequest, asked: Drawing, desk: Desk, call: Call) -> Answer:
     """Hand the request over; tell what came of it, or that it goes on."""
     result = await desk.draw(
@@ -72,10 +80,19 @@ async def draw(request: ImageRequest, asked: Drawing, desk: Desk, call: Call) ->
         in_hand=0 if asked.save else ANSWER_BUDGET,
         fallback=fallback_of(asked),
         key=call.key,
-        said=f"{type(asked).__name__} {asked.model_dump_json(exclude={'confirm_cost'})}" if call.key else None,
+        said=_said(asked) if call.key else None,
         tell=call.tell,
         confirm=_agreed if asked.confirm_cost else call.confirm,
     )
+    return _told(result)
+
+
+def _said(asked: Drawing) -> str:
+    """The words of a call, by which a key is held to it."""
+    return f"{type(asked).__name__} {asked.model_dump_json(exclude={'confirm_cost'})}"
+
+
+def _told(result: ImageResult | Running) -> Answer:
     return told_running(result) if isinstance(result, Running) else told(result)
 
 

@@ -14,7 +14,7 @@ from atelier.providers.core.sources import Found
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.desk import Desk
 from atelier.tools import edit_fields
-from atelier.tools.drawing import Drawing, asked_for, draw
+from atelier.tools.drawing import Drawing, asked_for, draw, drawn_before
 from atelier.tools.drawn import Drawn
 from atelier.tools.tool import Answer, Call, Tool
 
@@ -102,6 +102,8 @@ def change_of(asked: Changing) -> dict[str, Any]:
 
 async def run(asked: EditImage, desk: Desk, call: Call) -> Answer:
     """A picture and what to change in, another picture out. The sources take of the time that the caller waits."""
+    if before := await drawn_before(asked, desk, call):
+        return before
     began = anyio.current_time()
     request = await request_of(asked, desk.pipeline.sources.read)
     return await draw(request, asked, desk.after(anyio.current_time() - began), call)

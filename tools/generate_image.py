@@ -5,7 +5,7 @@ from __future__ import annotations
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.desk import Desk
 from atelier.tools import fields
-from atelier.tools.drawing import Drawing, asked_for, draw
+from atelier.tools.drawing import Drawing, asked_for, draw, drawn_before
 from atelier.tools.drawn import Drawn
 from atelier.tools.tool import Answer, Call, Tool
 
@@ -33,7 +33,7 @@ def request_of(asked: GenerateImage) -> ImageRequest:
 
 async def run(asked: GenerateImage, desk: Desk, call: Call) -> Answer:
     """Words in, pictures out."""
-    return await draw(request_of(asked), asked, desk, call)
+    return await drawn_before(asked, desk, call) or await draw(request_of(asked), asked, desk, call)
 
 
 TOOL = Tool(

@@ -377,3 +377,23 @@ def test_thousands_of_arguments_are_refused_in_a_sentence(server: Server) -> Non
 
 def test_an_address_with_a_slash_too_many_is_none(server: Server) -> None:
     assert server.get("/image/last/").status_code == 404
+
+
+def test_a_key_tells_what_came_of_a_call_whose_source_has_gone_and_whose_model_is_no_default_any_more(
+    with_openai: Environ, openai: OpenAI
+) -> None:
+    plain = {"prompt": "a fox", "size": "1024x1024", "quality": "low"}
+    with serving({**with_openai, "ATELIER_DEFAULT_MODEL": "openai"}) as server:
+        drawn = server.draw(plain, key="one").json()
+        change = {"image": drawn["images"][0]["id"], "prompt": "a hat", "model": "openai"}
+        with server.web() as web:
+            edited = web.post("/image/edit", json=change, headers={"Idempotency-Key": "two"}).json()
+    for path in files_in(Path(with_openai["ATELIER_OUTPUT_DIR"])):
+        if path.name.startswith(drawn["images"][0]["id"]):
+            path.unlink()
+    with serving({**with_openai, "ATELIER_DEFAULT_MODEL": "sketch"}) as server, server.web() as web:
+        again = web.post("/image/edit", json=change, headers={"Idempotency-Key": "two"})
+        assert again.json()["images"][0]["id"] == edited["images"][0]["id"]
+        assert server.draw(plain, key="one").status_code == 404  # its picture was the one that has gone
+        assert server.draw({**plain, "n": 2}, key="one").status_code == 422
+    assert len(openai.requests) == 2
