@@ -105,11 +105,11 @@ REFUSED = {
     "no end": token(exp=None),
     "an end that is no number": token(exp="soon"),
     "an endless end": token(exp=float("inf")),
-    "not yet": token(nbf=NOW + 90),
-    "from the future": token(iat=NOW + 90),
+    "not yet": token(nbf=NOW + 86_400),
+    "from the future": token(iat=NOW + 86_400),
     "nobody": token(sub=None),
     "an absurd customer": token(customer_id=""),
-    "another algorithm": jwt.encode({"sub": "alice", "exp": NOW + 60}, "s" * 64, "HS512"),
+    "another algorithm": jwt.encode({"sub": "alice", "exp": NOW + 86_400}, "s" * 64, "HS512"),
 }
 
 
