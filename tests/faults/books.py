@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -73,7 +73,10 @@ class Books:
         """What the journal and the storages hold, looked up without the product."""
         books = cls(folder)
         if (file := folder / "state" / "journal.db").exists():
-            with closing(sqlite3.connect(file)) as found:
+            with (
+                closing(sqlite3.connect(file)) as found,
+                suppress(sqlite3.OperationalError),
+            ):  # its tables are being made
                 for id, state, delivered, outcome in found.execute("SELECT id, state, delivered, outcome FROM jobs"):
                     books.jobs[id] = Job(id, state, bool(delivered), json.loads(outcome))
                 rows = found.execute("SELECT id, job, pictures, reserved, spent, state FROM charges ORDER BY id")

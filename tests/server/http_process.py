@@ -31,7 +31,7 @@ FOX = {"prompt": "a fox", "model": "gpt-image-2.5-flare", "size": "1024x1024", "
 
 def token(caller: str = "alice", *, secret: str = SECRET, **claims: Any) -> str:
     """A token as an identity provider would sign it; a claim of None is left out."""
-    said = {"sub": caller, "exp": int(time.time()) + 600, **claims}
+    said = {"sub": caller, "exp": int(time.time()) + 86_400, **claims}
     return jwt.encode({name: value for name, value in said.items() if value is not None}, secret, "HS256")
 
 

@@ -146,8 +146,8 @@ async def test_a_token_that_borrows_another_keys_name_or_kind_is_refused(issuer:
         signed("RS256", kid="ES256"),
         signed("RS256", OTHER, kid="unknown"),
         signed("RS256", kid=None),  # several keys, and no word which
-        jwt.encode({"sub": "alice", "exp": NOW + 60}, public, "HS256", headers={"kid": "RS256"}),
-        jwt.encode({"sub": "alice", "exp": NOW + 60}, SECRET, "HS256", headers={"kid": "HS256"}),
+        jwt.encode({"sub": "alice", "exp": NOW + 86_400}, public, "HS256", headers={"kid": "RS256"}),
+        jwt.encode({"sub": "alice", "exp": NOW + 86_400}, SECRET, "HS256", headers={"kid": "HS256"}),
         UNSIGNED,
     ):
         assert await reason(verify, word) is Reason.AUTHENTICATION
