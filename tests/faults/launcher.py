@@ -5,6 +5,7 @@ FAULT_TERM=settle:before    the process is asked to end there
 FAULT_FULL=settle           from that step on the journal's disk is full; `settle:2` for two writes
 FAULT_DISK=pictures         the disk is full for pictures
 FAULT_CLOCK=sent:-3600      at that step the clock jumps by so many seconds
+FAULT_ANSWER=0.5            that many seconds pass before the answer of a tool is put into words
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import anyio
+from mcp.types import CallToolResult
+
+from atelier.server import content
 from atelier.server.journal import database, jobs, ledger
 from atelier.server.journal.jobs import SqliteJournal
 from atelier.server.main import main
@@ -125,8 +130,23 @@ def jumping(step: str, seconds: str) -> None:
     wrapped(step, around)
 
 
+def thoughtful(seconds: str, _: str) -> None:
+    """An answer that is not made at once."""
+    own = content.answered
+
+    async def after_a_while(*arguments: Any) -> CallToolResult:
+        await anyio.sleep(float(seconds))
+        return await own(*arguments)
+
+    content.answered = after_a_while
+
+
+FAULTS: dict[str, Callable[[str, str], None]] = {
+    "KILL": killed, "TERM": ended, "FULL": full, "DISK": crowded, "CLOCK": jumping, "ANSWER": thoughtful,
+}  # fmt: skip
+
 if __name__ == "__main__":
-    for name, arrange in (("KILL", killed), ("TERM", ended), ("FULL", full), ("DISK", crowded), ("CLOCK", jumping)):
+    for name, arrange in FAULTS.items():
         if words := os.environ.pop(f"FAULT_{name}", None):
             first, _, second = words.partition(":")
             arrange(first, second)

@@ -43,11 +43,15 @@ pytestmark = [
 async def served(environ: Environ, **faults: str) -> AsyncGenerator[Client]:
     """The official client on a server process; with faults it is the launcher's."""
     command, *arguments = LAUNCHER if faults else SERVER
-    told = {**environ, "PYTHONPATH": ROOT, **{f"FAULT_{name.upper()}": words for name, words in faults.items()}}
-    parameters = StdioServerParameters(command=command, args=arguments, env=told)
+    parameters = StdioServerParameters(command=command, args=arguments, env=with_faults(environ, faults))
     with nowhere() as log:
         async with Client(stdio_client(parameters, errlog=log)) as client:
             yield client
+
+
+def with_faults(environ: Environ, faults: dict[str, str]) -> Environ:
+    """The environment of a server with faults of its own."""
+    return {**environ, "PYTHONPATH": ROOT, **{f"FAULT_{name.upper()}": words for name, words in faults.items()}}
 
 
 @contextmanager
@@ -171,11 +175,11 @@ async def test_two_servers_side_by_side_take_up_what_a_third_left(around: World,
 
 
 @contextmanager
-def by_hand(environ: Environ) -> Generator[subprocess.Popen[str]]:
-    """A server whose pipes are in our hands, after its handshake."""
+def by_hand(environ: Environ, **faults: str) -> Generator[subprocess.Popen[str]]:
+    """A server whose pipes are in our hands, after its handshake; with faults it is the launcher's."""
     process = subprocess.Popen(
-        SERVER,
-        env=like_a_host(environ),
+        LAUNCHER if faults else SERVER,
+        env=with_faults(like_a_host(environ), faults),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
