@@ -15,6 +15,7 @@ import anyio
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 PATIENCE = 2.0  # seconds that a host has to take the answers that are on their way to it
+LOOK = 0.05  # seconds between two looks at what is left to do
 
 Outcome = TypeVar("Outcome")
 
@@ -59,11 +60,10 @@ async def until_idle(
         code = 128 + number
         if begin_to_end:
             begin_to_end()
-        for _ in iter(at_work, 0):
-            await anyio.sleep(0.05)
-        with anyio.move_on_after(PATIENCE):
-            for _ in iter(lambda: on_the_way() + at_work(), 0):
-                await anyio.sleep(0.05)
+        patience = PATIENCE
+        while (working := at_work()) or (on_the_way() and patience > 0):  # a call may still come, and is seen through
+            await anyio.sleep(LOOK)
+            patience -= 0 if working else LOOK
         if end is None:
             os._exit(code)
         end()

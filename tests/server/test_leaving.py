@@ -1,0 +1,141 @@
+"""Answers over stdio that a narrow pipe holds up: those of tasks, and those of a server that is asked to end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Environ
+from tests.emulators.openai import OpenAI
+from tests.emulators.server import Slow
+from tests.server.test_signals import CALL, say, started
+from tests.server.test_stdio import SERVE, hello
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the size of a pipe can be set on Linux only")
+
+fcntl = pytest.importorskip("fcntl", reason="Windows has none")
+
+NARROW = 4096
+"""Bytes that a pipe holds: fewer than an answer with a picture has."""
+
+MODERN: Mapping[str, Any] = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}},
+}
+"""What every request of a client says that takes tasks."""
+
+
+@contextmanager
+def served(environ: Environ, *, modern: bool = False) -> Generator[subprocess.Popen[str]]:
+    """A server whose answers fit into its pipe only while somebody reads."""
+    with started(environ, SERVE) as process:
+        assert process.stdout is not None
+        fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, NARROW)
+        try:
+            if not modern:
+                say(process, hello("2025-11-25"))
+                process.stdout.readline()
+                say(process, {"method": "notifications/initialized"})
+            yield process
+        finally:
+            process.kill()
+
+
+def answer(process: subprocess.Popen[str], id: int) -> dict[str, Any]:
+    assert process.stdout is not None
+    while (told := json.loads(process.stdout.readline())).get("id") != id:
+        pass
+    return told["result"]
+
+
+def jobs(folder: Path) -> list[tuple[str, int]]:
+    """State and delivery of every job."""
+    if not (folder / "state" / "journal.db").exists():
+        return []
+    with closing(sqlite3.connect(folder / "state" / "journal.db")) as journal:
+        if not journal.execute("SELECT 1 FROM sqlite_master WHERE name = 'jobs'").fetchone():
+            return []
+        return journal.execute("SELECT state, delivered FROM jobs ORDER BY created").fetchall()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert holds()
+
+
+def stuck(process: subprocess.Popen[str]) -> bool:
+    """Whether the pipe is full."""
+    assert process.stdout is not None
+    told = bytearray(4)
+    fcntl.ioctl(process.stdout.fileno(), 0x541B, told)  # FIONREAD: how many bytes wait in it
+    return int.from_bytes(told, sys.byteorder) == NARROW
+
+
+def test_a_task_whose_result_was_not_read_is_not_delivered(
+    with_openai: Environ, openai: OpenAI, tmp_path: Path
+) -> None:
+    openai.next(Slow(2.5))
+    with served(with_openai, modern=True) as process:
+        say(process, {**CALL, "params": {"name": "generate_image", "arguments": {"prompt": "a fox"}, "_meta": MODERN}})
+        task = answer(process, 2)["taskId"]
+        wait_until(lambda: jobs(tmp_path) == [("done", 0)])
+        question = {"method": "tasks/get", "params": {"taskId": task, "_meta": MODERN}}
+        say(process, {**question, "id": 3})
+        wait_until(lambda: stuck(process))
+        time.sleep(0.3)
+        assert jobs(tmp_path) == [("done", 0)]
+        assert answer(process, 3)["status"] == "completed"
+        wait_until(lambda: jobs(tmp_path) == [("done", 1)])
+
+
+def test_asked_to_end_it_does_not_wait_long_for_a_host_that_does_not_read(
+    with_openai: Environ, openai: OpenAI, tmp_path: Path
+) -> None:
+    openai.next(Slow(1))
+    with served(with_openai) as process:
+        say(process, CALL)
+        wait_until(lambda: len(openai.requests) == 1)
+        process.send_signal(signal.SIGTERM)
+        wait_until(lambda: stuck(process))
+        began = time.monotonic()
+        assert process.wait(10) == 128 + signal.SIGTERM
+        assert 1 < time.monotonic() - began < 5
+    assert jobs(tmp_path) == [("done", 0)]
+
+
+def test_a_call_that_comes_while_the_last_answers_leave_is_seen_through(
+    with_openai: Environ, openai: OpenAI, tmp_path: Path
+) -> None:
+    with served(with_openai) as process:
+        say(process, CALL)
+        wait_until(lambda: stuck(process))
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        openai.next(Slow(3))  # longer than answers are waited for
+        say(process, {**CALL, "id": 3, "params": {"name": "generate_image", "arguments": {"prompt": "an owl"}}})
+        assert process.wait(15) == 128 + signal.SIGTERM
+    assert len(openai.requests) == 2
+    assert jobs(tmp_path) == [("done", 0), ("done", 0)]
+
+
+def test_answers_do_not_run_into_each_other(with_openai: Environ, openai: OpenAI) -> None:
+    with served(with_openai) as process:
+        for id in range(2, 8):
+            params = {"name": "generate_image", "arguments": {"prompt": f"fox {id}"}}
+            say(process, {"method": "tools/call", "id": id, "params": params})
+        assert process.stdout is not None
+        told = [json.loads(process.stdout.readline()) for _ in range(6)]
+    assert {each["id"] for each in told} == set(range(2, 8))
