@@ -206,9 +206,11 @@ async def test_a_job_of_more_calls_than_turns_is_made_whole_where_none_may_wait(
 
         tasks.start_soon(five)
         await anyio.to_thread.run_sync(held.heard.wait)
-        with pytest.raises(ImageError, match="none may wait for one; nothing was sent"):
-            await desk.draw(request_for("flux", 2, prompt="an owl"))
-        held.go.set()
+        try:
+            with pytest.raises(ImageError, match="none may wait for one; nothing was sent"):
+                await desk.draw(request_for("flux", 2, prompt="an owl"))
+        finally:
+            held.go.set()
     assert [len(result.images) for result in results] == [5]
     books = Books.read(tmp_path).checked("no queue", around.billed)
     assert sorted(job.state for job in books.jobs.values()) == ["done", "failed"]
