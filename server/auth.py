@@ -1,5 +1,6 @@
 """A bearer token -> the caller. Tokens are JSON Web Tokens (RFC 7519), signed with a shared secret or by the keys of a
-JWKS address (RFC 7517). What is wrong with a token is told to nobody: only that it is not accepted.
+JWKS address (RFC 7517). What is wrong with a token is told to no caller, only that it is not accepted; the log has a
+word of it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,15 @@ PAUSE = 30.0  # seconds between two fetches for the sake of a key that is not kn
 SULK = 5.0  # seconds in which an address that failed is not tried again
 PATIENCE = 5.0  # seconds for a fetch in all
 LARGEST = 2**20  # bytes of a key set
+
+FLAWS: dict[type[Exception], str] = {
+    jwt.ExpiredSignatureError: "expired",
+    jwt.ImmatureSignatureError: "too early",
+    jwt.InvalidSignatureError: "signature",
+    jwt.InvalidAudienceError: "audience",
+    jwt.InvalidIssuerError: "issuer",
+}
+"""What is wrong with a token, in a word; anything else makes it malformed."""
 
 Verify = Callable[[str], Awaitable[str]]
 """From a token to the caller. Raises authentication when it is not accepted, provider_unavailable when nobody knows."""
@@ -59,7 +69,7 @@ def verifier_of(settings: Settings) -> Verify:
         try:
             header = jwt.get_unverified_header(token)
             if header["alg"] not in algorithms:
-                raise refused()
+                raise _refused("algorithm")
             claims = jwt.decode(
                 token,
                 await key(header["alg"], header),
@@ -71,18 +81,21 @@ def verifier_of(settings: Settings) -> Verify:
             )
         except ImageError:
             raise
-        except Exception:  # noqa: BLE001 - a stranger wrote the token, and its flaws are nobody's business
-            raise refused() from None
+        except jwt.MissingRequiredClaimError as error:
+            raise _refused(f"no {error.claim}") from None
+        except Exception as error:  # noqa: BLE001 - a stranger wrote the token, and it may break anything
+            raise _refused(FLAWS.get(type(error), "malformed")) from None
         caller = caller_in(claims)
         if caller is None:
-            raise refused()
+            raise _refused("no caller")
         return caller
 
     return verify
 
 
-def refused() -> ImageError:
-    """The token is not accepted."""
+def _refused(why: str) -> ImageError:
+    """The token is not accepted, which the log knows the reason of."""
+    log.info("token refused", extra={"facts": {"why": why}})
     message = "The token is not accepted."
     return ImageError(Reason.AUTHENTICATION, message, hint="Send a valid one as Authorization: Bearer TOKEN.")
 
@@ -105,14 +118,17 @@ class _Keys:
 
     async def key(self, algorithm: str, header: Mapping[str, Any]) -> Any:
         """The key that a token names, if it is one for this algorithm. A set of one key needs no name."""
-        name = header.get("kid")
+        name, asked = header.get("kid"), time.monotonic()
         if not self._knows(name):
             async with self._fetching:
                 if not self._knows(name):
                     await self._fetch()
         found = self._keys.get(name) or (next(iter(self._keys.values())) if name is None and self._alone else None)
-        if found is None or found.algorithm_name != algorithm or found.public_key_use not in (None, "sig"):
-            raise refused()
+        if found is None and name is not None and self._fetched < asked:
+            # it may be the key that the next fetch brings, so the token is not bad yet
+            raise _unreachable(self._fetched + PAUSE - asked)
+        if found is None or found.algorithm_name != algorithm:
+            raise _refused("key")
         return found.key
 
     @property
@@ -126,15 +142,15 @@ class _Keys:
 
     async def _fetch(self) -> None:
         if time.monotonic() - self._failed < SULK:
-            raise _unreachable()
+            raise _unreachable(SULK)
         try:
             with anyio.fail_after(PATIENCE):
                 said = await _read(self._url)
-            self._keys = {each.key_id: each for each in jwt.PyJWKSet.from_dict(said).keys}
+            self._keys = _usable(said)
         except Exception as error:  # noqa: BLE001 - whatever the address does, no call may hang or break by it
             self._failed = time.monotonic()
             log.error("token keys not fetched", extra={"facts": {"why": type(error).__name__}})
-            raise _unreachable() from None
+            raise _unreachable(SULK) from None
         self._fetched = time.monotonic()
 
 
@@ -150,9 +166,24 @@ async def _read(url: str) -> dict[str, Any]:
     return httpx.Response(200, content=bytes(data)).json()
 
 
-def _unreachable() -> ImageError:
+def _usable(said: dict[str, Any]) -> dict[str | None, jwt.PyJWK]:
+    """Those keys of a set that may sign tokens. Raises ValueError without any: junk replaces no good ones."""
+    found = dict[str | None, jwt.PyJWK]()
+    for each in said["keys"]:
+        try:
+            key = jwt.PyJWK.from_dict(each)
+            if key.algorithm_name in ASYMMETRIC and key.public_key_use in (None, "sig"):
+                found[key.key_id] = key
+        except Exception:  # noqa: BLE001, S112 - a set may hold keys for others, of any kind
+            continue
+    if not found:
+        raise ValueError("no keys")
+    return found
+
+
+def _unreachable(wait: float) -> ImageError:
     message = "Tokens cannot be checked just now, because the keys for them cannot be fetched."
-    return ImageError(Reason.PROVIDER_UNAVAILABLE, message, hint="Try again soon.", retry_after=SULK)
+    return ImageError(Reason.PROVIDER_UNAVAILABLE, message, hint="Try again soon.", retry_after=max(wait, 1.0))
 
 
 def _is_safe(url: str) -> bool:

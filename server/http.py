@@ -15,9 +15,12 @@ from starlette.exceptions import HTTPException
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.app import AtelierServer, build_server
 from atelier.server.auth import is_loopback, verifier_of
+from atelier.server.calls import CallerGoneError
+from atelier.server.http_body import LARGEST
 from atelier.server.http_door import Door, caller
 from atelier.server.http_errors import unrouted
-from atelier.server.http_rest import LARGEST, routes
+from atelier.server.http_protocol import Protocol
+from atelier.server.http_rest import routes
 from atelier.server.logs import log
 from atelier.server.settings import Settings
 from atelier.server.signals import until_idle
@@ -47,6 +50,7 @@ async def served(settings: Settings, host: str, port: int) -> int:
         door = Door(app_of(server), verify, local=is_loopback(name))
         config = uvicorn.Config(
             door,
+            http=Protocol,
             lifespan="on",
             log_config=None,
             access_log=False,
@@ -57,7 +61,7 @@ async def served(settings: Settings, host: str, port: int) -> int:
         web = Unsignalled(config)
 
         def begin_to_end() -> None:
-            door.ending = True
+            door.close()
             server.state.desk.stop()
 
         def end() -> None:
@@ -75,9 +79,9 @@ def app_of(server: AtelierServer) -> Starlette:
         max_request_body_size=LARGEST,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    app.router.redirect_slashes = False
+    app.router.redirect_slashes = False  # an address is served or is not there; a redirect would lose a body
     app.router.routes.extend(routes(server))
-    for kind in (HTTPException, Exception):
+    for kind in (HTTPException, ImageError, CallerGoneError, Exception):
         app.add_exception_handler(kind, unrouted)
     return app
 

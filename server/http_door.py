@@ -22,7 +22,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.auth import Verify, is_loopback
 from atelier.server.calls import Departure, leaving
-from atelier.server.http_errors import RefusedError, failed
+from atelier.server.http_body import Bodies, admit
+from atelier.server.http_errors import RefusedError, ending, failed
 from atelier.server.logs import log
 from atelier.server.storage.remote import address
 
@@ -35,13 +36,19 @@ HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
 class Door:
-    """Before an app. `local` says that the server listens on loopback; `ending` that it takes no new calls."""
+    """Before an app. `local` says that the server listens on loopback."""
 
     def __init__(self, app: ASGIApp, verify: Verify, *, local: bool) -> None:
         self._app = AuthContextMiddleware(app)
         self._verify = verify
         self._local = local
-        self.ending = False
+        self._bodies = Bodies()
+        self._ending = False
+
+    def close(self) -> None:
+        """Take no new calls, those included whose body is still on its way."""
+        self._ending = True
+        self._bodies.give_up()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the app's lifespan."""
@@ -53,18 +60,20 @@ class Door:
             host = self._host(request)
             if not PUBLIC.fullmatch(scope["path"]):
                 scope["user"] = await self._user(request)
+            admit(request)
         except RefusedError as refusal:
             log.info("not let in", extra={"facts": {"status": refusal.status, "why": refusal.message}})
             await failed(refusal)(scope, receive, send)
             return
         address.set(f"{request.url.scheme}://{host}")
-        await _seen_off(self._app, scope, receive, send)
+        # bodies are read of POST alone; the others listen for their client's leaving, which has no end
+        heard = self._bodies.timed(receive) if scope["method"] == "POST" else receive
+        await _seen_off(self._app, scope, heard, send)
 
     def _host(self, request: Request) -> str:
         """The host that was meant."""
-        if self.ending:
-            message = "This server is about to end and takes no new calls."
-            raise RefusedError(503, message, "Try again soon.", retry_after=5, headers={"Connection": "close"})
+        if self._ending:
+            raise ending()
         said = request.headers.getlist("host")
         found = HOST.fullmatch(said[0]) if len(said) == 1 else None
         if found is None or (self._local and not is_loopback(found["name"].strip("[]"))):

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.server.calls import CallerGoneError
 
 STATUSES = {
     Reason.INVALID_REQUEST: 400,
@@ -37,13 +38,20 @@ STATUSES = {
 
 KEY_TAKEN = 422  # an idempotency key that stands for another request
 
+CLOSE = {"Connection": "close"}  # nothing more is read of this connection
+
 SENTENCES = {
     404: ("There is nothing at this address.", "See README, “Over HTTP”."),
     405: ("This address does not take that method.", "The header Allow tells which it takes."),
 }
 """What the router refuses by itself."""
 
-REASONS = {401: Reason.AUTHENTICATION, 404: Reason.NOT_FOUND, 503: Reason.PROVIDER_UNAVAILABLE}
+REASONS = {
+    401: Reason.AUTHENTICATION,
+    404: Reason.NOT_FOUND,
+    408: Reason.TIMEOUT,
+    503: Reason.PROVIDER_UNAVAILABLE,
+}
 """The reason of a refusal that is the door's own; any other is an invalid request."""
 
 
@@ -64,6 +72,12 @@ class RefusedError(ImageError):
         self.headers = dict(headers or {})
 
 
+def ending() -> RefusedError:
+    """A server that is asked to end takes no new calls."""
+    message = "This server is about to end and takes no new calls."
+    return RefusedError(503, message, "Try again soon.", retry_after=5, headers=CLOSE)
+
+
 def failed(error: ImageError) -> Response:
     """A refusal, or the failure of a call."""
     wait = {"Retry-After": str(math.ceil(error.retry_after))} if error.retry_after is not None else {}
@@ -73,8 +87,17 @@ def failed(error: ImageError) -> Response:
     return JSONResponse({"error": _told(error)}, status, wait)
 
 
+def gone() -> Response:
+    """Nobody is there to read it."""
+    return Response(status_code=499)
+
+
 async def unrouted(request: Request, refusal: Exception) -> Response:
-    """What the router refuses by itself, and what broke outside of any call; the log has that."""
+    """What is refused outside of any call, by the router or for its body, and what broke there; the log has that."""
+    if isinstance(refusal, CallerGoneError):
+        return gone()
+    if isinstance(refusal, ImageError):
+        return failed(refusal)
     if not isinstance(refusal, HTTPException):
         return failed(ImageError(Reason.INTERNAL, "Atelier failed in a way that it did not foresee."))
     words = SENTENCES.get(refusal.status_code, ("The request cannot be read.", "Correct it and try again."))

@@ -15,7 +15,7 @@ from typing import Any
 
 import anyio
 from pydantic_core import from_json
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -26,18 +26,14 @@ from atelier.providers.desk import Desk
 from atelier.providers.pipeline import silence
 from atelier.server.app import AtelierServer
 from atelier.server.calls import CallerGoneError, bearing
-from atelier.server.http_errors import SENTENCES, RefusedError, failed
+from atelier.server.http_body import body_of
+from atelier.server.http_errors import SENTENCES, RefusedError, failed, gone
 from atelier.server.storage.remote import unplaced
 from atelier.tools import edit_image, generate_image, get_image
 from atelier.tools.arguments import parameters_of
 from atelier.tools.tool import Answer, Call, Tool
 
-LARGEST = 32 * 2**20  # bytes of a body
-DRAINED = 2 * LARGEST  # bytes that are read of one that is too large, so that its sender hears why
-PATIENCE = 30.0  # seconds until the next part of a body has to come
 POLL = "2"  # seconds after which to ask for a job again
-CLOSE = {"Connection": "close"}  # the rest of the body is not read
-GONE = 499  # nobody is there to read it
 
 KEY = re.compile(r"[!-~]{1,255}")
 """An idempotency key."""
@@ -71,7 +67,7 @@ def _answering(server: AtelierServer, handler: Handler) -> Callable[[Request], A
         except ImageError as error:
             return failed(unplaced(error))
         except CallerGoneError:
-            return Response(status_code=GONE)
+            return gone()
 
     return answer
 
@@ -138,40 +134,13 @@ async def _arguments(request: Request) -> dict[str, Any]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise RefusedError(415, "The body is not said to be JSON.", "Send Content-Type: application/json.")
-    if "content-encoding" in request.headers:
-        raise RefusedError(415, "A body that is packed is not taken.", "Send it without Content-Encoding.")
     try:
-        said = from_json(await _body(request), allow_inf_nan=False)
+        said = from_json(await body_of(request), allow_inf_nan=False)
     except ValueError:
         raise RefusedError(400, "The body is not JSON.", "Send one JSON object.") from None
     if not isinstance(said, dict):
         raise RefusedError(400, "The body is not a JSON object.", "Send the parameters by their names.")
     return said  # pyright: ignore[reportUnknownVariableType]
-
-
-async def _body(request: Request) -> bytes:
-    body, size, parts = bytearray(), 0, request.stream()
-    said = request.headers.get("content-length", "")
-    if said.isdecimal() and int(said) > DRAINED:
-        size = DRAINED + 1
-    try:
-        while size <= DRAINED:
-            with anyio.fail_after(PATIENCE):
-                part = await anext(parts, None)
-            if part is None:
-                break
-            size += len(part)
-            if size <= LARGEST:
-                body += part
-    except ClientDisconnect:
-        raise CallerGoneError from None
-    except TimeoutError:
-        message = f"Nothing of the body came for {PATIENCE:.0f} seconds."
-        raise RefusedError(408, message, "Send it in one go.", headers=CLOSE) from None
-    if size > LARGEST:
-        message = f"The body is larger than {LARGEST // 2**20} MiB."
-        raise RefusedError(413, message, "Name pictures by their ids or addresses.", headers=CLOSE)
-    return bytes(body)
 
 
 async def _while_there(request: Request, work: Callable[[], Awaitable[Answer]]) -> Answer:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import socket
 import subprocess
 import sys
 
 import anyio
+import pytest
 
 from atelier.server.app import build_server
 from atelier.server.auth import verifier_of
@@ -27,6 +31,22 @@ def test_the_token_of_the_example_is_accepted(environ: Environ) -> None:
     assert anyio.run(verifier_of(Settings.from_environ(environ)), done.stdout.strip()) == "alice"
 
 
+@pytest.mark.skipif(not all(map(shutil.which, ("bash", "curl", "openssl"))), reason="the example needs them")
+def test_the_example_prints_a_picture_as_it_is_pasted_and_ends_as_is_said(environ: Environ) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    block = example("http", "sh").replace("localhost:8000", f"localhost:{port}")
+    block = block.replace(
+        "uv run atelier serve --http", f"{sys.executable} -m atelier.server serve --http --port {port}"
+    )
+    block = block.replace("uv run python", sys.executable)
+    (end,) = re.findall(r"`(kill .*?)` in the same shell", SECTION)
+    done = subprocess.run(
+        ["bash", "-c", f"{block}\n{end}; wait"], env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert json.loads(done.stdout)["images"], done.stderr
+
+
 def test_the_routes_are_those_that_are_served(environ: Environ) -> None:
     served = routes(build_server(Settings.from_environ(environ)))
     named = set(re.findall(r"`((?:GET|POST) /\S+)`", SECTION.partition("| route |")[2].partition("\n\n")[0]))
@@ -34,5 +54,5 @@ def test_the_routes_are_those_that_are_served(environ: Environ) -> None:
 
 
 def test_every_status_of_an_error_is_named() -> None:
-    for status in {*STATUSES.values(), KEY_TAKEN, 401, 413, 415}:
+    for status in {*STATUSES.values(), KEY_TAKEN, 401, 405, 408, 413, 415, 421}:
         assert re.search(rf"\b{status}\b", SECTION), status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -41,8 +42,20 @@ def test_the_table_has_as_many_cells_in_every_line() -> None:
     assert len({line.count("|") for line in shown().splitlines()}) == 1
 
 
-def test_the_readmes_example_of_a_catalogue_is_one() -> None:
+def catalogue() -> str:
     (block,) = [b for b in re.findall(r"```json\n(.*?)```", README, flags=re.DOTALL) if '"like"' in b]
+    return block
+
+
+def test_an_ordinary_call_has_a_price_by_the_readmes_example_of_a_catalogue(environ: Environ, tmp_path: Path) -> None:
+    file = tmp_path / "catalog.json"
+    file.write_text(catalogue(), encoding="utf-8")
+    done = atelier({**environ, "ATELIER_CATALOG": str(file)}, "cost", "a fox", "--model", "openai", "--json")
+    assert json.loads(done.stdout)["total_usd"] == 0.05, done.stderr
+
+
+def test_the_readmes_example_of_a_catalogue_is_one() -> None:
+    block = catalogue()
     made = overlaid(PROVIDERS, parsed(block.encode()))
     assert made[0].default == "gpt-image-3"
     assert [row.id for row in made[0].models][-1] == "gpt-image-3"

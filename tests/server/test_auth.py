@@ -113,9 +113,29 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("word", REFUSED.values(), ids=REFUSED.keys())
-async def test_whatever_else_comes_is_refused_without_a_word_about_it(word: str) -> None:
+WORDS = {
+    "unsigned": "algorithm",
+    "another secret": "signature",
+    "expired": "expired",
+    "no end": "no exp",
+    "not yet": "too early",
+    "from the future": "too early",
+    "nobody": "no caller",
+    "an absurd customer": "no caller",
+    "another algorithm": "algorithm",
+    "tampered with": "signature",
+}
+"""What the log has to say of them; of the others, that they are malformed."""
+
+
+@pytest.mark.parametrize(("name", "word"), REFUSED.items(), ids=REFUSED.keys())
+async def test_whatever_else_comes_is_refused_with_no_word_about_it_but_in_the_log(
+    name: str, word: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "atelier")
     assert await reason(shared(), word) is Reason.AUTHENTICATION
+    (record,) = caplog.records
+    assert record.__dict__["facts"] == {"why": WORDS.get(name, "malformed")}
 
 
 async def test_clocks_may_differ_by_half_a_minute() -> None:
@@ -144,14 +164,14 @@ async def test_a_token_that_borrows_another_keys_name_or_kind_is_refused(issuer:
     for word in (
         signed("RS256", OTHER),
         signed("RS256", kid="ES256"),
-        signed("RS256", OTHER, kid="unknown"),
         signed("RS256", kid=None),  # several keys, and no word which
         jwt.encode({"sub": "alice", "exp": NOW + 86_400}, public, "HS256", headers={"kid": "RS256"}),
         jwt.encode({"sub": "alice", "exp": NOW + 86_400}, SECRET, "HS256", headers={"kid": "HS256"}),
         UNSIGNED,
     ):
         assert await reason(verify, word) is Reason.AUTHENTICATION
-    assert len(issuer.requests) <= 1  # nobody's tokens make it ask on and on
+    assert await reason(by(issuer), signed("RS256", OTHER, kid="unknown")) is Reason.AUTHENTICATION
+    assert len(issuer.requests) <= 2  # nobody's tokens make it ask on and on
 
 
 async def test_a_single_key_needs_no_name(issuer: Issuer) -> None:
@@ -164,10 +184,36 @@ async def test_a_new_key_is_found_once_the_pause_is_over(issuer: Issuer, monkeyp
     verify = by(issuer)
     assert await verify(signed("RS256")) == "alice"
     issuer.keys = later
-    assert await reason(verify, signed("ES256")) is Reason.AUTHENTICATION
+    with pytest.raises(ImageError) as caught:
+        await verify(signed("ES256"))  # it may be a new one, which nobody has looked for
+    assert caught.value.reason is Reason.PROVIDER_UNAVAILABLE
+    assert 0 < (caught.value.retry_after or 0) <= auth.PAUSE
     monkeypatch.setattr(auth, "PAUSE", 0.0)
     assert await verify(signed("ES256")) == "alice"
     assert len(issuer.requests) == 2
+
+
+JUNK: list[Any] = [
+    {"kty": "RSA", "n": "AA", "e": "AA", "kid": "RS256"},
+    {"kty": "oct", "k": "AAAA", "kid": "RS256"},
+    {**jwk("RS256", RSA, kid="RS256"), "use": "enc"},
+    {**jwk("RS256", RSA), "kid": ["RS256"]},
+    {"x": 1},
+    5,
+]
+
+
+async def test_junk_does_not_take_the_place_of_good_keys(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    issuer.keys = [*JUNK, *issuer.keys, *JUNK[:2]]
+    verify = by(issuer)
+    assert await verify(signed("RS256")) == "alice"
+    issuer.keys = JUNK
+    monkeypatch.setattr(auth, "PAUSE", 0.0)
+    assert await reason(verify, signed("ES256", kid="new")) is Reason.PROVIDER_UNAVAILABLE
+    assert len(issuer.requests) == 2
+    assert await verify(signed("RS256")) == "alice"  # as long as they live
+    monkeypatch.setattr(auth, "LIFE", 0.0)
+    assert await reason(verify, signed("RS256")) is Reason.PROVIDER_UNAVAILABLE
 
 
 TROUBLES = {
@@ -175,6 +221,7 @@ TROUBLES = {
     "a page": Answer(200, b"<html>"),
     "a list": Answer(200, []),
     "no keys": Answer(200, {"keys": []}),
+    "keys of no use": Answer(200, {"keys": JUNK}),
     "dropped": Dropped(),
     "dropped midway": Dropped(midway=True),
     "endless": Answer(200, b" " * (auth.LARGEST + 1)),

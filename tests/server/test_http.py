@@ -121,6 +121,15 @@ def test_on_every_other_address_a_page_must_come_from_the_host_itself(environ: E
     assert statuses == [404, 404, 403]
 
 
+def test_behind_a_proxy_links_have_the_name_and_the_scheme_that_it_was_called_by(environ: Environ) -> None:
+    with serving(environ, "--host", "0.0.0.0") as server:
+        server.url = f"http://127.0.0.1:{server.url.rpartition(':')[2]}"
+        with server.web() as web:
+            headers = {"Host": "pictures.example.com", "X-Forwarded-Proto": "https"}
+            told = web.post("/image/generate", json=SKETCH, headers=headers).json()
+    assert told["images"][0]["url"].startswith("https://pictures.example.com/image/img_")
+
+
 def test_what_is_not_there_and_what_cannot_be_done_is_told_in_json(server: Server) -> None:
     with server.web() as web:
         answers = [web.get("/nowhere"), web.get("/image/generate"), web.delete("/image/last"), web.post("/healthz")]

@@ -1,0 +1,90 @@
+"""The body of a request: how large it may be, and how long it may take to come.
+
+One that never ends would hold a place for ever, and would keep a server that is asked to end from ending.
+"""
+
+from __future__ import annotations
+
+import anyio
+from starlette.requests import Request
+from starlette.types import Message, Receive
+
+from atelier.server.calls import CallerGoneError
+from atelier.server.http_errors import CLOSE, RefusedError, ending
+
+LARGEST = 32 * 2**20  # bytes of a body
+DRAINED = 2 * LARGEST  # bytes that are read of one that is too large, so that its sender hears why
+
+PART = 30.0  # seconds for each part of a body, and for all of a small one
+WHOLE = 600.0  # seconds for all of a large one
+SMALL = 64 * 2**10  # bytes
+
+
+def admit(request: Request) -> None:
+    """Raises RefusedError for a body of which nothing is to be read."""
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > DRAINED:
+        raise too_large()
+    if "content-encoding" in request.headers:
+        raise RefusedError(415, "The body is encoded.", "Send it as it is, without Content-Encoding.")
+
+
+class Bodies:
+    """Those that are on their way."""
+
+    def __init__(self) -> None:
+        self._coming = set[anyio.CancelScope]()
+        self._ending = False
+
+    def give_up(self) -> None:
+        """Wait for none of them any more."""
+        self._ending = True
+        for scope in self._coming:
+            scope.cancel()
+
+    def timed(self, receive: Receive) -> Receive:
+        """Hear no longer than a body may take: RefusedError when it takes longer, CallerGoneError without all of it."""
+        began, size, whole = anyio.current_time(), 0, False
+
+        async def heard() -> Message:
+            nonlocal size, whole
+            if whole:
+                return await receive()
+            now = anyio.current_time()
+            end = now if self._ending else min(now + PART, began + (WHOLE if size >= SMALL else PART))
+            with anyio.CancelScope(deadline=end) as scope:
+                self._coming.add(scope)
+                try:
+                    message = await receive()
+                finally:
+                    self._coming.discard(scope)
+                if message["type"] == "http.disconnect":
+                    raise CallerGoneError
+                size += len(message.get("body", b""))
+                whole = not message.get("more_body", False)
+                return message
+            if self._ending:
+                raise ending()
+            raise RefusedError(408, "The body took too long to come.", "Send it at once.", headers=CLOSE)
+
+        return heard
+
+
+async def body_of(request: Request) -> bytes:
+    """All of it. Raises RefusedError when it is too large."""
+    body, size = bytearray(), 0
+    async for part in request.stream():
+        size += len(part)
+        if size <= LARGEST:
+            body += part
+        elif size > DRAINED:
+            break
+    if size > LARGEST:
+        raise too_large()
+    return bytes(body)
+
+
+def too_large() -> RefusedError:
+    """The rest of it is not read."""
+    message = f"The body is larger than {LARGEST // 2**20} MiB."
+    return RefusedError(413, message, "Name pictures by their ids or addresses.", headers=CLOSE)

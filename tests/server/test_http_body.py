@@ -1,0 +1,191 @@
+"""Bodies that never end, that are too large or in another form: none holds anybody up."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.conftest import Environ
+from tests.server.http_process import LONG, SKETCH, Server, serving, token
+from tests.server.test_http import reason, server
+
+__all__ = ["server"]
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+
+HASTY = (
+    "import sys\n"
+    "from atelier.server import http_body\n"
+    "from atelier.server.main import main\n"
+    "http_body.PART, http_body.WHOLE, http_body.SMALL = 0.5, 2.0, 1000\n"
+    "sys.argv[0] = 'atelier'\n"
+    "main()"
+)
+"""The server, with less patience."""
+
+
+@contextmanager
+def began(server: Server, more: str, path: str = "/image/generate") -> Generator[socket.socket]:
+    """A request whose head is sent."""
+    name = server.url.removeprefix("http://")
+    host, _, port = name.partition(":")
+    head = f"POST {path} HTTP/1.1\r\nHost: {name}\r\nAuthorization: Bearer {token()}\r\n"
+    head += "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
+    with socket.create_connection((host, int(port)), LONG) as connection:
+        connection.sendall(f"{head}{more}\r\n\r\n".encode())
+        yield connection
+
+
+def heard(connection: socket.socket) -> bytes:
+    """All that comes until the server closes the connection."""
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def told(answer: bytes) -> tuple[int, str]:
+    """Status and reason of a refusal in our own shape."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"application/json" in head
+    return int(head.split()[1]), json.loads(body)["error"]["reason"]
+
+
+@POSIX
+@pytest.mark.parametrize("path", ["/image/generate", "/mcp"])
+def test_half_a_body_does_not_keep_the_server_from_ending(environ: Environ, path: str) -> None:
+    with serving(environ) as server, began(server, "Content-Length: 100", path) as connection:
+        connection.sendall(b"{")
+        with server.web() as web:
+            web.get("/healthz")  # by now the other request is being read
+        server.process.send_signal(signal.SIGTERM)
+        assert told(heard(connection)) == (503, "provider_unavailable")
+        assert server.process.wait(10) == 128 + signal.SIGTERM
+        assert not [line for line in server.log if line["level"] == "error"]
+
+
+@pytest.mark.parametrize("path", ["/image/generate", "/mcp"])
+def test_a_body_has_to_come_in_time(environ: Environ, path: str) -> None:
+    with serving(environ, program=("-c", HASTY)) as server:
+        with began(server, "Content-Length: 100", path) as connection:
+            connection.sendall(b"{")
+            assert told(heard(connection)) == (408, "timeout")
+        with began(server, "Content-Length: 100", path) as connection:  # drop by drop is no faster
+            answer = dripped(connection, b"{", 0.1)
+            assert told(answer) == (408, "timeout")
+        assert not [line for line in server.log if line["level"] == "error"]
+
+
+def test_a_large_body_may_take_longer_as_long_as_it_comes_but_not_for_ever(environ: Environ) -> None:
+    body = json.dumps(SKETCH).encode().ljust(6000)
+    with serving(environ, program=("-c", HASTY)) as server:
+        with began(server, f"Content-Length: {len(body)}\r\nConnection: close") as connection:
+            for part in (body[:2000], body[2000:4000], body[4000:]):
+                time.sleep(0.3)
+                connection.sendall(part)
+            assert heard(connection).startswith(b"HTTP/1.1 200")
+        with began(server, "Content-Length: 9999") as connection:
+            connection.sendall(body[:2000])
+            started = time.monotonic()
+            assert told(dripped(connection, b" ", 0.1)) == (408, "timeout")
+            assert time.monotonic() - started > 1
+
+
+def dripped(connection: socket.socket, drop: bytes, pause: float) -> bytes:
+    """Send a little again and again until an answer comes."""
+    connection.settimeout(pause)
+    for _ in range(100):
+        try:
+            first = connection.recv(65536)
+        except TimeoutError:
+            connection.sendall(drop)
+        else:
+            connection.settimeout(LONG)
+            return first + heard(connection)
+    raise AssertionError("no answer came")
+
+
+def test_a_flood_of_names_or_values_holds_nobody_up(server: Server) -> None:
+    flood = {"prompt": "a fox"}
+    names = json.dumps({**flood, **{f"k{number}": 1 for number in range(500_000)}})
+    values = json.dumps({**flood, "options": [1] * 1_000_000})
+    refused = list[str]()
+    with server.web() as web:
+        for body in (names, values):
+            started = time.monotonic()
+            answer = web.post("/image/generate", content=body, headers={"Content-Type": "application/json"})
+            assert (answer.status_code, time.monotonic() - started < 1.5) == (400, True)
+            refused.append(answer.json()["error"]["message"])
+    assert "no argument “k0”; " in refused[0]
+    assert refused[0].endswith("no argument “k4”; and 499995 more.")
+    assert refused[1] == "More than 100 of the values are wrong."
+
+
+@pytest.mark.parametrize("path", ["/image/generate", "/mcp"])
+def test_a_body_that_is_not_to_be_read_is_refused_at_once(server: Server, path: str) -> None:
+    with began(server, "Content-Length: 99999999999999999999", path) as connection:
+        assert told(heard(connection)) == (413, "invalid_request")
+    for encoding in ("gzip", "identity"):
+        with began(
+            server, f"Content-Encoding: {encoding}\r\nContent-Length: 0\r\nConnection: close", path
+        ) as connection:
+            assert told(heard(connection)) == (415, "invalid_request")
+
+
+NONSENSE = {
+    "no request": b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
+    "no host": b"GET /healthz HTTP/1.1\r\n\r\n",
+    "two lengths": b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+    "a bad chunk": b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", NONSENSE.values(), ids=NONSENSE.keys())
+def test_what_is_no_http_is_refused_in_the_same_shape_and_is_no_error_in_the_log(server: Server, sent: bytes) -> None:
+    before = len(server.lines)
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), LONG) as connection:
+        connection.sendall(sent)
+        assert told(heard(connection)) == (400, "invalid_request")
+    assert server.get("/healthz", None).status_code == 200
+    assert not [line for line in server.log[before:] if line["level"] == "error"]
+
+
+@pytest.mark.parametrize("path", ["/image/generate", "/mcp", "/healthz"])
+def test_a_bad_chunk_after_the_head_or_after_the_answer_is_no_error_in_the_log(server: Server, path: str) -> None:
+    before = len(server.lines)
+    with began(server, "Transfer-Encoding: chunked", path) as connection:
+        connection.sendall(b"1\r\n{\r\n")
+        server.get("/healthz", None)  # by now the head has been read
+        connection.sendall(b"QQ\r\n")
+        answer = heard(connection)
+    assert answer.startswith(b"HTTP/1.1 405" if path == "/healthz" else b"HTTP/1.1 400")
+    assert b"application/json" in answer
+    assert server.get("/healthz", None).status_code == 200
+    assert not [line for line in server.log[before:] if line["level"] == "error"]
+
+
+def test_an_offer_to_upgrade_is_passed_over_in_silence(server: Server) -> None:
+    before = len(server.lines)
+    with server.web(None) as web:
+        answer = web.get("/healthz", headers={"Connection": "upgrade", "Upgrade": "websocket"})
+    assert (answer.status_code, server.lines[before:]) == (200, [])
+
+
+@pytest.mark.parametrize("path", ["/image/last/", "/healthz/", "/mcp/"])
+def test_nobody_is_sent_elsewhere(server: Server, path: str) -> None:
+    answer = server.get(path)
+    assert (answer.status_code, reason(answer)) == (404, "not_found")
+
+
+def test_a_client_that_leaves_in_the_midst_of_a_body_for_mcp_is_no_error_in_the_log(server: Server) -> None:
+    before = len(server.lines)
+    with began(server, "Content-Length: 100", "/mcp") as connection:
+        connection.sendall(b"{")
+        server.get("/healthz", None)
+    server.draw(SKETCH)
+    assert not [line for line in server.log[before:] if line["level"] == "error"]
