@@ -60,6 +60,12 @@ class JobRow:
         return str(self.request.get("home", ""))
 
     @property
+    def count(self) -> int:
+        """How many pictures were asked for; a damaged row may not tell."""
+        told = self.request.get("count")
+        return told if isinstance(told, int) else 1
+
+    @property
     def collectable(self) -> bool:
         """Whether it ended without its pictures, and its vendor may still have them."""
         return self.state == "unknown" and bool(self.outcome.get("collectable"))

@@ -88,7 +88,7 @@ class Live:
         if self.result or self.found:
             return "done"
         dark = self.error is not None and self.error.outcome_unknown  # it may be billed, or is and cannot be had
-        if dark or any(account.spent is None for account in self.work.accounts):
+        if dark or self.collectable or any(account.spent is None for account in self.work.accounts):
             return "unknown"
         return "cancelled" if self.leaves else "failed"
 
@@ -101,7 +101,8 @@ class Live:
         elif self.result:
             told = outcome_of(self.result)
         elif self.found:
-            told = outcome_of_found(self.found, len(self.found) + sum(a.job.request.count for a in self.work.accounts))
+            wanted = len(self.found) + self.work.admitted.job.request.count
+            told = outcome_of_found(self.found, wanted, self.notes)
         return {**told, "collectable": True} if self.collectable else told
 
     @property

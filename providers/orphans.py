@@ -54,4 +54,6 @@ class Orphans:
                     await self._pipeline.journal.finish(row.id, "unknown", error_json(LOST))
                 else:
                     if salvage:
-                        self._start(Live(work=salvage.work, mark=(row.caller, row.id), found=salvage.found))
+                        self._start(
+                            Live(work=salvage.work, mark=(row.caller, row.id), found=salvage.found, notes=salvage.notes)
+                        )

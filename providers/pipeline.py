@@ -169,7 +169,7 @@ class Pipeline:
         done = [outcome for outcome in outcomes if not isinstance(outcome, ImageError)]
         errors = [outcome for outcome in outcomes if isinstance(outcome, ImageError)]
         if not done:
-            raise errors[0]
+            raise next((error for error in errors if error.outcome_unknown), errors[0])  # what may be billed, first
         reply = merged([reply for reply, _, _ in done])
         images = [image for _, images, _ in done for image in images]
         unkept = [warning for _, _, warnings in done for warning in warnings]

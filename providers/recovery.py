@@ -43,10 +43,14 @@ FRUITLESS = ImageError(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Salvage:
-    """What can still be had of a job: the work to collect, and the records of the pictures that were found."""
+    """What can still be had of a job: the work to collect, and the records of the pictures that were found.
+
+    `notes` say what cannot be had.
+    """
 
     work: Work
     found: Sequence[Mapping[str, Any]]
+    notes: Sequence[str]
 
 
 def is_at_home(pipeline: Pipeline, home: str) -> bool:
@@ -80,13 +84,15 @@ async def taken_up(pipeline: Pipeline, row: JobRow) -> Salvage | None:
             dark = True
             await journal.keep(call.id)
     if open_calls and admitted:
-        work = _work(pipeline, row, admitted, open_calls, key)
+        due = sum(call.pictures - len(stored.get(call.id, ())) for call in open_calls)
+        work = _work(pipeline, row, admitted, open_calls, due, key)
         for account in work.accounts:
             account.has = [str(each.get("original_sha256")) for each in stored.get(account.id, ())]
-        return Salvage(work=work, found=found)
+        failed = row.count - len(found) - due
+        notes = [f"{failed} of {row.count} pictures failed earlier."] if failed > 0 else []
+        return Salvage(work=work, found=found, notes=notes)
     if found:
-        wanted = sum(call.pictures for call in calls)
-        await journal.finish(row.id, "done", outcome_of_found(found, wanted))
+        await journal.finish(row.id, "done", outcome_of_found(found, row.count))
     elif dark:
         late = {"collectable": True} if at_home and admitted is None and any(call.task for call in calls) else {}
         await journal.finish(row.id, "unknown", {**error_json(LOST), **late})  # the key may be known to another process
@@ -112,8 +118,10 @@ def _known(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> tuple[A
         return None, None
 
 
-def _work(pipeline: Pipeline, row: JobRow, admitted: Admitted, calls: Sequence[CallRow], key: str | None) -> Work:
-    """The calls that a vendor still knows, as work without anything to send."""
+def _work(
+    pipeline: Pipeline, row: JobRow, admitted: Admitted, calls: Sequence[CallRow], due: int, key: str | None
+) -> Work:
+    """The calls that a vendor still knows, as work without anything to send; so many pictures are to come of them."""
     accounts = list[Account]()
     for call in calls:
         request = replace(admitted.job.request, count=call.pictures)
@@ -123,7 +131,8 @@ def _work(pipeline: Pipeline, row: JobRow, admitted: Admitted, calls: Sequence[C
         account = Account(call.id, pipeline.journal, job, bill, price.total_usd if price else None)
         account.state, account.was_sent, account.resumed = "sent", True, True
         accounts.append(account)
-    return Work(admitted=admitted, accounts=accounts, requests=[None] * len(calls), key=key, caller=row.caller)
+    left = replace(admitted, job=replace(admitted.job, request=replace(admitted.job.request, count=due)))
+    return Work(admitted=left, accounts=accounts, requests=[None] * len(calls), key=key, caller=row.caller)
 
 
 async def _stored(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> dict[str, list[Mapping[str, Any]]]:
@@ -150,7 +159,7 @@ async def _since(storage: Storage, job: str) -> list[Mapping[str, Any]]:
     return found
 
 
-def outcome_of_found(found: Sequence[Mapping[str, Any]], wanted: int) -> dict[str, Any]:
+def outcome_of_found(found: Sequence[Mapping[str, Any]], wanted: int, notes: Sequence[str] = ()) -> dict[str, Any]:
     """The result of a job of `wanted` pictures that were found again, by their records."""
     lost = f" {wanted - len(found)} of {wanted} pictures are missing." if len(found) < wanted else ""
     known = _cost(found)
@@ -159,7 +168,7 @@ def outcome_of_found(found: Sequence[Mapping[str, Any]], wanted: int) -> dict[st
         "provider": found[0]["provider"],
         "model": found[0]["model"],
         "actual_usd": None if known is None else str(known),
-        "warnings": [f"This was interrupted while it was made; it was found again in the storage.{lost}"],
+        "warnings": [f"This was interrupted while it was made; it was found again in the storage.{lost}", *notes],
         "details": {},
     }
 

@@ -407,6 +407,31 @@ async def test_a_picture_of_several_that_came_too_late_joins_the_others(
     assert (len(whole.images), whole.actual_usd, bought(flux)) == (2, Decimal("0.06"), 2)
 
 
+async def test_where_one_of_several_was_never_sent_and_the_others_came_too_late_those_are_collected(
+    impatient: Environ, today: Any, flux: Flux
+) -> None:
+    full = [ImageError(Reason.STORAGE_FAILED, "The journal is full.")]
+    async with a_desk(impatient, today) as desk:
+        journal = desk.pipeline.journal
+        sent = journal.sent
+
+        async def full_once(charge: str) -> None:
+            if full:
+                raise full.pop()
+            await sent(charge)
+
+        setattr(journal, "sent", full_once)  # noqa: B010 - an instance's own
+        with pytest.raises(ImageError) as caught:
+            await desk.draw(replace(OWL, count=3))
+        assert caught.value.outcome_unknown
+        assert "The same call" in caught.value.hint
+        flux.polls.script.clear()
+        result = await desk.draw(replace(OWL, count=3))
+    assert isinstance(result, ImageResult)
+    assert (len(result.images), result.actual_usd, bought(flux)) == (2, Decimal("0.06"), 2)
+    assert "1 of 3 pictures failed earlier." in result.warnings
+
+
 async def test_an_error_tells_of_the_earlier_job_in_the_dark_as_well(
     with_openai: Environ, today: Any, openai: OpenAI
 ) -> None:
