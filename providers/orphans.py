@@ -5,10 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-import anyio
-
 from atelier.providers.core.errors import ImageError
-from atelier.providers.dispatch import to_the_end
 from atelier.providers.journal import JobRow
 from atelier.providers.live import Live
 from atelier.providers.outcome import error_json
@@ -25,35 +22,30 @@ class Orphans:
         self._pipeline = pipeline
         self._start = start
         self._left = list[JobRow]()
-        self._taking = anyio.Lock()
 
     async def take_up(self) -> None:
         """Collect what can be, say of the rest what is known. Raises storage_failed when the journal cannot be read.
 
-        They are this process's once it has asked for them, so a caller who goes away does not break it off. One whose
-        pictures cannot be looked for just now is left for the next time.
+        They are this process's once it has asked for them, so it is not to be broken off: see `Rounds`, whose turns
+        also keep one from beginning before another has ended. One whose pictures cannot be looked for just now is left
+        for the next time.
         """
-        await to_the_end(self._all)
+        rows = [*self._left, *await self._pipeline.journal.orphans(self._ours)]
+        self._left = list[JobRow]()
+        for row in rows:
+            try:
+                salvage = await taken_up(self._pipeline.of(row.caller), row)
+            except ImageError as error:
+                log.warning("job not taken up", extra={"facts": {"job": row.id, "why": error.message}})
+                self._left.append(row)
+            except Exception:  # one job that cannot be understood must not stop the others, nor stay as it is
+                log.exception("job not taken up", extra={"facts": {"job": row.id}})
+                await self._pipeline.journal.finish(row.id, "unknown", error_json(LOST))
+            else:
+                if salvage:
+                    mark = (row.caller, row.id)
+                    self._start(Live(work=salvage.work, mark=mark, found=salvage.found, notes=salvage.notes))
 
     def _ours(self, caller: str, home: str) -> bool:
         """Whether this process keeps that caller's pictures where the job's are."""
         return is_at_home(self._pipeline.of(caller), home)
-
-    async def _all(self) -> None:
-        async with self._taking:
-            rows = [*self._left, *await self._pipeline.journal.orphans(self._ours)]
-            self._left = list[JobRow]()
-            for row in rows:
-                try:
-                    salvage = await taken_up(self._pipeline.of(row.caller), row)
-                except ImageError as error:
-                    log.warning("job not taken up", extra={"facts": {"job": row.id, "why": error.message}})
-                    self._left.append(row)
-                except Exception:  # one job that cannot be understood must not stop the others, nor stay as it is
-                    log.exception("job not taken up", extra={"facts": {"job": row.id}})
-                    await self._pipeline.journal.finish(row.id, "unknown", error_json(LOST))
-                else:
-                    if salvage:
-                        self._start(
-                            Live(work=salvage.work, mark=(row.caller, row.id), found=salvage.found, notes=salvage.notes)
-                        )

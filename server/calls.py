@@ -102,15 +102,6 @@ class Calls:
             seconds = round(time.monotonic() - began, 3)
             log.info("tool called", extra={"facts": {"tool": name, "outcome": outcome, "seconds": seconds}})
 
-    @contextmanager
-    def aside(self) -> Generator[None]:
-        """Within the block a call waits for its caller, and holds up nothing."""
-        self.count -= 1
-        try:
-            yield
-        finally:
-            self.count += 1
-
 
 def _crash() -> ImageError:
     return ImageError(

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-import anyio
 from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -29,6 +28,7 @@ from atelier.server.calls import CallerGoneError, bearing
 from atelier.server.http_body import body_of
 from atelier.server.http_errors import SENTENCES, RefusedError, failed, gone
 from atelier.server.storage.remote import unplaced
+from atelier.server.unless import unless
 from atelier.tools import edit_image, generate_image, get_image
 from atelier.tools.arguments import parameters_of
 from atelier.tools.tool import Answer, Call, Tool
@@ -75,9 +75,7 @@ def _answering(server: AtelierServer, handler: Handler) -> Callable[[Request], A
 async def _draw(tool: Tool[Any], server: AtelierServer, request: Request) -> Response:
     """Make pictures, or say which job does. Whoever goes away before a vendor has the request takes it along."""
     key = _key(request)
-    with server.calls.aside():
-        said = await _arguments(request)
-    asked = parameters_of(tool, said)
+    asked = parameters_of(tool, await _arguments(request))
     if not asked.save:
         message, hint = "“save” cannot be false here: every picture is stored.", "Leave it out, and fetch the file."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint=hint)
@@ -145,22 +143,9 @@ async def _arguments(request: Request) -> dict[str, Any]:
 
 async def _while_there(request: Request, work: Callable[[], Awaitable[Answer]]) -> Answer:
     """Do something as long as the client is there. Raises CallerGoneError when it has gone."""
-    box, failure = list[Answer](), None
 
-    async def watch() -> None:
+    async def leaves() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
-        tasks.cancel_scope.cancel()
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watch)
-        try:
-            box.append(await work())
-        except Exception as error:  # noqa: BLE001 - raised again outside, for a task group would wrap it
-            failure = error
-        tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    if not box:
-        raise CallerGoneError
-    return box[0]
+    return await unless(leaves, work, CallerGoneError)

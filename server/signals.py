@@ -8,9 +8,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import anyio
+
+from atelier.server.unless import unless
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -25,20 +28,11 @@ async def interruptible(work: Callable[[], Awaitable[Outcome]], told: Callable[[
 
     `told` is called at the signal, so that whoever pressed the keys knows why it takes a while.
     """
-    box, failure = list[Outcome](), None
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_at_the_first_signal, _then(told, tasks.cancel_scope.cancel))
-        try:
-            box.append(await work())
-        except Exception as error:  # noqa: BLE001 - raised again outside, for a task group would wrap it
-            failure = error
-        finally:
-            tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    if not box:
-        raise KeyboardInterrupt
-    return box[0]
+
+    async def tell(number: int) -> None:
+        told()
+
+    return await unless(partial(_at_the_first_signal, tell), work, KeyboardInterrupt)
 
 
 async def until_idle(
@@ -81,15 +75,8 @@ async def _at_the_first_signal(act: Callable[[int], Awaitable[None]]) -> None:
         with anyio.open_signal_receiver(*SIGNALS) as signals:
             number = await anext(aiter(signals))
     except NotImplementedError:
+        await anyio.sleep_forever()
         return
     for each in SIGNALS:
         signal.signal(each, signal.SIG_DFL)
     await act(number)
-
-
-def _then(*acts: Callable[[], None]) -> Callable[[int], Awaitable[None]]:
-    async def do(number: int) -> None:
-        for act in acts:
-            act()
-
-    return do

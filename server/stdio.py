@@ -25,12 +25,12 @@ class Line(anyio.AsyncFile[str]):
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._last = ""
-        self._departures: dict[str | int, Departure] = {}
+        self._departures: dict[str | int, list[Departure]] = {}  # an id is a host's own affair, and may come twice
 
     @property
     def busy(self) -> int:
         """How many answers are not written yet."""
-        return len(self._departures)
+        return sum(len(departures) for departures in self._departures.values())
 
     async def seen_off(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """A request, as a middleware sees it: what its answer is to bear is held until that has left.
@@ -48,7 +48,7 @@ class Line(anyio.AsyncFile[str]):
             if not answered:
                 departure.end(left=False)
             if not has_gone():
-                self._departures[ctx.request_id] = departure
+                self._departures.setdefault(ctx.request_id, []).append(departure)
         return result
 
     async def write(self, b: str) -> int:
@@ -61,8 +61,10 @@ class Line(anyio.AsyncFile[str]):
         await super().flush()
         if self._departures:
             message = from_json(self._last)
-            if "method" not in message and (departure := self._departures.pop(message.get("id"), None)):
-                departure.end(left="result" in message)
+            if "method" not in message and (departures := self._departures.get(message.get("id"))):
+                departures.pop(0).end(left="result" in message)
+                if not departures:
+                    del self._departures[message["id"]]
 
 
 @contextmanager
