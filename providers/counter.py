@@ -6,20 +6,19 @@ process died is taken up. `until` is a time of anyio's clock; what is not there 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
 
 import anyio
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageResult, Tell
-from atelier.providers.hand import Hand
 from atelier.providers.journal import JobRow
 from atelier.providers.leaving import Leaving
 from atelier.providers.live import Live, Running, elsewhere
 from atelier.providers.outcome import addressed, error_of, result_of
 from atelier.providers.pipeline import Pipeline, has_gone
 from atelier.providers.rounds import Rounds
+from atelier.providers.workshop import Workshop
 
 LOOK = 0.5  # seconds between two looks at a job of another process
 PATIENCE = 3.0  # seconds that a storage has at least to hand out what is finished
@@ -29,19 +28,11 @@ PERHAPS = "Another process works on it or has left it behind, which is being loo
 
 
 class Counter:
-    """Of one desk, whose jobs are `lives` and whose pictures in hand are `hands`. `rounds` take up orphans."""
+    """Of one desk. `rounds` take up orphans."""
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        lives: Mapping[str, Live],
-        hands: MutableMapping[str, Hand],
-        leaving: Leaving,
-        rounds: Rounds,
-    ) -> None:
+    def __init__(self, pipeline: Pipeline, workshop: Workshop, leaving: Leaving, rounds: Rounds) -> None:
         self._pipeline = pipeline
-        self._lives = lives
-        self._hands = hands
+        self._workshop = workshop
         self._leaving = leaving
         self._rounds = rounds
 
@@ -64,8 +55,8 @@ class Counter:
     async def awaited(self, live: Live, tell: Tell, until: float) -> ImageResult | Running:
         """Wait for a job of this process. Whoever is the last to go before anything was sent takes it along."""
         live.listeners.append(tell)
-        if hand := self._hands.get(live.id):
-            hand.give()
+        if live.hand:
+            live.hand.give()
         try:
             with anyio.CancelScope(deadline=float("inf") if live.is_free else until):
                 await live.done.wait()
@@ -73,7 +64,7 @@ class Counter:
             live.listeners.remove(tell)
             if has_gone():
                 self._left(live)
-        if live.found and live.id not in self._lives and (row := await self._pipeline.journal.find(live.id)):
+        if live.found and not self._workshop.job(live.id) and (row := await self._pipeline.journal.find(live.id)):
             return await self.joined(row, tell, until)
         if live.error:
             raise live.error
@@ -84,8 +75,8 @@ class Counter:
 
     def _left(self, live: Live) -> None:
         """A caller went away. The last one takes along what was not sent; what it was to take in hand is stored."""
-        if hand := self._hands.get(live.id):
-            hand.give_back()
+        if live.hand:
+            live.hand.give_back()
         elif not live.done.is_set() and not live.listeners and not live.promised:
             live.work.stop.cancel()
 
@@ -99,12 +90,12 @@ class Counter:
                 word = PERHAPS
                 await self._rounds.one()
                 word, lately = ELSEWHERE, row.collectable
-                if row.id not in self._lives and not lately:
+                if not lately and not self._workshop.job(row.id):
                     await anyio.sleep(LOOK)
                 row = await self._pipeline.journal.find(row.id) or row
                 if lately and row.collectable:
                     break  # its vendor was asked, and has not got it ready
-        if live := self._lives.get(row.id):
+        if live := self._workshop.job(row.id):
             return await self.awaited(live, tell, until)
         if row.state == "running" or (row.collectable and waiting.cancelled_caught):
             return replace(elsewhere(row), latest=word)
@@ -121,4 +112,4 @@ class Counter:
         raise ImageError(Reason.STORAGE_FAILED, message, hint="Ask again later; they are not paid for again.")
 
     def _is_elsewhere(self, row: JobRow) -> bool:
-        return row.state == "running" and row.id not in self._lives
+        return row.state == "running" and not self._workshop.job(row.id)

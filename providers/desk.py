@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Self
 
 import anyio
-from anyio.abc import TaskGroup
 
 from atelier.providers.budget import Confirm, Shortage
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, ImageResult, Tell
 from atelier.providers.counter import Counter
 from atelier.providers.dispatch import to_the_end
-from atelier.providers.fallback import check_names, with_fallback
-from atelier.providers.hand import Hand
+from atelier.providers.fallback import check_names
 from atelier.providers.journal import Entry, JobRow
 from atelier.providers.leaving import Leaving
 from atelier.providers.live import Live, Running
@@ -32,6 +29,7 @@ from atelier.providers.outcome import check_key, fingerprint, in_the_dark, keyed
 from atelier.providers.pipeline import Pipeline, silence
 from atelier.providers.reserve import charges_of, refused
 from atelier.providers.rounds import Rounds
+from atelier.providers.workshop import Workshop
 
 __all__ = ["Desk", "Running"]
 
@@ -50,14 +48,11 @@ class Desk:
         self._wait = wait
         self._most: int | None = None
         self._fallback = tuple(fallback)
-        self._lives: dict[str, Live] = {}
-        self._marks: dict[tuple[str, str], Live] = {}
-        self._tasks: TaskGroup = anyio.create_task_group()
+        self._tasks = anyio.create_task_group()
+        self._workshop = Workshop(pipeline, self._tasks)
         self._leaving = Leaving(pipeline.journal, self._tasks)
-        self._rounds = Rounds(Orphans(pipeline, self.start).take_up, self._tasks)
-        self._hands: dict[str, Hand] = {}
-        self._counter = Counter(pipeline, self._lives, self._hands, self._leaving, self._rounds)
-        self._closing = anyio.Event()
+        self._rounds = Rounds(Orphans(pipeline, self._workshop.start).take_up, self._tasks)
+        self._counter = Counter(pipeline, self._workshop, self._leaving, self._rounds)
 
     async def __aenter__(self) -> Self:
         await self.pipeline.__aenter__()
@@ -67,10 +62,7 @@ class Desk:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
-        self._closing.set()
-        for hand in self._hands.values():
-            hand.drop()
+        self._workshop.close()
         self._tasks.cancel_scope.shield = True  # what was sent is paid for
         await self._tasks.__aexit__(None, None, None)
         await self.pipeline.__aexit__(kind, error, trace)
@@ -79,8 +71,7 @@ class Desk:
     @property
     def running(self) -> Collection[str]:
         """The ids of the jobs that go on, or whose answer is on its way."""
-        going = [id for id, live in self._lives.items() if not live.done.is_set() or id in self._hands]
-        return [*going, *self._leaving.jobs]
+        return [*self._workshop.running, *self._leaving.jobs]
 
     def within(self, wait: float, most: int | None = None) -> Self:
         """The same desk, for a caller who waits so many seconds, and of whom at most so many jobs may run at once."""
@@ -102,8 +93,7 @@ class Desk:
 
     def stop(self) -> None:
         """Keep what was not sent yet of every job from being sent. The rest goes on."""
-        for live in self._lives.values():
-            live.work.stop.cancel()
+        self._workshop.stop()
 
     async def draw(
         self,
@@ -128,12 +118,12 @@ class Desk:
         free = not key and admitted.estimate is not None and admitted.estimate.high_usd == 0
         asked = keyed(said) if key and said else fingerprint(admitted, in_hand, self.pipeline.of(caller).home)
         mark = (caller, keyed(key) if key else asked)
-        while (live := self._marks.get(mark)) and live.leaves:
+        while (live := self._workshop.same(mark)) and live.leaves:
             await live.done.wait()
         until = self._until()
         earlier = None if free else await self._counter.earlier(mark, until)
         check_key(asked, earlier and earlier.request.get("asked"))
-        if live := self._marks.get(mark):
+        if live := self._workshop.same(mark):
             check_key(asked, live.asked)
             return await self._counter.awaited(live, tell, until)
         if earlier and (key or earlier.state != "unknown"):
@@ -175,25 +165,17 @@ class Desk:
 
     def cancel(self, id: str, *, caller: str = "1") -> None:
         """Keep what was not sent yet of a job from being sent, unless somebody waits for it. The rest goes on."""
-        if (live := self._lives.get(id)) and live.mark[0] == caller and not live.listeners:
+        if (live := self._workshop.job(id)) and live.mark[0] == caller and not live.listeners:
             live.work.stop.cancel()
 
     def delivered(self, job: str) -> None:
         """Its answer has left: from now on the same call buys anew."""
-        if hand := self._hands.get(job):
-            hand.take()
-            self._unmark(self._lives[job])
+        self._workshop.taken(job)
         self._leaving.add(job)
 
     def returned(self, job: str) -> None:
         """Its answer never left; what was to be taken in hand is stored, and the same call collects it."""
-        if hand := self._hands.get(job):
-            hand.give_back()
-
-    def start(self, live: Live) -> None:
-        """Run a job until it ends, whoever waits for it."""
-        self._lives[live.id] = self._marks[live.mark] = live
-        self._tasks.start_soon(self._run, live)
+        self._workshop.given_back(job)
 
     def _until(self) -> float:
         """When a caller has waited long enough who comes now."""
@@ -213,46 +195,8 @@ class Desk:
                 break
             if not await self._leaving.wait(opened.id):
                 return opened
-        self.start(live)
+        self._workshop.start(live)
         return None
-
-    async def _run(self, live: Live) -> None:
-        """The job itself: its result or its error, written before anyone hears of it."""
-        try:
-            pipeline, takes = self.pipeline.of(live.mark[0]), live.takes if live.in_hand else None
-            result = await with_fallback(pipeline, live.work, live.fallback, live.tell, takes, live.now)
-            live.result = replace(result, warnings=(*live.notes, *result.warnings))
-        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
-            live.fail(error)
-        if live.in_hand and live.result and live.work.loose:
-            await self._handed_over(live, live.result)
-        written = await live.written(self.pipeline.journal)
-        self._unmark(live)
-        self._hands.pop(live.id, None)
-        if written:
-            self._forget(live)
-        live.done.set()
-        if not written:
-            await live.written_at_last(self.pipeline.journal, self._closing)
-            self._forget(live)
-
-    async def _handed_over(self, live: Live, result: ImageResult) -> None:
-        """Wait until the pictures in hand have left with an answer; they are stored when they do not."""
-        hand = self._hands[live.id] = Hand(0 if self._closing.is_set() else len(live.listeners))
-        live.done.set()
-        if not await hand.settled():
-            images, unkept = await to_the_end(partial(self.pipeline.of(live.mark[0]).rescue, live.work))
-            told = (*result.warnings, "Stored all the same: nobody was there to take it.", *unkept)
-            live.result = replace(result, images=tuple(images), warnings=told)
-
-    def _unmark(self, live: Live) -> None:
-        """From now on a call that asks for the same is another."""
-        if self._marks.get(live.mark) is live:
-            del self._marks[live.mark]
-
-    def _forget(self, live: Live) -> None:
-        if self._lives.get(live.id) is live:  # and not the same job, taken up again the moment that its end was written
-            del self._lives[live.id]
 
     async def recover(self) -> None:
         """Take up the jobs of processes that died; see `Orphans`."""

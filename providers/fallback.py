@@ -10,8 +10,9 @@ from atelier.providers.budget import Shortage
 from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import ImageResult, Operation, Tell
-from atelier.providers.pipeline import Pipeline, Work
+from atelier.providers.pipeline import Pipeline
 from atelier.providers.reserve import charges_of, refused
+from atelier.providers.work import Work
 
 
 def check_names(catalog: Catalog, models: Sequence[str], operation: Operation) -> None:
@@ -37,7 +38,7 @@ async def with_fallback(
         try:
             result = await pipeline.carry_out(work, tell=tell, in_hand=in_hand)
         except ImageError as error:
-            charged = any(account.spent != 0 for account in work.accounts)
+            charged = work.spent_usd != 0
             if not left or not error.retryable or error.outcome_unknown or charged or work.stop.cancel_called:
                 raise _naming(error, tried) from error.__cause__
             passed = list[str]()

@@ -13,10 +13,11 @@ import anyio
 from atelier.providers.account import Account
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageResult, Tell
+from atelier.providers.hand import Hand
 from atelier.providers.journal import JobRow, Journal, State
 from atelier.providers.outcome import error_json, outcome_of
-from atelier.providers.pipeline import Work
 from atelier.providers.recovery import joined, outcome_of_found
+from atelier.providers.work import Work
 
 log = logging.getLogger("atelier")
 
@@ -46,8 +47,9 @@ class Live:
 
     `mark` is what calls that ask for the same have in common, `asked` the fingerprint of what they ask. `found` are the
     records of pictures that a job which was taken up has besides those to be collected, `before` the calls of models
-    that it has moved on from. `dark` is an earlier job of the
-    same call whose outcome nobody knows. `promised` says that somebody was given the id and will come back.
+    that it has moved on from. `dark` is an earlier job of the same call whose outcome nobody knows. `promised` says
+    that somebody was given the id and will come back. `hand` holds the pictures that are in an answer on its way, and
+    nowhere else.
     """
 
     work: Work
@@ -62,6 +64,7 @@ class Live:
     latest: str = "Looking at the request."
     promised: bool = False
     listeners: list[Tell] = field(default_factory=list[Tell])
+    hand: Hand | None = None
     done: anyio.Event = field(default_factory=anyio.Event)
     result: ImageResult | None = None
     error: ImageError | None = None
@@ -88,7 +91,7 @@ class Live:
         if self.result or self.found:
             return "done"
         dark = self.error is not None and self.error.outcome_unknown  # it may be billed, or is and cannot be had
-        if dark or self.collectable or any(account.spent is None for account in self.work.accounts):
+        if dark or self.collectable or self.work.spent_usd is None:
             return "unknown"
         return "cancelled" if self.leaves else "failed"
 
@@ -108,7 +111,7 @@ class Live:
     @property
     def collectable(self) -> bool:
         """Whether the vendor may still have some of it."""
-        return any(account.collectable for account in self.work.accounts)
+        return self.work.collectable
 
     @property
     def running(self) -> Running:

@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
+from collections.abc import Awaitable, Callable
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -39,8 +37,9 @@ from atelier.providers.journal import Journal, NoJournal
 from atelier.providers.reserve import accounts_of, affordable, agreed, surprise
 from atelier.providers.settle import kept, merged, shortfall
 from atelier.providers.storage import Storage
+from atelier.providers.work import Work
 
-__all__ = ["Pipeline", "Storage", "Work", "silence"]
+__all__ = ["Pipeline", "Storage", "silence"]
 
 Made = tuple[Reply, list[Kept], list[str]]
 """What a vendor call came to: its reply, its pictures as they are kept, and warnings about those that are not."""
@@ -54,28 +53,6 @@ QUEUE = 100
 
 async def silence(message: str) -> None:
     """Progress for nobody."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """A request that may be sent: who does it, the calls that it takes, and in whose name.
-
-    A call without a request was sent before and is collected. `loose` are the replies whose pictures are not stored.
-    Cancelling `stop` keeps from being sent, or sent again, what no vendor can have yet; the rest goes on.
-    """
-
-    admitted: Admitted
-    accounts: Sequence[Account]
-    requests: Sequence[httpx.Request | None]
-    key: str | None
-    caller: str
-    loose: list[tuple[Account, Reply]] = field(default_factory=list[tuple[Account, Reply]])
-    stop: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-
-    @property
-    def was_sent(self) -> bool:
-        """Whether a vendor may have any of it."""
-        return any(account.was_sent for account in self.accounts)
 
 
 class Pipeline:
@@ -176,7 +153,7 @@ class Pipeline:
         if in_hand and self.storage and not in_hand(sum(len(image.image_bytes) for image in images)):
             images, unkept = await to_the_end(partial(self.rescue, work))
             unkept.insert(0, "Stored all the same: it was too large to hand over, or nobody was there to take it.")
-        late = admitted.job.id if any(account.collectable for account in work.accounts) else None
+        late = admitted.job.id if work.collectable else None
         missing = shortfall(errors, request.count, len(images), late)
         dear = surprise(admitted, work.accounts) if len(images) == request.count else []
         if any(account.doubted for account in work.accounts):
@@ -188,7 +165,7 @@ class Pipeline:
             model=admitted.job.model.id,
             usage=reply.usage,
             estimated_usd=admitted.estimate.total_usd if admitted.estimate else None,
-            actual_usd=total(work.accounts),
+            actual_usd=work.spent_usd,
             notice=admitted.choice.notice,
             warnings=tuple(dict.fromkeys((*missing, *admitted.warnings, *dear, *reply.warnings, *unkept))),
             details=reply.details,
@@ -245,12 +222,6 @@ class Pipeline:
             stored, unkept = await kept(self.storage, work.admitted, account, reply)
             images, warnings = images + stored, warnings + unkept
         return images, warnings
-
-
-def total(accounts: Sequence[Account]) -> Decimal | None:
-    """USD that the calls cost together, those that failed and were billed included; None where one is not known."""
-    spent = [account.spent for account in accounts]
-    return None if None in spent else sum((each for each in spent if each is not None), Decimal(0))
 
 
 def has_gone() -> bool:

@@ -21,9 +21,10 @@ from atelier.providers.admit import Admitted, key_of, restored
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.journal import CallRow, JobRow
 from atelier.providers.outcome import error_json, request_of
-from atelier.providers.pipeline import Pipeline, Work
+from atelier.providers.pipeline import Pipeline
 from atelier.providers.pricing import actual, estimate
 from atelier.providers.storage import Storage
+from atelier.providers.work import Work
 
 log = logging.getLogger("atelier")
 
