@@ -23,7 +23,7 @@ from tests.faults.books import Books
 from tests.faults.proxy import Held
 from tests.faults.test_processes import by_hand, say
 from tests.faults.world import World, arguments_for
-from tests.server.test_stdio import like_a_host
+from tests.server.process import like_a_host
 
 SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ
 PATIENT = 30.0  # seconds in which anything is to come

@@ -25,7 +25,7 @@ from tests.faults.books import Books
 from tests.faults.launcher import STEPS
 from tests.faults.proxy import Held
 from tests.faults.world import World, arguments_for
-from tests.server.test_stdio import hello, like_a_host
+from tests.server.process import hello, like_a_host
 
 LAUNCHER = [sys.executable, str(Path(__file__).with_name("launcher.py"))]
 SERVER = [sys.executable, "-m", "atelier.server", "serve"]

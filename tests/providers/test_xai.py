@@ -32,7 +32,7 @@ from tests.conftest import png
 from tests.emulators import xai as emulated
 from tests.emulators.server import Answer, Drip, Dropped, Emulator, Fault, Slow
 from tests.emulators.xai import XAI
-from tests.server.test_stdio import like_a_host
+from tests.server.process import like_a_host
 from tests.vendors import studio
 
 pytestmark = pytest.mark.anyio

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from atelier.providers.core.http import httpx
 from tests.conftest import Environ
-from tests.server.test_stdio import like_a_host
+from tests.server.process import started
 
 SECRET = "a secret that is long enough for HS256"
 LONG = 30  # seconds in which everything has to have happened
@@ -104,15 +104,8 @@ def serving(environ: Environ, *arguments: str, program: Sequence[str] = ("-m", "
     environ = {"ATELIER_JWT_SECRET": SECRET, **environ}
     if "ATELIER_JWKS_URL" in environ:
         del environ["ATELIER_JWT_SECRET"]
-    process = subprocess.Popen(
-        [sys.executable, *program, "serve", "--http", "--port", "0", *arguments],
-        env=like_a_host(environ),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
+    command = [sys.executable, *program, "serve", "--http", "--port", "0", *arguments]
+    process = started(environ, command, subprocess.DEVNULL)
     with process:
         assert process.stderr is not None
         assert process.stdout is not None

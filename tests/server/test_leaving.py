@@ -18,8 +18,7 @@ import pytest
 from tests.conftest import Environ
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Slow
-from tests.server.test_signals import CALL, say, started
-from tests.server.test_stdio import SERVE, hello
+from tests.server.process import CALL, hello, say, started
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the size of a pipe can be set on Linux only")
 
@@ -39,7 +38,7 @@ MODERN: Mapping[str, Any] = {
 @contextmanager
 def served(environ: Environ, *, modern: bool = False) -> Generator[subprocess.Popen[str]]:
     """A server whose answers fit into its pipe only while somebody reads."""
-    with started(environ, SERVE) as process:
+    with started(environ) as process:
         assert process.stdout is not None
         fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, NARROW)
         try:

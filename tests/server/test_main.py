@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
-from tests.server.test_stdio import like_a_host
+from tests.server.process import like_a_host
 
 
 def atelier(environ: Environ, *arguments: str) -> subprocess.CompletedProcess[str]:

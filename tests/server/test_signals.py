@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,28 +12,9 @@ import pytest
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Slow
-from tests.server.test_stdio import SERVE, hello, like_a_host
+from tests.server.process import CALL, SERVE, hello, say, started
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
-
-CALL = {"method": "tools/call", "id": 2, "params": {"name": "generate_image", "arguments": {"prompt": "a fox"}}}
-
-
-def started(environ: Environ, command: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command,
-        env=like_a_host(environ),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def say(process: subprocess.Popen[str], message: Mapping[str, object]) -> None:
-    assert process.stdin is not None
-    process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
-    process.stdin.flush()
 
 
 def wait_for_request(openai: OpenAI) -> None:
@@ -52,7 +30,7 @@ def pictures(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_at_rest_ends_at_once(environ: Environ, number: signal.Signals) -> None:
-    with started(environ, SERVE) as process:
+    with started(environ) as process:
         say(process, hello("2025-11-25"))
         assert process.stdout is not None
         process.stdout.readline()
@@ -67,7 +45,7 @@ def test_a_server_at_work_first_stores_what_is_billed(
     with_openai: Environ, openai: OpenAI, tmp_path: Path, number: signal.Signals
 ) -> None:
     openai.next(Slow(1))
-    with started(with_openai, SERVE) as process:
+    with started(with_openai) as process:
         say(process, hello("2025-11-25"))
         assert process.stdout is not None
         process.stdout.readline()
@@ -83,7 +61,7 @@ def test_a_host_that_closes_the_pipe_does_not_lose_the_picture(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:
     openai.next(Slow(1))
-    with started(with_openai, SERVE) as process:
+    with started(with_openai) as process:
         say(process, hello("2025-11-25"))
         say(process, {"method": "notifications/initialized"})
         say(process, CALL)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +15,7 @@ from mcp.client.stdio import StdioServerParameters
 from atelier.tools import TOOLS
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
-
-SERVE = [sys.executable, "-m", "atelier.server", "serve"]
+from tests.server.process import SERVE, conversation, hello, like_a_host
 
 
 def parameters(environ: Environ, *arguments: str) -> StdioServerParameters:
@@ -127,51 +125,3 @@ def test_before_the_handshake_no_picture_library_no_s3_and_no_drawing_code_is_lo
     loaded = {name.partition(".")[0] for name in json.loads(done.stdout)}
     assert not loaded & {"PIL", "boto3", "botocore", "openai", "server", "tools", "providers"}
     assert "atelier.providers.sketch_scenes" not in json.loads(done.stdout)
-
-
-def hello(revision: str) -> dict[str, Any]:
-    client = {"name": "test", "version": "1"}
-    return {
-        "method": "initialize",
-        "id": 1,
-        "params": {"protocolVersion": revision, "capabilities": {}, "clientInfo": client},
-    }
-
-
-def like_a_host(environ: Environ) -> Environ:
-    """What hosts pass on to a server, and the settings."""
-    inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "SYSTEMROOT", "LANG", "TMPDIR")}
-    return inherited | environ
-
-
-def conversation(environ: Environ, *messages: dict[str, Any]) -> tuple[dict[int, dict[str, Any]], str]:
-    """Speak JSON-RPC by hand: send, wait for every answer, close stdin. Returns the answers by id, and stderr.
-
-    Every line on stdout has to be a message of the protocol.
-    """
-    answers = dict[int, dict[str, Any]]()
-    with subprocess.Popen(
-        SERVE,
-        env=like_a_host(environ),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        for message in messages:
-            process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
-            process.stdin.flush()
-            while message["id"] not in answers:
-                answer = json.loads(process.stdout.readline())
-                if "id" in answer:
-                    answers[answer["id"]] = answer
-            if message["method"] == "initialize":
-                process.stdin.write('{"jsonrpc": "2.0", "method": "notifications/initialized"}\n')
-        process.stdin.close()
-        log = process.stderr.read()
-        assert process.wait(20) == 0
-    return answers, log

@@ -1,0 +1,75 @@
+"""The real process as a host starts it, and JSON-RPC by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tests.conftest import Environ
+
+SERVE = [sys.executable, "-m", "atelier.server", "serve"]
+
+CALL = {"method": "tools/call", "id": 2, "params": {"name": "generate_image", "arguments": {"prompt": "a fox"}}}
+
+
+def hello(revision: str) -> dict[str, Any]:
+    client = {"name": "test", "version": "1"}
+    return {
+        "method": "initialize",
+        "id": 1,
+        "params": {"protocolVersion": revision, "capabilities": {}, "clientInfo": client},
+    }
+
+
+def like_a_host(environ: Environ) -> Environ:
+    """What hosts pass on to a server, and the settings."""
+    inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "SYSTEMROOT", "LANG", "TMPDIR")}
+    return inherited | environ
+
+
+def started(environ: Environ, command: Sequence[str] = SERVE, stdin: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    """A process with pipes."""
+    return subprocess.Popen(
+        command,
+        env=like_a_host(environ),
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def say(process: subprocess.Popen[str], message: Mapping[str, object]) -> None:
+    """One message, as its line."""
+    assert process.stdin is not None
+    process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+    process.stdin.flush()
+
+
+def conversation(environ: Environ, *messages: dict[str, Any]) -> tuple[dict[int, dict[str, Any]], str]:
+    """Speak JSON-RPC by hand: send, wait for every answer, close stdin. Returns the answers by id, and stderr.
+
+    Every line on stdout has to be a message of the protocol.
+    """
+    answers = dict[int, dict[str, Any]]()
+    with started(environ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for message in messages:
+            say(process, message)
+            while message["id"] not in answers:
+                answer = json.loads(process.stdout.readline())
+                if "id" in answer:
+                    answers[answer["id"]] = answer
+            if message["method"] == "initialize":
+                say(process, {"method": "notifications/initialized"})
+        process.stdin.close()
+        log = process.stderr.read()
+        assert process.wait(20) == 0
+    return answers, log
