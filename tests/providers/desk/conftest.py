@@ -1,0 +1,59 @@
+"""What the tests of the desk share: desks on one journal and storage, and a look at what is in both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from atelier.providers.core.types import ImageRequest
+from atelier.providers.desk import Desk
+from atelier.providers.journal import JobRow
+from atelier.server.assembly import journal_of, pipeline_of, storage_of
+from atelier.server.settings import Settings
+from tests.conftest import Environ, files_in
+
+FOX = ImageRequest(prompt="a fox", model="gpt-image-2.5-flare", size="1024x1024", quality="low")
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def desk(with_openai: Environ, today: Any) -> Open:
+    """A desk on the journal and storage of the test, as one process has it."""
+
+    @asynccontextmanager
+    async def opened(**options: Any) -> AsyncGenerator[Desk]:
+        settings = Settings.from_environ(with_openai)
+        async with Desk(pipeline_of(settings, storage_of(settings), today), **options) as made:
+            yield made
+
+    return opened
+
+
+@pytest.fixture
+def rows(with_openai: Environ) -> Callable[[], Any]:
+    """What the journal has, newest first."""
+
+    async def found() -> list[JobRow]:
+        journal = journal_of(Settings.from_environ(with_openai))
+        try:
+            return await journal.jobs(100)
+        finally:
+            await journal.aclose()
+
+    return found
+
+
+async def pictures(folder: Path) -> list[Path]:
+    return [path for path in files_in(folder) if path.suffix == ".png"]
+
+
+async def settled(desk: Desk) -> None:
+    """Wait until nothing runs any more."""
+    while desk.running:
+        await anyio.sleep(0.01)
