@@ -1,4 +1,4 @@
-"""Bodies that never end, that are too large or in another form: none holds anybody up."""
+"""Requests that never end, that are too large or in another form: none holds anybody up."""
 
 from __future__ import annotations
 
@@ -22,23 +22,29 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such 
 
 HASTY = (
     "import sys\n"
-    "from atelier.server import http_body\n"
+    "from atelier.server import http_body, http_protocol\n"
     "from atelier.server.main import main\n"
     "http_body.PART, http_body.WHOLE, http_body.SMALL = 0.5, 2.0, 1000\n"
+    "http_protocol.HEAD = 0.5\n"
     "sys.argv[0] = 'atelier'\n"
     "main()"
 )
 """The server, with less patience."""
 
 
+def connected(server: Server) -> socket.socket:
+    """A connection on which nothing was said yet."""
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    return socket.create_connection((host, int(port)), LONG)
+
+
 @contextmanager
 def began(server: Server, more: str, path: str = "/image/generate") -> Generator[socket.socket]:
     """A request whose head is sent."""
     name = server.url.removeprefix("http://")
-    host, _, port = name.partition(":")
     head = f"POST {path} HTTP/1.1\r\nHost: {name}\r\nAuthorization: Bearer {token()}\r\n"
     head += "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
-    with socket.create_connection((host, int(port)), LONG) as connection:
+    with connected(server) as connection:
         connection.sendall(f"{head}{more}\r\n\r\n".encode())
         yield connection
 
@@ -95,6 +101,23 @@ def test_a_large_body_may_take_longer_as_long_as_it_comes_but_not_for_ever(envir
             assert time.monotonic() - started > 1
 
 
+@pytest.mark.parametrize("first", [b"", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"])
+def test_a_head_has_to_come_in_time(environ: Environ, first: bytes) -> None:
+    with serving(environ, program=("-c", HASTY)) as server:
+        with connected(server) as connection:
+            connection.sendall(first)
+            while first and not connection.recv(65536).endswith(b"}"):
+                pass
+            connection.sendall(b"GET /healthz HTTP/1.1\r\n")
+            assert told(heard(connection)) == (408, "timeout")
+        assert not [line for line in server.log if line["level"] == "error"]
+
+
+def test_who_says_nothing_at_all_is_not_waited_for(environ: Environ) -> None:
+    with serving(environ, program=("-c", HASTY)) as server, connected(server) as connection:
+        assert told(heard(connection)) == (408, "timeout")
+
+
 def dripped(connection: socket.socket, drop: bytes, pause: float) -> bytes:
     """Send a little again and again until an answer comes."""
     connection.settimeout(pause)
@@ -146,8 +169,7 @@ NONSENSE = {
 @pytest.mark.parametrize("sent", NONSENSE.values(), ids=NONSENSE.keys())
 def test_what_is_no_http_is_refused_in_the_same_shape_and_is_no_error_in_the_log(server: Server, sent: bytes) -> None:
     before = len(server.lines)
-    host, _, port = server.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), LONG) as connection:
+    with connected(server) as connection:
         connection.sendall(sent)
         assert told(heard(connection)) == (400, "invalid_request")
     assert server.get("/healthz", None).status_code == 200
