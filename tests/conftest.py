@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from datetime import date
@@ -25,16 +24,12 @@ from tests.emulators.openai import OpenAI
 from tests.emulators.stability import Stability
 from tests.emulators.xai import XAI
 
+pytest_plugins = ["tests.faults.tally"]
+
 TODAY = date(2026, 11, 21)
 
 Environ = dict[str, str]
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """How often, and from where on, the fault suite throws its dice."""
-    parser.addoption("--fault-runs", type=int, default=200, help="randomised runs of tests/faults (200)")
-    parser.addoption("--fault-seed", type=int, default=secrets.randbelow(10**9), help="the first run's seed")
 
 
 @pytest.fixture

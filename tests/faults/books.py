@@ -1,4 +1,4 @@
-"""What is left once all has come to rest, held against what the emulators would bill; and the table of it all."""
+"""What is left once all has come to rest, held against what the emulators would bill."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.conftest import files_in
 from tests.emulators.server import Bill
+from tests.faults.tally import Line, count
 from tests.faults.world import micro
 
 
@@ -37,26 +37,6 @@ class Job:
     state: str
     delivered: bool
     outcome: Mapping[str, Any]
-
-
-@dataclass(slots=True)
-class Line:
-    """One line of the table: a kind of fault, and what came of all the runs with it."""
-
-    runs: int = 0
-    requests: int = 0
-    billed: int = 0
-    pictures: int = 0
-    stored: int = 0
-    doubt: int = 0
-    unkept: int = 0
-    lost: int = 0
-    double: int = 0
-
-
-TABLE: dict[str, Line] = {}
-COUNTED: dict[Path, Line] = {}
-"""What of a folder is in the table already, under whichever fault."""
 
 
 @dataclass(slots=True)
@@ -99,7 +79,7 @@ class Books:
 
         `unkept` when the vendor does not hand out what it made, or no disk took it.
         """
-        billed, count = sum(micro(bill.usd) for bill in bills), sum(bill.pictures for bill in bills)
+        billed, made = sum(micro(bill.usd) for bill in bills), sum(bill.pictures for bill in bills)
         by_call = Counter(str(record["call"]) for record in self.records)
         live = [charge for charge in self.charges if charge.state != "released"]
         doubtful = [charge for charge in live if charge.state == "unknown"]
@@ -107,15 +87,15 @@ class Books:
         known = sum(charge.reserved if charge.spent is None else charge.spent for charge in settled)
         kept = sum(charge.reserved for charge in doubtful)
         missing = sum(charge.pictures - by_call[charge.id] for charge in settled)
-        in_doubt = max(0, count - len(self.records) - missing)
-        _count(
+        in_doubt = max(0, made - len(self.records) - missing)
+        count(
             label,
             self.folder,
             Line(
                 runs=1,
                 requests=len(bills),
                 billed=billed,
-                pictures=count,
+                pictures=made,
                 stored=len(self.records),
                 doubt=in_doubt,
                 unkept=missing if unkept else 0,
@@ -143,33 +123,3 @@ class Books:
             assert job.state in (("unknown", "done") if doubts else ("done", "failed", "unknown", "cancelled")), told
             assert not has or job.state == "done", told
         return self
-
-
-def _count(label: str, folder: Path, line: Line) -> None:
-    """Into the table, but for what an earlier look at the same folder has brought there."""
-    before, into = COUNTED.get(folder, Line()), TABLE.setdefault(label, Line())
-    COUNTED[folder] = replace(line, runs=0)
-    for name in Line.__dataclass_fields__:
-        setattr(into, name, getattr(into, name) + getattr(line, name) - getattr(before, name))
-
-
-def table() -> list[str]:
-    """The table of everything that was tried. USD with six digits."""
-    names = ("runs", "paid calls", "USD billed", "pictures", "stored", "in doubt", "not kept", "lost", "double-billed")
-    rows = [(label, line) for label, line in sorted(TABLE.items())]
-    if not rows:
-        return []
-    total = Line(**{name: sum(getattr(line, name) for _, line in rows) for name in Line.__dataclass_fields__})
-    wide = max(len(label) for label, _ in rows)
-    said = [f"{'fault':<{wide}}  {'  '.join(names)}"]
-    for label, line in [*rows, (f"{len(rows)} kinds of faults", total)]:
-        usd = f"{Decimal(line.billed) / 1_000_000:.6f}"
-        figures = (line.runs, line.requests, usd, line.pictures, line.stored, line.doubt, line.unkept, line.lost,
-                   line.double)  # fmt: skip
-        said.append(f"{label:<{wide}}  " + "  ".join(str(f).rjust(len(n)) for f, n in zip(figures, names, strict=True)))
-    return [
-        *said,
-        "in doubt: billed, but the answer never came or died with the process: the reservation is kept, and it is told",
-        "not kept: billed and in the ledger, but the vendor did not hand it out yet, or ever; or no disk took the",
-        "          picture, and the answer bore it whole; below 0 when the next call collects it",
-    ]

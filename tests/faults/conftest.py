@@ -1,14 +1,12 @@
-"""The world of the fault suite, as fast as a world can be, and its table at the end."""
+"""The world of the fault suite, as fast as a world can be."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from tests.emulators.s3 import Keys, Ministack, ministack
-from tests.faults.books import table
 from tests.faults.proxy import Proxy
 from tests.faults.world import World, world
 
@@ -45,14 +43,3 @@ def before_store(store: Ministack) -> Iterator[Proxy]:
     proxy = Proxy(store, rewrites=False)
     with proxy.serving():
         yield proxy
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """What was tried, and what came of it."""
-    if lines := table():
-        terminalreporter.section("faults")
-        terminalreporter.write_line(
-            f"--fault-runs {config.getoption('--fault-runs')} --fault-seed {config.getoption('--fault-seed')}"
-        )
-        for line in lines:
-            terminalreporter.write_line(line)
