@@ -12,6 +12,9 @@ FAILURES = 5  # provider_unavailable in a row, each after its own retries, until
 PAUSE = 30.0  # seconds that it stays open; then one call tries
 TRIAL = 10.0  # seconds after which to ask again while one does
 
+UNHEARD = (Reason.NETWORK_ERROR, Reason.TIMEOUT, Reason.STORAGE_FAILED, Reason.INTERNAL)
+"""What tells nothing of the vendor: it was not reached, did not answer in time, or the trouble is our own."""
+
 
 class Breaker:
     """Of one vendor: closed while it answers, open after `FAILURES` in a row, half open while one call tries.
@@ -62,9 +65,9 @@ class Breaker:
         )
 
     def _note(self, error: BaseException | None) -> None:
-        """How a call ended: only provider_unavailable counts, any other answer shows that the vendor is there."""
+        """How a call ended: only provider_unavailable counts, and any other answer shows that the vendor is there."""
         if isinstance(error, ImageError) and error.reason is Reason.PROVIDER_UNAVAILABLE:
             self._failures += 1
             self._shut_until = self._clock() + PAUSE
-        elif error is None or isinstance(error, ImageError):
+        elif error is None or (isinstance(error, ImageError) and error.reason not in UNHEARD):
             self._failures, self._trial = 0, None

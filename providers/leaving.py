@@ -46,5 +46,7 @@ class Leaving:
             await self._journal.delivered(job)
         except ImageError as error:
             log.error("journal not written", extra={"facts": {"job": job, "why": error.message}})
+        except Exception:  # the jobs of this process go on
+            log.exception("journal not written", extra={"facts": {"job": job}})
         finally:
             self._jobs.pop(job).set()

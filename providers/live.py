@@ -145,6 +145,9 @@ class Live:
         except ImageError as error:
             log.error("journal not written", extra={"facts": {"job": self.id, "why": error.message}})
             return False
+        except Exception:  # the other jobs of this process go on
+            log.exception("journal not written", extra={"facts": {"job": self.id}})
+            return False
         return True
 
     async def written_at_last(self, journal: Journal, closing: anyio.Event) -> None:

@@ -30,21 +30,26 @@ class Orphans:
         also keep one from beginning before another has ended. One whose pictures cannot be looked for just now is left
         for the next time.
         """
-        rows = [*self._left, *await self._pipeline.journal.orphans(self._ours)]
-        self._left = list[JobRow]()
-        for row in rows:
-            try:
-                salvage = await taken_up(self._pipeline.of(row.caller), row)
-            except ImageError as error:
-                log.warning("job not taken up", extra={"facts": {"job": row.id, "why": error.message}})
-                self._left.append(row)
-            except Exception:  # one job that cannot be understood must not stop the others, nor stay as it is
-                log.exception("job not taken up", extra={"facts": {"job": row.id}})
-                await self._pipeline.journal.finish(row.id, "unknown", error_json(LOST))
-            else:
-                if salvage:
-                    mark = (row.caller, row.id)
-                    self._start(Live(work=salvage.work, mark=mark, found=salvage.found, notes=salvage.notes))
+        self._left += await self._pipeline.journal.orphans(self._ours)
+        for row in list(self._left):
+            if await self._taken_up(row):
+                self._left.remove(row)
+
+    async def _taken_up(self, row: JobRow) -> bool:
+        """Whether it has ended or runs again."""
+        try:
+            salvage = await taken_up(self._pipeline.of(row.caller), row)
+        except ImageError as error:
+            log.warning("job not taken up", extra={"facts": {"job": row.id, "why": error.message}})
+            return False
+        except Exception:  # one job that cannot be understood must not stop the others, nor stay as it is
+            log.exception("job not taken up", extra={"facts": {"job": row.id}})
+            await self._pipeline.journal.finish(row.id, "unknown", error_json(LOST))
+            return True
+        if salvage:
+            mark = (row.caller, row.id)
+            self._start(Live(work=salvage.work, mark=mark, found=salvage.found, notes=salvage.notes))
+        return True
 
     def _ours(self, caller: str, home: str) -> bool:
         """Whether this process keeps that caller's pictures where the job's are."""

@@ -7,13 +7,11 @@ from collections.abc import Awaitable, Callable
 import anyio
 from anyio.abc import TaskGroup
 
-from atelier.providers.core.errors import ImageError
-
 
 class _Round:
     def __init__(self) -> None:
         self.over = anyio.Event()
-        self.error: ImageError | None = None
+        self.error: Exception | None = None
 
 
 class Rounds:
@@ -26,7 +24,7 @@ class Rounds:
         self._next: _Round | None = None
 
     async def one(self) -> None:
-        """Wait for a whole round from now on. Raises ImageError as the work does."""
+        """Wait for a whole round from now on. Raises what the work does."""
         if self._next is None:
             self._next = _Round()
             self._tasks.start_soon(self._go, self._next)
@@ -40,7 +38,7 @@ class Rounds:
             self._next = None
             try:
                 await self._work()
-            except ImageError as error:
+            except Exception as error:  # noqa: BLE001 - theirs who wait; the task group goes on
                 mine.error = error
             finally:
                 mine.over.set()

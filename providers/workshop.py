@@ -25,6 +25,7 @@ class Workshop:
         self._tasks = tasks
         self._lives: dict[str, Live] = {}
         self._marks: dict[tuple[str, str], Live] = {}
+        self._stopped = False
         self._closing = anyio.Event()
 
     @property
@@ -41,12 +42,15 @@ class Workshop:
         return self._marks.get(mark)
 
     def start(self, live: Live) -> None:
-        """Run a job until it ends."""
+        """Run a job until it ends. Once they were stopped, what was not sent yet is not sent."""
+        if self._stopped:
+            live.work.stop.cancel()
         self._lives[live.id] = self._marks[live.mark] = live
         self._tasks.start_soon(self._run, live)
 
     def stop(self) -> None:
-        """Keep what was not sent yet of every job from being sent. The rest goes on."""
+        """Keep what was not sent yet of every job from being sent, from now on. The rest goes on."""
+        self._stopped = True
         for live in self._lives.values():
             live.work.stop.cancel()
 
@@ -75,10 +79,10 @@ class Workshop:
             pipeline, takes = self._pipeline.of(live.mark[0]), live.takes if live.in_hand else None
             result = await with_fallback(pipeline, live.work, live.fallback, live.tell, takes, live.now)
             live.result = replace(result, warnings=(*live.notes, *result.warnings))
+            if live.in_hand and live.work.loose:
+                await self._handed_over(live, live.result)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
             live.fail(error)
-        if live.in_hand and live.result and live.work.loose:
-            await self._handed_over(live, live.result)
         written = await live.written(self._pipeline.journal)
         self._unmark(live)
         live.hand = None

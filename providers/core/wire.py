@@ -156,7 +156,7 @@ class Wire:
                 why = f"answered {status}" if status else "could not be reached"
                 dead = bad_answer(f"The picture was made, but the vendor's link to it {why}.")
                 dead.facts |= {"status": status, "collectable": error.retryable}
-                raise dead from error
+                raise dead from None
             if not response.is_redirect:
                 return response.content
             target = self._given(response.headers.get("location", ""), target)

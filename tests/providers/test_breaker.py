@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from atelier.providers.breaker import FAILURES, PAUSE, Breaker
+from atelier.providers.breaker import FAILURES, PAUSE, UNHEARD, Breaker
 from atelier.providers.core.errors import ImageError, Reason
 
 DOWN = ImageError(Reason.PROVIDER_UNAVAILABLE, "down")
@@ -99,7 +99,9 @@ def test_a_trial_of_before_does_not_count_once_another_call_has_shown_that_the_v
         refusal(breaker)
 
 
-@pytest.mark.parametrize("other", [None, ImageError(Reason.CONTENT_POLICY, "no"), ImageError(Reason.TIMEOUT, "slow")])
+@pytest.mark.parametrize(
+    "other", [None, ImageError(Reason.CONTENT_POLICY, "no"), ImageError(Reason.RATE_LIMITED, "slow")]
+)
 def test_any_other_end_shows_that_the_vendor_is_there(other: ImageError | None) -> None:
     breaker = Breaker("xAI", Clock())
     for _ in range(3 * FAILURES):
@@ -107,9 +109,15 @@ def test_any_other_end_shows_that_the_vendor_is_there(other: ImageError | None) 
         called(breaker, other)
 
 
-def test_a_caller_who_goes_away_says_nothing_about_the_vendor() -> None:
-    breaker = Breaker("xAI", Clock())
+@pytest.mark.parametrize("silence", [KeyboardInterrupt(), *(ImageError(reason, "?") for reason in UNHEARD)], ids=repr)
+def test_who_goes_away_or_hears_nothing_can_say_nothing_about_the_vendor(silence: BaseException) -> None:
+    clock = Clock()
+    breaker = Breaker("xAI", clock)
     for _ in range(FAILURES):
-        called(breaker, KeyboardInterrupt())
+        called(breaker, silence)
         called(breaker, DOWN)
     refusal(breaker)
+    clock.now += PAUSE
+    called(breaker, silence)  # as a trial it leaves the trying to the next
+    with breaker.call():
+        refusal(breaker)

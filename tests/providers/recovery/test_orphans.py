@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import anyio
 import pytest
 
 from atelier.providers.breaker import FAILURES
-from atelier.providers.core.errors import ImageError
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageResult
 from atelier.providers.desk import Desk
+from atelier.providers.recovery import taken_up
+from atelier.server.assembly import journal_of
+from atelier.server.settings import Settings
 from tests.conftest import Environ
 from tests.emulators.flux import PENDING, Flux
 from tests.emulators.server import Answer
@@ -112,3 +116,45 @@ async def test_who_keeps_pictures_elsewhere_takes_up_no_job_of_ours(
     found, _ = await recovered(with_flux, today, job)
     assert isinstance(found, ImageResult)
     assert bought(flux) == 1
+
+
+async def test_one_of_which_nothing_can_be_written_strands_none_of_the_others(
+    with_flux: Environ, today: Any, flux: Flux, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [(await left_behind(with_flux, today, replace(OWL, seed=n), sent=False))[0] for n in range(3)]
+    strange, full = [RuntimeError("not understood")], [ImageError(Reason.STORAGE_FAILED, "The journal is full.")]
+
+    async def odd(pipeline: Any, row: Any) -> Any:
+        if strange:
+            raise strange.pop()
+        return await taken_up(pipeline, row)
+
+    monkeypatch.setattr("atelier.providers.orphans.taken_up", odd)
+    async with a_desk(with_flux, today) as desk:
+        journal: Any = desk.pipeline.journal
+        finish = journal.finish
+
+        async def full_once(*arguments: Any) -> None:
+            if full:
+                raise full.pop()
+            await finish(*arguments)
+
+        journal.finish = full_once
+        with pytest.raises(ImageError, match="full"):
+            await desk.recover()
+        await desk.recover()
+        assert [(await journal.find(job)).state for job in jobs] == ["cancelled"] * 3
+
+
+async def test_a_call_that_was_refused_for_free_is_not_asked_for_again(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any]
+) -> None:
+    job, calls = await left_behind(with_flux, today, OWL, sent=True, task=await submitted(), count=2)
+    journal = journal_of(Settings.from_environ(with_flux))
+    await journal.release(calls[0])
+    await journal.aclose()
+    found, after = await recovered(with_flux, today, job)
+    assert isinstance(found, ImageResult)
+    assert found.actual_usd == Decimal("0.03")
+    assert found.warnings == ("1 of 2 pictures failed earlier.",)
+    assert [call.state for call in after] == ["released", "settled"]
