@@ -74,13 +74,9 @@ async def taken_up(pipeline: Pipeline, row: JobRow) -> Salvage | None:
         found += pictures
         if call.state == "reserved":
             await journal.release(call.id)
-        elif (
-            call.state != "released"
-            and call.task
-            and len(pictures) < call.pictures
-            and admitted
-            and admitted.choice.provider.resume
-        ):
+        elif call.state == "released":
+            continue  # its task, if it has one, came to nothing
+        elif call.task and len(pictures) < call.pictures and admitted and admitted.choice.provider.resume:
             open_calls.append(call)
         elif call.state == "sent" and pictures:
             for each in pictures:
