@@ -15,6 +15,7 @@ from typing import Self
 
 import anyio
 
+from atelier.providers.admit import Admitted
 from atelier.providers.budget import Confirm, Shortage
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, ImageResult, Tell
@@ -65,6 +66,7 @@ class Desk:
         self._workshop.close()
         self._tasks.cancel_scope.shield = True  # what was sent is paid for
         await self._tasks.__aexit__(None, None, None)
+        self._leaving.close()
         await self.pipeline.__aexit__(kind, error, trace)
         await to_the_end(self.pipeline.journal.aclose)
 
@@ -113,14 +115,14 @@ class Desk:
         to move on to, those of the desk unless given. The same `key` within a day is the same call, by its words where
         these are `said`: whatever came of it is told again. `confirm` asks the caller about a price; see `Pipeline`.
         """
+        until = self._until()
         self.pipeline.of(caller).check_delivery(request, in_hand)
         admitted = self.pipeline.admit(request)
         free = not key and admitted.estimate is not None and admitted.estimate.high_usd == 0
-        asked = keyed(said) if key and said else fingerprint(admitted, in_hand, self.pipeline.of(caller).home)
+        asked = keyed(said) if key and said else await self._fingerprint(admitted, in_hand, caller)
         mark = (caller, keyed(key) if key else asked)
         while (live := self._workshop.same(mark)) and live.leaves:
             await live.done.wait()
-        until = self._until()
         earlier = None if free else await self._counter.earlier(mark, until)
         check_key(asked, earlier and earlier.request.get("asked"))
         if live := self._workshop.same(mark):
@@ -176,6 +178,10 @@ class Desk:
     def returned(self, job: str) -> None:
         """Its answer never left; what was to be taken in hand is stored, and the same call collects it."""
         self._workshop.given_back(job)
+
+    async def _fingerprint(self, admitted: Admitted, in_hand: int, caller: str) -> str:
+        """What the request asks; to hash its pictures takes a while."""
+        return await anyio.to_thread.run_sync(fingerprint, admitted, in_hand, self.pipeline.of(caller).home)
 
     def _until(self) -> float:
         """When a caller has waited long enough who comes now."""

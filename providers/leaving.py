@@ -21,10 +21,15 @@ class Leaving:
         self._journal = journal
         self._tasks = tasks
         self._jobs: dict[str, anyio.Event] = {}
+        self._closed = False
+
+    def close(self) -> None:
+        """The task group has ended: of what leaves now nothing can be written, and it is collected once more."""
+        self._closed = True
 
     def add(self, job: str) -> None:
         """Its answer leaves now."""
-        if job not in self._jobs:
+        if job not in self._jobs and not self._closed:
             self._jobs[job] = anyio.Event()
             self._tasks.start_soon(self._write, job)
 

@@ -29,17 +29,13 @@ async def kept(storage: Storage, admitted: Admitted, account: Account, reply: Re
 
     All are stored at once, before anything is told of any: what is not stored yet would die with the process.
     """
-    there = Counter(account.has)
-    pictures = list[Picture]()
+    there, written = Counter(account.has), list[tuple[Picture, dict[str, Any]]]()
     for made in reply.pictures:
-        if there[digest(made)]:
-            there[digest(made)] -= 1
+        told = await anyio.to_thread.run_sync(record, new_id("img"), admitted, account, reply, made)
+        if there[told["original_sha256"]]:
+            there[told["original_sha256"]] -= 1
         else:
-            pictures.append(made)
-    records = [record(new_id("img"), admitted, account, reply, made) for made in pictures]
-    written = [
-        await anyio.to_thread.run_sync(embedded, made, told) for made, told in zip(pictures, records, strict=True)
-    ]
+            written.append(await anyio.to_thread.run_sync(embedded, made, told))
     outcomes = await each([partial(storage.put, told["id"], picture, told) for picture, told in written])
     for outcome in outcomes:
         if not isinstance(outcome, ImageError):
@@ -58,11 +54,6 @@ async def kept(storage: Storage, admitted: Admitted, account: Account, reply: Re
             warnings += said
         images.append(one)
     return images, warnings
-
-
-def digest(made: Picture) -> str:
-    """Of a picture as the vendor made it, by which it is known again when it is collected twice."""
-    return hashlib.sha256(made.image_bytes).hexdigest()
 
 
 def merged(replies: Sequence[Reply]) -> Reply:
@@ -114,7 +105,7 @@ def record(id: str, admitted: Admitted, account: Account, reply: Reply, picture:
         "height": picture.height,
         "mime": picture.mime,
         "bytes": len(picture.image_bytes),
-        "original_sha256": digest(picture),
+        "original_sha256": hashlib.sha256(picture.image_bytes).hexdigest(),  # known again when it is collected twice
         "estimated_usd": None if price is None else float(price.per_image_usd),
         "actual_usd": None if share is None else float(share),
         "call_usd": None if reply.cost_usd is None else float(reply.cost_usd),

@@ -40,7 +40,6 @@ from atelier.server.logs import log
 from atelier.server.progress import Show, progress
 from atelier.server.settings import Settings
 from atelier.server.stdio import Line, own_stdout
-from atelier.server.storage.remote import unplaced
 from atelier.server.storage.spools import Spools
 from atelier.server.tasks import Tasks, for_tasks, takes_tasks
 from atelier.tools import TOOLS
@@ -83,7 +82,7 @@ class AtelierServer(MCPServer[State]):
     """MCPServer whose tools are records. Tools that were added to it in the ordinary way are served beside them."""
 
     def __init__(self, settings: Settings, today: Callable[[], date], who: Callable[[], str] | None) -> None:
-        self.calls = Calls()
+        self.calls = Calls(remote=who is not None)
         self._state: State | None = None
         self._line: Line | None = None
         self._settings = settings
@@ -101,7 +100,7 @@ class AtelierServer(MCPServer[State]):
             instructions=INSTRUCTIONS,
             version=version("atelier-mcp"),
             lifespan=lambda _: self._living(),
-            extensions=[Tasks(settings, self.caller)],
+            extensions=[Tasks(settings, self.caller, self.calls)],
             log_level="WARNING",
             cache_hints={"tools/list": CacheHint(ttl_ms=300_000, scope="public")},
         )
@@ -121,6 +120,8 @@ class AtelierServer(MCPServer[State]):
             tasks.start_soon(flushing, self._spools)
             tasks.start_soon(_recovered, desk)
             yield self._state
+            if self._line:
+                await self._line.emptied()  # before the desk closes, which is told what has left
             tasks.cancel_scope.cancel()
 
     @property
@@ -160,7 +161,8 @@ class AtelierServer(MCPServer[State]):
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         """A picture or its preview; what was added in the ordinary way is read as ever."""
         if str(uri).startswith(resources.OURS):
-            return await resources.read(str(uri), self.state.storage(self.caller()))
+            with resources.refusing(), self.calls.answering("resources/read"):
+                return await resources.read(str(uri), self.state.storage(self.caller()))
         return await super().read_resource(uri, context)
 
     async def _completed(self, ref: Any, argument: CompletionArgument, context: Any) -> Completion | None:
@@ -184,7 +186,7 @@ class AtelierServer(MCPServer[State]):
         except InputNeeded as question:
             return question.result
         except ImageError as error:
-            return content.failed(unplaced(error) if self._apart else error)
+            return content.failed(error)
 
     async def _answer(
         self, tool: Tool[Any], arguments: Mapping[str, Any], context: Context[State, Any]

@@ -18,6 +18,7 @@ from atelier.providers.core.ids import new_id
 from atelier.providers.desk import Desk
 from atelier.server.asking import InputNeeded
 from atelier.server.logs import call_id, log
+from atelier.server.storage.remote import unplaced
 
 Act = Callable[[], None]
 
@@ -69,10 +70,14 @@ class CallerGoneError(Exception):
 
 
 class Calls:
-    """How many calls are being answered, those of callers who have gone included."""
+    """How many calls are being answered, those of callers who have gone included.
 
-    def __init__(self) -> None:
+    Callers who are `remote` hear nothing of this machine's folders.
+    """
+
+    def __init__(self, *, remote: bool = False) -> None:
         self.count = 0
+        self._remote = remote
 
     @contextmanager
     def answering(self, name: str) -> Generator[None]:
@@ -92,7 +97,7 @@ class Calls:
             outcome = error.reason.value
             if error.__cause__ is not None:
                 log.error("unforeseen", exc_info=error.__cause__, extra={"facts": {"tool": name}})
-            raise
+            raise self.told(error) from None
         except Exception as error:
             log.exception("tool crashed", extra={"facts": {"tool": name}})
             outcome = Reason.INTERNAL.value
@@ -101,6 +106,10 @@ class Calls:
             self.count -= 1
             seconds = round(time.monotonic() - began, 3)
             log.info("tool called", extra={"facts": {"tool": name, "outcome": outcome, "seconds": seconds}})
+
+    def told(self, error: ImageError) -> ImageError:
+        """An error as its caller may hear it."""
+        return unplaced(error) if self._remote else error
 
 
 def _crash() -> ImageError:

@@ -27,7 +27,6 @@ from atelier.server.app import AtelierServer
 from atelier.server.calls import CallerGoneError, bearing
 from atelier.server.http_body import body_of
 from atelier.server.http_errors import SENTENCES, RefusedError, failed, gone
-from atelier.server.storage.remote import unplaced
 from atelier.server.unless import unless
 from atelier.tools import edit_image, generate_image, get_image
 from atelier.tools.arguments import parameters_of
@@ -65,7 +64,7 @@ def _answering(server: AtelierServer, handler: Handler) -> Callable[[Request], A
             with server.calls.answering(f"{request.method} {request.scope['route'].path}"):
                 return await handler(server, request)
         except ImageError as error:
-            return failed(unplaced(error))
+            return failed(error)
         except CallerGoneError:
             return gone()
 

@@ -45,10 +45,8 @@ def jobs(options: argparse.Namespace) -> int:
 async def newest(limit: int, state: State | None) -> list[Job]:
     """The newest jobs with their vendor calls. Raises invalid_request or storage_failed."""
     if limit < 1:
-        raise ImageError(Reason.INVALID_REQUEST, "--limit should be at least 1.", hint="Leave it out for 20.")
+        raise ImageError(Reason.INVALID_REQUEST, "--limit should be at least 1.", hint=f"Leave it out for {NEWEST}.")
     journal = journal_of(Settings.from_environ())
-    if not journal.database.exists:  # looking is not to leave a file behind
-        return []
     try:
         return [(row, await journal.calls(row.id)) for row in await journal.jobs(limit, state)]
     finally:
@@ -59,7 +57,7 @@ async def found(id: str) -> Job:
     """One job with its vendor calls. Raises not_found or storage_failed."""
     journal = journal_of(Settings.from_environ())
     try:
-        row = await journal.find(id) if journal.database.exists else None
+        row = await journal.find(id)
         if row is None:
             message = f"There is no job {quoted(id, 60)}."
             raise ImageError(Reason.NOT_FOUND, message, hint="`atelier jobs` lists the newest.")

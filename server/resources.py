@@ -7,13 +7,14 @@ place of the file, with a note.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.types import Completion, ResourceTemplate
 
-from atelier.providers.core.errors import ImageError
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.images import picture
 from atelier.providers.core.sources import Asset
 from atelier.providers.storage import Storage
@@ -42,28 +43,33 @@ URI = re.compile(r"image://assets/(?P<id>img_[0-9a-z]{26})(?P<preview>/preview)?
 OURS = "image://"
 
 
-async def read(uri: str, storage: Storage) -> Sequence[ReadResourceContents]:
-    """What is behind an address of ours. Raises ResourceNotFoundError when there is no such picture."""
-    found = URI.fullmatch(uri)
+@contextmanager
+def refusing() -> Generator[None]:
+    """Within the block an ImageError becomes an answer of the protocol."""
     try:
-        asset = await storage.get(found["id"]) if found else None
-        if found is None or asset is None:
-            raise ResourceNotFoundError(f"There is no picture {uri}. Call get_image with list=true.")
-        if found["preview"]:
-            return [ReadResourceContents(await _preview(asset, storage), "image/jpeg")]
-        if len(asset.image_bytes) <= LARGEST:
-            return [ReadResourceContents(asset.image_bytes, picture(asset.image_bytes).mime)]
-        where = await storage.where(asset.id)
-        place = (where.url or where.path or asset.id) if where else asset.id
-        note = (
-            f"The file has {len(asset.image_bytes):,} bytes, more than {LARGEST:,}; this is its preview. It is {place}"
-        )
-        return [
-            ReadResourceContents(await _preview(asset, storage), "image/jpeg"),
-            ReadResourceContents(note, "text/plain"),
-        ]
+        yield
     except ImageError as error:
-        raise ResourceError(f"{error.message} {error.hint}".strip()) from None
+        kind = ResourceNotFoundError if error.reason is Reason.NOT_FOUND else ResourceError
+        raise kind(f"{error.message} {error.hint}".strip()) from None
+
+
+async def read(uri: str, storage: Storage) -> Sequence[ReadResourceContents]:
+    """What is behind an address of ours. Raises not_found when there is no such picture."""
+    found = URI.fullmatch(uri)
+    asset = await storage.get(found["id"]) if found else None
+    if found is None or asset is None:
+        raise ImageError(Reason.NOT_FOUND, f"There is no picture {uri}.", hint="Call get_image with list=true.")
+    if found["preview"]:
+        return [ReadResourceContents(await _preview(asset, storage), "image/jpeg")]
+    if len(asset.image_bytes) <= LARGEST:
+        return [ReadResourceContents(asset.image_bytes, picture(asset.image_bytes).mime)]
+    where = await storage.where(asset.id)
+    place = (where.url or where.path or asset.id) if where else asset.id
+    note = f"The file has {len(asset.image_bytes):,} bytes, more than {LARGEST:,}; this is its preview. It is {place}"
+    return [
+        ReadResourceContents(await _preview(asset, storage), "image/jpeg"),
+        ReadResourceContents(note, "text/plain"),
+    ]
 
 
 async def completed(begun: str, storage: Storage) -> Completion:
@@ -81,7 +87,7 @@ async def _preview(asset: Asset, storage: Storage) -> bytes:
     before = await storage.get_preview(asset.id)
     (jpeg,) = await previews([picture(asset.image_bytes)], [before])
     if not jpeg:
-        raise ResourceError(f"No preview of {asset.id} can be made; the file may be damaged.")
+        raise ImageError(Reason.STORAGE_FAILED, f"No preview of {asset.id} can be made; the file may be damaged.")
     if jpeg != before:
         await storage.put_preview(asset.id, jpeg)
     return jpeg

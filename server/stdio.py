@@ -17,6 +17,7 @@ from pydantic_core import from_json
 
 from atelier.providers.pipeline import has_gone
 from atelier.server.calls import Departure, leaving
+from atelier.server.signals import PATIENCE
 
 
 class Line(anyio.AsyncFile[str]):
@@ -25,12 +26,20 @@ class Line(anyio.AsyncFile[str]):
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._last = ""
+        self._written = anyio.Event()
         self._departures: dict[str | int, list[Departure]] = {}  # an id is a host's own affair, and may come twice
 
     @property
     def busy(self) -> int:
         """How many answers are not written yet."""
         return sum(len(departures) for departures in self._departures.values())
+
+    async def emptied(self) -> None:
+        """Wait until every answer is written, though not for ever: the host may not read any more."""
+        with anyio.move_on_after(PATIENCE, shield=True):
+            while self._departures:
+                self._written = anyio.Event()
+                await self._written.wait()
 
     async def seen_off(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """A request, as a middleware sees it: what its answer is to bear is held until that has left.
@@ -59,6 +68,7 @@ class Line(anyio.AsyncFile[str]):
     async def flush(self) -> None:
         """Now the line is written."""
         await super().flush()
+        self._written.set()
         if self._departures:
             message = from_json(self._last)
             if "method" not in message and (departures := self._departures.get(message.get("id"))):

@@ -7,8 +7,10 @@ Facts: the extension's specification of 2026-07-28, and facts/mcp-sdk.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -22,7 +24,7 @@ from atelier.providers.desk import Desk, Running
 from atelier.providers.journal import JobRow
 from atelier.server import content
 from atelier.server.asking import MODERN
-from atelier.server.calls import bearing
+from atelier.server.calls import Calls, bearing
 from atelier.server.settings import Settings
 from atelier.tools import TOOLS
 from atelier.tools.drawn import told
@@ -56,19 +58,32 @@ def for_tasks(desk: Desk) -> Desk:
     return desk.within(WINDOW, MOST)
 
 
+Handler = Callable[[Request, TaskParams], Awaitable[HandlerResult]]
+
+
 class Tasks(Extension):
     """Calls that become tasks, and what becomes of those."""
 
     identifier = TASKS
 
-    def __init__(self, settings: Settings, who: Callable[[], str]) -> None:
+    def __init__(self, settings: Settings, who: Callable[[], str], calls: Calls) -> None:
         self._settings = settings
         self._who = who
+        self._calls = calls
 
     def methods(self) -> Sequence[MethodBinding]:
         """What a client may ask of a task."""
         handlers = {"tasks/get": self._get, "tasks/update": self._update, "tasks/cancel": self._cancel}
-        return [MethodBinding(name, TaskParams, do, frozenset({MODERN})) for name, do in handlers.items()]
+        return [
+            MethodBinding(name, TaskParams, partial(self._answered, name, do), frozenset({MODERN}))
+            for name, do in handlers.items()
+        ]
+
+    async def _answered(self, name: str, do: Handler, ctx: Request, params: TaskParams) -> HandlerResult:
+        """A question about a task, for who may ask."""
+        require_client_extension(ctx, TASKS)
+        with _refusing(), self._calls.answering(name):
+            return await do(ctx, params)
 
     async def intercept_tool_call(
         self, params: CallToolRequestParams, ctx: Request, call_next: CallNext
@@ -80,8 +95,8 @@ class Tasks(Extension):
         job = (result.meta or {}).get(content.JOB) if isinstance(result, CallToolResult) else None
         if job is None:
             return result
-        row = await self._row(ctx, job)
-        return {"resultType": "task", **_handle(row), "status": "working"}
+        with _refusing():
+            return {"resultType": "task", **_handle(await self._row(ctx, job)), "status": "working"}
 
     async def _get(self, ctx: Request, params: TaskParams) -> HandlerResult:
         """How far it is, or the very result that the call would have had."""
@@ -100,8 +115,8 @@ class Tasks(Extension):
             if row.state == "cancelled":
                 return {"resultType": "complete", **_handle(row, "Nothing was sent."), "status": "cancelled"}
             if row.state == "done" and error.reason is not Reason.NOT_FOUND:  # it can be read another time
-                raise MCPError(code=INTERNAL_ERROR, message=f"{error.message} {error.hint}".strip()) from None
-            result = content.failed(error)
+                raise
+            result = content.failed(self._calls.told(error))
         told_as = {"resultType": "complete", **result.model_dump(mode="json", by_alias=True, exclude_none=True)}
         return {"resultType": "complete", **_handle(row), "status": "completed", "result": told_as}
 
@@ -118,17 +133,23 @@ class Tasks(Extension):
 
     async def _row(self, ctx: Request, id: str) -> JobRow:
         """The job of a task; an expired task and another caller's are as unknown as one that never was."""
-        require_client_extension(ctx, TASKS)
-        try:
-            row = await self._desk(ctx).pipeline.journal.find(id)
-        except ImageError as error:
-            raise MCPError(code=INTERNAL_ERROR, message=f"{error.message} {error.hint}".strip()) from None
+        row = await self._desk(ctx).pipeline.journal.find(id)
         if row is None or row.caller != self._who() or datetime.now(UTC) - _created(row) > LIFE:
-            raise MCPError(code=INVALID_PARAMS, message="Unknown task")
+            raise ImageError(Reason.NOT_FOUND, "Unknown task")
         return row
 
     def _desk(self, ctx: Request) -> Desk:
         return ctx.lifespan_context.desk
+
+
+@contextmanager
+def _refusing() -> Generator[None]:
+    """Within the block an ImageError becomes an error of the protocol."""
+    try:
+        yield
+    except ImageError as error:
+        code = INVALID_PARAMS if error.reason is Reason.NOT_FOUND else INTERNAL_ERROR
+        raise MCPError(code=code, message=f"{error.message} {error.hint}".strip()) from None
 
 
 def _handle(row: JobRow, message: str = "") -> dict[str, Any]:

@@ -50,8 +50,11 @@ class Database:
         """Do something to the journal, all of it or nothing. Raises storage_failed."""
         return await anyio.to_thread.run_sync(self._transact, "BEGIN IMMEDIATE", work)
 
-    async def read(self, work: Work[Found]) -> Found:
-        """Look something up in one consistent state of the journal. Raises storage_failed."""
+    async def read(self, work: Work[Found], nothing: Found) -> Found:
+        """Look something up in one consistent state of the journal: `nothing` where there is none. Raises
+        storage_failed."""
+        if not self.exists:  # looking is not to leave a file behind
+            return nothing
         return await anyio.to_thread.run_sync(self._transact, "BEGIN", work)
 
     async def aclose(self) -> None:

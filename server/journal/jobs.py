@@ -78,13 +78,11 @@ class SqliteJournal(SqliteLedger):
 
     async def match(self, caller: str, fingerprint: str) -> JobRow | None:
         """The newest job of that call that runs, was not delivered, or ended in the dark."""
-        if not self.database.exists:  # looking is not to leave a file behind
-            return None
-        return await self.database.read(lambda connection: _one(connection, ALIKE, caller, fingerprint))
+        return await self.database.read(lambda connection: _one(connection, ALIKE, caller, fingerprint), None)
 
     async def find(self, id: str) -> JobRow | None:
         """The job of that id."""
-        return await self.database.read(lambda connection: _one(connection, f"{ROW} WHERE id = ?", id))
+        return await self.database.read(lambda connection: _one(connection, f"{ROW} WHERE id = ?", id), None)
 
     async def note(self, charge: str, task: Mapping[str, Any]) -> None:
         """The vendor's own name for the work."""
@@ -107,19 +105,25 @@ class SqliteJournal(SqliteLedger):
     async def orphans(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
         """The running jobs whose process is dead and those that can be collected late; they are this process's now."""
 
-        def work(connection: sqlite3.Connection) -> list[JobRow]:
+        def left(connection: sqlite3.Connection) -> list[JobRow]:
             found = list[JobRow]()
             for id, owner, abandoned in connection.execute(LEFT_BEHIND).fetchall():
                 row = _one(connection, f"{ROW} WHERE id = ?", id)
-                if row is None or not (abandoned or ours(row.caller, row.home)):
-                    continue
-                if owner is None or self._owner.is_dead(owner):
-                    taken = "UPDATE jobs SET owner = ?, state = 'running' WHERE id = ?"
-                    connection.execute(taken, (self._owner.name, id))
+                if row and (abandoned or ours(row.caller, row.home)) and (owner is None or self._owner.is_dead(owner)):
                     found.append(row)
             return found
 
-        return await self.database.write(work) if self.database.exists else []
+        def taken(connection: sqlite3.Connection) -> list[JobRow]:
+            found = left(connection)
+            for row in found:
+                connection.execute(
+                    "UPDATE jobs SET owner = ?, state = 'running' WHERE id = ?", (self._owner.name, row.id)
+                )
+            return found
+
+        if not await self.database.read(left, []):  # which holds up nobody who writes
+            return []
+        return await self.database.write(taken)
 
     async def calls(self, job: str) -> list[CallRow]:
         """The vendor calls of a job."""
@@ -138,13 +142,13 @@ class SqliteJournal(SqliteLedger):
                 for id, model, state, pictures, task in connection.execute(query, (job,)).fetchall()
             ]
 
-        return await self.database.read(work)
+        return await self.database.read(work, [])
 
     async def jobs(self, limit: int, state: State | None = None) -> list[JobRow]:
         """The newest jobs, all of them or those in one state."""
         query = f"{ROW} WHERE ? IS NULL OR state = ? ORDER BY created DESC LIMIT ?"
         return await self.database.read(
-            lambda connection: [_row(each) for each in connection.execute(query, (state, state, limit))]
+            lambda connection: [_row(each) for each in connection.execute(query, (state, state, limit))], []
         )
 
     async def aclose(self) -> None:

@@ -102,7 +102,7 @@ class SqliteLedger:
             }
             return Left(day=found.get("day"), month=found.get("month"))
 
-        return await self.database.read(work)
+        return await self.database.read(work, Left(day=caps.per_day, month=caps.per_month))
 
     async def spend(self, by: By, since: date | None = None) -> list[Spent]:
         """What was spent from a day on, the most expensive group first, days in their order."""
@@ -120,7 +120,7 @@ class SqliteLedger:
                 for name, calls, pictures, usd, unsettled in rows
             ]
 
-        return await self.database.read(work)
+        return await self.database.read(work, [])
 
     async def _move(self, id: str, state: str, spent: int | None = None) -> None:
         """A charge only moves on: one that was settled or released stays so, and one in the dark may get its bill."""

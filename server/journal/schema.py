@@ -58,5 +58,8 @@ JOBS = (
 )
 """`request`, `outcome` and `task` are JSON objects. `owner` is the process that runs the job; see `owners.py`."""
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (MONEY, JOBS)
+LATEST = ("CREATE INDEX jobs_by_time ON jobs (created)",)
+"""What may still be collected, and the list of the newest, are looked for among a few."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (MONEY, JOBS, LATEST)
 """Step n leads from schema n - 1 to schema n, which the file keeps as its user_version."""

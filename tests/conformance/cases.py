@@ -100,7 +100,7 @@ def listed(row: Model) -> dict[str, list[Change]]:
         for field, column in WORDS.items()
     }
     found["size"] = [{"size": value} for value in row.sizes if value != "auto"]
-    for feature in row.features:
+    for feature in sorted(row.features):  # in one order, whichever process collects them
         found[feature] = [SWITCHES[feature]]
     for limit in row.limits:
         found[limit.option] = [

@@ -71,5 +71,5 @@ def conversation(environ: Environ, *messages: dict[str, Any]) -> tuple[dict[int,
                 say(process, {"method": "notifications/initialized"})
         process.stdin.close()
         log = process.stderr.read()
-        assert process.wait(20) == 0
+        assert process.wait(20) == 0, log
     return answers, log

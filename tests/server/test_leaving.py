@@ -51,6 +51,20 @@ def served(environ: Environ, *, modern: bool = False) -> Generator[subprocess.Po
             process.kill()
 
 
+LATE = (
+    "import anyio, sys\n"
+    "flush = anyio.AsyncFile.flush\n"
+    "async def late(file):\n"
+    "    await flush(file)\n"
+    "    await anyio.sleep(0.5)\n"
+    "anyio.AsyncFile.flush = late\n"
+    "from atelier.server.main import main\n"
+    "sys.argv[:] = ['atelier', 'serve']\n"
+    "main()"
+)
+"""The server, which hears late that a line is written."""
+
+
 def answer(process: subprocess.Popen[str], id: int) -> dict[str, Any]:
     assert process.stdout is not None
     while (told := json.loads(process.stdout.readline())).get("id") != id:
@@ -147,3 +161,20 @@ def test_an_id_that_a_host_uses_twice_at_once_is_answered_twice(
             say(process, {**CALL, "params": {"name": "generate_image", "arguments": {"prompt": prompt}}})
         assert {answer(process, 2)["structuredContent"]["status"] for _ in range(2)} == {"done"}
         wait_until(lambda: jobs(tmp_path) == [("done", 1), ("done", 1)])
+
+
+def test_a_host_that_leaves_the_moment_it_has_its_answer_has_been_delivered_it(
+    with_openai: Environ, openai: OpenAI, tmp_path: Path
+) -> None:
+    with started(with_openai, [sys.executable, "-c", LATE]) as process:
+        say(process, hello("2025-11-25"))
+        answer(process, 1)
+        say(process, {"method": "notifications/initialized"})
+        say(process, CALL)
+        assert answer(process, 2)["structuredContent"]["status"] == "done"
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.close()
+        assert process.wait(20) == 0
+        assert "Traceback" not in process.stderr.read()
+    assert jobs(tmp_path) == [("done", 1)]

@@ -29,7 +29,7 @@ async def test_the_file_is_made_when_first_needed_for_its_owner_alone(tmp_path: 
     path = tmp_path / "new" / "journal.db"
     database = Database(path)
     assert not path.parent.exists()
-    assert await database.read(count) == 0
+    assert await database.write(count) == 0
     await database.aclose()
     assert version(path) == len(MIGRATIONS)
     if sys.platform != "win32":
@@ -46,7 +46,7 @@ async def test_work_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="midst"):
         await database.write(half)
-    assert await database.read(count) == 0  # and the connection is good for more
+    assert await database.write(count) == 0  # and the connection is good for more
     await database.aclose()
     with sqlite3.connect(tmp_path / "journal.db") as connection:
         assert not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'half'").fetchall()
@@ -56,7 +56,7 @@ async def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     sqlite3.connect(path).close()
     database = Database(path)
-    assert await database.read(count) == 0
+    assert await database.write(count) == 0
     await database.aclose()
     assert version(path) == len(MIGRATIONS)
 
@@ -67,7 +67,7 @@ async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     connection.close()
     with pytest.raises(ImageError) as caught:
-        await Database(path).read(count)
+        await Database(path).read(count, 0)
     assert caught.value.reason is Reason.STORAGE_FAILED
     assert "newer Atelier" in caught.value.message
     assert "ATELIER_STATE_DIR" in caught.value.hint
@@ -79,7 +79,7 @@ async def test_a_file_that_is_no_journal_is_told(tmp_path: Path, content: bytes)
     path = tmp_path / "journal.db"
     path.write_bytes(content)
     with pytest.raises(ImageError) as caught:
-        await Database(path).read(count)
+        await Database(path).read(count, 0)
     assert caught.value.reason is Reason.STORAGE_FAILED
     assert str(path) in caught.value.message
     assert path.read_bytes() == content
@@ -88,5 +88,5 @@ async def test_a_file_that_is_no_journal_is_told(tmp_path: Path, content: bytes)
 async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ImageError) as caught:
-        await Database(tmp_path / "file" / "journal.db").read(count)
+        await Database(tmp_path / "file" / "journal.db").write(count)
     assert caught.value.reason is Reason.STORAGE_FAILED

@@ -180,7 +180,7 @@ def test_the_request_is_json_that_other_programs_can_read(tmp_path: Path) -> Non
     async def written() -> str:
         journal = journal_at(tmp_path)
         await opened(journal, "job_a")
-        found = await journal.database.read(lambda c: c.execute("SELECT request FROM jobs").fetchone()[0])
+        found = await journal.database.read(lambda c: c.execute("SELECT request FROM jobs").fetchone()[0], "")
         await journal.aclose()
         return found
 

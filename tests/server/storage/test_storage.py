@@ -24,7 +24,15 @@ from tests.conftest import encoded_png, png
 pytestmark = pytest.mark.anyio
 
 FOX, OWL = picture(png(8, 8, "orange")), picture(png(9, 9, "brown"))
-MISSING = ["img_" + "0" * 26, new_id("img"), "img_" + "i" * 26, "img_x", "last", "../../etc/passwd", ""]
+MISSING = [
+    "img_" + "0" * 26,
+    "img_01m89xfxyzed5vd9wqmeccd4g4",
+    "img_" + "i" * 26,
+    "img_x",
+    "last",
+    "../../etc/passwd",
+    "",
+]
 
 
 def record(id: str, **more: Any) -> dict[str, Any]:
