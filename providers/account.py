@@ -88,8 +88,8 @@ class Account:
         """The call came to nothing, by refusal, by failure or because the caller went away."""
         if self.state == "closed":
             return
-        known = self._has_name or self.resumed
-        self.collectable = known and isinstance(error, ImageError) and error.collectable
+        known, ours = self._has_name or self.resumed, isinstance(error, Exception) and not isinstance(error, ImageError)
+        self.collectable = known and (ours or (isinstance(error, ImageError) and error.collectable))
         cost = self.spent if self.state == "billed" else self._stated(error)
         free = isinstance(error, ImageError) and not error.outcome_unknown and not self.resumed
         called_off = not isinstance(error, ImageError) and not self.was_sent

@@ -129,6 +129,15 @@ async def _carried_out(
     return outcome
 
 
+def unforeseen(error: Exception, *, unknown: bool = False) -> ImageError:
+    """A fault of ours; `unknown` where it may have hidden what a vendor billed."""
+    message = f"A call failed unforeseen ({type(error).__name__})."
+    if not unknown:
+        return ImageError(Reason.INTERNAL, message)
+    hint = "The vendor may have done and billed the work; look at its dashboard before you repeat the call."
+    return ImageError(Reason.INTERNAL, message, hint=hint, facts={"outcome": "unknown"})
+
+
 async def within(scope: anyio.CancelScope, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
     """Do something in a scope that may be shielded, or become so meanwhile, and that is never cancelled itself."""
     box = list[Outcome]()
@@ -162,9 +171,8 @@ async def each(
                 final.append(error)
                 stop.cancel()
         except Exception as error:  # noqa: BLE001 - it must not cost the pictures of the other calls
-            unforeseen = ImageError(Reason.INTERNAL, f"A call failed unforeseen ({type(error).__name__}).")
-            unforeseen.__cause__ = error
-            outcomes[index] = unforeseen
+            outcomes[index] = told = unforeseen(error)
+            told.__cause__ = error
 
     with stop:
         async with anyio.create_task_group() as tasks:

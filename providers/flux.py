@@ -21,7 +21,7 @@ from atelier.providers.core.provider import Job, Provider, Reply
 from atelier.providers.core.types import Feature, Picture
 from atelier.providers.core.wire import Wire, httpx
 from atelier.providers.flux_models import DEFAULT, ENDPOINT, MODELS
-from atelier.providers.flux_refusals import FAILURES, explain
+from atelier.providers.flux_refusals import FAILURES, UNKNOWN, explain
 
 POLL_EVERY = 1.0  # seconds
 USD_PER_CREDIT = Decimal("0.01")
@@ -129,7 +129,7 @@ async def _collected(task: Task, job: Job, wire: Wire) -> Reply:
         error.facts |= facts
         if error.facts.get("code") == "Error":
             error.reason = Reason.PROVIDER_UNAVAILABLE
-        if error.retryable or cost is None:
+        if error.retryable or error.collectable or cost is None:
             error.facts["outcome"] = "unknown"
         elif error.reason is Reason.CONTENT_POLICY:
             error.hint += f" The vendor stated a cost of {cost:f} USD for this task."
@@ -161,8 +161,6 @@ async def _fetched(url: str, job: Job, wire: Wire) -> Picture:
     try:
         return await _drawn(result, job, wire)
     except ImageError as error:
-        if error.collectable:
-            raise
         failure = error
     try:
         return await _drawn(await _finished(url, wire), job, wire)
@@ -181,7 +179,12 @@ async def _finished(url: str, wire: Wire) -> Result:
     ahead = ["Reasoning", "Generating"]
 
     def is_news(answer: httpx.Response) -> bool:
-        return parsed(Status, answer.content).status in ("Ready", *FAILURES, *ahead)
+        told = parsed(Status, answer.content)
+        if told.status == UNKNOWN:
+            raise wire.refusal(answer)
+        if told.status == "Ready" and not (told.result and told.result.sample):
+            raise bad_answer("Black Forest Labs says that the picture is ready but does not link to it.")
+        return told.status in ("Ready", *FAILURES, *ahead)
 
     while True:
         response = await wire.poll(url, is_news, every=POLL_EVERY)
@@ -192,8 +195,7 @@ async def _finished(url: str, wire: Wire) -> Result:
         await wire.tell(f"Black Forest Labs is {task.status.lower()}.")
     if task.status in FAILURES:
         raise wire.refusal(response)
-    if task.result is None or not task.result.sample:
-        raise bad_answer("Black Forest Labs says that the picture is ready but does not link to it.")
+    assert task.result, "it is ready"
     return task.result
 
 

@@ -13,15 +13,18 @@ from atelier.providers.core.answers import Lenient, Loose, parsed_refusal, reaso
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.wire import httpx, retry_after
 
+UNKNOWN = "Task not found"
+"""Also said when the part of the vendor that is asked has not heard of a task yet."""
+
 FAILURES: dict[str, Reason] = {
     "Request Moderated": Reason.CONTENT_POLICY,
     "Content Moderated": Reason.CONTENT_POLICY,
     "Error": Reason.INVALID_RESPONSE,
-    "Task not found": Reason.INVALID_RESPONSE,
+    UNKNOWN: Reason.INVALID_RESPONSE,
 }
 """The words that end a task without a picture. They come with 200, from FLUX 3 also with 422 and 503.
 
-None is a reason to poll again; `read` makes of "Error" what it means to the caller.
+Only `UNKNOWN` is a reason to poll again; `read` makes of "Error" what it means to the caller.
 """
 
 HINTS: dict[Reason, str] = {
@@ -62,6 +65,8 @@ def explain(response: httpx.Response) -> ImageError:
         words, facts["code"] = refusal.details, refusal.status
         if reason is not Reason.CONTENT_POLICY:
             facts["outcome"] = "unknown"
+        if refusal.status != UNKNOWN:
+            facts["collectable"] = False
     elif isinstance(refusal.detail, tuple):
         told_of = [each for each in refusal.detail if each]
         words = "; ".join(f"{'.'.join(map(str, (each.loc or ())[1:]))}: {each.msg or ''}" for each in told_of)

@@ -90,9 +90,11 @@ class Live:
         """How it ended, by its calls."""
         if self.result or self.found:
             return "done"
-        dark = self.error is not None and self.error.outcome_unknown  # it may be billed, or is and cannot be had
-        if dark or self.collectable or self.work.spent_usd is None:
-            return "unknown"
+        refused = self.error is not None and self.error.reason is Reason.CONTENT_POLICY
+        dark = self.error is not None and self.error.outcome_unknown
+        spent = self.work.spent_usd
+        if dark or self.collectable or spent is None or (spent and not refused):
+            return "unknown"  # it may be billed, or is and cannot be had
         return "cancelled" if self.leaves else "failed"
 
     @property

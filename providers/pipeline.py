@@ -32,7 +32,7 @@ from atelier.providers.core.provider import Reply
 from atelier.providers.core.sources import Sources
 from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Tell
 from atelier.providers.core.wire import httpx
-from atelier.providers.dispatch import Dispatcher, each, to_the_end
+from atelier.providers.dispatch import Dispatcher, each, to_the_end, unforeseen
 from atelier.providers.journal import Journal, NoJournal
 from atelier.providers.reserve import accounts_of, affordable, agreed, surprise
 from atelier.providers.settle import kept, merged, shortfall
@@ -207,6 +207,8 @@ class Pipeline:
             made = await self._vendors.call(provider, account, sent, work.key, work.caller, tell, settle)
         except BaseException as error:
             await to_the_end(partial(account.failed, error))
+            if isinstance(error, Exception) and not isinstance(error, ImageError):
+                raise unforeseen(error, unknown=account.spent is None) from error
             raise
         if len(work.accounts) > 1:
             ready = sum(each.job.request.count for each in work.accounts if each.state == "closed" and each.spent != 0)

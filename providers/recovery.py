@@ -100,7 +100,7 @@ async def taken_up(pipeline: Pipeline, row: JobRow) -> Salvage | None:
         late = {"collectable": True} if at_home and admitted is None and any(call.task for call in calls) else {}
         await journal.finish(row.id, "unknown", {**error_json(LOST), **late})  # the key may be known to another process
     elif any(call.state == "settled" for call in calls):
-        await journal.finish(row.id, "failed", error_json(FRUITLESS))
+        await journal.finish(row.id, "unknown", error_json(FRUITLESS))
     else:
         await journal.finish(row.id, "cancelled", error_json(NEVER_SENT))
     log.info("job taken up", extra={"facts": {"job": row.id, "pictures": len(found), "dark": dark}})

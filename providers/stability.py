@@ -37,6 +37,7 @@ from atelier.providers.stability_models import (
 )
 
 POLL_SECONDS = 10.0  # asking more often may be answered with rate limits
+FILTERED = "CONTENT_FILTERED"  # why a generation ended without a picture to look at
 BLOCKED_SECONDS = 60.0  # how long an account is shut out after 150 requests in 10 seconds
 
 WORDS = {
@@ -108,7 +109,7 @@ async def resume(job: Job, wire: Wire) -> Reply:
 
 
 def _reply(answer: Answer, job: Job, details: dict[str, Any]) -> Reply:
-    if answer.finish_reason == "CONTENT_FILTERED":
+    if answer.finish_reason == FILTERED:
         message = "Stability made the picture but blurred it, because its filter objects to the content."
         hint = "Reword the prompt; the vendor may have billed this picture."
         raise ImageError(Reason.CONTENT_POLICY, message, hint=hint, facts={"outcome": "unknown", **details})
@@ -137,7 +138,12 @@ async def _collected(id: str, job: Job, wire: Wire) -> httpx.Response:
 
 
 def _is_whole(answer: httpx.Response) -> bool:
-    return answer.status_code != 202 and bool(parsed(Answer, answer.content))
+    if answer.status_code == 202:
+        return False
+    told = parsed(Answer, answer.content)
+    if not told.image and told.finish_reason != FILTERED:
+        raise bad_answer("Stability answered without a picture.")
+    return True
 
 
 OBJECTIONS = frozenset({"content_moderation", "public_figure", "copyrighted_content"})

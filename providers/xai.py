@@ -12,6 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated
 
+import anyio
 import pybase64
 from pydantic import Field
 
@@ -23,6 +24,8 @@ from atelier.providers.core.provider import Job, Provider, Reply
 from atelier.providers.core.types import Picture
 from atelier.providers.core.wire import Wire, httpx, retry_after
 from atelier.providers.xai_models import ENDPOINT, LATEST, MODELS, WIDEST
+
+AGAIN = 1.0  # seconds until a link is followed once more that was dead, or led to a broken picture
 
 
 def prepare(job: Job) -> httpx.Request:
@@ -200,9 +203,10 @@ async def _picture(item: Item | None, words: str, wire: Wire) -> Picture:
     try:
         return picture(await wire.download(item.url, words), prompt_used=item.revised_prompt or None)
     except ImageError as error:
-        if error.collectable or "status" in error.facts:
+        if error.facts.get("status", "broken") is None:  # it was tried often enough
             raise
-    return picture(await wire.download(item.url, words), prompt_used=item.revised_prompt or None)  # it came broken
+    await anyio.sleep(AGAIN)
+    return picture(await wire.download(item.url, words), prompt_used=item.revised_prompt or None)
 
 
 def _warnings(answer: Answer, job: Job, delivered: int, withheld: int) -> tuple[str, ...]:

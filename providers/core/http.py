@@ -96,9 +96,12 @@ def failure(error: Exception, endpoint: Endpoint, host: str) -> ImageError:
 
 
 def with_body(response: httpx.Response, body: bytes) -> httpx.Response:
-    """A response with status and headers of another; the headers that spoke of its encoding no longer hold."""
-    stale = ("content-encoding", "content-length", "transfer-encoding")
-    headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in stale]
+    """A response with status and headers of another; the headers that spoke of its encoding no longer hold.
+
+    Headers are bytes, of which nobody promises that they are ASCII.
+    """
+    stale = (b"content-encoding", b"content-length", b"transfer-encoding")
+    headers = [(name, value) for name, value in response.headers.raw if name.lower() not in stale]
     return httpx.Response(response.status_code, headers=headers, content=body)
 
 

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import anyio
 
 from atelier.providers.core.answers import bad_answer
-from atelier.providers.core.dial import NoSuchHostError, Reach, sent
+from atelier.providers.core.dial import Reach, sent
 from atelier.providers.core.errors import ImageError, Reason, hiding
+from atelier.providers.core.hosts import given, is_trusted, judged
 from atelier.providers.core.http import failure, httpx, whole, with_body
 from atelier.providers.core.paid import Paid
 from atelier.providers.core.retry import policy, retry_after
@@ -31,6 +33,10 @@ LARGEST_PICTURE = 64 * 2**20  # bytes of one download
 LARGEST_ERROR = 64 * 2**10  # bytes of an error answer worth reading
 REDIRECTS = 5
 FORGIVEN = 4  # polls in a row that may fail, each after its own retries
+
+OF_THE_WORK = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY)
+"""Answers to a poll or for a link that may mean that there is nothing to be had; others mean the key, a gateway or the
+moment, and say nothing of work that is paid for."""
 
 
 class Wire:
@@ -100,7 +106,7 @@ class Wire:
 
     async def ask(self, url: str) -> httpx.Response:
         """GET what costs nothing, such as a list of models. Raises as `send` does."""
-        return await self._free(httpx.Request("GET", self._given(url)))
+        return await self._free(httpx.Request("GET", given(url, self._endpoint)))
 
     async def poll(
         self,
@@ -112,22 +118,24 @@ class Wire:
     ) -> httpx.Response:
         """GET `url` every so many seconds until `ready`, within the deadline.
 
-        The work is paid for, so failures that may pass are forgiven several times in a row, and so are answers that
-        `ready` cannot read. What is left of them is collectable.
+        The work is paid for, so failures are forgiven several times in a row, and so are answers that `ready` cannot
+        read: all but a refusal of the content, and what says of itself that it is not collectable. What is left of
+        them is collectable, unless it may mean that the vendor does not have the work.
         """
         forgiven = 0
         while True:
             response = None
             try:
-                response = await self._free(httpx.Request("GET", self._given(url), headers=headers))
+                response = await self._free(httpx.Request("GET", given(url, self._endpoint), headers=headers))
                 if ready(response):
                     return response
                 forgiven = 0
             except ImageError as error:
                 forgiven += 1
-                passing = error.retryable or response is not None
-                if not passing or forgiven > FORGIVEN:
-                    error.facts["collectable"] = passing
+                if error.reason is Reason.CONTENT_POLICY or error.facts.get("collectable") is False:
+                    raise
+                if forgiven > FORGIVEN:
+                    error.facts["collectable"] = response is not None or _may_pass(error)
                     raise
             if self._left() <= every:
                 raise ImageError(
@@ -144,7 +152,7 @@ class Wire:
         A link that is dead or leads nowhere is an invalid_response: the picture was made, and may have been billed.
         The fact `status` is what the link answered. `words` tell of it to whoever waits.
         """
-        target = self._given(url)
+        target = given(url, self._endpoint)
         await self.tell(words)
         for _ in range(REDIRECTS + 1):
             try:
@@ -155,17 +163,17 @@ class Wire:
                 status = error.facts.get("status")
                 why = f"answered {status}" if status else "could not be reached"
                 dead = bad_answer(f"The picture was made, but the vendor's link to it {why}.")
-                dead.facts |= {"status": status, "collectable": error.retryable}
+                dead.facts |= {"status": status, "collectable": _may_pass(error)}
                 raise dead from None
             if not response.is_redirect:
                 return response.content
-            target = self._given(response.headers.get("location", ""), target)
+            target = given(response.headers.get("location", ""), self._endpoint, target)
         raise bad_answer(f"The vendor's download link redirects more than {REDIRECTS} times.")
 
     async def _free(self, request: httpx.Request, cap: int = LARGEST_ANSWER, *, signed: bool = True) -> httpx.Response:
         """An exchange that costs nothing and may be repeated after any passing failure."""
         return await self._retrying(
-            lambda: self._exchange(request, cap, signed=signed, given=True),
+            lambda: self._exchange(request, cap, signed=signed, followed=True),
             lambda error: isinstance(error, ImageError) and error.retryable,
         )
 
@@ -178,11 +186,11 @@ class Wire:
         raise AssertionError("the policy either returns or raises")
 
     async def _exchange(
-        self, request: httpx.Request, cap: int, *, signed: bool = True, given: bool = False, paid: Paid | None = None
+        self, request: httpx.Request, cap: int, *, signed: bool = True, followed: bool = False, paid: Paid | None = None
     ) -> httpx.Response:
         """One request and its whole answer; every failure comes out as an ImageError.
 
-        Where the vendor has `given` the address, it is judged before it is dialled. One that is `paid` for is watched.
+        An address of the vendor's that is `followed` is judged before it is dialled. What is `paid` for is watched.
         """
         outgoing = self._signed(request) if signed else request
         if paid:
@@ -190,7 +198,7 @@ class Wire:
         try:
             # a read timeout does not bound a slow drip
             with anyio.fail_after(max(0.0, min(self._left(), self._deadline))):
-                addresses = await self._judged(request.url) if given else ()
+                addresses = await judged(request.url, self._endpoint, self._reach) if followed else ()
                 arriving = await sent(self._client, outgoing, addresses)
                 try:
                     response = await whole(arriving, cap, self.tell)
@@ -211,37 +219,9 @@ class Wire:
     def _signed(self, request: httpx.Request) -> httpx.Request:
         """A copy that bears the key; the prepared request itself never does."""
         copy = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
-        if self._key and self._is_trusted(request.url):
+        if self._key and is_trusted(request.url, self._endpoint):
             copy.headers[self._endpoint.key_header] = self._endpoint.key_prefix + self._key
         return copy
-
-    def _given(self, words: str, base: httpx.URL | None = None) -> httpx.URL:
-        """An address that the vendor gave: https, unless its own host is not."""
-        try:
-            url = base.join(words) if base else httpx.URL(words)
-        except (httpx.InvalidURL, ValueError):
-            raise bad_answer("The vendor gave a link that is no address.") from None
-        if url.scheme not in ("https", httpx.URL(self._endpoint.base_url).scheme) or not url.host:
-            raise bad_answer("The vendor gave a link that is not https.")
-        return url
-
-    async def _judged(self, url: httpx.URL) -> tuple[str, ...]:
-        """Where a link of the vendor's may be dialled; nothing for one to where the operator sends requests anyway."""
-        base = httpx.URL(self._endpoint.base_url)
-        if url.host == base.host or self._endpoint.transport:
-            return ()
-        try:
-            return await self._reach.of_vendor(url, base if self._endpoint.custom else None)
-        except NoSuchHostError as error:
-            raise httpx.ConnectError(f"it {error}") from None
-        except ValueError as error:
-            raise bad_answer(f"The vendor gave a link that {error}.") from None
-
-    def _is_trusted(self, url: httpx.URL) -> bool:
-        """The host of the base URL, on any port; or, where that is the vendor's own, another of the vendor's."""
-        base = httpx.URL(self._endpoint.base_url)
-        vendors = self._endpoint.is_vendors(base.host) and self._endpoint.is_vendors(url.host)
-        return (url.scheme, url.host) == (base.scheme, base.host) or (vendors and url.scheme == "https")
 
     def refusal(self, response: httpx.Response) -> ImageError:
         """What an error answer means, with key and prompt struck out of the vendor's words."""
@@ -252,3 +232,7 @@ class Wire:
 
     def _left(self) -> float:
         return self._ends - time.monotonic()
+
+
+def _may_pass(error: ImageError) -> bool:
+    return error.retryable or error.facts.get("status") not in OF_THE_WORK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -14,14 +15,17 @@ import pytest
 from atelier.providers.admit import admit
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, ImageResult
+from atelier.providers.core.wire import FORGIVEN
 from atelier.providers.outcome import fingerprint
 from tests.conftest import Environ, files_in
 from tests.emulators.flux import PENDING, Flux
 from tests.emulators.server import Answer
 from tests.emulators.xai import XAI
-from tests.providers.recovery.conftest import OWL, a_desk, bought
+from tests.providers.recovery.conftest import OWL, a_desk, bought, left_behind, recovered
 
 pytestmark = pytest.mark.anyio
+
+WREN = replace(OWL, prompt="a wren")
 
 
 @pytest.fixture
@@ -160,11 +164,51 @@ async def test_a_link_that_did_not_answer_is_followed_later_and_the_others_are_k
 async def test_what_was_billed_and_not_handed_out_is_told_as_such(
     with_flux: Environ, today: Any, flux: Flux, soon: None
 ) -> None:
+    flux.next(None, *[Answer(404, b"gone")] * 2)
+    async with a_desk(with_flux, today) as desk:
+        with pytest.raises(ImageError):
+            await desk.draw(OWL)
+        result = await desk.draw(OWL)
+    assert isinstance(result, ImageResult)
+    assert "it was billed $0.03, and the vendor did not hand its picture out" in result.warnings[0]
+
+
+REFUSALS = [Answer(401, {}), Answer(403, {}), Answer(402, {}), Answer(425, b""), Answer(307, b"", {"location": "/x"})]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda answer: str(answer.status))
+async def test_a_poll_that_is_refused_says_nothing_of_the_picture_which_is_collected_later(
+    with_flux: Environ, today: Any, flux: Flux, soon: None, refusal: Answer
+) -> None:
+    async with a_desk(with_flux, today) as desk:
+        flux.polls.next(refusal)
+        assert isinstance(await desk.draw(OWL), ImageResult)  # one is forgiven
+        flux.polls.next(*[refusal] * (FORGIVEN + 1))
+        with pytest.raises(ImageError) as caught:
+            await desk.draw(WREN)
+        assert "The same call" in caught.value.hint
+        assert isinstance(await desk.draw(WREN), ImageResult)
+    assert bought(flux) == 2
+
+
+async def test_a_link_that_had_expired_when_it_was_followed_is_asked_for_again_later(
+    with_flux: Environ, today: Any, flux: Flux, soon: None
+) -> None:
     flux.expired = True
     async with a_desk(with_flux, today) as desk:
         with pytest.raises(ImageError):
             await desk.draw(OWL)
         flux.expired = False
-        result = await desk.draw(OWL)
-    assert isinstance(result, ImageResult)
-    assert "it was billed $0.03, and the vendor did not hand its picture out" in result.warnings[0]
+        assert isinstance(await desk.draw(OWL), ImageResult)
+    assert bought(flux) == 1
+
+
+async def test_another_key_does_not_end_a_task_for_those_who_have_the_right_one(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any]
+) -> None:
+    job, _ = await left_behind(with_flux, today, OWL, sent=True, task=await submitted())
+    found, _ = await recovered({**with_flux, "BFL_API_KEY": "wrong"}, today, job)
+    assert found.reason is Reason.AUTHENTICATION
+    found, _ = await recovered(with_flux, today, job)
+    assert isinstance(found, ImageResult)
+    assert bought(flux) == 1

@@ -78,13 +78,13 @@ async def test_a_busy_result_ends_at_the_deadline_and_may_be_collected_later(
 PATIENCE = (FORGIVEN + 1) * ATTEMPTS  # exchanges that a poll goes through before it gives up
 
 POLLED: list[tuple[Fault, Reason, bool, int]] = [
-    (emulated.GONE, Reason.NOT_FOUND, True, 2),
-    (emulated.trouble(404, "not_found", "Not found."), Reason.NOT_FOUND, True, 2),
+    (emulated.GONE, Reason.NOT_FOUND, True, 2 + FORGIVEN),
+    (emulated.trouble(404, "not_found", "Not found."), Reason.NOT_FOUND, True, 2 + FORGIVEN),
     (emulated.MODERATED, Reason.CONTENT_POLICY, False, 2),
     (emulated.FILTERED, Reason.CONTENT_POLICY, True, 2),
     (emulated.BROKEN_JSON, Reason.INVALID_RESPONSE, True, 2 + FORGIVEN),
-    (Answer(200, {"finish_reason": "SUCCESS"}), Reason.INVALID_RESPONSE, True, 2),
-    (Answer(302, b"", {"location": "https://elsewhere.example/"}), Reason.INVALID_RESPONSE, True, 2),
+    (Answer(200, {"finish_reason": "SUCCESS"}), Reason.INVALID_RESPONSE, True, 2 + FORGIVEN),
+    (Answer(302, b"", {"location": "https://elsewhere.example/"}), Reason.INVALID_RESPONSE, True, 2 + FORGIVEN),
     (emulated.RATE_LIMITED, Reason.RATE_LIMITED, True, 1 + PATIENCE),
     (Dropped(), Reason.NETWORK_ERROR, True, 1 + PATIENCE),
 ]
@@ -111,11 +111,12 @@ async def test_after_a_passing_failure_to_collect_the_picture_comes(
     assert [request.method for request in stability.requests] == ["POST", "GET", "GET", "GET", "GET"]
 
 
+@pytest.mark.usefixtures("hasty")
 async def test_the_key_does_not_follow_a_redirect(with_stability: Environ, stability: Stability) -> None:
     elsewhere = Stability()
     with elsewhere.serving():
         moved = Answer(307, b"", {"location": f"{elsewhere.url}/v2beta/results/1"})
-        stability.next(moved, None, moved)
+        stability.next(moved, None, *[moved] * (FORGIVEN + 1))
         for request in (asked("core"), asked(RELIT, Op.REPLACE_BACKGROUND, sources=(PHOTO,))):
             assert (await refused(with_stability, request)).reason is Reason.INVALID_RESPONSE
     assert elsewhere.requests == []

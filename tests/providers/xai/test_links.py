@@ -83,7 +83,7 @@ async def test_a_dead_link_is_a_lost_picture_and_not_a_reason_to_buy_again(with_
     error = await refused(ImageRequest(prompt="a fox", model="xai"), with_xai)
     assert (error.reason, error.retryable, error.outcome_unknown) == (Reason.INVALID_RESPONSE, False, True)
     assert "link to it answered 404" in error.message
-    assert [request.path for request in xai.requests] == ["/v1/images/generations", "/links/1.jpeg"]
+    assert [request.path for request in xai.requests] == ["/v1/images/generations", "/links/1.jpeg", "/links/1.jpeg"]
 
 
 @pytest.mark.usefixtures("impatient")
