@@ -27,7 +27,8 @@ from atelier.providers.pipeline import Pipeline
 from tests.conformance.bench import Bench, Faults
 from tests.conformance.cases import CASES, Cell, Change, Column, Failure
 from tests.conftest import TODAY
-from tests.emulators.server import Answer, Emulator, Received, Slow
+from tests.emulators.server import Answer, Emulator, Held, Received
+from tests.waiting import leave
 
 MOST_REQUESTS = 6
 WRONG_KEY = "wrong-key-0123456789"
@@ -118,12 +119,6 @@ def altered(request: ImageRequest, change: Change) -> ImageRequest:
     """The request with a change; options come on top of those that the operation needs."""
     options = {**request.options, **change.get("options", {})}
     return replace(request, **{**change, "options": options})
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    with anyio.fail_after(10):
-        while not happened():
-            await anyio.sleep(0.005)
 
 
 class Conformance:
@@ -428,27 +423,29 @@ class Conformance:
         self, bench: Bench, host: Emulator, faults: Faults
     ) -> None:
         shelf, request = Shelf(), bench.least_request(bench.default)
-        host.next(Slow(0.3))
+        held, waiting = Held(), anyio.Event()
+        host.next(held)
         environ = bench.environ(host)
+
+        async def tell(message: str) -> None:
+            if "Waiting" in message:
+                waiting.set()
+
         async with studio(bench, environ, concurrency=1, storage=shelf) as pipeline, anyio.create_task_group() as all:
             all.start_soon(pipeline.run, request)
-            await until(lambda: bool(orders(host)))
-            async with anyio.create_task_group() as impatient:
-                impatient.start_soon(pipeline.run, request)
-                await anyio.sleep(0.05)
-                impatient.cancel_scope.cancel()
+            await held.arrival()
+            await leave(lambda: pipeline.run(request, tell=tell), waiting.wait)
+            held.go.set()
         assert len(orders(host)) == 1
         assert len(shelf.records) == 1
 
     async def test_cancelled_after_it_was_sent_the_picture_is_stored(
         self, bench: Bench, host: Emulator, faults: Faults
     ) -> None:
-        shelf = Shelf()
-        host.next(Slow(0.1))
-        async with studio(bench, bench.environ(host), storage=shelf) as pipeline, anyio.create_task_group() as tasks:
-            tasks.start_soon(pipeline.run, bench.least_request(bench.default))
-            await until(lambda: bool(orders(host)))
-            tasks.cancel_scope.cancel()
+        shelf, held, request = Shelf(), Held(), bench.least_request(bench.default)
+        host.next(held)
+        async with studio(bench, bench.environ(host), storage=shelf) as pipeline:
+            await leave(lambda: pipeline.run(request), held.arrival, then=held.go.set)
         assert len(orders(host)) == 1
         assert len(shelf.records) == 1
 

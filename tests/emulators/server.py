@@ -6,7 +6,6 @@ import contextlib
 import json
 import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -17,6 +16,8 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tests.waiting import Gate, until
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,15 @@ class Slow:
         import anyio
 
         await anyio.sleep(self.seconds)
+        await app(scope, receive, send)
+
+
+@dataclass(slots=True)
+class Held(Gate):
+    """The right answer, once it is let go."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
+        await self.passed()
         await app(scope, receive, send)
 
 
@@ -159,8 +169,7 @@ class Emulator:
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
-        while not server.started:
-            time.sleep(0.005)
+        until(lambda: server.started)
         try:
             yield
         finally:

@@ -13,10 +13,11 @@ import struct
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from atelier.providers.core.http import httpx
+from tests.waiting import LONG, Gate
 
 
 class Upstream(Protocol):
@@ -161,17 +162,12 @@ class Says:
 
 
 @dataclass(slots=True)
-class Held:
+class Held(Gate):
     """The upstream's answer waits until it is let go."""
-
-    heard: threading.Event = field(default_factory=threading.Event)
-    go: threading.Event = field(default_factory=threading.Event)
 
     async def __call__(self, exchange: Exchange) -> None:
         answer = await exchange.answer()
-        self.heard.set()
-        while not self.go.is_set():
-            await asyncio.sleep(0.005)
+        await self.passed()
         await exchange.say(answer.head() + answer.body)
 
 
@@ -228,7 +224,7 @@ class Proxy:
         started = threading.Event()
         thread = threading.Thread(target=lambda: asyncio.run(self._serve(started)), daemon=True)
         thread.start()
-        started.wait(10)
+        assert started.wait(LONG), "the proxy does not start"
         try:
             yield
         finally:
@@ -236,7 +232,7 @@ class Proxy:
             thread.join(10)
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(LONG)
 
     async def _serve(self, started: threading.Event) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()

@@ -6,13 +6,12 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +20,14 @@ import pytest
 from tests.conftest import Environ, files_in
 from tests.faults.books import Books
 from tests.faults.proxy import Held
-from tests.faults.test_processes import by_hand, say
+from tests.faults.servers import by_hand
 from tests.faults.world import World, arguments_for
-from tests.server.process import like_a_host
+from tests.server.process import like_a_host, say
+from tests.waiting import LONG, until
 
 SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ
-PATIENT = 30.0  # seconds in which anything is to come
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the size of a pipe can be told on Linux alone")
-
-
-def until(come: Callable[[], bool]) -> None:
-    """Wait for something that is to come. The journal may just be being made."""
-    end = time.monotonic() + PATIENT
-    while time.monotonic() < end:
-        with suppress(sqlite3.OperationalError):
-            if come():
-                return
-        time.sleep(0.01)
-    raise AssertionError("it never came")
 
 
 @contextmanager
@@ -56,7 +44,7 @@ def unread(environ: Environ) -> Generator[subprocess.Popen[str]]:
 def arrived(process: subprocess.Popen[str]) -> str:
     """What came of a process that has ended."""
     assert process.stdout is not None
-    process.wait(PATIENT)
+    process.wait(LONG)
     return process.stdout.read()
 
 
@@ -95,9 +83,7 @@ def test_an_answer_that_the_host_never_read_is_collected_by_the_next_call(
         until(lambda: done(tmp_path))
         time.sleep(0.5)  # it is being written, as far as the pipe takes it
         process.send_signal(end)
-        began = time.monotonic()
-        assert not arrived(process).endswith("\n")
-        assert time.monotonic() - began < 10, "a host that never reads must not hold it up"
+        assert not arrived(process).endswith("\n"), "a host that never reads must not hold it up"
     books = Books.read(tmp_path)
     assert not books.job.delivered
     again = collected(environ, tool, arguments)
@@ -110,13 +96,13 @@ def test_a_host_that_reads_slowly_has_the_whole_answer_before_the_server_ends(ar
     around.proxy("openai").next("put", held)
     with unread(environ) as process:
         asked(process, 2, *arguments_for("openai", tmp_path, 2))
-        assert held.heard.wait(PATIENT)
+        held.wait()
         process.send_signal(signal.SIGTERM)
         held.go.set()
         until(lambda: done(tmp_path))
         time.sleep(0.3)
         whole = arrived_slowly(process)
-        assert process.wait(PATIENT) == 128 + signal.SIGTERM
+        assert process.wait(LONG) == 128 + signal.SIGTERM
     assert json.loads(whole.splitlines()[-1])["result"]["structuredContent"]["status"] == "done"
     assert Books.read(tmp_path).job.delivered
 
@@ -176,7 +162,7 @@ def test_pictures_in_hand_are_answered_or_stored_whenever_their_caller_goes(arou
             if not held.go.is_set():
                 time.sleep(0.3)  # until the server has heard of it
                 held.go.set()
-        until(lambda: all(job.state == "done" for job in Books.read(tmp_path).jobs.values()))
+        until(lambda: [job.state for job in Books.read(tmp_path).jobs.values()] == ["done"] * CANCELLED)
     books = Books.read(tmp_path)
     answered = sum("result" in message for id, message in answers.items() if id >= 100)
     stored = [job for job in books.jobs.values() if len(job.outcome["images"]) == 3]
@@ -197,7 +183,7 @@ def test_pictures_in_hand_are_stored_when_their_caller_goes_while_the_answer_is_
     arguments["save"] = False
     with by_hand(environ, answer="1") as process:
         asked(process, 2, tool, arguments)
-        assert held.heard.wait(PATIENT)
+        held.wait()
         held.go.set()
         until(lambda: {charge.state for charge in Books.read(tmp_path).charges} == {"settled"})
         time.sleep(0.3)

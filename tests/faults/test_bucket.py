@@ -21,8 +21,9 @@ from tests.emulators.s3 import Keys, Ministack
 from tests.faults import proxy as faulty
 from tests.faults.books import Books
 from tests.faults.proxy import Exchange, Fault, Proxy, Says
-from tests.faults.test_processes import answered, at_rest, killed_at, served
+from tests.faults.servers import answered, at_rest, killed_at, served
 from tests.faults.world import World, arguments_for, desk_over, request_for
+from tests.waiting import LONG
 
 NUMBERS = count(1)
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
@@ -151,9 +152,7 @@ async def test_killed_with_a_picture_in_the_bucket(
     assert again.images[0].stored.url
 
 
-WAIT = 2.0
-SOON = WAIT + 8.0
-"""Seconds in which a call is answered that waits so long, whatever the bucket does."""
+WAIT = 2.0  # seconds that a caller waits, whatever the bucket does
 
 
 class Mute:
@@ -188,7 +187,7 @@ def asked(environ: Environ, tmp_path: Path) -> Asked:
 
 async def soon(client: Client, tool: str, arguments: Mapping[str, Any]) -> CallToolResult:
     """The answer, which is not held up."""
-    with anyio.fail_after(SOON):
+    with anyio.fail_after(LONG):
         return await client.call_tool(tool, dict(arguments))
 
 

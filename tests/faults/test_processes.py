@@ -2,89 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
 import sys
 import threading
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
 
 import anyio
 import pytest
 from mcp.client import Client
-from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp.shared.exceptions import MCPError
-from mcp.types import CallToolResult
 
-from tests.conftest import Environ
 from tests.faults.books import Books
 from tests.faults.launcher import STEPS
 from tests.faults.proxy import Held
+from tests.faults.servers import GONE, answered, at_rest, by_hand, killed_at, served
 from tests.faults.world import World, arguments_for
-from tests.server.process import hello, like_a_host
-
-LAUNCHER = [sys.executable, str(Path(__file__).with_name("launcher.py"))]
-SERVER = [sys.executable, "-m", "atelier.server", "serve"]
-GONE = (MCPError, anyio.ClosedResourceError, anyio.BrokenResourceError)
-"""What a client meets whose server has died."""
-ROOT = str(Path(__file__).parent.parent.parent)
+from tests.server.process import say
+from tests.waiting import LONG
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no such signals"),
 ]
-
-
-@asynccontextmanager
-async def served(environ: Environ, **faults: str) -> AsyncGenerator[Client]:
-    """The official client on a server process; with faults it is the launcher's."""
-    command, *arguments = LAUNCHER if faults else SERVER
-    parameters = StdioServerParameters(command=command, args=arguments, env=with_faults(environ, faults))
-    with nowhere() as log:
-        async with Client(stdio_client(parameters, errlog=log)) as client:
-            yield client
-
-
-def with_faults(environ: Environ, faults: dict[str, str]) -> Environ:
-    """The environment of a server with faults of its own."""
-    return {**environ, "PYTHONPATH": ROOT, **{f"FAULT_{name.upper()}": words for name, words in faults.items()}}
-
-
-@contextmanager
-def nowhere() -> Generator[TextIO]:
-    """Where the log of a server goes."""
-    with Path(os.devnull).open("w", encoding="utf-8") as log:
-        yield log
-
-
-async def killed_at(environ: Environ, step: str, when: str, tool: str, asked: dict[str, Any]) -> None:
-    """A call to a server that dies at that step."""
-    with anyio.fail_after(30):
-        async with served(environ, kill=f"{step}:{when}") as client:
-            with suppress(*GONE):
-                await client.call_tool(tool, asked)
-                while step == "delivered":  # the answer may have been quicker
-                    await client.call_tool("list_models", {"vendor": "sketch"})
-
-
-async def at_rest(folder: Path) -> Books:
-    """The books once no job runs any more."""
-    with anyio.fail_after(30):
-        while True:
-            books = Books.read(folder)
-            if not any(job.state == "running" for job in books.jobs.values()):
-                return books
-            await anyio.sleep(0.02)
-
-
-def answered(result: CallToolResult) -> dict[str, Any]:
-    assert not result.is_error, result.content
-    assert result.structured_content is not None
-    return result.structured_content
 
 
 def expected(vendor: str, step: str, when: str) -> tuple[str | None, int]:
@@ -142,7 +81,7 @@ async def test_killed_at_a_step_of_the_journal(
 async def test_asked_to_end_at_a_step_of_the_journal(around: World, tmp_path: Path, step: str, when: str) -> None:
     environ = around.environ(tmp_path)
     tool, asked = arguments_for("flux", tmp_path)
-    with anyio.fail_after(30):
+    with anyio.fail_after(LONG):
         async with served(environ, term=f"{step}:{when}") as client:
             with suppress(*GONE):
                 await client.call_tool(tool, asked)
@@ -174,35 +113,6 @@ async def test_two_servers_side_by_side_take_up_what_a_third_left(around: World,
     assert len(around.billed) == 1
 
 
-@contextmanager
-def by_hand(environ: Environ, **faults: str) -> Generator[subprocess.Popen[str]]:
-    """A server whose pipes are in our hands, after its handshake; with faults it is the launcher's."""
-    process = subprocess.Popen(
-        LAUNCHER if faults else SERVER,
-        env=with_faults(like_a_host(environ), faults),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        bufsize=1,
-    )
-    with process:
-        try:
-            say(process, hello("2025-11-25"))
-            assert process.stdout is not None
-            process.stdout.readline()
-            say(process, {"method": "notifications/initialized"})
-            yield process
-        finally:
-            process.kill()
-
-
-def say(process: subprocess.Popen[str], message: dict[str, Any]) -> None:
-    assert process.stdin is not None
-    process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
-    process.stdin.flush()
-
-
 @pytest.mark.parametrize("end", ["client disconnects", "SIGTERM", "SIGINT", "cancelled, then SIGTERM"])
 @pytest.mark.parametrize("vendor", ["openai", "flux"])
 async def test_what_was_sent_is_seen_through_and_collected(
@@ -213,7 +123,7 @@ async def test_what_was_sent_is_seen_through_and_collected(
     tool, asked = arguments_for(vendor, tmp_path)
     with by_hand(environ) as process:
         say(process, {"method": "tools/call", "id": 2, "params": {"name": tool, "arguments": asked}})
-        assert await anyio.to_thread.run_sync(held.heard.wait, 30)
+        await held.arrival()
         if end == "client disconnects":
             assert process.stdin is not None
             process.stdin.close()
@@ -224,7 +134,7 @@ async def test_what_was_sent_is_seen_through_and_collected(
                 say(process, {"method": "notifications/cancelled", "params": {"requestId": 2}})
             process.send_signal(signal.SIGTERM)
         threading.Timer(0.2, held.go.set).start()
-        await anyio.to_thread.run_sync(process.wait, 30)
+        await anyio.to_thread.run_sync(process.wait, LONG)
     books = Books.read(tmp_path).checked(end, around.billed)
     assert (books.job.state, len(books.records)) == ("done", 1)
     async with served(environ) as client:
@@ -284,7 +194,7 @@ async def test_a_clock_that_jumps(around: World, tmp_path: Path, jump: int) -> N
 async def test_killed_after_the_clock_has_jumped(around: World, tmp_path: Path, jump: int) -> None:
     environ = around.environ(tmp_path)
     tool, asked = arguments_for("flux", tmp_path)
-    with anyio.fail_after(30):
+    with anyio.fail_after(LONG):
         async with served(environ, clock=f"open:{jump}", kill="landed:before") as client:
             with pytest.raises(GONE):
                 await client.call_tool(tool, asked)

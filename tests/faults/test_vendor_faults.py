@@ -20,6 +20,7 @@ from tests.faults import proxy as faulty
 from tests.faults.books import Books
 from tests.faults.proxy import Fault, Held, Says
 from tests.faults.world import TASKS, VENDORS, World, desk_over, request_for
+from tests.waiting import eventually
 
 PENDING = Says(200, b'{"status": "Pending"}')
 SOON = "0.6"  # seconds until a call is given up, where it has to be
@@ -163,7 +164,7 @@ async def test_a_caller_who_goes_away_collects_with_the_same_call(around: World,
     async with desk_over(environ) as desk:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(desk.draw, request_for(vendor))
-            await anyio.to_thread.run_sync(held.heard.wait)
+            await held.arrival()
             tasks.cancel_scope.cancel()
         held.go.set()
     books = Books.read(tmp_path).checked("the caller goes away", around.billed)
@@ -182,11 +183,10 @@ async def test_a_caller_who_leaves_the_queue_costs_nothing(around: World, tmp_pa
     around.proxy("openai").next("put", held)
     async with desk_over(environ) as desk, anyio.create_task_group() as tasks:
         tasks.start_soon(desk.draw, request_for("openai"))
-        await anyio.to_thread.run_sync(held.heard.wait)
+        await held.arrival()
         async with anyio.create_task_group() as leaving:
             leaving.start_soon(desk.draw, request_for("openai", prompt="an owl"))
-            while len(desk.running) < 2:
-                await anyio.sleep(0.005)
+            await eventually(lambda: len(desk.running) == 2)
             leaving.cancel_scope.cancel()
         held.go.set()
     books = Books.read(tmp_path).checked("leaves the queue", around.billed)
@@ -205,7 +205,7 @@ async def test_a_job_of_more_calls_than_turns_is_made_whole_where_none_may_wait(
             results.append(await desk.draw(request_for("flux", 5)))
 
         tasks.start_soon(five)
-        await anyio.to_thread.run_sync(held.heard.wait)
+        await held.arrival()
         try:
             with pytest.raises(ImageError, match="none may wait for one; nothing was sent"):
                 await desk.draw(request_for("flux", 2, prompt="an owl"))
@@ -230,7 +230,7 @@ async def test_ten_callers_of_the_same_pay_once(around: World, tmp_path: Path, v
         async with anyio.create_task_group() as tasks:
             for index in range(10):
                 tasks.start_soon(one, index)
-            await anyio.to_thread.run_sync(held.heard.wait)
+            await held.arrival()
             held.go.set()
     assert len({result.id for result in results}) == 1
     Books.read(tmp_path).checked("ten callers at once", around.billed)

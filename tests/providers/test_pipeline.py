@@ -17,8 +17,9 @@ from atelier.providers.pipeline import Pipeline
 from tests.conftest import Environ, files_in
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Fault, Slow
+from tests.emulators.server import Fault, Held, Slow
 from tests.vendors import studio
+from tests.waiting import Gate, eventually, leave
 
 pytestmark = pytest.mark.anyio
 
@@ -34,6 +35,18 @@ class Shelf:
     async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
         self.records.append(record)
         return Stored(id=id)
+
+
+class HeldShelf(Shelf):
+    """A storage that takes nothing until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = Gate()
+
+    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+        await self.gate.passed()
+        return await super().put(id, picture, record)
 
 
 class FullShelf:
@@ -107,14 +120,16 @@ async def test_a_vendor_sees_no_more_jobs_at_once_than_its_limit(with_openai: En
     async def tell(message: str) -> None:
         said.append(message)
 
-    openai.next(*[Slow(0.3)] * 3)
+    held = Held()
+    openai.next(*[held] * 3)
     async with studio(PROVIDER, with_openai, concurrency=2) as pipeline, anyio.create_task_group() as tasks:
         for _ in range(3):
             tasks.start_soon(lambda: pipeline.run(ImageRequest(prompt="a fox", model="openai"), tell=tell))
-        await anyio.sleep(0.2)
+        await eventually(lambda: len(openai.requests) == 2 and any("Waiting" in message for message in said))
+        await anyio.wait_all_tasks_blocked()
         assert len(openai.requests) == 2
+        held.go.set()
     assert len(openai.requests) == 3
-    assert any("Waiting" in message for message in said)
 
 
 @pytest.mark.parametrize(
@@ -169,25 +184,22 @@ async def test_a_call_cancelled_while_it_stores_is_stored(with_openai: Environ) 
 async def test_pictures_to_be_handed_over_are_stored_when_the_caller_leaves_between_calls(
     with_openai: Environ, openai: OpenAI
 ) -> None:
-    openai.older = True
-    openai.next(None, Slow(1))
-    shelf = Shelf()
+    openai.older, held = True, Held()
+    openai.next(None, held)
+    shelf, request = Shelf(), ImageRequest(prompt="a fox", model="dall-e-3", count=2)
     async with studio(PROVIDER, with_openai, storage=shelf, concurrency=1) as pipeline:
-        with anyio.move_on_after(0.6):
-            await pipeline.run(ImageRequest(prompt="a fox", model="dall-e-3", count=2), in_hand=10**9)
+        await leave(lambda: pipeline.run(request, in_hand=10**9), held.arrival, then=held.go.set)
     assert len(openai.requests) == len(shelf.records) == 2
 
 
 async def test_pictures_too_large_to_hand_over_are_all_stored_though_the_caller_leaves(with_openai: Environ) -> None:
-    class SlowShelf(Shelf):
-        async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
-            await anyio.sleep(0.2)
-            return await super().put(id, picture, record)
-
-    shelf = SlowShelf()
-    async with studio(PROVIDER, with_openai, storage=shelf) as pipeline:
-        with anyio.move_on_after(0.5):
-            await pipeline.run(ImageRequest(prompt="a fox", model="openai", count=4), in_hand=1)
+    shelf, request = HeldShelf(), ImageRequest(prompt="a fox", model="openai", count=4)
+    async with studio(PROVIDER, with_openai, storage=shelf) as pipeline, anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: pipeline.run(request, in_hand=1))
+        await shelf.gate.arrival()
+        tasks.cancel_scope.cancel()
+        assert shelf.records == []
+        shelf.gate.go.set()
     assert len(shelf.records) == 4
 
 

@@ -1,4 +1,4 @@
-"""The real process over HTTP, callers with tokens, and vendors that are held until a test lets them go."""
+"""The real process over HTTP, and callers with tokens."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO, Any
 
-import anyio
 import jwt
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from atelier.providers.core.http import httpx
 from tests.conftest import Environ
 from tests.server.process import started
+from tests.waiting import LONG, until
 
 SECRET = "a secret that is long enough for HS256"
-LONG = 30  # seconds in which everything has to have happened
 
 SKETCH = {"prompt": "a fox", "model": "sketch", "size": "64x64"}
 FOX = {"prompt": "a fox", "model": "gpt-image-2.5-flare", "size": "1024x1024", "quality": "low"}
@@ -35,26 +33,13 @@ def token(caller: str = "alice", *, secret: str = SECRET, **claims: Any) -> str:
     return jwt.encode({name: value for name, value in said.items() if value is not None}, secret, "HS256")
 
 
-def until(true: Callable[[], object]) -> None:
-    """Wait for something that has to come."""
-    end = time.monotonic() + LONG
-    while not true():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.01)
-
-
-@dataclass(slots=True)
-class Held:
-    """The right answer, once it is let go."""
-
-    here: threading.Event = field(default_factory=threading.Event)
-    go: threading.Event = field(default_factory=threading.Event)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
-        self.here.set()
-        while not self.go.is_set():
-            await anyio.sleep(0.01)
-        await app(scope, receive, send)
+def reason(answer: httpx.Response) -> str:
+    """That of a refusal, which is JSON in its one shape."""
+    assert answer.headers["content-type"] == "application/json"
+    (error,) = answer.json().values()
+    assert {"reason", "message", "hint", "retryable", "retry_after"} <= error.keys()
+    assert "Traceback" not in answer.text
+    return error["reason"]
 
 
 @dataclass

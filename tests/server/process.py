@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.conftest import Environ
+from tests.waiting import LONG
 
 SERVE = [sys.executable, "-m", "atelier.server", "serve"]
 
@@ -31,14 +32,16 @@ def like_a_host(environ: Environ) -> Environ:
     return inherited | environ
 
 
-def started(environ: Environ, command: Sequence[str] = SERVE, stdin: int = subprocess.PIPE) -> subprocess.Popen[str]:
+def started(
+    environ: Environ, command: Sequence[str] = SERVE, stdin: int = subprocess.PIPE, stderr: int = subprocess.PIPE
+) -> subprocess.Popen[str]:
     """A process with pipes."""
     return subprocess.Popen(
         command,
         env=like_a_host(environ),
         stdin=stdin,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         encoding="utf-8",
     )
@@ -49,6 +52,14 @@ def say(process: subprocess.Popen[str], message: Mapping[str, object]) -> None:
     assert process.stdin is not None
     process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
     process.stdin.flush()
+
+
+def greet(process: subprocess.Popen[str]) -> None:
+    """The handshake of the older era."""
+    assert process.stdout is not None
+    say(process, hello("2025-11-25"))
+    process.stdout.readline()
+    say(process, {"method": "notifications/initialized"})
 
 
 def conversation(environ: Environ, *messages: dict[str, Any]) -> tuple[dict[int, dict[str, Any]], str]:
@@ -71,5 +82,5 @@ def conversation(environ: Environ, *messages: dict[str, Any]) -> tuple[dict[int,
                 say(process, {"method": "notifications/initialized"})
         process.stdin.close()
         log = process.stderr.read()
-        assert process.wait(20) == 0, log
+        assert process.wait(LONG) == 0, log
     return answers, log

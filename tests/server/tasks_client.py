@@ -13,6 +13,7 @@ from mcp.types import CallToolResult, Request, RequestParams, Result
 from pydantic import ConfigDict
 
 from atelier.server.tasks import TASKS
+from tests.waiting import LONG
 
 
 class Handle(Result):
@@ -55,9 +56,10 @@ async def ask(session: ClientSession, method: str, id: str, **more: Any) -> dict
 
 async def ended(session: ClientSession, id: str) -> dict[str, Any]:
     """Poll until the task has ended."""
-    while (told := await ask(session, "tasks/get", id))["status"] == "working":
-        await anyio.sleep(0.02)
-    return told
+    with anyio.fail_after(LONG):
+        while (told := await ask(session, "tasks/get", id))["status"] == "working":
+            await anyio.sleep(0.02)
+        return told
 
 
 async def resolved(handle: Handle, context: ClaimContext) -> CallToolResult:

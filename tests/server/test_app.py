@@ -24,7 +24,8 @@ from atelier.tools import TOOLS
 from tests.conftest import Connect, Environ, files_in, png
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Answer, Slow
+from tests.emulators.server import Answer, Held, Slow
+from tests.waiting import eventually, leave
 
 pytestmark = pytest.mark.anyio
 
@@ -323,39 +324,48 @@ async def test_a_folder_that_cannot_be_written_does_not_lose_the_picture(
 async def test_a_paid_picture_is_stored_even_when_the_caller_has_gone(
     environ: Environ, with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:
-    openai.next(Slow(0.6))
+    held = Held()
+    openai.next(held)
     server = build_server(Settings.from_environ(environ), lambda: date(2026, 11, 21))
     async with Client(server) as client:
-        with anyio.move_on_after(0.3):
-            await client.call_tool("generate_image", {"prompt": "a fox"})
-        assert len(openai.requests) == 1
-        with anyio.fail_after(5):
-            while not [path for path in files_in(tmp_path / "out") if path.suffix == ".png"]:
-                await anyio.sleep(0.05)
+        await leave(lambda: client.call_tool("generate_image", {"prompt": "a fox"}), held.arrival)
+        held.go.set()
+        await eventually(lambda: [path for path in files_in(tmp_path / "out") if path.suffix == ".png"])
+    assert len(openai.requests) == 1
 
 
 async def test_a_picture_meant_to_be_handed_over_is_stored_when_nobody_is_there_to_take_it(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:
-    openai.next(Slow(0.6))
+    held = Held()
+    openai.next(held)
     async with Client(build_server(Settings.from_environ(with_openai), lambda: date(2026, 11, 21))) as client:
-        with anyio.move_on_after(0.3):
-            await client.call_tool("generate_image", {"prompt": "a fox", "save": False})
-        with anyio.fail_after(5):
-            while not [path for path in files_in(tmp_path / "out") if path.suffix == ".png"]:
-                await anyio.sleep(0.05)
+        asked = {"prompt": "a fox", "save": False}
+        await leave(lambda: client.call_tool("generate_image", asked), held.arrival)
+        await anyio.wait_all_tasks_blocked()  # until the server has heard of it
+        held.go.set()
+        await eventually(lambda: [path for path in files_in(tmp_path / "out") if path.suffix == ".png"])
 
 
 async def test_a_call_cancelled_while_it_waits_for_its_turn_is_never_sent(with_openai: Environ, openai: OpenAI) -> None:
     with_openai["ATELIER_CONCURRENCY"] = "1"
-    openai.next(Slow(0.6))
-    async with Client(build_server(Settings.from_environ(with_openai), lambda: date(2026, 11, 21))) as client:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.call_tool, "generate_image", {"prompt": "a fox"})
-            await anyio.sleep(0.2)
-            with anyio.move_on_after(0.2):
-                await client.call_tool("generate_image", {"prompt": "an owl"})
-        await anyio.sleep(0.3)
+    held, waiting = Held(), anyio.Event()
+    openai.next(held)
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        if "Waiting" in (message or ""):
+            waiting.set()
+
+    async def owl() -> None:
+        await client.call_tool("generate_image", {"prompt": "an owl"}, progress_callback=hear)
+
+    server = build_server(Settings.from_environ(with_openai), lambda: date(2026, 11, 21))
+    async with Client(server) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(client.call_tool, "generate_image", {"prompt": "a fox"})
+        await held.arrival()
+        await leave(owl, waiting.wait)
+        await anyio.wait_all_tasks_blocked()  # until the server has heard of it
+        held.go.set()
     assert [request.json["prompt"] for request in openai.requests] == ["a fox"]
 
 

@@ -21,8 +21,9 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.server import auth
 from atelier.server.auth import Verify, verifier_of
 from atelier.server.settings import Settings
-from tests.emulators.server import Answer, Dropped, Emulator
-from tests.server.http_process import SECRET, Held, token
+from tests.emulators.server import Answer, Dropped, Emulator, Held
+from tests.server.http_process import SECRET, token
+from tests.waiting import LONG
 
 pytestmark = pytest.mark.anyio
 
@@ -253,7 +254,7 @@ async def test_an_address_that_never_answers_holds_nobody_up_for_long(
     async def ask() -> None:
         found.append(await reason(verify, signed("RS256")))
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(LONG):
         async with anyio.create_task_group() as tasks:
             for _ in range(3):
                 tasks.start_soon(ask)

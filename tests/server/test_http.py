@@ -7,37 +7,20 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from atelier.providers.core.http import httpx
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
-from tests.server.http_process import FOX, SECRET, SKETCH, Held, Server, meanwhile, serving, token, until
+from tests.emulators.server import Held
+from tests.server.http_process import FOX, SECRET, SKETCH, Server, meanwhile, reason, serving, token
 from tests.server.test_app import text
 from tests.server.test_main import atelier
+from tests.waiting import LONG, until
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("http")
-    environ = {"ATELIER_OUTPUT_DIR": str(folder / "out"), "ATELIER_STATE_DIR": str(folder / "state")}
-    with serving(environ) as running:
-        yield running
-
-
-def reason(answer: httpx.Response) -> str:
-    """That of a refusal, which is JSON in its one shape."""
-    assert answer.headers["content-type"] == "application/json"
-    (error,) = answer.json().values()
-    assert {"reason", "message", "hint", "retryable", "retry_after"} <= error.keys()
-    assert "Traceback" not in answer.text
-    return error["reason"]
 
 
 @pytest.mark.anyio
@@ -164,14 +147,14 @@ def test_asked_to_end_it_takes_no_new_calls_and_stores_what_is_billed(
     openai.next(held)
     with serving({**with_openai, "ATELIER_WAIT_SECONDS": "0", "ATELIER_CONCURRENCY": "1"}) as server:
         sent = server.draw(FOX).json()["job"]
-        held.here.wait(20)
+        held.wait()
         queued = server.draw({**FOX, "prompt": "an owl"}).json()["job"]
         server.process.send_signal(number)
         until(lambda: server.get("/image/last").status_code == 503)
         late = server.draw(SKETCH)
         assert (reason(late), "retry-after" in late.headers) == ("provider_unavailable", True)
         held.go.set()
-        assert server.process.wait(20) == 128 + number
+        assert server.process.wait(LONG) == 128 + number
     assert len([path for path in files_in(tmp_path / "out") if path.suffix == ".png"]) == 1
     assert len(openai.requests) == 1
     states = {row["id"]: row["state"] for row in json.loads(atelier(with_openai, "jobs", "--json").stdout)}
@@ -187,11 +170,11 @@ def test_whoever_waits_is_answered_before_it_ends_and_open_connections_do_not_ho
     with serving(with_openai) as server, server.web() as web, server.web() as other:
         other.get("/healthz")  # a connection that stays open
         with meanwhile(lambda: web.post("/image/generate", json=FOX)) as answer:
-            held.here.wait(20)
+            held.wait()
             server.process.send_signal(signal.SIGTERM)
             held.go.set()
         assert answer[0].status_code == 200
-        assert server.process.wait(20) == 128 + signal.SIGTERM
+        assert server.process.wait(LONG) == 128 + signal.SIGTERM
 
 
 @POSIX
@@ -200,11 +183,11 @@ def test_a_second_signal_ends_it_at_once(with_openai: Environ, openai: OpenAI) -
     openai.next(held)
     with serving({**with_openai, "ATELIER_WAIT_SECONDS": "0"}) as server:
         server.draw(FOX)
-        held.here.wait(20)
+        held.wait()
         server.process.send_signal(signal.SIGTERM)
         until(lambda: server.get("/healthz").status_code == 503)
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(20) == -signal.SIGTERM
+        assert server.process.wait(LONG) == -signal.SIGTERM
     held.go.set()
 
 

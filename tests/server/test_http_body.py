@@ -13,10 +13,8 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from tests.conftest import Environ
-from tests.server.http_process import LONG, SKETCH, Server, serving, token
-from tests.server.test_http import reason, server
-
-__all__ = ["server"]
+from tests.server.http_process import SKETCH, Server, reason, serving, token
+from tests.waiting import LONG
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 
@@ -70,7 +68,7 @@ def test_half_a_body_does_not_keep_the_server_from_ending(environ: Environ, path
             web.get("/healthz")  # by now the other request is being read
         server.process.send_signal(signal.SIGTERM)
         assert told(heard(connection)) == (503, "provider_unavailable")
-        assert server.process.wait(10) == 128 + signal.SIGTERM
+        assert server.process.wait(LONG) == 128 + signal.SIGTERM
         assert not [line for line in server.log if line["level"] == "error"]
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp.types import ResourceTemplateReference
 
@@ -19,13 +18,11 @@ from atelier.server.callers import name_of
 from tests.conftest import Environ, files_in
 from tests.emulators.flux import Flux
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Answer
-from tests.server.http_process import FOX, SKETCH, Held, Server, meanwhile, serving, until
-from tests.server.tasks_client import TasksClient, ask, begun
+from tests.emulators.server import Answer, Held
+from tests.server.http_process import FOX, SKETCH, Server, meanwhile, reason, serving
+from tests.server.tasks_client import TasksClient, ask, begun, ended
 from tests.server.test_app import text
-from tests.server.test_http import reason, server
-
-__all__ = ["server"]
+from tests.waiting import LONG, until
 
 pytestmark = pytest.mark.anyio
 
@@ -79,18 +76,13 @@ async def test_nobody_sees_collects_or_cancels_anothers_job_or_task(
             assert server.get(f"/image/{handle.task_id}", "bob").status_code == 404
             assert server.get(f"/image/{handle.task_id}").status_code == 202
             held.go.set()
-            await _ended(hers, handle.task_id)
+            await ended(hers.session, handle.task_id)
             assert server.get(f"/image/{handle.task_id}", "bob").status_code == 404
             done = server.get(f"/image/{handle.task_id}").json()["images"][0]["id"]
         bobs = image(server.draw(FOX, "bob"))  # his own, and not what alice has
     assert {path.stem for path in files_in(tmp_path / "out" / "customers" / "alice")} >= {done}
     assert {path.stem for path in files_in(tmp_path / "out" / "customers" / "bob")} == {bobs}
     assert len(openai.requests) == 2
-
-
-async def _ended(client: Client, task: str) -> None:
-    while (await ask(client.session, "tasks/get", task))["status"] == "working":
-        pass
 
 
 def test_every_caller_has_a_budget_of_their_own(with_openai: Environ, openai: OpenAI) -> None:
@@ -133,7 +125,7 @@ def test_what_a_crash_left_is_found_with_its_own_caller(with_flux: Environ, flux
         job = server.draw(asked, "auth0|12").json()["job"]
         until(lambda: len(flux.requests) > 1)
         server.process.kill()
-        server.process.wait()
+        server.process.wait(LONG)
     flux.script.clear()
     with serving(with_flux) as server:
         until(lambda: server.get(f"/image/{job}", "auth0|12").status_code != 202)
@@ -153,7 +145,7 @@ def test_a_picture_that_reached_the_disk_before_the_crash_is_its_callers(
     with serving(faulty, program=[str(ROOT / "tests" / "faults" / "launcher.py")]) as server:
         with pytest.raises(httpx.HTTPError):
             server.draw(FOX, "Bob")
-        assert server.process.wait(20) == -signal.SIGKILL
+        assert server.process.wait(LONG) == -signal.SIGKILL
     with serving(with_openai) as server:
         found = image(server.draw(FOX, "Bob"))
     (picture,) = [path for path in files_in(tmp_path / "out") if path.suffix == ".png"]
@@ -171,7 +163,7 @@ async def test_a_picture_that_is_told_to_somebody_who_has_gone_is_collected_by_t
     headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
     with serving(with_openai) as server:
         with server.web() as web, web.stream("POST", "/mcp", json=call, headers=headers):
-            held.here.wait(20)
+            held.wait()
         with meanwhile(lambda: server.draw(FOX)) as answers:
             held.go.set()
         assert answers[0].status_code == 200

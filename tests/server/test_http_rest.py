@@ -17,10 +17,9 @@ from atelier.providers.core.http import httpx
 from atelier.tools.drawn import Drawn
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import MODERATED, NO_QUOTA, OpenAI, trouble
-from tests.server.http_process import FOX, LONG, SKETCH, Held, Server, meanwhile, serving, token, until
-from tests.server.test_http import reason, server
-
-__all__ = ["server"]
+from tests.emulators.server import Held
+from tests.server.http_process import FOX, SKETCH, Server, meanwhile, reason, serving, token
+from tests.waiting import LONG, until
 
 MB = 2**20
 
@@ -210,7 +209,7 @@ def test_many_at_once_with_one_key_are_one_call(with_openai: Environ, openai: Op
     openai.next(held)
     with serving(with_openai) as server, ThreadPoolExecutor(12) as pool:
         same = [pool.submit(server.draw, FOX, "alice", "k") for _ in range(6)]
-        held.here.wait(20)
+        held.wait()
         other = [pool.submit(server.draw, {**FOX, "prompt": "an owl"}, "alice", "k") for _ in range(6)]
         assert {future.result().status_code for future in other} == {422}
         held.go.set()
@@ -237,7 +236,7 @@ def test_killed_while_the_vendor_works_a_key_is_told_so_and_not_bought_again(
     openai.next(held)
     with serving(with_openai) as server, ThreadPoolExecutor() as pool:
         lost = pool.submit(server.draw, FOX, "alice", "k")
-        held.here.wait(20)
+        held.wait()
         server.process.kill()
         assert isinstance(lost.exception(), httpx.HTTPError)
         held.go.set()
@@ -274,7 +273,7 @@ def test_whoever_goes_before_the_vendor_has_it_spends_nothing(with_openai: Envir
     held = Held()
     openai.next(held)
     with serving({**with_openai, "ATELIER_CONCURRENCY": "1"}) as server, meanwhile(lambda: server.draw(FOX)):
-        held.here.wait(20)
+        held.wait()
         left(server, {**FOX, "prompt": "an owl"}, lambda: until(lambda: len(counted(with_openai)) == 2))
         until(lambda: ended(server, "cancelled"))
         until(lambda: "reserved" not in {state for _, state, *_ in counted(with_openai)})
@@ -289,7 +288,7 @@ def test_what_the_vendor_has_goes_on_without_its_caller_and_the_same_call_collec
     held = Held()
     openai.next(held)
     with serving(with_openai) as server:
-        left(server, FOX, lambda: held.here.wait(20))
+        left(server, FOX, held.wait)
         until(lambda: ended(server, "cancelled"))
         held.go.set()
         until(lambda: pngs(tmp_path))
@@ -318,7 +317,7 @@ def test_one_slow_caller_holds_up_no_other(with_openai: Environ, openai: OpenAI)
     held = Held()
     openai.next(held)
     with serving(with_openai) as server, meanwhile(lambda: server.draw(FOX)) as slow:
-        held.here.wait(20)
+        held.wait()
         assert server.draw(SKETCH, "bob").status_code == 200
         assert not slow
         held.go.set()
@@ -347,7 +346,7 @@ def test_a_body_that_does_not_come_holds_up_no_end(environ: Environ) -> None:
         line.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{".encode())
         assert ending.get("/healthz").status_code == 200
         ending.process.terminate()
-        ending.process.wait(15)
+        ending.process.wait(LONG)
 
 
 def place_of(server: Server) -> tuple[str, int]:

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ import pytest
 from tests.conftest import Environ
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Slow
-from tests.server.process import CALL, hello, say, started
+from tests.server.process import CALL, greet, say, started
+from tests.waiting import LONG, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the size of a pipe can be set on Linux only")
 
@@ -43,9 +44,7 @@ def served(environ: Environ, *, modern: bool = False) -> Generator[subprocess.Po
         fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, NARROW)
         try:
             if not modern:
-                say(process, hello("2025-11-25"))
-                process.stdout.readline()
-                say(process, {"method": "notifications/initialized"})
+                greet(process)
             yield process
         finally:
             process.kill()
@@ -82,13 +81,6 @@ def jobs(folder: Path) -> list[tuple[str, int]]:
         return journal.execute("SELECT state, delivered FROM jobs ORDER BY created").fetchall()
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert holds()
-
-
 def stuck(process: subprocess.Popen[str]) -> bool:
     """Whether the pipe is full."""
     assert process.stdout is not None
@@ -104,14 +96,14 @@ def test_a_task_whose_result_was_not_read_is_not_delivered(
     with served(with_openai, modern=True) as process:
         say(process, {**CALL, "params": {"name": "generate_image", "arguments": {"prompt": "a fox"}, "_meta": MODERN}})
         task = answer(process, 2)["taskId"]
-        wait_until(lambda: jobs(tmp_path) == [("done", 0)])
+        until(lambda: jobs(tmp_path) == [("done", 0)])
         question = {"method": "tasks/get", "params": {"taskId": task, "_meta": MODERN}}
         say(process, {**question, "id": 3})
-        wait_until(lambda: stuck(process))
+        until(lambda: stuck(process))
         time.sleep(0.3)
         assert jobs(tmp_path) == [("done", 0)]
         assert answer(process, 3)["status"] == "completed"
-        wait_until(lambda: jobs(tmp_path) == [("done", 1)])
+        until(lambda: jobs(tmp_path) == [("done", 1)])
 
 
 def test_asked_to_end_it_does_not_wait_long_for_a_host_that_does_not_read(
@@ -120,10 +112,10 @@ def test_asked_to_end_it_does_not_wait_long_for_a_host_that_does_not_read(
     openai.next(Slow(1))
     with served(with_openai) as process:
         say(process, CALL)
-        wait_until(lambda: len(openai.requests) == 1)
+        until(lambda: len(openai.requests) == 1)
         process.send_signal(signal.SIGTERM)
-        wait_until(lambda: stuck(process))
-        assert process.wait(10) == 128 + signal.SIGTERM
+        until(lambda: stuck(process))
+        assert process.wait(LONG) == 128 + signal.SIGTERM
     assert jobs(tmp_path) == [("done", 0)]
 
 
@@ -132,12 +124,12 @@ def test_a_call_that_comes_while_the_last_answers_leave_is_seen_through(
 ) -> None:
     with served(with_openai) as process:
         say(process, CALL)
-        wait_until(lambda: stuck(process))
+        until(lambda: stuck(process))
         process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         openai.next(Slow(3))  # longer than answers are waited for
         say(process, {**CALL, "id": 3, "params": {"name": "generate_image", "arguments": {"prompt": "an owl"}}})
-        assert process.wait(15) == 128 + signal.SIGTERM
+        assert process.wait(LONG) == 128 + signal.SIGTERM
     assert len(openai.requests) == 2
     assert jobs(tmp_path) == [("done", 0), ("done", 0)]
 
@@ -160,21 +152,19 @@ def test_an_id_that_a_host_uses_twice_at_once_is_answered_twice(
         for prompt in ("a fox", "an owl"):
             say(process, {**CALL, "params": {"name": "generate_image", "arguments": {"prompt": prompt}}})
         assert {answer(process, 2)["structuredContent"]["status"] for _ in range(2)} == {"done"}
-        wait_until(lambda: jobs(tmp_path) == [("done", 1), ("done", 1)])
+        until(lambda: jobs(tmp_path) == [("done", 1), ("done", 1)])
 
 
 def test_a_host_that_leaves_the_moment_it_has_its_answer_has_been_delivered_it(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:
     with started(with_openai, [sys.executable, "-c", LATE]) as process:
-        say(process, hello("2025-11-25"))
-        answer(process, 1)
-        say(process, {"method": "notifications/initialized"})
+        greet(process)
         say(process, CALL)
         assert answer(process, 2)["structuredContent"]["status"] == "done"
         assert process.stdin is not None
         assert process.stderr is not None
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(LONG) == 0
         assert "Traceback" not in process.stderr.read()
     assert jobs(tmp_path) == [("done", 1)]

@@ -27,13 +27,13 @@ from atelier.server.settings import Settings
 from tests.conftest import Connect, Environ, files_in
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Slow
+from tests.emulators.server import Held, Slow
 from tests.server.tasks_client import TasksClient, ask, begun, ended
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
 FOX = {"prompt": "a fox", "model": "gpt-image-2.5-flare", "size": "1024x1024", "quality": "low"}
-WINDOW = tasks.WINDOW  # as a process has it that nobody hurries
 OWL = {**FOX, "prompt": "an owl"}
 
 Host = Callable[..., AbstractAsyncContextManager[Client]]
@@ -81,15 +81,18 @@ async def unknown(client: Client, id: str) -> None:
 async def test_a_call_that_takes_long_is_a_task_and_comes_to_the_ordinary_result(
     host: Host, openai: OpenAI, tmp_path: Path
 ) -> None:
-    openai.next(Slow(0.4))
+    held = Held()
+    openai.next(held)
     async with host() as client:
         handle = await begun(client, "generate_image", FOX)
         assert handle.task_id.startswith("job_")
         assert (handle.status, handle.ttl_ms, handle.poll_interval_ms) == ("working", 86_400_000, 1000)
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", handle.created_at)
+        await held.arrival()
         working = await ask(client.session, "tasks/get", handle.task_id)
         assert (working["resultType"], working["status"]) == ("complete", "working")
         assert working["statusMessage"] == "OpenAI is drawing (gpt-image-2.5-flare)."
+        held.go.set()
         done = await ended(client.session, handle.task_id)
         assert (done["status"], done["createdAt"]) == ("completed", handle.created_at)
         ordinary = await client.call_tool("generate_image", OWL)
@@ -108,17 +111,21 @@ async def test_the_official_client_waits_for_a_task_by_itself(host: Host, openai
 
 
 async def test_a_change_of_a_picture_is_a_task_as_well(host: Host, openai: OpenAI) -> None:
-    openai.next(None, Slow(0.3))
+    held = Held()
+    openai.next(None, held)
     async with host() as client:
         await client.call_tool("generate_image", FOX)
         handle = await begun(client, "edit_image", {"image": "last", "prompt": "a hat"})
+        held.go.set()
         assert (await ended(client.session, handle.task_id))["status"] == "completed"
 
 
 async def test_a_collected_task_counts_as_delivered_and_can_be_read_again(host: Host, openai: OpenAI) -> None:
-    openai.next(Slow(0.2))
+    held = Held()
+    openai.next(held)
     async with host() as client:
         handle = await begun(client, "generate_image", FOX)
+        held.go.set()
         first = await ended(client.session, handle.task_id)
         assert shape((await ended(client.session, handle.task_id))["result"]) == shape(first["result"])
         await client.call_tool("generate_image", FOX)
@@ -126,10 +133,13 @@ async def test_a_collected_task_counts_as_delivered_and_can_be_read_again(host: 
 
 
 async def test_until_then_the_same_call_is_the_same_task(host: Host, openai: OpenAI) -> None:
-    openai.next(Slow(0.3))
+    held = Held()
+    openai.next(held)
     async with host() as client:
         first = await begun(client, "generate_image", FOX)
         second = await begun(client, "generate_image", FOX)
+        await held.arrival()
+        held.go.set()
     assert second.task_id == first.task_id
     assert len(openai.requests) == 1
 
@@ -157,40 +167,49 @@ async def test_a_failure_is_a_completed_task_with_the_errors_answer(
 
 
 async def test_what_was_not_sent_is_cancelled_and_costs_nothing(host: Host, openai: OpenAI) -> None:
-    openai.next(Slow(0.4))
+    held = Held()
+    openai.next(held)
     async with host({"ATELIER_CONCURRENCY": "1"}) as client:
         first = await begun(client, "generate_image", FOX)
+        await held.arrival()
         second = await begun(client, "generate_image", OWL)
         waiting = await ask(client.session, "tasks/get", second.task_id)
         assert waiting["statusMessage"] == "Waiting for a turn at OpenAI."
         assert await ask(client.session, "tasks/cancel", second.task_id) == {"resultType": "complete"}
         assert (await ended(client.session, second.task_id))["status"] == "cancelled"
+        held.go.set()
         assert (await ended(client.session, first.task_id))["status"] == "completed"
     assert len(openai.requests) == 1
 
 
 async def test_what_was_sent_goes_on_when_it_is_cancelled(host: Host, openai: OpenAI, tmp_path: Path) -> None:
-    openai.next(Slow(0.3))
+    held = Held()
+    openai.next(held)
     async with host() as client:
         handle = await begun(client, "generate_image", FOX)
-        assert len(openai.requests) == 1
+        await held.arrival()
         await ask(client.session, "tasks/cancel", handle.task_id)
+        held.go.set()
         assert (await ended(client.session, handle.task_id))["status"] == "completed"
     assert len(pngs(tmp_path)) == 1
 
 
 async def test_an_answer_to_no_question_is_acknowledged(host: Host, openai: OpenAI) -> None:
-    openai.next(Slow(0.2))
+    held = Held()
+    openai.next(held)
     async with host() as client:
         handle = await begun(client, "generate_image", FOX)
         more = {"input_responses": {"cost": {"action": "accept"}}}
         assert await ask(client.session, "tasks/update", handle.task_id, **more) == {"resultType": "complete"}
+        held.go.set()
 
 
 async def test_a_task_is_unknown_after_a_day(host: Host, openai: OpenAI, tmp_path: Path) -> None:
-    openai.next(Slow(0.2))
+    held = Held()
+    openai.next(held)
     async with host() as client:
         handle = await begun(client, "generate_image", FOX)
+        held.go.set()
         await ended(client.session, handle.task_id)
         with closing(sqlite3.connect(tmp_path / "state" / "journal.db")) as journal, journal:
             journal.execute("UPDATE jobs SET created = datetime(created, '-23 hours', '-59 minutes')")
@@ -201,11 +220,13 @@ async def test_a_task_is_unknown_after_a_day(host: Host, openai: OpenAI, tmp_pat
 
 
 async def test_another_callers_task_and_one_that_never_was_are_unknown(host: Host, openai: OpenAI) -> None:
-    openai.next(Slow(0.4))
+    held = Held()
+    openai.next(held)
     async with host({"ATELIER_CUSTOMER_ID": "ann"}) as ann, host({"ATELIER_CUSTOMER_ID": "bob"}) as bob:
         handle = await begun(ann, "generate_image", FOX)
         await unknown(bob, handle.task_id)
         await unknown(bob, "job_00000000000000000000000000")
+        held.go.set()
         assert (await ended(ann.session, handle.task_id))["status"] == "completed"
 
 
@@ -213,13 +234,16 @@ async def test_more_tasks_than_the_cap_are_refused_before_anything_is_sent(
     host: Host, openai: OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "MOST", 1)
-    openai.next(Slow(0.4))
+    held = Held()
+    openai.next(held)
     async with host() as client:
         handle = await begun(client, "generate_image", FOX)
+        await held.arrival()
         refused = await client.call_tool("generate_image", OWL)
         assert refused.is_error
         assert (refused.meta or {})["atelier/error"]["reason"] == "rate_limited"
         assert len(openai.requests) == 1
+        held.go.set()
         await ended(client.session, handle.task_id)
         assert not (await client.call_tool("generate_image", OWL)).is_error
 
@@ -228,7 +252,8 @@ async def test_what_only_joins_or_collects_is_not_refused_at_the_cap(
     host: Host, openai: OpenAI, with_openai: Environ, today: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "MOST", 2)
-    openai.next(None, Slow(0.6), Slow(0.6))
+    held = Held()
+    openai.next(None, held, held)
     settings = Settings.from_environ(with_openai)
     async with Desk(pipeline_of(settings, storage_of(settings), today)) as desk:  # made, and delivered to nobody
         made = await desk.draw(
@@ -243,6 +268,8 @@ async def test_what_only_joins_or_collects_is_not_refused_at_the_cap(
         collected = await client.call_tool("generate_image", {**FOX, "prompt": "a crow"})
         assert (collected.structured_content or {})["images"][0]["id"] == made.images[0].stored.id
         assert (await client.call_tool("generate_image", {**FOX, "prompt": "a hen"})).is_error
+        await eventually(lambda: len(openai.requests) == 3)
+        held.go.set()
     assert len(openai.requests) == 3
 
 
@@ -250,20 +277,26 @@ async def test_the_cap_is_for_all_processes_of_a_caller_together(
     host: Host, openai: OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "MOST", 2)
-    openai.next(Slow(0.6), Slow(0.6), Slow(0.6))
+    held = Held()
+    openai.next(held, held, held)
     async with host() as one, host() as other, host({"ATELIER_CUSTOMER_ID": "bob"}) as bob:
         await begun(one, "generate_image", FOX)
         await begun(other, "generate_image", OWL)
         for client in (one, other):
             assert (await client.call_tool("generate_image", {**FOX, "prompt": "a hen"})).is_error
         await begun(bob, "generate_image", FOX)
+        await eventually(lambda: len(openai.requests) == 3)
+        held.go.set()
     assert len(openai.requests) == 3
 
 
 async def test_after_a_restart_a_task_still_answers(host: Host, openai: OpenAI) -> None:
-    openai.next(Slow(0.3))
+    held = Held()
+    openai.next(held)
     async with host() as client:
         handle = await begun(client, "generate_image", FOX)
+        await held.arrival()
+        held.go.set()
     async with host() as client:
         told = await ask(client.session, "tasks/get", handle.task_id)
     assert told["status"] == "completed"
@@ -330,18 +363,23 @@ async def test_a_ticket_without_the_extension_names_its_job_for_programs(
     connect: Connect, with_openai: Environ, openai: OpenAI
 ) -> None:
     with_openai["ATELIER_WAIT_SECONDS"] = "0.05"
-    openai.next(Slow(0.3))
+    held = Held()
+    openai.next(held)
     async with connect() as client:
         result = await client.call_tool("generate_image", FOX)
+        held.go.set()
     assert result.structured_content is not None
     assert (result.meta or {})["atelier/job"] == result.structured_content["job"]
 
 
 async def test_a_real_process_gives_and_resumes_a_task_over_stdio(with_openai: Environ, openai: OpenAI) -> None:
-    openai.next(Slow(WINDOW + 0.5))
+    held = Held()
+    openai.next(held)
     process = StdioServerParameters(command=sys.executable, args=["-m", "atelier.server"], env=with_openai)
     async with Client(process, extensions=[TasksClient()]) as client:
         handle = await begun(client, "generate_image", FOX)
+        await held.arrival()
+        held.go.set()
         told = await ended(client.session, handle.task_id)
     async with Client(process, extensions=[TasksClient()]) as client:
         again = await ask(client.session, "tasks/get", handle.task_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import Any, Self
 
 import anyio
 import pytest
@@ -15,15 +15,26 @@ from atelier.server.settings import Settings
 from atelier.tools import edit_image
 from atelier.tools.arguments import parameters_of
 from atelier.tools.drawn import Drawn
-from atelier.tools.tool import Call
+from atelier.tools.tool import Answer, Call
 from tests.conftest import Environ
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Slow
+from tests.emulators.server import Held
 from tests.providers.core.test_fetch import Site, World, at, web
+from tests.waiting import LONG, eventually
 
 pytestmark = pytest.mark.anyio
 
-LATE = 2.0  # seconds that every source takes
+WAIT = 0.3  # seconds that a caller waits
+
+
+class Watched(Desk):
+    """A desk that notes how long callers had waited before they came to it."""
+
+    waited: list[float]
+
+    def after(self, seconds: float) -> Self:
+        self.waited.append(seconds)
+        return super().after(seconds)
 
 
 @pytest.fixture
@@ -36,39 +47,51 @@ async def silence(word: str) -> None:
     """Told to nobody."""
 
 
-def desk_of(environ: Environ, today: Any) -> Desk:
+def desk_of(environ: Environ, today: Any) -> Watched:
     settings = Settings.from_environ(environ)
     pipeline = pipeline_of(settings, storage_of(settings), today)
-    pipeline.sources = Sources(web=web(World()))
-    return Desk(pipeline, wait=LATE)
+    pipeline.sources = Sources(web=web(World(), seconds=10 * LONG))
+    desk = Watched(pipeline, wait=WAIT)
+    desk.waited = []
+    return desk
 
 
 async def test_slow_sources_come_side_by_side_and_take_of_the_time_that_the_caller_waits(
     with_openai: Environ, openai: OpenAI, site: Site, today: Any
 ) -> None:
-    site.next(Slow(LATE), Slow(LATE), Slow(LATE))
-    openai.next(Slow(3 * LATE))
+    late, held = Held(), Held()
+    site.next(late, late, late)
+    openai.next(held)
     urls = [at(site, f"/fox.png?{number}") for number in range(3)]
     given = {"image": urls[0], "images": urls[1:], "prompt": "red", "model": "openai", "quality": "low"}
-    async with desk_of(with_openai, today) as desk:
-        began = anyio.current_time()
-        asked = parameters_of(edit_image.TOOL, given)
-        answer = await edit_image.run(asked, desk, Call(caller="1", tell=silence))
-        took = anyio.current_time() - began
-    assert isinstance(answer.data, Drawn)
-    assert answer.data.status == "running"
-    assert took < 2.5 * LATE
+    answers = list[Answer]()
+    async with desk_of(with_openai, today) as desk, anyio.create_task_group() as tasks:
+
+        async def ask() -> None:
+            asked = parameters_of(edit_image.TOOL, given)
+            answers.append(await edit_image.run(asked, desk, Call(caller="1", tell=silence)))
+
+        tasks.start_soon(ask)
+        await eventually(lambda: len(site.requests) == 3)  # before any of them is there
+        await anyio.sleep(WAIT)
+        late.go.set()
+        await held.arrival()
+        await eventually(lambda: answers)
+        held.go.set()
+    assert isinstance(answers[0].data, Drawn)
+    assert answers[0].data.status == "running"
+    assert desk.waited[0] >= WAIT
     assert len(openai.requests) == 1
 
 
 async def test_a_source_that_cannot_be_had_is_told_without_waiting_for_the_others(
     with_openai: Environ, openai: OpenAI, site: Site, today: Any
 ) -> None:
-    site.next(Slow(5 * LATE))
+    held = Held()
+    site.next(held)
     given = {"image": at(site, "/fox.png"), "images": ["nonsense"], "prompt": "red", "model": "openai"}
     async with desk_of(with_openai, today) as desk:
-        began = anyio.current_time()
-        with pytest.raises(Exception, match="does not name a picture"):
+        with anyio.fail_after(LONG), pytest.raises(Exception, match="does not name a picture"):
             await edit_image.run(parameters_of(edit_image.TOOL, given), desk, Call(caller="1", tell=silence))
-        assert anyio.current_time() - began < 4 * LATE
+        held.go.set()
     assert openai.requests == []

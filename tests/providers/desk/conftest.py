@@ -16,6 +16,7 @@ from atelier.providers.journal import JobRow
 from atelier.server.assembly import journal_of, pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ, files_in
+from tests.waiting import LONG, eventually
 
 FOX = ImageRequest(prompt="a fox", model="gpt-image-2.5-flare", size="1024x1024", quality="low")
 
@@ -49,11 +50,29 @@ def rows(with_openai: Environ) -> Callable[[], Any]:
     return found
 
 
+class Told:
+    """Whoever waits, until it hears a word."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+        self.all: list[str] = []
+        self._heard = anyio.Event()
+
+    async def __call__(self, message: str) -> None:
+        self.all.append(message)
+        if self.word in message:
+            self._heard.set()
+
+    async def it(self) -> None:
+        """Wait for the word."""
+        with anyio.fail_after(LONG):
+            await self._heard.wait()
+
+
 async def pictures(folder: Path) -> list[Path]:
     return [path for path in files_in(folder) if path.suffix == ".png"]
 
 
 async def settled(desk: Desk) -> None:
     """Wait until nothing runs any more."""
-    while desk.running:
-        await anyio.sleep(0.01)
+    await eventually(lambda: not desk.running)

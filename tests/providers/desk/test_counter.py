@@ -11,19 +11,22 @@ import anyio
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import ImageRequest, ImageResult
-from atelier.providers.desk import Desk, Running
+from atelier.providers.core.types import ImageRequest, ImageResult, Tell
+from atelier.providers.desk import MOMENT, Desk, Running
+from atelier.providers.pipeline import silence
 from tests.conftest import Environ, files_in
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Dropped, Slow
-from tests.providers.desk.conftest import FOX, Open, settled
+from tests.emulators.server import Dropped, Held, Slow
+from tests.providers.desk.conftest import FOX, Open, Told, settled
+from tests.waiting import LONG
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_job_that_takes_long_gives_a_ticket_and_goes_on(desk: Open, openai: OpenAI) -> None:
-    openai.next(Slow(0.3))
+    held = Held()
+    openai.next(held)
     async with desk(wait=0.05) as one:
         ticket = await one.draw(FOX)
         assert isinstance(ticket, Running)
@@ -31,6 +34,7 @@ async def test_a_job_that_takes_long_gives_a_ticket_and_goes_on(desk: Open, open
         again = await one.draw(FOX)
         assert isinstance(again, Running)
         assert again.id == ticket.id
+        held.go.set()
         await settled(one)
         result = await one.collect(ticket.id)
     assert isinstance(result, ImageResult)
@@ -78,35 +82,23 @@ async def test_a_result_is_collected_by_another_process(desk: Open, openai: Open
     assert len(openai.requests) == 1
 
 
-async def test_two_processes_share_one_job(desk: Open, openai: OpenAI) -> None:
-    openai.next(Slow(0.4))
+async def test_two_processes_share_one_job_and_who_waits_for_the_other_is_told_so(desk: Open, openai: OpenAI) -> None:
+    held, elsewhere = Held(), Told("Another process")
+    openai.next(held)
     results = list[Any]()
     async with desk() as one, desk() as another, anyio.create_task_group() as tasks:
 
-        async def call(which: Desk) -> None:
-            results.append(await which.draw(FOX))
+        async def call(which: Desk, tell: Tell) -> None:
+            results.append(await which.draw(FOX, tell=tell))
 
-        tasks.start_soon(call, one)
-        while not openai.requests:
-            await anyio.sleep(0.01)
-        tasks.start_soon(call, another)
+        tasks.start_soon(call, one, silence)
+        await held.arrival()
+        tasks.start_soon(call, another, elsewhere)
+        await elsewhere.it()
+        held.go.set()
     assert len({result.id for result in results}) == 1
     assert len(openai.requests) == 1
-
-
-async def test_who_waits_for_another_process_is_told_so(desk: Open, openai: OpenAI) -> None:
-    openai.next(Slow(0.4))
-    words = list[str]()
-
-    async def tell(word: str) -> None:
-        words.append(word)
-
-    async with desk() as one, desk() as another, anyio.create_task_group() as tasks:
-        tasks.start_soon(one.draw, FOX)
-        while not openai.requests:
-            await anyio.sleep(0.01)
-        await another.draw(FOX, tell=tell)
-    assert words == ["Another process works on it."]
+    assert elsewhere.all == ["Another process works on it."]
 
 
 async def test_a_call_in_other_words_joins_and_sends_nothing_of_its_own(desk: Open, openai: OpenAI) -> None:
@@ -124,13 +116,16 @@ async def test_a_call_in_other_words_joins_and_sends_nothing_of_its_own(desk: Op
 
 
 async def test_who_has_waited_before_is_given_the_rest_and_a_moment_at_least(desk: Open, openai: OpenAI) -> None:
-    openai.next(Slow(3))
-    async with desk(wait=20) as one:
+    held, hours = Held(), 10_000.0
+    openai.next(held)
+    async with desk(wait=hours) as one:
         began = anyio.current_time()
-        ticket = await one.after(19.5).draw(FOX)
+        with anyio.fail_after(LONG):
+            ticket = await one.after(hours - 0.5).draw(FOX)
         assert isinstance(ticket, Running)
-        assert anyio.current_time() - began < 3
-        assert openai.requests, "it was begun all the same"
+        assert anyio.current_time() - began >= MOMENT
+        await held.arrival()  # it was begun all the same
+        held.go.set()
 
 
 async def test_callers_do_not_share(desk: Open, openai: OpenAI) -> None:

@@ -12,8 +12,9 @@ import pytest
 from atelier.providers.core.types import ImageResult
 from atelier.providers.desk import Running
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Slow
+from tests.emulators.server import Held
 from tests.providers.desk.conftest import FOX, Open, pictures, settled
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -21,13 +22,15 @@ pytestmark = pytest.mark.anyio
 async def test_pictures_in_hand_are_not_collected_twice_but_stored_when_nobody_is_there(
     desk: Open, openai: OpenAI, tmp_path: Path
 ) -> None:
-    openai.next(None, Slow(0.2))
-    async with desk(wait=0.1) as one:
+    held = Held()
+    openai.next(None, held)
+    async with desk() as one:
         taken = await one.draw(FOX, in_hand=10**9)
         assert taken.images[0].stored is None
         one.delivered(taken.id)
-        ticket = await one.draw(FOX, in_hand=10**9)
+        ticket = await one.within(0.05).draw(FOX, in_hand=10**9)
         assert isinstance(ticket, Running)
+        held.go.set()
         await settled(one)
         result = await one.collect(ticket.id)
     assert isinstance(result, ImageResult)
@@ -52,9 +55,10 @@ async def test_pictures_in_hand_that_never_left_are_stored_and_collected(
 
 
 async def test_pictures_in_hand_of_two_callers_are_stored_only_when_neither_took_them(
-    desk: Open, openai: OpenAI, tmp_path: Path
+    desk: Open, openai: OpenAI, tmp_path: Path, waiting: list[str]
 ) -> None:
-    openai.next(Slow(0.2))
+    held = Held()
+    openai.next(held)
     results = list[Any]()
     async with desk() as one:
         async with anyio.create_task_group() as tasks:
@@ -64,6 +68,8 @@ async def test_pictures_in_hand_of_two_callers_are_stored_only_when_neither_took
                     results.append(await one.draw(FOX, in_hand=10**9))
 
                 tasks.start_soon(call)
+            await eventually(lambda: len(waiting) == 2)
+            held.go.set()
         one.returned(results[0].id)
         one.delivered(results[1].id)
         await settled(one)

@@ -172,12 +172,11 @@ async def test_a_key_kept_from_a_strange_polling_host_is_explained(with_flux: En
 
 
 async def test_a_task_that_outlives_the_deadline_may_be_billed(with_flux: Environ, flux: Flux) -> None:
-    flux.polls.next(*[emulated.PENDING] * 100)
-    began = time.monotonic()
-    async with studio(PROVIDER, with_flux, timeout=0.4) as pipeline:
+    flux.polls.next(*[emulated.PENDING] * 1000)
+    async with studio(PROVIDER, with_flux, timeout=1) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(ImageRequest(prompt="a fox", model="flux"))
-    assert time.monotonic() - began < 2
+    assert flux.polls.script, "it is asked for no more"
     assert (caught.value.reason, caught.value.outcome_unknown) == (Reason.TIMEOUT, True)
     assert caught.value.facts["cost_usd"] == Decimal("0.03")
 
@@ -189,5 +188,5 @@ async def test_a_task_is_asked_for_once_a_second(
     flux.polls.next(emulated.PENDING)
     began = time.monotonic()
     await sent(with_flux, flux, prompt="a fox", model="flux")
-    assert 1.0 <= time.monotonic() - began < 2.0
+    assert time.monotonic() - began >= 1.0
     assert len(flux.polls.requests) == 2

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import anyio
 import pytest
 
 from atelier.providers import flux as flux_vendor
@@ -22,6 +21,7 @@ from atelier.server.assembly import catalog_of, journal_of, pipeline_of, storage
 from atelier.server.settings import Settings
 from tests.conftest import Environ
 from tests.emulators.flux import Flux
+from tests.waiting import eventually
 
 OWL = ImageRequest(prompt="an owl", model="flux-2-pro", size="512x512")
 
@@ -62,8 +62,7 @@ async def recovered(environ: Environ, today: Any, job: str) -> tuple[Any, list[A
     settings = Settings.from_environ(environ)
     async with Desk(pipeline_of(settings, storage_of(settings), today)) as desk:
         await desk.recover()
-        while desk.running:
-            await anyio.sleep(0.01)
+        await eventually(lambda: not desk.running)
         try:
             found: Any = await desk.collect(job)
         except ImageError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from atelier.server.assembly import journal_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ
 from tests.emulators.flux import PENDING, Flux
-from tests.emulators.server import Answer
+from tests.emulators.server import Answer, Held
 from tests.providers.recovery.conftest import OWL, a_desk, bought, left_behind, recovered
+from tests.waiting import eventually, leave
 
 pytestmark = pytest.mark.anyio
 
@@ -92,16 +94,21 @@ async def test_tasks_are_collected_where_no_call_may_wait_for_a_turn(
 
 
 async def test_who_goes_away_does_not_keep_a_task_from_being_collected(
-    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any]
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any], waiting: list[str]
 ) -> None:
-    flux.polls.next(*[PENDING] * 20)
+    held = Held()
+    flux.polls.next(held)
     for prompt in ("a wren", "an owl"):
         await left_behind(with_flux, today, replace(OWL, prompt=prompt), sent=True, task=await submitted())
     async with a_desk({**with_flux, "ATELIER_CONCURRENCY": "1"}, today) as desk:
         await desk.recover()
         for prompt in ("a wren", "an owl"):  # one has its turn, the other waits for it
-            with anyio.move_on_after(0.05):
-                await desk.draw(replace(OWL, prompt=prompt))
+            begun = len(waiting)
+            await leave(
+                partial(desk.draw, replace(OWL, prompt=prompt)),
+                partial(eventually, lambda begun=begun: len(waiting) > begun),
+            )
+        held.go.set()
         assert await collected(desk) == ["done"] * 2
     assert bought(flux) == 2
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -21,9 +21,10 @@ from atelier.server.storage.local import LocalStorage
 from atelier.server.storage.spool import Flushed, Spool
 from tests.conftest import files_in, png
 from tests.emulators.s3 import Front, Ministack
-from tests.emulators.server import Answer, Slow
+from tests.emulators.server import Answer, Held
 from tests.server.storage.conftest import Place
 from tests.server.storage.test_storage import FOX, OWL, put
+from tests.waiting import LONG
 
 pytestmark = pytest.mark.anyio
 
@@ -114,16 +115,20 @@ async def test_a_deleted_picture_no_longer_waits(place: Place, waiting: LocalSto
 async def test_a_silent_store_is_waited_for_once(
     place: Place, front: Front, waiting: LocalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now, held = [0.0], Held()
     monkeypatch.setattr(module, "PATIENCE", 0.5)
-    front.next(Slow(20))
-    spool, began = before(place.storage(endpoint=front.url), waiting), time.monotonic()
-    first, second = await put(spool), await put(spool)
-    assert time.monotonic() - began < 3
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    front.next(held)
+    spool = before(place.storage(endpoint=front.url), waiting)
+    with anyio.fail_after(LONG):
+        first, second = await put(spool), await put(spool)
     assert "no answer" in first.warning
     assert "no answer" in second.warning
     assert len(front.requests) == 1
-    await anyio.sleep(0.5)
+    now[0] += 0.5
+    monkeypatch.setattr(module, "PATIENCE", LONG)
     assert (await put(spool)).url
+    held.go.set()
 
 
 async def test_a_full_spool_does_not_keep_a_picture_from_the_bucket(place: Place, tmp_path: Path) -> None:

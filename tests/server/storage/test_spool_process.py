@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -17,21 +15,14 @@ from atelier.providers.core.ids import new_id, uuid_of
 from atelier.server.storage.local import LocalStorage
 from tests.conftest import Environ, files_in
 from tests.emulators.s3 import Front, Lost, Ministack, ministack
-from tests.emulators.server import Fault, Slow
+from tests.emulators.server import Fault, Held, Slow
 from tests.server.storage.conftest import Place
 from tests.server.storage.test_spool import command, in_the_bucket, many_waiting
 from tests.server.storage.test_storage import FOX
 from tests.server.test_app import images, text
+from tests.waiting import LONG, until
 
 DRAW = [sys.executable, "-m", "atelier.server", "generate", "a fox", "--model", "sketch", "--size", "64x64"]
-
-
-def until(true: Callable[[], object], seconds: float = 30) -> None:
-    """Wait for something that has to come."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.02)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no such signal")
@@ -50,7 +41,7 @@ def test_killed_while_it_uploads_a_picture_is_delivered_once_by_the_next_flush(
         if isinstance(script[-1], Lost):
             until(lambda: len(place.objects) == seen)
         process.kill()
-        assert process.wait(10) == -9
+        assert process.wait(LONG) == -9
     assert [path.suffix for path in files_in(tmp_path / "state")] == [".json", ".png"]
     front.script.clear()
     done = command(environ)
@@ -107,7 +98,7 @@ async def test_a_later_start_delivers_in_the_background(place: Place, environ: E
     ids = await many_waiting(place, waiting, 3)
     async with Client(StdioServerParameters(command=DRAW[0], args=DRAW[1:3], env=environ)) as client:
         assert (await client.list_tools()).tools
-        with anyio.fail_after(20):
+        with anyio.fail_after(LONG):
             while files_in(waiting.folder):
                 await anyio.sleep(0.05)
     assert [key.rpartition("/")[2] for key in place.objects if key.endswith("png")] == [
@@ -122,12 +113,14 @@ async def test_a_store_that_hangs_holds_up_neither_the_start_nor_a_tool_that_doe
     environ |= in_the_bucket(place, front.url)
     id = new_id("img")
     await LocalStorage(tmp_path / "state" / "spool" / "7").put(id, FOX, {"id": id})
-    front.next(*[Slow(60)] * 9)
-    began = time.monotonic()
+    held = Held()
+    front.next(*[held] * 9)
     async with Client(StdioServerParameters(command=DRAW[0], args=DRAW[1:3], env=environ)) as client:
-        assert (await client.list_tools()).tools
-        assert not (await client.call_tool("list_models", {})).is_error
-        assert time.monotonic() - began < 15
+        with anyio.fail_after(LONG):
+            assert (await client.list_tools()).tools
+            assert not (await client.call_tool("list_models", {})).is_error
+        await held.arrival()
+    held.go.set()
 
 
 def test_the_command_line_prints_the_link(place: Place, environ: Environ) -> None:
