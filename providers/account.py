@@ -18,7 +18,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Literal
 
-from atelier.providers.core.errors import ImageError
+from atelier.providers.budget import Caps
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.provider import Job, Reply
 from atelier.providers.core.types import Usage
 from atelier.providers.journal import Journal
@@ -38,7 +39,7 @@ class Account:
     of its pictures that are stored already. Of a `collectable` one the vendor may have more.
     """
 
-    def __init__(self, id: str, journal: Journal, job: Job, bill: Bill, estimated: Decimal | None) -> None:
+    def __init__(self, id: str, journal: Journal, job: Job, bill: Bill, estimated: Decimal | None, caps: Caps) -> None:
         self.id = id
         self.job = job
         self.estimated = estimated
@@ -50,9 +51,14 @@ class Account:
         self.collectable = False
         self.has: Sequence[str] = ()
         self._journal = journal
+        self._caps = caps
         self._bill = bill
         self._has_name = False
         self._owed: list[Callable[[], Awaitable[None]]] = []
+
+    def was_left(self, has: Sequence[str]) -> None:
+        """It was sent by a process that died, which stored pictures of these digests."""
+        self.state, self.was_sent, self.resumed, self.has = "sent", True, True, has
 
     async def sent(self) -> None:
         """To be called just before the request leaves. Raises storage_failed, and then it must not leave."""
@@ -65,9 +71,14 @@ class Account:
         await self._written(partial(self._journal.note, self.id, task))
 
     async def doubt(self) -> None:
-        """It timed out and is about to be sent again: the first time may be billed as well. Raises storage_failed."""
+        """It timed out and is about to be sent again: the first time may be billed as well.
+
+        Raises storage_failed, or budget_exceeded when there is not enough for both; then it must not be sent.
+        """
+        if short := await self._journal.double(self.id, self._caps):
+            message = f"A second try would break the cap of this {short.period}."
+            raise ImageError(Reason.BUDGET_EXCEEDED, message, hint="Raise the cap, or wait.")
         self.doubted += 1
-        await self._journal.double(self.id)
 
     def billed(self, reply: Reply) -> Reply:
         """The vendor delivered: the reply with its cost."""

@@ -29,6 +29,11 @@ class Admitted:
     warnings: tuple[str, ...] = ()
 
     @property
+    def is_free(self) -> bool:
+        """Whether it surely costs nothing, so that it is in no books: it must work where nothing can be written."""
+        return self.estimate is not None and self.estimate.high_usd == 0
+
+    @property
     def calls(self) -> tuple[Job, ...]:
         """The vendor calls that the job takes: one, or several when more pictures are wanted than one call makes.
 

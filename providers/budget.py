@@ -104,8 +104,11 @@ class Ledger(Protocol):
         """Nobody knows whether it was billed: the reservation stays."""
         ...
 
-    async def double(self, id: str) -> None:
-        """It is sent a second time, and the first may be billed as well: that one's reservation stays beside it."""
+    async def double(self, id: str, caps: Caps) -> Shortage | None:
+        """It is to be sent a second time, and the first may be billed as well: that one's reservation stays beside it.
+
+        A Shortage when a cap of its caller would be broken; then nothing is written, and it must not be sent.
+        """
         ...
 
     async def left(self, caller: str, caps: Caps) -> Left:
@@ -132,8 +135,9 @@ class NoLedger:
     async def keep(self, id: str) -> None:
         """Not written."""
 
-    async def double(self, id: str) -> None:
-        """Not written."""
+    async def double(self, id: str, caps: Caps) -> Shortage | None:
+        """Never short."""
+        return None
 
     async def left(self, caller: str, caps: Caps) -> Left:
         """Not known."""

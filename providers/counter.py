@@ -58,7 +58,7 @@ class Counter:
         if live.hand:
             live.hand.give()
         try:
-            with anyio.CancelScope(deadline=float("inf") if live.is_free else until):
+            with anyio.CancelScope(deadline=float("inf") if live.work.admitted.is_free else until):
                 await live.done.wait()
         finally:
             live.listeners.remove(tell)

@@ -118,7 +118,7 @@ class Desk:
         until = self._until()
         self.pipeline.of(caller).check_delivery(request, in_hand)
         admitted = self.pipeline.admit(request)
-        free = not key and admitted.estimate is not None and admitted.estimate.high_usd == 0
+        free = not key and admitted.is_free
         asked = keyed(said) if key and said else await self._fingerprint(admitted, in_hand, caller)
         mark = (caller, keyed(key) if key else asked)
         while (live := self._workshop.same(mark)) and live.leaves:

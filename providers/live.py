@@ -75,12 +75,6 @@ class Live:
         return self.work.admitted.job.id
 
     @property
-    def is_free(self) -> bool:
-        """Whether it is in no books, so that nobody could come back for it."""
-        price = self.work.admitted.estimate
-        return price is not None and price.high_usd == 0
-
-    @property
     def leaves(self) -> bool:
         """Whether it was called off before anything was sent, so that nobody can join it any more."""
         return self.work.stop.cancel_called and not self.work.was_sent

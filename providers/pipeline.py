@@ -122,7 +122,7 @@ class Pipeline:
         await affordable(self.catalog, self.budget, self.journal, admitted, caller)
         key = admission.key_of(self.catalog, admitted)
         await agreed(self.budget, admitted, confirm)
-        accounts = accounts_of(self.catalog, self.journal, admitted)
+        accounts = accounts_of(self.catalog, self.journal, admitted, self.budget.caps)
         return Work(admitted=admitted, accounts=accounts, requests=requests, key=key, caller=caller)
 
     async def carry_out(

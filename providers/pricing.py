@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any
 
 from atelier.providers.core.provider import Job, Reply
-from atelier.providers.core.types import ImageRequest, Model
+from atelier.providers.core.types import ImageRequest, Model, Usage
 from atelier.providers.price_parts import MILLION, SQUARE, Amount, Basis, beside, least_to_most, output, tiers
 from atelier.providers.price_table import Cell, Figure, Figures, Prices, Rates, Usual, table
 
@@ -90,7 +90,7 @@ def actual(prices: Prices, provider: str, job: Job, reply: Reply) -> Decimal | N
     if reply.cost_usd is not None:
         return reply.cost_usd
     own = prices.of(provider, job.model)
-    if reply.usage is not None and own.rates and reply.usage.input_tokens + reply.usage.output_tokens > 0:
+    if reply.usage is not None and own.rates and _is_whole(reply.usage, bool(reply.pictures)):
         return _billed(own.rates[0], reply, bool(job.request.sources))
     if not reply.pictures:
         return None
@@ -103,6 +103,13 @@ def actual(prices: Prices, provider: str, job: Job, reply: Reply) -> Decimal | N
         prices, provider, replace(job, request=replace(job.request, count=len(reply.pictures)))
     )
     return found.total_usd if found else None
+
+
+def _is_whole(usage: Usage, drew: bool) -> bool:
+    """Whether a count of tokens can be the whole bill: every picture takes tokens that are no words."""
+    wrote = _shares(usage.details, "output_tokens_details")
+    drawn = usage.output_tokens - wrote.get("text_tokens", 0) - wrote.get("thought_tokens", 0)
+    return drawn > 0 if drew else usage.input_tokens + usage.output_tokens > 0
 
 
 def _billed(rates: Rates, reply: Reply, edits: bool) -> Decimal:

@@ -13,7 +13,6 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 from atelier.providers.account import Account
@@ -22,7 +21,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.journal import CallRow, JobRow
 from atelier.providers.outcome import error_json, request_of
 from atelier.providers.pipeline import Pipeline
-from atelier.providers.pricing import actual, estimate
+from atelier.providers.reserve import account_of
 from atelier.providers.storage import Storage
 from atelier.providers.work import Work
 
@@ -87,11 +86,8 @@ async def taken_up(pipeline: Pipeline, row: JobRow) -> Salvage | None:
             dark = True
             await journal.keep(call.id)
     if open_calls and admitted:
-        due = sum(call.pictures - len(stored.get(call.id, ())) for call in open_calls)
-        work = _work(pipeline, row, admitted, open_calls, due, key)
-        for account in work.accounts:
-            account.has = [str(each.get("original_sha256")) for each in stored.get(account.id, ())]
-        failed = row.count - len(found) - due
+        work = _work(pipeline, row, admitted, open_calls, stored, key)
+        failed = row.count - len(found) - work.admitted.job.request.count
         notes = [f"{failed} of {row.count} pictures failed earlier."] if failed > 0 else []
         return Salvage(work=work, found=found, notes=notes)
     if found:
@@ -122,17 +118,22 @@ def _known(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> tuple[A
 
 
 def _work(
-    pipeline: Pipeline, row: JobRow, admitted: Admitted, calls: Sequence[CallRow], due: int, key: str | None
+    pipeline: Pipeline,
+    row: JobRow,
+    admitted: Admitted,
+    calls: Sequence[CallRow],
+    stored: Mapping[str, Sequence[Mapping[str, Any]]],
+    key: str | None,
 ) -> Work:
-    """The calls that a vendor still knows, as work without anything to send; so many pictures are to come of them."""
-    accounts = list[Account]()
+    """The calls that a vendor still knows, as work without anything to send, for what of their pictures is missing."""
+    accounts, due = list[Account](), 0
     for call in calls:
-        request = replace(admitted.job.request, count=call.pictures)
-        job = replace(admitted.job, request=request, task=call.task)
-        price = estimate(pipeline.catalog.prices, admitted.choice.provider.name, job)
-        bill = partial(actual, pipeline.catalog.prices, admitted.choice.provider.name)
-        account = Account(call.id, pipeline.journal, job, bill, price.total_usd if price else None)
-        account.state, account.was_sent, account.resumed = "sent", True, True
+        has = [str(each.get("original_sha256")) for each in stored.get(call.id, ())]
+        due += call.pictures - len(has)
+        job = replace(admitted.job, request=replace(admitted.job.request, count=call.pictures), task=call.task)
+        provider, caps = admitted.choice.provider.name, pipeline.budget.caps
+        account = account_of(pipeline.catalog, pipeline.journal, provider, call.id, job, caps)
+        account.was_left(has)
         accounts.append(account)
     left = replace(admitted, job=replace(admitted.job, request=replace(admitted.job.request, count=due)))
     return Work(admitted=left, accounts=accounts, requests=[None] * len(calls), key=key, caller=row.caller)

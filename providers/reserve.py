@@ -9,10 +9,11 @@ from functools import partial
 
 from atelier.providers.account import Account
 from atelier.providers.admit import Admitted
-from atelier.providers.budget import Budget, Charge, Confirm, Shortage
+from atelier.providers.budget import Budget, Caps, Charge, Confirm, Shortage
 from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
+from atelier.providers.core.provider import Job
 from atelier.providers.journal import Journal, NoJournal
 from atelier.providers.pricing import actual, estimate
 from atelier.providers.quote import over_budget, unpriced, usd
@@ -64,21 +65,23 @@ async def agreed(budget: Budget, admitted: Admitted, confirm: Confirm | None) ->
         raise ImageError(Reason.BUDGET_EXCEEDED, f"{cost}, and the user declined; nothing was sent.", hint=hint)
 
 
-def accounts_of(catalog: Catalog, journal: Journal, admitted: Admitted) -> list[Account]:
-    """An account for each vendor call. What is free goes into no books: it must work where nothing can be written."""
-    provider, accounts = admitted.choice.provider.name, list[Account]()
-    free = admitted.estimate is not None and admitted.estimate.high_usd == 0
-    books: Journal = NoJournal() if free else journal
-    for job in admitted.calls:
-        price = estimate(catalog.prices, provider, job)
-        bill = partial(actual, catalog.prices, provider)
-        accounts.append(Account(new_id("chg"), books, job, bill, price.total_usd if price else None))
-    return accounts
+def accounts_of(catalog: Catalog, journal: Journal, admitted: Admitted, caps: Caps) -> list[Account]:
+    """An account for each vendor call; without books for what is free."""
+    books = NoJournal() if admitted.is_free else journal
+    provider = admitted.choice.provider.name
+    return [account_of(catalog, books, provider, new_id("chg"), job, caps) for job in admitted.calls]
+
+
+def account_of(catalog: Catalog, journal: Journal, provider: str, id: str, job: Job, caps: Caps) -> Account:
+    """That of one call."""
+    price = estimate(catalog.prices, provider, job)
+    bill = partial(actual, catalog.prices, provider)
+    return Account(id, journal, job, bill, price.total_usd if price else None, caps)
 
 
 def charges_of(catalog: Catalog, admitted: Admitted, accounts: Sequence[Account], caller: str) -> list[Charge]:
     """What each call may cost at most; none of what is free."""
-    if admitted.estimate is not None and admitted.estimate.high_usd == 0:
+    if admitted.is_free:
         return []
     provider = admitted.choice.provider.name
     prices = [estimate(catalog.prices, provider, account.job) for account in accounts]

@@ -59,10 +59,8 @@ class SqliteLedger:
              None if c.usd is None else micro_up(c.usd))
             for c in charges
         ]  # fmt: skip
-        for period, cap, since in _periods(caps, day):
-            left = micro(cap) - _counted(connection, charges[0].caller, since)
-            if wanted > left:
-                return Shortage(period=period, cap=cap, left=usd_of(max(0, left)))
+        if short := self._short(connection, charges[0].caller, wanted, caps):
+            return short
         columns = "id, job, caller, provider, model, operation, pictures, day, reserved, state"
         connection.executemany(f"INSERT INTO charges ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'reserved')", rows)  # noqa: S608 - ours
         return None
@@ -83,13 +81,23 @@ class SqliteLedger:
         """Nobody knows whether it was billed."""
         await self._move(id, "unknown")
 
-    async def double(self, id: str) -> None:
-        """It is sent a second time, and the first may be billed as well."""
+    async def double(self, id: str, caps: Caps) -> Shortage | None:
+        """It is to be sent a second time, and the first may be billed as well."""
         columns = "job, caller, provider, model, operation, pictures, day, reserved"
-        statement = (
-            f"INSERT INTO charges (id, {columns}, state) SELECT ?, {columns}, 'unknown' FROM charges WHERE id = ?"  # noqa: S608
-        )
-        await self.database.write(lambda connection: connection.execute(statement, (new_id("chg"), id)))
+
+        def work(connection: sqlite3.Connection) -> Shortage | None:
+            query = "SELECT caller, coalesce(reserved, 0) FROM charges WHERE id = ?"
+            found = connection.execute(query, (id,)).fetchone()
+            caller, reserved = found or ("", 0)
+            if short := self._short(connection, caller, reserved, caps):
+                return short
+            copied = (
+                f"INSERT INTO charges (id, {columns}, state) SELECT ?, {columns}, 'unknown' FROM charges WHERE id = ?"  # noqa: S608
+            )
+            connection.execute(copied, (new_id("chg"), id))
+            return None
+
+        return await self.database.write(work)
 
     async def left(self, caller: str, caps: Caps) -> Left:
         """What the caller may still spend."""
@@ -121,6 +129,14 @@ class SqliteLedger:
             ]
 
         return await self.database.read(work, [])
+
+    def _short(self, connection: sqlite3.Connection, caller: str, wanted: int, caps: Caps) -> Shortage | None:
+        """The cap that so many micro-USD more would break."""
+        for period, cap, since in _periods(caps, self._today().isoformat()):
+            left = micro(cap) - _counted(connection, caller, since)
+            if wanted > left:
+                return Shortage(period=period, cap=cap, left=usd_of(max(0, left)))
+        return None
 
     async def _move(self, id: str, state: str, spent: int | None = None) -> None:
         """A charge only moves on: one that was settled or released stays so, and one in the dark may get its bill."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import uvicorn
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tests.waiting import Gate, until
 
@@ -85,6 +85,22 @@ class Held(Gate):
     async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
         await self.passed()
         await app(scope, receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class Adorned:
+    """The right answer with one more header, of bytes as they are."""
+
+    name: bytes
+    value: bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
+        async def more(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (self.name, self.value)]
+            await send(message)
+
+        await app(scope, receive, more)
 
 
 @dataclass(frozen=True, slots=True)

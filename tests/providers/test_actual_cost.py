@@ -119,6 +119,18 @@ def test_tokens_that_are_not_told_apart() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "half",
+    [
+        Usage(input_tokens=5),
+        Usage(input_tokens=5, output_tokens=40, details={"output_tokens_details": {"thought_tokens": 40}}),
+    ],
+)
+def test_a_count_that_leaves_the_picture_out_is_not_the_bill(half: Usage) -> None:
+    told = Reply(pictures=(SQUARE,), usage=half)
+    assert cost("gpt-image-1-mini", told, quality="low", size="1024x1024") == Decimal("0.005016")  # by the table
+
+
 def test_what_the_shares_leave_out_is_text() -> None:
     details = {"input_tokens_details": {"text_tokens": 10, "image_tokens": 1024}}
     some = Reply(pictures=(SQUARE,), usage=Usage(input_tokens=1040, output_tokens=196, details=details))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +238,14 @@ async def test_the_front_door_spends_nothing_that_no_ledger_holds(
     with pytest.raises(ImageError):
         await generate("a fox", model="openai", quality="low", size="1024x1024")
     assert openai.requests == []
+
+
+async def test_a_fault_of_ours_after_it_was_sent_is_told_as_what_may_be_billed(with_openai: Environ) -> None:
+    async def broken(*arguments: Any) -> Any:
+        raise RuntimeError("a fault")
+
+    async with studio(replace(PROVIDER, read=broken), with_openai) as pipeline:
+        with pytest.raises(ImageError) as caught:
+            await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
+    assert (caught.value.reason, caught.value.outcome_unknown) == (Reason.INTERNAL, True)
+    assert "may have done and billed" in caught.value.hint

@@ -22,7 +22,7 @@ from atelier.providers.core.images import picture
 from atelier.providers.core.types import Endpoint
 from atelier.providers.core.wire import Wire
 from tests.conftest import png
-from tests.emulators.server import Answer, Dropped, Emulator
+from tests.emulators.server import Adorned, Answer, Dropped, Emulator
 
 pytestmark = pytest.mark.anyio
 
@@ -86,6 +86,15 @@ async def test_the_key_joins_a_copy_and_never_the_prepared_request(host: Host) -
         await line.send(request)
     assert "x-key" not in request.headers
     assert host.requests[-1].headers["x-key"] == KEY
+
+
+@pytest.mark.parametrize("value", ["füchsin".encode(), "füchsin".encode("latin-1"), b'x; y="\xff\xfe"'])
+async def test_a_header_that_is_not_ascii_costs_no_picture(host: Host, value: bytes) -> None:
+    host.next(*[Adorned(b"content-disposition", value)] * 5)
+    async with wire(host) as line:
+        assert (await line.send(httpx.Request("POST", f"{host.url}/submit", json={}))).json() == {"ok": True}
+        assert (await line.poll(f"{host.url}/look", lambda answer: answer.json()["ready"], every=0.01)).json()["ready"]
+        assert await line.download(f"{host.url}/file") == b"picture"
 
 
 async def test_another_host_is_polled_without_the_key_unless_it_is_trusted(host: Host, other: Host) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -85,3 +86,21 @@ async def test_a_timeout_that_is_tried_again_leaves_both_in_the_books(
     (row,) = await rows()
     assert len(openai.requests) == 2
     assert float(row.reserved_usd) == pytest.approx(0.005885 + 0.00592)
+
+
+async def test_a_timeout_is_not_tried_again_where_the_budget_does_not_bear_both(
+    desk: Open, openai: OpenAI, rows: Callable[[], Any], with_openai: Environ
+) -> None:
+    with_openai |= {
+        "ATELIER_RETRY_TIMEOUTS": "true",
+        "ATELIER_TIMEOUT_SECONDS": "0.5",
+        "ATELIER_BUDGET_PER_DAY": "0.008",
+    }
+    openai.next(Slow(3))
+    async with desk() as one:
+        with pytest.raises(ImageError) as caught:
+            await one.draw(FOX)
+    assert (caught.value.reason, caught.value.outcome_unknown) == (Reason.TIMEOUT, True)
+    assert len(openai.requests) == 1
+    (row,) = await rows()
+    assert (row.state, row.reserved_usd) == ("unknown", Decimal("0.00592"))

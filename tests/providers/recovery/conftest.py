@@ -39,7 +39,7 @@ async def left_behind(
     settings = Settings.from_environ(environ)
     catalog, journal = catalog_of(settings, today), journal_of(settings, today)
     admitted = admit(catalog, replace(request, count=count))
-    accounts = accounts_of(catalog, journal, admitted)
+    accounts = accounts_of(catalog, journal, admitted, Caps())
     charges = charges_of(catalog, admitted, accounts, "1")
     home = storage_of(settings).home
     entry = Entry(
