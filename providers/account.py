@@ -6,7 +6,9 @@
     released   it was never sent, or called off in time, or the vendor refuses for free
     unknown    it was sent and nobody knows what came of it: the reservation stays
 
-A journal that cannot be written any more must not cost the picture: that is logged, and written by `catch_up` later.
+That is what the ledger says of it. `Account.state` is where the call itself stands: reserved, sent, billed (the answer
+is here, its pictures are not stored yet), closed. A journal that cannot be written any more must not cost the picture:
+that is logged, and written by `catch_up` later.
 """
 
 from __future__ import annotations

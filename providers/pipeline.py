@@ -1,14 +1,13 @@
 """One image request, from the question to the pictures.
 
-    admit      resolve the model, pass the gates, price it      no I/O
-    key        look the key up                                  no I/O, after the gates
-    agree      hold the price against the caps, ask the payer   before anything is sent
-    open       the job and its reservations into the journal    before anything is sent
-    dispatch   prepare -> wire.send -> read -> what it cost     for each call that the job takes
+    admit      resolve the model, pass the gates, price it                              no I/O
+    begin      prepare each call, hold the price against the caps, the key, the payer   before anything is written
+    open       the job and its reservations into the journal: see `desk`                before anything is sent
+    dispatch   wire.send -> read -> what it cost                                        for each call of the job
     settle     every picture to storage as it arrives, then the bill into the journal, then the result
 
-`begin` is all that comes before sending and `carry_out` the rest, so that work can outlive whoever asked for it: see
-`desk`. `prepare` is public and makes the same request that is fired, because there is one way to make it.
+`carry_out` is dispatch and settle, so that work can outlive whoever asked for it. `prepare` is public and makes the
+same request that is fired, because there is one way to make it.
 """
 
 from __future__ import annotations

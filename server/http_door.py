@@ -57,7 +57,7 @@ class Door:
             return
         request = Request(scope)
         try:
-            host = self._host(request)
+            host = self._host_meant(request)
             if not PUBLIC.fullmatch(scope["path"]):
                 scope["user"] = await self._user(request)
             admit(request)
@@ -70,8 +70,9 @@ class Door:
         heard = self._bodies.timed(receive) if scope["method"] == "POST" else receive
         await _seen_off(self._app, scope, heard, send)
 
-    def _host(self, request: Request) -> str:
-        """The host that was meant."""
+    def _host_meant(self, request: Request) -> str:
+        """Ours, under one of its names. Raises RefusedError when another was meant, when a page of another origin asks,
+        and when the server is about to end."""
         if self._ending:
             raise ending()
         said = request.headers.getlist("host")
