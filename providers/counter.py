@@ -11,12 +11,13 @@ from dataclasses import replace
 import anyio
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.scopes import has_gone
 from atelier.providers.core.types import ImageResult, Tell
 from atelier.providers.journal import JobRow
 from atelier.providers.leaving import Leaving
 from atelier.providers.live import Live, Running, elsewhere
 from atelier.providers.outcome import addressed, error_of, result_of
-from atelier.providers.pipeline import Pipeline, has_gone
+from atelier.providers.pipeline import Pipeline
 from atelier.providers.rounds import Rounds
 from atelier.providers.workshop import Workshop
 

@@ -18,9 +18,9 @@ import anyio
 from atelier.providers.admit import Admitted
 from atelier.providers.budget import Confirm, Shortage
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.scopes import to_the_end
 from atelier.providers.core.types import ImageRequest, ImageResult, Tell
 from atelier.providers.counter import Counter
-from atelier.providers.dispatch import to_the_end
 from atelier.providers.fallback import check_names
 from atelier.providers.journal import Entry, JobRow
 from atelier.providers.leaving import Leaving

@@ -12,10 +12,11 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from atelier.providers.account import Account
 from atelier.providers.breaker import Breaker
-from atelier.providers.core.errors import ImageError, Reason, hiding
+from atelier.providers.core.errors import Reason, hiding
 from atelier.providers.core.http import client, httpx
 from atelier.providers.core.options import own_words
 from atelier.providers.core.provider import Provider, Reply
+from atelier.providers.core.scopes import to_the_end, within
 from atelier.providers.core.types import Endpoint, Tell
 from atelier.providers.core.wire import Wire
 from atelier.providers.turns import Turns
@@ -127,56 +128,3 @@ async def _carried_out(
     outcome = await settle(account.billed(reply))  # first the pictures, then the books: see `journal`
     await account.settled()
     return outcome
-
-
-def unforeseen(error: Exception, *, unknown: bool = False) -> ImageError:
-    """A fault of ours; `unknown` where it may have hidden what a vendor billed."""
-    message = f"A call failed unforeseen ({type(error).__name__})."
-    if not unknown:
-        return ImageError(Reason.INTERNAL, message)
-    hint = "The vendor may have done and billed the work; look at its dashboard before you repeat the call."
-    return ImageError(Reason.INTERNAL, message, hint=hint, facts={"outcome": "unknown"})
-
-
-async def within(scope: anyio.CancelScope, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
-    """Do something in a scope that may be shielded, or become so meanwhile, and that is never cancelled itself."""
-    box = list[Outcome]()
-    with scope:
-        box.append(await work())
-    return box[0]
-
-
-async def to_the_end(work: Callable[[], Awaitable[Outcome]]) -> Outcome:
-    """Do something that a cancelled caller does not break off."""
-    return await within(anyio.CancelScope(shield=True), work)
-
-
-async def each(
-    work: list[Callable[[], Awaitable[Outcome]]], stop: anyio.CancelScope | None = None
-) -> list[Outcome | ImageError]:
-    """Run calls side by side; an ImageError of one is its outcome and leaves the others alone.
-
-    `stop` keeps those that no vendor can have yet from being sent, and so does an error that would meet them as well:
-    it is their outcome too. What was sent is seen through; see `Dispatcher.call`.
-    """
-    outcomes: dict[int, Outcome | ImageError] = {}
-    final, stop = list[ImageError](), stop or anyio.CancelScope()
-
-    async def run(index: int) -> None:
-        try:
-            outcomes[index] = await work[index]()
-        except ImageError as error:
-            outcomes[index] = error
-            if error.reason in FINAL:
-                final.append(error)
-                stop.cancel()
-        except Exception as error:  # noqa: BLE001 - it must not cost the pictures of the other calls
-            outcomes[index] = told = unforeseen(error)
-            told.__cause__ = error
-
-    with stop:
-        async with anyio.create_task_group() as tasks:
-            for index in range(len(work)):
-                tasks.start_soon(run, index)
-    unsent = final[0] if final else ImageError(Reason.NETWORK_ERROR, "The caller went away; nothing was sent.")
-    return [outcomes.get(index, unsent) for index in range(len(work))]

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 
 from atelier.providers.account import Account
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError, Reason, unforeseen
 from atelier.providers.core.types import ImageResult, Tell
 from atelier.providers.hand import Hand
 from atelier.providers.journal import JobRow, Journal, State
@@ -124,7 +124,7 @@ class Live:
     def fail(self, error: Exception) -> None:
         """It ends in this error, which tells what is to be said besides."""
         if not isinstance(error, ImageError):
-            cause, error = error, ImageError(Reason.INTERNAL, "Atelier failed in a way that it did not foresee.")
+            cause, error = error, unforeseen()
             error.__cause__ = cause
         later = f"The same call, or get_image with {self.id}, collects what the vendor finishes within half an hour."
         error.hint = " ".join(filter(None, (error.hint, later if self.collectable else "", *self.notes)))

@@ -13,7 +13,6 @@ same request that is fired, because there is one way to make it.
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from types import TracebackType
@@ -26,12 +25,13 @@ from atelier.providers.account import Account
 from atelier.providers.admit import Admitted
 from atelier.providers.budget import Budget, Confirm
 from atelier.providers.catalog import Catalog
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError, Reason, unforeseen
 from atelier.providers.core.provider import Reply
+from atelier.providers.core.scopes import has_gone, side_by_side, to_the_end
 from atelier.providers.core.sources import Sources
 from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Tell
 from atelier.providers.core.wire import httpx
-from atelier.providers.dispatch import Dispatcher, each, to_the_end, unforeseen
+from atelier.providers.dispatch import FINAL, Dispatcher
 from atelier.providers.journal import Journal, NoJournal
 from atelier.providers.reserve import accounts_of, affordable, agreed, surprise
 from atelier.providers.settle import kept, merged, shortfall
@@ -138,7 +138,7 @@ class Pipeline:
             made: list[Callable[[], Awaitable[Made]]] = [
                 partial(self._call, work, account, sent, keep, tell) for account, sent in calls
             ]
-            outcomes = await each(made, work.stop)
+            outcomes = await side_by_side(made, work.stop, FINAL)
         except anyio.get_cancelled_exc_class():
             await to_the_end(partial(self.rescue, work))  # nobody is there any more to take anything in hand
             raise
@@ -207,7 +207,7 @@ class Pipeline:
         except BaseException as error:
             await to_the_end(partial(account.failed, error))
             if isinstance(error, Exception) and not isinstance(error, ImageError):
-                raise unforeseen(error, unknown=account.spent is None) from error
+                raise unforeseen(billed=account.spent is None) from error
             raise
         if len(work.accounts) > 1:
             ready = sum(each.job.request.count for each in work.accounts if each.state == "closed" and each.spent != 0)
@@ -223,8 +223,3 @@ class Pipeline:
             stored, unkept = await kept(self.storage, work.admitted, account, reply)
             images, warnings = images + stored, warnings + unkept
         return images, warnings
-
-
-def has_gone() -> bool:
-    """Whether the caller was cancelled; to be asked before the next await, which would raise."""
-    return anyio.current_effective_deadline() == -math.inf

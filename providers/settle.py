@@ -18,9 +18,9 @@ from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
 from atelier.providers.core.provenance import embedded
 from atelier.providers.core.provider import Reply
+from atelier.providers.core.scopes import side_by_side
 from atelier.providers.core.types import Kept, Picture, Usage
 from atelier.providers.deliver import with_copy
-from atelier.providers.dispatch import each
 from atelier.providers.storage import Storage
 
 
@@ -36,7 +36,7 @@ async def kept(storage: Storage, admitted: Admitted, account: Account, reply: Re
             there[told["original_sha256"]] -= 1
         else:
             written.append(await anyio.to_thread.run_sync(embedded, made, told))
-    outcomes = await each([partial(storage.put, told["id"], picture, told) for picture, told in written])
+    outcomes = await side_by_side([partial(storage.put, told["id"], picture, told) for picture, told in written])
     for outcome in outcomes:
         if not isinstance(outcome, ImageError):
             await account.landed(outcome.id)

@@ -9,8 +9,8 @@ from functools import partial
 import anyio
 from anyio.abc import TaskGroup
 
+from atelier.providers.core.scopes import to_the_end
 from atelier.providers.core.types import ImageResult
-from atelier.providers.dispatch import to_the_end
 from atelier.providers.fallback import with_fallback
 from atelier.providers.hand import Hand
 from atelier.providers.live import Live

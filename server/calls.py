@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError, Reason, unforeseen
 from atelier.providers.core.ids import new_id
 from atelier.providers.desk import Desk
 from atelier.server.asking import InputNeeded
@@ -101,7 +101,7 @@ class Calls:
         except Exception as error:
             log.exception("tool crashed", extra={"facts": {"tool": name}})
             outcome = Reason.INTERNAL.value
-            raise _crash() from error
+            raise unforeseen(f"The server's log has it under {call_id.get()}; please report it.") from error
         finally:
             self.count -= 1
             seconds = round(time.monotonic() - began, 3)
@@ -110,11 +110,3 @@ class Calls:
     def told(self, error: ImageError) -> ImageError:
         """An error as its caller may hear it."""
         return unplaced(error) if self._remote else error
-
-
-def _crash() -> ImageError:
-    return ImageError(
-        Reason.INTERNAL,
-        "Atelier failed in a way that it did not foresee.",
-        hint=f"The server's log has it under {call_id.get()}; please report it.",
-    )

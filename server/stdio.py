@@ -15,7 +15,7 @@ import anyio
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from pydantic_core import from_json
 
-from atelier.providers.pipeline import has_gone
+from atelier.providers.core.scopes import has_gone
 from atelier.server.calls import Departure, leaving
 from atelier.server.signals import PATIENCE
 

@@ -82,6 +82,15 @@ class ImageError(Exception):
         return bool(self.facts.get("collectable"))
 
 
+def unforeseen(hint: str = "", *, billed: bool = False) -> ImageError:
+    """A fault of ours; `billed` where it may hide what a vendor has done."""
+    message, facts = "Atelier failed in a way that it did not foresee.", dict[str, Any]()
+    if billed:
+        hint = "The vendor may have done and billed the work; look at its dashboard before you repeat the call."
+        facts["outcome"] = "unknown"
+    return ImageError(Reason.INTERNAL, message, hint=hint, facts=facts)
+
+
 _hidden: ContextVar[tuple[str, ...]] = ContextVar("_hidden", default=())
 
 SHORTEST_SECRET = 4  # characters; striking out less would only garble a sentence

@@ -25,9 +25,9 @@ import anyio
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import id_of, is_id, time_of, uuid_of
+from atelier.providers.core.scopes import side_by_side
 from atelier.providers.core.sources import Asset
 from atelier.providers.core.types import Picture, Stored
-from atelier.providers.dispatch import each
 from atelier.server.storage import kept
 from atelier.server.storage.s3_client import Connection
 
@@ -68,7 +68,7 @@ class S3Storage:
     async def newest(self, limit: int = 1, before: str | None = None) -> list[Mapping[str, Any]]:
         """See Shelf."""
         ids = await self._connection.run(partial(self._ids, limit, before))
-        found = await each([partial(self.head, id) for id in ids])
+        found = await side_by_side([partial(self.head, id) for id in ids])
         for outcome in found:
             if isinstance(outcome, ImageError):
                 raise outcome

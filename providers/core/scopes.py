@@ -1,0 +1,64 @@
+"""What becomes of work when whoever asked for it goes away."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import TypeVar
+
+import anyio
+
+from atelier.providers.core.errors import ImageError, Reason, unforeseen
+
+Outcome = TypeVar("Outcome")
+
+
+def has_gone() -> bool:
+    """Whether the caller was cancelled; to be asked before the next await, which would raise."""
+    return anyio.current_effective_deadline() == -math.inf
+
+
+async def within(scope: anyio.CancelScope, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Do something in a scope that may be shielded, or become so meanwhile, and that is never cancelled itself."""
+    box = list[Outcome]()
+    with scope:
+        box.append(await work())
+    return box[0]
+
+
+async def to_the_end(work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Do something that a cancelled caller does not break off."""
+    return await within(anyio.CancelScope(shield=True), work)
+
+
+async def side_by_side(
+    work: Sequence[Callable[[], Awaitable[Outcome]]],
+    stop: anyio.CancelScope | None = None,
+    final: Collection[Reason] = (),
+) -> list[Outcome | ImageError]:
+    """Do several things at once; an ImageError of one is its outcome and leaves the others alone.
+
+    `stop` cancels those that let themselves be, and so does an error for one of the `final` reasons, which the others
+    would meet as well: it is their outcome too.
+    """
+    outcomes: dict[int, Outcome | ImageError] = {}
+    met, stop = list[ImageError](), stop or anyio.CancelScope()
+
+    async def run(index: int) -> None:
+        try:
+            outcomes[index] = await work[index]()
+        except ImageError as error:
+            outcomes[index] = error
+            if error.reason in final:
+                met.append(error)
+                stop.cancel()
+        except Exception as error:  # noqa: BLE001 - it must not cost what comes of the others
+            outcomes[index] = told = unforeseen()
+            told.__cause__ = error
+
+    with stop:
+        async with anyio.create_task_group() as tasks:
+            for index in range(len(work)):
+                tasks.start_soon(run, index)
+    missing = met[0] if met else ImageError(Reason.NETWORK_ERROR, "The caller went away; nothing was sent.")
+    return [outcomes.get(index, missing) for index in range(len(work))]
