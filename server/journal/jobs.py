@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 from atelier.providers.budget import Caps, Charge, Shortage, usd_of
@@ -13,6 +14,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.journal import KEYED, CallRow, Entry, JobRow, State
 from atelier.server.journal.database import Database
 from atelier.server.journal.ledger import SqliteLedger, utc_day
+from atelier.server.journal.moved import taken_along
 from atelier.server.journal.owners import Owner
 
 REMEMBERED = "-1 day"
@@ -54,6 +56,7 @@ class SqliteJournal(SqliteLedger):
     def __init__(self, database: Database, owner: Owner, today: Callable[[], date] = utc_day) -> None:
         super().__init__(database, today)
         self._owner = owner
+        database.take_along = partial(taken_along, owner)
 
     async def open(self, entry: Entry, charges: Sequence[Charge], caps: Caps) -> Shortage | JobRow | None:
         """Write a job and reserve its charges, unless the same call can be joined or collected."""

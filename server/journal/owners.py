@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -42,8 +43,16 @@ class Owner:
         """Let go; what still runs under this name is an orphan from now on."""
         if self._lock is not None:
             self._lock.release()
-            self._path(self._name).unlink(missing_ok=True)
             self._lock = None
+            with suppress(OSError):  # its folder may have gone
+                self._path(self._name).unlink()
+
+    def renew(self) -> str:
+        """Be another from now on. Returns the name until now, under which nothing runs any more."""
+        before = self._name
+        self.close()
+        self._name = uuid.uuid4().hex
+        return before
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.lock"

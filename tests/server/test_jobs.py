@@ -121,3 +121,12 @@ def test_an_unknown_job_is_refused_and_looking_leaves_nothing_behind(
     assert exit_of("jobs", "job_nobody") == 1
     assert "There is no job job_nobody." in capsys.readouterr().err
     assert not [path for path in files_in(tmp_path) if path.suffix == ".db"]
+
+
+def test_a_file_in_place_of_the_state_folder_is_told_in_a_sentence(
+    with_openai: Environ, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(with_openai["ATELIER_STATE_DIR"]).write_text("in the way")
+    for command in (("jobs",), ("spend",), ("generate", *FOX)):
+        assert exit_of(*command) == 1
+        assert "its folder is a file). Set ATELIER_STATE_DIR to a folder." in capsys.readouterr().err

@@ -85,8 +85,31 @@ async def test_a_file_that_is_no_journal_is_told(tmp_path: Path, content: bytes)
     assert path.read_bytes() == content
 
 
-async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("below", ["", "further"])
+async def test_a_file_in_place_of_the_folder_is_told_to_who_writes_and_to_who_looks(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ImageError) as caught:
-        await Database(tmp_path / "file" / "journal.db").write(count)
-    assert caught.value.reason is Reason.STORAGE_FAILED
+    database = Database(tmp_path / "file" / below / "journal.db")
+    for work in (database.write(count), database.read(count, 0)):
+        with pytest.raises(ImageError, match="its folder is a file") as caught:
+            await work
+        assert caught.value.reason is Reason.STORAGE_FAILED
+        assert caught.value.hint == "Set ATELIER_STATE_DIR to a folder."
+    assert not database.exists
+
+
+async def test_a_file_that_another_program_holds_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atelier.server.journal.database.PATIENCE", 0.05)
+    database, path = Database(tmp_path / "journal.db"), tmp_path / "journal.db"
+    await database.write(count)
+    held = sqlite3.connect(path, isolation_level=None)
+    held.execute("BEGIN EXCLUSIVE")
+    for one in (database, Database(path)):
+        with pytest.raises(ImageError) as caught:
+            await one.write(count)
+        assert "database is locked" in caught.value.message
+        assert caught.value.hint == "Another program holds it. Try again when that has let go."
+    held.close()
+    assert await database.write(count) == 0
+    await database.aclose()
