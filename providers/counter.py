@@ -7,6 +7,7 @@ process died is taken up. `until` is a time of anyio's clock; what is not there 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NoReturn
 
 import anyio
 
@@ -93,7 +94,7 @@ class Counter:
                 word, lately = ELSEWHERE, row.collectable
                 if not lately and not self._workshop.job(row.id):
                     await anyio.sleep(LOOK)
-                row = await self._pipeline.journal.find(row.id) or row
+                row = await self._pipeline.journal.find(row.id) or _lost(row)
                 if lately and row.collectable:
                     break  # its vendor was asked, and has not got it ready
         if live := self._workshop.job(row.id):
@@ -114,3 +115,10 @@ class Counter:
 
     def _is_elsewhere(self, row: JobRow) -> bool:
         return row.state == "running" and not self._workshop.job(row.id)
+
+
+def _lost(row: JobRow) -> NoReturn:
+    """Nobody can say any more whether there is a process that works on it."""
+    message = f"The journal that told of {row.id} was moved or removed meanwhile."
+    hint = "The same call later joins it if it still runs, or else makes new pictures."
+    raise ImageError(Reason.STORAGE_FAILED, message, hint=hint)

@@ -132,9 +132,11 @@ class Desk:
             try:
                 return await self._counter.joined(earlier, tell, until)
             except ImageError as error:
-                if key or error.facts.get("gone") != earlier.id:
+                gone, damaged = (error.facts.get(word) == earlier.id for word in ("gone", "damaged"))
+                if not key and (gone or damaged):  # somebody removed its pictures since, or it is told of once
+                    await self.pipeline.journal.delivered(earlier.id)
+                if key or not gone:
                     raise
-                await self.pipeline.journal.delivered(earlier.id)  # somebody removed its pictures since
         models = self._fallback if fallback is None else fallback
         check_names(self.pipeline.catalog, models, request.operation)
         thinking = anyio.current_time()

@@ -27,6 +27,9 @@ AUTO = ("size", "quality", "background")
 WORDS = ("prompt", "negative_prompt")
 """Fields in which the space around does not make it another picture."""
 
+DAMAGE = (LookupError, TypeError, ValueError, ArithmeticError)
+"""What reading a row comes to whose JSON is not as it was written."""
+
 TELLABLE = ("outcome", "request_id", "code", "status", "billed_usd")
 """Facts of an error that are kept."""
 
@@ -97,7 +100,17 @@ def outcome_of(result: ImageResult) -> dict[str, Any]:
 
 
 async def result_of(row: JobRow, storage: Storage) -> ImageResult:
-    """A result that was kept, with its pictures as the storage has them now. Raises not_found when all have gone."""
+    """A result that was kept, with its pictures as the storage has them now.
+
+    Raises not_found when all have gone, storage_failed when the row is damaged.
+    """
+    try:
+        return await _result(row, storage)
+    except DAMAGE as error:
+        raise _damaged(row) from error
+
+
+async def _result(row: JobRow, storage: Storage) -> ImageResult:
     told = row.outcome
     found = [(each["id"], await _image(each, storage)) for each in told["images"]]
     images, gone = [image for _, image in found if image], [id for id, image in found if image is None]
@@ -160,14 +173,22 @@ def error_json(error: ImageError) -> dict[str, Any]:
 
 
 def error_of(row: JobRow) -> ImageError:
-    """The error in which a job ended, which a caller may not have heard."""
+    """The error in which a job ended, which a caller may not have heard; another when the row is damaged."""
     told = row.outcome
-    reason = Reason(told.get("reason", Reason.NOT_FOUND))
-    message = told.get("message", f"{row.id} ended before anything was sent.")
-    facts = {**told.get("facts", {}), "job": row.id}
-    if "billed_usd" in facts:
-        facts["billed_usd"] = Decimal(facts["billed_usd"])
-    return ImageError(reason, message, hint=told.get("hint", ""), retry_after=told.get("retry_after"), facts=facts)
+    try:
+        facts = {**told.get("facts", {}), "job": row.id}
+        if "billed_usd" in facts:
+            facts["billed_usd"] = Decimal(facts["billed_usd"])
+        hint, pause = told.get("hint", ""), told.get("retry_after")
+        return ImageError(Reason(told["reason"]), told["message"], hint=hint, retry_after=pause, facts=facts)
+    except DAMAGE:
+        return _damaged(row)
+
+
+def _damaged(row: JobRow) -> ImageError:
+    message = f"What came of {row.id} cannot be read: its row in the journal is damaged."
+    hint = "If it has pictures, get_image with list=true shows them; look there before you ask for new ones."
+    return ImageError(Reason.STORAGE_FAILED, message, hint=hint, facts={"job": row.id, "damaged": row.id})
 
 
 def in_the_dark(row: JobRow) -> str:
