@@ -18,7 +18,11 @@ from atelier.providers.work import Work
 def check_names(catalog: Catalog, models: Sequence[str], operation: Operation) -> None:
     """Raise unknown_model for a name that is none: a slip is not to show only when it is needed."""
     for name in models:
-        catalog.resolve(name, operation)
+        try:
+            catalog.resolve(name, operation)
+        except ImageError as error:
+            error.message = f"“fallback” is wrong. {error.message}"
+            raise
 
 
 async def with_fallback(

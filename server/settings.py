@@ -11,12 +11,21 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from atelier.providers.budget import Caps
-from atelier.providers.catalog import PROVIDERS
+from atelier.providers.catalog import PROVIDERS, Catalog, utc_today
 from atelier.providers.core.environment import variable
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.overlay import with_file
 from atelier.server.storage.s3_client import Bucket
 
@@ -53,6 +62,18 @@ def _sound(file: Path | None) -> Path | None:
     return file
 
 
+def _known(models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    """The same for a name that is no model's, whatever the one that is may turn out to be unable to do."""
+    catalog = Catalog(lambda name: None, utc_today, *with_file(PROVIDERS, info.data.get("catalog")))
+    for name in models:
+        try:
+            catalog.resolve(name)
+        except ImageError as error:
+            message = f"ATELIER_FALLBACK is wrong: no model is called “{quoted(name, 60)}”."
+            raise ImageError(Reason.INVALID_REQUEST, message, hint=error.hint) from None
+    return models
+
+
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 Address = Annotated[str, Field(pattern=r"^https?://[^/\s]+\S*$")]
 
@@ -84,7 +105,7 @@ class Settings(BaseModel):
     confirm_above: Usd | None = None
     allow_unpriced: bool = False
     wait_seconds: float = Field(default=50.0, ge=0, le=3600)
-    fallback: tuple[str, ...] = ()
+    fallback: Annotated[tuple[str, ...], AfterValidator(_known)] = ()
     queue_limit: int = Field(default=100, ge=0, le=10_000)
     timeout_seconds: float = Field(default=300.0, gt=0, le=3600)
     concurrency: int | None = Field(default=None, ge=1, le=100)

@@ -68,6 +68,35 @@ def test_a_refusal_is_one_line_on_stderr(
     assert files_in(tmp_path) == []
 
 
+@pytest.mark.parametrize("command", [("serve",), ("serve", "--http", "--port", "0"), ("generate", "a fox")])
+def test_a_fallback_that_is_no_model_is_refused_before_anything_is_begun(
+    environ: Environ, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    environ |= {"ATELIER_FALLBACK": "nosuch-model, flux", "ATELIER_JWT_SECRET": "a secret that is long enough"}
+    done = atelier(environ, *command)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "ATELIER_FALLBACK is wrong: no model is called “nosuch-model”." in done.stderr.splitlines()[-1]
+    assert files_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("keys", [[""], ["a b"], ["ü"], ["x" * 256], ["a", "b"]])
+def test_a_key_that_is_none_is_refused_and_nothing_is_bought(
+    with_openai: Environ, openai: OpenAI, keys: list[str]
+) -> None:
+    done = atelier(with_openai, "generate", "a fox", *(word for key in keys for word in ("--idempotency-key", key)))
+    assert done.returncode == 1
+    assert done.stderr.startswith("atelier: --idempotency-key is wrong: it should be one, of 1 to 255 visible ASCII")
+    assert openai.requests == []
+
+
+def test_the_same_key_buys_once(with_openai: Environ, openai: OpenAI) -> None:
+    told = [atelier(with_openai, "generate", "a fox", "--quality", "low", "--idempotency-key", "k!") for _ in range(2)]
+    assert [done.returncode for done in told] == [0, 0]
+    assert told[0].stdout == told[1].stdout
+    assert len(openai.requests) == 1
+
+
 def test_a_misspelt_option_is_a_usage_error(environ: Environ) -> None:
     done = atelier(environ, "generate", "a fox", "--sizes", "10x10")
     assert done.returncode == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,24 @@ def test_a_wrong_value_is_refused_by_its_variables_name(name: str, value: str) -
     with pytest.raises(ImageError) as caught:
         Settings.from_environ({name: value})
     assert caught.value.message.startswith(f"{name} is wrong")
+
+
+def test_a_fallback_that_is_no_model_stops_the_start_with_both_names_and_the_near_ones() -> None:
+    with pytest.raises(ImageError) as caught:
+        Settings.from_environ({"ATELIER_FALLBACK": "flux, gpt-imge-2"})
+    assert caught.value.reason is Reason.INVALID_REQUEST
+    assert caught.value.message == "ATELIER_FALLBACK is wrong: no model is called “gpt-imge-2”."
+    assert "gpt-image-2" in caught.value.hint
+
+
+def test_a_fallback_may_be_a_vendor_a_model_that_can_do_little_and_one_of_the_users_own(tmp_path: Path) -> None:
+    row = {"provider": "sketch", "id": "doodle", "like": "sketch"}
+    (tmp_path / "models.json").write_text(json.dumps({"models": [row]}))
+    names = "stability,stable-image-erase,openai/gpt-image-2,doodle"
+    settings = Settings.from_environ({"ATELIER_FALLBACK": names, "ATELIER_CATALOG": str(tmp_path / "models.json")})
+    assert settings.fallback == tuple(names.split(","))
+    with pytest.raises(ImageError, match="doodle"):
+        Settings.from_environ({"ATELIER_FALLBACK": names})
 
 
 def test_a_setting_that_means_nothing_is_pointed_out_with_the_near_one() -> None:

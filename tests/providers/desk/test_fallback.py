@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import ImageRequest, ImageResult
-from tests.conftest import Environ
+from atelier.providers.core.images import picture
+from atelier.providers.core.types import ImageRequest, ImageResult, Operation
+from atelier.server.settings import Settings
+from tests.conftest import Environ, png
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Dropped, Slow
@@ -48,7 +50,20 @@ async def test_a_fallback_that_is_no_model_is_refused_before_it_is_needed(desk: 
         with pytest.raises(ImageError) as caught:
             await one.draw(FOX, fallback=["nonsense"])
     assert caught.value.reason is Reason.UNKNOWN_MODEL
+    assert caught.value.message == "“fallback” is wrong. No model is called “nonsense”."
     assert openai.requests == []
+
+
+async def test_one_that_cannot_do_the_operation_is_passed_over(
+    desk: Open, openai: OpenAI, with_openai: Environ
+) -> None:
+    with_openai["ATELIER_FALLBACK"] = "stable-image-core, gpt-image-2"
+    openai.next(*[emulated.BROKEN_SERVER] * 4)
+    edit = replace(FOX, operation=Operation.EDIT, sources=(picture(png(64, 64)),))
+    async with desk(fallback=Settings.from_environ(with_openai).fallback) as one:
+        result = await one.draw(edit)
+    assert result.model == "gpt-image-2"
+    assert "stable-image-core was passed over" in result.warnings[0]
 
 
 async def test_a_fallback_is_held_against_the_budget_anew(desk: Open, openai: OpenAI, with_openai: Environ) -> None:
