@@ -18,6 +18,7 @@ from atelier.server import flush, jobs, models, show, spend
 from atelier.server.announce import announce
 from atelier.server.assembly import pipeline_of, storage_of
 from atelier.server.costs import estimated, located
+from atelier.server.keys import key_of
 from atelier.server.progress import progress
 from atelier.server.settings import Settings, unknown_variables
 from atelier.server.signals import interruptible, until_idle
@@ -106,6 +107,7 @@ async def _draw(
     folders: tuple[Path, ...],
     options: argparse.Namespace,
 ) -> int:
+    key = key_of(options.idempotency_key, "--idempotency-key")
     settings = Settings.from_environ()
     for sentence in unknown_variables():
         say(sentence, sys.stderr)
@@ -123,7 +125,7 @@ async def _draw(
                     request,
                     caller=settings.customer_id,
                     fallback=fallback_of(asked),
-                    key=options.idempotency_key,
+                    key=key,
                     tell=tell,
                     confirm=confirm,
                 )
@@ -218,7 +220,7 @@ def _declare(commands: Subcommands, name: str, run: Run, tool: Tool[Any], places
 def _with_key(parser: Any) -> None:
     """For scripts that may run twice."""
     words = "the same key within a day is the same call: its result is told again and not paid for again"
-    parser.add_argument("--idempotency-key", metavar="KEY", help=words)
+    parser.add_argument("--idempotency-key", metavar="KEY", action="append", default=[], help=words)
 
 
 COMMANDS: tuple[Callable[[Subcommands], None], ...] = (

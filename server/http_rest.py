@@ -7,7 +7,6 @@ GET  /image/{id}/file               the picture itself
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -27,15 +26,13 @@ from atelier.server.app import AtelierServer
 from atelier.server.calls import CallerGoneError, bearing
 from atelier.server.http_body import body_of
 from atelier.server.http_errors import SENTENCES, RefusedError, failed, gone
+from atelier.server.keys import key_of
 from atelier.server.unless import unless
 from atelier.tools import edit_image, generate_image, get_image
 from atelier.tools.arguments import parameters_of
 from atelier.tools.tool import Answer, Call, Tool
 
 POLL = "2"  # seconds after which to ask for a job again
-
-KEY = re.compile(r"[!-~]{1,255}")
-"""An idempotency key."""
 
 DRAWING: dict[str, Tool[Any]] = {"generate": generate_image.TOOL, "edit": edit_image.TOOL}
 
@@ -73,7 +70,7 @@ def _answering(server: AtelierServer, handler: Handler) -> Callable[[Request], A
 
 async def _draw(tool: Tool[Any], server: AtelierServer, request: Request) -> Response:
     """Make pictures, or say which job does. Whoever goes away before a vendor has the request takes it along."""
-    key = _key(request)
+    key = key_of(request.headers.getlist("idempotency-key"), "Idempotency-Key")
     asked = parameters_of(tool, await _arguments(request))
     if not asked.save:
         message, hint = "“save” cannot be false here: every picture is stored.", "Leave it out, and fetch the file."
@@ -115,15 +112,6 @@ def _told(answer: Answer, desk: Desk) -> Response:
             if kept.stored is None:  # no disk took it, and it is paid for
                 image["b64"] = b64encode(kept.image_bytes).decode()
         return JSONResponse(data)
-
-
-def _key(request: Request) -> str | None:
-    """The caller's own name for this call."""
-    said = request.headers.getlist("idempotency-key")
-    if said and (len(said) > 1 or not KEY.fullmatch(said[0])):
-        message = "Idempotency-Key is wrong: it should be one, of 1 to 255 visible ASCII characters."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="A UUID will do.")
-    return said[0] if said else None
 
 
 async def _arguments(request: Request) -> dict[str, Any]:
