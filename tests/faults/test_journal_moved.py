@@ -52,7 +52,7 @@ async def test_while_a_vendor_works_its_bill_is_where_people_look(
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(call)
-            assert await anyio.to_thread.run_sync(held.heard.wait, 30)
+            await held.arrival()
             how(tmp_path / "state")
             tasks.start_soon(call)  # which joins the first
             held.go.set()

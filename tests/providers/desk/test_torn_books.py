@@ -16,8 +16,9 @@ from atelier.providers.core.types import ImageResult
 from tests.conftest import Environ
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
+from tests.emulators.server import Held
 from tests.providers.desk.conftest import FOX, Open, settled
-from tests.server.http_process import Held
+from tests.waiting import LONG
 
 pytestmark = pytest.mark.anyio
 
@@ -46,9 +47,8 @@ async def test_who_waits_for_another_process_and_its_journal_is_removed_is_told_
     async with desk(wait=None) as another:
         async with desk(wait=None) as one, anyio.create_task_group() as tasks:
             tasks.start_soon(one.draw, FOX)
-            while not held.here.is_set():
-                await anyio.sleep(0.01)
-            with anyio.fail_after(20):
+            await held.arrival()
+            with anyio.fail_after(LONG):
                 with pytest.raises(ImageError, match="was moved or removed meanwhile") as caught:
                     await another.draw(FOX, tell=remove)
                 assert caught.value.reason is Reason.STORAGE_FAILED
