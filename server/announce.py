@@ -7,7 +7,7 @@ import sys
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageResult
-from atelier.server.terminal import say
+from atelier.server.terminal import UntoldError, say
 from atelier.tools.drawn import size_of, told, usd
 
 
@@ -15,10 +15,8 @@ def announce(result: ImageResult, *, as_json: bool) -> None:
     """Say what was made. Raises storage_failed when it cannot be said, and BrokenPipeError when nobody listens."""
     try:
         _say(result, as_json=as_json)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        message = f"What was made cannot be told: stdout cannot be written ({error.strerror})."
+    except UntoldError as error:
+        message = f"What was made cannot be told: {error.strerror}."
         raise ImageError(
             Reason.STORAGE_FAILED, message, hint="The same command tells it without paying again."
         ) from None

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from atelier.providers.core.errors import ImageError
 from atelier.server import cli
 from atelier.server.logs import log
+from atelier.server.terminal import UntoldError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -35,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(options.run(options))
     except ImageError as error:
         sys.stderr.write(f"atelier: {error.message} {error.hint}".strip() + "\n")
+        sys.exit(1)
+    except UntoldError as untold:
+        sys.stderr.write(f"atelier: {untold.strerror}.\n")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

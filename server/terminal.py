@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Collection, Sequence
@@ -10,14 +11,26 @@ from typing import TextIO
 CLEAR = "\r\033[K"  # back to the start of a terminal's line, and empty it
 
 
+class UntoldError(OSError):
+    """A stream that cannot be written; `strerror` says which, and why."""
+
+
 def say(text: str, stream: TextIO | None = None) -> None:
-    """A line for the person, at once; on stdout unless another stream is named. Raises OSError."""
+    """A line for the person, at once; on stdout unless another stream is named.
+
+    Raises UntoldError, and BrokenPipeError when nobody listens any more.
+    """
     out = stream or sys.stdout
+    if not out:  # it was closed before the process began
+        raise UntoldError(errno.EBADF, f"stdout cannot be written ({os.strerror(errno.EBADF)})")
     try:
         print(text, file=out, flush=True)
-    except OSError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # or the interpreter would stumble over it again
-        raise
+        if isinstance(error, BrokenPipeError):
+            raise
+        name = "stderr" if out is sys.stderr else "stdout"
+        raise UntoldError(error.errno, f"{name} cannot be written ({error.strerror})") from None
 
 
 def table(lines: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> str:
