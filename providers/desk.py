@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 import anyio
+from anyio.abc import TaskStatus
 
 from atelier.providers.admit import Admitted
 from atelier.providers.budget import Confirm, Shortage
@@ -49,7 +50,9 @@ class Desk:
         self._wait = wait
         self._most: int | None = None
         self._fallback = tuple(fallback)
+        self._around = anyio.create_task_group()
         self._tasks = anyio.create_task_group()
+        self._closing = anyio.Event()
         self._workshop = Workshop(pipeline, self._tasks)
         self._leaving = Leaving(pipeline.journal, self._tasks)
         self._rounds = Rounds(Orphans(pipeline, self._workshop.start).take_up, self._tasks)
@@ -57,18 +60,27 @@ class Desk:
 
     async def __aenter__(self) -> Self:
         await self.pipeline.__aenter__()
-        await self._tasks.__aenter__()
+        await self._around.__aenter__()
+        await to_the_end(partial(self._around.start, self._working))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._workshop.close()
-        self._tasks.cancel_scope.shield = True  # what was sent is paid for
-        await self._tasks.__aexit__(None, None, None)
-        self._leaving.close()
-        await self.pipeline.__aexit__(kind, error, trace)
+        self._closing.set()
+        self._around.cancel_scope.shield = True
+        await self._around.__aexit__(None, None, None)
+        await to_the_end(partial(self.pipeline.__aexit__, kind, error, trace))
         await to_the_end(self.pipeline.journal.aclose)
+
+    async def _working(self, *, task_status: TaskStatus[None]) -> None:
+        """What was sent is paid for, and goes on even when whoever uses the desk is cancelled before leaving it."""
+        with anyio.CancelScope(shield=True):
+            async with self._tasks:
+                task_status.started()
+                await self._closing.wait()
+            self._leaving.close()
 
     @property
     def running(self) -> Collection[str]:

@@ -13,7 +13,6 @@ import anyio
 from mcp.server.caching import CacheHint
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     INVALID_PARAMS,
@@ -83,6 +82,7 @@ class AtelierServer(MCPServer[State]):
 
     def __init__(self, settings: Settings, today: Callable[[], date], who: Callable[[], str] | None) -> None:
         self.calls = Calls(remote=who is not None)
+        self.over = anyio.Event()  # the host has gone, and all that was done for it is finished and written
         self._state: State | None = None
         self._line: Line | None = None
         self._settings = settings
@@ -141,12 +141,9 @@ class AtelierServer(MCPServer[State]):
         return self._line.busy if self._line else 0
 
     async def run_stdio_async(self) -> None:
-        """Serve over this process's own pipes until the host closes them."""
-        with own_stdout() as line:
-            self._line = line
-            self._lowlevel_server.middleware.insert(0, line.seen_off)
-            async with stdio_server(stdout=line) as (read, write):
-                await self._lowlevel_server.run(read, write, self._lowlevel_server.create_initialization_options())
+        """Serve over this process's own pipes until the host closes one of them."""
+        with own_stdout() as self._line:
+            await self._line.serve(self._lowlevel_server, self.over.set)
 
     async def list_tools(self) -> list[ToolDescription]:
         """Our records, in their order."""

@@ -13,7 +13,7 @@ import anyio
 
 from atelier.providers.core.errors import quoted
 from atelier.providers.core.types import ImageRequest, ImageResult
-from atelier.providers.desk import Desk, Running
+from atelier.providers.desk import Desk
 from atelier.server import flush, jobs, models, show, spend
 from atelier.server.announce import announce
 from atelier.server.assembly import pipeline_of, storage_of
@@ -65,7 +65,7 @@ def serve(options: argparse.Namespace) -> int:
 
         return anyio.run(served, settings, options.host or HOST, PORT if options.port is None else options.port)
     server = build_server(settings)
-    served = partial(until_idle, on_the_way=lambda: server.on_the_way)
+    served = partial(until_idle, on_the_way=lambda: server.on_the_way, over=server.over.wait)
     return anyio.run(served, server.run_stdio_async, lambda: server.busy)
 
 
@@ -107,10 +107,19 @@ async def _draw(
     folders: tuple[Path, ...],
     options: argparse.Namespace,
 ) -> int:
-    key = key_of(options.idempotency_key, "--idempotency-key")
-    settings = Settings.from_environ()
     for sentence in unknown_variables():
         say(sentence, sys.stderr)
+    return await interruptible(partial(_drawn, asked, request_of, folders, options), lambda: say(ENDING, sys.stderr))
+
+
+async def _drawn(
+    asked: Drawing,
+    request_of: Callable[[Desk], Awaitable[ImageRequest]],
+    folders: tuple[Path, ...],
+    options: argparse.Namespace,
+) -> int:
+    key = key_of(options.idempotency_key, "--idempotency-key")
+    settings = Settings.from_environ()
     pipeline = pipeline_of(settings, storage_of(settings), folders=folders)
     async with Desk(pipeline, wait=None, fallback=settings.fallback) as desk:
         request = await request_of(desk)
@@ -118,19 +127,15 @@ async def _draw(
         if notice and not options.json:
             say(notice)  # the first line, before any work
         confirm = _yes if asked.confirm_cost else _asked if sys.stdin.isatty() and sys.stderr.isatty() else None
-
-        async def drawn() -> ImageResult | Running:
-            async with progress(progress_line, every=1 if sys.stderr.isatty() else 10) as tell:
-                return await desk.draw(
-                    request,
-                    caller=settings.customer_id,
-                    fallback=fallback_of(asked),
-                    key=key,
-                    tell=tell,
-                    confirm=confirm,
-                )
-
-        result = await interruptible(drawn, lambda: say(ENDING, sys.stderr))
+        async with progress(progress_line, every=1 if sys.stderr.isatty() else 10) as tell:
+            result = await desk.draw(
+                request,
+                caller=settings.customer_id,
+                fallback=fallback_of(asked),
+                key=key,
+                tell=tell,
+                confirm=confirm,
+            )
         if sys.stderr.isatty():
             sys.stderr.write(CLEAR)
         assert isinstance(result, ImageResult), "without a limit it is waited for"

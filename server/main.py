@@ -11,6 +11,7 @@ from importlib.metadata import version
 from atelier.providers.core.errors import ImageError
 from atelier.server import cli
 from atelier.server.logs import log
+from atelier.server.signals import EndedError
 from atelier.server.terminal import UntoldError
 
 
@@ -40,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UntoldError as untold:
         sys.stderr.write(f"atelier: {untold.strerror}.\n")
         sys.exit(1)
+    except EndedError as signalled:
+        sys.exit(signalled.code)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does

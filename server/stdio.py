@@ -1,33 +1,59 @@
 """MCP over this process's own pipes. An answer has left when its line is written whole.
 
-The host may not read, be slow, or die while a line is half written; what such an answer bears was not delivered.
+The host may not read, be slow, or die while a line is half written; what such an answer bears was not delivered. One
+that takes no line any more has gone, as if it had closed stdin.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from typing import Any, TextIO
 
 import anyio
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
 from pydantic_core import from_json
 
 from atelier.providers.core.scopes import has_gone
 from atelier.server.calls import Departure, leaving
+from atelier.server.logs import log
 from atelier.server.signals import PATIENCE
 
 
 class Line(anyio.AsyncFile[str]):
-    """Where the protocol's lines are written, and which answers are on their way there."""
+    """Where the protocol's lines are written, and which answers are on their way there.
+
+    What is done for the host is done in the scope `host`, which is cancelled once it takes no line any more.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
+        self.host = anyio.CancelScope()
         self._last = ""
         self._written = anyio.Event()
         self._departures: dict[str | int, list[Departure]] = {}  # an id is a host's own affair, and may come twice
+
+    async def serve(self, server: Server[Any], over: Callable[[], None]) -> None:
+        """Serve over the pipes until the host closes one of them.
+
+        `over` is called when all is done. A thread may still read stdin then, or write what nobody reads.
+        """
+        server.middleware.insert(0, self.seen_off)
+        try:
+            async with stdio_server(stdout=self) as (read, write):
+                try:
+                    with self.host:
+                        await server.run(read, write, server.create_initialization_options())
+                finally:
+                    over()
+        except* OSError as group:  # stdin is a terminal that closed
+            log.warning("the host has gone", extra={"facts": {"why": str(group.exceptions[0])}})
 
     @property
     def busy(self) -> int:
@@ -63,11 +89,12 @@ class Line(anyio.AsyncFile[str]):
     async def write(self, b: str) -> int:
         """One message, as its line."""
         self._last = b
-        return await super().write(b)
+        await self._tried(partial(super().write, b))
+        return len(b)
 
     async def flush(self) -> None:
         """Now the line is written."""
-        await super().flush()
+        await self._tried(super().flush)
         self._written.set()
         if self._departures:
             message = from_json(self._last)
@@ -75,6 +102,19 @@ class Line(anyio.AsyncFile[str]):
                 departures.pop(0).end(left="result" in message)
                 if not departures:
                     del self._departures[message["id"]]
+
+    async def _tried(self, act: Callable[[], Awaitable[object]]) -> None:
+        """Write if anybody is there. Nothing that is on its way arrives once nobody is."""
+        if self.host.cancel_called:
+            return
+        try:
+            await act()
+        except OSError as error:
+            log.warning("the host has gone", extra={"facts": {"why": error.strerror}})
+            self.host.cancel()
+            for departure in chain(*self._departures.values()):
+                departure.end(left=False)
+            self._departures.clear()
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from tests.emulators.server import Held
 from tests.server.http_process import FOX, SECRET, SKETCH, Server, meanwhile, reason, serving, token
 from tests.server.test_app import text
 from tests.server.test_main import atelier
+from tests.server.test_signals import SIGNALS
 from tests.waiting import LONG, until
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
@@ -139,7 +140,7 @@ def test_a_call_is_one_line_in_the_log_and_no_token_prompt_or_query_is(server: S
 
 
 @POSIX
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_asked_to_end_it_takes_no_new_calls_and_stores_what_is_billed(
     with_openai: Environ, openai: OpenAI, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -11,18 +11,22 @@ import pytest
 
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Slow
+from tests.emulators.server import Held, Slow
 from tests.server.process import CALL, SERVE, greet, hello, say, started
 from tests.waiting import LONG, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 
 
+SIGNALS = [signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if sys.platform != "win32" else [])]
+DRAW = [*SERVE[:3], "generate", "a fox"]
+
+
 def pictures(folder: Path) -> list[Path]:
     return [path for path in files_in(folder) if path.suffix == ".png"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_server_at_rest_ends_at_once(environ: Environ, number: signal.Signals) -> None:
     with started(environ) as process:
         say(process, hello("2025-11-25"))
@@ -32,7 +36,7 @@ def test_a_server_at_rest_ends_at_once(environ: Environ, number: signal.Signals)
         assert process.wait(LONG) == 128 + number
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_server_at_work_first_stores_what_is_billed(
     with_openai: Environ, openai: OpenAI, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -63,14 +67,60 @@ def test_a_host_that_closes_the_pipe_does_not_lose_the_picture(
     assert len(pictures(tmp_path / "out")) == 1
 
 
-def test_control_c_on_the_command_line_keeps_what_is_billed(
-    with_openai: Environ, openai: OpenAI, tmp_path: Path
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_command_that_is_asked_to_end_keeps_what_is_billed(
+    with_openai: Environ, openai: OpenAI, tmp_path: Path, number: signal.Signals
 ) -> None:
-    openai.next(Slow(1))
-    with started(with_openai, [*SERVE[:3], "generate", "a fox"]) as process:
-        until(lambda: openai.requests)
-        process.send_signal(signal.SIGINT)
-        process.wait(LONG)
+    openai.next(held := Held())
+    with started(with_openai, DRAW) as process:
+        held.wait()
+        process.send_signal(number)
         assert process.stderr is not None
+        assert any("Ending." in line for line in process.stderr)
+        held.go.set()
+        assert process.wait(LONG) == 128 + number
         assert "Traceback" not in process.stderr.read()
     assert len(pictures(tmp_path / "out")) == 1
+
+
+def test_a_terminal_that_closes_says_so_more_than_once(with_openai: Environ, openai: OpenAI, tmp_path: Path) -> None:
+    openai.next(held := Held())
+    with started(with_openai, DRAW) as process:
+        held.wait()
+        process.send_signal(signal.SIGHUP)
+        assert process.stderr is not None
+        assert any("Ending." in line for line in process.stderr)
+        for _ in range(3):
+            process.send_signal(signal.SIGHUP)
+            time.sleep(0.1)
+        held.go.set()
+        assert process.wait(LONG) == 128 + signal.SIGHUP
+    assert len(pictures(tmp_path / "out")) == 1
+
+
+def test_a_command_that_cannot_say_that_it_ends_keeps_what_is_billed(
+    with_openai: Environ, openai: OpenAI, tmp_path: Path
+) -> None:
+    openai.next(held := Held())
+    with started(with_openai, DRAW) as process:
+        held.wait()
+        assert process.stderr is not None
+        process.stderr.close()
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+        held.go.set()
+        assert process.wait(LONG) == 128 + signal.SIGHUP
+    assert len(pictures(tmp_path / "out")) == 1
+
+
+def test_who_is_to_outlive_the_terminal_does(with_openai: Environ, openai: OpenAI, tmp_path: Path) -> None:
+    openai.next(held := Held())
+    with started(with_openai, ["nohup", *DRAW]) as process:
+        held.wait()
+        process.send_signal(signal.SIGHUP)
+        held.go.set()
+        assert process.stdout is not None
+        told = process.stdout.read()
+        assert process.wait(LONG) == 0
+    (picture,) = pictures(tmp_path / "out")
+    assert str(picture) in told
