@@ -27,7 +27,7 @@ from atelier.providers.budget import Budget, Confirm
 from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason, unforeseen
 from atelier.providers.core.provider import Reply
-from atelier.providers.core.scopes import has_gone, side_by_side, to_the_end
+from atelier.providers.core.scopes import has_gone, side_by_side, to_the_end, while_told
 from atelier.providers.core.sources import Sources
 from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Tell
 from atelier.providers.core.wire import httpx
@@ -199,7 +199,10 @@ class Pipeline:
             if storage is None:
                 work.loose.append((account, reply))
                 return reply, [Kept(picture) for picture in reply.pictures], []
-            return reply, *await kept(storage, work.admitted, account, reply)
+            count = len(reply.pictures)
+            words = "Storing the picture." if count == 1 else f"Storing {count} pictures."
+            storing = partial(kept, storage, work.admitted, account, reply)
+            return reply, *await while_told(partial(tell, words), storing)
 
         try:
             provider = work.admitted.choice.provider

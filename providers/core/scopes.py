@@ -62,3 +62,15 @@ async def side_by_side(
                 tasks.start_soon(run, index)
     missing = met[0] if met else ImageError(Reason.NETWORK_ERROR, "The caller went away; nothing was sent.")
     return [outcomes.get(index, missing) for index in range(len(work))]
+
+
+async def while_told(told: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Do something while it is told. Whoever does not listen holds nothing up, and loses nothing."""
+    outcomes = list[Outcome | ImageError]()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(side_by_side, [told])
+        outcomes += await side_by_side([work])
+        tasks.cancel_scope.cancel()
+    if isinstance(outcomes[0], ImageError):
+        raise outcomes[0]
+    return outcomes[0]

@@ -15,10 +15,11 @@ import pytest
 
 from tests.conftest import Environ
 from tests.emulators.openai import OpenAI
-from tests.server.http_process import Held
+from tests.emulators.server import Held
 from tests.server.process import SERVE, hello, like_a_host, say, started
-from tests.server.test_leaving import answer, jobs, served, stuck, wait_until
+from tests.server.test_leaving import answer, jobs, served, stuck
 from tests.server.test_signals import pictures
+from tests.waiting import LONG, until
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the size of a pipe can be set on Linux only")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
@@ -57,7 +58,7 @@ def gone(process: subprocess.Popen[str], *, stays: bool) -> None:
 def ended(process: subprocess.Popen[str], code: int = 0) -> None:
     """It ends by itself, and finds nothing wrong with that."""
     assert process.stderr is not None
-    assert process.wait(30) == code
+    assert process.wait(LONG) == code
     assert "Traceback" not in process.stderr.read()
 
 
@@ -77,7 +78,7 @@ def test_a_host_that_goes_while_the_vendor_works_finds_its_picture_when_it_comes
     openai.next(held := Held())
     with greeted(with_openai) as process:
         say(process, asked("a fox", save=save))
-        assert held.here.wait(20)
+        held.wait()
         gone(process, stays=stays)
         held.go.set()
         ended(process)
@@ -95,7 +96,7 @@ def test_a_host_that_goes_in_the_middle_of_an_answer_finds_its_picture_when_it_c
 ) -> None:
     with served(with_openai) as process:
         say(process, asked("a fox", save=save))
-        wait_until(lambda: stuck(process))
+        until(lambda: stuck(process))
         assert process.stdout is not None
         os.read(process.stdout.fileno(), 1000)
         gone(process, stays=stays)
@@ -112,12 +113,12 @@ def test_a_host_that_goes_has_its_other_pictures_finished_and_written_down(
     openai.next(first := Held(), second := Held())
     with greeted(with_openai) as process:
         say(process, asked("a fox"))
-        assert first.here.wait(20)
+        first.wait()
         say(process, asked("an owl", id=3))
-        assert second.here.wait(20)
+        second.wait()
         gone(process, stays=True)
         first.go.set()
-        wait_until(lambda: sorted(jobs(tmp_path)) == [("done", 0), ("running", 0)])
+        until(lambda: sorted(jobs(tmp_path)) == [("done", 0), ("running", 0)])
         second.go.set()
         ended(process)
     assert jobs(tmp_path) == [("done", 0), ("done", 0)]
@@ -130,12 +131,12 @@ def test_what_was_not_sent_when_the_host_went_is_not_bought(
     openai.next(held := Held(), Held())
     with greeted(with_openai | {"ATELIER_CONCURRENCY": "1"}) as process:
         say(process, asked("a fox"))
-        assert held.here.wait(20)
+        held.wait()
         say(process, asked("an owl", id=3))
-        wait_until(lambda: len(jobs(tmp_path)) == 2)
+        until(lambda: len(jobs(tmp_path)) == 2)
         gone(process, stays=True)
         say(process, {"method": "ping", "id": 4})  # to which the answer breaks the pipe
-        wait_until(lambda: jobs(tmp_path) == [("running", 0), ("cancelled", 0)])
+        until(lambda: jobs(tmp_path) == [("running", 0), ("cancelled", 0)])
         held.go.set()
         ended(process)
     assert jobs(tmp_path) == [("done", 0), ("cancelled", 0)]
@@ -149,7 +150,7 @@ def test_a_host_that_closes_stdin_and_does_not_read_does_not_hold_up_the_end(
 ) -> None:
     with served(with_openai) as process:
         say(process, asked("a fox", save=save))
-        wait_until(lambda: stuck(process))
+        until(lambda: stuck(process))
         assert process.stdin is not None
         process.stdin.close()
         ended(process)
@@ -175,7 +176,7 @@ def test_a_terminal_that_closes_under_a_server_does_not_lose_the_picture(
             answer(process, 1)
             say(process, {"method": "notifications/initialized"})
             say(process, asked("a fox", save=save))
-            assert held.here.wait(20)
+            held.wait()
             if hangs_up:
                 process.send_signal(signal.SIGHUP)
         process.stdin = None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -14,8 +17,10 @@ from mcp.client.stdio import StdioServerParameters
 from atelier.providers.core.ids import new_id, uuid_of
 from atelier.server.storage.local import LocalStorage
 from tests.conftest import Environ, files_in
+from tests.emulators.openai import OpenAI
 from tests.emulators.s3 import Front, Lost, Ministack, ministack
 from tests.emulators.server import Fault, Held, Slow
+from tests.server.process import hello, say, started
 from tests.server.storage.conftest import Place
 from tests.server.storage.test_spool import command, in_the_bucket, many_waiting
 from tests.server.storage.test_storage import FOX
@@ -121,6 +126,37 @@ async def test_a_store_that_hangs_holds_up_neither_the_start_nor_a_tool_that_doe
             assert not (await client.call_tool("list_models", {})).is_error
         await held.arrival()
     held.go.set()
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "Storing the picture."), (2, "Storing 2 pictures.")])
+def test_a_store_that_hangs_is_what_the_caller_is_told_to_wait_for(
+    with_openai: Environ, openai: OpenAI, count: int, words: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = {
+            "ATELIER_S3_BUCKET": "pictures",
+            "ATELIER_S3_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
+        }
+        keys = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing"}
+        with started({**with_openai, "ATELIER_STORAGE": "s3", **place, **keys}) as process:
+            say(process, hello("2025-11-25"))
+            say(process, {"method": "notifications/initialized"})
+            asked = {
+                "name": "generate_image",
+                "arguments": {"prompt": "a fox", "n": count},
+                "_meta": {"progressToken": 1},
+            }
+            say(process, {"method": "tools/call", "id": 2, "params": asked})
+            told = list[dict[str, Any]]()
+            assert process.stdout is not None
+            while not told or told[-1]["message"] != words:
+                message = json.loads(process.stdout.readline())
+                assert message.get("id") != 2, "the answer came first"
+                told += [message["params"]] if message.get("method") == "notifications/progress" else []
+            process.kill()
+    assert len(openai.requests) == 1
+    numbers = [each["progress"] for each in told]
+    assert numbers == sorted(set(numbers))
 
 
 def test_the_command_line_prints_the_link(place: Place, environ: Environ) -> None:
