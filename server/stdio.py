@@ -25,6 +25,8 @@ from atelier.server.calls import Departure, leaving
 from atelier.server.logs import log
 from atelier.server.signals import PATIENCE
 
+MOMENT = 1.0  # seconds that a call waits at most for the end of the line that is being written
+
 
 class Line(anyio.AsyncFile[str]):
     """Where the protocol's lines are written, and which answers are on their way there.
@@ -37,6 +39,8 @@ class Line(anyio.AsyncFile[str]):
         self.host = anyio.CancelScope()
         self._last = ""
         self._written = anyio.Event()
+        self._known = anyio.Event()
+        self._known.set()
         self._departures: dict[str | int, list[Departure]] = {}  # an id is a host's own affair, and may come twice
 
     async def serve(self, server: Server[Any], over: Callable[[], None]) -> None:
@@ -74,6 +78,8 @@ class Line(anyio.AsyncFile[str]):
         """
         if ctx.request_id is None:
             return await call_next(ctx)
+        with anyio.move_on_after(MOMENT):
+            await self._known.wait()  # whoever has read an answer may ask for the same again at once, and means another
         departure, answered = Departure(), False
         leaving.set(departure)
         try:
@@ -88,7 +94,7 @@ class Line(anyio.AsyncFile[str]):
 
     async def write(self, b: str) -> int:
         """One message, as its line."""
-        self._last = b
+        self._last, self._known = b, anyio.Event()
         await self._tried(partial(super().write, b))
         return len(b)
 
@@ -102,6 +108,7 @@ class Line(anyio.AsyncFile[str]):
                 departures.pop(0).end(left="result" in message)
                 if not departures:
                     del self._departures[message["id"]]
+        self._known.set()
 
     async def _tried(self, act: Callable[[], Awaitable[object]]) -> None:
         """Write if anybody is there. Nothing that is on its way arrives once nobody is."""

@@ -168,3 +168,18 @@ def test_a_host_that_leaves_the_moment_it_has_its_answer_has_been_delivered_it(
         assert process.wait(LONG) == 0
         assert "Traceback" not in process.stderr.read()
     assert jobs(tmp_path) == [("done", 1)]
+
+
+def test_a_host_that_asks_again_the_moment_it_has_its_answer_gets_another_picture(
+    with_openai: Environ, openai: OpenAI, tmp_path: Path
+) -> None:
+    with started(with_openai, [sys.executable, "-c", LATE]) as process:
+        try:
+            greet(process)
+            say(process, CALL)
+            first = answer(process, 2)["structuredContent"]["images"][0]["id"]
+            say(process, {**CALL, "id": 3})
+            assert answer(process, 3)["structuredContent"]["images"][0]["id"] != first
+        finally:
+            process.kill()
+    assert len(openai.requests) == 2
