@@ -35,8 +35,8 @@ REDIRECTS = 5
 FORGIVEN = 4  # polls in a row that may fail, each after its own retries
 
 OF_THE_WORK = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY)
-"""Answers to a poll or for a link that may mean that there is nothing to be had; others mean the key, a gateway or the
-moment, and say nothing of work that is paid for."""
+"""Answers to a poll that may mean that there is nothing to be had; others mean the key, a gateway or the moment, and
+say nothing of work that is paid for."""
 
 
 class Wire:
@@ -135,7 +135,7 @@ class Wire:
                 if error.reason is Reason.CONTENT_POLICY or error.facts.get("collectable") is False:
                     raise
                 if forgiven > FORGIVEN:
-                    error.facts["collectable"] = response is not None or _may_pass(error)
+                    error.facts["collectable"] = response is not None or error.facts.get("status") not in OF_THE_WORK
                     raise
             if self._left() <= every:
                 raise ImageError(
@@ -163,7 +163,7 @@ class Wire:
                 status = error.facts.get("status")
                 why = f"answered {status}" if status else "could not be reached"
                 dead = bad_answer(f"The picture was made, but the vendor's link to it {why}.")
-                dead.facts |= {"status": status, "collectable": _may_pass(error)}
+                dead.facts |= {"status": status, "collectable": error.retryable}
                 raise dead from None
             if not response.is_redirect:
                 return response.content
@@ -232,7 +232,3 @@ class Wire:
 
     def _left(self) -> float:
         return self._ends - time.monotonic()
-
-
-def _may_pass(error: ImageError) -> bool:
-    return error.retryable or error.facts.get("status") not in OF_THE_WORK

@@ -64,8 +64,9 @@ class Books:
         for place in (folder / "out", folder / "state" / "spool"):
             for path in files_in(place):
                 if path.suffix == ".json" and not path.name.startswith("."):
-                    record = json.loads(path.read_bytes())
-                    books.records += [record] if path.with_name(record["file"]).exists() else []
+                    with suppress(FileNotFoundError):  # it is being delivered
+                        record = json.loads(path.read_bytes())
+                        books.records += [record] if path.with_name(record["file"]).exists() else []
         books.records += objects
         return books
 

@@ -78,6 +78,7 @@ GETS = {
     "download fails without end": Case(kind="get", always=Says(503), ends="unknown", billed=1, late=True),
     "download broken": Case(kind="get", once=(faulty.truncated,), ends="done", billed=1),
     "link expires": Case(kind="get", always=Says(403), ends="unknown", billed=1),
+    "link leads nowhere": Case(kind="get", always=Says(404), ends="unknown", billed=1),
 }
 
 CASES = [
@@ -110,7 +111,7 @@ async def test_a_fault_on_the_way(around: World, tmp_path: Path, label: str, ven
     if case.always:
         proxy.always[case.kind] = case.always
     first = await drawn({**environ, **case.environ}, vendor)
-    unkept = label == "link expires"
+    unkept = label in ("link expires", "link leads nowhere")
     books = Books.read(tmp_path).checked(label, around.billed, unkept=unkept or case.late)
     assert (books.job.state, len(around.billed)) == (case.ends, case.billed)
     assert isinstance(first, ImageResult) == (case.ends == "done")

@@ -48,8 +48,12 @@ def began(server: Server, more: str, path: str = "/image/generate") -> Generator
 
 
 def heard(connection: socket.socket) -> bytes:
-    """All that comes until the server closes the connection."""
-    return b"".join(iter(lambda: connection.recv(65536), b""))
+    """All that comes until the server closes the connection, which resets it for who still sends."""
+    answer = b""
+    with suppress(ConnectionResetError):
+        while part := connection.recv(65536):
+            answer += part
+    return answer
 
 
 def told(answer: bytes) -> tuple[int, str]:
@@ -126,9 +130,7 @@ def dripped(connection: socket.socket, drop: bytes, pause: float) -> bytes:
             connection.sendall(drop)
         else:
             connection.settimeout(LONG)
-            with suppress(ConnectionResetError):  # of who still sends when the answer has come
-                return first + heard(connection)
-            return first
+            return first + heard(connection)
     raise AssertionError("no answer came")
 
 

@@ -161,10 +161,11 @@ async def test_a_link_that_did_not_answer_is_followed_later_and_the_others_are_k
     assert len([request for request in xai.requests if request.method == "POST"]) == 1
 
 
+@pytest.mark.parametrize("status", [403, 404])
 async def test_what_was_billed_and_not_handed_out_is_told_as_such(
-    with_flux: Environ, today: Any, flux: Flux, soon: None
+    with_flux: Environ, today: Any, flux: Flux, soon: None, status: int
 ) -> None:
-    flux.next(None, *[Answer(404, b"gone")] * 2)
+    flux.next(None, *[Answer(status, b"gone")] * 2)
     async with a_desk(with_flux, today) as desk:
         with pytest.raises(ImageError):
             await desk.draw(OWL)
@@ -189,18 +190,6 @@ async def test_a_poll_that_is_refused_says_nothing_of_the_picture_which_is_colle
         assert "The same call" in caught.value.hint
         assert isinstance(await desk.draw(WREN), ImageResult)
     assert bought(flux) == 2
-
-
-async def test_a_link_that_had_expired_when_it_was_followed_is_asked_for_again_later(
-    with_flux: Environ, today: Any, flux: Flux, soon: None
-) -> None:
-    flux.expired = True
-    async with a_desk(with_flux, today) as desk:
-        with pytest.raises(ImageError):
-            await desk.draw(OWL)
-        flux.expired = False
-        assert isinstance(await desk.draw(OWL), ImageResult)
-    assert bought(flux) == 1
 
 
 async def test_another_key_does_not_end_a_task_for_those_who_have_the_right_one(
