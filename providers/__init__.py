@@ -12,17 +12,20 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from atelier.providers.core.types import ImageResult
+    from atelier.providers.core.types import ImageResult, Tell
 
 __all__ = ["generate"]
 
 
-async def generate(prompt: str, *, model: str | None = None, n: int = 1, **options: Any) -> ImageResult:
+async def generate(
+    prompt: str, *, model: str | None = None, n: int = 1, tell: Tell | None = None, **options: Any
+) -> ImageResult:
     """Make `n` pictures and return them in memory; nothing is stored, and no ledger is kept.
 
     `options` are the other fields of `core.types.ImageRequest` (size, quality, seed, ...); an unknown one is a
-    TypeError. Keys and the budget of one call come from the environment; where a budget by day or month is set, which
-    nothing could be held against here, only what is free is made. Raises `core.errors.ImageError`.
+    TypeError. `tell` is awaited with a word on how far it is. Keys and the budget of one call come from the
+    environment; where a budget by day or month is set, which nothing could be held against here, only what is free is
+    made. Raises `core.errors.ImageError`.
     """
     from functools import partial
     from pathlib import Path
@@ -32,7 +35,7 @@ async def generate(prompt: str, *, model: str | None = None, n: int = 1, **optio
     from atelier.providers.core.environment import variable
     from atelier.providers.core.types import ImageRequest
     from atelier.providers.overlay import with_file
-    from atelier.providers.pipeline import Pipeline
+    from atelier.providers.pipeline import Pipeline, silence
 
     lookup = partial(variable, os.environ)
     file = lookup("ATELIER_CATALOG")
@@ -44,4 +47,4 @@ async def generate(prompt: str, *, model: str | None = None, n: int = 1, **optio
         price = pipeline.admit(request).estimate
         if price is None or price.high_usd:
             without_a_ledger(budget.caps)
-        return await pipeline.run(request)
+        return await pipeline.run(request, tell=tell or silence)

@@ -27,7 +27,7 @@ from atelier.providers.budget import Budget, Confirm
 from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason, unforeseen
 from atelier.providers.core.provider import Reply
-from atelier.providers.core.scopes import has_gone, side_by_side, to_the_end, while_told
+from atelier.providers.core.scopes import side_by_side, to_the_end, while_told
 from atelier.providers.core.sources import Sources
 from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Tell
 from atelier.providers.core.wire import httpx
@@ -170,19 +170,10 @@ class Pipeline:
             details=reply.details,
         )
 
-    async def run(self, request: ImageRequest, *, in_hand: int = 0, tell: Tell = silence) -> ImageResult:
-        """Make the pictures while the caller waits, and remember nothing of it: for a program, without a server.
-
-        `in_hand` is how many bytes the caller takes instead of having them stored; pictures that exceed it together
-        are stored after all, because a paid picture is never thrown away.
-        """
-        self.check_delivery(request, in_hand)
-        work = await self.begin(self.admit(request), "1", None)
-
-        def takes(size: int) -> bool:
-            return size <= in_hand and not has_gone()
-
-        return await self.carry_out(work, tell=tell, in_hand=takes if in_hand else None)
+    async def run(self, request: ImageRequest, *, tell: Tell = silence) -> ImageResult:
+        """Make the pictures while the caller waits, and remember nothing of it: for a program, without a server."""
+        self.check_delivery(request, 0)
+        return await self.carry_out(await self.begin(self.admit(request), "1", None), tell=tell)
 
     def check_delivery(self, request: ImageRequest, in_hand: int) -> None:
         """Refuse a copy that would have nothing to lie beside."""

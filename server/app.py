@@ -240,5 +240,5 @@ def build_server(
     `who` tells whose call is being answered, where there are several callers, each with pictures of their own; without
     it all calls are those of the customer of the settings. Raises invalid_request when a folder leads nowhere.
     """
-    assert settings.readable
+    _ = settings.readable  # a folder that leads nowhere is told at the start, not at the first call
     return AtelierServer(settings, today, who)

@@ -12,7 +12,8 @@ import pytest
 
 from atelier.providers import generate
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import ImageRequest, Picture, Stored
+from atelier.providers.core.scopes import has_gone
+from atelier.providers.core.types import ImageRequest, ImageResult, Picture, Stored
 from atelier.providers.openai import PROVIDER
 from atelier.providers.pipeline import Pipeline
 from tests.conftest import Environ, files_in
@@ -105,11 +106,17 @@ async def test_a_picture_that_no_storage_takes_is_handed_over(with_openai: Envir
     assert "The shelf is full. Make room." in " ".join(result.warnings)
 
 
+async def taken(pipeline: Pipeline, request: ImageRequest, most: int) -> ImageResult:
+    """Pictures for a caller who takes so many bytes in hand, as long as it is there."""
+    work = await pipeline.begin(pipeline.admit(request), "1", None)
+    return await pipeline.carry_out(work, in_hand=lambda size: size <= most and not has_gone())
+
+
 async def test_small_pictures_are_taken_in_hand_and_large_ones_stored(with_openai: Environ) -> None:
     shelf = Shelf()
     async with studio(PROVIDER, with_openai, storage=shelf) as pipeline:
-        small = await pipeline.run(ImageRequest(prompt="a fox", model="openai"), in_hand=10**9)
-        large = await pipeline.run(ImageRequest(prompt="a fox", model="openai"), in_hand=10)
+        small = await taken(pipeline, ImageRequest(prompt="a fox", model="openai"), 10**9)
+        large = await taken(pipeline, ImageRequest(prompt="a fox", model="openai"), 10)
     assert small.images[0].stored is None
     assert large.images[0].stored is not None
     assert len(shelf.records) == 1
@@ -189,14 +196,14 @@ async def test_pictures_to_be_handed_over_are_stored_when_the_caller_leaves_betw
     openai.next(None, held)
     shelf, request = Shelf(), ImageRequest(prompt="a fox", model="dall-e-3", count=2)
     async with studio(PROVIDER, with_openai, storage=shelf, concurrency=1) as pipeline:
-        await leave(lambda: pipeline.run(request, in_hand=10**9), held.arrival, then=held.go.set)
+        await leave(lambda: taken(pipeline, request, 10**9), held.arrival, then=held.go.set)
     assert len(openai.requests) == len(shelf.records) == 2
 
 
 async def test_pictures_too_large_to_hand_over_are_all_stored_though_the_caller_leaves(with_openai: Environ) -> None:
     shelf, request = HeldShelf(), ImageRequest(prompt="a fox", model="openai", count=4)
     async with studio(PROVIDER, with_openai, storage=shelf) as pipeline, anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: pipeline.run(request, in_hand=1))
+        tasks.start_soon(lambda: taken(pipeline, request, 1))
         await shelf.gate.arrival()
         tasks.cancel_scope.cancel()
         assert shelf.records == []
@@ -212,7 +219,13 @@ async def test_the_whole_house_stores_a_sketch(pipeline: Build, tmp_path: Path) 
 
 
 async def test_the_front_door_returns_pictures_in_memory() -> None:
-    result = await generate("a fox", size="128x128", seed=3)
+    said = list[str]()
+
+    async def tell(word: str) -> None:
+        said.append(word)
+
+    result = await generate("a fox", size="128x128", seed=3, tell=tell)
+    assert said
     assert (result.provider, result.images[0].format, result.images[0].stored) == ("sketch", "png", None)
     assert result.images[0].image_bytes.startswith(b"\x89PNG")
     with pytest.raises(TypeError):
