@@ -172,10 +172,8 @@ class Catalog:
 
     def _unknown(self, wanted: str) -> ImageError:
         rows = [row for p in self.providers for row in self._working(p)]
-        known = [
-            *(name for row in rows for name in (row.id, *row.aliases)),
-            *(n for p in self.providers for n in p.names),
-        ]
+        names = [name for row in rows for name in (row.id, *row.aliases)]
+        known = dict.fromkeys([*names, *(name for p in self.providers for name in p.names)])
         near = difflib.get_close_matches(wanted.lower(), known, n=3, cutoff=0.6) or [p.default for p in self.providers]
         return ImageError(
             Reason.UNKNOWN_MODEL,
