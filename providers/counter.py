@@ -100,7 +100,7 @@ class Counter:
         if live := self._workshop.job(row.id):
             return await self.awaited(live, tell, until)
         if row.state == "running" or (row.collectable and waiting.cancelled_caught):
-            return replace(elsewhere(row), latest=word)
+            return elsewhere(row, word)
         return await self._kept(row, until)
 
     async def _kept(self, row: JobRow, until: float) -> ImageResult:

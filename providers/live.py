@@ -35,10 +35,10 @@ class Running:
     estimated_usd: Decimal | None = None
 
 
-def elsewhere(row: JobRow) -> Running:
-    """The same of a job that another process runs."""
+def elsewhere(row: JobRow, latest: str) -> Running:
+    """The same of a job that another process runs, as far as is known here."""
     provider, _, model = str(row.request.get("model", "")).partition("/")
-    return Running(id=row.id, provider=provider, model=model, latest="Another process works on it.")
+    return Running(id=row.id, provider=provider, model=model, latest=latest)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
