@@ -11,6 +11,7 @@ from itertools import takewhile
 from urllib.parse import urlsplit
 
 from atelier.providers import flux, gemini, openai, sketch, stability, xai
+from atelier.providers.core.environment import base_url_variable, key_variable
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.provider import Provider
 from atelier.providers.core.types import CURRENT, Endpoint, Lookup, Model, Operation
@@ -82,7 +83,7 @@ class Catalog:
 
     def usable(self, provider: Provider) -> bool:
         """Whether the vendor can be asked: its key is set, or it needs none."""
-        return not provider.endpoint.key_variables or provider.endpoint.key(self.lookup) is not None
+        return not provider.endpoint.key_variables or self._keyed(provider.endpoint).key(self.lookup) is not None
 
     def _named(self, name: str, operation: Operation) -> Choice:
         wanted = name.strip().lower()
@@ -148,16 +149,23 @@ class Catalog:
         return [row for row in provider.models if row.lifecycle.at(self.today()) != "retired"]
 
     def located(self, provider: Provider) -> Endpoint:
-        """The vendor's endpoint, at the base URL of the settings where there is one."""
-        endpoint = provider.endpoint
-        if not (endpoint.base_url_variable and (url := self.lookup(endpoint.base_url_variable))):
+        """The vendor's endpoint at the base URL of the settings where there is one, with the variables in use."""
+        endpoint = self._keyed(provider.endpoint)
+        variable = base_url_variable(provider.endpoint, self.lookup)
+        if not (variable and (url := self.lookup(variable))):
             return endpoint
         base, host = url.rstrip("/"), _host(url)
         if host is None:
-            message = f"{endpoint.base_url_variable} is not the address of an API."
+            message = f"{variable} is not the address of an API."
             hint = "Write it as https://host/path, without user, query or fragment."
             raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
-        return replace(endpoint, base_url=base, custom=base != endpoint.base_url and not endpoint.is_vendors(host))
+        custom = base != endpoint.base_url and not endpoint.is_vendors(host)
+        return replace(endpoint, base_url=base, base_url_variable=variable, custom=custom)
+
+    def _keyed(self, endpoint: Endpoint) -> Endpoint:
+        """The endpoint with the one variable that holds its key; with all that could where none is set."""
+        variable = key_variable(endpoint, self.lookup)
+        return replace(endpoint, key_variables=(variable,)) if variable else endpoint
 
     def _keyless(self, drawn_by: Provider) -> str:
         keys = [p.endpoint.key_variables[0] for p in self.providers if p.endpoint.key_variables]

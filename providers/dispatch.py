@@ -12,7 +12,8 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from atelier.providers.account import Account
 from atelier.providers.breaker import Breaker
-from atelier.providers.core.errors import Reason, hiding
+from atelier.providers.core.environment import with_names_in_use
+from atelier.providers.core.errors import ImageError, Reason, hiding
 from atelier.providers.core.http import client, httpx
 from atelier.providers.core.options import own_words
 from atelier.providers.core.provider import Provider, Reply
@@ -72,8 +73,12 @@ class Dispatcher:
                 with nullcontext() if collects else breaker.call():
                     await tell(f"{provider.title} is drawing ({job.model.id}).")
                     wire = self._wire(provider, account, key, secrets, tell, held)
-                    with hiding(*secrets):
-                        return await _carried_out(provider, wire, request, account, settle)
+                    try:
+                        with hiding(*secrets):
+                            return await _carried_out(provider, wire, request, account, settle)
+                    except ImageError as error:
+                        error.hint = with_names_in_use(error.hint, provider.endpoint, job.endpoint)
+                        raise
 
         return await within(hold, work)
 

@@ -26,7 +26,8 @@ from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from atelier.providers.catalog import utc_today
-from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.environment import text_of
+from atelier.providers.core.errors import ImageError, quoted
 from atelier.providers.core.limits import Limit
 from atelier.providers.core.provider import Provider
 from atelier.providers.core.sizes import SizeRule
@@ -98,19 +99,17 @@ def with_file(
     """
     if path is None:
         return providers, table()
+    text = text_of(path, f"ATELIER_CATALOG names {path}, which")
     try:
-        overlay = parsed(path.expanduser().read_bytes())
+        overlay = parsed(text)
         changed = overlaid(providers, overlay, today)
         return changed, with_prices(table(), overlay.prices, changed)
-    except OSError:
-        message, hint = f"ATELIER_CATALOG names {path}, which cannot be read.", "Correct the path or its permissions."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint) from None
     except ImageError as error:
         error.message = f"ATELIER_CATALOG is wrong: in {path}, {error.message}"
         raise
 
 
-def parsed(text: bytes) -> Overlay:
+def parsed(text: str | bytes) -> Overlay:
     """The content of such a file. Raises invalid_request, which names the first thing that is wrong."""
     try:
         return Overlay.model_validate_json(text)

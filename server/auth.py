@@ -118,15 +118,12 @@ class _Keys:
 
     async def key(self, algorithm: str, header: Mapping[str, Any]) -> Any:
         """The key that a token names, if it is one for this algorithm. A set of one key needs no name."""
-        name, asked = header.get("kid"), time.monotonic()
+        name = header.get("kid")
         if not self._knows(name):
             async with self._fetching:
                 if not self._knows(name):
                     await self._fetch()
         found = self._keys.get(name) or (next(iter(self._keys.values())) if name is None and self._alone else None)
-        if found is None and name is not None and self._fetched < asked:
-            # it may be the key that the next fetch brings, so the token is not bad yet
-            raise _unreachable(self._fetched + PAUSE - asked)
         if found is None or found.algorithm_name != algorithm:
             raise _refused("key")
         return found.key

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from atelier.providers.core.errors import visible
@@ -21,6 +22,7 @@ LONGEST = 255  # characters of a claim
 PLAIN = re.compile(r"[a-z0-9][a-z0-9._@-]{0,98}[a-z0-9_@-]|[a-z0-9]")
 """Names that differ on disks without capitals too, and end in no dot, which Windows would drop."""
 DIGEST = re.compile(r"sha256-[0-9a-f]{64}")
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 """What Windows takes for a device, whatever follows the dot."""
 
@@ -31,7 +33,12 @@ def caller_in(claims: Mapping[str, Any]) -> str | None:
     text = str(said) if isinstance(said, int) and not isinstance(said, bool) else said
     if not isinstance(text, str) or not 0 < len(text) <= LONGEST:
         return None
-    return text if text == text.strip() and text == visible(text) else None
+    return text if text == text.strip() and text == visible(text) and is_customer(text) else None
+
+
+def is_customer(id: str) -> bool:
+    """Whether an id may be a customer's: one that is a number is above 0."""
+    return not NUMBER.fullmatch(id) or Decimal(id) > 0
 
 
 def name_of(caller: str) -> str:

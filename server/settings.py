@@ -24,12 +24,13 @@ from pydantic import (
 
 from atelier.providers.budget import Caps
 from atelier.providers.catalog import PROVIDERS, Catalog, utc_today
-from atelier.providers.core.environment import variable
+from atelier.providers.core.environment import OWN, own_variables, variable
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.overlay import with_file
-from atelier.server.storage.s3_client import Bucket
+from atelier.server.callers import is_customer
+from atelier.server.storage.s3_client import Addressing, Bucket, without_bucket
 
-PREFIX = "ATELIER_"
+PREFIX = OWN
 
 JWT_SECRET = "ATELIER_JWT_SECRET"  # noqa: S105 - its name
 """The one secret of ours; like the vendors' keys it is read through `lookup` and is no field."""
@@ -52,7 +53,10 @@ MUST = {
 }
 """What a value should be, where the validator's own words speak of types."""
 
-NAMED = {"customer_id": "be letters, digits and . _ @ - only"}
+NAMED = {
+    "customer_id": "be letters, digits and . _ @ - only, and a number be above 0",
+    "s3_addressing": "be auto, virtual or path",
+}
 """The same for single settings."""
 
 
@@ -72,6 +76,12 @@ def _known(models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
             message = f"ATELIER_FALLBACK is wrong: no model is called “{quoted(name, 60)}”."
             raise ImageError(Reason.INVALID_REQUEST, message, hint=error.hint) from None
     return models
+
+
+def _customer(id: str) -> str:
+    if not is_customer(id):
+        raise ValueError("not above 0")
+    return id
 
 
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
@@ -114,10 +124,11 @@ class Settings(BaseModel):
     s3_bucket: str | None = None
     s3_endpoint_url: Address | None = None
     s3_region: str | None = None
+    s3_addressing: Addressing = "auto"
     s3_prefix: Annotated[str, AfterValidator(_folder)] = ""
     s3_public_base_url: Address | None = None
     s3_url_ttl: int = Field(default=86_400, ge=1, le=604_800)
-    customer_id: str = Field(default="1", pattern=CUSTOMER.pattern)
+    customer_id: Annotated[str, Field(pattern=CUSTOMER.pattern), AfterValidator(_customer)] = "1"
     jwks_url: Address | None = None
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
@@ -166,9 +177,12 @@ class Settings(BaseModel):
         if not self.s3_bucket:
             message = "ATELIER_STORAGE is s3, but ATELIER_S3_BUCKET is not set."
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Name the bucket, or set ATELIER_STORAGE to local.")
+        endpoint = self.s3_endpoint_url or self.lookup("AWS_ENDPOINT_URL_S3") or self.lookup("AWS_ENDPOINT_URL")
+        store, addressing = without_bucket(endpoint, self.s3_bucket, self.s3_addressing)
         return Bucket(
             name=self.s3_bucket,
-            endpoint_url=self.s3_endpoint_url or self.lookup("AWS_ENDPOINT_URL_S3") or self.lookup("AWS_ENDPOINT_URL"),
+            endpoint_url=store,
+            addressing=addressing,
             region=self.s3_region,
             prefix=self.s3_prefix,
             public_base_url=self.s3_public_base_url,
@@ -195,7 +209,8 @@ class Settings(BaseModel):
 
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
     """A sentence for each `ATELIER_` variable that means nothing here, with the name that was perhaps meant."""
-    known = [*(PREFIX + name.upper() for name in Settings.model_fields), JWT_SECRET]
+    vendors = [name for provider in PROVIDERS for name in own_variables(provider.endpoint)]
+    known = [*(PREFIX + name.upper() for name in Settings.model_fields), JWT_SECRET, *vendors]
     strange = sorted(name for name in environ if name.startswith(PREFIX) and name.removesuffix("_FILE") not in known)
     said = list[str]()
     for name in strange:

@@ -1,16 +1,27 @@
-"""Reading a variable: what counts as set, and secrets that live in files.
+"""Reading a variable: what counts as set, secrets that live in files, and which of a vendor's variables is in use.
 
 Bundles hand over literal `${user_config.x}` for what the user left out, and empty strings for what he cleared;
 both count as unset. `${HOME}` is expanded, since not every host does so.
+
+Chat programs pass on variables that they set for themselves. So each of a vendor's variables may also be given with
+`ATELIER_` before its name, which comes first.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.types import Endpoint, Lookup
+
+OWN = "ATELIER_"
+"""What comes before the name of a vendor's variable that is meant for Atelier alone."""
+
+BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+"""The first bytes of a file -> its encoding. PowerShell's `>` writes UTF-16."""
 
 HOME = "${HOME}"
 PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
@@ -26,11 +37,68 @@ def variable(environ: Mapping[str, str], name: str) -> str | None:
     file = _clean(environ.get(f"{name}_FILE"))
     if file is None:
         return None
+    return text_of(file, f"The file that {name}_FILE names") or None
+
+
+def text_of(file: str | Path, words: str) -> str:
+    """Return the text of a file that a setting names, stripped: UTF-8, or UTF-16 as PowerShell writes it.
+
+    Raises invalid_request, which calls the file by `words` and never quotes it.
+    """
     try:
-        return Path(file).expanduser().read_text(encoding="utf-8-sig").strip() or None
+        data = Path(file).expanduser().read_bytes()
+        encoding = next((BOMS[bom] for bom in BOMS if data.startswith(bom)), "utf-8")
+        return data.decode(encoding).replace("\0", "").strip()  # NULs are UTF-16 without its mark
+    except UnicodeDecodeError:
+        message, hint = f"{words} is not text in UTF-8 or UTF-16.", "Save it as UTF-8."
     except (OSError, ValueError, RuntimeError):
-        message = f"The file that {name}_FILE names cannot be read."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct the path or its permissions.") from None
+        message, hint = f"{words} cannot be read.", "Correct the path or its permissions."
+    raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
+
+
+def own_variables(endpoint: Endpoint) -> tuple[str, ...]:
+    """Return the names of a vendor's variables that are meant for Atelier alone."""
+    return tuple(OWN + name for name in (*endpoint.key_variables, endpoint.base_url_variable) if name)
+
+
+def key_variable(endpoint: Endpoint, lookup: Lookup) -> str | None:
+    """Return the variable that holds the vendor's key; any of Atelier's own comes before the bare ones."""
+    names = (*(OWN + name for name in endpoint.key_variables), *endpoint.key_variables)
+    return next((name for name in names if _is_set(name, lookup)), None)
+
+
+def base_url_variable(endpoint: Endpoint, lookup: Lookup) -> str | None:
+    """Return the variable that holds the vendor's base URL.
+
+    The bare one is not used beside a key of Atelier's own: another program may have set it, and its host would be sent
+    that key.
+    """
+    bare = endpoint.base_url_variable
+    if not bare:
+        return None
+    names = [OWN + bare]
+    if not (key_variable(endpoint, lookup) or "").startswith(OWN):
+        names.append(bare)
+    return next((name for name in names if _is_set(name, lookup)), None)
+
+
+def with_names_in_use(hint: str, bare: Endpoint, used: Endpoint) -> str:
+    """Return a vendor file's hint with the variables that are in use in place of the bare ones that it knows."""
+    names = {
+        " or ".join(bare.key_variables): " or ".join(used.key_variables),
+        bare.base_url_variable: used.base_url_variable,
+    }
+    for name, replacement in names.items():
+        if name:
+            hint = re.sub(rf"(?<![A-Z_]){re.escape(name)}\b", replacement, hint)
+    return hint
+
+
+def _is_set(name: str, lookup: Lookup) -> bool:
+    try:
+        return lookup(name) is not None
+    except ImageError:  # its file cannot be read, which is an error once the value is needed
+        return True
 
 
 def _clean(value: str | None) -> str | None:

@@ -19,6 +19,8 @@ address: ContextVar[str] = ContextVar("address", default="")
 """Where the caller reached this server: scheme, host and port."""
 
 FILE = re.compile(r"/image/(img_[0-9a-z]{26})/file")
+PASSING = frozenset({"unreachable", "failing", None})
+"""Troubles of a storage that may be over later; a silence has no word."""
 WAITS = "It waits for its storage on the server, and is delivered later; its id works all the same."
 
 
@@ -103,7 +105,9 @@ def unplaced(error: ImageError) -> ImageError:
     if error.reason is not Reason.STORAGE_FAILED or error.facts.get("sealed"):
         return error
     log.error("storage failed", extra={"facts": {"why": error.message}})
-    message, hint = "The server cannot reach what it keeps just now.", "Try again later, or tell whoever runs it."
+    message, hint = "The server cannot use its storage.", "Tell whoever runs it; its log says what to change."
+    if error.facts.get("trouble") in PASSING:
+        message, hint = "The server cannot reach what it keeps just now.", "Try again later, or tell whoever runs it."
     return ImageError(error.reason, message, hint=hint, facts={**error.facts, "sealed": True})
 
 

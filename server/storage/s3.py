@@ -5,7 +5,8 @@
     {uuid}.preview.jpg      its preview, once one was made
 
 The uuid is the asset id in other letters, of version 7, so that keys sort by time. Nothing is overwritten: a put is
-conditional (If-None-Match), and one that finds its own picture there has succeeded.
+conditional (If-None-Match), and one that finds its own picture there has succeeded. Where the store does not know that
+header, each put is preceded by a look.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from atelier.providers.core.scopes import side_by_side
 from atelier.providers.core.sources import Asset
 from atelier.providers.core.types import Picture, Stored
 from atelier.server.storage import kept
-from atelier.server.storage.s3_client import Connection
+from atelier.server.storage.s3_client import Connection, may_refuse_condition
 
 PREVIEW_PATIENCE = 10  # seconds that an answer waits for its preview to be kept
 DAY = 86_400
@@ -132,6 +133,8 @@ class S3Storage:
 
     def _create(self, client: Any, key: str, data: bytes, mime: str, **more: Any) -> bool:
         """Write an object that is not there yet; False when it is."""
+        if not self._connection.conditional:
+            return self._look_and_write(client, key, data, mime, **more)
         for attempt in range(ATTEMPTS):
             try:
                 self._write(client, key, data, mime, IfNoneMatch="*", **more)
@@ -139,12 +142,27 @@ class S3Storage:
                 code = error.response["Error"]["Code"]
                 if code == "PreconditionFailed":
                     return False
+                if may_refuse_condition(error.response):
+                    written = self._look_and_write(client, key, data, mime, **more)
+                    self._connection.conditional = not written  # it took the same put without the header
+                    return written
                 if code != "ConditionalRequestConflict" or attempt == ATTEMPTS - 1:
                     raise
                 time.sleep(0.1 * 2**attempt)  # another put of that key is under way
             else:
                 break
         return True
+
+    def _look_and_write(self, client: Any, key: str, data: bytes, mime: str, **more: Any) -> bool:
+        """Create an object in a store without conditional puts. Ids are unique, so only a repeat finds one there."""
+        try:
+            client.head_object(Bucket=self._bucket.name, Key=key)
+        except client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] not in ("404", "NoSuchKey", "NotFound"):
+                raise
+            self._write(client, key, data, mime, **more)
+            return True
+        return False
 
     def _write(self, client: Any, key: str, data: bytes, mime: str, **more: Any) -> None:
         """Write an object. The digest has the store refuse what was damaged on the way; all of them know MD5."""

@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -23,6 +24,9 @@ CONNECT, READ, ATTEMPTS = 5, 30, 3  # seconds, seconds without a byte, tries of 
 
 Outcome = TypeVar("Outcome")
 
+Addressing = Literal["auto", "virtual", "path"]
+"""Where the bucket's name goes: before the store's host, into the path, or whichever the store is likely to take."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
@@ -34,17 +38,37 @@ class Bucket:
 
     name: str
     endpoint_url: str | None = None
+    addressing: Addressing = "auto"
     region: str | None = None
     prefix: str = ""
     public_base_url: str | None = None
     url_ttl: int = 86_400
 
 
+def without_bucket(endpoint: str | None, bucket: str, addressing: Addressing) -> tuple[str | None, Addressing]:
+    """Return the store's address and how to address the bucket in it, for an endpoint that may hold the bucket itself.
+
+    Stores show such endpoints to be copied. With the bucket in the path it is dropped. With the bucket before the host
+    it is dropped and addressed there again; path addressing takes the host as it is.
+    """
+    parts = urlsplit(endpoint or "")
+    path = parts.path.rstrip("/")
+    if path.endswith(f"/{bucket}"):
+        parts = parts._replace(path=path.removesuffix(bucket))
+    if parts.netloc.startswith(f"{bucket}.") and addressing != "path":
+        parts, addressing = parts._replace(netloc=parts.netloc.removeprefix(f"{bucket}.")), "virtual"
+    return parts.geturl() or None, addressing
+
+
 class Connection:
-    """A lazy client for a bucket; every call on it runs in a worker thread."""
+    """A lazy client for a bucket; every call on it runs in a worker thread.
+
+    `conditional` says that the store takes a put with If-None-Match, until it has refused one.
+    """
 
     def __init__(self, bucket: Bucket, lookup: Lookup) -> None:
         self.bucket = bucket
+        self.conditional = True
         self._lookup = lookup
         self._client: Any = None
         self._making = threading.Lock()
@@ -86,6 +110,7 @@ def connect(bucket: Bucket, lookup: Lookup) -> Any:
     keys = tuple(lookup(name) for name in names)
     session: Any = boto3.Session(*(keys if keys[0] and keys[1] else ()))
     endpoint = bucket.endpoint_url
+    likely = "path" if endpoint or "." in bucket.name else "virtual"
     return session.client(
         "s3",
         endpoint_url=endpoint,
@@ -99,7 +124,7 @@ def connect(bucket: Bucket, lookup: Lookup) -> Any:
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             s3={
-                "addressing_style": "path" if endpoint or "." in bucket.name else "virtual",
+                "addressing_style": likely if bucket.addressing == "auto" else bucket.addressing,
                 "payload_signing_enabled": bool(endpoint and endpoint.startswith("http:")),  # TLS protects it otherwise
             },
         ),
@@ -109,8 +134,12 @@ def connect(bucket: Bucket, lookup: Lookup) -> Any:
 CREDENTIALS = ("The store does not accept the credentials ({code}).", "Check AWS_ACCESS_KEY_ID and its secret.")
 REGION = ("The bucket “{bucket}” is not in the region that was asked ({code}).", "Set ATELIER_S3_REGION to its own.")
 
+MISSING = "Create it, or correct ATELIER_S3_BUCKET or ATELIER_S3_ENDPOINT_URL."
+ADDRESSING = ("The store does not take the bucket's name in the path ({code}).", "Set ATELIER_S3_ADDRESSING=virtual.")
+FULL = ("full", "The store has no room for more ({code}).", "Free some space in the bucket, or raise its quota.")
+
 TROUBLES: dict[str, tuple[str, str, str]] = {
-    "NoSuchBucket": ("bucket", "The bucket “{bucket}” does not exist.", "Create it or correct ATELIER_S3_BUCKET."),
+    "NoSuchBucket": ("bucket", "The bucket “{bucket}” does not exist.", MISSING),
     "InvalidBucketName": ("bucket", "“{bucket}” is no name of a bucket.", "Correct ATELIER_S3_BUCKET."),
     "InvalidAccessKeyId": ("credentials", *CREDENTIALS),
     "SignatureDoesNotMatch": ("credentials", *CREDENTIALS),
@@ -127,19 +156,31 @@ TROUBLES: dict[str, tuple[str, str, str]] = {
     "PermanentRedirect": ("region", *REGION),
     "AuthorizationHeaderMalformed": ("region", *REGION),
     "IllegalLocationConstraintException": ("region", *REGION),
+    "SecondLevelDomainForbidden": ("addressing", *ADDRESSING),
+    "PathStyleDomainForbidden": ("addressing", *ADDRESSING),
+    "InvalidPathAccess": ("addressing", *ADDRESSING),
+    "QuotaExceeded": FULL,
+    "XMinioStorageFull": FULL,
+    "InsufficientStorage": FULL,
 }
 """Code of the store's answer -> our word for the trouble, the sentence and the hint."""
 
 UNREACHABLE = (
     "unreachable",
     "The store at {where} cannot be reached ({why}).",
-    "Check the network and ATELIER_S3_ENDPOINT_URL.",
+    "Check the network, the proxy variables and ATELIER_S3_ENDPOINT_URL.",
 )
 NOBODY = (
     "credentials",
     "There are no usable credentials for the store ({why}).",
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.",
 )
+PASSING = frozenset({"SlowDown", "RequestTimeout", "OperationAborted", "ConditionalRequestConflict"})
+"""Codes that mean nothing later, whatever their status."""
+LASTING = (501, 505)
+"""Statuses from 500 that a store would answer later as well."""
+UNCONDITIONAL = frozenset({"InvalidArgument", "InvalidRequest", "InvalidHeader", "UnsupportedHeader", "400"})
+"""Codes of a 400 by which stores refuse a header that they do not know; the last is that of an empty answer."""
 FAILING = ("failing", "The store is failing just now ({code}).", "Try again later.")
 REFUSED = ("The store refused the call ({code}: {why}).", "Check the settings of the bucket.")
 
@@ -170,15 +211,25 @@ def told(bucket: Bucket) -> Generator[None]:
         raise _failed(bucket, *UNREACHABLE, where=_where(bucket), why=str(error)) from None
 
 
+def may_refuse_condition(answer: dict[str, Any]) -> bool:
+    """Whether an error answer to a put may be about its If-None-Match, which not every store knows."""
+    status, code = _status(answer), answer.get("Error", {}).get("Code")
+    return status in (405, 501) or (status == 400 and code in UNCONDITIONAL)
+
+
+def _status(answer: dict[str, Any]) -> int:
+    return answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+
+
 def of_answer(bucket: Bucket, answer: dict[str, Any], call: str) -> ImageError:
     """An error answer of the store in our words."""
     error = answer.get("Error", {})
-    status, code = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0), str(error.get("Code", ""))
+    status, code = _status(answer), str(error.get("Code", ""))
     if code in ("401", "403", "Forbidden"):  # an answer without a body has no other code
         code = "AccessDenied"
     if code in TROUBLES:
         return _failed(bucket, *TROUBLES[code], code=code, call=call)
-    if status >= 500 or code == "SlowDown":
+    if status == 429 or (status >= 500 and status not in LASTING) or code in PASSING:
         return _failed(bucket, *FAILING, code=code)
     return _failed(bucket, code, *REFUSED, code=code, why=str(error.get("Message", "")))
 

@@ -24,7 +24,9 @@ from atelier.server.storage import kept
 from atelier.server.storage.local import LocalStorage
 
 PATIENCE = 30.0  # seconds that a picture's answer waits for the store
-TROUBLES = frozenset({"bucket", "credentials", "denied", "region", "unreachable", "failing", "disk"})
+TROUBLES = frozenset(
+    {"bucket", "credentials", "denied", "region", "addressing", "full", "unreachable", "failing", "disk"}
+)
 """Troubles that every picture would have; any other is one picture's own."""
 
 

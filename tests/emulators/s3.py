@@ -23,7 +23,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from atelier.providers.core.http import httpx
-from tests.emulators.server import Emulator
+from tests.emulators.server import Answer, Emulator
 
 MINISTACK = "ministack==1.5.33"
 ROOT = ("AKIAROOTROOTROOTROOT", "root-secret")
@@ -135,8 +135,21 @@ def policy_of(*actions: str, resource: str = "*", **more: Any) -> dict[str, Any]
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
+def refusal(status: int, code: str) -> Answer:
+    """The store's error body; without a code there is none."""
+    body = f"<Error><Code>{code}</Code><Message>It says so.</Message></Error>" if code else ""
+    return Answer(status, body.encode(), {"content-type": "application/xml"})
+
+
 class Front(Emulator):
-    """A reverse proxy before the store. It passes on signatures as they are, so the store still verifies them."""
+    """A reverse proxy before the store. It passes on signatures as they are, so the store still verifies them.
+
+    `unconditional` is its answer to a put with If-None-Match, where it does not know that header, and `virtual_only`
+    says that it takes the bucket's name before its host only.
+    """
+
+    unconditional: Answer | None = None
+    virtual_only = False
 
     def __init__(self, store: Ministack) -> None:
         self.store = store
@@ -144,6 +157,12 @@ class Front(Emulator):
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        if self.virtual_only and request.url.hostname in ("127.0.0.1", "localhost"):
+            await refusal(403, "SecondLevelDomainForbidden").response()(scope, receive, send)
+            return
+        if self.unconditional and "if-none-match" in request.headers:
+            await self.unconditional.response()(scope, receive, send)
+            return
         url = f"{self.store.url}{scope['raw_path'].decode()}?{scope['query_string'].decode()}"
         async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
             answer = await client.request(

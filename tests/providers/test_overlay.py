@@ -241,3 +241,17 @@ def test_a_file_that_is_no_such_json_is_one_sentence_with_the_file(tmp_path: Pat
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(ImageError, match=r"ATELIER_CATALOG names .* cannot be read"):
         with_file(PROVIDERS, tmp_path / name)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_catalogue_that_powershell_wrote_is_read(tmp_path: Path, encoding: str) -> None:
+    row = {"provider": "sketch", "id": "doodle", "like": "sketch"}
+    (tmp_path / "models.json").write_bytes(f"{json.dumps({'models': [row]})}\r\n".encode(encoding))
+    providers, _ = with_file((sketch.PROVIDER,), tmp_path / "models.json")
+    assert providers[0].models[-1].id == "doodle"
+
+
+def test_a_catalogue_in_another_encoding_is_told_as_that(tmp_path: Path) -> None:
+    (tmp_path / "models.json").write_bytes('{"models": [{"id": "füchsin"}]}'.encode("latin-1"))
+    with pytest.raises(ImageError, match=r"ATELIER_CATALOG names .*, which is not text in UTF-8 or UTF-16\.$"):
+        with_file(PROVIDERS, tmp_path / "models.json")

@@ -16,6 +16,9 @@ from atelier.server.settings import CUSTOMER
         ({"sub": "alice"}, "alice"),
         ({"sub": "alice", "customer_id": "acme"}, "acme"),
         ({"customer_id": 42}, "42"),
+        ({"customer_id": "007"}, "007"),
+        ({"customer_id": "-a"}, "-a"),
+        ({"sub": "0x0"}, "0x0"),
         ({"sub": "auth0|12"}, "auth0|12"),
         ({"sub": "Bob Ü"}, "Bob Ü"),
         ({"sub": "x" * 255}, "x" * 255),
@@ -26,7 +29,30 @@ def test_the_customer_id_comes_before_the_subject(claims: dict[str, Any], caller
 
 
 @pytest.mark.parametrize(
-    "absurd", ["", " ", " x", "a\nb", "a\0", "a\u202eb", "\ud800", "x" * 256, None, True, 1.5, ["x"]]
+    "absurd",
+    [
+        "",
+        " ",
+        " x",
+        "a\nb",
+        "a\0",
+        "a\u202eb",
+        "\ud800",
+        "x" * 256,
+        None,
+        True,
+        1.5,
+        ["x"],
+        0,
+        -5,
+        "0",
+        "00",
+        "-5",
+        "-0",
+        "+0",
+        "0.0",
+        "-1.5",
+    ],  # fmt: skip
 )
 def test_an_absurd_claim_names_nobody_even_beside_a_good_one(absurd: Any) -> None:
     assert caller_in({"sub": absurd}) is None

@@ -111,3 +111,20 @@ def test_help_names_every_option_of_the_tool(environ: Environ) -> None:
 
 def test_the_version_is_the_packages(environ: Environ) -> None:
     assert atelier(environ, "--version").stdout.startswith("atelier ")
+
+
+def test_the_variables_of_a_chat_program_are_kept_out_by_atelier_s_own(with_openai: Environ, openai: OpenAI) -> None:
+    mine = {f"ATELIER_{name}": with_openai[name] for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL")}
+    chat = {"OPENAI_API_KEY": "sk-of-the-chat", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    done = atelier({**with_openai, **chat, **mine}, "generate", "a fox", "--model", "openai", "--quality", "low")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("not a setting") == 0
+    assert openai.requests[-1].headers["authorization"] == f"Bearer {openai.key}"
+
+
+def test_a_key_that_is_not_accepted_is_named_by_the_variable_in_use(with_openai: Environ, openai: OpenAI) -> None:
+    mine = {"ATELIER_OPENAI_API_KEY": "sk-wrong", "ATELIER_OPENAI_BASE_URL": openai.url}
+    done = atelier({**with_openai, **mine}, "generate", "a fox", "--model", "openai")
+    assert done.returncode == 1
+    assert "Check ATELIER_OPENAI_API_KEY" in done.stderr
+    assert "sk-wrong" not in done.stderr

@@ -76,6 +76,10 @@ def test_keys_are_in_no_repr() -> None:
         ("ATELIER_S3_ENDPOINT_URL", "localhost:9000"),
         ("ATELIER_S3_PUBLIC_BASE_URL", "https://a b"),
         ("ATELIER_CUSTOMER_ID", "../2"),
+        ("ATELIER_CUSTOMER_ID", "0"),
+        ("ATELIER_CUSTOMER_ID", "-5"),
+        ("ATELIER_CUSTOMER_ID", "0.0"),
+        ("ATELIER_S3_ADDRESSING", "host"),
         ("ATELIER_JWKS_URL", "id.example.com/keys"),
     ],
 )
@@ -83,6 +87,19 @@ def test_a_wrong_value_is_refused_by_its_variables_name(name: str, value: str) -
     with pytest.raises(ImageError) as caught:
         Settings.from_environ({name: value})
     assert caught.value.message.startswith(f"{name} is wrong")
+
+
+@pytest.mark.parametrize("id", ["1", "42", "007", "0x0", "alice", "a-5", "user@example.com"])
+def test_a_customer_is_a_number_above_zero_or_a_name(id: str) -> None:
+    assert Settings.from_environ({"ATELIER_CUSTOMER_ID": id}).customer_id == id
+
+
+def test_a_customer_that_is_no_number_above_zero_is_told_what_one_may_be() -> None:
+    with pytest.raises(ImageError) as caught:
+        Settings.from_environ({"ATELIER_CUSTOMER_ID": "0"})
+    assert caught.value.message == (
+        "ATELIER_CUSTOMER_ID is wrong: it should be letters, digits and . _ @ - only, and a number be above 0."
+    )
 
 
 def test_a_fallback_that_is_no_model_stops_the_start_with_both_names_and_the_near_ones() -> None:
@@ -107,6 +124,8 @@ def test_a_setting_that_means_nothing_is_pointed_out_with_the_near_one() -> None
     (said,) = unknown_variables({"ATELIER_OUTPUT_DIRS": "x", "ATELIER_OUTPUT_DIR_FILE": "x", "HOME": "x"})
     assert "ATELIER_OUTPUT_DIRS" in said
     assert "ATELIER_OUTPUT_DIR." in said
+    (said,) = unknown_variables({"ATELIER_OPENAI_API_KEYS": "x", "ATELIER_OPENAI_API_KEY": "x"})
+    assert said == "ATELIER_OPENAI_API_KEYS is not a setting of this version; perhaps ATELIER_OPENAI_API_KEY."
     tokens = ("JWT_SECRET", "JWT_SECRET_FILE", "JWKS_URL", "JWKS_URL_FILE", "JWT_ISSUER", "JWT_AUDIENCE")
     assert unknown_variables({f"ATELIER_{name}": "x" for name in tokens}) == []
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,19 @@ def front(server: Ministack) -> Iterator[Front]:
     before = Front(server)
     with before.serving():
         yield before
+
+
+@pytest.fixture
+def localhosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names below localhost lead to this machine, which not every resolver knows."""
+    import socket
+
+    look_up = socket.getaddrinfo
+
+    def found(host: Any, *more: Any, **options: Any) -> Any:
+        return look_up("127.0.0.1" if str(host).endswith(".localhost") else host, *more, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
 
 
 @pytest.fixture

@@ -18,12 +18,15 @@ from atelier.providers.core.http import httpx
 from atelier.providers.core.ids import new_id, uuid_of
 from atelier.providers.core.images import picture
 from atelier.providers.storage import Storage
+from atelier.server.settings import Settings
 from atelier.server.storage import s3, s3_client
+from atelier.server.storage.remote import unplaced
 from atelier.server.storage.s3_client import Bucket, Connection, connect
 from tests.emulators.s3 import Front, Keys, Lost, Ministack
+from tests.emulators.s3 import refusal as refused_by
 from tests.emulators.server import Answer, Fault, Held, Slow
 from tests.server.storage.conftest import Place
-from tests.server.storage.test_storage import FOX, put
+from tests.server.storage.test_storage import FOX, OWL, put
 from tests.waiting import LONG, leave
 
 pytestmark = pytest.mark.anyio
@@ -203,6 +206,92 @@ async def test_bytes_are_checked_on_their_way_and_sent_plain(place: Place, front
         assert not [name for name in sent.headers if "trailer" in name or "checksum" in name]
 
 
+UNCONDITIONAL = [(501, "NotImplemented"), (501, ""), (405, "MethodNotAllowed"), (400, "InvalidArgument"), (400, "")]
+
+
+@pytest.mark.parametrize(("status", "code"), UNCONDITIONAL)
+async def test_a_store_without_conditional_puts_is_looked_at_first_and_asked_once(
+    place: Place, front: Front, status: int, code: str
+) -> None:
+    front.unconditional = refused_by(status, code)
+    storage = place.storage(endpoint=front.url)
+    fox, owl = await put(storage), await put(storage)
+    assert {(await storage.head(stored.id) or {})["id"] for stored in (fox, owl)} == {fox.id, owl.id}
+    puts = [request for request in front.requests if request.method == "PUT"]
+    assert ["if-none-match" in request.headers for request in puts] == [True, False, False, False, False]
+    written = [request.path for request in puts[1:]]
+    assert [request.path for request in front.requests if request.method == "HEAD"] == written  # a look before each
+    assert (await put(storage, fox.id)).url
+    with pytest.raises(ImageError) as caught:
+        await put(storage, fox.id, picture=OWL)
+    assert caught.value.facts["trouble"] == "taken"
+    assert len(place.objects) == 4
+    assert (await fetched(fox.url or "")).content == FOX.image_bytes
+
+
+async def test_a_put_that_is_refused_without_the_condition_too_is_told_by_that(place: Place, front: Front) -> None:
+    broken = refused_by(400, "InvalidArgument")
+    front.next(broken, None, broken)
+    storage = place.storage(endpoint=front.url)
+    error = await refusal(storage)
+    assert "InvalidArgument" in error.message
+    assert "later" not in error.hint
+    assert (await put(storage)).url
+    assert front.requests[-1].headers["if-none-match"] == "*"  # it may know the condition all the same
+
+
+@pytest.mark.usefixtures("localhosts")
+async def test_a_store_that_takes_the_bucket_before_its_host_only_names_the_setting(place: Place, front: Front) -> None:
+    front.virtual_only = True
+    error = await refusal(place.storage(endpoint=f"http://localhost:{front.port}"))
+    assert error.facts["trouble"] == "addressing"
+    assert error.hint == "Set ATELIER_S3_ADDRESSING=virtual."
+    storage = place.storage(endpoint=f"http://localhost:{front.port}", addressing="virtual")
+    stored = await put(storage)
+    assert front.requests[-1].headers["host"] == f"{place.name}.localhost:{front.port}"
+    assert storage.id_in(stored.url or "") == stored.id
+    assert (await storage.head(stored.id) or {})["id"] == stored.id
+    assert all(key.startswith("customers/7/") for key in place.objects)
+
+
+@pytest.mark.usefixtures("localhosts")
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:{port}/{name}", "http://{name}.localhost:{port}/"])
+@pytest.mark.parametrize("addressing", ["auto", "virtual"])
+async def test_an_endpoint_that_holds_the_bucket_makes_no_folder_of_its_name(
+    place: Place, endpoint: str, addressing: str
+) -> None:
+    environ = {
+        "ATELIER_S3_BUCKET": place.name,
+        "ATELIER_S3_ENDPOINT_URL": endpoint.format(port=place.server.port, name=place.name),
+        "ATELIER_S3_ADDRESSING": addressing,
+    }
+    storage = s3.S3Storage(Connection(Settings.from_environ(environ).bucket, place.keys.environ.get), "7")
+    stored = await put(storage)
+    assert place.objects
+    assert all(key.startswith("customers/7/") for key in place.objects)
+    assert storage.id_in(stored.url or "") == stored.id
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "addressing", "store"),
+    [
+        (None, "auto", (None, "auto")),
+        ("https://x.r2.example", "auto", ("https://x.r2.example", "auto")),
+        ("https://x.r2.example/fox/", "auto", ("https://x.r2.example/", "auto")),
+        ("https://x.example/s3/fox", "path", ("https://x.example/s3/", "path")),
+        ("https://x.example/silverfox", "auto", ("https://x.example/silverfox", "auto")),
+        ("https://fox.nyc3.example:444", "auto", ("https://nyc3.example:444", "virtual")),
+        ("https://fox.nyc3.example/fox", "auto", ("https://nyc3.example/", "virtual")),
+        ("https://fox.example", "path", ("https://fox.example", "path")),
+        ("https://foxes.example", "auto", ("https://foxes.example", "auto")),
+    ],
+)
+def test_the_bucket_is_taken_out_of_an_endpoint(
+    endpoint: str | None, addressing: s3_client.Addressing, store: tuple[str | None, str]
+) -> None:
+    assert s3_client.without_bucket(endpoint, "fox", addressing) == store
+
+
 async def test_the_event_loop_goes_on_while_the_store_takes_its_time(place: Place, front: Front) -> None:
     front.next(Slow(0.4))
     ticks = 0
@@ -251,8 +340,10 @@ async def test_one_client_is_made_for_many_calls_at_once(place: Place, monkeypat
         (Bucket(name="fox", region="eu-central-1"), "https://fox.s3.eu-central-1.amazonaws.com/k"),
         (Bucket(name="fox.den", region="eu-central-1"), "https://s3.eu-central-1.amazonaws.com/fox.den/k"),
         (Bucket(name="fox", endpoint_url="https://x.r2.example"), "https://x.r2.example/fox/k"),
+        (Bucket(name="fox", endpoint_url="https://x.example", addressing="virtual"), "https://fox.x.example/k"),
+        (Bucket(name="fox", region="eu-central-1", addressing="path"), "https://s3.eu-central-1.amazonaws.com/fox/k"),
     ],
-    ids=["Amazon", "a name that no certificate covers", "another store"],
+    ids=["Amazon", "a name that no certificate covers", "another store", "virtual", "path"],
 )
 def test_links_are_made_for_the_region_and_the_kind_of_store(bucket: Bucket, start: str) -> None:
     client = connect(bucket, Keys("AKIA", "secret").environ.get)
@@ -291,8 +382,30 @@ def test_every_trouble_is_one_plain_sentence_with_a_hint() -> None:
         error = s3_client.of_answer(bucket, {"Error": {"Code": code, "Message": "{x}"}}, "PutObject")
         assert re.fullmatch(r"[^{}]+\.", error.message), code
         assert error.hint.endswith(".")
+        assert "later" not in error.hint.lower()  # it has to be changed, and no time changes it
     odd = s3_client.of_answer(bucket, {"Error": {"Code": "Odd{", "Message": "{0} braces\n"}}, "PutObject")
     assert "{0} braces" in odd.message
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "passing"),
+    [
+        (503, "SlowDown", True),
+        (500, "InternalError", True),
+        (429, "TooManyRequests", True),
+        (400, "RequestTimeout", True),
+        (409, "OperationAborted", True),
+        (501, "NotImplemented", False),
+        (507, "XMinioStorageFull", False),
+        (400, "InvalidArgument", False),
+        (405, "MethodNotAllowed", False),
+    ],
+)
+def test_later_is_advised_only_where_it_can_help(status: int, code: str, passing: bool) -> None:
+    answer = {"Error": {"Code": code, "Message": "x"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    error = s3_client.of_answer(Bucket(name="pictures"), answer, "PutObject")
+    assert ("later" in error.hint.lower()) is passing
+    assert ("later" in unplaced(error).hint.lower()) is passing
 
 
 def test_boto3_is_not_imported_before_a_bucket_is_used() -> None:

@@ -1,0 +1,97 @@
+"""Variables as a shell, a chat program and an editor leave them: files of any encoding, and names of Atelier's own."""
+
+from __future__ import annotations
+
+import codecs
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from atelier.providers.catalog import PROVIDERS, Catalog
+from atelier.providers.core.environment import own_variables, text_of, variable
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.provider import Provider
+from tests.conftest import TODAY
+
+KEYED = [provider for provider in PROVIDERS if provider.endpoint.key_variables]
+
+ENCODINGS = {
+    "UTF-8": lambda text: text.encode(),
+    "UTF-8 with BOM": lambda text: codecs.BOM_UTF8 + text.encode(),
+    "UTF-16 LE with BOM": lambda text: codecs.BOM_UTF16_LE + text.encode("utf-16-le"),
+    "UTF-16 BE with BOM": lambda text: codecs.BOM_UTF16_BE + text.encode("utf-16-be"),
+    "UTF-16 LE without BOM": lambda text: text.encode("utf-16-le"),
+    "NULs at the end": lambda text: text.encode() + b"\0\0",
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_key_file_is_read_whatever_wrote_it(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "key").write_bytes(ENCODINGS[encoding]("sk-from-a-file\r\n"))
+    assert variable({"OPENAI_API_KEY_FILE": str(tmp_path / "key")}, "OPENAI_API_KEY") == "sk-from-a-file"
+
+
+@pytest.mark.parametrize("content", [b"sk-f\xfcchsin", codecs.BOM_UTF16_LE + b"s\0k"], ids=["Latin-1", "half a letter"])
+def test_a_key_file_that_is_no_text_is_refused_without_its_content(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "key").write_bytes(content)
+    with pytest.raises(ImageError) as caught:
+        variable({"OPENAI_API_KEY_FILE": str(tmp_path / "key")}, "OPENAI_API_KEY")
+    assert caught.value.reason is Reason.INVALID_REQUEST
+    assert caught.value.message == "The file that OPENAI_API_KEY_FILE names is not text in UTF-8 or UTF-16."
+    assert caught.value.hint == "Save it as UTF-8."
+    assert caught.value.__cause__ is caught.value.__context__ is None  # they would quote it
+
+
+def test_letters_beyond_ascii_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(codecs.BOM_UTF16_LE + "Füchsin 狐".encode("utf-16-le"))
+    assert text_of(tmp_path / "text", "It") == "Füchsin 狐"
+
+
+def catalog(**environ: str) -> Catalog:
+    return Catalog(partial(variable, environ), lambda: TODAY)
+
+
+@pytest.mark.parametrize("provider", KEYED, ids=lambda provider: provider.name)
+def test_every_vendor_has_variables_of_atelier_s_own_which_come_first(provider: Provider, tmp_path: Path) -> None:
+    bare = (*provider.endpoint.key_variables, provider.endpoint.base_url_variable)
+    assert own_variables(provider.endpoint) == tuple(f"ATELIER_{name}" for name in bare)
+    chat = dict.fromkeys(provider.endpoint.key_variables, "of-the-chat") | {bare[-1]: "https://chat.example/v1"}
+    (tmp_path / "url").write_text("https://mine.example/v1\n")
+    for name in provider.endpoint.key_variables:
+        mine = {f"ATELIER_{name}": "mine", f"ATELIER_{bare[-1]}_FILE": str(tmp_path / "url")}
+        settings = catalog(**chat, **mine)
+        endpoint = settings.located(provider)
+        assert endpoint.key(settings.lookup) == "mine"
+        assert endpoint.base_url == "https://mine.example/v1"
+        assert (endpoint.key_variables, endpoint.base_url_variable) == ((f"ATELIER_{name}",), f"ATELIER_{bare[-1]}")
+        assert catalog(**{f"ATELIER_{name}": "mine"}).usable(provider)
+
+
+@pytest.mark.parametrize("provider", KEYED, ids=lambda provider: provider.name)
+def test_a_key_of_atelier_s_own_is_not_sent_to_a_host_that_the_chat_program_chose(provider: Provider) -> None:
+    name, address = provider.endpoint.key_variables[-1], provider.endpoint.base_url_variable
+    chat = {name: "of-the-chat", address: "https://chat.example/v1"}
+    assert catalog(**chat).located(provider).base_url == "https://chat.example/v1"
+    endpoint = catalog(**chat, **{f"ATELIER_{name}": "mine"}).located(provider)
+    assert (endpoint.base_url, endpoint.custom) == (provider.endpoint.base_url, False)
+
+
+def test_a_base_url_of_atelier_s_own_is_used_with_a_bare_key() -> None:
+    settings = catalog(
+        OPENAI_API_KEY="sk-x", OPENAI_BASE_URL="https://a.example/v1", ATELIER_OPENAI_BASE_URL="http://b/v1"
+    )
+    endpoint = settings.resolve("openai").endpoint
+    assert (endpoint.base_url, endpoint.key(settings.lookup)) == ("http://b/v1", "sk-x")
+
+
+def test_a_broken_base_url_is_named_by_the_variable_that_holds_it() -> None:
+    with pytest.raises(ImageError, match="^ATELIER_OPENAI_BASE_URL is not the address"):
+        catalog(OPENAI_BASE_URL="https://a.example/v1", ATELIER_OPENAI_BASE_URL="b").resolve("openai")
+
+
+def test_a_key_file_that_cannot_be_read_does_not_keep_a_model_from_being_priced() -> None:
+    settings = catalog(ATELIER_OPENAI_API_KEY_FILE="/nowhere/key")
+    endpoint = settings.resolve("openai").endpoint
+    with pytest.raises(ImageError, match="ATELIER_OPENAI_API_KEY_FILE"):
+        endpoint.key(settings.lookup)
