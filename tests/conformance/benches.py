@@ -122,6 +122,11 @@ def flux_astray(host: flux.Flux) -> None:
     host.polls_name = "localhost"
 
 
+def flux_answers_later(host: flux.Flux) -> Model:
+    """Every answer is a task."""
+    return next(row for row in flux_vendor.PROVIDER.models if row.id == flux_vendor.PROVIDER.default)
+
+
 def flux_polls(host: flux.Flux) -> Emulator:
     return host.polls
 
@@ -146,6 +151,7 @@ FLUX = Bench(
     downloads=("/results/", "/blobs/"),
     astray=flux_astray,
     delivers=flux_polls,
+    answers_later=flux_answers_later,
     dropped=lambda host: host.dropped,
 )
 
@@ -164,6 +170,12 @@ def xai_least(model: Model) -> Body:
 
 def xai_astray(host: xai.XAI) -> None:
     host.always_links, host.redirect = True, f"http://localhost:{host.port}/pictures/{{name}}"
+
+
+def xai_answers_later(host: xai.XAI) -> Model:
+    """An older host answers with links."""
+    host.always_links = True
+    return next(row for row in xai_vendor.PROVIDER.models if row.id == xai_vendor.PROVIDER.default)
 
 
 XAI = Bench(
@@ -185,6 +197,7 @@ XAI = Bench(
     ),
     downloads=("/links/", "/pictures/"),
     astray=xai_astray,
+    answers_later=xai_answers_later,
     dropped=lambda host: host.dropped,
 )
 
@@ -204,6 +217,11 @@ def stability_least(model: Model) -> Body:
 def stability_needs_prompt(model: Model, operation: Operation) -> bool:
     """A variation or an upscaling is described as well."""
     return model.max_prompt > 0 and model.wire != OUTPAINT
+
+
+def stability_answers_later(host: stability.Stability) -> Model:
+    """Two endpoints answer with a task."""
+    return next(row for row in stability_vendor.PROVIDER.models if row.id == "stable-image-upscale-creative")
 
 
 STABILITY = Bench(
@@ -226,6 +244,7 @@ STABILITY = Bench(
     needs_prompt=stability_needs_prompt,
     refuses={"stable-diffusion-v1-6": Reason.MODEL_RETIRED},  # of an older API, which the vendor file does not speak
     dropped=lambda host: host.ignored,
+    answers_later=stability_answers_later,
 )
 
 # Sketch

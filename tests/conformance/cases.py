@@ -293,6 +293,11 @@ def led_astray(bench: Bench) -> Cases:
         yield bench.astray, "links to another host"
 
 
+def answering_later(bench: Bench) -> Cases:
+    if bench.answers_later:
+        yield bench.answers_later, "a task or a link"
+
+
 CASES: dict[str, Callable[[Bench], Cases]] = {
     "offered": offered,
     "missing": missing,
@@ -307,5 +312,6 @@ CASES: dict[str, Callable[[Bench], Cases]] = {
     "faults": with_faults,
     "one_by_one": one_by_one,
     "astray": led_astray,
+    "answers_later": answering_later,
 }
 """Argument of a test -> what it is given, for each bench."""
