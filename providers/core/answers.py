@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import binascii
+import json
+import re
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import pybase64
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import from_json
 
 from atelier.providers.core.errors import ImageError, Reason
 
@@ -32,19 +35,52 @@ Loose = Annotated[Anything | None, WrapValidator(_or_none)]
 """`Loose[int]`: what is beside the point of an answer and must not cost a paid picture when it is odd."""
 
 
+SURROGATE = re.compile("[\ud800-\udfff]")  # one of a pair is an emoji cut in half, which no UTF-8 can hold
+
+
+def lenient_json(body: bytes) -> Any:
+    """The JSON value in a vendor's body, repaired where a gateway or an encoder damaged it. Raises ValueError.
+
+    Repaired are a byte order mark, UTF-16, bytes that are no UTF-8, raw control characters and lone surrogates. An
+    ordinary body may hold hundreds of MB of base64, so it is read by the fast parser and repaired only if that fails.
+    """
+    try:
+        return from_json(body)
+    except ValueError:
+        text = body.decode(json.detect_encoding(body), "replace").strip("\ufeff\0 \t\r\n")
+    try:
+        return _without_surrogates(json.loads(text, strict=False))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _without_surrogates(value: Any) -> Any:
+    """The same JSON value with a replacement character for each lone surrogate."""
+    match value:
+        case str():
+            return SURROGATE.sub("\ufffd", value)
+        case list():
+            return [_without_surrogates(item) for item in cast("list[Any]", value)]
+        case dict():
+            items = cast("dict[str, Any]", value).items()
+            return {_without_surrogates(name): _without_surrogates(item) for name, item in items}
+        case _:
+            return value
+
+
 def parsed(shape: type[Shape], body: bytes) -> Shape:
     """The JSON of a success answer; invalid_response when it is broken or of another shape."""
     try:
-        return shape.model_validate_json(body)
-    except ValidationError:
+        return shape.model_validate(lenient_json(body))
+    except ValueError:  # a ValidationError is one
         raise bad_answer("The vendor's answer is broken or not of the expected shape.") from None
 
 
 def parsed_refusal(shape: type[Shape], body: bytes) -> Shape:
     """The JSON of an error answer; all absent when a gateway in between wrote something else."""
     try:
-        return shape.model_validate_json(body)
-    except ValidationError:
+        return shape.model_validate(lenient_json(body))
+    except ValueError:
         return shape()
 
 
