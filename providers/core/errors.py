@@ -106,16 +106,19 @@ def hiding(*secrets: str) -> Generator[None]:
         _hidden.reset(token)
 
 
+BASE64 = re.compile(r"(?:data:[^,\s]{1,100},)?(?:[\w+/%-]{50,}={0,2}\s*){2,}")  # a picture, in one line or in several
+
+
 def quoted(words: object, limit: int = 240) -> str:
     """A vendor's words, fit to be passed on as the vendor's: one line, no control characters, shortened.
 
     Invisible format characters go too, since they can hide instructions from a person's eyes. Keys and prompts that
-    are being hidden are struck out first, before shortening could leave half of one.
+    are being hidden are struck out first, before shortening could leave half of one. Base64 says nothing to a reader.
     """
     text = str(words)
     if hidden := sorted(_hidden.get(), key=len, reverse=True):
         text = re.sub("|".join(re.escape(secret) for secret in hidden), "[hidden]", text)
-    text = " ".join(visible(text).split())
+    text = " ".join(visible(BASE64.sub("[base64] ", text)).split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable
 from functools import cache
@@ -105,16 +106,24 @@ def with_body(response: httpx.Response, body: bytes) -> httpx.Response:
     return httpx.Response(response.status_code, headers=headers, content=body)
 
 
+EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+HAS_JSON = re.compile(rb"(?:^|[\r\n])data:\s*\{")  # a ping or a comment has none
+EVENT_EDGE = 512  # bytes at either end of an event that is not whole yet, which show what it is and where it ends
+
+
 async def whole(arriving: httpx.Response, cap: int, tell: Tell) -> httpx.Response:
     """A response with its body of up to `cap` bytes. Each part of an event stream is a sign of life."""
     streams = arriving.headers.get("content-type", "").startswith("text/event-stream")
-    chunks, size, parts = list[bytes](), 0, 0
+    chunks, size, parts, rest = list[bytes](), 0, 0, b""
     async for chunk in arriving.aiter_bytes():
         size += len(chunk)
         if size > cap:
             raise bad_answer(f"The vendor's answer is larger than {cap // 2**20} MB.")
         chunks.append(chunk)
-        if streams and b"\n\n" in chunk:
-            parts += 1
-            await tell(f"Part {parts} of the picture has arrived.")
+        if streams:
+            *events, rest = EVENT_END.split(rest + chunk)
+            for _ in filter(HAS_JSON.search, events):
+                parts += 1
+                await tell(f"Part {parts} of the picture has arrived.")
+            rest = rest if len(rest) <= 2 * EVENT_EDGE else rest[:EVENT_EDGE] + rest[-EVENT_EDGE:]
     return with_body(arriving, b"".join(chunks))

@@ -17,7 +17,7 @@ from typing import Any
 
 import anyio
 
-from atelier.providers.core.answers import bad_answer
+from atelier.providers.core.answers import bad_answer, base64_bytes, is_data_uri
 from atelier.providers.core.dial import Reach, sent
 from atelier.providers.core.errors import ImageError, Reason, hiding
 from atelier.providers.core.hosts import given, is_trusted, judged
@@ -147,12 +147,15 @@ class Wire:
             await anyio.sleep(every)
 
     async def download(self, url: str, words: str = "The picture is done; downloading it.") -> bytes:
-        """The bytes behind a link that the vendor gave: without the key, and https unless its own host is not.
+        """The bytes in a data URI, or behind a link that the vendor gave, which may be relative to the base URL:
+        without the key, and https unless its own host is not.
 
         A link that is dead or leads nowhere is an invalid_response: the picture was made, and may have been billed.
         The fact `status` is what the link answered. `words` tell of it to whoever waits.
         """
-        target = given(url, self._endpoint)
+        if is_data_uri(url):
+            return base64_bytes(url)
+        target = given(url.strip(), self._endpoint, httpx.URL(f"{self._endpoint.base_url}/"))
         await self.tell(words)
         for _ in range(REDIRECTS + 1):
             try:
