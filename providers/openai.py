@@ -27,8 +27,10 @@ from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.forms import multipart
 from atelier.providers.core.links import Item, images_of, losses, note_links, noted
 from atelier.providers.core.masks import transparent_where_white
+from atelier.providers.core.options import SAFE_PROMPT
 from atelier.providers.core.provider import Job, Provider, Reply
 from atelier.providers.core.types import Endpoint, Operation, Picture, Usage
+from atelier.providers.core.vendor_errors import error_status
 from atelier.providers.core.wire import Wire, httpx, retry_after
 from atelier.providers.openai_models import DALL_E, ENDPOINT, FLARE, MODELS
 
@@ -37,7 +39,7 @@ def prepare(job: Job) -> httpx.Request:
     """What is asked, in the vendor's words. Absent stays absent."""
     asked, base = job.request, job.endpoint.base_url
     body = {
-        **asked.options,
+        **{name: value for name, value in asked.options.items() if name != SAFE_PROMPT},
         "model": job.model.id,
         "prompt": asked.prompt or None,
         "n": asked.count if asked.count > 1 else None,
@@ -153,8 +155,8 @@ def _streamed(body: bytes) -> Answer:
     events = list[Event]()
     for data in event_data(body):
         event = parsed_refusal(Event, data)  # all absent if it is broken, which must not cost the finished picture
-        if event.type == "error":
-            raise explain(httpx.Response(200, content=data))
+        if (status := error_status(data)) is not None:
+            raise explain(httpx.Response(status, content=data))
         events.append(event)
     done = [event for event in events if not event.is_partial() and event.items()]
     if not done:
@@ -248,4 +250,5 @@ PROVIDER = Provider(
     explain=explain,
     resume=resume,
     lifecycles=lifecycles,
+    unlisted_operations=frozenset({Operation.EDIT, Operation.INPAINT, Operation.VARIATION}),
 )

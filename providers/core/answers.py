@@ -164,9 +164,9 @@ def reason_of(status: int) -> Reason:
             return Reason.UNKNOWN_MODEL
         case HTTPStatus.TOO_MANY_REQUESTS:
             return Reason.RATE_LIMITED
-        case HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.CONFLICT:
+        case HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.CONFLICT | 499:  # 499: a gateway's client closed the connection
             return Reason.PROVIDER_UNAVAILABLE
-        case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status < HTTPStatus.BAD_REQUEST:  # an error in a 200
             return Reason.PROVIDER_UNAVAILABLE
         case _:
             return Reason.INVALID_REQUEST

@@ -42,12 +42,20 @@ def openai_least(model: Model) -> Body:
     return {"model": model.id, "prompt": "a fox", **dialect}
 
 
+def openai_answers_later(host: openai.OpenAI) -> Model:
+    """A compatible host answers with links."""
+    host.links = True
+    return next(row for row in openai_vendor.PROVIDER.models if row.id == openai_vendor.PROVIDER.default)
+
+
 OPENAI = Bench(
     provider=openai_vendor.PROVIDER,
     host=openai.OpenAI,
     key=openai.KEY,
     stage=openai_stage,
     least=openai_least,
+    downloads=("/v1/links/",),
+    answers_later=openai_answers_later,
     faults=Faults(
         forbidden=openai.trouble(403, "unsupported_country_region_territory", "Country not supported."),
         no_credit=openai.NO_QUOTA,
@@ -78,12 +86,20 @@ def gemini_least(model: Model) -> Body:
     return {"contents": [{"role": "user", "parts": parts}], "generationConfig": {"responseModalities": ["IMAGE"]}}
 
 
+def gemini_answers_later(host: gemini.Gemini) -> Model:
+    """A gateway answers with a file."""
+    host.links = True
+    return next(row for row in gemini_vendor.PROVIDER.models if row.id == gemini_vendor.PROVIDER.default)
+
+
 GEMINI = Bench(
     provider=gemini_vendor.PROVIDER,
     host=gemini.Gemini,
     key=gemini.KEY,
     stage=gemini_stage,
     least=gemini_least,
+    downloads=("/files/",),
+    answers_later=gemini_answers_later,
     faults=Faults(
         forbidden=gemini.trouble(403, "PERMISSION_DENIED", "The caller does not have permission."),
         no_credit=gemini.NO_FREE_TIER,

@@ -22,6 +22,7 @@ from atelier.providers.catalog import PROVIDERS, Catalog
 from atelier.providers.core.environment import variable
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.http import client
+from atelier.providers.core.options import SAFE_PROMPT
 from atelier.providers.core.types import ImageRequest, ImageResult, Model, Operation, Picture, Stored
 from atelier.providers.core.wire import Wire, httpx
 from atelier.providers.pipeline import Pipeline
@@ -230,6 +231,10 @@ class Conformance:
                 without = {"output_format": change["output_format"]} if "compression" in change else {}
                 asked, silent = altered(plain, change), altered(plain, without)
                 if asked == silent or ("mask" in change and not plain.sources):  # nothing for a mask to lie on
+                    continue
+                if "mask" in change and operation is Operation.VARIATION:  # dropped with a warning
+                    continue
+                if SAFE_PROMPT in asked.options:  # for the pipeline; the vendor is not sent it
                     continue
                 try:
                     sent = pipeline.prepare(asked)

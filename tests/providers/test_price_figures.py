@@ -67,19 +67,19 @@ EXPECTED: tuple[tuple[str, str, str], ...] = (
     ("gpt-image-1-mini", "low 1024x1024 +prompt", "0.002198 0.005022 0.005022"),
     ("gpt-image-1-mini", "low 1024x1024 +source", "0.002661 0.005485 0.005485"),
     ("gpt-image-1-mini", "low 1024x1024 +partial", "0.002176 0.0058 0.0058"),
-    # The same tokens at $32 a million.
-    ("chatgpt-image-latest", "low 1024x1024", "0.008704"),
-    ("chatgpt-image-latest", "low 1024x1536", "0.013056"),
-    ("chatgpt-image-latest", "low 1536x1024", "0.0128"),
-    ("chatgpt-image-latest", "medium 1024x1024", "0.033792"),
-    ("chatgpt-image-latest", "medium 1024x1536", "0.050688"),
-    ("chatgpt-image-latest", "medium 1536x1024", "0.050176"),
-    ("chatgpt-image-latest", "high 1024x1024", "0.13312"),
-    ("chatgpt-image-latest", "high 1024x1536", "0.19968"),
-    ("chatgpt-image-latest", "high 1536x1024", "0.198656"),
-    ("chatgpt-image-latest", "low 1024x1024 +prompt", "0.008759"),
-    ("chatgpt-image-latest", "low 1024x1024 +source", "0.010256"),
-    ("chatgpt-image-latest", "low 1024x1024 +partial", "0.008704 0.011904 0.011904"),
+    # Priced by the grid of 1.5, as the ordering documents have it (S3).
+    ("chatgpt-image-latest", "low 1024x1024", "0.009"),
+    ("chatgpt-image-latest", "low 1024x1536", "0.013"),
+    ("chatgpt-image-latest", "low 1536x1024", "0.013"),
+    ("chatgpt-image-latest", "medium 1024x1024", "0.034"),
+    ("chatgpt-image-latest", "medium 1024x1536", "0.05"),
+    ("chatgpt-image-latest", "medium 1536x1024", "0.05"),
+    ("chatgpt-image-latest", "high 1024x1024", "0.133"),
+    ("chatgpt-image-latest", "high 1024x1536", "0.2"),
+    ("chatgpt-image-latest", "high 1536x1024", "0.198656 0.2 0.2"),
+    ("chatgpt-image-latest", "low 1024x1024 +prompt", "0.009055"),
+    ("chatgpt-image-latest", "low 1024x1024 +source", "0.010552"),
+    ("chatgpt-image-latest", "low 1024x1024 +partial", "0.009 0.0122 0.0122"),
     # The vendor's calculator counts 196, 1756 and 7024 tokens for 2, and 196, 439, 1756, 3122 and 7024 for 2.5
     # (OpenAI's forum, 2026-05; measured 2026-09), at $30 a million. 2.6 takes 3 to 4 times as many at low and medium
     # (a reseller's note of 2026-11-05). Left open, the quality is likely low.
