@@ -26,7 +26,7 @@ from mcp.types import (
 )
 from mcp.types import Tool as ToolDescription
 
-from atelier.providers.core.errors import ImageError
+from atelier.providers.core.errors import ImageError, public_facts
 from atelier.providers.core.types import Kept, Stored
 from atelier.providers.storage import Storage
 from atelier.server.preview import previews
@@ -139,6 +139,7 @@ def failed(error: ImageError) -> CallToolResult:
         "hint": error.hint,
         **({"outcome": "unknown"} if error.outcome_unknown else {}),
         **({"billed_usd": float(billed)} if billed else {}),
+        "facts": public_facts(error),
     }
     return CallToolResult(
         is_error=True,

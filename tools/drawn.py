@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from atelier.providers.core.types import ImageResult, Kept
+from atelier.providers.core.types import ImageResult, Kept, Usage
 from atelier.providers.desk import Running
 from atelier.providers.quote import usd as plain_usd
+from atelier.providers.settle import request_ids
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Output
 
 
@@ -54,6 +55,8 @@ class Drawn(Output):
     model: str
     estimated_usd: float | None = None
     actual_usd: float | None = None
+    usage: dict[str, int] | None = None
+    request_id: str | None = None
     warnings: list[str] | None = None
 
 
@@ -77,9 +80,22 @@ def told(result: ImageResult) -> Answer:
         model=result.model,
         estimated_usd=_float(result.estimated_usd),
         actual_usd=_float(result.actual_usd),
+        usage=_usage(result.usage),
+        request_id=_request_id(result),
         warnings=list(result.warnings) or None,
     )
     return Answer(text="\n".join(line for line in lines if line), data=data, pictures=result.images, job=result.id)
+
+
+def _usage(usage: Usage | None) -> dict[str, int] | None:
+    """Tokens as the vendor counted them."""
+    return usage and {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+
+
+def _request_id(result: ImageResult) -> str | None:
+    """The vendor's id of the request; of several the first."""
+    ids = request_ids(result.details)
+    return ids[0] if ids else None
 
 
 def told_running(running: Running) -> Answer:

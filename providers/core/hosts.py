@@ -16,7 +16,7 @@ VERSIONS = re.compile(r"(/v\d+(alpha|beta)?\d*)+$")
 def base_url(written: str, endpoint: Endpoint) -> str:
     """A base URL as a person writes it, without what the paths of requests have themselves: slashes and the version."""
     url = written.rstrip("/")
-    return url if endpoint.base_path else VERSIONS.sub("", url).rstrip("/")
+    return url if endpoint.base_path or VERSIONS.search(endpoint.base_url) else VERSIONS.sub("", url).rstrip("/")
 
 
 def base_url_hint(endpoint: Endpoint) -> str:

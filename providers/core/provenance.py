@@ -56,6 +56,8 @@ def embedded(picture: Picture, record: Mapping[str, Any]) -> tuple[Picture, dict
 def with_facts(data: bytes, record: Mapping[str, Any]) -> bytes:
     """The file with the facts of a record in it; the same object where it has no room, is signed, or is odd."""
     facts = {name: record[name] for name in FACTS if record.get(name) is not None}
+    if facts.get("prompt_used") == facts.get("prompt"):  # said once is enough in a small file
+        facts.pop("prompt_used", None)
     try:
         format, *size = sniff(data)
         all = parts(format, data) if format in PARTS else []

@@ -152,7 +152,7 @@ class Says:
     """An answer of the proxy's own; the upstream never hears of the request."""
 
     status: int
-    body: bytes = b"{}"
+    body: bytes = b'{"error": {"message": "Said by the vendor."}}'
     headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"), ("retry-after", "0"))
 
     async def __call__(self, exchange: Exchange) -> None:

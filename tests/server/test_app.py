@@ -253,9 +253,13 @@ async def test_a_vendors_refusal_reaches_the_model_with_what_programs_need(
     openai.next(emulated.trouble(429, "rate_limit_exceeded", "Slow down.", retry_after="120"))
     async with connect() as client:
         result = await client.call_tool("generate_image", {"prompt": "a fox"})
-    assert error(result) | {"hint": ""} == {
-        "reason": "rate_limited", "retryable": True, "retry_after": 120.0, "hint": "",
-    }  # fmt: skip
+    told = error(result)
+    facts = told.pop("facts")
+    assert told | {"hint": ""} == {"reason": "rate_limited", "retryable": True, "retry_after": 120.0, "hint": ""}
+    assert (facts["operation"], facts["model"], facts["status"]) == ("generate", "gpt-image-2.5-flare", 429)
+    assert facts["url"].endswith("/v1/images/generations")
+    assert (facts["content_type"], facts["code"]) == ("application/json", "rate_limit_exceeded")
+    assert facts["size"] > 0
     assert "Slow down." in text(result)
 
 

@@ -116,4 +116,5 @@ def test_an_error_whose_outcome_is_unknown_tells_programs_so() -> None:
     error = ImageError(Reason.TIMEOUT, "Late.", hint="Look.", facts={"outcome": "unknown"})
     assert (failed(error).meta or {})["atelier/error"] == {
         "reason": "timeout", "retryable": True, "retry_after": None, "hint": "Look.", "outcome": "unknown",
+        "facts": {"outcome": "unknown"},
     }  # fmt: skip

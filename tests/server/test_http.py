@@ -128,8 +128,9 @@ def test_a_call_is_one_line_in_the_log_and_no_token_prompt_or_query_is(server: S
     with server.web() as web:
         web.post("/image/generate?secret=xyzzy", json={**SKETCH, "prompt": "the garden of my aunt"})
         web.get(f"/image/last?token={word}")
-    until(lambda: len(server.lines) == before + 2)
-    lines = server.log[before:]
+    until(lambda: len([line for line in server.log[before:] if line["event"] == "tool called"]) == 2)
+    lines = [line for line in server.log[before:] if line["event"] == "tool called"]
+    assert [line["vendor"] for line in server.log[before:] if line["event"] == "vendor exchange"] == ["sketch"]
     assert [(line["tool"], line["outcome"]) for line in lines] == [
         ("POST /image/generate", "done"),
         ("GET /image/{id}", "done"),
