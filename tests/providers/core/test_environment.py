@@ -17,18 +17,20 @@ from tests.conftest import TODAY
 KEYED = [provider for provider in PROVIDERS if provider.endpoint.key_variables]
 
 ENCODINGS = {
-    "UTF-8": lambda text: text.encode(),
-    "UTF-8 with BOM": lambda text: codecs.BOM_UTF8 + text.encode(),
-    "UTF-16 LE with BOM": lambda text: codecs.BOM_UTF16_LE + text.encode("utf-16-le"),
-    "UTF-16 BE with BOM": lambda text: codecs.BOM_UTF16_BE + text.encode("utf-16-be"),
-    "UTF-16 LE without BOM": lambda text: text.encode("utf-16-le"),
-    "NULs at the end": lambda text: text.encode() + b"\0\0",
+    "UTF-8": ("utf-8", b""),
+    "UTF-8 with BOM": ("utf-8-sig", b""),
+    "UTF-16 LE with BOM": ("utf-16-le", codecs.BOM_UTF16_LE),
+    "UTF-16 BE with BOM": ("utf-16-be", codecs.BOM_UTF16_BE),
+    "UTF-16 LE without BOM": ("utf-16-le", b""),
+    "UTF-16 BE without BOM": ("utf-16-be", b""),
 }
+"""How a program may write text: its encoding, and the bytes that it puts before it."""
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_a_key_file_is_read_whatever_wrote_it(tmp_path: Path, encoding: str) -> None:
-    (tmp_path / "key").write_bytes(ENCODINGS[encoding]("sk-from-a-file\r\n"))
+@pytest.mark.parametrize(("encoding", "mark"), ENCODINGS.values(), ids=ENCODINGS)
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\0\r\n\0"])
+def test_a_key_file_is_read_whatever_wrote_it(tmp_path: Path, encoding: str, mark: bytes, end: str) -> None:
+    (tmp_path / "key").write_bytes(mark + f"sk-from-a-file{end}".encode(encoding))
     assert variable({"OPENAI_API_KEY_FILE": str(tmp_path / "key")}, "OPENAI_API_KEY") == "sk-from-a-file"
 
 
@@ -52,7 +54,7 @@ def catalog(**environ: str) -> Catalog:
     return Catalog(partial(variable, environ), lambda: TODAY)
 
 
-@pytest.mark.parametrize("provider", KEYED, ids=lambda provider: provider.name)
+@pytest.mark.parametrize("provider", KEYED, ids=[provider.name for provider in KEYED])
 def test_every_vendor_has_variables_of_atelier_s_own_which_come_first(provider: Provider, tmp_path: Path) -> None:
     bare = (*provider.endpoint.key_variables, provider.endpoint.base_url_variable)
     assert own_variables(provider.endpoint) == tuple(f"ATELIER_{name}" for name in bare)
@@ -68,7 +70,7 @@ def test_every_vendor_has_variables_of_atelier_s_own_which_come_first(provider: 
         assert catalog(**{f"ATELIER_{name}": "mine"}).usable(provider)
 
 
-@pytest.mark.parametrize("provider", KEYED, ids=lambda provider: provider.name)
+@pytest.mark.parametrize("provider", KEYED, ids=[provider.name for provider in KEYED])
 def test_a_key_of_atelier_s_own_is_not_sent_to_a_host_that_the_chat_program_chose(provider: Provider) -> None:
     name, address = provider.endpoint.key_variables[-1], provider.endpoint.base_url_variable
     chat = {name: "of-the-chat", address: "https://chat.example/v1"}
@@ -86,7 +88,7 @@ def test_a_base_url_of_atelier_s_own_is_used_with_a_bare_key() -> None:
 
 
 def test_a_broken_base_url_is_named_by_the_variable_that_holds_it() -> None:
-    with pytest.raises(ImageError, match="^ATELIER_OPENAI_BASE_URL is not the address"):
+    with pytest.raises(ImageError, match=r"^ATELIER_OPENAI_BASE_URL is not the address"):
         catalog(OPENAI_BASE_URL="https://a.example/v1", ATELIER_OPENAI_BASE_URL="b").resolve("openai")
 
 
