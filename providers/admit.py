@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from atelier.providers.catalog import Catalog, Choice
 from atelier.providers.core import gates
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError, Reason, error_facts, quoted
 from atelier.providers.core.ids import new_id
-from atelier.providers.core.provider import Job
-from atelier.providers.core.types import ImageRequest, Model
+from atelier.providers.core.provider import Job, Provider
+from atelier.providers.core.types import ImageRequest, Model, Operation
 from atelier.providers.pricing import Estimate, estimate
 
 MATRIX = (Reason.UNSUPPORTED_OPERATION, Reason.UNSUPPORTED_OPTION)
@@ -21,12 +21,16 @@ NAMED = 5  # how many models that could do it are named in a refusal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """A job, who does it, and what the caller should know beforehand. `estimate` is None without a known price."""
+    """A job, who does it, and what the caller should know beforehand. `estimate` is None without a known price.
+
+    `dropped` is the part of `warnings` about what the caller gave and the request no longer has.
+    """
 
     choice: Choice
     job: Job
     estimate: Estimate | None = None
     warnings: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
     @property
     def is_free(self) -> bool:
@@ -56,16 +60,38 @@ class Admitted:
 def gated(catalog: Catalog, request: ImageRequest) -> Admitted:
     """Through the catalogue and every gate, and priced."""
     choice = catalog.resolve(request.model, request.operation, request.origin)
-    fading = gates.alive(choice.model, choice.endpoint, catalog.today())
-    size = gates.admit(request, choice.model)
+    with error_facts(model=choice.model.id):
+        fading = gates.alive(choice.model, choice.endpoint, catalog.today())
+        request, dropped = without_extras(stripped(request), choice.provider, choice.model)
+        size = gates.admit(request, choice.model)
     sent = f"Sent as size {size[0]}x{size[1]}: {choice.model.id} takes sizes in pixels." if size else ""
     job = Job(id=new_id("job"), request=request, model=choice.model, endpoint=choice.endpoint, size=size)
     return Admitted(
         choice=choice,
         job=job,
         estimate=estimate(catalog.prices, choice.provider.name, job),
-        warnings=tuple(w for w in (fading, "" if request.size else sent) if w),
+        warnings=tuple(w for w in (*dropped, fading, "" if request.size else sent) if w),
+        dropped=dropped,
     )
+
+
+def stripped(request: ImageRequest) -> ImageRequest:
+    """Return the request without the space around its prompts; a negative prompt of nothing else is absent."""
+    negative = (request.negative_prompt or "").strip() or None
+    return replace(request, prompt=request.prompt.strip(), negative_prompt=negative)
+
+
+def without_extras(request: ImageRequest, provider: Provider, model: Model) -> tuple[ImageRequest, tuple[str, ...]]:
+    """Return the request without what a variation has no use for, and a warning that names it."""
+    if request.operation is not Operation.VARIATION or request.operation not in model.operations:
+        return request, ()
+    prompt = request.prompt if provider.prompted_variations else ""
+    names = [*(["prompt"] if request.prompt != prompt else []), *(["mask"] if request.mask else [])]
+    if not names:
+        return request, ()
+    made_from = "the picture and the prompt" if provider.prompted_variations else "the picture alone"
+    warning = f"The {' and the '.join(names)} was not sent: {model.id} makes a variation from {made_from}."
+    return replace(request, prompt=prompt, mask=None), (warning,)
 
 
 def restored(catalog: Catalog, request: ImageRequest, id: str) -> Admitted:
@@ -78,7 +104,8 @@ def restored(catalog: Catalog, request: ImageRequest, id: str) -> Admitted:
 def admit(catalog: Catalog, request: ImageRequest) -> Admitted:
     """As `gated`; a refusal names the models that offer what was asked."""
     try:
-        return gated(catalog, request)
+        with error_facts(operation=request.operation.value, model=request.model and quoted(request.model, 60)):
+            return gated(catalog, request)
     except ImageError as error:
         others = _able(catalog, request) if error.reason in MATRIX else []
         if not others and error.reason is Reason.UNSUPPORTED_OPERATION:
@@ -94,6 +121,7 @@ def _able(catalog: Catalog, request: ImageRequest) -> list[str]:
 
     Nothing is sent here, so that what would only be encoded is left out: a refusal is not to take seconds.
     """
+    request = stripped(request)
     hollow = replace(
         request,
         sources=tuple(replace(source, image_bytes=b"") for source in request.sources),
@@ -103,8 +131,9 @@ def _able(catalog: Catalog, request: ImageRequest) -> list[str]:
     def fits(row: Model) -> bool:
         provider = next(provider for provider in catalog.providers if any(row is own for own in provider.models))
         try:
-            size = gates.admit(request, row)
-            provider.prepare(Job(id="", request=hollow, model=row, endpoint=provider.endpoint, size=size))
+            size = gates.admit(without_extras(request, provider, row)[0], row)
+            bare, _ = without_extras(hollow, provider, row)
+            provider.prepare(Job(id="", request=bare, model=row, endpoint=provider.endpoint, size=size))
         except ImageError:
             return False
         return True

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from atelier.providers import flux, gemini, openai, sketch, stability, xai
 from atelier.providers.core.environment import base_url_variable, key_variable
 from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.hosts import base_url
 from atelier.providers.core.provider import Provider
-from atelier.providers.core.types import CURRENT, Endpoint, Lookup, Model, Operation
+from atelier.providers.core.types import CURRENT, Endpoint, Feature, Lookup, Model, Operation
 from atelier.providers.price_table import Prices, table
 
 PROVIDERS: tuple[Provider, ...] = (
@@ -154,7 +155,7 @@ class Catalog:
         variable = base_url_variable(provider.endpoint, self.lookup)
         if not (variable and (url := self.lookup(variable))):
             return endpoint
-        base, host = url.rstrip("/"), _host(url)
+        base, host = base_url(url, endpoint), _host(url)
         if host is None:
             message = f"{variable} is not the address of an API."
             hint = "Write it as https://host/path, without user, query or fragment."
@@ -213,11 +214,19 @@ def _row(provider: Provider, name: str) -> Model | None:
 
 
 def _unlisted(provider: Provider, id: str) -> Model:
-    """A row for a model that we do not know: the columns of the listed one whose id is most alike, values unchecked."""
+    """A row for a model that we do not know: the columns of the listed one whose id is most alike, values unchecked.
+
+    Where the vendor lets any model try further operations, it takes as many sources as those need, and a mask.
+    """
 
     def likeness(row: Model) -> tuple[int, bool]:
         pairs = takewhile(lambda pair: pair[0] == pair[1], zip(row.id, id.lower(), strict=False))
         return len(list(pairs)), row.id == provider.default
 
     like = max(provider.models, key=likeness)
-    return replace(like, id=id, aliases=(), snapshots=(), lifecycle=CURRENT, any_value=True)
+    row = replace(like, id=id, aliases=(), snapshots=(), lifecycle=CURRENT, any_value=True)
+    if not (further := provider.unlisted_operations):
+        return row
+    features = row.features | {Feature.MASK} if Operation.INPAINT in further else row.features
+    most = max(other.max_sources for other in provider.models)
+    return replace(row, operations=row.operations | further, features=features, max_sources=most)

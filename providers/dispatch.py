@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from atelier.providers.account import Account
 from atelier.providers.breaker import Breaker
 from atelier.providers.core.environment import with_names_in_use
-from atelier.providers.core.errors import ImageError, Reason, hiding
+from atelier.providers.core.errors import ImageError, Reason, error_facts, hiding
 from atelier.providers.core.http import client, httpx
 from atelier.providers.core.options import own_words
 from atelier.providers.core.provider import Provider, Reply
@@ -74,7 +74,8 @@ class Dispatcher:
                     await tell(f"{provider.title} is drawing ({job.model.id}).")
                     wire = self._wire(provider, account, key, secrets, tell, held)
                     try:
-                        with hiding(*secrets):
+                        facts = {"operation": job.request.operation.value, "model": job.model.id}
+                        with hiding(*secrets), error_facts(**facts):
                             return await _carried_out(provider, wire, request, account, settle)
                     except ImageError as error:
                         error.hint = with_names_in_use(error.hint, provider.endpoint, job.endpoint)
@@ -103,6 +104,8 @@ class Dispatcher:
             note=account.note,
             doubt=account.doubt,
             held=held,
+            vendor=provider.name,
+            job=account.job.id,
         )
 
     def _client(self, name: str, endpoint: Endpoint) -> httpx.AsyncClient:

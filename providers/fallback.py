@@ -6,12 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from atelier.providers.admit import Admitted
-from atelier.providers.budget import Shortage
 from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import ImageResult, Operation, Tell
 from atelier.providers.pipeline import Pipeline
-from atelier.providers.reserve import charges_of, refused
 from atelier.providers.work import Work
 
 
@@ -38,9 +36,15 @@ async def with_fallback(
     Each attempt is held against the budget anew. The result names what was tried; so does the last error.
     """
     tried, left = list[str](), list(models)
+
+    def move_on(to: Work) -> None:
+        nonlocal work
+        work = to
+        now(to)
+
     while True:
         try:
-            result = await pipeline.carry_out(work, tell=tell, in_hand=in_hand)
+            result = await pipeline.carry_out(work, tell=tell, in_hand=in_hand, now=move_on)
         except ImageError as error:
             charged = work.spent_usd != 0
             if not left or not error.retryable or error.outcome_unknown or charged or work.stop.cancel_called:
@@ -52,8 +56,7 @@ async def with_fallback(
             tried += [f"{_name(work.admitted)} failed: {error.message}", *passed]
             if work.stop.cancel_called:  # everybody has gone meanwhile
                 following.stop.cancel()
-            work = following
-            now(work)
+            move_on(following)
             await tell(f"Moving on to {_name(work.admitted)}.")
         else:
             said = [f"Drawn by {_name(work.admitted)} in place of the model that was meant. {' '.join(tried)}"]
@@ -71,16 +74,10 @@ async def _next(pipeline: Pipeline, work: Work, left: list[str], passed: list[st
         name = left.pop(0)
         try:
             another = pipeline.admit(replace(first.job.request, model=name))
-            another = replace(another, job=replace(another.job, id=first.job.id))
-            begun = await pipeline.begin(another, work.caller, no_dearer)
-            charges = charges_of(pipeline.catalog, another, begun.accounts, work.caller)
-            short = await pipeline.journal.reserve(charges, pipeline.budget.caps)
-            if isinstance(short, Shortage):
-                raise refused(pipeline.catalog, another, short)
+            another = replace(another, warnings=(*first.dropped, *another.warnings), dropped=first.dropped)
+            return await pipeline.begin_again(work, another, no_dearer)
         except ImageError as error:
             passed.append(f"{name} was passed over: {error.message}")
-        else:
-            return begun
     return None
 
 

@@ -215,4 +215,5 @@ PROVIDER = Provider(
     read=read,
     explain=explain,
     resume=resume,
+    prompted_variations=True,
 )

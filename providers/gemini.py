@@ -1,4 +1,5 @@
-"""Google: POST /v1beta/models/{id}:generateContent with JSON, `:predict` for Imagen; the pictures come back as base64.
+"""Google: POST /v1beta/models/{id}:generateContent with JSON, `:predict` for Imagen; the pictures come back as base64,
+or behind links where a gateway answers so.
 
 Facts: the vendor's SDK 3.4 and docs as of 2026-11-20. Unknown fields are refused (400), and v1 has refused image
 fields where v1beta takes them (js-genai#1322). What is moderated is mostly a 200 without a picture. The rows, Imagen
@@ -8,21 +9,21 @@ and the answers have parts of their own.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from atelier.providers import gemini_imagen as imagen
 from atelier.providers.core import gates
-from atelier.providers.core.answers import bad_answer, base64_bytes, parsed
+from atelier.providers.core.answers import parsed
 from atelier.providers.core.errors import quoted
-from atelier.providers.core.images import picture, whole
+from atelier.providers.core.links import images_of, losses, note_links, noted
 from atelier.providers.core.provider import Job, Provider, Reply
-from atelier.providers.core.types import ImageRequest, Model, Picture
+from atelier.providers.core.types import ImageRequest, Model
 from atelier.providers.core.wire import Wire, httpx
-from atelier.providers.gemini_answers import Answer, explain, no_picture, said, usage
+from atelier.providers.gemini_answers import draft, explain, no_picture, said, usage
 from atelier.providers.gemini_imagen import base64_of, present
 from atelier.providers.gemini_models import BANANA, CONTENT, ENDPOINT, MODELS, PREDICT, WIDEST
+from atelier.providers.gemini_shapes import Answer
 
 
 def prepare(job: Job) -> httpx.Request:
@@ -57,13 +58,30 @@ def _body(asked: ImageRequest) -> dict[str, Any]:
 
 
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
-    """Every picture of the answer that is a result; a refusal when there is none."""
-    answer, asked = parsed(Answer, response.content), job.request
-    found = answer.found()
-    if not any(data for data, _ in found):
+    """Every picture of the answer that is a result, else the last draft; a refusal when there is none.
+
+    Where a gateway answers with links, they are written down before they are followed.
+    """
+    answer = parsed(Answer, response.content)
+    await note_links(answer.response_id, answer, draft(answer) or answer.results(), wire)
+    return await _collected(answer, job, wire)
+
+
+async def resume(job: Job, wire: Wire) -> Reply:
+    """The pictures whose links were written down, as far as they are still alive."""
+    _, answer = noted(job, Answer)
+    return await _collected(answer, job, wire)
+
+
+async def _collected(answer: Answer, job: Job, wire: Wire) -> Reply:
+    asked, drafts = job.request, draft(answer)
+    found = drafts or answer.results()
+    if not any(found):
         raise no_picture(answer)
-    pictures, broken = whole("Google", [partial(_picture, data, prompt) for data, prompt in found])
-    warnings = list(broken)
+    pictures, failures = await images_of("Google", found, wire)
+    warnings = list(losses(pictures, failures))
+    if drafts:
+        warnings.append("Google marked this picture as a thought, a draft on the way to the result, and sent no other.")
     served = (answer.model_version or job.model.id).removeprefix("models/")
     if served != job.model.id:
         warnings.append(f"Google answered with {quoted(served, 60)} in place of {job.model.id}.")
@@ -75,16 +93,11 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
         pictures=pictures,
         usage=usage(answer),
         warnings=tuple(warnings),
+        collectable=any(failure.collectable for failure in failures),
         details=present(
             request_id=answer.response_id, model_version=answer.model_version, text=quoted(answer.text()) or None
         ),
     )
-
-
-def _picture(data: str | None, prompt: str | None) -> Picture:
-    if not data:
-        raise bad_answer("Google sent a part that cannot be read.")
-    return picture(base64_bytes(data), prompt_used=prompt)
 
 
 PROVIDER = Provider(
@@ -98,4 +111,5 @@ PROVIDER = Provider(
     prepare=prepare,
     read=read,
     explain=explain,
+    resume=resume,
 )

@@ -7,89 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AliasPath, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import AliasPath, Field
 
 from atelier.providers.core.answers import Lenient, Loose, parsed_refusal, reason_of
 from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.links import Item
 from atelier.providers.core.types import Usage
 from atelier.providers.core.wire import httpx, retry_after
-
-Count = Annotated[int, Field(ge=0, lt=2**53)]
-
-
-class Camel(Lenient):
-    """Names as the vendor writes them. Gateways spell out as null what the vendor leaves out."""
-
-    model_config = ConfigDict(alias_generator=to_camel)
-
-
-class Part(Camel):
-    """`thought` marks a draft or an aside on the way to the picture, which is no result."""
-
-    text: Loose[str] = None
-    thought: Loose[bool] = None
-    data: str | None = Field(default=None, validation_alias=AliasPath("inlineData", "data"))
-
-
-class Candidate(Camel):
-    parts: Loose[tuple[Loose[Part], ...]] = Field(default=None, validation_alias=AliasPath("content", "parts"))
-    finish_reason: Loose[str] = None
-    finish_message: Loose[str] = None
-
-
-class Prediction(Camel):
-    """Imagen's picture and the prompt as it was enhanced, or why the picture is withheld."""
-
-    bytes_base64_encoded: str | None = None
-    prompt: Loose[str] = None
-    rai_filtered_reason: Loose[str] = None
-
-
-class Share(Camel):
-    modality: Loose[str] = None
-    token_count: Loose[Count] = None
-
-
-class Tokens(Camel):
-    prompt_token_count: Loose[Count] = None
-    candidates_token_count: Loose[Count] = None
-    thoughts_token_count: Loose[Count] = None
-    prompt_tokens_details: Loose[tuple[Loose[Share], ...]] = None
-    candidates_tokens_details: Loose[tuple[Loose[Share], ...]] = None
-
-
-class Answer(Camel):
-    """Of either API: candidates are Gemini's, predictions Imagen's. One of an odd shape is None, a broken picture."""
-
-    candidates: Loose[tuple[Loose[Candidate], ...]] = None
-    predictions: Loose[tuple[Loose[Prediction], ...]] = None
-    block_reason: Loose[str] = Field(default=None, validation_alias=AliasPath("promptFeedback", "blockReason"))
-    block_message: Loose[str] = Field(default=None, validation_alias=AliasPath("promptFeedback", "blockReasonMessage"))
-    usage_metadata: Loose[Tokens] = None
-    model_version: Loose[str] = None
-    response_id: Loose[str] = None
-
-    def found(self) -> list[tuple[str | None, str | None]]:
-        """Each picture in base64, None if broken, with the prompt that the vendor made of ours where it tells."""
-        gemini = [(p and p.data, None) for p in self._parts() if p is None or p.data]
-        shown = [p for p in self.predictions or () if p is None or p.bytes_base64_encoded]
-        return [*gemini, *((p and p.bytes_base64_encoded, p and p.prompt) for p in shown)]
-
-    def text(self) -> str:
-        """What the model said in words."""
-        return " ".join(part.text for part in self._parts() if part and part.text)
-
-    def withheld(self) -> str:
-        """Why pictures of Imagen are missing."""
-        return " ".join(p.rai_filtered_reason for p in self.predictions or () if p and p.rai_filtered_reason)
-
-    def _parts(self) -> list[Part | None]:
-        parts = [part for c in self.candidates or () for part in ((c.parts or ()) if c else (None,))]
-        return [part for part in parts if part is None or not part.thought]
-
+from atelier.providers.gemini_shapes import Answer, Share
 
 ENDINGS: dict[str, Reason] = {
     "LANGUAGE": Reason.INVALID_REQUEST,
@@ -101,12 +28,18 @@ ENDINGS: dict[str, Reason] = {
 """`finishReason` of an answer without a picture -> reason; any other is an answer that cannot be used."""
 
 
+def draft(answer: Answer) -> list[Item | None]:
+    """The last picture among the thoughts where there is no result; nothing if the vendor withheld the result."""
+    declined = answer.blocked.block_reason or answer.withheld() or answer.last.finish_reason in ENDINGS
+    return [] if declined or any(answer.results()) else answer.drafts()[-1:]
+
+
 def no_picture(answer: Answer) -> ImageError:
     """Blocked before the work, stopped in the midst of it, withheld after it, or answered in words alone."""
-    last = answer.candidates[-1] if answer.candidates else None
-    code = quoted(answer.block_reason or (last and last.finish_reason) or "", 60)
-    words = answer.block_message or (last and last.finish_message) or answer.withheld() or answer.text()
-    declined = answer.block_reason or answer.withheld() or (answer.text() and code in ("STOP", ""))
+    blocked, last = answer.blocked, answer.last
+    code = quoted(blocked.block_reason or last.finish_reason or "", 60)
+    words = blocked.block_reason_message or last.finish_message or answer.withheld() or answer.text()
+    declined = blocked.block_reason or answer.withheld() or (answer.text() and code in ("STOP", ""))
     reason = Reason.CONTENT_POLICY if declined else ENDINGS.get(code, Reason.INVALID_RESPONSE)
     facts: dict[str, Any] = {"code": code, "request_id": answer.response_id}
     if spent := usage(answer):
@@ -167,12 +100,12 @@ HINTS: dict[Reason, str] = {
 }
 
 
-class Detail(Camel):
+class Detail(Lenient):
     reason: Loose[str] = None
     retry_delay: Loose[str] = None
 
 
-class Refusal(Camel):
+class Refusal(Lenient):
     message: Loose[str] = Field(default=None, validation_alias=AliasPath("error", "message"))
     status: Loose[str] = Field(default=None, validation_alias=AliasPath("error", "status"))
     details: Loose[tuple[Loose[Detail], ...]] = Field(default=None, validation_alias=AliasPath("error", "details"))

@@ -1,4 +1,5 @@
-"""OpenAI: POST /images/generations with JSON, /images/edits and /images/variations as forms; pictures in base64.
+"""OpenAI: POST /images/generations with JSON, /images/edits and /images/variations as forms; pictures in base64, or
+behind links where a compatible host answers so.
 
 Facts: the vendor's SDK 3.52 and docs as of 2026-11-20. Unknown fields are refused (400 unknown_parameter) and
 `response_format` is one of them. A moderated prompt is a 400, never a 200. A mask's alpha 0 marks what changes.
@@ -7,24 +8,29 @@ Facts: the vendor's SDK 3.52 and docs as of 2026-11-20. Unknown fields are refus
 from __future__ import annotations
 
 from datetime import date
-from functools import partial
+from typing import Annotated
+
+from pydantic import AfterValidator
+from pydantic.alias_generators import to_snake
 
 from atelier.providers.core.answers import (
     Lenient,
     Loose,
     bad_answer,
-    base64_bytes,
     event_data,
+    is_event_stream,
     parsed,
     parsed_refusal,
     reason_of,
 )
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.forms import multipart
-from atelier.providers.core.images import picture, whole
+from atelier.providers.core.links import Item, images_of, losses, note_links, noted
 from atelier.providers.core.masks import transparent_where_white
+from atelier.providers.core.options import SAFE_PROMPT
 from atelier.providers.core.provider import Job, Provider, Reply
 from atelier.providers.core.types import Endpoint, Operation, Picture, Usage
+from atelier.providers.core.vendor_errors import error_status
 from atelier.providers.core.wire import Wire, httpx, retry_after
 from atelier.providers.openai_models import DALL_E, ENDPOINT, FLARE, MODELS
 
@@ -33,7 +39,7 @@ def prepare(job: Job) -> httpx.Request:
     """What is asked, in the vendor's words. Absent stays absent."""
     asked, base = job.request, job.endpoint.base_url
     body = {
-        **asked.options,
+        **{name: value for name, value in asked.options.items() if name != SAFE_PROMPT},
         "model": job.model.id,
         "prompt": asked.prompt or None,
         "n": asked.count if asked.count > 1 else None,
@@ -69,16 +75,18 @@ def _mask(white: Picture) -> Picture:
     raise ImageError(Reason.INVALID_REQUEST, message, hint="Give one with hard edges, or a smaller picture and mask.")
 
 
-class Item(Lenient):
-    b64_json: Loose[str] = None
-    revised_prompt: Loose[str] = None
+def _in_snake_case(counts: dict[str, int | None]) -> dict[str, int | None]:
+    return {to_snake(name): count for name, count in counts.items()}
+
+
+Counts = Annotated[dict[str, Loose[int]], AfterValidator(_in_snake_case)]
 
 
 class Tokens(Lenient):
     input_tokens: Loose[int] = None
     output_tokens: Loose[int] = None
-    input_tokens_details: Loose[dict[str, Loose[int]]] = None
-    output_tokens_details: Loose[dict[str, Loose[int]]] = None
+    input_tokens_details: Loose[Counts] = None
+    output_tokens_details: Loose[Counts] = None
 
 
 class Answer(Lenient):
@@ -91,45 +99,72 @@ class Answer(Lenient):
     usage: Loose[Tokens] = None
 
 
-class Event(Lenient):
-    """What a stream is made of: partial pictures, which are only a sign of life, then whole ones or an error."""
+class Event(Item):
+    """What a stream is made of: partial pictures, which are only a sign of life, then whole ones or an error.
 
-    type: str = ""
-    b64_json: str | None = None
+    Some hosts put a whole answer with its `data` into one event.
+    """
+
+    type: Loose[str] = None
+    partial_image_index: Loose[int] = None
+    data: Loose[tuple[Loose[Item], ...]] = None
     size: Loose[str] = None
     quality: Loose[str] = None
     usage: Loose[Tokens] = None
 
+    def is_partial(self) -> bool:
+        return "partial" in (self.type or "") or self.partial_image_index is not None
+
+    def items(self) -> tuple[Item | None, ...]:
+        return self.data or ((self,) if self.b64_json or self.url else ())
+
 
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
-    """Every picture of the answer, which may be a stream of events."""
-    streamed = response.headers.get("content-type", "").startswith("text/event-stream")
-    answer = _streamed(response.content) if streamed else parsed(Answer, response.content)
-    pictures, broken = whole("OpenAI", [partial(_picture, item) for item in answer.data])
+    """Every picture of the answer, which may be a stream of events.
+
+    Where a host answers with links, they are written down before they are followed.
+    """
+    body, id = response.content, response.headers.get("x-request-id")
+    answer = _streamed(body) if is_event_stream(body) else parsed(Answer, body)
+    await note_links(id, answer, answer.data, wire)
+    return await _collected(id, answer, job, wire)
+
+
+async def resume(job: Job, wire: Wire) -> Reply:
+    """The pictures whose links were written down, as far as they are still alive."""
+    return await _collected(*noted(job, Answer), job, wire)
+
+
+async def _collected(id: str | None, answer: Answer, job: Job, wire: Wire) -> Reply:
+    if not answer.data:
+        raise bad_answer("OpenAI answered without a picture.")
+    pictures, failures = await images_of("OpenAI", answer.data, wire)
+    lost = losses(pictures, failures)
     short = f"OpenAI made {len(pictures)} of {job.request.count} pictures."
     details = answer.model_dump(include={"size", "quality", "background"}, exclude_none=True)
     return Reply(
         pictures=pictures,
         usage=_usage(answer.usage),
-        warnings=broken or ((short,) if len(pictures) < job.request.count else ()),
-        details={"request_id": response.headers.get("x-request-id"), **details},
+        warnings=lost or ((short,) if len(pictures) < job.request.count else ()),
+        collectable=any(failure.collectable for failure in failures),
+        details={"request_id": id, **details},
     )
 
 
-def _picture(item: Item | None) -> Picture:
-    if item is None or not item.b64_json:
-        raise bad_answer("OpenAI answered without a picture.")
-    return picture(base64_bytes(item.b64_json), prompt_used=item.revised_prompt)
-
-
 def _streamed(body: bytes) -> Answer:
-    events = [(data, parsed(Event, data)) for data in event_data(body)]
-    for data, event in events:
-        if event.type == "error":
-            raise explain(httpx.Response(200, content=data))
-    done = [event for _, event in events if event.type.endswith(".completed")]
-    last = done[-1] if done else Event()
-    data = tuple(Item(b64_json=event.b64_json) for event in done)
+    events = list[Event]()
+    for data in event_data(body):
+        event = parsed_refusal(Event, data)  # all absent if it is broken, which must not cost the finished picture
+        if (status := error_status(data)) is not None:
+            raise explain(httpx.Response(status, content=data))
+        events.append(event)
+    done = [event for event in events if not event.is_partial() and event.items()]
+    if not done:
+        partial = sum(event.is_partial() for event in events)
+        after = f" after {partial} partial ones" if partial else ""
+        raise bad_answer(f"OpenAI's stream ended{after} without a finished picture.")
+    last = done[-1]
+    data = tuple(item for event in done for item in event.items())
     return Answer(data=data, size=last.size, quality=last.quality, usage=last.usage)
 
 
@@ -213,5 +248,7 @@ PROVIDER = Provider(
     prepare=prepare,
     read=read,
     explain=explain,
+    resume=resume,
     lifecycles=lifecycles,
+    unlisted_operations=frozenset({Operation.EDIT, Operation.INPAINT, Operation.VARIATION}),
 )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import date
 
-from atelier.providers.core.limits import Limit, one_of, taking, text, whole
+from atelier.providers.core.limits import Limit, one_of, switch, taking, text, whole
+from atelier.providers.core.options import SAFE_PROMPT
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import CURRENT, Endpoint, Feature, Lifecycle, Model, Operation
 
 ENDPOINT = Endpoint(
     base_url="https://api.openai.com/v1",
     base_url_variable="OPENAI_BASE_URL",
+    base_path="/v1",
     key_variables=("OPENAI_API_KEY",),
     trusted_hosts=("api.openai.com",),
     timeout=300.0,  # complex prompts at high quality take minutes
@@ -19,7 +21,8 @@ ENDPOINT = Endpoint(
 FREE_SIZES = SizeRule(step=16, max_edge=3840, min_pixels=655_360, max_pixels=8_294_400, max_ratio=3)
 """GPT Image 2 and later (SDK docstring, 2026-11)."""
 
-LIMITS = (whole("partial_images", 0, 3), one_of("moderation", "auto", "low"), text("safety_identifier", 128))
+SAFE = switch(SAFE_PROMPT)  # of the pipeline; the vendor is not sent it
+LIMITS = (whole("partial_images", 0, 3), one_of("moderation", "auto", "low"), text("safety_identifier", 128), SAFE)
 PLANNING = one_of("complexity", "low", "medium", "high")  # of 2.6 (third parties, 2026-11)
 
 
@@ -90,6 +93,7 @@ MODELS = (
         max_prompt=4_000,
         wire=DALL_E,
         lifecycle=GONE,
+        **taking(SAFE),
     ),
     Model(
         id="dall-e-2",
@@ -101,5 +105,6 @@ MODELS = (
         max_prompt=1_000,
         wire=DALL_E,
         lifecycle=GONE,
+        **taking(SAFE),
     ),
 )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -33,8 +34,9 @@ from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Tell
 from atelier.providers.core.wire import httpx
 from atelier.providers.dispatch import FINAL, Dispatcher
 from atelier.providers.journal import Journal, NoJournal
-from atelier.providers.reserve import accounts_of, affordable, agreed, surprise
-from atelier.providers.settle import kept, merged, shortfall
+from atelier.providers.reserve import accounts_of, affordable, agreed, charges_of, refused, surprise
+from atelier.providers.safe_prompt import refusals_name_it, softened_work
+from atelier.providers.settle import kept, merged, shortfall, with_prompts
 from atelier.providers.storage import Storage
 from atelier.providers.work import Work
 
@@ -124,13 +126,42 @@ class Pipeline:
         accounts = accounts_of(self.catalog, self.journal, admitted, self.budget.caps)
         return Work(admitted=admitted, accounts=accounts, requests=requests, key=key, caller=caller)
 
+    async def begin_again(self, work: Work, another: Admitted, confirm: Confirm) -> Work:
+        """Return the same job by another request, held against the budget and reserved anew."""
+        admitted = replace(another, job=replace(another.job, id=work.admitted.job.id))
+        begun = await self.begin(admitted, work.caller, confirm)
+        charges = charges_of(self.catalog, admitted, begun.accounts, work.caller)
+        if short := await self.journal.reserve(charges, self.budget.caps):
+            raise refused(self.catalog, admitted, short)
+        return begun
+
     async def carry_out(
-        self, work: Work, *, tell: Tell = silence, in_hand: Callable[[int], bool] | None = None
+        self,
+        work: Work,
+        *,
+        tell: Tell = silence,
+        in_hand: Callable[[int], bool] | None = None,
+        now: Callable[[Work], None] | None = None,
     ) -> ImageResult:
         """Make the pictures and keep them. Raises ImageError when there are none, and then nothing was stored.
 
-        With `in_hand` nothing is stored until it was asked whether the caller takes so many bytes instead.
+        With `in_hand` nothing is stored until it was asked whether the caller takes so many bytes instead. After a free
+        refusal of the prompt `safe_prompt` has one more attempt made, and `now` is called with what is worked on then.
         """
+        try:
+            return await self._attempt(work, tell, in_hand)
+        except ImageError as error:
+            softened = await softened_work(self.admit, self.begin_again, work, error)
+            if softened is None:
+                raise
+        if now:
+            now(softened)
+        await tell("The vendor refused the prompt; sending it once more in softer words.")
+        with refusals_name_it():
+            return await self._attempt(softened, tell, in_hand)
+
+    async def _attempt(self, work: Work, tell: Tell, in_hand: Callable[[int], bool] | None) -> ImageResult:
+        """The calls of the work, what came of them stored, and the result."""
         admitted, request = work.admitted, work.admitted.job.request
         keep = self.storage if in_hand is None else None
         calls = zip(work.accounts, work.requests, strict=True)
@@ -187,6 +218,7 @@ class Pipeline:
         """One vendor call and its pictures, stored; without a storage its reply joins the loose ones."""
 
         async def settle(reply: Reply) -> Made:
+            reply = with_prompts(reply, account.job.request.prompt)
             if storage is None:
                 work.loose.append((account, reply))
                 return reply, [Kept(picture) for picture in reply.pictures], []

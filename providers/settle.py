@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -54,6 +55,20 @@ async def kept(storage: Storage, admitted: Admitted, account: Account, reply: Re
             warnings += said
         images.append(one)
     return images, warnings
+
+
+def with_prompts(reply: Reply, prompt: str) -> Reply:
+    """Return the reply with the prompt that was sent on each picture whose vendor reports no rewriting of it."""
+    return replace(
+        reply, pictures=tuple(replace(p, prompt_used=p.prompt_used or prompt or None) for p in reply.pictures)
+    )
+
+
+def request_ids(details: Mapping[str, Any]) -> list[str]:
+    """The vendor's id of each request that it answered, by a reply's details."""
+    several: Sequence[str] = details.get("request_ids", ())
+    one = details.get("request_id")
+    return list(several) or ([str(one)] if one else [])
 
 
 def merged(replies: Sequence[Reply]) -> Reply:

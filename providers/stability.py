@@ -250,4 +250,5 @@ PROVIDER = Provider(
     read=read,
     explain=explain,
     resume=resume,
+    prompted_variations=True,
 )

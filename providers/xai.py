@@ -12,20 +12,17 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated
 
-import anyio
 import pybase64
 from pydantic import Field
 
 from atelier.providers.core import gates
-from atelier.providers.core.answers import Lenient, Loose, bad_answer, base64_bytes, parsed, parsed_refusal, reason_of
+from atelier.providers.core.answers import Lenient, Loose, parsed, parsed_refusal, reason_of
 from atelier.providers.core.errors import ImageError, Reason, quoted
-from atelier.providers.core.images import picture
+from atelier.providers.core.links import Item, images_of, note_links, noted
 from atelier.providers.core.provider import Job, Provider, Reply
 from atelier.providers.core.types import Picture
 from atelier.providers.core.wire import Wire, httpx, retry_after
 from atelier.providers.xai_models import ENDPOINT, LATEST, MODELS, WIDEST
-
-AGAIN = 1.0  # seconds until a link is followed once more that was dead, or led to a broken picture
 
 
 def prepare(job: Job) -> httpx.Request:
@@ -55,10 +52,7 @@ def prepare(job: Job) -> httpx.Request:
     return httpx.Request("POST", f"{job.endpoint.base_url}/images/{path}", json=present)
 
 
-class Item(Lenient):
-    b64_json: str | None = None
-    url: str | None = None
-    revised_prompt: Loose[str] = None
+class Moderated(Item):
     respect_moderation: bool | None = None
 
 
@@ -76,7 +70,7 @@ class Answer(Lenient):
     """`model` is the one that served, which need not be the one that was asked."""
 
     model: Loose[str] = None
-    data: tuple[Loose[Item], ...] = ()
+    data: tuple[Loose[Moderated], ...] = ()
     usage: Loose[Bill] = None
 
 
@@ -86,34 +80,26 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
     Where a host answers with links, they are written down before they are followed.
     """
     answer, id = parsed(Answer, response.content), response.headers.get("x-request-id")
-    if any(item and item.url and not item.b64_json for item in answer.data):
-        without = {"data": {"__all__": {"b64_json"}}}
-        await wire.note({"id": id, "answer": answer.model_dump(mode="json", exclude=without)})
-    return await _collected(answer, id, job, wire)
+    await note_links(id, answer, answer.data, wire)
+    return await _collected(id, answer, job, wire)
 
 
 async def resume(job: Job, wire: Wire) -> Reply:
     """The pictures whose links were written down, as far as they are still alive."""
-    task = job.task or {}
-    return await _collected(Answer.model_validate(task["answer"]), task["id"], job, wire)
+    return await _collected(*noted(job, Answer), job, wire)
 
 
-async def _collected(answer: Answer, id: str | None, job: Job, wire: Wire) -> Reply:
+async def _collected(id: str | None, answer: Answer, job: Job, wire: Wire) -> Reply:
     facts = _facts(id, answer.usage)
     let_through = [item for item in answer.data if item is None or item.respect_moderation is not False]
-    pictures, lost = list[Picture](), list[ImageError]()
-    for number, item in enumerate(let_through, 1):
-        try:
-            pictures.append(await _picture(item, f"Downloading {number} of {len(let_through)}.", wire))
-        except ImageError as error:  # the others are paid for
-            lost.append(error)
+    pictures, lost = await images_of("xAI", let_through, wire)
     if lost and not pictures:
         lost[0].facts |= facts
         raise lost[0]
     if not pictures:
         raise _moderated("xAI withheld the picture: it failed the vendor's moderation.", facts)
     return Reply(
-        pictures=tuple(pictures),
+        pictures=pictures,
         cost_usd=_usd(answer.usage),
         warnings=_warnings(answer, job, len(pictures), len(answer.data) - len(let_through)),
         collectable=any(error.collectable for error in lost),
@@ -190,23 +176,6 @@ def _facts(id: str | None, bill: Bill | None) -> dict[str, str | None]:
 def _source(given: Picture) -> dict[str, str]:
     """A source picture as the vendor wants it; a link would be fetched by the vendor, and in a hurry."""
     return {"url": f"data:{given.mime};base64,{pybase64.b64encode_as_string(given.image_bytes)}", "type": "image_url"}
-
-
-async def _picture(item: Item | None, words: str, wire: Wire) -> Picture:
-    """The picture itself, or the one behind its link, which works for a short time only and without the key."""
-    if item is None:
-        raise bad_answer("xAI answered with a picture that cannot be read.")
-    if item.b64_json:
-        return picture(base64_bytes(item.b64_json), prompt_used=item.revised_prompt or None)
-    if not item.url:
-        raise bad_answer("xAI answered without a picture.")
-    try:
-        return picture(await wire.download(item.url, words), prompt_used=item.revised_prompt or None)
-    except ImageError as error:
-        if error.facts.get("status", "broken") is None:  # it was tried often enough
-            raise
-    await anyio.sleep(AGAIN)
-    return picture(await wire.download(item.url, words), prompt_used=item.revised_prompt or None)
 
 
 def _warnings(answer: Answer, job: Job, delivered: int, withheld: int) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from atelier.providers.core.types import CURRENT, Endpoint, Lifecycle, Model, Op
 ENDPOINT = Endpoint(
     base_url="https://api.x.ai/v1",
     base_url_variable="XAI_BASE_URL",
+    base_path="/v1",
     key_variables=("XAI_API_KEY",),
     trusted_hosts=("api.x.ai",),
     timeout=180.0,

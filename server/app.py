@@ -38,7 +38,7 @@ from atelier.server.flush import flushing
 from atelier.server.logs import log
 from atelier.server.progress import Show, progress
 from atelier.server.settings import Settings
-from atelier.server.stdio import Line, own_stdout
+from atelier.server.stdio import Line, own_pipes
 from atelier.server.storage.spools import Spools
 from atelier.server.tasks import Tasks, for_tasks, takes_tasks
 from atelier.tools import TOOLS
@@ -142,8 +142,8 @@ class AtelierServer(MCPServer[State]):
 
     async def run_stdio_async(self) -> None:
         """Serve over this process's own pipes until the host closes one of them."""
-        with own_stdout() as self._line:
-            await self._line.serve(self._lowlevel_server, self.over.set)
+        with own_pipes() as (lines, self._line):
+            await self._line.serve(self._lowlevel_server, lines, self.over.set)
 
     async def list_tools(self) -> list[ToolDescription]:
         """Our records, in their order."""

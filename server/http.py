@@ -11,12 +11,13 @@ import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.app import AtelierServer, build_server
 from atelier.server.auth import is_loopback, verifier_of
 from atelier.server.calls import CallerGoneError
-from atelier.server.http_body import LARGEST
+from atelier.server.http_body import LARGEST, RepairedMessages
 from atelier.server.http_door import Door, caller
 from atelier.server.http_errors import unrouted
 from atelier.server.http_protocol import Protocol
@@ -80,6 +81,9 @@ def app_of(server: AtelierServer) -> Starlette:
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     app.router.redirect_slashes = False  # an address is served or is not there; a redirect would lose a body
+    for route in app.router.routes:
+        if isinstance(route, Route):  # the one of MCP
+            route.app = RepairedMessages(route.app)
     app.router.routes.extend(routes(server))
     for kind in (HTTPException, ImageError, CallerGoneError, Exception):
         app.add_exception_handler(kind, unrouted)

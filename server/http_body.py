@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import anyio
 from starlette.requests import Request
-from starlette.types import Message, Receive
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atelier.server.calls import CallerGoneError
 from atelier.server.http_errors import CLOSE, RefusedError, ending
+from atelier.server.jsonrpc import message_of
 
 LARGEST = 32 * 2**20  # bytes of a body
 DRAINED = 2 * LARGEST  # bytes that are read of one that is too large, so that its sender hears why
@@ -82,6 +84,31 @@ async def body_of(request: Request) -> bytes:
     if size > LARGEST:
         raise too_large()
     return bytes(body)
+
+
+class RepairedMessages:
+    """An ASGI app that gets bodies as valid JSON-RPC messages; a body that is none is answered in its place."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request. Raises RefusedError when its body is too large."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        text = (await body_of(Request(scope, receive))).decode(errors="replace")
+        message = message_of(text)
+        if not isinstance(message, str):
+            error = message.model_dump_json(exclude_unset=True)
+            await Response(error, 400, media_type="application/json")(scope, receive, send)
+            return
+        unread: list[Message] = [{"type": "http.request", "body": message.encode(), "more_body": False}]
+
+        async def replayed() -> Message:
+            return unread.pop() if unread else await receive()
+
+        await self._app(scope, replayed, send)
 
 
 def too_large() -> RefusedError:

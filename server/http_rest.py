@@ -26,6 +26,7 @@ from atelier.server.app import AtelierServer
 from atelier.server.calls import CallerGoneError, bearing
 from atelier.server.http_body import body_of
 from atelier.server.http_errors import SENTENCES, RefusedError, failed, gone
+from atelier.server.jsonrpc import repaired
 from atelier.server.keys import key_of
 from atelier.server.unless import unless
 from atelier.tools import edit_image, generate_image, get_image
@@ -120,7 +121,7 @@ async def _arguments(request: Request) -> dict[str, Any]:
     if kind != "application/json":
         raise RefusedError(415, "The body is not said to be JSON.", "Send Content-Type: application/json.")
     try:
-        said = from_json(await body_of(request), allow_inf_nan=False)
+        said = from_json(repaired((await body_of(request)).decode(errors="replace")), allow_inf_nan=False)
     except ValueError:
         raise RefusedError(400, "The body is not JSON.", "Send one JSON object.") from None
     if not isinstance(said, dict):

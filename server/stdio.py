@@ -1,4 +1,4 @@
-"""MCP over this process's own pipes. An answer has left when its line is written whole.
+"""MCP over this process's own pipes. Every line is answered; an answer has left when its line is written whole.
 
 The host may not read, be slow, or die while a line is half written; what such an answer bears was not delivered. One
 that takes no line any more has gone, as if it had closed stdin.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
@@ -18,14 +18,32 @@ import anyio
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
 from pydantic_core import from_json
 
 from atelier.providers.core.scopes import has_gone
 from atelier.server.calls import Departure, leaving
+from atelier.server.jsonrpc import messages_of
 from atelier.server.logs import log
 from atelier.server.signals import PATIENCE
 
 MOMENT = 1.0  # seconds that a call waits at most for the end of the line that is being written
+
+
+class Lines(anyio.AsyncFile[str]):
+    """Where the protocol's lines are read. Iterating yields one valid message each; `refuse` answers what is none."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self.refuse: Callable[[SessionMessage], Awaitable[None]] | None = None
+
+    async def __aiter__(self) -> AsyncGenerator[str]:
+        while line := await self.readline():
+            for message in messages_of(line):
+                if isinstance(message, str):
+                    yield message
+                elif self.refuse:
+                    await self.refuse(SessionMessage(message))
 
 
 class Line(anyio.AsyncFile[str]):
@@ -43,14 +61,15 @@ class Line(anyio.AsyncFile[str]):
         self._known.set()
         self._departures: dict[str | int, list[Departure]] = {}  # an id is a host's own affair, and may come twice
 
-    async def serve(self, server: Server[Any], over: Callable[[], None]) -> None:
+    async def serve(self, server: Server[Any], lines: Lines, over: Callable[[], None]) -> None:
         """Serve over the pipes until the host closes one of them.
 
         `over` is called when all is done. A thread may still read stdin then, or write what nobody reads.
         """
         server.middleware.insert(0, self.seen_off)
         try:
-            async with stdio_server(stdout=self) as (read, write):
+            async with stdio_server(lines, self) as (read, write):
+                lines.refuse = write.send
                 try:
                     with self.host:
                         await server.run(read, write, server.create_initialization_options())
@@ -125,16 +144,19 @@ class Line(anyio.AsyncFile[str]):
 
 
 @contextmanager
-def own_stdout() -> Generator[Line]:
-    """Stdout for the protocol alone: whatever else is written there meanwhile comes out on stderr."""
-    wire = os.dup(1)
+def own_pipes() -> Generator[tuple[Lines, Line]]:
+    """Stdin and stdout for the protocol alone: whatever else reads meets an end, whatever else writes is on stderr."""
+    inward, outward = os.dup(0), os.dup(1)
     try:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(2, 1)
     except OSError:  # there is no stderr
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     try:
-        # it is never closed: a thread may still write there when nobody waits for it any more
-        yield Line(os.fdopen(wire, "w", encoding="utf-8", newline="\n", closefd=False))
+        # they are never closed: a thread may still read or write there when nobody waits for it any more
+        reader = os.fdopen(inward, encoding="utf-8", errors="replace", newline="\n", closefd=False)
+        yield Lines(reader), Line(os.fdopen(outward, "w", encoding="utf-8", newline="\n", closefd=False))
     finally:
         sys.stdout.flush()
-        os.dup2(wire, 1)
+        os.dup2(outward, 1)
+        os.dup2(inward, 0)

@@ -17,7 +17,7 @@ STEPS = (
     "catalog", "overlay", "overlay_checks", "overlay_shapes", "pipeline", "pricing", "price_parts", "price_table",
     "price_tokens", "price_overlay", "admit", "dispatch", "settle", "account", "budget", "quote", "reserve", "turns",
     "breaker", "storage", "journal", "desk", "live", "fallback", "recovery", "outcome", "deliver",
-    "orphans", "leaving", "counter", "hand", "rounds", "workshop", "work",
+    "orphans", "leaving", "counter", "hand", "rounds", "workshop", "work", "safe_prompt",
 )  # fmt: skip
 """The files of `providers/` that are no vendor's."""
 
@@ -95,6 +95,7 @@ def floor(name: str) -> float:
         "providers.outcome": 4.1,
         "providers.pipeline": 4,
         "providers.work": 3.3,
+        "providers.safe_prompt": 3.4,
         "providers.dispatch": 3.5,
         "providers.settle": 3.6,
         "providers.reserve": 3.45,

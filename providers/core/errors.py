@@ -5,7 +5,9 @@
       message      one sentence for the person
       hint         what to do next
       retry_after  seconds, where the vendor said so
-      facts        what a program may want: status, request_id, vendor, outcome
+      facts        what a program may want: operation and model; url, status, content_type and size of what was fetched;
+               request_id, code, outcome
+      from_vendor  whether the vendor's own error body says so, and not a gateway's page
 
 `facts["outcome"] == "unknown"` says that the vendor may have done, and billed, the work; `facts["collectable"]` that it
 goes on with it, or has it ready, under a name that we know.
@@ -15,11 +17,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 
 class Reason(StrEnum):
@@ -58,6 +61,7 @@ class ImageError(Exception):
         hint: str = "",
         retry_after: float | None = None,
         facts: Mapping[str, Any] | None = None,
+        from_vendor: bool = False,
     ) -> None:
         super().__init__(message)
         self.reason = reason
@@ -65,6 +69,7 @@ class ImageError(Exception):
         self.hint = hint
         self.retry_after = retry_after
         self.facts: dict[str, Any] = dict(facts or {})
+        self.from_vendor = from_vendor
 
     @property
     def retryable(self) -> bool:
@@ -82,12 +87,45 @@ class ImageError(Exception):
         return bool(self.facts.get("collectable"))
 
 
+BILLED = "The vendor may have done and billed the work; look at its dashboard before you repeat the call."
+"""The hint where the outcome is unknown."""
+
+
+@contextmanager
+def error_facts(**facts: Any) -> Generator[None]:
+    """Within the block, an ImageError gets these facts, unless it has them already. None is no fact."""
+    try:
+        yield
+    except ImageError as error:
+        for name, value in facts.items():
+            if value is not None:
+                error.facts.setdefault(name, value)
+        raise
+
+
+def public_facts(error: ImageError) -> dict[str, Any]:
+    """Return the facts that JSON has a form for, amounts as numbers, without those that are absent."""
+    told = {name: _json(value) for name, value in error.facts.items()}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _json(value: object) -> Any:
+    match value:
+        case str() | bool() | int() | float():
+            return value
+        case Decimal():
+            return float(value)
+        case list() | tuple():
+            return [_json(each) for each in cast("Sequence[object]", value)]
+        case _:
+            return None
+
+
 def unforeseen(hint: str = "", *, billed: bool = False) -> ImageError:
     """A fault of ours; `billed` where it may hide what a vendor has done."""
     message, facts = "Atelier failed in a way that it did not foresee.", dict[str, Any]()
     if billed:
-        hint = "The vendor may have done and billed the work; look at its dashboard before you repeat the call."
-        facts["outcome"] = "unknown"
+        hint, facts["outcome"] = BILLED, "unknown"
     return ImageError(Reason.INTERNAL, message, hint=hint, facts=facts)
 
 
@@ -106,16 +144,19 @@ def hiding(*secrets: str) -> Generator[None]:
         _hidden.reset(token)
 
 
+BASE64 = re.compile(r"(?:data:[^,\s]{1,100},)?(?:[\w+/%-]{50,}={0,2}\s*){2,}")  # a picture, in one line or in several
+
+
 def quoted(words: object, limit: int = 240) -> str:
     """A vendor's words, fit to be passed on as the vendor's: one line, no control characters, shortened.
 
     Invisible format characters go too, since they can hide instructions from a person's eyes. Keys and prompts that
-    are being hidden are struck out first, before shortening could leave half of one.
+    are being hidden are struck out first, before shortening could leave half of one. Base64 says nothing to a reader.
     """
     text = str(words)
     if hidden := sorted(_hidden.get(), key=len, reverse=True):
         text = re.sub("|".join(re.escape(secret) for secret in hidden), "[hidden]", text)
-    text = " ".join(visible(text).split())
+    text = " ".join(visible(BASE64.sub("[base64] ", text)).split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 

@@ -1,11 +1,31 @@
-"""Where a vendor's key may go, and where the links may lead that a vendor gives."""
+"""Where a vendor's API is, where its key may go, and where the links may lead that it gives."""
 
 from __future__ import annotations
 
+import re
+
 from atelier.providers.core.answers import bad_answer
 from atelier.providers.core.dial import NoSuchHostError, Reach
+from atelier.providers.core.exchange import address
 from atelier.providers.core.http import httpx
 from atelier.providers.core.types import Endpoint
+
+VERSIONS = re.compile(r"(/v\d+(alpha|beta)?\d*)+$")
+
+
+def base_url(written: str, endpoint: Endpoint) -> str:
+    """A base URL as a person writes it, without what the paths of requests have themselves: slashes and the version."""
+    url = written.rstrip("/")
+    return url if endpoint.base_path else VERSIONS.sub("", url).rstrip("/")
+
+
+def base_url_hint(endpoint: Endpoint) -> str:
+    """What to check of a custom base URL that did not lead to the vendor's API."""
+    name, path = endpoint.base_url_variable or "the base URL", endpoint.base_path
+    if path and not endpoint.base_url.endswith(path):
+        return f"{name} must end in {path}; it is {address(httpx.URL(endpoint.base_url))}."
+    form = f"ends in {path}, as it must" if path else "is taken without a version such as /v1 or /v1beta"
+    return f"Check the host and path of {name}, which {form}."
 
 
 def given(words: str, endpoint: Endpoint, base: httpx.URL | None = None) -> httpx.URL:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable
 from functools import cache
@@ -10,7 +11,7 @@ import anyio
 import httpx2 as httpx
 
 from atelier.providers.core.answers import bad_answer
-from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.errors import BILLED, ImageError, Reason, quoted
 from atelier.providers.core.proxies import EnvironmentTransport
 from atelier.providers.core.types import Endpoint, Tell
 
@@ -82,11 +83,14 @@ class _InProcess(httpx.AsyncBaseTransport):
 
 def failure(error: Exception, endpoint: Endpoint, host: str) -> ImageError:
     """A failure without an answer, in our reasons."""
+    if untrusted := _untrusted(error):
+        message = f"The certificate of {host} is not trusted ({quoted(untrusted, 100)}); nothing was sent."
+        return ImageError(Reason.NETWORK_ERROR, message, hint=UNTRUSTED_HINT)
     if isinstance(error, NEVER_SENT):
         hint = f"Check the network{f' and {endpoint.base_url_variable}' if endpoint.custom else ''}."
         why = f" ({quoted(error, 100)})" if str(error) else ""
         return ImageError(Reason.NETWORK_ERROR, f"No connection to {host}{why}; nothing was sent.", hint=hint)
-    hint = "The vendor may have done and billed the work; look at its dashboard before you repeat the call."
+    hint = BILLED
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         message = f"{host} did not finish its answer in time."
         return ImageError(Reason.TIMEOUT, message, hint=hint, facts={"outcome": "unknown"})
@@ -97,26 +101,50 @@ def failure(error: Exception, endpoint: Endpoint, host: str) -> ImageError:
     return ImageError(Reason.INVALID_RESPONSE, message, hint=hint, facts={"outcome": "unknown"})
 
 
-def with_body(response: httpx.Response, body: bytes) -> httpx.Response:
-    """A response with status and headers of another; the headers that spoke of its encoding no longer hold.
+UNTRUSTED_HINT = (
+    "If a company's proxy signs it, set SSL_CERT_FILE to a file of PEM certificates with the company's own."
+)
+
+
+def _untrusted(error: BaseException | None) -> str:
+    """Why a certificate was not trusted; empty where that is not the cause."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def with_body(response: httpx.Response, body: bytes, status: int | None = None) -> httpx.Response:
+    """A copy of a response with another body, and with another status where one is given.
+
+    The headers that describe the encoding of the old body are left out.
 
     Headers are bytes, of which nobody promises that they are ASCII.
     """
     stale = (b"content-encoding", b"content-length", b"transfer-encoding")
     headers = [(name, value) for name, value in response.headers.raw if name.lower() not in stale]
-    return httpx.Response(response.status_code, headers=headers, content=body)
+    return httpx.Response(status or response.status_code, headers=headers, content=body)
+
+
+EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+HAS_JSON = re.compile(rb"(?:^|[\r\n])data:\s*\{")  # a ping or a comment has none
+EVENT_EDGE = 512  # bytes at either end of an event that is not whole yet, which show what it is and where it ends
 
 
 async def whole(arriving: httpx.Response, cap: int, tell: Tell) -> httpx.Response:
     """A response with its body of up to `cap` bytes. Each part of an event stream is a sign of life."""
     streams = arriving.headers.get("content-type", "").startswith("text/event-stream")
-    chunks, size, parts = list[bytes](), 0, 0
+    chunks, size, parts, rest = list[bytes](), 0, 0, b""
     async for chunk in arriving.aiter_bytes():
         size += len(chunk)
         if size > cap:
             raise bad_answer(f"The vendor's answer is larger than {cap // 2**20} MB.")
         chunks.append(chunk)
-        if streams and b"\n\n" in chunk:
-            parts += 1
-            await tell(f"Part {parts} of the picture has arrived.")
+        if streams:
+            *events, rest = EVENT_END.split(rest + chunk)
+            for _ in filter(HAS_JSON.search, events):
+                parts += 1
+                await tell(f"Part {parts} of the picture has arrived.")
+            rest = rest if len(rest) <= 2 * EVENT_EDGE else rest[:EVENT_EDGE] + rest[-EVENT_EDGE:]
     return with_body(arriving, b"".join(chunks))

@@ -7,10 +7,10 @@ Layouts: PNG (W3C PNG 3rd ed. 5.2), JPEG (ITU-T T.81 annex B), GIF89a, WebP (RFC
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from atelier.providers.core.answers import bad_answer
-from atelier.providers.core.errors import ImageError, visible
+from atelier.providers.core.errors import visible
 from atelier.providers.core.types import Picture
 
 Size = tuple[int, int]
@@ -23,24 +23,6 @@ def picture(data: bytes, *, prompt_used: str | None = None, seed: int | None = N
     except ValueError as error:
         raise bad_answer(f"The vendor sent a picture that cannot be read: {error}.") from None
     return Picture(data, format, width, height, visible(prompt_used) if prompt_used else None, seed)
-
-
-def whole(vendor: str, makers: Iterable[Callable[[], Picture]]) -> tuple[tuple[Picture, ...], tuple[str, ...]]:
-    """The pictures that can be used, and a warning about those that cannot: one bad one must not cost the others.
-
-    Raises the last failure when there is none to keep.
-    """
-    good, bad = list[Picture](), list[ImageError]()
-    for make in makers:
-        try:
-            good.append(make())
-        except ImageError as error:
-            bad.append(error)
-    if not good:
-        raise bad[-1] if bad else bad_answer(f"{vendor} answered without a picture.")
-    return tuple(good), (
-        f"{len(bad)} of {len(good) + len(bad)} pictures could not be used. {bad[0].message}",
-    ) if bad else ()
 
 
 def sniff(data: bytes) -> tuple[str, int, int]:

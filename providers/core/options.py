@@ -17,6 +17,9 @@ SIDES = ("left", "right", "top", "bottom")
 OURS = ("search", *SIDES)
 """Options in our words, which no vendor knows unless its file translates them."""
 
+SAFE_PROMPT = "safe_prompt"
+"""The option that asks for one more try with a softened prompt: for the pipeline, on the rows that have it."""
+
 LONGEST = 10_000  # characters of a value of which no limit is known
 LARGEST = 2**64
 
@@ -75,7 +78,7 @@ def options_are_known(request: ImageRequest, model: Model) -> None:
         ours = PARAMETERS.get(snake(option))
         meant = None if model.any_value else MEANT_FOR.get(option)
         hint = meant or (f"Give it as {ours}." if ours else "")
-        if not model.any_value or option in OURS:
+        if not model.any_value or option in (*OURS, SAFE_PROMPT):
             raise unsupported(option, None, model, sorted(model.options), hint)
         if ours is not None:
             raise unsupported(option, None, model, [], hint or "Leave it out; Atelier says it as it needs it.")
@@ -86,7 +89,7 @@ def options_are_known(request: ImageRequest, model: Model) -> None:
 
 def options_are_within_limits(request: ImageRequest, model: Model) -> None:
     """Known values only; of a model that is not listed its vendor judges them, as long as they are plain."""
-    limits = {} if model.any_value else {limit.option: limit for limit in model.limits}
+    limits = {limit.option: limit for limit in model.limits if not model.any_value or limit.option == SAFE_PROMPT}
     for option, value in request.options.items():
         if (limit := limits.get(option)) and not limit.allows(value):
             raise unsupported(option, None if limit.kind == "text" else value, model, [str(limit)])

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.types import Endpoint, ImageRequest, Model, Picture, Usage
+from atelier.providers.core.types import Endpoint, ImageRequest, Model, Operation, Picture, Usage
 from atelier.providers.core.wire import Wire, httpx
 
 
@@ -57,6 +57,9 @@ class Provider:
     `resume`, where the work can be had later by a task or a link: what became of a call, sent by a process that has
     died since, by what `read` noted on the wire (`job.task`). `lifecycles`, where the vendor publishes it: the id
     of every model that it serves -> the day on which that ends.
+
+    `prompted_variations`: it makes variations from a source and a prompt. `unlisted_operations` are what a model that
+    is not listed may be asked for besides what its nearest listed relative offers.
     """
 
     name: str
@@ -71,3 +74,5 @@ class Provider:
     explain: Callable[[httpx.Response], ImageError]
     resume: Callable[[Job, Wire], Awaitable[Reply]] | None = None
     lifecycles: Callable[[Wire, Endpoint], Awaitable[Mapping[str, date | None]]] | None = None
+    prompted_variations: bool = False
+    unlisted_operations: frozenset[Operation] = frozenset()

@@ -1,4 +1,16 @@
-"""When to try again, and how long to wait before: the policy as an expression, and the vendor's own wish."""
+"""When to try again, and how long to wait before: the rules as a table, and the vendor's own wish.
+
+No vendor offers an idempotency key (facts of 2026-11-20), so that a paid request is sent again only when the vendor
+surely did not do the work. A 5xx of a gateway or CDN shows nothing of that: the vendor behind it may have finished, and
+bills what it finished.
+
+    answer to a paid request       with the vendor's own error   with any other body, or none
+    408, 499, 504, 520 to 527      outcome unknown               outcome unknown
+    429                            sent again                    sent again
+    500, 502, 503                  sent again                    outcome unknown
+    any other 5xx                  refused                       outcome unknown
+    any other 4xx                  refused                       refused
+"""
 
 from __future__ import annotations
 
@@ -6,6 +18,8 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from enum import Enum
+from http import HTTPStatus
 
 from tenacity import (
     AsyncRetrying,
@@ -22,6 +36,30 @@ from atelier.providers.core.types import Tell
 
 ATTEMPTS = 4  # the first try and three more
 LONGEST_WAIT = 60.0  # seconds; a vendor that asks for more is told to the caller instead
+
+
+class Aftermath(Enum):
+    """What a refused paid request leaves behind."""
+
+    NOT_DONE = "not done"  # it was not done and cost nothing; the same request may be sent again
+    REFUSED = "refused"  # it was not done and cost nothing; the same request would be refused again
+    UNKNOWN = "unknown"  # it may have been done, and billed
+
+
+GAVE_UP_WAITING = frozenset({408, 499, 504, *range(520, 528)})
+"""Statuses with which whoever waited gave up, though the vendor may go on with the work."""
+
+PASSING = frozenset({500, 502, 503})
+"""Statuses with which a vendor says that it could not do the work just now."""
+
+
+def aftermath(status: int, *, from_vendor: bool) -> Aftermath:
+    """What an answer with this status leaves behind; `from_vendor` where its body is the vendor's own error."""
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Aftermath.NOT_DONE
+    if status in GAVE_UP_WAITING or (status >= HTTPStatus.INTERNAL_SERVER_ERROR and not from_vendor):
+        return Aftermath.UNKNOWN
+    return Aftermath.NOT_DONE if status in PASSING else Aftermath.REFUSED
 
 
 def policy(again: Callable[[BaseException], bool], left: float, tell: Tell) -> AsyncRetrying:

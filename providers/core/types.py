@@ -54,10 +54,9 @@ class Feature(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Encoded bytes that were looked at: `format` and size come from the content, never from a name.
+    """Encoded bytes that were looked at: `format` (png, jpeg, webp, gif) and size come from the content, not a name.
 
-    `format` is png, jpeg, webp or gif. `prompt_used` is the vendor's rewriting of the prompt and `seed` the
-    vendor's own, where it tells them.
+    `prompt_used` is the vendor's rewriting of the prompt, in a result else the prompt as sent; `seed` the vendor's own.
     """
 
     image_bytes: bytes = field(repr=False)
@@ -172,8 +171,8 @@ class Endpoint:
 
     `key_variables` are tried in order; none means that no key is needed. `trusted_hosts` may see the key besides
     the host of `base_url` ("bfl.ai" covers its subdomains), as long as that is the vendor's own.
-    `timeout` is seconds without a byte.
-    `transport` answers in this process in place of a socket. `custom` says that the base URL is not the vendor's.
+    `timeout` is seconds without a byte. `transport` answers in this process in place of a socket. `custom`: the base
+    URL is not the vendor's. `base_path`: what every base URL of this API ends in; empty where requests have a version.
     """
 
     base_url: str
@@ -185,6 +184,7 @@ class Endpoint:
     concurrency: int = 3
     timeout: float = 300.0
     custom: bool = False
+    base_path: str = ""
     transport: Callable[[Any], Any] | None = None
 
     def is_vendors(self, host: str) -> bool:
@@ -235,7 +235,7 @@ class Kept:
 
     @property
     def prompt_used(self) -> str | None:
-        """The prompt as the vendor rewrote it, where it says so."""
+        """The prompt as the vendor rewrote it, else as it was sent; None where none was sent."""
         return self.picture.prompt_used
 
 

@@ -1,11 +1,8 @@
 """The one socket to vendors: send, poll, download. Keys and retries exist here and nowhere else.
 
 What a stranger's link leads to comes in by another door, `fetch`, which no key passes. Links that a vendor gives are
-followed here, and judged by the same rules before they are dialled.
-
-What is retried: one exchange, never the whole job. A paid request only when the vendor answered 429 or 5xx, or
-never got it; a request that may have reached the vendor has an unknown outcome and is not sent again, because no
-vendor offers an idempotency key (facts of 2026-11-20). Polls and downloads cost nothing and retry freely.
+followed here, and judged by the same rules before they are dialled. One exchange is retried, never the whole job; the
+rules for paid requests are the table in `retry`. Polls and downloads cost nothing and retry freely.
 """
 
 from __future__ import annotations
@@ -17,11 +14,13 @@ from typing import Any
 
 import anyio
 
-from atelier.providers.core.answers import bad_answer
+from atelier.providers.core.answer_check import check, refusal
+from atelier.providers.core.answers import bad_answer, base64_bytes, is_data_uri
 from atelier.providers.core.dial import Reach, sent
 from atelier.providers.core.errors import ImageError, Reason, hiding
+from atelier.providers.core.exchange import Exchange, address
 from atelier.providers.core.hosts import given, is_trusted, judged
-from atelier.providers.core.http import failure, httpx, whole, with_body
+from atelier.providers.core.http import failure, httpx, whole
 from atelier.providers.core.paid import Paid
 from atelier.providers.core.retry import policy, retry_after
 from atelier.providers.core.types import Endpoint, Tell
@@ -30,7 +29,6 @@ __all__ = ["Wire", "httpx", "retry_after"]
 
 LARGEST_ANSWER = 256 * 2**20  # bytes: ten 4K pictures in base64
 LARGEST_PICTURE = 64 * 2**20  # bytes of one download
-LARGEST_ERROR = 64 * 2**10  # bytes of an error answer worth reading
 REDIRECTS = 5
 FORGIVEN = 4  # polls in a row that may fail, each after its own retries
 
@@ -46,7 +44,7 @@ class Wire:
     and the prompt) are struck out of what a refusal says. `deadline` is seconds for the call as a whole, waits and
     polls included; with `retry_timeouts` a call that ran into it is made once more, and `doubt` hears of it before.
     `held` hears until when a paid request can be called off: see `paid`. `note` writes down by what name the vendor
-    knows the work. `reach` is how far links go that the vendor gives.
+    knows the work. `reach` is how far links go that the vendor gives. `vendor` and `job` name it all in the log.
     """
 
     def __init__(
@@ -64,6 +62,8 @@ class Wire:
         doubt: Callable[[], Awaitable[None]] | None = None,
         held: Callable[[bool], None] | None = None,
         reach: Reach = Reach(),  # noqa: B008 - frozen
+        vendor: str = "",
+        job: str = "",
     ) -> None:
         self._client = client
         self._endpoint = endpoint
@@ -78,6 +78,7 @@ class Wire:
         self._doubt = doubt
         self._held = held
         self._reach = reach
+        self._names = vendor, job
 
     async def tell(self, message: str) -> None:
         """Pass a word on progress to whoever waits."""
@@ -93,9 +94,9 @@ class Wire:
         """Fire a paid request. Raises what `explain` makes of a refusal, timeout or network_error."""
         paid = Paid(self._held, self._doubt, retry_timeouts=self._retry_timeouts)
 
-        async def exchange() -> httpx.Response:
+        async def exchange(attempt: int) -> httpx.Response:
             await paid.begin()
-            return await self._exchange(request, LARGEST_ANSWER, paid=paid)
+            return await self._exchange(request, LARGEST_ANSWER, attempt, paid=paid)
 
         try:
             return await self._retrying(exchange, paid.again)
@@ -147,12 +148,15 @@ class Wire:
             await anyio.sleep(every)
 
     async def download(self, url: str, words: str = "The picture is done; downloading it.") -> bytes:
-        """The bytes behind a link that the vendor gave: without the key, and https unless its own host is not.
+        """The bytes in a data URI, or behind a link that the vendor gave, which may be relative to the base URL:
+        without the key, and https unless its own host is not.
 
         A link that is dead or leads nowhere is an invalid_response: the picture was made, and may have been billed.
         The fact `status` is what the link answered. `words` tell of it to whoever waits.
         """
-        target = given(url, self._endpoint)
+        if is_data_uri(url):
+            return base64_bytes(url)
+        target = given(url.strip(), self._endpoint, httpx.URL(f"{self._endpoint.base_url}/"))
         await self.tell(words)
         for _ in range(REDIRECTS + 1):
             try:
@@ -175,22 +179,49 @@ class Wire:
     async def _free(self, request: httpx.Request, cap: int = LARGEST_ANSWER, *, signed: bool = True) -> httpx.Response:
         """An exchange that costs nothing and may be repeated after any passing failure."""
         return await self._retrying(
-            lambda: self._exchange(request, cap, signed=signed, followed=True),
+            lambda attempt: self._exchange(request, cap, attempt, signed=signed, followed=True),
             lambda error: isinstance(error, ImageError) and error.retryable,
         )
 
     async def _retrying(
-        self, exchange: Callable[[], Awaitable[httpx.Response]], again: Callable[[BaseException], bool]
+        self, exchange: Callable[[int], Awaitable[httpx.Response]], again: Callable[[BaseException], bool]
     ) -> httpx.Response:
         async for attempt in policy(again, self._left(), self.tell):
             with attempt:
-                return await exchange()
+                return await exchange(attempt.retry_state.attempt_number)
         raise AssertionError("the policy either returns or raises")
 
     async def _exchange(
-        self, request: httpx.Request, cap: int, *, signed: bool = True, followed: bool = False, paid: Paid | None = None
+        self,
+        request: httpx.Request,
+        cap: int,
+        attempt: int,
+        *,
+        signed: bool = True,
+        followed: bool = False,
+        paid: Paid | None = None,
     ) -> httpx.Response:
-        """One request and its whole answer; every failure comes out as an ImageError.
+        """One request and its whole answer, logged; every failure comes out as an ImageError."""
+        with hiding(*self._secrets):
+            exchange = Exchange(request.method, address(request.url), attempt)
+            ended: BaseException | None = None
+            try:
+                response = await self._answered(request, cap, signed=signed, followed=followed, paid=paid)
+                exchange.answered(response)
+                check(response, request.url, self._endpoint, self._explain, signed=signed, paid=paid)
+            except BaseException as error:
+                ended = error
+                if isinstance(error, ImageError):
+                    exchange.explain(error)
+                raise
+            finally:
+                exchange.log(*self._names, ended)
+        return response
+
+    async def _answered(
+        self, request: httpx.Request, cap: int, *, signed: bool, followed: bool, paid: Paid | None
+    ) -> httpx.Response:
+        """One request and its whole answer, whatever that says.
 
         An address of the vendor's that is `followed` is judged before it is dialled. What is `paid` for is watched.
         """
@@ -203,20 +234,11 @@ class Wire:
                 addresses = await judged(request.url, self._endpoint, self._reach) if followed else ()
                 arriving = await sent(self._client, outgoing, addresses)
                 try:
-                    response = await whole(arriving, cap, self.tell)
+                    return await whole(arriving, cap, self.tell)
                 finally:
                     await arriving.aclose()
         except (httpx.RequestError, TimeoutError) as error:
             raise failure(error, self._endpoint, request.url.host) from None
-        if response.is_redirect and signed:
-            raise ImageError(
-                Reason.INVALID_RESPONSE,
-                "The vendor's host answered with a redirect, which is not followed because a key is on board.",
-                hint=f"Check {self._endpoint.base_url_variable or 'the base URL'}.",
-            )
-        if response.is_error:
-            raise self.refusal(response)
-        return response
 
     def _signed(self, request: httpx.Request) -> httpx.Request:
         """A copy that bears the key; the prepared request itself never does."""
@@ -226,11 +248,9 @@ class Wire:
         return copy
 
     def refusal(self, response: httpx.Response) -> ImageError:
-        """What an error answer means, with key and prompt struck out of the vendor's words."""
+        """What an error means, in an error answer or in a success, with key and prompt struck out of the words."""
         with hiding(*self._secrets):
-            error = self._explain(with_body(response, response.content[:LARGEST_ERROR]))
-        error.facts.setdefault("status", response.status_code)
-        return error
+            return refusal(response, self._explain)
 
     def _left(self) -> float:
         return self._ends - time.monotonic()

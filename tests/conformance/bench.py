@@ -58,14 +58,15 @@ class Faults:
 class Bench:
     """A vendor on the bench.
 
-    `host` makes its emulator and `stage` sets it up as new for a test, with every row of ours served there and the
+    `host` makes its emulator and `stage` sets it up for a test, with every row of ours served there and the
     vendor's waits cut short. `least` is the whole body that asks a model for “a fox”. Without `faults` nothing but the
     matrix is tried: there is no socket on which anything could go wrong.
 
     `needs_prompt` says for which cells the vendor wants words. `refuses` are rows that the vendor file itself refuses,
     with the reason. `downloads` are the beginnings of paths where pictures lie, `astray` makes the vendor link to
     another host name, `delivers` is the host whose answer carries the picture, and `dropped` the fields that the host
-    threw away without a word, where it does such things.
+    threw away without a word, where it does such things. `answers_later`, of a vendor whose images can be collected by
+    a task or a link: makes the host answer so, and names the row that it does it for.
     """
 
     provider: Provider
@@ -80,6 +81,7 @@ class Bench:
     astray: Callable[[Any], None] | None = None
     delivers: Callable[[Any], Emulator] = the_host_itself
     dropped: Callable[[Any], list[str]] = nothing
+    answers_later: Callable[[Any], Model] | None = None
 
     @property
     def name(self) -> str:

@@ -34,14 +34,18 @@ Patch = pytest.MonkeyPatch
 def openai_stage(host: openai.OpenAI, patch: Patch) -> None:
     """An older host, which serves what OpenAI itself has switched off."""
     patch.setattr(openai, "FIXED", (*openai.FIXED, "gpt-image-1"))
-    host.requests.clear()
-    host.script.clear()
-    host.older, host.delivered = True, None
+    host.older = True
 
 
 def openai_least(model: Model) -> Body:
     dialect = {"response_format": "b64_json"} if model.wire == DALL_E else {}
     return {"model": model.id, "prompt": "a fox", **dialect}
+
+
+def openai_answers_later(host: openai.OpenAI) -> Model:
+    """A compatible host answers with links."""
+    host.links = True
+    return next(row for row in openai_vendor.PROVIDER.models if row.id == openai_vendor.PROVIDER.default)
 
 
 OPENAI = Bench(
@@ -50,6 +54,8 @@ OPENAI = Bench(
     key=openai.KEY,
     stage=openai_stage,
     least=openai_least,
+    downloads=("/v1/links/",),
+    answers_later=openai_answers_later,
     faults=Faults(
         forbidden=openai.trouble(403, "unsupported_country_region_territory", "Country not supported."),
         no_credit=openai.NO_QUOTA,
@@ -71,7 +77,6 @@ def gemini_stage(host: gemini.Gemini, patch: Patch) -> None:
     for row in gemini_vendor.PROVIDER.models:
         if row.wire != PREDICT and row.id not in gemini.MODELS:
             patch.setitem(gemini.MODELS, row.id, (gemini.TEN, tuple(gemini.SCALES), 14))
-    host.reset()
 
 
 def gemini_least(model: Model) -> Body:
@@ -81,12 +86,20 @@ def gemini_least(model: Model) -> Body:
     return {"contents": [{"role": "user", "parts": parts}], "generationConfig": {"responseModalities": ["IMAGE"]}}
 
 
+def gemini_answers_later(host: gemini.Gemini) -> Model:
+    """A gateway answers with a file."""
+    host.links = True
+    return next(row for row in gemini_vendor.PROVIDER.models if row.id == gemini_vendor.PROVIDER.default)
+
+
 GEMINI = Bench(
     provider=gemini_vendor.PROVIDER,
     host=gemini.Gemini,
     key=gemini.KEY,
     stage=gemini_stage,
     least=gemini_least,
+    downloads=("/files/",),
+    answers_later=gemini_answers_later,
     faults=Faults(
         forbidden=gemini.trouble(403, "PERMISSION_DENIED", "The caller does not have permission."),
         no_credit=gemini.NO_FREE_TIER,
@@ -111,7 +124,6 @@ GEMINI = Bench(
 
 def flux_stage(host: flux.Flux, patch: Patch) -> None:
     patch.setattr(flux_vendor, "POLL_EVERY", 0.01)
-    host.reset()
 
 
 def flux_least(model: Model) -> Body:
@@ -120,6 +132,11 @@ def flux_least(model: Model) -> Body:
 
 def flux_astray(host: flux.Flux) -> None:
     host.polls_name = "localhost"
+
+
+def flux_answers_later(host: flux.Flux) -> Model:
+    """Every answer is a task."""
+    return next(row for row in flux_vendor.PROVIDER.models if row.id == flux_vendor.PROVIDER.default)
 
 
 def flux_polls(host: flux.Flux) -> Emulator:
@@ -146,6 +163,7 @@ FLUX = Bench(
     downloads=("/results/", "/blobs/"),
     astray=flux_astray,
     delivers=flux_polls,
+    answers_later=flux_answers_later,
     dropped=lambda host: host.dropped,
 )
 
@@ -155,7 +173,6 @@ FLUX = Bench(
 def xai_stage(host: xai.XAI, patch: Patch) -> None:
     """A custom host, where the first model still answers."""
     patch.setattr(xai, "FIRST", (*xai.FIRST, "grok-2-image"))
-    host.reset()
 
 
 def xai_least(model: Model) -> Body:
@@ -164,6 +181,12 @@ def xai_least(model: Model) -> Body:
 
 def xai_astray(host: xai.XAI) -> None:
     host.always_links, host.redirect = True, f"http://localhost:{host.port}/pictures/{{name}}"
+
+
+def xai_answers_later(host: xai.XAI) -> Model:
+    """An older host answers with links."""
+    host.always_links = True
+    return next(row for row in xai_vendor.PROVIDER.models if row.id == xai_vendor.PROVIDER.default)
 
 
 XAI = Bench(
@@ -185,6 +208,7 @@ XAI = Bench(
     ),
     downloads=("/links/", "/pictures/"),
     astray=xai_astray,
+    answers_later=xai_answers_later,
     dropped=lambda host: host.dropped,
 )
 
@@ -193,7 +217,6 @@ XAI = Bench(
 
 def stability_stage(host: stability.Stability, patch: Patch) -> None:
     patch.setattr(stability_vendor, "POLL_SECONDS", 0.01)
-    host.renew()
     host.patience = 0.0
 
 
@@ -204,6 +227,11 @@ def stability_least(model: Model) -> Body:
 def stability_needs_prompt(model: Model, operation: Operation) -> bool:
     """A variation or an upscaling is described as well."""
     return model.max_prompt > 0 and model.wire != OUTPAINT
+
+
+def stability_answers_later(host: stability.Stability) -> Model:
+    """Two endpoints answer with a task."""
+    return next(row for row in stability_vendor.PROVIDER.models if row.id == "stable-image-upscale-creative")
 
 
 STABILITY = Bench(
@@ -226,6 +254,7 @@ STABILITY = Bench(
     needs_prompt=stability_needs_prompt,
     refuses={"stable-diffusion-v1-6": Reason.MODEL_RETIRED},  # of an older API, which the vendor file does not speak
     dropped=lambda host: host.ignored,
+    answers_later=stability_answers_later,
 )
 
 # Sketch
@@ -242,7 +271,7 @@ def sketch_host() -> Emulator:
 
 
 def sketch_stage(host: Emulator, patch: Patch) -> None:
-    host.requests.clear()
+    """It serves its one row as it is."""
 
 
 def sketch_least(model: Model) -> Body:

@@ -239,7 +239,8 @@ def as_a_gateway_says_it() -> Cases:
         (502, Reason.PROVIDER_UNAVAILABLE),
     ):
         fault = Answer(status, b"<html>No.</html>", {"content-type": "text/html", "retry-after": "0"})
-        yield Failure(fault=fault, reason=reason, again=status in (429, 500, 502)), f"a gateway's {status}"
+        lost = status >= 500  # the vendor behind it may have done the work
+        yield Failure(fault=fault, reason=reason, again=status == 429, unknown=lost), f"a gateway's {status}"
     empty = Answer(200, b"[]")
     yield Failure(fault=empty, reason=Reason.INVALID_RESPONSE, unknown=True), "JSON of another shape"
 
@@ -293,6 +294,11 @@ def led_astray(bench: Bench) -> Cases:
         yield bench.astray, "links to another host"
 
 
+def answering_later(bench: Bench) -> Cases:
+    if bench.answers_later:
+        yield bench.answers_later, "a task or a link"
+
+
 CASES: dict[str, Callable[[Bench], Cases]] = {
     "offered": offered,
     "missing": missing,
@@ -307,5 +313,6 @@ CASES: dict[str, Callable[[Bench], Cases]] = {
     "faults": with_faults,
     "one_by_one": one_by_one,
     "astray": led_astray,
+    "answers_later": answering_later,
 }
 """Argument of a test -> what it is given, for each bench."""

@@ -206,6 +206,7 @@ class Gemini(Emulator):
     def __init__(self, key: str = KEY) -> None:
         paths = ("/v1/models/{call}", "/v1beta/models/{call}", "/v1beta1/publishers/google/models/{call}")
         lists = [Route(f"/{version}/models", self.models, methods=["GET"]) for version in ("v1", "v1beta")]
+        lists.append(Route("/files/{name}", self.file, methods=["GET"]))
         super().__init__(Starlette(routes=[*lists, *(Route(path, self.call, methods=["POST"]) for path in paths)]))
         self.reset(key)
 
@@ -214,6 +215,7 @@ class Gemini(Emulator):
         self.key = key
         self.served: str | None = None
         self.thinks = False
+        self.links = False  # as a gateway that answers with a file in place of the picture
         self.format = "PNG"
         self.filtered = 0
         self.requests.clear()
@@ -294,6 +296,9 @@ class Gemini(Emulator):
             "candidatesTokensDetails": [{"modality": modality or "TEXT", "tokenCount": tokens}],
         }
         usage |= {"thoughtsTokenCount": thoughts} if thoughts else {}
+        if self.links:
+            uri = f"{self.url}/files/picture.png"
+            parts = [{"fileData": {"mimeType": "image/png", "fileUri": uri}} if "inlineData" in p else p for p in parts]
         return {
             "candidates": [{"index": 0, "finishReason": "STOP", "content": {"role": "model", "parts": parts}}],
             "usageMetadata": usage,
@@ -353,6 +358,12 @@ class Gemini(Emulator):
         if drawn_by_hand and looked_at(**renamed(mask["referenceImage"])).size != size:
             refuse("The mask must have the size of the image.")
         return size
+
+    async def file(self, request: Request) -> Response:
+        """GET files/{name}: a picture, to anyone who has the link"""
+        if "x-goog-api-key" in request.headers:
+            return Response("A key has no business here.", 400)
+        return Response(base64.b64decode(drawn((64, 64))), media_type="image/png")
 
     async def models(self, request: Request) -> Response:
         """GET models"""

@@ -163,6 +163,8 @@ class OpenAI(Emulator):
         self.key = key
         self.delivered: int | None = None
         self.older = False  # a compatible host that still serves DALL-E
+        self.links = False  # a compatible host that answers with links relative to its base URL
+        self._linked: list[bytes] = []
         self.masks: list[Image.Image] = []
         self.sources: list[list[Image.Image]] = []
         routes = [
@@ -170,6 +172,7 @@ class OpenAI(Emulator):
             Route("/v1/images/edits", self.edits, methods=["POST"]),
             Route("/v1/images/variations", self.variations, methods=["POST"]),
             Route("/v1/models", self.models, methods=["GET"]),
+            Route("/v1/links/{number:int}", self.link, methods=["GET"]),
         ]
         super().__init__(Starlette(routes=routes))
 
@@ -177,6 +180,7 @@ class OpenAI(Emulator):
         """As if just begun."""
         for seen in (self.requests, self.script, self.billed, self.masks, self.sources):
             seen.clear()
+        self.links = False
 
     @property
     def url(self) -> str:
@@ -302,8 +306,20 @@ class OpenAI(Emulator):
             events.append({"type": f"{kind}.completed", "b64_json": picture, "usage": usage, **about})
             return StreamingResponse(told(events), media_type="text/event-stream", headers=headers)
         count = n if self.delivered is None else self.delivered
-        data = [{"b64_json": picture}] * count
+        data = [self._item(picture) for _ in range(count)]
         return JSONResponse({"created": 1795132800, **about, "data": data, "usage": usage}, headers=headers)
+
+    def _item(self, picture: str) -> dict[str, str]:
+        if not self.links:
+            return {"b64_json": picture}
+        self._linked.append(base64.b64decode(picture))
+        return {"url": f"links/{len(self._linked) - 1}"}
+
+    async def link(self, request: Request) -> Response:
+        """GET links/{number}: a picture, to anyone who has the link"""
+        if "authorization" in request.headers:
+            return Response("A key has no business here.", 400)
+        return Response(self._linked[request.path_params["number"]], media_type="image/png")
 
     async def models(self, request: Request) -> Response:
         """GET /models, with the date at which a model is switched off"""

@@ -40,7 +40,7 @@ def hint(provider: str, model: Model) -> Hint | None:
         ("openai", "gpt-image-2.5-flare", "0.00588", "0.21072"),  # 196 and 7024 tokens at $30 a million
         ("openai", "gpt-image-2.6-sunburst", "0.01764", "0.21072"),  # low is known as 588 to 784 tokens
         ("openai", "gpt-image-1.5", "0.009", "0.2"),  # a picture, low square to high oblong
-        ("openai", "chatgpt-image-latest", "0.008704", "0.19968"),  # 272 and 6240 tokens at $32
+        ("openai", "chatgpt-image-latest", "0.009", "0.2"),  # the grid of 1.5
         ("gemini", "gemini-3-pro-image", "0.1344", "0.24"),  # 1120 tokens at 1k, 2000 at 4k, at $120
         ("gemini", "gemini-3.1-flash-image", "0.04482", "0.1512"),  # 747 at 512, 2520 at 4k, at $60
         ("gemini", "gemini-nano-banana-2.1", "0.0336", "0.0756"),  # 1120 at 1k, at most 2520 at 4k, at $30

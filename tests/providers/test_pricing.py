@@ -94,12 +94,9 @@ def test_the_seeds_table(model: str, quality: str, size: str, price: str) -> Non
 
 
 @pytest.mark.parametrize(("model", "quality", "size", "price"), SEEDS[:9])
-def test_chatgpts_model_costs_what_1_5_does_as_the_seeds_say_to_the_cent(
-    model: str, quality: str, size: str, price: str
-) -> None:
-    found = cost("chatgpt-image-latest", quality=quality, size=size)
-    assert found.basis == "tokens"
-    assert found.total_usd.quantize(Decimal("0.01")) == Decimal(price).quantize(Decimal("0.01"))
+def test_chatgpt_image_latest_is_priced_by_the_grid_of_1_5(model: str, quality: str, size: str, price: str) -> None:
+    found = wordless("chatgpt-image-latest", quality=quality, size=size)
+    assert (found.basis, found.per_image_usd) == ("grid", Decimal(price))
 
 
 @pytest.mark.parametrize(

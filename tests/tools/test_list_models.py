@@ -141,6 +141,7 @@ async def test_a_row_is_told_in_full() -> None:
             "moderation auto/low",
             "output_compression",
             "partial_images 0-3",
+            "safe_prompt true/false",
             "safety_identifier",
         ],
         "per_call": 10,
@@ -155,7 +156,10 @@ async def test_a_row_is_told_in_full() -> None:
 async def test_the_text_says_what_is_common_once_and_what_differs_per_group() -> None:
     lines = (await listed(KEYS, vendor="openai")).text.splitlines()
     assert "unless noted below: generate, edit, inpaint; size auto|1024x1024|1536x1024" in lines[1]
-    assert "also mask|moderation auto/low|output_compression|partial_images 0-3|safety_identifier." in lines[1]
+    assert (
+        "also mask|moderation auto/low|output_compression|partial_images 0-3|safe_prompt true/false|safety_identifier."
+        in lines[1]
+    )
     assert lines[2] == "- gpt-image-2.5-flare ($0.0059-0.21), gpt-image-2.5-sunburst ($0.0059-0.21)"
     assert lines[3].startswith(
         "- gpt-image-2.6-flare ($0.018-0.21), gpt-image-2.6-sunburst ($0.018-0.21): also complexity low/medium/high|"

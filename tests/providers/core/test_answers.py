@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atelier.providers.core.answers import Lenient, base64_bytes, parsed, parsed_refusal, reason_of
+from atelier.providers.core.answers import Lenient, base64_bytes, lenient_json, parsed, parsed_refusal, reason_of
 from atelier.providers.core.errors import ImageError, Reason, quoted
 
 
@@ -38,6 +38,31 @@ def test_a_broken_success_is_an_invalid_response_and_a_broken_refusal_is_empty(b
         parsed(Shape, body)
     assert caught.value.reason is Reason.INVALID_RESPONSE
     assert parsed_refusal(Shape, body).name == "none"
+
+
+DAMAGED: list[tuple[bytes, str]] = [
+    (b'\xef\xbb\xbf{"name": "x"}', "x"),
+    (b' \r\n\xef\xbb\xbf {"name": "x"}\n\0', "x"),
+    ('{"name": "x\u00e4"}'.encode("utf-16"), "x\u00e4"),
+    ('{"name": "x\u00e4"}'.encode("utf-16-be"), "x\u00e4"),
+    (b'{"name": "a B\xe4r"}', "a B\ufffdr"),
+    (b'{"name": "a\n\tb"}', "a\n\tb"),
+    (b'{"name": "x\\ud83e"}', "x\ufffd"),
+    (b'{"\\ude00": ["\\ud83e"], "name": "\\ud83d\\ude00"}', "\U0001f600"),
+    (b'{"name": "x", "score": [NaN, Infinity, -Infinity]}', "x"),
+    (b'{"name": "x", "deep": ' + b"[" * 300 + b"]" * 300 + b"}", "x"),
+]
+
+
+@pytest.mark.parametrize(("body", "name"), DAMAGED)
+def test_damaged_json_is_repaired_in_results_and_in_refusals(body: bytes, name: str) -> None:
+    assert parsed(Shape, body).name == parsed_refusal(Shape, body).name == name
+
+
+@pytest.mark.parametrize("body", [b"", b"no", b'{"name": "x', b"[" * 1_000_000], ids=["empty", "words", "cut", "deep"])
+def test_what_is_no_json_at_all_is_a_value_error(body: bytes) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        lenient_json(body)
 
 
 def test_what_a_vendor_adds_is_not_our_business() -> None:

@@ -58,14 +58,14 @@ def catalog(**environ: str) -> Catalog:
 def test_every_vendor_has_variables_of_atelier_s_own_which_come_first(provider: Provider, tmp_path: Path) -> None:
     bare = (*provider.endpoint.key_variables, provider.endpoint.base_url_variable)
     assert own_variables(provider.endpoint) == tuple(f"ATELIER_{name}" for name in bare)
-    chat = dict.fromkeys(provider.endpoint.key_variables, "of-the-chat") | {bare[-1]: "https://chat.example/v1"}
-    (tmp_path / "url").write_text("https://mine.example/v1\n")
+    chat = dict.fromkeys(provider.endpoint.key_variables, "of-the-chat") | {bare[-1]: "https://chat.example/api"}
+    (tmp_path / "url").write_text("https://mine.example/api\n")
     for name in provider.endpoint.key_variables:
         mine = {f"ATELIER_{name}": "mine", f"ATELIER_{bare[-1]}_FILE": str(tmp_path / "url")}
         settings = catalog(**chat, **mine)
         endpoint = settings.located(provider)
         assert endpoint.key(settings.lookup) == "mine"
-        assert endpoint.base_url == "https://mine.example/v1"
+        assert endpoint.base_url == "https://mine.example/api"
         assert (endpoint.key_variables, endpoint.base_url_variable) == ((f"ATELIER_{name}",), f"ATELIER_{bare[-1]}")
         assert catalog(**{f"ATELIER_{name}": "mine"}).usable(provider)
 
@@ -73,8 +73,8 @@ def test_every_vendor_has_variables_of_atelier_s_own_which_come_first(provider: 
 @pytest.mark.parametrize("provider", KEYED, ids=[provider.name for provider in KEYED])
 def test_a_key_of_atelier_s_own_is_not_sent_to_a_host_that_the_chat_program_chose(provider: Provider) -> None:
     name, address = provider.endpoint.key_variables[-1], provider.endpoint.base_url_variable
-    chat = {name: "of-the-chat", address: "https://chat.example/v1"}
-    assert catalog(**chat).located(provider).base_url == "https://chat.example/v1"
+    chat = {name: "of-the-chat", address: "https://chat.example/api"}
+    assert catalog(**chat).located(provider).base_url == "https://chat.example/api"
     endpoint = catalog(**chat, **{f"ATELIER_{name}": "mine"}).located(provider)
     assert (endpoint.base_url, endpoint.custom) == (provider.endpoint.base_url, False)
 

@@ -71,7 +71,7 @@ async def test_it_is_held_from_the_first_byte_on_and_not_while_the_connection_is
 
 
 async def test_it_is_let_go_between_tries_and_held_again_in_each(vendor: Vendor, impatient: None) -> None:
-    vendor.next(Answer(429, {}), Answer(503, {}), None)
+    vendor.next(Answer(429, {}), Answer(503, {"error": {"message": "Overloaded."}}), None)
     async with wire(vendor) as line:
         await line.send(httpx.Request("POST", f"{vendor.url}/submit"))
     assert vendor.held == [True] * 3

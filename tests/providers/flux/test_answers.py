@@ -25,7 +25,7 @@ async def test_what_comes_back_is_told_with_cost_seed_and_size(with_flux: Enviro
         result = await pipeline.run(ImageRequest(prompt="a fox", model="flux", size="512x1024"))
     made = result.images[0].picture
     assert (made.format, made.width, made.height, made.seed) == ("jpeg", 512, 1024, emulated.SEED)
-    assert made.prompt_used is None
+    assert made.prompt_used == "a fox"
     assert result.actual_usd == Decimal("0.03")
     assert result.details["request_id"] in flux.tasks
     assert result.details["output_mp"] == 0.5

@@ -32,7 +32,7 @@ REFUSALS: list[tuple[Fault, Reason, int]] = [
     (emulated.BROKEN_JSON, Reason.INVALID_RESPONSE, 1),
     (Answer(200, {}), Reason.INVALID_RESPONSE, 1),
     (Answer(302, b"", {"location": "https://elsewhere.example/"}), Reason.INVALID_RESPONSE, 1),
-    (Answer(502, b"<html>Bad gateway</html>", {"content-type": "text/html"}), Reason.PROVIDER_UNAVAILABLE, 4),
+    (Answer(502, b"<html>Bad gateway</html>", {"content-type": "text/html"}), Reason.PROVIDER_UNAVAILABLE, 1),
     (emulated.RATE_LIMITED, Reason.RATE_LIMITED, 4),
     (Dropped(), Reason.NETWORK_ERROR, 1),
     (Dropped(midway=True), Reason.NETWORK_ERROR, 1),

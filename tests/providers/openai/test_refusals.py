@@ -29,7 +29,7 @@ REFUSALS: list[tuple[Fault, Reason, int]] = [
     (Answer(200, {"created": 1, "data": [{"b64_json": "AAAA"}]}), Reason.INVALID_RESPONSE, 1),
     (Answer(200, {"created": 1, "data": [{"b64_json": "!!!!"}]}), Reason.INVALID_RESPONSE, 1),
     (Answer(302, b"", {"location": "https://elsewhere.example/"}), Reason.INVALID_RESPONSE, 1),
-    (Answer(502, b"<html>Bad gateway</html>", {"content-type": "text/html"}), Reason.PROVIDER_UNAVAILABLE, 4),
+    (Answer(502, b"<html>Bad gateway</html>", {"content-type": "text/html"}), Reason.PROVIDER_UNAVAILABLE, 1),
     (emulated.BROKEN_SERVER, Reason.PROVIDER_UNAVAILABLE, 4),
     (emulated.RATE_LIMITED, Reason.RATE_LIMITED, 4),
     (Dropped(), Reason.NETWORK_ERROR, 1),

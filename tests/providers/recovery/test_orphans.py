@@ -27,7 +27,7 @@ from tests.waiting import eventually, leave
 
 pytestmark = pytest.mark.anyio
 
-DOWN = Answer(503, {})
+DOWN = Answer(503, {"detail": "Service down."})
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ REFUSALS: list[tuple[Fault, Reason, bool, int]] = [
     (Answer(200, {"finish_reason": "SUCCESS", "image": "AAAA"}), Reason.INVALID_RESPONSE, True, 1),
     (Answer(200, {"finish_reason": "SUCCESS", "image": "!!!!"}), Reason.INVALID_RESPONSE, True, 1),
     (Answer(302, b"", {"location": "https://elsewhere.example/"}), Reason.INVALID_RESPONSE, False, 1),
-    (Answer(502, b"<html>Bad gateway</html>", {"content-type": "text/html"}), Reason.PROVIDER_UNAVAILABLE, False, 4),
+    (Answer(502, b"<html>Bad gateway</html>", {"content-type": "text/html"}), Reason.PROVIDER_UNAVAILABLE, True, 1),
     (emulated.BROKEN_SERVER, Reason.PROVIDER_UNAVAILABLE, False, 4),
     (emulated.RATE_LIMITED, Reason.RATE_LIMITED, False, 4),
     (Dropped(), Reason.NETWORK_ERROR, True, 1),

@@ -28,7 +28,7 @@ async def test_the_cost_is_exact_and_the_request_id_is_told(with_xai: Environ, x
     assert result.actual_usd == Decimal("0.26")  # three at 0.08 and two sources at 0.01
     assert small.actual_usd == Decimal("0.02")
     assert result.details["request_id"] == "req_emulated_1"
-    assert result.images[0].prompt_used is None  # the vendor sends an empty word
+    assert result.images[0].prompt_used == "a hat"  # the vendor sends an empty word
 
 
 async def test_the_smallest_tick_is_not_rounded(with_xai: Environ, xai: XAI) -> None:

@@ -38,7 +38,7 @@ REFUSALS: list[tuple[Fault, Reason, int]] = [
     (emulated.withheld({"url": "http://127.0.0.1:9/a.jpeg"}), Reason.INVALID_RESPONSE, 1),
     (emulated.withheld({"url": "file:///etc/hostname"}), Reason.INVALID_RESPONSE, 1),
     (Answer(302, b"", {"location": "https://elsewhere.example/"}), Reason.INVALID_RESPONSE, 1),
-    (Answer(502, b"<html>Bad gateway</html>", {"content-type": "text/html"}), Reason.PROVIDER_UNAVAILABLE, 4),
+    (Answer(502, b"<html>Bad gateway</html>", {"content-type": "text/html"}), Reason.PROVIDER_UNAVAILABLE, 1),
     (emulated.trouble(500, "Internal", "The moderation service failed."), Reason.PROVIDER_UNAVAILABLE, 4),
     (emulated.OVERLOADED, Reason.PROVIDER_UNAVAILABLE, 4),
     (emulated.RATE_LIMITED, Reason.RATE_LIMITED, 4),

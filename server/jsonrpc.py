@@ -1,0 +1,89 @@
+"""Text from a client -> JSON-RPC messages that every parser takes, or the JSON-RPC errors that answer them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, cast
+
+from mcp.types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError, RequestId, jsonrpc_message_adapter
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+ID_VALUE = re.compile(r'\s*:\s*(?:("[^"\\]*")|(-?[0-9]{1,18})\s*[,}])')
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+Message = str | JSONRPCError
+"""JSON that holds one valid message, or the error that answers what was sent in its place."""
+
+
+def repaired(text: str) -> str:
+    """Return the same JSON without a BOM, raw control characters and lone surrogates. Raises ValueError for no JSON."""
+    text = text.lstrip("\ufeff")
+    try:
+        from_json(text)
+    except ValueError:
+        try:
+            text = json.dumps(json.loads(text, strict=False), ensure_ascii=False)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+        text = LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
+        from_json(text)
+    return text
+
+
+def message_of(text: str) -> Message:
+    """Return the one message of a text.
+
+    The id of an error is that of the message wherever it can be read, so that its sender does not wait for ever.
+    """
+    try:
+        text = repaired(text)
+    except ValueError:
+        return _refused(PARSE_ERROR, "Parse error: the message is not valid JSON.", _id_in(text))
+    value = from_json(text)
+    message = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    id = _valid_id(message.get("id"))
+    try:
+        jsonrpc_message_adapter.validate_python(message, by_name=False)
+    except ValidationError:
+        valid = False
+    else:
+        valid = id is not None or "method" not in message or "id" not in message  # an id of null is no notification's
+    return (
+        text if valid else _refused(INVALID_REQUEST, "Invalid request: the message is not a JSON-RPC 2.0 request.", id)
+    )
+
+
+def messages_of(line: str) -> list[Message]:
+    """Return the messages of a line: one, none of a blank line, and those of a batch each by itself."""
+    if not line.strip("\ufeff \t\r\n"):
+        return []
+    try:
+        value = from_json(repaired(line))
+    except ValueError:
+        value = None
+    batch = cast("list[Any]", value) if isinstance(value, list) else []
+    return [message_of(json.dumps(each)) for each in batch] or [message_of(line)]
+
+
+def _refused(code: int, message: str, id: RequestId | None) -> JSONRPCError:
+    return JSONRPCError(jsonrpc="2.0", id=id, error=ErrorData(code=code, message=message))
+
+
+def _id_in(text: str) -> RequestId | None:
+    """Return the id at the top level of text that is no JSON, such as half a line."""
+    depth = 0
+    for token in TOKEN.finditer(text):
+        if token[0] in "{[":
+            depth += 1
+        elif token[0] in "}]":
+            depth -= 1
+        elif depth == 1 and token[0] == '"id"' and (value := ID_VALUE.match(text, token.end())):
+            return _valid_id(json.loads(value[1] or value[2], strict=False))
+    return None
+
+
+def _valid_id(id: object) -> RequestId | None:
+    return id if isinstance(id, str | int) and not isinstance(id, bool) else None

@@ -1,0 +1,194 @@
+"""Answers of gateways and odd hosts, the same for every vendor: nothing paid is sent twice, refusals are understood."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.retry import Aftermath, aftermath
+from tests.conformance.bench import Bench
+from tests.conformance.benches import BENCHES
+from tests.conformance.suite import run
+from tests.emulators.server import Answer, Emulator
+
+pytestmark = pytest.mark.anyio
+
+HTML = {"content-type": "text/html"}
+PAGE = b"<!DOCTYPE html><html><title>A time-out occurred</title></html>"
+REMOTE = [bench for bench in BENCHES if bench.faults]
+"""The vendors that are reached over the network."""
+
+
+@pytest.fixture(params=REMOTE, ids=[bench.name for bench in REMOTE])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    return request.param
+
+
+@pytest.fixture
+def host(bench: Bench, monkeypatch: pytest.MonkeyPatch, impatient: None) -> Generator[Emulator]:
+    with (emulator := bench.host()).serving():
+        bench.stage(emulator, monkeypatch)
+        yield emulator
+
+
+async def refused(bench: Bench, host: Emulator, *answers: Any) -> ImageError:
+    host.next(*answers)
+    with pytest.raises(ImageError) as caught:
+        await run(bench, host, bench.least_request(bench.default))
+    return caught.value
+
+
+@pytest.mark.parametrize("status", [408, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524, 527])
+async def test_a_gateways_page_in_place_of_an_answer_is_an_unknown_outcome_and_not_sent_again(
+    bench: Bench, host: Emulator, status: int
+) -> None:
+    error = await refused(bench, host, Answer(status, PAGE, HTML))
+    assert error.outcome_unknown
+    assert len(host.requests) == 1
+    assert "may have done and billed the work" in error.hint
+
+
+async def test_the_vendors_own_503_is_sent_again_and_costs_nothing(bench: Bench, host: Emulator) -> None:
+    assert bench.faults
+    error = await refused(bench, host, *[bench.faults.broken_server] * 4)
+    assert not error.outcome_unknown
+    assert len(host.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "from_vendor", "left"),
+    [
+        (429, False, Aftermath.NOT_DONE), (429, True, Aftermath.NOT_DONE),
+        (500, True, Aftermath.NOT_DONE), (502, True, Aftermath.NOT_DONE), (503, True, Aftermath.NOT_DONE),
+        (500, False, Aftermath.UNKNOWN), (503, False, Aftermath.UNKNOWN),
+        (408, True, Aftermath.UNKNOWN), (499, True, Aftermath.UNKNOWN), (504, True, Aftermath.UNKNOWN),
+        (524, True, Aftermath.UNKNOWN), (501, True, Aftermath.REFUSED), (400, False, Aftermath.REFUSED),
+    ],
+)  # fmt: skip
+def test_the_table_of_what_a_refused_request_leaves(status: int, from_vendor: bool, left: Aftermath) -> None:
+    assert aftermath(status, from_vendor=from_vendor) is left
+
+
+async def test_an_error_in_a_200_is_a_refusal_by_its_own_code(bench: Bench, host: Emulator) -> None:
+    error = await refused(bench, host, Answer(200, {"error": {"message": "Your balance is empty.", "code": 402}}))
+    assert (error.reason, error.outcome_unknown) == (Reason.QUOTA_EXCEEDED, False)
+    assert "Your balance is empty." in error.message
+    assert len(host.requests) == 1
+
+
+async def test_an_error_beside_empty_data_in_a_200_is_a_refusal(bench: Bench, host: Emulator) -> None:
+    error = await refused(bench, host, Answer(200, {"data": None, "error": "upstream is busy"}))
+    assert not error.outcome_unknown
+    assert error.retryable  # so that a fallback is used
+    assert "upstream is busy" in error.message
+
+
+async def test_a_web_page_in_a_200_is_told_as_a_wrong_base_url(bench: Bench, host: Emulator) -> None:
+    error = await refused(bench, host, Answer(200, PAGE, HTML))
+    assert error.reason is Reason.INVALID_RESPONSE
+    assert not error.outcome_unknown  # the host is not the vendor's own
+    assert "web page" in error.message
+    assert bench.provider.endpoint.base_url_variable in error.hint
+
+
+POLICY = {
+    "azure": {"error": {"code": "contentFilter", "message": "Your task failed as a result of our safety system."}},
+    "azure inner": {
+        "error": {"code": "BadRequest", "message": "No.", "innererror": {"code": "ResponsibleAIPolicyViolation"}}
+    },
+    "azure chat": {"error": {"code": "content_filter", "message": "The response was filtered."}},
+    "litellm": {
+        "error": {"message": "litellm.ContentPolicyViolationError: the prompt was refused", "type": None, "code": "400"}
+    },
+}
+
+
+@pytest.mark.parametrize("body", POLICY.values(), ids=POLICY)
+async def test_a_policy_refusal_in_another_dialect_is_one(bench: Bench, host: Emulator, body: Any) -> None:
+    error = await refused(bench, host, Answer(400, body))
+    assert error.reason is Reason.CONTENT_POLICY
+    assert len(host.requests) == 1
+
+
+async def test_a_404_of_another_host_names_the_address(bench: Bench, host: Emulator) -> None:
+    error = await refused(bench, host, Answer(404, PAGE, HTML))
+    assert f"127.0.0.1:{host.port}" in error.message
+    assert bench.provider.endpoint.base_url_variable in error.hint
+    assert "must end in /v1;" not in error.hint  # it does already
+
+
+async def test_an_error_has_the_facts_of_its_exchange(bench: Bench, host: Emulator) -> None:
+    error = await refused(bench, host, Answer(400, {"error": {"message": "No."}}, {"x-request-id": "req-7"}))
+    facts = error.facts
+    assert str(facts["url"]).startswith(f"http://127.0.0.1:{host.port}/")
+    assert (facts["status"], facts["content_type"], facts["request_id"]) == (400, "application/json", "req-7")
+    assert facts["size"] > 0
+    assert facts["operation"] == "generate"
+    assert facts["model"]
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """The right answer, with its bytes as a careless gateway passes them on."""
+
+    change: Callable[[bytes], bytes]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
+        parts, start = list[bytes](), dict[str, Any]()
+
+        async def gather(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+                return
+            parts.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                body = self.change(b"".join(parts))
+                kept = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
+                await send({**start, "headers": [*kept, (b"content-length", str(len(body)).encode())]})
+                await send({"type": "http.response.body", "body": body})
+
+        await app(scope, receive, gather)
+
+
+def with_note(note: bytes) -> Callable[[bytes], bytes]:
+    """A field more, in bytes that are no good JSON."""
+    return lambda body: b'{"note": ' + note + b", " + body.lstrip()[1:]
+
+
+ODD: dict[str, Callable[[bytes], bytes]] = {
+    "a BOM": lambda body: b"\xef\xbb\xbf" + body,
+    "space around": lambda body: b"\r\n \t" + body + b"\n\n",
+    "a raw line break in a text": with_note(b'"two\nlines"'),
+    "a bad byte": with_note(b'"caf\xe9"'),
+    "half a surrogate pair": with_note(rb'"\ud83e"'),
+    "NaN": with_note(b"NaN"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", ODD.values(), ids=ODD)
+async def test_odd_bytes_around_an_image_do_not_cost_it(
+    bench: Bench, host: Emulator, change: Callable[[bytes], bytes]
+) -> None:
+    host.next(Rewritten(change))
+    result = await run(bench, host, bench.least_request(bench.default))
+    assert len(result.images) == 1
+    assert len([request for request in host.requests if request.method == "POST"]) == 1
+
+
+@pytest.mark.parametrize("change", ODD.values(), ids=ODD)
+async def test_odd_bytes_around_a_refusal_do_not_cost_its_words(
+    bench: Bench, host: Emulator, change: Callable[[bytes], bytes]
+) -> None:
+    assert bench.faults
+    answer: Any = bench.faults.refused("The shape is not a shape.")
+    body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+    error = await refused(bench, host, Answer(answer.status, change(body), answer.headers))
+    assert "The shape is not a shape." in error.message
+    assert error.facts.get("cost_usd") in (None, Decimal(0))
