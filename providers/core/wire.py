@@ -168,8 +168,7 @@ class Wire:
                 why = f"answered {status}" if status else "could not be reached"
                 dead = bad_answer(f"The picture was made, but the vendor's link to it {why}.")
                 dead.facts |= {"status": status, "collectable": error.retryable or status is None}
-                if error.reason is Reason.INVALID_REQUEST and status is None:  # a proxy that cannot be used, say
-                    dead.hint = f"{error.message} {error.hint}"
+                dead.hint = dead.hint if status else f"{error.message} {error.hint}"
                 raise dead from None
             if not response.is_redirect:
                 return response.content
