@@ -15,7 +15,7 @@ import anyio
 import jwt
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.http import httpx
+from atelier.providers.core.http import by_environment, httpx
 from atelier.server.callers import caller_in
 from atelier.server.logs import log
 from atelier.server.settings import JWT_SECRET, Settings
@@ -154,7 +154,10 @@ class _Keys:
 async def _read(url: str) -> dict[str, Any]:
     """A JSON object of limited size, from that very address."""
     data = bytearray()
-    async with httpx.AsyncClient(follow_redirects=False) as web, web.stream("GET", url) as answer:
+    async with (
+        httpx.AsyncClient(transport=by_environment(), follow_redirects=False) as web,
+        web.stream("GET", url) as answer,
+    ):
         answer.raise_for_status()
         async for part in answer.aiter_bytes():
             data += part

@@ -30,7 +30,8 @@ HOMES = {
     "h11": {"server.http_protocol"},
     "jwt": {"server.auth"},
     "tenacity": {"providers.core.retry"},
-    "httpx2": {"providers.core.http"},
+    "httpx2": {"providers.core.http", "providers.core.proxies"},
+    "socksio": {"providers.core.proxies"},
     "httpx": set[str](),
     "PIL": {
         "server.preview", "providers.core.decode", "providers.core.delivery", "providers.core.masks",

@@ -109,7 +109,8 @@ def test_an_editable_checkout_sees_its_own_edits(checkout: Path, tmp_path: Path)
 
 
 def test_every_dependency_has_an_upper_bound_and_is_locked() -> None:
-    wanted = PROJECT["project"]["dependencies"] + [d for group in PROJECT["dependency-groups"].values() for d in group]
+    groups = [*PROJECT["dependency-groups"].values(), *PROJECT["project"]["optional-dependencies"].values()]
+    wanted = PROJECT["project"]["dependencies"] + [dependency for group in groups for dependency in group]
     assert all(re.search(r",<\d", dependency) for dependency in wanted + PROJECT["build-system"]["requires"])
     run("uv", "lock", "--check")
 

@@ -34,7 +34,7 @@ class ImageData(BaseModel):
 
     id: str | None = None
     path: str | None = None
-    url: Annotated[str | None, Field(description="A link that the user can open.")] = None
+    url: Annotated[str | None, Field(description="for the user to open")] = None
     preview_path: str | None = None
     mime: str | None = None
     width: int | None = None
@@ -43,19 +43,26 @@ class ImageData(BaseModel):
     delivered: CopyData | None = None
 
 
+class UsageData(BaseModel):
+    """Tokens as the vendor counted them."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
 class Drawn(Output):
     """Pictures that are ready, or the job that makes them. `folder` is where the files are whose paths are too long."""
 
     status: Literal["done", "running"] = "done"
     summary: str
-    job: Annotated[str | None, Field(description="The id of a job that goes on; give it to get_image.")] = None
+    job: Annotated[str | None, Field(description="id for get_image")] = None
     images: list[ImageData]
     folder: str | None = None
     provider: str
     model: str
     estimated_usd: float | None = None
     actual_usd: float | None = None
-    usage: dict[str, int] | None = None
+    usage: UsageData | None = None
     request_id: str | None = None
     warnings: list[str] | None = None
 
@@ -87,9 +94,8 @@ def told(result: ImageResult) -> Answer:
     return Answer(text="\n".join(line for line in lines if line), data=data, pictures=result.images, job=result.id)
 
 
-def _usage(usage: Usage | None) -> dict[str, int] | None:
-    """Tokens as the vendor counted them."""
-    return usage and {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+def _usage(usage: Usage | None) -> UsageData | None:
+    return usage and UsageData(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
 
 
 def _request_id(result: ImageResult) -> str | None:

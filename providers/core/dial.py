@@ -16,7 +16,8 @@ import anyio
 
 from atelier.providers.core import guard
 from atelier.providers.core.guard import ForbiddenError, is_address, is_link_local, is_public
-from atelier.providers.core.http import httpx, proxied
+from atelier.providers.core.http import httpx
+from atelier.providers.core.proxies import proxied
 
 TRIED = 3  # addresses of one name
 
@@ -63,7 +64,7 @@ class Reach:
             if any(is_link_local(address) for address in await self._looked_up(url.host, url)):
                 raise ForbiddenError("leads to an address of the link itself")
             return ()
-        if proxied():  # it looks names up by itself, and this machine perhaps cannot
+        if proxied(url):  # it looks names up by itself, and this machine perhaps cannot
             name = guard.host(url)
             if is_address(name) and not self.allows(name):
                 raise ForbiddenError("leads into a private network")

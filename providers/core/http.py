@@ -6,16 +6,16 @@ import re
 import ssl
 from collections.abc import Callable
 from functools import cache
-from urllib.request import getproxies
 
 import anyio
 import httpx2 as httpx
 
 from atelier.providers.core.answers import bad_answer
 from atelier.providers.core.errors import BILLED, ImageError, Reason, quoted
+from atelier.providers.core.proxies import EnvironmentTransport
 from atelier.providers.core.types import Endpoint, Tell
 
-__all__ = ["client", "failure", "httpx", "keyless", "proxied", "with_body"]
+__all__ = ["by_environment", "client", "failure", "httpx", "keyless", "with_body"]
 
 NEVER_SENT = (
     httpx.ConnectError,
@@ -31,16 +31,19 @@ NEVER_SENT = (
 def client(endpoint: Endpoint, deadline: float) -> httpx.AsyncClient:
     """One client per vendor: follows no redirect, because a key may be on board. `deadline` is in seconds.
 
-    Raises invalid_request when this machine's certificates or proxy settings cannot be used.
+    Raises invalid_request when this machine's certificates cannot be used.
     """
     timeout = httpx.Timeout(max(endpoint.timeout, deadline), connect=10.0)
-    inside = _InProcess(endpoint.transport) if endpoint.transport else None
-    try:
-        return httpx.AsyncClient(transport=inside, timeout=timeout, follow_redirects=False)
-    except (OSError, ValueError, ImportError) as error:
-        message = f"The HTTP client could not be set up: {quoted(error)}."
-        hint = "Check SSL_CERT_FILE and the proxy variables."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint) from None
+    transport = _InProcess(endpoint.transport) if endpoint.transport else by_environment()
+    return httpx.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False)
+
+
+def by_environment() -> EnvironmentTransport:
+    """The way to a host that the operator chose: through a proxy where the environment names one for it.
+
+    Raises as `client` does.
+    """
+    return EnvironmentTransport(trusted())
 
 
 def keyless(seconds: float) -> httpx.AsyncClient:
@@ -48,25 +51,24 @@ def keyless(seconds: float) -> httpx.AsyncClient:
 
     A proxy would look names up by itself, past the guard. Raises as `client` does.
     """
+    alone = httpx.Limits(max_keepalive_connections=0)
+    timeout = httpx.Timeout(seconds, connect=min(seconds, 10.0))
+    return httpx.AsyncClient(verify=trusted(), timeout=timeout, limits=alone, trust_env=False, follow_redirects=False)
+
+
+def trusted() -> ssl.SSLContext:
+    """The authorities that this machine believes. Raises invalid_request when they cannot be read."""
     try:
-        trust = _trust()
+        return _trust()
     except (OSError, ValueError) as error:
         message = f"This machine's certificates cannot be used: {quoted(error)}."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Check SSL_CERT_FILE.") from None
-    alone = httpx.Limits(max_keepalive_connections=0)
-    timeout = httpx.Timeout(seconds, connect=min(seconds, 10.0))
-    return httpx.AsyncClient(verify=trust, timeout=timeout, limits=alone, trust_env=False, follow_redirects=False)
 
 
 @cache
 def _trust() -> ssl.SSLContext:
-    """The authorities that this machine believes, read once: it takes a while."""
+    """Read once: it takes a while."""
     return httpx.create_ssl_context()
-
-
-def proxied() -> bool:
-    """Whether a proxy stands between this machine and the vendors, which then looks names up by itself."""
-    return any(kind in ("http", "https", "all") for kind in getproxies())
 
 
 class _InProcess(httpx.AsyncBaseTransport):

@@ -167,7 +167,8 @@ class Wire:
                 status = error.facts.get("status")
                 why = f"answered {status}" if status else "could not be reached"
                 dead = bad_answer(f"The picture was made, but the vendor's link to it {why}.")
-                dead.facts |= {"status": status, "collectable": error.retryable}
+                dead.facts |= {"status": status, "collectable": error.retryable or status is None}
+                dead.hint = dead.hint if status else f"{error.message} {error.hint}"
                 raise dead from None
             if not response.is_redirect:
                 return response.content

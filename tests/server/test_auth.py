@@ -285,3 +285,11 @@ def test_a_server_that_could_not_check_tokens_is_not_started(environ: dict[str, 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8080", "[::1]:8080"])
 def test_plain_http_is_taken_on_this_machine(host: str) -> None:
     assert verifier_of(Settings.from_environ({"ATELIER_JWKS_URL": f"http://{host}/keys"}))
+
+
+async def test_keys_behind_no_proxy_are_fetched_whatever_the_proxy_is(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks4://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert await by(issuer)(signed("RS256")) == "alice"

@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
+from tests.emulators.socks import Socks
 from tests.server.process import like_a_host
 
 
@@ -128,3 +129,54 @@ def test_a_key_that_is_not_accepted_is_named_by_the_variable_in_use(with_openai:
     assert done.returncode == 1
     assert "Check ATELIER_OPENAI_API_KEY" in done.stderr
     assert "sk-wrong" not in done.stderr
+
+
+@pytest.fixture
+def without_socksio(tmp_path: Path) -> Environ:
+    """An installation without the extra for SOCKS proxies."""
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "sitecustomize.py").write_text("import sys\nsys.modules['socksio'] = None\n")
+    return {"PYTHONPATH": str(tmp_path / "without")}
+
+
+@pytest.mark.parametrize("proxy", ["socks5h://127.0.0.1:9", "socks4://127.0.0.1:9"])
+def test_a_vendor_in_no_proxy_is_reached_whatever_the_proxy_is(
+    with_openai: Environ, without_socksio: Environ, proxy: str
+) -> None:
+    environ = with_openai | without_socksio | {"ALL_PROXY": proxy, "NO_PROXY": "127.0.0.1"}
+    done = atelier(environ, "generate", "a fox", "--model", "openai", "--quality", "low")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_socks_proxy_without_its_package_is_one_sentence_and_nothing_is_reserved(
+    with_openai: Environ, without_socksio: Environ, openai: OpenAI
+) -> None:
+    environ = with_openai | without_socksio | {"ALL_PROXY": "socks5h://127.0.0.1:9"}
+    done = atelier(environ, "generate", "a fox", "--model", "openai")
+    assert done.returncode == 1
+    assert "ALL_PROXY names a SOCKS proxy" in done.stderr
+    assert "atelier-mcp[socks]" in done.stderr
+    assert openai.requests == []
+    assert json.loads(atelier(environ, "spend", "--json").stdout)["total_usd"] == 0
+
+
+def test_a_socks_proxy_leads_to_the_vendor(with_openai: Environ, openai: OpenAI) -> None:
+    with Socks().serving() as socks:
+        mine = {"ALL_PROXY": socks.url, "OPENAI_BASE_URL": openai.url.replace("127.0.0.1", "vendor.example")}
+        done = atelier(with_openai | mine, "generate", "a fox", "--model", "openai", "--quality", "low")
+    assert done.returncode == 0, done.stderr
+    assert socks.asked == ["vendor.example"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_key_and_a_catalogue_that_powershell_wrote_are_read(
+    with_openai: Environ, openai: OpenAI, tmp_path: Path, encoding: str
+) -> None:
+    row = {"provider": "openai", "id": "gpt-image-mine", "like": "gpt-image-2"}
+    (tmp_path / "key").write_text(f"{with_openai.pop('OPENAI_API_KEY')}\n", encoding=encoding)
+    (tmp_path / "models.json").write_text(json.dumps({"models": [row]}), encoding=encoding)
+    with_openai |= {"OPENAI_API_KEY_FILE": str(tmp_path / "key"), "ATELIER_CATALOG": str(tmp_path / "models.json")}
+    done = atelier(with_openai, "generate", "a fox", "--model", "openai", "--quality", "low")
+    assert done.returncode == 0, done.stderr
+    assert openai.requests[-1].headers["authorization"] == f"Bearer {openai.key}"
+    assert "gpt-image-mine" in atelier(with_openai, "models", "--vendor", "openai").stdout

@@ -15,7 +15,7 @@ from mcp.types import BlobResourceContents, CallToolResult, ResourceTemplateRefe
 from atelier.providers.core.http import httpx
 from atelier.providers.core.ids import uuid_of
 from tests.conftest import Environ
-from tests.emulators.s3 import Front
+from tests.emulators.s3 import Front, refusal
 from tests.server.storage.conftest import Place
 from tests.server.storage.test_spool import in_the_bucket
 from tests.server.test_app import images, text
@@ -28,6 +28,22 @@ FOX = {"prompt": "a fox", "model": "sketch", "size": "320x200"}
 def of(result: CallToolResult) -> dict[str, Any]:
     assert not result.is_error, text(result)
     return dict(result.structured_content or {})
+
+
+async def test_a_store_without_conditional_puts_at_an_endpoint_with_the_bucket_has_the_picture(
+    place: Place, front: Front, environ: Environ
+) -> None:
+    front.unconditional = refusal(501, "NotImplemented")
+    environ |= in_the_bucket(place, f"{front.url}/{place.name}")
+    async with Client(parameters(environ)) as client:
+        made = of(await client.call_tool("generate_image", FOX))
+        shown = of(await client.call_tool("get_image", {"id": "last"}))
+    stem = f"customers/7/assets/image/{uuid_of(made['images'][0]['id'])}"
+    assert place.objects == [f"{stem}.json", f"{stem}.png", f"{stem}.preview.jpg"]
+    assert not made.get("warnings")
+    assert shown["images"][0]["id"] == made["images"][0]["id"]
+    refused = [request for request in front.requests if "if-none-match" in request.headers]
+    assert len(refused) == 1
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])

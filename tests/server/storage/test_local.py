@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.ids import new_id
+from atelier.providers.core.ids import new_id, time_of, uuid_of
 from atelier.providers.core.images import picture
 from atelier.server.storage.local import LocalStorage
 from tests.conftest import files_in, png
@@ -30,7 +30,8 @@ async def test_a_picture_its_record_and_its_preview_stand_side_by_side_under_yea
     id, store = new_id("img"), LocalStorage(tmp_path / "out")
     stored = await store.put(id, PICTURE, record(id))
     preview = await store.put_preview(id, b"jpeg")
-    folder = tmp_path / "out" / f"{datetime.now(UTC):%Y}" / f"{datetime.now(UTC):%m}"
+    made = datetime.fromtimestamp(time_of(uuid_of(id)), UTC)
+    folder = tmp_path / "out" / f"{made:%Y}" / f"{made:%m}"
     assert files_in(tmp_path) == [folder / f"{id}.json", folder / f"{id}.png", folder / f"{id}.preview.jpg"]
     assert (stored.path, preview) == (str(folder / f"{id}.png"), str(folder / f"{id}.preview.jpg"))
     assert (folder / f"{id}.png").read_bytes() == PICTURE.image_bytes
