@@ -188,6 +188,7 @@ class Pipeline:
         dear = surprise(admitted, work.accounts) if len(images) == request.count else []
         if any(account.doubted for account in work.accounts):
             dear.append("A call timed out and was sent again; the first may have been billed as well.")
+        odd = [each.warning for each in (*request.sources, *(image.picture for image in images)) if each.warning]
         return ImageResult(
             id=admitted.job.id,
             images=tuple(images),
@@ -197,7 +198,7 @@ class Pipeline:
             estimated_usd=admitted.estimate.total_usd if admitted.estimate else None,
             actual_usd=work.spent_usd,
             notice=admitted.choice.notice,
-            warnings=tuple(dict.fromkeys((*missing, *admitted.warnings, *dear, *reply.warnings, *unkept))),
+            warnings=tuple(dict.fromkeys((*missing, *admitted.warnings, *dear, *reply.warnings, *odd, *unkept))),
             details=reply.details,
         )
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from atelier.providers.core.types import ImageResult, Kept, Usage
 from atelier.providers.desk import Running
@@ -34,7 +34,7 @@ class ImageData(BaseModel):
 
     id: str | None = None
     path: str | None = None
-    url: Annotated[str | None, Field(description="for the user to open")] = None
+    url: str | None = None
     preview_path: str | None = None
     mime: str | None = None
     width: int | None = None
@@ -55,7 +55,7 @@ class Drawn(Output):
 
     status: Literal["done", "running"] = "done"
     summary: str
-    job: Annotated[str | None, Field(description="id for get_image")] = None
+    job: str | None = None
     images: list[ImageData]
     folder: str | None = None
     provider: str

@@ -20,18 +20,18 @@ Image = Annotated[
     str,
     Field(
         min_length=1,
-        max_length=2_000_000,
+        max_length=40_000_000,
         description=f"The picture to change: {SOURCE}. Never write base64 out; a picture pasted into the chat cannot "
         "reach tools.",
     ),
 ]
 Images = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=2_000_000)]],
+    list[Annotated[str, Field(min_length=1, max_length=40_000_000)]],
     BeforeValidator(listed),
-    Field(max_length=15, description="Further pictures to draw from, as references: each named like `image`."),
+    Field(max_length=15, description="Further pictures to draw from, as references; named like `image`."),
 ]
 Mask = Annotated[
-    Annotated[str, Field(max_length=2_000_000)] | None,
+    Annotated[str, Field(max_length=40_000_000)] | None,
     Blank,
     Field(description="A picture of the same size that marks what changes: transparent, or white on black."),
 ]
@@ -69,7 +69,7 @@ Side = Annotated[
 ]
 
 PricedImage = Annotated[
-    Annotated[str, Field(max_length=2_000_000)] | None,
+    Annotated[str, Field(max_length=40_000_000)] | None,
     Blank,
     Field(description="The picture to change, for the price of a change; one of 1024x1024 is assumed without it."),
 ]

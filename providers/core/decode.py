@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 LARGEST = 100_000_000  # pixels of anything: a decompression bomb claims more, and 4K pictures have 17 million
+MAX_NOTE_BYTES = 16 * 2**20  # of a colour profile in a PNG; some are larger than the 1 MB that Pillow allows
 ORIENTATION = 0x0112  # of Exif 2.32, 4.6.4: 1 is upright
 ORIENTED = (b"Exif", b"eXIf", b"EXIF", b"rientation", b"Raw profile")
 """What a file has in it that may say which way is up. Most have none of it, and are left to themselves unread."""
@@ -103,9 +104,18 @@ def is_turned(data: bytes) -> bool:
     return False
 
 
-def _opened(data: bytes, format: str) -> Image.Image:
-    from PIL import Image
+def is_shown(data: bytes, format: str) -> bool:
+    """Whether a decoder gets all of the pixels out of a file, whatever is odd about it."""
+    with suppress(Exception):
+        _opened(data, format).load()
+        return True
+    return False
 
+
+def _opened(data: bytes, format: str) -> Image.Image:
+    from PIL import Image, PngImagePlugin
+
+    PngImagePlugin.MAX_TEXT_CHUNK = MAX_NOTE_BYTES
     if format.upper() not in Image.OPEN:
         Image.init()  # all of its formats: it knows only some of them by itself
     return Image.open(io.BytesIO(data), formats=(format.upper(),))

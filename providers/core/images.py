@@ -18,11 +18,14 @@ Size = tuple[int, int]
 
 def picture(data: bytes, *, prompt_used: str | None = None, seed: int | None = None) -> Picture:
     """Bytes from a vendor -> Picture. Raises invalid_response when they are no whole png, jpeg, webp or gif."""
+    from atelier.providers.core.repair import repaired  # which decodes, and an ordinary picture is not decoded
+
     try:
+        data, warning = repaired(data)
         format, width, height = sniff(data)
     except ValueError as error:
         raise bad_answer(f"The vendor sent a picture that cannot be read: {error}.") from None
-    return Picture(data, format, width, height, visible(prompt_used) if prompt_used else None, seed)
+    return Picture(data, format, width, height, visible(prompt_used) if prompt_used else None, seed, warning)
 
 
 def sniff(data: bytes) -> tuple[str, int, int]:
@@ -61,7 +64,7 @@ def _png(data: bytes) -> Size:
 
 
 def _jpeg(data: bytes) -> Size:
-    if b"\xff\xd9" not in data[-64:]:  # a few writers pad after the end marker
+    if b"\xff\xd9" not in data:  # phones put videos and maps after the end marker
         raise ValueError("it is cut short")
     position = 2
     while data[position] == 0xFF:
@@ -78,7 +81,7 @@ def _jpeg(data: bytes) -> Size:
 
 
 def _gif(data: bytes) -> Size:
-    if len(data) < 14 or not data.rstrip(b"\0").endswith(b";"):  # the trailer; a few writers pad after it
+    if len(data) < 14 or b";" not in data[-len(data) // 2 :]:  # the trailer; a few writers put more after it
         raise ValueError("it is cut short")
     return int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
 

@@ -24,9 +24,9 @@ from atelier.providers.core.files import ElsewhereError, read_within
 from atelier.providers.core.images import sniff
 from atelier.providers.core.provenance import read as read_facts
 from atelier.providers.core.provenance import without_facts
+from atelier.providers.core.repair import repaired
 from atelier.providers.core.types import Picture
 
-MOST_INLINE = 2**20  # bytes of a data URI: a model would have to write them out
 ASSET = re.compile(r"img_[0-9a-z]{26}")
 BASE64 = re.compile(
     r"[A-Za-z0-9+][A-Za-z0-9+/_-]{63,}[=\s]*\Z|iVBORw0KGgo|/9j/[A-Za-z0-9+/]{12}|UklGR[A-Za-z0-9+/]{8}|R0lGOD[a-z]"
@@ -108,13 +108,13 @@ class Sources:
         if text == "last" or asset:
             return await self._kept(asset[0] if asset else None)
         if text.startswith("data:"):
-            return await self._recognised(_inline(text))
+            return await self._recognised(_inline(text, self.limits.most_bytes))
         if text.lower().startswith(("http://", "https://")):
             if ours := self.own_link(text):
                 return await self._kept(ours)
             return await self._recognised(await self.web.fetch(text, self.limits.most_bytes))
         if BASE64.match(text):
-            raise _refused("A picture is not taken as bare base64.", self.forms)
+            return await self._recognised(_from_base64(text))
         if text.startswith(("/", "~", "file:", "\\")) or re.match(r"[A-Za-z]:[\\/]", text):
             path = _path(text)
             return await self._recognised(await anyio.to_thread.run_sync(self._file, path), path.stem)
@@ -188,7 +188,8 @@ def source(data: bytes, limits: Limits = Limits()) -> Picture:
     if len(data) > limits.most_bytes:
         raise _refused(f"The source picture is larger than {limits.most_bytes / 2**20:g} MB.", "Scale it down first.")
     try:
-        picture = Picture(data, *sniff(data))
+        data, warning = repaired(data)
+        picture = Picture(data, *sniff(data), warning=warning)
         if picture.width * picture.height > limits.most_pixels:
             size, most = f"{picture.width}x{picture.height}", f"{limits.most_pixels / 1e6:g} million"
             raise _refused(f"The source picture has {size} pixels; at most {most} are taken.", "Scale it down first.")
@@ -198,16 +199,20 @@ def source(data: bytes, limits: Limits = Limits()) -> Picture:
         raise _refused(f"The source picture cannot be used: {error}.", "Give a whole PNG, JPEG, WebP or GIF.") from None
 
 
-def _inline(text: str) -> bytes:
+def _inline(text: str, most_bytes: int) -> bytes:
     head, comma, body = text.partition(",")
     if not comma or not head.endswith(";base64") or not head.startswith("data:image/"):
         raise _refused("The data URI is not one of a picture in base64.", "Begin it with data:image/png;base64,")
-    if len(body) * 3 // 4 > MOST_INLINE:
-        raise _refused(f"The data URI has more than {MOST_INLINE // 2**20} MB.", "Give a path or an address instead.")
+    if len(body) * 3 // 4 > most_bytes:
+        raise _refused(f"The data URI has more than {most_bytes / 2**20:g} MB.", "Give a path or an address instead.")
+    return _from_base64(body)
+
+
+def _from_base64(text: str) -> bytes:
     try:
-        return base64_bytes(body)
+        return base64_bytes(text)
     except ImageError:
-        raise _refused("The data URI is broken base64.", "Give a path or an address instead.") from None
+        raise _refused("The picture is broken base64.", "Give a path or an address instead.") from None
 
 
 def _path(text: str) -> Path:

@@ -16,8 +16,7 @@ from atelier.providers.core.sizes import Delivery, SizeRule
 Lookup = Callable[[str], str | None]
 """A setting by its variable's name; None when unset."""
 
-Tell = Callable[[str], Awaitable[None]]
-"""Where a short human word on progress goes."""
+Tell = Callable[[str], Awaitable[None]]  # where a short human word on progress goes
 
 
 class Operation(StrEnum):
@@ -65,6 +64,7 @@ class Picture:
     height: int
     prompt_used: str | None = field(default=None, repr=False)
     seed: int | None = None
+    warning: str = ""
 
     @property
     def mime(self) -> str:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
 from atelier.providers.core.provenance import with_facts
-from atelier.providers.core.sources import MOST_INLINE, Asset, Sources
+from atelier.providers.core.sources import Asset, Limits, Sources
 from tests.conftest import png
 
 pytestmark = pytest.mark.anyio
@@ -151,11 +151,10 @@ async def test_a_small_data_uri_is_a_picture() -> None:
     [
         "",
         "a fox",
-        base64.b64encode(FOX).decode(),
         "data:text/plain;base64,AAAA",
         "data:image/png,AAAA",
         "data:image/png;base64,!!!!",
-        "data:image/png;base64," + "A" * (MOST_INLINE * 2),
+        "data:image/png;base64," + "A" * (Limits().most_bytes * 2),
         "https://127.0.0.1/fox.png",
         "http://example.com/fox.png",
         "ftp://example.com/fox.png",
