@@ -19,7 +19,6 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
-from mcp.types import JSONRPCError
 from pydantic_core import from_json
 
 from atelier.providers.core.scopes import has_gone
