@@ -50,10 +50,10 @@ def message_of(text: str) -> Message:
     except ValidationError:
         valid = False
     else:
-        valid = id is not None or "method" not in message or "id" not in message  # an id of null is no notification's
-    return (
-        text if valid else _refused(INVALID_REQUEST, "Invalid request: the message is not a JSON-RPC 2.0 request.", id)
-    )
+        valid = id is not None or not {"id", "method"} <= message.keys()  # a notification has no id, not one of null
+    if valid:
+        return text
+    return _refused(INVALID_REQUEST, "Invalid request: the message is not a JSON-RPC 2.0 request.", id)
 
 
 def messages_of(line: str) -> list[Message]:
