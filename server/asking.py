@@ -57,7 +57,7 @@ async def _answered(context: Context[Any, Any], question: str) -> bool:
     answer = (context.input_responses or {}).get(QUESTION)
     if answer is None or context.request_state != _digest(question):
         raise InputNeeded(question)
-    return _is_yes(answer)
+    return _is_yes(answer, question)
 
 
 async def _asked(context: Context[Any, Any], question: str) -> bool:
@@ -66,16 +66,24 @@ async def _asked(context: Context[Any, Any], question: str) -> bool:
     try:
         answer = await context.session.elicit_form(question, schema, related_request_id=context.request_id)
     except MCPError:
-        raise ImageError(
-            Reason.BUDGET_EXCEEDED,
-            f"The user was to be asked “{question}”, and the client could not; nothing was sent.",
-            hint="Ask the user; when they agree, call again with confirm_cost=true.",
-        ) from None
-    return _is_yes(answer)
+        raise _not_asked(question, "the client could not") from None
+    return _is_yes(answer, question)
 
 
-def _is_yes(answer: object) -> bool:
-    """Only a form that was accepted with its box ticked. Clients accept empty forms, and some write `true` in words."""
+def _not_asked(question: str, why: str) -> ImageError:
+    """The error for a question that no person has answered: neither a yes nor a no."""
+    message = f"The user was to be asked “{question}”, and {why}; nothing was sent."
+    hint = "Ask the user; when they agree, call again with confirm_cost=true."
+    return ImageError(Reason.BUDGET_EXCEEDED, message, hint=hint)
+
+
+def _is_yes(answer: object, question: str) -> bool:
+    """Only a form that was accepted with its box ticked. Clients accept empty forms, and some write `true` in words.
+
+    Raises budget_exceeded for a form that was closed: that is no answer.
+    """
+    if isinstance(answer, ElicitResult) and answer.action == "cancel":
+        raise _not_asked(question, "closed the form without an answer")
     if not isinstance(answer, ElicitResult) or answer.action != "accept":
         return False
     proceed = (answer.content or {}).get("proceed")

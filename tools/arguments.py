@@ -16,9 +16,14 @@ MOST = 5  # problems that one refusal names
 MANY = 100  # problems beyond which none is named; to list a million takes seconds in which nobody else is answered
 
 
+HOST_ARGUMENTS = {"wait_for_previous": "Gemini CLI and Qwen Code put it into every tool's schema (seen 2026-11-29)"}
+"""Arguments that hosts add to a call for themselves, and where that is known from. They are ignored."""
+
+
 def parameters_of(tool: Tool[Asked], arguments: Mapping[str, Any]) -> Asked:
     """The validated parameters. Raises invalid_request, which names every argument that is wrong, never its value."""
     known = list(tool.parameters.model_fields)
+    arguments = {name: value for name, value in arguments.items() if name in known or name not in HOST_ARGUMENTS}
     strange = [name for name in arguments if name not in tool.parameters.model_fields]
     if len(strange) > MOST:
         raise _refused([_unknown(str(name), tool.name, known) for name in strange[:MOST]], len(strange), tool, known)

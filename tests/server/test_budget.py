@@ -185,7 +185,7 @@ async def test_who_can_be_asked_is_asked_once_and_a_yes_goes_ahead(
     assert len(openai.requests) == 1
 
 
-@pytest.mark.parametrize(("action", "proceed"), [("accept", False), ("decline", None), ("cancel", None)])
+@pytest.mark.parametrize(("action", "proceed"), [("accept", False), ("decline", None)])
 async def test_without_a_yes_nothing_is_sent(
     connect: Connect, with_openai: Environ, openai: OpenAI, tmp_path: Path, action: str, proceed: bool | None
 ) -> None:
