@@ -185,6 +185,20 @@ async def test_who_can_be_asked_is_asked_once_and_a_yes_goes_ahead(
     assert len(openai.requests) == 1
 
 
+async def test_a_form_that_was_closed_is_no_answer_and_says_how_to_go_on(
+    connect: Connect, with_openai: Environ, openai: OpenAI
+) -> None:
+    with_openai["ATELIER_CONFIRM_ABOVE"] = "0.001"
+    asked, answer = answering("cancel", None)
+    async with connect(elicitation_callback=answer) as client:
+        result = await client.call_tool("generate_image", FOX)
+    assert error(result)["reason"] == "budget_exceeded"
+    assert "declined" not in text(result)
+    assert "confirm_cost=true" in text(result)
+    assert len(asked) == 1
+    assert openai.requests == []
+
+
 @pytest.mark.parametrize(("action", "proceed"), [("accept", False), ("decline", None)])
 async def test_without_a_yes_nothing_is_sent(
     connect: Connect, with_openai: Environ, openai: OpenAI, tmp_path: Path, action: str, proceed: bool | None
