@@ -13,7 +13,7 @@ from atelier.providers.admit import Admitted
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.images import picture
 from atelier.providers.core.sizes import Delivery, parse_size
-from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Operation
+from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Operation, Usage
 from atelier.providers.journal import KEYED, JobRow
 from atelier.providers.quote import usd
 from atelier.providers.storage import Storage
@@ -94,6 +94,8 @@ def outcome_of(result: ImageResult) -> dict[str, Any]:
         "model": result.model,
         "estimated_usd": _text(result.estimated_usd),
         "actual_usd": _text(result.actual_usd),
+        "usage": result.usage
+        and {"input_tokens": result.usage.input_tokens, "output_tokens": result.usage.output_tokens},
         "warnings": list(result.warnings),
         "details": dict(result.details),
     }
@@ -124,6 +126,7 @@ async def _result(row: JobRow, storage: Storage) -> ImageResult:
         provider=told["provider"],
         model=told["model"],
         estimated_usd=_number(told.get("estimated_usd")),
+        usage=Usage(**told["usage"]) if told.get("usage") else None,
         actual_usd=_number(told.get("actual_usd")),
         warnings=(*told.get("warnings", ()), *missing),
         details=told.get("details", {}),

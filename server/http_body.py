@@ -14,7 +14,7 @@ from atelier.server.calls import CallerGoneError
 from atelier.server.http_errors import CLOSE, RefusedError, ending
 from atelier.server.jsonrpc import message_of
 
-LARGEST = 48 * 2**20  # bytes of a body: a source picture of 25 MB in base64, and what is said besides
+LARGEST = 32 * 2**20  # bytes of a body
 DRAINED = 2 * LARGEST  # bytes that are read of one that is too large, so that its sender hears why
 
 PART = 30.0  # seconds for each part of a body, and for all of a small one
