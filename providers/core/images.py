@@ -64,26 +64,42 @@ def _png(data: bytes) -> Size:
 
 
 def _jpeg(data: bytes) -> Size:
-    if b"\xff\xd9" not in data:  # phones put videos and maps after the end marker
-        raise ValueError("it is cut short")
-    position = 2
+    position, size = 2, None
     while data[position] == 0xFF:
         kind, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4])
         if kind == 0xFF:  # fill byte
             position += 1
-        elif 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(data[position + 7 : position + 9]), int.from_bytes(data[position + 5 : position + 7])
-        elif length < 2:
+            continue
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+            size = int.from_bytes(data[position + 7 : position + 9]), int.from_bytes(data[position + 5 : position + 7])
+        if kind == 0xDA and size:  # the pixels; a thumbnail before them has an end marker of its own
+            if data.find(b"\xff\xd9", position) < 0:
+                raise ValueError("it is cut short")
+            return size  # phones put videos and maps after the end marker
+        if length < 2:
             break
-        else:
-            position += 2 + length
+        position += 2 + length
     raise ValueError("it has no frame header")
 
 
 def _gif(data: bytes) -> Size:
-    if len(data) < 14 or b";" not in data[-len(data) // 2 :]:  # the trailer; a few writers put more after it
-        raise ValueError("it is cut short")
+    position = 13 + _gif_palette(data[10])
+    while (kind := data[position]) != 0x3B:  # the trailer; some writers put more after it
+        if kind == 0x2C:  # a frame: its descriptor, its palette, the size of its codes
+            position += 10 + _gif_palette(data[position + 9]) + 1
+        elif kind == 0x21:  # an extension and its label
+            position += 2
+        else:
+            raise ValueError("it has a block of no known kind")
+        while length := data[position]:
+            position += 1 + length
+        position += 1
     return int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
+
+
+def _gif_palette(flags: int) -> int:
+    """Bytes of the palette that these flags announce."""
+    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
 
 def _webp(data: bytes) -> Size:

@@ -28,7 +28,7 @@ def repaired(data: bytes) -> tuple[bytes, str]:
 def _put_right(data: bytes) -> tuple[bytes, str]:
     if data.startswith(PNG_START):
         return _with_checksums(data), "A note in the image file had a wrong checksum, which was put right."
-    if data.startswith(JPEG_START) and JPEG_END not in data and shows_all(data + JPEG_END):
+    if data.startswith(JPEG_START) and shows_all(data + JPEG_END):
         return data + JPEG_END, "The image file had no end marker, so that it may be incomplete; the marker was added."
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) == 7 + int.from_bytes(data[4:8], "little"):
         return data + b"\0", "The image file was one byte short of the size that it states; a padding byte was added."

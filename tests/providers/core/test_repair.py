@@ -85,6 +85,19 @@ def test_half_a_picture_is_still_refused(format: str, length: int) -> None:
         picture(PLAIN[format][:length])
 
 
+def test_the_end_of_a_thumbnail_is_not_the_end_of_the_picture() -> None:
+    thumbnail = b"Exif\0\0" + PLAIN["jpeg"]
+    head = PLAIN["jpeg"][:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(thumbnail)) + thumbnail
+    assert picture(head + PLAIN["jpeg"][2:]).width == 64
+    with pytest.raises(ImageError, match="cut short"):
+        picture(head + PLAIN["jpeg"][2 : len(PLAIN["jpeg"]) // 2])
+
+
+def test_half_a_gif_is_refused() -> None:
+    with pytest.raises(ImageError, match="cannot be read"):
+        picture(PLAIN["gif"][: len(PLAIN["gif"]) // 2] + b";" * 3)
+
+
 def test_a_bad_checksum_where_the_pixels_are_is_refused() -> None:
     at = PLAIN["png"].index(b"IDAT") + 40
     with pytest.raises(ImageError, match="checksum"):
