@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 import pytest
 from mcp.client import Client
@@ -21,6 +21,7 @@ from atelier.server.settings import Settings
 from tests.emulators.flux import Flux
 from tests.emulators.gemini import Gemini
 from tests.emulators.openai import OpenAI
+from tests.emulators.server import Emulator
 from tests.emulators.stability import Stability
 from tests.emulators.xai import XAI
 
@@ -59,11 +60,38 @@ def environ(tmp_path: Path) -> Environ:
     return {"ATELIER_OUTPUT_DIR": str(tmp_path / "out"), "ATELIER_STATE_DIR": str(tmp_path / "state")}
 
 
-@pytest.fixture
-def openai() -> Iterator[OpenAI]:
-    emulator = OpenAI()
+Served = TypeVar("Served", bound=Emulator)
+
+
+def served(emulator: Served) -> Iterator[Served]:
+    """An emulator for one test alone: a late request of one test must not reach the next."""
     with emulator.serving():
         yield emulator
+
+
+@pytest.fixture
+def openai() -> Iterator[OpenAI]:
+    yield from served(OpenAI())
+
+
+@pytest.fixture
+def gemini() -> Iterator[Gemini]:
+    yield from served(Gemini())
+
+
+@pytest.fixture
+def flux() -> Iterator[Flux]:
+    yield from served(Flux())
+
+
+@pytest.fixture
+def xai() -> Iterator[XAI]:
+    yield from served(XAI())
+
+
+@pytest.fixture
+def stability() -> Iterator[Stability]:
+    yield from served(Stability())
 
 
 @pytest.fixture
@@ -71,48 +99,6 @@ def with_openai(environ: Environ, openai: OpenAI) -> Environ:
     """The environment of someone whose OpenAI is the emulator."""
     environ |= {"OPENAI_API_KEY": openai.key, "OPENAI_BASE_URL": openai.url}
     return environ
-
-
-class Hosts(NamedTuple):
-    """The emulators that tests share, one after the other."""
-
-    gemini: Gemini
-    flux: Flux
-    xai: XAI
-    stability: Stability
-
-
-@pytest.fixture(scope="session")
-def hosts() -> Iterator[Hosts]:
-    emulators = Hosts(Gemini(), Flux(), XAI(), Stability())
-    with ExitStack() as stack:
-        for emulator in emulators:
-            stack.enter_context(emulator.serving())
-        yield emulators
-
-
-@pytest.fixture
-def gemini(hosts: Hosts) -> Gemini:
-    hosts.gemini.reset()
-    return hosts.gemini
-
-
-@pytest.fixture
-def flux(hosts: Hosts) -> Flux:
-    hosts.flux.reset()
-    return hosts.flux
-
-
-@pytest.fixture
-def xai(hosts: Hosts) -> XAI:
-    hosts.xai.reset()
-    return hosts.xai
-
-
-@pytest.fixture
-def stability(hosts: Hosts) -> Stability:
-    hosts.stability.renew()
-    return hosts.stability
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ class Faults:
 class Bench:
     """A vendor on the bench.
 
-    `host` makes its emulator and `stage` sets it up as new for a test, with every row of ours served there and the
+    `host` makes its emulator and `stage` sets it up for a test, with every row of ours served there and the
     vendor's waits cut short. `least` is the whole body that asks a model for “a fox”. Without `faults` nothing but the
     matrix is tried: there is no socket on which anything could go wrong.
 

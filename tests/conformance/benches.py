@@ -34,9 +34,7 @@ Patch = pytest.MonkeyPatch
 def openai_stage(host: openai.OpenAI, patch: Patch) -> None:
     """An older host, which serves what OpenAI itself has switched off."""
     patch.setattr(openai, "FIXED", (*openai.FIXED, "gpt-image-1"))
-    host.requests.clear()
-    host.script.clear()
-    host.older, host.delivered = True, None
+    host.older = True
 
 
 def openai_least(model: Model) -> Body:
@@ -71,7 +69,6 @@ def gemini_stage(host: gemini.Gemini, patch: Patch) -> None:
     for row in gemini_vendor.PROVIDER.models:
         if row.wire != PREDICT and row.id not in gemini.MODELS:
             patch.setitem(gemini.MODELS, row.id, (gemini.TEN, tuple(gemini.SCALES), 14))
-    host.reset()
 
 
 def gemini_least(model: Model) -> Body:
@@ -111,7 +108,6 @@ GEMINI = Bench(
 
 def flux_stage(host: flux.Flux, patch: Patch) -> None:
     patch.setattr(flux_vendor, "POLL_EVERY", 0.01)
-    host.reset()
 
 
 def flux_least(model: Model) -> Body:
@@ -161,7 +157,6 @@ FLUX = Bench(
 def xai_stage(host: xai.XAI, patch: Patch) -> None:
     """A custom host, where the first model still answers."""
     patch.setattr(xai, "FIRST", (*xai.FIRST, "grok-2-image"))
-    host.reset()
 
 
 def xai_least(model: Model) -> Body:
@@ -206,7 +201,6 @@ XAI = Bench(
 
 def stability_stage(host: stability.Stability, patch: Patch) -> None:
     patch.setattr(stability_vendor, "POLL_SECONDS", 0.01)
-    host.renew()
     host.patience = 0.0
 
 
@@ -261,7 +255,7 @@ def sketch_host() -> Emulator:
 
 
 def sketch_stage(host: Emulator, patch: Patch) -> None:
-    host.requests.clear()
+    """It serves its one row as it is."""
 
 
 def sketch_least(model: Model) -> Body:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from email import message_from_bytes
 from functools import partial
@@ -140,32 +139,18 @@ class Conformance:
         if "bench" in metafunc.fixturenames:
             metafunc.parametrize("bench", self.benches, ids=lambda bench: bench.name)
 
-    @pytest.fixture(scope="class")
-    @classmethod
-    def serving(cls) -> Iterator[Callable[[Bench], Emulator]]:
-        """The emulator of a bench, begun when it is first wanted."""
-        begun = dict[str, Emulator]()
-        with ExitStack() as stack:
-
-            def serve(bench: Bench) -> Emulator:
-                if bench.name not in begun:
-                    begun[bench.name] = bench.host()
-                    stack.enter_context(begun[bench.name].serving())
-                return begun[bench.name]
-
-            yield serve
-
     @pytest.fixture
-    def host(self, bench: Bench, serving: Callable[[Bench], Emulator], monkeypatch: pytest.MonkeyPatch) -> Emulator:
-        """The emulator as new; there is no pause between tries, except what the vendor asks for."""
+    def host(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+        """An emulator for one test; there is no pause between tries, except what the vendor asks for."""
 
         def least(low: float, high: float) -> float:
             return low
 
         monkeypatch.setattr("random.uniform", least)
-        host = serving(bench)
-        bench.stage(host, monkeypatch)
-        return host
+        host = bench.host()
+        with host.serving():
+            bench.stage(host, monkeypatch)
+            yield host
 
     # The matrix
 

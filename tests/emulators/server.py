@@ -178,17 +178,17 @@ class Emulator:
 
     @contextlib.contextmanager
     def serving(self) -> Generator[None]:
-        """Serve on a free loopback port until the block ends."""
+        """Serve on a free loopback port until the block ends.
+
+        The server's end is not waited for: what is still under way, or comes late, is this emulator's and no other's.
+        """
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(self, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
+        threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
         until(lambda: server.started)
         try:
             yield
         finally:
-            server.should_exit = True
-            thread.join(5)
-            listener.close()
+            server.should_exit = True  # it closes the listener
