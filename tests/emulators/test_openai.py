@@ -16,7 +16,6 @@ from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Drip, Dropped, Slow
 
-
 Connect = Callable[..., sdk.OpenAI]
 
 

@@ -99,8 +99,9 @@ LATER: dict[str, tuple[dict[str, Any], list[tuple[str, bytes]]]] = {
 }
 CREDITS = {
     "generate/core": 3, "generate/ultra": 8, "generate/sd3": 3.5,
-    "edit/inpaint": 5, "edit/erase": 5, "edit/outpaint": 4, "edit/search-and-replace": 5, "edit/search-and-recolor": 5, "edit/remove-background": 5,
-    "edit/replace-background-and-relight": 8, "control/sketch": 5, "control/structure": 5, "control/style": 5,
+    "edit/inpaint": 5, "edit/erase": 5, "edit/outpaint": 4, "edit/search-and-replace": 5,
+    "edit/search-and-recolor": 5, "edit/remove-background": 5, "edit/replace-background-and-relight": 8,
+    "control/sketch": 5, "control/structure": 5, "control/style": 5,
     "upscale/fast": 2, "upscale/conservative": 40, "upscale/creative": 60,
 }  # fmt: skip
 """By the vendor's documents: its OpenAPI document of 2026 for what generates (3.5 is sd3.5-medium), its notice of
