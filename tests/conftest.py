@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import settings as hypothesis
 from mcp.client import Client
 from PIL import Image
 
@@ -26,6 +27,9 @@ from tests.emulators.stability import Stability
 from tests.emulators.xai import XAI
 
 pytest_plugins = ["tests.faults.tally"]
+
+hypothesis.register_profile("tests", deadline=None)  # no machine has to be fast
+hypothesis.load_profile("tests")
 
 TODAY = date(2026, 11, 21)
 

@@ -17,7 +17,7 @@ def until(true: Callable[[], object]) -> None:
     end = time.monotonic() + LONG
     while not true():
         assert time.monotonic() < end, "it did not come"
-        time.sleep(0.01)
+        time.sleep(0.002)
 
 
 async def eventually(true: Callable[[], object]) -> None:

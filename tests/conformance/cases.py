@@ -40,6 +40,10 @@ SWITCHES: dict[Feature, Change] = {
 }
 
 
+COMPANIONS = {"light_source_strength": {"light_source_direction": "above"}}
+"""Options that a vendor takes only together with another one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """A place in the matrix."""
@@ -104,8 +108,10 @@ def listed(row: Model) -> dict[str, list[Change]]:
         found[feature] = [SWITCHES[feature]]
     for limit in row.limits:
         found[limit.option] = [
-            {"options": {limit.option: value}} for value in within(limit) if value or limit.option not in SIDES
-        ]  # 0 is a side that does not grow
+            {"options": {limit.option: value, **COMPANIONS.get(limit.option, {})}}
+            for value in within(limit)
+            if value or limit.option not in SIDES  # 0 is a side that does not grow
+        ]
     if row.max_sources:
         found["images"] = [{"sources": (PHOTO,) * row.max_sources}]
     return {option: changes for option, changes in found.items() if changes}

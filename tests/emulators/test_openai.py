@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import openai as sdk
 import pytest
@@ -14,13 +16,23 @@ from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Drip, Dropped, Slow
 
-
-def client(openai: OpenAI, key: str | None = None, timeout: float = 10.0) -> sdk.OpenAI:
-    return sdk.OpenAI(api_key=key or openai.key, base_url=openai.url, max_retries=0, timeout=timeout)
+Connect = Callable[..., sdk.OpenAI]
 
 
-def test_the_vendors_client_gets_a_picture_with_usage_and_request_id(openai: OpenAI) -> None:
-    answer = client(openai).images.generate(
+@pytest.fixture
+def client(openai: OpenAI) -> Iterator[Connect]:
+    """Makes the vendor's client, and closes it in the end: a socket that is left open fails some later test."""
+    with ExitStack() as stack:
+
+        def connect(key: str = openai.key, timeout: float = 10.0, max_retries: int = 0) -> sdk.OpenAI:
+            made = sdk.OpenAI(api_key=key, base_url=openai.url, max_retries=max_retries, timeout=timeout)
+            return stack.enter_context(made)
+
+        yield connect
+
+
+def test_the_vendors_client_gets_a_picture_with_usage_and_request_id(client: Connect, openai: OpenAI) -> None:
+    answer = client().images.generate(
         model="gpt-image-2.5-flare", prompt="a fox", size="1536x864", quality="low", n=2, output_format="webp"
     )
     assert answer.data is not None
@@ -33,9 +45,9 @@ def test_the_vendors_client_gets_a_picture_with_usage_and_request_id(openai: Ope
     assert openai.requests[-1].json["n"] == 2
 
 
-def test_a_wrong_key_is_an_authentication_error(openai: OpenAI) -> None:
+def test_a_wrong_key_is_an_authentication_error(client: Connect) -> None:
     with pytest.raises(sdk.AuthenticationError) as caught:
-        client(openai, key="sk-wrong").images.generate(model="gpt-image-2", prompt="a fox")
+        client(key="sk-wrong").images.generate(model="gpt-image-2", prompt="a fox")
     assert caught.value.code == "invalid_api_key"
 
 
@@ -51,15 +63,15 @@ def test_a_wrong_key_is_an_authentication_error(openai: OpenAI) -> None:
         ("output_compression", 50, "invalid_value"),
     ],
 )
-def test_what_the_vendor_refuses_is_a_bad_request(openai: OpenAI, field: str, value: object, code: str) -> None:
+def test_what_the_vendor_refuses_is_a_bad_request(client: Connect, field: str, value: object, code: str) -> None:
     with pytest.raises(sdk.BadRequestError) as caught:
-        client(openai).images.generate(model="gpt-image-2.5-flare", prompt="a fox", extra_body={field: value})
+        client().images.generate(model="gpt-image-2.5-flare", prompt="a fox", extra_body={field: value})
     assert (caught.value.code, caught.value.param) == (code, field)
 
 
-def test_an_unknown_model_is_not_found(openai: OpenAI) -> None:
+def test_an_unknown_model_is_not_found(client: Connect) -> None:
     with pytest.raises(sdk.NotFoundError) as caught:
-        client(openai).images.generate(model="dall-e-3", prompt="a fox")
+        client().images.generate(model="dall-e-3", prompt="a fox")
     assert caught.value.code == "model_not_found"
 
 
@@ -76,49 +88,48 @@ def test_an_unknown_model_is_not_found(openai: OpenAI) -> None:
     ],
 )
 def test_scripted_refusals_arrive_as_typed_exceptions(
-    openai: OpenAI, fault: emulated.Answer, error: type[sdk.APIStatusError], code: str | None
+    client: Connect, openai: OpenAI, fault: emulated.Answer, error: type[sdk.APIStatusError], code: str | None
 ) -> None:
     openai.next(fault)
     with pytest.raises(error) as caught:
-        client(openai).images.generate(model="gpt-image-2", prompt="a fox")
+        client().images.generate(model="gpt-image-2", prompt="a fox")
     assert caught.value.code == code
     assert caught.value.request_id == "req_trouble"
 
 
-def test_a_retry_after_is_obeyed_by_the_vendors_client(openai: OpenAI) -> None:
+def test_a_retry_after_is_obeyed_by_the_vendors_client(client: Connect, openai: OpenAI) -> None:
     openai.next(emulated.RATE_LIMITED, emulated.BROKEN_SERVER)
-    patient = sdk.OpenAI(api_key=openai.key, base_url=openai.url, max_retries=2)
-    assert patient.images.generate(model="gpt-image-2", prompt="a fox").data
+    assert client(max_retries=2).images.generate(model="gpt-image-2", prompt="a fox").data
     assert len(openai.requests) == 3
 
 
 @pytest.mark.parametrize("fault", [Dropped(), Dropped(midway=True)], ids=["before", "midway"])
-def test_a_dropped_connection_is_a_connection_error(openai: OpenAI, fault: Dropped) -> None:
+def test_a_dropped_connection_is_a_connection_error(client: Connect, openai: OpenAI, fault: Dropped) -> None:
     openai.next(fault)
     with pytest.raises(sdk.APIConnectionError):
-        client(openai).images.generate(model="gpt-image-2", prompt="a fox")
+        client().images.generate(model="gpt-image-2", prompt="a fox")
 
 
-def test_a_slow_answer_is_a_timeout(openai: OpenAI) -> None:
+def test_a_slow_answer_is_a_timeout(client: Connect, openai: OpenAI) -> None:
     openai.next(Slow(2))
     with pytest.raises(sdk.APITimeoutError):
-        client(openai, timeout=0.2).images.generate(model="gpt-image-2", prompt="a fox")
+        client(timeout=0.2).images.generate(model="gpt-image-2", prompt="a fox")
 
 
-def test_a_drip_keeps_the_connection_open_past_any_read_timeout(openai: OpenAI) -> None:
+def test_a_drip_keeps_the_connection_open_past_any_read_timeout(client: Connect, openai: OpenAI) -> None:
     openai.next(Drip(every=0.1, length=5))
-    answer = client(openai, timeout=0.3).images.generate(model="gpt-image-2", prompt="a fox")
+    answer = client(timeout=0.3).images.generate(model="gpt-image-2", prompt="a fox")
     assert answer.data is None
 
 
-def test_broken_json_is_no_answer_that_the_vendors_client_can_use(openai: OpenAI) -> None:
+def test_broken_json_is_no_answer_that_the_vendors_client_can_use(client: Connect, openai: OpenAI) -> None:
     openai.next(emulated.BROKEN_JSON)
     with pytest.raises(ValueError):
-        client(openai).images.generate(model="gpt-image-2", prompt="a fox")
+        client().images.generate(model="gpt-image-2", prompt="a fox")
 
 
-def test_the_list_of_models_tells_when_one_is_switched_off(openai: OpenAI) -> None:
-    ends = {model.id: getattr(model, "shutdown_date", None) for model in client(openai).models.list()}
+def test_the_list_of_models_tells_when_one_is_switched_off(client: Connect) -> None:
+    ends = {model.id: getattr(model, "shutdown_date", None) for model in client().models.list()}
     assert ends["gpt-image-1.5"] == "2026-12-01"
     assert ends["gpt-image-2.5-flare"] is None
 
@@ -130,9 +141,9 @@ def rgba(colour: tuple[int, int, int, int], size: tuple[int, int] = (64, 64)) ->
 
 
 @pytest.mark.parametrize("count", [1, 2, 16])
-def test_the_vendors_client_edits_pictures_with_a_mask(openai: OpenAI, count: int) -> None:
+def test_the_vendors_client_edits_pictures_with_a_mask(client: Connect, openai: OpenAI, count: int) -> None:
     files = [("a.png", rgba((1, 2, 3, 255)), "image/png")] * count
-    answer = client(openai).images.edit(
+    answer = client().images.edit(
         model="gpt-image-2.5-flare",
         prompt="a hat",
         image=files[0] if count == 1 else files,
@@ -146,26 +157,24 @@ def test_the_vendors_client_edits_pictures_with_a_mask(openai: OpenAI, count: in
 @pytest.mark.parametrize(
     "mask", [b"no picture", rgba((0, 0, 0, 0), (32, 64)), png(64, 64)], ids=["rubbish", "other size", "no alpha"]
 )
-def test_a_bad_mask_is_a_bad_request(openai: OpenAI, mask: bytes) -> None:
+def test_a_bad_mask_is_a_bad_request(client: Connect, mask: bytes) -> None:
     with pytest.raises(sdk.BadRequestError):
-        client(openai).images.edit(
-            model="gpt-image-2", prompt="a hat", image=("a.png", png(64, 64)), mask=("m.png", mask)
-        )
+        client().images.edit(model="gpt-image-2", prompt="a hat", image=("a.png", png(64, 64)), mask=("m.png", mask))
 
 
-def test_the_vendors_client_reads_a_stream_of_partial_pictures(openai: OpenAI) -> None:
-    stream = client(openai).images.generate(model="gpt-image-2", prompt="a fox", stream=True, partial_images=2)
+def test_the_vendors_client_reads_a_stream_of_partial_pictures(client: Connect) -> None:
+    stream = client().images.generate(model="gpt-image-2", prompt="a fox", stream=True, partial_images=2)
     assert [event.type for event in stream] == ["image_generation.partial_image"] * 2 + ["image_generation.completed"]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_variations_are_gone_except_on_older_hosts(openai: OpenAI) -> None:
+def test_variations_are_gone_except_on_older_hosts(client: Connect, openai: OpenAI) -> None:
     with pytest.raises(sdk.NotFoundError):
-        client(openai).images.create_variation(  # pyright: ignore[reportDeprecated]
+        client().images.create_variation(  # pyright: ignore[reportDeprecated]
             model="dall-e-2", image=("a.png", png(64, 64))
         )
     openai.older = True
-    answer = client(openai).images.create_variation(  # pyright: ignore[reportDeprecated]
+    answer = client().images.create_variation(  # pyright: ignore[reportDeprecated]
         model="dall-e-2", image=("a.png", png(64, 64)), size="256x256"
     )
     assert answer.data

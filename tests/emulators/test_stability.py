@@ -9,7 +9,6 @@ import base64
 import http.client
 import io
 import json
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,10 +97,19 @@ LATER: dict[str, tuple[dict[str, Any], list[tuple[str, bytes]]]] = {
     "edit/replace-background-and-relight": ({"background_prompt": "beach"}, [("subject_image", PHOTO)]),
     "upscale/creative": ({"prompt": "flower", "creativity": 0.3}, [("image", PHOTO)]),
 }
+CREDITS = {
+    "generate/core": 3, "generate/ultra": 8, "generate/sd3": 3.5,
+    "edit/inpaint": 5, "edit/erase": 5, "edit/outpaint": 4, "edit/search-and-replace": 5,
+    "edit/search-and-recolor": 5, "edit/remove-background": 5, "edit/replace-background-and-relight": 8,
+    "control/sketch": 5, "control/structure": 5, "control/style": 5,
+    "upscale/fast": 2, "upscale/conservative": 40, "upscale/creative": 60,
+}  # fmt: skip
+"""By the vendor's documents: its OpenAPI document of 2026 for what generates (3.5 is sd3.5-medium), its notice of
+2025-08-01 for the rest."""
 
 
-def test_every_endpoint_has_a_sample() -> None:
-    assert {*SAMPLES, *LATER} == set(TOOLS)
+def test_every_endpoint_has_a_sample_and_a_price() -> None:
+    assert {*SAMPLES, *LATER} == set(CREDITS) == set(TOOLS)
 
 
 @pytest.mark.parametrize("tool", SAMPLES)
@@ -109,13 +117,13 @@ def test_the_vendors_samples_get_a_picture_and_are_charged(client: Client, stabi
     fields, files, size = SAMPLES[tool]
     got = client.make(tool, *files, **fields)
     assert got.status == 200, got.body
-    assert (got.json["finish_reason"], got.json["seed"]) == ("SUCCESS", emulated.SEED)
+    assert got.json["finish_reason"] == "SUCCESS"
+    assert 0 < got.json["seed"] < 2**32
     with got.image as image:
         assert image.size == size
         assert image.format == str(fields.get("output_format", "png")).upper()
-    assert got.headers["x-request-id"] == "req_1"
-    price = 3.5 if tool == "generate/sd3" else TOOLS[tool].credits
-    assert client.call("GET", "/v1/user/balance").json == {"credits": 1_000 - price}
+    assert got.headers["x-request-id"]
+    assert client.call("GET", "/v1/user/balance").json == {"credits": 1_000 - CREDITS[tool]}
     assert stability.ignored == []
 
 
@@ -123,15 +131,16 @@ def test_the_vendors_samples_get_a_picture_and_are_charged(client: Client, stabi
 def test_a_result_is_collected_with_the_key_that_asked_and_no_faster_than_allowed(
     client: Client, stability: Stability, tool: str
 ) -> None:
-    stability.busy, stability.patience = 1, 0.1
+    stability.busy, stability.patience = 1, 60.0
     stability.accounts["sk-other"] = 100
     fields, files = LATER[tool]
     id = client.make(tool, *files, **fields).json["id"]
     assert len(id) == 64
     assert Client(stability, "sk-other").result(id).status == 404
     assert (client.result(id).status, client.result(id).status) == (202, 429)
-    time.sleep(0.15)
+    stability.patience = 0.0
     assert client.result(id).json["finish_reason"] == "SUCCESS"
+    assert client.call("GET", "/v1/user/balance").json == {"credits": 1_000 - CREDITS[tool]}
     gone = client.result("0" * 64)
     assert (gone.status, gone.json["name"]) == (404, "generation_not_found")
 

@@ -205,6 +205,10 @@ class Proxy:
         self.always.clear()
         self.seen.clear()
 
+    def cut(self) -> None:
+        """End what is still under way, so that nothing of it reaches the upstream any more."""
+        self._do(self._cut())
+
     def next(self, kind: str, *faults: Fault | None) -> None:
         """What happens to the next requests of a kind, in order; None lets one pass."""
         self.script[kind].extend(faults)
@@ -241,9 +245,13 @@ class Proxy:
             started.set()
             await self._over.wait()
             await self._close()
-            for task in self._exchanges:
-                task.cancel()
-            await asyncio.gather(*self._exchanges, return_exceptions=True)
+            await self._cut()
+
+    async def _cut(self) -> None:
+        exchanges = list(self._exchanges)
+        for task in exchanges:
+            task.cancel()
+        await asyncio.gather(*exchanges, return_exceptions=True)
 
     async def _open(self) -> None:
         self._server = await asyncio.start_server(self._taken, "127.0.0.1", self.port)

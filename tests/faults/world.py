@@ -22,6 +22,7 @@ from tests.emulators.server import Bill
 from tests.emulators.stability import Stability
 from tests.emulators.xai import XAI
 from tests.faults.proxy import Proxy
+from tests.waiting import until
 
 SOURCE = png(128, 128)
 VENDORS = ("openai", "flux", "stability", "relight", "xai")
@@ -41,7 +42,11 @@ class World:
     proxies: dict[str, Proxy]
 
     def reset(self) -> None:
-        """As if just begun."""
+        """As if just begun: a late request of one test must not reach the next."""
+        for proxy in self.proxies.values():
+            proxy.cut()
+        for emulator in (self.openai, self.flux, self.flux.polls, self.stability, self.xai):
+            until(lambda emulator=emulator: not emulator.under_way)
         self.openai.reset()
         self.flux.reset()
         self.stability.renew()

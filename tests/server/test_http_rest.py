@@ -51,11 +51,13 @@ def test_a_picture_is_made_shown_fetched_and_changed(server: Server) -> None:
     file = server.get(f"/image/{image['id']}/file")
     assert (file.status_code, file.headers["content-type"], len(file.content)) == (200, "image/png", image["bytes"])
     assert (file.headers["cache-control"], file.headers["x-content-type-options"]) == ("private", "nosniff")
+    newest = ""
     with server.web() as web:
         for source in (image["id"], image["url"], "last"):
             edited = web.post("/image/edit", json={"image": source, "prompt": "a hat", "model": "sketch"}).json()
             parent = web.get(f"/image/{edited['images'][0]['id']}").json()["parent"]
-            assert parent == image["id"] or source == "last"
+            assert parent == (newest if source == "last" else image["id"])
+            newest = edited["images"][0]["id"]
     kept = list(Path(server.environ["ATELIER_OUTPUT_DIR"]).glob(f"customers/alice/*/*/{image['id']}.*"))
     assert {path.suffix for path in kept} == {".png", ".json"}  # no preview is rendered for programs
 

@@ -92,7 +92,7 @@ def test_a_host_is_an_address_in_its_one_spelling_or_a_name_that_is_no_number(ip
         if guard.is_address(host):
             assert host == str(ip_address(host))
             assert ":" in host or host == str(ip)
-            assert not is_public(host) if ":" in host and "2606" not in host else True
+            assert "2606" in host or ":" not in host or not is_public(host)
         else:
             assert host.rpartition(".")[2][0].isalpha()
             assert "example.com" in host
@@ -127,10 +127,14 @@ def test_public_machines_are_reached() -> None:
     "host",
     ["localhost", "LOCALHOST", "localhost.", "a.localhost", "metadata.google.internal", "printer.local", "router",
      "host.docker.internal", "nas.home.arpa", "default.svc.cluster.local", "a..example.com", "-a.example.com",
-     "x.onion", "ⓛocalhost", "a.example.com:", "[::1", "[fe80::1%25eth0]", "[::]", "1.2.3", "0", "example.1"],
+     "x.onion", "ⓛocalhost", "[::1", "[fe80::1%25eth0]", "[::]", "1.2.3", "0", "example.1"],
 )  # fmt: skip
 def test_names_of_this_machine_and_network_are_not_even_looked_up(host: str) -> None:
-    assert led_to(f"https://{host}/a.png", {host: "93.184.216.34"}) is None or host == "a.example.com:"
+    assert led_to(f"https://{host}/a.png", {host: "93.184.216.34"}) is None
+
+
+def test_a_public_name_with_an_empty_port_is_looked_up() -> None:
+    assert led_to("https://a.example.com:/a.png", {"a.example.com": "93.184.216.34"}) == ("93.184.216.34",)
 
 
 @pytest.mark.parametrize(
