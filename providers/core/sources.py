@@ -125,9 +125,7 @@ class Sources:
     def forms(self) -> str:
         """The ways to name a picture that work here, as a hint."""
         path = "the path of a file in an allowed folder, " if self.folders else ""
-        return (
-            f"Give an asset id, “last”, a public https address, {path}or its bytes as base64 or a data: URI."
-        )
+        return f"Give an asset id, “last”, a public https address, {path}or its bytes as base64 or a data: URI."
 
     async def _kept(self, id: str | None) -> Found:
         asset = None
