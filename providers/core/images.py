@@ -76,6 +76,8 @@ def _jpeg(data: bytes) -> Size:
             if data.find(b"\xff\xd9", position) < 0:
                 raise ValueError("it is cut short")
             return size  # phones put videos and maps after the end marker
+        if kind == 0xD9 and size:
+            return size
         if length < 2:
             break
         position += 2 + length
