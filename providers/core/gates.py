@@ -137,7 +137,7 @@ def features_are_offered(request: ImageRequest, model: Model) -> None:
 
 def outpaint_has_a_side(request: ImageRequest, model: Model) -> None:
     if request.operation is Operation.OUTPAINT and not any(request.options.get(side) for side in SIDES):
-        message = "outpaint needs the number of pixels to add on at least one side."
+        message = "outpaint needs to know which side to extend, and by how many pixels."
         raise ImageError(
             Reason.INVALID_REQUEST,
             message,
