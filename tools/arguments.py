@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,24 +25,29 @@ def parameters_of(tool: Tool[Asked], arguments: Mapping[str, Any]) -> Asked:
     known = list(tool.parameters.model_fields)
     arguments = {name: value for name, value in arguments.items() if name in known or name not in HOST_ARGUMENTS}
     strange = [name for name in arguments if name not in tool.parameters.model_fields]
+    takes = f"{tool.name} takes: {', '.join(known)}."
     if len(strange) > MOST:
-        raise _refused([_unknown(str(name), tool.name, known) for name in strange[:MOST]], len(strange), tool, known)
+        raise _refused([_unknown(str(name), tool.name, known) for name in strange[:MOST]], len(strange), takes)
     try:
         return tool.parameters.model_validate(dict(arguments))
     except ValidationError as error:
         count = error.error_count()
         problems = error.errors(include_url=False, include_input=False) if count <= MANY else []
     if not problems:
-        raise _refused([f"more than {MANY} of the values are wrong"], 1, tool)
+        raise _refused([f"more than {MANY} of the values are wrong"], 1, takes)
     said = [_sentence(problem, tool.name, known) for problem in problems[:MOST]]
-    raise _refused(said, count, tool, known if strange else ())
+    raise _refused(said, count, takes if strange else _described(tool, str(problems[0]["loc"][0])))
 
 
-def _refused(said: list[str], count: int, tool: Tool[Any], known: Sequence[str] = ()) -> ImageError:
-    """Some of so many problems, and the names that would have been `known`."""
+def _described(tool: Tool[Any], name: str) -> str:
+    """What a parameter is, as the schema of the tool says it."""
+    return f"{name}: {tool.parameters.model_fields[name].description}"
+
+
+def _refused(said: list[str], count: int, hint: str) -> ImageError:
+    """Some of so many problems, and what would be right."""
     more = [f"and {count - len(said)} more"] if count > len(said) else []
     message = "; ".join([*said, *more])
-    hint = f"{tool.name} takes: {', '.join(known)}." if known else ""
     return ImageError(Reason.INVALID_REQUEST, f"{message[:1].upper()}{message[1:]}.", hint=hint)
 
 

@@ -101,7 +101,7 @@ def test_a_broken_catalogue_stops_every_start_with_one_sentence(environ: Environ
         done = atelier(environ, *command)
         assert (done.returncode, done.stdout) == (1, "")
         assert len(done.stderr.splitlines()) == 1
-        assert f"in {file}, models[0].qualites: there is no such key. Perhaps qualities is meant." in done.stderr
+        assert f"in {file}, models[0].qualites: there is no such key. Did you mean “qualities”?" in done.stderr
 
 
 def test_a_model_of_the_users_catalogue_is_listed_drawn_with_and_sent(
