@@ -6,6 +6,7 @@ A new way to name a picture is one more branch in `Sources.read`.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -18,9 +19,9 @@ import anyio
 
 from atelier.providers.core.answers import base64_bytes
 from atelier.providers.core.decode import upright
-from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.errors import ImageError, Reason, quoted, visible
 from atelier.providers.core.fetch import Web
-from atelier.providers.core.files import ElsewhereError, read_within
+from atelier.providers.core.files import ElsewhereError, SeveralError, is_inside, nearly_named, read_within
 from atelier.providers.core.images import sniff
 from atelier.providers.core.provenance import read as read_facts
 from atelier.providers.core.provenance import without_facts
@@ -36,6 +37,8 @@ BASE64 = re.compile(
 
 RECOGNISED = 3.0  # seconds in which bytes from elsewhere are compared with the kept picture that they may be
 LOOKED_THROUGH = 25  # the newest pictures, among which one is no copy: a call makes ten of each at most
+
+ALLOWED = "Allowed are the output folder and the folders that ATELIER_INPUT_DIRS names."
 
 OwnLink = Callable[[str], str | None]
 """From a link to the id of the picture of ours that it leads to, without fetching it; None for a stranger's."""
@@ -103,7 +106,7 @@ class Sources:
 
         Raises invalid_request or not_found with the forms that work, and for a link timeout or network_error too.
         """
-        text = words.strip()
+        text = _unquoted(words.strip())
         asset = ASSET.fullmatch(text.removeprefix("image://assets/"))
         if text == "last" or asset:
             return await self._kept(asset[0] if asset else None)
@@ -116,8 +119,9 @@ class Sources:
         if BASE64.match(text):
             return await self._recognised(_from_base64(text))
         if text.startswith(("/", "~", "file:", "\\")) or re.match(r"[A-Za-z]:[\\/]", text):
-            path = _path(text)
-            return await self._recognised(await anyio.to_thread.run_sync(self._file, path), path.stem)
+            name, data = await anyio.to_thread.run_sync(self._file, text)
+            found = await self._recognised(data, Path(name).stem)
+            return replace(found, picture=replace(found.picture, name=name))
         shown = f" (“{quoted(text)}”)" if len(text) < 60 else ""
         raise _refused(f"This{shown} does not name a picture.", self.forms)
 
@@ -158,20 +162,31 @@ class Sources:
     async def _found(self, data: bytes, id: str | None = None, provider: str | None = None) -> Found:
         return Found(await anyio.to_thread.run_sync(source, data, self.limits), id, provider)
 
-    def _file(self, path: Path) -> bytes:
-        """The bytes of a file in an allowed folder."""
+    def _file(self, text: str) -> tuple[str, bytes]:
+        """The name and the bytes of a file in an allowed folder; what is exactly so called comes first."""
         if not self.folders:
             raise _refused("No file of this machine can be named here.", self.forms)
+        paths = [_path(each) for each in _without_escapes(text)]
         try:
-            return read_within(path, self.folders, self.limits.most_bytes)
-        except ElsewhereError:
-            # one answer for both, so that nobody can find out which files exist
-            hint = "Give a file that exists in the output folder or in one that ATELIER_INPUT_DIRS names."
-            raise _refused("There is no such picture in an allowed folder.", hint) from None
+            for path in paths:
+                with suppress(ElsewhereError):
+                    return path.name, read_within(path, self.folders, self.limits.most_bytes)
+            for path in paths:
+                with suppress(ElsewhereError):
+                    near = nearly_named(path, self.folders)
+                    return near.name, read_within(near, self.folders, self.limits.most_bytes)
+        except SeveralError:
+            message = f"There are several files that “{_shown(text)}” could mean."
+            hint = "Their names differ in the kind of space or in how accents are written only. Rename all but one."
+            raise _refused(message, hint) from None
         except ValueError as error:
             raise _refused(f"The source {error}.", "Give a picture's file, or a smaller one.") from None
         except OSError:
             raise _refused("The source file cannot be read.", "Check its permissions.") from None
+        if any(is_inside(path, self.folders) for path in paths):
+            raise _refused(f"There is no file at “{_shown(text)}”.", f"Check its name. {ALLOWED}")
+        # one answer for all of them, so that nobody can find out which files exist
+        raise _refused("The path is not in an allowed folder.", ALLOWED)
 
 
 async def last(shelf: Shelf) -> str | None:
@@ -215,12 +230,30 @@ def _from_base64(text: str) -> bytes:
         raise _refused("The picture is broken base64.", "Give a path or an address instead.") from None
 
 
+def _unquoted(text: str) -> str:
+    """Words without the quotes that stand around all of them."""
+    return text[1:-1].strip() if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"" else text
+
+
+def _without_escapes(text: str) -> list[str]:
+    """A path as it stands, and as it reads where somebody wrote it for a shell: `\\ ` for a space."""
+    if sys.platform == "win32" or "\\" not in text:  # there it stands between folders
+        return [text]
+    return [text, re.sub(r"'\\''|\\(.)", lambda found: found[1] or "'", text)]
+
+
 def _path(text: str) -> Path:
     """The path that some words mean; one of nobody's home leads nowhere."""
     try:
         return Path(url2pathname(urlsplit(text).path)) if text.startswith("file:") else Path(text).expanduser()
     except (ValueError, RuntimeError):
         return Path("\0")
+
+
+def _shown(path: str) -> str:
+    """A path for a message: its end, without control characters."""
+    path = visible(path)
+    return path if len(path) <= 150 else f"…{path[-149:]}"
 
 
 def _refused(message: str, hint: str) -> ImageError:

@@ -56,6 +56,7 @@ class Picture:
     """Encoded bytes that were looked at: `format` (png, jpeg, webp, gif) and size come from the content, not a name.
 
     `prompt_used` is the vendor's rewriting of the prompt, in a result else the prompt as sent; `seed` the vendor's own.
+    `name` is that of the file that a source was read from. It does not make it another picture.
     """
 
     image_bytes: bytes = field(repr=False)
@@ -65,6 +66,7 @@ class Picture:
     prompt_used: str | None = field(default=None, repr=False)
     seed: int | None = None
     warning: str = ""
+    name: str = field(default="", repr=False, compare=False)
 
     @property
     def mime(self) -> str:
