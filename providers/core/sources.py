@@ -6,23 +6,21 @@ A new way to name a picture is one more branch in `Sources.read`.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import anyio
 
 from atelier.providers.core.answers import base64_bytes
 from atelier.providers.core.decode import upright
-from atelier.providers.core.errors import ImageError, Reason, quoted, visible
+from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.fetch import Web
 from atelier.providers.core.files import ElsewhereError, SeveralError, is_inside, nearly_named, read_within
 from atelier.providers.core.images import sniff
+from atelier.providers.core.paths import PATH, paths_of, shown, unquoted
 from atelier.providers.core.provenance import read as read_facts
 from atelier.providers.core.provenance import without_facts
 from atelier.providers.core.repair import repaired
@@ -106,7 +104,7 @@ class Sources:
 
         Raises invalid_request or not_found with the forms that work, and for a link timeout or network_error too.
         """
-        text = _unquoted(words.strip())
+        text = unquoted(words.strip())
         asset = ASSET.fullmatch(text.removeprefix("image://assets/"))
         if text == "last" or asset:
             return await self._kept(asset[0] if asset else None)
@@ -118,12 +116,12 @@ class Sources:
             return await self._recognised(await self.web.fetch(text, self.limits.most_bytes))
         if BASE64.match(text):
             return await self._recognised(_from_base64(text))
-        if text.startswith(("/", "~", "file:", "\\")) or re.match(r"[A-Za-z]:[\\/]", text):
+        if PATH.match(text):
             name, data = await anyio.to_thread.run_sync(self._file, text)
             found = await self._recognised(data, Path(name).stem)
             return replace(found, picture=replace(found.picture, name=name))
-        shown = f" (“{quoted(text)}”)" if len(text) < 60 else ""
-        raise _refused(f"This{shown} does not name a picture.", self.forms)
+        words = f" (“{quoted(text)}”)" if len(text) < 60 else ""
+        raise _refused(f"This{words} does not name a picture.", self.forms)
 
     @property
     def forms(self) -> str:
@@ -166,7 +164,7 @@ class Sources:
         """The name and the bytes of a file in an allowed folder; what is exactly so called comes first."""
         if not self.folders:
             raise _refused("No file of this machine can be named here.", self.forms)
-        paths = [_path(each) for each in _without_escapes(text)]
+        paths = paths_of(text)
         try:
             for path in paths:
                 with suppress(ElsewhereError):
@@ -176,7 +174,7 @@ class Sources:
                     near = nearly_named(path, self.folders)
                     return near.name, read_within(near, self.folders, self.limits.most_bytes)
         except SeveralError:
-            message = f"There are several files that “{_shown(text)}” could mean."
+            message = f"There are several files that “{shown(text)}” could mean."
             hint = "Their names differ in the kind of space or in how accents are written only. Rename all but one."
             raise _refused(message, hint) from None
         except ValueError as error:
@@ -184,7 +182,7 @@ class Sources:
         except OSError:
             raise _refused("The source file cannot be read.", "Check its permissions.") from None
         if any(is_inside(path, self.folders) for path in paths):
-            raise _refused(f"There is no file at “{_shown(text)}”.", f"Check its name. {ALLOWED}")
+            raise _refused(f"There is no file at “{shown(text)}”.", f"Check its name. {ALLOWED}")
         # one answer for all of them, so that nobody can find out which files exist
         raise _refused("The path is not in an allowed folder.", ALLOWED)
 
@@ -228,32 +226,6 @@ def _from_base64(text: str) -> bytes:
         return base64_bytes(text)
     except ImageError:
         raise _refused("The picture is broken base64.", "Give a path or an address instead.") from None
-
-
-def _unquoted(text: str) -> str:
-    """Words without the quotes that stand around all of them."""
-    return text[1:-1].strip() if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"" else text
-
-
-def _without_escapes(text: str) -> list[str]:
-    """A path as it stands, and as it reads where somebody wrote it for a shell: `\\ ` for a space."""
-    if sys.platform == "win32" or "\\" not in text:  # there it stands between folders
-        return [text]
-    return [text, re.sub(r"'\\''|\\(.)", lambda found: found[1] or "'", text)]
-
-
-def _path(text: str) -> Path:
-    """The path that some words mean; one of nobody's home leads nowhere."""
-    try:
-        return Path(url2pathname(urlsplit(text).path)) if text.startswith("file:") else Path(text).expanduser()
-    except (ValueError, RuntimeError):
-        return Path("\0")
-
-
-def _shown(path: str) -> str:
-    """A path for a message: its end, without control characters."""
-    path = visible(path)
-    return path if len(path) <= 150 else f"…{path[-149:]}"
 
 
 def _refused(message: str, hint: str) -> ImageError:
