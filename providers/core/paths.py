@@ -1,4 +1,4 @@
-"""The paths that somebody's words may mean: as they stand, as a `file:` address, and as they are written for a shell."""
+"""The paths that somebody's words may mean: as they stand, as a `file:` address, and as written for a shell."""
 
 from __future__ import annotations
 

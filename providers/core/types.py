@@ -13,8 +13,7 @@ from typing import Any, Literal
 from atelier.providers.core.limits import Limit
 from atelier.providers.core.sizes import Delivery, SizeRule
 
-Lookup = Callable[[str], str | None]
-"""A setting by its variable's name; None when unset."""
+Lookup = Callable[[str], str | None]  # a setting by its variable's name; None when unset
 
 Tell = Callable[[str], Awaitable[None]]  # where a short human word on progress goes
 
@@ -56,7 +55,6 @@ class Picture:
     """Encoded bytes that were looked at: `format` (png, jpeg, webp, gif) and size come from the content, not a name.
 
     `prompt_used` is the vendor's rewriting of the prompt, in a result else the prompt as sent; `seed` the vendor's own.
-    `name` is that of the file that a source was read from. It does not make it another picture.
     """
 
     image_bytes: bytes = field(repr=False)
@@ -66,7 +64,7 @@ class Picture:
     prompt_used: str | None = field(default=None, repr=False)
     seed: int | None = None
     warning: str = ""
-    name: str = field(default="", repr=False, compare=False)
+    name: str = field(default="", repr=False, compare=False)  # of the file that a source was read from
 
     @property
     def mime(self) -> str:
