@@ -19,6 +19,7 @@ from atelier.providers.core.decode import upright
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.fetch import Web
 from atelier.providers.core.files import ElsewhereError, SeveralError, is_inside, nearly_named, read_within
+from atelier.providers.core.heif import converted, heif_kind, opened_heif
 from atelier.providers.core.images import sniff
 from atelier.providers.core.paths import PATH, paths_of, shown, unquoted
 from atelier.providers.core.provenance import read as read_facts
@@ -29,8 +30,9 @@ from atelier.providers.core.types import Picture
 ASSET = re.compile(r"img_[0-9a-z]{26}")
 BASE64 = re.compile(
     r"[A-Za-z0-9+][A-Za-z0-9+/_-]{63,}[=\s]*\Z|iVBORw0KGgo|/9j/[A-Za-z0-9+/]{12}|UklGR[A-Za-z0-9+/]{8}|R0lGOD[a-z]"
+    r"|AAAA[A-Za-z0-9+/]GZ0eXB"
 )
-"""How a picture looks that was pasted in base64; the last ones are how a PNG, JPEG, WebP and GIF begin."""
+"""How a picture looks that was pasted in base64; the last ones are how a PNG, JPEG, WebP, GIF and HEIC begin."""
 
 
 RECOGNISED = 3.0  # seconds in which bytes from elsewhere are compared with the kept picture that they may be
@@ -196,20 +198,32 @@ async def last(shelf: Shelf) -> str | None:
 def source(data: bytes, limits: Limits = Limits()) -> Picture:
     """Bytes that a caller gave -> Picture, upright and without the facts that we put into our own files.
 
+    HEIC and AVIF become what vendors take.
     Raises invalid_request when they are no picture, or one that is too large.
     """
     if len(data) > limits.most_bytes:
         raise _refused(f"The source picture is larger than {limits.most_bytes / 2**20:g} MB.", "Scale it down first.")
     try:
+        if kind := heif_kind(data):
+            image = opened_heif(data, kind)
+            _check_size(image.size, limits)
+            data = converted(image)
         data, warning = repaired(data)
         picture = Picture(data, *sniff(data), warning=warning)
-        if picture.width * picture.height > limits.most_pixels:
-            size, most = f"{picture.width}x{picture.height}", f"{limits.most_pixels / 1e6:g} million"
-            raise _refused(f"The source picture has {size} pixels; at most {most} are taken.", "Scale it down first.")
+        _check_size((picture.width, picture.height), limits)
         turned = upright(picture)
         return replace(turned, image_bytes=without_facts(turned.image_bytes))
     except ValueError as error:
         raise _refused(f"The source picture cannot be used: {error}.", "Give a whole PNG, JPEG, WebP or GIF.") from None
+
+
+def _check_size(size: tuple[int, int], limits: Limits) -> None:
+    width, height = size
+    if width * height > limits.most_pixels:
+        message = (
+            f"The source picture has {width}x{height} pixels; at most {limits.most_pixels / 1e6:g} million are taken."
+        )
+        raise _refused(message, "Scale it down first.")
 
 
 def _inline(text: str, most_bytes: int) -> bytes:
