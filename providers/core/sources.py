@@ -38,6 +38,7 @@ BASE64 = re.compile(
 RECOGNISED = 3.0  # seconds in which bytes from elsewhere are compared with the kept picture that they may be
 LOOKED_THROUGH = 25  # the newest pictures, among which one is no copy: a call makes ten of each at most
 
+SMALLER = "Scale it down first, or have ATELIER_SOURCE_MAX_MB raised."
 ALLOWED = "Allowed are the output folder and the folders that ATELIER_INPUT_DIRS names."
 
 OwnLink = Callable[[str], str | None]
@@ -117,7 +118,7 @@ class Sources:
                 return await self._kept(ours)
             return await self._recognised(await self.web.fetch(text, self.limits.most_bytes))
         if BASE64.match(text):
-            return await self._recognised(_from_base64(text))
+            return await self._recognised(_from_base64(text, self.limits.most_bytes))
         if PATH.match(text):
             name, data = await anyio.to_thread.run_sync(self._file, text)
             found = await self._recognised(data, Path(name).stem)
@@ -202,7 +203,7 @@ def source(data: bytes, limits: Limits = Limits()) -> Picture:
     Raises invalid_request when they are no picture, or one that is too large.
     """
     if len(data) > limits.most_bytes:
-        raise _refused(f"The source picture is larger than {limits.most_bytes / 2**20:g} MB.", "Scale it down first.")
+        raise _refused(f"The source picture is larger than {limits.most_bytes / 2**20:g} MB.", SMALLER)
     try:
         if kind := heif_kind(data):
             image = opened_heif(data, kind)
@@ -230,12 +231,13 @@ def _inline(text: str, most_bytes: int) -> bytes:
     head, comma, body = text.partition(",")
     if not comma or not head.endswith(";base64") or not head.startswith("data:image/"):
         raise _refused("The data URI is not one of a picture in base64.", "Begin it with data:image/png;base64,")
-    if len(body) * 3 // 4 > most_bytes:
-        raise _refused(f"The data URI has more than {most_bytes / 2**20:g} MB.", "Give a path or an address instead.")
-    return _from_base64(body)
+    return _from_base64(body, most_bytes)
 
 
-def _from_base64(text: str) -> bytes:
+def _from_base64(text: str, most_bytes: int) -> bytes:
+    if len(text) > most_bytes * 1.5:  # a third more than the bytes, and some for line breaks
+        message = f"The base64 has more than {most_bytes / 2**20:g} MB."
+        raise _refused(message, SMALLER)
     try:
         return base64_bytes(text)
     except ImageError:
