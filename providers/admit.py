@@ -111,7 +111,7 @@ def admit(catalog: Catalog, request: ImageRequest) -> Admitted:
         if not others and error.reason is Reason.UNSUPPORTED_OPERATION:
             others = catalog.able(lambda row: request.operation in row.operations)
         if others:
-            error.hint = f"{error.hint} Models that offer it: {', '.join(others[:NAMED])}.".strip()
+            error.hint = f"{error.hint} Models that support it: {', '.join(others[:NAMED])}.".strip()
             error.facts["models"] = others
         raise
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from atelier.providers.core.environment import base_url_variable, key_variable
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.hosts import base_url
 from atelier.providers.core.provider import Provider
+from atelier.providers.core.refusals import close_names, did_you_mean
 from atelier.providers.core.types import CURRENT, Endpoint, Feature, Lookup, Model, Operation
 from atelier.providers.price_table import Prices, table
 
@@ -133,12 +133,10 @@ class Catalog:
         for provider in keyed or free:
             if row := self._row_for(provider, operation):
                 return self._choice(provider, row, "" if keyed else self._keyless(provider))
-        others = self.able(lambda row: operation in row.operations)
         raise ImageError(
             Reason.UNSUPPORTED_OPERATION,
             f"None of the vendors that are set up can {operation.value.replace('_', ' ')}.",
-            hint=f"These models can, once their vendor's key is set: {', '.join(others[:6])}.",
-            facts={"models": others},
+            hint="Set the key of a vendor that can.",
         )
 
     def _row_for(self, provider: Provider, operation: Operation) -> Model | None:
@@ -183,13 +181,11 @@ class Catalog:
         rows = [row for p in self.providers for row in self._working(p)]
         names = [name for row in rows for name in (row.id, *row.aliases)]
         known = dict.fromkeys([*names, *(name for p in self.providers for name in p.names)])
-        near = difflib.get_close_matches(wanted.lower(), known, n=3, cutoff=0.6) or [p.default for p in self.providers]
-        return ImageError(
-            Reason.UNKNOWN_MODEL,
-            f"No model is called “{quoted(wanted, 60)}”.",
-            hint=f"Near it: {', '.join(near)}.",
-            facts={"near": near},
-        )
+        near = close_names(wanted.lower(), known)
+        defaults = ", ".join(provider.default for provider in self.providers)
+        hint = did_you_mean(near) or f"Call list_models for all names; each vendor's default: {defaults}."
+        message = f"No model is called “{quoted(wanted, 60)}”."
+        return ImageError(Reason.UNKNOWN_MODEL, message, hint=hint, facts={"near": near})
 
 
 def _host(url: str) -> str | None:

@@ -56,6 +56,7 @@ class Counter:
 
     async def awaited(self, live: Live, tell: Tell, until: float) -> ImageResult | Running:
         """Wait for a job of this process. Whoever is the last to go before anything was sent takes it along."""
+        await tell(live.latest)
         live.listeners.append(tell)
         if live.hand:
             live.hand.give()

@@ -36,6 +36,7 @@ from atelier.providers.workshop import Workshop
 __all__ = ["Desk", "Running"]
 
 WAIT = 50.0  # seconds that a caller waits before it is given the job's id; hosts give up at 60
+NO_JOB = "Take the id from the answer that said “running”, or make the same call again: it joins a job that still runs."
 MOMENT = 1.0  # seconds that are left at least to a caller who has waited before
 
 
@@ -176,7 +177,7 @@ class Desk:
         """What came of a job, or that it still runs. Raises not_found, or the error in which the job ended."""
         row = await self.pipeline.journal.find(id)
         if row is None or row.caller != caller:
-            raise ImageError(Reason.NOT_FOUND, f"There is no job {id}.", hint="Call get_image with list=true.")
+            raise ImageError(Reason.NOT_FOUND, f"There is no job {id}.", hint=NO_JOB)
         return await self._counter.joined(row, tell, self._until())
 
     def cancel(self, id: str, *, caller: str = "1") -> None:

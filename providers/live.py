@@ -21,6 +21,8 @@ from atelier.providers.work import Work
 
 log = logging.getLogger("atelier")
 
+LOOKING = "Looking at the request."
+COLLECTING = "Collecting what the vendor made before this job's process ended."
 AGAIN = 5.0  # seconds until a journal that could not be written is tried again
 
 
@@ -61,7 +63,7 @@ class Live:
     notes: Sequence[str] = ()
     dark: JobRow | None = None
     found: Sequence[Mapping[str, Any]] = ()
-    latest: str = "Looking at the request."
+    latest: str = LOOKING
     promised: bool = False
     listeners: list[Tell] = field(default_factory=list[Tell])
     hand: Hand | None = None

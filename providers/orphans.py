@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.journal import JobRow
-from atelier.providers.live import Live
+from atelier.providers.live import COLLECTING, Live
 from atelier.providers.outcome import error_json
 from atelier.providers.pipeline import Pipeline
 from atelier.providers.recovery import LOST, is_at_home, taken_up
@@ -48,7 +48,8 @@ class Orphans:
             return True
         if salvage:
             mark = (row.caller, row.id)
-            self._start(Live(work=salvage.work, mark=mark, found=salvage.found, notes=salvage.notes))
+            found, notes = salvage.found, salvage.notes
+            self._start(Live(work=salvage.work, mark=mark, found=found, notes=notes, latest=COLLECTING))
         return True
 
     def _ours(self, caller: str, home: str) -> bool:

@@ -15,7 +15,6 @@ means nothing is refused, since a slip in a file that nobody looks at again woul
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -30,6 +29,7 @@ from atelier.providers.core.environment import text_of
 from atelier.providers.core.errors import ImageError, quoted
 from atelier.providers.core.limits import Limit
 from atelier.providers.core.provider import Provider
+from atelier.providers.core.refusals import close_names, did_you_mean
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import CURRENT, Feature, Lifecycle, Model, Operation
 from atelier.providers.overlay_checks import defaults_are_alive, names_are_reachable, wrong
@@ -170,8 +170,8 @@ def _vendor(known: dict[str, Provider], name: str, place: str) -> Provider:
 def _known(provider: Provider, id: str, place: str) -> Model:
     ids = [model.id for model in provider.models]
     if id not in ids:
-        near = difflib.get_close_matches(id, ids, n=3) or ids[:3]
-        raise wrong(place, f"{provider.title} has no row with the id {id}", f"Near it: {', '.join(near)}.")
+        hint = did_you_mean(close_names(id, ids)) or f"Its models: {', '.join(ids)}."
+        raise wrong(place, f"{provider.title} has no row with the id {id}", hint)
     return provider.models[ids.index(id)]
 
 
@@ -183,8 +183,8 @@ def _slip(problem: ErrorDetails) -> ImageError:
     match problem["type"]:
         case "extra_forbidden":
             shapes = (Row, Overlay, Life, Rule, Bound, Figures, Source, Price, Rates, Tokens, Usual)
-            near = difflib.get_close_matches(last, {key for shape in shapes for key in shape.model_fields}, n=1)
-            return wrong(place, "there is no such key", f"Perhaps {near[0]} is meant." if near else "Take it out.")
+            near = close_names(last, {key for shape in shapes for key in shape.model_fields})
+            return wrong(place, "there is no such key", did_you_mean(near[:1]) or "Take it out.")
         case "missing":
             return wrong(place, "is missing", "Add it.")
         case "json_invalid":

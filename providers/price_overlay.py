@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TypeVar
 
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.provider import Provider
+from atelier.providers.core.refusals import close_names, did_you_mean
 from atelier.providers.core.sizes import parse_size
 from atelier.providers.core.types import Model
 from atelier.providers.price_parts import tiers
@@ -70,8 +70,8 @@ def _fits(figure: Figure, provider: Provider, id: str, place: str) -> None:
     row = next((row for row in provider.models if id in (row.id, *row.snapshots)), None)
     if row is None and not (provider.prefixes and id.startswith(provider.prefixes)):
         ids = [row.id for row in provider.models]
-        near = difflib.get_close_matches(id, ids, n=3) or ids[:3]
-        raise _wrong(f"{place}.models", f"{provider.title} has no {quoted(id, 60)}", f"Near it: {', '.join(near)}.")
+        hint = did_you_mean(close_names(id, ids)) or f"Its models: {', '.join(ids)}."
+        raise _wrong(f"{place}.models", f"{provider.title} has no {quoted(id, 60)}", hint)
     if row is None or not isinstance(figure, Entry):
         return
     for dimension, offered in (("quality", row.qualities), ("resolution", tiers(row)), ("size", row.sizes)):

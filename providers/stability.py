@@ -206,7 +206,7 @@ def _check(asked: ImageRequest, model: Model) -> None:
         message = f"{model.id} takes at most {most} source pictures; {len(asked.sources)} were given."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Give fewer.", facts={"option": "images"})
     if endpoint == SD3 and asked.sources and asked.aspect_ratio:
-        message = f"{model.id} does not offer aspect_ratio with a source picture, whose shape it keeps."
+        message = f"{model.id} does not support aspect_ratio with a source picture: it keeps the source's shape."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Leave it out.", facts={"option": "aspect_ratio"})
     shown = endpoint == RELIGHT and len(asked.sources) > 1  # the second picture is the background
     promptless = not asked.prompt.strip() and model.max_prompt > 0 and endpoint != OUTPAINT and not shown

@@ -29,9 +29,10 @@ from pydantic import AnyUrl
 from atelier.providers.catalog import utc_today
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.desk import Desk
+from atelier.providers.live import LOOKING
 from atelier.providers.storage import Storage
 from atelier.server import content, resources
-from atelier.server.asking import InputNeeded, confirm_of
+from atelier.server.asking import Declined, InputNeeded, confirm_of
 from atelier.server.assembly import pipeline_of
 from atelier.server.calls import Calls, bearing
 from atelier.server.flush import flushing
@@ -65,6 +66,8 @@ asks about cost, or before many or large pictures.
 
 ROUND = 60.0  # seconds between two looks for jobs whose process has died
 PATIENCE = 5.0  # seconds that looking something up may take besides those that a call waits for a job
+QUIET = 1.0  # seconds at the beginning of a call in which no progress is sent; see `progress`
+APART = 0.05  # seconds between the last progress and the answer
 HEARTBEAT = 9.0  # seconds between signs of life, of which there is to be one in any ten; hosts give up on silence
 
 
@@ -89,6 +92,7 @@ class AtelierServer(MCPServer[State]):
         self.source_max_mb = settings.source_max_mb
         self._today = today
         self._spools = Spools(settings)
+        self._declined = Declined()
         self._apart = who is not None
         self.caller = who or (lambda: settings.customer_id)
         self._records: dict[str, Tool[Any]] = {tool.name: tool for tool in TOOLS}
@@ -193,8 +197,10 @@ class AtelierServer(MCPServer[State]):
         state, caller = context.request_context.lifespan_context, self.caller()
         soon = takes_tasks(context.request_context, tool.name)
         desk = (for_tasks(state.desk) if soon else state.desk).of(caller)
-        async with progress(reported(context), HEARTBEAT, first="Looking at the request.") as tell:
-            call = Call(caller=caller, tell=tell, confirm=confirm_of(context))
+        async with progress(reported(context), HEARTBEAT, first=LOOKING, quiet=QUIET, apart=APART) as tell:
+            confirm = confirm_of(context)
+            confirm = self._declined.remembering(caller, confirm) if confirm else None
+            call = Call(caller=caller, tell=tell, confirm=confirm, agreed=self._declined.agreed(caller, confirm))
             answer = await self._run(tool, asked, desk, call)
             with bearing(state.desk, answer.job):
                 return await content.answered(answer, state.storage(caller), self._settings)

@@ -8,6 +8,7 @@ A client that cannot be asked must never be: it would see a protocol error in pl
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import Any
 
 from mcp.server.mcpserver import Context
@@ -20,6 +21,7 @@ from atelier.providers.core.errors import ImageError, Reason
 
 MODERN = "2026-07-28"
 QUESTION = "cost"
+REMEMBERED = 600.0  # seconds for which a no is remembered
 
 
 class Proceed(BaseModel):
@@ -37,6 +39,34 @@ class InputNeeded(Exception):  # noqa: N818 - no error: the answer to the call i
         self.result = InputRequiredResult(
             input_requests={QUESTION: ElicitRequest(params=form)}, request_state=_digest(question)
         )
+
+
+class Declined:
+    """The questions that a user said no to in the last ten minutes: to these `confirm_cost` is no yes."""
+
+    def __init__(self) -> None:
+        self._at: dict[tuple[str, str], float] = {}
+
+    def remembering(self, caller: str, confirm: Confirm) -> Confirm:
+        """The same way to ask; its answers are remembered."""
+
+        async def asked(question: str) -> bool:
+            yes = await confirm(question)
+            self._at.pop((caller, question), None)
+            if not yes:
+                self._at[caller, question] = time.monotonic()
+            return yes
+
+        return asked
+
+    def agreed(self, caller: str, confirm: Confirm | None) -> Confirm:
+        """What stands for the user's yes when a call has `confirm_cost`: they are asked again after a no."""
+
+        async def answered(question: str) -> bool:
+            self._at = {key: at for key, at in self._at.items() if time.monotonic() - at < REMEMBERED}
+            return await confirm(question) if confirm and (caller, question) in self._at else True
+
+        return answered
 
 
 def confirm_of(context: Context[Any, Any]) -> Confirm | None:

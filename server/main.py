@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from atelier.providers.core.errors import ImageError
 from atelier.server import cli
+from atelier.server.for_person import for_person
 from atelier.server.logs import log
 from atelier.server.signals import EndedError
 from atelier.server.terminal import UntoldError
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         sys.exit(options.run(options))
     except ImageError as error:
-        sys.stderr.write(f"atelier: {error.message} {error.hint}".strip() + "\n")
+        sys.stderr.write(f"atelier: {for_person(f'{error.message} {error.hint}'.strip())}\n")
         sys.exit(1)
     except UntoldError as untold:
         sys.stderr.write(f"atelier: {untold.strerror}.\n")

@@ -1,4 +1,4 @@
-"""How far it is, told at every word of whoever works and every so many seconds, since silence looks like death."""
+"""Progress of a call: the latest word on it, shown from its own task so that a slow watcher never holds up the work."""
 
 from __future__ import annotations
 
@@ -15,35 +15,47 @@ Show = Callable[[str, float], Awaitable[None]]
 
 
 @asynccontextmanager
-async def progress(show: Show, every: float, first: str = "") -> AsyncGenerator[Tell]:
-    """Show `first` at once and yield where to tell; nothing is shown any more once the block has ended."""
-    began, latest, running = time.monotonic(), first, True
+async def progress(
+    show: Show, every: float, *, first: str = "", quiet: float = 0.0, apart: float = 0.0
+) -> AsyncGenerator[Tell]:
+    """Show `first` and every later word, the latest again after `every` seconds; yield where to say one.
+
+    Nothing is shown during the first `quiet` seconds, nor once the block has ended, and the block ends no sooner than
+    `apart` seconds after the last word: the TypeScript SDK fails a call whose progress notification arrives together
+    with its answer ("unknown token").
+    """
+    began = time.monotonic()
+    latest, changed, shown_at = first, anyio.Event(), 0.0
 
     async def tell(message: str) -> None:
-        nonlocal latest, running
-        latest = message
-        if not running or not message:
-            return
-        try:
-            await show(message, time.monotonic() - began)
-        except Exception:  # noqa: BLE001 - whoever watched has gone; the work, which may be paid for, goes on
-            running = False
+        nonlocal latest
+        latest = message or latest
+        changed.set()
 
-    async def beat() -> None:
+    async def showing() -> None:
+        nonlocal changed, shown_at
+        await anyio.sleep(quiet)
         while True:
-            await anyio.sleep(every)
-            await tell(latest)
+            changed = anyio.Event()
+            if latest:
+                shown_at = time.monotonic()
+                try:
+                    await show(latest, shown_at - began)
+                except Exception:  # noqa: BLE001 - whoever watched has gone; the work, which may be paid for, goes on
+                    return
+            with anyio.move_on_after(every):
+                await changed.wait()
 
     failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
-        await tell(latest)
-        tasks.start_soon(beat)
+        tasks.start_soon(showing)
         try:
             yield tell
         except Exception as error:  # noqa: BLE001 - raised again outside, for a task group would wrap it
             failure = error
         finally:
-            running = False
             tasks.cancel_scope.cancel()
+    if shown_at:
+        await anyio.sleep(max(0.0, shown_at + apart - time.monotonic()))
     if failure is not None:
         raise failure

@@ -42,7 +42,7 @@ def _refused(said: list[str], count: int, tool: Tool[Any], known: Sequence[str] 
     """Some of so many problems, and the names that would have been `known`."""
     more = [f"and {count - len(said)} more"] if count > len(said) else []
     message = "; ".join([*said, *more])
-    hint = f"{tool.name} takes: {', '.join(known)}." if known else "Correct it and call again."
+    hint = f"{tool.name} takes: {', '.join(known)}." if known else ""
     return ImageError(Reason.INVALID_REQUEST, f"{message[:1].upper()}{message[1:]}.", hint=hint)
 
 
@@ -52,24 +52,30 @@ def _unknown(name: str, tool: str, known: list[str]) -> str:
     return f"the tool {tool} has no argument “{name}”" + (f" (did you mean “{near[0]}”?)" if near else "")
 
 
+WRONG = {
+    "string_too_short": "is empty",
+    "string_too_long": "is longer than {max_length:,} characters",
+    "too_long": "has more than {max_length} entries",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    **dict.fromkeys(("literal_error", "enum"), "must be {expected}"),
+    **dict.fromkeys(("int_parsing", "int_parsing_size", "int_type", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type", "finite_number"), "must be a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "must be true or false"),
+    "string_type": "must be text",
+    "string_unicode": "must be text in Unicode",
+    "list_type": "must be a list",
+    "value_error": "{error}",
+}
+"""What each kind of finding of the validator means to a caller; its own sentences are for programmers."""
+
+
 def _sentence(problem: ErrorDetails, tool: str, known: list[str]) -> str:
-    place, limits = ".".join(str(part) for part in problem["loc"]), problem.get("ctx", {})
+    place = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return _unknown(place, tool, known)
     name = quoted(place, 60)
-    match problem["type"]:
-        case "missing":
-            return f"the argument “{name}” is missing"
-        case "extra_forbidden":
-            return _unknown(place, tool, known)
-        case "string_too_short":
-            return f"“{name}” is empty"
-        case "string_too_long":
-            return f"“{name}” is longer than {limits['max_length']:,} characters"
-        case "greater_than_equal":
-            return f"“{name}” must be at least {limits['ge']}"
-        case "less_than_equal":
-            return f"“{name}” must be at most {limits['le']}"
-        case "literal_error":
-            return f"“{name}” must be {limits['expected']}".replace("'", "")
-        case _:
-            words = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-            return f"“{name}” {words}"
+    if problem["type"] == "missing":
+        return f"the argument “{name}” is missing"
+    says = WRONG.get(problem["type"], "has a value that cannot be used")
+    return f"“{name}” {says.format_map(problem.get('ctx', {}))}".replace("'", "")

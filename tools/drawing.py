@@ -82,7 +82,7 @@ async def draw(request: ImageRequest, asked: Drawing, desk: Desk, call: Call) ->
         key=call.key,
         said=_said(asked) if call.key else None,
         tell=call.tell,
-        confirm=_agreed if asked.confirm_cost else call.confirm,
+        confirm=call.agreed if asked.confirm_cost else call.confirm,
     )
     return _told(result)
 
@@ -94,8 +94,3 @@ def _said(asked: Drawing) -> str:
 
 def _told(result: ImageResult | Running) -> Answer:
     return told_running(result) if isinstance(result, Running) else told(result)
-
-
-async def _agreed(question: str) -> bool:
-    """The user has been asked already."""
-    return True

@@ -40,9 +40,15 @@ class Answer:
     job: str | None = None
 
 
+async def _always(question: str) -> bool:
+    """The user has been asked already."""
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """Who calls, and how they are spoken with while a tool works. `confirm` is None where nobody can be asked.
+    """Who calls, and how they are spoken with while a tool works. `confirm` is None where nobody can be asked;
+    `agreed` answers in its place when the call says with `confirm_cost` that the user has agreed.
 
     `key` is what the caller names this call by, so that it can be made again without being paid for again.
     """
@@ -50,6 +56,7 @@ class Call:
     caller: str
     tell: Tell
     confirm: Confirm | None = None
+    agreed: Confirm = _always
     key: str | None = None
 
 

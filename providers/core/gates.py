@@ -137,8 +137,12 @@ def features_are_offered(request: ImageRequest, model: Model) -> None:
 
 def outpaint_has_a_side(request: ImageRequest, model: Model) -> None:
     if request.operation is Operation.OUTPAINT and not any(request.options.get(side) for side in SIDES):
-        message = "It is not said to which side the picture grows."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Give pixels for {', '.join(SIDES)}, at least one.")
+        message = "outpaint needs to know which side to extend, and by how many pixels."
+        raise ImageError(
+            Reason.INVALID_REQUEST,
+            message,
+            hint="Give one or more of left, right, top and bottom, for example right=512.",
+        )
 
 
 def options_agree(request: ImageRequest, model: Model) -> None:

@@ -52,8 +52,8 @@ SAID_BY: dict[str, tuple[str, ...]] = {
 """Parameter of ours -> the names that vendors have for it; the last are what Atelier says by itself."""
 
 MEANT_FOR = {
-    "search": "It is for the operations search_replace and recolor.",
-    **dict.fromkeys(SIDES, "It is for the operation outpaint."),
+    "search": "search belongs to the operations search_replace and recolor.",
+    **dict.fromkeys(SIDES, "left, right, top and bottom belong to the operation outpaint."),
 }
 """What an option in our words is for, where a model does not offer it."""
 

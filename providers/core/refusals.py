@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 
 from atelier.providers.core.errors import ImageError, Reason
@@ -9,13 +10,13 @@ from atelier.providers.core.types import Model
 
 
 def unsupported(option: str, value: object, model: Model, offered: Iterable[str], hint: str = "") -> ImageError:
-    """An option, or a value of one, that a model does not offer; None for the value means the option as a whole."""
-    what = f"{option} {short(str(value))}" if value is not None else option
+    """An option, or a value of one, that a model does not support; None for the value means the option as a whole."""
+    what = f"{option}={short(str(value))}" if value is not None else option
     offered = list(offered)
-    usual = f"It offers: {', '.join(offered)}." if offered else "Leave it out, or use a model that offers it."
+    usual = f"It supports: {', '.join(offered)}." if offered else "Leave it out, or use a model that supports it."
     return ImageError(
         Reason.UNSUPPORTED_OPTION,
-        f"{model.id} does not offer {what}.",
+        f"{model.id} does not support {what}.",
         hint=hint or usual,
         facts={"option": option, "offered": offered},
     )
@@ -24,3 +25,13 @@ def unsupported(option: str, value: object, model: Model, offered: Iterable[str]
 def short(text: str) -> str:
     """A caller's words in a sentence of ours."""
     return text if len(text) <= 40 else text[:39] + "…"
+
+
+def close_names(wanted: str, known: Iterable[str]) -> list[str]:
+    """At most three names that are spelled nearly like the one that was asked for."""
+    return difflib.get_close_matches(wanted, list(known), n=3, cutoff=0.6)
+
+
+def did_you_mean(names: list[str]) -> str:
+    """A hint that asks for one of some names; empty without any."""
+    return f"Did you mean {' or '.join(f'“{name}”' for name in names)}?" if names else ""

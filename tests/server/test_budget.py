@@ -256,6 +256,42 @@ async def test_who_cannot_be_asked_is_told_how_to_agree(connect: Connect, with_o
     assert len(openai.requests) == 1
 
 
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_user_who_said_no_is_asked_again_when_the_agent_says_that_they_agreed(
+    with_openai: Environ, openai: OpenAI, today: Any, mode: Any
+) -> None:
+    with_openai["ATELIER_CONFIRM_ABOVE"] = "0.001"
+    asked, answer = answering("decline")
+    server = build_server(Settings.from_environ(with_openai), today)
+    async with Client(server, mode=mode, elicitation_callback=answer) as client:
+        await client.call_tool("generate_image", FOX)
+        again = await client.call_tool("generate_image", {**FOX, "prompt": "a red fox", "confirm_cost": True})
+        assert len(asked) == 2
+        assert "declined" in text(again)
+        assert openai.requests == []
+        other = await client.call_tool("generate_image", {**FOX, "n": 2, "confirm_cost": True})
+    assert not other.is_error  # nobody has said no to this one
+    assert len(asked) == 2
+
+
+async def test_a_user_who_changed_their_mind_is_believed(with_openai: Environ, openai: OpenAI, today: Any) -> None:
+    with_openai["ATELIER_CONFIRM_ABOVE"] = "0.001"
+    answers = ["decline", "accept"]
+
+    async def answer(context: Any, params: ElicitRequestParams) -> ElicitResult:
+        action: Any = answers.pop(0)
+        return ElicitResult(action=action, content={"proceed": True} if action == "accept" else None)
+
+    server = build_server(Settings.from_environ(with_openai), today)
+    async with Client(server, elicitation_callback=answer) as client:
+        await client.call_tool("generate_image", FOX)
+        for prompt in ("a fox", "an owl"):
+            assert not (
+                await client.call_tool("generate_image", {**FOX, "prompt": prompt, "confirm_cost": True})
+            ).is_error
+    assert answers == []
+
+
 async def test_what_is_cheap_enough_is_not_asked_about(connect: Connect, with_openai: Environ, openai: OpenAI) -> None:
     with_openai["ATELIER_CONFIRM_ABOVE"] = "0.50"
     asked, answer = answering("decline")

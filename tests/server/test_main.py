@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from atelier.server.for_person import for_person
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
 from tests.emulators.socks import Socks
 from tests.server.process import like_a_host
+
+ROOT = Path(__file__).parents[2]
 
 
 def atelier(environ: Environ, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -180,3 +184,23 @@ def test_a_key_and_a_catalogue_that_powershell_wrote_are_read(
     assert done.returncode == 0, done.stderr
     assert openai.requests[-1].headers["authorization"] == f"Bearer {openai.key}"
     assert "gpt-image-mine" in atelier(with_openai, "models", "--vendor", "openai").stdout
+
+
+def test_a_refused_price_is_told_in_words_of_the_command_line(with_openai: Environ, openai: OpenAI) -> None:
+    with_openai["ATELIER_CONFIRM_ABOVE"] = "0.001"
+    done = atelier(with_openai, "generate", "a fox", "--quality", "low")
+    assert done.returncode == 1
+    assert "--confirm-cost" in done.stderr
+    assert "confirm_cost" not in done.stderr
+    assert "the user" not in done.stderr
+    assert openai.requests == []
+
+
+def test_no_way_out_of_an_error_names_a_tool_at_the_command_line() -> None:
+    """Every sentence of ours that tells an agent to call a tool has its command."""
+    folders = ("providers", "tools")
+    sources = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    hints = [hint for path in sources for hint in re.findall(r'hint ?= ?f?"([^"]*)"', path.read_text(encoding="utf-8"))]
+    assert len(hints) > 50
+    left = re.compile(r"confirm_cost|get_image|list_models|estimate_cost|[Cc]all again|the user\b")
+    assert [said for hint in hints if left.search(said := for_person(hint))] == []

@@ -109,7 +109,7 @@ def test_a_listed_model_says_what_it_offers_and_where_a_parameter_is() -> None:
 
 def test_a_value_beyond_its_limit_is_told_with_the_limit_and_who_takes_it() -> None:
     error = refusal("flux-dev", {"guidance": 9})
-    assert error.message == "flux-dev does not offer guidance 9."
+    assert error.message == "flux-dev does not support guidance=9."
     assert "1.5 to 5" in error.hint
     assert error.facts["models"] == ["flux-2-flex"]
 

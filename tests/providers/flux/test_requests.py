@@ -123,7 +123,7 @@ async def test_an_eraser_has_no_prompt(with_flux: Environ, flux: Flux) -> None:
     error = await refused(with_flux, **asked, prompt="a hat")
     assert (error.reason, error.message) == (
         Reason.UNSUPPORTED_OPTION,
-        "flux-tools/erase-v1 does not offer prompt.",
+        "flux-tools/erase-v1 does not support prompt.",
     )
     error = await refused(with_flux, **{**asked, "mask": None}, prompt="")
     assert error.reason is Reason.INVALID_REQUEST

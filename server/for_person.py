@@ -1,0 +1,28 @@
+"""Error messages for the person at a terminal: the library words them for an agent that calls tools."""
+
+from __future__ import annotations
+
+import re
+
+PHRASES = (
+    (r"Ask the user; when they agree, call again with confirm_cost=true\.", "Run it again with --confirm-cost."),
+    (r"\bthe user is to be asked\b", "you are to be asked"),
+    (r"\bthe user declined\b", "you declined"),
+    (r"\bestimate_cost with compare=true\b", "`atelier cost PROMPT --compare`"),
+    (r"\bThe same call, or get_image with \w+, collects\b", "The same command collects"),
+    (r"\bthe same call, or get_image with \w+, has it\b", "the same command has it"),
+    (r"\bCall get_image with list=true\b", "Run `atelier jobs`"),
+    (r"\bget_image with list=true\b", "`atelier jobs`"),
+    (r"\bCall list_models\b", "Run `atelier models`"),
+    (r"\blist_models\b", "`atelier models`"),
+    (r"\bcall again\b", "run it again"),
+    (r"\b[Tt]he same call\b", "the same command"),
+)
+"""What an agent is told to do, and the command that does the same. The first that fits counts."""
+
+
+def for_person(message: str) -> str:
+    """The same sentences, with commands in place of tools and parameters."""
+    for pattern, command in PHRASES:
+        message = re.sub(pattern, command, message)
+    return message
