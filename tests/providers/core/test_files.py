@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from atelier.providers.core.files import ElsewhereError, is_inside, nearly_named, read_within
+from atelier.providers.core.files import ElsewhereError, SeveralError, is_inside, nearly_named, read_within
 
 LIMIT = 1000
 
@@ -78,6 +78,15 @@ def test_no_near_name_leads_out_of_the_folder(folder: Path, parts: list[str]) ->
         (place / "deep\u202fone" / "fox").write_bytes(place.name.encode())
     with contextlib.suppress(ElsewhereError):
         assert nearly_named(folder.joinpath(*parts), (folder,)).is_relative_to(folder)
+
+
+def test_a_folder_that_is_exactly_so_called_comes_first(folder: Path) -> None:
+    for name in ("deep one", "deep\u00a0one"):
+        (folder / name).mkdir()
+        (folder / name / "fox\u202f1").write_bytes(b"allowed")
+    assert nearly_named(folder / "deep one" / "fox 1", (folder,)) == folder.resolve() / "deep one" / "fox\u202f1"
+    with pytest.raises(SeveralError):
+        nearly_named(folder / "deep\u202fone" / "fox 1", (folder,))
 
 
 def test_whether_a_path_is_inside_does_not_depend_on_what_is_outside(folder: Path) -> None:
