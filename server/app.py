@@ -89,6 +89,7 @@ class AtelierServer(MCPServer[State]):
         self._state: State | None = None
         self._line: Line | None = None
         self._settings = settings
+        self.source_max_mb = settings.source_max_mb
         self._today = today
         self._spools = Spools(settings)
         self._declined = Declined()

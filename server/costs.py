@@ -7,6 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from atelier.providers.core.files import ElsewhereError, SeveralError, nearly_named
+from atelier.providers.core.paths import paths_of, unquoted
 from atelier.providers.desk import Desk
 from atelier.providers.pipeline import silence
 from atelier.providers.quote import usd
@@ -39,11 +41,11 @@ def located(given: dict[str, Any]) -> tuple[dict[str, Any], tuple[Path, ...]]:
     found, folders = dict(given), list[Path]()
 
     def whole(word: str) -> str:
-        path = Path(word).expanduser()
-        if not path.is_file():
+        path = _file_named(word)
+        if path is None:
             return word
-        folders.append(path.resolve().parent)
-        return str(path.resolve())
+        folders.append(path.parent)
+        return str(path)
 
     for name in ("image", "mask"):
         if words := found.get(name):
@@ -51,6 +53,26 @@ def located(given: dict[str, Any]) -> tuple[dict[str, Any], tuple[Path, ...]]:
     if others := found.get("images"):
         found["images"] = [whole(word) for word in others]
     return found, tuple(folders)
+
+
+def _file_named(word: str) -> Path | None:
+    """Where the file is that a word names, exactly or but for spaces and normal form; None when it names none.
+
+    Of several the word's own path, so that they are told when it is read.
+    """
+    paths = [path.absolute() for path in paths_of(unquoted(word))]
+    for path in paths:
+        if path.is_file():
+            return path.resolve()
+    for path in paths:
+        try:
+            near = nearly_named(path, (Path(path.anchor),))
+        except ElsewhereError:
+            continue
+        except SeveralError:
+            return path
+        return near if near.is_file() else None
+    return None
 
 
 def shown(data: Estimated, text: str, count: int) -> str:

@@ -17,7 +17,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.app import AtelierServer, build_server
 from atelier.server.auth import is_loopback, verifier_of
 from atelier.server.calls import CallerGoneError
-from atelier.server.http_body import LARGEST, RepairedMessages
+from atelier.server.http_body import RepairedMessages, body_limit
 from atelier.server.http_door import Door, caller
 from atelier.server.http_errors import unrouted
 from atelier.server.http_protocol import Protocol
@@ -48,7 +48,8 @@ async def served(settings: Settings, host: str, port: int) -> int:
     server = build_server(settings, who=caller)
     with listening(host, port) as listener:
         name, number = listener.getsockname()[:2]
-        door = Door(app_of(server), verify, local=is_loopback(name))
+        limit = body_limit(settings.source_max_mb)
+        door = Door(app_of(server), verify, local=is_loopback(name), limit=limit)
         config = uvicorn.Config(
             door,
             http=Protocol,
@@ -75,15 +76,16 @@ async def served(settings: Settings, host: str, port: int) -> int:
 
 def app_of(server: AtelierServer) -> Starlette:
     """MCP and the plain routes. Hosts and origins are the door's business."""
+    limit = body_limit(server.source_max_mb)
     app = server.streamable_http_app(
         stateless_http=True,
-        max_request_body_size=LARGEST,
+        max_request_body_size=limit,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     app.router.redirect_slashes = False  # an address is served or is not there; a redirect would lose a body
     for route in app.router.routes:
         if isinstance(route, Route):  # the one of MCP
-            route.app = RepairedMessages(route.app)
+            route.app = RepairedMessages(route.app, limit)
     app.router.routes.extend(routes(server))
     for kind in (HTTPException, ImageError, CallerGoneError, Exception):
         app.add_exception_handler(kind, unrouted)

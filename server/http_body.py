@@ -5,6 +5,8 @@ One that never ends would hold a place for ever, and would keep a server that is
 
 from __future__ import annotations
 
+import math
+
 import anyio
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,19 +16,24 @@ from atelier.server.calls import CallerGoneError
 from atelier.server.http_errors import CLOSE, RefusedError, ending
 from atelier.server.jsonrpc import message_of
 
-LARGEST = 32 * 2**20  # bytes of a body
-DRAINED = 2 * LARGEST  # bytes that are read of one that is too large, so that its sender hears why
+MIN_BODY_LIMIT = 32 * 2**20  # bytes that a body may have whatever the settings are
+DRAINED = 2  # times the limit is read of a body that is too large, so that its sender hears why
 
 PART = 30.0  # seconds for each part of a body, and for all of a small one
 WHOLE = 600.0  # seconds for all of a large one
 SMALL = 64 * 2**10  # bytes
 
 
-def admit(request: Request) -> None:
+def body_limit(source_max_mb: float) -> int:
+    """How many bytes a body may have: a source picture and a mask of the largest size in base64, and the rest."""
+    return max(MIN_BODY_LIMIT, (math.ceil(source_max_mb * 2 * 4 / 3) + 1) * 2**20)
+
+
+def admit(request: Request, limit: int) -> None:
     """Raises RefusedError for a body of which nothing is to be read."""
     length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > DRAINED:
-        raise too_large()
+    if length.isdecimal() and int(length) > DRAINED * limit:
+        raise too_large(limit)
     if "content-encoding" in request.headers:
         raise RefusedError(415, "The body is encoded.", "Send it as it is, without Content-Encoding.")
 
@@ -72,32 +79,33 @@ class Bodies:
         return heard
 
 
-async def body_of(request: Request) -> bytes:
-    """All of it. Raises RefusedError when it is too large."""
+async def body_of(request: Request, limit: int) -> bytes:
+    """All of it. Raises RefusedError when it has more bytes than the limit."""
     body, size = bytearray(), 0
     async for part in request.stream():
         size += len(part)
-        if size <= LARGEST:
+        if size <= limit:
             body += part
-        elif size > DRAINED:
+        elif size > DRAINED * limit:
             break
-    if size > LARGEST:
-        raise too_large()
+    if size > limit:
+        raise too_large(limit)
     return bytes(body)
 
 
 class RepairedMessages:
     """An ASGI app that gets bodies as valid JSON-RPC messages; a body that is none is answered in its place."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
+        self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request. Raises RefusedError when its body is too large."""
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        text = (await body_of(Request(scope, receive))).decode(errors="replace")
+        text = (await body_of(Request(scope, receive), self._limit)).decode(errors="replace")
         message = message_of(text)
         if not isinstance(message, str):
             error = message.model_dump_json(exclude_unset=True)
@@ -111,7 +119,8 @@ class RepairedMessages:
         await self._app(scope, replayed, send)
 
 
-def too_large() -> RefusedError:
+def too_large(limit: int) -> RefusedError:
     """The rest of it is not read."""
-    message = f"The body is larger than {LARGEST // 2**20} MiB."
-    return RefusedError(413, message, "Name pictures by their ids or addresses.", headers=CLOSE)
+    message = f"The body is larger than {limit // 2**20} MiB."
+    hint = "Name pictures by their ids or addresses, or let the server take larger ones with ATELIER_SOURCE_MAX_MB."
+    return RefusedError(413, message, hint, headers=CLOSE)

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.auth import Verify, is_loopback
 from atelier.server.calls import Departure, leaving
-from atelier.server.http_body import Bodies, admit
+from atelier.server.http_body import MIN_BODY_LIMIT, Bodies, admit
 from atelier.server.http_errors import RefusedError, ending, failed
 from atelier.server.logs import log
 from atelier.server.storage.remote import address
@@ -36,11 +36,12 @@ HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
 class Door:
-    """Before an app. `local` says that the server listens on loopback."""
+    """Before an app. A body has `limit` bytes at most; `local` says that the server listens on loopback."""
 
-    def __init__(self, app: ASGIApp, verify: Verify, *, local: bool) -> None:
+    def __init__(self, app: ASGIApp, verify: Verify, *, local: bool, limit: int = MIN_BODY_LIMIT) -> None:
         self._app = AuthContextMiddleware(app)
         self._verify = verify
+        self._limit = limit
         self._local = local
         self._bodies = Bodies()
         self._ending = False
@@ -60,7 +61,7 @@ class Door:
             host = self._host_meant(request)
             if not PUBLIC.fullmatch(scope["path"]):
                 scope["user"] = await self._user(request)
-            admit(request)
+            admit(request, self._limit)
         except RefusedError as refusal:
             log.info("not let in", extra={"facts": {"status": refusal.status, "why": refusal.message}})
             await failed(refusal)(scope, receive, send)

@@ -24,7 +24,7 @@ from atelier.providers.desk import Desk
 from atelier.providers.pipeline import silence
 from atelier.server.app import AtelierServer
 from atelier.server.calls import CallerGoneError, bearing
-from atelier.server.http_body import body_of
+from atelier.server.http_body import body_limit, body_of
 from atelier.server.http_errors import SENTENCES, RefusedError, failed, gone
 from atelier.server.jsonrpc import repaired
 from atelier.server.keys import key_of
@@ -72,7 +72,7 @@ def _answering(server: AtelierServer, handler: Handler) -> Callable[[Request], A
 async def _draw(tool: Tool[Any], server: AtelierServer, request: Request) -> Response:
     """Make pictures, or say which job does. Whoever goes away before a vendor has the request takes it along."""
     key = key_of(request.headers.getlist("idempotency-key"), "Idempotency-Key")
-    asked = parameters_of(tool, await _arguments(request))
+    asked = parameters_of(tool, await _arguments(request, body_limit(server.source_max_mb)))
     if not asked.save:
         message, hint = "“save” cannot be false here: every picture is stored.", "Leave it out, and fetch the file."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint=hint)
@@ -115,13 +115,13 @@ def _told(answer: Answer, desk: Desk) -> Response:
         return JSONResponse(data)
 
 
-async def _arguments(request: Request) -> dict[str, Any]:
+async def _arguments(request: Request, limit: int) -> dict[str, Any]:
     """The body: a JSON object. Raises RefusedError, and never quotes it."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise RefusedError(415, "The body is not said to be JSON.", "Send Content-Type: application/json.")
     try:
-        said = from_json(repaired((await body_of(request)).decode(errors="replace")), allow_inf_nan=False)
+        said = from_json(repaired((await body_of(request, limit)).decode(errors="replace")), allow_inf_nan=False)
     except ValueError:
         raise RefusedError(400, "The body is not JSON.", "Send one JSON object.") from None
     if not isinstance(said, dict):

@@ -34,10 +34,12 @@ HOMES = {
     "socksio": {"providers.core.proxies"},
     "httpx": set[str](),
     "PIL": {
-        "server.preview", "providers.core.decode", "providers.core.delivery", "providers.core.masks",
+        "server.preview", "providers.core.decode", "providers.core.delivery", "providers.core.heif",
+        "providers.core.masks",
         "providers.gemini_imagen",
         "providers.sketch", "providers.sketch_scenes", "providers.sketch_lettering",
     },
+    "pillow_heif": {"providers.core.heif"},
     "openai": set[str](),
 }  # fmt: skip
 """SDK -> the modules or folders that may import it."""

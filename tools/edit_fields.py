@@ -10,6 +10,8 @@ from atelier.tools.fields import LONGEST_PROMPT, Blank, Number, Word, false_unle
 
 LARGEST_SIDE = 2_000  # pixels that a picture can grow to one side; the most that any vendor takes is 2,048
 
+MAX_SOURCE_CHARACTERS = 1_500_000_000
+"""Of 1000 MB in lines of base64, the most that ATELIER_SOURCE_MAX_MB can be; what it is judges the picture."""
 
 SOURCE = (
     "an asset id (img_...) from an earlier answer, “last”, a public https address, or the path of a file in an "
@@ -20,18 +22,18 @@ Image = Annotated[
     str,
     Field(
         min_length=1,
-        max_length=40_000_000,
+        max_length=MAX_SOURCE_CHARACTERS,
         description=f"The picture to change: {SOURCE}. Never write base64 out; a picture pasted into the chat cannot "
         "reach tools.",
     ),
 ]
 Images = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=40_000_000)]],
+    list[Annotated[str, Field(min_length=1, max_length=MAX_SOURCE_CHARACTERS)]],
     BeforeValidator(listed),
     Field(max_length=15, description="Further pictures to draw from, as references; named like `image`."),
 ]
 Mask = Annotated[
-    Annotated[str, Field(max_length=40_000_000)] | None,
+    Annotated[str, Field(max_length=MAX_SOURCE_CHARACTERS)] | None,
     Blank,
     Field(description="A picture of the same size that marks what changes: transparent, or white on black."),
 ]
@@ -69,7 +71,7 @@ Side = Annotated[
 ]
 
 PricedImage = Annotated[
-    Annotated[str, Field(max_length=40_000_000)] | None,
+    Annotated[str, Field(max_length=MAX_SOURCE_CHARACTERS)] | None,
     Blank,
     Field(description="The picture to change, for the price of a change; one of 1024x1024 is assumed without it."),
 ]

@@ -34,7 +34,7 @@ def decoded(data: bytes, *, enough: tuple[int, int] | None = None) -> Image.Imag
     if width * height > LARGEST:
         raise ValueError(f"it has {width}x{height} pixels")
     try:
-        image = _opened(data, format)
+        image = opened(data, format)
         if image.width * image.height > LARGEST:  # a GIF may claim one size and have a frame of another
             raise ValueError("too many pixels")
         if enough:
@@ -99,7 +99,7 @@ def is_turned(data: bytes) -> bool:
     if not any(mark in data for mark in ORIENTED):
         return False
     with suppress(Exception):
-        image = _opened(data, sniff(data)[0])
+        image = opened(data, sniff(data)[0])
         return image.getexif().get(ORIENTATION, 1) in range(2, 9)
     return False
 
@@ -107,14 +107,15 @@ def is_turned(data: bytes) -> bool:
 def shows_all(jpeg: bytes) -> bool:
     """Whether a decoder gets the pixels of a JPEG down to the last row. It fills what is missing with one grey."""
     with suppress(Exception):
-        image = _opened(jpeg, "jpeg")
+        image = opened(jpeg, "jpeg")
         image.load()
         corner = image.convert("RGB").crop((image.width // 2, max(0, image.height - 8), image.width, image.height))
         return corner.getcolors(1) is None  # more than one colour
     return False
 
 
-def _opened(data: bytes, format: str) -> Image.Image:
+def opened(data: bytes, format: str) -> Image.Image:
+    """A picture of one format, of which nothing but the head is decoded yet. Raises whatever its decoder raises."""
     from PIL import Image, PngImagePlugin
 
     PngImagePlugin.MAX_TEXT_CHUNK = MAX_NOTE_BYTES

@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 import sys
+import unicodedata
 from pathlib import Path
 
 MOVED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # gone, or something else by now
@@ -19,6 +20,10 @@ ONLY_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 
 
 class ElsewhereError(ValueError):
     """There is no such file in any of the folders; nobody is told which of the two it is."""
+
+
+class SeveralError(ValueError):
+    """The name is that of no file, and several have one that looks the same."""
 
 
 def read_within(path: Path, folders: tuple[Path, ...], most_bytes: int) -> bytes:
@@ -37,6 +42,71 @@ def read_within(path: Path, folders: tuple[Path, ...], most_bytes: int) -> bytes
     if len(data) > most_bytes:  # it grew meanwhile
         raise ValueError(f"is larger than {most_bytes / 2**20:g} MB")
     return data
+
+
+def nearly_named(path: Path, folders: tuple[Path, ...]) -> Path:
+    """Return where the one file is whose path differs by kinds of spaces and Unicode normal form at most.
+
+    Raises ElsewhereError when there is none in a folder, SeveralError when there are several.
+    """
+    for root, names in _inside(path, folders):
+        real = root
+        try:
+            for name in names:
+                real = (real / _entry(name, _entries(root, real.relative_to(root).parts))).resolve()
+                if not real.is_relative_to(root):
+                    raise ElsewhereError
+        except (ElsewhereError, OSError, RuntimeError):
+            continue
+        return real
+    raise ElsewhereError
+
+
+def is_inside(path: Path, folders: tuple[Path, ...]) -> bool:
+    """Whether a path leads into a folder, by its words and by the links on its way, be there such a file or not.
+
+    A `..` is taken by its words, and a link out of the folder is not inside: the answer depends on nothing outside.
+    """
+    try:
+        return any(root.joinpath(*names).resolve().is_relative_to(root) for root, names in _inside(path, folders))
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def _inside(path: Path, folders: tuple[Path, ...]) -> list[tuple[Path, tuple[str, ...]]]:
+    """Each folder that a path begins with, where that really is, and the names of the path below it."""
+    names = Path(os.path.normpath(path)).parts
+    found = list[tuple[Path, tuple[str, ...]]]()
+    for folder in folders:
+        root = folder.resolve()
+        for above in (folder.parts, root.parts):
+            if [_plain_name(name) for name in above] == [_plain_name(name) for name in names[: len(above)]]:
+                found.append((root, names[len(above) :]))
+                break
+    return found
+
+
+def _entry(name: str, entries: list[str]) -> str:
+    """The entry of a folder that a name means. Raises ElsewhereError for none, SeveralError for several."""
+    if name in entries:
+        return name
+    near = [entry for entry in entries if _plain_name(entry) == _plain_name(name)]
+    if len(near) > 1:
+        raise SeveralError
+    if not near:
+        raise ElsewhereError
+    return near[0]
+
+
+def _names(folder: int | Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
+
+
+def _plain_name(name: str) -> str:
+    """A name with one kind of space and its accents joined to their letters."""
+    joined = unicodedata.normalize("NFC", os.path.normcase(name))
+    return "".join(" " if letter.isspace() else letter for letter in joined)
 
 
 def _opened(path: Path, folders: tuple[Path, ...]) -> int:
@@ -75,7 +145,19 @@ if sys.platform != "win32":
         finally:
             os.close(above)
 
+    def _entries(root: Path, parts: tuple[str, ...]) -> list[str]:
+        """The names in a folder, following no link on the way down to it."""
+        handle = _walked(root, (*parts, "."))
+        try:
+            return _names(handle)
+        finally:
+            os.close(handle)
+
 else:
+
+    def _entries(root: Path, parts: tuple[str, ...]) -> list[str]:
+        """The names in a folder."""
+        return _names(root.joinpath(*parts))
 
     def _walked(root: Path, parts: tuple[str, ...]) -> int:
         """The file, opened, if that is where it is."""

@@ -11,8 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import anyio
 
@@ -20,8 +18,10 @@ from atelier.providers.core.answers import base64_bytes
 from atelier.providers.core.decode import upright
 from atelier.providers.core.errors import ImageError, Reason, quoted
 from atelier.providers.core.fetch import Web
-from atelier.providers.core.files import ElsewhereError, read_within
+from atelier.providers.core.files import ElsewhereError, SeveralError, is_inside, nearly_named, read_within
+from atelier.providers.core.heif import converted, heif_kind, opened_heif
 from atelier.providers.core.images import sniff
+from atelier.providers.core.paths import PATH, paths_of, shown, unquoted
 from atelier.providers.core.provenance import read as read_facts
 from atelier.providers.core.provenance import without_facts
 from atelier.providers.core.repair import repaired
@@ -30,12 +30,16 @@ from atelier.providers.core.types import Picture
 ASSET = re.compile(r"img_[0-9a-z]{26}")
 BASE64 = re.compile(
     r"[A-Za-z0-9+][A-Za-z0-9+/_-]{63,}[=\s]*\Z|iVBORw0KGgo|/9j/[A-Za-z0-9+/]{12}|UklGR[A-Za-z0-9+/]{8}|R0lGOD[a-z]"
+    r"|AAAA[A-Za-z0-9+/]GZ0eXB"
 )
-"""How a picture looks that was pasted in base64; the last ones are how a PNG, JPEG, WebP and GIF begin."""
+"""How a picture looks that was pasted in base64; the last ones are how a PNG, JPEG, WebP, GIF and HEIC begin."""
 
 
 RECOGNISED = 3.0  # seconds in which bytes from elsewhere are compared with the kept picture that they may be
 LOOKED_THROUGH = 25  # the newest pictures, among which one is no copy: a call makes ten of each at most
+
+SMALLER = "Scale it down first, or have ATELIER_SOURCE_MAX_MB raised."
+ALLOWED = "Allowed are the output folder and the folders that ATELIER_INPUT_DIRS names."
 
 OwnLink = Callable[[str], str | None]
 """From a link to the id of the picture of ours that it leads to, without fetching it; None for a stranger's."""
@@ -103,7 +107,7 @@ class Sources:
 
         Raises invalid_request or not_found with the forms that work, and for a link timeout or network_error too.
         """
-        text = words.strip()
+        text = unquoted(words.strip())
         asset = ASSET.fullmatch(text.removeprefix("image://assets/"))
         if text == "last" or asset:
             return await self._kept(asset[0] if asset else None)
@@ -114,12 +118,13 @@ class Sources:
                 return await self._kept(ours)
             return await self._recognised(await self.web.fetch(text, self.limits.most_bytes))
         if BASE64.match(text):
-            return await self._recognised(_from_base64(text))
-        if text.startswith(("/", "~", "file:", "\\")) or re.match(r"[A-Za-z]:[\\/]", text):
-            path = _path(text)
-            return await self._recognised(await anyio.to_thread.run_sync(self._file, path), path.stem)
-        shown = f" (“{quoted(text)}”)" if len(text) < 60 else ""
-        raise _refused(f"This{shown} does not name a picture.", self.forms)
+            return await self._recognised(_from_base64(text, self.limits.most_bytes))
+        if PATH.match(text):
+            name, data = await anyio.to_thread.run_sync(self._file, text)
+            found = await self._recognised(data, Path(name).stem)
+            return replace(found, picture=replace(found.picture, name=name))
+        words = f" (“{quoted(text)}”)" if len(text) < 60 else ""
+        raise _refused(f"This{words} does not name a picture.", self.forms)
 
     @property
     def forms(self) -> str:
@@ -158,20 +163,31 @@ class Sources:
     async def _found(self, data: bytes, id: str | None = None, provider: str | None = None) -> Found:
         return Found(await anyio.to_thread.run_sync(source, data, self.limits), id, provider)
 
-    def _file(self, path: Path) -> bytes:
-        """The bytes of a file in an allowed folder."""
+    def _file(self, text: str) -> tuple[str, bytes]:
+        """The name and the bytes of a file in an allowed folder; what is exactly so called comes first."""
         if not self.folders:
             raise _refused("No file of this machine can be named here.", self.forms)
+        paths = paths_of(text)
         try:
-            return read_within(path, self.folders, self.limits.most_bytes)
-        except ElsewhereError:
-            # one answer for both, so that nobody can find out which files exist
-            hint = "Give a file that exists in the output folder or in one that ATELIER_INPUT_DIRS names."
-            raise _refused("There is no such picture in an allowed folder.", hint) from None
+            for path in paths:
+                with suppress(ElsewhereError):
+                    return path.name, read_within(path, self.folders, self.limits.most_bytes)
+            for path in paths:
+                with suppress(ElsewhereError):
+                    near = nearly_named(path, self.folders)
+                    return near.name, read_within(near, self.folders, self.limits.most_bytes)
+        except SeveralError:
+            message = f"There are several files that “{shown(text)}” could mean."
+            hint = "Their names differ in the kind of space or in how accents are written only. Rename all but one."
+            raise _refused(message, hint) from None
         except ValueError as error:
             raise _refused(f"The source {error}.", "Give a picture's file, or a smaller one.") from None
         except OSError:
             raise _refused("The source file cannot be read.", "Check its permissions.") from None
+        if any(is_inside(path, self.folders) for path in paths):
+            raise _refused(f"There is no file at “{shown(text)}”.", f"Check its name. {ALLOWED}")
+        # one answer for all of them, so that nobody can find out which files exist
+        raise _refused("The path is not in an allowed folder.", ALLOWED)
 
 
 async def last(shelf: Shelf) -> str | None:
@@ -183,44 +199,49 @@ async def last(shelf: Shelf) -> str | None:
 def source(data: bytes, limits: Limits = Limits()) -> Picture:
     """Bytes that a caller gave -> Picture, upright and without the facts that we put into our own files.
 
+    HEIC and AVIF become what vendors take.
     Raises invalid_request when they are no picture, or one that is too large.
     """
     if len(data) > limits.most_bytes:
-        raise _refused(f"The source picture is larger than {limits.most_bytes / 2**20:g} MB.", "Scale it down first.")
+        raise _refused(f"The source picture is larger than {limits.most_bytes / 2**20:g} MB.", SMALLER)
     try:
+        if kind := heif_kind(data):
+            image = opened_heif(data, kind)
+            _check_size(image.size, limits)
+            data = converted(image)
         data, warning = repaired(data)
         picture = Picture(data, *sniff(data), warning=warning)
-        if picture.width * picture.height > limits.most_pixels:
-            size, most = f"{picture.width}x{picture.height}", f"{limits.most_pixels / 1e6:g} million"
-            raise _refused(f"The source picture has {size} pixels; at most {most} are taken.", "Scale it down first.")
+        _check_size((picture.width, picture.height), limits)
         turned = upright(picture)
         return replace(turned, image_bytes=without_facts(turned.image_bytes))
     except ValueError as error:
         raise _refused(f"The source picture cannot be used: {error}.", "Give a whole PNG, JPEG, WebP or GIF.") from None
 
 
+def _check_size(size: tuple[int, int], limits: Limits) -> None:
+    width, height = size
+    if width * height > limits.most_pixels:
+        message = (
+            f"The source picture has {width}x{height} pixels; at most {limits.most_pixels / 1e6:g} million are taken."
+        )
+        raise _refused(message, "Scale it down first.")
+
+
 def _inline(text: str, most_bytes: int) -> bytes:
     head, comma, body = text.partition(",")
     if not comma or not head.endswith(";base64") or not head.startswith("data:image/"):
         raise _refused("The data URI is not one of a picture in base64.", "Begin it with data:image/png;base64,")
-    if len(body) * 3 // 4 > most_bytes:
-        raise _refused(f"The data URI has more than {most_bytes / 2**20:g} MB.", "Give a path or an address instead.")
-    return _from_base64(body)
+    return _from_base64(body, most_bytes)
 
 
-def _from_base64(text: str) -> bytes:
+def _from_base64(text: str, most_bytes: int) -> bytes:
+    if len(text) > most_bytes * 1.5:  # a third more than the bytes, and some for line breaks
+        message = f"The base64 has more than {most_bytes / 2**20:g} MB."
+        raise _refused(message, SMALLER)
     try:
         return base64_bytes(text)
     except ImageError:
         raise _refused("The picture is broken base64.", "Give a path or an address instead.") from None
-
-
-def _path(text: str) -> Path:
-    """The path that some words mean; one of nobody's home leads nowhere."""
-    try:
-        return Path(url2pathname(urlsplit(text).path)) if text.startswith("file:") else Path(text).expanduser()
-    except (ValueError, RuntimeError):
-        return Path("\0")
 
 
 def _refused(message: str, hint: str) -> ImageError:

@@ -13,8 +13,7 @@ from typing import Any, Literal
 from atelier.providers.core.limits import Limit
 from atelier.providers.core.sizes import Delivery, SizeRule
 
-Lookup = Callable[[str], str | None]
-"""A setting by its variable's name; None when unset."""
+Lookup = Callable[[str], str | None]  # a setting by its variable's name; None when unset
 
 Tell = Callable[[str], Awaitable[None]]  # where a short human word on progress goes
 
@@ -65,6 +64,7 @@ class Picture:
     prompt_used: str | None = field(default=None, repr=False)
     seed: int | None = None
     warning: str = ""
+    name: str = field(default="", repr=False, compare=False)  # of the file that a source was read from
 
     @property
     def mime(self) -> str:

@@ -49,6 +49,13 @@ def test_the_same_call_has_the_same_fingerprint_however_its_model_was_named() ->
     assert mark(FOX) == mark(replace(FOX, model="gpt-image-2.5-flare")) == mark(replace(FOX, model=" OpenAI "))
 
 
+def test_what_a_source_file_is_called_is_neither_asked_nor_kept() -> None:
+    (fox,) = EDIT.sources
+    named = replace(EDIT, sources=(replace(fox, name="alice.png"),))
+    assert mark(named) == mark(EDIT)
+    assert "alice" not in str(request_json(admit(CATALOG, named)))
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

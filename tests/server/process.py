@@ -62,13 +62,15 @@ def greet(process: subprocess.Popen[str]) -> None:
     say(process, {"method": "notifications/initialized"})
 
 
-def conversation(environ: Environ, *messages: dict[str, Any]) -> tuple[dict[int, dict[str, Any]], str]:
+def conversation(
+    environ: Environ, *messages: dict[str, Any], command: Sequence[str] = SERVE
+) -> tuple[dict[int, dict[str, Any]], str]:
     """Speak JSON-RPC by hand: send, wait for every answer, close stdin. Returns the answers by id, and stderr.
 
     Every line on stdout has to be a message of the protocol.
     """
     answers = dict[int, dict[str, Any]]()
-    with started(environ) as process:
+    with started(environ, command) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None

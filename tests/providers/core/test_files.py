@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from atelier.providers.core.files import ElsewhereError, read_within
+from atelier.providers.core.files import ElsewhereError, SeveralError, is_inside, nearly_named, read_within
 
 LIMIT = 1000
 
@@ -68,6 +68,32 @@ def test_no_path_leads_out_of_the_folder(folder: Path, parts: list[str]) -> None
         assert isinstance(error, ElsewhereError) or Path(os.path.realpath(path)).is_dir()  # noqa: PT017
     else:
         assert Path(os.path.realpath(path)).is_relative_to(folder)
+
+
+@given(st.lists(st.sampled_from([*PARTS, "deep\u00a0one", "deep one"]), max_size=6))
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_near_name_leads_out_of_the_folder(folder: Path, parts: list[str]) -> None:
+    for place in (folder, folder.parent / "secret"):
+        (place / "deep\u202fone").mkdir(exist_ok=True)
+        (place / "deep\u202fone" / "fox").write_bytes(place.name.encode())
+    with contextlib.suppress(ElsewhereError):
+        assert nearly_named(folder.joinpath(*parts), (folder,)).is_relative_to(folder)
+
+
+def test_a_folder_that_is_exactly_so_called_comes_first(folder: Path) -> None:
+    for name in ("deep one", "deep\u00a0one"):
+        (folder / name).mkdir()
+        (folder / name / "fox\u202f1").write_bytes(b"allowed")
+    assert nearly_named(folder / "deep one" / "fox 1", (folder,)) == folder.resolve() / "deep one" / "fox\u202f1"
+    with pytest.raises(SeveralError):
+        nearly_named(folder / "deep\u202fone" / "fox 1", (folder,))
+
+
+def test_whether_a_path_is_inside_does_not_depend_on_what_is_outside(folder: Path) -> None:
+    for name in ("fox", "none", "deep/fox", "deep/none", "near", "none/none"):
+        assert is_inside(folder / name, (folder,))
+    for name in ("out/fox", "out/none", "far", "../secret/deep/fox", "../secret/none", "../none", "round", "\0"):
+        assert not is_inside(folder / name, (folder,))
 
 
 def test_the_limit_holds_and_what_is_no_file_is_not_read(folder: Path) -> None:

@@ -111,14 +111,100 @@ async def test_a_file_in_an_allowed_folder_may_be_named_by_path_or_file_address(
         assert (found.picture.image_bytes, found.id) == (FOX, None)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
 async def test_a_file_elsewhere_is_refused_like_one_that_does_not_exist(folder: Path) -> None:
     sources, secret = Sources(folders=(folder,)), folder.parent / "secret" / "fox.png"
     (folder / "link.png").symlink_to(secret)
+    (folder / "dangling.png").symlink_to(secret.parent / "none.png")
     (folder / "deep").symlink_to(secret.parent)
-    asked = [secret, folder / ".." / "secret" / "fox.png", folder / "link.png", folder / "deep" / "fox.png"]
-    words = [str(path) for path in asked] + [secret.as_uri(), str(folder / "none.png"), "/etc/passwd", "~/.ssh/id_rsa"]
-    told = {(await refusal(sources, each)).message for each in words}
-    assert told == {"There is no such picture in an allowed folder."}
+    (folder / "round").symlink_to(folder / "round")
+    (secret.parent / "owl\u202f1.png").write_bytes(OWL)
+    (secret.parent / "owl\u00a01.png").write_bytes(OWL)
+    asked = [
+        *(secret.parent / name for name in ("fox.png", "none.png", "owl 1.png", "owl\\ 1.png")),
+        *(folder / "deep" / name for name in ("fox.png", "none.png", "owl 1.png", "owl\\ 1.png", "none/none.png")),
+        *(folder / ".." / "secret" / name for name in ("fox.png", "none.png", "owl 1.png")),
+        *(folder / name for name in ("link.png", "dangling.png")),
+        *(folder.parent / f"{folder.name}2" / name for name in ("fox.png", "none.png")),
+    ]
+    words = [str(path) for path in asked] + [secret.as_uri(), "/etc/passwd", "/none", "~/.ssh/id_rsa", "~nobody/x"]
+    refused = [await refusal(sources, each) for each in words]
+    assert {error.message for error in refused} == {"The path is not in an allowed folder."}
+    assert all("ATELIER_INPUT_DIRS" in error.hint for error in refused)
+
+
+async def test_a_file_that_is_missing_from_an_allowed_folder_is_told_by_its_path(folder: Path) -> None:
+    sources = Sources(folders=(folder,))
+    for path in ("none.png", "none/fox.png", "none/../nor this.png", "fox.png/fox.png", "x\n\u202e.png"):
+        error = await refusal(sources, str(folder / path))
+        assert error.message.startswith(f"There is no file at “{folder}")
+        assert error.message.isprintable()
+        assert "ATELIER_INPUT_DIRS" in error.hint
+    assert f"“{(folder / 'none.png').as_uri()}”" in (await refusal(sources, (folder / "none.png").as_uri())).message
+    assert len((await refusal(sources, str(folder / ("x" * 400)))).message) < 200
+
+
+SPELLED = {
+    "a narrow space of macOS": (
+        "Screenshot 2026-11-29 at 9.41.07\u202fAM.png",
+        "Screenshot 2026-11-29 at 9.41.07 AM.png",
+    ),
+    "a space that does not break": ("red\u00a0fox.png", "red fox.png"),
+    "a plain space where another is meant": ("red fox.png", "red\u00a0fox.png"),
+    "another language's space": ("red\u3000fox.png", "red\u2009fox.png"),
+    "an accent apart": ("fu\u0308chse.png", "f\u00fcchse.png"),
+    "an accent joined": ("f\u00fcchse.png", "fu\u0308chse.png"),
+    "both": ("fu\u0308chse\u202f1.png", "f\u00fcchse 1.png"),
+    "a folder too": ("fu\u0308chse\u202f1/red\u00a0fox.png", "f\u00fcchse 1/red fox.png"),
+}
+SHELL = {
+    "a space": ("red fox.png", "red\\ fox.png"),
+    "brackets": ("fox (1) & [owl].png", "fox\\ \\(1\\)\\ \\&\\ \\[owl\\].png"),
+    "a quote": ("fox's.png", "fox'\\''s.png"),
+    "a narrow space as a plain one": ("red\u202ffox.png", "red\\ fox.png"),
+    "a narrow space as it is": ("red\u202ffox.png", "red\\\u202ffox.png"),
+    "a backslash that is meant": ("red\\ fox.png", "red\\ fox.png"),
+}
+
+
+@pytest.mark.parametrize(("kept", "asked"), SPELLED.values(), ids=SPELLED.keys())
+async def test_a_name_that_differs_by_spaces_or_normal_form_finds_the_one_file(
+    folder: Path, kept: str, asked: str
+) -> None:
+    (folder / kept).parent.mkdir(exist_ok=True)
+    (folder / kept).write_bytes(OWL)
+    sources = Sources(folders=(folder,))
+    for words in (str(folder / asked), (folder / asked).as_uri(), f"'{folder / asked}'", f'"{folder / asked}"'):
+        assert (await sources.read(words)).picture.image_bytes == OWL
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a backslash stands between folders there")
+@pytest.mark.parametrize(("kept", "asked"), SHELL.values(), ids=SHELL.keys())
+async def test_a_path_that_was_written_for_a_shell_finds_its_file(folder: Path, kept: str, asked: str) -> None:
+    (folder / kept).write_bytes(OWL)
+    sources = Sources(folders=(folder,))
+    for words in (f"{folder}/{asked}", f"'{folder}/{asked}'"):
+        assert (await sources.read(words)).picture.image_bytes == OWL
+
+
+async def test_the_exact_name_comes_first_and_of_several_others_none_is_taken(folder: Path) -> None:
+    sources = Sources(folders=(folder,))
+    (folder / "red\u202ffox.png").write_bytes(FOX)
+    (folder / "red\u00a0fox.png").write_bytes(OWL)
+    assert (await sources.read(str(folder / "red\u202ffox.png"))).picture.image_bytes == FOX
+    for words in (folder / "red fox.png", folder / "red\\ fox.png"):
+        error = await refusal(sources, str(words))
+        assert error.message == f"There are several files that “{words}” could mean."
+    (folder / "red fox.png").write_bytes(png(5, 5))
+    assert (await sources.read(str(folder / "red fox.png"))).picture.width == 5
+
+
+async def test_nothing_but_spaces_and_normal_form_is_passed_over(folder: Path) -> None:
+    (folder / "red fox².png").write_bytes(OWL)
+    sources = Sources(folders=(folder,))
+    for name in ("red fox2.png", "redfox².png", "red  fox².png", "Red fox².png"):
+        if not (folder / name).exists():  # some systems do not tell large letters from small ones
+            assert "no file" in (await refusal(sources, str(folder / name))).message
 
 
 async def test_without_a_folder_no_path_is_read(folder: Path) -> None:

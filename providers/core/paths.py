@@ -1,0 +1,45 @@
+"""The paths that somebody's words may mean: as they stand, as a `file:` address, and as written for a shell."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from atelier.providers.core.errors import visible
+
+PATH = re.compile(r"[/~\\]|file:|[A-Za-z]:[\\/]")
+"""How a path begins."""
+
+LONGEST_SHOWN = 150  # characters
+
+
+def unquoted(text: str) -> str:
+    """Words without the quotes that stand around all of them."""
+    return text[1:-1].strip() if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"" else text
+
+
+def paths_of(text: str) -> list[Path]:
+    """The paths that some words may mean, the likeliest first.
+
+    `\\ ` for a space is how a shell wants it; on Windows a backslash stands between folders.
+    """
+    if sys.platform == "win32" or "\\" not in text:
+        return [_path(text)]
+    return [_path(text), _path(re.sub(r"'\\''|\\(.)", lambda found: found[1] or "'", text))]
+
+
+def shown(path: str) -> str:
+    """A path for a message: its end, without control characters."""
+    path = visible(path)
+    return path if len(path) <= LONGEST_SHOWN else f"…{path[1 - LONGEST_SHOWN :]}"
+
+
+def _path(text: str) -> Path:
+    """One of nobody's home leads nowhere."""
+    try:
+        return Path(url2pathname(urlsplit(text).path)) if text.startswith("file:") else Path(text).expanduser()
+    except (ValueError, RuntimeError):
+        return Path("\0")
