@@ -93,7 +93,7 @@ def test_a_mask_counts_by_its_content() -> None:
     left, right = source(png(64, 64, (0, 0, 0, 0), "RGBA")), source(png(64, 64, (9, 9, 9, 0), "RGBA"))
     assert masked(left) == masked(replace(left))
     assert len({masked(left), masked(right), masked(None)}) == 3
-    assert masked(left) != mark(replace(EDIT, sources=(*EDIT.sources, left)))  # the same pictures in other roles
+    assert mark(replace(EDIT, mask=left)) != mark(replace(EDIT, sources=(*EDIT.sources, left)))  # in another role
 
 
 def test_an_error_comes_back_with_what_may_be_kept_of_it() -> None:
