@@ -114,7 +114,7 @@ def record(id: str, admitted: Admitted, account: Account, reply: Reply, picture:
         "prompt_used": picture.prompt_used,
         "provider": admitted.choice.provider.name,
         "model": admitted.job.model.id,
-        "seed": picture.seed if picture.seed is not None else request.seed,
+        "seed": picture.seed if picture.seed is not None else account.job.request.seed,
         "asked": {**asked, **request.options},
         "width": picture.width,
         "height": picture.height,

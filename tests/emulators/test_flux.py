@@ -241,22 +241,12 @@ def test_a_link_holds_with_its_signature_and_for_its_time(flux: Flux) -> None:
     assert caught.value.status == 403
 
 
-@pytest.mark.parametrize(
-    ("fault", "http", "word"),
-    [
-        (emulated.PENDING, 200, "Pending"),
-        (emulated.REQUEST_MODERATED, 200, "Request Moderated"),
-        (emulated.CONTENT_MODERATED, 200, "Content Moderated"),
-        (emulated.FAILED, 200, "Error"),
-        (emulated.state("Content Moderated", 503), 503, "Content Moderated"),
-        (emulated.state("Error", 422), 422, "Error"),
-    ],
-)
-def test_every_word_of_a_poll_can_be_scripted(flux: Flux, fault: Answer, http: int, word: str) -> None:
+def test_a_scripted_poll_is_answered_once_and_the_task_goes_on_beside_it(flux: Flux) -> None:
     task = submit(flux, "flux-3-image", prompt="a fox")
-    flux.polls.next(fault)
-    try:
-        status, body = 200, ask(task["polling_url"], key=flux.key)
-    except RefusedError as refused:
-        status, body = refused.status, refused.body
-    assert (status, json.loads(body)["status"]) == (http, word)
+    paid = flux.credits
+    flux.polls.next(emulated.state("Content Moderated", 503), emulated.PENDING)
+    with pytest.raises(RefusedError) as caught:
+        poll(flux, task)
+    assert (caught.value.status, json.loads(caught.value.body)["status"]) == (503, "Content Moderated")
+    assert [poll(flux, task)["status"] for _ in range(3)] == ["Pending", "Ready", "Ready"]
+    assert flux.credits == paid

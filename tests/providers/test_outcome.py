@@ -13,7 +13,7 @@ from atelier.providers.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.sizes import Delivery
 from atelier.providers.core.sources import source
-from atelier.providers.core.types import ImageRequest, Operation
+from atelier.providers.core.types import ImageRequest, Operation, Picture
 from atelier.providers.journal import JobRow
 from atelier.providers.outcome import error_json, error_of, fingerprint, request_json, request_of
 from tests.conftest import png
@@ -91,6 +91,16 @@ def test_sources_count_by_their_content() -> None:
     assert mark(EDIT) == mark(replace(EDIT, sources=(same,)))
     assert mark(EDIT) != mark(replace(EDIT, sources=(other,)))
     assert mark(EDIT) != mark(replace(EDIT, sources=(same, other)))
+
+
+def test_a_mask_counts_by_its_content() -> None:
+    def masked(mask: Picture | None) -> str:
+        return mark(replace(EDIT, operation=Operation.INPAINT if mask else Operation.EDIT, mask=mask))
+
+    left, right = source(png(64, 64, (0, 0, 0, 0), "RGBA")), source(png(64, 64, (9, 9, 9, 0), "RGBA"))
+    assert masked(left) == masked(replace(left))
+    assert len({masked(left), masked(right), masked(None)}) == 3
+    assert mark(replace(EDIT, mask=left)) != mark(replace(EDIT, sources=(*EDIT.sources, left)))  # in another role
 
 
 def test_an_error_comes_back_with_what_may_be_kept_of_it() -> None:

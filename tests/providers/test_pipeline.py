@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
+from atelier.providers import flux as flux_vendor
 from atelier.providers import generate
+from atelier.providers import xai as xai_vendor
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.scopes import has_gone
 from atelier.providers.core.types import ImageRequest, ImageResult, Picture, Stored
 from atelier.providers.openai import PROVIDER
 from atelier.providers.pipeline import Pipeline
-from tests.conftest import Environ, files_in
+from tests.conftest import Environ, files_in, png
+from tests.emulators import flux as flux_emulator
 from tests.emulators import openai as emulated
+from tests.emulators.flux import Flux
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Fault, Held, Slow
+from tests.emulators.xai import XAI
 from tests.vendors import studio
 from tests.waiting import Gate, eventually, leave
 
@@ -87,6 +94,44 @@ async def test_the_record_says_how_the_picture_came_to_be(with_openai: Environ, 
     assert {name: record[name] for name in expected} == expected
     assert record["created_at"].endswith("Z")
     assert record["details"]["request_id"] == "req_emulated_1"
+
+
+async def test_the_record_of_each_of_several_pictures_has_its_share_of_the_bill(with_xai: Environ, xai: XAI) -> None:
+    shelf = Shelf()
+    async with studio(xai_vendor.PROVIDER, with_xai, storage=shelf) as pipeline:
+        result = await pipeline.run(ImageRequest(prompt="a fox", model="xai", count=3))
+    assert len(xai.requests) == 1
+    assert result.actual_usd == Decimal("0.12")
+    assert [record["actual_usd"] for record in shelf.records] == [0.04] * 3
+    assert [record["call_usd"] for record in shelf.records] == [0.12] * 3
+
+
+async def test_the_record_of_a_picture_with_a_call_of_its_own_has_the_bill_of_that_call(
+    with_flux: Environ, flux: Flux
+) -> None:
+    shelf = Shelf()
+    async with studio(flux_vendor.PROVIDER, with_flux, storage=shelf) as pipeline:
+        result = await pipeline.run(ImageRequest(prompt="a fox", model="flux", count=3))
+    assert result.actual_usd == Decimal("0.09")
+    assert [(record["actual_usd"], record["call_usd"]) for record in shelf.records] == [(0.03, 0.03)] * 3
+
+
+async def test_the_record_has_the_seed_that_the_vendor_drew_by(with_flux: Environ, flux: Flux) -> None:
+    shelf = Shelf()
+    async with studio(flux_vendor.PROVIDER, with_flux, storage=shelf) as pipeline:
+        await pipeline.run(ImageRequest(prompt="a fox", model="flux"))
+        await pipeline.run(ImageRequest(prompt="a fox", model="flux", seed=7))
+    assert [record["seed"] for record in shelf.records] == [flux_emulator.SEED] * 2
+
+
+async def test_where_the_vendor_names_no_seed_the_record_has_the_one_that_was_sent(
+    with_flux: Environ, flux: Flux
+) -> None:
+    shelf, picture = Shelf(), f"data:image/png;base64,{base64.b64encode(png(64, 48)).decode()}"
+    flux.polls.next(*[flux_emulator.state("Ready", result={"sample": picture})] * 3)
+    async with studio(flux_vendor.PROVIDER, with_flux, storage=shelf) as pipeline:
+        await pipeline.run(ImageRequest(prompt="a fox", model="flux", count=3, seed=7))
+    assert sorted(record["seed"] for record in shelf.records) == [7, 8, 9]
 
 
 async def test_a_refused_call_stores_nothing(with_openai: Environ, openai: OpenAI) -> None:

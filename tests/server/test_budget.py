@@ -16,6 +16,7 @@ from atelier.server.app import build_server
 from atelier.server.settings import Settings
 from tests.conftest import Connect, Environ, files_in, png
 from tests.emulators import openai as emulated
+from tests.emulators.flux import Flux
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Answer, Dropped
 from tests.emulators.stability import Stability
@@ -25,6 +26,10 @@ pytestmark = pytest.mark.anyio
 
 FOX = {"prompt": "a fox", "model": "gpt-image-2.5-flare", "size": "1024x1024", "quality": "low"}
 """196 tokens of picture: about $0.006."""
+
+
+FLUX_FOX = {"prompt": "a fox", "model": "flux-2-pro", "size": "1024x1024"}
+"""A picture at exactly $0.03."""
 
 
 def charges(environ: Environ) -> list[tuple[str, int | None, int | None]]:
@@ -77,6 +82,24 @@ async def test_the_cheapest_way_may_be_one_without_an_option(
         result = await client.call_tool("edit_image", {**asked, "model": "stable-image-upscale-creative"})
     assert "What fits: stability/stable-image-upscale-fast without prompt ($0.02)." in text(result)
     assert stability.requests == []
+
+
+CAPS = ("ATELIER_BUDGET_PER_CALL", "ATELIER_BUDGET_PER_DAY", "ATELIER_BUDGET_PER_MONTH")
+
+
+@pytest.mark.parametrize("cap", CAPS)
+async def test_a_price_of_exactly_a_cap_passes_and_a_micro_dollar_more_does_not(
+    connect: Connect, with_flux: Environ, flux: Flux, cap: str
+) -> None:
+    with_flux[cap] = "0.029999"
+    async with connect() as client:
+        refused = await client.call_tool("generate_image", FLUX_FOX)
+    assert error(refused)["reason"] == "budget_exceeded"
+    assert flux.requests == []
+    with_flux[cap] = "0.03"
+    async with connect() as client:
+        result = await client.call_tool("generate_image", FLUX_FOX)
+    assert not result.is_error
 
 
 async def test_a_day_has_a_cap_that_counts_what_was_spent(
@@ -299,6 +322,20 @@ async def test_what_is_cheap_enough_is_not_asked_about(connect: Connect, with_op
         assert not (await client.call_tool("generate_image", FOX)).is_error
         assert not (await client.call_tool("generate_image", {"prompt": "a fox", "model": "sketch"})).is_error
     assert asked == []
+
+
+async def test_a_price_of_exactly_the_limit_is_not_asked_about_and_a_micro_dollar_more_is(
+    connect: Connect, with_flux: Environ, flux: Flux
+) -> None:
+    with_flux["ATELIER_CONFIRM_ABOVE"] = "0.03"
+    asked, answer = answering("decline")
+    async with connect(elicitation_callback=answer) as client:
+        assert not (await client.call_tool("generate_image", FLUX_FOX)).is_error
+    assert asked == []
+    with_flux["ATELIER_CONFIRM_ABOVE"] = "0.029999"
+    async with connect(elicitation_callback=answer) as client:
+        assert (await client.call_tool("generate_image", {**FLUX_FOX, "prompt": "an owl"})).is_error
+    assert len(asked) == 1
 
 
 async def test_an_answer_to_another_question_is_no_answer(with_openai: Environ, openai: OpenAI, today: Any) -> None:

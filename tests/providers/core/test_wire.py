@@ -154,6 +154,29 @@ async def test_a_download_must_be_https_where_the_vendors_own_host_is(host: Host
     assert host.requests == []
 
 
+@pytest.mark.parametrize(
+    "private",
+    ["http://10.0.0.1/file", "http://169.254.169.254/latest/meta-data", "http://[::1]/file", "http://inside.example/"],
+)
+@pytest.mark.parametrize("hops", [0, 1, 2])
+async def test_a_download_is_refused_at_the_hop_that_leads_into_a_private_network(
+    host: Host, private: str, hops: int
+) -> None:
+    async def resolve(name: str, port: int) -> list[str]:
+        return ["10.0.0.7" if name == "inside.example" else "127.0.0.1"]
+
+    links = [*(f"http://hop{n}.example:{host.port}/moved" for n in range(hops)), private]
+    host.next(*[Answer(302, b"", {"location": link}) for link in links[1:]])
+    endpoint = Endpoint(base_url="http://vendor.example")
+    reach = Reach(resolve, allows=lambda address: address == "127.0.0.1")
+    async with client(endpoint, 5) as http:
+        with pytest.raises(ImageError) as caught:
+            await Wire(http, endpoint, explain, key=KEY, reach=reach).download(links[0])
+    assert caught.value.message == "The vendor gave a link that leads into a private network."
+    assert (caught.value.reason, caught.value.outcome_unknown) == (Reason.INVALID_RESPONSE, True)
+    assert len(host.requests) == hops
+
+
 async def test_a_dead_link_is_a_picture_lost_that_may_have_been_billed(host: Host) -> None:
     async with wire(host) as line:
         with pytest.raises(ImageError) as caught:

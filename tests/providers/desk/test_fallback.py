@@ -16,7 +16,7 @@ from atelier.server.settings import Settings
 from tests.conftest import Environ, png
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Dropped, Slow
+from tests.emulators.server import Dropped, Fault, Held, Slow
 from tests.providers.desk.conftest import FOX, Open
 
 pytestmark = pytest.mark.anyio
@@ -101,6 +101,28 @@ async def test_a_timeout_that_is_tried_again_leaves_both_in_the_books(
     (row,) = await rows()
     assert len(openai.requests) == 2
     assert float(row.reserved_usd) == pytest.approx(0.005885 + 0.00592)
+
+
+@pytest.mark.parametrize("first", [Held, Dropped], ids=["timeout", "dropped"])
+@pytest.mark.parametrize("refusal", [emulated.BROKEN_SERVER, emulated.RATE_LIMITED], ids=["down", "rate limited"])
+async def test_nobody_moves_on_after_a_cut_off_try_that_was_made_again_and_refused(
+    desk: Open,
+    openai: OpenAI,
+    with_openai: Environ,
+    rows: Any,
+    impatient: None,
+    first: Callable[[], Fault],
+    refusal: Fault,
+) -> None:
+    """The second try was free, but the first may be billed: another model could be a second bill."""
+    with_openai |= {"ATELIER_RETRY_TIMEOUTS": "true", "ATELIER_TIMEOUT_SECONDS": "1.5"}
+    openai.next(first(), *[refusal] * 10)
+    async with desk() as one:
+        with pytest.raises(ImageError):
+            await one.draw(FOX, fallback=["gpt-image-2", "sketch"])
+    assert {request.json["model"] for request in openai.requests} == {"gpt-image-2.5-flare"}
+    (row,) = await rows()
+    assert (row.state, row.reserved_usd) == ("unknown", Decimal("0.00592"))
 
 
 async def test_a_timeout_is_not_tried_again_where_the_budget_does_not_bear_both(

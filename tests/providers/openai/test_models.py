@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.masks import mask
 from atelier.providers.core.sources import source
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.openai import PROVIDER
 from tests.conftest import Environ, png
+from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
 from tests.vendors import studio
 
@@ -31,6 +34,22 @@ def test_an_unlisted_model_is_asked_by_its_own_name_with_values_unchecked() -> N
     request = ImageRequest(prompt="a fox", model="openai/Qwen-Image", quality="superb", size="7000x7000")
     sent = json.loads(studio(PROVIDER, {}).prepare(request).content)
     assert sent == {"model": "Qwen-Image", "prompt": "a fox", "quality": "superb", "size": "7000x7000"}
+
+
+async def test_an_unlisted_model_of_a_host_that_speaks_openais_api_may_try_edits_and_variations(
+    with_openai: Environ, openai: OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emulated, "FREE", (*emulated.FREE, "qwen-image"))
+    openai.older = True  # it serves variations
+    fox, hole = source(png(64, 64)), mask(png(64, 64, "white", "L"))
+    asked = ImageRequest(prompt="a hat", model="openai/qwen-image", sources=(fox,))
+    async with studio(PROVIDER, with_openai) as pipeline:
+        assert (await pipeline.run(replace(asked, operation=Operation.EDIT))).images
+        assert (await pipeline.run(replace(asked, operation=Operation.INPAINT, mask=hole))).images
+        assert (await pipeline.run(replace(asked, operation=Operation.VARIATION, prompt=""))).images
+    assert [request.path.rpartition("/")[2] for request in openai.requests] == ["edits", "edits", "variations"]
+    assert all(b"qwen-image" in request.body for request in openai.requests)
+    assert ([len(sources) for sources in openai.sources], len(openai.masks)) == ([1, 1, 1], 1)
 
 
 @pytest.mark.parametrize("option", ["search", "left"])

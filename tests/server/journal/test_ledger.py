@@ -100,6 +100,35 @@ async def test_days_and_months_begin_anew_in_utc(tmp_path: Path) -> None:
     assert row.usd == Decimal("0.08")
 
 
+async def test_earlier_days_count_against_the_cap_of_their_month_and_not_of_another_day(tmp_path: Path) -> None:
+    november = [date(2026, 11, 1), date(2026, 11, 10), date(2026, 11, 20)]
+    for n, day in enumerate([date(2026, 10, 31), *november]):
+        assert await ledger_at(tmp_path, day).reserve([charge(str(n))], Caps()) is None
+    ledger, caps = ledger_at(tmp_path, DAY), Caps(per_day=Decimal("0.05"), per_month=Decimal("0.15"))
+    left = await ledger.left("1", caps)
+    assert (left.day, left.month) == (Decimal("0.05"), Decimal("0.03"))
+    short = await ledger.reserve([charge("more")], caps)
+    assert short is not None
+    assert (short.period, short.cap, short.left) == ("month", Decimal("0.15"), Decimal("0.03"))
+    assert await ledger.double("1", caps) == short  # a second try is held against the month as well
+    assert await ledger.reserve([charge("less", "0.03")], caps) is None
+
+
+async def test_what_another_caller_spent_counts_against_no_cap(tmp_path: Path) -> None:
+    for n, day in enumerate([date(2026, 11, 10), DAY]):
+        assert await ledger_at(tmp_path, day).reserve([charge(str(n), caller="2")], Caps()) is None
+    ledger, caps = ledger_at(tmp_path, DAY), Caps(per_day=Decimal("0.05"), per_month=Decimal("0.05"))
+    left = await ledger.left("1", caps)
+    assert (left.day, left.month) == (Decimal("0.05"), Decimal("0.05"))
+    assert await ledger.reserve([charge("a")], caps) is None
+
+
+async def test_a_charge_of_exactly_what_is_left_fits_and_a_micro_dollar_more_does_not(tmp_path: Path) -> None:
+    ledger, caps = ledger_at(tmp_path), Caps(per_day=Decimal("0.05"), per_month=Decimal("0.05"))
+    assert await ledger.reserve([charge("a", "0.050001")], caps) is not None
+    assert await ledger.reserve([charge("a", "0.05")], caps) is None
+
+
 async def test_each_caller_has_a_budget_of_their_own(tmp_path: Path) -> None:
     ledger, caps = ledger_at(tmp_path), Caps(per_day=Decimal("0.05"))
     assert await ledger.reserve([charge("a")], caps) is None

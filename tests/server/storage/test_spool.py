@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,13 +16,14 @@ import pytest
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id, uuid_of
 from atelier.providers.core.images import picture
+from atelier.providers.core.types import Picture, Stored
 from atelier.providers.storage import Storage
 from atelier.server.storage import spool as module
 from atelier.server.storage.local import LocalStorage
 from atelier.server.storage.spool import Flushed, Spool
 from tests.conftest import files_in, png
 from tests.emulators.s3 import Front, Ministack
-from tests.emulators.server import Answer, Held
+from tests.emulators.server import Answer
 from tests.server.storage.conftest import Place
 from tests.server.storage.test_storage import FOX, OWL, put
 from tests.waiting import LONG
@@ -112,23 +114,36 @@ async def test_a_deleted_picture_no_longer_waits(place: Place, waiting: LocalSto
     assert place.objects == []
 
 
+class SilentStore(LocalStorage):
+    """A store that takes a picture and never answers, until it is no longer silent."""
+
+    asked = 0
+    silent = True
+
+    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+        self.asked += 1
+        if self.silent:
+            await anyio.sleep_forever()
+        return await super().put(id, picture, record)
+
+
 async def test_a_silent_store_is_waited_for_once(
-    place: Place, front: Front, waiting: LocalStorage, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, waiting: LocalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now, held = [0.0], Held()
-    monkeypatch.setattr(module, "PATIENCE", 0.5)
+    now, store = [0.0], SilentStore(tmp_path / "out")
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    front.next(held)
-    spool = before(place.storage(endpoint=front.url), waiting)
+    spool = Spool(store, waiting, ahead=True)
     with anyio.fail_after(LONG):
         first, second = await put(spool), await put(spool)
     assert "no answer" in first.warning
     assert "no answer" in second.warning
-    assert len(front.requests) == 1
-    now[0] += 0.5
+    assert store.asked == 1
+    store.silent = False
+    now[0] += 0.01
     monkeypatch.setattr(module, "PATIENCE", LONG)
-    assert (await put(spool)).url
-    held.go.set()
+    third = await put(spool)
+    assert (Path(third.path or "").is_relative_to(tmp_path / "out"), third.warning, store.asked) == (True, "", 2)
 
 
 async def test_a_full_spool_does_not_keep_a_picture_from_the_bucket(place: Place, tmp_path: Path) -> None:
