@@ -167,7 +167,7 @@ Save = Annotated[
 ConfirmCost = Annotated[
     bool,
     BeforeValidator(false_unless_said),
-    Field(description="true only once the user has agreed to the cost that a refusal named."),
+    Field(description="true only once the user agreed to the cost that a refusal named."),
 ]
 DeliverSize = Annotated[
     Annotated[str, Field(max_length=40)] | None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,19 @@ async def test_two_processes_share_one_job_and_who_waits_for_the_other_is_told_s
     assert len({result.id for result in results}) == 1
     assert len(openai.requests) == 1
     assert elsewhere.all == ["Another process works on it."]
+
+
+async def test_a_call_that_joins_hears_at_once_what_the_job_is_doing(desk: Open, openai: OpenAI) -> None:
+    held, joined = Held(), Told("OpenAI")
+    openai.next(held)
+    async with desk() as one, anyio.create_task_group() as tasks:
+        tasks.start_soon(one.draw, FOX)
+        await held.arrival()
+        tasks.start_soon(partial(one.draw, FOX, tell=joined))
+        await joined.it()
+        held.go.set()
+    assert "Looking at the request." not in joined.all
+    assert len(openai.requests) == 1
 
 
 async def test_a_call_in_other_words_joins_and_sends_nothing_of_its_own(desk: Open, openai: OpenAI) -> None:
