@@ -30,12 +30,13 @@ async def generate(
     from functools import partial
     from pathlib import Path
 
-    from atelier.providers.budget import from_variables, without_a_ledger
-    from atelier.providers.catalog import PROVIDERS, Catalog
+    from atelier.providers.pricing.budget import from_variables, without_a_ledger
+    from atelier.providers.vendors.registry import PROVIDERS
+    from atelier.providers.catalog.catalog import Catalog
     from atelier.providers.core.environment import variable
     from atelier.providers.core.types import ImageRequest
-    from atelier.providers.overlay import with_file
-    from atelier.providers.pipeline import Pipeline, silence
+    from atelier.providers.catalog.catalog_overlay import with_file
+    from atelier.providers.pipeline.pipeline import Pipeline, silence
 
     lookup = partial(variable, os.environ)
     file = lookup("ATELIER_CATALOG")

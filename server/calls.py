@@ -15,10 +15,10 @@ from functools import partial
 
 from atelier.providers.core.errors import ImageError, Reason, unforeseen
 from atelier.providers.core.ids import new_id
-from atelier.providers.desk import Desk
-from atelier.server.asking import InputNeeded
+from atelier.providers.jobs.service import Desk
+from atelier.server.mcp.elicitation import InputNeeded
 from atelier.server.logs import call_id, log
-from atelier.server.storage.remote import unplaced
+from atelier.server.storage.remote_storage import unplaced
 
 Act = Callable[[], None]
 

@@ -22,12 +22,13 @@ from pydantic import (
     field_validator,
 )
 
-from atelier.providers.budget import Caps
-from atelier.providers.catalog import PROVIDERS, Catalog, utc_today
+from atelier.providers.pricing.budget import Caps
+from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.catalog.catalog import Catalog, utc_today
 from atelier.providers.core.environment import OWN, own_variables, variable
 from atelier.providers.core.errors import ImageError, Reason, quoted
-from atelier.providers.overlay import with_file
-from atelier.server.callers import is_customer
+from atelier.providers.catalog.catalog_overlay import with_file
+from atelier.server.http.callers import is_customer
 from atelier.server.storage.s3_client import Addressing, Bucket, without_bucket
 
 PREFIX = OWN

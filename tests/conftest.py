@@ -15,9 +15,9 @@ from hypothesis import settings as hypothesis
 from mcp.client import Client
 from PIL import Image
 
-from atelier.providers.pipeline import Pipeline
-from atelier.server.app import build_server
-from atelier.server.assembly import pipeline_of, storage_of
+from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.server.mcp.server import build_server
+from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.emulators.flux import Flux
 from tests.emulators.gemini import Gemini

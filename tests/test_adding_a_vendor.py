@@ -11,9 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from atelier.providers import catalog
+from atelier.providers.catalog import catalog
 from atelier.providers.core.types import ImageRequest
-from atelier.providers.pricing import Prices, estimate, table
+from atelier.providers.pricing.estimate import Prices, estimate, table
 from tests.conformance.suite import Conformance, studio
 
 PAGE = Path(__file__).parent.parent / "docs" / "adding-a-vendor.md"
@@ -47,7 +47,7 @@ def patched(source: str, diff: str) -> str:
 
 (VENDOR,) = blocks("providers/toy.py", "python")
 (EMULATOR,) = blocks("tests/emulators/toy.py", "python")
-(PRICE,) = blocks("providers/prices.json", "json")
+(PRICE,) = blocks("providers/pricing/prices.json", "json")
 (BENCH,) = blocks("tests/conformance/benches.py", "python")
 
 toy = module("atelier.providers.toy", VENDOR)
@@ -68,7 +68,7 @@ def test_the_vendor_imports_core_alone() -> None:
 
 def test_the_lines_for_the_catalogue_put_it_there() -> None:
     source = Path(catalog.__file__).read_text(encoding="utf-8")
-    for diff in blocks("providers/catalog.py", "diff"):
+    for diff in blocks("providers/catalog/catalog.py", "diff"):
         source = patched(source, diff)
     grown = module("atelier.providers.catalog_with_toy", source)
     assert set(grown.PROVIDERS) == {*catalog.PROVIDERS, toy.PROVIDER}

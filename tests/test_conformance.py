@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atelier.providers.catalog import PROVIDERS
+from atelier.providers.vendors.registry import PROVIDERS
 from tests.conformance.benches import BENCHES
 from tests.conformance.suite import Conformance
 

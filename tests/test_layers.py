@@ -54,7 +54,7 @@ def is_part(other: str, name: str) -> bool:
 
 
 def module(path: Path) -> str:
-    """`providers/core/wire.py` -> `providers.core.wire`"""
+    """`providers/transport/wire.py` -> `providers.core.wire`"""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 

@@ -92,7 +92,7 @@ def test_the_wheel_holds_the_house_under_one_name(checkout: Path, tmp_path: Path
     python = tmp_path / "venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     run("uv", "pip", "install", "--quiet", "--python", python, wheel)
     program = (
-        "import atelier.server.app, atelier.tools, atelier.providers, importlib.util as u\n"
+        "import atelier.server.mcp.server, atelier.tools, atelier.providers, importlib.util as u\n"
         "print([name for name in ('server', 'tools', 'providers') if u.find_spec(name)])"
     )
     assert run(python, "-c", program, cwd=tmp_path).strip() == "[]"
@@ -197,7 +197,7 @@ async def test_the_command_of_the_readmes_blocks_answers(checkout: Path, tmp_pat
 
 
 def test_the_readme_names_every_setting() -> None:
-    from atelier.providers.catalog import PROVIDERS
+    from atelier.providers.vendors.registry import PROVIDERS
     from atelier.server.settings import JWT_SECRET, PREFIX, Settings
 
     names = [JWT_SECRET, *(PREFIX + field.upper() for field in Settings.model_fields)]

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from atelier.providers.budget import Caps, Charge
-from atelier.server.assembly import journal_of
+from atelier.providers.pricing.budget import Caps, Charge
+from atelier.server.composition import journal_of
 from atelier.server.settings import Settings
 from atelier.tools.estimate_cost import Estimated
 from tests.conftest import TODAY, Connect, Environ
-from tests.server.test_app import text
+from tests.server.mcp.test_server import text
 from tests.server.test_main import atelier
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")

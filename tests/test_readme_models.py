@@ -6,11 +6,11 @@ import json
 import re
 from pathlib import Path
 
-from atelier.providers.catalog import PROVIDERS
-from atelier.providers.overlay import overlaid, parsed
-from atelier.providers.price_overlay import with_prices
-from atelier.providers.price_table import table
-from atelier.server.models import markdown
+from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.catalog.catalog_overlay import overlaid, parsed
+from atelier.providers.pricing.price_overlay import with_prices
+from atelier.providers.pricing.price_table import table
+from atelier.server.cli.models import markdown
 from tests.conftest import Environ
 from tests.server.test_main import atelier
 

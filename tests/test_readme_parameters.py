@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from atelier.providers.catalog import PROVIDERS
+from atelier.providers.vendors.registry import PROVIDERS
 from atelier.tools import TOOLS
-from atelier.tools.options import named
+from atelier.tools.parameters.option_parsing import named
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 SECTION = README.partition("## What the agent gets")[2].partition("\n## ")[0]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from atelier.server import content
-from atelier.server.app import INSTRUCTIONS
+from atelier.server.mcp import results as content
+from atelier.server.mcp.server import INSTRUCTIONS
 from atelier.server.settings import Settings
 from atelier.tools import TOOLS
 from atelier.tools.tool import Tool

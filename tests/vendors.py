@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from atelier.providers.catalog import Catalog
+from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.environment import variable
-from atelier.providers.core.provider import Provider
-from atelier.providers.pipeline import Pipeline
+from atelier.providers.vendors.contract import Provider
+from atelier.providers.pipeline.pipeline import Pipeline
 from tests.conftest import TODAY
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.masks import mask
-from atelier.providers.core.options import OURS
-from atelier.providers.core.sources import Found
+from atelier.providers.images.masks import mask
+from atelier.providers.core.gates.option_gates import OURS
+from atelier.providers.images.sources import Found
 from atelier.providers.core.types import ImageRequest, Operation
-from atelier.providers.desk import Desk
-from atelier.tools import edit_fields
-from atelier.tools.drawing import Drawing, asked_for, draw, drawn_before
-from atelier.tools.drawn import Drawn
+from atelier.providers.jobs.service import Desk
+from atelier.tools.parameters import edit_fields
+from atelier.tools.image_call import Drawing, asked_for, draw, drawn_before
+from atelier.tools.image_answer import Drawn
 from atelier.tools.tool import Answer, Call, Tool
 
 DESCRIPTION = """\

@@ -9,18 +9,18 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from atelier.providers.admit import Admitted
-from atelier.providers.budget import Left
+from atelier.providers.pipeline.admit import Admitted
+from atelier.providers.pricing.budget import Left
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.sources import Found
+from atelier.providers.images.sources import Found
 from atelier.providers.core.types import PROMPTLESS, ImageRequest, Operation, Picture
-from atelier.providers.desk import Desk
-from atelier.providers.pipeline import Pipeline
-from atelier.providers.quote import Quote, compare
-from atelier.providers.quote import usd as plain_usd
-from atelier.tools import edit_fields
-from atelier.tools.drawing import Drawing, asked_for
-from atelier.tools.drawn import usd
+from atelier.providers.jobs.service import Desk
+from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.pipeline.quotes import Quote, compare
+from atelier.providers.pipeline.quotes import usd as plain_usd
+from atelier.tools.parameters import edit_fields
+from atelier.tools.image_call import Drawing, asked_for
+from atelier.tools.image_answer import usd
 from atelier.tools.edit_image import Changing, change_of, operation_of
 from atelier.tools.tool import Answer, Call, Output, Tool
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from atelier.providers.core.types import ImageRequest
-from atelier.providers.desk import Desk
-from atelier.tools import fields
-from atelier.tools.drawing import Drawing, asked_for, draw, drawn_before
-from atelier.tools.drawn import Drawn
+from atelier.providers.jobs.service import Desk
+from atelier.tools.parameters import fields
+from atelier.tools.image_call import Drawing, asked_for, draw, drawn_before
+from atelier.tools.image_answer import Drawn
 from atelier.tools.tool import Answer, Call, Tool
 
 DESCRIPTION = """\

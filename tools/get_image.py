@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from atelier.providers.core.errors import ImageError, Reason, quoted
-from atelier.providers.core.images import picture
-from atelier.providers.core.sources import ASSET, Asset, last
+from atelier.providers.images.identify import picture
+from atelier.providers.images.sources import ASSET, Asset, last
 from atelier.providers.core.types import Kept
-from atelier.providers.desk import Desk, Running
-from atelier.providers.storage import Storage
-from atelier.tools import fields
-from atelier.tools.drawn import ImageData, image_data, told, told_running
+from atelier.providers.jobs.service import Desk, Running
+from atelier.providers.images.asset_storage import Storage
+from atelier.tools.parameters import fields
+from atelier.tools.image_answer import ImageData, image_data, told, told_running
 from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
 
 DESCRIPTION = """\

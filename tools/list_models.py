@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from atelier.providers.catalog import Catalog
+from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.gates import MOST_PICTURES
+from atelier.providers.core.gates.gates import MOST_PICTURES
 from atelier.providers.core.types import Operation
-from atelier.providers.desk import Desk
-from atelier.tools import fields
-from atelier.tools.matrix import Offer, PriceData, RowData, basis, block, groups, offers, prices, retired, span
+from atelier.providers.jobs.service import Desk
+from atelier.tools.parameters import fields
+from atelier.tools.model_table import Offer, PriceData, RowData, basis, block, groups, offers, prices, retired, span
 from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
 
 DESCRIPTION = """\

@@ -8,9 +8,9 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from atelier.providers.budget import Confirm
+from atelier.providers.pricing.budget import Confirm
 from atelier.providers.core.types import Kept, Tell
-from atelier.providers.desk import Desk
+from atelier.providers.jobs.service import Desk
 
 ANSWER_BUDGET = 100 * 1024
 """Bytes of pictures that one answer may carry; in base64 they stay under the 150,000 characters that hosts allow."""

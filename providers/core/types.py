@@ -10,7 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal
 
-from atelier.providers.core.limits import Limit
+from atelier.providers.core.gates.option_limits import Limit
 from atelier.providers.core.sizes import Delivery, SizeRule
 
 Lookup = Callable[[str], str | None]  # a setting by its variable's name; None when unset

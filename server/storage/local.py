@@ -18,9 +18,9 @@ import anyio
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import is_id, time_of, uuid_of
-from atelier.providers.core.sources import Asset
+from atelier.providers.images.sources import Asset
 from atelier.providers.core.types import Picture, Stored
-from atelier.server.storage import kept
+from atelier.server.storage import asset_files as kept
 
 
 class LocalStorage:

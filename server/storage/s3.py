@@ -26,10 +26,10 @@ import anyio
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import id_of, is_id, time_of, uuid_of
-from atelier.providers.core.scopes import side_by_side
-from atelier.providers.core.sources import Asset
+from atelier.providers.core.concurrency import side_by_side
+from atelier.providers.images.sources import Asset
 from atelier.providers.core.types import Picture, Stored
-from atelier.server.storage import kept
+from atelier.server.storage import asset_files as kept
 from atelier.server.storage.s3_client import Connection, may_refuse_condition
 
 PREVIEW_PATIENCE = 10  # seconds that an answer waits for its preview to be kept

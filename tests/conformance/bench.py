@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from atelier.providers.core.errors import Reason
-from atelier.providers.core.masks import mask
-from atelier.providers.core.provider import Provider
-from atelier.providers.core.sources import source
+from atelier.providers.images.masks import mask
+from atelier.providers.vendors.contract import Provider
+from atelier.providers.images.sources import source
 from atelier.providers.core.types import PROMPTLESS, Feature, ImageRequest, Model, Operation
 from tests.conftest import png
 from tests.emulators.server import Emulator, Fault

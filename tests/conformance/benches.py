@@ -10,18 +10,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from atelier.providers import flux as flux_vendor
-from atelier.providers import gemini as gemini_vendor
-from atelier.providers import openai as openai_vendor
-from atelier.providers import sketch as sketch_vendor
-from atelier.providers import stability as stability_vendor
-from atelier.providers import xai as xai_vendor
+from atelier.providers.vendors.flux import adapter as flux_adapter
+from atelier.providers.vendors import flux as flux_vendor
+from atelier.providers.vendors import gemini as gemini_vendor
+from atelier.providers.vendors import openai as openai_vendor
+from atelier.providers.vendors.sketch import adapter as sketch_adapter
+from atelier.providers.vendors import sketch as sketch_vendor
+from atelier.providers.vendors.stability import adapter as stability_adapter
+from atelier.providers.vendors import stability as stability_vendor
+from atelier.providers.vendors import xai as xai_vendor
 from atelier.providers.core.errors import Reason
 from atelier.providers.core.types import Endpoint, Model, Operation
-from atelier.providers.core.wire import httpx
-from atelier.providers.gemini_models import PREDICT
-from atelier.providers.openai_models import DALL_E
-from atelier.providers.stability_models import OUTPAINT, SD3
+from atelier.providers.transport.wire import httpx
+from atelier.providers.vendors.gemini.models import PREDICT
+from atelier.providers.vendors.openai.models import DALL_E
+from atelier.providers.vendors.stability.models import OUTPAINT, SD3
 from tests.conformance.bench import Bench, Body, Faults
 from tests.emulators import flux, gemini, openai, stability, xai
 from tests.emulators.server import Answer, Emulator
@@ -123,7 +126,7 @@ GEMINI = Bench(
 
 
 def flux_stage(host: flux.Flux, patch: Patch) -> None:
-    patch.setattr(flux_vendor, "POLL_EVERY", 0.01)
+    patch.setattr(flux_adapter, "POLL_EVERY", 0.01)
 
 
 def flux_least(model: Model) -> Body:
@@ -216,7 +219,7 @@ XAI = Bench(
 
 
 def stability_stage(host: stability.Stability, patch: Patch) -> None:
-    patch.setattr(stability_vendor, "POLL_SECONDS", 0.01)
+    patch.setattr(stability_adapter, "POLL_SECONDS", 0.01)
     host.patience = 0.0
 
 
@@ -262,7 +265,7 @@ STABILITY = Bench(
 
 async def drawn(request: Request) -> Response:
     """The drawing code behind a socket, so that its requests can be counted."""
-    answer = sketch_vendor.draw(httpx.Request("POST", str(request.url), content=await request.body()))
+    answer = sketch_adapter.draw(httpx.Request("POST", str(request.url), content=await request.body()))
     return Response(answer.content, answer.status_code, {"content-type": "application/json"})
 
 
@@ -278,7 +281,7 @@ def sketch_least(model: Model) -> Body:
     return {"prompt": "a fox"}
 
 
-SOCKET = Endpoint(base_url=sketch_vendor.ENDPOINT.base_url, base_url_variable="SKETCH_BASE_URL")
+SOCKET = Endpoint(base_url=sketch_adapter.ENDPOINT.base_url, base_url_variable="SKETCH_BASE_URL")
 SKETCH = Bench(
     provider=replace(sketch_vendor.PROVIDER, endpoint=SOCKET),
     host=sketch_host,

@@ -18,19 +18,20 @@ import anyio
 import pytest
 from pydantic_core import from_json
 
-from atelier.providers.catalog import PROVIDERS, Catalog
+from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.environment import variable
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.http import client
-from atelier.providers.core.options import SAFE_PROMPT
+from atelier.providers.transport.network.http_client import client
+from atelier.providers.core.gates.option_gates import SAFE_PROMPT
 from atelier.providers.core.types import ImageRequest, ImageResult, Model, Operation, Picture, Stored
-from atelier.providers.core.wire import Wire, httpx
-from atelier.providers.pipeline import Pipeline
+from atelier.providers.transport.wire import Wire, httpx
+from atelier.providers.pipeline.pipeline import Pipeline
 from tests.conformance.bench import Bench, Faults
 from tests.conformance.cases import CASES, COMPANIONS, Cell, Change, Column, Failure
 from tests.conftest import TODAY
 from tests.emulators.server import Answer, Emulator, Held, Received
-from tests.providers.recovery.conftest import left_behind, recovered
+from tests.providers.jobs.recovery.conftest import left_behind, recovered
 from tests.waiting import leave
 
 MOST_REQUESTS = 6

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from atelier.providers.stability import PROVIDER
+from atelier.providers.vendors.stability import PROVIDER
 from tests.conftest import png
 from tests.emulators import stability as emulated
 from tests.emulators.server import Drip, Dropped, Slow

@@ -23,9 +23,11 @@ from typing import Any
 import anyio
 from mcp.types import CallToolResult
 
-from atelier.server import content
-from atelier.server.journal import database, jobs, ledger
-from atelier.server.journal.jobs import SqliteJournal
+from atelier.server.mcp import results as content
+from atelier.server.database import engine as database
+from atelier.server.database import jobs
+from atelier.server.database import ledger
+from atelier.server.database.jobs import SqliteJournal
 from atelier.server.main import main
 
 STEPS = ("open", "sent", "note", "landed", "settle", "finish", "delivered")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from atelier.providers.core.http import httpx
+from atelier.providers.transport.network.http_client import httpx
 from tests.waiting import LONG, Gate
 
 

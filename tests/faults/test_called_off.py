@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from atelier.providers.core.types import ImageResult
-from atelier.providers.desk import Desk, Running
+from atelier.providers.jobs.service import Desk, Running
 from tests.conftest import Environ
 from tests.faults import proxy as faulty
 from tests.faults.books import Books

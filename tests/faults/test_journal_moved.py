@@ -20,7 +20,7 @@ from tests.faults.books import Books
 from tests.faults.proxy import Held
 from tests.faults.test_processes import answered, served
 from tests.faults.world import World, arguments_for
-from tests.server.journal.test_moved import moved, moved_alone, removed
+from tests.server.database.test_moved import moved, moved_alone, removed
 from tests.server.process import like_a_host
 
 pytestmark = [

@@ -16,7 +16,7 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageResult
-from atelier.providers.desk import Desk
+from atelier.providers.jobs.service import Desk
 from tests.faults import proxy as faulty
 from tests.faults.books import Books
 from tests.faults.proxy import Fault, Says

@@ -10,10 +10,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from atelier.providers.core.images import picture
+from atelier.providers.images.identify import picture
 from atelier.providers.core.types import ImageRequest, Operation
-from atelier.providers.desk import Desk
-from atelier.server.assembly import pipeline_of, storage_of
+from atelier.providers.jobs.service import Desk
+from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import TODAY, Environ, png
 from tests.emulators.flux import Flux

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from atelier.providers.core.types import ImageResult, Tell
-from atelier.providers.counter import Counter
-from atelier.providers.live import Live, Running
+from atelier.providers.jobs.waiter import Counter
+from atelier.providers.jobs.running_job import Live, Running
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from atelier.providers import flux as flux_vendor
-from atelier.providers import openai as openai_vendor
-from atelier.providers import xai as xai_vendor
+from atelier.providers.vendors.flux import adapter as flux_vendor
+from atelier.providers.vendors.openai import adapter as openai_vendor
+from atelier.providers.vendors.xai import adapter as xai_vendor
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
 from tests.conftest import Environ

@@ -12,7 +12,7 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.retry import Aftermath, aftermath
+from atelier.providers.transport.resilience.retry import Aftermath, aftermath
 from tests.conformance.bench import Bench
 from tests.conformance.benches import BENCHES
 from tests.conformance.suite import run

@@ -16,7 +16,7 @@ import jwt
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from atelier.providers.core.http import httpx
+from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ
 from tests.server.process import started
 from tests.waiting import LONG, until

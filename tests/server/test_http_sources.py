@@ -8,7 +8,7 @@ import zlib
 import pytest
 from mcp_types import TextContent
 
-from atelier.server.http_body import body_limit
+from atelier.server.http.body import body_limit
 from tests.conftest import Environ, png
 from tests.server.http_process import reason, serving
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.server.app import build_server
+from atelier.server.mcp.server import build_server
 from atelier.server.settings import Settings, unknown_variables
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import Environ, png
 from tests.emulators.openai import OpenAI
-from tests.providers.core.test_heif import phone_file
+from tests.providers.images.test_heif import phone_file
 from tests.server.process import SERVE, conversation, hello
 from tests.server.test_main import atelier
 

@@ -8,18 +8,18 @@ from typing import Any, Self
 import anyio
 import pytest
 
-from atelier.providers.core.sources import Sources
-from atelier.providers.desk import Desk
-from atelier.server.assembly import pipeline_of, storage_of
+from atelier.providers.images.sources import Sources
+from atelier.providers.jobs.service import Desk
+from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings
 from atelier.tools import edit_image
-from atelier.tools.arguments import parameters_of
-from atelier.tools.drawn import Drawn
+from atelier.tools.parameters.arguments import parameters_of
+from atelier.tools.image_answer import Drawn
 from atelier.tools.tool import Answer, Call
 from tests.conftest import Environ
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Held
-from tests.providers.core.test_fetch import Site, World, at, web
+from tests.providers.transport.network.test_web_fetch import Site, World, at, web
 from tests.waiting import LONG, eventually
 
 pytestmark = pytest.mark.anyio

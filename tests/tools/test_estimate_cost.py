@@ -11,7 +11,7 @@ from mcp.types import CallToolResult
 
 from tests.conftest import Connect, Environ
 from tests.emulators.openai import OpenAI
-from tests.server.test_app import error, text
+from tests.server.mcp.test_server import error, text
 
 pytestmark = pytest.mark.anyio
 

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from mcp.types import CallToolResult, TextContent
 
-from atelier.providers.catalog import PROVIDERS, Catalog
+from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Operation
-from atelier.providers.desk import Desk
-from atelier.providers.overlay import overlaid, parsed
-from atelier.providers.pipeline import Pipeline, silence
+from atelier.providers.jobs.service import Desk
+from atelier.providers.catalog.catalog_overlay import overlaid, parsed
+from atelier.providers.pipeline.pipeline import Pipeline, silence
 from atelier.tools.list_models import TOOL, ListModels, run
 from atelier.tools.tool import Answer, Call
 from tests.conftest import TODAY, Connect, Environ

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atelier.providers.core.sizes import TIERS, SizeRule, parse_ratio, parse_size
-from atelier.providers.openai_models import FREE_SIZES
+from atelier.providers.vendors.openai.models import FREE_SIZES
 
 
 @pytest.mark.parametrize("text", ["1536x1024", " 1536 X 1024 ", "1536×1024", "1536*1024"])

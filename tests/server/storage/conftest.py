@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from atelier.providers.storage import Storage
+from atelier.providers.images.asset_storage import Storage
 from atelier.server.storage.local import LocalStorage
 from atelier.server.storage.s3 import S3Storage
 from atelier.server.storage.s3_client import Bucket, Connection
-from atelier.server.storage.spool import Spool
+from atelier.server.storage.upload_queue import Spool
 from tests.emulators.s3 import Front, Keys, Ministack, ministack
 
 NUMBERS = count(1)

@@ -14,13 +14,14 @@ import anyio
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.http import httpx
+from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.core.ids import new_id, uuid_of
-from atelier.providers.core.images import picture
-from atelier.providers.storage import Storage
+from atelier.providers.images.identify import picture
+from atelier.providers.images.asset_storage import Storage
 from atelier.server.settings import Settings
-from atelier.server.storage import s3, s3_client
-from atelier.server.storage.remote import unplaced
+from atelier.server.storage import s3
+from atelier.server.storage import s3_client
+from atelier.server.storage.remote_storage import unplaced
 from atelier.server.storage.s3_client import Bucket, Connection, connect
 from tests.emulators.s3 import Front, Keys, Lost, Ministack
 from tests.emulators.s3 import refusal as refused_by
@@ -411,12 +412,12 @@ def test_later_is_advised_only_where_it_can_help(status: int, code: str, passing
 def test_boto3_is_not_imported_before_a_bucket_is_used() -> None:
     program = (
         "import sys\n"
-        "from atelier.server.assembly import storage_of\n"
+        "from atelier.server.composition import storage_of\n"
         "from atelier.server.settings import Settings\n"
         "import anyio\n"
         "storage = storage_of(Settings.from_environ({'ATELIER_STORAGE': 's3', 'ATELIER_S3_BUCKET': 'b',"
         " 'ATELIER_STATE_DIR': '/nowhere'}))\n"
-        "from atelier.server.flush import flushed\n"
+        "from atelier.server.cli.flush import flushed\n"
         "anyio.run(flushed, storage)\n"
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.http import httpx
+from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.core.ids import id_of, new_id
-from atelier.providers.core.images import picture
+from atelier.providers.images.identify import picture
 from atelier.providers.core.types import Stored
-from atelier.providers.storage import Storage
+from atelier.providers.images.asset_storage import Storage
 from tests.conftest import encoded_png, png
 
 pytestmark = pytest.mark.anyio

@@ -1,0 +1,219 @@
+"""Who makes which model, and how a name is resolved."""
+
+from __future__ import annotations
+
+from atelier.providers.vendors.registry import PROVIDERS
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from itertools import takewhile
+from urllib.parse import urlsplit
+
+from atelier.providers.core.environment import base_url_variable, key_variable
+from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.transport.base_url import base_url
+from atelier.providers.vendors.contract import Provider
+from atelier.providers.core.gates.refusals import close_names, did_you_mean
+from atelier.providers.core.types import CURRENT, Endpoint, Feature, Lookup, Model, Operation
+from atelier.providers.pricing.price_table import Prices, table
+
+
+UNLISTED = re.compile(r"(?!.*(?:\.\.|//))[a-z0-9](?:[a-z0-9._:/-]{0,98}[a-z0-9])?")
+"""What an id that we do not know must look like to be passed on."""
+
+
+def utc_today() -> date:
+    """The day that lifecycles are judged by."""
+    return datetime.now(UTC).date()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What a name came to. `notice` says so when nobody asked for this model by name."""
+
+    provider: Provider
+    model: Model
+    endpoint: Endpoint
+    notice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The vendors, seen through the settings of this process and the calendar."""
+
+    lookup: Lookup
+    today: Callable[[], date] = utc_today
+    providers: tuple[Provider, ...] = PROVIDERS
+    prices: Prices = field(default_factory=table)
+
+    def resolve(self, name: str | None, operation: Operation = Operation.GENERATE, prefer: str | None = None) -> Choice:
+        """A model's id or alias, a vendor's name, `vendor/model`, or nothing -> who makes it.
+
+        A vendor's name means its default, or its first model that can do the operation. Nothing means the setting,
+        else the first vendor with a key that can; to change a picture its own vendor (`prefer`, by name) comes before
+        both. An unlisted id that begins as a vendor's ids do passes as it is. Anything else is unknown_model.
+        """
+        if name:
+            return self._named(name, operation)
+        preset = self._preset(operation)
+        own = self._own(prefer, operation) if operation is not Operation.GENERATE else None
+        if own and not (preset and preset.provider.name == own.provider.name):
+            return own
+        return preset or self._unasked(operation)
+
+    def able(self, fits: Callable[[Model], bool]) -> list[str]:
+        """The ids of the models that work today and fit, the vendors' defaults first."""
+        rows = [row for p in self.providers for row in self._working(p) if fits(row)]
+        defaults = [p.default for p in self.providers]
+        return [row.id for row in sorted(rows, key=lambda row: row.id not in defaults)]
+
+    def listed(self, provider: Provider) -> list[Model]:
+        """The vendor's rows that can be asked for today, its default first. A custom host may serve retired ones."""
+        rows = provider.models if self.located(provider).custom else self._working(provider)
+        return sorted(rows, key=lambda row: row.id != provider.default)
+
+    def usable(self, provider: Provider) -> bool:
+        """Whether the vendor can be asked: its key is set, or it needs none."""
+        return not provider.endpoint.key_variables or self._keyed(provider.endpoint).key(self.lookup) is not None
+
+    def _named(self, name: str, operation: Operation) -> Choice:
+        wanted = name.strip().lower()
+        vendor, _, rest = wanted.partition("/")
+        for provider in self.providers:
+            if wanted in provider.names:
+                row = self._row_for(provider, operation) or _row(provider, provider.default)
+                return self._choice(provider, row)
+        for provider in self.providers:
+            if row := _row(provider, wanted):
+                return self._choice(provider, row)
+        for provider in self.providers:
+            if vendor in provider.names and rest:
+                if row := _row(provider, rest):
+                    return self._choice(provider, row)
+                if provider.prefixes and UNLISTED.fullmatch(rest):
+                    return self._choice(provider, _unlisted(provider, name.strip().partition("/")[2]))
+        for provider in self.providers:
+            if wanted.startswith(provider.prefixes) and UNLISTED.fullmatch(wanted):
+                return self._choice(provider, _unlisted(provider, name.strip()))
+        raise self._unknown(name)
+
+    def _preset(self, operation: Operation) -> Choice | None:
+        """What ATELIER_DEFAULT_MODEL names, if that can do the operation."""
+        name = self.lookup("ATELIER_DEFAULT_MODEL")
+        if not name:
+            return None
+        try:
+            choice = self._named(name, operation)
+        except ImageError as error:
+            error.message = f"ATELIER_DEFAULT_MODEL is wrong. {error.message}"
+            raise
+        return choice if operation in choice.model.operations else None
+
+    def _own(self, name: str | None, operation: Operation) -> Choice | None:
+        """The vendor of that name, if its key is set and it can do the operation. The sketch waits to be asked for."""
+        for provider in self.providers:
+            if provider.name == name and provider.endpoint.key_variables and self.usable(provider):
+                row = self._row_for(provider, operation)
+                return self._choice(provider, row) if row else None
+        return None
+
+    def _unasked(self, operation: Operation) -> Choice:
+        keyed = [p for p in self.providers if p.endpoint.key_variables and self.usable(p)]
+        free = [p for p in self.providers if not p.endpoint.key_variables]
+        for provider in keyed or free:
+            if row := self._row_for(provider, operation):
+                return self._choice(provider, row, "" if keyed else self._keyless(provider))
+        raise ImageError(
+            Reason.UNSUPPORTED_OPERATION,
+            f"None of the vendors that are set up can {operation.value.replace('_', ' ')}.",
+            hint="Set the key of a vendor that can.",
+        )
+
+    def _row_for(self, provider: Provider, operation: Operation) -> Model | None:
+        """The vendor's default if it can do the operation, else its first model that can and works today."""
+        rows = sorted(self._working(provider), key=lambda row: row.id != provider.default)
+        return next((row for row in rows if operation in row.operations), None)
+
+    def _working(self, provider: Provider) -> list[Model]:
+        return [row for row in provider.models if row.lifecycle.at(self.today()) != "retired"]
+
+    def located(self, provider: Provider) -> Endpoint:
+        """The vendor's endpoint at the base URL of the settings where there is one, with the variables in use."""
+        endpoint = self._keyed(provider.endpoint)
+        variable = base_url_variable(provider.endpoint, self.lookup)
+        if not (variable and (url := self.lookup(variable))):
+            return endpoint
+        base, host = base_url(url, endpoint), _host(url)
+        if host is None:
+            message = f"{variable} is not the address of an API."
+            hint = "Write it as https://host/path, without user, query or fragment."
+            raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
+        custom = base != endpoint.base_url and not endpoint.is_vendors(host)
+        return replace(endpoint, base_url=base, base_url_variable=variable, custom=custom)
+
+    def _keyed(self, endpoint: Endpoint) -> Endpoint:
+        """The endpoint with the one variable that holds its key; with all that could where none is set."""
+        variable = key_variable(endpoint, self.lookup)
+        return replace(endpoint, key_variables=(variable,)) if variable else endpoint
+
+    def _keyless(self, drawn_by: Provider) -> str:
+        keys = [p.endpoint.key_variables[0] for p in self.providers if p.endpoint.key_variables]
+        return (
+            f"No vendor key is set, so this is an offline draft by the built-in {drawn_by.name} (free, not a model's)."
+            f" Set {' or '.join(keys) if len(keys) < 3 else 'one of ' + ', '.join(keys)} for a real picture."
+        )
+
+    def _choice(self, provider: Provider, model: Model | None, notice: str = "") -> Choice:
+        assert model is not None, f"{provider.name} lists its default"
+        return Choice(provider=provider, model=model, endpoint=self.located(provider), notice=notice)
+
+    def _unknown(self, wanted: str) -> ImageError:
+        rows = [row for p in self.providers for row in self._working(p)]
+        names = [name for row in rows for name in (row.id, *row.aliases)]
+        known = dict.fromkeys([*names, *(name for p in self.providers for name in p.names)])
+        near = close_names(wanted.lower(), known)
+        defaults = ", ".join(provider.default for provider in self.providers)
+        hint = did_you_mean(near) or f"Call list_models for all names; each vendor's default: {defaults}."
+        message = f"No model is called “{quoted(wanted, 60)}”."
+        return ImageError(Reason.UNKNOWN_MODEL, message, hint=hint, facts={"near": near})
+
+
+def _host(url: str) -> str | None:
+    """The host of a usable base URL; one with a password, or that no client could dial, is none."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna").decode()
+        usable = parts.scheme in ("http", "https") and host and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return None
+    odd = parts.username or parts.password or parts.query or parts.fragment or not url.isprintable() or " " in url
+    return host if usable and not odd else None
+
+
+def _row(provider: Provider, name: str) -> Model | None:
+    for row in provider.models:
+        if name == row.id or name in row.aliases:
+            return row
+        if name in row.snapshots:
+            return replace(row, id=name)
+    return None
+
+
+def _unlisted(provider: Provider, id: str) -> Model:
+    """A row for a model that we do not know: the columns of the listed one whose id is most alike, values unchecked.
+
+    Where the vendor lets any model try further operations, it takes as many sources as those need, and a mask.
+    """
+
+    def likeness(row: Model) -> tuple[int, bool]:
+        pairs = takewhile(lambda pair: pair[0] == pair[1], zip(row.id, id.lower(), strict=False))
+        return len(list(pairs)), row.id == provider.default
+
+    like = max(provider.models, key=likeness)
+    row = replace(like, id=id, aliases=(), snapshots=(), lifecycle=CURRENT, any_value=True)
+    if not (further := provider.unlisted_operations):
+        return row
+    features = row.features | {Feature.MASK} if Operation.INPAINT in further else row.features
+    most = max(other.max_sources for other in provider.models)
+    return replace(row, operations=row.operations | further, features=features, max_sources=most)

@@ -1,0 +1,196 @@
+"""The catalogue overlay: a JSON file of rows that adds models or corrects their columns without a release.
+
+    {"models": [{"provider": "openai", "id": "gpt-image-3", "like": "gpt-image-2.5-flare", "max_count": 4},
+                {"provider": "openai", "id": "gpt-image-2", "lifecycle": {"stage": "deprecated", "on": "2027-03-01"}}],
+     "defaults": {"openai": "gpt-image-3"},
+     "prices": {"sources": {"invoice": {"what": "our invoice", "date": "2027-01", "kind": "vendor_doc"}},
+                "rows": [{"provider": "openai", "models": ["gpt-image-3"], "unit": "per_image", "usd": "0.05",
+                          "quality": "low", "source": "invoice", "as_of": "2027-01"}]}}
+
+A row has the columns of `core.types.Model`. One whose provider and id are listed changes the columns that it names;
+any other is new and starts from the row that it is `like`. `prices` has the sections of prices.json (`price_table`),
+each of which may be absent; its entries come before the shipped ones, and a new model has no other prices. A key that
+means nothing is refused, since a slip in a file that nobody looks at again would show as a wrong bill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from atelier.providers.catalog.catalog import utc_today
+from atelier.providers.core.environment import text_of
+from atelier.providers.core.errors import ImageError, quoted
+from atelier.providers.core.gates.option_limits import Limit
+from atelier.providers.vendors.contract import Provider
+from atelier.providers.core.gates.refusals import close_names, did_you_mean
+from atelier.providers.core.sizes import SizeRule
+from atelier.providers.core.types import CURRENT, Feature, Lifecycle, Model, Operation
+from atelier.providers.catalog.overlay_checks import defaults_are_alive, names_are_reachable, wrong
+from atelier.providers.catalog.overlay_fields import Bound, Count, Life, Name, Rule, Strict, Words
+from atelier.providers.pricing.price_overlay import with_prices
+from atelier.providers.pricing.price_table import Figures, Price, Prices, Rates, Source, Tokens, Usual, table
+
+
+class Row(Strict):
+    """What the file says of one model. Only the columns that are present count."""
+
+    provider: str
+    id: Name
+    like: Name | None = None
+    aliases: tuple[Name, ...] = ()
+    snapshots: tuple[Name, ...] = ()
+    operations: Annotated[frozenset[Operation], Field(min_length=1)] = frozenset()
+    sizes: Words = ()
+    size_rule: Rule | None = None
+    aspect_ratios: Words = ()
+    resolutions: Words = ()
+    qualities: Words = ()
+    styles: Words = ()
+    backgrounds: Words = ()
+    formats: Words = ()
+    features: frozenset[Feature] = frozenset()
+    options: frozenset[str] = frozenset()
+    limits: tuple[Bound, ...] = ()
+    max_count: Annotated[int, Field(ge=1)] = 1
+    max_sources: Count = 0
+    source_formats: Annotated[tuple[Literal["png", "jpeg", "webp", "gif"], ...], Field(min_length=1)] = ("png",)
+    source_rule: Rule | None = None
+    max_source_bytes: Count = 0
+    max_upload_bytes: Count = 0
+    max_seed: Count = 0
+    max_prompt: Count = 0
+    wire: str = ""
+    lifecycle: Life = Life(stage="current")
+
+    def columns(self) -> dict[str, Any]:
+        """The columns that are present, as `Model` has them."""
+        present: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set - {"provider", "like"}}
+        for name, rule in (("size_rule", self.size_rule), ("source_rule", self.source_rule)):
+            if rule:
+                present[name] = SizeRule(**rule.model_dump())
+        if self.limits:
+            present["limits"] = tuple(Limit(**limit.model_dump()) for limit in self.limits)
+        if "lifecycle" in present:
+            present["lifecycle"] = Lifecycle(**self.lifecycle.model_dump())
+        return present
+
+
+class Overlay(Strict):
+    """The whole file. `defaults` is the model that each vendor's name stands for."""
+
+    models: tuple[Row, ...] = ()
+    defaults: dict[str, Name] = {}  # noqa: RUF012 - pydantic copies it
+    prices: Figures = Figures()
+
+
+def with_file(
+    providers: tuple[Provider, ...], path: Path | None, today: Callable[[], date] = utc_today
+) -> tuple[tuple[Provider, ...], Prices]:
+    """The vendors and the shipped prices as the file changes them, if there is one.
+
+    Raises invalid_request with the file and the place.
+    """
+    if path is None:
+        return providers, table()
+    text = text_of(path, f"ATELIER_CATALOG names {path}, which")
+    try:
+        overlay = parsed(text)
+        changed = overlaid(providers, overlay, today)
+        return changed, with_prices(table(), overlay.prices, changed)
+    except ImageError as error:
+        error.message = f"ATELIER_CATALOG is wrong: in {path}, {error.message}"
+        raise
+
+
+def parsed(text: str | bytes) -> Overlay:
+    """The content of such a file. Raises invalid_request, which names the first thing that is wrong."""
+    try:
+        return Overlay.model_validate_json(text)
+    except ValidationError as error:
+        raise _slip(error.errors(include_url=False, include_input=False)[0]) from None
+
+
+def overlaid(
+    providers: tuple[Provider, ...], overlay: Overlay, today: Callable[[], date] = utc_today
+) -> tuple[Provider, ...]:
+    """The vendors with the rows and defaults of the overlay. Raises invalid_request for what fits no vendor."""
+    known = {provider.name: provider for provider in providers}
+    seen = set[tuple[str, str]]()
+    for index, row in enumerate(overlay.models):
+        place = f"models[{index}]"
+        provider = _vendor(known, row.provider, f"{place}.provider")
+        if (row.provider, row.id) in seen:
+            raise wrong(place, f"{row.id} was told before", "Join the two.")
+        seen.add((row.provider, row.id))
+        known[row.provider] = replace(provider, models=_rows(provider, row, place))
+    for vendor, id in overlay.defaults.items():
+        provider = _vendor(known, vendor, "defaults")
+        _known(provider, id, f"defaults.{vendor}")
+        known[vendor] = replace(provider, default=id)
+    names_are_reachable(known.values())
+    defaults_are_alive([known[vendor] for vendor in overlay.defaults], today())
+    return tuple(known.values())
+
+
+def _rows(provider: Provider, row: Row, place: str) -> tuple[Model, ...]:
+    """The vendor's rows with this one added or changed."""
+    old = next((model for model in provider.models if model.id == row.id), None)
+    if old and row.like:
+        raise wrong(f"{place}.like", f"{row.id} is listed already", "“like” is for a new model; name the columns.")
+    if not old and not row.like and "operations" not in row.model_fields_set:
+        hint = "Say what it is “like”, or which operations it can do."
+        raise wrong(place, f"{row.id} is new and has neither “like” nor “operations”", hint)
+    start = old or Model(id=row.id, operations=frozenset())
+    if row.like:
+        like = _known(provider, row.like, f"{place}.like")
+        start = replace(like, aliases=(), snapshots=(), lifecycle=CURRENT)  # a name and an end are one model's own
+    made = replace(start, **row.columns())
+    wires = {model.wire for model in provider.models}
+    if made.wire not in wires:
+        hint = f"{provider.title} has: {', '.join(f'“{wire}”' for wire in sorted(wires))}. “like” takes that over."
+        raise wrong(f"{place}.wire", f"“{quoted(made.wire, 40)}” is no way to talk to {provider.title}", hint)
+    if old:
+        return tuple(made if model is old else model for model in provider.models)
+    return (*provider.models, made)
+
+
+def _vendor(known: dict[str, Provider], name: str, place: str) -> Provider:
+    if name not in known:
+        raise wrong(place, f"“{quoted(name, 40)}” is no vendor", f"The vendors are {', '.join(known)}.")
+    return known[name]
+
+
+def _known(provider: Provider, id: str, place: str) -> Model:
+    ids = [model.id for model in provider.models]
+    if id not in ids:
+        hint = did_you_mean(close_names(id, ids)) or f"Its models: {', '.join(ids)}."
+        raise wrong(place, f"{provider.title} has no row with the id {id}", hint)
+    return provider.models[ids.index(id)]
+
+
+def _slip(problem: ErrorDetails) -> ImageError:
+    """The validator's finding as a sentence with its place."""
+    steps = [f"[{step}]" if isinstance(step, int) else f".{quoted(step, 60)}" for step in problem["loc"]]
+    place = "".join(steps).removeprefix(".") or "the file"
+    last = str(problem["loc"][-1]) if problem["loc"] else ""
+    match problem["type"]:
+        case "extra_forbidden":
+            shapes = (Row, Overlay, Life, Rule, Bound, Figures, Source, Price, Rates, Tokens, Usual)
+            near = close_names(last, {key for shape in shapes for key in shape.model_fields})
+            return wrong(place, "there is no such key", did_you_mean(near[:1]) or "Take it out.")
+        case "missing":
+            return wrong(place, "is missing", "Add it.")
+        case "json_invalid":
+            return wrong(place, f"not JSON ({problem['ctx']['error']})" if "ctx" in problem else "not JSON")
+        case "string_pattern_mismatch":
+            return wrong(place, "not a name: lower case letters, digits and . _ / : - are")
+        case _:
+            words = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+            return wrong(place, words)

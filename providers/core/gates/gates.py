@@ -1,0 +1,237 @@
+"""Refusals that need no I/O, in order. Reading the list at the end is reading the policy.
+
+A gate looks at the request and at the model's row and raises, or lets pass. An unlisted model (`any_value`) has the
+columns of the listed one that it is most like: an option that has no column is refused for it too, since the vendor
+would drop it and bill; which values it takes, its vendor will say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from fractions import Fraction
+
+from atelier.providers.core.gates import source_gates as intake
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.gates.option_gates import SIDES, options_are_known, options_are_within_limits
+from atelier.providers.core.gates.refusals import short, unsupported
+from atelier.providers.core.sizes import TIERS, parse_ratio, parse_size
+from atelier.providers.core.types import PROMPTLESS, Endpoint, Feature, ImageRequest, Model, Operation
+
+MOST_PICTURES = 10
+"""Of one request; a model that makes fewer in a call is called several times."""
+
+Gate = Callable[[ImageRequest, Model], None]
+
+
+def admit(request: ImageRequest, model: Model) -> tuple[int, int] | None:
+    """Through every gate, or an ImageError. Returns (width, height) in pixels where the request fixes them."""
+    for gate in GATES:
+        gate(request, model)
+    return pixels(request, model)
+
+
+def alive(model: Model, endpoint: Endpoint, today: date) -> str | None:
+    """Refuse what its vendor switched off; the warning for what still works but will not for long.
+
+    Retirement is judged for the vendor's own host: with a custom base URL someone else may still serve the model.
+    """
+    life, stage = model.lifecycle, model.lifecycle.at(today)
+    if stage == "current":
+        return None
+    when = f" on {life.on.isoformat()}" if life.on else ""
+    instead = f"Use {life.successor} instead." if life.successor else "Call list_models for what works now."
+    if stage == "retired" and not endpoint.custom:
+        message = f"The model {model.id} was retired by its vendor{when}."
+        raise ImageError(Reason.MODEL_RETIRED, message, hint=instead, facts={"successor": life.successor})
+    if stage == "retired":
+        return f"{model.id} was retired by its vendor{when}; it is tried because a custom base URL is set. {instead}"
+    return f"{model.id} is deprecated and ends{when or ' on a date not yet named'}. {instead}"
+
+
+def prompt_is_there(request: ImageRequest, model: Model) -> None:
+    shown = request.operation is Operation.REPLACE_BACKGROUND and len(request.sources) > 1  # by a second picture
+    if not request.prompt.strip() and request.operation not in PROMPTLESS and not shown:
+        raise ImageError(Reason.INVALID_REQUEST, "The prompt is empty.", hint="Say in words what the picture shows.")
+
+
+def prompt_fits(request: ImageRequest, model: Model) -> None:
+    if request.prompt and model.max_prompt == 0:
+        raise unsupported("prompt", None, model, [])
+    for name, text in (("prompt", request.prompt), ("negative_prompt", request.negative_prompt or "")):
+        if len(text) > model.max_prompt:
+            raise ImageError(
+                Reason.INVALID_REQUEST,
+                f"The {name} has {len(text):,} characters; {model.id} takes at most {model.max_prompt:,}.",
+                hint="Shorten it.",
+            )
+
+
+def operation_is_offered(request: ImageRequest, model: Model) -> None:
+    if request.operation not in model.operations:
+        raise ImageError(
+            Reason.UNSUPPORTED_OPERATION,
+            f"{model.id} cannot {_words(request.operation)}.",
+            hint=f"It can {', '.join(_words(o) for o in Operation if o in model.operations)}.",
+        )
+
+
+def count_is_in_range(request: ImageRequest, model: Model) -> None:
+    if not 1 <= request.count <= MOST_PICTURES:
+        message = f"n is {request.count}; a request makes 1 to {MOST_PICTURES} pictures."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Ask for at most {MOST_PICTURES}.")
+
+
+def sources_fit(request: ImageRequest, model: Model) -> None:
+    given, needs = len(request.sources), request.operation is not Operation.GENERATE
+    if needs and not given:
+        message = f"There is no picture to {_words(request.operation)}."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Give the source picture.")
+    if given > model.max_sources:
+        message = f"{model.id} takes at most {model.max_sources} source pictures; {given} were given."
+        raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Give fewer.", facts={"option": "images"})
+    if request.mask is None:
+        if request.operation is Operation.INPAINT:
+            raise ImageError(Reason.INVALID_REQUEST, "There is no mask.", hint="Give one, or edit by instruction.")
+        return
+    if Feature.MASK not in model.features:
+        raise unsupported("mask", None, model, [])
+    first = request.sources[0] if given else None
+    if first and (request.mask.width, request.mask.height) != (first.width, first.height):
+        raise ImageError(
+            Reason.INVALID_REQUEST,
+            f"The mask is {request.mask.width}x{request.mask.height} but the picture is {first.width}x{first.height}.",
+            hint="Give a mask of the same size as the picture.",
+        )
+
+
+def one_way_to_say_the_size(request: ImageRequest, model: Model) -> None:
+    if request.size and (request.aspect_ratio or request.resolution):
+        other = "aspect_ratio" if request.aspect_ratio else "resolution"
+        message = f"size and {other} were both given, and they may contradict each other."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Give size alone, or aspect_ratio with resolution.")
+
+
+def words_are_offered(request: ImageRequest, model: Model) -> None:
+    for option, value, offered in (
+        ("resolution", request.resolution, model.resolutions),
+        ("quality", request.quality, model.qualities),
+        ("style", request.style, model.styles),
+        ("background", request.background, model.backgrounds),
+        ("output_format", request.output_format, model.formats),
+    ):
+        if value is not None and value not in offered and not (model.any_value and offered):
+            raise unsupported(option, value, model, offered)
+
+
+def features_are_offered(request: ImageRequest, model: Model) -> None:
+    for feature, value in (
+        (Feature.NEGATIVE_PROMPT, request.negative_prompt),
+        (Feature.SEED, request.seed),
+        (Feature.STRENGTH, request.strength),
+        (Feature.COMPRESSION, request.compression),
+    ):
+        if value is not None and feature not in model.features:
+            raise unsupported(feature, None, model, [])
+
+
+def outpaint_has_a_side(request: ImageRequest, model: Model) -> None:
+    if request.operation is Operation.OUTPAINT and not any(request.options.get(side) for side in SIDES):
+        message = "outpaint needs to know which side to extend, and by how many pixels."
+        raise ImageError(
+            Reason.INVALID_REQUEST,
+            message,
+            hint="Give one or more of left, right, top and bottom, for example right=512.",
+        )
+
+
+def options_agree(request: ImageRequest, model: Model) -> None:
+    if not request.sources and (request.mask or request.strength is not None):
+        what = "mask" if request.mask else "strength"
+        raise ImageError(
+            Reason.INVALID_REQUEST, f"There is a {what} but no source picture.", hint="Give the picture that it is for."
+        )
+    format = request.output_format
+    if request.background == "transparent" and format == "jpeg":
+        raise ImageError(
+            Reason.INVALID_REQUEST, "A JPEG cannot be transparent.", hint="Ask for output_format png or webp."
+        )
+    if request.compression is not None and format not in ("jpeg", "webp"):
+        message = f"output_compression has no meaning for {format or 'the default format, png'}."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Set output_format to jpeg or webp, or leave it out.")
+
+
+def pixels(request: ImageRequest, model: Model) -> tuple[int, int] | None:
+    """(width, height) that the request fixes: as a size, or as a ratio and a tier that have to be computed.
+
+    None leaves it to the vendor: nothing was asked, or the vendor takes ratio and tier by name.
+    """
+    if request.size:
+        return _exact(request.size, model)
+    if not (request.aspect_ratio or request.resolution):
+        return None
+    if model.aspect_ratios:
+        if request.aspect_ratio not in (None, *model.aspect_ratios) and not model.any_value:
+            raise unsupported("aspect_ratio", request.aspect_ratio, model, model.aspect_ratios)
+        return None
+    ratio = parse_ratio(request.aspect_ratio or _shape(request))
+    if ratio is None:
+        message = f"The aspect_ratio “{short(request.aspect_ratio or '')}” is not a ratio."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Write it as WIDTH:HEIGHT, for example 16:9.")
+    if model.size_rule:
+        tier = TIERS.get(request.resolution or "1k")
+        if tier is None:
+            raise unsupported("resolution", request.resolution, model, TIERS)
+        size = model.size_rule.fit(ratio, tier)
+        offered = [f"ratios up to {model.size_rule.max_ratio}:1"]
+    else:
+        listed = [edges for text in model.sizes if (edges := parse_size(text))]
+        size = next((edges for edges in listed if edges[0] == ratio * edges[1]), None)
+        offered = [str(Fraction(*edges)).replace("/", ":") if edges[0] != edges[1] else "1:1" for edges in listed]
+    if size is None:
+        raise unsupported("aspect_ratio", request.aspect_ratio, model, offered)
+    return size
+
+
+def _shape(request: ImageRequest) -> str:
+    """The shape of a picture of which only the tier is said: as the source, else square."""
+    return f"{request.sources[0].width}:{request.sources[0].height}" if request.sources else "1:1"
+
+
+def _exact(text: str, model: Model) -> tuple[int, int] | None:
+    text = text.strip().lower()
+    size = parse_size(text)
+    if text in model.sizes or (size and f"{size[0]}x{size[1]}" in model.sizes):
+        return size
+    if size is None and text != "auto":
+        message = f"The size “{short(text)}” is not a size."
+        hint = "Write it as WIDTHxHEIGHT in pixels, for example 1024x1024."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
+    offered = [*model.sizes, *([str(model.size_rule)] if model.size_rule else [])]
+    if size and offered and (model.any_value or (model.size_rule and model.size_rule.allows(*size))):
+        return size
+    raise unsupported("size", text, model, offered)
+
+
+GATES: tuple[Gate, ...] = (
+    operation_is_offered,
+    prompt_is_there,
+    count_is_in_range,
+    sources_fit,
+    intake.source_formats_fit,
+    intake.source_weights_fit,
+    intake.source_sizes_fit,
+    one_way_to_say_the_size,
+    words_are_offered,
+    features_are_offered,
+    intake.seed_is_in_range,
+    prompt_fits,
+    options_are_known,
+    options_are_within_limits,
+    outpaint_has_a_side,
+    options_agree,
+)
+
+
+def _words(operation: Operation) -> str:
+    return operation.value.replace("_", " ")

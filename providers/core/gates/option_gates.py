@@ -1,0 +1,113 @@
+"""Rarer options: which may be named, and which values they may have. Gates, so no I/O.
+
+A listed model takes the options of its row within the limits of its row. One that is not listed takes any option that
+its vendor may know, but none that says otherwise what Atelier itself says, and none that sends the picture or the
+prompt elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.gates.refusals import unsupported
+from atelier.providers.core.types import ImageRequest, Model
+
+SIDES = ("left", "right", "top", "bottom")
+OURS = ("search", *SIDES)
+"""Options in our words, which no vendor knows unless its file translates them."""
+
+SAFE_PROMPT = "safe_prompt"
+"""The option that asks for one more try with a softened prompt: for the pipeline, on the rows that have it."""
+
+LONGEST = 10_000  # characters of a value of which no limit is known
+LARGEST = 2**64
+
+SAID_BY: dict[str, tuple[str, ...]] = {
+    "prompt": ("prompt", "text", "contents", "messages", "instances", "input", "background_prompt"),
+    "model": ("model", "engine"),
+    "n": ("n", "count", "num_images", "number_of_images", "sample_count", "candidate_count", "batch_size"),
+    "size": ("size", "width", "height"),
+    "aspect_ratio": ("aspect_ratio",),
+    "resolution": ("resolution", "image_size", "sample_image_size", "image_config"),
+    "quality": ("quality",),
+    "style": ("style", "style_preset"),
+    "background": ("background",),
+    "output_format": ("output_format", "format", "mime_type", "output_mime_type", "output_options"),
+    "output_compression": ("output_compression", "compression", "compression_quality", "output_compression_quality"),
+    "negative_prompt": ("negative_prompt",),
+    "seed": ("seed",),
+    "image (of edit_image)": (
+        "image", "images", "input_image", "input_images", "image_prompt", "init_image", "subject_image",
+        "control_image", "reference_image", "reference_images", "background_reference", "light_reference",
+    ),
+    "mask (of edit_image)": ("mask", "mask_image"),
+    "strength (of edit_image)": ("strength", "image_strength", "image_prompt_strength", "control_strength", "fidelity"),
+    "operation (of edit_image)": ("operation", "mode", "edit_mode"),
+    "search (of edit_image)": ("search", "search_prompt", "select_prompt"),
+    "left, right, top and bottom (of edit_image)": (*SIDES, "up", "down", "reference_offset_x", "reference_offset_y"),
+    "thinking_level (an option)": ("thinking_config",),
+    "": ("stream", "response_format", "response_modalities", "add_watermark", "include_rai_reason", "accept"),
+}  # fmt: skip
+"""Parameter of ours -> the names that vendors have for it; the last are what Atelier says by itself."""
+
+MEANT_FOR = {
+    "search": "search belongs to the operations search_replace and recolor.",
+    **dict.fromkeys(SIDES, "left, right, top and bottom belong to the operation outpaint."),
+}
+"""What an option in our words is for, where a model does not offer it."""
+
+PARAMETERS = {name: ours for ours, names in SAID_BY.items() for name in names}
+
+WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+AWAY = re.compile(
+    r".*(url|uri|webhook|callback)s?|href|links?|storage|buckets?|uploads?|blobs?|files?|paths?|hosts?|endpoints?"
+)
+"""Words of an option that names a place: where the result is sent, or from where a picture is taken."""
+
+
+def snake(option: str) -> str:
+    """`aspectRatio`, `Aspect-Ratio` and `aspect_ratio_2` -> `aspect_ratio`"""
+    return "_".join(WORD.findall(option)).lower()
+
+
+def options_are_known(request: ImageRequest, model: Model) -> None:
+    for option in request.options:
+        if option in model.options:
+            continue
+        ours = PARAMETERS.get(snake(option))
+        meant = None if model.any_value else MEANT_FOR.get(option)
+        hint = meant or (f"Give it as {ours}." if ours else "")
+        if not model.any_value or option in (*OURS, SAFE_PROMPT):
+            raise unsupported(option, None, model, sorted(model.options), hint)
+        if ours is not None:
+            raise unsupported(option, None, model, [], hint or "Leave it out; Atelier says it as it needs it.")
+        if any(AWAY.fullmatch(word) for word in snake(option).split("_")):
+            why = "Leave it out; an option may not say where pictures or prompts go to or come from."
+            raise unsupported(option, None, model, [], why)
+
+
+def options_are_within_limits(request: ImageRequest, model: Model) -> None:
+    """Known values only; of a model that is not listed its vendor judges them, as long as they are plain."""
+    limits = {limit.option: limit for limit in model.limits if not model.any_value or limit.option == SAFE_PROMPT}
+    for option, value in request.options.items():
+        if (limit := limits.get(option)) and not limit.allows(value):
+            raise unsupported(option, None if limit.kind == "text" else value, model, [str(limit)])
+        plain = (isinstance(value, str) and len(value) <= LONGEST) or _is_a_number(value)
+        if not plain:
+            message = f"The option {option} is no plain value."
+            raise ImageError(
+                Reason.INVALID_REQUEST,
+                message,
+                hint=f"Give a number, true or false, or a text of up to {LONGEST:,} characters.",
+            )
+
+
+def _is_a_number(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) < LARGEST  # which is not so of infinity, nor of what is none
+
+
+def own_words(request: ImageRequest, model: Model) -> tuple[str, ...]:
+    """What the caller wrote into options in words of his own, which is as private as the prompt."""
+    texts = [limit.option for limit in model.limits if limit.kind == "text"]
+    return tuple(value for name in texts if isinstance(value := request.options.get(name), str))

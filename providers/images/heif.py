@@ -1,0 +1,71 @@
+"""HEIC and AVIF, which phones write and vendors do not take -> PNG or JPEG.
+
+Pillow opens AVIF by itself; HEIC needs pillow-heif, which is an extra. Both are files of boxes, and the first box says
+which brands the file is of (ISO/IEC 14496-12, 4.3; HEIF is ISO/IEC 23008-12, annex B).
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from atelier.providers.images.decode import eight_bits, encoded, has_alpha, opened
+from atelier.providers.core.errors import ImageError, Reason
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+AVIF = {b"avif", b"avis"}
+HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+MANY_COLOURS = 2**16  # more than these has a photo, which is written as JPEG
+
+
+def heif_kind(data: bytes) -> str | None:
+    """HEIC or AVIF, None for every other file."""
+    if data[4:8] != b"ftyp":
+        return None
+    end = min(int.from_bytes(data[:4]), 256)
+    brands = {data[8:12], *(data[start : start + 4] for start in range(16, end, 4))}
+    return "AVIF" if brands & AVIF else "HEIC" if brands & HEIC else None
+
+
+def opened_heif(data: bytes, kind: str) -> Image.Image:
+    """The picture of a HEIC or AVIF file; nothing but its head is decoded yet.
+
+    Raises invalid_request where there is no decoder, ValueError when the file is broken.
+    """
+    if kind == "HEIC":
+        _register_decoder()
+    try:
+        return opened(data, "HEIF" if kind == "HEIC" else kind)
+    except Exception as error:
+        raise ValueError("it cannot be decoded") from error
+
+
+def converted(image: Image.Image) -> bytes:
+    """A file that vendors take, upright and with its colour profile: a photo as JPEG, else a PNG.
+
+    Raises ValueError when the pixels are broken.
+    """
+    from PIL import ImageOps
+
+    try:
+        image.load()
+    except Exception as error:
+        raise ValueError("it cannot be decoded") from error
+    with suppress(Exception):  # a note may be broken while the picture is not
+        ImageOps.exif_transpose(image, in_place=True)
+    image = eight_bits(image)
+    if has_alpha(image) or image.getcolors(MANY_COLOURS):
+        return encoded(image, "png").image_bytes
+    return encoded(image, "jpeg", quality=95).image_bytes
+
+
+def _register_decoder() -> None:
+    try:
+        import pillow_heif
+    except ImportError:
+        message = "The source picture is a HEIC file, and no decoder for those is installed."
+        hint = 'Install one with pip install "atelier-mcp[heic]", or give a PNG, JPEG or WebP.'
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint) from None
+    pillow_heif.register_heif_opener(thumbnails=False)  # pyright: ignore[reportUnknownMemberType]

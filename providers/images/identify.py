@@ -1,0 +1,128 @@
+"""What bytes are: format, size and wholeness of a picture, from its content alone. No decoder is started.
+
+A flipped byte inside a picture is still valid JSON and valid base64, so PNG chunks are checked against their CRC.
+Layouts: PNG (W3C PNG 3rd ed. 5.2), JPEG (ITU-T T.81 annex B), GIF89a, WebP (RFC 9649).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+
+from atelier.providers.transport.vendor_json import bad_answer
+from atelier.providers.core.errors import visible
+from atelier.providers.core.types import Picture
+
+Size = tuple[int, int]
+
+
+def picture(data: bytes, *, prompt_used: str | None = None, seed: int | None = None) -> Picture:
+    """Bytes from a vendor -> Picture. Raises invalid_response when they are no whole png, jpeg, webp or gif."""
+    from atelier.providers.images.repair import repaired
+
+    try:
+        data, warning = repaired(data)
+        format, width, height = sniff(data)
+    except ValueError as error:
+        raise bad_answer(f"The vendor sent a picture that cannot be read: {error}.") from None
+    return Picture(data, format, width, height, visible(prompt_used) if prompt_used else None, seed, warning)
+
+
+def sniff(data: bytes) -> tuple[str, int, int]:
+    """(format, width, height) of a picture; ValueError says what is wrong with it."""
+    for format, magic, offset, measure in FORMATS:
+        if data[offset : offset + len(magic)] == magic:
+            try:
+                width, height = measure(data)
+            except IndexError:
+                raise ValueError("it is cut short") from None
+            if not width or not height:
+                raise ValueError("it has no pixels")
+            return format, width, height
+    raise ValueError("it is no PNG, JPEG, WebP or GIF")
+
+
+def _png(data: bytes) -> Size:
+    position, size = 8, (0, 0)
+    while True:
+        length, kind = int.from_bytes(data[position : position + 4]), data[position + 4 : position + 8]
+        body, crc = (
+            data[position + 8 : position + 8 + length],
+            data[position + 8 + length : position + 12 + length],
+        )
+        if len(crc) != 4:
+            raise ValueError("it is cut short")
+        if zlib.crc32(body, zlib.crc32(kind)) != int.from_bytes(crc):
+            raise ValueError("a checksum does not match")
+        if (kind == b"IHDR") != (position == 8):  # it comes first, and once
+            raise ValueError("its header is not where it belongs")
+        if kind == b"IHDR":
+            size = int.from_bytes(body[:4]), int.from_bytes(body[4:8])
+        if kind == b"IEND":
+            return size
+        position += 12 + length
+
+
+def _jpeg(data: bytes) -> Size:
+    position, size = 2, None
+    while data[position] == 0xFF:
+        kind, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4])
+        if kind == 0xFF:  # fill byte
+            position += 1
+            continue
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+            size = int.from_bytes(data[position + 7 : position + 9]), int.from_bytes(data[position + 5 : position + 7])
+        if kind == 0xDA and size:  # the pixels; a thumbnail before them has an end marker of its own
+            if data.find(b"\xff\xd9", position) < 0:
+                raise ValueError("it is cut short")
+            return size  # phones put videos and maps after the end marker
+        if kind == 0xD9 and size:
+            return size
+        if length < 2:
+            break
+        position += 2 + length
+    raise ValueError("it has no frame header")
+
+
+def _gif(data: bytes) -> Size:
+    position = 13 + _gif_palette(data[10])
+    while (kind := data[position]) != 0x3B:  # the trailer; some writers put more after it
+        if kind == 0x2C:  # a frame: its descriptor, its palette, the size of its codes
+            position += 10 + _gif_palette(data[position + 9]) + 1
+        elif kind == 0x21:  # an extension and its label
+            position += 2
+        else:
+            raise ValueError("it has a block of no known kind")
+        while length := data[position]:
+            position += 1 + length
+        position += 1
+    return int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
+
+
+def _gif_palette(flags: int) -> int:
+    """Bytes of the palette that these flags announce."""
+    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _webp(data: bytes) -> Size:
+    if data[:4] != b"RIFF" or len(data) < 8 + int.from_bytes(data[4:8], "little") or len(data) < 30:
+        raise ValueError("it is cut short")
+    match data[12:16]:
+        case b"VP8X":
+            return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+        case b"VP8L":
+            bits = int.from_bytes(data[21:25], "little")
+            return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        case b"VP8 ":
+            return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+        case _:
+            raise ValueError("it is no WebP of a known kind")
+
+
+FORMATS: tuple[tuple[str, bytes, int, Callable[[bytes], Size]], ...] = (
+    ("png", b"\x89PNG\r\n\x1a\n", 0, _png),
+    ("jpeg", b"\xff\xd8\xff", 0, _jpeg),
+    ("webp", b"WEBP", 8, _webp),
+    ("gif", b"GIF8", 0, _gif),
+)
+"""Format, magic bytes, where they stand, and how its size is read."""

@@ -1,0 +1,213 @@
+"""What a job asked for and what came of it, as the journal keeps it: JSON there and back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from decimal import Decimal
+from typing import Any
+
+from atelier.providers.pipeline.admit import Admitted
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.images.identify import picture
+from atelier.providers.core.sizes import Delivery, parse_size
+from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Operation, Usage
+from atelier.providers.pipeline.job_store import KEYED, JobRow
+from atelier.providers.pipeline.quotes import usd
+from atelier.providers.images.asset_storage import Storage
+
+PICTURES = ("sources", "mask")
+"""Fields of a request that are never sent again, and whose content is told by their hash."""
+
+AUTO = ("size", "quality", "background")
+"""Fields in which every model that takes "auto" means by it what it does when nothing is said."""
+
+WORDS = ("prompt", "negative_prompt")
+"""Fields in which the space around does not make it another picture."""
+
+DAMAGE = (LookupError, TypeError, ValueError, ArithmeticError)
+"""What reading a row comes to whose JSON is not as it was written."""
+
+TELLABLE = ("outcome", "request_id", "code", "status", "billed_usd")
+"""Facts of an error that are kept."""
+
+
+def request_json(admitted: Admitted) -> dict[str, Any]:
+    """A request without its pictures, with the model that it came to."""
+    request = admitted.job.request
+    plain = {f.name: getattr(request, f.name) for f in fields(request) if f.name not in PICTURES}
+    model = f"{admitted.choice.provider.name}/{admitted.job.model.id}"
+    copy = {"deliver": asdict(request.deliver)} if request.deliver else {}
+    return {
+        **{k: v for k, v in plain.items() if v is not None},
+        "model": model,
+        "options": dict(request.options),
+        **copy,
+    }
+
+
+def request_of(kept: Mapping[str, Any]) -> ImageRequest:
+    """The same, for the records of pictures that are still to come."""
+    told: dict[str, Any] = {**kept, "operation": Operation(kept["operation"])}
+    for ours in ("asked", "home"):
+        told.pop(ours, None)
+    if copy := told.get("deliver"):
+        size = copy["size"]
+        told["deliver"] = Delivery(size=(size[0], size[1]) if size else None, fit=copy["fit"], max_kb=copy["max_kb"])
+    return ImageRequest(**told)
+
+
+def fingerprint(admitted: Admitted, in_hand: int, home: str = "") -> str:
+    """Equal for calls that ask for the same, with the same content of pictures, to be kept or handed over alike."""
+    request = admitted.job.request
+    pictures = [*request.sources, *([request.mask] if request.mask else [])]
+    content = [hashlib.sha256(each.image_bytes).hexdigest() for each in pictures]
+    told = {**request_json(admitted), "pictures": content, "masked": bool(request.mask), "in_hand": bool(in_hand),
+            "home": home}  # fmt: skip
+    told.pop("origin", None)  # where a picture came from does not make it another
+    told = {name: value for name, value in told.items() if name not in AUTO or value != "auto"}  # as when left out
+    if size := parse_size(str(told.get("size"))):
+        told["size"] = size
+    told |= {name: str(told[name]).strip() for name in WORDS if name in told}
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def keyed(key: str) -> str:
+    """The fingerprint of a call that its caller gave a key."""
+    return KEYED + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def check_key(asked: str, other: str | None) -> None:
+    """Raise invalid_request when a key stands for another call already: `other` is what that asked, if there is one."""
+    if other is not None and other != asked:
+        message, hint = "This key was given to another request within the last day.", "Give every request its own key."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint, facts={"key": "taken"})
+
+
+def outcome_of(result: ImageResult) -> dict[str, Any]:
+    """A result; its pictures by their ids. One that is in nobody's keeping is not told: it cannot be had again."""
+    return {
+        "images": [told for kept in result.images if (told := _image_json(kept))],
+        "provider": result.provider,
+        "model": result.model,
+        "estimated_usd": _text(result.estimated_usd),
+        "actual_usd": _text(result.actual_usd),
+        "usage": result.usage
+        and {"input_tokens": result.usage.input_tokens, "output_tokens": result.usage.output_tokens},
+        "warnings": list(result.warnings),
+        "details": dict(result.details),
+    }
+
+
+async def result_of(row: JobRow, storage: Storage) -> ImageResult:
+    """A result that was kept, with its pictures as the storage has them now.
+
+    Raises not_found when all have gone, storage_failed when the row is damaged.
+    """
+    try:
+        return await _result(row, storage)
+    except DAMAGE as error:
+        raise _damaged(row) from error
+
+
+async def _result(row: JobRow, storage: Storage) -> ImageResult:
+    told = row.outcome
+    found = [(each["id"], await _image(each, storage)) for each in told["images"]]
+    images, gone = [image for _, image in found if image], [id for id, image in found if image is None]
+    if not images:
+        message = f"The pictures of {row.id} are no longer in the storage."
+        raise ImageError(Reason.NOT_FOUND, message, hint="Make new ones.", facts={"gone": row.id})
+    missing = [f"No longer there: {', '.join(gone)}."] if gone else []
+    return ImageResult(
+        id=row.id,
+        images=tuple(images),
+        provider=told["provider"],
+        model=told["model"],
+        estimated_usd=_number(told.get("estimated_usd")),
+        usage=Usage(**told["usage"]) if told.get("usage") else None,
+        actual_usd=_number(told.get("actual_usd")),
+        warnings=(*told.get("warnings", ()), *missing),
+        details=told.get("details", {}),
+    )
+
+
+async def addressed(result: ImageResult, storage: Storage | None) -> ImageResult:
+    """The result for whoever asks now: a handle that leads nowhere yet gets the address that this caller knows."""
+    if storage is None:
+        return result
+    return replace(result, images=tuple([await _addressed(kept, storage) for kept in result.images]))
+
+
+async def _addressed(kept: Kept, storage: Storage) -> Kept:
+    copy, stored = await _addressed(kept.copy, storage) if kept.copy else None, kept.stored
+    if stored and not (stored.path or stored.url) and (where := await storage.where(stored.id)):
+        stored = replace(where, warning=stored.warning or where.warning)
+    return replace(kept, stored=stored, copy=copy)
+
+
+def _image_json(kept: Kept) -> dict[str, Any] | None:
+    """A kept picture and its copy; None for one that is not stored."""
+    where, made = kept.stored, kept.picture
+    if where is None:
+        return None
+    copy = {"copy": told} if kept.copy and (told := _image_json(kept.copy)) else {}
+    return {"id": where.id, "prompt_used": made.prompt_used, "seed": made.seed, **copy}
+
+
+async def _image(told: Mapping[str, Any], storage: Storage) -> Kept | None:
+    """The same as it is now, with a fresh link; None for one that is no longer there."""
+    asset = await storage.get(told["id"])
+    if asset is None:
+        return None
+    made = picture(asset.image_bytes, prompt_used=told.get("prompt_used"), seed=told.get("seed"))
+    copy = await _image(told["copy"], storage) if "copy" in told else None
+    return Kept(made, await storage.where(told["id"]), copy)
+
+
+def error_json(error: ImageError) -> dict[str, Any]:
+    """An error, as far as it may be kept."""
+    facts = {name: error.facts[name] for name in TELLABLE if name in error.facts}
+    if "billed_usd" in facts:
+        facts["billed_usd"] = str(facts["billed_usd"])
+    told = {"reason": error.reason.value, "message": error.message, "hint": error.hint, "facts": facts}
+    return {**told, "retry_after": error.retry_after} if error.retry_after is not None else told
+
+
+def error_of(row: JobRow) -> ImageError:
+    """The error in which a job ended, which a caller may not have heard; another when the row is damaged."""
+    told = row.outcome
+    try:
+        facts = {**told.get("facts", {}), "job": row.id}
+        if "billed_usd" in facts:
+            facts["billed_usd"] = Decimal(facts["billed_usd"])
+        hint, pause = told.get("hint", ""), told.get("retry_after")
+        return ImageError(Reason(told["reason"]), told["message"], hint=hint, retry_after=pause, facts=facts)
+    except DAMAGE:
+        return _damaged(row)
+
+
+def _damaged(row: JobRow) -> ImageError:
+    message = f"What came of {row.id} cannot be read: its row in the journal is damaged."
+    hint = "If it has pictures, get_image with list=true shows them; look there before you ask for new ones."
+    return ImageError(Reason.STORAGE_FAILED, message, hint=hint, facts={"job": row.id, "damaged": row.id})
+
+
+def in_the_dark(row: JobRow) -> str:
+    """What to tell a person who asks again for what may have been billed before."""
+    before = f"The same was asked before ({row.id}, {row.created[:16]} UTC)"
+    if billed := error_of(row).facts.get("billed_usd"):
+        return f"{before}; it was billed {usd(billed)}, and the vendor did not hand its picture out."
+    return (
+        f"{before}, and nobody knows what came of it: "
+        f"it may have cost up to {usd(row.reserved_usd)} besides. Look at the vendor's dashboard."
+    )
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else str(amount)
+
+
+def _number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)

@@ -1,0 +1,195 @@
+"""What becomes of the jobs of a process that died. Nothing is ever sent again.
+
+reserved      nothing was sent: the reservation is released
+settled       it was billed, and its pictures are where they landed
+sent, stored  its pictures reached the storage before the journal heard of it: they are the job's
+a task        the vendor works by tasks: what became of it is collected, whatever was billed
+sent          nobody knows: the reservation stays, and whoever asks again is told
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from atelier.providers.pipeline.vendor_call import Account
+from atelier.providers.pipeline.admit import Admitted, key_of, restored
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.pipeline.job_store import CallRow, JobRow
+from atelier.providers.jobs.outcome import error_json, request_of
+from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.pipeline.reserve import account_of
+from atelier.providers.images.asset_storage import Storage
+from atelier.providers.pipeline.prepared_job import Work
+
+log = logging.getLogger("atelier")
+
+PAGE, PAGES = 200, 50  # pictures that are looked at, at most, among which those of a job that died must be
+
+LOST = ImageError(
+    Reason.INTERNAL,
+    "Atelier was stopped while the vendor worked; what came of it cannot be found out.",
+    hint="The vendor may have billed it. Ask again for a new picture.",
+    facts={"outcome": "unknown"},
+)
+NEVER_SENT = ImageError(Reason.INTERNAL, "Atelier was stopped before anything was sent.", hint="Ask again.")
+FRUITLESS = ImageError(
+    Reason.INTERNAL, "The vendor billed this job and no picture of it is there; Atelier was stopped.", hint="Ask again."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Salvage:
+    """What can still be had of a job: the work to collect, and the records of the pictures that were found.
+
+    `notes` say what cannot be had.
+    """
+
+    work: Work
+    found: Sequence[Mapping[str, Any]]
+    notes: Sequence[str]
+
+
+def is_at_home(pipeline: Pipeline, home: str) -> bool:
+    """Whether that is where the pipeline keeps pictures; a damaged row tells no home, and is anybody's."""
+    return home in ("", pipeline.home)
+
+
+async def taken_up(pipeline: Pipeline, row: JobRow) -> Salvage | None:
+    """Settle what is known of a job that was left behind. None when that is all: then it has ended.
+
+    Raises storage_failed when its pictures cannot be looked for; then nothing is decided.
+    """
+    journal, calls = pipeline.journal, await pipeline.journal.calls(row.id)
+    at_home = is_at_home(pipeline, row.home)
+    admitted, key = _known(pipeline, row, calls) if at_home else (None, None)
+    stored = await _stored(pipeline, row, calls) if at_home else {}
+    open_calls, dark, found = list[CallRow](), False, list[Mapping[str, Any]]()
+    for call in calls:
+        pictures = stored.get(call.id, [])
+        found += pictures
+        if call.state == "reserved":
+            await journal.release(call.id)
+        elif call.state == "released":
+            continue  # its task, if it has one, came to nothing
+        elif call.task and len(pictures) < call.pictures and admitted and admitted.choice.provider.resume:
+            open_calls.append(call)
+        elif call.state == "sent" and pictures:
+            for each in pictures:
+                await journal.landed(row.id, call.id, each["id"])
+            cost = pictures[0].get("call_usd")  # of the call, some of whose pictures may have died on the way
+            await journal.settle(call.id, None if cost is None else Decimal(str(cost)))
+        elif call.state in ("sent", "unknown"):
+            dark = True
+            await journal.keep(call.id)
+    if open_calls and admitted:
+        work = _work(pipeline, row, admitted, open_calls, stored, key)
+        failed = row.count - len(found) - work.admitted.job.request.count
+        notes = [f"{failed} of {row.count} pictures failed earlier."] if failed > 0 else []
+        return Salvage(work=work, found=found, notes=notes)
+    if found:
+        await journal.finish(row.id, "done", outcome_of_found(found, row.count))
+    elif dark:
+        late = {"collectable": True} if at_home and admitted is None and any(call.task for call in calls) else {}
+        await journal.finish(row.id, "unknown", {**error_json(LOST), **late})  # the key may be known to another process
+    elif any(call.state == "settled" for call in calls):
+        await journal.finish(row.id, "unknown", error_json(FRUITLESS))
+    else:
+        await journal.finish(row.id, "cancelled", error_json(NEVER_SENT))
+    log.info("job taken up", extra={"facts": {"job": row.id, "pictures": len(found), "dark": dark}})
+    return None
+
+
+def _known(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> tuple[Admitted | None, str | None]:
+    """The job as it was sent, by the model that it had moved on to, with the vendor's key; None for what is not known.
+
+    The model or its key may be missing here, and another version may have written the row.
+    """
+    models = [call.model for call in calls if call.state != "released"]
+    try:
+        request = replace(request_of(row.request), model=models[-1])
+        admitted = restored(pipeline.catalog, request, row.id)
+        return admitted, key_of(pipeline.catalog, admitted)
+    except (ImageError, TypeError, ValueError, LookupError):
+        return None, None
+
+
+def _work(
+    pipeline: Pipeline,
+    row: JobRow,
+    admitted: Admitted,
+    calls: Sequence[CallRow],
+    stored: Mapping[str, Sequence[Mapping[str, Any]]],
+    key: str | None,
+) -> Work:
+    """The calls that a vendor still knows, as work without anything to send, for what of their pictures is missing."""
+    accounts, due = list[Account](), 0
+    for call in calls:
+        has = [str(each.get("original_sha256")) for each in stored.get(call.id, ())]
+        due += call.pictures - len(has)
+        job = replace(admitted.job, request=replace(admitted.job.request, count=call.pictures), task=call.task)
+        provider, caps = admitted.choice.provider.name, pipeline.budget.caps
+        account = account_of(pipeline.catalog, pipeline.journal, provider, call.id, job, caps)
+        account.was_left(has)
+        accounts.append(account)
+    left = replace(admitted, job=replace(admitted.job, request=replace(admitted.job.request, count=due)))
+    return Work(admitted=left, accounts=accounts, requests=[None] * len(calls), key=key, caller=row.caller)
+
+
+async def _stored(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> dict[str, list[Mapping[str, Any]]]:
+    """The records of the job's pictures that are in the storage, by call; those that the journal missed included."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    if pipeline.storage is None:
+        return found
+    heads = [await pipeline.storage.head(image) for call in calls for image in call.images]
+    newest = await _since(pipeline.storage, row.id) if any(call.state == "sent" for call in calls) else []
+    for id, record in {str(each["id"]): each for each in (*heads, *newest) if each}.items():
+        if record.get("job") == row.id and record.get("operation") != "deliver":  # a copy is no picture of a call
+            found.setdefault(str(record.get("call")), []).append({**record, "id": id})
+    return found
+
+
+async def _since(storage: Storage, job: str) -> list[Mapping[str, Any]]:
+    """The records of the pictures that were made since that job began, by their ids, and at least a page of them."""
+    found, began = list[Mapping[str, Any]](), job.partition("_")[2]
+    for _ in range(PAGES):
+        page = await storage.newest(PAGE, str(found[-1]["id"]) if found else None)
+        found += page
+        if len(page) < PAGE or str(page[-1]["id"]).partition("_")[2] < began:
+            break
+    return found
+
+
+def outcome_of_found(found: Sequence[Mapping[str, Any]], wanted: int, notes: Sequence[str] = ()) -> dict[str, Any]:
+    """The result of a job of `wanted` pictures that were found again, by their records."""
+    lost = f" {wanted - len(found)} of {wanted} pictures are missing." if len(found) < wanted else ""
+    known = _cost(found)
+    return {
+        "images": _images(found),
+        "provider": found[0]["provider"],
+        "model": found[0]["model"],
+        "actual_usd": None if known is None else str(known),
+        "warnings": [f"This was interrupted while it was made; it was found again in the storage.{lost}", *notes],
+        "details": {},
+    }
+
+
+def joined(found: Sequence[Mapping[str, Any]], rest: Mapping[str, Any], again: Collection[str]) -> dict[str, Any]:
+    """The result of a job of which some pictures were found and the rest was collected, by the calls `again`."""
+    before, after = _cost([each for each in found if each["call"] not in again]), rest["actual_usd"]
+    known = None if before is None or after is None else str(before + Decimal(after))
+    return {**rest, "images": [*_images(found), *rest["images"]], "actual_usd": known}
+
+
+def _cost(found: Sequence[Mapping[str, Any]]) -> Decimal | None:
+    """USD of the calls that made them, with those of their pictures that were lost."""
+    costs = {each["call"]: each.get("call_usd") for each in found}.values()
+    return None if None in costs else sum((Decimal(str(cost)) for cost in costs), Decimal(0))
+
+
+def _images(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    ordered = sorted(found, key=lambda each: str(each["id"]))
+    return [{"id": each["id"], "prompt_used": each.get("prompt_used"), "seed": each.get("seed")} for each in ordered]

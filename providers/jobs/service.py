@@ -1,0 +1,224 @@
+"""The desk: jobs that outlive whoever asked for them.
+
+A job runs in the desk's own task group. Its callers wait for it up to a limit and are then given its id; the work goes
+on, and `collect` or the same call again has it. A call that asks for the same as one that runs joins it; one that asks
+for what was made and never delivered collects that. Whoever goes away before anything was sent takes the job along.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+import anyio
+from anyio.abc import TaskStatus
+
+from atelier.providers.pipeline.admit import Admitted
+from atelier.providers.pricing.budget import Confirm, Shortage
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.concurrency import to_the_end
+from atelier.providers.core.types import ImageRequest, ImageResult, Tell
+from atelier.providers.jobs.waiter import Counter
+from atelier.providers.pipeline.fallback import check_names
+from atelier.providers.pipeline.job_store import Entry, JobRow
+from atelier.providers.jobs.delivery import Leaving
+from atelier.providers.jobs.running_job import Live, Running
+from atelier.providers.jobs.sweeper import Orphans
+from atelier.providers.jobs.outcome import check_key, fingerprint, in_the_dark, keyed, request_json
+from atelier.providers.pipeline.pipeline import Pipeline, silence
+from atelier.providers.pipeline.reserve import charges_of, refused
+from atelier.providers.jobs.single_flight import Rounds
+from atelier.providers.jobs.runner import Workshop
+
+__all__ = ["Desk", "Running"]
+
+WAIT = 50.0  # seconds that a caller waits before it is given the job's id; hosts give up at 60
+NO_JOB = "Take the id from the answer that said “running”, or make the same call again: it joins a job that still runs."
+MOMENT = 1.0  # seconds that are left at least to a caller who has waited before
+
+
+class Desk:
+    """Takes requests, runs jobs. An async context manager: leaving it waits for what was sent, and closes everything.
+
+    `wait` is how many seconds a caller waits; None is as long as it takes. `fallback` are models to move on to.
+    """
+
+    def __init__(self, pipeline: Pipeline, *, wait: float | None = WAIT, fallback: Sequence[str] = ()) -> None:
+        self.pipeline = pipeline
+        self._wait = wait
+        self._most: int | None = None
+        self._fallback = tuple(fallback)
+        self._around = anyio.create_task_group()
+        self._tasks = anyio.create_task_group()
+        self._closing = anyio.Event()
+        self._workshop = Workshop(pipeline, self._tasks)
+        self._leaving = Leaving(pipeline.journal, self._tasks)
+        self._rounds = Rounds(Orphans(pipeline, self._workshop.start).take_up, self._tasks)
+        self._counter = Counter(pipeline, self._workshop, self._leaving, self._rounds)
+
+    async def __aenter__(self) -> Self:
+        await self.pipeline.__aenter__()
+        await self._around.__aenter__()
+        await to_the_end(partial(self._around.start, self._working))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._workshop.close()
+        self._closing.set()
+        self._around.cancel_scope.shield = True
+        await self._around.__aexit__(None, None, None)
+        await to_the_end(partial(self.pipeline.__aexit__, kind, error, trace))
+        await to_the_end(self.pipeline.journal.aclose)
+
+    async def _working(self, *, task_status: TaskStatus[None]) -> None:
+        """What was sent is paid for, and goes on even when whoever uses the desk is cancelled before leaving it."""
+        with anyio.CancelScope(shield=True):
+            async with self._tasks:
+                task_status.started()
+                await self._closing.wait()
+            self._leaving.close()
+
+    @property
+    def running(self) -> Collection[str]:
+        """The ids of the jobs that go on, or whose answer is on its way."""
+        return [*self._workshop.running, *self._leaving.jobs]
+
+    def within(self, wait: float, most: int | None = None) -> Self:
+        """The same desk, for a caller who waits so many seconds, and of whom at most so many jobs may run at once."""
+        other = copy.copy(self)
+        other._wait, other._most = wait, most  # noqa: SLF001 - its own
+        return other
+
+    def after(self, seconds: float) -> Self:
+        """The same desk, for a caller who has waited so many seconds already."""
+        if self._wait is None:
+            return self
+        return self.within(max(min(self._wait, MOMENT), self._wait - seconds), self._most)
+
+    def of(self, caller: str) -> Self:
+        """The same desk, over the pictures of a caller; see `Pipeline.of`."""
+        other = copy.copy(self)
+        other.pipeline = self.pipeline.of(caller)
+        return other
+
+    def stop(self) -> None:
+        """Keep what was not sent yet of every job from being sent. The rest goes on."""
+        self._workshop.stop()
+
+    async def draw(
+        self,
+        request: ImageRequest,
+        *,
+        caller: str = "1",
+        in_hand: int = 0,
+        fallback: Sequence[str] | None = None,
+        key: str | None = None,
+        said: str | None = None,
+        tell: Tell = silence,
+        confirm: Confirm | None = None,
+    ) -> ImageResult | Running:
+        """The pictures, or the job that makes them when that takes long. Raises ImageError when there are none.
+
+        `caller` is who pays. `in_hand` is how many bytes they take instead of having them stored. `fallback` are models
+        to move on to, those of the desk unless given. The same `key` within a day is the same call, by its words where
+        these are `said`: whatever came of it is told again. `confirm` asks the caller about a price; see `Pipeline`.
+        """
+        until = self._until()
+        self.pipeline.of(caller).check_delivery(request, in_hand)
+        admitted = self.pipeline.admit(request)
+        free = not key and admitted.is_free
+        asked = keyed(said) if key and said else await self._fingerprint(admitted, in_hand, caller)
+        mark = (caller, keyed(key) if key else asked)
+        while (live := self._workshop.same(mark)) and live.leaves:
+            await live.done.wait()
+        earlier = None if free else await self._counter.earlier(mark, until)
+        check_key(asked, earlier and earlier.request.get("asked"))
+        if live := self._workshop.same(mark):
+            check_key(asked, live.asked)
+            return await self._counter.awaited(live, tell, until)
+        if earlier and (key or earlier.state != "unknown"):
+            try:
+                return await self._counter.joined(earlier, tell, until)
+            except ImageError as error:
+                gone, damaged = (error.facts.get(word) == earlier.id for word in ("gone", "damaged"))
+                if not key and (gone or damaged):  # somebody removed its pictures since, or it is told of once
+                    await self.pipeline.journal.delivered(earlier.id)
+                if key or not gone:
+                    raise
+        models = self._fallback if fallback is None else fallback
+        check_names(self.pipeline.catalog, models, request.operation)
+        thinking = anyio.current_time()
+        work = await self.pipeline.begin(admitted, caller, confirm)
+        until += anyio.current_time() - thinking  # of the person who was asked about the price
+        live = Live(work=work, mark=mark, asked=asked, in_hand=in_hand, fallback=models)
+        if earlier and earlier.state == "unknown":
+            live.notes, live.dark = [in_the_dark(earlier)], earlier
+        same = await to_the_end(partial(self._opened, live, free))  # what is written must run
+        check_key(asked, same and same.request.get("asked"))
+        counter = self._counter
+        return await (counter.joined(same, tell, until) if same else counter.awaited(live, tell, until))
+
+    async def repeated(
+        self, key: str, said: str, *, caller: str = "1", tell: Tell = silence
+    ) -> ImageResult | Running | None:
+        """What came of the call of that key, if any; neither its model nor its sources need be there still."""
+        row = await self.pipeline.journal.match(caller, keyed(key))
+        if row is None:
+            return None
+        check_key(keyed(said), row.request.get("asked"))
+        return await self._counter.joined(row, tell, self._until())
+
+    async def collect(self, id: str, *, caller: str = "1", tell: Tell = silence) -> ImageResult | Running:
+        """What came of a job, or that it still runs. Raises not_found, or the error in which the job ended."""
+        row = await self.pipeline.journal.find(id)
+        if row is None or row.caller != caller:
+            raise ImageError(Reason.NOT_FOUND, f"There is no job {id}.", hint=NO_JOB)
+        return await self._counter.joined(row, tell, self._until())
+
+    def cancel(self, id: str, *, caller: str = "1") -> None:
+        """Keep what was not sent yet of a job from being sent, unless somebody waits for it. The rest goes on."""
+        if (live := self._workshop.job(id)) and live.mark[0] == caller and not live.listeners:
+            live.work.stop.cancel()
+
+    def delivered(self, job: str) -> None:
+        """Its answer has left: from now on the same call buys anew."""
+        self._workshop.taken(job)
+        self._leaving.add(job)
+
+    def returned(self, job: str) -> None:
+        """Its answer never left; what was to be taken in hand is stored, and the same call collects it."""
+        self._workshop.given_back(job)
+
+    async def _fingerprint(self, admitted: Admitted, in_hand: int, caller: str) -> str:
+        """What the request asks; to hash its pictures takes a while."""
+        return await anyio.to_thread.run_sync(fingerprint, admitted, in_hand, self.pipeline.of(caller).home)
+
+    def _until(self) -> float:
+        """When a caller has waited long enough who comes now."""
+        return anyio.current_time() + (float("inf") if self._wait is None else self._wait)
+
+    async def _opened(self, live: Live, free: bool) -> JobRow | None:
+        """Write the job, reserve its price and start it; the same job where another call was quicker."""
+        pipeline, admitted, (caller, alike) = self.pipeline, live.work.admitted, live.mark
+        charges = charges_of(pipeline.catalog, admitted, live.work.accounts, caller)
+        told = {**request_json(admitted), "asked": live.asked, "home": pipeline.of(caller).home}
+        entry = Entry(id=live.id, caller=caller, fingerprint=alike, request=told, most=self._most)
+        while not free:
+            opened = await pipeline.journal.open(entry, charges, pipeline.budget.caps)
+            if isinstance(opened, Shortage):
+                raise refused(pipeline.catalog, admitted, opened)
+            if opened is None:
+                break
+            if not await self._leaving.wait(opened.id):
+                return opened
+        self._workshop.start(live)
+        return None
+
+    async def recover(self) -> None:
+        """Take up the jobs of processes that died; see `Orphans`."""
+        await self._rounds.one()

@@ -1,0 +1,138 @@
+"""The second step: the vendor calls of a job, no more at once than the vendor allows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from functools import partial
+from typing import TypeVar
+
+import anyio
+from anyio.lowlevel import checkpoint_if_cancelled
+
+from atelier.providers.pipeline.vendor_call import Account
+from atelier.providers.transport.resilience.breaker import Breaker
+from atelier.providers.core.environment import with_names_in_use
+from atelier.providers.core.errors import ImageError, Reason, error_facts, hiding
+from atelier.providers.transport.network.http_client import client, httpx
+from atelier.providers.core.gates.option_gates import own_words
+from atelier.providers.vendors.contract import Provider, Reply
+from atelier.providers.core.concurrency import to_the_end, within
+from atelier.providers.core.types import Endpoint, Tell
+from atelier.providers.transport.wire import Wire
+from atelier.providers.transport.resilience.limiter import Turns
+
+Outcome = TypeVar("Outcome")
+
+FINAL = (Reason.AUTHENTICATION, Reason.QUOTA_EXCEEDED)
+"""What one call met, every other call with the same key would meet."""
+
+
+class Dispatcher:
+    """Clients and turns of every vendor. `timeout` is seconds for one call; see `Pipeline` for the rest."""
+
+    def __init__(self, *, timeout: float, concurrency: int | None, queue: int, retry_timeouts: bool) -> None:
+        self._timeout = timeout
+        self._concurrency = concurrency
+        self._queue = queue
+        self._retry_timeouts = retry_timeouts
+        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._turns: dict[str, Turns] = {}
+        self._breakers: dict[str, Breaker] = {}
+
+    async def call(
+        self,
+        provider: Provider,
+        account: Account,
+        request: httpx.Request | None,
+        key: str | None,
+        caller: str,
+        tell: Tell,
+        settle: Callable[[Reply], Awaitable[Outcome]],
+    ) -> Outcome:
+        """One call of the job: its turn, send, read, and what `settle` makes of the reply. Raises ImageError.
+
+        A caller who goes away while the vendor cannot have the request costs nothing. From the moment the vendor may
+        have it the work is seen through to the end, because the vendor bills it. Without a request the call was sent
+        before, by a process that died, and what became of it is collected: that is paid for, and never refused.
+        """
+        job, collects = account.job, request is None
+        most = self._concurrency or job.endpoint.concurrency
+        turns = self._turns.setdefault(provider.name, Turns(provider.title, most, self._queue))
+        breaker = self._breakers.setdefault(provider.name, Breaker(provider.title))
+        words = (job.request.prompt, job.request.negative_prompt, *own_words(job.request, job.model))
+        secrets = tuple(s for s in (key, *words) if s)
+        hold = anyio.CancelScope(shield=collects)
+
+        def held(up: bool) -> None:
+            hold.shield = account.was_sent = up
+
+        async def work() -> Outcome:
+            waiting = partial(tell, f"Waiting for a turn at {provider.title}.")
+            async with turns.turn(caller, None if collects else job.id, waiting):
+                with nullcontext() if collects else breaker.call():
+                    await tell(f"{provider.title} is drawing ({job.model.id}).")
+                    wire = self._wire(provider, account, key, secrets, tell, held)
+                    try:
+                        facts = {"operation": job.request.operation.value, "model": job.model.id}
+                        with hiding(*secrets), error_facts(**facts):
+                            return await _carried_out(provider, wire, request, account, settle)
+                    except ImageError as error:
+                        error.hint = with_names_in_use(error.hint, provider.endpoint, job.endpoint)
+                        raise
+
+        return await within(hold, work)
+
+    def _wire(
+        self,
+        provider: Provider,
+        account: Account,
+        key: str | None,
+        secrets: tuple[str, ...],
+        tell: Tell,
+        held: Callable[[bool], None],
+    ) -> Wire:
+        return Wire(
+            self._client(provider.name, account.job.endpoint),
+            account.job.endpoint,
+            provider.explain,
+            key=key,
+            secrets=secrets,
+            deadline=self._timeout,
+            retry_timeouts=self._retry_timeouts,
+            tell=tell,
+            note=account.note,
+            doubt=account.doubt,
+            held=held,
+            vendor=provider.name,
+            job=account.job.id,
+        )
+
+    def _client(self, name: str, endpoint: Endpoint) -> httpx.AsyncClient:
+        if name not in self._clients:
+            self._clients[name] = client(endpoint, self._timeout)
+        return self._clients[name]
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        while self._clients:
+            await self._clients.popitem()[1].aclose()
+
+
+async def _carried_out(
+    provider: Provider,
+    wire: Wire,
+    request: httpx.Request | None,
+    account: Account,
+    settle: Callable[[Reply], Awaitable[Outcome]],
+) -> Outcome:
+    if request is None:
+        assert provider.resume is not None, "only what can be resumed is called without a request"
+        reply = await provider.resume(account.job, wire)
+    else:
+        await checkpoint_if_cancelled()  # the turn may have come in the moment in which nobody wanted it any more
+        await to_the_end(account.sent)
+        reply = await provider.read(await wire.send(request), account.job, wire)
+    outcome = await settle(account.billed(reply))  # first the pictures, then the books: see `journal`
+    await account.settled()
+    return outcome

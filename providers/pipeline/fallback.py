@@ -1,0 +1,91 @@
+"""Moving on to another model: only after a failure that may pass, and never after a possible charge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from atelier.providers.pipeline.admit import Admitted
+from atelier.providers.catalog.catalog import Catalog
+from atelier.providers.core.errors import ImageError
+from atelier.providers.core.types import ImageResult, Operation, Tell
+from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.pipeline.prepared_job import Work
+
+
+def check_names(catalog: Catalog, models: Sequence[str], operation: Operation) -> None:
+    """Raise unknown_model for a name that is none: a slip is not to show only when it is needed."""
+    for name in models:
+        try:
+            catalog.resolve(name, operation)
+        except ImageError as error:
+            error.message = f"“fallback” is wrong. {error.message}"
+            raise
+
+
+async def with_fallback(
+    pipeline: Pipeline,
+    work: Work,
+    models: Sequence[str],
+    tell: Tell,
+    in_hand: Callable[[int], bool] | None,
+    now: Callable[[Work], None],
+) -> ImageResult:
+    """Carry the work out, by the first of the models that can where its own fails. `now` hears what is worked on.
+
+    Each attempt is held against the budget anew. The result names what was tried; so does the last error.
+    """
+    tried, left = list[str](), list(models)
+
+    def move_on(to: Work) -> None:
+        nonlocal work
+        work = to
+        now(to)
+
+    while True:
+        try:
+            result = await pipeline.carry_out(work, tell=tell, in_hand=in_hand, now=move_on)
+        except ImageError as error:
+            charged = work.spent_usd != 0
+            if not left or not error.retryable or error.outcome_unknown or charged or work.stop.cancel_called:
+                raise _naming(error, tried) from error.__cause__
+            passed = list[str]()
+            following = await _next(pipeline, work, left, passed)
+            if following is None:
+                raise _naming(error, [*tried, *passed]) from error.__cause__
+            tried += [f"{_name(work.admitted)} failed: {error.message}", *passed]
+            if work.stop.cancel_called:  # everybody has gone meanwhile
+                following.stop.cancel()
+            move_on(following)
+            await tell(f"Moving on to {_name(work.admitted)}.")
+        else:
+            said = [f"Drawn by {_name(work.admitted)} in place of the model that was meant. {' '.join(tried)}"]
+            return replace(result, warnings=(*(said if tried else ()), *result.warnings))
+
+
+async def _next(pipeline: Pipeline, work: Work, left: list[str], passed: list[str]) -> Work | None:
+    """The same job by the next model that can do it, within the budget and for no more than was agreed to."""
+    first = work.admitted
+
+    async def no_dearer(question: str) -> bool:
+        return bool(first.estimate and another.estimate and another.estimate.high_usd <= first.estimate.high_usd)
+
+    while left:
+        name = left.pop(0)
+        try:
+            another = pipeline.admit(replace(first.job.request, model=name))
+            another = replace(another, warnings=(*first.dropped, *another.warnings), dropped=first.dropped)
+            return await pipeline.begin_again(work, another, no_dearer)
+        except ImageError as error:
+            passed.append(f"{name} was passed over: {error.message}")
+    return None
+
+
+def _naming(error: ImageError, tried: Sequence[str]) -> ImageError:
+    if tried:
+        error.hint = f"{error.hint} Also tried: {' '.join(tried)}".strip()
+    return error
+
+
+def _name(admitted: Admitted) -> str:
+    return f"{admitted.choice.provider.name}/{admitted.job.model.id}"

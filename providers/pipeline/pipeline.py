@@ -1,0 +1,252 @@
+"""One image request, from the question to the pictures.
+
+    admit      resolve the model, pass the gates, price it                              no I/O
+    begin      prepare each call, hold the price against the caps, the key, the payer   before anything is written
+    open       the job and its reservations into the journal: see `desk`                before anything is sent
+    dispatch   wire.send -> read -> what it cost                                        for each call of the job
+    settle     every picture to storage as it arrives, then the bill into the journal, then the result
+
+`carry_out` is dispatch and settle, so that work can outlive whoever asked for it. `prepare` is public and makes the
+same request that is fired, because there is one way to make it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from atelier.providers.pipeline import admit as admission
+from atelier.providers.pipeline.vendor_call import Account
+from atelier.providers.pipeline.admit import Admitted
+from atelier.providers.pricing.budget import Budget, Confirm
+from atelier.providers.catalog.catalog import Catalog
+from atelier.providers.core.errors import ImageError, Reason, unforeseen
+from atelier.providers.vendors.contract import Reply
+from atelier.providers.core.concurrency import side_by_side, to_the_end, while_told
+from atelier.providers.images.sources import Sources
+from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Tell
+from atelier.providers.transport.wire import httpx
+from atelier.providers.pipeline.dispatch import FINAL, Dispatcher
+from atelier.providers.pipeline.job_store import Journal, NoJournal
+from atelier.providers.pipeline.reserve import accounts_of, affordable, agreed, charges_of, refused, surprise
+from atelier.providers.pipeline.safe_prompt import refusals_name_it, softened_work
+from atelier.providers.pipeline.settle import kept, merged, shortfall, with_prompts
+from atelier.providers.images.asset_storage import Storage
+from atelier.providers.pipeline.prepared_job import Work
+
+__all__ = ["Pipeline", "Storage", "silence"]
+
+Made = tuple[Reply, list[Kept], list[str]]
+"""What a vendor call came to: its reply, its pictures as they are kept, and warnings about those that are not."""
+
+Tenants = Callable[[str], tuple[Storage, Sources]]
+"""A caller's own storage, and how that caller names pictures."""
+
+QUEUE = 100
+"""Calls that may wait for a turn at one vendor; see `Turns` for those that count."""
+
+
+async def silence(message: str) -> None:
+    """Progress for nobody."""
+
+
+class Pipeline:
+    """The one way from a request to pictures. An async context manager: leaving it closes the connections.
+
+    Without a storage the pictures stay in the caller's hand. `sources` reads what a caller names; with `tenants` each
+    caller has pictures of their own. `budget` holds spending down, and the journal remembers. `timeout` is seconds for
+    one vendor call, `concurrency` how many calls of this process a vendor sees at once (its own limit unless set),
+    `queue` how many more may wait for a turn.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        storage: Storage | None = None,
+        sources: Sources | None = None,
+        *,
+        tenants: Tenants | None = None,
+        journal: Journal | None = None,
+        budget: Budget | None = None,
+        timeout: float = 300.0,
+        concurrency: int | None = None,
+        queue: int = QUEUE,
+        retry_timeouts: bool = False,
+    ) -> None:
+        self.catalog = catalog
+        self.storage = storage
+        self.sources = sources or Sources()
+        self._tenants = tenants
+        self.journal = journal or NoJournal()
+        self.budget = budget or Budget()
+        self._vendors = Dispatcher(timeout=timeout, concurrency=concurrency, queue=queue, retry_timeouts=retry_timeouts)
+
+    def of(self, caller: str) -> Self:
+        """The same pipeline over the pictures of a caller. All else, turns at the vendors included, is shared."""
+        if self._tenants is None:
+            return self
+        other = copy.copy(self)
+        other.storage, other.sources = self._tenants(caller)
+        return other
+
+    @property
+    def home(self) -> str:
+        """Where pictures are kept; see Storage."""
+        return self.storage.home if self.storage else ""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._vendors.aclose()
+
+    def admit(self, request: ImageRequest) -> Admitted:
+        """Who does it, if it can be done at all, and for how much. Raises before any I/O."""
+        return admission.admit(self.catalog, request)
+
+    def prepare(self, request: ImageRequest) -> httpx.Request:
+        """The (first) request that `run` would fire, unfired. It bears no key, and needs none."""
+        admitted = self.admit(request)
+        return admitted.choice.provider.prepare(admitted.calls[0])
+
+    async def begin(self, admitted: Admitted, caller: str, confirm: Confirm | None) -> Work:
+        """Everything that can be refused before anything is reserved or sent."""
+        requests = [admitted.choice.provider.prepare(job) for job in admitted.calls]  # a vendor file may refuse as well
+        await affordable(self.catalog, self.budget, self.journal, admitted, caller)
+        key = admission.key_of(self.catalog, admitted)
+        await agreed(self.budget, admitted, confirm)
+        accounts = accounts_of(self.catalog, self.journal, admitted, self.budget.caps)
+        return Work(admitted=admitted, accounts=accounts, requests=requests, key=key, caller=caller)
+
+    async def begin_again(self, work: Work, another: Admitted, confirm: Confirm) -> Work:
+        """Return the same job by another request, held against the budget and reserved anew."""
+        admitted = replace(another, job=replace(another.job, id=work.admitted.job.id))
+        begun = await self.begin(admitted, work.caller, confirm)
+        charges = charges_of(self.catalog, admitted, begun.accounts, work.caller)
+        if short := await self.journal.reserve(charges, self.budget.caps):
+            raise refused(self.catalog, admitted, short)
+        return begun
+
+    async def carry_out(
+        self,
+        work: Work,
+        *,
+        tell: Tell = silence,
+        in_hand: Callable[[int], bool] | None = None,
+        now: Callable[[Work], None] | None = None,
+    ) -> ImageResult:
+        """Make the pictures and keep them. Raises ImageError when there are none, and then nothing was stored.
+
+        With `in_hand` nothing is stored until it was asked whether the caller takes so many bytes instead. After a free
+        refusal of the prompt `safe_prompt` has one more attempt made, and `now` is called with what is worked on then.
+        """
+        try:
+            return await self._attempt(work, tell, in_hand)
+        except ImageError as error:
+            softened = await softened_work(self.admit, self.begin_again, work, error)
+            if softened is None:
+                raise
+        if now:
+            now(softened)
+        await tell("The vendor refused the prompt; sending it once more in softer words.")
+        with refusals_name_it():
+            return await self._attempt(softened, tell, in_hand)
+
+    async def _attempt(self, work: Work, tell: Tell, in_hand: Callable[[int], bool] | None) -> ImageResult:
+        """The calls of the work, what came of them stored, and the result."""
+        admitted, request = work.admitted, work.admitted.job.request
+        keep = self.storage if in_hand is None else None
+        calls = zip(work.accounts, work.requests, strict=True)
+        try:
+            made: list[Callable[[], Awaitable[Made]]] = [
+                partial(self._call, work, account, sent, keep, tell) for account, sent in calls
+            ]
+            outcomes = await side_by_side(made, work.stop, FINAL)
+        except anyio.get_cancelled_exc_class():
+            await to_the_end(partial(self.rescue, work))  # nobody is there any more to take anything in hand
+            raise
+        done = [outcome for outcome in outcomes if not isinstance(outcome, ImageError)]
+        errors = [outcome for outcome in outcomes if isinstance(outcome, ImageError)]
+        if not done:
+            raise next((error for error in errors if error.outcome_unknown), errors[0])  # what may be billed, first
+        reply = merged([reply for reply, _, _ in done])
+        images = [image for _, images, _ in done for image in images]
+        unkept = [warning for _, _, warnings in done for warning in warnings]
+        if in_hand and self.storage and not in_hand(sum(len(image.image_bytes) for image in images)):
+            images, unkept = await to_the_end(partial(self.rescue, work))
+            unkept.insert(0, "Stored all the same: it was too large to hand over, or nobody was there to take it.")
+        late = admitted.job.id if work.collectable else None
+        missing = shortfall(errors, request.count, len(images), late)
+        dear = surprise(admitted, work.accounts) if len(images) == request.count else []
+        if any(account.doubted for account in work.accounts):
+            dear.append("A call timed out and was sent again; the first may have been billed as well.")
+        odd = [each.warning for each in (*request.sources, *(image.picture for image in images)) if each.warning]
+        return ImageResult(
+            id=admitted.job.id,
+            images=tuple(images),
+            provider=admitted.choice.provider.name,
+            model=admitted.job.model.id,
+            usage=reply.usage,
+            estimated_usd=admitted.estimate.total_usd if admitted.estimate else None,
+            actual_usd=work.spent_usd,
+            notice=admitted.choice.notice,
+            warnings=tuple(dict.fromkeys((*missing, *admitted.warnings, *dear, *reply.warnings, *odd, *unkept))),
+            details=reply.details,
+        )
+
+    async def run(self, request: ImageRequest, *, tell: Tell = silence) -> ImageResult:
+        """Make the pictures while the caller waits, and remember nothing of it: for a program, without a server."""
+        self.check_delivery(request, 0)
+        return await self.carry_out(await self.begin(self.admit(request), "1", None), tell=tell)
+
+    def check_delivery(self, request: ImageRequest, in_hand: int) -> None:
+        """Refuse a copy that would have nothing to lie beside."""
+        if request.deliver and (in_hand or not self.storage):
+            message = "A copy is delivered beside the stored picture, and nothing is stored here."
+            raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave out save=false, or the deliver_ options.")
+
+    async def _call(
+        self, work: Work, account: Account, sent: httpx.Request | None, storage: Storage | None, tell: Tell
+    ) -> Made:
+        """One vendor call and its pictures, stored; without a storage its reply joins the loose ones."""
+
+        async def settle(reply: Reply) -> Made:
+            reply = with_prompts(reply, account.job.request.prompt)
+            if storage is None:
+                work.loose.append((account, reply))
+                return reply, [Kept(picture) for picture in reply.pictures], []
+            count = len(reply.pictures)
+            words = "Storing the picture." if count == 1 else f"Storing {count} pictures."
+            storing = partial(kept, storage, work.admitted, account, reply)
+            return reply, *await while_told(partial(tell, words), storing)
+
+        try:
+            provider = work.admitted.choice.provider
+            made = await self._vendors.call(provider, account, sent, work.key, work.caller, tell, settle)
+        except BaseException as error:
+            await to_the_end(partial(account.failed, error))
+            if isinstance(error, Exception) and not isinstance(error, ImageError):
+                raise unforeseen(billed=account.spent is None) from error
+            raise
+        if len(work.accounts) > 1:
+            ready = sum(each.job.request.count for each in work.accounts if each.state == "closed" and each.spent != 0)
+            words = f"{ready} of {work.admitted.job.request.count} pictures are there."
+            await to_the_end(partial(tell, words))  # who is called off now has its pictures all the same
+        return made
+
+    async def rescue(self, work: Work) -> tuple[list[Kept], list[str]]:
+        """Store the loose pictures after all."""
+        images, warnings = list[Kept](), list[str]()
+        while self.storage and work.loose:
+            account, reply = work.loose.pop(0)
+            stored, unkept = await kept(self.storage, work.admitted, account, reply)
+            images, warnings = images + stored, warnings + unkept
+        return images, warnings

@@ -1,0 +1,47 @@
+"""A request that may be sent: who does it, the calls that it takes, and in whose name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import anyio
+
+from atelier.providers.pipeline.vendor_call import Account
+from atelier.providers.pipeline.admit import Admitted
+from atelier.providers.vendors.contract import Reply
+from atelier.providers.transport.wire import httpx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Calls and their requests, in one order. A call without a request was sent before and is collected.
+
+    `loose` are the replies whose pictures are not stored. Cancelling `stop` keeps from being sent, or sent again, what
+    no vendor can have yet; the rest goes on.
+    """
+
+    admitted: Admitted
+    accounts: Sequence[Account]
+    requests: Sequence[httpx.Request | None]
+    key: str | None
+    caller: str
+    loose: list[tuple[Account, Reply]] = field(default_factory=list[tuple[Account, Reply]])
+    stop: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether a vendor may have any of it."""
+        return any(account.was_sent for account in self.accounts)
+
+    @property
+    def collectable(self) -> bool:
+        """Whether the vendor may still have some of it."""
+        return any(account.collectable for account in self.accounts)
+
+    @property
+    def spent_usd(self) -> Decimal | None:
+        """What the calls cost together, those that failed and were billed included; None where one is not known."""
+        spent = [account.spent for account in self.accounts]
+        return None if None in spent else sum((each for each in spent if each is not None), Decimal(0))

@@ -1,0 +1,214 @@
+"""What a request costs: estimated before, worked out after, and about, for a list. Reads price_table, knows no vendor.
+
+The list price of the vendor's own host, in USD, without taxes, discounts and free tiers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import product
+from typing import Any
+
+from atelier.providers.vendors.contract import Job, Reply
+from atelier.providers.core.types import ImageRequest, Model, Usage
+from atelier.providers.pricing.price_parts import MILLION, SQUARE, Amount, Basis, beside, least_to_most, output, tiers
+from atelier.providers.pricing.price_table import Cell, Figure, Figures, Prices, Rates, Usual, table
+
+__all__ = ["SQUARE", "Estimate", "Hint", "Prices", "actual", "estimate", "hint", "table"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """USD of a request before it is made. `low_usd` <= `total_usd` <= `high_usd`, all three of the whole request.
+
+    `total_usd` is the likely price, `per_image_usd` its share for one of `count` pictures, `high_usd` what a budget has
+    to reserve. `arithmetic` is the likely price in one line; `source` names the sources of the figures and `as_of` is
+    the oldest of their dates.
+    """
+
+    count: int
+    per_image_usd: Decimal
+    total_usd: Decimal
+    low_usd: Decimal
+    high_usd: Decimal
+    basis: Basis
+    arithmetic: str
+    source: str
+    as_of: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """USD of one picture over what the model offers, free sizes at SQUARE except where megapixels are priced.
+
+    What goes in is not in it. `high_usd` is None where the price of something that is offered is not known. `as_of` is
+    the oldest date of the figures, `source` names every source of them.
+    """
+
+    low_usd: Decimal
+    high_usd: Decimal | None
+    as_of: str
+    source: str
+
+
+def estimate(prices: Prices, provider: str, job: Job) -> Estimate | None:
+    """What the job costs, all its pictures and what it sends; None where that has no known price."""
+    own, request = prices.of(provider, job.model), job.request
+    ways, usual = _ways(own, job)
+    made = [output(own, job.model, cell, request, request.count) for cell in ways]
+    known = [amount for amount in made if amount is not None]
+    if not known or len(known) < len(made):
+        return None
+    pictures = least_to_most(known)
+    parts = [pictures, *beside(own, job.model, request, request.count)]
+    used = [*usual, *(figure for part in parts for figure in part.used)]
+    notes = [*(note for part in parts for note in part.notes if note), *(figure.note for figure in used if figure.note)]
+    total = sum((part.likely for part in parts), Decimal(0))
+    return Estimate(
+        count=request.count,
+        per_image_usd=total / request.count,
+        total_usd=total,
+        low_usd=sum((part.low for part in parts), Decimal(0)),
+        high_usd=sum((part.high for part in parts), Decimal(0)),
+        basis=pictures.basis,
+        arithmetic=" + ".join(part.words for part in parts if part.words),
+        source=_sources(used),
+        as_of=min(figure.as_of for figure in used),
+        notes=tuple(dict.fromkeys((*(_left_open(ways) if pictures.low < pictures.high else ()), *notes))),
+    )
+
+
+def actual(prices: Prices, provider: str, job: Job, reply: Reply) -> Decimal | None:
+    """USD of one vendor call: as the vendor says it, by the tokens that it counted, or by the table for what came.
+
+    `job` is that of the call. None where there is no price.
+    """
+    if reply.cost_usd is not None:
+        return reply.cost_usd
+    own = prices.of(provider, job.model)
+    if reply.usage is not None and own.rates and _is_whole(reply.usage, bool(reply.pictures)):
+        return _billed(own.rates[0], reply, bool(job.request.sources))
+    if not reply.pictures:
+        return None
+    quality = reply.details.get("quality", job.request.quality)
+    request = replace(job.request, count=len(reply.pictures), quality=quality)
+    size = job.size
+    if job.model.sizes or job.model.size_rule:
+        size = (reply.pictures[0].width, reply.pictures[0].height)
+    found = estimate(prices, provider, replace(job, request=request, size=size)) or estimate(
+        prices, provider, replace(job, request=replace(job.request, count=len(reply.pictures)))
+    )
+    return found.total_usd if found else None
+
+
+def _is_whole(usage: Usage, drew: bool) -> bool:
+    """Whether a count of tokens can be the whole bill: every picture takes tokens that are no words."""
+    wrote = _shares(usage.details, "output_tokens_details")
+    drawn = usage.output_tokens - wrote.get("text_tokens", 0) - wrote.get("thought_tokens", 0)
+    return drawn > 0 if drew else usage.input_tokens + usage.output_tokens > 0
+
+
+def _billed(rates: Rates, reply: Reply, edits: bool) -> Decimal:
+    """Tokens at their rates. What the vendor does not tell apart is text going in, or a source, and pictures out."""
+    assert reply.usage is not None
+    read, wrote = (_shares(reply.usage.details, name) for name in ("input_tokens_details", "output_tokens_details"))
+    image, text = read.get("image_tokens", 0), read.get("text_tokens", 0)
+    rest = max(reply.usage.input_tokens - image - text, 0)
+    image, text = (image + rest, text) if edits and not read else (image, text + rest)
+    cached = min(read.get("cached_tokens", 0), text + image)
+    cached_text = min(cached, text) if rates.text_cached is not None else 0
+    cached_image = min(cached - cached_text, image) if rates.image_cached is not None else 0
+    said, thought = wrote.get("text_tokens", 0), wrote.get("thought_tokens", 0)
+    drawn = max(reply.usage.output_tokens - said - thought, 0)
+    billed = (
+        (text - cached_text, rates.text_input),
+        (cached_text, rates.text_cached),
+        (image - cached_image, rates.image_input),
+        (cached_image, rates.image_cached),
+        (said + thought, rates.text_output),
+        (drawn, rates.image_output),
+    )
+    return sum((tokens * rate for tokens, rate in billed if rate is not None), Decimal(0)) / MILLION
+
+
+def _shares(details: Mapping[str, Any], name: str) -> dict[str, int]:
+    found: Mapping[str, object] = details.get(name) or {}
+    return {key: value for key, value in found.items() if isinstance(value, int) and value >= 0}
+
+
+def hint(prices: Prices, provider: str, model: Model) -> Hint | None:
+    """About what a picture of the model costs; None when no price of it is known."""
+    own = prices.of(provider, model)
+    found = [_about(own, model, cell) for cell in _cells(model)]
+    known = [amount for amount in found if amount]
+    if not known:
+        return None
+    whole = least_to_most(known)
+    open_ended = len(known) < len(found) or (whole.basis == "megapixels" and not model.size_rule)
+    return Hint(
+        low_usd=whole.low,
+        high_usd=None if open_ended else whole.high,
+        as_of=min(figure.as_of for figure in whole.used),
+        source=_sources(whole.used),
+    )
+
+
+def _about(own: Figures, model: Model, cell: Cell) -> Amount | None:
+    return output(own, model, cell, ImageRequest(), 1)
+
+
+def _cells(model: Model) -> list[Cell]:
+    """Every way to ask, "auto" being one of the others; the smallest and the largest of free sizes by the megapixel."""
+    sizes = (SQUARE,) if model.size_rule and model.sizes else model.sizes
+    if model.size_rule and not model.sizes:
+        edge = math.isqrt(model.size_rule.max_pixels)
+        sizes = (SQUARE, f"{edge}x{edge}")
+    return [Cell(*words) for words in product(*(_named(w) for w in (model.qualities, tiers(model), sizes)))]
+
+
+def _ways(own: Figures, job: Job) -> tuple[list[Cell], list[Usual]]:
+    """How the pictures can come out, the likely way first: as it was asked, else as usual, else any that is offered.
+
+    With the entries that say what is usual, where they decided.
+    """
+    asked, model, used = job.request, job.model, list[Usual]()
+
+    def open_to(asked: str | None, offered: Sequence[str], dimension: str) -> list[str | None]:
+        named = _named(offered)
+        if (asked is not None and asked != "auto") or named == [None]:
+            return [asked if named != [None] else None]
+        usual = next((entry for entry in own.usual if getattr(entry, dimension) in named), None)
+        if usual:
+            used.append(usual)
+            if usual.certain and asked is None:
+                return [getattr(usual, dimension)]
+        middle = SQUARE if SQUARE in named else named[(len(named) - 1) // 2]
+        likely = getattr(usual, dimension) if usual else middle
+        return [likely, *(other for other in named if other != likely)]
+
+    size = f"{job.size[0]}x{job.size[1]}" if job.size else None
+    ways = product(
+        open_to(asked.quality, model.qualities, "quality"),
+        open_to(asked.resolution, tiers(model), "resolution"),
+        [size] if size else open_to(None, model.sizes, "size"),
+    )
+    return [Cell(*words) for words in ways], used
+
+
+def _named(words: Iterable[str]) -> list[str | None]:
+    return [word for word in words if word != "auto"] or [None]
+
+
+def _left_open(ways: Sequence[Cell]) -> Iterable[str]:
+    for dimension in ("quality", "resolution", "size"):
+        words = dict.fromkeys(getattr(way, dimension) for way in ways)
+        if len(words) > 1:
+            yield f"the {dimension} is left to the vendor, likely {next(iter(words))}"
+
+
+def _sources(used: Iterable[Figure]) -> str:
+    return ", ".join(sorted({figure.source for figure in used}))

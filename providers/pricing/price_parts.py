@@ -1,0 +1,205 @@
+"""The parts of an estimate: what comes out, and what goes in. Each is a range in USD with its arithmetic in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import ROUND_DOWN, Decimal
+from fractions import Fraction
+from typing import Literal
+
+from atelier.providers.pricing import token_counts as price_tokens
+from atelier.providers.core.sizes import parse_size
+from atelier.providers.core.types import ImageRequest, Model
+from atelier.providers.pricing.price_table import Cell, Figure, Figures, Price, Rates
+
+Basis = Literal["free", "flat", "grid", "tokens", "credits", "megapixels"]
+
+SQUARE = "1024x1024"
+"""The size that is taken where the vendor chooses one, and for the hint where sizes are free."""
+MEGAPIXEL = 1024**2
+CREDIT = Decimal("0.01")
+"""USD; Stability's and Black Forest Labs' (their documents of 2026)."""
+ROUNDING = Decimal("0.001")
+"""What vendors' prices of a picture are rounded to."""
+MILLION = Decimal(1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """USD at least, likely and at most, with the entries that it was worked out from."""
+
+    low: Decimal
+    likely: Decimal
+    high: Decimal
+    words: str = ""
+    used: tuple[Figure, ...] = ()
+    notes: tuple[str, ...] = ()
+    basis: Basis = "flat"
+
+
+def sure(usd: Decimal, words: str, *used: Figure, basis: Basis = "flat") -> Amount:
+    """An amount without a range."""
+    return Amount(usd, usd, usd, words, used, basis=basis)
+
+
+def output(own: Figures, model: Model, cell: Cell, request: ImageRequest, count: int) -> Amount | None:
+    """`count` pictures that come out as the cell says; None when that has no known price."""
+    row = next((row for row in own.rows if row.unit != "per_source" and row.covers(cell)), None)
+    by_tokens = _drawn(own, cell, count)
+    if row is None:
+        return by_tokens
+    if row.unit == "per_megapixel":
+        return _megapixels(row, model, cell, request, count)
+    return _priced(row, by_tokens, count)
+
+
+def _priced(row: Price, by_tokens: Amount | None, count: int) -> Amount:
+    """So much a picture. Where the vendor's own tokens come to something else, that is the other end of the range."""
+    usd, times = row.usd * count, f"{count} x " if count > 1 else ""
+    if row.unit == "credits":
+        return sure(usd, f"{times}{_plain(row.usd / CREDIT)} credits x {dollars(CREDIT)}", row, basis="credits")
+    if not usd:
+        return sure(usd, "free", row, basis="free")
+    found = sure(usd, f"{times}{dollars(row.usd)} a picture", row, basis="flat" if row.cell == Cell() else "grid")
+    if by_tokens is None or abs(by_tokens.likely - usd) <= ROUNDING * count:
+        return found
+    note = f"by its tokens, which the vendor counts, a picture comes to {dollars(by_tokens.likely / count)}"
+    low, high = min(usd, by_tokens.likely), max(usd, by_tokens.likely)
+    return replace(found, low=low, high=high, used=(row, *by_tokens.used), notes=(note,))
+
+
+def _drawn(own: Figures, cell: Cell, count: int) -> Amount | None:
+    tokens = next((row for row in own.tokens if row.of == "output" and row.covers(cell)), None)
+    if tokens is None or not own.rates:
+        return None
+    rates, size = own.rates[0], parse_size(cell.size or "")
+    if tokens.grid is not None:
+        if size is None:
+            return None
+        exact = price_tokens.drawn(tokens.grid, *size, count)
+        least, most = (times * exact for times in tokens.times)
+        return _range(rates.image_output, (least, most, most), "output tokens", rates, tokens)
+    counts = (count * tokens.least, count * tokens.likely, count * tokens.most)
+    return _range(rates.image_output, counts, "output tokens", rates, tokens)
+
+
+def _megapixels(row: Price, model: Model, cell: Cell, request: ImageRequest, count: int) -> Amount:
+    """The first megapixel of a picture, and each further one of it and of its sources; a part of one counts whole.
+
+    The vendor does not say how it rounds: the low end takes parts as parts. A picture without a size of its own is as
+    large as its first source. An editing tool, which has no sizes, bills that one picture once.
+    """
+    assert row.usd_further is not None
+    sources, size, rule = request.sources, parse_size(cell.size or ""), model.size_rule
+    notes = list[str]()
+    if size is None and sources:
+        made = Fraction(sources[0].width * sources[0].height, MEGAPIXEL)
+        made = min(made, Fraction(rule.max_pixels, MEGAPIXEL)) if rule else made
+        notes.append("the picture is taken to be as large as its source")
+    else:
+        made = Fraction(size[0] * size[1], MEGAPIXEL) if size else Fraction(1)
+    if size is None and not sources:
+        notes.append("1 megapixel is taken where no size is given")
+    given = [Fraction(source.width * source.height, MEGAPIXEL) for source in sources] if rule else []
+    whole = max(-(-made // 1), 1) - 1 + sum(max(-(-each // 1), 1) for each in given)
+    parts = max(made - 1, Fraction(0)) + sum(given, Fraction(0))
+    exact = (Decimal(parts.numerator) / Decimal(parts.denominator)).quantize(Decimal("0.0001"), ROUND_DOWN).normalize()
+    low, high = ((count * (row.usd + further * row.usd_further)).normalize() for further in (exact, Decimal(whole)))
+    words = f"{dollars(row.usd)} the first megapixel" + (f" + {whole} x {dollars(row.usd_further)}" if whole else "")
+    words = f"{count} x ({words})" if count > 1 else words
+    return Amount(low, high, high, words, (row,), tuple(notes), "megapixels")
+
+
+def beside(own: Figures, model: Model, request: ImageRequest, count: int) -> list[Amount]:
+    """Everything but the pictures themselves: prompt, sources, partial pictures, words and thoughts."""
+    found = list[Amount](_sources_at_a_price(own, model, request, count))
+    for rates in own.rates[:1]:
+        found += _prompt(own, rates, request, count)
+        if not any(row.unit == "per_source" for row in own.rows):
+            found += _sources_in_tokens(own, rates, request, count)
+        found += _more_output(own, rates, request, count)
+    return found
+
+
+def _sources_at_a_price(own: Figures, model: Model, request: ImageRequest, count: int) -> Iterable[Amount]:
+    """So much a source picture. Whether it is billed again for each picture of one call is not published."""
+    given = len(request.sources)
+    row = next((row for row in own.rows if row.unit == "per_source"), None)
+    if row and given:
+        calls, each = -(-count // model.max_count), given * row.usd
+        times = f"{count} x " if count > 1 else ""
+        words = f"{times}{given} source picture{'s' if given > 1 else ''} x {dollars(row.usd)}"
+        yield Amount(calls * each, count * each, count * each, words, (row,))
+
+
+def _prompt(own: Figures, rates: Rates, request: ImageRequest, count: int) -> Iterable[Amount]:
+    """The prompt is read again for each picture (OpenAI by a third party, 2026-05; Gemini makes one a call)."""
+    if not request.prompt:
+        yield replace(sure(Decimal(0), ""), notes=("the prompt is not counted, since there is none",))
+        return
+    added = next((row for row in own.tokens if row.of == "prompt"), None)
+    per_source = next((row.text for row in own.tokens if row.of == "source"), 0)
+    tokens = price_tokens.written(request.prompt) + (added.likely if added else 0) + per_source * len(request.sources)
+    total = count * tokens
+    found = _range(rates.text_input, (total, total, total), "text tokens", rates, *([added] if added else []))
+    yield replace(found, notes=("text tokens are the prompt's bytes / 4",))
+
+
+def _sources_in_tokens(own: Figures, rates: Rates, request: ImageRequest, count: int) -> Iterable[Amount]:
+    row = next((row for row in own.tokens if row.of == "source"), None)
+    if row is None or not request.sources:
+        return
+    each = [row.likely] * len(request.sources)
+    if row.rule == "patches":
+        each = [price_tokens.patches(source.width, source.height) for source in request.sources]
+    elif row.rule == "tiles":
+        high = request.options.get("input_fidelity") == "high"
+        each = [price_tokens.tiles(source.width, source.height, high_fidelity=high) for source in request.sources]
+    total = count * sum(each)
+    yield _range(rates.image_input, (total, total, total), "source picture tokens", rates, row)
+
+
+def _more_output(own: Figures, rates: Rates, request: ImageRequest, count: int) -> Iterable[Amount]:
+    """Fewer partial pictures than asked may come; words and thoughts are counted only after the work."""
+    partials = request.options.get("partial_images")
+    for row in own.tokens:
+        if row.of == "partial" and isinstance(partials, int) and partials > 0:
+            most = count * partials * row.likely
+            yield _range(rates.image_output, (0, most, most), "tokens of partial pictures", rates, row)
+        if row.of in ("text", "thought") and rates.text_output is not None:
+            counts = (count * row.least, count * row.likely, count * row.most)
+            yield _range(rates.text_output, counts, f"{row.of} tokens", rates, row)
+
+
+def _range(rate: Decimal, counts: tuple[int, int, int], what: str, *used: Figure) -> Amount:
+    """Tokens at a rate, least to most."""
+    low, likely, high = (tokens * rate / MILLION for tokens in counts)
+    words = f"{counts[1]:,} {what} x {dollars(rate)} per million" if counts[1] else ""
+    return Amount(low, likely, high, words, used, basis="tokens")
+
+
+def least_to_most(amounts: Sequence[Amount]) -> Amount:
+    """One amount over several ways in which a picture can come out, the first of which is the likely one."""
+    used = dict.fromkeys(figure for amount in amounts for figure in amount.used)
+    return replace(
+        amounts[0],
+        low=min(amount.low for amount in amounts),
+        high=max(amount.high for amount in amounts),
+        used=tuple(used),
+    )
+
+
+def tiers(model: Model) -> tuple[str, ...]:
+    """Resolutions that have prices of their own; where sizes are free they only name a size."""
+    return () if model.size_rule else model.resolutions
+
+
+def dollars(usd: Decimal) -> str:
+    """`$0.034`"""
+    return f"${_plain(usd)}"
+
+
+def _plain(number: Decimal) -> str:
+    """Without an exponent or idle zeros."""
+    return f"{number.normalize():f}" if number else "0"

@@ -1,0 +1,125 @@
+"""A picture from a stranger's address. The second door to the network beside `wire`: no key ever passes through it.
+
+`wire` talks to a vendor that the operator chose; here the address comes from whoever talks to the agent. So every
+hop is judged before it is dialled, and the answer is bounded in time, bytes and type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import anyio
+
+from atelier.providers.transport.network import ssrf_guard as guard
+from atelier.providers.transport.network.address_policy import NoSuchHostError, Reach, sent
+from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.transport.network.ssrf_guard import ForbiddenError
+from atelier.providers.transport.network.http_client import httpx, keyless
+
+REDIRECTS = 5
+HEADERS = {
+    "accept": "image/png, image/jpeg, image/webp, image/gif",
+    "accept-encoding": "identity",  # a compressed answer could unfold without end
+    "user-agent": "atelier",
+}
+INSTEAD = "Give a public https address of a picture, or download it and give its path."
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """How pictures are fetched. `seconds` is for the whole of it, redirects included."""
+
+    reach: Reach = field(default_factory=Reach)
+    allow_http: bool = False
+    seconds: float = 30.0
+    redirects: int = REDIRECTS
+
+    async def fetch(self, words: str, most_bytes: int) -> bytes:
+        """The bytes behind an address, said to be a picture; looking at them is for the caller.
+
+        Raises invalid_request, not_found, timeout or network_error, each with a message of its own.
+        """
+        url = self._judged(words)
+        asked = quoted(url.host, 80)
+        try:
+            with anyio.fail_after(self.seconds):
+                for _ in range(self.redirects + 1):
+                    answer = await self._hop(url, most_bytes)
+                    if isinstance(answer, bytes):
+                        return answer
+                    url = self._judged(answer, url)
+        except TimeoutError:
+            message = f"{asked} did not hand the picture over within {self.seconds:g} seconds."
+            raise ImageError(Reason.TIMEOUT, message, hint=f"Try again later. {INSTEAD}") from None
+        raise _refused(f"The address redirects more than {self.redirects} times.")
+
+    def _judged(self, words: str, base: httpx.URL | None = None) -> httpx.URL:
+        try:
+            return guard.link(words, schemes=("https", "http") if self.allow_http else ("https",), base=base)
+        except ValueError as error:
+            raise _refused(f"{_which(base)} {error}.") from None
+
+    async def _hop(self, url: httpx.URL, most_bytes: int) -> bytes | str:
+        """One exchange: the picture, or where it is said to be."""
+        name = quoted(url.host, 80)
+        try:
+            addresses = await self.reach.addresses(url)
+        except ForbiddenError:
+            raise _refused(f"The address leads into a private network ({name}), where nothing is fetched.") from None
+        except NoSuchHostError:
+            message = f"There is no host {name}."
+            raise ImageError(Reason.NETWORK_ERROR, message, hint=f"Check the address. {INSTEAD}") from None
+        except ValueError as error:
+            raise _refused(f"The address {error}.") from None
+        request = httpx.Request("GET", url, headers=HEADERS)
+        async with await anyio.to_thread.run_sync(keyless, self.seconds) as client:
+            try:
+                response = await sent(client, request, addresses)
+                try:
+                    return (
+                        response.headers["location"]
+                        if response.has_redirect_location
+                        else (await _picture(response, name, most_bytes))
+                    )
+                finally:
+                    await response.aclose()
+            except httpx.TimeoutException:
+                raise TimeoutError from None
+            except httpx.RequestError as error:
+                message = f"The picture could not be fetched from {name} ({quoted(error, 100) or 'no answer'})."
+                raise ImageError(Reason.NETWORK_ERROR, message, hint=f"Try again later. {INSTEAD}") from None
+
+
+async def _picture(response: httpx.Response, name: str, most_bytes: int) -> bytes:
+    """The body of an answer that is said to be a picture and keeps to the limit."""
+    status = response.status_code
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        raise ImageError(Reason.NOT_FOUND, f"There is no picture at that address of {name} ({status}).", hint=INSTEAD)
+    if status != HTTPStatus.OK:
+        again = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS
+        reason = Reason.NETWORK_ERROR if again else Reason.INVALID_REQUEST
+        raise ImageError(reason, f"{name} answered with status {status} in place of a picture.", hint=INSTEAD)
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not kind.startswith("image/"):
+        raise _refused(f"What {name} has at that address is no picture ({quoted(kind, 60) or 'of no type'}).")
+    if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise _refused(f"{name} sent the picture compressed, though it was asked not to.")
+    size = response.headers.get("content-length", "0")
+    body = bytearray()
+    if not (size.isdecimal() and int(size) > most_bytes):
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > most_bytes:
+                break
+        else:
+            return bytes(body)
+    raise _refused(f"The picture at {name} is larger than {most_bytes / 2**20:g} MB.", "Scale it down first.")
+
+
+def _which(base: httpx.URL | None) -> str:
+    return "The address" if base is None else f"{quoted(base.host, 80)} redirects, and the new address"
+
+
+def _refused(message: str, hint: str = INSTEAD) -> ImageError:
+    return ImageError(Reason.INVALID_REQUEST, message, hint=hint)

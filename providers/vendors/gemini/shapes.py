@@ -1,0 +1,142 @@
+"""What Google's two APIs answer, as far as it is read. A part of `gemini`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from atelier.providers.transport.vendor_json import Lenient, Loose
+from atelier.providers.vendors.image_links import Item
+
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+
+
+DATA_URI = re.compile(
+    r"""(?:!?\[[^\]]{0,200}\])?\(\s*(data:image/[^)"']*)(?:["'][^)]{0,200})?\)?|(data:image/[^,\s]{1,100},[\w+/=%-]+)""",
+    re.IGNORECASE,
+)
+"""A picture in a text: in markdown, where its base64 may have line breaks, or bare."""
+
+
+class Blob(Lenient):
+    data: str | None = Field(default=None, exclude=True)
+
+
+class File(Lenient):
+    file_uri: Loose[str] = None
+
+
+class Part(Lenient):
+    """`thought` marks a draft or an aside on the way to the picture. Gateways put pictures into files or the text."""
+
+    text: Loose[str] = None
+    thought: Loose[bool] = None
+    inline_data: Blob | None = None
+    file_data: Loose[File] = None
+    in_text: Annotated[tuple[str, ...], Field(exclude=True)] = ()
+
+    @model_validator(mode="after")
+    def _text_without_pictures(self) -> Self:
+        if self.text and (found := [uri.strip() for pair in DATA_URI.findall(self.text) for uri in pair if uri]):
+            self.in_text, self.text = tuple(found), DATA_URI.sub(" ", self.text)
+        return self
+
+    def items(self) -> list[Item]:
+        inline, link = self.inline_data and self.inline_data.data, self.file_data and self.file_data.file_uri
+        return [Item(b64_json=inline, url=link)] if inline or link else []
+
+
+class Content(Lenient):
+    parts: Loose[tuple[Loose[Part], ...]] = None
+
+
+class Candidate(Lenient):
+    content: Loose[Content] = None
+    finish_reason: Loose[str] = None
+    finish_message: Loose[str] = None
+
+
+class Prediction(Lenient):
+    """Imagen's picture and the prompt as it was enhanced, or why the picture is withheld."""
+
+    bytes_base64_encoded: str | None = Field(default=None, exclude=True)
+    gcs_uri: Loose[str] = None
+    prompt: Loose[str] = None
+    rai_filtered_reason: Loose[str] = None
+
+    def items(self) -> list[Item]:
+        data, link = self.bytes_base64_encoded, self.gcs_uri
+        return [Item(b64_json=data, url=link, revised_prompt=self.prompt)] if data or link else []
+
+
+class Share(Lenient):
+    modality: Loose[str] = None
+    token_count: Loose[Count] = None
+
+
+class Tokens(Lenient):
+    prompt_token_count: Loose[Count] = None
+    candidates_token_count: Loose[Count] = None
+    thoughts_token_count: Loose[Count] = None
+    prompt_tokens_details: Loose[tuple[Loose[Share], ...]] = None
+    candidates_tokens_details: Loose[tuple[Loose[Share], ...]] = None
+
+
+class Feedback(Lenient):
+    """Why a prompt was refused before any work on it."""
+
+    block_reason: Loose[str] = None
+    block_reason_message: Loose[str] = None
+
+
+class Answer(Lenient):
+    """Of either API: candidates are Gemini's, predictions Imagen's. One of an odd shape is None, a broken picture.
+
+    Gateways spell out as null what the vendor leaves out.
+    """
+
+    candidates: Loose[tuple[Loose[Candidate], ...]] = None
+    predictions: Loose[tuple[Loose[Prediction], ...]] = None
+    prompt_feedback: Loose[Feedback] = None
+    usage_metadata: Loose[Tokens] = None
+    model_version: Loose[str] = None
+    response_id: Loose[str] = None
+
+    def results(self) -> list[Item | None]:
+        """Each picture that is a result; None for a part that cannot be read."""
+        parts = self._parts(thoughts=False)
+        found = _items([*parts, *(self.predictions or ())])
+        return found if any(found) else [*found, *(Item(url=uri) for part in parts if part for uri in part.in_text)]
+
+    def drafts(self) -> list[Item | None]:
+        """Each picture that is a thought."""
+        return _items(self._parts(thoughts=True))
+
+    def text(self) -> str:
+        """What the model said in words."""
+        return " ".join(part.text.strip() for part in self._parts(thoughts=False) if part and part.text)
+
+    def withheld(self) -> str:
+        """Why pictures of Imagen are missing."""
+        return " ".join(p.rai_filtered_reason for p in self.predictions or () if p and p.rai_filtered_reason)
+
+    @property
+    def blocked(self) -> Feedback:
+        return self.prompt_feedback or Feedback()
+
+    @property
+    def last(self) -> Candidate:
+        return (self.candidates[-1] if self.candidates else None) or Candidate()
+
+    def _parts(self, *, thoughts: bool) -> list[Part | None]:
+        found = list[Part | None]()
+        for candidate in self.candidates or ():
+            found += ((candidate.content and candidate.content.parts) or ()) if candidate else (None,)
+        return [part for part in found if (thoughts if part and part.thought else not thoughts)]
+
+
+def _items(parts: Iterable[Part | Prediction | None]) -> list[Item | None]:
+    return [item for part in parts for item in (part.items() if part else (None,))]

@@ -1,0 +1,140 @@
+"""Sketch: POST /draw with JSON, answered in this process; offline, free, and always labelled as a sketch.
+
+It takes every option that Atelier has, so that a whole flow can be tried without a key. The same prompt, size and
+seed give the same pixels; without a seed it is 0, and picture k of a call has seed + k.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from atelier.providers.transport.vendor_json import Lenient, base64_bytes, parsed
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.images.identify import picture
+from atelier.providers.vendors.contract import Job, Provider, Reply
+from atelier.providers.core.sizes import SizeRule
+from atelier.providers.core.types import Endpoint, Feature, Model, Operation
+from atelier.providers.transport.wire import Wire, httpx
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+class Order(Lenient):
+    """What the drawing needs to know; also the body of the request. Pictures are base64, the mask white = change."""
+
+    prompt: str
+    width: int = 1024
+    height: int = 1024
+    n: int = 1
+    seed: int = 0
+    transparent: bool = False
+    format: str = "png"
+    quality: int | None = None
+    source: str | None = None
+    mask: str | None = None
+
+
+class Drawing(Lenient):
+    image: str
+    seed: int
+
+
+class Drawings(Lenient):
+    drawings: list[Drawing]
+
+
+def draw(request: httpx.Request) -> httpx.Response:
+    """The vendor's side: an order in, drawings out."""
+    order = parsed(Order, request.read())
+    seeds = [order.seed + k for k in range(order.n)]
+    drawn = [Drawing(image=_base64(_encoded(_drawn(order, seed), order)), seed=seed) for seed in seeds]
+    return httpx.Response(200, json=Drawings(drawings=drawn).model_dump())
+
+
+ENDPOINT = Endpoint(base_url="https://sketch.invalid", transport=draw)  # .invalid resolves nowhere (RFC 6761)
+
+MODELS = (
+    Model(
+        id="sketch",
+        operations=frozenset({Operation.GENERATE, Operation.EDIT, Operation.INPAINT}),
+        sizes=("auto",),
+        size_rule=SizeRule(min_edge=64, max_edge=4096, max_pixels=4096**2, max_ratio=64),
+        resolutions=("512", "1k", "2k", "4k"),
+        qualities=("auto",),
+        backgrounds=("auto", "opaque", "transparent"),
+        formats=("png", "jpeg", "webp"),
+        features=frozenset({Feature.SEED, Feature.COMPRESSION, Feature.MASK}),
+        max_count=10,
+        max_sources=1,
+        source_formats=("png", "jpeg", "webp", "gif"),
+        max_prompt=4_000,
+    ),
+)
+
+
+def prepare(job: Job) -> httpx.Request:
+    """The order, with what was asked and nothing else."""
+    asked = job.request
+    body: dict[str, Any] = {
+        "prompt": asked.prompt,
+        "width": job.size[0] if job.size else None,
+        "height": job.size[1] if job.size else None,
+        "n": asked.count if asked.count > 1 else None,
+        "seed": asked.seed,
+        "transparent": True if asked.background == "transparent" else None,
+        "format": asked.output_format,
+        "quality": asked.compression,
+        "source": _base64(asked.sources[0].image_bytes) if asked.sources else None,
+        "mask": _base64(asked.mask.image_bytes) if asked.mask else None,
+    }
+    present = {name: value for name, value in body.items() if value is not None}
+    return httpx.Request("POST", f"{job.endpoint.base_url}/draw", json=present)
+
+
+async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
+    """The drawings, which cost nothing."""
+    answer = parsed(Drawings, response.content)
+    pictures = tuple(picture(base64_bytes(drawing.image), seed=drawing.seed) for drawing in answer.drawings)
+    return Reply(pictures=pictures, cost_usd=Decimal(0))
+
+
+def explain(response: httpx.Response) -> ImageError:
+    """The drawing code has no refusals of its own: whatever the gates let pass, it draws."""
+    return ImageError(Reason.INTERNAL, f"The sketch failed with {response.status_code}.")
+
+
+def _drawn(order: Order, seed: int) -> Image.Image:
+    """A fresh drawing, or a changed source: inside the mask, or as a wash over all of it without one."""
+    from PIL import Image
+
+    from atelier.providers.vendors.sketch.lettering import letter
+    from atelier.providers.vendors.sketch.scenes import paint, palette_of
+
+    *_, light, _, near = palette_of(order.prompt)
+    if order.source is None:
+        scene = paint(order.prompt, order.width, order.height, seed, transparent=order.transparent)
+        return letter(scene, order.prompt, near, light)
+    base = Image.open(io.BytesIO(base64_bytes(order.source))).convert("RGBA")
+    scene = letter(paint(order.prompt, *base.size, seed), order.prompt, near, light)
+    if order.mask is None:
+        return letter(Image.blend(base, scene, 0.45), order.prompt, near, light)
+    change = Image.open(io.BytesIO(base64_bytes(order.mask))).convert("L")
+    return Image.composite(scene, base, change)
+
+
+def _encoded(image: Image.Image, order: Order) -> bytes:
+    opaque = order.format == "jpeg" or image.getchannel("A").getextrema() == (255, 255)
+    flat, out = image.convert("RGB") if opaque else image, io.BytesIO()
+    if order.format == "png":
+        flat.save(out, "PNG", optimize=True)
+    else:
+        flat.save(out, order.format.upper(), quality=90 if order.quality is None else order.quality)
+    return out.getvalue()
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()

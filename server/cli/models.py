@@ -1,0 +1,197 @@
+"""`atelier models`: what there is, in a table; and `--check`, which tells a scheduled job when that is about to end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+
+import anyio
+
+from atelier.providers.catalog.catalog import Catalog
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.transport.network.http_client import client
+from atelier.providers.vendors.contract import Provider
+from atelier.providers.core.types import Model, Operation
+from atelier.providers.transport.wire import Wire
+from atelier.server.composition import catalog_of
+from atelier.server.settings import Settings, unknown_variables
+from atelier.server.cli.output import say
+from atelier.tools import list_models
+from atelier.tools.parameters.arguments import parameters_of
+from atelier.tools.model_table import Offer, basis, ends, offers, price, row_data, span, vendors
+
+NOTICE = 60  # days that a default should still have, so that there is time for another release
+PATIENCE = 30.0  # seconds for a vendor's list of models
+
+HEADS = ("model", "operations", "sizes", "qualities", "formats", "sources", "prompt")
+
+
+def models(options: argparse.Namespace) -> int:
+    """List the models with what each can do, or check when they end."""
+    for sentence in unknown_variables():
+        say(sentence, sys.stderr)
+    given = {name: value for name in ("operation", "vendor") if (value := getattr(options, name)) is not None}
+    asked = parameters_of(list_models.TOOL, given)
+    catalog = catalog_of(Settings.from_environ())
+    if asked.operation and (options.check or options.markdown):
+        message = "--operation narrows the list, and neither --check nor --markdown."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave it out.")
+    if options.check:
+        return anyio.run(check, catalog, asked.vendor)
+    if options.markdown:
+        say(markdown(vendors(catalog, asked.vendor)))
+        return 0
+    found = offers(catalog, asked.operation, asked.vendor)
+    say(as_json(found, catalog.today()) if options.json else table(found, catalog.today()))
+    return 0
+
+
+def table(found: list[Offer], today: date) -> str:
+    """Aligned columns for people, the models below their vendor."""
+    if not found:
+        return "No model can do that."
+    lines: list[list[str]] = [["  " + HEADS[0], *HEADS[1:], "about", "ends"]]
+    for offer in found:
+        key = f"set {' or '.join(offer.key)} to use it" if offer.key else "ready"
+        lines.append([f"{offer.provider.title} ({offer.provider.name}): {key}"])
+        for row in offer.rows:
+            star = " *" if row.id == offer.provider.default else ""
+            lines.append([f"  {row.id}{star}", *cells(row), price(offer, row, today), ends(row, today)])
+    widths = [max(map(len, column)) for column in zip(*(line for line in lines if len(line) > 1), strict=True)]
+    aligned = ["  ".join(word.ljust(width) for word, width in zip(line, widths, strict=False)) for line in lines]
+    notes = ["* what the vendor's name stands for", basis()]
+    return "\n".join([*(line.rstrip() for line in aligned), *notes])
+
+
+def as_json(found: list[Offer], today: date) -> str:
+    """Every column of every row, for programs."""
+    told = [
+        {
+            "name": offer.provider.name,
+            "ready": not offer.key,
+            "variables": list(offer.key),
+            "default": offer.provider.default,
+            "models": [_one(offer, row, today) for row in offer.rows],
+        }
+        for offer in found
+    ]
+    return json.dumps({"vendors": told}, ensure_ascii=False)
+
+
+def markdown(providers: Iterable[Provider]) -> str:
+    """README's table. The same on every day and with every key: it tells days, not what they mean today."""
+    lines = [f"| vendor | {' | '.join(HEADS)} | ends |", "| --- " * (len(HEADS) + 2) + "|"]
+    for provider in providers:
+        alike = dict[tuple[str, ...], list[str]]()
+        for row in (row for row in provider.models if row.lifecycle.stage != "retired"):
+            name = f"**`{row.id}`**" if row.id == provider.default else f"`{row.id}`"
+            alike.setdefault((*cells(row), ends(row, date.min)), []).append(name)
+        lines += [f"| {provider.name} | {' | '.join([', '.join(ids), *said])} |" for said, ids in alike.items()]
+    return "\n".join(lines)
+
+
+def cells(row: Model) -> list[str]:
+    """A row in the columns of HEADS after the first; a dash where nothing can be chosen."""
+    rule = row.size_rule
+    free = f"any to {rule.max_edge} px, {rule.max_pixels / 1e6:.1f} MP" if rule else ", ".join(row.sizes)
+    shape = [free, f"{len(row.aspect_ratios)} ratios" if row.aspect_ratios else "", ", ".join(row.resolutions)]
+    return [
+        ", ".join(operation.value for operation in Operation if operation in row.operations),
+        "; ".join(filter(None, shape)) or "–",
+        ", ".join(row.qualities) or "–",
+        ", ".join(row.formats) or "–",
+        str(row.max_sources or "–"),
+        f"{row.max_prompt:,}" if row.max_prompt else "–",
+    ]
+
+
+async def check(catalog: Catalog, vendor: str | None = None) -> int:
+    """One line a finding; exit code 1 when there is any, or when a vendor that was asked gave no answer."""
+    found, failures, heard = list[str](), list[str](), list[str]()
+    for provider in vendors(catalog, vendor):
+        found += default_ends(provider, catalog.today())
+        try:
+            theirs = await published(catalog, provider)
+        except ImageError as error:
+            failures.append(f"{provider.name} could not be asked: {error.message}")
+            continue
+        if theirs is not None:
+            heard.append(provider.name)
+            found += differences(provider, theirs, catalog.today())
+    for finding in found:
+        say(finding)
+    for failure in failures:
+        say(f"atelier: {failure}", sys.stderr)
+    if not found and not failures:
+        asked = f"{', '.join(heard)} was asked and agrees." if heard else "No vendor was asked."
+        say(f"Every default has at least {NOTICE} days left. {asked}")
+    return 1 if found or failures else 0
+
+
+def default_ends(provider: Provider, today: date) -> list[str]:
+    """What is wrong with a vendor's default: it has ended, or will so soon, or any day, that another must be chosen."""
+    row = next(row for row in provider.models if row.id == provider.default)
+    instead = f"; its successor is {row.lifecycle.successor}" if row.lifecycle.successor else ""
+    if row.lifecycle.at(today) == "retired":
+        return [f"{provider.name}: the default {row.id} is retired{instead}."]
+    if row.lifecycle.at(today) == "deprecated" and row.lifecycle.on is None:
+        return [f"{provider.name}: the default {row.id} is deprecated and ends on a day not yet named{instead}."]
+    left = (row.lifecycle.on - today).days if row.lifecycle.on else NOTICE
+    if left >= NOTICE:
+        return []
+    return [f"{provider.name}: the default {row.id} ends on {row.lifecycle.on}, in {left} days{instead}."]
+
+
+async def published(catalog: Catalog, provider: Provider) -> Mapping[str, date | None] | None:
+    """The vendor's own word on its models; None when it publishes none or its key is not set."""
+    if provider.lifecycles is None or not catalog.usable(provider):
+        return None
+    endpoint, key = catalog.located(provider), provider.endpoint.key(catalog.lookup)
+    async with client(endpoint, PATIENCE) as connection:
+        wire = Wire(connection, endpoint, provider.explain, key=key, secrets=(key,) if key else (), deadline=PATIENCE)
+        return await provider.lifecycles(wire, endpoint)
+
+
+def differences(provider: Provider, theirs: Mapping[str, date | None], today: date) -> list[str]:
+    """Where our rows and the vendor's list disagree."""
+    found = list[str]()
+    for row in provider.models:
+        for id in (row.id, *row.snapshots):
+            ours = row.lifecycle.on
+            if id not in theirs:
+                gone = row.lifecycle.at(today) != "retired"
+                found += [f"{provider.name}: {id} is no longer listed by the vendor; our row has it."] if gone else []
+            elif theirs[id] != ours:
+                found.append(f"{provider.name}: {id} ends {_day(theirs[id])} by the vendor, {_day(ours)} by our row.")
+    return found
+
+
+def _day(day: date | None) -> str:
+    return f"on {day.isoformat()}" if day else "on no named day"
+
+
+def _one(offer: Offer, row: Model, today: date) -> dict[str, Any]:
+    data = row_data(offer.provider, row, today).model_dump(mode="json", exclude_none=True, exclude={"ids", "vendor"})
+    low, high = span(offer, row, today)
+    data |= {name: usd for name, usd in (("low_usd", low), ("high_usd", high)) if usd is not None}
+    return {"id": row.id, "aliases": list(row.aliases), "snapshots": list(row.snapshots), **data}
+
+
+def declare(commands: Any) -> None:
+    """`atelier models`"""
+    parser = commands.add_parser("models", help="list the models, or check when they end", description=models.__doc__)
+    for name, field in list_models.TOOL.parameters.model_fields.items():
+        parser.add_argument(f"--{name}", metavar="VALUE", help=field.description)
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="print every column as JSON")
+    how.add_argument("--markdown", action="store_true", help="print the table of the README")
+    how.add_argument(
+        "--check",
+        action="store_true",
+        help=f"exit 1 when a default is deprecated or has fewer than {NOTICE} days left, or a vendor lists others",
+    )
+    parser.set_defaults(run=models)

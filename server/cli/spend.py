@@ -1,0 +1,88 @@
+"""`atelier spend`: what was spent."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import anyio
+
+from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.pipeline.quotes import usd
+from atelier.server.composition import journal_of
+from atelier.server.database.ledger import COLUMNS, By, Spent
+from atelier.server.settings import Settings
+from atelier.server.cli.output import say
+from atelier.server.cli.output import table as aligned
+
+
+def spend(options: argparse.Namespace) -> int:
+    """Tell what was spent, by model unless told otherwise."""
+    since = _day(options.since)
+    rows = anyio.run(spent, options.by, since)
+    say(as_json(rows) if options.json else table(options.by, rows))
+    return 0
+
+
+async def spent(by: By, since: date | None) -> list[Spent]:
+    """The groups, from the journal."""
+    journal = journal_of(Settings.from_environ())
+    try:
+        return await journal.spend(by, since)
+    finally:
+        await journal.aclose()
+
+
+def table(by: str, rows: list[Spent]) -> str:
+    """Aligned columns for people, with the total below."""
+    if not rows:
+        return "Nothing was spent."
+    lines = [(by, "calls", "pictures", "USD", "of it unsettled")]
+    lines += [_line(row.name, row.calls, row.pictures, row.usd, row.unsettled_usd) for row in rows]
+    calls, pictures = sum(row.calls for row in rows), sum(row.pictures for row in rows)
+    lines.append(_line("total", calls, pictures, total(rows), sum((row.unsettled_usd for row in rows), Decimal(0))))
+    return aligned(lines)
+
+
+def as_json(rows: list[Spent]) -> str:
+    """The same for programs."""
+    told = [
+        {
+            "name": row.name,
+            "calls": row.calls,
+            "pictures": row.pictures,
+            "usd": float(row.usd),
+            "unsettled_usd": float(row.unsettled_usd),
+        }
+        for row in rows
+    ]
+    return json.dumps({"total_usd": float(total(rows)), "rows": told}, ensure_ascii=False)
+
+
+def total(rows: list[Spent]) -> Decimal:
+    """USD of all groups."""
+    return sum((row.usd for row in rows), Decimal(0))
+
+
+def declare(commands: Any) -> None:
+    """`atelier spend`"""
+    parser = commands.add_parser("spend", help="tell what was spent", description=spend.__doc__)
+    parser.add_argument("--by", choices=list(COLUMNS), default="model", help="what is added up; model unless told")
+    parser.add_argument("--since", metavar="YYYY-MM-DD", help="the first day that counts, in UTC")
+    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
+    parser.set_defaults(run=spend)
+
+
+def _line(name: str, calls: int, pictures: int, spent: Decimal, unsettled: Decimal) -> tuple[str, ...]:
+    return name, str(calls), str(pictures), usd(spent), usd(unsettled) if unsettled else ""
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        message, hint = f"--since {quoted(text, 40)} is not a day.", "Write it as YYYY-MM-DD."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint) from None

@@ -1,0 +1,84 @@
+"""The parts, put together as the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+from atelier.providers.pricing.budget import Budget
+from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.catalog.catalog import Catalog, utc_today
+from atelier.providers.transport.network.web_fetch import Web
+from atelier.providers.images.sources import Limits, Sources
+from atelier.providers.catalog.catalog_overlay import with_file
+from atelier.providers.pipeline.pipeline import Pipeline, Tenants
+from atelier.providers.images.asset_storage import Storage
+from atelier.server.database.engine import Database
+from atelier.server.database.jobs import SqliteJournal
+from atelier.server.database.process_lock import Owner
+from atelier.server.settings import Settings
+from atelier.server.storage.upload_queue import Spool
+from atelier.server.storage.caller_storages import Spools
+
+
+def storage_of(settings: Settings) -> Spool:
+    """Where pictures go; what that place refuses waits in the state folder. Raises invalid_request; no I/O."""
+    return Spools(settings).of_customer()
+
+
+def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Catalog:
+    """Every vendor, with what the user's own catalogue file says of their models and prices."""
+    return Catalog(settings.lookup, today, *with_file(PROVIDERS, settings.catalog, today))
+
+
+def journal_of(settings: Settings, today: Callable[[], date] = utc_today, *, remote: bool = False) -> SqliteJournal:
+    """Where jobs and money are kept account of; the file is made when it is first written. See Database."""
+    return SqliteJournal(
+        Database(settings.state / "journal.db", remote=remote), Owner(settings.state / "processes"), today
+    )
+
+
+def sources_of(settings: Settings, storage: Storage, folders: tuple[Path, ...] = ()) -> Sources:
+    """How callers name pictures. `folders` may be read from; none where the caller is not on this machine."""
+    limits = Limits(int(settings.source_max_mb * 2**20), int(settings.source_max_megapixels * 1e6))
+    return Sources(storage, folders, Web(allow_http=settings.allow_http_sources), storage.id_in, limits)
+
+
+def tenants_of(settings: Settings, storages: Callable[[str], Storage]) -> Tenants:
+    """What each caller has, by the storage of each."""
+
+    def tenant(caller: str) -> tuple[Storage, Sources]:
+        own = storages(caller)
+        return own, sources_of(settings, own)
+
+    return tenant
+
+
+def pipeline_of(
+    settings: Settings,
+    storage: Storage | None,
+    today: Callable[[], date] = utc_today,
+    folders: tuple[Path, ...] = (),
+    storages: Callable[[str], Storage] | None = None,
+) -> Pipeline:
+    """The pipeline over every vendor. `folders` may be read from besides those of the settings.
+
+    Without a storage that all share, `storages` has one for each caller, and no folder may be read from.
+    """
+    return Pipeline(
+        catalog_of(settings, today),
+        storage,
+        sources_of(settings, storage, (*settings.readable, *folders)) if storage else None,
+        tenants=tenants_of(settings, storages) if storages else None,
+        journal=journal_of(settings, today, remote=storages is not None),
+        budget=Budget(
+            caps=settings.caps,
+            confirm_above=settings.confirm_above,
+            allow_unpriced=settings.allow_unpriced,
+        ),
+        timeout=settings.timeout_seconds,
+        concurrency=settings.concurrency,
+        queue=settings.queue_limit,
+        retry_timeouts=settings.retry_timeouts,
+    )

@@ -1,0 +1,203 @@
+"""Jobs in the journal: `providers.journal.Journal`, and what `atelier jobs` lists."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import Any
+
+from atelier.providers.pricing.budget import Caps, Charge, Shortage, usd_of
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.pipeline.job_store import KEYED, CallRow, Entry, JobRow, State
+from atelier.server.database.engine import Database
+from atelier.server.database.ledger import SqliteLedger, utc_day
+from atelier.server.database.moved import taken_along
+from atelier.server.database.process_lock import Owner
+
+REMEMBERED = "-1 day"
+"""How long a key is the same call."""
+ABANDONED = "-1 day"
+"""After that an orphan is anybody's: its home is no longer anyone's, and no job stays as it is for ever."""
+COLLECTED = "-30 minutes"
+"""How long a vendor is asked for what it had not finished: FLUX keeps a picture for ten minutes after it is ready."""
+
+ROW = """
+    SELECT id, caller, request, state, outcome, delivered, created,
+        (SELECT coalesce(sum(counted), 0) FROM spending WHERE spending.job = jobs.id) AS reserved
+    FROM jobs
+"""
+ALIKE = f"""
+    {ROW} WHERE caller = ? AND fingerprint = ? AND (
+        NOT delivered AND (state = 'running' OR state IN ('done', 'unknown') AND fingerprint NOT LIKE '{KEYED}%')
+        OR fingerprint LIKE '{KEYED}%'
+            AND (state IN ('running', 'done', 'unknown') OR state = 'failed' AND reserved > 0)
+            AND created > datetime('now', '{REMEMBERED}')
+    ) ORDER BY state = 'running' DESC, created DESC LIMIT 1
+"""
+FINISH = """
+    UPDATE jobs SET state = ?, outcome = ?, delivered = (delivered OR ?)
+        AND NOT coalesce(json_array_length(iif(json_valid(outcome), outcome, '{}'), '$.images') BETWEEN 1 AND ?, 0)
+    WHERE id = ? AND state = 'running'
+"""
+"""What was done before, with fewer pictures, is to be delivered again."""
+LEFT_BEHIND = f"""
+    SELECT id, CASE state WHEN 'running' THEN owner END, created < datetime('now', '{ABANDONED}') FROM jobs
+    WHERE state = 'running' OR created > datetime('now', '{COLLECTED}')
+        AND json_extract(iif(json_valid(outcome), outcome, '{{}}'), '$.collectable')
+"""  # noqa: S608 - the numbers are ours
+
+
+class SqliteJournal(SqliteLedger):
+    """Jobs, calls, pictures and money of every process that shares the file."""
+
+    def __init__(self, database: Database, owner: Owner, today: Callable[[], date] = utc_day) -> None:
+        super().__init__(database, today)
+        self._owner = owner
+        database.take_along = partial(taken_along, owner)
+
+    async def open(self, entry: Entry, charges: Sequence[Charge], caps: Caps) -> Shortage | JobRow | None:
+        """Write a job and reserve its charges, unless the same call can be joined or collected."""
+        written = json.dumps(dict(entry.request), ensure_ascii=False)
+        now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+        def work(connection: sqlite3.Connection) -> Shortage | JobRow | None:
+            alike = _one(connection, ALIKE, entry.caller, entry.fingerprint)
+            if alike and (alike.state != "unknown" or entry.fingerprint.startswith(KEYED)):
+                return alike
+            _check_number(connection, entry)
+            if short := self.reserve_in(connection, charges, caps):
+                return short
+            connection.execute(
+                "INSERT INTO jobs (id, caller, fingerprint, request, state, owner, created)"
+                " VALUES (?, ?, ?, ?, 'running', ?, ?)",
+                (entry.id, entry.caller, entry.fingerprint, written, self._owner.name, now),
+            )
+            return None
+
+        return await self.database.write(work)
+
+    async def match(self, caller: str, fingerprint: str) -> JobRow | None:
+        """The newest job of that call that runs, was not delivered, or ended in the dark."""
+        return await self.database.read(lambda connection: _one(connection, ALIKE, caller, fingerprint), None)
+
+    async def find(self, id: str) -> JobRow | None:
+        """The job of that id."""
+        return await self.database.read(lambda connection: _one(connection, f"{ROW} WHERE id = ?", id), None)
+
+    async def note(self, charge: str, task: Mapping[str, Any]) -> None:
+        """The vendor's own name for the work."""
+        await self._do("UPDATE charges SET task = ? WHERE id = ?", json.dumps(dict(task), default=str), charge)
+
+    async def landed(self, job: str, charge: str, image: str) -> None:
+        """A picture of the call is stored."""
+        await self._do("INSERT OR IGNORE INTO assets VALUES (?, ?, ?)", image, job, charge)
+
+    async def finish(self, job: str, state: State, outcome: Mapping[str, Any]) -> None:
+        """The job has ended."""
+        words = json.dumps(dict(outcome), ensure_ascii=False, default=str)
+        gone = state == "done" and not outcome.get("images")  # handed over and not stored: it cannot be had again
+        await self._do(FINISH, state, words, gone, len(outcome.get("images", ())) - 1, job)
+
+    async def delivered(self, job: str) -> None:
+        """Its answer has left."""
+        await self._do("UPDATE jobs SET delivered = 1 WHERE id = ?", job)
+
+    async def orphans(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
+        """The running jobs whose process is dead and those that can be collected late; they are this process's now."""
+
+        def left(connection: sqlite3.Connection) -> list[JobRow]:
+            found = list[JobRow]()
+            for id, owner, abandoned in connection.execute(LEFT_BEHIND).fetchall():
+                row = _one(connection, f"{ROW} WHERE id = ?", id)
+                if row and (abandoned or ours(row.caller, row.home)) and (owner is None or self._owner.is_dead(owner)):
+                    found.append(row)
+            return found
+
+        def taken(connection: sqlite3.Connection) -> list[JobRow]:
+            found = left(connection)
+            for row in found:
+                connection.execute(
+                    "UPDATE jobs SET owner = ?, state = 'running' WHERE id = ?", (self._owner.name, row.id)
+                )
+            return found
+
+        if not await self.database.read(left, []):  # which holds up nobody who writes
+            return []
+        return await self.database.write(taken)
+
+    async def calls(self, job: str) -> list[CallRow]:
+        """The vendor calls of a job."""
+
+        def work(connection: sqlite3.Connection) -> list[CallRow]:
+            query = "SELECT id, provider || '/' || model, state, pictures, task FROM charges WHERE job = ? ORDER BY id"
+            return [
+                CallRow(
+                    id=id,
+                    model=model,
+                    state=state,
+                    pictures=pictures,
+                    task=_object(task) if task else None,
+                    images=tuple(i for (i,) in connection.execute("SELECT id FROM assets WHERE charge = ?", (id,))),
+                )
+                for id, model, state, pictures, task in connection.execute(query, (job,)).fetchall()
+            ]
+
+        return await self.database.read(work, [])
+
+    async def jobs(self, limit: int, state: State | None = None) -> list[JobRow]:
+        """The newest jobs, all of them or those in one state."""
+        query = f"{ROW} WHERE ? IS NULL OR state = ? ORDER BY created DESC LIMIT ?"
+        return await self.database.read(
+            lambda connection: [_row(each) for each in connection.execute(query, (state, state, limit))], []
+        )
+
+    async def aclose(self) -> None:
+        """Close the file and let go of what this process owns."""
+        await self.database.aclose()
+        self._owner.close()
+
+    async def _do(self, statement: str, *values: Any) -> None:
+        if not self.database.exists:  # a free job is in no books, and what is said of it leaves no file behind
+            return
+        await self.database.write(lambda connection: connection.execute(statement, values))
+
+
+def _check_number(connection: sqlite3.Connection, entry: Entry) -> None:
+    """Raise rate_limited when one more job of the caller would be too many, whichever processes run them."""
+    if entry.most is not None:
+        query = "SELECT count(*) FROM jobs WHERE caller = ? AND state = 'running'"
+        (running,) = connection.execute(query, (entry.caller,)).fetchone()
+        if running >= entry.most:
+            message = f"{running} jobs are at work already; nothing was sent."
+            raise ImageError(Reason.RATE_LIMITED, message, hint="Wait until some of them are done.")
+
+
+def _one(connection: sqlite3.Connection, query: str, *values: Any) -> JobRow | None:
+    found = connection.execute(query, values).fetchone()
+    return _row(found) if found else None
+
+
+def _row(columns: tuple[Any, ...]) -> JobRow:
+    id, caller, request, state, outcome, delivered, created, reserved = columns
+    return JobRow(
+        id=id,
+        caller=caller,
+        request=_object(request),
+        state=state,
+        outcome=_object(outcome),
+        delivered=bool(delivered),
+        created=created,
+        reserved_usd=usd_of(reserved),
+    )
+
+
+def _object(text: str) -> dict[str, Any]:
+    """A JSON object; an empty one in place of what is none, since one damaged row must not stop the others."""
+    try:
+        found: Any = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]

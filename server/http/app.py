@@ -1,0 +1,107 @@
+"""The HTTP door: MCP at /mcp for both protocol eras, and plain routes beside it, on one port and behind one `Door`."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+from collections.abc import Generator
+
+import uvicorn
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.server.mcp.server import AtelierServer, build_server
+from atelier.server.http.auth import is_loopback, verifier_of
+from atelier.server.calls import CallerGoneError
+from atelier.server.http.body import RepairedMessages, body_limit
+from atelier.server.http.access import Door, caller
+from atelier.server.http.errors import unrouted
+from atelier.server.http.protocol import Protocol
+from atelier.server.http.routes import routes
+from atelier.server.logs import log
+from atelier.server.settings import Settings
+from atelier.server.shutdown import until_idle
+
+PATIENCE = 2  # seconds for the last answers to leave, and for streams that stay open
+
+
+class Unsignalled(uvicorn.Server):
+    """Leaves the signals to `signals`, where there are any."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Nothing, except on Windows."""
+        with super().capture_signals() if sys.platform == "win32" else contextlib.nullcontext():
+            yield
+
+
+async def served(settings: Settings, host: str, port: int) -> int:
+    """Serve until a signal comes, and what was sent to a vendor by then is stored. Returns the exit code.
+
+    Port 0 is any that is free. Raises invalid_request when tokens cannot be checked, or the address cannot be had.
+    """
+    verify = verifier_of(settings)
+    server = build_server(settings, who=caller)
+    with listening(host, port) as listener:
+        name, number = listener.getsockname()[:2]
+        limit = body_limit(settings.source_max_mb)
+        door = Door(app_of(server), verify, local=is_loopback(name), limit=limit)
+        config = uvicorn.Config(
+            door,
+            http=Protocol,
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=PATIENCE,
+        )
+        web = Unsignalled(config)
+
+        def begin_to_end() -> None:
+            door.close()
+            server.state.desk.stop()
+
+        def end() -> None:
+            web.should_exit = True
+
+        shown = f"[{name}]" if ":" in name else name
+        log.info("listening", extra={"facts": {"address": f"http://{shown}:{number}"}})
+        return await until_idle(lambda: web.serve([listener]), lambda: server.busy, begin_to_end, end)
+
+
+def app_of(server: AtelierServer) -> Starlette:
+    """MCP and the plain routes. Hosts and origins are the door's business."""
+    limit = body_limit(server.source_max_mb)
+    app = server.streamable_http_app(
+        stateless_http=True,
+        max_request_body_size=limit,
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+    app.router.redirect_slashes = False  # an address is served or is not there; a redirect would lose a body
+    for route in app.router.routes:
+        if isinstance(route, Route):  # the one of MCP
+            route.app = RepairedMessages(route.app, limit)
+    app.router.routes.extend(routes(server))
+    for kind in (HTTPException, ImageError, CallerGoneError, Exception):
+        app.add_exception_handler(kind, unrouted)
+    return app
+
+
+@contextlib.contextmanager
+def listening(host: str, port: int) -> Generator[socket.socket]:
+    """A socket that listens. Raises invalid_request when there can be none."""
+    try:
+        family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.create_server(place[:2], family=family)
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is no address"
+        message = f"Port {port} of {host} cannot be listened on ({why})."
+        hint = "Choose another with --port (0 is any that is free) or --host."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint) from None
+    with listener:
+        yield listener

@@ -1,0 +1,141 @@
+"""Pictures over plain HTTP, for programs. The body is a tool's parameters, the answer its structured part, in full.
+
+POST /image/generate, /image/edit   200 with the pictures, or 202 with the job that makes them
+GET  /image/{id}                    what became of a job, or the facts of a picture
+GET  /image/{id}/file               the picture itself
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from pydantic_core import from_json
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.images.identify import picture
+from atelier.providers.images.sources import ASSET
+from atelier.providers.jobs.service import Desk
+from atelier.providers.pipeline.pipeline import silence
+from atelier.server.mcp.server import AtelierServer
+from atelier.server.calls import CallerGoneError, bearing
+from atelier.server.http.body import body_limit, body_of
+from atelier.server.http.errors import SENTENCES, RefusedError, failed, gone
+from atelier.server.mcp.jsonrpc import repaired
+from atelier.server.idempotency import key_of
+from atelier.server.race import unless
+from atelier.tools import edit_image
+from atelier.tools import generate_image
+from atelier.tools import get_image
+from atelier.tools.parameters.arguments import parameters_of
+from atelier.tools.tool import Answer, Call, Tool
+
+POLL = "2"  # seconds after which to ask for a job again
+
+DRAWING: dict[str, Tool[Any]] = {"generate": generate_image.TOOL, "edit": edit_image.TOOL}
+
+Handler = Callable[[AtelierServer, Request], Awaitable[Response]]
+
+
+def routes(server: AtelierServer) -> list[Route]:
+    """The addresses of pictures, and the one that tells whether the server is up."""
+    return [
+        *(Route(f"/image/{n}", _answering(server, partial(_draw, t)), methods=["POST"]) for n, t in DRAWING.items()),
+        Route("/image/{id}", _answering(server, _show), methods=["GET"]),
+        Route("/image/{id}/file", _answering(server, _file), methods=["GET"]),
+        Route("/healthz", _healthy, methods=["GET"]),
+    ]
+
+
+async def _healthy(request: Request) -> Response:
+    return JSONResponse({"ok": True})
+
+
+def _answering(server: AtelierServer, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """One boundary: whatever breaks, the caller gets a status and a sentence."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            with server.calls.answering(f"{request.method} {request.scope['route'].path}"):
+                return await handler(server, request)
+        except ImageError as error:
+            return failed(error)
+        except CallerGoneError:
+            return gone()
+
+    return answer
+
+
+async def _draw(tool: Tool[Any], server: AtelierServer, request: Request) -> Response:
+    """Make pictures, or say which job does. Whoever goes away before a vendor has the request takes it along."""
+    key = key_of(request.headers.getlist("idempotency-key"), "Idempotency-Key")
+    asked = parameters_of(tool, await _arguments(request, body_limit(server.source_max_mb)))
+    if not asked.save:
+        message, hint = "“save” cannot be false here: every picture is stored.", "Leave it out, and fetch the file."
+        raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint=hint)
+    desk, caller = server.state.desk, server.caller()
+    call = Call(caller=caller, tell=silence, key=key)
+    return _told(await _while_there(request, partial(tool.run, asked, desk.of(caller), call)), desk)
+
+
+async def _show(server: AtelierServer, request: Request) -> Response:
+    """A job or a picture. It does not wait for a job."""
+    id: str = request.path_params["id"]
+    if id in DRAWING:
+        raise RefusedError(405, *SENTENCES[405], headers={"Allow": "POST"})
+    desk, caller = server.state.desk, server.caller()
+    asked = parameters_of(get_image.TOOL, {"id": id})
+    call = Call(caller=caller, tell=silence)
+    return _told(await _while_there(request, partial(get_image.run, asked, desk.within(0).of(caller), call)), desk)
+
+
+async def _file(server: AtelierServer, request: Request) -> Response:
+    """The bytes of a picture."""
+    id: str = request.path_params["id"]
+    asset = await server.state.storage(server.caller()).get(id) if ASSET.fullmatch(id) else None
+    if asset is None:
+        raise ImageError(Reason.NOT_FOUND, "There is no such picture.", hint="Give an asset id of your own.")
+    headers = {"Cache-Control": "private", "X-Content-Type-Options": "nosniff"}
+    return Response(asset.image_bytes, media_type=picture(asset.image_bytes).mime, headers=headers)
+
+
+def _told(answer: Answer, desk: Desk) -> Response:
+    """The structured part. What was told is delivered once it has left."""
+    data = answer.data.model_dump(mode="json", exclude_none=True)
+    if data.get("status") == "running":
+        headers = {"Location": f"/image/{data['job']}", "Retry-After": POLL}
+        return JSONResponse(data, 202, headers)
+    with bearing(desk, answer.job):
+        for kept, image in zip(answer.pictures, data.get("images", ()), strict=False):
+            if kept.stored is None:  # no disk took it, and it is paid for
+                image["b64"] = b64encode(kept.image_bytes).decode()
+        return JSONResponse(data)
+
+
+async def _arguments(request: Request, limit: int) -> dict[str, Any]:
+    """The body: a JSON object. Raises RefusedError, and never quotes it."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise RefusedError(415, "The body is not said to be JSON.", "Send Content-Type: application/json.")
+    try:
+        said = from_json(repaired((await body_of(request, limit)).decode(errors="replace")), allow_inf_nan=False)
+    except ValueError:
+        raise RefusedError(400, "The body is not JSON.", "Send one JSON object.") from None
+    if not isinstance(said, dict):
+        raise RefusedError(400, "The body is not a JSON object.", "Send the parameters by their names.")
+    return said  # pyright: ignore[reportUnknownVariableType]
+
+
+async def _while_there(request: Request, work: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Do something as long as the client is there. Raises CallerGoneError when it has gone."""
+
+    async def leaves() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    return await unless(leaves, work, CallerGoneError)

@@ -1,0 +1,119 @@
+"""Image files that decoders show: kept, with a warning where they lacked something."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from base64 import b64encode
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from atelier.providers.images.decode import decoded
+from atelier.providers.core.errors import ImageError
+from atelier.providers.images.identify import picture, sniff
+from atelier.providers.images.sources import Sources, source
+
+pytestmark = pytest.mark.anyio
+
+
+def file(format: str, **options: Any) -> bytes:
+    out = io.BytesIO()
+    Image.effect_noise((64, 48), 60).convert("RGB").save(out, format, **options)
+    return out.getvalue()
+
+
+def with_chunk(png: bytes, kind: bytes, body: bytes, *, crc: int | None = None) -> bytes:
+    """A PNG with one chunk more, right after its header."""
+    right = zlib.crc32(body, zlib.crc32(kind))
+    chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", right if crc is None else crc)
+    return png[:33] + chunk + png[33:]
+
+
+PLAIN = {format: file(format) for format in ("png", "jpeg", "webp", "gif")}
+ODD = {
+    "bytes after a PNG": PLAIN["png"] + b"trailing bytes",
+    "bytes after a JPEG": PLAIN["jpeg"] + b"ftypmp42" * 40,
+    "bytes after a GIF": PLAIN["gif"] + b"\0more",
+    "a colour profile of 2 MB": with_chunk(PLAIN["png"], b"iCCP", b"big\0\0" + zlib.compress(bytes(2 * 2**20))),
+}
+
+
+@pytest.mark.parametrize("data", ODD.values(), ids=ODD)
+def test_what_decoders_show_is_kept_as_it_came(data: bytes) -> None:
+    kept = picture(data)
+    assert (kept.image_bytes, kept.width, kept.height, kept.warning) == (data, 64, 48, "")
+    assert decoded(data).size == (64, 48)
+    assert source(data).width == 64
+
+
+@pytest.mark.parametrize("format", PLAIN)
+def test_an_ordinary_file_has_no_warning(format: str) -> None:
+    kept = picture(PLAIN[format])
+    assert (kept.image_bytes, kept.warning) == (PLAIN[format], "")
+
+
+def test_a_jpeg_without_its_end_marker_gets_one_and_a_warning() -> None:
+    cut = PLAIN["jpeg"].removesuffix(b"\xff\xd9")
+    kept = picture(cut)
+    assert kept.image_bytes == PLAIN["jpeg"]
+    assert "no end marker" in kept.warning
+    assert source(cut).warning == kept.warning
+
+
+def test_a_bad_checksum_of_a_note_is_put_right() -> None:
+    kept = picture(with_chunk(PLAIN["png"], b"tEXt", b"Title\0fox", crc=7))
+    assert kept.image_bytes == with_chunk(PLAIN["png"], b"tEXt", b"Title\0fox")
+    assert decoded(kept.image_bytes).size == (64, 48)
+    assert "checksum" in kept.warning
+
+
+def test_a_webp_that_lacks_its_padding_byte_gets_one_and_a_warning() -> None:
+    odd = PLAIN["webp"] + b"JUNK\x01\0\0\0x\0"
+    whole = odd[:4] + struct.pack("<I", len(odd) - 8) + odd[8:]
+    kept = picture(whole[:-1])
+    assert kept.image_bytes == whole
+    assert "padding byte" in kept.warning
+
+
+@pytest.mark.parametrize("length", [100, 700])
+@pytest.mark.parametrize("format", ["png", "jpeg"])
+def test_half_a_picture_is_still_refused(format: str, length: int) -> None:
+    with pytest.raises(ImageError, match="cannot be read"):
+        picture(PLAIN[format][:length])
+
+
+def test_the_end_of_a_thumbnail_is_not_the_end_of_the_picture() -> None:
+    thumbnail = b"Exif\0\0" + PLAIN["jpeg"]
+    head = PLAIN["jpeg"][:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(thumbnail)) + thumbnail
+    assert picture(head + PLAIN["jpeg"][2:]).width == 64
+    with pytest.raises(ImageError, match="cut short"):
+        picture(head + PLAIN["jpeg"][2 : len(PLAIN["jpeg"]) // 2])
+
+
+def test_half_a_gif_is_refused() -> None:
+    with pytest.raises(ImageError, match="cannot be read"):
+        picture(PLAIN["gif"][: len(PLAIN["gif"]) // 2] + b";" * 3)
+
+
+def test_a_bad_checksum_where_the_pixels_are_is_refused() -> None:
+    at = PLAIN["png"].index(b"IDAT") + 40
+    with pytest.raises(ImageError, match="checksum"):
+        picture(PLAIN["png"][:at] + bytes([PLAIN["png"][at] ^ 1]) + PLAIN["png"][at + 1 :])
+
+
+@pytest.mark.parametrize("format", PLAIN)
+async def test_bare_base64_names_a_picture(format: str) -> None:
+    text = b64encode(PLAIN[format]).decode()
+    found = await Sources().read("\n".join(text[at : at + 76] for at in range(0, len(text), 76)))
+    assert sniff(found.picture.image_bytes)[1:] == (64, 48)
+
+
+async def test_a_photo_of_several_megabytes_may_come_as_a_data_uri() -> None:
+    out = io.BytesIO()
+    Image.effect_noise((1600, 1600), 90).save(out, "png")
+    assert len(out.getvalue()) > 2_000_000
+    found = await Sources().read("data:image/png;base64," + b64encode(out.getvalue()).decode())
+    assert found.picture.width == 1600

@@ -1,0 +1,203 @@
+"""What came too late for its call: the same call collects it, and tells what cannot be had."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from atelier.providers.pipeline.admit import admit
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.types import ImageRequest, ImageResult
+from atelier.providers.transport.wire import FORGIVEN
+from atelier.providers.jobs.outcome import fingerprint
+from tests.conftest import Environ, files_in
+from tests.emulators.flux import PENDING, Flux
+from tests.emulators.server import Answer
+from tests.emulators.xai import XAI
+from tests.providers.jobs.recovery.conftest import OWL, a_desk, bought, left_behind, recovered
+
+pytestmark = pytest.mark.anyio
+
+WREN = replace(OWL, prompt="a wren")
+
+
+@pytest.fixture
+def impatient(with_flux: Environ, flux: Flux, soon: None) -> Environ:
+    """A vendor that is longer at work than a call may take."""
+    flux.polls.next(*[PENDING] * 100)
+    return {**with_flux, "ATELIER_TIMEOUT_SECONDS": "0.3"}
+
+
+async def test_what_outlasts_the_deadline_is_collected_by_the_same_call(
+    impatient: Environ, today: Any, flux: Flux
+) -> None:
+    async with a_desk(impatient, today) as desk:
+        with pytest.raises(ImageError) as caught:
+            await desk.draw(OWL)
+        assert "the same call, or get_image with job_" in caught.value.hint.lower()
+        flux.polls.script.clear()
+        result = await desk.draw(OWL)
+        assert isinstance(result, ImageResult)
+        assert result.images[0].stored
+        assert result.actual_usd == Decimal("0.03")
+        (call,) = await desk.pipeline.journal.calls(result.id)
+    assert (call.state, bought(flux)) == ("settled", 1)
+
+
+async def test_what_outlasts_the_deadline_is_collected_by_its_id(impatient: Environ, today: Any, flux: Flux) -> None:
+    async with a_desk(impatient, today) as desk:
+        with pytest.raises(ImageError):
+            await desk.draw(OWL)
+        alike = fingerprint(admit(desk.pipeline.catalog, OWL), 0, desk.pipeline.home)
+        row = await desk.pipeline.journal.match("1", alike)
+        assert row
+        assert row.collectable
+        flux.polls.script.clear()
+        result = await desk.collect(row.id)
+    assert isinstance(result, ImageResult)
+    assert bought(flux) == 1
+
+
+def an_hour_ago(connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE jobs SET created = datetime('now', '-1 hour')")
+
+
+async def test_what_the_vendor_does_not_finish_in_half_an_hour_is_bought_anew_with_a_warning(
+    impatient: Environ, today: Any, flux: Flux
+) -> None:
+    async with a_desk(impatient, today) as desk:
+        with pytest.raises(ImageError):
+            await desk.draw(OWL)
+        journal: Any = desk.pipeline.journal
+        (row,) = await journal.jobs(5)
+        await journal.database.write(an_hour_ago)
+        flux.polls.script.clear()
+        result = await desk.draw(OWL)
+    assert isinstance(result, ImageResult)
+    assert result.id != row.id
+    assert any(row.id in warning for warning in result.warnings)
+    assert bought(flux) == 2
+
+
+async def test_a_picture_of_several_that_came_too_late_joins_the_others(
+    impatient: Environ, today: Any, flux: Flux
+) -> None:
+    flux.polls.script.clear()
+    async with a_desk({**impatient, "ATELIER_CONCURRENCY": "1"}, today) as desk:
+
+        async def tell(message: str) -> None:
+            if message.startswith("1 of 2"):
+                flux.polls.next(*[PENDING] * 100)
+
+        first = await desk.draw(replace(OWL, count=2), tell=tell)
+        assert isinstance(first, ImageResult)
+        assert len(first.images) == 1
+        assert f"get_image with {first.id}" in first.warnings[1]
+        desk.delivered(first.id)
+        flux.polls.script.clear()
+        await desk.recover()
+        while desk.running:
+            await anyio.sleep(0.01)
+        whole = await desk.draw(replace(OWL, count=2))  # which has not been delivered whole
+    assert isinstance(whole, ImageResult)
+    assert whole.id == first.id
+    assert {kept.stored and kept.stored.id for kept in first.images} < {k.stored and k.stored.id for k in whole.images}
+    assert (len(whole.images), whole.actual_usd, bought(flux)) == (2, Decimal("0.06"), 2)
+
+
+async def test_where_one_of_several_was_never_sent_and_the_others_came_too_late_those_are_collected(
+    impatient: Environ, today: Any, flux: Flux
+) -> None:
+    full = [ImageError(Reason.STORAGE_FAILED, "The journal is full.")]
+    async with a_desk(impatient, today) as desk:
+        journal = desk.pipeline.journal
+        sent = journal.sent
+
+        async def full_once(charge: str) -> None:
+            if full:
+                raise full.pop()
+            await sent(charge)
+
+        setattr(journal, "sent", full_once)  # noqa: B010 - an instance's own
+        with pytest.raises(ImageError) as caught:
+            await desk.draw(replace(OWL, count=3))
+        assert caught.value.outcome_unknown
+        assert "The same call" in caught.value.hint
+        flux.polls.script.clear()
+        result = await desk.draw(replace(OWL, count=3))
+    assert isinstance(result, ImageResult)
+    assert (len(result.images), result.actual_usd, bought(flux)) == (2, Decimal("0.06"), 2)
+    assert "1 of 3 pictures failed earlier." in result.warnings
+
+
+async def test_a_link_that_did_not_answer_is_followed_later_and_the_others_are_kept_once(
+    with_xai: Environ, today: Any, xai: XAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atelier.providers.transport.resilience.retry.ATTEMPTS", 1)
+    xai.always_links = True
+    xai.next(None, None, *[Answer(503, b"")] * 4)
+    two = ImageRequest(prompt="a fox", model="grok", count=2)
+    async with a_desk(with_xai, today) as desk:
+        first = await desk.draw(two)
+        assert isinstance(first, ImageResult)
+        assert len(first.images) == 1
+        desk.delivered(first.id)
+        xai.script.clear()
+        await desk.recover()
+        while desk.running:
+            await anyio.sleep(0.01)
+        whole = await desk.draw(two)
+    assert isinstance(whole, ImageResult)
+    assert (whole.id, len(whole.images)) == (first.id, 2)
+    assert whole.actual_usd == first.actual_usd
+    assert len([path for path in files_in(Path(with_xai["ATELIER_OUTPUT_DIR"])) if path.suffixes == [".jpg"]]) == 2
+    assert len([request for request in xai.requests if request.method == "POST"]) == 1
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_what_was_billed_and_not_handed_out_is_told_as_such(
+    with_flux: Environ, today: Any, flux: Flux, soon: None, status: int
+) -> None:
+    flux.next(None, *[Answer(status, b"gone")] * 2)
+    async with a_desk(with_flux, today) as desk:
+        with pytest.raises(ImageError):
+            await desk.draw(OWL)
+        result = await desk.draw(OWL)
+    assert isinstance(result, ImageResult)
+    assert "it was billed $0.03, and the vendor did not hand its picture out" in result.warnings[0]
+
+
+REFUSALS = [Answer(401, {}), Answer(403, {}), Answer(402, {}), Answer(425, b""), Answer(307, b"", {"location": "/x"})]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda answer: str(answer.status))
+async def test_a_poll_that_is_refused_says_nothing_of_the_picture_which_is_collected_later(
+    with_flux: Environ, today: Any, flux: Flux, soon: None, refusal: Answer
+) -> None:
+    async with a_desk(with_flux, today) as desk:
+        flux.polls.next(refusal)
+        assert isinstance(await desk.draw(OWL), ImageResult)  # one is forgiven
+        flux.polls.next(*[refusal] * (FORGIVEN + 1))
+        with pytest.raises(ImageError) as caught:
+            await desk.draw(WREN)
+        assert "The same call" in caught.value.hint
+        assert isinstance(await desk.draw(WREN), ImageResult)
+    assert bought(flux) == 2
+
+
+async def test_another_key_does_not_end_a_task_for_those_who_have_the_right_one(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any]
+) -> None:
+    job, _ = await left_behind(with_flux, today, OWL, sent=True, task=await submitted())
+    found, _ = await recovered({**with_flux, "BFL_API_KEY": "wrong"}, today, job)
+    assert found.reason is Reason.AUTHENTICATION
+    found, _ = await recovered(with_flux, today, job)
+    assert isinstance(found, ImageResult)
+    assert bought(flux) == 1

@@ -1,0 +1,167 @@
+"""Orphans are taken up past turns and the breaker, and only where their pictures are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from atelier.providers.transport.resilience.breaker import FAILURES
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.types import ImageResult
+from atelier.providers.jobs.service import Desk
+from atelier.providers.jobs.recovery import taken_up
+from atelier.server.composition import journal_of
+from atelier.server.settings import Settings
+from tests.conftest import Environ
+from tests.emulators.flux import PENDING, Flux
+from tests.emulators.server import Answer, Held
+from tests.providers.jobs.recovery.conftest import OWL, a_desk, bought, left_behind, recovered
+from tests.waiting import eventually, leave
+
+pytestmark = pytest.mark.anyio
+
+DOWN = Answer(503, {"detail": "Service down."})
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch, soon: None) -> None:
+    """No pause between tries."""
+    monkeypatch.setattr("random.uniform", least)
+
+
+def least(low: float, high: float) -> float:
+    return low
+
+
+# turns and the breaker: what is paid for is collected past both
+
+
+async def collected(desk: Desk) -> list[str]:
+    """Take up what was left behind, wait for it, and tell how it ended; the newest first."""
+    await desk.recover()
+    while desk.running:
+        await anyio.sleep(0.01)
+    journal: Any = desk.pipeline.journal
+    return [row.state for row in await journal.jobs(10)]
+
+
+async def test_a_task_is_collected_while_the_breaker_is_open(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any], hasty: None
+) -> None:
+    task = await submitted()
+    flux.next(*[DOWN] * 4 * FAILURES)
+    async with a_desk(with_flux, today) as desk:
+        for number in range(FAILURES):
+            with pytest.raises(ImageError):
+                await desk.draw(replace(OWL, prompt=f"owl {number}"))
+        job, _ = await left_behind(with_flux, today, OWL, sent=True, task=task)
+        assert (await collected(desk))[0] == "done"
+        result = await desk.collect(job)
+        with pytest.raises(ImageError) as caught:
+            await desk.draw(replace(OWL, prompt="another owl"))
+    assert isinstance(result, ImageResult)
+    assert "failed 5 times in a row" in caught.value.message  # to collect a task is not to ask for a picture
+
+
+async def test_tasks_that_cannot_be_collected_do_not_open_the_breaker(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any], hasty: None
+) -> None:
+    for number in range(FAILURES):
+        await left_behind(with_flux, today, replace(OWL, prompt=f"owl {number}"), sent=True, task=await submitted())
+    flux.polls.next(*[DOWN] * 100)
+    async with a_desk(with_flux, today) as desk:
+        assert await collected(desk) == ["unknown"] * FAILURES
+        flux.polls.script.clear()
+        assert isinstance(await desk.draw(replace(OWL, prompt="another owl")), ImageResult)
+
+
+async def test_tasks_are_collected_where_no_call_may_wait_for_a_turn(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any]
+) -> None:
+    for number in range(5):
+        await left_behind(with_flux, today, replace(OWL, prompt=f"owl {number}"), sent=True, task=await submitted())
+    flux.polls.next(*[PENDING] * 10)
+    async with a_desk({**with_flux, "ATELIER_CONCURRENCY": "1", "ATELIER_QUEUE_LIMIT": "0"}, today) as desk:
+        assert await collected(desk) == ["done"] * 5
+    assert bought(flux) == 5
+
+
+async def test_who_goes_away_does_not_keep_a_task_from_being_collected(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any], waiting: list[str]
+) -> None:
+    held = Held()
+    flux.polls.next(held)
+    for prompt in ("a wren", "an owl"):
+        await left_behind(with_flux, today, replace(OWL, prompt=prompt), sent=True, task=await submitted())
+    async with a_desk({**with_flux, "ATELIER_CONCURRENCY": "1"}, today) as desk:
+        await desk.recover()
+        for prompt in ("a wren", "an owl"):  # one has its turn, the other waits for it
+            begun = len(waiting)
+            await leave(
+                partial(desk.draw, replace(OWL, prompt=prompt)),
+                partial(eventually, lambda begun=begun: len(waiting) > begun),
+            )
+        held.go.set()
+        assert await collected(desk) == ["done"] * 2
+    assert bought(flux) == 2
+
+
+async def test_who_keeps_pictures_elsewhere_takes_up_no_job_of_ours(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any], tmp_path: Path
+) -> None:
+    job, _ = await left_behind(with_flux, today, OWL, sent=True, task=await submitted())
+    async with a_desk({**with_flux, "ATELIER_OUTPUT_DIR": str(tmp_path / "another")}, today) as desk:
+        await desk.recover()
+        assert not desk.running
+    found, _ = await recovered(with_flux, today, job)
+    assert isinstance(found, ImageResult)
+    assert bought(flux) == 1
+
+
+async def test_one_of_which_nothing_can_be_written_strands_none_of_the_others(
+    with_flux: Environ, today: Any, flux: Flux, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [(await left_behind(with_flux, today, replace(OWL, seed=n), sent=False))[0] for n in range(3)]
+    strange, full = [RuntimeError("not understood")], [ImageError(Reason.STORAGE_FAILED, "The journal is full.")]
+
+    async def odd(pipeline: Any, row: Any) -> Any:
+        if strange:
+            raise strange.pop()
+        return await taken_up(pipeline, row)
+
+    monkeypatch.setattr("atelier.providers.jobs.sweeper.taken_up", odd)
+    async with a_desk(with_flux, today) as desk:
+        journal: Any = desk.pipeline.journal
+        finish = journal.finish
+
+        async def full_once(*arguments: Any) -> None:
+            if full:
+                raise full.pop()
+            await finish(*arguments)
+
+        journal.finish = full_once
+        with pytest.raises(ImageError, match="full"):
+            await desk.recover()
+        await desk.recover()
+        assert [(await journal.find(job)).state for job in jobs] == ["cancelled"] * 3
+
+
+async def test_a_call_that_was_refused_for_free_is_not_asked_for_again(
+    with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any]
+) -> None:
+    job, calls = await left_behind(with_flux, today, OWL, sent=True, task=await submitted(), count=2)
+    journal = journal_of(Settings.from_environ(with_flux))
+    await journal.release(calls[0])
+    await journal.aclose()
+    found, after = await recovered(with_flux, today, job)
+    assert isinstance(found, ImageResult)
+    assert found.actual_usd == Decimal("0.03")
+    assert found.warnings == ("1 of 2 pictures failed earlier.",)
+    assert sorted(call.state for call in after) == ["released", "settled"]

@@ -1,0 +1,27 @@
+"""Jobs that run: once they are stopped nothing more is sent, also by those that begin after that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from atelier.providers.core.errors import ImageError
+from tests.emulators.openai import OpenAI
+from tests.providers.jobs.conftest import FOX, Open
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_call_that_comes_to_the_desk_after_it_was_stopped_is_not_sent(
+    desk: Open, rows: Callable[[], Any], openai: OpenAI
+) -> None:
+    async with desk() as one:
+        one.stop()
+        with pytest.raises(ImageError) as caught:
+            await one.draw(FOX)
+    assert "nothing was sent" in caught.value.message
+    assert openai.requests == []
+    (row,) = await rows()
+    assert (row.state, row.reserved_usd) == ("cancelled", 0)

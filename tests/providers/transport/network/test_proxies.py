@@ -1,0 +1,216 @@
+"""Which way requests go: through real proxies, around them, and what is said of one that cannot be used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Sequence
+
+import pytest
+from starlette.responses import Response
+
+from atelier.providers.transport.network.address_policy import Reach
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.transport.network.web_fetch import Web
+from atelier.providers.transport.network.http_client import client, httpx
+from atelier.providers.transport.network.proxies import proxied
+from atelier.providers.core.types import Endpoint
+from atelier.providers.transport.wire import Wire
+from tests.conftest import png
+from tests.emulators.server import Emulator
+from tests.emulators.socks import Socks, Trouble
+from tests.providers.transport.test_wire import explain
+
+pytestmark = pytest.mark.anyio
+
+FOX = png(8, 8, "orange")
+
+
+class Site(Emulator):
+    """Has a picture wherever it is asked: as a vendor, as a link's host, or as an HTTP proxy for one."""
+
+    def __init__(self) -> None:
+        super().__init__(Response(FOX, media_type="image/png"))
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
+    for name in ("http", "https", "all", "no"):
+        for spelling in (f"{name}_proxy", f"{name}_proxy".upper()):
+            monkeypatch.delenv(spelling, raising=False)
+
+
+@pytest.fixture
+def site() -> Generator[Site]:
+    with (emulator := Site()).serving():
+        yield emulator
+
+
+@pytest.fixture
+def proxy() -> Generator[Site]:
+    with (emulator := Site()).serving():
+        yield emulator
+
+
+@pytest.fixture
+def socks() -> Generator[Socks]:
+    with Socks().serving() as server:
+        yield server
+
+
+async def to_this_machine(name: str, port: int) -> Sequence[str]:
+    return ["127.0.0.1"]
+
+
+def reaching(http: httpx.AsyncClient, endpoint: Endpoint) -> Wire:
+    """A wire for which every name leads to this machine, which is as good as public."""
+    return Wire(http, endpoint, explain, reach=Reach(to_this_machine, allows=lambda address: True))
+
+
+async def sent(url: str) -> bytes:
+    """What a paid request to a vendor at that address brings."""
+    endpoint = Endpoint(base_url=url)
+    async with client(endpoint, 5) as http:
+        return (await reaching(http, endpoint).send(httpx.Request("POST", f"{url}/v1", json={}))).content
+
+
+async def test_a_socks_proxy_is_asked_for_the_vendors_name(
+    site: Site, socks: Socks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", socks.url)
+    assert await sent(f"http://vendor.example:{site.port}") == FOX
+    assert socks.asked == ["vendor.example"]
+
+
+async def test_an_http_proxy_gets_requests_for_the_hosts_that_are_not_in_no_proxy(
+    site: Site, proxy: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy.url.removeprefix("http://"))
+    monkeypatch.setenv("no_proxy", "example.com, 127.0.0.0/8")
+    assert await sent("http://vendor.example") == FOX
+    assert proxy.requests[-1].headers["host"] == "vendor.example"
+    assert await sent(site.url) == FOX
+    assert (len(proxy.requests), len(site.requests)) == (1, 1)
+
+
+UNUSABLE = {
+    "no package": ("socks5h://user:secret@127.0.0.1:9", "names a SOCKS proxy", "atelier-mcp[socks]"),
+    "unknown": ("socks4://user:secret@127.0.0.1:9", "a proxy that cannot be used (“socks4://…”)", "socks5h"),
+    "no address": ("http://user:secret@host:port", "a proxy that cannot be used (“http://…”)", "socks5h"),
+}
+
+
+@pytest.fixture(params=UNUSABLE)
+def unusable(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """Each proxy that cannot be used, in place; what is said of it, and what is advised."""
+    address, says, advises = UNUSABLE[request.param]
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv("ALL_PROXY", address)
+    return says, advises
+
+
+async def test_a_proxy_that_cannot_be_used_fails_only_what_would_use_it(
+    site: Site, unusable: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says, advises = unusable
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert await sent(site.url) == FOX
+    with pytest.raises(ImageError) as caught:
+        await sent("http://vendor.example")
+    assert caught.value.reason is Reason.INVALID_REQUEST
+    assert not caught.value.outcome_unknown
+    assert caught.value.message.startswith("ALL_PROXY names a")
+    assert says in caught.value.message
+    assert advises in caught.value.hint
+    assert caught.value.hint.endswith("or add vendor.example to NO_PROXY.")
+    assert "secret" not in f"{caught.value.message} {caught.value.hint}"
+
+
+async def test_a_vendors_link_goes_around_the_proxy_by_its_name_though_it_is_dialled_by_address(
+    site: Site, unusable: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "cdn.example.com")
+    endpoint = Endpoint(base_url="http://vendor.example")
+    async with client(endpoint, 5) as http:
+        line = reaching(http, endpoint)
+        assert await line.download(f"http://cdn.example.com:{site.port}/fox.png") == FOX
+        with pytest.raises(ImageError) as caught:
+            await line.download(f"http://other.example.com:{site.port}/fox.png")
+    assert caught.value.collectable  # the picture is paid for, and the proxy can be corrected
+    assert unusable[0] in caught.value.hint
+    assert len(site.requests) == 1
+
+
+async def test_a_vendors_link_is_looked_up_unless_a_proxy_does_that(
+    site: Site, socks: Socks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", socks.url)
+    monkeypatch.setenv("NO_PROXY", "inside.example.com")
+    reach = Reach(to_this_machine)
+    assert await reach.of_vendor(httpx.URL("https://cdn.example.com/a.png"), None) == ()
+    with pytest.raises(ValueError, match="private network"):
+        await reach.of_vendor(httpx.URL("https://inside.example.com/a.png"), None)
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [(None, "no SOCKS 5 proxy answers"), ("closes", "no SOCKS 5 proxy answers"), ("refuses", "Host unreachable")],
+    ids=["a web server", "closes", "refuses"],
+)
+async def test_what_fails_before_the_proxy_has_opened_the_way_has_cost_nothing(
+    proxy: Site, socks: Socks, fault: Trouble | None, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socks.fault = fault
+    monkeypatch.setenv("ALL_PROXY", socks.url if fault else f"socks5://127.0.0.1:{proxy.port}")
+    monkeypatch.setattr("random.uniform", min)
+    with pytest.raises(ImageError) as caught:
+        await sent("http://vendor.example")
+    assert caught.value.reason is Reason.NETWORK_ERROR
+    assert says in caught.value.message
+    assert not caught.value.outcome_unknown
+
+
+async def test_a_link_from_outside_goes_through_no_proxy(
+    site: Site, proxy: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy.url)
+    web = Web(Reach(to_this_machine, allows=lambda address: True), allow_http=True)
+    assert await web.fetch(f"http://pictures.example.com:{site.port}/fox.png", 100_000) == FOX
+    assert proxy.requests == []
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "around", "through"),
+    [
+        ("*", ["https://a.example"], []),
+        ("example", ["https://example", "https://a.example"], ["https://notexample"]),
+        (" .example ,other", ["https://a.example", "https://other"], ["https://example"]),
+        ("*.example", ["https://a.example"], ["https://example"]),
+        ("A.EXAMPLE", ["https://a.example"], []),
+        ("localhost", ["http://localhost:8080"], ["http://localhost.example"]),
+        ("a.example:8443", ["https://a.example:8443"], ["https://a.example"]),
+        ("a.example:443", ["https://a.example"], ["http://a.example"]),
+        ("10.0.0.0/8", ["http://10.1.2.3"], ["http://11.1.2.3", "http://10.example"]),
+        ("10.0.0.1:8080", ["http://10.0.0.1:8080"], ["http://10.0.0.1"]),
+        ("::1", ["http://[::1]:80"], ["http://[::2]"]),
+        ("[::1]:8080", ["http://[::1]:8080"], ["http://[::1]"]),
+        ("https://a.example", ["https://a.example"], ["https://b.example"]),
+        (", ,/,nonsense//:", [], ["https://a.example"]),
+        ("", [], ["https://a.example"]),
+    ],
+)
+def test_no_proxy_is_read_as_curl_and_httpx_read_it(
+    no_proxy: str, around: list[str], through: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("all_proxy", "proxy.example:3128")
+    monkeypatch.setenv("no_proxy", no_proxy)
+    assert [url for url in around if proxied(httpx.URL(url))] == []
+    assert {proxied(httpx.URL(url)) for url in through} <= {("ALL_PROXY", "http://proxy.example:3128")}
+    assert [url for url in through if not proxied(httpx.URL(url))] == []
+
+
+def test_a_schemes_own_proxy_comes_before_the_one_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:9")  # as some desktops set it beside the others
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    assert proxied(httpx.URL("https://a.example")) == ("HTTPS_PROXY", "http://proxy.example:3128")
+    assert proxied(httpx.URL("http://a.example")) == ("ALL_PROXY", "socks://127.0.0.1:9")

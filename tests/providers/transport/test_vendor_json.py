@@ -1,0 +1,104 @@
+"""Reading answers: base64 as it comes, JSON that is broken, words that are not ours."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atelier.providers.transport.vendor_json import Lenient, base64_bytes, lenient_json, parsed, parsed_refusal, reason_of
+from atelier.providers.core.errors import ImageError, Reason, quoted
+
+
+class Shape(Lenient):
+    name: str = "none"
+
+
+@given(st.binary(max_size=400))
+def test_base64_is_read_however_it_is_written(data: bytes) -> None:
+    plain = base64.b64encode(data).decode()
+    lines = "\n".join(plain[i : i + 7] for i in range(0, len(plain), 7))
+    url_safe = base64.urlsafe_b64encode(data).decode()
+    for text in (plain, plain.rstrip("="), lines, url_safe, f"data:image/png;base64,{plain}"):
+        assert base64_bytes(text) == data
+
+
+@pytest.mark.parametrize("text", ["!!!!", "a", "ü", "AAAA*"])
+def test_broken_base64_is_an_invalid_response(text: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        base64_bytes(text)
+    assert caught.value.reason is Reason.INVALID_RESPONSE
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"<html>", b'{"name": 7}', b"\xff\xfe"])
+def test_a_broken_success_is_an_invalid_response_and_a_broken_refusal_is_empty(body: bytes) -> None:
+    with pytest.raises(ImageError) as caught:
+        parsed(Shape, body)
+    assert caught.value.reason is Reason.INVALID_RESPONSE
+    assert parsed_refusal(Shape, body).name == "none"
+
+
+DAMAGED: list[tuple[bytes, str]] = [
+    (b'\xef\xbb\xbf{"name": "x"}', "x"),
+    (b' \r\n\xef\xbb\xbf {"name": "x"}\n\0', "x"),
+    ('{"name": "x\u00e4"}'.encode("utf-16"), "x\u00e4"),
+    ('{"name": "x\u00e4"}'.encode("utf-16-be"), "x\u00e4"),
+    (b'{"name": "a B\xe4r"}', "a B\ufffdr"),
+    (b'{"name": "a\n\tb"}', "a\n\tb"),
+    (b'{"name": "x\\ud83e"}', "x\ufffd"),
+    (b'{"\\ude00": ["\\ud83e"], "name": "\\ud83d\\ude00"}', "\U0001f600"),
+    (b'{"name": "x", "score": [NaN, Infinity, -Infinity]}', "x"),
+    (b'{"name": "x", "deep": ' + b"[" * 300 + b"]" * 300 + b"}", "x"),
+]
+
+
+@pytest.mark.parametrize(("body", "name"), DAMAGED)
+def test_damaged_json_is_repaired_in_results_and_in_refusals(body: bytes, name: str) -> None:
+    assert parsed(Shape, body).name == parsed_refusal(Shape, body).name == name
+
+
+@pytest.mark.parametrize("body", [b"", b"no", b'{"name": "x', b"[" * 1_000_000], ids=["empty", "words", "cut", "deep"])
+def test_what_is_no_json_at_all_is_a_value_error(body: bytes) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        lenient_json(body)
+
+
+def test_what_a_vendor_adds_is_not_our_business() -> None:
+    assert parsed(Shape, b'{"name": "x", "new": {"field": 1}}').name == "x"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (400, Reason.INVALID_REQUEST),
+        (401, Reason.AUTHENTICATION),
+        (402, Reason.QUOTA_EXCEEDED),
+        (403, Reason.AUTHENTICATION),
+        (404, Reason.UNKNOWN_MODEL),
+        (408, Reason.PROVIDER_UNAVAILABLE),
+        (409, Reason.PROVIDER_UNAVAILABLE),
+        (413, Reason.INVALID_REQUEST),
+        (422, Reason.INVALID_REQUEST),
+        (429, Reason.RATE_LIMITED),
+        (500, Reason.PROVIDER_UNAVAILABLE),
+        (503, Reason.PROVIDER_UNAVAILABLE),
+        (529, Reason.PROVIDER_UNAVAILABLE),
+    ],
+)
+def test_a_status_has_a_reason(status: int, reason: Reason) -> None:
+    assert reason_of(status) is reason
+
+
+@given(st.text(max_size=600))
+def test_quoted_words_are_one_short_line_without_hidden_characters(words: str) -> None:
+    said = quoted(words)
+    assert len(said) <= 240
+    assert said.isprintable()
+
+
+def test_only_passing_reasons_are_retryable() -> None:
+    retryable = {reason for reason in Reason if ImageError(reason, "x").retryable}
+    assert retryable == {Reason.RATE_LIMITED, Reason.PROVIDER_UNAVAILABLE, Reason.TIMEOUT, Reason.NETWORK_ERROR}
+    assert len(Reason) == 17

@@ -1,0 +1,122 @@
+"""What comes back from Stability: pictures at once, and results that are awaited on the same host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from atelier.providers.vendors.stability import adapter as vendor
+from atelier.providers.core.errors import Reason
+from atelier.providers.transport.resilience.retry import ATTEMPTS
+from atelier.providers.transport.wire import FORGIVEN
+from atelier.providers.vendors.stability import PROVIDER
+from tests.conftest import Environ, png
+from tests.emulators import stability as emulated
+from tests.emulators.server import Answer, Dropped, Fault
+from tests.emulators.stability import Stability
+from tests.providers.vendors.stability.conftest import PHOTO, RELIT, Op, asked, refused, run
+from tests.vendors import studio
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("odd", [None, [], {"odd": 1}, "odd", True, -1, 2**70, 1.5, float("nan")], ids=repr)
+async def test_what_is_beside_the_point_does_not_cost_the_picture(
+    with_stability: Environ, stability: Stability, odd: Any
+) -> None:
+    stability.next(Answer(200, {**emulated.answer(png(64, 48)), "seed": odd, "id": odd}))
+    assert (await run(with_stability, asked("stability"))).images[0].picture.width == 64
+    stability.next(Answer(403, {"name": "content_moderation", "id": odd, "errors": ["Not that.", odd]}))
+    error = await refused(with_stability, asked("stability"))
+    assert (error.reason, "Not that." in error.message) == (Reason.CONTENT_POLICY, True)
+
+
+@pytest.mark.parametrize(
+    ("count", "seed", "seeds"), [(3, 7, ["7", "8", "9"]), (2, None, [None, None])], ids=["seeded", "unseeded"]
+)
+async def test_several_pictures_are_several_calls_with_a_seed_each(
+    with_stability: Environ, stability: Stability, count: int, seed: int | None, seeds: list[str | None]
+) -> None:
+    result = await run(with_stability, asked("core", count=count, seed=seed))
+    assert len(result.images) == len(stability.requests) == count
+    assert sorted(str(form.fields.get("seed")) for form in stability.forms) == list(map(str, seeds))
+    assert {"n", "count"}.isdisjoint(stability.form.fields)
+
+
+async def test_a_result_is_awaited_with_the_key_on_the_same_host(
+    with_stability: Environ, stability: Stability, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert stability.patience <= vendor.POLL_SECONDS
+    monkeypatch.setattr(vendor, "POLL_SECONDS", 0.1)
+    stability.busy, stability.patience, told = 2, 0.09, list[str]()
+
+    async def tell(message: str) -> None:
+        told.append(message)
+
+    async with studio(PROVIDER, with_stability) as pipeline:
+        result = await pipeline.run(asked(RELIT, Op.REPLACE_BACKGROUND, sources=(PHOTO,)), tell=tell)
+    assert "queued" in told[-1]
+    submit, *polls = stability.requests
+    id = result.details["generation"]
+    assert [(poll.method, poll.path) for poll in polls] == [("GET", f"/v2beta/results/{id}")] * 3
+    assert {poll.headers["authorization"] for poll in polls} == {submit.headers["authorization"]}
+    assert {poll.headers["accept"] for poll in polls} == {"application/json"}
+    assert result.images[0].picture.seed == emulated.SEED
+
+
+async def test_a_busy_result_ends_at_the_deadline_and_may_be_collected_later(
+    with_stability: Environ, stability: Stability
+) -> None:
+    stability.busy = 99
+    error = await refused(with_stability, asked(RELIT, Op.REPLACE_BACKGROUND, sources=(PHOTO,)), timeout=2)
+    assert (error.reason, error.outcome_unknown) == (Reason.TIMEOUT, True)
+    assert error.facts["generation"] in stability.generations
+    assert len(stability.requests) == 2
+
+
+PATIENCE = (FORGIVEN + 1) * ATTEMPTS  # exchanges that a poll goes through before it gives up
+
+POLLED: list[tuple[Fault, Reason, bool, int]] = [
+    (emulated.GONE, Reason.NOT_FOUND, True, 2 + FORGIVEN),
+    (emulated.trouble(404, "not_found", "Not found."), Reason.NOT_FOUND, True, 2 + FORGIVEN),
+    (emulated.MODERATED, Reason.CONTENT_POLICY, False, 2),
+    (emulated.FILTERED, Reason.CONTENT_POLICY, True, 2),
+    (emulated.BROKEN_JSON, Reason.INVALID_RESPONSE, True, 2 + FORGIVEN),
+    (Answer(200, {"finish_reason": "SUCCESS"}), Reason.INVALID_RESPONSE, True, 2 + FORGIVEN),
+    (Answer(302, b"", {"location": "https://elsewhere.example/"}), Reason.INVALID_RESPONSE, True, 2 + FORGIVEN),
+    (emulated.RATE_LIMITED, Reason.RATE_LIMITED, True, 1 + PATIENCE),
+    (Dropped(), Reason.NETWORK_ERROR, True, 1 + PATIENCE),
+]
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(("fault", "reason", "unknown", "requests"), POLLED)
+async def test_a_failure_to_collect_buys_nothing_again(
+    with_stability: Environ, stability: Stability, fault: Fault, reason: Reason, unknown: bool, requests: int
+) -> None:
+    stability.next(None, *[fault] * (PATIENCE + 1))
+    error = await refused(with_stability, asked("stable-image-upscale-creative", Op.UPSCALE, sources=(PHOTO,)))
+    assert (error.reason, error.outcome_unknown) == (reason, unknown)
+    assert [request.method for request in stability.requests] == ["POST", *["GET"] * (requests - 1)]
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_after_a_passing_failure_to_collect_the_picture_comes(
+    with_stability: Environ, stability: Stability
+) -> None:
+    stability.next(None, emulated.BROKEN_SERVER, emulated.RATE_LIMITED, Dropped())
+    request = asked("stable-image-upscale-creative", Op.UPSCALE, sources=(PHOTO,))
+    assert (await run(with_stability, request)).images
+    assert [request.method for request in stability.requests] == ["POST", "GET", "GET", "GET", "GET"]
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_the_key_does_not_follow_a_redirect(with_stability: Environ, stability: Stability) -> None:
+    elsewhere = Stability()
+    with elsewhere.serving():
+        moved = Answer(307, b"", {"location": f"{elsewhere.url}/v2beta/results/1"})
+        stability.next(moved, None, *[moved] * (FORGIVEN + 1))
+        for request in (asked("core"), asked(RELIT, Op.REPLACE_BACKGROUND, sources=(PHOTO,))):
+            assert (await refused(with_stability, request)).reason is Reason.INVALID_RESPONSE
+    assert elsewhere.requests == []

@@ -1,0 +1,233 @@
+"""`atelier models`: the table, the JSON, and the check of a scheduled job against the vendor's emulator."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atelier.providers.vendors.openai import adapter as vendor
+from atelier.providers.vendors import openai as openai_vendor
+from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.catalog.catalog import Catalog
+from atelier.providers.core.errors import ImageError
+from atelier.providers.core.types import Lifecycle
+from atelier.server.cli import models
+from atelier.server.composition import catalog_of
+from atelier.server.settings import Settings
+from atelier.tools.model_table import offers
+from tests.conftest import TODAY, Environ
+from tests.emulators import openai as emulated
+from tests.emulators.openai import OpenAI
+from tests.emulators.server import Answer, Dropped
+from tests.server.test_main import atelier
+
+KNOWN = {id: row.lifecycle.on for row in openai_vendor.PROVIDER.models for id in (row.id, *row.snapshots)}
+
+
+def aged(**lives: Lifecycle) -> Catalog:
+    """The catalogue with another lifecycle for some vendors' defaults."""
+
+    def life(provider: Any) -> Any:
+        rows = [replace(r, lifecycle=lives.get(provider.name, r.lifecycle)) if r.id == provider.default else r
+                for r in provider.models]  # fmt: skip
+        return replace(provider, models=tuple(rows))
+
+    return Catalog(lambda name: None, lambda: TODAY, tuple(life(p) for p in PROVIDERS))
+
+
+def reachable(environ: Environ, today: date = TODAY) -> Catalog:
+    return Catalog(environ.get, lambda: today)
+
+
+def test_the_table_is_aligned_and_names_every_model(environ: Environ) -> None:
+    catalog = reachable(environ)
+    lines = models.table(offers(catalog), TODAY).splitlines()
+    column = lines[0].index("operations")
+    rows = [line for line in lines if line.startswith("  ")]
+    assert all(line[column - 2 : column] == "  " and line[column] != " " for line in rows)
+    assert len(rows) - 1 == sum(len(catalog.listed(p)) for p in PROVIDERS)
+    assert "OpenAI (openai): set OPENAI_API_KEY to use it" in lines
+    assert "The built-in sketch (sketch): ready" in lines
+    assert any(line.startswith("  gpt-image-2.5-flare *") and " $0.0059-0.21" in line for line in rows)
+    assert any(line.startswith("  flux-2-pro-preview ") and line.endswith("  price unknown") for line in rows)
+    assert lines[-1].startswith("Prices: about, a picture")
+    assert any("gpt-image-1.5" in line and line.endswith("ends 2026-12-01, then gpt-image-2.5-flare") for line in rows)
+
+
+def test_the_command_narrows_the_list(environ: Environ) -> None:
+    done = atelier(environ, "models", "--operation", "upscale", "--vendor", "stability")
+    assert done.returncode == 0
+    assert "stable-image-upscale-fast" in done.stdout
+    assert "stable-image-core" not in done.stdout
+    assert "gpt-image" not in done.stdout
+
+
+def test_json_has_every_column(environ: Environ) -> None:
+    (told,) = json.loads(atelier(environ, "models", "--json", "--vendor", "stability").stdout)["vendors"]
+    assert (told["name"], told["ready"], told["variables"]) == ("stability", False, ["STABILITY_API_KEY"])
+    core = told["models"][0]
+    assert (core["id"], core["aliases"], core["max_prompt"]) == ("stable-image-core", ["core"], 10_000)
+    assert "anime" in core["styles"]
+    assert (core["low_usd"], core["high_usd"]) == (0.03, 0.03)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--vendor", "midjourney"), "openai"),
+        (("--operation", "paint"), "upscale"),
+        (("--check", "--operation", "edit"), "--operation"),
+        (("--markdown", "--operation", "edit"), "--operation"),
+    ],
+)
+def test_a_wrong_filter_is_one_line(environ: Environ, arguments: tuple[str, ...], says: str) -> None:
+    done = atelier(environ, "models", *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert says in done.stderr
+
+
+def test_a_broken_catalogue_stops_every_start_with_one_sentence(environ: Environ, tmp_path: Path) -> None:
+    file = tmp_path / "models.json"
+    file.write_text('{"models": [{"provider": "openai", "id": "gpt-image-2", "qualites": ["low"]}]}')
+    environ["ATELIER_CATALOG"] = str(file)
+    with pytest.raises(ImageError) as caught:
+        Settings.from_environ(environ)
+    assert caught.value.message.startswith("ATELIER_CATALOG is wrong: ")
+    for command in (("serve",), ("models",), ("generate", "a fox")):
+        done = atelier(environ, *command)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert len(done.stderr.splitlines()) == 1
+        assert f"in {file}, models[0].qualites: there is no such key. Did you mean “qualities”?" in done.stderr
+
+
+def test_a_model_of_the_users_catalogue_is_listed_drawn_with_and_sent(
+    environ: Environ, with_openai: Environ, openai: OpenAI, tmp_path: Path
+) -> None:
+    file = tmp_path / "models.json"
+    rows = [{"provider": "openai", "id": "gpt-image-3", "like": "gpt-image-2", "qualities": ["low"]}]
+    file.write_text(json.dumps({"models": rows, "defaults": {"openai": "gpt-image-3"}}))
+    environ["ATELIER_CATALOG"] = str(file)
+    assert catalog_of(Settings.from_environ(environ)).resolve("openai").model.id == "gpt-image-3"
+    assert "  gpt-image-3 * " in atelier(environ, "models").stdout
+    assert "low" in atelier(environ, "generate", "a fox", "--quality", "high").stderr
+    assert openai.requests == []
+    atelier(environ, "generate", "a fox")
+    assert openai.requests[-1].json["model"] == "gpt-image-3"
+
+
+@pytest.mark.parametrize(
+    ("life", "says"),
+    [
+        (Lifecycle(), ""),
+        (Lifecycle("deprecated", None, "x"), "is deprecated and ends on a day not yet named; its successor is x."),
+        (Lifecycle("deprecated", TODAY + timedelta(days=60), "x"), ""),
+        (
+            Lifecycle("deprecated", TODAY + timedelta(days=59), "x"),
+            "ends on 2027-01-19, in 59 days; its successor is x.",
+        ),
+        (Lifecycle("deprecated", TODAY, "x"), "is retired; its successor is x."),
+        (Lifecycle("retired"), "is retired."),
+    ],
+)
+@pytest.mark.anyio
+async def test_a_default_that_is_about_to_end_is_found(
+    life: Lifecycle, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = await models.check(aged(flux=life))
+    printed = capsys.readouterr()
+    assert code == (1 if says else 0)
+    assert printed.err == ""
+    assert len(printed.out.splitlines()) == 1
+    assert printed.out.startswith("flux: the default flux-2-pro " if says else "Every default has at least 60 days")
+    assert says in printed.out
+
+
+@pytest.mark.anyio
+async def test_a_vendor_whose_list_agrees_is_no_finding(
+    with_openai: Environ, openai: OpenAI, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await models.check(reachable(with_openai)) == 0
+    assert "openai was asked and agrees" in capsys.readouterr().out
+    (request,) = openai.requests
+    assert (request.method, request.path) == ("GET", "/v1/models")
+    assert request.headers["authorization"] == f"Bearer {openai.key}"
+
+
+@pytest.mark.anyio
+async def test_only_a_vendor_that_publishes_it_and_whose_key_is_set_is_asked(
+    with_openai: Environ, openai: OpenAI, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await models.check(reachable(with_openai), "flux") == 0
+    del with_openai["OPENAI_API_KEY"]
+    assert await models.check(reachable(with_openai)) == 0
+    assert capsys.readouterr().out.count("No vendor was asked.") == 2
+    assert openai.requests == []
+
+
+@pytest.mark.parametrize(
+    ("theirs", "says"),
+    [
+        ({"gpt-image-2": "2027-03-01"}, "gpt-image-2 ends on 2027-03-01 by the vendor, on no named day by our row."),
+        ({"gpt-image-1.5": "2027-01-01"}, "gpt-image-1.5 ends on 2027-01-01 by the vendor, on 2026-12-01 by our row."),
+        ({"gpt-image-1.5": None}, "gpt-image-1.5 ends on no named day by the vendor, on 2026-12-01 by our row."),
+        ({"gpt-image-2": ...}, "gpt-image-2 is no longer listed by the vendor; our row has it."),
+        ({"gpt-image-2-2026-04-21": ...}, "gpt-image-2-2026-04-21 is no longer listed by the vendor; our row has it."),
+        ({"dall-e-3": ...}, ""),
+        ({"gpt-9": "2027-01-01"}, ""),
+    ],
+)
+@pytest.mark.anyio
+async def test_a_difference_from_the_vendors_list_is_one_line(
+    with_openai: Environ, openai: OpenAI, capsys: pytest.CaptureFixture[str], theirs: dict[str, Any], says: str
+) -> None:
+    rows = [{"id": id, "shutdown_date": day and str(day)} for id, day in (KNOWN | theirs).items() if day is not ...]
+    openai.next(Answer(200, {"data": rows}))
+    assert await models.check(reachable(with_openai)) == (1 if says else 0)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert says in line
+    assert line.startswith("openai: " if says else "Every default")
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (emulated.trouble(401, "invalid_api_key", f"Incorrect API key provided: {emulated.KEY}."), "[hidden]"),
+        (emulated.BROKEN_JSON, "broken"),
+        (Answer(200, {"models": []}), "shape"),
+        (Answer(200, {"data": [{"id": "gpt-image-2", "shutdown_date": "soon"}]}), "shape"),
+        (Answer(302, b"", {"location": "https://elsewhere.example/"}), "redirect"),
+    ],
+)
+@pytest.mark.anyio
+async def test_an_answer_of_no_use_is_one_line_on_stderr(
+    with_openai: Environ, openai: OpenAI, capsys: pytest.CaptureFixture[str], fault: Answer, says: str
+) -> None:
+    openai.next(fault)
+    assert await models.check(reachable(with_openai)) == 1
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
+    assert line.startswith("atelier: openai could not be asked: ")
+    assert says in line
+    assert emulated.KEY not in line
+    assert printed.out.strip() == ""
+
+
+@pytest.mark.anyio
+async def test_a_passing_failure_is_tried_again(with_openai: Environ, openai: OpenAI) -> None:
+    openai.next(Dropped(), emulated.RATE_LIMITED)
+    assert await models.check(reachable(with_openai)) == 0
+    assert len(openai.requests) == 3
+
+
+def test_no_network_is_one_line_without_a_traceback(environ: Environ) -> None:
+    environ |= {"OPENAI_API_KEY": "sk-nobody-0123456789", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    done = atelier(environ, "models", "--check", "--vendor", "openai")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("atelier: openai could not be asked: No connection to 127.0.0.1")

@@ -1,0 +1,234 @@
+"""Jobs in the journal: written once, found again, and taken over from processes that died."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from atelier.providers.pricing.budget import Caps, Shortage
+from atelier.providers.pipeline.job_store import Entry, JobRow
+from atelier.server.database.engine import Database
+from atelier.server.database.jobs import SqliteJournal
+from atelier.server.database.process_lock import Owner
+from tests.server.database.test_ledger import charge
+
+pytestmark = pytest.mark.anyio
+
+
+def anyones(caller: str, home: str) -> bool:
+    return True
+
+
+def journal_at(folder: Path) -> SqliteJournal:
+    owner = Owner(folder / "processes")
+    return SqliteJournal(Database(folder / "journal.db"), owner, lambda: date(2026, 11, 21))
+
+
+def entry(id: str, fingerprint: str = "same", caller: str = "1") -> Entry:
+    return Entry(
+        id=id,
+        caller=caller,
+        fingerprint=fingerprint,
+        request={"prompt": "ein Fuchs für 5 €", "count": 1, "home": "/elsewhere"},
+    )
+
+
+async def opened(journal: SqliteJournal, id: str, caps: Caps = Caps(), **more: Any) -> Shortage | JobRow | None:  # noqa: B008
+    return await journal.open(entry(id, **more), [replace(charge(f"chg_{id}"), job=id)], caps)
+
+
+async def test_looking_leaves_no_file_behind(tmp_path: Path) -> None:
+    journal = journal_at(tmp_path / "state")
+    assert await journal.match("1", "same") is None
+    assert await journal.orphans(anyones) == []
+    await journal.delivered("job_x")
+    await journal.finish("job_x", "done", {})
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_job_and_its_reservation_are_written_together_or_not_at_all(tmp_path: Path) -> None:
+    journal = journal_at(tmp_path)
+    short = await opened(journal, "job_a", Caps(per_day=Decimal("0.01")))
+    assert isinstance(short, Shortage)
+    assert await journal.find("job_a") is None
+    assert await opened(journal, "job_a") is None
+    row = await journal.find("job_a")
+    assert row is not None
+    assert (row.state, row.request["prompt"], row.reserved_usd) == ("running", "ein Fuchs für 5 €", Decimal("0.04"))
+    await journal.aclose()
+
+
+async def test_the_same_call_is_joined_until_it_is_delivered(tmp_path: Path) -> None:
+    journal = journal_at(tmp_path)
+    await opened(journal, "job_a")
+    joined = await opened(journal, "job_b")
+    assert isinstance(joined, JobRow)
+    assert joined.id == "job_a"
+    assert await opened(journal, "job_c", caller="2") is None
+    assert await opened(journal, "job_d", fingerprint="other") is None
+    await journal.finish("job_a", "done", {"images": [{"id": "img_1"}]})
+    collected = await opened(journal, "job_b")
+    assert isinstance(collected, JobRow)
+    assert collected.outcome["images"][0]["id"] == "img_1"
+    await journal.delivered("job_a")
+    assert await opened(journal, "job_b") is None
+    await journal.aclose()
+
+
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+async def test_what_came_to_nothing_is_not_collected(tmp_path: Path, state: Any) -> None:
+    journal = journal_at(tmp_path)
+    await opened(journal, "job_a")
+    await journal.finish("job_a", state, {})
+    assert await journal.match("1", "same") is None
+    assert await opened(journal, "job_b") is None
+    await journal.aclose()
+
+
+async def test_what_was_handed_over_and_not_stored_is_not_collected(tmp_path: Path) -> None:
+    journal = journal_at(tmp_path)
+    await opened(journal, "job_a")
+    await journal.finish("job_a", "done", {"images": []})
+    assert await journal.match("1", "same") is None
+    await journal.aclose()
+
+
+async def test_an_end_in_the_dark_is_matched_but_not_joined(tmp_path: Path) -> None:
+    journal = journal_at(tmp_path)
+    await opened(journal, "job_a")
+    await journal.keep("chg_job_a")
+    await journal.finish("job_a", "unknown", {"reason": "timeout"})
+    row = await journal.match("1", "same")
+    assert row is not None
+    assert (row.state, row.reserved_usd) == ("unknown", Decimal("0.04"))
+    assert await opened(journal, "job_b") is None
+    await journal.aclose()
+
+
+async def test_a_call_keeps_its_task_and_its_pictures(tmp_path: Path) -> None:
+    journal = journal_at(tmp_path)
+    await opened(journal, "job_a")
+    await journal.note("chg_job_a", {"id": "t1", "cost": Decimal("3.0")})
+    await journal.landed("job_a", "chg_job_a", "img_1")
+    await journal.landed("job_a", "chg_job_a", "img_1")
+    (call,) = await journal.calls("job_a")
+    assert (call.task, call.images, call.state) == ({"id": "t1", "cost": "3.0"}, ("img_1",), "reserved")
+    await journal.aclose()
+
+
+async def test_the_end_of_a_job_stands(tmp_path: Path) -> None:
+    journal = journal_at(tmp_path)
+    await opened(journal, "job_a")
+    await journal.finish("job_a", "done", {"images": [{"id": "img_1"}]})
+    await journal.finish("job_a", "failed", {})
+    row = await journal.find("job_a")
+    assert row is not None
+    assert row.state == "done"
+    assert [each.id for each in await journal.jobs(5)] == ["job_a"]
+    assert await journal.jobs(5, "failed") == []
+    await journal.aclose()
+
+
+LEAVES = """
+import os, signal, sys, anyio
+from pathlib import Path
+from tests.server.database.test_jobs import journal_at, opened
+
+async def main(folder):
+    journal = journal_at(Path(folder))
+    await opened(journal, "job_a")
+    print("ready", flush=True)
+    await anyio.sleep(60)
+
+anyio.run(main, sys.argv[1])
+"""
+
+
+def test_the_jobs_of_a_process_that_was_killed_are_taken_over_once(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", LEAVES, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+
+    async def look() -> list[list[str]]:
+        one, another = journal_at(tmp_path), journal_at(tmp_path)
+        alive = await one.orphans(anyones)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(10)
+        found = [[row.id for row in await each.orphans(anyones)] for each in (one, another, one)]
+        await one.aclose()
+        later = [row.id for row in await another.orphans(anyones)]
+        await another.aclose()
+        return [[row.id for row in alive], *found, later]
+
+    found = anyio.run(look)
+    process.stdout.close()
+    assert found == [[], ["job_a"], [], [], ["job_a"]]
+
+
+def test_the_request_is_json_that_other_programs_can_read(tmp_path: Path) -> None:
+    async def written() -> str:
+        journal = journal_at(tmp_path)
+        await opened(journal, "job_a")
+        found = await journal.database.read(lambda c: c.execute("SELECT request FROM jobs").fetchone()[0], "")
+        await journal.aclose()
+        return found
+
+    assert json.loads(anyio.run(written))["count"] == 1
+
+
+async def test_what_somebody_keeps_elsewhere_is_left_to_them_for_a_day(tmp_path: Path) -> None:
+    one, another = journal_at(tmp_path), journal_at(tmp_path)
+    await opened(one, "job_a")
+    await one.aclose()
+    asked = list[tuple[str, str]]()
+
+    def not_ours(caller: str, home: str) -> bool:
+        asked.append((caller, home))
+        return False
+
+    assert await another.orphans(not_ours) == []
+    assert asked == [("1", "/elsewhere")]
+    await another.database.write(lambda c: c.execute("UPDATE jobs SET created = datetime('now', '-25 hours')"))
+    assert [row.id for row in await another.orphans(not_ours)] == ["job_a"]
+    await another.aclose()
+
+
+async def test_more_pictures_than_were_delivered_are_to_be_delivered_again(tmp_path: Path) -> None:
+    journal, one, two = journal_at(tmp_path), {"id": "img_1"}, {"id": "img_2"}
+    await opened(journal, "job_a")
+    await journal.finish("job_a", "done", {"images": [one], "collectable": True})
+    await journal.delivered("job_a")
+    assert await journal.match("1", "same") is None
+    for images, delivered in (([one], True), ([one, two], False)):
+        assert [row.id for row in await journal.orphans(anyones)] == ["job_a"]
+        assert await journal.match("1", "same") is None  # while it is collected a person who asks again gets another
+        await journal.finish("job_a", "done", {"images": images, "collectable": True})
+        row = await journal.find("job_a")
+        assert row
+        assert row.delivered == delivered
+    await journal.aclose()
+
+
+@pytest.mark.parametrize("broken", ["{", "[]", "", "null"])
+async def test_one_damaged_row_does_not_stop_the_others(tmp_path: Path, broken: str) -> None:
+    journal, later = journal_at(tmp_path), journal_at(tmp_path)
+    await opened(journal, "job_a")
+    await opened(journal, "job_b", fingerprint="other")
+    damage = "UPDATE jobs SET request = ?, outcome = ? WHERE id = 'job_a'"
+    await journal.database.write(lambda c: c.execute(damage, (broken, broken)))
+    await journal.aclose()
+    assert [row.id for row in await later.orphans(anyones)] == ["job_a", "job_b"]
+    assert {row.id for row in await later.jobs(5)} == {"job_a", "job_b"}
+    await later.finish("job_a", "unknown", {})
+    await later.aclose()

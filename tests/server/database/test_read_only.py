@@ -1,0 +1,105 @@
+"""A journal that may be read and not written: a copy, a read-only disk, another person's."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from atelier.server.database.jobs import SqliteJournal
+from tests.conftest import Environ, files_in
+from tests.server.database.test_jobs import journal_at, opened
+from tests.server.process import like_a_host
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions"),
+]
+
+NOBODY = 65_534
+
+RUNS = f"""
+import os, sys
+from atelier.server.main import main
+if os.getuid() == 0:  # whom no permission stops
+    os.setgid({NOBODY})
+    os.setuid({NOBODY})
+main(sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """A folder that anybody may read."""
+    folder = Path(tempfile.mkdtemp(prefix="atelier-state-"))
+    folder.chmod(0o755)
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+async def one_job(state: Path) -> SqliteJournal:
+    journal = journal_at(state)
+    await opened(journal, "job_a")
+    await journal.sent("chg_job_a")
+    return journal
+
+
+def only_to_read(state: Path) -> None:
+    for path in files_in(state):
+        path.chmod(0o444)
+    state.chmod(0o555)
+
+
+def atelier(state: Path, *arguments: str, **more: str) -> tuple[int, str]:
+    """A command of somebody who may not write there: its exit code and what it said."""
+    environ: Environ = {**like_a_host({}), "ATELIER_STATE_DIR": str(state), **more}
+    command = [sys.executable, "-c", RUNS, *arguments]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+async def test_jobs_and_spend_are_told_and_nothing_is_written(state: Path) -> None:
+    await (await one_job(state)).aclose()
+    only_to_read(state)
+    before = [path.name for path in state.iterdir()]
+    code, said = atelier(state, "jobs")
+    assert (code, "job_a" in said) == (0, True), said
+    code, said = atelier(state, "spend")
+    assert (code, "$0.04" in said) == (0, True), said
+    assert [path.name for path in state.iterdir()] == before
+
+
+async def test_what_a_process_that_died_had_not_written_into_the_file_yet_is_told_as_well(
+    state: Path, tmp_path: Path
+) -> None:
+    journal = await one_job(tmp_path)
+    for path in tmp_path.glob("journal.db*"):
+        shutil.copy(path, state / path.name)  # as they lie there after a crash
+    await journal.aclose()
+    assert (state / "journal.db-wal").stat().st_size
+    only_to_read(state)
+    code, said = atelier(state, "spend")
+    assert (code, "$0.04" in said) == (0, True), said
+
+
+async def test_what_costs_something_is_refused_with_what_to_do(state: Path, tmp_path: Path) -> None:
+    await (await one_job(state)).aclose()
+    only_to_read(state)
+    code, said = atelier(
+        state, "generate", "a fox", "--model", "openai", ATELIER_OUTPUT_DIR=str(tmp_path), OPENAI_API_KEY="k"
+    )
+    assert (code, "set ATELIER_STATE_DIR to a folder that can be written" in said) == (1, True), said
+
+
+def test_an_older_journal_says_that_it_would_have_to_be_written(state: Path) -> None:
+    (state / "journal.db").touch()
+    only_to_read(state)
+    code, said = atelier(state, "jobs")
+    assert (code, "an older Atelier wrote it" in said) == (1, True), said
+    assert (state / "journal.db").stat().st_size == 0

@@ -1,0 +1,92 @@
+"""Parameters of changes to a picture, and of what is priced; those of every drawing are in `fields`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from atelier.tools.parameters.fields import LONGEST_PROMPT, Blank, Number, Word, false_unless_said, listed
+
+LARGEST_SIDE = 2_000  # pixels that a picture can grow to one side; the most that any vendor takes is 2,048
+
+MAX_SOURCE_CHARACTERS = 1_500_000_000
+"""Of 1000 MB in lines of base64, the most that ATELIER_SOURCE_MAX_MB can be; what it is judges the picture."""
+
+SOURCE = (
+    "an asset id (img_...) from an earlier answer, “last”, a public https address, or the path of a file in an "
+    "allowed folder"
+)
+
+Image = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_SOURCE_CHARACTERS,
+        description=f"The picture to change: {SOURCE}. Never write base64 out; a picture pasted into the chat cannot "
+        "reach tools.",
+    ),
+]
+Images = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=MAX_SOURCE_CHARACTERS)]],
+    BeforeValidator(listed),
+    Field(max_length=15, description="Further pictures to draw from, as references; named like `image`."),
+]
+Mask = Annotated[
+    Annotated[str, Field(max_length=MAX_SOURCE_CHARACTERS)] | None,
+    Blank,
+    Field(description="A picture of the same size that marks what changes: transparent, or white on black."),
+]
+EditOperation = Annotated[
+    Literal[
+        "edit", "inpaint", "outpaint", "erase", "remove_background", "replace_background", "search_replace",
+        "recolor", "upscale", "variation",
+    ]
+    | None,
+    Blank,
+    Word,
+    Field(description="What to do; edit by instruction when left out, inpaint when there is a mask."),
+]  # fmt: skip
+EditPrompt = Annotated[
+    Annotated[str, Field(max_length=LONGEST_PROMPT)] | None,
+    Blank,
+    Field(description="What to change, in the user's words. Not needed to erase, upscale or cut out the background."),
+]
+Strength = Annotated[
+    Annotated[float, Field(ge=0, le=1)] | None,
+    Blank,
+    Number,
+    Field(description="How far from the picture: 0 keeps it, 1 ignores it; where the model takes it."),
+]
+Search = Annotated[
+    Annotated[str, Field(max_length=10_000)] | None,
+    Blank,
+    Field(description="What to find in the picture, for search_replace and recolor."),
+]
+Side = Annotated[
+    Annotated[int, Field(ge=0, le=LARGEST_SIDE)] | None,
+    Blank,
+    Number,
+    Field(description="Pixels to add on this side, for outpaint."),
+]
+
+PricedImage = Annotated[
+    Annotated[str, Field(max_length=MAX_SOURCE_CHARACTERS)] | None,
+    Blank,
+    Field(description="The picture to change, for the price of a change; one of 1024x1024 is assumed without it."),
+]
+PricedOperation = Annotated[
+    Literal[
+        "generate", "edit", "inpaint", "outpaint", "erase", "remove_background", "replace_background",
+        "search_replace", "recolor", "upscale", "variation",
+    ]
+    | None,
+    Blank,
+    Word,
+    Field(description="What is to be priced; generate when left out, edit when there is an image."),
+]  # fmt: skip
+Compare = Annotated[
+    bool,
+    BeforeValidator(false_unless_said),
+    Field(description="true prices the request over every model that can be used, the cheapest first."),
+]

@@ -1,0 +1,57 @@
+"""`name=value` -> an option of a model. Whether a model takes it, its row says; see `providers/core/gates/option_gates.py`."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from pydantic_core import from_json
+
+from atelier.providers.core.gates.option_gates import OURS
+
+OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]{0,59})\s*=(.*)", re.DOTALL)
+LONGEST_NUMBER = 40  # characters
+
+EDITING = ("image", "images", "mask", "operation", "strength", *OURS)
+"""Parameters that edit_image has and generate_image has not."""
+
+
+def named(pairs: Iterable[str]) -> dict[str, Any]:
+    """`["steps=30", "mode=fast"]` -> `{"steps": 30, "mode": "fast"}`. Raises ValueError with what is wrong.
+
+    What JSON reads as a number or a switch is one. A value in double quotes is a word whatever stands in it, as in
+    `user="123"`.
+    """
+    found = dict[str, Any]()
+    for pair in pairs:
+        option = OPTION.fullmatch(pair)
+        if option is None:
+            raise ValueError("must be written as name=value, for example partial_images=2")
+        name, text = option[1], option[2].strip()
+        if not text:
+            raise ValueError(f"has no value for {name}")
+        if name in found:
+            raise ValueError(f"has {name} twice")
+        found[name] = _value(text)
+    return found
+
+
+def refuse_parameters(options: Mapping[str, Any], parameters: Collection[str]) -> None:
+    """Raise ValueError when an option is what one of the tool's own parameters is for."""
+    for name in options:
+        if name in parameters:
+            raise ValueError(f"must not have {name}, which is a parameter of its own: give it as {name}")
+        if name in EDITING:
+            raise ValueError(f"must not have {name}, which is a parameter of edit_image")
+
+
+def _value(text: str) -> Any:
+    try:
+        value = from_json(text, allow_inf_nan=False)
+    except ValueError:
+        return text
+    if isinstance(value, int | float) and (len(text) > LONGEST_NUMBER or not math.isfinite(value)):
+        return text
+    return value if isinstance(value, str | int | float) else text
