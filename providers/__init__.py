@@ -12,31 +12,32 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from atelier.providers.core.types import ImageResult, Tell
+    from atelier.providers.core.types import ImageResult, Progress
 
 __all__ = ["generate"]
 
 
 async def generate(
-    prompt: str, *, model: str | None = None, n: int = 1, tell: Tell | None = None, **options: Any
+    prompt: str, *, model: str | None = None, n: int = 1, on_progress: Progress | None = None, **options: Any
 ) -> ImageResult:
     """Make `n` pictures and return them in memory; nothing is stored, and no ledger is kept.
 
     `options` are the other fields of `core.types.ImageRequest` (size, quality, seed, ...); an unknown one is a
-    TypeError. `tell` is awaited with a word on how far it is. Keys and the budget of one call come from the
+    TypeError. `on_progress` is awaited with a word on how far it is. Keys and the budget of one call come from the
     environment; where a budget by day or month is set, which nothing could be held against here, only what is free is
     made. Raises `core.errors.ImageError`.
     """
     from functools import partial
     from pathlib import Path
 
-    from atelier.providers.pricing.budget import from_variables, without_a_ledger
-    from atelier.providers.vendors.registry import PROVIDERS
     from atelier.providers.catalog.catalog import Catalog
+    from atelier.providers.catalog.catalog_overlay import with_file
+    from atelier.providers.core.concurrency import no_progress
     from atelier.providers.core.environment import variable
     from atelier.providers.core.types import ImageRequest
-    from atelier.providers.catalog.catalog_overlay import with_file
-    from atelier.providers.pipeline.pipeline import Pipeline, silence
+    from atelier.providers.pipeline.pipeline import Pipeline
+    from atelier.providers.pricing.budget import from_variables, without_a_ledger
+    from atelier.providers.vendors.registry import PROVIDERS
 
     lookup = partial(variable, os.environ)
     file = lookup("ATELIER_CATALOG")
@@ -48,4 +49,4 @@ async def generate(
         price = pipeline.admit(request).estimate
         if price is None or price.high_usd:
             without_a_ledger(budget.caps)
-        return await pipeline.run(request, tell=tell or silence)
+        return await pipeline.run(request, on_progress=on_progress or no_progress)

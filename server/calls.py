@@ -13,18 +13,18 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 
-from atelier.providers.core.errors import ImageError, Reason, unforeseen
+from atelier.providers.core.errors import ImageError, Reason, internal_error
 from atelier.providers.core.ids import new_id
-from atelier.providers.jobs.service import Desk
-from atelier.server.mcp.elicitation import InputNeeded
+from atelier.providers.jobs.service import ImageService
 from atelier.server.logs import call_id, log
+from atelier.server.mcp.elicitation import InputNeeded
 from atelier.server.storage.remote_storage import unplaced
 
 Act = Callable[[], None]
 
 
 @dataclass(slots=True)
-class Departure:
+class AnswerDelivery:
     """What is to be done once an answer has left, and what when it never does."""
 
     left: list[Act] = field(default_factory=list[Act])
@@ -38,7 +38,7 @@ class Departure:
             act()
 
 
-leaving: ContextVar[Departure | None] = ContextVar("leaving", default=None)
+leaving: ContextVar[AnswerDelivery | None] = ContextVar("leaving", default=None)
 """That of the answer to this request; None where an answer leaves at once."""
 
 
@@ -53,16 +53,16 @@ def when_it_leaves(left: Act, lost: Act) -> None:
 
 
 @contextmanager
-def bearing(desk: Desk, job: str | None) -> Generator[None]:
+def delivering(service: ImageService, job: str | None) -> Generator[None]:
     """Within the block an answer is made that bears the result of a job, which is delivered once it has left."""
     try:
         yield
     except BaseException:
         if job:
-            desk.returned(job)
+            service.returned(job)
         raise
     if job:
-        when_it_leaves(partial(desk.delivered, job), partial(desk.returned, job))
+        when_it_leaves(partial(service.delivered, job), partial(service.returned, job))
 
 
 class CallerGoneError(Exception):
@@ -101,7 +101,7 @@ class Calls:
         except Exception as error:
             log.exception("tool crashed", extra={"facts": {"tool": name}})
             outcome = Reason.INTERNAL.value
-            raise unforeseen(f"The server's log has it under {call_id.get()}; please report it.") from error
+            raise internal_error(f"The server's log has it under {call_id.get()}; please report it.") from error
         finally:
             self.count -= 1
             seconds = round(time.monotonic() - began, 3)

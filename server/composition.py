@@ -6,25 +6,25 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-from atelier.providers.pricing.budget import Budget
-from atelier.providers.vendors.registry import PROVIDERS
 from atelier.providers.catalog.catalog import Catalog, utc_today
-from atelier.providers.transport.network.web_fetch import Web
-from atelier.providers.images.sources import Limits, Sources
 from atelier.providers.catalog.catalog_overlay import with_file
-from atelier.providers.pipeline.pipeline import Pipeline, Tenants
 from atelier.providers.images.asset_storage import Storage
+from atelier.providers.images.sources import Limits, Sources
+from atelier.providers.pipeline.pipeline import Pipeline, Tenants
+from atelier.providers.pricing.budget import Budget
+from atelier.providers.transport.network.web_fetch import WebFetcher
+from atelier.providers.vendors.registry import PROVIDERS
 from atelier.server.database.engine import Database
-from atelier.server.database.jobs import SqliteJournal
-from atelier.server.database.process_lock import Owner
+from atelier.server.database.jobs import SqliteJobStore
+from atelier.server.database.process_lock import ProcessLock
 from atelier.server.settings import Settings
-from atelier.server.storage.upload_queue import Spool
-from atelier.server.storage.caller_storages import Spools
+from atelier.server.storage.caller_storages import CallerStorages
+from atelier.server.storage.upload_queue import UploadQueue
 
 
-def storage_of(settings: Settings) -> Spool:
+def storage_of(settings: Settings) -> UploadQueue:
     """Where pictures go; what that place refuses waits in the state folder. Raises invalid_request; no I/O."""
-    return Spools(settings).of_customer()
+    return CallerStorages(settings).of_customer()
 
 
 def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Catalog:
@@ -32,17 +32,17 @@ def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Cat
     return Catalog(settings.lookup, today, *with_file(PROVIDERS, settings.catalog, today))
 
 
-def journal_of(settings: Settings, today: Callable[[], date] = utc_today, *, remote: bool = False) -> SqliteJournal:
+def journal_of(settings: Settings, today: Callable[[], date] = utc_today, *, remote: bool = False) -> SqliteJobStore:
     """Where jobs and money are kept account of; the file is made when it is first written. See Database."""
-    return SqliteJournal(
-        Database(settings.state / "journal.db", remote=remote), Owner(settings.state / "processes"), today
+    return SqliteJobStore(
+        Database(settings.state / "journal.db", remote=remote), ProcessLock(settings.state / "processes"), today
     )
 
 
 def sources_of(settings: Settings, storage: Storage, folders: tuple[Path, ...] = ()) -> Sources:
     """How callers name pictures. `folders` may be read from; none where the caller is not on this machine."""
     limits = Limits(int(settings.source_max_mb * 2**20), int(settings.source_max_megapixels * 1e6))
-    return Sources(storage, folders, Web(allow_http=settings.allow_http_sources), storage.id_in, limits)
+    return Sources(storage, folders, WebFetcher(allow_http=settings.allow_http_sources), storage.id_in, limits)
 
 
 def tenants_of(settings: Settings, storages: Callable[[str], Storage]) -> Tenants:

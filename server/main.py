@@ -11,9 +11,9 @@ from importlib.metadata import version
 from atelier.providers.core.errors import ImageError
 from atelier.server.cli import commands as cli
 from atelier.server.cli.messages import for_person
+from atelier.server.cli.output import UntoldError
 from atelier.server.logs import log
 from atelier.server.shutdown import EndedError
-from atelier.server.cli.output import UntoldError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,7 +10,7 @@ import anyio
 Outcome = TypeVar("Outcome")
 
 
-async def unless(
+async def race(
     happens: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[Outcome]], otherwise: type[BaseException]
 ) -> Outcome:
     """Do something, and cancel it when something else happens; then `otherwise` is raised, unless it finished."""

@@ -22,12 +22,12 @@ from pydantic import (
     field_validator,
 )
 
+from atelier.providers.catalog.catalog import Catalog, utc_today
+from atelier.providers.catalog.catalog_overlay import with_file
+from atelier.providers.core.environment import OWN, own_variables, variable
+from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pricing.budget import Caps
 from atelier.providers.vendors.registry import PROVIDERS
-from atelier.providers.catalog.catalog import Catalog, utc_today
-from atelier.providers.core.environment import OWN, own_variables, variable
-from atelier.providers.core.errors import ImageError, Reason, quoted
-from atelier.providers.catalog.catalog_overlay import with_file
 from atelier.server.http.callers import is_customer
 from atelier.server.storage.s3_client import Addressing, Bucket, without_bucket
 
@@ -74,7 +74,7 @@ def _known(models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         try:
             catalog.resolve(name)
         except ImageError as error:
-            message = f"ATELIER_FALLBACK is wrong: no model is called “{quoted(name, 60)}”."
+            message = f"ATELIER_FALLBACK is wrong: no model is called “{sanitize(name, 60)}”."
             raise ImageError(Reason.INVALID_REQUEST, message, hint=error.hint) from None
     return models
 

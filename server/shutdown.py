@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import anyio
 
-from atelier.server.race import unless
+from atelier.server.race import race
 
 INSISTING = (signal.SIGINT, signal.SIGTERM)
 """Signals of which a second one ends the process at once."""
@@ -53,7 +53,7 @@ async def interruptible(work: Callable[[], Awaitable[Outcome]], told: Callable[[
             return await work()
         raise EndedError(came[0])
 
-    return await unless(partial(_at_the_first_signal, stop), done, EndedError)
+    return await race(partial(_at_the_first_signal, stop), done, EndedError)
 
 
 async def until_idle(

@@ -16,8 +16,8 @@ from mcp.client import Client
 from PIL import Image
 
 from atelier.providers.pipeline.pipeline import Pipeline
-from atelier.server.mcp.server import build_server
 from atelier.server.composition import pipeline_of, storage_of
+from atelier.server.mcp.server import build_server
 from atelier.server.settings import Settings
 from tests.emulators.flux import Flux
 from tests.emulators.gemini import Gemini

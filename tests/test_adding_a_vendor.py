@@ -11,12 +11,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from atelier.providers.catalog import catalog
+from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.pricing.estimate import Prices, estimate, table
+from atelier.providers.vendors import registry
 from tests.conformance.suite import Conformance, studio
 
-PAGE = Path(__file__).parent.parent / "docs" / "adding-a-vendor.md"
+PAGE = Path(__file__).parents[1] / "docs" / "adding-a-vendor.md"
 STEP = re.compile(r"^## \d\. .*?`(?P<file>[^`]+)`$(?P<text>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```(?P<kind>python|diff|json)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -45,12 +46,12 @@ def patched(source: str, diff: str) -> str:
     return source.replace(before, after)
 
 
-(VENDOR,) = blocks("providers/toy.py", "python")
+(VENDOR,) = blocks("providers/vendors/toy/__init__.py", "python")
 (EMULATOR,) = blocks("tests/emulators/toy.py", "python")
 (PRICE,) = blocks("providers/pricing/prices.json", "json")
 (BENCH,) = blocks("tests/conformance/benches.py", "python")
 
-toy = module("atelier.providers.toy", VENDOR)
+toy = module("atelier.providers.vendors.toy", VENDOR)
 module("tests.emulators.toy", EMULATOR)
 bench = module("tests.conformance.toy", BENCH).TOY
 
@@ -59,20 +60,21 @@ class TestTheToyVendor(Conformance):
     benches = (bench,)
 
 
-def test_the_vendor_imports_core_alone() -> None:
+def test_the_vendor_imports_core_transport_and_images_alone() -> None:
     nodes = [node for node in ast.walk(ast.parse(VENDOR)) if isinstance(node, ast.ImportFrom)]
-    ours = [node.module for node in nodes if (node.module or "").startswith("atelier")]
+    ours = [str(node.module) for node in nodes if (node.module or "").startswith("atelier")]
     assert ours
-    assert all(str(name).startswith("atelier.providers.core.") for name in ours)
+    allowed = ("core", "transport", "images", "vendors.contract")
+    assert all(name.startswith(tuple(f"atelier.providers.{part}" for part in allowed)) for name in ours)
 
 
-def test_the_lines_for_the_catalogue_put_it_there() -> None:
-    source = Path(catalog.__file__).read_text(encoding="utf-8")
-    for diff in blocks("providers/catalog/catalog.py", "diff"):
+def test_the_lines_for_the_registry_put_it_there() -> None:
+    source = Path(registry.__file__).read_text(encoding="utf-8")
+    for diff in blocks("providers/vendors/registry.py", "diff"):
         source = patched(source, diff)
-    grown = module("atelier.providers.catalog_with_toy", source)
-    assert set(grown.PROVIDERS) == {*catalog.PROVIDERS, toy.PROVIDER}
-    resolve = grown.Catalog(dict[str, str]().get).resolve
+    grown = module("atelier.providers.vendors.registry_with_toy", source)
+    assert set(grown.PROVIDERS) == {*registry.PROVIDERS, toy.PROVIDER}
+    resolve = Catalog(dict[str, str]().get, providers=grown.PROVIDERS).resolve
     for name in ("toy", "toy-1", "toy/toy-1", "toy-2-unlisted"):
         assert resolve(name).provider is toy.PROVIDER
 

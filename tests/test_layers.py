@@ -1,4 +1,4 @@
-"""The house's layers, held by reading every import: arrows go down only, each SDK has one home, files stay small."""
+"""The import order of the packages, held by reading every import: downwards only, one home per SDK, small files."""
 
 from __future__ import annotations
 
@@ -9,54 +9,60 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 FILES = sorted(path for part in ("server", "tools", "providers") for path in (ROOT / part).rglob("*.py"))
-LONGEST = 255  # lines
+MAX_LINES = 255
+MAX_ENTRIES = 15
 
-STEPS = (
-    "catalog", "overlay", "overlay_checks", "overlay_shapes", "pipeline", "pricing", "price_parts", "price_table",
-    "price_tokens", "price_overlay", "admit", "dispatch", "settle", "account", "budget", "quote", "reserve", "turns",
-    "breaker", "storage", "journal", "desk", "live", "fallback", "recovery", "outcome", "deliver",
-    "orphans", "leaving", "counter", "hand", "rounds", "workshop", "work", "safe_prompt",
-)  # fmt: skip
-"""The files of `providers/` that are no vendor's."""
+PACKAGES = (
+    "providers.core",
+    "providers.transport",
+    "providers.images",
+    "providers.vendors",
+    "providers.pricing",
+    "providers.catalog",
+    "providers.pipeline",
+    "providers.jobs",
+    "providers",
+    "tools",
+    "server",
+)
+"""Each may import itself and those before it."""
+
+A_VENDOR_IMPORTS = ("providers.core", "providers.transport", "providers.images")
 
 HOMES = {
-    "mcp": {"server"},
-    "boto3": {"server.storage.s3_client"},
-    "botocore": {"server.storage.s3_client"},
-    "starlette": {"server.http", "server.http_body", "server.http_door", "server.http_errors", "server.http_rest"},
-    "uvicorn": {"server.http", "server.http_protocol"},
-    "h11": {"server.http_protocol"},
-    "jwt": {"server.auth"},
-    "tenacity": {"providers.core.retry"},
-    "httpx2": {"providers.core.http", "providers.core.proxies"},
-    "socksio": {"providers.core.proxies"},
-    "httpx": set[str](),
-    "PIL": {
-        "server.preview", "providers.core.decode", "providers.core.delivery", "providers.core.heif",
-        "providers.core.masks",
-        "providers.gemini_imagen",
-        "providers.sketch", "providers.sketch_scenes", "providers.sketch_lettering",
-    },
-    "pillow_heif": {"providers.core.heif"},
-    "openai": set[str](),
-}  # fmt: skip
-"""SDK -> the modules or folders that may import it."""
-
-VENDORS = {f"providers.{p.stem}" for p in (ROOT / "providers").glob("*.py") if p.stem not in ("__init__", *STEPS)}
-"""Vendor files and their parts: `openai_models` is a part of `openai`."""
-
-
-def is_part(other: str, name: str) -> bool:
-    """Whether a vendor's module belongs to the vendor of another."""
-    return {name, other} <= VENDORS and name.split("_")[0] == other.split("_")[0]
+    "mcp": ("server",),
+    "boto3": ("server.storage.s3_client",),
+    "botocore": ("server.storage.s3_client",),
+    "starlette": ("server.http",),
+    "uvicorn": ("server.http",),
+    "h11": ("server.http.protocol",),
+    "jwt": ("server.http.auth",),
+    "tenacity": ("providers.transport.resilience.retry",),
+    "httpx2": ("providers.transport.network",),
+    "socksio": ("providers.transport.network.proxies",),
+    "httpx": (),
+    "PIL": ("providers.images", "providers.vendors.gemini.imagen", "providers.vendors.sketch", "server.mcp.previews"),
+    "pillow_heif": ("providers.images.heif",),
+    "openai": (),
+}
+"""SDK -> the modules or packages that may import it."""
 
 
 def module(path: Path) -> str:
-    """`providers/transport/wire.py` -> `providers.core.wire`"""
+    """`providers/transport/wire.py` -> `providers.transport.wire`"""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def is_in(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
+
+
+def package(name: str) -> str:
+    """The longest of the packages that a module is in."""
+    return max((each for each in PACKAGES if is_in(name, each)), key=len)
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -70,97 +76,62 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+MODULES = {module(path): path for path in FILES}
+
+
 def ours(path: Path) -> set[str]:
-    """The modules of this house that a file imports, without `atelier.`."""
-    known = {module(file) for file in FILES}
-    return {name.removeprefix("atelier.") for name in imports(path) if name.removeprefix("atelier.") in known}
-
-
-def floor(name: str) -> float:
-    """How high a module stands; it may import what stands lower, and its own floor where that is a folder."""
-    if name.startswith("server"):
-        return 6
-    if name.startswith("tools"):
-        return 5
-    order = {
-        "providers": 5,
-        "providers.desk": 4.9,
-        "providers.fallback": 4.8,
-        "providers.live": 4.8,
-        "providers.orphans": 4.85,
-        "providers.workshop": 4.84,
-        "providers.counter": 4.86,
-        "providers.hand": 1,
-        "providers.rounds": 1,
-        "providers.leaving": 1.6,
-        "providers.recovery": 4.2,
-        "providers.outcome": 4.1,
-        "providers.pipeline": 4,
-        "providers.work": 3.3,
-        "providers.safe_prompt": 3.4,
-        "providers.dispatch": 3.5,
-        "providers.settle": 3.6,
-        "providers.reserve": 3.45,
-        "providers.quote": 3.4,
-        "providers.deliver": 3.2,
-        "providers.admit": 3.2,
-        "providers.overlay": 3.1,
-        "providers.overlay_checks": 3.05,
-        "providers.overlay_shapes": 3.05,
-        "providers.catalog": 3,
-        "providers.price_overlay": 3.05,
-        "providers.pricing": 2,
-        "providers.account": 2.5,
-        "providers.journal": 1.5,
-        "providers.budget": 1,
-        "providers.price_parts": 1.5,
-        "providers.price_table": 1,
-        "providers.price_tokens": 1,
-    }
-    return order.get(name, 0 if name.startswith("providers.core") else 2)
+    """The product's modules that a file imports, without `atelier.`; a package counts where its own names are used."""
+    named = {name.removeprefix("atelier.") for name in imports(path) if name.removeprefix("atelier.") in MODULES}
+    return {name for name in named if not any(is_in(other, name) and other != name for other in named)}
 
 
 @pytest.mark.parametrize("path", FILES, ids=module)
-def test_arrows_go_down_only(path: Path) -> None:
-    name = module(path)
-    inside_a_folder = name.startswith(("server", "tools", "providers.core"))
-    for other in ours(path) - {name, "providers"}:
-        lower = floor(other) < floor(name)
-        assert lower or (inside_a_folder and floor(other) == floor(name)) or is_part(other, name), other
+def test_a_module_imports_its_own_package_and_lower_ones(path: Path) -> None:
+    own = PACKAGES.index(package(module(path)))
+    assert {other: package(other) for other in ours(path) if PACKAGES.index(package(other)) > own} == {}
 
 
 @pytest.mark.parametrize("path", FILES, ids=module)
-def test_every_import_is_absolute_and_each_sdk_has_one_home(path: Path) -> None:
+def test_imports_are_absolute_and_each_sdk_has_one_home(path: Path) -> None:
     name = module(path)
     for imported in imports(path):
         root = imported.partition(".")[0]
         assert root not in ("server", "tools", "providers", "tests"), imported
-        for home in [HOMES[root]] if root in HOMES else []:
-            assert any(name == place or name.startswith(place + ".") for place in home), f"{name} imports {imported}"
+        if root in HOMES:
+            assert any(is_in(name, home) for home in HOMES[root]), f"{name} imports {imported}"
 
 
-def test_a_vendor_imports_core_and_nothing_else_of_the_house() -> None:
-    for path in FILES:
-        if (name := module(path)) in VENDORS:
-            assert all(o.startswith("providers.core") or is_part(o, name) for o in ours(path) - {"providers"}), name
+def test_a_vendor_imports_core_transport_images_and_the_contract() -> None:
+    vendors = [path.parent for path in (ROOT / "providers/vendors").glob("*/models.py")]
+    assert len(vendors) > 3
+    for vendor in vendors:
+        may = (*A_VENDOR_IMPORTS, "providers.vendors.contract", "providers.vendors.image_links", module(vendor))
+        for path in vendor.glob("*.py"):
+            assert [other for other in ours(path) if not any(is_in(other, each) for each in may)] == [], path
 
 
-def test_gates_cannot_reach_the_wire() -> None:
-    seen, ahead = set[str](), {"providers.core.gates"}
-    files = {module(path): path for path in FILES}
+def test_gates_cannot_reach_the_network() -> None:
+    seen, ahead = set[str](), {"providers.core.gates.gates"}
     while ahead:
         name = ahead.pop()
         seen.add(name)
-        ahead |= ours(files[name]) - seen - {"providers", "providers.core"}
-    assert "providers.core.wire" not in seen
+        ahead |= ours(MODULES[name]) - seen
+    assert [name for name in seen if not is_in(name, "providers.core")] == []
     assert "providers.core.sizes" in seen  # the walk does walk
 
 
-def test_no_file_outgrows_a_readers_head() -> None:
-    long = {
-        module(path): lines for path in FILES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > LONGEST
-    }
-    assert not long
+def test_files_and_packages_stay_small() -> None:
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
+    long = {name: count for name, count in lengths.items() if count > MAX_LINES}
+    folders = {path.parent for path in FILES}
+    wide = {str(f): n for f in folders if (n := len([p for p in f.iterdir() if p.name[0] not in "_."])) > MAX_ENTRIES}
+    assert (long, wide) == ({}, {})
+
+
+def test_every_package_says_what_it_holds() -> None:
+    for path in FILES:
+        if path.name == "__init__.py":
+            assert len(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "") > 30, path
 
 
 def test_nothing_in_the_product_knows_of_the_tests() -> None:

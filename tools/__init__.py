@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from atelier.tools import edit_image
-from atelier.tools import estimate_cost
-from atelier.tools import generate_image
-from atelier.tools import get_image
-from atelier.tools import list_models
+from atelier.tools import edit_image, estimate_cost, generate_image, get_image, list_models
 from atelier.tools.tool import Tool
 
 TOOLS: tuple[Tool[Any], ...] = (

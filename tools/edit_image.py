@@ -8,14 +8,14 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.images.masks import mask
 from atelier.providers.core.gates.option_gates import OURS
-from atelier.providers.images.sources import Found
 from atelier.providers.core.types import ImageRequest, Operation
-from atelier.providers.jobs.service import Desk
-from atelier.tools.parameters import edit_fields
-from atelier.tools.image_call import Drawing, asked_for, draw, drawn_before
+from atelier.providers.images.masks import mask
+from atelier.providers.images.sources import Found
+from atelier.providers.jobs.service import ImageService
 from atelier.tools.image_answer import Drawn
+from atelier.tools.image_call import Drawing, asked_for, draw, drawn_before
+from atelier.tools.parameters import edit_fields
 from atelier.tools.tool import Answer, Call, Tool
 
 DESCRIPTION = """\
@@ -100,13 +100,13 @@ def change_of(asked: Changing) -> dict[str, Any]:
     return {**common, "strength": asked.strength, "options": {**common["options"], **own}}
 
 
-async def run(asked: EditImage, desk: Desk, call: Call) -> Answer:
+async def run(asked: EditImage, service: ImageService, call: Call) -> Answer:
     """A picture and what to change in, another picture out. The sources take of the time that the caller waits."""
-    if before := await drawn_before(asked, desk, call):
+    if before := await drawn_before(asked, service, call):
         return before
     began = anyio.current_time()
-    request = await request_of(asked, desk.pipeline.sources.read)
-    return await draw(request, asked, desk.after(anyio.current_time() - began), call)
+    request = await request_of(asked, service.pipeline.sources.read)
+    return await draw(request, asked, service.after(anyio.current_time() - began), call)
 
 
 TOOL = Tool(

@@ -9,19 +9,19 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from atelier.providers.pipeline.admit import Admitted
-from atelier.providers.pricing.budget import Left
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.images.sources import Found
 from atelier.providers.core.types import PROMPTLESS, ImageRequest, Operation, Picture
-from atelier.providers.jobs.service import Desk
+from atelier.providers.images.sources import Found
+from atelier.providers.jobs.service import ImageService
+from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.quotes import Quote, compare
 from atelier.providers.pipeline.quotes import usd as plain_usd
-from atelier.tools.parameters import edit_fields
-from atelier.tools.image_call import Drawing, asked_for
-from atelier.tools.image_answer import usd
+from atelier.providers.pricing.budget import Left
 from atelier.tools.edit_image import Changing, change_of, operation_of
+from atelier.tools.image_answer import usd
+from atelier.tools.image_call import Drawing, asked_for
+from atelier.tools.parameters import edit_fields
 from atelier.tools.tool import Answer, Call, Output, Tool
 
 DESCRIPTION = """\
@@ -78,9 +78,9 @@ class Estimated(Output):
     warnings: list[str] | None = None
 
 
-async def run(asked: EstimateCost, desk: Desk, call: Call) -> Answer:
+async def run(asked: EstimateCost, service: ImageService, call: Call) -> Answer:
     """A price in words and in data."""
-    pipeline = desk.pipeline
+    pipeline = service.pipeline
     request, assumed = await priced_request(asked, pipeline)
     left, trouble = await _left(pipeline, call)
     assumed += trouble
@@ -129,10 +129,10 @@ async def _found(words: str | None, pipeline: Pipeline) -> Found | None:
     return await pipeline.sources.read(words) if here and words else None
 
 
-def _told(admitted: Admitted, left: Left, assumed: list[str]) -> Answer:
-    name, price = f"{admitted.choice.provider.name}/{admitted.job.model.id}", admitted.estimate
-    notes = [*assumed, *(price.notes if price else ()), *admitted.warnings]
-    data = Estimated(summary="", provider=admitted.choice.provider.name, model=admitted.job.model.id)
+def _told(priced: PricedRequest, left: Left, assumed: list[str]) -> Answer:
+    name, price = f"{priced.choice.provider.name}/{priced.job.model.id}", priced.estimate
+    notes = [*assumed, *(price.notes if price else ()), *priced.warnings]
+    data = Estimated(summary="", provider=priced.choice.provider.name, model=priced.job.model.id)
     if price is None:
         summary, lines = f"The price of {name} is not known.", list[str]()
     else:

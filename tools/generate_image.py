@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from atelier.providers.core.types import ImageRequest
-from atelier.providers.jobs.service import Desk
-from atelier.tools.parameters import fields
-from atelier.tools.image_call import Drawing, asked_for, draw, drawn_before
+from atelier.providers.jobs.service import ImageService
 from atelier.tools.image_answer import Drawn
+from atelier.tools.image_call import Drawing, asked_for, draw, drawn_before
+from atelier.tools.parameters import fields
 from atelier.tools.tool import Answer, Call, Tool
 
 DESCRIPTION = """\
@@ -31,9 +31,9 @@ def request_of(asked: GenerateImage) -> ImageRequest:
     return ImageRequest(prompt=asked.prompt, **asked_for(asked))
 
 
-async def run(asked: GenerateImage, desk: Desk, call: Call) -> Answer:
+async def run(asked: GenerateImage, service: ImageService, call: Call) -> Answer:
     """Words in, pictures out."""
-    return await drawn_before(asked, desk, call) or await draw(request_of(asked), asked, desk, call)
+    return await drawn_before(asked, service, call) or await draw(request_of(asked), asked, service, call)
 
 
 TOOL = Tool(

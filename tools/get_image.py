@@ -9,14 +9,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.types import ResultImage
+from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
 from atelier.providers.images.sources import ASSET, Asset, last
-from atelier.providers.core.types import Kept
-from atelier.providers.jobs.service import Desk, Running
-from atelier.providers.images.asset_storage import Storage
-from atelier.tools.parameters import fields
+from atelier.providers.jobs.service import ImageService, JobHandle
 from atelier.tools.image_answer import ImageData, image_data, told, told_running
+from atelier.tools.parameters import fields
 from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
 
 DESCRIPTION = """\
@@ -87,9 +87,9 @@ class Shown(Output):
     pictures: Annotated[list[Listed] | None, Field(description="The newest first.")] = None
 
 
-async def run(asked: GetImage, desk: Desk, call: Call) -> Answer:
+async def run(asked: GetImage, service: ImageService, call: Call) -> Answer:
     """A picture, a job's result, or a list."""
-    storage = desk.pipeline.storage
+    storage = service.pipeline.storage
     if storage is None:
         raise ImageError(Reason.NOT_FOUND, "Nothing is stored here.", hint="Make a picture first.")
     if asked.list or asked.before:
@@ -97,19 +97,19 @@ async def run(asked: GetImage, desk: Desk, call: Call) -> Answer:
     words = (asked.id or "last").strip()
     words = storage.id_in(words) or words.removeprefix("image://assets/").removesuffix("/preview")
     if words.startswith("job_"):
-        result = await desk.collect(words, caller=call.caller, tell=call.tell)
-        return told_running(result) if isinstance(result, Running) else told(result)
+        result = await service.collect(words, caller=call.caller, on_progress=call.on_progress)
+        return told_running(result) if isinstance(result, JobHandle) else told(result)
     id = await last(storage) if words == "last" else words
     asset = await storage.get(id) if id and ASSET.fullmatch(id) else None
     if asset is None:
-        what = "There is no picture yet." if words == "last" else f"There is no picture “{quoted(words, 60)}”."
+        what = "There is no picture yet." if words == "last" else f"There is no picture “{sanitize(words, 60)}”."
         raise ImageError(Reason.NOT_FOUND, what, hint="Call get_image with list=true for those that there are.")
     return await _shown(asset, storage)
 
 
 async def _shown(asset: Asset, storage: Storage) -> Answer:
     record = asset.record
-    kept = Kept(picture(asset.image_bytes), await storage.where(asset.id))
+    kept = ResultImage(picture(asset.image_bytes), await storage.where(asset.id))
     image = image_data(kept)
     warnings = [kept.stored.warning] if kept.stored and kept.stored.warning else []
     made = f"{record.get('provider', 'unknown')}/{record.get('model', 'unknown')}"
@@ -152,7 +152,7 @@ async def _shown(asset: Asset, storage: Storage) -> Answer:
 async def _list(storage: Storage, limit: int, before: str | None) -> Answer:
     """The newest, as many of them as fit; the rest can be asked for."""
     if before and not ASSET.fullmatch(before):
-        message = f"“before” is no asset id (“{quoted(before, 60)}”)."
+        message = f"“before” is no asset id (“{sanitize(before, 60)}”)."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Give the last id of the page before.")
     records = await storage.newest(limit + 1, before)
     shown, more = records[:limit], len(records) > limit
@@ -193,7 +193,7 @@ def _line(row: Listed) -> str:
 
 def _prompt(record: Mapping[str, Any], most: int) -> str | None:
     prompt = record.get("prompt")
-    return quoted(prompt, most) if prompt else None
+    return sanitize(prompt, most) if prompt else None
 
 
 TOOL = Tool(

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from atelier.providers.core.types import ImageResult, Kept, Usage
-from atelier.providers.jobs.service import Running
+from atelier.providers.core.types import ImageResult, ResultImage, Usage
+from atelier.providers.jobs.service import JobHandle
 from atelier.providers.pipeline.quotes import usd as plain_usd
 from atelier.providers.pipeline.settle import request_ids
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Output
@@ -104,7 +104,7 @@ def _request_id(result: ImageResult) -> str | None:
     return ids[0] if ids else None
 
 
-def told_running(running: Running) -> Answer:
+def told_running(running: JobHandle) -> Answer:
     """The answer to a drawing call that takes longer than hosts wait."""
     summary = (
         f"Still at work: {running.latest} Call get_image with id {running.id}, or the same call again, to collect it; "
@@ -154,7 +154,7 @@ def _fate(result: ImageResult) -> str:
     return "handed over" if handed_over(result.images) else "preview only"
 
 
-def handed_over(images: tuple[Kept, ...]) -> bool:
+def handed_over(images: tuple[ResultImage, ...]) -> bool:
     """Whether the pictures without a handle fit into the answer whole."""
     return sum(len(kept.image_bytes) for kept in images if kept.stored is None) <= ANSWER_BUDGET
 
@@ -198,12 +198,12 @@ def _shape(image: ImageData | CopyData) -> str:
     return f"{image.width}×{image.height} {_format(image)}"
 
 
-def image_data(kept: Kept) -> ImageData:
+def image_data(kept: ResultImage) -> ImageData:
     copy = CopyData(**_facts(kept.copy)) if kept.copy else None
     return ImageData(**_facts(kept), delivered=copy)
 
 
-def _facts(kept: Kept) -> dict[str, Any]:
+def _facts(kept: ResultImage) -> dict[str, Any]:
     picture, stored = kept.picture, kept.stored
     return {
         "id": stored.id if stored else None,

@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import field_validator
 
-from atelier.providers.images.resize import wish
 from atelier.providers.core.types import ImageRequest, ImageResult
-from atelier.providers.jobs.service import Desk, Running
-from atelier.tools.parameters import fields
+from atelier.providers.images.resize import wish
+from atelier.providers.jobs.service import ImageService, JobHandle
 from atelier.tools.image_answer import told, told_running
+from atelier.tools.parameters import fields
 from atelier.tools.parameters.option_parsing import named, refuse_parameters
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Call, Parameters
 
@@ -64,25 +64,25 @@ def fallback_of(asked: Drawing) -> list[str] | None:
     return [] if asked.fallback == ["none"] else asked.fallback or None
 
 
-async def drawn_before(asked: Drawing, desk: Desk, call: Call) -> Answer | None:
+async def drawn_before(asked: Drawing, service: ImageService, call: Call) -> Answer | None:
     """What came of the same call, where its caller gave it a key."""
     if call.key is None:
         return None
-    result = await desk.repeated(call.key, _said(asked), caller=call.caller, tell=call.tell)
+    result = await service.repeated(call.key, _said(asked), caller=call.caller, on_progress=call.on_progress)
     return _told(result) if result else None
 
 
-async def draw(request: ImageRequest, asked: Drawing, desk: Desk, call: Call) -> Answer:
+async def draw(request: ImageRequest, asked: Drawing, service: ImageService, call: Call) -> Answer:
     """Hand the request over; tell what came of it, or that it goes on."""
-    result = await desk.draw(
+    result = await service.draw(
         request,
         caller=call.caller,
         in_hand=0 if asked.save else ANSWER_BUDGET,
         fallback=fallback_of(asked),
         key=call.key,
         said=_said(asked) if call.key else None,
-        tell=call.tell,
-        confirm=call.agreed if asked.confirm_cost else call.confirm,
+        on_progress=call.on_progress,
+        confirm=call.confirm_price if asked.confirm_cost else call.confirm,
     )
     return _told(result)
 
@@ -92,5 +92,5 @@ def _said(asked: Drawing) -> str:
     return f"{type(asked).__name__} {asked.model_dump_json(exclude={'confirm_cost'})}"
 
 
-def _told(result: ImageResult | Running) -> Answer:
-    return told_running(result) if isinstance(result, Running) else told(result)
+def _told(result: ImageResult | JobHandle) -> Answer:
+    return told_running(result) if isinstance(result, JobHandle) else told(result)

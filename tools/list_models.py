@@ -12,9 +12,9 @@ from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.gates.gates import MOST_PICTURES
 from atelier.providers.core.types import Operation
-from atelier.providers.jobs.service import Desk
-from atelier.tools.parameters import fields
+from atelier.providers.jobs.service import ImageService
 from atelier.tools.model_table import Offer, PriceData, RowData, basis, block, groups, offers, prices, retired, span
+from atelier.tools.parameters import fields
 from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
 
 DESCRIPTION = """\
@@ -71,9 +71,9 @@ class Listed(Output):
     prices: Annotated[list[PriceData] | None, Field(description="A model that is in none has no known price.")] = None
 
 
-async def run(asked: ListModels, desk: Desk, call: Call) -> Answer:
+async def run(asked: ListModels, service: ImageService, call: Call) -> Answer:
     """The list, in words and in data."""
-    catalog, today = desk.pipeline.catalog, desk.pipeline.catalog.today()
+    catalog, today = service.pipeline.catalog, service.pipeline.catalog.today()
     found, filtered = offers(catalog, asked.operation, asked.vendor), bool(asked.operation or asked.vendor)
     summary, shown = _summary(catalog, asked, found), [offer for offer in found if not offer.key or asked.vendor]
     if not filtered:

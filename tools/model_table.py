@@ -12,11 +12,11 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from atelier.providers.catalog.catalog import Catalog
-from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates.option_gates import OURS
-from atelier.providers.vendors.contract import Provider
 from atelier.providers.core.types import Model, Operation
 from atelier.providers.pricing.estimate import SQUARE, Hint, Prices, hint, table
+from atelier.providers.vendors.contract import Provider
 
 LISTS = ("aspect_ratios", "resolutions", "qualities", "styles", "backgrounds", "formats")
 """Columns that are the same in a row and in its data."""
@@ -41,7 +41,7 @@ def vendors(catalog: Catalog, name: str | None) -> list[Provider]:
     if found := [provider for provider in catalog.providers if name is None or name in provider.names]:
         return found
     names = ", ".join(provider.name for provider in catalog.providers)
-    message = f"No vendor is called “{quoted(name, 40)}”."
+    message = f"No vendor is called “{sanitize(name, 40)}”."
     raise ImageError(Reason.INVALID_REQUEST, message, hint=f"The vendors are {names}.")
 
 

@@ -8,9 +8,9 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from atelier.providers.core.types import Progress, ResultImage
+from atelier.providers.jobs.service import ImageService
 from atelier.providers.pricing.budget import Confirm
-from atelier.providers.core.types import Kept, Tell
-from atelier.providers.jobs.service import Desk
 
 ANSWER_BUDGET = 100 * 1024
 """Bytes of pictures that one answer may carry; in base64 they stay under the 150,000 characters that hosts allow."""
@@ -36,7 +36,7 @@ class Answer:
 
     text: str
     data: Output
-    pictures: tuple[Kept, ...] = ()
+    pictures: tuple[ResultImage, ...] = ()
     job: str | None = None
 
 
@@ -48,15 +48,15 @@ async def _always(question: str) -> bool:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """Who calls, and how they are spoken with while a tool works. `confirm` is None where nobody can be asked;
-    `agreed` answers in its place when the call says with `confirm_cost` that the user has agreed.
+    `confirm_price` answers in its place when the call says with `confirm_cost` that the user has agreed.
 
     `key` is what the caller names this call by, so that it can be made again without being paid for again.
     """
 
     caller: str
-    tell: Tell
+    on_progress: Progress
     confirm: Confirm | None = None
-    agreed: Confirm = _always
+    confirm_price: Confirm = _always
     key: str | None = None
 
 
@@ -77,4 +77,4 @@ class Tool(Generic[Asked]):
     kind: Literal["draws", "reads"]
     parameters: type[Asked]
     output: type[Output]
-    run: Callable[[Asked, Desk, Call], Awaitable[Answer]]
+    run: Callable[[Asked, ImageService, Call], Awaitable[Answer]]

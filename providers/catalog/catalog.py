@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from atelier.providers.vendors.registry import PROVIDERS
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -11,13 +10,13 @@ from itertools import takewhile
 from urllib.parse import urlsplit
 
 from atelier.providers.core.environment import base_url_variable, key_variable
-from atelier.providers.core.errors import ImageError, Reason, quoted
-from atelier.providers.transport.base_url import base_url
-from atelier.providers.vendors.contract import Provider
+from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates.refusals import close_names, did_you_mean
 from atelier.providers.core.types import CURRENT, Endpoint, Feature, Lookup, Model, Operation
 from atelier.providers.pricing.price_table import Prices, table
-
+from atelier.providers.transport.base_url import base_url
+from atelier.providers.vendors.contract import Provider
+from atelier.providers.vendors.registry import PROVIDERS
 
 UNLISTED = re.compile(r"(?!.*(?:\.\.|//))[a-z0-9](?:[a-z0-9._:/-]{0,98}[a-z0-9])?")
 """What an id that we do not know must look like to be passed on."""
@@ -175,7 +174,7 @@ class Catalog:
         near = close_names(wanted.lower(), known)
         defaults = ", ".join(provider.default for provider in self.providers)
         hint = did_you_mean(near) or f"Call list_models for all names; each vendor's default: {defaults}."
-        message = f"No model is called “{quoted(wanted, 60)}”."
+        message = f"No model is called “{sanitize(wanted, 60)}”."
         return ImageError(Reason.UNKNOWN_MODEL, message, hint=hint, facts={"near": near})
 
 

@@ -25,17 +25,17 @@ from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from atelier.providers.catalog.catalog import utc_today
+from atelier.providers.catalog.overlay_checks import defaults_are_alive, names_are_reachable, wrong
+from atelier.providers.catalog.overlay_fields import Bound, Count, Life, Name, Rule, Strict, Words
 from atelier.providers.core.environment import text_of
-from atelier.providers.core.errors import ImageError, quoted
+from atelier.providers.core.errors import ImageError, sanitize
 from atelier.providers.core.gates.option_limits import Limit
-from atelier.providers.vendors.contract import Provider
 from atelier.providers.core.gates.refusals import close_names, did_you_mean
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import CURRENT, Feature, Lifecycle, Model, Operation
-from atelier.providers.catalog.overlay_checks import defaults_are_alive, names_are_reachable, wrong
-from atelier.providers.catalog.overlay_fields import Bound, Count, Life, Name, Rule, Strict, Words
 from atelier.providers.pricing.price_overlay import with_prices
 from atelier.providers.pricing.price_table import Figures, Price, Prices, Rates, Source, Tokens, Usual, table
+from atelier.providers.vendors.contract import Provider
 
 
 class Row(Strict):
@@ -101,7 +101,7 @@ def with_file(
         return providers, table()
     text = text_of(path, f"ATELIER_CATALOG names {path}, which")
     try:
-        overlay = parsed(text)
+        overlay = parse_answer(text)
         changed = overlaid(providers, overlay, today)
         return changed, with_prices(table(), overlay.prices, changed)
     except ImageError as error:
@@ -109,7 +109,7 @@ def with_file(
         raise
 
 
-def parsed(text: str | bytes) -> Overlay:
+def parse_answer(text: str | bytes) -> Overlay:
     """The content of such a file. Raises invalid_request, which names the first thing that is wrong."""
     try:
         return Overlay.model_validate_json(text)
@@ -155,7 +155,7 @@ def _rows(provider: Provider, row: Row, place: str) -> tuple[Model, ...]:
     wires = {model.wire for model in provider.models}
     if made.wire not in wires:
         hint = f"{provider.title} has: {', '.join(f'“{wire}”' for wire in sorted(wires))}. “like” takes that over."
-        raise wrong(f"{place}.wire", f"“{quoted(made.wire, 40)}” is no way to talk to {provider.title}", hint)
+        raise wrong(f"{place}.wire", f"“{sanitize(made.wire, 40)}” is no way to talk to {provider.title}", hint)
     if old:
         return tuple(made if model is old else model for model in provider.models)
     return (*provider.models, made)
@@ -163,7 +163,7 @@ def _rows(provider: Provider, row: Row, place: str) -> tuple[Model, ...]:
 
 def _vendor(known: dict[str, Provider], name: str, place: str) -> Provider:
     if name not in known:
-        raise wrong(place, f"“{quoted(name, 40)}” is no vendor", f"The vendors are {', '.join(known)}.")
+        raise wrong(place, f"“{sanitize(name, 40)}” is no vendor", f"The vendors are {', '.join(known)}.")
     return known[name]
 
 
@@ -177,7 +177,7 @@ def _known(provider: Provider, id: str, place: str) -> Model:
 
 def _slip(problem: ErrorDetails) -> ImageError:
     """The validator's finding as a sentence with its place."""
-    steps = [f"[{step}]" if isinstance(step, int) else f".{quoted(step, 60)}" for step in problem["loc"]]
+    steps = [f"[{step}]" if isinstance(step, int) else f".{sanitize(step, 60)}" for step in problem["loc"]]
     place = "".join(steps).removeprefix(".") or "the file"
     last = str(problem["loc"][-1]) if problem["loc"] else ""
     match problem["type"]:

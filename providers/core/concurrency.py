@@ -8,17 +8,17 @@ from typing import TypeVar
 
 import anyio
 
-from atelier.providers.core.errors import ImageError, Reason, unforeseen
+from atelier.providers.core.errors import ImageError, Reason, internal_error
 
 Outcome = TypeVar("Outcome")
 
 
-def has_gone() -> bool:
+def is_cancelled() -> bool:
     """Whether the caller was cancelled; to be asked before the next await, which would raise."""
     return anyio.current_effective_deadline() == -math.inf
 
 
-async def within(scope: anyio.CancelScope, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+async def run_in_scope(scope: anyio.CancelScope, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
     """Do something in a scope that may be shielded, or become so meanwhile, and that is never cancelled itself."""
     box = list[Outcome]()
     with scope:
@@ -26,12 +26,12 @@ async def within(scope: anyio.CancelScope, work: Callable[[], Awaitable[Outcome]
     return box[0]
 
 
-async def to_the_end(work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+async def run_shielded(work: Callable[[], Awaitable[Outcome]]) -> Outcome:
     """Do something that a cancelled caller does not break off."""
-    return await within(anyio.CancelScope(shield=True), work)
+    return await run_in_scope(anyio.CancelScope(shield=True), work)
 
 
-async def side_by_side(
+async def run_concurrently(
     work: Sequence[Callable[[], Awaitable[Outcome]]],
     stop: anyio.CancelScope | None = None,
     final: Collection[Reason] = (),
@@ -53,7 +53,7 @@ async def side_by_side(
                 met.append(error)
                 stop.cancel()
         except Exception as error:  # noqa: BLE001 - it must not cost what comes of the others
-            outcomes[index] = told = unforeseen()
+            outcomes[index] = told = internal_error()
             told.__cause__ = error
 
     with stop:
@@ -64,13 +64,17 @@ async def side_by_side(
     return [outcomes.get(index, missing) for index in range(len(work))]
 
 
-async def while_told(told: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+async def run_with_progress(told: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[Outcome]]) -> Outcome:
     """Do something while it is told. Whoever does not listen holds nothing up, and loses nothing."""
     outcomes = list[Outcome | ImageError]()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(side_by_side, [told])
-        outcomes += await side_by_side([work])
+        tasks.start_soon(run_concurrently, [told])
+        outcomes += await run_concurrently([work])
         tasks.cancel_scope.cancel()
     if isinstance(outcomes[0], ImageError):
         raise outcomes[0]
     return outcomes[0]
+
+
+async def no_progress(message: str) -> None:
+    """The progress callback of a caller who wants none."""

@@ -121,7 +121,7 @@ def _json(value: object) -> Any:
             return None
 
 
-def unforeseen(hint: str = "", *, billed: bool = False) -> ImageError:
+def internal_error(hint: str = "", *, billed: bool = False) -> ImageError:
     """A fault of ours; `billed` where it may hide what a vendor has done."""
     message, facts = "Atelier failed in a way that it did not foresee.", dict[str, Any]()
     if billed:
@@ -131,13 +131,13 @@ def unforeseen(hint: str = "", *, billed: bool = False) -> ImageError:
 
 _hidden: ContextVar[tuple[str, ...]] = ContextVar("_hidden", default=())
 
-SHORTEST_SECRET = 4  # characters; striking out less would only garble a sentence
+MIN_SECRET_LENGTH = 4  # characters; striking out less would only garble a sentence
 
 
 @contextmanager
-def hiding(*secrets: str) -> Generator[None]:
-    """Within the block, `quoted` strikes these words out, whoever quotes."""
-    token = _hidden.set((*_hidden.get(), *(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)))
+def redacting(*secrets: str) -> Generator[None]:
+    """Within the block, `sanitize` strikes these words out, whoever quotes."""
+    token = _hidden.set((*_hidden.get(), *(secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH)))
     try:
         yield
     finally:
@@ -147,7 +147,7 @@ def hiding(*secrets: str) -> Generator[None]:
 BASE64 = re.compile(r"(?:data:[^,\s]{1,100},)?(?:[\w+/%-]{50,}={0,2}\s*){2,}")  # a picture, in one line or in several
 
 
-def quoted(words: object, limit: int = 240) -> str:
+def sanitize(words: object, limit: int = 240) -> str:
     """A vendor's words, fit to be passed on as the vendor's: one line, no control characters, shortened.
 
     Invisible format characters go too, since they can hide instructions from a person's eyes. Keys and prompts that
@@ -156,10 +156,10 @@ def quoted(words: object, limit: int = 240) -> str:
     text = str(words)
     if hidden := sorted(_hidden.get(), key=len, reverse=True):
         text = re.sub("|".join(re.escape(secret) for secret in hidden), "[hidden]", text)
-    text = " ".join(visible(BASE64.sub("[base64] ", text)).split())
+    text = " ".join(strip_control(BASE64.sub("[base64] ", text)).split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
-def visible(text: str) -> str:
+def strip_control(text: str) -> str:
     """A text with a space in place of every control and invisible character."""
     return "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)

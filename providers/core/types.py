@@ -15,7 +15,7 @@ from atelier.providers.core.sizes import Delivery, SizeRule
 
 Lookup = Callable[[str], str | None]  # a setting by its variable's name; None when unset
 
-Tell = Callable[[str], Awaitable[None]]  # where a short human word on progress goes
+Progress = Callable[[str], Awaitable[None]]  # where a short human word on progress goes
 
 
 class Operation(StrEnum):
@@ -206,7 +206,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class AssetHandle:
     """The handle of a kept picture: `path` on this machine, `url` where one exists; `warning` if not where meant."""
 
     id: str
@@ -216,12 +216,12 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ResultImage:
     """A picture of a result: its bytes, its handle unless the caller took it in hand, and the copy that was wanted."""
 
     picture: Picture
-    stored: Stored | None = None
-    copy: Kept | None = None
+    stored: AssetHandle | None = None
+    copy: ResultImage | None = None
 
     @property
     def image_bytes(self) -> bytes:
@@ -244,7 +244,7 @@ class ImageResult:
     """What came of a request. Money in USD; None where it is not known. `notice` is to be read first."""
 
     id: str
-    images: tuple[Kept, ...]
+    images: tuple[ResultImage, ...]
     provider: str
     model: str
     usage: Usage | None = None

@@ -18,7 +18,7 @@ MOVED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # gone, or something else by
 ONLY_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
-class ElsewhereError(ValueError):
+class OutsideFoldersError(ValueError):
     """There is no such file in any of the folders; nobody is told which of the two it is."""
 
 
@@ -27,7 +27,7 @@ class SeveralError(ValueError):
 
 
 def read_within(path: Path, folders: tuple[Path, ...], most_bytes: int) -> bytes:
-    """The bytes of a regular file. Raises ElsewhereError, ValueError for what is no file or too large, and OSError."""
+    """Return the bytes of a regular file. Raises OutsideFoldersError, OSError, or ValueError (no file, too large)."""
     handle = _opened(path, folders)
     try:
         told = os.fstat(handle)
@@ -47,7 +47,7 @@ def read_within(path: Path, folders: tuple[Path, ...], most_bytes: int) -> bytes
 def nearly_named(path: Path, folders: tuple[Path, ...]) -> Path:
     """Return where the one file is whose path differs by kinds of spaces and Unicode normal form at most.
 
-    Raises ElsewhereError when there is none in a folder, SeveralError when there are several.
+    Raises OutsideFoldersError when there is none in a folder, SeveralError when there are several.
     """
     for root, names in _inside(path, folders):
         real = root
@@ -55,11 +55,11 @@ def nearly_named(path: Path, folders: tuple[Path, ...]) -> Path:
             for name in names:
                 real = (real / _entry(name, _entries(root, real.relative_to(root).parts))).resolve()
                 if not real.is_relative_to(root):
-                    raise ElsewhereError
-        except (ElsewhereError, OSError, RuntimeError):
+                    raise OutsideFoldersError
+        except (OutsideFoldersError, OSError, RuntimeError):
             continue
         return real
-    raise ElsewhereError
+    raise OutsideFoldersError
 
 
 def is_inside(path: Path, folders: tuple[Path, ...]) -> bool:
@@ -87,14 +87,14 @@ def _inside(path: Path, folders: tuple[Path, ...]) -> list[tuple[Path, tuple[str
 
 
 def _entry(name: str, entries: list[str]) -> str:
-    """The entry of a folder that a name means. Raises ElsewhereError for none, SeveralError for several."""
+    """The entry of a folder that a name means. Raises OutsideFoldersError for none, SeveralError for several."""
     if name in entries:
         return name
     near = [entry for entry in entries if _plain_name(entry) == _plain_name(name)]
     if len(near) > 1:
         raise SeveralError
     if not near:
-        raise ElsewhereError
+        raise OutsideFoldersError
     return near[0]
 
 
@@ -115,9 +115,9 @@ def _opened(path: Path, folders: tuple[Path, ...]) -> int:
         real = path.resolve(strict=True)
         roots = [root for folder in folders if real.is_relative_to(root := folder.resolve())]
     except (OSError, ValueError, RuntimeError):
-        raise ElsewhereError from None
+        raise OutsideFoldersError from None
     if not roots:
-        raise ElsewhereError
+        raise OutsideFoldersError
     parts = real.relative_to(roots[0]).parts
     if not parts:
         raise ValueError("is no file")
@@ -125,7 +125,7 @@ def _opened(path: Path, folders: tuple[Path, ...]) -> int:
         return _walked(roots[0], parts)
     except OSError as error:
         if error.errno in MOVED:
-            raise ElsewhereError from None
+            raise OutsideFoldersError from None
         raise
 
 
@@ -164,7 +164,7 @@ else:
         handle = os.open(root.joinpath(*parts), ONLY_READ)
         if not _where(handle).is_relative_to(_plain(str(root))):
             os.close(handle)
-            raise ElsewhereError
+            raise OutsideFoldersError
         return handle
 
     def _where(handle: int) -> Path:

@@ -10,19 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from atelier.providers.images.sources import Shelf
-from atelier.providers.core.types import Picture, Stored
+from atelier.providers.core.types import AssetHandle, Picture
+from atelier.providers.images.sources import AssetReader
 
 
-class Storage(Shelf, Protocol):
-    """`get` and `newest` are those of a Shelf."""
+class Storage(AssetReader, Protocol):
+    """`get` and `newest` are those of a AssetReader."""
 
     @property
     def home(self) -> str:
         """Where it keeps pictures: the same word for every process that keeps them there, another for any other."""
         ...
 
-    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
         """Keep a picture, whole or not at all, with the record of how it came to be. Nothing is ever overwritten.
 
         The same bytes under an id that is taken are the same picture, and the first record stands; other bytes are
@@ -42,7 +42,7 @@ class Storage(Shelf, Protocol):
         """A fresh address under which whoever has it can fetch the picture; None when it has none, or is not there."""
         ...
 
-    async def where(self, id: str) -> Stored | None:
+    async def where(self, id: str) -> AssetHandle | None:
         """A fresh handle: its path on this machine, its address, or both; None when there is none of that id."""
         ...
 

@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.images.identify import sniff
 from atelier.providers.core.types import Picture
+from atelier.providers.images.identify import identify
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,7 +30,7 @@ def decoded(data: bytes, *, enough: tuple[int, int] | None = None) -> Image.Imag
     """
     from PIL import ImageOps
 
-    format, width, height = sniff(data)
+    format, width, height = identify(data)
     if width * height > LARGEST:
         raise ValueError(f"it has {width}x{height} pixels")
     try:
@@ -99,7 +99,7 @@ def is_turned(data: bytes) -> bool:
     if not any(mark in data for mark in ORIENTED):
         return False
     with suppress(Exception):
-        image = opened(data, sniff(data)[0])
+        image = opened(data, identify(data)[0])
         return image.getexif().get(ORIENTATION, 1) in range(2, 9)
     return False
 
@@ -136,4 +136,4 @@ def encoded(image: Image.Image, format: str, **options: Any) -> Picture:
         message = f"A picture of {image.width}x{image.height} cannot be written as {format.upper()}."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Scale it down first.") from None
     data = out.getvalue()
-    return Picture(data, *sniff(data))
+    return Picture(data, *identify(data))

@@ -9,8 +9,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from atelier.providers.images.decode import eight_bits, encoded, has_alpha, opened
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.images.decode import eight_bits, encoded, has_alpha, opened
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -9,9 +9,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 
-from atelier.providers.transport.vendor_json import bad_answer
-from atelier.providers.core.errors import visible
+from atelier.providers.core.errors import strip_control
 from atelier.providers.core.types import Picture
+from atelier.providers.transport.vendor_json import invalid_response
 
 Size = tuple[int, int]
 
@@ -22,13 +22,13 @@ def picture(data: bytes, *, prompt_used: str | None = None, seed: int | None = N
 
     try:
         data, warning = repaired(data)
-        format, width, height = sniff(data)
+        format, width, height = identify(data)
     except ValueError as error:
-        raise bad_answer(f"The vendor sent a picture that cannot be read: {error}.") from None
-    return Picture(data, format, width, height, visible(prompt_used) if prompt_used else None, seed, warning)
+        raise invalid_response(f"The vendor sent a picture that cannot be read: {error}.") from None
+    return Picture(data, format, width, height, strip_control(prompt_used) if prompt_used else None, seed, warning)
 
 
-def sniff(data: bytes) -> tuple[str, int, int]:
+def identify(data: bytes) -> tuple[str, int, int]:
     """(format, width, height) of a picture; ValueError says what is wrong with it."""
     for format, magic, offset, measure in FORMATS:
         if data[offset : offset + len(magic)] == magic:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from atelier.providers.images.decode import decoded, eight_bits
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Picture
+from atelier.providers.images.decode import decoded, eight_bits
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from atelier.providers.core.errors import visible
+from atelier.providers.core.errors import strip_control
 
 PATH = re.compile(r"[/~\\]|file:|[A-Za-z]:[\\/]")
 """How a path begins."""
@@ -33,7 +33,7 @@ def paths_of(text: str) -> list[Path]:
 
 def shown(path: str) -> str:
     """A path for a message: its end, without control characters."""
-    path = visible(path)
+    path = strip_control(path)
     return path if len(path) <= LONGEST_SHOWN else f"…{path[1 - LONGEST_SHOWN :]}"
 
 

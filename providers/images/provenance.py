@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from atelier.providers.images.containers import JPEG_MOST, PARTS, is_signed, parts, with_xmp, without, xmp_of
-from atelier.providers.core.errors import visible
-from atelier.providers.images.identify import sniff
+from atelier.providers.core.errors import strip_control
 from atelier.providers.core.types import Picture
+from atelier.providers.images.containers import JPEG_MOST, PARTS, is_signed, parts, with_xmp, without, xmp_of
+from atelier.providers.images.identify import identify
 
 FACTS = (
     "id", "created_at", "operation", "prompt", "negative_prompt", "prompt_used", "provider", "model", "seed",
@@ -59,7 +59,7 @@ def with_facts(data: bytes, record: Mapping[str, Any]) -> bytes:
     if facts.get("prompt_used") == facts.get("prompt"):  # said once is enough in a small file
         facts.pop("prompt_used", None)
     try:
-        format, *size = sniff(data)
+        format, *size = identify(data)
         all = parts(format, data) if format in PARTS else []
         if not all or is_signed(format, all):
             return data
@@ -67,7 +67,7 @@ def with_facts(data: bytes, record: Mapping[str, Any]) -> bytes:
         while len(packet := _packet(facts, found[1] if found else None)) > JPEG_MOST:
             facts = _shorter(facts)
         made = with_xmp(format, data, all, packet)
-        sound = sniff(made) == (format, *size) and read(made) == facts
+        sound = identify(made) == (format, *size) and read(made) == facts
     except Exception:  # noqa: BLE001 - whatever is odd about a vendor's file, it must not cost the picture
         return data
     return made if sound else data
@@ -79,7 +79,7 @@ def without_facts(data: bytes) -> bytes:
     What others wrote into it stays. The same object where it bears none of our facts, is signed, or is odd.
     """
     try:
-        format, *size = sniff(data)
+        format, *size = identify(data)
         all = parts(format, data) if format in PARTS else []
         found = xmp_of(format, all)
         if not found or not NOTE.search(found[1]) or is_signed(format, all):
@@ -88,7 +88,7 @@ def without_facts(data: bytes) -> bytes:
         theirs = OURS.sub(b"", packet)
         foreign = TOOLKIT not in packet and not NOTE.search(theirs)  # else all of it is ours, or rewritten by others
         made = with_xmp(format, data, all, theirs) if foreign else without(format, data, all, part)
-        sound = sniff(made) == (format, *size) and read(made) is None
+        sound = identify(made) == (format, *size) and read(made) is None
     except Exception:  # noqa: BLE001 - a picture that can be edited must not fail for its notes
         return data
     return made if sound else data
@@ -97,7 +97,7 @@ def without_facts(data: bytes) -> bytes:
 def read(data: bytes) -> dict[str, Any] | None:
     """The facts that a file bears; None when it bears none of ours, or none that can be read."""
     try:
-        format = sniff(data)[0]
+        format = identify(data)[0]
         found = xmp_of(format, parts(format, data)) if format in PARTS else None
         note = NOTE.search(found[1]) if found else None
         told: Any = json.loads(html.unescape((note[1] or note[2] or note[3] or b"").decode())) if note else None
@@ -109,7 +109,7 @@ def read(data: bytes) -> dict[str, Any] | None:
 def has_c2pa(data: bytes) -> bool:
     """Whether a file bears a C2PA manifest. It is not verified."""
     try:
-        format = sniff(data)[0]
+        format = identify(data)[0]
         return format in PARTS and is_signed(format, parts(format, data))
     except ValueError:
         return False
@@ -120,7 +120,7 @@ def _packet(facts: Mapping[str, Any], theirs: bytes | None) -> bytes:
     note = html.escape(json.dumps(facts, ensure_ascii=True, separators=(",", ":")))
     ours = f'<rdf:Description rdf:about="" xmlns:atelier="{NAMESPACE}" atelier:facts="{note}"/>\n'.encode()
     if theirs is None:
-        words = html.escape(visible(str(facts.get("prompt", ""))))
+        words = html.escape(strip_control(str(facts.get("prompt", ""))))
         blank = PACKET.format(created=html.escape(str(facts.get("created_at", ""))), description=words)
         theirs = blank.encode()
     else:

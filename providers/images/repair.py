@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 from atelier.providers.images.decode import shows_all
-from atelier.providers.images.identify import sniff
+from atelier.providers.images.identify import identify
 
 PNG_START, JPEG_START, JPEG_END = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\xff\xd9"
 ANCILLARY = 0x20  # bit of a chunk's first letter: the picture can be shown without it (W3C PNG 3rd ed. 5.4)
@@ -17,10 +17,10 @@ def repaired(data: bytes) -> tuple[bytes, str]:
     Raises ValueError, which says what is wrong with it, when that is more than these few bytes.
     """
     try:
-        sniff(data)
+        identify(data)
     except ValueError:
         whole, warning = _put_right(data)
-        sniff(whole)
+        identify(whole)
         return whole, warning
     return data, ""
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from atelier.providers.images.decode import decoded, eight_bits, encoded, has_alpha
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.sizes import Delivery, parse_size
 from atelier.providers.core.types import Picture
+from atelier.providers.images.decode import decoded, eight_bits, encoded, has_alpha
 
 if TYPE_CHECKING:
     from PIL import Image

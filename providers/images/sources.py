@@ -14,18 +14,24 @@ from typing import Any, Protocol
 
 import anyio
 
-from atelier.providers.transport.vendor_json import base64_bytes
+from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.types import Picture
+from atelier.providers.images.allowed_files import (
+    OutsideFoldersError,
+    SeveralError,
+    is_inside,
+    nearly_named,
+    read_within,
+)
 from atelier.providers.images.decode import upright
-from atelier.providers.core.errors import ImageError, Reason, quoted
-from atelier.providers.transport.network.web_fetch import Web
-from atelier.providers.images.allowed_files import ElsewhereError, SeveralError, is_inside, nearly_named, read_within
 from atelier.providers.images.heif import converted, heif_kind, opened_heif
-from atelier.providers.images.identify import sniff
+from atelier.providers.images.identify import identify
 from atelier.providers.images.path_words import PATH, paths_of, shown, unquoted
 from atelier.providers.images.provenance import read as read_facts
 from atelier.providers.images.provenance import without_facts
 from atelier.providers.images.repair import repaired
-from atelier.providers.core.types import Picture
+from atelier.providers.transport.network.web_fetch import WebFetcher
+from atelier.providers.transport.vendor_json import base64_bytes
 
 ASSET = re.compile(r"img_[0-9a-z]{26}")
 BASE64 = re.compile(
@@ -41,11 +47,11 @@ LOOKED_THROUGH = 25  # the newest pictures, among which one is no copy: a call m
 SMALLER = "Scale it down first, or have ATELIER_SOURCE_MAX_MB raised."
 ALLOWED = "Allowed are the output folder and the folders that ATELIER_INPUT_DIRS names."
 
-OwnLink = Callable[[str], str | None]
+OwnLinkResolver = Callable[[str], str | None]
 """From a link to the id of the picture of ours that it leads to, without fetching it; None for a stranger's."""
 
 
-def strangers(url: str) -> str | None:
+def no_own_links(url: str) -> str | None:
     """Nothing is ours: the rule of who has no links of their own."""
     return None
 
@@ -67,7 +73,7 @@ class Asset:
     record: Mapping[str, Any] = field(repr=False)
 
 
-class Shelf(Protocol):
+class AssetReader(Protocol):
     """Where kept pictures are found again."""
 
     async def get(self, id: str) -> Asset | None:
@@ -96,10 +102,10 @@ class Sources:
     second door to the network beside `wire`; no key passes through it.
     """
 
-    shelf: Shelf | None = None
+    shelf: AssetReader | None = None
     folders: tuple[Path, ...] = ()
-    web: Web = field(default_factory=Web)
-    own_link: OwnLink = strangers
+    web: WebFetcher = field(default_factory=WebFetcher)
+    own_link: OwnLinkResolver = no_own_links
     limits: Limits = Limits()
 
     async def read(self, words: str) -> Found:
@@ -123,7 +129,7 @@ class Sources:
             name, data = await anyio.to_thread.run_sync(self._file, text)
             found = await self._recognised(data, Path(name).stem)
             return replace(found, picture=replace(found.picture, name=name))
-        words = f" (“{quoted(text)}”)" if len(text) < 60 else ""
+        words = f" (“{sanitize(text)}”)" if len(text) < 60 else ""
         raise _refused(f"This{words} does not name a picture.", self.forms)
 
     @property
@@ -170,10 +176,10 @@ class Sources:
         paths = paths_of(text)
         try:
             for path in paths:
-                with suppress(ElsewhereError):
+                with suppress(OutsideFoldersError):
                     return path.name, read_within(path, self.folders, self.limits.most_bytes)
             for path in paths:
-                with suppress(ElsewhereError):
+                with suppress(OutsideFoldersError):
                     near = nearly_named(path, self.folders)
                     return near.name, read_within(near, self.folders, self.limits.most_bytes)
         except SeveralError:
@@ -190,7 +196,7 @@ class Sources:
         raise _refused("The path is not in an allowed folder.", ALLOWED)
 
 
-async def last(shelf: Shelf) -> str | None:
+async def last(shelf: AssetReader) -> str | None:
     """The id of the picture that was made last. A copy that was delivered beside one is not meant."""
     records = await shelf.newest(LOOKED_THROUGH)
     return next((str(record["id"]) for record in records if record.get("operation") != "deliver"), None)
@@ -210,7 +216,7 @@ def source(data: bytes, limits: Limits = Limits()) -> Picture:
             _check_size(image.size, limits)
             data = converted(image)
         data, warning = repaired(data)
-        picture = Picture(data, *sniff(data), warning=warning)
+        picture = Picture(data, *identify(data), warning=warning)
         _check_size((picture.width, picture.height), limits)
         turned = upright(picture)
         return replace(turned, image_bytes=without_facts(turned.image_bytes))

@@ -1,1 +1,4 @@
-"""."""
+"""Jobs that outlive the call that began them.
+
+Start with `service` (ImageService).
+"""

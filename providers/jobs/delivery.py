@@ -9,15 +9,15 @@ import anyio
 from anyio.abc import TaskGroup
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.pipeline.job_store import Journal
+from atelier.providers.pipeline.job_store import JobStore
 
 log = logging.getLogger("atelier")
 
 
-class Leaving:
+class DeliveryTracker:
     """The jobs whose answers are on their way; it is written in the task group."""
 
-    def __init__(self, journal: Journal, tasks: TaskGroup) -> None:
+    def __init__(self, journal: JobStore, tasks: TaskGroup) -> None:
         self._journal = journal
         self._tasks = tasks
         self._jobs: dict[str, anyio.Event] = {}

@@ -9,14 +9,14 @@ from dataclasses import asdict, fields, replace
 from decimal import Decimal
 from typing import Any
 
-from atelier.providers.pipeline.admit import Admitted
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.images.identify import picture
 from atelier.providers.core.sizes import Delivery, parse_size
-from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Operation, Usage
+from atelier.providers.core.types import ImageRequest, ImageResult, Operation, ResultImage, Usage
+from atelier.providers.images.asset_storage import Storage
+from atelier.providers.images.identify import picture
+from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.job_store import KEYED, JobRow
 from atelier.providers.pipeline.quotes import usd
-from atelier.providers.images.asset_storage import Storage
 
 PICTURES = ("sources", "mask")
 """Fields of a request that are never sent again, and whose content is told by their hash."""
@@ -34,11 +34,11 @@ TELLABLE = ("outcome", "request_id", "code", "status", "billed_usd")
 """Facts of an error that are kept."""
 
 
-def request_json(admitted: Admitted) -> dict[str, Any]:
+def request_json(priced: PricedRequest) -> dict[str, Any]:
     """A request without its pictures, with the model that it came to."""
-    request = admitted.job.request
+    request = priced.job.request
     plain = {f.name: getattr(request, f.name) for f in fields(request) if f.name not in PICTURES}
-    model = f"{admitted.choice.provider.name}/{admitted.job.model.id}"
+    model = f"{priced.choice.provider.name}/{priced.job.model.id}"
     copy = {"deliver": asdict(request.deliver)} if request.deliver else {}
     return {
         **{k: v for k, v in plain.items() if v is not None},
@@ -59,12 +59,12 @@ def request_of(kept: Mapping[str, Any]) -> ImageRequest:
     return ImageRequest(**told)
 
 
-def fingerprint(admitted: Admitted, in_hand: int, home: str = "") -> str:
+def fingerprint(priced: PricedRequest, in_hand: int, home: str = "") -> str:
     """Equal for calls that ask for the same, with the same content of pictures, to be kept or handed over alike."""
-    request = admitted.job.request
+    request = priced.job.request
     pictures = [*request.sources, *([request.mask] if request.mask else [])]
     content = [hashlib.sha256(each.image_bytes).hexdigest() for each in pictures]
-    told = {**request_json(admitted), "pictures": content, "masked": bool(request.mask), "in_hand": bool(in_hand),
+    told = {**request_json(priced), "pictures": content, "masked": bool(request.mask), "in_hand": bool(in_hand),
             "home": home}  # fmt: skip
     told.pop("origin", None)  # where a picture came from does not make it another
     told = {name: value for name, value in told.items() if name not in AUTO or value != "auto"}  # as when left out
@@ -140,14 +140,14 @@ async def addressed(result: ImageResult, storage: Storage | None) -> ImageResult
     return replace(result, images=tuple([await _addressed(kept, storage) for kept in result.images]))
 
 
-async def _addressed(kept: Kept, storage: Storage) -> Kept:
+async def _addressed(kept: ResultImage, storage: Storage) -> ResultImage:
     copy, stored = await _addressed(kept.copy, storage) if kept.copy else None, kept.stored
     if stored and not (stored.path or stored.url) and (where := await storage.where(stored.id)):
         stored = replace(where, warning=stored.warning or where.warning)
     return replace(kept, stored=stored, copy=copy)
 
 
-def _image_json(kept: Kept) -> dict[str, Any] | None:
+def _image_json(kept: ResultImage) -> dict[str, Any] | None:
     """A kept picture and its copy; None for one that is not stored."""
     where, made = kept.stored, kept.picture
     if where is None:
@@ -156,14 +156,14 @@ def _image_json(kept: Kept) -> dict[str, Any] | None:
     return {"id": where.id, "prompt_used": made.prompt_used, "seed": made.seed, **copy}
 
 
-async def _image(told: Mapping[str, Any], storage: Storage) -> Kept | None:
+async def _image(told: Mapping[str, Any], storage: Storage) -> ResultImage | None:
     """The same as it is now, with a fresh link; None for one that is no longer there."""
     asset = await storage.get(told["id"])
     if asset is None:
         return None
     made = picture(asset.image_bytes, prompt_used=told.get("prompt_used"), seed=told.get("seed"))
     copy = await _image(told["copy"], storage) if "copy" in told else None
-    return Kept(made, await storage.where(told["id"]), copy)
+    return ResultImage(made, await storage.where(told["id"]), copy)
 
 
 def error_json(error: ImageError) -> dict[str, Any]:

@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from atelier.providers.pipeline.vendor_call import Account
-from atelier.providers.pipeline.admit import Admitted, key_of, restored
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.pipeline.job_store import CallRow, JobRow
-from atelier.providers.jobs.outcome import error_json, request_of
-from atelier.providers.pipeline.pipeline import Pipeline
-from atelier.providers.pipeline.reserve import account_of
 from atelier.providers.images.asset_storage import Storage
-from atelier.providers.pipeline.prepared_job import Work
+from atelier.providers.jobs.outcome import error_json, request_of
+from atelier.providers.pipeline.admit import PricedRequest, key_of, restored
+from atelier.providers.pipeline.job_store import CallRow, JobRow
+from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.pipeline.prepared_job import PreparedJob
+from atelier.providers.pipeline.reserve import vendor_call_for
+from atelier.providers.pipeline.vendor_call import VendorCall
 
 log = logging.getLogger("atelier")
 
@@ -42,13 +42,13 @@ FRUITLESS = ImageError(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Salvage:
+class RecoveredJob:
     """What can still be had of a job: the work to collect, and the records of the pictures that were found.
 
     `notes` say what cannot be had.
     """
 
-    work: Work
+    work: PreparedJob
     found: Sequence[Mapping[str, Any]]
     notes: Sequence[str]
 
@@ -58,14 +58,14 @@ def is_at_home(pipeline: Pipeline, home: str) -> bool:
     return home in ("", pipeline.home)
 
 
-async def taken_up(pipeline: Pipeline, row: JobRow) -> Salvage | None:
+async def recover_job(pipeline: Pipeline, row: JobRow) -> RecoveredJob | None:
     """Settle what is known of a job that was left behind. None when that is all: then it has ended.
 
     Raises storage_failed when its pictures cannot be looked for; then nothing is decided.
     """
     journal, calls = pipeline.journal, await pipeline.journal.calls(row.id)
     at_home = is_at_home(pipeline, row.home)
-    admitted, key = _known(pipeline, row, calls) if at_home else (None, None)
+    priced, key = _known(pipeline, row, calls) if at_home else (None, None)
     stored = await _stored(pipeline, row, calls) if at_home else {}
     open_calls, dark, found = list[CallRow](), False, list[Mapping[str, Any]]()
     for call in calls:
@@ -75,7 +75,7 @@ async def taken_up(pipeline: Pipeline, row: JobRow) -> Salvage | None:
             await journal.release(call.id)
         elif call.state == "released":
             continue  # its task, if it has one, came to nothing
-        elif call.task and len(pictures) < call.pictures and admitted and admitted.choice.provider.resume:
+        elif call.task and len(pictures) < call.pictures and priced and priced.choice.provider.resume:
             open_calls.append(call)
         elif call.state == "sent" and pictures:
             for each in pictures:
@@ -85,15 +85,15 @@ async def taken_up(pipeline: Pipeline, row: JobRow) -> Salvage | None:
         elif call.state in ("sent", "unknown"):
             dark = True
             await journal.keep(call.id)
-    if open_calls and admitted:
-        work = _work(pipeline, row, admitted, open_calls, stored, key)
-        failed = row.count - len(found) - work.admitted.job.request.count
+    if open_calls and priced:
+        work = _work(pipeline, row, priced, open_calls, stored, key)
+        failed = row.count - len(found) - work.priced.job.request.count
         notes = [f"{failed} of {row.count} pictures failed earlier."] if failed > 0 else []
-        return Salvage(work=work, found=found, notes=notes)
+        return RecoveredJob(work=work, found=found, notes=notes)
     if found:
         await journal.finish(row.id, "done", outcome_of_found(found, row.count))
     elif dark:
-        late = {"collectable": True} if at_home and admitted is None and any(call.task for call in calls) else {}
+        late = {"collectable": True} if at_home and priced is None and any(call.task for call in calls) else {}
         await journal.finish(row.id, "unknown", {**error_json(LOST), **late})  # the key may be known to another process
     elif any(call.state == "settled" for call in calls):
         await journal.finish(row.id, "unknown", error_json(FRUITLESS))
@@ -103,7 +103,7 @@ async def taken_up(pipeline: Pipeline, row: JobRow) -> Salvage | None:
     return None
 
 
-def _known(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> tuple[Admitted | None, str | None]:
+def _known(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> tuple[PricedRequest | None, str | None]:
     """The job as it was sent, by the model that it had moved on to, with the vendor's key; None for what is not known.
 
     The model or its key may be missing here, and another version may have written the row.
@@ -111,8 +111,8 @@ def _known(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> tuple[A
     models = [call.model for call in calls if call.state != "released"]
     try:
         request = replace(request_of(row.request), model=models[-1])
-        admitted = restored(pipeline.catalog, request, row.id)
-        return admitted, key_of(pipeline.catalog, admitted)
+        priced = restored(pipeline.catalog, request, row.id)
+        return priced, key_of(pipeline.catalog, priced)
     except (ImageError, TypeError, ValueError, LookupError):
         return None, None
 
@@ -120,23 +120,23 @@ def _known(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> tuple[A
 def _work(
     pipeline: Pipeline,
     row: JobRow,
-    admitted: Admitted,
+    priced: PricedRequest,
     calls: Sequence[CallRow],
     stored: Mapping[str, Sequence[Mapping[str, Any]]],
     key: str | None,
-) -> Work:
+) -> PreparedJob:
     """The calls that a vendor still knows, as work without anything to send, for what of their pictures is missing."""
-    accounts, due = list[Account](), 0
+    accounts, due = list[VendorCall](), 0
     for call in calls:
         has = [str(each.get("original_sha256")) for each in stored.get(call.id, ())]
         due += call.pictures - len(has)
-        job = replace(admitted.job, request=replace(admitted.job.request, count=call.pictures), task=call.task)
-        provider, caps = admitted.choice.provider.name, pipeline.budget.caps
-        account = account_of(pipeline.catalog, pipeline.journal, provider, call.id, job, caps)
+        job = replace(priced.job, request=replace(priced.job.request, count=call.pictures), task=call.task)
+        provider, caps = priced.choice.provider.name, pipeline.budget.caps
+        account = vendor_call_for(pipeline.catalog, pipeline.journal, provider, call.id, job, caps)
         account.was_left(has)
         accounts.append(account)
-    left = replace(admitted, job=replace(admitted.job, request=replace(admitted.job.request, count=due)))
-    return Work(admitted=left, accounts=accounts, requests=[None] * len(calls), key=key, caller=row.caller)
+    left = replace(priced, job=replace(priced.job, request=replace(priced.job.request, count=due)))
+    return PreparedJob(priced=left, accounts=accounts, requests=[None] * len(calls), key=key, caller=row.caller)
 
 
 async def _stored(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> dict[str, list[Mapping[str, Any]]]:

@@ -10,14 +10,14 @@ from typing import Any
 
 import anyio
 
-from atelier.providers.pipeline.vendor_call import Account
-from atelier.providers.core.errors import ImageError, Reason, unforeseen
-from atelier.providers.core.types import ImageResult, Tell
+from atelier.providers.core.errors import ImageError, Reason, internal_error
+from atelier.providers.core.types import ImageResult, Progress
 from atelier.providers.jobs.inline_hold import Hand
-from atelier.providers.pipeline.job_store import JobRow, Journal, State
 from atelier.providers.jobs.outcome import error_json, outcome_of
 from atelier.providers.jobs.recovery import joined, outcome_of_found
-from atelier.providers.pipeline.prepared_job import Work
+from atelier.providers.pipeline.job_store import JobRow, JobStore, State
+from atelier.providers.pipeline.prepared_job import PreparedJob
+from atelier.providers.pipeline.vendor_call import VendorCall
 
 log = logging.getLogger("atelier")
 
@@ -27,7 +27,7 @@ AGAIN = 5.0  # seconds until a journal that could not be written is tried again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
+class JobHandle:
     """A job that goes on. `latest` is the last word on how far it is."""
 
     id: str
@@ -37,14 +37,14 @@ class Running:
     estimated_usd: Decimal | None = None
 
 
-def elsewhere(row: JobRow, latest: str) -> Running:
+def elsewhere(row: JobRow, latest: str) -> JobHandle:
     """The same of a job that another process runs, as far as is known here."""
     provider, _, model = str(row.request.get("model", "")).partition("/")
-    return Running(id=row.id, provider=provider, model=model, latest=latest)
+    return JobHandle(id=row.id, provider=provider, model=model, latest=latest)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Live:
+class RunningJob:
     """A job that runs.
 
     `mark` is what calls that ask for the same have in common, `asked` the fingerprint of what they ask. `found` are the
@@ -54,18 +54,18 @@ class Live:
     nowhere else.
     """
 
-    work: Work
+    work: PreparedJob
     mark: tuple[str, str]
     asked: str = ""
     in_hand: int = 0
     fallback: Sequence[str] = ()
-    before: list[Account] = field(default_factory=list[Account])
+    before: list[VendorCall] = field(default_factory=list[VendorCall])
     notes: Sequence[str] = ()
     dark: JobRow | None = None
     found: Sequence[Mapping[str, Any]] = ()
     latest: str = LOOKING
     promised: bool = False
-    listeners: list[Tell] = field(default_factory=list[Tell])
+    listeners: list[Progress] = field(default_factory=list[Progress])
     hand: Hand | None = None
     done: anyio.Event = field(default_factory=anyio.Event)
     result: ImageResult | None = None
@@ -74,7 +74,7 @@ class Live:
     @property
     def id(self) -> str:
         """The job's id."""
-        return self.work.admitted.job.id
+        return self.work.priced.job.id
 
     @property
     def leaves(self) -> bool:
@@ -102,7 +102,7 @@ class Live:
         elif self.result:
             told = outcome_of(self.result)
         elif self.found:
-            wanted = len(self.found) + self.work.admitted.job.request.count
+            wanted = len(self.found) + self.work.priced.job.request.count
             told = outcome_of_found(self.found, wanted, self.notes)
         return {**told, "collectable": True} if self.collectable else told
 
@@ -112,13 +112,13 @@ class Live:
         return self.work.collectable
 
     @property
-    def running(self) -> Running:
+    def running(self) -> JobHandle:
         """What a caller is told who waited long enough."""
-        admitted, price = self.work.admitted, self.work.admitted.estimate
-        return Running(
+        priced, price = self.work.priced, self.work.priced.estimate
+        return JobHandle(
             id=self.id,
-            provider=admitted.choice.provider.name,
-            model=admitted.job.model.id,
+            provider=priced.choice.provider.name,
+            model=priced.job.model.id,
             latest=self.latest,
             estimated_usd=price.total_usd if price else None,
         )
@@ -126,13 +126,13 @@ class Live:
     def fail(self, error: Exception) -> None:
         """It ends in this error, which tells what is to be said besides."""
         if not isinstance(error, ImageError):
-            cause, error = error, unforeseen()
+            cause, error = error, internal_error()
             error.__cause__ = cause
         later = f"The same call, or get_image with {self.id}, collects what the vendor finishes within half an hour."
         error.hint = " ".join(filter(None, (error.hint, later if self.collectable else "", *self.notes)))
         self.error = error
 
-    async def written(self, journal: Journal) -> bool:
+    async def written(self, journal: JobStore) -> bool:
         """Write how it ended. False when the journal cannot be written just now."""
         try:
             for account in (*self.before, *self.work.accounts):
@@ -148,7 +148,7 @@ class Live:
             return False
         return True
 
-    async def written_at_last(self, journal: Journal, closing: anyio.Event) -> None:
+    async def written_at_last(self, journal: JobStore, closing: anyio.Event) -> None:
         """The same, again and again until it succeeds, and once more when the desk closes."""
         written = False
         while not written:
@@ -156,7 +156,7 @@ class Live:
                 await closing.wait()
             written = await self.written(journal) or closing.is_set()
 
-    async def tell(self, message: str) -> None:
+    async def on_progress(self, message: str) -> None:
         """Pass a word on to everyone who waits."""
         self.latest = message
         for listener in list(self.listeners):
@@ -166,7 +166,7 @@ class Live:
         """Whether somebody is there to take so many bytes in hand."""
         return bool(self.listeners) and size <= self.in_hand
 
-    def now(self, work: Work) -> None:
+    def now(self, work: PreparedJob) -> None:
         """Another model has taken over. What is still to be written of the first is not forgotten."""
         self.before += self.work.accounts
         self.work = work

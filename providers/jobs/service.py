@@ -16,31 +16,31 @@ from typing import Self
 import anyio
 from anyio.abc import TaskStatus
 
-from atelier.providers.pipeline.admit import Admitted
-from atelier.providers.pricing.budget import Confirm, Shortage
+from atelier.providers.core.concurrency import no_progress, run_shielded
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.concurrency import to_the_end
-from atelier.providers.core.types import ImageRequest, ImageResult, Tell
-from atelier.providers.jobs.waiter import Counter
-from atelier.providers.pipeline.fallback import check_names
-from atelier.providers.pipeline.job_store import Entry, JobRow
-from atelier.providers.jobs.delivery import Leaving
-from atelier.providers.jobs.running_job import Live, Running
-from atelier.providers.jobs.sweeper import Orphans
+from atelier.providers.core.types import ImageRequest, ImageResult, Progress
+from atelier.providers.jobs.delivery import DeliveryTracker
 from atelier.providers.jobs.outcome import check_key, fingerprint, in_the_dark, keyed, request_json
-from atelier.providers.pipeline.pipeline import Pipeline, silence
-from atelier.providers.pipeline.reserve import charges_of, refused
-from atelier.providers.jobs.single_flight import Rounds
-from atelier.providers.jobs.runner import Workshop
+from atelier.providers.jobs.runner import JobRunner
+from atelier.providers.jobs.running_job import JobHandle, RunningJob
+from atelier.providers.jobs.single_flight import SingleFlight
+from atelier.providers.jobs.sweeper import OrphanSweeper
+from atelier.providers.jobs.waiter import JobWaiter
+from atelier.providers.pipeline.admit import PricedRequest
+from atelier.providers.pipeline.fallback import check_names
+from atelier.providers.pipeline.job_store import JobRow, NewJob
+from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.pipeline.reserve import refused, reservations_for
+from atelier.providers.pricing.budget import Confirm, Shortage
 
-__all__ = ["Desk", "Running"]
+__all__ = ["ImageService", "JobHandle"]
 
 WAIT = 50.0  # seconds that a caller waits before it is given the job's id; hosts give up at 60
 NO_JOB = "Take the id from the answer that said “running”, or make the same call again: it joins a job that still runs."
 MOMENT = 1.0  # seconds that are left at least to a caller who has waited before
 
 
-class Desk:
+class ImageService:
     """Takes requests, runs jobs. An async context manager: leaving it waits for what was sent, and closes everything.
 
     `wait` is how many seconds a caller waits; None is as long as it takes. `fallback` are models to move on to.
@@ -54,15 +54,15 @@ class Desk:
         self._around = anyio.create_task_group()
         self._tasks = anyio.create_task_group()
         self._closing = anyio.Event()
-        self._workshop = Workshop(pipeline, self._tasks)
-        self._leaving = Leaving(pipeline.journal, self._tasks)
-        self._rounds = Rounds(Orphans(pipeline, self._workshop.start).take_up, self._tasks)
-        self._counter = Counter(pipeline, self._workshop, self._leaving, self._rounds)
+        self._workshop = JobRunner(pipeline, self._tasks)
+        self._leaving = DeliveryTracker(pipeline.journal, self._tasks)
+        self._rounds = SingleFlight(OrphanSweeper(pipeline, self._workshop.start).take_up, self._tasks)
+        self._counter = JobWaiter(pipeline, self._workshop, self._leaving, self._rounds)
 
     async def __aenter__(self) -> Self:
         await self.pipeline.__aenter__()
         await self._around.__aenter__()
-        await to_the_end(partial(self._around.start, self._working))
+        await run_shielded(partial(self._around.start, self._working))
         return self
 
     async def __aexit__(
@@ -72,8 +72,8 @@ class Desk:
         self._closing.set()
         self._around.cancel_scope.shield = True
         await self._around.__aexit__(None, None, None)
-        await to_the_end(partial(self.pipeline.__aexit__, kind, error, trace))
-        await to_the_end(self.pipeline.journal.aclose)
+        await run_shielded(partial(self.pipeline.__aexit__, kind, error, trace))
+        await run_shielded(self.pipeline.journal.aclose)
 
     async def _working(self, *, task_status: TaskStatus[None]) -> None:
         """What was sent is paid for, and goes on even when whoever uses the desk is cancelled before leaving it."""
@@ -119,9 +119,9 @@ class Desk:
         fallback: Sequence[str] | None = None,
         key: str | None = None,
         said: str | None = None,
-        tell: Tell = silence,
+        on_progress: Progress = no_progress,
         confirm: Confirm | None = None,
-    ) -> ImageResult | Running:
+    ) -> ImageResult | JobHandle:
         """The pictures, or the job that makes them when that takes long. Raises ImageError when there are none.
 
         `caller` is who pays. `in_hand` is how many bytes they take instead of having them stored. `fallback` are models
@@ -130,20 +130,20 @@ class Desk:
         """
         until = self._until()
         self.pipeline.of(caller).check_delivery(request, in_hand)
-        admitted = self.pipeline.admit(request)
-        free = not key and admitted.is_free
-        asked = keyed(said) if key and said else await self._fingerprint(admitted, in_hand, caller)
+        priced = self.pipeline.admit(request)
+        free = not key and priced.is_free
+        asked = keyed(said) if key and said else await self._fingerprint(priced, in_hand, caller)
         mark = (caller, keyed(key) if key else asked)
-        while (live := self._workshop.same(mark)) and live.leaves:
-            await live.done.wait()
+        while (running := self._workshop.same(mark)) and running.leaves:
+            await running.done.wait()
         earlier = None if free else await self._counter.earlier(mark, until)
         check_key(asked, earlier and earlier.request.get("asked"))
-        if live := self._workshop.same(mark):
-            check_key(asked, live.asked)
-            return await self._counter.awaited(live, tell, until)
+        if running := self._workshop.same(mark):
+            check_key(asked, running.asked)
+            return await self._counter.awaited(running, on_progress, until)
         if earlier and (key or earlier.state != "unknown"):
             try:
-                return await self._counter.joined(earlier, tell, until)
+                return await self._counter.joined(earlier, on_progress, until)
             except ImageError as error:
                 gone, damaged = (error.facts.get(word) == earlier.id for word in ("gone", "damaged"))
                 if not key and (gone or damaged):  # somebody removed its pictures since, or it is told of once
@@ -153,37 +153,41 @@ class Desk:
         models = self._fallback if fallback is None else fallback
         check_names(self.pipeline.catalog, models, request.operation)
         thinking = anyio.current_time()
-        work = await self.pipeline.begin(admitted, caller, confirm)
+        work = await self.pipeline.begin(priced, caller, confirm)
         until += anyio.current_time() - thinking  # of the person who was asked about the price
-        live = Live(work=work, mark=mark, asked=asked, in_hand=in_hand, fallback=models)
+        running = RunningJob(work=work, mark=mark, asked=asked, in_hand=in_hand, fallback=models)
         if earlier and earlier.state == "unknown":
-            live.notes, live.dark = [in_the_dark(earlier)], earlier
-        same = await to_the_end(partial(self._opened, live, free))  # what is written must run
+            running.notes, running.dark = [in_the_dark(earlier)], earlier
+        same = await run_shielded(partial(self._opened, running, free))  # what is written must run
         check_key(asked, same and same.request.get("asked"))
         counter = self._counter
-        return await (counter.joined(same, tell, until) if same else counter.awaited(live, tell, until))
+        return await (
+            counter.joined(same, on_progress, until) if same else counter.awaited(running, on_progress, until)
+        )
 
     async def repeated(
-        self, key: str, said: str, *, caller: str = "1", tell: Tell = silence
-    ) -> ImageResult | Running | None:
+        self, key: str, said: str, *, caller: str = "1", on_progress: Progress = no_progress
+    ) -> ImageResult | JobHandle | None:
         """What came of the call of that key, if any; neither its model nor its sources need be there still."""
         row = await self.pipeline.journal.match(caller, keyed(key))
         if row is None:
             return None
         check_key(keyed(said), row.request.get("asked"))
-        return await self._counter.joined(row, tell, self._until())
+        return await self._counter.joined(row, on_progress, self._until())
 
-    async def collect(self, id: str, *, caller: str = "1", tell: Tell = silence) -> ImageResult | Running:
+    async def collect(
+        self, id: str, *, caller: str = "1", on_progress: Progress = no_progress
+    ) -> ImageResult | JobHandle:
         """What came of a job, or that it still runs. Raises not_found, or the error in which the job ended."""
         row = await self.pipeline.journal.find(id)
         if row is None or row.caller != caller:
             raise ImageError(Reason.NOT_FOUND, f"There is no job {id}.", hint=NO_JOB)
-        return await self._counter.joined(row, tell, self._until())
+        return await self._counter.joined(row, on_progress, self._until())
 
     def cancel(self, id: str, *, caller: str = "1") -> None:
         """Keep what was not sent yet of a job from being sent, unless somebody waits for it. The rest goes on."""
-        if (live := self._workshop.job(id)) and live.mark[0] == caller and not live.listeners:
-            live.work.stop.cancel()
+        if (running := self._workshop.job(id)) and running.mark[0] == caller and not running.listeners:
+            running.work.stop.cancel()
 
     def delivered(self, job: str) -> None:
         """Its answer has left: from now on the same call buys anew."""
@@ -194,31 +198,31 @@ class Desk:
         """Its answer never left; what was to be taken in hand is stored, and the same call collects it."""
         self._workshop.given_back(job)
 
-    async def _fingerprint(self, admitted: Admitted, in_hand: int, caller: str) -> str:
+    async def _fingerprint(self, priced: PricedRequest, in_hand: int, caller: str) -> str:
         """What the request asks; to hash its pictures takes a while."""
-        return await anyio.to_thread.run_sync(fingerprint, admitted, in_hand, self.pipeline.of(caller).home)
+        return await anyio.to_thread.run_sync(fingerprint, priced, in_hand, self.pipeline.of(caller).home)
 
     def _until(self) -> float:
         """When a caller has waited long enough who comes now."""
         return anyio.current_time() + (float("inf") if self._wait is None else self._wait)
 
-    async def _opened(self, live: Live, free: bool) -> JobRow | None:
+    async def _opened(self, running: RunningJob, free: bool) -> JobRow | None:
         """Write the job, reserve its price and start it; the same job where another call was quicker."""
-        pipeline, admitted, (caller, alike) = self.pipeline, live.work.admitted, live.mark
-        charges = charges_of(pipeline.catalog, admitted, live.work.accounts, caller)
-        told = {**request_json(admitted), "asked": live.asked, "home": pipeline.of(caller).home}
-        entry = Entry(id=live.id, caller=caller, fingerprint=alike, request=told, most=self._most)
+        pipeline, priced, (caller, alike) = self.pipeline, running.work.priced, running.mark
+        charges = reservations_for(pipeline.catalog, priced, running.work.accounts, caller)
+        told = {**request_json(priced), "asked": running.asked, "home": pipeline.of(caller).home}
+        entry = NewJob(id=running.id, caller=caller, fingerprint=alike, request=told, most=self._most)
         while not free:
             opened = await pipeline.journal.open(entry, charges, pipeline.budget.caps)
             if isinstance(opened, Shortage):
-                raise refused(pipeline.catalog, admitted, opened)
+                raise refused(pipeline.catalog, priced, opened)
             if opened is None:
                 break
             if not await self._leaving.wait(opened.id):
                 return opened
-        self._workshop.start(live)
+        self._workshop.start(running)
         return None
 
     async def recover(self) -> None:
-        """Take up the jobs of processes that died; see `Orphans`."""
+        """Take up the jobs of processes that died; see `OrphanSweeper`."""
         await self._rounds.one()

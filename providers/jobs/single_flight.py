@@ -14,7 +14,7 @@ class _Round:
         self.error: Exception | None = None
 
 
-class Rounds:
+class SingleFlight:
     """A round goes on in the task group when whoever asked for it has gone; those who ask before it begins share it."""
 
     def __init__(self, work: Callable[[], Awaitable[None]], tasks: TaskGroup) -> None:

@@ -6,19 +6,19 @@ import logging
 from collections.abc import Callable
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.pipeline.job_store import JobRow
-from atelier.providers.jobs.running_job import COLLECTING, Live
 from atelier.providers.jobs.outcome import error_json
+from atelier.providers.jobs.recovery import LOST, is_at_home, recover_job
+from atelier.providers.jobs.running_job import COLLECTING, RunningJob
+from atelier.providers.pipeline.job_store import JobRow
 from atelier.providers.pipeline.pipeline import Pipeline
-from atelier.providers.jobs.recovery import LOST, is_at_home, taken_up
 
 log = logging.getLogger("atelier")
 
 
-class Orphans:
+class OrphanSweeper:
     """Those of one journal. `start` runs a job of which something can still be collected."""
 
-    def __init__(self, pipeline: Pipeline, start: Callable[[Live], None]) -> None:
+    def __init__(self, pipeline: Pipeline, start: Callable[[RunningJob], None]) -> None:
         self._pipeline = pipeline
         self._start = start
         self._left = list[JobRow]()
@@ -26,7 +26,7 @@ class Orphans:
     async def take_up(self) -> None:
         """Collect what can be, say of the rest what is known. Raises storage_failed when the journal cannot be read.
 
-        They are this process's once it has asked for them, so it is not to be broken off: see `Rounds`, whose turns
+        They are this process's once claimed, so it is not to be broken off: see `SingleFlight`, whose turns
         also keep one from beginning before another has ended. One whose pictures cannot be looked for just now is left
         for the next time.
         """
@@ -38,7 +38,7 @@ class Orphans:
     async def _taken_up(self, row: JobRow) -> bool:
         """Whether it has ended or runs again."""
         try:
-            salvage = await taken_up(self._pipeline.of(row.caller), row)
+            salvage = await recover_job(self._pipeline.of(row.caller), row)
         except ImageError as error:
             log.warning("job not taken up", extra={"facts": {"job": row.id, "why": error.message}})
             return False
@@ -49,7 +49,7 @@ class Orphans:
         if salvage:
             mark = (row.caller, row.id)
             found, notes = salvage.found, salvage.notes
-            self._start(Live(work=salvage.work, mark=mark, found=found, notes=notes, latest=COLLECTING))
+            self._start(RunningJob(work=salvage.work, mark=mark, found=found, notes=notes, latest=COLLECTING))
         return True
 
     def _ours(self, caller: str, home: str) -> bool:

@@ -11,16 +11,16 @@ from typing import NoReturn
 
 import anyio
 
+from atelier.providers.core.concurrency import is_cancelled
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.concurrency import has_gone
-from atelier.providers.core.types import ImageResult, Tell
-from atelier.providers.pipeline.job_store import JobRow
-from atelier.providers.jobs.delivery import Leaving
-from atelier.providers.jobs.running_job import Live, Running, elsewhere
+from atelier.providers.core.types import ImageResult, Progress
+from atelier.providers.jobs.delivery import DeliveryTracker
 from atelier.providers.jobs.outcome import addressed, error_of, result_of
+from atelier.providers.jobs.runner import JobRunner
+from atelier.providers.jobs.running_job import JobHandle, RunningJob, elsewhere
+from atelier.providers.jobs.single_flight import SingleFlight
+from atelier.providers.pipeline.job_store import JobRow
 from atelier.providers.pipeline.pipeline import Pipeline
-from atelier.providers.jobs.single_flight import Rounds
-from atelier.providers.jobs.runner import Workshop
 
 LOOK = 0.5  # seconds between two looks at a job of another process
 PATIENCE = 3.0  # seconds that a storage has at least to hand out what is finished
@@ -29,12 +29,12 @@ ELSEWHERE = "Another process works on it."
 PERHAPS = "Another process works on it or has left it behind, which is being looked into."
 
 
-class Counter:
+class JobWaiter:
     """Of one desk. `rounds` take up orphans."""
 
-    def __init__(self, pipeline: Pipeline, workshop: Workshop, leaving: Leaving, rounds: Rounds) -> None:
+    def __init__(self, pipeline: Pipeline, runner: JobRunner, leaving: DeliveryTracker, rounds: SingleFlight) -> None:
         self._pipeline = pipeline
-        self._workshop = workshop
+        self._workshop = runner
         self._leaving = leaving
         self._rounds = rounds
 
@@ -54,40 +54,44 @@ class Counter:
                 return replace(row, state="running")  # nobody can say yet that there is nothing to be had
         return None
 
-    async def awaited(self, live: Live, tell: Tell, until: float) -> ImageResult | Running:
+    async def awaited(self, running: RunningJob, on_progress: Progress, until: float) -> ImageResult | JobHandle:
         """Wait for a job of this process. Whoever is the last to go before anything was sent takes it along."""
-        await tell(live.latest)
-        live.listeners.append(tell)
-        if live.hand:
-            live.hand.give()
+        await on_progress(running.latest)
+        running.listeners.append(on_progress)
+        if running.hand:
+            running.hand.give()
         try:
-            with anyio.CancelScope(deadline=float("inf") if live.work.admitted.is_free else until):
-                await live.done.wait()
+            with anyio.CancelScope(deadline=float("inf") if running.work.priced.is_free else until):
+                await running.done.wait()
         finally:
-            live.listeners.remove(tell)
-            if has_gone():
-                self._left(live)
-        if live.found and not self._workshop.job(live.id) and (row := await self._pipeline.journal.find(live.id)):
-            return await self.joined(row, tell, until)
-        if live.error:
-            raise live.error
-        if live.result:
-            return await addressed(live.result, self._pipeline.of(live.mark[0]).storage)
-        live.promised = True
-        return live.running
+            running.listeners.remove(on_progress)
+            if is_cancelled():
+                self._left(running)
+        if (
+            running.found
+            and not self._workshop.job(running.id)
+            and (row := await self._pipeline.journal.find(running.id))
+        ):
+            return await self.joined(row, on_progress, until)
+        if running.error:
+            raise running.error
+        if running.result:
+            return await addressed(running.result, self._pipeline.of(running.mark[0]).storage)
+        running.promised = True
+        return running.running
 
-    def _left(self, live: Live) -> None:
+    def _left(self, running: RunningJob) -> None:
         """A caller went away. The last one takes along what was not sent; what it was to take in hand is stored."""
-        if live.hand:
-            live.hand.give_back()
-        elif not live.done.is_set() and not live.listeners and not live.promised:
-            live.work.stop.cancel()
+        if running.hand:
+            running.hand.give_back()
+        elif not running.done.is_set() and not running.listeners and not running.promised:
+            running.work.stop.cancel()
 
-    async def joined(self, row: JobRow, tell: Tell, until: float) -> ImageResult | Running:
+    async def joined(self, row: JobRow, on_progress: Progress, until: float) -> ImageResult | JobHandle:
         """What came of a job, of this process or another, or that it still runs."""
         word = ELSEWHERE
         if self._is_elsewhere(row):
-            await tell(word)
+            await on_progress(word)
         with anyio.CancelScope(deadline=until) as waiting:
             while self._is_elsewhere(row) or row.collectable:
                 word = PERHAPS
@@ -98,8 +102,8 @@ class Counter:
                 row = await self._pipeline.journal.find(row.id) or _lost(row)
                 if lately and row.collectable:
                     break  # its vendor was asked, and has not got it ready
-        if live := self._workshop.job(row.id):
-            return await self.awaited(live, tell, until)
+        if running := self._workshop.job(row.id):
+            return await self.awaited(running, on_progress, until)
         if row.state == "running" or (row.collectable and waiting.cancelled_caught):
             return elsewhere(row, word)
         return await self._kept(row, until)

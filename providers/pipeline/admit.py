@@ -6,12 +6,12 @@ import base64
 from dataclasses import dataclass, replace
 
 from atelier.providers.catalog.catalog import Catalog, Choice
+from atelier.providers.core.errors import ImageError, Reason, error_facts, sanitize
 from atelier.providers.core.gates import gates
-from atelier.providers.core.errors import ImageError, Reason, error_facts, quoted
 from atelier.providers.core.ids import new_id
-from atelier.providers.vendors.contract import Job, Provider
 from atelier.providers.core.types import ImageRequest, Model, Operation
 from atelier.providers.pricing.estimate import Estimate, estimate
+from atelier.providers.vendors.contract import Job, Provider
 
 MATRIX = (Reason.UNSUPPORTED_OPERATION, Reason.UNSUPPORTED_OPTION)
 SPECK = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg==")
@@ -20,7 +20,7 @@ NAMED = 5  # how many models that could do it are named in a refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class PricedRequest:
     """A job, who does it, and what the caller should know beforehand. `estimate` is None without a known price.
 
     `dropped` is the part of `warnings` about what the caller gave and the request no longer has.
@@ -57,7 +57,7 @@ class Admitted:
         )
 
 
-def gated(catalog: Catalog, request: ImageRequest) -> Admitted:
+def gated(catalog: Catalog, request: ImageRequest) -> PricedRequest:
     """Through the catalogue and every gate, and priced."""
     choice = catalog.resolve(request.model, request.operation, request.origin)
     with error_facts(model=choice.model.id):
@@ -66,7 +66,7 @@ def gated(catalog: Catalog, request: ImageRequest) -> Admitted:
         size = gates.admit(request, choice.model)
     sent = f"Sent as size {size[0]}x{size[1]}: {choice.model.id} takes sizes in pixels." if size else ""
     job = Job(id=new_id("job"), request=request, model=choice.model, endpoint=choice.endpoint, size=size)
-    return Admitted(
+    return PricedRequest(
         choice=choice,
         job=job,
         estimate=estimate(catalog.prices, choice.provider.name, job),
@@ -94,17 +94,17 @@ def without_extras(request: ImageRequest, provider: Provider, model: Model) -> t
     return replace(request, prompt=prompt, mask=None), (warning,)
 
 
-def restored(catalog: Catalog, request: ImageRequest, id: str) -> Admitted:
+def restored(catalog: Catalog, request: ImageRequest, id: str) -> PricedRequest:
     """A job that was admitted, and sent, by a process that died. Its pictures are gone, so no gate can be asked."""
     choice = catalog.resolve(request.model, request.operation)
     job = Job(id=id, request=request, model=choice.model, endpoint=choice.endpoint)
-    return Admitted(choice=choice, job=job, estimate=estimate(catalog.prices, choice.provider.name, job))
+    return PricedRequest(choice=choice, job=job, estimate=estimate(catalog.prices, choice.provider.name, job))
 
 
-def admit(catalog: Catalog, request: ImageRequest) -> Admitted:
+def admit(catalog: Catalog, request: ImageRequest) -> PricedRequest:
     """As `gated`; a refusal names the models that offer what was asked."""
     try:
-        with error_facts(operation=request.operation.value, model=request.model and quoted(request.model, 60)):
+        with error_facts(operation=request.operation.value, model=request.model and sanitize(request.model, 60)):
             return gated(catalog, request)
     except ImageError as error:
         others = _able(catalog, request) if error.reason in MATRIX else []
@@ -141,9 +141,9 @@ def _able(catalog: Catalog, request: ImageRequest) -> list[str]:
     return catalog.able(fits)
 
 
-def key_of(catalog: Catalog, admitted: Admitted) -> str | None:
+def key_of(catalog: Catalog, priced: PricedRequest) -> str | None:
     """The vendor's key. Raises authentication with the variables that could hold it."""
-    provider, endpoint = admitted.choice.provider, admitted.choice.endpoint
+    provider, endpoint = priced.choice.provider, priced.choice.endpoint
     key = endpoint.key(catalog.lookup)
     if endpoint.key_variables and key is None:
         names = " or ".join(endpoint.key_variables)

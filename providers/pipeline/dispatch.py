@@ -10,17 +10,17 @@ from typing import TypeVar
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from atelier.providers.pipeline.vendor_call import Account
-from atelier.providers.transport.resilience.breaker import Breaker
+from atelier.providers.core.concurrency import run_in_scope, run_shielded
 from atelier.providers.core.environment import with_names_in_use
-from atelier.providers.core.errors import ImageError, Reason, error_facts, hiding
-from atelier.providers.transport.network.http_client import client, httpx
+from atelier.providers.core.errors import ImageError, Reason, error_facts, redacting
 from atelier.providers.core.gates.option_gates import own_words
-from atelier.providers.vendors.contract import Provider, Reply
-from atelier.providers.core.concurrency import to_the_end, within
-from atelier.providers.core.types import Endpoint, Tell
+from atelier.providers.core.types import Endpoint, Progress
+from atelier.providers.pipeline.vendor_call import VendorCall
+from atelier.providers.transport.network.http_client import client, httpx
+from atelier.providers.transport.resilience.breaker import Breaker
+from atelier.providers.transport.resilience.limiter import FairLimiter
 from atelier.providers.transport.wire import Wire
-from atelier.providers.transport.resilience.limiter import Turns
+from atelier.providers.vendors.contract import Provider, Reply
 
 Outcome = TypeVar("Outcome")
 
@@ -37,17 +37,17 @@ class Dispatcher:
         self._queue = queue
         self._retry_timeouts = retry_timeouts
         self._clients: dict[str, httpx.AsyncClient] = {}
-        self._turns: dict[str, Turns] = {}
+        self._turns: dict[str, FairLimiter] = {}
         self._breakers: dict[str, Breaker] = {}
 
     async def call(
         self,
         provider: Provider,
-        account: Account,
+        account: VendorCall,
         request: httpx.Request | None,
         key: str | None,
         caller: str,
-        tell: Tell,
+        on_progress: Progress,
         settle: Callable[[Reply], Awaitable[Outcome]],
     ) -> Outcome:
         """One call of the job: its turn, send, read, and what `settle` makes of the reply. Raises ImageError.
@@ -58,7 +58,7 @@ class Dispatcher:
         """
         job, collects = account.job, request is None
         most = self._concurrency or job.endpoint.concurrency
-        turns = self._turns.setdefault(provider.name, Turns(provider.title, most, self._queue))
+        turns = self._turns.setdefault(provider.name, FairLimiter(provider.title, most, self._queue))
         breaker = self._breakers.setdefault(provider.name, Breaker(provider.title))
         words = (job.request.prompt, job.request.negative_prompt, *own_words(job.request, job.model))
         secrets = tuple(s for s in (key, *words) if s)
@@ -68,28 +68,28 @@ class Dispatcher:
             hold.shield = account.was_sent = up
 
         async def work() -> Outcome:
-            waiting = partial(tell, f"Waiting for a turn at {provider.title}.")
+            waiting = partial(on_progress, f"Waiting for a turn at {provider.title}.")
             async with turns.turn(caller, None if collects else job.id, waiting):
                 with nullcontext() if collects else breaker.call():
-                    await tell(f"{provider.title} is drawing ({job.model.id}).")
-                    wire = self._wire(provider, account, key, secrets, tell, held)
+                    await on_progress(f"{provider.title} is drawing ({job.model.id}).")
+                    wire = self._wire(provider, account, key, secrets, on_progress, held)
                     try:
                         facts = {"operation": job.request.operation.value, "model": job.model.id}
-                        with hiding(*secrets), error_facts(**facts):
+                        with redacting(*secrets), error_facts(**facts):
                             return await _carried_out(provider, wire, request, account, settle)
                     except ImageError as error:
                         error.hint = with_names_in_use(error.hint, provider.endpoint, job.endpoint)
                         raise
 
-        return await within(hold, work)
+        return await run_in_scope(hold, work)
 
     def _wire(
         self,
         provider: Provider,
-        account: Account,
+        account: VendorCall,
         key: str | None,
         secrets: tuple[str, ...],
-        tell: Tell,
+        on_progress: Progress,
         held: Callable[[bool], None],
     ) -> Wire:
         return Wire(
@@ -100,7 +100,7 @@ class Dispatcher:
             secrets=secrets,
             deadline=self._timeout,
             retry_timeouts=self._retry_timeouts,
-            tell=tell,
+            on_progress=on_progress,
             note=account.note,
             doubt=account.doubt,
             held=held,
@@ -123,7 +123,7 @@ async def _carried_out(
     provider: Provider,
     wire: Wire,
     request: httpx.Request | None,
-    account: Account,
+    account: VendorCall,
     settle: Callable[[Reply], Awaitable[Outcome]],
 ) -> Outcome:
     if request is None:
@@ -131,7 +131,7 @@ async def _carried_out(
         reply = await provider.resume(account.job, wire)
     else:
         await checkpoint_if_cancelled()  # the turn may have come in the moment in which nobody wanted it any more
-        await to_the_end(account.sent)
+        await run_shielded(account.sent)
         reply = await provider.read(await wire.send(request), account.job, wire)
     outcome = await settle(account.billed(reply))  # first the pictures, then the books: see `journal`
     await account.settled()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from atelier.providers.pipeline.admit import Admitted
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.types import ImageResult, Operation, Tell
+from atelier.providers.core.types import ImageResult, Operation, Progress
+from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.pipeline import Pipeline
-from atelier.providers.pipeline.prepared_job import Work
+from atelier.providers.pipeline.prepared_job import PreparedJob
 
 
 def check_names(catalog: Catalog, models: Sequence[str], operation: Operation) -> None:
@@ -25,11 +25,11 @@ def check_names(catalog: Catalog, models: Sequence[str], operation: Operation) -
 
 async def with_fallback(
     pipeline: Pipeline,
-    work: Work,
+    work: PreparedJob,
     models: Sequence[str],
-    tell: Tell,
+    on_progress: Progress,
     in_hand: Callable[[int], bool] | None,
-    now: Callable[[Work], None],
+    now: Callable[[PreparedJob], None],
 ) -> ImageResult:
     """Carry the work out, by the first of the models that can where its own fails. `now` hears what is worked on.
 
@@ -37,14 +37,14 @@ async def with_fallback(
     """
     tried, left = list[str](), list(models)
 
-    def move_on(to: Work) -> None:
+    def move_on(to: PreparedJob) -> None:
         nonlocal work
         work = to
         now(to)
 
     while True:
         try:
-            result = await pipeline.carry_out(work, tell=tell, in_hand=in_hand, now=move_on)
+            result = await pipeline.carry_out(work, on_progress=on_progress, in_hand=in_hand, now=move_on)
         except ImageError as error:
             charged = work.spent_usd != 0
             if not left or not error.retryable or error.outcome_unknown or charged or work.stop.cancel_called:
@@ -53,19 +53,19 @@ async def with_fallback(
             following = await _next(pipeline, work, left, passed)
             if following is None:
                 raise _naming(error, [*tried, *passed]) from error.__cause__
-            tried += [f"{_name(work.admitted)} failed: {error.message}", *passed]
+            tried += [f"{_name(work.priced)} failed: {error.message}", *passed]
             if work.stop.cancel_called:  # everybody has gone meanwhile
                 following.stop.cancel()
             move_on(following)
-            await tell(f"Moving on to {_name(work.admitted)}.")
+            await on_progress(f"Moving on to {_name(work.priced)}.")
         else:
-            said = [f"Drawn by {_name(work.admitted)} in place of the model that was meant. {' '.join(tried)}"]
+            said = [f"Drawn by {_name(work.priced)} in place of the model that was meant. {' '.join(tried)}"]
             return replace(result, warnings=(*(said if tried else ()), *result.warnings))
 
 
-async def _next(pipeline: Pipeline, work: Work, left: list[str], passed: list[str]) -> Work | None:
+async def _next(pipeline: Pipeline, work: PreparedJob, left: list[str], passed: list[str]) -> PreparedJob | None:
     """The same job by the next model that can do it, within the budget and for no more than was agreed to."""
-    first = work.admitted
+    first = work.priced
 
     async def no_dearer(question: str) -> bool:
         return bool(first.estimate and another.estimate and another.estimate.high_usd <= first.estimate.high_usd)
@@ -87,5 +87,5 @@ def _naming(error: ImageError, tried: Sequence[str]) -> ImageError:
     return error
 
 
-def _name(admitted: Admitted) -> str:
-    return f"{admitted.choice.provider.name}/{admitted.job.model.id}"
+def _name(priced: PricedRequest) -> str:
+    return f"{priced.choice.provider.name}/{priced.job.model.id}"

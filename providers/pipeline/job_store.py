@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, Protocol
 
-from atelier.providers.pricing.budget import Caps, Charge, Ledger, NoLedger, Shortage
+from atelier.providers.pricing.budget import Caps, Ledger, NoLedger, Reservation, Shortage
 
 State = Literal["running", "done", "failed", "unknown", "cancelled"]
 """`unknown`: nobody can say whether the vendor did the work; the reservation stays. `cancelled`: nothing was sent."""
@@ -23,7 +23,7 @@ KEYED = "key:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class NewJob:
     """A job as it is written before anything is sent.
 
     `fingerprint` is equal for calls that ask for the same thing. `request` is what a restart goes on from: the fields
@@ -86,10 +86,10 @@ class CallRow:
     images: tuple[str, ...]
 
 
-class Journal(Ledger, Protocol):
+class JobStore(Ledger, Protocol):
     """Every method is one transaction and raises storage_failed when the journal cannot be used."""
 
-    async def open(self, entry: Entry, charges: Sequence[Charge], caps: Caps) -> Shortage | JobRow | None:
+    async def open(self, entry: NewJob, charges: Sequence[Reservation], caps: Caps) -> Shortage | JobRow | None:
         """Write a job and reserve its charges. The JobRow of the same call that can be joined or collected instead,
         or a Shortage when a cap would be broken; then nothing is written. Raises rate_limited when too many run."""
         ...
@@ -138,10 +138,10 @@ class Journal(Ledger, Protocol):
         ...
 
 
-class NoJournal(NoLedger):
+class NullJobStore(NoLedger):
     """Remembers nothing, for a program that uses the library without a server."""
 
-    async def open(self, entry: Entry, charges: Sequence[Charge], caps: Caps) -> Shortage | JobRow | None:
+    async def open(self, entry: NewJob, charges: Sequence[Reservation], caps: Caps) -> Shortage | JobRow | None:
         """Never short, never the same."""
         return None
 

@@ -2,7 +2,7 @@
 
     admit      resolve the model, pass the gates, price it                              no I/O
     begin      prepare each call, hold the price against the caps, the key, the payer   before anything is written
-    open       the job and its reservations into the journal: see `desk`                before anything is sent
+    open       the job and its reservations into the journal: see `service`                before anything is sent
     dispatch   wire.send -> read -> what it cost                                        for each call of the job
     settle     every picture to storage as it arrives, then the bill into the journal, then the result
 
@@ -21,39 +21,33 @@ from typing import Self
 
 import anyio
 
-from atelier.providers.pipeline import admit as admission
-from atelier.providers.pipeline.vendor_call import Account
-from atelier.providers.pipeline.admit import Admitted
-from atelier.providers.pricing.budget import Budget, Confirm
 from atelier.providers.catalog.catalog import Catalog
-from atelier.providers.core.errors import ImageError, Reason, unforeseen
-from atelier.providers.vendors.contract import Reply
-from atelier.providers.core.concurrency import side_by_side, to_the_end, while_told
+from atelier.providers.core.concurrency import no_progress, run_concurrently, run_shielded, run_with_progress
+from atelier.providers.core.errors import ImageError, Reason, internal_error
+from atelier.providers.core.types import ImageRequest, ImageResult, Progress, ResultImage
+from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.sources import Sources
-from atelier.providers.core.types import ImageRequest, ImageResult, Kept, Tell
-from atelier.providers.transport.wire import httpx
+from atelier.providers.pipeline import admit as admission
+from atelier.providers.pipeline import reserve
+from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.dispatch import FINAL, Dispatcher
-from atelier.providers.pipeline.job_store import Journal, NoJournal
-from atelier.providers.pipeline.reserve import accounts_of, affordable, agreed, charges_of, refused, surprise
+from atelier.providers.pipeline.job_store import JobStore, NullJobStore
+from atelier.providers.pipeline.prepared_job import PreparedJob
 from atelier.providers.pipeline.safe_prompt import refusals_name_it, softened_work
 from atelier.providers.pipeline.settle import kept, merged, shortfall, with_prompts
-from atelier.providers.images.asset_storage import Storage
-from atelier.providers.pipeline.prepared_job import Work
+from atelier.providers.pipeline.vendor_call import VendorCall
+from atelier.providers.pricing.budget import Budget, Confirm
+from atelier.providers.transport.wire import httpx
+from atelier.providers.vendors.contract import Reply
 
-__all__ = ["Pipeline", "Storage", "silence"]
-
-Made = tuple[Reply, list[Kept], list[str]]
+Made = tuple[Reply, list[ResultImage], list[str]]
 """What a vendor call came to: its reply, its pictures as they are kept, and warnings about those that are not."""
 
 Tenants = Callable[[str], tuple[Storage, Sources]]
 """A caller's own storage, and how that caller names pictures."""
 
 QUEUE = 100
-"""Calls that may wait for a turn at one vendor; see `Turns` for those that count."""
-
-
-async def silence(message: str) -> None:
-    """Progress for nobody."""
+"""Calls that may wait for a turn at one vendor; see `FairLimiter` for those that count."""
 
 
 class Pipeline:
@@ -72,7 +66,7 @@ class Pipeline:
         sources: Sources | None = None,
         *,
         tenants: Tenants | None = None,
-        journal: Journal | None = None,
+        journal: JobStore | None = None,
         budget: Budget | None = None,
         timeout: float = 300.0,
         concurrency: int | None = None,
@@ -83,7 +77,7 @@ class Pipeline:
         self.storage = storage
         self.sources = sources or Sources()
         self._tenants = tenants
-        self.journal = journal or NoJournal()
+        self.journal = journal or NullJobStore()
         self.budget = budget or Budget()
         self._vendors = Dispatcher(timeout=timeout, concurrency=concurrency, queue=queue, retry_timeouts=retry_timeouts)
 
@@ -108,40 +102,40 @@ class Pipeline:
     ) -> None:
         await self._vendors.aclose()
 
-    def admit(self, request: ImageRequest) -> Admitted:
+    def admit(self, request: ImageRequest) -> PricedRequest:
         """Who does it, if it can be done at all, and for how much. Raises before any I/O."""
         return admission.admit(self.catalog, request)
 
     def prepare(self, request: ImageRequest) -> httpx.Request:
         """The (first) request that `run` would fire, unfired. It bears no key, and needs none."""
-        admitted = self.admit(request)
-        return admitted.choice.provider.prepare(admitted.calls[0])
+        priced = self.admit(request)
+        return priced.choice.provider.prepare(priced.calls[0])
 
-    async def begin(self, admitted: Admitted, caller: str, confirm: Confirm | None) -> Work:
+    async def begin(self, priced: PricedRequest, caller: str, confirm: Confirm | None) -> PreparedJob:
         """Everything that can be refused before anything is reserved or sent."""
-        requests = [admitted.choice.provider.prepare(job) for job in admitted.calls]  # a vendor file may refuse as well
-        await affordable(self.catalog, self.budget, self.journal, admitted, caller)
-        key = admission.key_of(self.catalog, admitted)
-        await agreed(self.budget, admitted, confirm)
-        accounts = accounts_of(self.catalog, self.journal, admitted, self.budget.caps)
-        return Work(admitted=admitted, accounts=accounts, requests=requests, key=key, caller=caller)
+        requests = [priced.choice.provider.prepare(job) for job in priced.calls]  # a vendor file may refuse as well
+        await reserve.check_budget(self.catalog, self.budget, self.journal, priced, caller)
+        key = admission.key_of(self.catalog, priced)
+        await reserve.confirm_price(self.budget, priced, confirm)
+        accounts = reserve.vendor_calls_for(self.catalog, self.journal, priced, self.budget.caps)
+        return PreparedJob(priced=priced, accounts=accounts, requests=requests, key=key, caller=caller)
 
-    async def begin_again(self, work: Work, another: Admitted, confirm: Confirm) -> Work:
+    async def begin_again(self, work: PreparedJob, another: PricedRequest, confirm: Confirm) -> PreparedJob:
         """Return the same job by another request, held against the budget and reserved anew."""
-        admitted = replace(another, job=replace(another.job, id=work.admitted.job.id))
-        begun = await self.begin(admitted, work.caller, confirm)
-        charges = charges_of(self.catalog, admitted, begun.accounts, work.caller)
+        priced = replace(another, job=replace(another.job, id=work.priced.job.id))
+        begun = await self.begin(priced, work.caller, confirm)
+        charges = reserve.reservations_for(self.catalog, priced, begun.accounts, work.caller)
         if short := await self.journal.reserve(charges, self.budget.caps):
-            raise refused(self.catalog, admitted, short)
+            raise reserve.refused(self.catalog, priced, short)
         return begun
 
     async def carry_out(
         self,
-        work: Work,
+        work: PreparedJob,
         *,
-        tell: Tell = silence,
+        on_progress: Progress = no_progress,
         in_hand: Callable[[int], bool] | None = None,
-        now: Callable[[Work], None] | None = None,
+        now: Callable[[PreparedJob], None] | None = None,
     ) -> ImageResult:
         """Make the pictures and keep them. Raises ImageError when there are none, and then nothing was stored.
 
@@ -149,29 +143,31 @@ class Pipeline:
         refusal of the prompt `safe_prompt` has one more attempt made, and `now` is called with what is worked on then.
         """
         try:
-            return await self._attempt(work, tell, in_hand)
+            return await self._attempt(work, on_progress, in_hand)
         except ImageError as error:
             softened = await softened_work(self.admit, self.begin_again, work, error)
             if softened is None:
                 raise
         if now:
             now(softened)
-        await tell("The vendor refused the prompt; sending it once more in softer words.")
+        await on_progress("The vendor refused the prompt; sending it once more in softer words.")
         with refusals_name_it():
-            return await self._attempt(softened, tell, in_hand)
+            return await self._attempt(softened, on_progress, in_hand)
 
-    async def _attempt(self, work: Work, tell: Tell, in_hand: Callable[[int], bool] | None) -> ImageResult:
+    async def _attempt(
+        self, work: PreparedJob, on_progress: Progress, in_hand: Callable[[int], bool] | None
+    ) -> ImageResult:
         """The calls of the work, what came of them stored, and the result."""
-        admitted, request = work.admitted, work.admitted.job.request
+        priced, request = work.priced, work.priced.job.request
         keep = self.storage if in_hand is None else None
         calls = zip(work.accounts, work.requests, strict=True)
         try:
             made: list[Callable[[], Awaitable[Made]]] = [
-                partial(self._call, work, account, sent, keep, tell) for account, sent in calls
+                partial(self._call, work, account, sent, keep, on_progress) for account, sent in calls
             ]
-            outcomes = await side_by_side(made, work.stop, FINAL)
+            outcomes = await run_concurrently(made, work.stop, FINAL)
         except anyio.get_cancelled_exc_class():
-            await to_the_end(partial(self.rescue, work))  # nobody is there any more to take anything in hand
+            await run_shielded(partial(self.rescue, work))  # nobody is there any more to take anything in hand
             raise
         done = [outcome for outcome in outcomes if not isinstance(outcome, ImageError)]
         errors = [outcome for outcome in outcomes if isinstance(outcome, ImageError)]
@@ -181,31 +177,31 @@ class Pipeline:
         images = [image for _, images, _ in done for image in images]
         unkept = [warning for _, _, warnings in done for warning in warnings]
         if in_hand and self.storage and not in_hand(sum(len(image.image_bytes) for image in images)):
-            images, unkept = await to_the_end(partial(self.rescue, work))
+            images, unkept = await run_shielded(partial(self.rescue, work))
             unkept.insert(0, "Stored all the same: it was too large to hand over, or nobody was there to take it.")
-        late = admitted.job.id if work.collectable else None
+        late = priced.job.id if work.collectable else None
         missing = shortfall(errors, request.count, len(images), late)
-        dear = surprise(admitted, work.accounts) if len(images) == request.count else []
+        dear = reserve.cost_variance(priced, work.accounts) if len(images) == request.count else []
         if any(account.doubted for account in work.accounts):
             dear.append("A call timed out and was sent again; the first may have been billed as well.")
         odd = [each.warning for each in (*request.sources, *(image.picture for image in images)) if each.warning]
         return ImageResult(
-            id=admitted.job.id,
+            id=priced.job.id,
             images=tuple(images),
-            provider=admitted.choice.provider.name,
-            model=admitted.job.model.id,
+            provider=priced.choice.provider.name,
+            model=priced.job.model.id,
             usage=reply.usage,
-            estimated_usd=admitted.estimate.total_usd if admitted.estimate else None,
+            estimated_usd=priced.estimate.total_usd if priced.estimate else None,
             actual_usd=work.spent_usd,
-            notice=admitted.choice.notice,
-            warnings=tuple(dict.fromkeys((*missing, *admitted.warnings, *dear, *reply.warnings, *odd, *unkept))),
+            notice=priced.choice.notice,
+            warnings=tuple(dict.fromkeys((*missing, *priced.warnings, *dear, *reply.warnings, *odd, *unkept))),
             details=reply.details,
         )
 
-    async def run(self, request: ImageRequest, *, tell: Tell = silence) -> ImageResult:
+    async def run(self, request: ImageRequest, *, on_progress: Progress = no_progress) -> ImageResult:
         """Make the pictures while the caller waits, and remember nothing of it: for a program, without a server."""
         self.check_delivery(request, 0)
-        return await self.carry_out(await self.begin(self.admit(request), "1", None), tell=tell)
+        return await self.carry_out(await self.begin(self.admit(request), "1", None), on_progress=on_progress)
 
     def check_delivery(self, request: ImageRequest, in_hand: int) -> None:
         """Refuse a copy that would have nothing to lie beside."""
@@ -214,7 +210,12 @@ class Pipeline:
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave out save=false, or the deliver_ options.")
 
     async def _call(
-        self, work: Work, account: Account, sent: httpx.Request | None, storage: Storage | None, tell: Tell
+        self,
+        work: PreparedJob,
+        account: VendorCall,
+        sent: httpx.Request | None,
+        storage: Storage | None,
+        on_progress: Progress,
     ) -> Made:
         """One vendor call and its pictures, stored; without a storage its reply joins the loose ones."""
 
@@ -222,31 +223,31 @@ class Pipeline:
             reply = with_prompts(reply, account.job.request.prompt)
             if storage is None:
                 work.loose.append((account, reply))
-                return reply, [Kept(picture) for picture in reply.pictures], []
+                return reply, [ResultImage(picture) for picture in reply.pictures], []
             count = len(reply.pictures)
             words = "Storing the picture." if count == 1 else f"Storing {count} pictures."
-            storing = partial(kept, storage, work.admitted, account, reply)
-            return reply, *await while_told(partial(tell, words), storing)
+            storing = partial(kept, storage, work.priced, account, reply)
+            return reply, *await run_with_progress(partial(on_progress, words), storing)
 
         try:
-            provider = work.admitted.choice.provider
-            made = await self._vendors.call(provider, account, sent, work.key, work.caller, tell, settle)
+            provider = work.priced.choice.provider
+            made = await self._vendors.call(provider, account, sent, work.key, work.caller, on_progress, settle)
         except BaseException as error:
-            await to_the_end(partial(account.failed, error))
+            await run_shielded(partial(account.failed, error))
             if isinstance(error, Exception) and not isinstance(error, ImageError):
-                raise unforeseen(billed=account.spent is None) from error
+                raise internal_error(billed=account.spent is None) from error
             raise
         if len(work.accounts) > 1:
             ready = sum(each.job.request.count for each in work.accounts if each.state == "closed" and each.spent != 0)
-            words = f"{ready} of {work.admitted.job.request.count} pictures are there."
-            await to_the_end(partial(tell, words))  # who is called off now has its pictures all the same
+            words = f"{ready} of {work.priced.job.request.count} pictures are there."
+            await run_shielded(partial(on_progress, words))  # who is called off now has its pictures all the same
         return made
 
-    async def rescue(self, work: Work) -> tuple[list[Kept], list[str]]:
+    async def rescue(self, work: PreparedJob) -> tuple[list[ResultImage], list[str]]:
         """Store the loose pictures after all."""
-        images, warnings = list[Kept](), list[str]()
+        images, warnings = list[ResultImage](), list[str]()
         while self.storage and work.loose:
             account, reply = work.loose.pop(0)
-            stored, unkept = await kept(self.storage, work.admitted, account, reply)
+            stored, unkept = await kept(self.storage, work.priced, account, reply)
             images, warnings = images + stored, warnings + unkept
         return images, warnings

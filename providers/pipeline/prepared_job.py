@@ -8,26 +8,26 @@ from decimal import Decimal
 
 import anyio
 
-from atelier.providers.pipeline.vendor_call import Account
-from atelier.providers.pipeline.admit import Admitted
-from atelier.providers.vendors.contract import Reply
+from atelier.providers.pipeline.admit import PricedRequest
+from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.transport.wire import httpx
+from atelier.providers.vendors.contract import Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class PreparedJob:
     """Calls and their requests, in one order. A call without a request was sent before and is collected.
 
     `loose` are the replies whose pictures are not stored. Cancelling `stop` keeps from being sent, or sent again, what
     no vendor can have yet; the rest goes on.
     """
 
-    admitted: Admitted
-    accounts: Sequence[Account]
+    priced: PricedRequest
+    accounts: Sequence[VendorCall]
     requests: Sequence[httpx.Request | None]
     key: str | None
     caller: str
-    loose: list[tuple[Account, Reply]] = field(default_factory=list[tuple[Account, Reply]])
+    loose: list[tuple[VendorCall, Reply]] = field(default_factory=list[tuple[VendorCall, Reply]])
     stop: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     @property

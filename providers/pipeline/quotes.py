@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
-from atelier.providers.pipeline.admit import Admitted, gated
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.vendors.contract import Provider
 from atelier.providers.core.types import ImageRequest, Model
+from atelier.providers.pipeline.admit import PricedRequest, gated
 from atelier.providers.pricing.estimate import Estimate
+from atelier.providers.vendors.contract import Provider
 
 FIELDS = {"output_compression": "compression"}
 """Options that a request calls otherwise than a refusal does."""
@@ -46,11 +46,11 @@ def compare(catalog: Catalog, request: ImageRequest) -> list[Quote]:
     return sorted(found, key=lambda q: (q.estimate is None, q.estimate.total_usd if q.estimate else 0, len(q.cannot)))
 
 
-def over_budget(catalog: Catalog, admitted: Admitted, cap: str, left: Decimal) -> ImageError:
+def over_budget(catalog: Catalog, priced: PricedRequest, cap: str, left: Decimal) -> ImageError:
     """The refusal of what costs more than is left: how much that is, and the cheapest way that fits into it."""
-    estimate = admitted.estimate
+    estimate = priced.estimate
     assert estimate is not None, "what has no price breaks no cap"
-    ways = sorted(_ways(catalog, admitted, left), key=lambda way: (way.price == 0, way.less, way.price))
+    ways = sorted(_ways(catalog, priced, left), key=lambda way: (way.price == 0, way.less, way.price))
     fits = [f"{way.words} ({usd(way.price)})" for way in ways[:1]]
     fewer = int((left / (estimate.high_usd / estimate.count)).to_integral_value(ROUND_FLOOR))
     if 0 < fewer < estimate.count:
@@ -64,11 +64,11 @@ def over_budget(catalog: Catalog, admitted: Admitted, cap: str, left: Decimal) -
     )
 
 
-def unpriced(admitted: Admitted) -> ImageError:
+def unpriced(priced: PricedRequest) -> ImageError:
     """The refusal of what has no known price where something has been set to hold spending down."""
     return ImageError(
         Reason.BUDGET_EXCEEDED,
-        f"The price of {admitted.job.model.id} is not known, so no budget can be held against it; nothing was sent.",
+        f"The price of {priced.job.model.id} is not known, so no budget can be held against it; nothing was sent.",
         hint="Use a model with a price (list_models), or set ATELIER_ALLOW_UNPRICED=true.",
     )
 
@@ -87,7 +87,7 @@ def _quoted(catalog: Catalog, provider: Provider, row: Model, request: ImageRequ
     asked, cannot = replace(request, model=f"{provider.name}/{row.id}"), list[str]()
     while len(cannot) <= MOST_DROPPED:
         try:
-            admitted = gated(catalog, asked)
+            priced = gated(catalog, asked)
         except ImageError as error:
             option = error.facts.get("option")
             without = _without(asked, option, row) if error.reason is Reason.UNSUPPORTED_OPTION and option else None
@@ -96,7 +96,7 @@ def _quoted(catalog: Catalog, provider: Provider, row: Model, request: ImageRequ
             cannot.append(str(option))
             asked = without
         else:
-            return Quote(provider=provider, model=row, estimate=admitted.estimate, cannot=tuple(cannot))
+            return Quote(provider=provider, model=row, estimate=priced.estimate, cannot=tuple(cannot))
     return None
 
 
@@ -122,12 +122,12 @@ class _Way:
     less: bool = False
 
 
-def _ways(catalog: Catalog, admitted: Admitted, left: Decimal) -> Iterator[_Way]:
+def _ways(catalog: Catalog, priced: PricedRequest, left: Decimal) -> Iterator[_Way]:
     """What is to be had for what is left: a lower quality, another model, or one that cannot honour every option."""
-    request, model = admitted.job.request, admitted.job.model
-    mine = f"{admitted.choice.provider.name}/{model.id}"
+    request, model = priced.job.request, priced.job.model
+    mine = f"{priced.choice.provider.name}/{model.id}"
     for quality in model.qualities:
-        quote = _quoted(catalog, admitted.choice.provider, model, replace(request, quality=quality))
+        quote = _quoted(catalog, priced.choice.provider, model, replace(request, quality=quality))
         if quote and not quote.cannot and quote.estimate and quote.estimate.high_usd <= left:
             yield _Way(f"{mine} with quality={quality}", quote.estimate.high_usd)
     for quote in compare(catalog, request):

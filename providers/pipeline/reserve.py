@@ -7,51 +7,51 @@ from collections.abc import Sequence
 from decimal import Decimal
 from functools import partial
 
-from atelier.providers.pipeline.vendor_call import Account
-from atelier.providers.pipeline.admit import Admitted
-from atelier.providers.pricing.budget import Budget, Caps, Charge, Confirm, Shortage
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
-from atelier.providers.vendors.contract import Job
-from atelier.providers.pipeline.job_store import Journal, NoJournal
-from atelier.providers.pricing.estimate import actual, estimate
+from atelier.providers.pipeline.admit import PricedRequest
+from atelier.providers.pipeline.job_store import JobStore, NullJobStore
 from atelier.providers.pipeline.quotes import over_budget, unpriced, usd
+from atelier.providers.pipeline.vendor_call import VendorCall
+from atelier.providers.pricing.budget import Budget, Caps, Confirm, Reservation, Shortage
+from atelier.providers.pricing.estimate import actual, estimate
+from atelier.providers.vendors.contract import Job
 
 log = logging.getLogger("atelier")
 
-SURPRISE = Decimal("0.2")
+VARIANCE_WARNED = Decimal("0.2")
 """A bill that differs from its estimate by more than this share is told."""
 
 
-async def affordable(catalog: Catalog, budget: Budget, journal: Journal, admitted: Admitted, caller: str) -> None:
+async def check_budget(catalog: Catalog, budget: Budget, journal: JobStore, priced: PricedRequest, caller: str) -> None:
     """Refuse what costs more than may be spent, or has no price under any cap, before anyone is asked about it.
 
     Caps of a day and a month are held for good when the price is reserved; until then others may spend.
     """
-    price, caps = admitted.estimate, budget.caps
+    price, caps = priced.estimate, budget.caps
     if price is None:
         if caps and not budget.allow_unpriced:
-            raise unpriced(admitted)
+            raise unpriced(priced)
         return
     if caps.per_call is not None and price.high_usd > caps.per_call:
         cap = f"the {usd(caps.per_call)} that one call may cost (ATELIER_BUDGET_PER_CALL)"
-        raise over_budget(catalog, admitted, cap, caps.per_call)
+        raise over_budget(catalog, priced, cap, caps.per_call)
     if price.high_usd == 0 or caps.per_day is caps.per_month is None:
         return
     left = await journal.left(caller, caps)
     if caps.per_day is not None and left.day is not None and price.high_usd > left.day:
-        raise refused(catalog, admitted, Shortage(period="day", cap=caps.per_day, left=left.day))
+        raise refused(catalog, priced, Shortage(period="day", cap=caps.per_day, left=left.day))
     if caps.per_month is not None and left.month is not None and price.high_usd > left.month:
-        raise refused(catalog, admitted, Shortage(period="month", cap=caps.per_month, left=left.month))
+        raise refused(catalog, priced, Shortage(period="month", cap=caps.per_month, left=left.month))
 
 
-async def agreed(budget: Budget, admitted: Admitted, confirm: Confirm | None) -> None:
+async def confirm_price(budget: Budget, priced: PricedRequest, confirm: Confirm | None) -> None:
     """Ask the person who pays, where it costs enough to be asked about. Raises budget_exceeded without a yes."""
-    limit, price = budget.confirm_above, admitted.estimate
+    limit, price = budget.confirm_above, priced.estimate
     if limit is None or (price is not None and price.high_usd <= limit):
         return
-    pictures, model = admitted.job.request.count, f"{admitted.choice.provider.name}/{admitted.job.model.id}"
+    pictures, model = priced.job.request.count, f"{priced.choice.provider.name}/{priced.job.model.id}"
     what = f"{pictures} picture{'' if pictures == 1 else 's'} by {model}"
     cost = f"{what}: the price is not known" if price is None else f"{what} may cost {usd(price.high_usd)}"
     if confirm is None:
@@ -65,28 +65,30 @@ async def agreed(budget: Budget, admitted: Admitted, confirm: Confirm | None) ->
         raise ImageError(Reason.BUDGET_EXCEEDED, f"{cost}, and the user declined; nothing was sent.", hint=hint)
 
 
-def accounts_of(catalog: Catalog, journal: Journal, admitted: Admitted, caps: Caps) -> list[Account]:
+def vendor_calls_for(catalog: Catalog, journal: JobStore, priced: PricedRequest, caps: Caps) -> list[VendorCall]:
     """An account for each vendor call; without books for what is free."""
-    books = NoJournal() if admitted.is_free else journal
-    provider = admitted.choice.provider.name
-    return [account_of(catalog, books, provider, new_id("chg"), job, caps) for job in admitted.calls]
+    books = NullJobStore() if priced.is_free else journal
+    provider = priced.choice.provider.name
+    return [vendor_call_for(catalog, books, provider, new_id("chg"), job, caps) for job in priced.calls]
 
 
-def account_of(catalog: Catalog, journal: Journal, provider: str, id: str, job: Job, caps: Caps) -> Account:
+def vendor_call_for(catalog: Catalog, journal: JobStore, provider: str, id: str, job: Job, caps: Caps) -> VendorCall:
     """That of one call."""
     price = estimate(catalog.prices, provider, job)
     bill = partial(actual, catalog.prices, provider)
-    return Account(id, journal, job, bill, price.total_usd if price else None, caps)
+    return VendorCall(id, journal, job, bill, price.total_usd if price else None, caps)
 
 
-def charges_of(catalog: Catalog, admitted: Admitted, accounts: Sequence[Account], caller: str) -> list[Charge]:
+def reservations_for(
+    catalog: Catalog, priced: PricedRequest, accounts: Sequence[VendorCall], caller: str
+) -> list[Reservation]:
     """What each call may cost at most; none of what is free."""
-    if admitted.is_free:
+    if priced.is_free:
         return []
-    provider = admitted.choice.provider.name
+    provider = priced.choice.provider.name
     prices = [estimate(catalog.prices, provider, account.job) for account in accounts]
     return [
-        Charge(
+        Reservation(
             id=account.id,
             job=account.job.id,
             caller=caller,
@@ -100,13 +102,13 @@ def charges_of(catalog: Catalog, admitted: Admitted, accounts: Sequence[Account]
     ]
 
 
-def refused(catalog: Catalog, admitted: Admitted, short: Shortage) -> ImageError:
+def refused(catalog: Catalog, priced: PricedRequest, short: Shortage) -> ImageError:
     """The refusal of what would break a cap of a day or a month."""
     cap = f"the {usd(short.cap)} of this {short.period} (ATELIER_BUDGET_PER_{short.period.upper()}, UTC)"
-    return over_budget(catalog, admitted, cap, short.left)
+    return over_budget(catalog, priced, cap, short.left)
 
 
-def surprise(admitted: Admitted, accounts: Sequence[Account]) -> list[str]:
+def cost_variance(priced: PricedRequest, accounts: Sequence[VendorCall]) -> list[str]:
     """A warning where the bill is not about what was estimated, and the log has it as well."""
     told = [account.estimated for account in accounts]
     billed = [account.spent for account in accounts]
@@ -114,10 +116,10 @@ def surprise(admitted: Admitted, accounts: Sequence[Account]) -> list[str]:
         return []
     estimated = sum((each for each in told if each is not None), Decimal(0))
     spent = sum((each for each in billed if each is not None), Decimal(0))
-    if abs(spent - estimated) <= SURPRISE * estimated:
+    if abs(spent - estimated) <= VARIANCE_WARNED * estimated:
         return []
-    facts = {"provider": admitted.choice.provider.name, "model": admitted.job.model.id, "job": admitted.job.id}
+    facts = {"provider": priced.choice.provider.name, "model": priced.job.model.id, "job": priced.job.id}
     log.warning("bill differs", extra={"facts": {**facts, "estimated_usd": estimated, "billed_usd": spent}})
-    price = admitted.estimate
+    price = priced.estimate
     range = f", and up to {usd(price.high_usd)} was possible" if price and price.high_usd > price.total_usd else ""
     return [f"Billed {usd(spent)}, where {usd(estimated)} was estimated{range}."]

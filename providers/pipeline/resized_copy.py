@@ -9,20 +9,22 @@ from typing import Any
 
 import anyio
 
-from atelier.providers.images.resize import KB, delivered
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
-from atelier.providers.images.provenance import embedded
 from atelier.providers.core.sizes import Delivery
-from atelier.providers.core.types import Kept, Picture, Stored
+from atelier.providers.core.types import AssetHandle, Picture, ResultImage
+from atelier.providers.images.provenance import embedded
+from atelier.providers.images.resize import KB, delivered
 
-Put = Callable[[str, Picture, Mapping[str, Any]], Awaitable[Stored]]
+Put = Callable[[str, Picture, Mapping[str, Any]], Awaitable[AssetHandle]]
 """How a storage keeps a picture."""
 
 LOST = "The copy does not bear the maker's C2PA manifest, which holds for the original only."
 
 
-async def with_copy(kept: Kept, record: Mapping[str, Any], wanted: Delivery, put: Put) -> tuple[Kept, list[str]]:
+async def with_copy(
+    kept: ResultImage, record: Mapping[str, Any], wanted: Delivery, put: Put
+) -> tuple[ResultImage, list[str]]:
     """A kept picture with its copy, and what to say of it. Without a copy it stays as it is: it is paid for."""
     if kept.stored is None:
         return kept, ["No copy was made, because the picture could not be stored."]
@@ -35,7 +37,7 @@ async def with_copy(kept: Kept, record: Mapping[str, Any], wanted: Delivery, put
     said = [stored.warning] if stored.warning else []
     if copy.format != kept.picture.format:
         said.append(f"The copy is a {copy.format}: a {kept.picture.format} does not fit.")
-    return replace(kept, copy=Kept(copy, stored)), [*said, *([LOST] if record.get("c2pa") else [])]
+    return replace(kept, copy=ResultImage(copy, stored)), [*said, *([LOST] if record.get("c2pa") else [])]
 
 
 def _marked(copy: Picture, record: dict[str, Any], wanted: Delivery) -> tuple[Picture, dict[str, Any]]:

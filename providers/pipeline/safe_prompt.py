@@ -10,15 +10,15 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from atelier.providers.pipeline.admit import Admitted
-from atelier.providers.pricing.budget import Confirm
-from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates.option_gates import SAFE_PROMPT
 from atelier.providers.core.types import ImageRequest
-from atelier.providers.pipeline.prepared_job import Work
+from atelier.providers.pipeline.admit import PricedRequest
+from atelier.providers.pipeline.prepared_job import PreparedJob
+from atelier.providers.pricing.budget import Confirm
 
-Admit = Callable[[ImageRequest], Admitted]
-BeginAgain = Callable[[Work, Admitted, Confirm], Awaitable[Work]]
+Admit = Callable[[ImageRequest], PricedRequest]
+BeginAgain = Callable[[PreparedJob, PricedRequest, Confirm], Awaitable[PreparedJob]]
 
 SOFTER = {
     "blood": "red paint",
@@ -78,21 +78,23 @@ def soften(prompt: str) -> str:
     return f"{words.rstrip('.')}. {CLAUSE}" if words else CLAUSE
 
 
-async def softened_work(admit: Admit, begin_again: BeginAgain, work: Work, error: ImageError) -> Work | None:
+async def softened_work(
+    admit: Admit, begin_again: BeginAgain, work: PreparedJob, error: ImageError
+) -> PreparedJob | None:
     """Return the one more attempt after an error, reserved; None when there is to be none.
 
     The calls alone have the softened prompt: records and the result keep the request as it was made.
     """
     if not may_soften(work, error):
         return None
-    first, prompt = work.admitted, soften(work.admitted.job.request.prompt)
+    first, prompt = work.priced, soften(work.priced.job.request.prompt)
     model = f"{first.choice.provider.name}/{first.job.model.id}"
     try:
         begun = await begin_again(work, admit(replace(first.job.request, model=model, prompt=prompt)), _agreed)
     except ImageError as obstacle:
         error.hint = f"{error.hint} safe_prompt could not send a softened prompt: {obstacle.message}".strip()
         return None
-    return replace(begun, admitted=replace(first, warnings=(warning(prompt), *first.warnings)))
+    return replace(begun, priced=replace(first, warnings=(warning(prompt), *first.warnings)))
 
 
 async def _agreed(question: str) -> bool:
@@ -110,9 +112,9 @@ def refusals_name_it() -> Generator[None]:
         raise
 
 
-def may_soften(work: Work, error: ImageError) -> bool:
+def may_soften(work: PreparedJob, error: ImageError) -> bool:
     """Whether one more try was asked for and is safe: the vendor refused the content of all of it, and billed none."""
-    request = work.admitted.job.request
+    request = work.priced.job.request
     asked_for = request.options.get(SAFE_PROMPT) is True and bool(request.prompt) and None not in work.requests
     refused_for_free = error.reason is Reason.CONTENT_POLICY and not error.outcome_unknown and work.spent_usd == 0
     return asked_for and refused_for_free and not work.stop.cancel_called
@@ -120,4 +122,6 @@ def may_soften(work: Work, error: ImageError) -> bool:
 
 def warning(prompt: str) -> str:
     """What the answer says of the softened prompt that was sent."""
-    return f"The prompt was refused as it was written, at no cost, and safe_prompt sent it softened: “{quoted(prompt)}”"
+    return (
+        f"The prompt was refused as it was written, at no cost, and safe_prompt sent it softened: “{sanitize(prompt)}”"
+    )

@@ -13,35 +13,37 @@ from typing import Any
 
 import anyio
 
-from atelier.providers.pipeline.vendor_call import Account
-from atelier.providers.pipeline.admit import Admitted
+from atelier.providers.core.concurrency import run_concurrently
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
-from atelier.providers.images.provenance import embedded
-from atelier.providers.vendors.contract import Reply
-from atelier.providers.core.concurrency import side_by_side
-from atelier.providers.core.types import Kept, Picture, Usage
-from atelier.providers.pipeline.resized_copy import with_copy
+from atelier.providers.core.types import Picture, ResultImage, Usage
 from atelier.providers.images.asset_storage import Storage
+from atelier.providers.images.provenance import embedded
+from atelier.providers.pipeline.admit import PricedRequest
+from atelier.providers.pipeline.resized_copy import with_copy
+from atelier.providers.pipeline.vendor_call import VendorCall
+from atelier.providers.vendors.contract import Reply
 
 
-async def kept(storage: Storage, admitted: Admitted, account: Account, reply: Reply) -> tuple[list[Kept], list[str]]:
+async def kept(
+    storage: Storage, priced: PricedRequest, account: VendorCall, reply: Reply
+) -> tuple[list[ResultImage], list[str]]:
     """Store the pictures of a call. One that no storage takes stays in hand, with a warning: it is paid for.
 
     All are stored at once, before anything is told of any: what is not stored yet would die with the process.
     """
     there, written = Counter(account.has), list[tuple[Picture, dict[str, Any]]]()
     for made in reply.pictures:
-        told = await anyio.to_thread.run_sync(record, new_id("img"), admitted, account, reply, made)
+        told = await anyio.to_thread.run_sync(record, new_id("img"), priced, account, reply, made)
         if there[told["original_sha256"]]:
             there[told["original_sha256"]] -= 1
         else:
             written.append(await anyio.to_thread.run_sync(embedded, made, told))
-    outcomes = await side_by_side([partial(storage.put, told["id"], picture, told) for picture, told in written])
+    outcomes = await run_concurrently([partial(storage.put, told["id"], picture, told) for picture, told in written])
     for outcome in outcomes:
         if not isinstance(outcome, ImageError):
             await account.landed(outcome.id)
-    images, warnings = list[Kept](), list[str]()
+    images, warnings = list[ResultImage](), list[str]()
     for (picture, told), outcome in zip(written, outcomes, strict=True):
         stored = None
         if isinstance(outcome, ImageError):
@@ -49,8 +51,8 @@ async def kept(storage: Storage, admitted: Admitted, account: Account, reply: Re
         else:
             stored = outcome
             warnings += [stored.warning] if stored.warning else []
-        one = Kept(picture, stored)
-        if wanted := admitted.job.request.deliver:
+        one = ResultImage(picture, stored)
+        if wanted := priced.job.request.deliver:
             one, said = await with_copy(one, told, wanted, storage.put)
             warnings += said
         images.append(one)
@@ -97,23 +99,23 @@ ASKED = ("size", "aspect_ratio", "resolution", "quality", "style", "background",
 """Options that a record tells as they were asked, so that a picture can be asked for again."""
 
 
-def record(id: str, admitted: Admitted, account: Account, reply: Reply, picture: Picture) -> dict[str, Any]:
+def record(id: str, priced: PricedRequest, account: VendorCall, reply: Reply, picture: Picture) -> dict[str, Any]:
     """What is written beside a picture. Money in USD, for this picture alone but for `call_usd`: all of the call."""
-    request = admitted.job.request
-    price = admitted.estimate
+    request = priced.job.request
+    price = priced.estimate
     asked = {name: value for name in (*ASKED, "strength") if (value := getattr(request, name)) is not None}
     share = reply.cost_usd / len(reply.pictures) if reply.cost_usd is not None else None
     return {
         "id": id,
-        "job": admitted.job.id,
+        "job": priced.job.id,
         "call": account.id,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "operation": request.operation.value,
         "prompt": request.prompt,
         "negative_prompt": request.negative_prompt,
         "prompt_used": picture.prompt_used,
-        "provider": admitted.choice.provider.name,
-        "model": admitted.job.model.id,
+        "provider": priced.choice.provider.name,
+        "model": priced.job.model.id,
         "seed": picture.seed if picture.seed is not None else account.job.request.seed,
         "asked": {**asked, **request.options},
         "width": picture.width,

@@ -6,7 +6,7 @@
     released   it was never sent, or called off in time, or the vendor refuses for free
     unknown    it was sent and nobody knows what came of it: the reservation stays
 
-That is what the ledger says of it. `Account.state` is where the call itself stands: reserved, sent, billed (the answer
+That is the ledger's state. `VendorCall.state` is where the call itself stands: reserved, sent, billed (the answer
 is here, its pictures are not stored yet), closed. A journal that cannot be written any more must not cost the picture:
 that is logged, and written by `catch_up` later.
 """
@@ -20,11 +20,11 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Literal
 
-from atelier.providers.pricing.budget import Caps
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.vendors.contract import Job, Reply
 from atelier.providers.core.types import Usage
-from atelier.providers.pipeline.job_store import Journal
+from atelier.providers.pipeline.job_store import JobStore
+from atelier.providers.pricing.budget import Caps
+from atelier.providers.vendors.contract import Job, Reply
 
 log = logging.getLogger("atelier")
 
@@ -32,7 +32,7 @@ Bill = Callable[[Job, Reply], Decimal | None]
 """What a call costs by what the vendor returned, in USD."""
 
 
-class Account:
+class VendorCall:
     """One call. In USD, None where not known: `estimated` before it was made, `spent` as it was billed.
 
     `was_sent` while the vendor may have it, so that it is seen through to the end: not while a connection is made, nor
@@ -41,7 +41,7 @@ class Account:
     of its pictures that are stored already. Of a `collectable` one the vendor may have more.
     """
 
-    def __init__(self, id: str, journal: Journal, job: Job, bill: Bill, estimated: Decimal | None, caps: Caps) -> None:
+    def __init__(self, id: str, journal: JobStore, job: Job, bill: Bill, estimated: Decimal | None, caps: Caps) -> None:
         self.id = id
         self.job = job
         self.estimated = estimated

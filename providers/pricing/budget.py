@@ -47,7 +47,7 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Charge:
+class Reservation:
     """What one vendor call may cost at most; `usd` is None where no price is known."""
 
     id: str
@@ -84,7 +84,7 @@ class Ledger(Protocol):
     at its price once settled, at the reservation until then.
     """
 
-    async def reserve(self, charges: Sequence[Charge], caps: Caps) -> Shortage | None:
+    async def reserve(self, charges: Sequence[Reservation], caps: Caps) -> Shortage | None:
         """Reserve all of them or none; a Shortage when a cap of the caller would be broken."""
         ...
 
@@ -119,7 +119,7 @@ class Ledger(Protocol):
 class NoLedger:
     """Keeps no books, for a program that uses the library without a server: a cap by day or month cannot be held."""
 
-    async def reserve(self, charges: Sequence[Charge], caps: Caps) -> Shortage | None:
+    async def reserve(self, charges: Sequence[Reservation], caps: Caps) -> Shortage | None:
         """Never short."""
         return None
 

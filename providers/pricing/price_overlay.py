@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TypeVar
 
-from atelier.providers.core.errors import ImageError, Reason, quoted
-from atelier.providers.vendors.contract import Provider
+from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates.refusals import close_names, did_you_mean
 from atelier.providers.core.sizes import parse_size
 from atelier.providers.core.types import Model
 from atelier.providers.pricing.price_parts import tiers
-from atelier.providers.pricing.price_table import Cell, Entry, Figure, Figures, Price, Prices, Tokens
+from atelier.providers.pricing.price_table import Cell, Figure, Figures, NewJob, Price, Prices, Tokens
+from atelier.providers.vendors.contract import Provider
 
 SECTIONS = ("rows", "rates", "tokens", "usual")
 
@@ -36,10 +36,10 @@ def with_prices(prices: Prices, added: Figures, providers: Iterable[Provider]) -
     for place, figure in _placed(added):
         if figure.source not in sources:
             hint = f"Tell it under prices.sources, or use one of {', '.join(prices.sources)}."
-            raise _wrong(f"{place}.source", f"there is no source “{quoted(figure.source, 60)}”", hint)
+            raise _wrong(f"{place}.source", f"there is no source “{sanitize(figure.source, 60)}”", hint)
         if figure.provider not in known:
             hint = f"The vendors are {', '.join(known)}."
-            raise _wrong(f"{place}.provider", f"“{quoted(figure.provider, 40)}” is no vendor", hint)
+            raise _wrong(f"{place}.provider", f"“{sanitize(figure.provider, 40)}” is no vendor", hint)
         for id in figure.models:
             _fits(figure, known[figure.provider], id, place)
             if (key := _key(figure, id)) in seen:
@@ -71,15 +71,15 @@ def _fits(figure: Figure, provider: Provider, id: str, place: str) -> None:
     if row is None and not (provider.prefixes and id.startswith(provider.prefixes)):
         ids = [row.id for row in provider.models]
         hint = did_you_mean(close_names(id, ids)) or f"Its models: {', '.join(ids)}."
-        raise _wrong(f"{place}.models", f"{provider.title} has no {quoted(id, 60)}", hint)
-    if row is None or not isinstance(figure, Entry):
+        raise _wrong(f"{place}.models", f"{provider.title} has no {sanitize(id, 60)}", hint)
+    if row is None or not isinstance(figure, NewJob):
         return
     for dimension, offered in (("quality", row.qualities), ("resolution", tiers(row)), ("size", row.sizes)):
         words: str | None = getattr(figure, dimension)
         for word in words.split("|") if words else ():
             if word == "auto" or (word not in offered and not (dimension == "size" and _is_free(word, row))):
                 has = f"It has: {', '.join(w for w in offered if w != 'auto') or 'none that prices depend on'}."
-                raise _wrong(f"{place}.{dimension}", f"{id} has no {dimension} “{quoted(word, 40)}”", has)
+                raise _wrong(f"{place}.{dimension}", f"{id} has no {dimension} “{sanitize(word, 40)}”", has)
 
 
 def _is_free(word: str, row: Model) -> bool:
@@ -89,7 +89,7 @@ def _is_free(word: str, row: Model) -> bool:
 
 def _key(figure: Figure, id: str) -> object:
     """What an entry is about; two that are about the same would contradict each other."""
-    cell = figure.cell if isinstance(figure, Entry) else None
+    cell = figure.cell if isinstance(figure, NewJob) else None
     sent = figure.unit == "per_source" if isinstance(figure, Price) else None
     of = figure.of if isinstance(figure, Tokens) else None
     return type(figure), figure.provider, id, cell, sent, of

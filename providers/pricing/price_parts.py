@@ -8,9 +8,9 @@ from decimal import ROUND_DOWN, Decimal
 from fractions import Fraction
 from typing import Literal
 
-from atelier.providers.pricing import token_counts as price_tokens
 from atelier.providers.core.sizes import parse_size
 from atelier.providers.core.types import ImageRequest, Model
+from atelier.providers.pricing import token_counts
 from atelier.providers.pricing.price_table import Cell, Figure, Figures, Price, Rates
 
 Basis = Literal["free", "flat", "grid", "tokens", "credits", "megapixels"]
@@ -77,7 +77,7 @@ def _drawn(own: Figures, cell: Cell, count: int) -> Amount | None:
     if tokens.grid is not None:
         if size is None:
             return None
-        exact = price_tokens.drawn(tokens.grid, *size, count)
+        exact = token_counts.drawn(tokens.grid, *size, count)
         least, most = (times * exact for times in tokens.times)
         return _range(rates.image_output, (least, most, most), "output tokens", rates, tokens)
     counts = (count * tokens.least, count * tokens.likely, count * tokens.most)
@@ -140,7 +140,7 @@ def _prompt(own: Figures, rates: Rates, request: ImageRequest, count: int) -> It
         return
     added = next((row for row in own.tokens if row.of == "prompt"), None)
     per_source = next((row.text for row in own.tokens if row.of == "source"), 0)
-    tokens = price_tokens.written(request.prompt) + (added.likely if added else 0) + per_source * len(request.sources)
+    tokens = token_counts.written(request.prompt) + (added.likely if added else 0) + per_source * len(request.sources)
     total = count * tokens
     found = _range(rates.text_input, (total, total, total), "text tokens", rates, *([added] if added else []))
     yield replace(found, notes=("text tokens are the prompt's bytes / 4",))
@@ -152,10 +152,10 @@ def _sources_in_tokens(own: Figures, rates: Rates, request: ImageRequest, count:
         return
     each = [row.likely] * len(request.sources)
     if row.rule == "patches":
-        each = [price_tokens.patches(source.width, source.height) for source in request.sources]
+        each = [token_counts.patches(source.width, source.height) for source in request.sources]
     elif row.rule == "tiles":
         high = request.options.get("input_fidelity") == "high"
-        each = [price_tokens.tiles(source.width, source.height, high_fidelity=high) for source in request.sources]
+        each = [token_counts.tiles(source.width, source.height, high_fidelity=high) for source in request.sources]
     total = count * sum(each)
     yield _range(rates.image_input, (total, total, total), "source picture tokens", rates, row)
 

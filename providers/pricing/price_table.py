@@ -71,7 +71,7 @@ class Figure(Strict):
     note: str = ""
 
 
-class Entry(Figure):
+class NewJob(Figure):
     """A figure that may depend on how the picture comes out. An absent dimension is any, "a|b" is either."""
 
     quality: Word | None = None
@@ -89,7 +89,7 @@ class Entry(Figure):
         return all(own is None or asked in own.split("|") for own, asked in pairs)
 
 
-class Price(Entry):
+class Price(NewJob):
     """USD of a unit: a picture, a successful call paid in credits, its first megapixel, or a source picture."""
 
     unit: Literal["per_image", "credits", "per_megapixel", "per_source"]
@@ -117,7 +117,7 @@ class Rates(Figure):
     image_output: Usd
 
 
-class Tokens(Entry):
+class Tokens(NewJob):
     """Tokens that a picture takes, by exactly one of `tokens`, `grid` and `rule`.
 
     `of`: the picture that comes out; each partial picture of a stream; a source picture; what is added to the prompt;
@@ -163,7 +163,7 @@ class Tokens(Entry):
         return self.tokens_min if self.tokens_min is not None else self.likely
 
 
-class Usual(Entry):
+class Usual(NewJob):
     """What a vendor takes when it is left to it. `certain` where it is the documented default, else only the likely."""
 
     certain: bool = False

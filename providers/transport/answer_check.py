@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from http import HTTPStatus
 
-from atelier.providers.core.errors import BILLED, ImageError, Reason, quoted
-from atelier.providers.transport.exchange import address
-from atelier.providers.transport.base_url import base_url_hint
-from atelier.providers.transport.network.http_client import httpx, with_body
-from atelier.providers.transport.paid_request import Paid
+from atelier.providers.core.errors import BILLED, ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint
+from atelier.providers.transport.base_url import base_url_hint
+from atelier.providers.transport.exchange import address
+from atelier.providers.transport.network.http_client import httpx, with_body
+from atelier.providers.transport.paid_request import PaidRequest
 from atelier.providers.transport.vendor_errors import error_status, is_page, vendor_error
 
 MAX_ERROR_BYTES = 64 * 2**10  # of an error answer that are worth reading
@@ -28,7 +28,7 @@ def check(
     explain: Explain,
     *,
     signed: bool,
-    paid: Paid | None,
+    paid: PaidRequest | None,
 ) -> None:
     """Raise an ImageError for an answer that is no success; that to a `paid` request is judged by its body too."""
     if response.is_redirect and signed:
@@ -63,7 +63,7 @@ def refusal(response: httpx.Response, explain: Explain) -> ImageError:
     error, found = explain(with_body(response, body, status)), vendor_error(body)
     error.from_vendor = error.from_vendor or found.is_json
     if found.message and "“" not in error.message:
-        error.message = f"{error.message.rstrip('.')}: “{quoted(found.message)}”"
+        error.message = f"{error.message.rstrip('.')}: “{sanitize(found.message)}”"
     if error.reason in UNCLEAR and found.refuses_content(status):
         error.reason, error.hint = Reason.CONTENT_POLICY, "Reword the prompt or use other source pictures."
     error.facts.setdefault("status", response.status_code)

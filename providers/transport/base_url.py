@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from atelier.providers.transport.vendor_json import bad_answer
-from atelier.providers.transport.network.address_policy import NoSuchHostError, Reach
-from atelier.providers.transport.exchange import address
-from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.core.types import Endpoint
+from atelier.providers.transport.exchange import address
+from atelier.providers.transport.network.address_policy import AddressPolicy, NoSuchHostError
+from atelier.providers.transport.network.http_client import httpx
+from atelier.providers.transport.vendor_json import invalid_response
 
 VERSIONS = re.compile(r"(/v\d+(alpha|beta)?\d*)+$")
 
@@ -28,18 +28,18 @@ def base_url_hint(endpoint: Endpoint) -> str:
     return f"Check the host and path of {name}, which {form}."
 
 
-def given(words: str, endpoint: Endpoint, base: httpx.URL | None = None) -> httpx.URL:
+def vendor_url(words: str, endpoint: Endpoint, base: httpx.URL | None = None) -> httpx.URL:
     """An address that the vendor gave: https, unless its own host is not. Raises invalid_response."""
     try:
         url = base.join(words) if base else httpx.URL(words)
     except (httpx.InvalidURL, ValueError):
-        raise bad_answer("The vendor gave a link that is no address.") from None
+        raise invalid_response("The vendor gave a link that is no address.") from None
     if url.scheme not in ("https", httpx.URL(endpoint.base_url).scheme) or not url.host:
-        raise bad_answer("The vendor gave a link that is not https.")
+        raise invalid_response("The vendor gave a link that is not https.")
     return url
 
 
-async def judged(url: httpx.URL, endpoint: Endpoint, reach: Reach) -> tuple[str, ...]:
+async def resolve_allowed(url: httpx.URL, endpoint: Endpoint, reach: AddressPolicy) -> tuple[str, ...]:
     """Where a link of the vendor's may be dialled; nothing for one to where the operator sends requests anyway.
 
     Raises invalid_response for one that leads where it must not, and ConnectError for one that leads nowhere.
@@ -52,7 +52,7 @@ async def judged(url: httpx.URL, endpoint: Endpoint, reach: Reach) -> tuple[str,
     except NoSuchHostError as error:
         raise httpx.ConnectError(f"it {error}") from None
     except ValueError as error:
-        raise bad_answer(f"The vendor gave a link that {error}.") from None
+        raise invalid_response(f"The vendor gave a link that {error}.") from None
 
 
 def is_trusted(url: httpx.URL, endpoint: Endpoint) -> bool:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from atelier.providers.core.errors import ImageError, quoted
+from atelier.providers.core.errors import ImageError, sanitize
 from atelier.providers.transport.network.http_client import httpx
 
 log = logging.getLogger("atelier")
@@ -22,13 +22,13 @@ the vendor nothing."""
 
 def request_id(headers: httpx.Headers) -> str | None:
     """The vendor's own name for an exchange."""
-    return next((quoted(headers[name], 120) for name in REQUEST_ID_HEADERS if headers.get(name)), None)
+    return next((sanitize(headers[name], 120) for name in REQUEST_ID_HEADERS if headers.get(name)), None)
 
 
 def address(url: httpx.URL) -> str:
     """Scheme, host and path, which can be told; a query or a user may be a secret."""
     port = f":{url.port}" if url.port else ""
-    return quoted(f"{url.scheme}://{url.host}{port}{url.path}", 200)
+    return sanitize(f"{url.scheme}://{url.host}{port}{url.path}", 200)
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class Exchange:
         """The whole answer is here."""
         self.facts = {
             "status": response.status_code,
-            "content_type": quoted(response.headers.get("content-type", ""), 100) or None,
+            "content_type": sanitize(response.headers.get("content-type", ""), 100) or None,
             "size": len(response.content),
             "request_id": request_id(response.headers),
         }

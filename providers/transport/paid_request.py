@@ -19,7 +19,7 @@ CONNECTING = ("connection.connect_tcp.started", "connection.start_tls.started")
 """What httpcore tells as it begins to make a connection; one from its pool it does not make, and tells nothing."""
 
 
-class Paid:
+class PaidRequest:
     """One request. `held` hears True when the vendor may have it from now on, and False while it surely has not.
 
     With `retry_timeouts` it is made once more after a timeout or a dropped connection, though the first may have been

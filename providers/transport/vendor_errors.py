@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
 
-from atelier.providers.transport.vendor_json import lenient_json, reason_of
-from atelier.providers.core.errors import Reason, quoted
+from atelier.providers.core.errors import Reason, sanitize
+from atelier.providers.transport.vendor_json import lenient_json, reason_for_status
 
 MESSAGES = ("message", "msg", "error_message", "error_description", "detail")
 CODES = ("code", "type", "status", "error_code", "status_code", "statusCode", "name", "reason")
@@ -73,7 +73,7 @@ class VendorError:
     @property
     def code(self) -> str:
         """The code that says most: a word rather than a number."""
-        return quoted(next((code for code in self.codes if not code.isdecimal()), next(iter(self.codes), "")), 60)
+        return sanitize(next((code for code in self.codes if not code.isdecimal()), next(iter(self.codes), "")), 60)
 
     @property
     def status(self) -> int | None:
@@ -84,7 +84,7 @@ class VendorError:
     def reason(self, status: int, own: Mapping[str, Reason]) -> Reason:
         """The reason by the vendor's `own` codes, else by content policy in any dialect, else by the status."""
         by_code = next((own[code] for code in self.codes if code in own), None)
-        return by_code or (Reason.CONTENT_POLICY if self.refuses_content(status) else reason_of(status))
+        return by_code or (Reason.CONTENT_POLICY if self.refuses_content(status) else reason_for_status(status))
 
     def refuses_content(self, status: int) -> bool:
         """Whether it is the prompt or the images that are refused."""
@@ -99,7 +99,7 @@ class VendorError:
 def sentence(title: str, status: int, code: str, words: object) -> str:
     """What is told of an error: who answered, with which status and code, and the words as theirs."""
     coded = f" {code}" if code and code != str(status) else ""
-    return f"{title} answered {status}{coded}" + (f": “{quoted(words)}”" if words else ".")
+    return f"{title} answered {status}{coded}" + (f": “{sanitize(words)}”" if words else ".")
 
 
 def vendor_error(body: bytes) -> VendorError:

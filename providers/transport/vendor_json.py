@@ -33,7 +33,7 @@ def _spellings(name: str) -> AliasChoices:
     return AliasChoices(name, to_camel(name))
 
 
-class Lenient(BaseModel):
+class VendorModel(BaseModel):
     """The part of a vendor's answer that we read, in snake_case or camelCase; unknown fields are ignored."""
 
     model_config = ConfigDict(
@@ -48,8 +48,8 @@ def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         return None
 
 
-Loose = Annotated[Anything | None, WrapValidator(_or_none)]
-"""`Loose[int]`: what is beside the point of an answer and must not cost a paid picture when it is odd."""
+Lenient = Annotated[Anything | None, WrapValidator(_or_none)]
+"""`Lenient[int]`: what is beside the point of an answer and must not cost a paid picture when it is odd."""
 
 
 SURROGATE = re.compile("[\ud800-\udfff]")  # one of a pair is an emoji cut in half, which no UTF-8 can hold
@@ -85,15 +85,15 @@ def _without_surrogates(value: Any) -> Any:
             return value
 
 
-def parsed(shape: type[Shape], body: bytes) -> Shape:
+def parse_answer(shape: type[Shape], body: bytes) -> Shape:
     """The JSON of a success answer; invalid_response when it is broken or of another shape."""
     try:
         return shape.model_validate(lenient_json(body))
     except ValueError:  # a ValidationError is one
-        raise bad_answer("The vendor's answer is broken or not of the expected shape.") from None
+        raise invalid_response("The vendor's answer is broken or not of the expected shape.") from None
 
 
-def parsed_refusal(shape: type[Shape], body: bytes) -> Shape:
+def parse_refusal(shape: type[Shape], body: bytes) -> Shape:
     """The JSON of an error answer; all absent when a gateway in between wrote something else."""
     try:
         return shape.model_validate(lenient_json(body))
@@ -110,7 +110,7 @@ def is_event_stream(body: bytes) -> bool:
     return EVENT_STREAM.match(body) is not None
 
 
-def event_data(body: bytes) -> list[bytes]:
+def sse_data(body: bytes) -> list[bytes]:
     """The JSON objects in a text/event-stream, in order (WHATWG HTML, server-sent events).
 
     Comments, pings, events without data and `[DONE]` are no JSON objects.
@@ -135,7 +135,7 @@ def base64_bytes(text: str) -> bytes:
     try:
         return pybase64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise bad_answer("The vendor sent a picture in broken base64.") from None
+        raise invalid_response("The vendor sent a picture in broken base64.") from None
 
 
 def is_data_uri(text: str) -> bool:
@@ -143,7 +143,7 @@ def is_data_uri(text: str) -> bool:
     return text[:64].lstrip()[:5].lower() == "data:"
 
 
-def bad_answer(message: str) -> ImageError:
+def invalid_response(message: str) -> ImageError:
     """A success answer that cannot be used: the work was done, so it may have been billed."""
     return ImageError(
         Reason.INVALID_RESPONSE,
@@ -153,7 +153,7 @@ def bad_answer(message: str) -> ImageError:
     )
 
 
-def reason_of(status: int) -> Reason:
+def reason_for_status(status: int) -> Reason:
     """What an HTTP status means where the vendor's own code does not say it better."""
     match status:
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:

@@ -14,16 +14,16 @@ from typing import Any
 
 import anyio
 
+from atelier.providers.core.errors import ImageError, Reason, redacting
+from atelier.providers.core.types import Endpoint, Progress
 from atelier.providers.transport.answer_check import check, refusal
-from atelier.providers.transport.vendor_json import bad_answer, base64_bytes, is_data_uri
-from atelier.providers.transport.network.address_policy import Reach, sent
-from atelier.providers.core.errors import ImageError, Reason, hiding
+from atelier.providers.transport.base_url import is_trusted, resolve_allowed, vendor_url
 from atelier.providers.transport.exchange import Exchange, address
-from atelier.providers.transport.base_url import given, is_trusted, judged
+from atelier.providers.transport.network.address_policy import AddressPolicy, sent
 from atelier.providers.transport.network.http_client import failure, httpx, whole
-from atelier.providers.transport.paid_request import Paid
+from atelier.providers.transport.paid_request import PaidRequest
 from atelier.providers.transport.resilience.retry import policy, retry_after
-from atelier.providers.core.types import Endpoint, Tell
+from atelier.providers.transport.vendor_json import base64_bytes, invalid_response, is_data_uri
 
 __all__ = ["Wire", "httpx", "retry_after"]
 
@@ -57,11 +57,11 @@ class Wire:
         secrets: tuple[str, ...] = (),
         deadline: float = 300.0,
         retry_timeouts: bool = False,
-        tell: Tell | None = None,
+        on_progress: Progress | None = None,
         note: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
         doubt: Callable[[], Awaitable[None]] | None = None,
         held: Callable[[bool], None] | None = None,
-        reach: Reach = Reach(),  # noqa: B008 - frozen
+        reach: AddressPolicy = AddressPolicy(),  # noqa: B008 - frozen
         vendor: str = "",
         job: str = "",
     ) -> None:
@@ -73,14 +73,14 @@ class Wire:
         self._ends = time.monotonic() + deadline * (2 if retry_timeouts else 1)
         self._deadline = deadline
         self._retry_timeouts = retry_timeouts
-        self._tell = tell
+        self._tell = on_progress
         self._note = note
         self._doubt = doubt
         self._held = held
         self._reach = reach
         self._names = vendor, job
 
-    async def tell(self, message: str) -> None:
+    async def on_progress(self, message: str) -> None:
         """Pass a word on progress to whoever waits."""
         if self._tell is not None:
             await self._tell(message)
@@ -92,7 +92,7 @@ class Wire:
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Fire a paid request. Raises what `explain` makes of a refusal, timeout or network_error."""
-        paid = Paid(self._held, self._doubt, retry_timeouts=self._retry_timeouts)
+        paid = PaidRequest(self._held, self._doubt, retry_timeouts=self._retry_timeouts)
 
         async def exchange(attempt: int) -> httpx.Response:
             await paid.begin()
@@ -107,7 +107,7 @@ class Wire:
 
     async def ask(self, url: str) -> httpx.Response:
         """GET what costs nothing, such as a list of models. Raises as `send` does."""
-        return await self._free(httpx.Request("GET", given(url, self._endpoint)))
+        return await self._free(httpx.Request("GET", vendor_url(url, self._endpoint)))
 
     async def poll(
         self,
@@ -127,7 +127,7 @@ class Wire:
         while True:
             response = None
             try:
-                response = await self._free(httpx.Request("GET", given(url, self._endpoint), headers=headers))
+                response = await self._free(httpx.Request("GET", vendor_url(url, self._endpoint), headers=headers))
                 if ready(response):
                     return response
                 forgiven = 0
@@ -156,8 +156,8 @@ class Wire:
         """
         if is_data_uri(url):
             return base64_bytes(url)
-        target = given(url.strip(), self._endpoint, httpx.URL(f"{self._endpoint.base_url}/"))
-        await self.tell(words)
+        target = vendor_url(url.strip(), self._endpoint, httpx.URL(f"{self._endpoint.base_url}/"))
+        await self.on_progress(words)
         for _ in range(REDIRECTS + 1):
             try:
                 response = await self._free(httpx.Request("GET", target), LARGEST_PICTURE, signed=False)
@@ -166,14 +166,14 @@ class Wire:
                     raise
                 status = error.facts.get("status")
                 why = f"answered {status}" if status else "could not be reached"
-                dead = bad_answer(f"The picture was made, but the vendor's link to it {why}.")
+                dead = invalid_response(f"The picture was made, but the vendor's link to it {why}.")
                 dead.facts |= {"status": status, "collectable": error.retryable or status is None}
                 dead.hint = dead.hint if status else f"{error.message} {error.hint}"
                 raise dead from None
             if not response.is_redirect:
                 return response.content
-            target = given(response.headers.get("location", ""), self._endpoint, target)
-        raise bad_answer(f"The vendor's download link redirects more than {REDIRECTS} times.")
+            target = vendor_url(response.headers.get("location", ""), self._endpoint, target)
+        raise invalid_response(f"The vendor's download link redirects more than {REDIRECTS} times.")
 
     async def _free(self, request: httpx.Request, cap: int = LARGEST_ANSWER, *, signed: bool = True) -> httpx.Response:
         """An exchange that costs nothing and may be repeated after any passing failure."""
@@ -185,7 +185,7 @@ class Wire:
     async def _retrying(
         self, exchange: Callable[[int], Awaitable[httpx.Response]], again: Callable[[BaseException], bool]
     ) -> httpx.Response:
-        async for attempt in policy(again, self._left(), self.tell):
+        async for attempt in policy(again, self._left(), self.on_progress):
             with attempt:
                 return await exchange(attempt.retry_state.attempt_number)
         raise AssertionError("the policy either returns or raises")
@@ -198,10 +198,10 @@ class Wire:
         *,
         signed: bool = True,
         followed: bool = False,
-        paid: Paid | None = None,
+        paid: PaidRequest | None = None,
     ) -> httpx.Response:
         """One request and its whole answer, logged; every failure comes out as an ImageError."""
-        with hiding(*self._secrets):
+        with redacting(*self._secrets):
             exchange = Exchange(request.method, address(request.url), attempt)
             ended: BaseException | None = None
             try:
@@ -218,7 +218,7 @@ class Wire:
         return response
 
     async def _answered(
-        self, request: httpx.Request, cap: int, *, signed: bool, followed: bool, paid: Paid | None
+        self, request: httpx.Request, cap: int, *, signed: bool, followed: bool, paid: PaidRequest | None
     ) -> httpx.Response:
         """One request and its whole answer, whatever that says.
 
@@ -230,10 +230,10 @@ class Wire:
         try:
             # a read timeout does not bound a slow drip
             with anyio.fail_after(max(0.0, min(self._left(), self._deadline))):
-                addresses = await judged(request.url, self._endpoint, self._reach) if followed else ()
+                addresses = await resolve_allowed(request.url, self._endpoint, self._reach) if followed else ()
                 arriving = await sent(self._client, outgoing, addresses)
                 try:
-                    return await whole(arriving, cap, self.tell)
+                    return await whole(arriving, cap, self.on_progress)
                 finally:
                     await arriving.aclose()
         except (httpx.RequestError, TimeoutError) as error:
@@ -248,7 +248,7 @@ class Wire:
 
     def refusal(self, response: httpx.Response) -> ImageError:
         """What an error means, in an error answer or in a success, with key and prompt struck out of the words."""
-        with hiding(*self._secrets):
+        with redacting(*self._secrets):
             return refusal(response, self._explain)
 
     def _left(self) -> float:

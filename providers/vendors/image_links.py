@@ -12,12 +12,12 @@ from typing import Self, TypeVar
 import anyio
 from pydantic import BaseModel, Field, model_validator
 
-from atelier.providers.transport.vendor_json import Lenient, Loose, bad_answer, base64_bytes, is_data_uri
-from atelier.providers.core.errors import ImageError, quoted
-from atelier.providers.images.identify import picture
-from atelier.providers.vendors.contract import Job
+from atelier.providers.core.errors import ImageError, sanitize
 from atelier.providers.core.types import Picture
+from atelier.providers.images.identify import picture
+from atelier.providers.transport.vendor_json import Lenient, VendorModel, base64_bytes, invalid_response, is_data_uri
 from atelier.providers.transport.wire import Wire
+from atelier.providers.vendors.contract import Job
 
 DOWNLOAD_RETRY_DELAY = 1.0  # seconds until a link is followed again that was dead, or led to a broken image
 BUCKET_SCHEMES = ("gs://", "s3://")
@@ -25,12 +25,12 @@ BUCKET_SCHEMES = ("gs://", "s3://")
 AnswerShape = TypeVar("AnswerShape", bound=BaseModel)
 
 
-class Item(Lenient):
+class Item(VendorModel):
     """One image of an answer, by the names that OpenAI's dialect has: base64, or a link to it."""
 
-    b64_json: Loose[str] = Field(default=None, exclude=True)
-    url: Loose[str] = None
-    revised_prompt: Loose[str] = None
+    b64_json: Lenient[str] = Field(default=None, exclude=True)
+    url: Lenient[str] = None
+    revised_prompt: Lenient[str] = None
 
     @model_validator(mode="after")
     def _data_uri_is_base64(self) -> Self:
@@ -70,14 +70,14 @@ async def images_of(
 async def _image(vendor: str, item: Item | None, progress: str, wire: Wire) -> Picture:
     """The image itself, or the one behind its link, which works for a short time only and without the key."""
     if item is None:
-        raise bad_answer(f"{vendor} answered with a picture that cannot be read.")
+        raise invalid_response(f"{vendor} answered with a picture that cannot be read.")
     if item.b64_json:
         return picture(base64_bytes(item.b64_json), prompt_used=item.revised_prompt)
     if not item.url:
-        raise bad_answer(f"{vendor} answered without a picture.")
+        raise invalid_response(f"{vendor} answered without a picture.")
     if item.url.startswith(BUCKET_SCHEMES):
-        where = quoted(item.url)
-        raise bad_answer(f"{vendor} put the picture into a bucket that Atelier has no access to: {where}.")
+        where = sanitize(item.url)
+        raise invalid_response(f"{vendor} put the picture into a bucket that Atelier has no access to: {where}.")
     try:
         return picture(await wire.download(item.url, progress), prompt_used=item.revised_prompt)
     except ImageError as error:

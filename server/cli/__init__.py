@@ -1,1 +1,1 @@
-"""."""
+"""The command line: one module per command. Start with `commands`, which declares them."""

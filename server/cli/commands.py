@@ -11,27 +11,21 @@ from typing import Any
 
 import anyio
 
-from atelier.providers.core.errors import quoted
+from atelier.providers.core.errors import sanitize
 from atelier.providers.core.types import ImageRequest, ImageResult
-from atelier.providers.jobs.service import Desk
-from atelier.server.cli import flush
-from atelier.server.cli import jobs
-from atelier.server.cli import models
-from atelier.server.cli import show
-from atelier.server.cli import spend
+from atelier.providers.jobs.service import ImageService
+from atelier.server.cli import flush, jobs, models, show, spend
+from atelier.server.cli.cost import estimated, located
+from atelier.server.cli.output import CLEAR, progress_line, say
 from atelier.server.cli.startup_notice import announce
 from atelier.server.composition import pipeline_of, storage_of
-from atelier.server.cli.cost import estimated, located
 from atelier.server.idempotency import key_of
 from atelier.server.mcp.progress import progress
 from atelier.server.settings import Settings, unknown_variables
 from atelier.server.shutdown import interruptible, until_idle
-from atelier.server.cli.output import CLEAR, progress_line, say
-from atelier.tools import edit_image
-from atelier.tools import estimate_cost
-from atelier.tools import generate_image
-from atelier.tools.parameters.arguments import parameters_of
+from atelier.tools import edit_image, estimate_cost, generate_image
 from atelier.tools.image_call import Drawing, fallback_of
+from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Tool
 
 LISTS = {"images": "IMAGE", "options": "NAME=VALUE", "fallback": "MODEL"}
@@ -79,7 +73,7 @@ def generate(options: argparse.Namespace) -> int:
     """Make pictures from words, store them, and say where they are."""
     asked = parameters_of(generate_image.TOOL, _given(options, generate_image.TOOL))
 
-    async def request_of(desk: Desk) -> ImageRequest:
+    async def request_of(service: ImageService) -> ImageRequest:
         return generate_image.request_of(asked)
 
     return anyio.run(_draw, asked, request_of, (), options)
@@ -90,8 +84,8 @@ def edit(options: argparse.Namespace) -> int:
     given, folders = located(_given(options, edit_image.TOOL))
     asked = parameters_of(edit_image.TOOL, given)
 
-    async def request_of(desk: Desk) -> ImageRequest:
-        return await edit_image.request_of(asked, desk.pipeline.sources.read)
+    async def request_of(service: ImageService) -> ImageRequest:
+        return await edit_image.request_of(asked, service.pipeline.sources.read)
 
     return anyio.run(_draw, asked, request_of, folders, options)
 
@@ -109,7 +103,7 @@ def _given(options: argparse.Namespace, tool: Tool[Any]) -> dict[str, Any]:
 
 async def _draw(
     asked: Drawing,
-    request_of: Callable[[Desk], Awaitable[ImageRequest]],
+    request_of: Callable[[ImageService], Awaitable[ImageRequest]],
     folders: tuple[Path, ...],
     options: argparse.Namespace,
 ) -> int:
@@ -120,33 +114,33 @@ async def _draw(
 
 async def _drawn(
     asked: Drawing,
-    request_of: Callable[[Desk], Awaitable[ImageRequest]],
+    request_of: Callable[[ImageService], Awaitable[ImageRequest]],
     folders: tuple[Path, ...],
     options: argparse.Namespace,
 ) -> int:
     key = key_of(options.idempotency_key, "--idempotency-key")
     settings = Settings.from_environ()
     pipeline = pipeline_of(settings, storage_of(settings), folders=folders)
-    async with Desk(pipeline, wait=None, fallback=settings.fallback) as desk:
-        request = await request_of(desk)
+    async with ImageService(pipeline, wait=None, fallback=settings.fallback) as service:
+        request = await request_of(service)
         notice = pipeline.catalog.resolve(request.model, request.operation, request.origin).notice
         if notice and not options.json:
             say(notice)  # the first line, before any work
         confirm = _yes if asked.confirm_cost else _asked if sys.stdin.isatty() and sys.stderr.isatty() else None
-        async with progress(progress_line, every=1 if sys.stderr.isatty() else 10) as tell:
-            result = await desk.draw(
+        async with progress(progress_line, every=1 if sys.stderr.isatty() else 10) as on_progress:
+            result = await service.draw(
                 request,
                 caller=settings.customer_id,
                 fallback=fallback_of(asked),
                 key=key,
-                tell=tell,
+                on_progress=on_progress,
                 confirm=confirm,
             )
         if sys.stderr.isatty():
             sys.stderr.write(CLEAR)
         assert isinstance(result, ImageResult), "without a limit it is waited for"
         announce(result, as_json=options.json)
-        desk.delivered(result.id)
+        service.delivered(result.id)
     return 0 if all(kept.stored for kept in result.images) else 1
 
 
@@ -186,7 +180,7 @@ def check_http(options: argparse.Namespace) -> str | None:
 
 def _port(word: str) -> int:
     if not word.isdecimal() or int(word) > 65_535:
-        raise argparse.ArgumentTypeError(f"{quoted(word, 20)} is no port; it should be a number from 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{sanitize(word, 20)} is no port; it should be a number from 0 to 65535")
     return int(word)
 
 

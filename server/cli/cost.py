@@ -7,17 +7,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from atelier.providers.images.allowed_files import ElsewhereError, SeveralError, nearly_named
+from atelier.providers.core.concurrency import no_progress
+from atelier.providers.images.allowed_files import OutsideFoldersError, SeveralError, nearly_named
 from atelier.providers.images.path_words import paths_of, unquoted
-from atelier.providers.jobs.service import Desk
-from atelier.providers.pipeline.pipeline import silence
+from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.quotes import usd
+from atelier.server.cli.output import table
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings
-from atelier.server.cli.output import table
 from atelier.tools import estimate_cost
-from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.estimate_cost import Estimated
+from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Call
 
 
@@ -25,8 +25,8 @@ async def estimated(given: dict[str, Any], as_json: bool) -> str:
     """The answer of estimate_cost. Pictures are files wherever they are, as for `atelier edit`."""
     given, folders = located(given)
     asked, settings = parameters_of(estimate_cost.TOOL, given), Settings.from_environ()
-    async with Desk(pipeline_of(settings, storage_of(settings), folders=folders)) as desk:
-        answer = await estimate_cost.run(asked, desk, Call(caller=settings.customer_id, tell=silence))
+    async with ImageService(pipeline_of(settings, storage_of(settings), folders=folders)) as service:
+        answer = await estimate_cost.run(asked, service, Call(caller=settings.customer_id, on_progress=no_progress))
     if as_json:
         return json.dumps(answer.data.model_dump(mode="json", exclude_none=True), ensure_ascii=False)
     assert isinstance(answer.data, Estimated)
@@ -67,7 +67,7 @@ def _file_named(word: str) -> Path | None:
     for path in paths:
         try:
             near = nearly_named(path, (Path(path.anchor),))
-        except ElsewhereError:
+        except OutsideFoldersError:
             continue
         except SeveralError:
             return path

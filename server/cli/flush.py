@@ -12,21 +12,21 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.errors import ImageError
+from atelier.server.cli.output import say
 from atelier.server.logs import log
 from atelier.server.settings import Settings
-from atelier.server.storage.upload_queue import Flushed, Spool
-from atelier.server.storage.caller_storages import Spools
-from atelier.server.cli.output import say
+from atelier.server.storage.caller_storages import CallerStorages
+from atelier.server.storage.upload_queue import Flushed, UploadQueue
 
 AGAIN = 60.0  # seconds between two rounds of a server
 
 
 def flush(options: argparse.Namespace) -> int:
     """Deliver what waits for anyone; one line a picture, then the totals. Exit code 1 when something still waits."""
-    return anyio.run(_flush, Spools(Settings.from_environ()), options.json)
+    return anyio.run(_flush, CallerStorages(Settings.from_environ()), options.json)
 
 
-async def _flush(spools: Spools, as_json: bool) -> int:
+async def _flush(spools: CallerStorages, as_json: bool) -> int:
     delivered, waiting = list[dict[str, str]](), list[dict[str, str]]()
     async for flushed in _each(spools.all()):
         where = {"path": flushed.stored.path, "url": flushed.stored.url} if flushed.stored else {}
@@ -46,7 +46,7 @@ async def _flush(spools: Spools, as_json: bool) -> int:
     return 1 if waiting else 0
 
 
-async def flushing(spools: Spools) -> None:
+async def flushing(spools: CallerStorages) -> None:
     """The same in the background of a server: when it has started, and every minute after that."""
     while True:
         try:
@@ -56,7 +56,7 @@ async def flushing(spools: Spools) -> None:
         await anyio.sleep(AGAIN)
 
 
-async def flushed(*spools: Spool) -> None:
+async def flushed(*spools: UploadQueue) -> None:
     """One round, with a line in the log if anything waited."""
     delivered, problems = 0, list[str]()
     try:
@@ -70,7 +70,7 @@ async def flushed(*spools: Spool) -> None:
         log.log(logging.WARNING if problems else logging.INFO, "waiting pictures", extra={"facts": facts})
 
 
-async def _each(spools: Sequence[Spool]) -> AsyncGenerator[Flushed]:
+async def _each(spools: Sequence[UploadQueue]) -> AsyncGenerator[Flushed]:
     """What becomes of all that waits."""
     for spool in spools:
         async for one in spool.flush():

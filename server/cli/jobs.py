@@ -10,13 +10,13 @@ from typing import Any, get_args
 
 import anyio
 
-from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pipeline.job_store import CallRow, JobRow, State
 from atelier.providers.pipeline.quotes import usd
-from atelier.server.composition import journal_of
-from atelier.server.settings import Settings
 from atelier.server.cli.output import say
 from atelier.server.cli.output import table as aligned
+from atelier.server.composition import journal_of
+from atelier.server.settings import Settings
 
 NEWEST = 20  # jobs that are listed unless told otherwise
 SHORT = 40  # characters of a prompt in the list
@@ -59,7 +59,7 @@ async def found(id: str) -> Job:
     try:
         row = await journal.find(id)
         if row is None:
-            message = f"There is no job {quoted(id, 60)}."
+            message = f"There is no job {sanitize(id, 60)}."
             raise ImageError(Reason.NOT_FOUND, message, hint="`atelier jobs` lists the newest.")
         return row, await journal.calls(row.id)
     finally:
@@ -74,7 +74,7 @@ def table(listed: Sequence[Job]) -> str:
     for row, calls in listed:
         asked = row.request
         pictures = f"{len(stored(row, calls))}/{asked.get('count', 1)}"
-        prompt = quoted(asked.get("prompt", ""), SHORT)
+        prompt = sanitize(asked.get("prompt", ""), SHORT)
         delivered, price = "yes" if row.delivered else "no", cost(row, calls)
         lines.append((row.id, row.created[:16], row.state, delivered, _model(row), pictures, price, prompt))
     return aligned(lines, LEFT)
@@ -91,8 +91,8 @@ def page(row: JobRow, calls: Sequence[CallRow]) -> str:
         ("job", row.id),
         ("state", f"{row.state}{', delivered' if row.delivered else ''}"),
         ("begun", f"{row.created[:19]} UTC, for {row.caller}"),
-        *((name, quoted(value, 400)) for name, value in asked.items()),
-        ("prompt", quoted(row.request.get("prompt", ""), 32_000)),
+        *((name, sanitize(value, 400)) for name, value in asked.items()),
+        ("prompt", sanitize(row.request.get("prompt", ""), 32_000)),
         ("cost", cost(row, calls)),
         *(("call", _call(call)) for call in calls),
         *(("picture", id) for id in stored(row, calls)),
@@ -145,7 +145,7 @@ def _model(row: JobRow) -> str:
 
 
 def _call(call: CallRow) -> str:
-    task = quoted((call.task or {}).get("id") or (call.task or {}).get("generation") or "", 60)
+    task = sanitize((call.task or {}).get("id") or (call.task or {}).get("generation") or "", 60)
     return f"{call.id}  {call.state}, {len(call.images)} of {call.pictures}{f', task {task}' if task else ''}"
 
 
@@ -153,7 +153,7 @@ def _reason(row: JobRow) -> str:
     """Why there are no pictures, in the words that the caller was told."""
     told = row.outcome
     words = (told.get("reason"), told.get("message"), told.get("hint"))
-    return quoted(f"{words[0]}: {words[1]} {words[2] or ''}", 1000) if words[1] else ""
+    return sanitize(f"{words[0]}: {words[1]} {words[2] or ''}", 1000) if words[1] else ""
 
 
 def declare(commands: Any) -> None:

@@ -13,16 +13,16 @@ import anyio
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.transport.network.http_client import client
-from atelier.providers.vendors.contract import Provider
 from atelier.providers.core.types import Model, Operation
+from atelier.providers.transport.network.http_client import client
 from atelier.providers.transport.wire import Wire
+from atelier.providers.vendors.contract import Provider
+from atelier.server.cli.output import say
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings, unknown_variables
-from atelier.server.cli.output import say
 from atelier.tools import list_models
-from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.model_table import Offer, basis, ends, offers, price, row_data, span, vendors
+from atelier.tools.parameters.arguments import parameters_of
 
 NOTICE = 60  # days that a default should still have, so that there is time for another release
 PATIENCE = 30.0  # seconds for a vendor's list of models

@@ -12,9 +12,9 @@ from typing import Any, cast
 
 import anyio
 
+from atelier.providers.core.errors import ImageError, Reason, strip_control
 from atelier.providers.images import provenance
-from atelier.providers.core.errors import ImageError, Reason, visible
-from atelier.providers.images.identify import sniff
+from atelier.providers.images.identify import identify
 from atelier.providers.images.sources import ASSET, Asset, last
 from atelier.server.composition import storage_of
 from atelier.server.settings import Settings
@@ -70,7 +70,7 @@ def _beside(path: Path) -> dict[str, Any] | None:
 def facts(data: bytes, record: Mapping[str, Any] | None, path: Path | None = None) -> dict[str, Any]:
     """All that is known of a picture. `embedded` is what its own file says, and `c2pa` whether its maker signed it."""
     try:
-        format, width, height = sniff(data)
+        format, width, height = identify(data)
     except ValueError as error:
         message = f"The picture cannot be read: {error}."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Is it a whole PNG, JPEG, WebP or GIF?") from None
@@ -112,7 +112,7 @@ def _rows(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]
             yield from _rows(cast("dict[str, Any]", value), f"{above}{name}.")
         elif value is not None:
             plain = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            yield visible(above + name), re.sub(r"\s+", " ", visible(plain)).strip()
+            yield strip_control(above + name), re.sub(r"\s+", " ", strip_control(plain)).strip()
 
 
 def declare(commands: Any) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 
 import anyio
 
-from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pipeline.quotes import usd
+from atelier.server.cli.output import say
+from atelier.server.cli.output import table as aligned
 from atelier.server.composition import journal_of
 from atelier.server.database.ledger import COLUMNS, By, Spent
 from atelier.server.settings import Settings
-from atelier.server.cli.output import say
-from atelier.server.cli.output import table as aligned
 
 
 def spend(options: argparse.Namespace) -> int:
@@ -84,5 +84,5 @@ def _day(text: str | None) -> date | None:
     try:
         return date.fromisoformat(text) if text else None
     except ValueError:
-        message, hint = f"--since {quoted(text, 40)} is not a day.", "Write it as YYYY-MM-DD."
+        message, hint = f"--since {sanitize(text, 40)} is not a day.", "Write it as YYYY-MM-DD."
         raise ImageError(Reason.INVALID_REQUEST, message, hint=hint) from None

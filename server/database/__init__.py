@@ -1,1 +1,4 @@
-"""What must survive the process: money now, and whatever else has to be known after a restart. SQLite, one file."""
+"""Jobs, vendor calls and the ledger in one SQLite file, shared by the processes of a machine.
+
+Start with `schema`, then `jobs` and `ledger`. Imports `providers`.
+"""

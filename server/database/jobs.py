@@ -1,4 +1,4 @@
-"""Jobs in the journal: `providers.journal.Journal`, and what `atelier jobs` lists."""
+"""Jobs in the journal: `providers.journal.JobStore`, and what `atelier jobs` lists."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
 
-from atelier.providers.pricing.budget import Caps, Charge, Shortage, usd_of
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.pipeline.job_store import KEYED, CallRow, Entry, JobRow, State
+from atelier.providers.pipeline.job_store import KEYED, CallRow, JobRow, NewJob, State
+from atelier.providers.pricing.budget import Caps, Reservation, Shortage, usd_of
 from atelier.server.database.engine import Database
 from atelier.server.database.ledger import SqliteLedger, utc_day
 from atelier.server.database.moved import taken_along
-from atelier.server.database.process_lock import Owner
+from atelier.server.database.process_lock import ProcessLock
 
 REMEMBERED = "-1 day"
 """How long a key is the same call."""
@@ -50,15 +50,15 @@ LEFT_BEHIND = f"""
 """  # noqa: S608 - the numbers are ours
 
 
-class SqliteJournal(SqliteLedger):
+class SqliteJobStore(SqliteLedger):
     """Jobs, calls, pictures and money of every process that shares the file."""
 
-    def __init__(self, database: Database, owner: Owner, today: Callable[[], date] = utc_day) -> None:
+    def __init__(self, database: Database, owner: ProcessLock, today: Callable[[], date] = utc_day) -> None:
         super().__init__(database, today)
         self._owner = owner
         database.take_along = partial(taken_along, owner)
 
-    async def open(self, entry: Entry, charges: Sequence[Charge], caps: Caps) -> Shortage | JobRow | None:
+    async def open(self, entry: NewJob, charges: Sequence[Reservation], caps: Caps) -> Shortage | JobRow | None:
         """Write a job and reserve its charges, unless the same call can be joined or collected."""
         written = json.dumps(dict(entry.request), ensure_ascii=False)
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
@@ -165,7 +165,7 @@ class SqliteJournal(SqliteLedger):
         await self.database.write(lambda connection: connection.execute(statement, values))
 
 
-def _check_number(connection: sqlite3.Connection, entry: Entry) -> None:
+def _check_number(connection: sqlite3.Connection, entry: NewJob) -> None:
     """Raise rate_limited when one more job of the caller would be too many, whichever processes run them."""
     if entry.most is not None:
         query = "SELECT count(*) FROM jobs WHERE caller = ? AND state = 'running'"

@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Literal
 
-from atelier.providers.pricing.budget import Caps, Charge, Left, Shortage, micro, micro_up, usd_of
 from atelier.providers.core.ids import new_id
+from atelier.providers.pricing.budget import Caps, Left, Reservation, Shortage, micro, micro_up, usd_of
 from atelier.server.database.engine import Database
 
 By = Literal["model", "vendor", "day", "caller"]
@@ -45,11 +45,11 @@ class SqliteLedger:
         self.database = database
         self._today = today
 
-    async def reserve(self, charges: Sequence[Charge], caps: Caps) -> Shortage | None:
+    async def reserve(self, charges: Sequence[Reservation], caps: Caps) -> Shortage | None:
         """Reserve all of them or none; they are of one caller."""
         return await self.database.write(lambda connection: self.reserve_in(connection, charges, caps))
 
-    def reserve_in(self, connection: sqlite3.Connection, charges: Sequence[Charge], caps: Caps) -> Shortage | None:
+    def reserve_in(self, connection: sqlite3.Connection, charges: Sequence[Reservation], caps: Caps) -> Shortage | None:
         """The same within a transaction."""
         if not charges:  # of a job that is free
             return None

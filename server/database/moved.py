@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 
 from atelier.server.database.engine import Work
-from atelier.server.database.process_lock import Owner
+from atelier.server.database.process_lock import ProcessLock
 
 STEPS = (
     (
@@ -27,7 +27,7 @@ STEPS = (
 """The rows of the running jobs of an owner, and how they are written elsewhere; see `schema.py`."""
 
 
-def taken_along(owner: Owner, old: sqlite3.Connection) -> Work[None] | None:
+def taken_along(owner: ProcessLock, old: sqlite3.Connection) -> Work[None] | None:
     """The running jobs of a process, to be written into the next file. None when there are none.
 
     There they are under a new name of their owner: should the old file come back, what it has of the old name is left

@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 
-class Owner:
+class ProcessLock:
     """This process, as others see it. The lock is taken when first asked for."""
 
     def __init__(self, folder: Path) -> None:

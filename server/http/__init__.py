@@ -1,1 +1,4 @@
-"""."""
+"""The HTTP service: access checks, tokens, bodies and plain routes around the MCP server.
+
+Start with `app`, which lists the routes.
+"""

@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.server.calls import AnswerDelivery, leaving
 from atelier.server.http.auth import Verify, is_loopback
-from atelier.server.calls import Departure, leaving
 from atelier.server.http.body import MIN_BODY_LIMIT, Bodies, admit
 from atelier.server.http.errors import RefusedError, ending, failed
 from atelier.server.logs import log
@@ -35,7 +35,7 @@ CHALLENGE = "WWW-Authenticate"
 HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
-class Door:
+class AccessMiddleware:
     """Before an app. A body has `limit` bytes at most; `local` says that the server listens on loopback."""
 
     def __init__(self, app: ASGIApp, verify: Verify, *, local: bool, limit: int = MIN_BODY_LIMIT) -> None:
@@ -112,7 +112,7 @@ def caller() -> str:
 
 async def _seen_off(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Have a request answered, and do what is to be done when the answer has left."""
-    departure, gone, left = Departure(), False, False
+    departure, gone, left = AnswerDelivery(), False, False
     leaving.set(departure)
 
     async def heard() -> Message:

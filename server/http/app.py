@@ -1,4 +1,4 @@
-"""The HTTP door: MCP at /mcp for both protocol eras, and plain routes beside it, on one port and behind one `Door`."""
+"""The HTTP app: MCP at /mcp for both protocol eras and plain routes beside it, behind one `AccessMiddleware`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.server.mcp.server import AtelierServer, build_server
-from atelier.server.http.auth import is_loopback, verifier_of
 from atelier.server.calls import CallerGoneError
+from atelier.server.http.access import AccessMiddleware, caller
+from atelier.server.http.auth import is_loopback, verifier_of
 from atelier.server.http.body import RepairedMessages, body_limit
-from atelier.server.http.access import Door, caller
 from atelier.server.http.errors import unrouted
 from atelier.server.http.protocol import Protocol
 from atelier.server.http.routes import routes
 from atelier.server.logs import log
+from atelier.server.mcp.server import AtelierServer, build_server
 from atelier.server.settings import Settings
 from atelier.server.shutdown import until_idle
 
@@ -49,7 +49,7 @@ async def served(settings: Settings, host: str, port: int) -> int:
     with listening(host, port) as listener:
         name, number = listener.getsockname()[:2]
         limit = body_limit(settings.source_max_mb)
-        door = Door(app_of(server), verify, local=is_loopback(name), limit=limit)
+        door = AccessMiddleware(app_of(server), verify, local=is_loopback(name), limit=limit)
         config = uvicorn.Config(
             door,
             http=Protocol,
@@ -64,7 +64,7 @@ async def served(settings: Settings, host: str, port: int) -> int:
 
         def begin_to_end() -> None:
             door.close()
-            server.state.desk.stop()
+            server.state.service.stop()
 
         def end() -> None:
             web.should_exit = True

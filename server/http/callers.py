@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from atelier.providers.core.errors import visible
+from atelier.providers.core.errors import strip_control
 
 CLAIMS = ("customer_id", "sub")
 """The claims that may name the caller; the first that a token has decides."""
@@ -33,7 +33,7 @@ def caller_in(claims: Mapping[str, Any]) -> str | None:
     text = str(said) if isinstance(said, int) and not isinstance(said, bool) else said
     if not isinstance(text, str) or not 0 < len(text) <= LONGEST:
         return None
-    return text if text == text.strip() and text == visible(text) and is_customer(text) else None
+    return text if text == text.strip() and text == strip_control(text) and is_customer(text) else None
 
 
 def is_customer(id: str) -> bool:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from atelier.providers.core.errors import ImageError, Reason, unforeseen
+from atelier.providers.core.errors import ImageError, Reason, internal_error
 from atelier.server.calls import CallerGoneError
 
 STATUSES = {
@@ -99,7 +99,7 @@ async def unrouted(request: Request, refusal: Exception) -> Response:
     if isinstance(refusal, ImageError):
         return failed(refusal)
     if not isinstance(refusal, HTTPException):
-        return failed(unforeseen())
+        return failed(internal_error())
     words = SENTENCES.get(refusal.status_code, ("The request cannot be read.", "Correct it and try again."))
     return failed(RefusedError(refusal.status_code, *words, headers=refusal.headers))
 

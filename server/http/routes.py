@@ -17,21 +17,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from atelier.providers.core.concurrency import no_progress
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.identify import picture
 from atelier.providers.images.sources import ASSET
-from atelier.providers.jobs.service import Desk
-from atelier.providers.pipeline.pipeline import silence
-from atelier.server.mcp.server import AtelierServer
-from atelier.server.calls import CallerGoneError, bearing
+from atelier.providers.jobs.service import ImageService
+from atelier.server.calls import CallerGoneError, delivering
 from atelier.server.http.body import body_limit, body_of
 from atelier.server.http.errors import SENTENCES, RefusedError, failed, gone
-from atelier.server.mcp.jsonrpc import repaired
 from atelier.server.idempotency import key_of
-from atelier.server.race import unless
-from atelier.tools import edit_image
-from atelier.tools import generate_image
-from atelier.tools import get_image
+from atelier.server.mcp.jsonrpc import repaired
+from atelier.server.mcp.server import AtelierServer
+from atelier.server.race import race
+from atelier.tools import edit_image, generate_image, get_image
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Answer, Call, Tool
 
@@ -78,9 +76,9 @@ async def _draw(tool: Tool[Any], server: AtelierServer, request: Request) -> Res
     if not asked.save:
         message, hint = "“save” cannot be false here: every picture is stored.", "Leave it out, and fetch the file."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint=hint)
-    desk, caller = server.state.desk, server.caller()
-    call = Call(caller=caller, tell=silence, key=key)
-    return _told(await _while_there(request, partial(tool.run, asked, desk.of(caller), call)), desk)
+    service, caller = server.state.service, server.caller()
+    call = Call(caller=caller, on_progress=no_progress, key=key)
+    return _told(await _while_there(request, partial(tool.run, asked, service.of(caller), call)), service)
 
 
 async def _show(server: AtelierServer, request: Request) -> Response:
@@ -88,10 +86,12 @@ async def _show(server: AtelierServer, request: Request) -> Response:
     id: str = request.path_params["id"]
     if id in DRAWING:
         raise RefusedError(405, *SENTENCES[405], headers={"Allow": "POST"})
-    desk, caller = server.state.desk, server.caller()
+    service, caller = server.state.service, server.caller()
     asked = parameters_of(get_image.TOOL, {"id": id})
-    call = Call(caller=caller, tell=silence)
-    return _told(await _while_there(request, partial(get_image.run, asked, desk.within(0).of(caller), call)), desk)
+    call = Call(caller=caller, on_progress=no_progress)
+    return _told(
+        await _while_there(request, partial(get_image.run, asked, service.within(0).of(caller), call)), service
+    )
 
 
 async def _file(server: AtelierServer, request: Request) -> Response:
@@ -104,13 +104,13 @@ async def _file(server: AtelierServer, request: Request) -> Response:
     return Response(asset.image_bytes, media_type=picture(asset.image_bytes).mime, headers=headers)
 
 
-def _told(answer: Answer, desk: Desk) -> Response:
+def _told(answer: Answer, service: ImageService) -> Response:
     """The structured part. What was told is delivered once it has left."""
     data = answer.data.model_dump(mode="json", exclude_none=True)
     if data.get("status") == "running":
         headers = {"Location": f"/image/{data['job']}", "Retry-After": POLL}
         return JSONResponse(data, 202, headers)
-    with bearing(desk, answer.job):
+    with delivering(service, answer.job):
         for kept, image in zip(answer.pictures, data.get("images", ()), strict=False):
             if kept.stored is None:  # no disk took it, and it is paid for
                 image["b64"] = b64encode(kept.image_bytes).decode()
@@ -138,4 +138,4 @@ async def _while_there(request: Request, work: Callable[[], Awaitable[Answer]]) 
         while (await request.receive())["type"] != "http.disconnect":
             pass
 
-    return await unless(leaves, work, CallerGoneError)
+    return await race(leaves, work, CallerGoneError)

@@ -16,8 +16,8 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 from pydantic import BaseModel, Field
 
-from atelier.providers.pricing.budget import Confirm
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.pricing.budget import Confirm
 
 MODERN = "2026-07-28"
 QUESTION = "cost"
@@ -59,7 +59,7 @@ class Declined:
 
         return asked
 
-    def agreed(self, caller: str, confirm: Confirm | None) -> Confirm:
+    def confirm_price(self, caller: str, confirm: Confirm | None) -> Confirm:
         """What stands for the user's yes when a call has `confirm_cost`: they are asked again after a no."""
 
         async def answered(question: str) -> bool:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import anyio
 
-from atelier.providers.images.decode import decoded, flat
 from atelier.providers.core.types import Picture
+from atelier.providers.images.decode import decoded, flat
 
 BUDGET = 100 * 1024  # bytes of all previews of an answer together
 EDGES = {1: 768, 2: 640}  # long edge in pixels by number of previews

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
+from mcp.server.mcpserver import Context
 
-from atelier.providers.core.types import Tell
+from atelier.providers.core.types import Progress
 
 Show = Callable[[str, float], Awaitable[None]]
 """Where a word on progress goes, with the seconds since the beginning."""
@@ -17,7 +19,7 @@ Show = Callable[[str, float], Awaitable[None]]
 @asynccontextmanager
 async def progress(
     show: Show, every: float, *, first: str = "", quiet: float = 0.0, apart: float = 0.0
-) -> AsyncGenerator[Tell]:
+) -> AsyncGenerator[Progress]:
     """Show `first` and every later word, the latest again after `every` seconds; yield where to say one.
 
     Nothing is shown during the first `quiet` seconds, nor once the block has ended, and the block ends no sooner than
@@ -27,7 +29,7 @@ async def progress(
     began = time.monotonic()
     latest, changed, shown_at = first, anyio.Event(), 0.0
 
-    async def tell(message: str) -> None:
+    async def on_progress(message: str) -> None:
         nonlocal latest
         latest = message or latest
         changed.set()
@@ -50,7 +52,7 @@ async def progress(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(showing)
         try:
-            yield tell
+            yield on_progress
         except Exception as error:  # noqa: BLE001 - raised again outside, for a task group would wrap it
             failure = error
         finally:
@@ -59,3 +61,15 @@ async def progress(
         await anyio.sleep(max(0.0, shown_at + apart - time.monotonic()))
     if failure is not None:
         raise failure
+
+
+def reporting(context: Context[Any, Any]) -> Show:
+    """Progress as the protocol wants it: a number that always rises, and a word for the person."""
+    count = 0
+
+    async def show(message: str, seconds: float) -> None:
+        nonlocal count
+        count += 1
+        await context.report_progress(count, None, f"{message} ({seconds:.0f} s)" if seconds >= 1 else message)
+
+    return show

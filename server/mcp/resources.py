@@ -15,9 +15,9 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.types import Completion, ResourceTemplate
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
 from atelier.providers.images.sources import Asset
-from atelier.providers.images.asset_storage import Storage
 from atelier.server.mcp.previews import previews
 
 LARGEST = 700 * 1024  # bytes; in base64 below the 1 MB that clients take of one message

@@ -27,10 +27,10 @@ from mcp.types import (
 from mcp.types import Tool as ToolDescription
 
 from atelier.providers.core.errors import ImageError, public_facts
-from atelier.providers.core.types import Kept, Stored
+from atelier.providers.core.types import AssetHandle, ResultImage
 from atelier.providers.images.asset_storage import Storage
-from atelier.server.mcp.previews import previews
 from atelier.server.mcp.input_schema import flat_schema
+from atelier.server.mcp.previews import previews
 from atelier.server.settings import Settings
 from atelier.tools.image_answer import handed_over, usd
 from atelier.tools.tool import Answer, Tool
@@ -121,7 +121,7 @@ async def _in_time(work: Coroutine[Any, Any, Found | None], until: float) -> Fou
     return None
 
 
-async def _kept_preview(stored: Stored, jpeg: bytes, earlier: bytes | None, storage: Storage) -> str | None:
+async def _kept_preview(stored: AssetHandle, jpeg: bytes, earlier: bytes | None, storage: Storage) -> str | None:
     """Where the preview lies beside its picture; it is written only when it is another than before."""
     if jpeg != earlier:
         return await storage.put_preview(stored.id, jpeg)
@@ -152,7 +152,7 @@ def _image(data: bytes, mime: str) -> ImageContent:
     return ImageContent(type="image", data=b64encode(data).decode(), mime_type=mime)
 
 
-def _link(kept: Kept) -> list[ContentBlock]:
+def _link(kept: ResultImage) -> list[ContentBlock]:
     """A link for hosts that show them; for the user alone, since VS Code would fetch it for the model as well."""
     stored = kept.stored
     if stored is None or not (uri := stored.url or (Path(stored.path).as_uri() if stored.path else None)):

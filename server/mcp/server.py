@@ -28,42 +28,24 @@ from pydantic import AnyUrl
 
 from atelier.providers.catalog.catalog import utc_today
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.jobs.service import Desk
-from atelier.providers.jobs.running_job import LOOKING
 from atelier.providers.images.asset_storage import Storage
-from atelier.server.mcp import results as content
-from atelier.server.mcp import resources
-from atelier.server.mcp.elicitation import Declined, InputNeeded, confirm_of
-from atelier.server.composition import pipeline_of
-from atelier.server.calls import Calls, bearing
+from atelier.providers.jobs.running_job import LOOKING
+from atelier.providers.jobs.service import ImageService
+from atelier.server.calls import Calls, delivering
 from atelier.server.cli.flush import flushing
+from atelier.server.composition import pipeline_of
 from atelier.server.logs import log
-from atelier.server.mcp.progress import Show, progress
-from atelier.server.settings import Settings
+from atelier.server.mcp import resources, results
+from atelier.server.mcp.elicitation import Declined, InputNeeded, confirm_of
+from atelier.server.mcp.instructions import INSTRUCTIONS
+from atelier.server.mcp.progress import progress, reporting
 from atelier.server.mcp.stdio import Line, own_pipes
-from atelier.server.storage.caller_storages import Spools
 from atelier.server.mcp.tasks import Tasks, for_tasks, takes_tasks
+from atelier.server.settings import Settings
+from atelier.server.storage.caller_storages import CallerStorages
 from atelier.tools import TOOLS
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Answer, Call, Tool
-
-INSTRUCTIONS = """\
-Atelier makes pictures with the image models of several vendors and keeps them.
-
-Use it whenever the user wants to draw, paint, render, generate or design an image, photo, illustration, logo, icon, \
-poster, banner, wallpaper or diagram, or to edit, extend, upscale or cut out a picture.
-
-- generate_image makes pictures from words; edit_image changes one that exists, named by the asset id of an earlier \
-answer, by "last" or by a path. Leave `model` out unless the user named one.
-- get_image shows one that was made before, lists the newest, and collects a job whose answer said “running”.
-- list_models tells what can be used now; call it when the user asks, or when a model was refused.
-- Every answer names the file of the full picture. Show that path or link to the user: the attached preview is small, \
-and not every chat shows it.
-- estimate_cost tells the price before anything is made, and with `compare` that of every model; call it when the user \
-asks about cost, or before many or large pictures.
-- Pictures may cost money. Do not repeat a call that succeeded, and make one picture unless more were asked for.
-- When an option is refused, the error says what the model offers instead: change the call accordingly.
-- Without any vendor key the built-in sketch draws labelled drafts for free; tell the user that it is a draft."""
 
 ROUND = 60.0  # seconds between two looks for jobs whose process has died
 PATIENCE = 5.0  # seconds that looking something up may take besides those that a call waits for a job
@@ -76,7 +58,7 @@ HEARTBEAT = 9.0  # seconds between signs of life, of which there is to be one in
 class State:
     """What lives as long as the server does."""
 
-    desk: Desk
+    service: ImageService
     storage: Callable[[str], Storage]
     """That of a caller."""
 
@@ -92,13 +74,13 @@ class AtelierServer(MCPServer[State]):
         self._settings = settings
         self.source_max_mb = settings.source_max_mb
         self._today = today
-        self._spools = Spools(settings)
+        self._spools = CallerStorages(settings)
         self._declined = Declined()
         self._apart = who is not None
         self.caller = who or (lambda: settings.customer_id)
         self._records: dict[str, Tool[Any]] = {tool.name: tool for tool in TOOLS}
-        mark = content.icon()
-        self._descriptions = [content.description(tool, settings, mark) for tool in TOOLS]
+        mark = results.icon()
+        self._descriptions = [results.description(tool, settings, mark) for tool in TOOLS]
         super().__init__(
             "atelier",
             title="Atelier",
@@ -120,11 +102,11 @@ class AtelierServer(MCPServer[State]):
             return shared or self._spools.of_caller(caller)
 
         pipeline = pipeline_of(self._settings, shared, self._today, storages=None if shared else storage)
-        desk = Desk(pipeline, wait=self._settings.wait_seconds, fallback=self._settings.fallback)
-        async with desk, anyio.create_task_group() as tasks:
-            self._state = State(desk, storage)
+        service = ImageService(pipeline, wait=self._settings.wait_seconds, fallback=self._settings.fallback)
+        async with service, anyio.create_task_group() as tasks:
+            self._state = State(service, storage)
             tasks.start_soon(flushing, self._spools)
-            tasks.start_soon(_recovered, desk)
+            tasks.start_soon(_recovered, service)
             yield self._state
             if self._line:
                 await self._line.emptied()  # before the desk closes, which is told what has left
@@ -139,7 +121,7 @@ class AtelierServer(MCPServer[State]):
     @property
     def busy(self) -> int:
         """Calls that are being answered, and jobs that go on."""
-        return self.calls.count + (len(self._state.desk.running) if self._state else 0)
+        return self.calls.count + (len(self._state.service.running) if self._state else 0)
 
     @property
     def on_the_way(self) -> int:
@@ -189,7 +171,7 @@ class AtelierServer(MCPServer[State]):
         except InputNeeded as question:
             return question.result
         except ImageError as error:
-            return content.failed(error)
+            return results.failed(error)
 
     async def _answer(
         self, tool: Tool[Any], arguments: Mapping[str, Any], context: Context[State, Any]
@@ -197,47 +179,40 @@ class AtelierServer(MCPServer[State]):
         asked = parameters_of(tool, arguments)
         state, caller = context.request_context.lifespan_context, self.caller()
         soon = takes_tasks(context.request_context, tool.name)
-        desk = (for_tasks(state.desk) if soon else state.desk).of(caller)
-        async with progress(reported(context), HEARTBEAT, first=LOOKING, quiet=QUIET, apart=APART) as tell:
+        service = (for_tasks(state.service) if soon else state.service).of(caller)
+        async with progress(reporting(context), HEARTBEAT, first=LOOKING, quiet=QUIET, apart=APART) as on_progress:
             confirm = confirm_of(context)
             confirm = self._declined.remembering(caller, confirm) if confirm else None
-            call = Call(caller=caller, tell=tell, confirm=confirm, agreed=self._declined.agreed(caller, confirm))
-            answer = await self._run(tool, asked, desk, call)
-            with bearing(state.desk, answer.job):
-                return await content.answered(answer, state.storage(caller), self._settings)
+            call = Call(
+                caller=caller,
+                on_progress=on_progress,
+                confirm=confirm,
+                confirm_price=self._declined.confirm_price(caller, confirm),
+            )
+            answer = await self._run(tool, asked, service, call)
+            with delivering(state.service, answer.job):
+                return await results.answered(answer, state.storage(caller), self._settings)
 
-    async def _run(self, tool: Tool[Any], asked: Any, desk: Desk, call: Call) -> Answer:
+    async def _run(self, tool: Tool[Any], asked: Any, service: ImageService, call: Call) -> Answer:
         """The tool's own work. What only looks something up waits for nothing but a storage, and not for ever."""
         if tool.kind == "draws":
-            return await tool.run(asked, desk, call)
+            return await tool.run(asked, service, call)
         with anyio.move_on_after(self._settings.wait_seconds + PATIENCE):
-            return await tool.run(asked, desk, call)
+            return await tool.run(asked, service, call)
         message = "The storage of the pictures gave no answer in time."
         raise ImageError(Reason.STORAGE_FAILED, message, hint="Try again later; nothing is lost.")
 
 
-async def _recovered(desk: Desk) -> None:
+async def _recovered(service: ImageService) -> None:
     """Take up what other processes leave behind. A journal that cannot be read is told, and stops no call."""
     while True:
         try:
-            await desk.recover()
+            await service.recover()
         except ImageError as error:
             log.error("jobs not taken up", extra={"facts": {"why": error.message}})
         except Exception:  # noqa: BLE001 - no call is to fail for it
             log.exception("jobs not taken up")
         await anyio.sleep(ROUND)
-
-
-def reported(context: Context[State, Any]) -> Show:
-    """Progress as the protocol wants it: a number that always rises, and a word for the person."""
-    count = 0
-
-    async def show(message: str, seconds: float) -> None:
-        nonlocal count
-        count += 1
-        await context.report_progress(count, None, f"{message} ({seconds:.0f} s)" if seconds >= 1 else message)
-
-    return show
 
 
 def build_server(

@@ -21,10 +21,10 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 from pydantic_core import from_json
 
-from atelier.providers.core.concurrency import has_gone
-from atelier.server.calls import Departure, leaving
-from atelier.server.mcp.jsonrpc import messages_of
+from atelier.providers.core.concurrency import is_cancelled
+from atelier.server.calls import AnswerDelivery, leaving
 from atelier.server.logs import log
+from atelier.server.mcp.jsonrpc import messages_of
 from atelier.server.shutdown import PATIENCE
 
 MOMENT = 1.0  # seconds that a call waits at most for the end of the line that is being written
@@ -59,7 +59,7 @@ class Line(anyio.AsyncFile[str]):
         self._written = anyio.Event()
         self._known = anyio.Event()
         self._known.set()
-        self._departures: dict[str | int, list[Departure]] = {}  # an id is a host's own affair, and may come twice
+        self._departures: dict[str | int, list[AnswerDelivery]] = {}  # an id is a host's own affair, and may come twice
 
     async def serve(self, server: Server[Any], lines: Lines, over: Callable[[], None]) -> None:
         """Serve over the pipes until the host closes one of them.
@@ -99,15 +99,15 @@ class Line(anyio.AsyncFile[str]):
             return await call_next(ctx)
         with anyio.move_on_after(MOMENT):
             await self._known.wait()  # whoever has read an answer may ask for the same again at once, and means another
-        departure, answered = Departure(), False
+        departure, answered = AnswerDelivery(), False
         leaving.set(departure)
         try:
             result = await call_next(ctx)
-            answered = not has_gone()
+            answered = not is_cancelled()
         finally:
             if not answered:
                 departure.end(left=False)
-            if not has_gone():
+            if not is_cancelled():
                 self._departures.setdefault(ctx.request_id, []).append(departure)
         return result
 

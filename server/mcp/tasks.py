@@ -20,11 +20,11 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, CallToolRequestParams, CallToolResult, RequestParams
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.jobs.service import Desk, Running
+from atelier.providers.jobs.service import ImageService, JobHandle
 from atelier.providers.pipeline.job_store import JobRow
-from atelier.server.mcp import results as content
+from atelier.server.calls import Calls, delivering
+from atelier.server.mcp import results
 from atelier.server.mcp.elicitation import MODERN
-from atelier.server.calls import Calls, bearing
 from atelier.server.settings import Settings
 from atelier.tools import TOOLS
 from atelier.tools.image_answer import told
@@ -53,9 +53,9 @@ def takes_tasks(context: Request, tool: str) -> bool:
     return tool in DRAWING and context.protocol_version == MODERN and TASKS in (declared or {})
 
 
-def for_tasks(desk: Desk) -> Desk:
+def for_tasks(service: ImageService) -> ImageService:
     """The desk as a call sees it that may become a task."""
-    return desk.within(WINDOW, MOST)
+    return service.within(WINDOW, MOST)
 
 
 Handler = Callable[[Request, TaskParams], Awaitable[HandlerResult]]
@@ -92,7 +92,7 @@ class Tasks(Extension):
         if not takes_tasks(ctx, params.name):
             return await call_next(ctx)
         result = await call_next(ctx)
-        job = (result.meta or {}).get(content.JOB) if isinstance(result, CallToolResult) else None
+        job = (result.meta or {}).get(results.JOB) if isinstance(result, CallToolResult) else None
         if job is None:
             return result
         with _refusing():
@@ -101,13 +101,13 @@ class Tasks(Extension):
     async def _get(self, ctx: Request, params: TaskParams) -> HandlerResult:
         """How far it is, or the very result that the call would have had."""
         row = await self._row(ctx, params.task_id)
-        desk, result = self._desk(ctx), None
+        service, result = self._desk(ctx), None
         try:
-            found = await desk.within(0).collect(row.id, caller=row.caller)
-            if isinstance(found, Running):
+            found = await service.within(0).collect(row.id, caller=row.caller)
+            if isinstance(found, JobHandle):
                 return {"resultType": "complete", **_handle(row, found.latest), "status": "working"}
-            with bearing(desk, row.id):
-                result = await content.answered(told(found), ctx.lifespan_context.storage(row.caller), self._settings)
+            with delivering(service, row.id):
+                result = await results.answered(told(found), ctx.lifespan_context.storage(row.caller), self._settings)
         except ImageError as error:
             row = await self._row(ctx, row.id)
             if row.state == "running":  # it has failed, and this is being written
@@ -116,7 +116,7 @@ class Tasks(Extension):
                 return {"resultType": "complete", **_handle(row, "Nothing was sent."), "status": "cancelled"}
             if row.state == "done" and error.reason is not Reason.NOT_FOUND:  # it can be read another time
                 raise
-            result = content.failed(self._calls.told(error))
+            result = results.failed(self._calls.told(error))
         told_as = {"resultType": "complete", **result.model_dump(mode="json", by_alias=True, exclude_none=True)}
         return {"resultType": "complete", **_handle(row), "status": "completed", "result": told_as}
 
@@ -138,8 +138,8 @@ class Tasks(Extension):
             raise ImageError(Reason.NOT_FOUND, "Unknown task")
         return row
 
-    def _desk(self, ctx: Request) -> Desk:
-        return ctx.lifespan_context.desk
+    def _desk(self, ctx: Request) -> ImageService:
+        return ctx.lifespan_context.service
 
 
 @contextmanager

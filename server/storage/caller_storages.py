@@ -20,13 +20,13 @@ from atelier.server.storage.local import LocalStorage
 from atelier.server.storage.remote_storage import Remote
 from atelier.server.storage.s3 import S3Storage
 from atelier.server.storage.s3_client import Connection
-from atelier.server.storage.upload_queue import Spool
+from atelier.server.storage.upload_queue import UploadQueue
 
 CALLERS = "_callers"  # no customer's id begins so
 REMEMBERED = 1000  # callers whose spools are kept, since a spool remembers that its store was silent
 
 
-class Spools:
+class CallerStorages:
     """The storages that the settings describe. Raises invalid_request when they describe none; no I/O."""
 
     def __init__(self, settings: Settings) -> None:
@@ -36,7 +36,7 @@ class Spools:
         self._connection = Connection(settings.bucket, settings.lookup) if settings.storage == "s3" else None
         self.of_caller = lru_cache(REMEMBERED)(self._of_caller)
 
-    def of_customer(self, customer: str | None = None) -> Spool:
+    def of_customer(self, customer: str | None = None) -> UploadQueue:
         """The pictures of whoever uses this machine; of the customer of the settings unless another is named."""
         name = customer or self._customer
         return self._spool(name, self._pictures, self._waiting / name)
@@ -45,20 +45,20 @@ class Spools:
         """The pictures of somebody elsewhere, who is not told of this machine's folders."""
         return Remote(self._of_name(name_of(caller)))
 
-    def all(self) -> list[Spool]:
+    def all(self) -> list[UploadQueue]:
         """The spools of everyone who has a folder for waiting pictures. Raises storage_failed when none can be seen."""
         customers = [name for name in _folders(self._waiting) if CUSTOMER.fullmatch(name)]
         callers = [name for name in _folders(self._waiting / CALLERS) if is_name(name)]
         return [*(self.of_customer(name) for name in customers), *(self._of_name(name) for name in callers)]
 
-    def _of_name(self, name: str) -> Spool:
+    def _of_name(self, name: str) -> UploadQueue:
         return self._spool(name, self._pictures / "customers" / name, self._waiting / CALLERS / name)
 
-    def _spool(self, name: str, folder: Path, waiting: Path) -> Spool:
+    def _spool(self, name: str, folder: Path, waiting: Path) -> UploadQueue:
         before = LocalStorage(waiting, "ATELIER_STATE_DIR")
         if self._connection:
-            return Spool(S3Storage(self._connection, name), before, ahead=True)
-        return Spool(LocalStorage(folder), before, ahead=False)
+            return UploadQueue(S3Storage(self._connection, name), before, ahead=True)
+        return UploadQueue(LocalStorage(folder), before, ahead=False)
 
 
 def _folders(path: Path) -> list[str]:

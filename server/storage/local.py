@@ -18,9 +18,9 @@ import anyio
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import is_id, time_of, uuid_of
+from atelier.providers.core.types import AssetHandle, Picture
 from atelier.providers.images.sources import Asset
-from atelier.providers.core.types import Picture, Stored
-from atelier.server.storage import asset_files as kept
+from atelier.server.storage import asset_files
 
 
 class LocalStorage:
@@ -35,7 +35,7 @@ class LocalStorage:
         """The folder."""
         return str(self.folder)
 
-    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
         """See Storage. On a full disk nothing is left behind."""
         return await anyio.to_thread.run_sync(self._put, id, picture, record)
 
@@ -48,7 +48,7 @@ class LocalStorage:
         return await anyio.to_thread.run_sync(self._head, id)
 
     async def newest(self, limit: int = 1, before: str | None = None) -> list[Mapping[str, Any]]:
-        """See Shelf."""
+        """See AssetReader."""
         return await anyio.to_thread.run_sync(self._newest, limit, before)
 
     async def ids(self) -> list[str]:
@@ -63,10 +63,10 @@ class LocalStorage:
         """None: a file has a path and no address."""
         return None
 
-    async def where(self, id: str) -> Stored | None:
+    async def where(self, id: str) -> AssetHandle | None:
         """See Storage."""
         record = await self.head(id)
-        return Stored(id=id, path=str(self._record(id).with_name(record["file"]))) if record else None
+        return AssetHandle(id=id, path=str(self._record(id).with_name(record["file"]))) if record else None
 
     def id_in(self, url: str) -> str | None:
         """None: see `link`."""
@@ -90,19 +90,19 @@ class LocalStorage:
         months = sorted(self.folder.glob("[0-9]*/[0-9]*"), reverse=True)
         return [path for month in months for path in sorted(month.glob("img_*.json"), reverse=True)]
 
-    def _put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+    def _put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
         sidecar = self._record(id)
-        path = sidecar.with_name(kept.file_of(id, picture))
-        told = kept.noted(record, path.name, picture)
+        path = sidecar.with_name(asset_files.file_of(id, picture))
+        told = asset_files.noted(record, path.name, picture)
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             for folder in (self.folder, sidecar.parent.parent, sidecar.parent):
                 folder.mkdir(exist_ok=True, mode=0o700)
             # first the record, so that no picture is ever without one
-            if new := _appear(sidecar, kept.written(told)):
+            if new := _appear(sidecar, asset_files.written(told)):
                 pass
-            elif (kept.read(sidecar.read_bytes()) or {}).get("sha256") != told["sha256"]:
-                raise kept.taken(id)
+            elif (asset_files.read(sidecar.read_bytes()) or {}).get("sha256") != told["sha256"]:
+                raise asset_files.taken(id)
             try:
                 _appear(path, picture.image_bytes)
                 _settle(path.parent)
@@ -114,11 +114,11 @@ class LocalStorage:
             message = f"The folder {self.folder} could not be written ({error.strerror or type(error).__name__})."
             hint = f"Free some space, or set {self._variable} to a folder that can be written."
             raise ImageError(Reason.STORAGE_FAILED, message, hint=hint, facts={"trouble": "disk"}) from None
-        return Stored(id=id, path=str(path))
+        return AssetHandle(id=id, path=str(path))
 
     def _head(self, id: str) -> dict[str, Any] | None:
         try:
-            return kept.read(self._record(id).read_bytes())
+            return asset_files.read(self._record(id).read_bytes())
         except ValueError:  # no id at all
             return None
         except OSError as error:

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.images.sources import Asset
-from atelier.providers.core.types import Picture, Stored
+from atelier.providers.core.types import AssetHandle, Picture
 from atelier.providers.images.asset_storage import Storage
+from atelier.providers.images.sources import Asset
 from atelier.server.logs import log
 
 address: ContextVar[str] = ContextVar("address", default="")
@@ -35,11 +35,13 @@ class Remote:
         """See Storage; it is told to nobody."""
         return self._storage.home
 
-    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
         """See Storage."""
         with sealed():
             stored = await self._storage.put(id, picture, record)
-        return Stored(id=id, url=stored.url, warning=WAITS if stored.warning else "")  # who asks for it is told where
+        return AssetHandle(
+            id=id, url=stored.url, warning=WAITS if stored.warning else ""
+        )  # who asks for it is told where
 
     async def get(self, id: str) -> Asset | None:
         """The picture of that id."""
@@ -52,7 +54,7 @@ class Remote:
             return await self._storage.head(id)
 
     async def newest(self, limit: int = 1, before: str | None = None) -> list[Mapping[str, Any]]:
-        """See Shelf."""
+        """See AssetReader."""
         with sealed():
             return await self._storage.newest(limit, before)
 
@@ -66,7 +68,7 @@ class Remote:
         where = await self.where(id)
         return where.url if where else None
 
-    async def where(self, id: str) -> Stored | None:
+    async def where(self, id: str) -> AssetHandle | None:
         """See Storage; it has no path."""
         with sealed():
             where = await self._storage.where(id)
@@ -111,6 +113,6 @@ def unplaced(error: ImageError) -> ImageError:
     return ImageError(error.reason, message, hint=hint, facts={**error.facts, "sealed": True})
 
 
-def _handle(stored: Stored) -> Stored:
+def _handle(stored: AssetHandle) -> AssetHandle:
     url = stored.url or (f"{address.get()}/image/{stored.id}/file" if address.get() else None)
-    return Stored(id=stored.id, url=url, warning=WAITS if stored.warning else "")
+    return AssetHandle(id=stored.id, url=url, warning=WAITS if stored.warning else "")

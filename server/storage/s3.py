@@ -24,12 +24,12 @@ from uuid import UUID
 
 import anyio
 
+from atelier.providers.core.concurrency import run_concurrently
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import id_of, is_id, time_of, uuid_of
-from atelier.providers.core.concurrency import side_by_side
+from atelier.providers.core.types import AssetHandle, Picture
 from atelier.providers.images.sources import Asset
-from atelier.providers.core.types import Picture, Stored
-from atelier.server.storage import asset_files as kept
+from atelier.server.storage import asset_files
 from atelier.server.storage.s3_client import Connection, may_refuse_condition
 
 PREVIEW_PATIENCE = 10  # seconds that an answer waits for its preview to be kept
@@ -54,7 +54,7 @@ class S3Storage:
         """The store, the bucket and the folder in it."""
         return f"{self._bucket.endpoint_url or 's3:'}/{self._bucket.name}/{self._folder}"
 
-    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
         """See Storage. The picture goes first, so that it is there when its record is."""
         return await self._connection.run(partial(self._put, id, picture, record))
 
@@ -67,9 +67,9 @@ class S3Storage:
         return await self._connection.run(partial(self._head, id))
 
     async def newest(self, limit: int = 1, before: str | None = None) -> list[Mapping[str, Any]]:
-        """See Shelf."""
+        """See AssetReader."""
         ids = await self._connection.run(partial(self._ids, limit, before))
-        found = await side_by_side([partial(self.head, id) for id in ids])
+        found = await run_concurrently([partial(self.head, id) for id in ids])
         for outcome in found:
             if isinstance(outcome, ImageError):
                 raise outcome
@@ -83,10 +83,10 @@ class S3Storage:
         """Public where the bucket has a public address, else signed for `url_ttl` seconds from now."""
         return await self._connection.run(partial(self._link, id))
 
-    async def where(self, id: str) -> Stored | None:
+    async def where(self, id: str) -> AssetHandle | None:
         """See Storage; it has no path."""
         url = await self.link(id)
-        return Stored(id=id, url=url) if url else None
+        return AssetHandle(id=id, url=url) if url else None
 
     def id_in(self, url: str) -> str | None:
         """The id in a public or signed link of ours, whoever signed it and when."""
@@ -114,22 +114,22 @@ class S3Storage:
         """The keys of a picture without their endings. What is no id leads to a key that nothing has."""
         return f"{self._folder}{uuid_of(id) if is_id(id) else 'none'}"
 
-    def _put(self, id: str, picture: Picture, record: Mapping[str, Any], client: Any) -> Stored:
+    def _put(self, id: str, picture: Picture, record: Mapping[str, Any], client: Any) -> AssetHandle:
         stem = self._stem(id)
-        key = kept.file_of(stem, picture)
-        told = kept.noted(record, key.removeprefix(self._folder), picture)
+        key = asset_files.file_of(stem, picture)
+        told = asset_files.noted(record, key.removeprefix(self._folder), picture)
         ours = {"atelier-id": id, "sha256": told["sha256"]}
-        name = {"ContentDisposition": f'inline; filename="{kept.file_of(id, picture)}"', "Metadata": ours}
+        name = {"ContentDisposition": f'inline; filename="{asset_files.file_of(id, picture)}"', "Metadata": ours}
         new = self._create(client, key, picture.image_bytes, picture.mime, **name)
         if not new and self._digest(client, key) != told["sha256"]:
-            raise kept.taken(id)
-        if not self._create(client, f"{stem}.json", kept.written(told), "application/json"):
+            raise asset_files.taken(id)
+        if not self._create(client, f"{stem}.json", asset_files.written(told), "application/json"):
             there = self._head(id, client) or {}
             if there.get("sha256") != told["sha256"]:
                 if new:
                     client.delete_object(Bucket=self._bucket.name, Key=key)
-                raise kept.taken(id)
-        return Stored(id=id, url=self._address(client, key))
+                raise asset_files.taken(id)
+        return AssetHandle(id=id, url=self._address(client, key))
 
     def _create(self, client: Any, key: str, data: bytes, mime: str, **more: Any) -> bool:
         """Write an object that is not there yet; False when it is."""
@@ -173,7 +173,7 @@ class S3Storage:
         """The SHA-256 of an object: what ours say of themselves, else counted. Some stores change the name's case."""
         told = client.head_object(Bucket=self._bucket.name, Key=key).get("Metadata", {})
         said = {name.lower(): value for name, value in told.items()}.get("sha256")
-        return said or kept.digest(self._read(client, key) or b"")
+        return said or asset_files.digest(self._read(client, key) or b"")
 
     def _read(self, client: Any, key: str) -> bytes | None:
         try:
@@ -182,7 +182,7 @@ class S3Storage:
             return None
 
     def _head(self, id: str, client: Any) -> dict[str, Any] | None:
-        return kept.read(self._read(client, f"{self._stem(id)}.json") or b"")
+        return asset_files.read(self._read(client, f"{self._stem(id)}.json") or b"")
 
     def _get(self, id: str, client: Any) -> Asset | None:
         if (record := self._head(id, client)) is None:

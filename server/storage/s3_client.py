@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from atelier.providers.core.environment import variable
-from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import Lookup
 
 THREADS = 8  # measured: with more of them the event loop waits for its turn noticeably
@@ -239,5 +239,5 @@ def _where(bucket: Bucket) -> str:
 
 
 def _failed(bucket: Bucket, trouble: str, message: str, hint: str, **words: str) -> ImageError:
-    text = message.format(bucket=bucket.name, **{name: quoted(word, 120) for name, word in words.items()})
+    text = message.format(bucket=bucket.name, **{name: sanitize(word, 120) for name, word in words.items()})
     return ImageError(Reason.STORAGE_FAILED, text, hint=hint, facts={"trouble": trouble, "bucket": bucket.name})

@@ -16,11 +16,11 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.images.identify import sniff
-from atelier.providers.images.sources import Asset
-from atelier.providers.core.types import Picture, Stored
+from atelier.providers.core.types import AssetHandle, Picture
 from atelier.providers.images.asset_storage import Storage
-from atelier.server.storage import asset_files as kept
+from atelier.providers.images.identify import identify
+from atelier.providers.images.sources import Asset
+from atelier.server.storage import asset_files
 from atelier.server.storage.local import LocalStorage
 
 PATIENCE = 30.0  # seconds that a picture's answer waits for the store
@@ -35,11 +35,11 @@ class Flushed:
     """What became of a picture that waited: where it is now, or why it still waits."""
 
     id: str
-    stored: Stored | None = None
+    stored: AssetHandle | None = None
     problem: str = ""
 
 
-class Spool:
+class UploadQueue:
     """`store` with `waiting` before it. Ahead: every picture is on this disk before the store is tried.
 
     That is for a store that may take long, so that not even `kill -9` on the way loses a picture.
@@ -60,7 +60,7 @@ class Spool:
         """Where they are bound for."""
         return self._store.home
 
-    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
         """See Storage. Raises only when neither takes it, or when the id is taken."""
         held = await self._hold(id, picture, record) if self._ahead else None
         try:
@@ -70,9 +70,9 @@ class Spool:
                 await self._release(id)
                 raise
             held = held if self._ahead else await self._hold(id, picture, record)
-            if not isinstance(held, Stored):
+            if not isinstance(held, AssetHandle):
                 raise _both(error, held) from None
-            return Stored(id=id, path=held.path, warning=f"{error.message} {self._waits} {error.hint}".strip())
+            return AssetHandle(id=id, path=held.path, warning=f"{error.message} {self._waits} {error.hint}".strip())
         await self._release(id)
         return stored
 
@@ -85,7 +85,7 @@ class Spool:
         return await self._waiting.head(id) or await self._store.head(id)
 
     async def newest(self, limit: int = 1, before: str | None = None) -> list[Mapping[str, Any]]:
-        """See Shelf. When the store cannot tell, the error names those that wait: they can be used by their ids."""
+        """See AssetReader. When the store cannot be read, the error names the images that wait, by their ids."""
         here = await self._waiting.newest(limit, before)
         try:
             there = await self._store.newest(limit, before)
@@ -106,7 +106,7 @@ class Spool:
         """See Storage; what waits has no link yet."""
         return None if await self._waiting.head(id) else await self._store.link(id)
 
-    async def where(self, id: str) -> Stored | None:
+    async def where(self, id: str) -> AssetHandle | None:
         """See Storage; what waits has a path and no link yet."""
         if here := await self._waiting.where(id):
             return replace(here, warning=self._waits)
@@ -168,7 +168,7 @@ class Spool:
         with contextlib.suppress(ImageError):
             await self._waiting.delete(id)
 
-    async def _tried(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+    async def _tried(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
         """The store's answer, if it comes in time. After a silence the next pictures do not wait for it at all."""
         late = ImageError(Reason.STORAGE_FAILED, f"The store gave no answer within {PATIENCE:.0f} s.")
         if time.monotonic() < self._spared_until:
@@ -180,7 +180,7 @@ class Spool:
             self._spared_until = time.monotonic() + PATIENCE
             raise late from None
 
-    async def _hold(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored | ImageError:
+    async def _hold(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle | ImageError:
         """The picture in the folder, or why that did not take it. Raises when another one waits under that id."""
         try:
             return await self._waiting.put(id, picture, record)
@@ -200,9 +200,9 @@ def _both(error: ImageError, other: ImageError | None) -> ImageError:
 
 def _picture(asset: Asset) -> Picture | None:
     """What waits as a picture; None when it is not what its record says."""
-    if kept.digest(asset.image_bytes) != asset.record.get("sha256"):
+    if asset_files.digest(asset.image_bytes) != asset.record.get("sha256"):
         return None
     try:
-        return Picture(asset.image_bytes, *sniff(asset.image_bytes))
+        return Picture(asset.image_bytes, *identify(asset.image_bytes))
     except ValueError:
         return None

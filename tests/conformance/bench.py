@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from atelier.providers.core.errors import Reason
-from atelier.providers.images.masks import mask
-from atelier.providers.vendors.contract import Provider
-from atelier.providers.images.sources import source
 from atelier.providers.core.types import PROMPTLESS, Feature, ImageRequest, Model, Operation
+from atelier.providers.images.masks import mask
+from atelier.providers.images.sources import source
+from atelier.providers.vendors.contract import Provider
 from tests.conftest import png
 from tests.emulators.server import Emulator, Fault
 

@@ -10,20 +10,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from atelier.providers.vendors.flux import adapter as flux_adapter
-from atelier.providers.vendors import flux as flux_vendor
-from atelier.providers.vendors import gemini as gemini_vendor
-from atelier.providers.vendors import openai as openai_vendor
-from atelier.providers.vendors.sketch import adapter as sketch_adapter
-from atelier.providers.vendors import sketch as sketch_vendor
-from atelier.providers.vendors.stability import adapter as stability_adapter
-from atelier.providers.vendors import stability as stability_vendor
-from atelier.providers.vendors import xai as xai_vendor
 from atelier.providers.core.errors import Reason
 from atelier.providers.core.types import Endpoint, Model, Operation
 from atelier.providers.transport.wire import httpx
+from atelier.providers.vendors import flux as flux_vendor
+from atelier.providers.vendors import gemini as gemini_vendor
+from atelier.providers.vendors import openai as openai_vendor
+from atelier.providers.vendors import sketch as sketch_vendor
+from atelier.providers.vendors import stability as stability_vendor
+from atelier.providers.vendors import xai as xai_vendor
+from atelier.providers.vendors.flux import adapter as flux_adapter
 from atelier.providers.vendors.gemini.models import PREDICT
 from atelier.providers.vendors.openai.models import DALL_E
+from atelier.providers.vendors.sketch import adapter as sketch_adapter
+from atelier.providers.vendors.stability import adapter as stability_adapter
 from atelier.providers.vendors.stability.models import OUTPAINT, SD3
 from tests.conformance.bench import Bench, Body, Faults
 from tests.emulators import flux, gemini, openai, stability, xai

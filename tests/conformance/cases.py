@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from atelier.providers.vendors.registry import PROVIDERS
 from atelier.providers.core.errors import Reason
 from atelier.providers.core.gates.gates import MOST_PICTURES
-from atelier.providers.core.gates.option_limits import Limit
 from atelier.providers.core.gates.option_gates import SIDES
+from atelier.providers.core.gates.option_limits import Limit
 from atelier.providers.core.sizes import parse_size
 from atelier.providers.core.types import Feature, Model, Operation
+from atelier.providers.vendors.registry import PROVIDERS
 from tests.conformance.bench import EVERYWHERE, PHOTO, Bench, Faults, first_operation, the_host_itself
 from tests.emulators.server import Answer, Drip, Dropped, Emulator, Fault, Slow
 

@@ -18,15 +18,15 @@ import anyio
 import pytest
 from pydantic_core import from_json
 
-from atelier.providers.vendors.registry import PROVIDERS
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.environment import variable
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.transport.network.http_client import client
 from atelier.providers.core.gates.option_gates import SAFE_PROMPT
-from atelier.providers.core.types import ImageRequest, ImageResult, Model, Operation, Picture, Stored
-from atelier.providers.transport.wire import Wire, httpx
+from atelier.providers.core.types import AssetHandle, ImageRequest, ImageResult, Model, Operation, Picture
 from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.transport.network.http_client import client
+from atelier.providers.transport.wire import Wire, httpx
+from atelier.providers.vendors.registry import PROVIDERS
 from tests.conformance.bench import Bench, Faults
 from tests.conformance.cases import CASES, COMPANIONS, Cell, Change, Column, Failure
 from tests.conftest import TODAY
@@ -39,15 +39,15 @@ WRONG_KEY = "wrong-key-0123456789"
 SECRET = "the secret garden of my aunt"
 
 
-class Shelf:
+class AssetReader:
     """A storage that remembers."""
 
     def __init__(self) -> None:
         self.records: list[Mapping[str, Any]] = []
 
-    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
         self.records.append(record)
-        return Stored(id=id)
+        return AssetHandle(id=id)
 
 
 def studio(bench: Bench, environ: Mapping[str, str], *, timeout: float = 30.0, **options: Any) -> Pipeline:
@@ -335,7 +335,7 @@ class Conformance:
         assert SECRET not in told(error)
 
     async def test_no_key_is_in_a_record(self, bench: Bench, host: Emulator, faults: Faults) -> None:
-        shelf = Shelf()
+        shelf = AssetReader()
         await run(bench, host, bench.least_request(bench.default), storage=shelf)
         (record,) = shelf.records
         assert (record["provider"], record["model"], record["prompt"]) == (bench.name, bench.default.id, "a fox")
@@ -364,7 +364,7 @@ class Conformance:
         self, bench: Bench, host: Emulator, failure: Failure
     ) -> None:
         failure.where(host).next(*[failure.fault] * 40)
-        shelf, request = Shelf(), bench.least_request(bench.default)
+        shelf, request = AssetReader(), bench.least_request(bench.default)
         error = await refused(bench, bench.environ(host), request, timeout=failure.deadline, storage=shelf)
         assert error.reason is failure.reason
         assert failure.unknown in (None, error.outcome_unknown)
@@ -382,13 +382,13 @@ class Conformance:
     ) -> None:
         said: list[str] = []
 
-        async def tell(message: str) -> None:
+        async def on_progress(message: str) -> None:
             said.append(message)
 
         host.next(faults.too_many(0.3))
         began = time.monotonic()
         async with studio(bench, bench.environ(host)) as pipeline:
-            await pipeline.run(bench.least_request(bench.default), tell=tell)
+            await pipeline.run(bench.least_request(bench.default), on_progress=on_progress)
         assert time.monotonic() - began >= 0.3
         assert len(orders(host)) == 2
         assert any("patience" in message for message in said)
@@ -420,19 +420,19 @@ class Conformance:
     async def test_cancelled_while_it_waits_for_a_turn_it_sends_nothing(
         self, bench: Bench, host: Emulator, faults: Faults
     ) -> None:
-        shelf, request = Shelf(), bench.least_request(bench.default)
+        shelf, request = AssetReader(), bench.least_request(bench.default)
         held, waiting = Held(), anyio.Event()
         host.next(held)
         environ = bench.environ(host)
 
-        async def tell(message: str) -> None:
+        async def on_progress(message: str) -> None:
             if "Waiting" in message:
                 waiting.set()
 
         async with studio(bench, environ, concurrency=1, storage=shelf) as pipeline, anyio.create_task_group() as all:
             all.start_soon(pipeline.run, request)
             await held.arrival()
-            await leave(lambda: pipeline.run(request, tell=tell), waiting.wait)
+            await leave(lambda: pipeline.run(request, on_progress=on_progress), waiting.wait)
             held.go.set()
         assert len(orders(host)) == 1
         assert len(shelf.records) == 1
@@ -440,7 +440,7 @@ class Conformance:
     async def test_cancelled_after_it_was_sent_the_picture_is_stored(
         self, bench: Bench, host: Emulator, faults: Faults
     ) -> None:
-        shelf, held, request = Shelf(), Held(), bench.least_request(bench.default)
+        shelf, held, request = AssetReader(), Held(), bench.least_request(bench.default)
         host.next(held)
         async with studio(bench, bench.environ(host), storage=shelf) as pipeline:
             await leave(lambda: pipeline.run(request), held.arrival, then=held.go.set)

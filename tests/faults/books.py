@@ -18,7 +18,7 @@ from tests.faults.world import micro
 
 
 @dataclass(frozen=True, slots=True)
-class Charge:
+class Reservation:
     """A vendor call in the ledger. Money in micro-USD."""
 
     id: str
@@ -45,7 +45,7 @@ class Books:
 
     folder: Path
     jobs: dict[str, Job] = field(default_factory=dict[str, Job])
-    charges: list[Charge] = field(default_factory=list[Charge])
+    charges: list[Reservation] = field(default_factory=list[Reservation])
     records: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
 
     @classmethod
@@ -60,7 +60,7 @@ class Books:
                 for id, state, delivered, outcome in found.execute("SELECT id, state, delivered, outcome FROM jobs"):
                     books.jobs[id] = Job(id, state, bool(delivered), json.loads(outcome))
                 rows = found.execute("SELECT id, job, pictures, reserved, spent, state FROM charges ORDER BY id")
-                books.charges = [Charge(*row) for row in rows]
+                books.charges = [Reservation(*row) for row in rows]
         for place in (folder / "out", folder / "state" / "spool"):
             for path in files_in(place):
                 if path.suffix == ".json" and not path.name.startswith("."):

@@ -23,12 +23,10 @@ from typing import Any
 import anyio
 from mcp.types import CallToolResult
 
-from atelier.server.mcp import results as content
-from atelier.server.database import engine as database
-from atelier.server.database import jobs
-from atelier.server.database import ledger
-from atelier.server.database.jobs import SqliteJournal
+from atelier.server.database import engine, jobs, ledger
+from atelier.server.database.jobs import SqliteJobStore
 from atelier.server.main import main
+from atelier.server.mcp import results
 
 STEPS = ("open", "sent", "note", "landed", "settle", "finish", "delivered")
 """What the journal is told, in the order of a call's life."""
@@ -38,7 +36,7 @@ Step = Callable[..., Coroutine[Any, Any, Any]]
 
 def wrapped(step: str, around: Callable[[Step], Step]) -> None:
     """Put something around a step of the journal."""
-    setattr(SqliteJournal, step, around(getattr(SqliteJournal, step)))
+    setattr(SqliteJobStore, step, around(getattr(SqliteJobStore, step)))
 
 
 def killed(step: str, when: str) -> None:
@@ -75,9 +73,9 @@ def ended(step: str, when: str) -> None:
 def full(step: str, writes: str) -> None:
     """SQLite says so when it writes, whatever it is that it should write."""
     left = [0]
-    transact: Callable[..., Any] = database.Database._transact  # pyright: ignore[reportPrivateUsage]
+    transact: Callable[..., Any] = engine.Database._transact  # pyright: ignore[reportPrivateUsage]
 
-    def stuck(self: database.Database, begin: str, work: Any) -> Any:
+    def stuck(self: engine.Database, begin: str, work: Any) -> Any:
         def out_of_space(connection: sqlite3.Connection) -> Any:
             raise sqlite3.OperationalError("database or disk is full")
 
@@ -96,7 +94,7 @@ def full(step: str, writes: str) -> None:
         return first
 
     used = list[str]()
-    setattr(database.Database, "_transact", stuck)  # noqa: B010 - it is another's
+    setattr(engine.Database, "_transact", stuck)  # noqa: B010 - it is another's
     wrapped(step, around)
 
 
@@ -134,13 +132,13 @@ def jumping(step: str, seconds: str) -> None:
 
 def thoughtful(seconds: str, _: str) -> None:
     """An answer that is not made at once."""
-    own = content.answered
+    own = results.answered
 
     async def after_a_while(*arguments: Any) -> CallToolResult:
         await anyio.sleep(float(seconds))
         return await own(*arguments)
 
-    content.answered = after_a_while
+    results.answered = after_a_while
 
 
 FAULTS: dict[str, Callable[[str, str], None]] = {

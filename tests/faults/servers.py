@@ -24,7 +24,7 @@ from tests.waiting import LONG
 LAUNCHER = [sys.executable, str(Path(__file__).with_name("launcher.py"))]
 GONE = (MCPError, anyio.ClosedResourceError, anyio.BrokenResourceError)
 """What a client meets whose server has died."""
-ROOT = str(Path(__file__).parent.parent.parent)
+ROOT = str(Path(__file__).parents[2])
 
 
 @asynccontextmanager

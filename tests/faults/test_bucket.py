@@ -78,10 +78,10 @@ def environ(
 
 
 async def drawn(environ: Environ, vendor: str = "flux") -> ImageResult:
-    async with desk_over(environ) as desk:
-        result = await desk.draw(request_for(vendor))
+    async with desk_over(environ) as service:
+        result = await service.draw(request_for(vendor))
         assert isinstance(result, ImageResult)
-        desk.delivered(result.id)
+        service.delivered(result.id)
         return result
 
 
@@ -124,8 +124,8 @@ async def test_killed_with_a_picture_on_its_way_while_the_bucket_is_away(
     tool, asked = arguments_for("openai", tmp_path)
     with before_store.down():
         await killed_at(environ, "landed", "before", tool, asked)
-        async with desk_over(environ) as desk:  # nobody can say now whether it is in the bucket
-            assert not desk.running
+        async with desk_over(environ) as service:  # nobody can say now whether it is in the bucket
+            assert not service.running
         books = Books.read(tmp_path)
         assert (books.job.state, [charge.state for charge in books.charges]) == ("running", ["sent"])
     async with served(environ) as client:

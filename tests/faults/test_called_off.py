@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from atelier.providers.core.types import ImageResult
-from atelier.providers.jobs.service import Desk, Running
+from atelier.providers.jobs.service import ImageService, JobHandle
 from tests.conftest import Environ
 from tests.faults import proxy as faulty
 from tests.faults.books import Books
@@ -38,19 +38,21 @@ class Heard:
             self.pause.set()
 
 
-async def called_off(desk: Desk, vendor: str, when: Callable[[], Any], count: int = 1, **options: Any) -> None:
+async def called_off(
+    service: ImageService, vendor: str, when: Callable[[], Any], count: int = 1, **options: Any
+) -> None:
     """Ask, go away once `when` has come, and wait for what becomes of it."""
     async with anyio.create_task_group() as tasks:
 
         async def ask() -> None:
-            await desk.draw(request_for(vendor, count), **options)
+            await service.draw(request_for(vendor, count), **options)
 
         tasks.start_soon(ask)
         with anyio.fail_after(LONG):
             await when()
         tasks.cancel_scope.cancel()
     with anyio.fail_after(AT_ONCE):
-        await eventually(lambda: not desk.running)
+        await eventually(lambda: not service.running)
 
 
 def nothing_spent(around: World, folder: Path, label: str) -> None:
@@ -64,11 +66,11 @@ def nothing_spent(around: World, folder: Path, label: str) -> None:
 async def test_in_the_pause_after_a_free_refusal(around: World, tmp_path: Path, vendor: str, status: int) -> None:
     around.proxy(vendor).next("put", Says(status, headers=WANTED_LATER))
     environ, heard = around.environ(tmp_path), Heard()
-    async with desk_over(environ) as desk:
-        await called_off(desk, vendor, heard.pause.wait, tell=heard)
+    async with desk_over(environ) as service:
+        await called_off(service, vendor, heard.pause.wait, on_progress=heard)
         nothing_spent(around, tmp_path, "called off in a pause")
         assert around.proxy(vendor).seen == ["put"]
-        assert isinstance(await desk.draw(request_for(vendor)), ImageResult)
+        assert isinstance(await service.draw(request_for(vendor)), ImageResult)
     assert len(around.billed) == 1
 
 
@@ -77,9 +79,9 @@ async def test_in_the_pause_after_a_connection_was_refused(
 ) -> None:
     monkeypatch.setattr("random.uniform", lambda low, high: 30.0)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     heard = Heard()
-    async with desk_over(around.environ(tmp_path)) as desk:
+    async with desk_over(around.environ(tmp_path)) as service:
         with around.proxy("openai").down():
-            await called_off(desk, "openai", heard.pause.wait, tell=heard)
+            await called_off(service, "openai", heard.pause.wait, on_progress=heard)
     nothing_spent(around, tmp_path, "called off, refused")
 
 
@@ -87,28 +89,28 @@ async def test_by_the_end_of_the_server(around: World, tmp_path: Path) -> None:
     around.proxy("openai").next("put", Says(429, headers=WANTED_LATER))
     heard = Heard()
     with anyio.fail_after(AT_ONCE):
-        async with anyio.create_task_group() as tasks, desk_over(around.environ(tmp_path)) as desk:
-            tasks.start_soon(told_that_nothing_was_sent, desk, heard)
+        async with anyio.create_task_group() as tasks, desk_over(around.environ(tmp_path)) as service:
+            tasks.start_soon(told_that_nothing_was_sent, service, heard)
             await heard.pause.wait()
     nothing_spent(around, tmp_path, "the server ends in a pause")
 
 
-async def told_that_nothing_was_sent(desk: Desk, heard: Heard) -> None:
+async def told_that_nothing_was_sent(service: ImageService, heard: Heard) -> None:
     with pytest.raises(Exception, match="nothing was sent"):
-        await desk.draw(request_for("openai"), tell=heard)
+        await service.draw(request_for("openai"), on_progress=heard)
 
 
 async def test_by_its_id(around: World, tmp_path: Path) -> None:
     around.proxy("openai").next("put", Says(429, headers=WANTED_LATER))
-    async with desk_over(around.environ(tmp_path)) as desk:
-        ticket = await desk.within(0.1).draw(request_for("openai"))
-        assert isinstance(ticket, Running)
+    async with desk_over(around.environ(tmp_path)) as service:
+        ticket = await service.within(0.1).draw(request_for("openai"))
+        assert isinstance(ticket, JobHandle)
         with anyio.fail_after(AT_ONCE):
             while "trying again" not in ticket.latest:
-                ticket = await desk.within(0.1).collect(ticket.id)
-                assert isinstance(ticket, Running)
-            desk.cancel(ticket.id)
-            await eventually(lambda: not desk.running)
+                ticket = await service.within(0.1).collect(ticket.id)
+                assert isinstance(ticket, JobHandle)
+            service.cancel(ticket.id)
+            await eventually(lambda: not service.running)
     nothing_spent(around, tmp_path, "called off by its id")
 
 
@@ -130,15 +132,15 @@ def nobody_takes_it() -> Generator[int]:
 async def test_while_the_connection_is_made(around: World, tmp_path: Path) -> None:
     with nobody_takes_it() as port:
         environ = {**around.environ(tmp_path), "OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1"}
-        async with desk_over(environ) as desk:
+        async with desk_over(environ) as service:
 
             async def dialling() -> None:
-                while [call.state for id in desk.running for call in await calls(id)] != ["sent"]:
+                while [call.state for id in service.running for call in await calls(id)] != ["sent"]:
                     await anyio.sleep(0.005)
                 await anyio.wait_all_tasks_blocked()
 
-            calls = desk.pipeline.journal.calls
-            await called_off(desk, "openai", dialling)
+            calls = service.pipeline.journal.calls
+            await called_off(service, "openai", dialling)
     nothing_spent(around, tmp_path, "called off, dialling")
 
 
@@ -153,8 +155,8 @@ async def test_in_the_handshake_and_the_connection_is_closed(around: World, tmp_
             assert taken[0].recv(1) == b"\x16"  # of TLS, and nothing of the request
 
         environ = {**around.environ(tmp_path), "OPENAI_BASE_URL": f"https://127.0.0.1:{listener.getsockname()[1]}/v1"}
-        async with desk_over(environ) as desk:
-            await called_off(desk, "openai", lambda: anyio.to_thread.run_sync(hello))
+        async with desk_over(environ) as service:
+            await called_off(service, "openai", lambda: anyio.to_thread.run_sync(hello))
             with closing(taken[0]):
                 await anyio.to_thread.run_sync(until_it_is_closed, taken[0])
     nothing_spent(around, tmp_path, "called off, greeting")
@@ -168,9 +170,9 @@ def until_it_is_closed(connection: socket.socket) -> None:
 async def test_too_late_when_another_try_is_under_way(around: World, tmp_path: Path) -> None:
     held = Held()
     around.proxy("openai").next("put", Says(429), held)
-    async with desk_over(around.environ(tmp_path)) as desk:
+    async with desk_over(around.environ(tmp_path)) as service:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(desk.draw, request_for("openai"))
+            tasks.start_soon(service.draw, request_for("openai"))
             await held.arrival()
             tasks.cancel_scope.cancel()
         held.go.set()
@@ -189,8 +191,8 @@ async def test_what_one_call_of_a_job_was_sent_is_kept_and_the_other_is_called_o
         await heard.pause.wait()
         held.go.set()
 
-    async with desk_over(around.environ(tmp_path)) as desk:
-        await called_off(desk, "flux", both, 2, tell=heard)
+    async with desk_over(around.environ(tmp_path)) as service:
+        await called_off(service, "flux", both, 2, on_progress=heard)
     books = Books.read(tmp_path).checked("one of two is called off", around.billed)
     assert sorted(charge.state for charge in books.charges) == ["released", "settled"]
     assert (books.job.state, len(books.records), len(around.billed)) == ("done", 1, 1)
@@ -203,8 +205,8 @@ async def test_after_a_timeout_it_is_not_sent_again_and_what_it_may_have_cost_st
     around.proxy("openai").next("put", faulty.silent)
     environ: Environ = {"ATELIER_RETRY_TIMEOUTS": "true", "ATELIER_TIMEOUT_SECONDS": "1"}
     heard = Heard()
-    async with desk_over({**around.environ(tmp_path), **environ}) as desk:
-        await called_off(desk, "openai", heard.pause.wait, tell=heard)
+    async with desk_over({**around.environ(tmp_path), **environ}) as service:
+        await called_off(service, "openai", heard.pause.wait, on_progress=heard)
     assert around.proxy("openai").seen == ["put"]
     books = Books.read(tmp_path).checked("called off after a timeout", around.billed)
     assert (books.job.state, [charge.state for charge in books.charges]) == ("unknown", ["unknown"])
@@ -213,8 +215,8 @@ async def test_after_a_timeout_it_is_not_sent_again_and_what_it_may_have_cost_st
 async def test_after_a_timeout_that_was_made_again_both_stay_in_the_books(around: World, tmp_path: Path) -> None:
     around.proxy("openai").next("put", faulty.silent, Says(429, headers=WANTED_LATER))
     environ: Environ = {"ATELIER_RETRY_TIMEOUTS": "true", "ATELIER_TIMEOUT_SECONDS": "0.5"}
-    async with desk_over({**around.environ(tmp_path), **environ}) as desk:
+    async with desk_over({**around.environ(tmp_path), **environ}) as service:
         with pytest.raises(Exception, match="429"):
-            await desk.draw(request_for("openai"))
+            await service.draw(request_for("openai"))
     books = Books.read(tmp_path).checked("refused after a timeout", around.billed)
     assert (books.job.state, sorted(charge.state for charge in books.charges)) == ("unknown", ["released", "unknown"])

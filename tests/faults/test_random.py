@@ -16,7 +16,7 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageResult
-from atelier.providers.jobs.service import Desk
+from atelier.providers.jobs.service import ImageService
 from tests.faults import proxy as faulty
 from tests.faults.books import Books
 from tests.faults.proxy import Fault, Says
@@ -86,10 +86,10 @@ class Dice:
         return self.crowded or self.gets.count(faulty.truncated) > 1
 
 
-def hooked(desk: Desk, dice: Dice, goes: anyio.CancelScope) -> None:
+def hooked(service: ImageService, dice: Dice, goes: anyio.CancelScope) -> None:
     """The journal and the storage of a desk, with what the dice have for them: the first caller goes, the disk is full
     once."""
-    journal, storage, full = desk.pipeline.journal, desk.pipeline.storage, [dice.full]
+    journal, storage, full = service.pipeline.journal, service.pipeline.storage, [dice.full]
     assert storage is not None
 
     def step(name: str, own: Step) -> Step:
@@ -119,18 +119,20 @@ def hooked(desk: Desk, dice: Dice, goes: anyio.CancelScope) -> None:
         setattr(storage, "put", once)  # noqa: B010 - an instance's own
 
 
-async def called(desk: Desk, dice: Dice, results: list[ImageResult], seed: int, scope: anyio.CancelScope) -> None:
+async def called(
+    service: ImageService, dice: Dice, results: list[ImageResult], seed: int, scope: anyio.CancelScope
+) -> None:
     """One caller, who delivers what it gets, unless it has gone."""
     with scope:
         try:
-            result = await desk.draw(request_for(dice.vendor, dice.count, f"a fox, {seed}"), fallback=dice.fallback)
+            result = await service.draw(request_for(dice.vendor, dice.count, f"a fox, {seed}"), fallback=dice.fallback)
         except ImageError as error:
             if error.reason is Reason.INTERNAL:
                 raise
             return
         assert isinstance(result, ImageResult)
         results.append(result)
-        desk.delivered(result.id)
+        service.delivered(result.id)
 
 
 @pytest.mark.anyio
@@ -143,24 +145,24 @@ async def test_whatever_happens(around: World, tmp_path: Path, seed: int) -> Non
     if dice.cut:
         proxy.always[dice.cut] = Says(503)
     results = list[ImageResult]()
-    async with desk_over(environ) as desk:
+    async with desk_over(environ) as service:
         goes = anyio.CancelScope()
-        hooked(desk, dice, goes)
+        hooked(service, dice, goes)
         async with anyio.create_task_group() as tasks:
             for index in range(dice.callers):
                 scope = goes if index == 0 else anyio.CancelScope()
                 if dice.down and index == 0:
                     with proxy.down():
-                        await called(desk, dice, results, seed, scope)
+                        await called(service, dice, results, seed, scope)
                 else:
-                    tasks.start_soon(called, desk, dice, results, seed, scope)
+                    tasks.start_soon(called, service, dice, results, seed, scope)
     books = Books.read(tmp_path).checked("by chance", around.billed, unkept=dice.unkept or bool(dice.cut))
     paid, last = len(around.billed), max(books.jobs.values(), key=lambda job: job.id, default=None)
 
     around.reset_proxies()
     calm, again = replace(dice, fallback=()), list[ImageResult]()
-    async with desk_over(environ) as desk:
-        await called(desk, calm, again, seed, anyio.CancelScope())
+    async with desk_over(environ) as service:
+        await called(service, calm, again, seed, anyio.CancelScope())
     assert len(again) == 1, dice
     warned = [job.id for job in books.jobs.values() if any(job.id in each for each in again[0].warnings)]
     kept = last and last.state == "done" and last.outcome["images"]

@@ -10,9 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from atelier.providers.images.identify import picture
 from atelier.providers.core.types import ImageRequest, Operation
-from atelier.providers.jobs.service import Desk
+from atelier.providers.images.identify import picture
+from atelier.providers.jobs.service import ImageService
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import TODAY, Environ, png
@@ -132,15 +132,15 @@ def arguments_for(vendor: str, folder: Path, count: int = 1) -> tuple[str, dict[
 
 
 @asynccontextmanager
-async def desk_over(environ: Environ, **options: Any) -> AsyncGenerator[Desk]:
+async def desk_over(environ: Environ, **options: Any) -> AsyncGenerator[ImageService]:
     """The product's desk over the product's parts, which takes up first what was left behind."""
     settings = Settings.from_environ(environ)
     storage = storage_of(settings)
-    async with Desk(pipeline_of(settings, storage, lambda: TODAY), wait=None, **options) as desk:
-        await desk.recover()
+    async with ImageService(pipeline_of(settings, storage, lambda: TODAY), wait=None, **options) as service:
+        await service.recover()
         async for _ in storage.flush():
             pass
-        yield desk
+        yield service
 
 
 def micro(usd: Decimal) -> int:

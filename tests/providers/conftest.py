@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from atelier.providers.core.types import ImageResult, Tell
-from atelier.providers.jobs.waiter import Counter
-from atelier.providers.jobs.running_job import Live, Running
+from atelier.providers.core.types import ImageResult, Progress
+from atelier.providers.jobs.running_job import JobHandle, RunningJob
+from atelier.providers.jobs.waiter import JobWaiter
 
 
 @pytest.fixture
 def waiting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The jobs that callers have begun to wait for, one after the other."""
-    jobs, own = list[str](), Counter.awaited
+    jobs, own = list[str](), JobWaiter.awaited
 
-    async def awaited(counter: Counter, live: Live, tell: Tell, until: float) -> ImageResult | Running:
-        jobs.append(live.id)
-        return await own(counter, live, tell, until)
+    async def awaited(
+        counter: JobWaiter, running: RunningJob, on_progress: Progress, until: float
+    ) -> ImageResult | JobHandle:
+        jobs.append(running.id)
+        return await own(counter, running, on_progress, until)
 
-    monkeypatch.setattr(Counter, "awaited", awaited)
+    monkeypatch.setattr(JobWaiter, "awaited", awaited)
     return jobs

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from atelier.providers.vendors.registry import PROVIDERS
-from atelier.providers.vendors.contract import Job, Provider, Reply
 from atelier.providers.core.sizes import parse_size
 from atelier.providers.core.types import ImageRequest, Model, Picture, Usage
-from atelier.providers.pricing.price_table import Figure, Prices, table
 from atelier.providers.pricing.estimate import actual, estimate
+from atelier.providers.pricing.price_table import Figure, Prices, table
+from atelier.providers.vendors.contract import Job, Provider, Reply
+from atelier.providers.vendors.registry import PROVIDERS
 
 ROWS: dict[str, tuple[Provider, Model]] = {row.id: (p, row) for p in PROVIDERS for row in p.models}
 

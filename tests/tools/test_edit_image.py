@@ -9,12 +9,12 @@ import anyio
 import pytest
 
 from atelier.providers.images.sources import Sources
-from atelier.providers.jobs.service import Desk
+from atelier.providers.jobs.service import ImageService
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings
 from atelier.tools import edit_image
-from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.image_answer import Drawn
+from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Answer, Call
 from tests.conftest import Environ
 from tests.emulators.openai import OpenAI
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 WAIT = 0.3  # seconds that a caller waits
 
 
-class Watched(Desk):
+class Watched(ImageService):
     """A desk that notes how long callers had waited before they came to it."""
 
     waited: list[float]
@@ -43,7 +43,7 @@ def site() -> Generator[Site]:
         yield emulator
 
 
-async def silence(word: str) -> None:
+async def no_progress(word: str) -> None:
     """Told to nobody."""
 
 
@@ -51,9 +51,9 @@ def desk_of(environ: Environ, today: Any) -> Watched:
     settings = Settings.from_environ(environ)
     pipeline = pipeline_of(settings, storage_of(settings), today)
     pipeline.sources = Sources(web=web(World(), seconds=10 * LONG))
-    desk = Watched(pipeline, wait=WAIT)
-    desk.waited = []
-    return desk
+    service = Watched(pipeline, wait=WAIT)
+    service.waited = []
+    return service
 
 
 async def test_slow_sources_come_side_by_side_and_take_of_the_time_that_the_caller_waits(
@@ -65,11 +65,11 @@ async def test_slow_sources_come_side_by_side_and_take_of_the_time_that_the_call
     urls = [at(site, f"/fox.png?{number}") for number in range(3)]
     given = {"image": urls[0], "images": urls[1:], "prompt": "red", "model": "openai", "quality": "low"}
     answers = list[Answer]()
-    async with desk_of(with_openai, today) as desk, anyio.create_task_group() as tasks:
+    async with desk_of(with_openai, today) as service, anyio.create_task_group() as tasks:
 
         async def ask() -> None:
             asked = parameters_of(edit_image.TOOL, given)
-            answers.append(await edit_image.run(asked, desk, Call(caller="1", tell=silence)))
+            answers.append(await edit_image.run(asked, service, Call(caller="1", on_progress=no_progress)))
 
         tasks.start_soon(ask)
         await eventually(lambda: len(site.requests) == 3)  # before any of them is there
@@ -80,7 +80,7 @@ async def test_slow_sources_come_side_by_side_and_take_of_the_time_that_the_call
         held.go.set()
     assert isinstance(answers[0].data, Drawn)
     assert answers[0].data.status == "running"
-    assert desk.waited[0] >= WAIT
+    assert service.waited[0] >= WAIT
     assert len(openai.requests) == 1
 
 
@@ -90,8 +90,10 @@ async def test_a_source_that_cannot_be_had_is_told_without_waiting_for_the_other
     held = Held()
     site.next(held)
     given = {"image": at(site, "/fox.png"), "images": ["nonsense"], "prompt": "red", "model": "openai"}
-    async with desk_of(with_openai, today) as desk:
+    async with desk_of(with_openai, today) as service:
         with anyio.fail_after(LONG), pytest.raises(Exception, match="does not name a picture"):
-            await edit_image.run(parameters_of(edit_image.TOOL, given), desk, Call(caller="1", tell=silence))
+            await edit_image.run(
+                parameters_of(edit_image.TOOL, given), service, Call(caller="1", on_progress=no_progress)
+            )
         held.go.set()
     assert openai.requests == []

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from mcp.types import CallToolResult, TextContent
 
-from atelier.providers.vendors.registry import PROVIDERS
 from atelier.providers.catalog.catalog import Catalog
+from atelier.providers.catalog.catalog_overlay import overlaid, parse_answer
+from atelier.providers.core.concurrency import no_progress
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Operation
-from atelier.providers.jobs.service import Desk
-from atelier.providers.catalog.catalog_overlay import overlaid, parsed
-from atelier.providers.pipeline.pipeline import Pipeline, silence
+from atelier.providers.jobs.service import ImageService
+from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.vendors.registry import PROVIDERS
 from atelier.tools.list_models import TOOL, ListModels, run
 from atelier.tools.tool import Answer, Call
 from tests.conftest import TODAY, Connect, Environ
@@ -29,8 +30,8 @@ VENDORS = [p.name for p in PROVIDERS]
 
 
 async def listed(environ: Environ, today: date = TODAY, **asked: Any) -> Answer:
-    desk = Desk(Pipeline(Catalog(environ.get, lambda: today)))
-    return await run(ListModels(**asked), desk, Call(caller="1", tell=silence))
+    service = ImageService(Pipeline(Catalog(environ.get, lambda: today)))
+    return await run(ListModels(**asked), service, Call(caller="1", on_progress=no_progress))
 
 
 def data(answer: Answer) -> dict[str, Any]:
@@ -315,7 +316,7 @@ def grown(count: int, **columns: Any) -> Catalog:
         }
         for n in range(count)
     ]
-    providers = overlaid(PROVIDERS, parsed(json.dumps({"models": rows}).encode()), lambda: TODAY)
+    providers = overlaid(PROVIDERS, parse_answer(json.dumps({"models": rows}).encode()), lambda: TODAY)
     return Catalog((KEYS | GATEWAYS).get, lambda: TODAY, providers)
 
 
@@ -329,7 +330,7 @@ async def test_however_many_models_a_file_adds_the_budget_holds_and_the_rest_is_
     count: int, columns: dict[str, Any]
 ) -> None:
     catalog = grown(count, **columns)
-    answer = await run(ListModels(), Desk(Pipeline(catalog)), Call(caller="1", tell=silence))
+    answer = await run(ListModels(), ImageService(Pipeline(catalog)), Call(caller="1", on_progress=no_progress))
     assert sum(bytes_of(answer)) < 8_000
     told = {vendor["name"]: vendor for vendor in data(answer)["vendors"]}
     for provider in catalog.providers:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.tools.tool import Asked, Tool
 
 MOST = 5  # problems that one refusal names
@@ -52,7 +52,7 @@ def _refused(said: list[str], count: int, hint: str) -> ImageError:
 
 
 def _unknown(name: str, tool: str, known: list[str]) -> str:
-    name = quoted(name, 60)
+    name = sanitize(name, 60)
     near = difflib.get_close_matches(name, known, n=1)
     return f"the tool {tool} has no argument “{name}”" + (f" (did you mean “{near[0]}”?)" if near else "")
 
@@ -79,7 +79,7 @@ def _sentence(problem: ErrorDetails, tool: str, known: list[str]) -> str:
     place = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return _unknown(place, tool, known)
-    name = quoted(place, 60)
+    name = sanitize(place, 60)
     if problem["type"] == "missing":
         return f"the argument “{name}” is missing"
     says = WRONG.get(problem["type"], "has a value that cannot be used")

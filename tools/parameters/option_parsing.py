@@ -1,4 +1,4 @@
-"""`name=value` -> an option of a model. Whether a model takes it, its row says; see `providers/core/gates/option_gates.py`."""
+"""`name=value` -> an option of a model. Whether the model supports it is checked by `core/gates/option_gates.py`."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from datetime import date
 from fractions import Fraction
 
-from atelier.providers.core.gates import source_gates as intake
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.gates import source_gates
 from atelier.providers.core.gates.option_gates import SIDES, options_are_known, options_are_within_limits
 from atelier.providers.core.gates.refusals import short, unsupported
 from atelier.providers.core.sizes import TIERS, parse_ratio, parse_size
@@ -218,13 +218,13 @@ GATES: tuple[Gate, ...] = (
     prompt_is_there,
     count_is_in_range,
     sources_fit,
-    intake.source_formats_fit,
-    intake.source_weights_fit,
-    intake.source_sizes_fit,
+    source_gates.source_formats_fit,
+    source_gates.source_weights_fit,
+    source_gates.source_sizes_fit,
     one_way_to_say_the_size,
     words_are_offered,
     features_are_offered,
-    intake.seed_is_in_range,
+    source_gates.seed_is_in_range,
     prompt_fits,
     options_are_known,
     options_are_within_limits,

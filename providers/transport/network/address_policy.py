@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import anyio
 
-from atelier.providers.transport.network import ssrf_guard as guard
-from atelier.providers.transport.network.ssrf_guard import ForbiddenError, is_address, is_link_local, is_public
+from atelier.providers.transport.network import ssrf_guard
 from atelier.providers.transport.network.http_client import httpx
-from atelier.providers.transport.network.proxies import proxied
+from atelier.providers.transport.network.proxies import uses_proxy
+from atelier.providers.transport.network.ssrf_guard import ForbiddenError, is_address, is_link_local, is_public
 
 TRIED = 3  # addresses of one name
 
@@ -25,7 +25,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """From a name and a port to IP addresses, in the order to try them; OSError when there are none."""
 
 
-async def by_dns(name: str, port: int) -> Sequence[str]:
+async def resolve_dns(name: str, port: int) -> Sequence[str]:
     """What this machine's resolver says."""
     found = await anyio.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(address[4][0] for address in found))
@@ -36,10 +36,10 @@ class NoSuchHostError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class AddressPolicy:
     """How far links go: how a name is looked up, and which of the addresses may be dialled."""
 
-    resolve: Resolve = by_dns
+    resolve: Resolve = resolve_dns
     allows: Callable[[str], bool] = is_public
 
     async def addresses(self, url: httpx.URL) -> tuple[str, ...]:
@@ -47,7 +47,7 @@ class Reach:
 
         One forbidden answer forbids the name: the others may be there to get it past.
         """
-        found = await self._looked_up(guard.host(url), url)
+        found = await self._looked_up(ssrf_guard.host(url), url)
         if not found:
             raise NoSuchHostError("has a host that nobody knows")
         if not all(self.allows(address) for address in found):
@@ -64,8 +64,8 @@ class Reach:
             if any(is_link_local(address) for address in await self._looked_up(url.host, url)):
                 raise ForbiddenError("leads to an address of the link itself")
             return ()
-        if proxied(url):  # it looks names up by itself, and this machine perhaps cannot
-            name = guard.host(url)
+        if uses_proxy(url):  # it looks names up by itself, and this machine perhaps cannot
+            name = ssrf_guard.host(url)
             if is_address(name) and not self.allows(name):
                 raise ForbiddenError("leads into a private network")
             return ()
@@ -90,7 +90,7 @@ class Reach:
         return False
 
 
-def nailed(request: httpx.Request, address: str) -> httpx.Request:
+def pinned(request: httpx.Request, address: str) -> httpx.Request:
     """The same request, dialled at that address; Host and the name that TLS asks for stay.
 
     Its connection is closed after it. A pool knows connections by their address alone, and would hand one that was
@@ -111,5 +111,5 @@ async def sent(client: httpx.AsyncClient, request: httpx.Request, addresses: tup
     """The beginning of an answer, from the first address that takes the connection; without any, as it stands."""
     for address in addresses[:-1]:
         with suppress(httpx.ConnectError, httpx.ConnectTimeout):
-            return await client.send(nailed(request, address), stream=True)
-    return await client.send(nailed(request, addresses[-1]) if addresses else request, stream=True)
+            return await client.send(pinned(request, address), stream=True)
+    return await client.send(pinned(request, addresses[-1]) if addresses else request, stream=True)

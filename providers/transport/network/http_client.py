@@ -10,12 +10,12 @@ from functools import cache
 import anyio
 import httpx2 as httpx
 
-from atelier.providers.transport.vendor_json import bad_answer
-from atelier.providers.core.errors import BILLED, ImageError, Reason, quoted
+from atelier.providers.core.errors import BILLED, ImageError, Reason, sanitize
+from atelier.providers.core.types import Endpoint, Progress
 from atelier.providers.transport.network.proxies import EnvironmentTransport
-from atelier.providers.core.types import Endpoint, Tell
+from atelier.providers.transport.vendor_json import invalid_response
 
-__all__ = ["by_environment", "client", "failure", "httpx", "keyless", "with_body"]
+__all__ = ["by_environment", "client", "failure", "httpx", "untrusted_client", "with_body"]
 
 NEVER_SENT = (
     httpx.ConnectError,
@@ -46,7 +46,7 @@ def by_environment() -> EnvironmentTransport:
     return EnvironmentTransport(trusted())
 
 
-def keyless(seconds: float) -> httpx.AsyncClient:
+def untrusted_client(seconds: float) -> httpx.AsyncClient:
     """A client for links from outside: no key, no redirect, no cookie, no proxy, no connection kept for the next one.
 
     A proxy would look names up by itself, past the guard. Raises as `client` does.
@@ -61,7 +61,7 @@ def trusted() -> ssl.SSLContext:
     try:
         return _trust()
     except (OSError, ValueError) as error:
-        message = f"This machine's certificates cannot be used: {quoted(error)}."
+        message = f"This machine's certificates cannot be used: {sanitize(error)}."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Check SSL_CERT_FILE.") from None
 
 
@@ -84,11 +84,11 @@ class _InProcess(httpx.AsyncBaseTransport):
 def failure(error: Exception, endpoint: Endpoint, host: str) -> ImageError:
     """A failure without an answer, in our reasons."""
     if untrusted := _untrusted(error):
-        message = f"The certificate of {host} is not trusted ({quoted(untrusted, 100)}); nothing was sent."
+        message = f"The certificate of {host} is not trusted ({sanitize(untrusted, 100)}); nothing was sent."
         return ImageError(Reason.NETWORK_ERROR, message, hint=UNTRUSTED_HINT)
     if isinstance(error, NEVER_SENT):
         hint = f"Check the network{f' and {endpoint.base_url_variable}' if endpoint.custom else ''}."
-        why = f" ({quoted(error, 100)})" if str(error) else ""
+        why = f" ({sanitize(error, 100)})" if str(error) else ""
         return ImageError(Reason.NETWORK_ERROR, f"No connection to {host}{why}; nothing was sent.", hint=hint)
     hint = BILLED
     if isinstance(error, httpx.TimeoutException | TimeoutError):
@@ -132,19 +132,19 @@ HAS_JSON = re.compile(rb"(?:^|[\r\n])data:\s*\{")  # a ping or a comment has non
 EVENT_EDGE = 512  # bytes at either end of an event that is not whole yet, which show what it is and where it ends
 
 
-async def whole(arriving: httpx.Response, cap: int, tell: Tell) -> httpx.Response:
+async def whole(arriving: httpx.Response, cap: int, on_progress: Progress) -> httpx.Response:
     """A response with its body of up to `cap` bytes. Each part of an event stream is a sign of life."""
     streams = arriving.headers.get("content-type", "").startswith("text/event-stream")
     chunks, size, parts, rest = list[bytes](), 0, 0, b""
     async for chunk in arriving.aiter_bytes():
         size += len(chunk)
         if size > cap:
-            raise bad_answer(f"The vendor's answer is larger than {cap // 2**20} MB.")
+            raise invalid_response(f"The vendor's answer is larger than {cap // 2**20} MB.")
         chunks.append(chunk)
         if streams:
             *events, rest = EVENT_END.split(rest + chunk)
             for _ in filter(HAS_JSON.search, events):
                 parts += 1
-                await tell(f"Part {parts} of the picture has arrived.")
+                await on_progress(f"Part {parts} of the picture has arrived.")
             rest = rest if len(rest) <= 2 * EVENT_EDGE else rest[:EVENT_EDGE] + rest[-EVENT_EDGE:]
     return with_body(arriving, b"".join(chunks))

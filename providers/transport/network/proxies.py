@@ -17,14 +17,14 @@ from urllib.request import getproxies
 import anyio
 import httpx2 as httpx
 
-from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.errors import ImageError, Reason, sanitize
 
 PORTS = {"http": 80, "https": 443}
 SOCKS = ("socks5", "socks5h")
 WITH_PORT = re.compile(r"(\[.*\]|[^:]*):(\d+)")
 
 
-def proxied(url: httpx.URL, host: str = "") -> tuple[str, str] | None:
+def uses_proxy(url: httpx.URL, host: str = "") -> tuple[str, str] | None:
     """Return the variable and the address of the proxy for a URL; None for a direct connection.
 
     `host` is the name that the URL's address was looked up for, where there was one.
@@ -83,7 +83,7 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """One exchange."""
         host = request.extensions.get("sni_hostname") or request.url.host
-        variable, address = proxied(request.url, host) or ("", "")
+        variable, address = uses_proxy(request.url, host) or ("", "")
         if address not in self._transports:
             self._transports[address] = self._through(_usable(variable, address, host) if address else None)
         return await self._transports[address].handle_async_request(request)
@@ -116,11 +116,11 @@ def _covers(entry: str, host: str, port: int | None) -> bool:
 
 def _usable(variable: str, address: str, host: str) -> httpx.Proxy:
     """The proxy of an address, which may bear a password and is not quoted."""
-    way_out = f"or add {quoted(host, 80)} to NO_PROXY."
+    way_out = f"or add {sanitize(host, 80)} to NO_PROXY."
     try:
         proxy = httpx.Proxy(address)
     except (httpx.InvalidURL, ValueError):
-        kind = quoted(address.partition("://")[0], 20)
+        kind = sanitize(address.partition("://")[0], 20)
         message = f"{variable} names a proxy that cannot be used (“{kind}://…”)."
         hint = f"Write it as http://, https://, socks5:// or socks5h:// with host and port, {way_out}"
         raise ImageError(Reason.INVALID_REQUEST, message, hint=hint) from None

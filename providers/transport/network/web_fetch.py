@@ -11,11 +11,11 @@ from http import HTTPStatus
 
 import anyio
 
-from atelier.providers.transport.network import ssrf_guard as guard
-from atelier.providers.transport.network.address_policy import NoSuchHostError, Reach, sent
-from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.transport.network import ssrf_guard
+from atelier.providers.transport.network.address_policy import AddressPolicy, NoSuchHostError, sent
+from atelier.providers.transport.network.http_client import httpx, untrusted_client
 from atelier.providers.transport.network.ssrf_guard import ForbiddenError
-from atelier.providers.transport.network.http_client import httpx, keyless
 
 REDIRECTS = 5
 HEADERS = {
@@ -27,10 +27,10 @@ INSTEAD = "Give a public https address of a picture, or download it and give its
 
 
 @dataclass(frozen=True, slots=True)
-class Web:
+class WebFetcher:
     """How pictures are fetched. `seconds` is for the whole of it, redirects included."""
 
-    reach: Reach = field(default_factory=Reach)
+    reach: AddressPolicy = field(default_factory=AddressPolicy)
     allow_http: bool = False
     seconds: float = 30.0
     redirects: int = REDIRECTS
@@ -41,7 +41,7 @@ class Web:
         Raises invalid_request, not_found, timeout or network_error, each with a message of its own.
         """
         url = self._judged(words)
-        asked = quoted(url.host, 80)
+        asked = sanitize(url.host, 80)
         try:
             with anyio.fail_after(self.seconds):
                 for _ in range(self.redirects + 1):
@@ -56,13 +56,13 @@ class Web:
 
     def _judged(self, words: str, base: httpx.URL | None = None) -> httpx.URL:
         try:
-            return guard.link(words, schemes=("https", "http") if self.allow_http else ("https",), base=base)
+            return ssrf_guard.link(words, schemes=("https", "http") if self.allow_http else ("https",), base=base)
         except ValueError as error:
             raise _refused(f"{_which(base)} {error}.") from None
 
     async def _hop(self, url: httpx.URL, most_bytes: int) -> bytes | str:
         """One exchange: the picture, or where it is said to be."""
-        name = quoted(url.host, 80)
+        name = sanitize(url.host, 80)
         try:
             addresses = await self.reach.addresses(url)
         except ForbiddenError:
@@ -73,7 +73,7 @@ class Web:
         except ValueError as error:
             raise _refused(f"The address {error}.") from None
         request = httpx.Request("GET", url, headers=HEADERS)
-        async with await anyio.to_thread.run_sync(keyless, self.seconds) as client:
+        async with await anyio.to_thread.run_sync(untrusted_client, self.seconds) as client:
             try:
                 response = await sent(client, request, addresses)
                 try:
@@ -87,7 +87,7 @@ class Web:
             except httpx.TimeoutException:
                 raise TimeoutError from None
             except httpx.RequestError as error:
-                message = f"The picture could not be fetched from {name} ({quoted(error, 100) or 'no answer'})."
+                message = f"The picture could not be fetched from {name} ({sanitize(error, 100) or 'no answer'})."
                 raise ImageError(Reason.NETWORK_ERROR, message, hint=f"Try again later. {INSTEAD}") from None
 
 
@@ -102,7 +102,7 @@ async def _picture(response: httpx.Response, name: str, most_bytes: int) -> byte
         raise ImageError(reason, f"{name} answered with status {status} in place of a picture.", hint=INSTEAD)
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not kind.startswith("image/"):
-        raise _refused(f"What {name} has at that address is no picture ({quoted(kind, 60) or 'of no type'}).")
+        raise _refused(f"What {name} has at that address is no picture ({sanitize(kind, 60) or 'of no type'}).")
     if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise _refused(f"{name} sent the picture compressed, though it was asked not to.")
     size = response.headers.get("content-length", "0")
@@ -118,7 +118,7 @@ async def _picture(response: httpx.Response, name: str, most_bytes: int) -> byte
 
 
 def _which(base: httpx.URL | None) -> str:
-    return "The address" if base is None else f"{quoted(base.host, 80)} redirects, and the new address"
+    return "The address" if base is None else f"{sanitize(base.host, 80)} redirects, and the new address"
 
 
 def _refused(message: str, hint: str = INSTEAD) -> ImageError:

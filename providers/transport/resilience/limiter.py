@@ -19,14 +19,14 @@ import anyio
 from atelier.providers.core.errors import ImageError, Reason
 
 
-class Place(NamedTuple):
+class QueuedCall(NamedTuple):
     """One in the queue: its turn, and whether it counts."""
 
     turn: anyio.Event
     counts: bool
 
 
-class Turns:
+class FairLimiter:
     """The turns at one vendor. `title` names it, `most` calls go on at once, and `queue` that count wait at most, or
     twice as many when there are many callers.
     """
@@ -35,7 +35,7 @@ class Turns:
         self._title = title
         self._free = most
         self._queue = queue
-        self._waiting: OrderedDict[str, deque[Place]] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[QueuedCall]] = OrderedDict()
         self._begun = Counter[str | None]()
 
     @asynccontextmanager
@@ -76,7 +76,7 @@ class Turns:
             )
 
     async def _wait(self, caller: str, counts: bool, tell_waiting: Callable[[], Awaitable[None]]) -> None:
-        mine = Place(anyio.Event(), counts)
+        mine = QueuedCall(anyio.Event(), counts)
         self._waiting.setdefault(caller, deque()).append(mine)
         try:
             await tell_waiting()
@@ -88,7 +88,7 @@ class Turns:
                 self._leave(caller, mine)
             raise
 
-    def _leave(self, caller: str, mine: Place) -> None:
+    def _leave(self, caller: str, mine: QueuedCall) -> None:
         self._waiting[caller].remove(mine)
         if not self._waiting[caller]:
             del self._waiting[caller]

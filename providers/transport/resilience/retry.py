@@ -32,7 +32,7 @@ from tenacity import (
 from tenacity.stop import stop_base
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.types import Tell
+from atelier.providers.core.types import Progress
 
 ATTEMPTS = 4  # the first try and three more
 LONGEST_WAIT = 60.0  # seconds; a vendor that asks for more is told to the caller instead
@@ -62,13 +62,13 @@ def aftermath(status: int, *, from_vendor: bool) -> Aftermath:
     return Aftermath.NOT_DONE if status in PASSING else Aftermath.REFUSED
 
 
-def policy(again: Callable[[BaseException], bool], left: float, tell: Tell) -> AsyncRetrying:
+def policy(again: Callable[[BaseException], bool], left: float, on_progress: Progress) -> AsyncRetrying:
     """Try what `again` allows, at most four times, and never wait beyond the `left` seconds of the deadline."""
 
     async def told(state: RetryCallState) -> None:
         pause = f" in {state.upcoming_sleep:.0f} s" if state.upcoming_sleep >= 1 else ""
         why = "The vendor asks for patience" if _asked(state) is not None else "That did not work"
-        await tell(f"{why}; trying again{pause}.")
+        await on_progress(f"{why}; trying again{pause}.")
 
     return AsyncRetrying(
         before_sleep=told,

@@ -13,15 +13,14 @@ from urllib.parse import quote
 
 from pydantic import Field, FiniteFloat
 
-from atelier.providers.transport.vendor_json import Lenient, Loose, bad_answer, parsed
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.images.identify import picture
 from atelier.providers.core.gates.option_gates import SIDES
-from atelier.providers.vendors.contract import Job, Provider, Reply
 from atelier.providers.core.types import Feature, Picture
+from atelier.providers.images.identify import picture
+from atelier.providers.transport.vendor_json import Lenient, VendorModel, invalid_response, parse_answer
 from atelier.providers.transport.wire import Wire, httpx
-from atelier.providers.vendors.flux.models import DEFAULT, ENDPOINT, MODELS
-from atelier.providers.vendors.flux.refusals import FAILURES, UNKNOWN, explain
+from atelier.providers.vendors.contract import Job, Reply
+from atelier.providers.vendors.flux.refusals import FAILURES, UNKNOWN
 
 POLL_EVERY = 1.0  # seconds
 USD_PER_CREDIT = Decimal("0.01")
@@ -78,35 +77,35 @@ def _pictures(job: Job) -> dict[str, Any]:
             return {field: encoded[0] if encoded else None, "mask": mask}
 
 
-class Task(Lenient):
+class Task(VendorModel):
     """The first answer. `cost` is in credits and follows from the megapixels that go in and come out."""
 
-    id: Loose[str] = None
+    id: Lenient[str] = None
     polling_url: str = ""
-    cost: Loose[Annotated[Decimal, Field(ge=0, lt=MOST_CREDITS)]] = None
-    input_mp: Loose[FiniteFloat] = None
-    output_mp: Loose[FiniteFloat] = None
+    cost: Lenient[Annotated[Decimal, Field(ge=0, lt=MOST_CREDITS)]] = None
+    input_mp: Lenient[FiniteFloat] = None
+    output_mp: Lenient[FiniteFloat] = None
 
 
-class Result(Lenient):
+class Result(VendorModel):
     """`sample` is a signed link that lasts about ten minutes. FLUX 3 tells its rewriting as `expanded_prompt`."""
 
     sample: str = ""
-    seed: Loose[Annotated[int, Field(ge=0, lt=2**64)]] = None
-    prompt: Loose[str] = None
-    expanded_prompt: Loose[str] = None
+    seed: Lenient[Annotated[int, Field(ge=0, lt=2**64)]] = None
+    prompt: Lenient[str] = None
+    expanded_prompt: Lenient[str] = None
 
 
-class Status(Lenient):
+class Status(VendorModel):
     status: str = ""
-    result: Loose[Result] = None
+    result: Lenient[Result] = None
 
 
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
     """Wait for the task and fetch its picture. The task is paid for by now."""
-    task = parsed(Task, response.content)
+    task = parse_answer(Task, response.content)
     if not (task.polling_url or task.id):
-        raise bad_answer("Black Forest Labs took the request but names no task.")
+        raise invalid_response("Black Forest Labs took the request but names no task.")
     await wire.note(task.model_dump(mode="json"))
     return await _collected(task, job, wire)
 
@@ -123,7 +122,7 @@ async def _collected(task: Task, job: Job, wire: Wire) -> Reply:
     try:
         given = task.polling_url or f"v1/get_result?id={quote(task.id or '', safe='')}"
         facts["polling_url"] = url = _address(f"{job.endpoint.base_url}/", given)
-        await wire.tell("Black Forest Labs has queued the picture.")
+        await wire.on_progress("Black Forest Labs has queued the picture.")
         made = await _fetched(url, job, wire)
     except ImageError as error:
         error.facts |= facts
@@ -151,7 +150,7 @@ def _address(base: str, link: str) -> str:
     except (httpx.InvalidURL, ValueError):  # the latter for a host that is wrong in punycode
         url, found = base, False
     if not found:
-        raise bad_answer("Black Forest Labs gave a link that is no address.")
+        raise invalid_response("Black Forest Labs gave a link that is no address.")
     return str(url)
 
 
@@ -179,20 +178,20 @@ async def _finished(url: str, wire: Wire) -> Result:
     ahead = ["Reasoning", "Generating"]
 
     def is_news(answer: httpx.Response) -> bool:
-        told = parsed(Status, answer.content)
+        told = parse_answer(Status, answer.content)
         if told.status == UNKNOWN:
             raise wire.refusal(answer)
         if told.status == "Ready" and not (told.result and told.result.sample):
-            raise bad_answer("Black Forest Labs says that the picture is ready but does not link to it.")
+            raise invalid_response("Black Forest Labs says that the picture is ready but does not link to it.")
         return told.status in ("Ready", *FAILURES, *ahead)
 
     while True:
         response = await wire.poll(url, is_news, every=POLL_EVERY)
-        task = parsed(Status, response.content)
+        task = parse_answer(Status, response.content)
         if task.status not in ahead:
             break
         ahead.remove(task.status)
-        await wire.tell(f"Black Forest Labs is {task.status.lower()}.")
+        await wire.on_progress(f"Black Forest Labs is {task.status.lower()}.")
     if task.status in FAILURES:
         raise wire.refusal(response)
     assert task.result, "it is ready"

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from atelier.providers.core.gates.option_limits import Limit, number, one_of, switch, taking, text, whole
 from atelier.providers.core.gates.option_gates import SIDES
+from atelier.providers.core.gates.option_limits import Limit, number, one_of, switch, taking, text, whole
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import CURRENT, Endpoint, Feature, Lifecycle, Model, Operation
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from atelier.providers.transport.vendor_json import Lenient, Loose, parsed_refusal, reason_of
-from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.transport.vendor_json import Lenient, VendorModel, parse_refusal, reason_for_status
 from atelier.providers.transport.wire import httpx, retry_after
 
 UNKNOWN = "Task not found"
@@ -38,26 +38,26 @@ HINTS: dict[Reason, str] = {
 }
 
 
-class Complaint(Lenient):
+class Complaint(VendorModel):
     """One of FastAPI's validation errors; `loc` begins with "body"."""
 
-    loc: Loose[tuple[str | int, ...]] = None
-    msg: Loose[str] = None
-    type: Loose[str] = None
+    loc: Lenient[tuple[str | int, ...]] = None
+    msg: Lenient[str] = None
+    type: Lenient[str] = None
 
 
-class Refusal(Lenient):
+class Refusal(VendorModel):
     """A request that was refused (`detail`) or a task that failed (`status` and `details`)."""
 
-    detail: Loose[str | tuple[Loose[Complaint], ...]] = None
+    detail: Lenient[str | tuple[Lenient[Complaint], ...]] = None
     status: str = ""
-    details: Loose[JsonValue] = None
+    details: Lenient[JsonValue] = None
 
 
 def explain(response: httpx.Response) -> ImageError:
     """`{"detail": "..."}`, `{"detail": [{"loc", "msg", "type"}]}`, or a failed task: `{"status", "details"}`."""
-    refusal = parsed_refusal(Refusal, response.content)
-    told, reason = f"answered {response.status_code}", reason_of(response.status_code)
+    refusal = parse_refusal(Refusal, response.content)
+    told, reason = f"answered {response.status_code}", reason_for_status(response.status_code)
     words: object = refusal.detail
     facts = dict[str, Any]()
     if refusal.status in FAILURES:
@@ -74,7 +74,7 @@ def explain(response: httpx.Response) -> ImageError:
             reason = Reason.UNSUPPORTED_OPTION
     return ImageError(
         reason,
-        f"Black Forest Labs {told}" + (f": “{quoted(words)}”" if words else "."),
+        f"Black Forest Labs {told}" + (f": “{sanitize(words)}”" if words else "."),
         hint=HINTS.get(reason, "Change the request as the message says."),
         retry_after=retry_after(response.headers),
         facts=facts,

@@ -12,18 +12,18 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from atelier.providers.vendors.gemini import imagen
+from atelier.providers.core.errors import sanitize
 from atelier.providers.core.gates import gates
-from atelier.providers.transport.vendor_json import parsed
-from atelier.providers.core.errors import quoted
-from atelier.providers.vendors.image_links import images_of, losses, note_links, noted
-from atelier.providers.vendors.contract import Job, Provider, Reply
 from atelier.providers.core.types import ImageRequest, Model
+from atelier.providers.transport.vendor_json import parse_answer
 from atelier.providers.transport.wire import Wire, httpx
-from atelier.providers.vendors.gemini.replies import draft, explain, no_picture, said, usage
+from atelier.providers.vendors.contract import Job, Reply
+from atelier.providers.vendors.gemini import imagen
 from atelier.providers.vendors.gemini.imagen import base64_of, present
-from atelier.providers.vendors.gemini.models import BANANA, CONTENT, ENDPOINT, MODELS, PREDICT, WIDEST
+from atelier.providers.vendors.gemini.models import CONTENT, PREDICT, WIDEST
+from atelier.providers.vendors.gemini.replies import draft, no_picture, said, usage
 from atelier.providers.vendors.gemini.shapes import Answer
+from atelier.providers.vendors.image_links import images_of, losses, note_links, noted
 
 
 def prepare(job: Job) -> httpx.Request:
@@ -62,7 +62,7 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
 
     Where a gateway answers with links, they are written down before they are followed.
     """
-    answer = parsed(Answer, response.content)
+    answer = parse_answer(Answer, response.content)
     await note_links(answer.response_id, answer, draft(answer) or answer.results(), wire)
     return await _collected(answer, job, wire)
 
@@ -84,7 +84,7 @@ async def _collected(answer: Answer, job: Job, wire: Wire) -> Reply:
         warnings.append("Google marked this picture as a thought, a draft on the way to the result, and sent no other.")
     served = (answer.model_version or job.model.id).removeprefix("models/")
     if served != job.model.id:
-        warnings.append(f"Google answered with {quoted(served, 60)} in place of {job.model.id}.")
+        warnings.append(f"Google answered with {sanitize(served, 60)} in place of {job.model.id}.")
     if len(found) < asked.count:
         warnings.append(f"Google made {len(found)} of {asked.count} pictures{said(answer.withheld())}")
     if asked.seed is not None and _api(job.model) == PREDICT:
@@ -95,6 +95,6 @@ async def _collected(answer: Answer, job: Job, wire: Wire) -> Reply:
         warnings=tuple(warnings),
         collectable=any(failure.collectable for failure in failures),
         details=present(
-            request_id=answer.response_id, model_version=answer.model_version, text=quoted(answer.text()) or None
+            request_id=answer.response_id, model_version=answer.model_version, text=sanitize(answer.text()) or None
         ),
     )

@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic import AliasPath, Field
 
-from atelier.providers.transport.vendor_json import Lenient, Loose, parsed_refusal, reason_of
-from atelier.providers.core.errors import ImageError, Reason, quoted
-from atelier.providers.vendors.image_links import Item
+from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import Usage
+from atelier.providers.transport.vendor_json import Lenient, VendorModel, parse_refusal, reason_for_status
 from atelier.providers.transport.wire import httpx, retry_after
 from atelier.providers.vendors.gemini.shapes import Answer, Share
+from atelier.providers.vendors.image_links import Item
 
 ENDINGS: dict[str, Reason] = {
     "LANGUAGE": Reason.INVALID_REQUEST,
@@ -37,7 +37,7 @@ def draft(answer: Answer) -> list[Item | None]:
 def no_picture(answer: Answer) -> ImageError:
     """Blocked before the work, stopped in the midst of it, withheld after it, or answered in words alone."""
     blocked, last = answer.blocked, answer.last
-    code = quoted(blocked.block_reason or last.finish_reason or "", 60)
+    code = sanitize(blocked.block_reason or last.finish_reason or "", 60)
     words = blocked.block_reason_message or last.finish_message or answer.withheld() or answer.text()
     declined = blocked.block_reason or answer.withheld() or (answer.text() and code in ("STOP", ""))
     reason = Reason.CONTENT_POLICY if declined else ENDINGS.get(code, Reason.INVALID_RESPONSE)
@@ -53,7 +53,7 @@ def no_picture(answer: Answer) -> ImageError:
 
 def said(words: str) -> str:
     """The end of a sentence: the vendor's words as the vendor's."""
-    return f": “{quoted(words)}”" if words else "."
+    return f": “{sanitize(words)}”" if words else "."
 
 
 def usage(answer: Answer) -> Usage | None:
@@ -74,7 +74,7 @@ def usage(answer: Answer) -> Usage | None:
 
 def _shares(shares: Iterable[Share | None] | None) -> dict[str, int]:
     known = [share for share in shares or () if share]
-    return {f"{quoted(share.modality or 'unknown', 40).lower()}_tokens": share.token_count or 0 for share in known}
+    return {f"{sanitize(share.modality or 'unknown', 40).lower()}_tokens": share.token_count or 0 for share in known}
 
 
 REASONS: dict[str, Reason] = {
@@ -100,24 +100,24 @@ HINTS: dict[Reason, str] = {
 }
 
 
-class Detail(Lenient):
-    reason: Loose[str] = None
-    retry_delay: Loose[str] = None
+class Detail(VendorModel):
+    reason: Lenient[str] = None
+    retry_delay: Lenient[str] = None
 
 
-class Refusal(Lenient):
-    message: Loose[str] = Field(default=None, validation_alias=AliasPath("error", "message"))
-    status: Loose[str] = Field(default=None, validation_alias=AliasPath("error", "status"))
-    details: Loose[tuple[Loose[Detail], ...]] = Field(default=None, validation_alias=AliasPath("error", "details"))
+class Refusal(VendorModel):
+    message: Lenient[str] = Field(default=None, validation_alias=AliasPath("error", "message"))
+    status: Lenient[str] = Field(default=None, validation_alias=AliasPath("error", "status"))
+    details: Lenient[tuple[Lenient[Detail], ...]] = Field(default=None, validation_alias=AliasPath("error", "details"))
 
 
 def explain(response: httpx.Response) -> ImageError:
     """`{"error": {"code", "message", "status", "details"}}`; a 429 has its delay among the details, as in "17s"."""
-    error = parsed_refusal(Refusal, response.content)
+    error = parse_refusal(Refusal, response.content)
     message, status, details = error.message or "", error.status or "", [each for each in error.details or () if each]
-    code = quoted(next((detail.reason for detail in details if detail.reason), status), 60)
+    code = sanitize(next((detail.reason for detail in details if detail.reason), status), 60)
     told = next((reason for words, reason in TELLING if re.search(words, message)), None)
-    reason = told or REASONS.get(code) or REASONS.get(status) or reason_of(response.status_code)
+    reason = told or REASONS.get(code) or REASONS.get(status) or reason_for_status(response.status_code)
     delays = (re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)s", detail.retry_delay or "") for detail in details)
     delay = next((float(found[1]) for found in delays if found), None)
     return ImageError(

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from atelier.providers.transport.vendor_json import Lenient, Loose
+from atelier.providers.transport.vendor_json import Lenient, VendorModel
 from atelier.providers.vendors.image_links import Item
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
@@ -21,21 +21,21 @@ DATA_URI = re.compile(
 """A picture in a text: in markdown, where its base64 may have line breaks, or bare."""
 
 
-class Blob(Lenient):
+class Blob(VendorModel):
     data: str | None = Field(default=None, exclude=True)
 
 
-class File(Lenient):
-    file_uri: Loose[str] = None
+class File(VendorModel):
+    file_uri: Lenient[str] = None
 
 
-class Part(Lenient):
+class Part(VendorModel):
     """`thought` marks a draft or an aside on the way to the picture. Gateways put pictures into files or the text."""
 
-    text: Loose[str] = None
-    thought: Loose[bool] = None
+    text: Lenient[str] = None
+    thought: Lenient[bool] = None
     inline_data: Blob | None = None
-    file_data: Loose[File] = None
+    file_data: Lenient[File] = None
     in_text: Annotated[tuple[str, ...], Field(exclude=True)] = ()
 
     @model_validator(mode="after")
@@ -49,61 +49,61 @@ class Part(Lenient):
         return [Item(b64_json=inline, url=link)] if inline or link else []
 
 
-class Content(Lenient):
-    parts: Loose[tuple[Loose[Part], ...]] = None
+class Content(VendorModel):
+    parts: Lenient[tuple[Lenient[Part], ...]] = None
 
 
-class Candidate(Lenient):
-    content: Loose[Content] = None
-    finish_reason: Loose[str] = None
-    finish_message: Loose[str] = None
+class Candidate(VendorModel):
+    content: Lenient[Content] = None
+    finish_reason: Lenient[str] = None
+    finish_message: Lenient[str] = None
 
 
-class Prediction(Lenient):
+class Prediction(VendorModel):
     """Imagen's picture and the prompt as it was enhanced, or why the picture is withheld."""
 
     bytes_base64_encoded: str | None = Field(default=None, exclude=True)
-    gcs_uri: Loose[str] = None
-    prompt: Loose[str] = None
-    rai_filtered_reason: Loose[str] = None
+    gcs_uri: Lenient[str] = None
+    prompt: Lenient[str] = None
+    rai_filtered_reason: Lenient[str] = None
 
     def items(self) -> list[Item]:
         data, link = self.bytes_base64_encoded, self.gcs_uri
         return [Item(b64_json=data, url=link, revised_prompt=self.prompt)] if data or link else []
 
 
-class Share(Lenient):
-    modality: Loose[str] = None
-    token_count: Loose[Count] = None
+class Share(VendorModel):
+    modality: Lenient[str] = None
+    token_count: Lenient[Count] = None
 
 
-class Tokens(Lenient):
-    prompt_token_count: Loose[Count] = None
-    candidates_token_count: Loose[Count] = None
-    thoughts_token_count: Loose[Count] = None
-    prompt_tokens_details: Loose[tuple[Loose[Share], ...]] = None
-    candidates_tokens_details: Loose[tuple[Loose[Share], ...]] = None
+class Tokens(VendorModel):
+    prompt_token_count: Lenient[Count] = None
+    candidates_token_count: Lenient[Count] = None
+    thoughts_token_count: Lenient[Count] = None
+    prompt_tokens_details: Lenient[tuple[Lenient[Share], ...]] = None
+    candidates_tokens_details: Lenient[tuple[Lenient[Share], ...]] = None
 
 
-class Feedback(Lenient):
+class Feedback(VendorModel):
     """Why a prompt was refused before any work on it."""
 
-    block_reason: Loose[str] = None
-    block_reason_message: Loose[str] = None
+    block_reason: Lenient[str] = None
+    block_reason_message: Lenient[str] = None
 
 
-class Answer(Lenient):
+class Answer(VendorModel):
     """Of either API: candidates are Gemini's, predictions Imagen's. One of an odd shape is None, a broken picture.
 
     Gateways spell out as null what the vendor leaves out.
     """
 
-    candidates: Loose[tuple[Loose[Candidate], ...]] = None
-    predictions: Loose[tuple[Loose[Prediction], ...]] = None
-    prompt_feedback: Loose[Feedback] = None
-    usage_metadata: Loose[Tokens] = None
-    model_version: Loose[str] = None
-    response_id: Loose[str] = None
+    candidates: Lenient[tuple[Lenient[Candidate], ...]] = None
+    predictions: Lenient[tuple[Lenient[Prediction], ...]] = None
+    prompt_feedback: Lenient[Feedback] = None
+    usage_metadata: Lenient[Tokens] = None
+    model_version: Lenient[str] = None
+    response_id: Lenient[str] = None
 
     def results(self) -> list[Item | None]:
         """Each picture that is a result; None for a part that cannot be read."""

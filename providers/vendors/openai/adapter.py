@@ -13,17 +13,26 @@ from typing import Annotated
 from pydantic import AfterValidator
 from pydantic.alias_generators import to_snake
 
-from atelier.providers.transport.vendor_json import Lenient, Loose, bad_answer, event_data, is_event_stream, parsed, parsed_refusal, reason_of
-from atelier.providers.core.errors import ImageError, Reason, quoted
-from atelier.providers.transport.multipart import multipart
-from atelier.providers.vendors.image_links import Item, images_of, losses, note_links, noted
-from atelier.providers.images.masks import transparent_where_white
+from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates.option_gates import SAFE_PROMPT
-from atelier.providers.vendors.contract import Job, Provider, Reply
 from atelier.providers.core.types import Endpoint, Operation, Picture, Usage
+from atelier.providers.images.masks import transparent_where_white
+from atelier.providers.transport.multipart import multipart
 from atelier.providers.transport.vendor_errors import error_status
+from atelier.providers.transport.vendor_json import (
+    Lenient,
+    VendorModel,
+    invalid_response,
+    is_event_stream,
+    parse_answer,
+    parse_refusal,
+    reason_for_status,
+    sse_data,
+)
 from atelier.providers.transport.wire import Wire, httpx, retry_after
-from atelier.providers.vendors.openai.models import DALL_E, ENDPOINT, FLARE, MODELS
+from atelier.providers.vendors.contract import Job, Reply
+from atelier.providers.vendors.image_links import Item, images_of, losses, note_links, noted
+from atelier.providers.vendors.openai.models import DALL_E
 
 
 def prepare(job: Job) -> httpx.Request:
@@ -70,24 +79,24 @@ def _in_snake_case(counts: dict[str, int | None]) -> dict[str, int | None]:
     return {to_snake(name): count for name, count in counts.items()}
 
 
-Counts = Annotated[dict[str, Loose[int]], AfterValidator(_in_snake_case)]
+Counts = Annotated[dict[str, Lenient[int]], AfterValidator(_in_snake_case)]
 
 
-class Tokens(Lenient):
-    input_tokens: Loose[int] = None
-    output_tokens: Loose[int] = None
-    input_tokens_details: Loose[Counts] = None
-    output_tokens_details: Loose[Counts] = None
+class Tokens(VendorModel):
+    input_tokens: Lenient[int] = None
+    output_tokens: Lenient[int] = None
+    input_tokens_details: Lenient[Counts] = None
+    output_tokens_details: Lenient[Counts] = None
 
 
-class Answer(Lenient):
+class Answer(VendorModel):
     """`size` and `quality` tell what `auto` became."""
 
-    data: tuple[Loose[Item], ...] = ()
-    size: Loose[str] = None
-    quality: Loose[str] = None
-    background: Loose[str] = None
-    usage: Loose[Tokens] = None
+    data: tuple[Lenient[Item], ...] = ()
+    size: Lenient[str] = None
+    quality: Lenient[str] = None
+    background: Lenient[str] = None
+    usage: Lenient[Tokens] = None
 
 
 class Event(Item):
@@ -96,12 +105,12 @@ class Event(Item):
     Some hosts put a whole answer with its `data` into one event.
     """
 
-    type: Loose[str] = None
-    partial_image_index: Loose[int] = None
-    data: Loose[tuple[Loose[Item], ...]] = None
-    size: Loose[str] = None
-    quality: Loose[str] = None
-    usage: Loose[Tokens] = None
+    type: Lenient[str] = None
+    partial_image_index: Lenient[int] = None
+    data: Lenient[tuple[Lenient[Item], ...]] = None
+    size: Lenient[str] = None
+    quality: Lenient[str] = None
+    usage: Lenient[Tokens] = None
 
     def is_partial(self) -> bool:
         return "partial" in (self.type or "") or self.partial_image_index is not None
@@ -116,7 +125,7 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
     Where a host answers with links, they are written down before they are followed.
     """
     body, id = response.content, response.headers.get("x-request-id")
-    answer = _streamed(body) if is_event_stream(body) else parsed(Answer, body)
+    answer = _streamed(body) if is_event_stream(body) else parse_answer(Answer, body)
     await note_links(id, answer, answer.data, wire)
     return await _collected(id, answer, job, wire)
 
@@ -128,7 +137,7 @@ async def resume(job: Job, wire: Wire) -> Reply:
 
 async def _collected(id: str | None, answer: Answer, job: Job, wire: Wire) -> Reply:
     if not answer.data:
-        raise bad_answer("OpenAI answered without a picture.")
+        raise invalid_response("OpenAI answered without a picture.")
     pictures, failures = await images_of("OpenAI", answer.data, wire)
     lost = losses(pictures, failures)
     short = f"OpenAI made {len(pictures)} of {job.request.count} pictures."
@@ -144,8 +153,8 @@ async def _collected(id: str | None, answer: Answer, job: Job, wire: Wire) -> Re
 
 def _streamed(body: bytes) -> Answer:
     events = list[Event]()
-    for data in event_data(body):
-        event = parsed_refusal(Event, data)  # all absent if it is broken, which must not cost the finished picture
+    for data in sse_data(body):
+        event = parse_refusal(Event, data)  # all absent if it is broken, which must not cost the finished picture
         if (status := error_status(data)) is not None:
             raise explain(httpx.Response(status, content=data))
         events.append(event)
@@ -153,7 +162,7 @@ def _streamed(body: bytes) -> Answer:
     if not done:
         partial = sum(event.is_partial() for event in events)
         after = f" after {partial} partial ones" if partial else ""
-        raise bad_answer(f"OpenAI's stream ended{after} without a finished picture.")
+        raise invalid_response(f"OpenAI's stream ended{after} without a finished picture.")
     last = done[-1]
     data = tuple(item for event in done for item in event.items())
     return Answer(data=data, size=last.size, quality=last.quality, usage=last.usage)
@@ -187,42 +196,42 @@ HINTS: dict[Reason, str] = {
 }
 
 
-class Trouble(Lenient):
-    message: Loose[str] = None
-    type: Loose[str] = None
-    code: Loose[str | int] = None
+class Trouble(VendorModel):
+    message: Lenient[str] = None
+    type: Lenient[str] = None
+    code: Lenient[str | int] = None
 
 
-class Refusal(Lenient):
-    error: Loose[Trouble | str] = None
+class Refusal(VendorModel):
+    error: Lenient[Trouble | str] = None
 
 
 def explain(response: httpx.Response) -> ImageError:
     """`{"error": {"message", "type", "param", "code"}}`, or whatever a gateway in between made of it."""
-    told = parsed_refusal(Refusal, response.content).error
+    told = parse_refusal(Refusal, response.content).error
     error = told if isinstance(told, Trouble) else Trouble(message=told)
     code = str(error.code or error.type or "")
-    reason = REASONS.get(code) or reason_of(response.status_code)
+    reason = REASONS.get(code) or reason_for_status(response.status_code)
     return ImageError(
         reason,
-        f"OpenAI answered {response.status_code}{f' {quoted(code, 60)}' if code else ''}"
-        + (f": “{quoted(error.message)}”" if error.message else "."),
+        f"OpenAI answered {response.status_code}{f' {sanitize(code, 60)}' if code else ''}"
+        + (f": “{sanitize(error.message)}”" if error.message else "."),
         hint=HINTS.get(reason, "Change the request as the message says." if error.message else "Change the request."),
         retry_after=retry_after(response.headers),
-        facts={"request_id": response.headers.get("x-request-id"), "code": quoted(code, 60)},
+        facts={"request_id": response.headers.get("x-request-id"), "code": sanitize(code, 60)},
     )
 
 
-class Served(Lenient):
+class Served(VendorModel):
     id: str
     shutdown_date: date | None = None
 
 
-class Listing(Lenient):
+class Listing(VendorModel):
     data: tuple[Served, ...]
 
 
 async def lifecycles(wire: Wire, endpoint: Endpoint) -> dict[str, date | None]:
     """GET /models: every model that is served, and the day on which it is switched off where one is named."""
-    listing = parsed(Listing, (await wire.ask(f"{endpoint.base_url}/models")).content)
+    listing = parse_answer(Listing, (await wire.ask(f"{endpoint.base_url}/models")).content)
     return {model.id: model.shutdown_date for model in listing.data}

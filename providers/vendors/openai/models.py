@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
-from atelier.providers.core.gates.option_limits import Limit, one_of, switch, taking, text, whole
 from atelier.providers.core.gates.option_gates import SAFE_PROMPT
+from atelier.providers.core.gates.option_limits import Limit, one_of, switch, taking, text, whole
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import CURRENT, Endpoint, Feature, Lifecycle, Model, Operation
 

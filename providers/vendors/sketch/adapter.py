@@ -11,19 +11,19 @@ import io
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from atelier.providers.transport.vendor_json import Lenient, base64_bytes, parsed
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.images.identify import picture
-from atelier.providers.vendors.contract import Job, Provider, Reply
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import Endpoint, Feature, Model, Operation
+from atelier.providers.images.identify import picture
+from atelier.providers.transport.vendor_json import VendorModel, base64_bytes, parse_answer
 from atelier.providers.transport.wire import Wire, httpx
+from atelier.providers.vendors.contract import Job, Reply
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
-class Order(Lenient):
+class Order(VendorModel):
     """What the drawing needs to know; also the body of the request. Pictures are base64, the mask white = change."""
 
     prompt: str
@@ -38,18 +38,18 @@ class Order(Lenient):
     mask: str | None = None
 
 
-class Drawing(Lenient):
+class Drawing(VendorModel):
     image: str
     seed: int
 
 
-class Drawings(Lenient):
+class Drawings(VendorModel):
     drawings: list[Drawing]
 
 
 def draw(request: httpx.Request) -> httpx.Response:
     """The vendor's side: an order in, drawings out."""
-    order = parsed(Order, request.read())
+    order = parse_answer(Order, request.read())
     seeds = [order.seed + k for k in range(order.n)]
     drawn = [Drawing(image=_base64(_encoded(_drawn(order, seed), order)), seed=seed) for seed in seeds]
     return httpx.Response(200, json=Drawings(drawings=drawn).model_dump())
@@ -97,7 +97,7 @@ def prepare(job: Job) -> httpx.Request:
 
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
     """The drawings, which cost nothing."""
-    answer = parsed(Drawings, response.content)
+    answer = parse_answer(Drawings, response.content)
     pictures = tuple(picture(base64_bytes(drawing.image), seed=drawing.seed) for drawing in answer.drawings)
     return Reply(pictures=pictures, cost_usd=Decimal(0))
 

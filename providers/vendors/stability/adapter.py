@@ -12,14 +12,35 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from atelier.providers.transport.vendor_json import Lenient, Loose, bad_answer, base64_bytes, parsed, parsed_refusal, reason_of
-from atelier.providers.core.errors import ImageError, Reason, quoted
-from atelier.providers.transport.multipart import multipart
-from atelier.providers.images.identify import picture
-from atelier.providers.vendors.contract import Job, Provider, Reply
+from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import ImageRequest, Model
+from atelier.providers.images.identify import picture
+from atelier.providers.transport.multipart import multipart
+from atelier.providers.transport.vendor_json import (
+    Lenient,
+    VendorModel,
+    base64_bytes,
+    invalid_response,
+    parse_answer,
+    parse_refusal,
+    reason_for_status,
+)
 from atelier.providers.transport.wire import Wire, httpx, retry_after
-from atelier.providers.vendors.stability.models import ENDED, ENDPOINT, ERASE, MODELS, OUTPAINT, RECOLOR, RELIGHT, REPLACE, REROUTED, SD3, SKETCH, STRUCTURE, STYLE, V1
+from atelier.providers.vendors.contract import Job, Reply
+from atelier.providers.vendors.stability.models import (
+    ENDED,
+    ERASE,
+    OUTPAINT,
+    RECOLOR,
+    RELIGHT,
+    REPLACE,
+    REROUTED,
+    SD3,
+    SKETCH,
+    STRUCTURE,
+    STYLE,
+    V1,
+)
 
 POLL_SECONDS = 10.0  # asking more often may be answered with rate limits
 FILTERED = "CONTENT_FILTERED"  # why a generation ended without a picture to look at
@@ -66,23 +87,23 @@ def prepare(job: Job) -> httpx.Request:
     return request
 
 
-class Answer(Lenient):
+class Answer(VendorModel):
     """A picture, or the `id` under which it can be had later."""
 
     image: str | None = None
-    seed: Loose[Annotated[int, Field(ge=0, lt=2**64)]] = None
+    seed: Lenient[Annotated[int, Field(ge=0, lt=2**64)]] = None
     finish_reason: str | None = None
-    id: Loose[str] = None
+    id: Lenient[str] = None
 
 
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
     """The picture, at once or from the results. CONTENT_FILTERED is a refusal, whatever the status says."""
-    answer = parsed(Answer, response.content)
+    answer = parse_answer(Answer, response.content)
     details: dict[str, Any] = {"request_id": response.headers.get("x-request-id")}
     if answer.id and not answer.image:
         details["generation"] = answer.id
         await wire.note(details)
-        answer = parsed(Answer, (await _collected(answer.id, job, wire)).content)
+        answer = parse_answer(Answer, (await _collected(answer.id, job, wire)).content)
     return _reply(answer, job, details)
 
 
@@ -90,7 +111,7 @@ async def resume(job: Job, wire: Wire) -> Reply:
     """The picture of a generation that was written down."""
     details = dict(job.task or {})
     answer = await _collected(str(details["generation"]), job, wire)
-    return _reply(parsed(Answer, answer.content), job, details)
+    return _reply(parse_answer(Answer, answer.content), job, details)
 
 
 def _reply(answer: Answer, job: Job, details: dict[str, Any]) -> Reply:
@@ -99,7 +120,7 @@ def _reply(answer: Answer, job: Job, details: dict[str, Any]) -> Reply:
         hint = "Reword the prompt; the vendor may have billed this picture."
         raise ImageError(Reason.CONTENT_POLICY, message, hint=hint, facts={"outcome": "unknown", **details})
     if not answer.image:
-        raise bad_answer("Stability answered without a picture.")
+        raise invalid_response("Stability answered without a picture.")
     if served := REROUTED.get(job.model.id):
         details["model"] = served
     made = picture(base64_bytes(answer.image), seed=answer.seed)
@@ -108,7 +129,7 @@ def _reply(answer: Answer, job: Job, details: dict[str, Any]) -> Reply:
 
 async def _collected(id: str, job: Job, wire: Wire) -> httpx.Response:
     """The finished answer of a generation that goes on by itself. Stability keeps it for 24 hours."""
-    await wire.tell(f"Stability has queued the picture; it is asked for every {POLL_SECONDS:.0f} seconds.")
+    await wire.on_progress(f"Stability has queued the picture; it is asked for every {POLL_SECONDS:.0f} seconds.")
     url = f"{job.endpoint.base_url}/v2beta/results/{quote(id, safe='')}"
     headers = {"accept": "application/json"}
     try:
@@ -125,9 +146,9 @@ async def _collected(id: str, job: Job, wire: Wire) -> httpx.Response:
 def _is_whole(answer: httpx.Response) -> bool:
     if answer.status_code == 202:
         return False
-    told = parsed(Answer, answer.content)
+    told = parse_answer(Answer, answer.content)
     if not told.image and told.finish_reason != FILTERED:
-        raise bad_answer("Stability answered without a picture.")
+        raise invalid_response("Stability answered without a picture.")
     return True
 
 
@@ -144,24 +165,24 @@ HINTS: dict[Reason, str] = {
 }
 
 
-class Refusal(Lenient):
-    id: Loose[str] = None
-    name: Loose[str] = None
-    errors: Loose[tuple[Loose[str], ...]] = None
+class Refusal(VendorModel):
+    id: Lenient[str] = None
+    name: Lenient[str] = None
+    errors: Lenient[tuple[Lenient[str], ...]] = None
 
 
 def explain(response: httpx.Response) -> ImageError:
     """`{"id", "name", "errors": [...]}`, or whatever a gateway in between made of it."""
-    refusal = parsed_refusal(Refusal, response.content)
+    refusal = parse_refusal(Refusal, response.content)
     words = "; ".join(filter(None, refusal.errors or ()))
-    name, wait = quoted(refusal.name or "", 60), retry_after(response.headers)
-    reason = Reason.CONTENT_POLICY if name in OBJECTIONS else reason_of(response.status_code)
+    name, wait = sanitize(refusal.name or "", 60), retry_after(response.headers)
+    reason = Reason.CONTENT_POLICY if name in OBJECTIONS else reason_for_status(response.status_code)
     if reason is Reason.RATE_LIMITED and wait is None:
         wait = BLOCKED_SECONDS
     return ImageError(
         reason,
         f"Stability answered {response.status_code}{f' {name}' if name else ''}"
-        + (f": “{quoted(words)}”" if words else "."),
+        + (f": “{sanitize(words)}”" if words else "."),
         hint=HINTS.get(reason, "Change the request as the message says; pictures and all, it may have 10 MiB."),
         retry_after=wait,
         facts={"request_id": response.headers.get("x-request-id") or refusal.id, "code": name},

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from atelier.providers.core.gates.option_limits import number, one_of, switch, taking, text, whole
 from atelier.providers.core.gates.option_gates import SIDES
+from atelier.providers.core.gates.option_limits import number, one_of, switch, taking, text, whole
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import Endpoint, Feature, Lifecycle, Model, Operation
 

@@ -15,14 +15,14 @@ from typing import Annotated
 import pybase64
 from pydantic import Field
 
+from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates import gates
-from atelier.providers.transport.vendor_json import Lenient, Loose, parsed, parsed_refusal, reason_of
-from atelier.providers.core.errors import ImageError, Reason, quoted
-from atelier.providers.vendors.image_links import Item, images_of, note_links, noted
-from atelier.providers.vendors.contract import Job, Provider, Reply
 from atelier.providers.core.types import Picture
+from atelier.providers.transport.vendor_json import Lenient, VendorModel, parse_answer, parse_refusal, reason_for_status
 from atelier.providers.transport.wire import Wire, httpx, retry_after
-from atelier.providers.vendors.xai.models import ENDPOINT, LATEST, MODELS, WIDEST
+from atelier.providers.vendors.contract import Job, Reply
+from atelier.providers.vendors.image_links import Item, images_of, note_links, noted
+from atelier.providers.vendors.xai.models import MODELS, WIDEST
 
 
 def prepare(job: Job) -> httpx.Request:
@@ -60,18 +60,18 @@ TICKS = 10**10  # in a USD
 MOST_USD = 10_000  # what claims to cost more is no price
 
 
-class Bill(Lenient):
+class Bill(VendorModel):
     """What the call as a whole cost, in ticks."""
 
-    cost_in_usd_ticks: Loose[Annotated[Decimal, Field(ge=0, lt=MOST_USD * TICKS)]] = None
+    cost_in_usd_ticks: Lenient[Annotated[Decimal, Field(ge=0, lt=MOST_USD * TICKS)]] = None
 
 
-class Answer(Lenient):
+class Answer(VendorModel):
     """`model` is the one that served, which need not be the one that was asked."""
 
-    model: Loose[str] = None
-    data: tuple[Loose[Moderated], ...] = ()
-    usage: Loose[Bill] = None
+    model: Lenient[str] = None
+    data: tuple[Lenient[Moderated], ...] = ()
+    usage: Lenient[Bill] = None
 
 
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
@@ -79,7 +79,7 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
 
     Where a host answers with links, they are written down before they are followed.
     """
-    answer, id = parsed(Answer, response.content), response.headers.get("x-request-id")
+    answer, id = parse_answer(Answer, response.content), response.headers.get("x-request-id")
     await note_links(id, answer, answer.data, wire)
     return await _collected(id, answer, job, wire)
 
@@ -128,29 +128,29 @@ HINTS: dict[Reason, str] = {
 }
 
 
-class Trouble(Lenient):
-    message: Loose[str] = None
-    code: Loose[str | int] = None
+class Trouble(VendorModel):
+    message: Lenient[str] = None
+    code: Lenient[str | int] = None
 
 
-class Refusal(Lenient):
+class Refusal(VendorModel):
     """`{"error": {"message", "code"}}` or `{"code", "error": "words"}`; a moderated picture adds its `usage`."""
 
-    code: Loose[str | int] = None
-    error: Loose[Trouble | str] = None
-    usage: Loose[Bill] = None
+    code: Lenient[str | int] = None
+    error: Lenient[Trouble | str] = None
+    usage: Lenient[Bill] = None
 
 
 def explain(response: httpx.Response) -> ImageError:
     """Either of the vendor's two shapes, or whatever a gateway in between made of it."""
-    refusal = parsed_refusal(Refusal, response.content)
+    refusal = parse_refusal(Refusal, response.content)
     error, status = refusal.error, response.status_code
     said = error if isinstance(error, Trouble) else Trouble(message=error, code=refusal.code)
-    words = quoted(": ".join(part for part in (quoted(said.code or "", 60), said.message) if part))
+    words = sanitize(": ".join(part for part in (sanitize(said.code or "", 60), said.message) if part))
     found = (reason for pattern, reason in REASONS if re.search(pattern, words, re.IGNORECASE))
-    reason = next(found, reason_of(status)) if status < 500 else reason_of(status)
+    reason = next(found, reason_for_status(status)) if status < 500 else reason_for_status(status)
     message = f"xAI answered {status}" + (f": “{words}”" if words else ".")
-    facts = {**_facts(response.headers.get("x-request-id"), refusal.usage), "code": quoted(said.code or "", 60)}
+    facts = {**_facts(response.headers.get("x-request-id"), refusal.usage), "code": sanitize(said.code or "", 60)}
     if reason is Reason.CONTENT_POLICY:
         return _moderated(message, facts)
     hint = HINTS.get(reason, "Change the request as the message says.")
@@ -184,7 +184,7 @@ def _warnings(answer: Answer, job: Job, delivered: int, withheld: int) -> tuple[
         why = f"; {withheld} did not pass the vendor's moderation" if withheld else ""
         words.append(f"xAI delivered {delivered} of {asked} pictures{why}.")
     if _swapped(answer, job):
-        words.append(f"xAI served this with “{quoted(answer.model, 60)}” in place of {job.model.id}.")
+        words.append(f"xAI served this with “{sanitize(answer.model, 60)}” in place of {job.model.id}.")
     return tuple(words)
 
 

@@ -6,11 +6,11 @@ from datetime import date
 
 import pytest
 
-from atelier.providers.vendors.registry import PROVIDERS
 from atelier.providers.catalog.catalog import Catalog
-from atelier.providers.core.gates import gates
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.gates import gates
 from atelier.providers.core.types import Lifecycle, Operation
+from atelier.providers.vendors.registry import PROVIDERS
 from tests.conftest import TODAY
 
 

@@ -10,19 +10,17 @@ from typing import Any
 
 import pytest
 
-from atelier.providers.vendors import openai
-from atelier.providers.vendors import sketch
-from atelier.providers.vendors import stability
-from atelier.providers.vendors.registry import PROVIDERS
 from atelier.providers.catalog.catalog import Catalog
+from atelier.providers.catalog.catalog_overlay import Overlay, Row, overlaid, parse_answer, with_file
+from atelier.providers.catalog.overlay_fields import Bound, Life, Rule
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.gates.option_limits import Limit, whole
-from atelier.providers.vendors.contract import Provider
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import CURRENT, Feature, Lifecycle, Model, Operation
-from atelier.providers.catalog.catalog_overlay import Overlay, Row, overlaid, parsed, with_file
-from atelier.providers.catalog.overlay_fields import Bound, Life, Rule
 from atelier.providers.pricing.price_table import table
+from atelier.providers.vendors import openai, sketch, stability
+from atelier.providers.vendors.contract import Provider
+from atelier.providers.vendors.registry import PROVIDERS
 from tests.conftest import TODAY
 
 NEW = {"provider": "openai", "id": "gpt-image-3", "like": "gpt-image-1.5"}
@@ -31,7 +29,7 @@ NEW = {"provider": "openai", "id": "gpt-image-3", "like": "gpt-image-1.5"}
 def vendors(*models: dict[str, Any], **defaults: str) -> tuple[Provider, ...]:
     """Every vendor as a file with these rows and defaults makes them."""
     text = json.dumps({"models": models, "defaults": defaults}).encode()
-    return overlaid(PROVIDERS, parsed(text), lambda: TODAY)
+    return overlaid(PROVIDERS, parse_answer(text), lambda: TODAY)
 
 
 def row(providers: tuple[Provider, ...], id: str) -> Model:
@@ -41,7 +39,7 @@ def row(providers: tuple[Provider, ...], id: str) -> Model:
 
 def refusal(*models: Any, **more: Any) -> ImageError:
     with pytest.raises(ImageError) as caught:
-        overlaid(PROVIDERS, parsed(json.dumps({"models": models, **more}).encode()), lambda: TODAY)
+        overlaid(PROVIDERS, parse_answer(json.dumps({"models": models, **more}).encode()), lambda: TODAY)
     assert caught.value.reason is Reason.INVALID_REQUEST
     assert caught.value.hint
     assert "\n" not in caught.value.message
@@ -224,7 +222,7 @@ def test_a_new_row_of_a_vendor_with_several_ways_must_say_its_own() -> None:
     error = refusal({"provider": "stability", "id": "stable-image-next", "operations": ["generate"]})
     assert "wire" in error.message
     assert "generate/core" in error.hint
-    made = overlaid((stability.PROVIDER,), parsed(json.dumps({"models": [
+    made = overlaid((stability.PROVIDER,), parse_answer(json.dumps({"models": [
         {"provider": "stability", "id": "stable-image-next", "operations": ["generate"], "wire": "generate/core"},
     ]}).encode()))  # fmt: skip
     assert made[0].models[-1].wire == "generate/core"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from atelier.providers.vendors.registry import PROVIDERS
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.environment import own_variables, text_of, variable
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.vendors.contract import Provider
+from atelier.providers.vendors.registry import PROVIDERS
 from tests.conftest import TODAY
 
 KEYED = [provider for provider in PROVIDERS if provider.endpoint.key_variables]

@@ -14,7 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from atelier.providers.images.allowed_files import ElsewhereError, SeveralError, is_inside, nearly_named, read_within
+from atelier.providers.images.allowed_files import (
+    OutsideFoldersError,
+    SeveralError,
+    is_inside,
+    nearly_named,
+    read_within,
+)
 
 LIMIT = 1000
 
@@ -65,7 +71,7 @@ def test_no_path_leads_out_of_the_folder(folder: Path, parts: list[str]) -> None
     try:
         assert read_within(path, (folder,), LIMIT) == b"allowed"
     except ValueError as error:
-        assert isinstance(error, ElsewhereError) or Path(os.path.realpath(path)).is_dir()  # noqa: PT017
+        assert isinstance(error, OutsideFoldersError) or Path(os.path.realpath(path)).is_dir()  # noqa: PT017
     else:
         assert Path(os.path.realpath(path)).is_relative_to(folder)
 
@@ -76,7 +82,7 @@ def test_no_near_name_leads_out_of_the_folder(folder: Path, parts: list[str]) ->
     for place in (folder, folder.parent / "secret"):
         (place / "deep\u202fone").mkdir(exist_ok=True)
         (place / "deep\u202fone" / "fox").write_bytes(place.name.encode())
-    with contextlib.suppress(ElsewhereError):
+    with contextlib.suppress(OutsideFoldersError):
         assert nearly_named(folder.joinpath(*parts), (folder,)).is_relative_to(folder)
 
 
@@ -146,7 +152,7 @@ def test_whoever_swaps_a_link_in_between_judging_and_opening_gets_nothing(depth:
 
         path = Swapping(Path(place, "allowed", *names))
         path.swap = swap
-        with pytest.raises(ElsewhereError):
+        with pytest.raises(OutsideFoldersError):
             read_within(path, (Path(place, "allowed"),), LIMIT)
 
 
@@ -168,7 +174,7 @@ def test_a_file_that_somebody_keeps_swapping_is_read_right_or_not_at_all(folder:
     thread.start()
     try:
         for _ in range(3000):
-            with contextlib.suppress(ElsewhereError, OSError):
+            with contextlib.suppress(OutsideFoldersError, OSError):
                 seen.add(read_within(name, (folder,), LIMIT))
     finally:
         stop.set()

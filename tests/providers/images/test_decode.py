@@ -9,9 +9,9 @@ import zlib
 import pytest
 from PIL import Image, ImageChops, ImageOps, ImageStat
 
+from atelier.providers.core.errors import ImageError
 from atelier.providers.images import decode
 from atelier.providers.images.decode import decoded, eight_bits, encoded, flat, is_turned, upright
-from atelier.providers.core.errors import ImageError
 from atelier.providers.images.identify import picture
 from atelier.providers.images.sources import Limits, source
 from tests.conftest import png

@@ -10,8 +10,8 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from atelier.providers.images import sources
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.images import sources
 from atelier.providers.images.heif import heif_kind
 from atelier.providers.images.sources import Limits, source
 from tests.conftest import png

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.images.identify import picture, sniff
+from atelier.providers.images.identify import identify, picture
 from tests.conftest import png
 
 
@@ -35,7 +35,7 @@ each_sample = pytest.mark.parametrize("name", SAMPLES)
 
 @each_sample
 def test_format_and_size_come_from_the_content(name: str) -> None:
-    assert sniff(SAMPLES[name]) == (name.split()[0], 33, 21)
+    assert identify(SAMPLES[name]) == (name.split()[0], 33, 21)
 
 
 @each_sample
@@ -43,14 +43,14 @@ def test_a_picture_that_is_cut_short_is_refused(name: str) -> None:
     data = SAMPLES[name]
     for length in (0, 3, 7, 12, 20, len(data) // 2):
         with pytest.raises(ValueError, match=r"short|no PNG|header"):
-            sniff(data[:length])
+            identify(data[:length])
 
 
 def test_a_flipped_byte_in_a_png_is_found_by_its_checksum() -> None:
     data = bytearray(png(64, 64))
     data[len(data) // 2] ^= 1
     with pytest.raises(ValueError, match="checksum"):
-        sniff(bytes(data))
+        identify(bytes(data))
 
 
 @given(name=st.sampled_from(sorted(SAMPLES)), at=st.integers(0, 10_000), to=st.binary(min_size=1, max_size=4))
@@ -59,7 +59,7 @@ def test_no_damage_crashes_the_sniffer(name: str, at: int, to: bytes) -> None:
     at %= len(data)
     data[at : at + len(to)] = to
     try:
-        format, width, height = sniff(bytes(data))
+        format, width, height = identify(bytes(data))
     except ValueError:
         return
     assert format in ("png", "jpeg", "webp", "gif")
@@ -70,7 +70,7 @@ def test_no_damage_crashes_the_sniffer(name: str, at: int, to: bytes) -> None:
 def test_no_bytes_crash_the_sniffer(data: bytes) -> None:
     for magic in (b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\x20\0\0\0WEBP", b"GIF89a"):
         try:
-            sniff(magic + data)
+            identify(magic + data)
         except ValueError:
             continue
 

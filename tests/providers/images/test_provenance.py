@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from atelier.providers.images.containers import parts, with_xmp, xmp_of
-from atelier.providers.images.identify import picture, sniff
+from atelier.providers.images.identify import identify, picture
 from atelier.providers.images.provenance import FACTS, embedded, has_c2pa, read, with_facts, without_facts
 
 RECORD: dict[str, Any] = {
@@ -67,7 +67,7 @@ def test_the_facts_come_back_and_no_pixel_has_changed(kind: str) -> None:
     after = with_facts(before, RECORD)
     assert read(before) is None
     assert read(after) == SHOWN
-    assert sniff(after) == sniff(before)
+    assert identify(after) == identify(before)
     assert pixels(after) == pixels(before)
 
 
@@ -108,7 +108,7 @@ def test_facts_that_a_vendor_handed_through_give_way_to_the_new_ones(kind: str) 
     once = with_facts(made(kind), RECORD)
     again = with_facts(once, {**RECORD, "prompt": "an owl", "seed": None})
     assert read(again) == {**{k: v for k, v in SHOWN.items() if k != "seed"}, "prompt": "an owl"}
-    found = xmp_of(sniff(again)[0], parts(sniff(again)[0], again))
+    found = xmp_of(identify(again)[0], parts(identify(again)[0], again))
     assert found is not None
     assert found[1].count(b"atelier:facts=") == 1
 
@@ -120,7 +120,7 @@ def test_without_its_facts_a_file_has_no_trace_of_them_and_no_pixel_has_changed(
     assert read(after) is None
     assert b"fox" not in after
     assert b"telier" not in after
-    assert sniff(after) == sniff(before)
+    assert identify(after) == identify(before)
     assert pixels(after) == pixels(before)
     if not kind.startswith("webp"):  # a simple one stays extended
         assert after == before
@@ -143,10 +143,10 @@ def test_without_its_facts_what_others_wrote_into_the_file_stays_unless_they_rew
     marked = with_facts(before, RECORD)
     assert read(marked) == SHOWN
     if rewritten:
-        found = xmp_of(sniff(marked)[0], parts(sniff(marked)[0], marked))
+        found = xmp_of(identify(marked)[0], parts(identify(marked)[0], marked))
         assert found is not None
         packet = found[1].replace(b' xmlns:atelier="urn:atelier:picture:1#" ', b' xmlns:z="z" ')
-        marked = with_xmp(sniff(marked)[0], marked, parts(sniff(marked)[0], marked), packet)
+        marked = with_xmp(identify(marked)[0], marked, parts(identify(marked)[0], marked), packet)
         assert read(marked) == SHOWN
     after = without_facts(marked)
     assert read(after) is None

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from atelier.providers.images.decode import decoded
 from atelier.providers.core.errors import ImageError
-from atelier.providers.images.identify import picture, sniff
+from atelier.providers.images.decode import decoded
+from atelier.providers.images.identify import identify, picture
 from atelier.providers.images.sources import Sources, source
 
 pytestmark = pytest.mark.anyio
@@ -108,7 +108,7 @@ def test_a_bad_checksum_where_the_pixels_are_is_refused() -> None:
 async def test_bare_base64_names_a_picture(format: str) -> None:
     text = b64encode(PLAIN[format]).decode()
     found = await Sources().read("\n".join(text[at : at + 76] for at in range(0, len(text), 76)))
-    assert sniff(found.picture.image_bytes)[1:] == (64, 48)
+    assert identify(found.picture.image_bytes)[1:] == (64, 48)
 
 
 async def test_a_photo_of_several_megabytes_may_come_as_a_data_uri() -> None:

@@ -11,12 +11,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from atelier.providers.images.decode import decoded
-from atelier.providers.images.resize import delivered, wish
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.images.identify import picture
 from atelier.providers.core.sizes import Delivery
 from atelier.providers.core.types import Picture
+from atelier.providers.images.decode import decoded
+from atelier.providers.images.identify import picture
+from atelier.providers.images.resize import delivered, wish
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

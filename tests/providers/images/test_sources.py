@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 FOX, OWL = png(8, 8, "orange"), png(9, 9, "brown")
 
 
-class Shelf:
+class AssetReader:
     """Two pictures, the owl on top."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ async def refusal(sources: Sources, words: str) -> ImageError:
 
 
 async def test_an_id_a_resource_address_and_last_name_what_was_kept() -> None:
-    shelf = Shelf()
+    shelf = AssetReader()
     sources = Sources(shelf)
     for words in (shelf.fox.id, f"image://assets/{shelf.fox.id}", f" {shelf.fox.id} "):
         found = await sources.read(words)
@@ -64,7 +64,7 @@ async def test_an_id_a_resource_address_and_last_name_what_was_kept() -> None:
 
 
 async def test_a_kept_picture_named_by_its_file_is_that_picture(folder: Path) -> None:
-    shelf = Shelf()
+    shelf = AssetReader()
     sources = Sources(shelf, folders=(folder,))
     (folder / f"{shelf.fox.id}.png").write_bytes(FOX)
     (folder / f"{shelf.owl.id}.png").write_bytes(FOX)  # a name is not enough
@@ -74,7 +74,7 @@ async def test_a_kept_picture_named_by_its_file_is_that_picture(folder: Path) ->
 
 
 async def test_a_kept_picture_is_known_by_what_its_file_says_and_leaves_without_it(folder: Path) -> None:
-    shelf = Shelf()
+    shelf = AssetReader()
     marked = with_facts(FOX, {"id": shelf.fox.id, "prompt": "a secret", "actual_usd": 0.04})
     shelf.fox = Asset(shelf.fox.id, marked, {"provider": "openai"})
     sources = Sources(shelf, folders=(folder,))
@@ -90,7 +90,7 @@ async def test_a_kept_picture_is_known_by_what_its_file_says_and_leaves_without_
 
 
 async def test_a_storage_that_is_away_does_not_stop_a_file(folder: Path) -> None:
-    class Away(Shelf):
+    class Away(AssetReader):
         async def get(self, id: str) -> Asset | None:
             raise ImageError(Reason.STORAGE_FAILED, "away")
 
@@ -100,7 +100,7 @@ async def test_a_storage_that_is_away_does_not_stop_a_file(folder: Path) -> None
 
 @pytest.mark.parametrize("words", ["img_" + "0" * 26, "image://assets/img_" + "0" * 26])
 async def test_an_id_that_is_not_there_is_not_found(words: str) -> None:
-    assert (await refusal(Sources(Shelf()), words)).reason is Reason.NOT_FOUND
+    assert (await refusal(Sources(AssetReader()), words)).reason is Reason.NOT_FOUND
     assert (await refusal(Sources(), "last")).reason is Reason.NOT_FOUND
 
 
@@ -251,7 +251,7 @@ async def test_a_small_data_uri_is_a_picture() -> None:
     ],
 )
 async def test_whatever_else_is_refused_with_what_to_do(folder: Path, words: str) -> None:
-    error = await refusal(Sources(Shelf(), (folder,)), words)
+    error = await refusal(Sources(AssetReader(), (folder,)), words)
     assert error.reason is Reason.INVALID_REQUEST
     assert len(error.message) < 200
 
@@ -261,7 +261,7 @@ async def test_whatever_else_is_refused_with_what_to_do(folder: Path, words: str
 async def test_no_words_break_the_reader(folder: Path, words: str) -> None:
     for text in (words, f"/{words}", f"file:{words}", f"data:{words}", f"~{words}", f"{folder}/{words}"):
         try:
-            found = await Sources(Shelf(), (folder,)).read(text)
+            found = await Sources(AssetReader(), (folder,)).read(text)
         except ImageError as error:
             assert error.reason in (Reason.INVALID_REQUEST, Reason.NOT_FOUND)  # noqa: PT017
         else:

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from atelier.providers.core.types import ImageRequest
-from atelier.providers.jobs.service import Desk
+from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.job_store import JobRow
 from atelier.server.composition import journal_of, pipeline_of, storage_of
 from atelier.server.settings import Settings
@@ -24,13 +24,13 @@ Open = Callable[..., Any]
 
 
 @pytest.fixture
-def desk(with_openai: Environ, today: Any) -> Open:
+def service(with_openai: Environ, today: Any) -> Open:
     """A desk on the journal and storage of the test, as one process has it."""
 
     @asynccontextmanager
-    async def opened(**options: Any) -> AsyncGenerator[Desk]:
+    async def opened(**options: Any) -> AsyncGenerator[ImageService]:
         settings = Settings.from_environ(with_openai)
-        async with Desk(pipeline_of(settings, storage_of(settings), today), **options) as made:
+        async with ImageService(pipeline_of(settings, storage_of(settings), today), **options) as made:
             yield made
 
     return opened
@@ -73,6 +73,6 @@ async def pictures(folder: Path) -> list[Path]:
     return [path for path in files_in(folder) if path.suffix == ".png"]
 
 
-async def settled(desk: Desk) -> None:
+async def settled(service: ImageService) -> None:
     """Wait until nothing runs any more."""
-    await eventually(lambda: not desk.running)
+    await eventually(lambda: not service.running)

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from atelier.providers.core.types import ImageResult
-from atelier.providers.jobs.service import Running
+from atelier.providers.jobs.service import JobHandle
 from tests.conftest import Environ
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Held
@@ -24,15 +24,15 @@ OWL = replace(FOX, prompt="an owl")
 
 
 async def test_who_leaves_before_anything_is_sent_pays_nothing(
-    desk: Open, rows: Callable[[], Any], openai: OpenAI, with_openai: Environ
+    service: Open, rows: Callable[[], Any], openai: OpenAI, with_openai: Environ
 ) -> None:
     with_openai["ATELIER_CONCURRENCY"] = "1"
     held, turn = Held(), Told("Waiting")
     openai.next(held)
-    async with desk() as one, anyio.create_task_group() as tasks:
+    async with service() as one, anyio.create_task_group() as tasks:
         tasks.start_soon(one.draw, OWL)
         await held.arrival()
-        await leave(lambda: one.draw(FOX, tell=turn), turn.it)
+        await leave(lambda: one.draw(FOX, on_progress=turn), turn.it)
         await eventually(lambda: len(one.running) == 1)
         held.go.set()
     assert len(openai.requests) == 1
@@ -42,11 +42,11 @@ async def test_who_leaves_before_anything_is_sent_pays_nothing(
 
 
 async def test_who_leaves_after_it_was_sent_finds_it_on_the_next_call(
-    desk: Open, openai: OpenAI, tmp_path: Path
+    service: Open, openai: OpenAI, tmp_path: Path
 ) -> None:
     held = Held()
     openai.next(held)
-    async with desk() as one:
+    async with service() as one:
         await leave(lambda: one.draw(FOX), held.arrival)
         assert len(one.running) == len(openai.requests) == 1
         held.go.set()
@@ -58,16 +58,16 @@ async def test_who_leaves_after_it_was_sent_finds_it_on_the_next_call(
 
 
 async def test_one_of_two_who_leaves_does_not_take_the_job_along(
-    desk: Open, openai: OpenAI, with_openai: Environ, waiting: list[str]
+    service: Open, openai: OpenAI, with_openai: Environ, waiting: list[str]
 ) -> None:
     with_openai["ATELIER_CONCURRENCY"] = "1"
     held, turn = Held(), Told("Waiting")
     openai.next(held)
     results = list[Any]()
-    async with desk() as one, anyio.create_task_group() as tasks:
+    async with service() as one, anyio.create_task_group() as tasks:
 
         async def stay() -> None:
-            results.append(await one.draw(FOX, tell=turn))
+            results.append(await one.draw(FOX, on_progress=turn))
 
         tasks.start_soon(one.draw, OWL)
         await held.arrival()
@@ -81,7 +81,7 @@ async def test_one_of_two_who_leaves_does_not_take_the_job_along(
     assert len(openai.requests) == 2
 
 
-async def test_leaving_the_desk_waits_for_what_was_sent(desk: Open, openai: OpenAI, rows: Callable[[], Any]) -> None:
+async def test_leaving_the_desk_waits_for_what_was_sent(service: Open, openai: OpenAI, rows: Callable[[], Any]) -> None:
     held = Held()
     openai.next(held)
 
@@ -89,8 +89,8 @@ async def test_leaving_the_desk_waits_for_what_was_sent(desk: Open, openai: Open
         await anyio.wait_all_tasks_blocked()  # whoever leaves stands at the door
         held.go.set()
 
-    async with anyio.create_task_group() as tasks, desk(wait=0.05) as one:
-        assert isinstance(await one.draw(FOX), Running)
+    async with anyio.create_task_group() as tasks, service(wait=0.05) as one:
+        assert isinstance(await one.draw(FOX), JobHandle)
         await held.arrival()
         tasks.start_soon(let_go)
     assert [row.state for row in await rows()] == ["done"]

@@ -35,7 +35,7 @@ def damaged(file: Path, outcome: str) -> None:
 
 
 async def test_who_waits_for_another_process_and_its_journal_is_removed_is_told_so_and_joins_it_later(
-    desk: Open, openai: OpenAI, rows: Callable[[], Any], file: Path
+    service: Open, openai: OpenAI, rows: Callable[[], Any], file: Path
 ) -> None:
     held = Held()
     openai.next(held)
@@ -44,13 +44,13 @@ async def test_who_waits_for_another_process_and_its_journal_is_removed_is_told_
         for path in file.parent.glob("journal.db*"):
             path.unlink()
 
-    async with desk(wait=None) as another:
-        async with desk(wait=None) as one, anyio.create_task_group() as tasks:
+    async with service(wait=None) as another:
+        async with service(wait=None) as one, anyio.create_task_group() as tasks:
             tasks.start_soon(one.draw, FOX)
             await held.arrival()
             with anyio.fail_after(LONG):
                 with pytest.raises(ImageError, match="was moved or removed meanwhile") as caught:
-                    await another.draw(FOX, tell=remove)
+                    await another.draw(FOX, on_progress=remove)
                 assert caught.value.reason is Reason.STORAGE_FAILED
             held.go.set()
             await settled(one)
@@ -64,9 +64,9 @@ DAMAGE = ["{", "{}", '{"images": 3}', '{"images": [{}]}']
 
 @pytest.mark.parametrize("damage", DAMAGE)
 async def test_a_damaged_row_is_told_once_in_a_sentence_and_then_the_same_call_buys_anew(
-    desk: Open, openai: OpenAI, file: Path, damage: str
+    service: Open, openai: OpenAI, file: Path, damage: str
 ) -> None:
-    async with desk() as one:
+    async with service() as one:
         await one.draw(FOX)
         damaged(file, damage)
         with pytest.raises(ImageError, match="its row in the journal is damaged") as caught:
@@ -78,9 +78,9 @@ async def test_a_damaged_row_is_told_once_in_a_sentence_and_then_the_same_call_b
 
 @pytest.mark.parametrize("damage", DAMAGE)
 async def test_with_a_key_it_is_told_as_long_as_the_key_holds(
-    desk: Open, openai: OpenAI, file: Path, damage: str
+    service: Open, openai: OpenAI, file: Path, damage: str
 ) -> None:
-    async with desk() as one:
+    async with service() as one:
         await one.draw(FOX, key="order 7")
         damaged(file, damage)
         for _ in range(2):
@@ -91,10 +91,10 @@ async def test_with_a_key_it_is_told_as_long_as_the_key_holds(
 
 @pytest.mark.parametrize("damage", ["{", "{}", '{"reason": "no such", "message": ""}', '{"facts": 3}'])
 async def test_so_is_the_damaged_row_of_a_job_that_failed(
-    desk: Open, openai: OpenAI, rows: Callable[[], Any], file: Path, damage: str
+    service: Open, openai: OpenAI, rows: Callable[[], Any], file: Path, damage: str
 ) -> None:
     openai.next(emulated.MODERATED)
-    async with desk() as one:
+    async with service() as one:
         with pytest.raises(ImageError):
             await one.draw(FOX)
         damaged(file, damage)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.images.identify import picture
 from atelier.providers.core.types import ImageRequest, ImageResult, Operation
+from atelier.providers.images.identify import picture
 from atelier.server.settings import Settings
 from tests.conftest import Environ, png
 from tests.emulators import openai as emulated
@@ -23,10 +23,10 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_vendor_that_is_down_is_passed_over_and_the_answer_says_so(
-    desk: Open, openai: OpenAI, rows: Callable[[], Any]
+    service: Open, openai: OpenAI, rows: Callable[[], Any]
 ) -> None:
     openai.next(*[emulated.BROKEN_SERVER] * 4)
-    async with desk() as one:
+    async with service() as one:
         result = await one.draw(replace(FOX, quality=None), fallback=["stability", "sketch"])
     assert isinstance(result, ImageResult)
     assert result.provider == "sketch"
@@ -37,16 +37,16 @@ async def test_a_vendor_that_is_down_is_passed_over_and_the_answer_says_so(
 
 
 @pytest.mark.parametrize("fault", [emulated.MODERATED, Dropped()], ids=["refused", "perhaps billed"])
-async def test_nobody_moves_on_after_a_refusal_or_a_possible_charge(desk: Open, openai: OpenAI, fault: Any) -> None:
+async def test_nobody_moves_on_after_a_refusal_or_a_possible_charge(service: Open, openai: OpenAI, fault: Any) -> None:
     openai.next(fault)
-    async with desk() as one:
+    async with service() as one:
         with pytest.raises(ImageError):
             await one.draw(FOX, fallback=["gpt-image-2"])
     assert len(openai.requests) == 1
 
 
-async def test_a_fallback_that_is_no_model_is_refused_before_it_is_needed(desk: Open, openai: OpenAI) -> None:
-    async with desk() as one:
+async def test_a_fallback_that_is_no_model_is_refused_before_it_is_needed(service: Open, openai: OpenAI) -> None:
+    async with service() as one:
         with pytest.raises(ImageError) as caught:
             await one.draw(FOX, fallback=["nonsense"])
     assert caught.value.reason is Reason.UNKNOWN_MODEL
@@ -55,30 +55,30 @@ async def test_a_fallback_that_is_no_model_is_refused_before_it_is_needed(desk: 
 
 
 async def test_one_that_cannot_do_the_operation_is_passed_over(
-    desk: Open, openai: OpenAI, with_openai: Environ
+    service: Open, openai: OpenAI, with_openai: Environ
 ) -> None:
     with_openai["ATELIER_FALLBACK"] = "stable-image-core, gpt-image-2"
     openai.next(*[emulated.BROKEN_SERVER] * 4)
     edit = replace(FOX, operation=Operation.EDIT, sources=(picture(png(64, 64)),))
-    async with desk(fallback=Settings.from_environ(with_openai).fallback) as one:
+    async with service(fallback=Settings.from_environ(with_openai).fallback) as one:
         result = await one.draw(edit)
     assert result.model == "gpt-image-2"
     assert "stable-image-core was passed over" in result.warnings[0]
 
 
-async def test_a_fallback_is_held_against_the_budget_anew(desk: Open, openai: OpenAI, with_openai: Environ) -> None:
+async def test_a_fallback_is_held_against_the_budget_anew(service: Open, openai: OpenAI, with_openai: Environ) -> None:
     with_openai["ATELIER_BUDGET_PER_CALL"] = "0.01"
     openai.next(*[emulated.BROKEN_SERVER] * 4)
-    async with desk() as one:
+    async with service() as one:
         with pytest.raises(ImageError) as caught:
             await one.draw(FOX, fallback=["gpt-image-2.6-flare"])
     assert caught.value.reason is Reason.PROVIDER_UNAVAILABLE
     assert len(openai.requests) == 4
 
 
-async def test_a_breaker_opens_and_says_so_without_asking(desk: Open, openai: OpenAI) -> None:
+async def test_a_breaker_opens_and_says_so_without_asking(service: Open, openai: OpenAI) -> None:
     openai.next(*[emulated.BROKEN_SERVER] * 20)
-    async with desk() as one:
+    async with service() as one:
         for number in range(5):
             with pytest.raises(ImageError):
                 await one.draw(ImageRequest(prompt=f"fox {number}", model="openai", quality="low", size="1024x1024"))
@@ -91,11 +91,11 @@ async def test_a_breaker_opens_and_says_so_without_asking(desk: Open, openai: Op
 
 
 async def test_a_timeout_that_is_tried_again_leaves_both_in_the_books(
-    desk: Open, openai: OpenAI, with_openai: Environ, rows: Callable[[], Any]
+    service: Open, openai: OpenAI, with_openai: Environ, rows: Callable[[], Any]
 ) -> None:
     with_openai |= {"ATELIER_RETRY_TIMEOUTS": "true", "ATELIER_TIMEOUT_SECONDS": "1.5"}
     openai.next(Slow(2))
-    async with desk() as one:
+    async with service() as one:
         result = await one.draw(FOX)
     assert any("sent again" in warning for warning in result.warnings)
     (row,) = await rows()
@@ -106,7 +106,7 @@ async def test_a_timeout_that_is_tried_again_leaves_both_in_the_books(
 @pytest.mark.parametrize("first", [Held, Dropped], ids=["timeout", "dropped"])
 @pytest.mark.parametrize("refusal", [emulated.BROKEN_SERVER, emulated.RATE_LIMITED], ids=["down", "rate limited"])
 async def test_nobody_moves_on_after_a_cut_off_try_that_was_made_again_and_refused(
-    desk: Open,
+    service: Open,
     openai: OpenAI,
     with_openai: Environ,
     rows: Any,
@@ -117,7 +117,7 @@ async def test_nobody_moves_on_after_a_cut_off_try_that_was_made_again_and_refus
     """The second try was free, but the first may be billed: another model could be a second bill."""
     with_openai |= {"ATELIER_RETRY_TIMEOUTS": "true", "ATELIER_TIMEOUT_SECONDS": "1.5"}
     openai.next(first(), *[refusal] * 10)
-    async with desk() as one:
+    async with service() as one:
         with pytest.raises(ImageError):
             await one.draw(FOX, fallback=["gpt-image-2", "sketch"])
     assert {request.json["model"] for request in openai.requests} == {"gpt-image-2.5-flare"}
@@ -126,7 +126,7 @@ async def test_nobody_moves_on_after_a_cut_off_try_that_was_made_again_and_refus
 
 
 async def test_a_timeout_is_not_tried_again_where_the_budget_does_not_bear_both(
-    desk: Open, openai: OpenAI, rows: Callable[[], Any], with_openai: Environ
+    service: Open, openai: OpenAI, rows: Callable[[], Any], with_openai: Environ
 ) -> None:
     with_openai |= {
         "ATELIER_RETRY_TIMEOUTS": "true",
@@ -134,7 +134,7 @@ async def test_a_timeout_is_not_tried_again_where_the_budget_does_not_bear_both(
         "ATELIER_BUDGET_PER_DAY": "0.008",
     }
     openai.next(Slow(3))
-    async with desk() as one:
+    async with service() as one:
         with pytest.raises(ImageError) as caught:
             await one.draw(FOX)
     assert (caught.value.reason, caught.value.outcome_unknown) == (Reason.TIMEOUT, True)

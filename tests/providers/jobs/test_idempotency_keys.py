@@ -10,7 +10,7 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, ImageResult
-from atelier.providers.jobs.service import Desk
+from atelier.providers.jobs.service import ImageService
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ
@@ -23,8 +23,8 @@ from tests.providers.jobs.conftest import FOX, Open
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_same_key_is_the_same_call_even_when_it_was_delivered(desk: Open, openai: OpenAI) -> None:
-    async with desk() as one:
+async def test_the_same_key_is_the_same_call_even_when_it_was_delivered(service: Open, openai: OpenAI) -> None:
+    async with service() as one:
         first = await one.draw(FOX, key="order 7")
         one.delivered(first.id)
         again = await one.draw(FOX, key="order 7")
@@ -36,9 +36,9 @@ async def test_the_same_key_is_the_same_call_even_when_it_was_delivered(desk: Op
     assert len(openai.requests) == 2
 
 
-async def test_a_key_whose_call_ended_in_the_dark_never_buys_again(desk: Open, openai: OpenAI) -> None:
+async def test_a_key_whose_call_ended_in_the_dark_never_buys_again(service: Open, openai: OpenAI) -> None:
     openai.next(Dropped())
-    async with desk() as one:
+    async with service() as one:
         for _ in range(2):
             with pytest.raises(ImageError) as caught:
                 await one.draw(FOX, key="order 7")
@@ -46,9 +46,9 @@ async def test_a_key_whose_call_ended_in_the_dark_never_buys_again(desk: Open, o
     assert len(openai.requests) == 1
 
 
-async def test_a_key_holds_for_free_drafts_as_well(desk: Open) -> None:
+async def test_a_key_holds_for_free_drafts_as_well(service: Open) -> None:
     draft = ImageRequest(prompt="a fox", model="sketch", size="64x64")
-    async with desk() as one:
+    async with service() as one:
         first, again = await one.draw(draft, key="k"), await one.draw(draft, key="k")
         with pytest.raises(ImageError):
             await one.draw(replace(draft, prompt="an owl"), key="k")
@@ -61,16 +61,16 @@ async def test_a_key_whose_call_was_refused_and_billed_tells_the_bill_and_buys_n
     xai.next(MODERATED)
     settings, asked = Settings.from_environ(with_xai), ImageRequest(prompt="a fox", model="grok")
     for _ in range(2):
-        async with Desk(pipeline_of(settings, storage_of(settings), today)) as one:
+        async with ImageService(pipeline_of(settings, storage_of(settings), today)) as one:
             with pytest.raises(ImageError) as caught:
                 await one.draw(asked, key="order-7")
         assert (caught.value.reason, caught.value.facts["billed_usd"]) == (Reason.CONTENT_POLICY, Decimal("0.02"))
     assert len(xai.requests) == 1
 
 
-async def test_a_key_whose_call_was_refused_for_free_may_be_tried_again(desk: Open, openai: OpenAI) -> None:
+async def test_a_key_whose_call_was_refused_for_free_may_be_tried_again(service: Open, openai: OpenAI) -> None:
     openai.next(emulated.RATE_LIMITED, emulated.MODERATED)
-    async with desk() as one:
+    async with service() as one:
         with pytest.raises(ImageError):
             await one.draw(FOX, key="order 7")
         assert isinstance(await one.draw(FOX, key="order 7"), ImageResult)

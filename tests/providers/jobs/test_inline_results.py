@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from atelier.providers.core.types import ImageResult
-from atelier.providers.jobs.service import Running
+from atelier.providers.jobs.service import JobHandle
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Held
 from tests.providers.jobs.conftest import FOX, Open, pictures, settled
@@ -20,16 +20,16 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_pictures_in_hand_are_not_collected_twice_but_stored_when_nobody_is_there(
-    desk: Open, openai: OpenAI, tmp_path: Path
+    service: Open, openai: OpenAI, tmp_path: Path
 ) -> None:
     held = Held()
     openai.next(None, held)
-    async with desk() as one:
+    async with service() as one:
         taken = await one.draw(FOX, in_hand=10**9)
         assert taken.images[0].stored is None
         one.delivered(taken.id)
         ticket = await one.within(0.05).draw(FOX, in_hand=10**9)
-        assert isinstance(ticket, Running)
+        assert isinstance(ticket, JobHandle)
         held.go.set()
         await settled(one)
         result = await one.collect(ticket.id)
@@ -39,9 +39,9 @@ async def test_pictures_in_hand_are_not_collected_twice_but_stored_when_nobody_i
 
 
 async def test_pictures_in_hand_that_never_left_are_stored_and_collected(
-    desk: Open, rows: Callable[[], Any], openai: OpenAI, tmp_path: Path
+    service: Open, rows: Callable[[], Any], openai: OpenAI, tmp_path: Path
 ) -> None:
-    async with desk() as one:
+    async with service() as one:
         taken = await one.draw(FOX, in_hand=10**9)
         assert await pictures(tmp_path / "out") == []
         one.returned(taken.id)
@@ -55,12 +55,12 @@ async def test_pictures_in_hand_that_never_left_are_stored_and_collected(
 
 
 async def test_pictures_in_hand_of_two_callers_are_stored_only_when_neither_took_them(
-    desk: Open, openai: OpenAI, tmp_path: Path, waiting: list[str]
+    service: Open, openai: OpenAI, tmp_path: Path, waiting: list[str]
 ) -> None:
     held = Held()
     openai.next(held)
     results = list[Any]()
-    async with desk() as one:
+    async with service() as one:
         async with anyio.create_task_group() as tasks:
             for _ in range(2):
 
@@ -78,7 +78,7 @@ async def test_pictures_in_hand_of_two_callers_are_stored_only_when_neither_took
     assert len(await pictures(tmp_path / "out")) == 1
 
 
-async def test_pictures_in_hand_are_stored_when_the_desk_closes(desk: Open, openai: OpenAI, tmp_path: Path) -> None:
-    async with desk() as one:
+async def test_pictures_in_hand_are_stored_when_the_desk_closes(service: Open, openai: OpenAI, tmp_path: Path) -> None:
+    async with service() as one:
         await one.draw(FOX, in_hand=10**9)
     assert len(await pictures(tmp_path / "out")) == 1

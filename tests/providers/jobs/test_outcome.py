@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from atelier.providers.pipeline.admit import admit
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.sizes import Delivery
-from atelier.providers.images.sources import source
 from atelier.providers.core.types import ImageRequest, Operation, Picture
-from atelier.providers.pipeline.job_store import JobRow
+from atelier.providers.images.sources import source
 from atelier.providers.jobs.outcome import error_json, error_of, fingerprint, request_json, request_of
+from atelier.providers.pipeline.admit import admit
+from atelier.providers.pipeline.job_store import JobRow
 from tests.conftest import png
 
 CATALOG = Catalog(lambda name: None)

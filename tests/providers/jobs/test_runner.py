@@ -15,9 +15,9 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_call_that_comes_to_the_desk_after_it_was_stopped_is_not_sent(
-    desk: Open, rows: Callable[[], Any], openai: OpenAI
+    service: Open, rows: Callable[[], Any], openai: OpenAI
 ) -> None:
-    async with desk() as one:
+    async with service() as one:
         one.stop()
         with pytest.raises(ImageError) as caught:
             await one.draw(FOX)

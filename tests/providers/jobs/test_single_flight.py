@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from atelier.providers.jobs.single_flight import Rounds
+from atelier.providers.jobs.single_flight import SingleFlight
 
 pytestmark = pytest.mark.anyio
 
@@ -18,7 +18,7 @@ async def test_a_round_that_fails_unforeseen_is_told_to_all_who_wait_and_another
             raise end
 
     async with anyio.create_task_group() as tasks:
-        rounds = Rounds(work, tasks)
+        rounds = SingleFlight(work, tasks)
         with pytest.raises(RuntimeError, match="a fault"):
             await rounds.one()
         await rounds.one()
@@ -33,7 +33,7 @@ async def test_who_asks_while_a_round_goes_on_waits_for_the_next_and_all_of_them
         await go.wait()
 
     async with anyio.create_task_group() as tasks:
-        rounds = Rounds(work, tasks)
+        rounds = SingleFlight(work, tasks)
         tasks.start_soon(rounds.one)
         while not begun:
             await anyio.lowlevel.checkpoint()

@@ -11,10 +11,10 @@ from typing import Any
 import anyio
 import pytest
 
+from atelier.providers.core.concurrency import no_progress
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import ImageRequest, ImageResult, Tell
-from atelier.providers.jobs.service import MOMENT, Desk, Running
-from atelier.providers.pipeline.pipeline import silence
+from atelier.providers.core.types import ImageRequest, ImageResult, Progress
+from atelier.providers.jobs.service import MOMENT, ImageService, JobHandle
 from tests.conftest import Environ, files_in
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
@@ -25,15 +25,15 @@ from tests.waiting import LONG
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_job_that_takes_long_gives_a_ticket_and_goes_on(desk: Open, openai: OpenAI) -> None:
+async def test_a_job_that_takes_long_gives_a_ticket_and_goes_on(service: Open, openai: OpenAI) -> None:
     held = Held()
     openai.next(held)
-    async with desk(wait=0.05) as one:
+    async with service(wait=0.05) as one:
         ticket = await one.draw(FOX)
-        assert isinstance(ticket, Running)
+        assert isinstance(ticket, JobHandle)
         assert (ticket.provider, ticket.model) == ("openai", "gpt-image-2.5-flare")
         again = await one.draw(FOX)
-        assert isinstance(again, Running)
+        assert isinstance(again, JobHandle)
         assert again.id == ticket.id
         held.go.set()
         await settled(one)
@@ -44,10 +44,10 @@ async def test_a_job_that_takes_long_gives_a_ticket_and_goes_on(desk: Open, open
     assert len(openai.requests) == 1
 
 
-async def test_the_same_call_joins_the_one_that_runs_and_another_does_not(desk: Open, openai: OpenAI) -> None:
+async def test_the_same_call_joins_the_one_that_runs_and_another_does_not(service: Open, openai: OpenAI) -> None:
     openai.next(Slow(0.2), Slow(0.2))
     results = list[Any]()
-    async with desk() as one, anyio.create_task_group() as tasks:
+    async with service() as one, anyio.create_task_group() as tasks:
         for request in (FOX, FOX, ImageRequest(prompt="an owl", model="openai", quality="low", size="1024x1024")):
 
             async def call(request: ImageRequest = request) -> None:
@@ -59,9 +59,9 @@ async def test_the_same_call_joins_the_one_that_runs_and_another_does_not(desk: 
 
 
 async def test_a_result_that_was_not_delivered_is_collected_and_a_delivered_one_is_bought_anew(
-    desk: Open, openai: OpenAI
+    service: Open, openai: OpenAI
 ) -> None:
-    async with desk() as one:
+    async with service() as one:
         first = await one.draw(FOX)
         second = await one.draw(FOX)
         assert second.id == first.id
@@ -72,10 +72,10 @@ async def test_a_result_that_was_not_delivered_is_collected_and_a_delivered_one_
     assert len(openai.requests) == 2
 
 
-async def test_a_result_is_collected_by_another_process(desk: Open, openai: OpenAI) -> None:
-    async with desk() as one:
+async def test_a_result_is_collected_by_another_process(service: Open, openai: OpenAI) -> None:
+    async with service() as one:
         first = await one.draw(FOX)
-    async with desk() as another:
+    async with service() as another:
         second = await another.draw(FOX)
     assert second.id == first.id
     assert second.images[0].image_bytes == first.images[0].image_bytes
@@ -83,16 +83,18 @@ async def test_a_result_is_collected_by_another_process(desk: Open, openai: Open
     assert len(openai.requests) == 1
 
 
-async def test_two_processes_share_one_job_and_who_waits_for_the_other_is_told_so(desk: Open, openai: OpenAI) -> None:
+async def test_two_processes_share_one_job_and_who_waits_for_the_other_is_told_so(
+    service: Open, openai: OpenAI
+) -> None:
     held, elsewhere = Held(), Told("Another process")
     openai.next(held)
     results = list[Any]()
-    async with desk() as one, desk() as another, anyio.create_task_group() as tasks:
+    async with service() as one, service() as another, anyio.create_task_group() as tasks:
 
-        async def call(which: Desk, tell: Tell) -> None:
-            results.append(await which.draw(FOX, tell=tell))
+        async def call(which: ImageService, on_progress: Progress) -> None:
+            results.append(await which.draw(FOX, on_progress=on_progress))
 
-        tasks.start_soon(call, one, silence)
+        tasks.start_soon(call, one, no_progress)
         await held.arrival()
         tasks.start_soon(call, another, elsewhere)
         await elsewhere.it()
@@ -102,23 +104,23 @@ async def test_two_processes_share_one_job_and_who_waits_for_the_other_is_told_s
     assert elsewhere.all == ["Another process works on it."]
 
 
-async def test_a_call_that_joins_hears_at_once_what_the_job_is_doing(desk: Open, openai: OpenAI) -> None:
+async def test_a_call_that_joins_hears_at_once_what_the_job_is_doing(service: Open, openai: OpenAI) -> None:
     held, joined = Held(), Told("OpenAI")
     openai.next(held)
-    async with desk() as one, anyio.create_task_group() as tasks:
+    async with service() as one, anyio.create_task_group() as tasks:
         tasks.start_soon(one.draw, FOX)
         await held.arrival()
-        tasks.start_soon(partial(one.draw, FOX, tell=joined))
+        tasks.start_soon(partial(one.draw, FOX, on_progress=joined))
         await joined.it()
         held.go.set()
     assert "Looking at the request." not in joined.all
     assert len(openai.requests) == 1
 
 
-async def test_a_call_in_other_words_joins_and_sends_nothing_of_its_own(desk: Open, openai: OpenAI) -> None:
+async def test_a_call_in_other_words_joins_and_sends_nothing_of_its_own(service: Open, openai: OpenAI) -> None:
     openai.next(Slow(0.2))
     results = list[Any]()
-    async with desk() as one, anyio.create_task_group() as tasks:
+    async with service() as one, anyio.create_task_group() as tasks:
         for request in (FOX, replace(FOX, prompt=" a fox ", size="1024 x 1024")):
 
             async def call(request: ImageRequest = request) -> None:
@@ -129,21 +131,21 @@ async def test_a_call_in_other_words_joins_and_sends_nothing_of_its_own(desk: Op
     assert len(openai.requests) == 1
 
 
-async def test_who_has_waited_before_is_given_the_rest_and_a_moment_at_least(desk: Open, openai: OpenAI) -> None:
+async def test_who_has_waited_before_is_given_the_rest_and_a_moment_at_least(service: Open, openai: OpenAI) -> None:
     held, hours = Held(), 10_000.0
     openai.next(held)
-    async with desk(wait=hours) as one:
+    async with service(wait=hours) as one:
         began = anyio.current_time()
         with anyio.fail_after(LONG):
             ticket = await one.after(hours - 0.5).draw(FOX)
-        assert isinstance(ticket, Running)
+        assert isinstance(ticket, JobHandle)
         assert anyio.current_time() - began >= MOMENT
         await held.arrival()  # it was begun all the same
         held.go.set()
 
 
-async def test_callers_do_not_share(desk: Open, openai: OpenAI) -> None:
-    async with desk() as one:
+async def test_callers_do_not_share(service: Open, openai: OpenAI) -> None:
+    async with service() as one:
         mine = await one.draw(FOX, caller="1")
         theirs = await one.draw(FOX, caller="2")
         assert mine.id != theirs.id
@@ -154,10 +156,10 @@ async def test_callers_do_not_share(desk: Open, openai: OpenAI) -> None:
 
 
 async def test_an_end_in_the_dark_is_told_once_to_who_asks_again(
-    desk: Open, openai: OpenAI, rows: Callable[[], Any]
+    service: Open, openai: OpenAI, rows: Callable[[], Any]
 ) -> None:
     openai.next(Dropped())
-    async with desk() as one:
+    async with service() as one:
         with pytest.raises(ImageError) as caught:
             await one.draw(FOX)
         assert caught.value.outcome_unknown
@@ -173,10 +175,10 @@ async def test_an_end_in_the_dark_is_told_once_to_who_asks_again(
 
 
 async def test_a_failed_job_tells_its_reason_to_who_collects_it(
-    desk: Open, openai: OpenAI, rows: Callable[[], Any]
+    service: Open, openai: OpenAI, rows: Callable[[], Any]
 ) -> None:
     openai.next(emulated.MODERATED)
-    async with desk() as one:
+    async with service() as one:
         with pytest.raises(ImageError):
             await one.draw(FOX)
         (row,) = await rows()
@@ -187,8 +189,8 @@ async def test_a_failed_job_tells_its_reason_to_who_collects_it(
     assert caught.value.facts["job"] == row.id
 
 
-async def test_pictures_that_somebody_removed_are_made_anew(desk: Open, openai: OpenAI, tmp_path: Path) -> None:
-    async with desk() as one:
+async def test_pictures_that_somebody_removed_are_made_anew(service: Open, openai: OpenAI, tmp_path: Path) -> None:
+    async with service() as one:
         await one.draw(FOX)
         for path in files_in(tmp_path / "out"):
             path.unlink()
@@ -197,10 +199,10 @@ async def test_pictures_that_somebody_removed_are_made_anew(desk: Open, openai: 
     assert len(openai.requests) == 2
 
 
-async def test_a_free_draft_needs_no_journal(desk: Open, tmp_path: Path, with_openai: Environ) -> None:
+async def test_a_free_draft_needs_no_journal(service: Open, tmp_path: Path, with_openai: Environ) -> None:
     (tmp_path / "blocked").write_text("a file")
     with_openai["ATELIER_STATE_DIR"] = str(tmp_path / "blocked")
-    async with desk() as one:
+    async with service() as one:
         result = await one.draw(ImageRequest(prompt="a fox", model="sketch", size="64x64"))
         with pytest.raises(ImageError) as caught:
             await one.draw(FOX)

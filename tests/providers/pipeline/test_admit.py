@@ -9,9 +9,9 @@ from PIL import Image
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.masks import mask
 from atelier.providers.images.sources import source
-from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.pipeline.pipeline import Pipeline
 from tests.conftest import TODAY, png
 

@@ -12,14 +12,14 @@ from typing import Any
 import anyio
 import pytest
 
-from atelier.providers.vendors import flux as flux_vendor
 from atelier.providers import generate
-from atelier.providers.vendors import xai as xai_vendor
+from atelier.providers.core.concurrency import is_cancelled
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.concurrency import has_gone
-from atelier.providers.core.types import ImageRequest, ImageResult, Picture, Stored
-from atelier.providers.vendors.openai import PROVIDER
+from atelier.providers.core.types import AssetHandle, ImageRequest, ImageResult, Picture
 from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.vendors import flux as flux_vendor
+from atelier.providers.vendors import xai as xai_vendor
+from atelier.providers.vendors.openai import PROVIDER
 from tests.conftest import Environ, files_in, png
 from tests.emulators import flux as flux_emulator
 from tests.emulators import openai as emulated
@@ -35,25 +35,25 @@ pytestmark = pytest.mark.anyio
 Build = Callable[[], Pipeline]
 
 
-class Shelf:
+class AssetReader:
     """A storage that remembers."""
 
     def __init__(self) -> None:
         self.records: list[Mapping[str, Any]] = []
 
-    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
         self.records.append(record)
-        return Stored(id=id)
+        return AssetHandle(id=id)
 
 
-class HeldShelf(Shelf):
+class HeldShelf(AssetReader):
     """A storage that takes nothing until it is let go."""
 
     def __init__(self) -> None:
         super().__init__()
         self.gate = Gate()
 
-    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
         await self.gate.passed()
         return await super().put(id, picture, record)
 
@@ -61,25 +61,25 @@ class HeldShelf(Shelf):
 class FullShelf:
     """A storage that takes nothing."""
 
-    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
         raise ImageError(Reason.STORAGE_FAILED, "The shelf is full.", hint="Make room.")
 
 
 async def test_a_missing_key_is_told_after_the_gates_and_before_any_io(openai: OpenAI, environ: Environ) -> None:
     environ["OPENAI_BASE_URL"] = openai.url
     async with studio(PROVIDER, environ) as pipeline:
-        with pytest.raises(ImageError) as keyless:
+        with pytest.raises(ImageError) as untrusted_client:
             await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
         with pytest.raises(ImageError) as impossible:
             await pipeline.run(ImageRequest(prompt="a fox", model="openai", seed=1))
-    assert keyless.value.reason is Reason.AUTHENTICATION
-    assert "OPENAI_API_KEY" in keyless.value.hint
+    assert untrusted_client.value.reason is Reason.AUTHENTICATION
+    assert "OPENAI_API_KEY" in untrusted_client.value.hint
     assert impossible.value.reason is Reason.UNSUPPORTED_OPTION
     assert openai.requests == []
 
 
 async def test_the_record_says_how_the_picture_came_to_be(with_openai: Environ, openai: OpenAI) -> None:
-    shelf = Shelf()
+    shelf = AssetReader()
     request = ImageRequest(prompt="a fox", model="openai", size="1536x1024", quality="low", parent="img_before")
     async with studio(PROVIDER, with_openai, storage=shelf) as pipeline:
         result = await pipeline.run(request)
@@ -97,7 +97,7 @@ async def test_the_record_says_how_the_picture_came_to_be(with_openai: Environ, 
 
 
 async def test_the_record_of_each_of_several_pictures_has_its_share_of_the_bill(with_xai: Environ, xai: XAI) -> None:
-    shelf = Shelf()
+    shelf = AssetReader()
     async with studio(xai_vendor.PROVIDER, with_xai, storage=shelf) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="xai", count=3))
     assert len(xai.requests) == 1
@@ -109,7 +109,7 @@ async def test_the_record_of_each_of_several_pictures_has_its_share_of_the_bill(
 async def test_the_record_of_a_picture_with_a_call_of_its_own_has_the_bill_of_that_call(
     with_flux: Environ, flux: Flux
 ) -> None:
-    shelf = Shelf()
+    shelf = AssetReader()
     async with studio(flux_vendor.PROVIDER, with_flux, storage=shelf) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="flux", count=3))
     assert result.actual_usd == Decimal("0.09")
@@ -117,7 +117,7 @@ async def test_the_record_of_a_picture_with_a_call_of_its_own_has_the_bill_of_th
 
 
 async def test_the_record_has_the_seed_that_the_vendor_drew_by(with_flux: Environ, flux: Flux) -> None:
-    shelf = Shelf()
+    shelf = AssetReader()
     async with studio(flux_vendor.PROVIDER, with_flux, storage=shelf) as pipeline:
         await pipeline.run(ImageRequest(prompt="a fox", model="flux"))
         await pipeline.run(ImageRequest(prompt="a fox", model="flux", seed=7))
@@ -127,7 +127,7 @@ async def test_the_record_has_the_seed_that_the_vendor_drew_by(with_flux: Enviro
 async def test_where_the_vendor_names_no_seed_the_record_has_the_one_that_was_sent(
     with_flux: Environ, flux: Flux
 ) -> None:
-    shelf, picture = Shelf(), f"data:image/png;base64,{base64.b64encode(png(64, 48)).decode()}"
+    shelf, picture = AssetReader(), f"data:image/png;base64,{base64.b64encode(png(64, 48)).decode()}"
     flux.polls.next(*[flux_emulator.state("Ready", result={"sample": picture})] * 3)
     async with studio(flux_vendor.PROVIDER, with_flux, storage=shelf) as pipeline:
         await pipeline.run(ImageRequest(prompt="a fox", model="flux", count=3, seed=7))
@@ -136,7 +136,7 @@ async def test_where_the_vendor_names_no_seed_the_record_has_the_one_that_was_se
 
 async def test_a_refused_call_stores_nothing(with_openai: Environ, openai: OpenAI) -> None:
     openai.next(emulated.MODERATED)
-    shelf = Shelf()
+    shelf = AssetReader()
     async with studio(PROVIDER, with_openai, storage=shelf) as pipeline:
         with pytest.raises(ImageError):
             await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
@@ -154,11 +154,11 @@ async def test_a_picture_that_no_storage_takes_is_handed_over(with_openai: Envir
 async def taken(pipeline: Pipeline, request: ImageRequest, most: int) -> ImageResult:
     """Pictures for a caller who takes so many bytes in hand, as long as it is there."""
     work = await pipeline.begin(pipeline.admit(request), "1", None)
-    return await pipeline.carry_out(work, in_hand=lambda size: size <= most and not has_gone())
+    return await pipeline.carry_out(work, in_hand=lambda size: size <= most and not is_cancelled())
 
 
 async def test_small_pictures_are_taken_in_hand_and_large_ones_stored(with_openai: Environ) -> None:
-    shelf = Shelf()
+    shelf = AssetReader()
     async with studio(PROVIDER, with_openai, storage=shelf) as pipeline:
         small = await taken(pipeline, ImageRequest(prompt="a fox", model="openai"), 10**9)
         large = await taken(pipeline, ImageRequest(prompt="a fox", model="openai"), 10)
@@ -170,14 +170,16 @@ async def test_small_pictures_are_taken_in_hand_and_large_ones_stored(with_opena
 async def test_a_vendor_sees_no_more_jobs_at_once_than_its_limit(with_openai: Environ, openai: OpenAI) -> None:
     said: list[str] = []
 
-    async def tell(message: str) -> None:
+    async def on_progress(message: str) -> None:
         said.append(message)
 
     held = Held()
     openai.next(*[held] * 3)
     async with studio(PROVIDER, with_openai, concurrency=2) as pipeline, anyio.create_task_group() as tasks:
         for _ in range(3):
-            tasks.start_soon(lambda: pipeline.run(ImageRequest(prompt="a fox", model="openai"), tell=tell))
+            tasks.start_soon(
+                lambda: pipeline.run(ImageRequest(prompt="a fox", model="openai"), on_progress=on_progress)
+            )
         await eventually(lambda: len(openai.requests) == 2 and any("Waiting" in message for message in said))
         await anyio.wait_all_tasks_blocked()
         assert len(openai.requests) == 2
@@ -201,7 +203,7 @@ async def test_what_would_meet_every_call_stops_those_that_are_not_sent_and_no_o
 ) -> None:
     openai.older = True
     openai.next(None, Slow(0.3), fault)
-    shelf = Shelf()
+    shelf = AssetReader()
     async with studio(PROVIDER, with_openai, storage=shelf, concurrency=2) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="dall-e-3", count=8))
     assert len(openai.requests) == sent
@@ -222,8 +224,8 @@ async def test_a_wrong_key_is_shown_no_more_often_than_the_vendor_has_turns(
 
 
 async def test_a_call_cancelled_while_it_stores_is_stored(with_openai: Environ) -> None:
-    class SlowShelf(Shelf):
-        async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+    class SlowShelf(AssetReader):
+        async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
             tasks.cancel_scope.cancel()
             await anyio.sleep(0.05)
             return await super().put(id, picture, record)
@@ -239,7 +241,7 @@ async def test_pictures_to_be_handed_over_are_stored_when_the_caller_leaves_betw
 ) -> None:
     openai.older, held = True, Held()
     openai.next(None, held)
-    shelf, request = Shelf(), ImageRequest(prompt="a fox", model="dall-e-3", count=2)
+    shelf, request = AssetReader(), ImageRequest(prompt="a fox", model="dall-e-3", count=2)
     async with studio(PROVIDER, with_openai, storage=shelf, concurrency=1) as pipeline:
         await leave(lambda: taken(pipeline, request, 10**9), held.arrival, then=held.go.set)
     assert len(openai.requests) == len(shelf.records) == 2
@@ -266,10 +268,10 @@ async def test_the_whole_house_stores_a_sketch(pipeline: Build, tmp_path: Path) 
 async def test_the_front_door_returns_pictures_in_memory() -> None:
     said = list[str]()
 
-    async def tell(word: str) -> None:
+    async def on_progress(word: str) -> None:
         said.append(word)
 
-    result = await generate("a fox", size="128x128", seed=3, tell=tell)
+    result = await generate("a fox", size="128x128", seed=3, on_progress=on_progress)
     assert said
     assert (result.provider, result.images[0].format, result.images[0].stored) == ("sketch", "png", None)
     assert result.images[0].image_bytes.startswith(b"\x89PNG")

@@ -1,1 +1,1 @@
-"""."""
+"""Tests of `providers/pricing`."""

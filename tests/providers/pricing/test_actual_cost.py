@@ -12,15 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atelier.providers.vendors import gemini
-from atelier.providers.vendors import openai
-from atelier.providers.pipeline.admit import admit
 from atelier.providers.catalog.catalog import Catalog
-from atelier.providers.transport.network.http_client import httpx
-from atelier.providers.vendors.contract import Job, Provider, Reply
 from atelier.providers.core.types import ImageRequest, Operation, Picture, Usage
-from atelier.providers.transport.wire import Wire
+from atelier.providers.pipeline.admit import admit
 from atelier.providers.pricing.estimate import actual, estimate, table
+from atelier.providers.transport.network.http_client import httpx
+from atelier.providers.transport.wire import Wire
+from atelier.providers.vendors import gemini, openai
+from atelier.providers.vendors.contract import Job, Provider, Reply
 from tests.conftest import TODAY
 
 pytestmark = pytest.mark.anyio
@@ -36,8 +35,8 @@ WIDE, SQUARE, SMALL = Picture(b"", "png", 1536, 1024), Picture(b"", "png", 1024,
 
 def job(model: str, **asked: Any) -> tuple[str, Job]:
     gateways = {"OPENAI_BASE_URL": "https://gateway.example/v1"}
-    admitted = admit(Catalog(gateways.get, lambda: TODAY), ImageRequest(prompt="a fox", model=model, **asked))
-    return admitted.choice.provider.name, admitted.job
+    priced = admit(Catalog(gateways.get, lambda: TODAY), ImageRequest(prompt="a fox", model=model, **asked))
+    return priced.choice.provider.name, priced.job
 
 
 def cost(model: str, reply: Reply, **asked: Any) -> Decimal | None:

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atelier.providers.pipeline.admit import admit
-from atelier.providers.vendors.registry import PROVIDERS
 from atelier.providers.catalog.catalog import Catalog
-from atelier.providers.vendors.contract import Job
 from atelier.providers.core.types import ImageRequest, Model, Operation, Picture
+from atelier.providers.pipeline.admit import admit
 from atelier.providers.pricing.estimate import Estimate, estimate, table
+from atelier.providers.vendors.contract import Job
+from atelier.providers.vendors.registry import PROVIDERS
 from tests.conftest import TODAY
 
 CATALOG = Catalog({p.endpoint.base_url_variable: "https://gateway.example/v1" for p in PROVIDERS}.get, lambda: TODAY)
@@ -28,8 +28,8 @@ def of(width: int, height: int) -> Picture:
 
 
 def priced(model: str, prompt: str = PROMPT, n: int = 1, **asked: Any) -> Estimate | None:
-    admitted = admit(CATALOG, ImageRequest(prompt=prompt, model=model, count=n, **asked))
-    return estimate(CATALOG.prices, admitted.choice.provider.name, admitted.job)
+    priced = admit(CATALOG, ImageRequest(prompt=prompt, model=model, count=n, **asked))
+    return estimate(CATALOG.prices, priced.choice.provider.name, priced.job)
 
 
 def cost(model: str, **asked: Any) -> Estimate:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from atelier.providers.images.decode import decoded, encoded
-from atelier.providers.transport.multipart import file_name, multipart
 from atelier.providers.images.identify import picture
+from atelier.providers.transport.multipart import file_name, multipart
 from tests.conftest import png
 
 FOX = picture(png(4, 4))

@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from atelier.providers.transport.vendor_json import reason_of
 from atelier.providers.core.errors import ImageError
-from atelier.providers.transport.network.http_client import client, httpx
-from atelier.providers.transport.paid_request import Paid
 from atelier.providers.core.types import Endpoint
+from atelier.providers.transport.network.http_client import client, httpx
+from atelier.providers.transport.paid_request import PaidRequest
+from atelier.providers.transport.vendor_json import reason_for_status
 from atelier.providers.transport.wire import Wire
 from tests.emulators.server import Answer, Emulator
 
@@ -47,7 +47,7 @@ def vendor() -> Generator[Vendor]:
 
 
 def explain(response: httpx.Response) -> ImageError:
-    return ImageError(reason_of(response.status_code), f"It answered {response.status_code}", retry_after=0)
+    return ImageError(reason_for_status(response.status_code), f"It answered {response.status_code}", retry_after=0)
 
 
 @asynccontextmanager
@@ -101,7 +101,7 @@ async def test_without_a_socket_it_is_held_from_the_start(vendor: Vendor) -> Non
 
 async def test_what_httpcore_tells_in_words_that_nobody_knows_holds_it() -> None:
     told = list[bool]()
-    paid = Paid(told.append, None, retry_timeouts=False)
+    paid = PaidRequest(told.append, None, retry_timeouts=False)
     await paid.trace("connection.connect_tcp.started", {})
     await paid.trace("carrier_pigeon.released", {})
     assert told == [False, True]

@@ -8,11 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atelier.providers.transport.vendor_json import Lenient, base64_bytes, lenient_json, parsed, parsed_refusal, reason_of
-from atelier.providers.core.errors import ImageError, Reason, quoted
+from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.transport.vendor_json import (
+    VendorModel,
+    base64_bytes,
+    lenient_json,
+    parse_answer,
+    parse_refusal,
+    reason_for_status,
+)
 
 
-class Shape(Lenient):
+class Shape(VendorModel):
     name: str = "none"
 
 
@@ -35,9 +42,9 @@ def test_broken_base64_is_an_invalid_response(text: str) -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"<html>", b'{"name": 7}', b"\xff\xfe"])
 def test_a_broken_success_is_an_invalid_response_and_a_broken_refusal_is_empty(body: bytes) -> None:
     with pytest.raises(ImageError) as caught:
-        parsed(Shape, body)
+        parse_answer(Shape, body)
     assert caught.value.reason is Reason.INVALID_RESPONSE
-    assert parsed_refusal(Shape, body).name == "none"
+    assert parse_refusal(Shape, body).name == "none"
 
 
 DAMAGED: list[tuple[bytes, str]] = [
@@ -56,7 +63,7 @@ DAMAGED: list[tuple[bytes, str]] = [
 
 @pytest.mark.parametrize(("body", "name"), DAMAGED)
 def test_damaged_json_is_repaired_in_results_and_in_refusals(body: bytes, name: str) -> None:
-    assert parsed(Shape, body).name == parsed_refusal(Shape, body).name == name
+    assert parse_answer(Shape, body).name == parse_refusal(Shape, body).name == name
 
 
 @pytest.mark.parametrize("body", [b"", b"no", b'{"name": "x', b"[" * 1_000_000], ids=["empty", "words", "cut", "deep"])
@@ -66,7 +73,7 @@ def test_what_is_no_json_at_all_is_a_value_error(body: bytes) -> None:
 
 
 def test_what_a_vendor_adds_is_not_our_business() -> None:
-    assert parsed(Shape, b'{"name": "x", "new": {"field": 1}}').name == "x"
+    assert parse_answer(Shape, b'{"name": "x", "new": {"field": 1}}').name == "x"
 
 
 @pytest.mark.parametrize(
@@ -88,12 +95,12 @@ def test_what_a_vendor_adds_is_not_our_business() -> None:
     ],
 )
 def test_a_status_has_a_reason(status: int, reason: Reason) -> None:
-    assert reason_of(status) is reason
+    assert reason_for_status(status) is reason
 
 
 @given(st.text(max_size=600))
 def test_quoted_words_are_one_short_line_without_hidden_characters(words: str) -> None:
-    said = quoted(words)
+    said = sanitize(words)
     assert len(said) <= 240
     assert said.isprintable()
 

@@ -12,13 +12,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from atelier.providers.transport.vendor_json import reason_of
-from atelier.providers.transport.network.address_policy import Reach
-from atelier.providers.core.errors import ImageError, Reason, quoted
-from atelier.providers.transport.multipart import multipart
-from atelier.providers.transport.network.http_client import client, httpx
-from atelier.providers.images.identify import picture
+from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint
+from atelier.providers.images.identify import picture
+from atelier.providers.transport.multipart import multipart
+from atelier.providers.transport.network.address_policy import AddressPolicy
+from atelier.providers.transport.network.http_client import client, httpx
+from atelier.providers.transport.vendor_json import reason_for_status
 from atelier.providers.transport.wire import Wire
 from tests.conftest import png
 from tests.emulators.server import Adorned, Answer, Dropped, Emulator
@@ -69,7 +69,9 @@ def other() -> Generator[Host]:
 
 
 def explain(response: httpx.Response) -> ImageError:
-    return ImageError(reason_of(response.status_code), f"It answered {response.status_code}: {quoted(response.text)}")
+    return ImageError(
+        reason_for_status(response.status_code), f"It answered {response.status_code}: {sanitize(response.text)}"
+    )
 
 
 @asynccontextmanager
@@ -168,7 +170,7 @@ async def test_a_download_is_refused_at_the_hop_that_leads_into_a_private_networ
     links = [*(f"http://hop{n}.example:{host.port}/moved" for n in range(hops)), private]
     host.next(*[Answer(302, b"", {"location": link}) for link in links[1:]])
     endpoint = Endpoint(base_url="http://vendor.example")
-    reach = Reach(resolve, allows=lambda address: address == "127.0.0.1")
+    reach = AddressPolicy(resolve, allows=lambda address: address == "127.0.0.1")
     async with client(endpoint, 5) as http:
         with pytest.raises(ImageError) as caught:
             await Wire(http, endpoint, explain, key=KEY, reach=reach).download(links[0])
@@ -307,7 +309,7 @@ async def test_a_vendors_link_into_this_network_is_not_followed(host: Host, path
 
     links = [host.url.replace("http:", "https:") + path, f"https://cdn.vendor.example:{host.port}{path}"]
     async with client(endpoint, 5) as http:
-        careful = Wire(http, endpoint, explain, key=KEY, reach=Reach(resolve))
+        careful = Wire(http, endpoint, explain, key=KEY, reach=AddressPolicy(resolve))
         for link in links:
             with pytest.raises(ImageError, match="private network") as caught:
                 await (careful.download(link) if path == "/file" else careful.poll(link, bool))
@@ -324,7 +326,7 @@ async def test_a_vendors_link_is_dialled_where_it_was_judged(host: Host) -> None
         return ["127.0.0.1"]
 
     async with client(endpoint, 5) as http:
-        wire = Wire(http, endpoint, explain, key=KEY, reach=Reach(resolve, allows=lambda address: True))
+        wire = Wire(http, endpoint, explain, key=KEY, reach=AddressPolicy(resolve, allows=lambda address: True))
         assert await wire.download(f"http://cdn.vendor.example:{host.port}/file") == b"picture"
     assert asked == ["cdn.vendor.example"]
     assert host.requests[0].headers["host"] == f"cdn.vendor.example:{host.port}"
@@ -346,7 +348,7 @@ async def test_two_names_of_one_machine_never_share_a_connection() -> None:
     endpoint = Endpoint(base_url="http://api.vendor.example", trusted_hosts=("vendor.example",))
     with (host := Noting()).serving():
         async with client(endpoint, 5) as http:
-            wire = Wire(http, endpoint, explain, reach=Reach(resolve, allows=lambda address: True))
+            wire = Wire(http, endpoint, explain, reach=AddressPolicy(resolve, allows=lambda address: True))
             for name in ("a", "b"):
                 await wire.download(f"http://{name}.vendor.example:{host.port}/file")
     assert len(set(peers)) == 2

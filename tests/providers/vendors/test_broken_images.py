@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from atelier.providers.images.resize import delivered
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.sizes import Delivery
+from atelier.providers.core.types import Picture
 from atelier.providers.images.identify import FORMATS
 from atelier.providers.images.masks import mask
 from atelier.providers.images.provenance import has_c2pa, read, with_facts
-from atelier.providers.core.sizes import Delivery
+from atelier.providers.images.resize import delivered
 from atelier.providers.images.sources import source
-from atelier.providers.core.types import Picture
 from atelier.server.mcp.previews import preview
 from tests.providers.images.test_provenance import signed
 

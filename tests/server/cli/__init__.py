@@ -1,1 +1,1 @@
-"""."""
+"""Tests of `server/cli`."""

@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from atelier.providers.vendors.openai import adapter as vendor
-from atelier.providers.vendors import openai as openai_vendor
-from atelier.providers.vendors.registry import PROVIDERS
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import Lifecycle
+from atelier.providers.vendors import openai as openai_vendor
+from atelier.providers.vendors.registry import PROVIDERS
 from atelier.server.cli import models
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings

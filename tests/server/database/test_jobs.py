@@ -16,11 +16,11 @@ from typing import Any
 import anyio
 import pytest
 
+from atelier.providers.pipeline.job_store import JobRow, NewJob
 from atelier.providers.pricing.budget import Caps, Shortage
-from atelier.providers.pipeline.job_store import Entry, JobRow
 from atelier.server.database.engine import Database
-from atelier.server.database.jobs import SqliteJournal
-from atelier.server.database.process_lock import Owner
+from atelier.server.database.jobs import SqliteJobStore
+from atelier.server.database.process_lock import ProcessLock
 from tests.server.database.test_ledger import charge
 
 pytestmark = pytest.mark.anyio
@@ -30,13 +30,13 @@ def anyones(caller: str, home: str) -> bool:
     return True
 
 
-def journal_at(folder: Path) -> SqliteJournal:
-    owner = Owner(folder / "processes")
-    return SqliteJournal(Database(folder / "journal.db"), owner, lambda: date(2026, 11, 21))
+def journal_at(folder: Path) -> SqliteJobStore:
+    owner = ProcessLock(folder / "processes")
+    return SqliteJobStore(Database(folder / "journal.db"), owner, lambda: date(2026, 11, 21))
 
 
-def entry(id: str, fingerprint: str = "same", caller: str = "1") -> Entry:
-    return Entry(
+def entry(id: str, fingerprint: str = "same", caller: str = "1") -> NewJob:
+    return NewJob(
         id=id,
         caller=caller,
         fingerprint=fingerprint,
@@ -44,7 +44,7 @@ def entry(id: str, fingerprint: str = "same", caller: str = "1") -> Entry:
     )
 
 
-async def opened(journal: SqliteJournal, id: str, caps: Caps = Caps(), **more: Any) -> Shortage | JobRow | None:  # noqa: B008
+async def opened(journal: SqliteJobStore, id: str, caps: Caps = Caps(), **more: Any) -> Shortage | JobRow | None:  # noqa: B008
     return await journal.open(entry(id, **more), [replace(charge(f"chg_{id}"), job=id)], caps)
 
 

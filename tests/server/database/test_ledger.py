@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from atelier.providers.pricing.budget import Caps, Charge, micro, micro_up, usd_of
+from atelier.providers.pricing.budget import Caps, Reservation, micro, micro_up, usd_of
 from atelier.server.database.engine import Database
 from atelier.server.database.ledger import SqliteLedger
 
@@ -26,8 +26,8 @@ pytestmark = pytest.mark.anyio
 DAY = date(2026, 11, 21)
 
 
-def charge(id: str, usd: str | None = "0.04", caller: str = "1") -> Charge:
-    return Charge(
+def charge(id: str, usd: str | None = "0.04", caller: str = "1") -> Reservation:
+    return Reservation(
         id=id,
         job="job_1",
         caller=caller,

@@ -16,9 +16,9 @@ from typing import Any
 import anyio
 import pytest
 
-from atelier.providers.pricing.budget import Caps
 from atelier.providers.core.errors import ImageError
-from atelier.server.database.jobs import SqliteJournal
+from atelier.providers.pricing.budget import Caps
+from atelier.server.database.jobs import SqliteJobStore
 from tests.server.database.test_jobs import anyones, journal_at, opened
 
 pytestmark = [
@@ -60,11 +60,11 @@ HOW = [moved, moved_alone, removed, removed_alone, removed_with_its_folder]
 How = Callable[[Path], None]
 
 
-async def spent(journal: SqliteJournal) -> Decimal:
+async def spent(journal: SqliteJobStore) -> Decimal:
     return sum((row.usd for row in await journal.spend("model")), Decimal(0))
 
 
-async def state_of(journal: SqliteJournal, job: str) -> str | None:
+async def state_of(journal: SqliteJobStore, job: str) -> str | None:
     row = await journal.find(job)
     return row and row.state
 

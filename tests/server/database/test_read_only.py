@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from atelier.server.database.jobs import SqliteJournal
+from atelier.server.database.jobs import SqliteJobStore
 from tests.conftest import Environ, files_in
 from tests.server.database.test_jobs import journal_at, opened
 from tests.server.process import like_a_host
@@ -43,7 +43,7 @@ def state() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-async def one_job(state: Path) -> SqliteJournal:
+async def one_job(state: Path) -> SqliteJobStore:
     journal = journal_at(state)
     await opened(journal, "job_a")
     await journal.sent("chg_job_a")

@@ -8,9 +8,9 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from atelier.server.calls import when_it_leaves
-from atelier.server.http.access import Door, caller
-from tests.server.http_process import token
+from atelier.server.http.access import AccessMiddleware, caller
 from tests.server.http.test_auth import shared
+from tests.server.http_process import token
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,7 @@ async def passed(said: list[Message], *, gone_before: bool) -> tuple[list[str], 
         "type": "http", "method": "GET", "path": "/image/last", "scheme": "http", "query_string": b"",
         "headers": headers, "server": ("localhost", 80),
     }  # fmt: skip
-    await Door(app, shared(), local=True)(scope, receive, send)
+    await AccessMiddleware(app, shared(), local=True)(scope, receive, send)
     return acts, sent
 
 

@@ -26,7 +26,7 @@ from tests.waiting import LONG, until
 
 pytestmark = pytest.mark.anyio
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 def image(answer: httpx.Response) -> str:

@@ -272,10 +272,10 @@ async def test_who_cannot_be_asked_is_told_how_to_agree(connect: Connect, with_o
     with_openai["ATELIER_CONFIRM_ABOVE"] = "0.001"
     async with connect() as client:
         refused = await client.call_tool("generate_image", FOX)
-        agreed = await client.call_tool("generate_image", {**FOX, "confirm_cost": True})
+        confirm_price = await client.call_tool("generate_image", {**FOX, "confirm_cost": True})
     assert error(refused)["reason"] == "budget_exceeded"
     assert "confirm_cost=true" in text(refused)
-    assert not agreed.is_error
+    assert not confirm_price.is_error
     assert len(openai.requests) == 1
 
 

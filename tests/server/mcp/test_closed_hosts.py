@@ -16,8 +16,8 @@ import pytest
 from tests.conftest import Environ
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Held
-from tests.server.process import SERVE, hello, like_a_host, say, started
 from tests.server.mcp.test_delivered_answers import answer, jobs, served, stuck
+from tests.server.process import SERVE, hello, like_a_host, say, started
 from tests.server.test_shutdown import pictures
 from tests.waiting import LONG, until
 

@@ -18,12 +18,12 @@ async def test_it_goes_on_between_the_words_and_stops_with_the_work() -> None:
         shown.set()
 
     shown = anyio.Event()
-    async with progress(show, every=0.05, first="Looking.") as tell:
+    async with progress(show, every=0.05, first="Looking.") as on_progress:
         await shown.wait()
-        await tell("Drawing.")
+        await on_progress("Drawing.")
         await anyio.sleep(0.2)
     told = len(seen)
-    await tell("Too late.")
+    await on_progress("Too late.")
     await anyio.sleep(0.1)
     assert [message for message, _ in seen[:2]] == ["Looking.", "Drawing."]
     assert len(seen) == told >= 4
@@ -42,8 +42,8 @@ async def test_a_watcher_who_has_gone_does_not_break_the_work() -> None:
     async def show(message: str, seconds: float) -> None:
         raise ConnectionError
 
-    async with progress(show, every=0.01, first="Looking.") as tell:
-        await tell("Drawing.")
+    async with progress(show, every=0.01, first="Looking.") as on_progress:
+        await on_progress("Drawing.")
         await anyio.sleep(0.05)
         done = True
     assert done
@@ -56,8 +56,8 @@ async def test_a_call_that_is_answered_at_once_shows_nothing_and_is_not_held_up(
     async def show(message: str, seconds: float) -> None:
         seen.append(message)
 
-    async with progress(show, every=60, first="Looking.", quiet=60, apart=60) as tell:
-        await tell("Drawing.")
+    async with progress(show, every=60, first="Looking.", quiet=60, apart=60) as on_progress:
+        await on_progress("Drawing.")
         await anyio.wait_all_tasks_blocked()
     assert seen == []
 
@@ -70,9 +70,9 @@ async def test_only_the_latest_word_of_the_quiet_time_is_shown() -> None:
         seen.append(message)
         shown.set()
 
-    async with progress(show, every=60, first="Looking.", quiet=0.05) as tell:
-        await tell("Drawing.")
-        await tell("Storing.")
+    async with progress(show, every=60, first="Looking.", quiet=0.05) as on_progress:
+        await on_progress("Drawing.")
+        await on_progress("Storing.")
         await shown.wait()
     assert seen == ["Storing."]
 
@@ -93,7 +93,7 @@ async def test_a_watcher_who_never_reads_holds_up_neither_the_work_nor_the_end()
         await anyio.sleep_forever()
 
     with anyio.fail_after(5):
-        async with progress(show, every=0.01, first="Looking.") as tell:
+        async with progress(show, every=0.01, first="Looking.") as on_progress:
             for word in ("Drawing.", "Storing."):
                 await anyio.wait_all_tasks_blocked()
-                await tell(word)
+                await on_progress(word)

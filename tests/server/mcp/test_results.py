@@ -16,10 +16,10 @@ from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
+from atelier.providers.core.types import AssetHandle, ImageResult, ResultImage
 from atelier.providers.images.identify import picture
-from atelier.providers.core.types import ImageResult, Kept, Stored
-from atelier.server.mcp.results import answered, failed
 from atelier.server.mcp.previews import preview
+from atelier.server.mcp.results import answered, failed
 from atelier.server.settings import Settings
 from atelier.server.storage.local import LocalStorage
 from atelier.tools.image_answer import Drawn, ImageData, told
@@ -35,7 +35,8 @@ def result(n: int, folder: Path, *, stored: bool = True, data: bytes = png(8, 8)
     return ImageResult(
         id="job_x",
         images=tuple(
-            Kept(picture(data), Stored(id=id, path=str(folder / f"{id}.png")) if stored else None) for id in ids
+            ResultImage(picture(data), AssetHandle(id=id, path=str(folder / f"{id}.png")) if stored else None)
+            for id in ids
         ),
         provider="sketch",
         model="sketch",
@@ -72,7 +73,9 @@ async def test_a_preview_that_is_kept_rides_along_as_it_is(tmp_path: Path) -> No
     storage, id = LocalStorage(tmp_path), new_id("img")
     stored = await storage.put(id, made.images[0].picture, {"id": id})
     await storage.put_preview(id, kept)
-    answer = await answered(told(replace(made, images=(Kept(made.images[0].picture, stored),))), storage, Settings())
+    answer = await answered(
+        told(replace(made, images=(ResultImage(made.images[0].picture, stored),))), storage, Settings()
+    )
     assert b64decode(images(answer)[0].data) == kept
 
 
@@ -86,7 +89,7 @@ async def test_a_picture_neither_stored_nor_small_enough_is_told_as_that(tmp_pat
 async def test_a_signed_link_is_named_by_its_file_and_not_by_its_signature(tmp_path: Path) -> None:
     made = result(1, tmp_path)
     url = "https://fox.s3.amazonaws.com/customers/1/assets/image/0.png?X-Amz-Signature=abc"
-    made = replace(made, images=(Kept(made.images[0].picture, Stored(id=f"img_{0:026d}", url=url)),))
+    made = replace(made, images=(ResultImage(made.images[0].picture, AssetHandle(id=f"img_{0:026d}", url=url)),))
     answer = await answered(told(made), LocalStorage(tmp_path), Settings(resource_links=True))
     (link,) = [block for block in answer.content if isinstance(block, ResourceLink)]
     assert (str(link.uri), link.name) == (url, "0.png")
@@ -99,7 +102,7 @@ async def test_a_link_that_is_signed_with_a_token_is_worth_more_than_the_prompt(
         prompt: str
 
     def shown(url: str) -> Answer:
-        kept = Kept(picture(png(8, 8)), Stored(id=f"img_{0:026d}", url=url))
+        kept = ResultImage(picture(png(8, 8)), AssetHandle(id=f"img_{0:026d}", url=url))
         image = ImageData(id=f"img_{0:026d}", url=url, mime="image/png", width=8, height=8)
         data = Shown(summary="1 image.", images=[image], provider="sketch", model="sketch", prompt="a fox " * 50)
         return Answer(text="1 image.", data=data, pictures=(kept,))

@@ -19,10 +19,10 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, ElicitResult
 
 from atelier.providers.core.types import ImageRequest, ImageResult
-from atelier.providers.jobs.service import Desk
+from atelier.providers.jobs.service import ImageService
+from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.mcp import tasks
 from atelier.server.mcp.server import build_server
-from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Connect, Environ, files_in
 from tests.emulators import openai as emulated
@@ -255,8 +255,10 @@ async def test_what_only_joins_or_collects_is_not_refused_at_the_cap(
     held = Held()
     openai.next(None, held, held)
     settings = Settings.from_environ(with_openai)
-    async with Desk(pipeline_of(settings, storage_of(settings), today)) as desk:  # made, and delivered to nobody
-        made = await desk.draw(
+    async with ImageService(
+        pipeline_of(settings, storage_of(settings), today)
+    ) as service:  # made, and delivered to nobody
+        made = await service.draw(
             ImageRequest(prompt="a crow", model=FOX["model"], size=FOX["size"], quality=FOX["quality"])
         )
     async with host() as client:

@@ -14,7 +14,7 @@ from atelier.providers.images.asset_storage import Storage
 from atelier.server.storage.local import LocalStorage
 from atelier.server.storage.s3 import S3Storage
 from atelier.server.storage.s3_client import Bucket, Connection
-from atelier.server.storage.upload_queue import Spool
+from atelier.server.storage.upload_queue import UploadQueue
 from tests.emulators.s3 import Front, Keys, Ministack, ministack
 
 NUMBERS = count(1)
@@ -92,8 +92,10 @@ def nobody() -> str:
 KINDS: dict[str, Callable[[Path, Place], Storage]] = {
     "local": lambda folder, place: LocalStorage(folder / "out"),
     "s3": lambda folder, place: place.storage(),
-    "spooled local": lambda folder, place: Spool(LocalStorage(folder / "out"), LocalStorage(folder / "s"), ahead=False),
-    "spooled s3": lambda folder, place: Spool(place.storage(), LocalStorage(folder / "s"), ahead=True),
+    "spooled local": lambda folder, place: UploadQueue(
+        LocalStorage(folder / "out"), LocalStorage(folder / "s"), ahead=False
+    ),
+    "spooled s3": lambda folder, place: UploadQueue(place.storage(), LocalStorage(folder / "s"), ahead=True),
 }
 
 

@@ -12,13 +12,13 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.types import BlobResourceContents, CallToolResult, ResourceTemplateReference
 
-from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.core.ids import uuid_of
+from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ
 from tests.emulators.s3 import Front, refusal
+from tests.server.mcp.test_server import images, text
 from tests.server.storage.conftest import Place
 from tests.server.storage.test_upload_queue import in_the_bucket
-from tests.server.mcp.test_server import images, text
 
 pytestmark = pytest.mark.anyio
 

@@ -10,21 +10,21 @@ import anyio
 import pytest
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.core.ids import new_id, uuid_of
+from atelier.providers.transport.network.http_client import httpx
 from atelier.server.cli import flush
 from atelier.server.http.callers import name_of
 from atelier.server.settings import Settings
+from atelier.server.storage.caller_storages import CallerStorages
 from atelier.server.storage.local import LocalStorage
-from atelier.server.storage.caller_storages import Spools
 from tests.conftest import Environ, files_in
 from tests.emulators.s3 import Front
 from tests.emulators.server import Answer
+from tests.server.http.test_http_callers import image
 from tests.server.http_process import SKETCH, serving, until
 from tests.server.storage.conftest import Place
-from tests.server.storage.test_upload_queue import command, in_the_bucket
 from tests.server.storage.test_storage import FOX
-from tests.server.http.test_http_callers import image
+from tests.server.storage.test_upload_queue import command, in_the_bucket
 
 pytestmark = pytest.mark.anyio
 
@@ -56,7 +56,7 @@ async def test_what_is_no_ones_folder_is_left_alone(environ: Environ, tmp_path: 
 
 
 def test_a_caller_meets_the_same_spool_again_since_that_remembers_a_silent_store(environ: Environ) -> None:
-    spools = Spools(Settings.from_environ(environ))
+    spools = CallerStorages(Settings.from_environ(environ))
     assert spools.of_caller("alice") is spools.of_caller("alice")
     assert spools.of_caller("alice") is not spools.of_caller("bob")
 
@@ -69,7 +69,7 @@ def test_a_spool_that_cannot_be_looked_into_is_told(
 
     monkeypatch.setattr(Path, "iterdir", denied)
     with pytest.raises(ImageError, match="Permission denied"):
-        Spools(Settings.from_environ(environ)).all()
+        CallerStorages(Settings.from_environ(environ)).all()
 
 
 async def test_a_running_server_tries_again_and_is_quiet_when_nothing_waits(
@@ -85,7 +85,7 @@ async def test_a_running_server_tries_again_and_is_quiet_when_nothing_waits(
 
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(flush.flushing, Spools(Settings.from_environ(environ)))
+            tasks.start_soon(flush.flushing, CallerStorages(Settings.from_environ(environ)))
             while len(said()) < 3:
                 await anyio.sleep(0.01)
             assert set(said()) == {(0, 2)}

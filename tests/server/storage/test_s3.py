@@ -14,13 +14,12 @@ import anyio
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.core.ids import new_id, uuid_of
-from atelier.providers.images.identify import picture
 from atelier.providers.images.asset_storage import Storage
+from atelier.providers.images.identify import picture
+from atelier.providers.transport.network.http_client import httpx
 from atelier.server.settings import Settings
-from atelier.server.storage import s3
-from atelier.server.storage import s3_client
+from atelier.server.storage import s3, s3_client
 from atelier.server.storage.remote_storage import unplaced
 from atelier.server.storage.s3_client import Bucket, Connection, connect
 from tests.emulators.s3 import Front, Keys, Lost, Ministack

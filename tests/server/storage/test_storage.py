@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.core.ids import id_of, new_id
-from atelier.providers.images.identify import picture
-from atelier.providers.core.types import Stored
+from atelier.providers.core.types import AssetHandle
 from atelier.providers.images.asset_storage import Storage
+from atelier.providers.images.identify import picture
+from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import encoded_png, png
 
 pytestmark = pytest.mark.anyio
@@ -47,7 +47,7 @@ def id_at(seconds: float) -> str:
     )
 
 
-async def put(storage: Storage, id: str = "", picture: Any = FOX, **more: Any) -> Stored:
+async def put(storage: Storage, id: str = "", picture: Any = FOX, **more: Any) -> AssetHandle:
     id = id or new_id("img")
     return await storage.put(id, picture, record(id, **more))
 
@@ -166,7 +166,7 @@ async def test_a_big_picture_comes_back_whole(storage: Storage) -> None:
 
 
 async def test_of_one_picture_put_many_times_at_once_one_is_kept(storage: Storage) -> None:
-    id, done = new_id("img"), list[Stored]()
+    id, done = new_id("img"), list[AssetHandle]()
 
     async def again() -> None:
         done.append(await put(storage, id))

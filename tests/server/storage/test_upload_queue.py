@@ -15,12 +15,12 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id, uuid_of
-from atelier.providers.images.identify import picture
-from atelier.providers.core.types import Picture, Stored
+from atelier.providers.core.types import AssetHandle, Picture
 from atelier.providers.images.asset_storage import Storage
+from atelier.providers.images.identify import picture
 from atelier.server.storage import upload_queue as module
 from atelier.server.storage.local import LocalStorage
-from atelier.server.storage.upload_queue import Flushed, Spool
+from atelier.server.storage.upload_queue import Flushed, UploadQueue
 from tests.conftest import files_in, png
 from tests.emulators.s3 import Front, Ministack
 from tests.emulators.server import Answer
@@ -36,12 +36,12 @@ def waiting(tmp_path: Path) -> LocalStorage:
     return LocalStorage(tmp_path / "spool", "ATELIER_STATE_DIR")
 
 
-def before(store: Storage, waiting: LocalStorage) -> Spool:
+def before(store: Storage, waiting: LocalStorage) -> UploadQueue:
     """A spool as assembly makes it for a bucket."""
-    return Spool(store, waiting, ahead=True)
+    return UploadQueue(store, waiting, ahead=True)
 
 
-async def flush(spool: Spool) -> list[Flushed]:
+async def flush(spool: UploadQueue) -> list[Flushed]:
     return [flushed async for flushed in spool.flush()]
 
 
@@ -120,7 +120,7 @@ class SilentStore(LocalStorage):
     asked = 0
     silent = True
 
-    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> Stored:
+    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
         self.asked += 1
         if self.silent:
             await anyio.sleep_forever()
@@ -133,7 +133,7 @@ async def test_a_silent_store_is_waited_for_once(
     now, store = [0.0], SilentStore(tmp_path / "out")
     monkeypatch.setattr(module, "PATIENCE", 0.01)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    spool = Spool(store, waiting, ahead=True)
+    spool = UploadQueue(store, waiting, ahead=True)
     with anyio.fail_after(LONG):
         first, second = await put(spool), await put(spool)
     assert "no answer" in first.warning
@@ -164,7 +164,7 @@ async def test_when_neither_takes_it_both_say_why(place: Place, tmp_path: Path, 
 
 async def test_a_local_folder_that_fails_has_the_same_spool(tmp_path: Path, waiting: LocalStorage) -> None:
     (tmp_path / "out").write_text("in the way")
-    spool = Spool(LocalStorage(tmp_path / "out"), waiting, ahead=False)
+    spool = UploadQueue(LocalStorage(tmp_path / "out"), waiting, ahead=False)
     stored = await put(spool)
     assert Path(stored.path or "").is_relative_to(waiting.folder)
     assert "ATELIER_OUTPUT_DIR" in stored.warning

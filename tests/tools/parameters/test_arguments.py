@@ -9,8 +9,8 @@ import pytest
 
 from atelier.providers.core.errors import ImageError
 from atelier.tools import TOOLS
-from atelier.tools.parameters.arguments import HOST_ARGUMENTS, parameters_of
 from atelier.tools.generate_image import TOOL
+from atelier.tools.parameters.arguments import HOST_ARGUMENTS, parameters_of
 from atelier.tools.tool import Tool
 
 

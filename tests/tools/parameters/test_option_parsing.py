@@ -12,10 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.tools import edit_image
-from atelier.tools import generate_image
-from atelier.tools.parameters.arguments import parameters_of
+from atelier.tools import edit_image, generate_image
 from atelier.tools.image_call import asked_for
+from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.parameters.option_parsing import named
 
 

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import from_json
 
-from atelier.providers.vendors.registry import PROVIDERS
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.gates.option_limits import number, one_of, switch, text, whole
 from atelier.providers.core.gates.option_gates import own_words
+from atelier.providers.core.gates.option_limits import number, one_of, switch, text, whole
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.vendors.registry import PROVIDERS
 from tests.conftest import TODAY, Environ
 from tests.emulators import xai as emulated
 from tests.emulators.xai import XAI

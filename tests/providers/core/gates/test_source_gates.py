@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from atelier.providers.vendors.registry import PROVIDERS
 from atelier.providers.catalog.catalog import Catalog
-from atelier.providers.core.gates import source_gates as intake
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.gates import source_gates
+from atelier.providers.core.types import Feature, ImageRequest, Model, Operation, Picture
 from atelier.providers.images.masks import mask
 from atelier.providers.images.sources import source
-from atelier.providers.core.types import Feature, ImageRequest, Model, Operation, Picture
 from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.vendors.registry import PROVIDERS
 from tests.conftest import TODAY, png
 
 GIF = (
@@ -48,10 +48,10 @@ def refusal(model: str, operation: Operation, *sources: Picture, **more: Any) ->
 def test_a_gif_is_taken_by_the_sketch_alone(row: Model) -> None:
     request = ImageRequest(operation=Op.EDIT, prompt="a hat", sources=(source(GIF),))
     if row.id == "sketch":
-        intake.source_formats_fit(request, row)
+        source_gates.source_formats_fit(request, row)
         return
     with pytest.raises(ImageError, match=f"The source picture is a GIF, which {row.id} does not take."):
-        intake.source_formats_fit(request, row)
+        source_gates.source_formats_fit(request, row)
 
 
 def test_which_of_several_sources_is_wrong_is_told() -> None:
@@ -129,9 +129,9 @@ def test_a_seed_is_held_to_what_the_vendor_takes_up_to_the_last_call(model: str,
 
 def test_pictures_of_one_call_share_a_seed() -> None:
     row = replace(ROWS["imagen-4.0-generate-001"], max_seed=10)
-    intake.seed_is_in_range(ImageRequest(prompt="a fox", seed=10, count=4), row)
+    source_gates.seed_is_in_range(ImageRequest(prompt="a fox", seed=10, count=4), row)
     with pytest.raises(ImageError, match="has 12"):
-        intake.seed_is_in_range(ImageRequest(prompt="a fox", seed=8, count=5), row)
+        source_gates.seed_is_in_range(ImageRequest(prompt="a fox", seed=8, count=5), row)
 
 
 def test_every_row_with_seeds_has_a_largest_one() -> None:

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from atelier.providers.vendors.flux import adapter as flux_vendor
-from atelier.providers.pipeline.admit import admit
-from atelier.providers.pricing.budget import Caps
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import ImageRequest
-from atelier.providers.jobs.service import Desk
-from atelier.providers.pipeline.job_store import Entry
 from atelier.providers.jobs.outcome import fingerprint, request_json
-from atelier.providers.pipeline.reserve import accounts_of, charges_of
+from atelier.providers.jobs.service import ImageService
+from atelier.providers.pipeline.admit import admit
+from atelier.providers.pipeline.job_store import NewJob
+from atelier.providers.pipeline.reserve import reservations_for, vendor_calls_for
+from atelier.providers.pricing.budget import Caps
+from atelier.providers.vendors.flux import adapter as flux_vendor
 from atelier.server.composition import catalog_of, journal_of, pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ
@@ -38,15 +38,15 @@ async def left_behind(
     """A job as a process leaves it that is killed at some point; its id and those of its calls."""
     settings = Settings.from_environ(environ)
     catalog, journal = catalog_of(settings, today), journal_of(settings, today)
-    admitted = admit(catalog, replace(request, count=count))
-    accounts = accounts_of(catalog, journal, admitted, Caps())
-    charges = charges_of(catalog, admitted, accounts, "1")
+    priced = admit(catalog, replace(request, count=count))
+    accounts = vendor_calls_for(catalog, journal, priced, Caps())
+    charges = reservations_for(catalog, priced, accounts, "1")
     home = storage_of(settings).home
-    entry = Entry(
-        id=admitted.job.id,
+    entry = NewJob(
+        id=priced.job.id,
         caller="1",
-        fingerprint=fingerprint(admitted, 0, home),
-        request={**request_json(admitted), "home": home},
+        fingerprint=fingerprint(priced, 0, home),
+        request={**request_json(priced), "home": home},
     )
     await journal.open(entry, charges, Caps())
     for account in accounts if sent else ():
@@ -54,20 +54,20 @@ async def left_behind(
         if task:
             await account.note(task)
     await journal.aclose()
-    return admitted.job.id, [account.id for account in accounts]
+    return priced.job.id, [account.id for account in accounts]
 
 
 async def recovered(environ: Environ, today: Any, job: str) -> tuple[Any, list[Any]]:
     """What the next start makes of the job: its result or its error, and its calls."""
     settings = Settings.from_environ(environ)
-    async with Desk(pipeline_of(settings, storage_of(settings), today)) as desk:
-        await desk.recover()
-        await eventually(lambda: not desk.running)
+    async with ImageService(pipeline_of(settings, storage_of(settings), today)) as service:
+        await service.recover()
+        await eventually(lambda: not service.running)
         try:
-            found: Any = await desk.collect(job)
+            found: Any = await service.collect(job)
         except ImageError as error:
             found = error
-        return found, await desk.pipeline.journal.calls(job)
+        return found, await service.pipeline.journal.calls(job)
 
 
 @pytest.fixture
@@ -92,9 +92,9 @@ def submitted(flux: Flux, with_flux: Environ, soon: None) -> Callable[[], Any]:
     return submit
 
 
-def a_desk(environ: Environ, today: Any, **options: Any) -> Desk:
+def a_desk(environ: Environ, today: Any, **options: Any) -> ImageService:
     settings = Settings.from_environ(environ)
-    return Desk(pipeline_of(settings, storage_of(settings), today), **options)
+    return ImageService(pipeline_of(settings, storage_of(settings), today), **options)
 
 
 def bought(flux: Flux) -> int:

@@ -12,11 +12,11 @@ from typing import Any
 import anyio
 import pytest
 
-from atelier.providers.pipeline.admit import admit
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, ImageResult
-from atelier.providers.transport.wire import FORGIVEN
 from atelier.providers.jobs.outcome import fingerprint
+from atelier.providers.pipeline.admit import admit
+from atelier.providers.transport.wire import FORGIVEN
 from tests.conftest import Environ, files_in
 from tests.emulators.flux import PENDING, Flux
 from tests.emulators.server import Answer
@@ -38,29 +38,29 @@ def impatient(with_flux: Environ, flux: Flux, soon: None) -> Environ:
 async def test_what_outlasts_the_deadline_is_collected_by_the_same_call(
     impatient: Environ, today: Any, flux: Flux
 ) -> None:
-    async with a_desk(impatient, today) as desk:
+    async with a_desk(impatient, today) as service:
         with pytest.raises(ImageError) as caught:
-            await desk.draw(OWL)
+            await service.draw(OWL)
         assert "the same call, or get_image with job_" in caught.value.hint.lower()
         flux.polls.script.clear()
-        result = await desk.draw(OWL)
+        result = await service.draw(OWL)
         assert isinstance(result, ImageResult)
         assert result.images[0].stored
         assert result.actual_usd == Decimal("0.03")
-        (call,) = await desk.pipeline.journal.calls(result.id)
+        (call,) = await service.pipeline.journal.calls(result.id)
     assert (call.state, bought(flux)) == ("settled", 1)
 
 
 async def test_what_outlasts_the_deadline_is_collected_by_its_id(impatient: Environ, today: Any, flux: Flux) -> None:
-    async with a_desk(impatient, today) as desk:
+    async with a_desk(impatient, today) as service:
         with pytest.raises(ImageError):
-            await desk.draw(OWL)
-        alike = fingerprint(admit(desk.pipeline.catalog, OWL), 0, desk.pipeline.home)
-        row = await desk.pipeline.journal.match("1", alike)
+            await service.draw(OWL)
+        alike = fingerprint(admit(service.pipeline.catalog, OWL), 0, service.pipeline.home)
+        row = await service.pipeline.journal.match("1", alike)
         assert row
         assert row.collectable
         flux.polls.script.clear()
-        result = await desk.collect(row.id)
+        result = await service.collect(row.id)
     assert isinstance(result, ImageResult)
     assert bought(flux) == 1
 
@@ -72,14 +72,14 @@ def an_hour_ago(connection: sqlite3.Connection) -> None:
 async def test_what_the_vendor_does_not_finish_in_half_an_hour_is_bought_anew_with_a_warning(
     impatient: Environ, today: Any, flux: Flux
 ) -> None:
-    async with a_desk(impatient, today) as desk:
+    async with a_desk(impatient, today) as service:
         with pytest.raises(ImageError):
-            await desk.draw(OWL)
-        journal: Any = desk.pipeline.journal
+            await service.draw(OWL)
+        journal: Any = service.pipeline.journal
         (row,) = await journal.jobs(5)
         await journal.database.write(an_hour_ago)
         flux.polls.script.clear()
-        result = await desk.draw(OWL)
+        result = await service.draw(OWL)
     assert isinstance(result, ImageResult)
     assert result.id != row.id
     assert any(row.id in warning for warning in result.warnings)
@@ -90,22 +90,22 @@ async def test_a_picture_of_several_that_came_too_late_joins_the_others(
     impatient: Environ, today: Any, flux: Flux
 ) -> None:
     flux.polls.script.clear()
-    async with a_desk({**impatient, "ATELIER_CONCURRENCY": "1"}, today) as desk:
+    async with a_desk({**impatient, "ATELIER_CONCURRENCY": "1"}, today) as service:
 
-        async def tell(message: str) -> None:
+        async def on_progress(message: str) -> None:
             if message.startswith("1 of 2"):
                 flux.polls.next(*[PENDING] * 100)
 
-        first = await desk.draw(replace(OWL, count=2), tell=tell)
+        first = await service.draw(replace(OWL, count=2), on_progress=on_progress)
         assert isinstance(first, ImageResult)
         assert len(first.images) == 1
         assert f"get_image with {first.id}" in first.warnings[1]
-        desk.delivered(first.id)
+        service.delivered(first.id)
         flux.polls.script.clear()
-        await desk.recover()
-        while desk.running:
+        await service.recover()
+        while service.running:
             await anyio.sleep(0.01)
-        whole = await desk.draw(replace(OWL, count=2))  # which has not been delivered whole
+        whole = await service.draw(replace(OWL, count=2))  # which has not been delivered whole
     assert isinstance(whole, ImageResult)
     assert whole.id == first.id
     assert {kept.stored and kept.stored.id for kept in first.images} < {k.stored and k.stored.id for k in whole.images}
@@ -116,8 +116,8 @@ async def test_where_one_of_several_was_never_sent_and_the_others_came_too_late_
     impatient: Environ, today: Any, flux: Flux
 ) -> None:
     full = [ImageError(Reason.STORAGE_FAILED, "The journal is full.")]
-    async with a_desk(impatient, today) as desk:
-        journal = desk.pipeline.journal
+    async with a_desk(impatient, today) as service:
+        journal = service.pipeline.journal
         sent = journal.sent
 
         async def full_once(charge: str) -> None:
@@ -127,11 +127,11 @@ async def test_where_one_of_several_was_never_sent_and_the_others_came_too_late_
 
         setattr(journal, "sent", full_once)  # noqa: B010 - an instance's own
         with pytest.raises(ImageError) as caught:
-            await desk.draw(replace(OWL, count=3))
+            await service.draw(replace(OWL, count=3))
         assert caught.value.outcome_unknown
         assert "The same call" in caught.value.hint
         flux.polls.script.clear()
-        result = await desk.draw(replace(OWL, count=3))
+        result = await service.draw(replace(OWL, count=3))
     assert isinstance(result, ImageResult)
     assert (len(result.images), result.actual_usd, bought(flux)) == (2, Decimal("0.06"), 2)
     assert "1 of 3 pictures failed earlier." in result.warnings
@@ -144,16 +144,16 @@ async def test_a_link_that_did_not_answer_is_followed_later_and_the_others_are_k
     xai.always_links = True
     xai.next(None, None, *[Answer(503, b"")] * 4)
     two = ImageRequest(prompt="a fox", model="grok", count=2)
-    async with a_desk(with_xai, today) as desk:
-        first = await desk.draw(two)
+    async with a_desk(with_xai, today) as service:
+        first = await service.draw(two)
         assert isinstance(first, ImageResult)
         assert len(first.images) == 1
-        desk.delivered(first.id)
+        service.delivered(first.id)
         xai.script.clear()
-        await desk.recover()
-        while desk.running:
+        await service.recover()
+        while service.running:
             await anyio.sleep(0.01)
-        whole = await desk.draw(two)
+        whole = await service.draw(two)
     assert isinstance(whole, ImageResult)
     assert (whole.id, len(whole.images)) == (first.id, 2)
     assert whole.actual_usd == first.actual_usd
@@ -166,10 +166,10 @@ async def test_what_was_billed_and_not_handed_out_is_told_as_such(
     with_flux: Environ, today: Any, flux: Flux, soon: None, status: int
 ) -> None:
     flux.next(None, *[Answer(status, b"gone")] * 2)
-    async with a_desk(with_flux, today) as desk:
+    async with a_desk(with_flux, today) as service:
         with pytest.raises(ImageError):
-            await desk.draw(OWL)
-        result = await desk.draw(OWL)
+            await service.draw(OWL)
+        result = await service.draw(OWL)
     assert isinstance(result, ImageResult)
     assert "it was billed $0.03, and the vendor did not hand its picture out" in result.warnings[0]
 
@@ -181,14 +181,14 @@ REFUSALS = [Answer(401, {}), Answer(403, {}), Answer(402, {}), Answer(425, b""),
 async def test_a_poll_that_is_refused_says_nothing_of_the_picture_which_is_collected_later(
     with_flux: Environ, today: Any, flux: Flux, soon: None, refusal: Answer
 ) -> None:
-    async with a_desk(with_flux, today) as desk:
+    async with a_desk(with_flux, today) as service:
         flux.polls.next(refusal)
-        assert isinstance(await desk.draw(OWL), ImageResult)  # one is forgiven
+        assert isinstance(await service.draw(OWL), ImageResult)  # one is forgiven
         flux.polls.next(*[refusal] * (FORGIVEN + 1))
         with pytest.raises(ImageError) as caught:
-            await desk.draw(WREN)
+            await service.draw(WREN)
         assert "The same call" in caught.value.hint
-        assert isinstance(await desk.draw(WREN), ImageResult)
+        assert isinstance(await service.draw(WREN), ImageResult)
     assert bought(flux) == 2
 
 

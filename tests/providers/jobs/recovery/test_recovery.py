@@ -9,8 +9,8 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
-from atelier.providers.images.identify import picture
 from atelier.providers.core.types import ImageRequest, ImageResult
+from atelier.providers.images.identify import picture
 from atelier.server.composition import journal_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ, png
@@ -98,12 +98,12 @@ async def test_an_error_tells_of_the_earlier_job_in_the_dark_as_well(
 ) -> None:
     job, _ = await left_behind(with_openai, today, FOX, sent=True)
     openai.next(Answer(400, {"error": {"message": "no"}}))
-    async with a_desk(with_openai, today) as desk:
-        await desk.recover()
+    async with a_desk(with_openai, today) as service:
+        await service.recover()
         with pytest.raises(ImageError) as caught:
-            await desk.draw(FOX)
+            await service.draw(FOX)
         assert job in caught.value.hint
-        result = await desk.draw(FOX)
+        result = await service.draw(FOX)
     assert isinstance(result, ImageResult)
     assert job in result.warnings[0]
 

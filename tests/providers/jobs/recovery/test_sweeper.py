@@ -1,4 +1,4 @@
-"""Orphans are taken up past turns and the breaker, and only where their pictures are kept."""
+"""OrphanSweeper are taken up past turns and the breaker, and only where their pictures are kept."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 import anyio
 import pytest
 
-from atelier.providers.transport.resilience.breaker import FAILURES
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageResult
-from atelier.providers.jobs.service import Desk
-from atelier.providers.jobs.recovery import taken_up
+from atelier.providers.jobs.recovery import recover_job
+from atelier.providers.jobs.service import ImageService
+from atelier.providers.transport.resilience.breaker import FAILURES
 from atelier.server.composition import journal_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ
@@ -43,12 +43,12 @@ def least(low: float, high: float) -> float:
 # turns and the breaker: what is paid for is collected past both
 
 
-async def collected(desk: Desk) -> list[str]:
+async def collected(service: ImageService) -> list[str]:
     """Take up what was left behind, wait for it, and tell how it ended; the newest first."""
-    await desk.recover()
-    while desk.running:
+    await service.recover()
+    while service.running:
         await anyio.sleep(0.01)
-    journal: Any = desk.pipeline.journal
+    journal: Any = service.pipeline.journal
     return [row.state for row in await journal.jobs(10)]
 
 
@@ -57,15 +57,15 @@ async def test_a_task_is_collected_while_the_breaker_is_open(
 ) -> None:
     task = await submitted()
     flux.next(*[DOWN] * 4 * FAILURES)
-    async with a_desk(with_flux, today) as desk:
+    async with a_desk(with_flux, today) as service:
         for number in range(FAILURES):
             with pytest.raises(ImageError):
-                await desk.draw(replace(OWL, prompt=f"owl {number}"))
+                await service.draw(replace(OWL, prompt=f"owl {number}"))
         job, _ = await left_behind(with_flux, today, OWL, sent=True, task=task)
-        assert (await collected(desk))[0] == "done"
-        result = await desk.collect(job)
+        assert (await collected(service))[0] == "done"
+        result = await service.collect(job)
         with pytest.raises(ImageError) as caught:
-            await desk.draw(replace(OWL, prompt="another owl"))
+            await service.draw(replace(OWL, prompt="another owl"))
     assert isinstance(result, ImageResult)
     assert "failed 5 times in a row" in caught.value.message  # to collect a task is not to ask for a picture
 
@@ -76,10 +76,10 @@ async def test_tasks_that_cannot_be_collected_do_not_open_the_breaker(
     for number in range(FAILURES):
         await left_behind(with_flux, today, replace(OWL, prompt=f"owl {number}"), sent=True, task=await submitted())
     flux.polls.next(*[DOWN] * 100)
-    async with a_desk(with_flux, today) as desk:
-        assert await collected(desk) == ["unknown"] * FAILURES
+    async with a_desk(with_flux, today) as service:
+        assert await collected(service) == ["unknown"] * FAILURES
         flux.polls.script.clear()
-        assert isinstance(await desk.draw(replace(OWL, prompt="another owl")), ImageResult)
+        assert isinstance(await service.draw(replace(OWL, prompt="another owl")), ImageResult)
 
 
 async def test_tasks_are_collected_where_no_call_may_wait_for_a_turn(
@@ -88,8 +88,8 @@ async def test_tasks_are_collected_where_no_call_may_wait_for_a_turn(
     for number in range(5):
         await left_behind(with_flux, today, replace(OWL, prompt=f"owl {number}"), sent=True, task=await submitted())
     flux.polls.next(*[PENDING] * 10)
-    async with a_desk({**with_flux, "ATELIER_CONCURRENCY": "1", "ATELIER_QUEUE_LIMIT": "0"}, today) as desk:
-        assert await collected(desk) == ["done"] * 5
+    async with a_desk({**with_flux, "ATELIER_CONCURRENCY": "1", "ATELIER_QUEUE_LIMIT": "0"}, today) as service:
+        assert await collected(service) == ["done"] * 5
     assert bought(flux) == 5
 
 
@@ -100,16 +100,16 @@ async def test_who_goes_away_does_not_keep_a_task_from_being_collected(
     flux.polls.next(held)
     for prompt in ("a wren", "an owl"):
         await left_behind(with_flux, today, replace(OWL, prompt=prompt), sent=True, task=await submitted())
-    async with a_desk({**with_flux, "ATELIER_CONCURRENCY": "1"}, today) as desk:
-        await desk.recover()
+    async with a_desk({**with_flux, "ATELIER_CONCURRENCY": "1"}, today) as service:
+        await service.recover()
         for prompt in ("a wren", "an owl"):  # one has its turn, the other waits for it
             begun = len(waiting)
             await leave(
-                partial(desk.draw, replace(OWL, prompt=prompt)),
+                partial(service.draw, replace(OWL, prompt=prompt)),
                 partial(eventually, lambda begun=begun: len(waiting) > begun),
             )
         held.go.set()
-        assert await collected(desk) == ["done"] * 2
+        assert await collected(service) == ["done"] * 2
     assert bought(flux) == 2
 
 
@@ -117,9 +117,9 @@ async def test_who_keeps_pictures_elsewhere_takes_up_no_job_of_ours(
     with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any], tmp_path: Path
 ) -> None:
     job, _ = await left_behind(with_flux, today, OWL, sent=True, task=await submitted())
-    async with a_desk({**with_flux, "ATELIER_OUTPUT_DIR": str(tmp_path / "another")}, today) as desk:
-        await desk.recover()
-        assert not desk.running
+    async with a_desk({**with_flux, "ATELIER_OUTPUT_DIR": str(tmp_path / "another")}, today) as service:
+        await service.recover()
+        assert not service.running
     found, _ = await recovered(with_flux, today, job)
     assert isinstance(found, ImageResult)
     assert bought(flux) == 1
@@ -134,11 +134,11 @@ async def test_one_of_which_nothing_can_be_written_strands_none_of_the_others(
     async def odd(pipeline: Any, row: Any) -> Any:
         if strange:
             raise strange.pop()
-        return await taken_up(pipeline, row)
+        return await recover_job(pipeline, row)
 
-    monkeypatch.setattr("atelier.providers.jobs.sweeper.taken_up", odd)
-    async with a_desk(with_flux, today) as desk:
-        journal: Any = desk.pipeline.journal
+    monkeypatch.setattr("atelier.providers.jobs.sweeper.recover_job", odd)
+    async with a_desk(with_flux, today) as service:
+        journal: Any = service.pipeline.journal
         finish = journal.finish
 
         async def full_once(*arguments: Any) -> None:
@@ -148,8 +148,8 @@ async def test_one_of_which_nothing_can_be_written_strands_none_of_the_others(
 
         journal.finish = full_once
         with pytest.raises(ImageError, match="full"):
-            await desk.recover()
-        await desk.recover()
+            await service.recover()
+        await service.recover()
         assert [(await journal.find(job)).state for job in jobs] == ["cancelled"] * 3
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import ImageRequest, ImageResult
-from atelier.providers.jobs.service import Desk
+from atelier.providers.jobs.service import ImageService
 from atelier.server.composition import journal_of, pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ
@@ -49,8 +49,8 @@ async def test_without_the_key_a_task_stays_unknown(
     with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any]
 ) -> None:
     job, _ = await left_behind(with_flux, today, OWL, sent=True, task=await submitted())
-    keyless = {name: value for name, value in with_flux.items() if name != "BFL_API_KEY"}
-    found, calls = await recovered(keyless, today, job)
+    untrusted_client = {name: value for name, value in with_flux.items() if name != "BFL_API_KEY"}
+    found, calls = await recovered(untrusted_client, today, job)
     assert found.outcome_unknown
     assert calls[0].state == "unknown"
 
@@ -60,8 +60,8 @@ async def test_the_same_call_waits_for_what_is_being_collected(
 ) -> None:
     job, _ = await left_behind(with_flux, today, OWL, sent=True, task=await submitted())
     settings = Settings.from_environ(with_flux)
-    async with Desk(pipeline_of(settings, storage_of(settings), today)) as desk:
-        result = await desk.draw(OWL)
+    async with ImageService(pipeline_of(settings, storage_of(settings), today)) as service:
+        result = await service.draw(OWL)
     assert result.id == job
     assert len([request for request in flux.requests if request.method == "POST"]) == 1
 
@@ -95,16 +95,16 @@ async def test_a_job_that_moved_on_is_collected_from_the_vendor_that_has_it(
 ) -> None:
     flux.polls.next(*[PENDING] * 1000)
     fox = ImageRequest(prompt="a fox", model="gpt-image-2.5-flare", size="1024x1024")
-    async with a_desk({**both, "ATELIER_TIMEOUT_SECONDS": "3"}, today, fallback=("flux-2-pro",)) as desk:
+    async with a_desk({**both, "ATELIER_TIMEOUT_SECONDS": "3"}, today, fallback=("flux-2-pro",)) as service:
         with pytest.raises(ImageError):
-            await desk.draw(fox)
+            await service.draw(fox)
         assert bought(flux) == 1
     flux.polls.script.clear()
-    async with a_desk(both, today) as desk:
-        result = await desk.draw(fox)
+    async with a_desk(both, today) as service:
+        result = await service.draw(fox)
         assert isinstance(result, ImageResult)
         assert (result.provider, result.model) == ("flux", "flux-2-pro")
-        assert [call.state for call in await desk.pipeline.journal.calls(result.id)] == ["released", "settled"]
+        assert [call.state for call in await service.pipeline.journal.calls(result.id)] == ["released", "settled"]
     assert bought(flux) == 1
 
 
@@ -112,10 +112,10 @@ async def test_who_has_no_key_leaves_the_task_to_those_who_have(
     with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any]
 ) -> None:
     job, _ = await left_behind(with_flux, today, OWL, sent=True, task=await submitted())
-    keyless = {name: value for name, value in with_flux.items() if name != "BFL_API_KEY"}
-    await recovered(keyless, today, job)
-    async with a_desk(with_flux, today) as desk:
-        result = await desk.draw(OWL)
+    untrusted_client = {name: value for name, value in with_flux.items() if name != "BFL_API_KEY"}
+    await recovered(untrusted_client, today, job)
+    async with a_desk(with_flux, today) as service:
+        result = await service.draw(OWL)
     assert isinstance(result, ImageResult)
     assert result.id == job
     assert bought(flux) == 1

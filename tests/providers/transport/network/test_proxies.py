@@ -8,12 +8,12 @@ from collections.abc import Generator, Sequence
 import pytest
 from starlette.responses import Response
 
-from atelier.providers.transport.network.address_policy import Reach
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.transport.network.web_fetch import Web
-from atelier.providers.transport.network.http_client import client, httpx
-from atelier.providers.transport.network.proxies import proxied
 from atelier.providers.core.types import Endpoint
+from atelier.providers.transport.network.address_policy import AddressPolicy
+from atelier.providers.transport.network.http_client import client, httpx
+from atelier.providers.transport.network.proxies import uses_proxy
+from atelier.providers.transport.network.web_fetch import WebFetcher
 from atelier.providers.transport.wire import Wire
 from tests.conftest import png
 from tests.emulators.server import Emulator
@@ -63,7 +63,7 @@ async def to_this_machine(name: str, port: int) -> Sequence[str]:
 
 def reaching(http: httpx.AsyncClient, endpoint: Endpoint) -> Wire:
     """A wire for which every name leads to this machine, which is as good as public."""
-    return Wire(http, endpoint, explain, reach=Reach(to_this_machine, allows=lambda address: True))
+    return Wire(http, endpoint, explain, reach=AddressPolicy(to_this_machine, allows=lambda address: True))
 
 
 async def sent(url: str) -> bytes:
@@ -145,7 +145,7 @@ async def test_a_vendors_link_is_looked_up_unless_a_proxy_does_that(
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", socks.url)
     monkeypatch.setenv("NO_PROXY", "inside.example.com")
-    reach = Reach(to_this_machine)
+    reach = AddressPolicy(to_this_machine)
     assert await reach.of_vendor(httpx.URL("https://cdn.example.com/a.png"), None) == ()
     with pytest.raises(ValueError, match="private network"):
         await reach.of_vendor(httpx.URL("https://inside.example.com/a.png"), None)
@@ -174,7 +174,7 @@ async def test_a_link_from_outside_goes_through_no_proxy(
 ) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, proxy.url)
-    web = Web(Reach(to_this_machine, allows=lambda address: True), allow_http=True)
+    web = WebFetcher(AddressPolicy(to_this_machine, allows=lambda address: True), allow_http=True)
     assert await web.fetch(f"http://pictures.example.com:{site.port}/fox.png", 100_000) == FOX
     assert proxy.requests == []
 
@@ -204,13 +204,13 @@ def test_no_proxy_is_read_as_curl_and_httpx_read_it(
 ) -> None:
     monkeypatch.setenv("all_proxy", "proxy.example:3128")
     monkeypatch.setenv("no_proxy", no_proxy)
-    assert [url for url in around if proxied(httpx.URL(url))] == []
-    assert {proxied(httpx.URL(url)) for url in through} <= {("ALL_PROXY", "http://proxy.example:3128")}
-    assert [url for url in through if not proxied(httpx.URL(url))] == []
+    assert [url for url in around if uses_proxy(httpx.URL(url))] == []
+    assert {uses_proxy(httpx.URL(url)) for url in through} <= {("ALL_PROXY", "http://proxy.example:3128")}
+    assert [url for url in through if not uses_proxy(httpx.URL(url))] == []
 
 
 def test_a_schemes_own_proxy_comes_before_the_one_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:9")  # as some desktops set it beside the others
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
-    assert proxied(httpx.URL("https://a.example")) == ("HTTPS_PROXY", "http://proxy.example:3128")
-    assert proxied(httpx.URL("http://a.example")) == ("ALL_PROXY", "socks://127.0.0.1:9")
+    assert uses_proxy(httpx.URL("https://a.example")) == ("HTTPS_PROXY", "http://proxy.example:3128")
+    assert uses_proxy(httpx.URL("http://a.example")) == ("ALL_PROXY", "socks://127.0.0.1:9")

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from atelier.providers.transport.network import ssrf_guard as guard
-from atelier.providers.transport.network.address_policy import NoSuchHostError, Reach
-from atelier.providers.transport.network.ssrf_guard import ForbiddenError, is_public
+from atelier.providers.transport.network import ssrf_guard
+from atelier.providers.transport.network.address_policy import AddressPolicy, NoSuchHostError
 from atelier.providers.transport.network.http_client import httpx
+from atelier.providers.transport.network.ssrf_guard import ForbiddenError, is_public
 
 PRIVATE = [
     "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.100.100.200", "0.0.0.0",
@@ -58,7 +58,7 @@ def led_to(words: str, answers: Any = PLAIN) -> tuple[str, ...] | None:
             return [answers[name]] if name in answers else []
 
     async def look() -> tuple[str, ...]:
-        return await Reach(resolve=resolve).addresses(guard.link(words))
+        return await AddressPolicy(resolve=resolve).addresses(ssrf_guard.link(words))
 
     try:
         return anyio.run(look)
@@ -74,10 +74,10 @@ def test_no_spelling_of_a_private_address_is_dialled(address: str) -> None:
             assert led_to(url) in (None, ("93.184.216.34",)), url
 
 
-def judged(words: str) -> str | None:
+def resolve_allowed(words: str) -> str | None:
     """The host that would be looked up, or dialled when it is an address."""
     try:
-        return guard.host(guard.link(words))
+        return ssrf_guard.host(ssrf_guard.link(words))
     except ValueError:
         return None
 
@@ -86,10 +86,10 @@ def judged(words: str) -> str | None:
 @settings(max_examples=350, deadline=None)
 def test_a_host_is_an_address_in_its_one_spelling_or_a_name_that_is_no_number(ip: IPv4Address, port: str) -> None:
     for spelling in spellings(ip):  # 34 of them: about 12,000 hostile links in all
-        host = judged(f"https://{spelling}{port}/a.png")
+        host = resolve_allowed(f"https://{spelling}{port}/a.png")
         if host is None:
             continue
-        if guard.is_address(host):
+        if ssrf_guard.is_address(host):
             assert host == str(ip_address(host))
             assert ":" in host or host == str(ip)
             assert "2606" in host or ":" not in host or not is_public(host)
@@ -146,7 +146,7 @@ def test_a_public_name_with_an_empty_port_is_looked_up() -> None:
 )  # fmt: skip
 def test_what_is_no_plain_https_address_is_refused(words: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        guard.link(words)
+        ssrf_guard.link(words)
 
 
 @given(st.text(max_size=60))
@@ -154,8 +154,8 @@ def test_what_is_no_plain_https_address_is_refused(words: str) -> None:
 @settings(max_examples=500, deadline=None)
 def test_no_words_get_past_the_guard_or_break_it(words: str) -> None:
     for text in (words, f"https://{words}", f"https://{words}/a.png", f"https://www.example.com{words}"):
-        host = judged(text)
-        assert host is None or guard.is_address(host) or guard.NAME.fullmatch(host)
+        host = resolve_allowed(text)
+        assert host is None or ssrf_guard.is_address(host) or ssrf_guard.NAME.fullmatch(host)
 
 
 def test_one_private_answer_forbids_the_name() -> None:
@@ -163,7 +163,7 @@ def test_one_private_answer_forbids_the_name() -> None:
         return ["93.184.216.34", "10.0.0.1"]
 
     with pytest.raises(ForbiddenError, match="private"):
-        anyio.run(Reach(resolve=mixed).addresses, httpx.URL("https://www.example.com/"))
+        anyio.run(AddressPolicy(resolve=mixed).addresses, httpx.URL("https://www.example.com/"))
 
 
 def test_a_name_without_an_address_is_its_own_failure() -> None:
@@ -171,7 +171,7 @@ def test_a_name_without_an_address_is_its_own_failure() -> None:
         raise OSError("no such name")
 
     with pytest.raises(NoSuchHostError):
-        anyio.run(Reach(resolve=none).addresses, httpx.URL("https://www.example.com/"))
+        anyio.run(AddressPolicy(resolve=none).addresses, httpx.URL("https://www.example.com/"))
 
 
 BASE = httpx.URL("http://127.0.0.1:9000/v1")
@@ -203,15 +203,15 @@ def test_a_vendors_link_stays_out_of_this_network_unless_its_gateway_is_inside(
 
     if isinstance(outcome, str):
         with pytest.raises(ForbiddenError, match=outcome):
-            anyio.run(Reach(resolve=resolve).of_vendor, httpx.URL(link), custom)
+            anyio.run(AddressPolicy(resolve=resolve).of_vendor, httpx.URL(link), custom)
     else:
-        assert anyio.run(Reach(resolve=resolve).of_vendor, httpx.URL(link), custom) == outcome
+        assert anyio.run(AddressPolicy(resolve=resolve).of_vendor, httpx.URL(link), custom) == outcome
 
 
 def test_behind_a_proxy_which_looks_names_up_by_itself_only_addresses_are_judged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com:3128")
-    assert anyio.run(Reach().of_vendor, httpx.URL("https://cdn.example.com/a.png"), None) == ()
+    assert anyio.run(AddressPolicy().of_vendor, httpx.URL("https://cdn.example.com/a.png"), None) == ()
     with pytest.raises(ForbiddenError):
-        anyio.run(Reach().of_vendor, httpx.URL("https://10.0.0.1/a.png"), None)
+        anyio.run(AddressPolicy().of_vendor, httpx.URL("https://10.0.0.1/a.png"), None)

@@ -19,11 +19,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from atelier.providers.transport.network import http_client as http
-from atelier.providers.transport.network.address_policy import Reach
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.transport.network.web_fetch import Web
 from atelier.providers.images.sources import Limits, Sources
+from atelier.providers.transport.network import http_client
+from atelier.providers.transport.network.address_policy import AddressPolicy
+from atelier.providers.transport.network.web_fetch import WebFetcher
 from tests.conftest import png
 from tests.emulators.server import Answer, Drip, Dropped, Emulator, Slow
 
@@ -70,12 +70,12 @@ class World:
         return [self.answers.pop(0)] if self.answers else ["127.0.0.1"]
 
 
-def web(world: World, **options: Any) -> Web:
-    reach = Reach(world.resolve, allows=lambda address: address == "127.0.0.1")
-    return Web(reach, allow_http=True, **options)
+def web(world: World, **options: Any) -> WebFetcher:
+    reach = AddressPolicy(world.resolve, allows=lambda address: address == "127.0.0.1")
+    return WebFetcher(reach, allow_http=True, **options)
 
 
-async def refusal(fetcher: Web, url: str) -> ImageError:
+async def refusal(fetcher: WebFetcher, url: str) -> ImageError:
     with pytest.raises(ImageError) as caught:
         await fetcher.fetch(url, MOST)
     assert caught.value.hint
@@ -154,8 +154,8 @@ async def test_the_next_address_is_tried_when_one_takes_no_connection(site: Site
     async def resolve(name: str, port: int) -> list[str]:
         return ["127.0.0.2", "127.0.0.1"]
 
-    reach = Reach(resolve, allows=lambda address: True)
-    assert await Web(reach, allow_http=True).fetch(at(site, "/fox.png"), MOST) == FOX
+    reach = AddressPolicy(resolve, allows=lambda address: True)
+    assert await WebFetcher(reach, allow_http=True).fetch(at(site, "/fox.png"), MOST) == FOX
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ async def test_a_body_without_a_length_is_bounded_in_bytes_and_in_time(site: Sit
 
 
 async def test_http_is_refused_unless_it_is_allowed(site: Site) -> None:
-    strict = Web(Reach(World().resolve, allows=lambda _: True))
+    strict = WebFetcher(AddressPolicy(World().resolve, allows=lambda _: True))
     assert "not https" in (await refusal(strict, at(site, "/fox.png"))).message
     assert site.requests == []
 
@@ -230,7 +230,7 @@ async def test_a_link_of_ours_is_looked_up_and_not_fetched() -> None:
 
     id = new_id("img")
 
-    class Shelf:
+    class AssetReader:
         async def get(self, id: str) -> Asset | None:
             return Asset(id, FOX, {"provider": "openai"})
 
@@ -238,7 +238,7 @@ async def test_a_link_of_ours_is_looked_up_and_not_fetched() -> None:
             return []
 
     url = f"https://cdn.example.com/pictures/{id}.png?X-Amz-Signature=abc"
-    sources = Sources(Shelf(), own_link=lambda words: id if words == url else None)
+    sources = Sources(AssetReader(), own_link=lambda words: id if words == url else None)
     assert (await sources.read(url)).id == id
 
 
@@ -292,9 +292,9 @@ def certificate(folder: Path, name: str) -> ssl.SSLContext:
 @pytest.fixture
 def _fresh_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:  # pyright: ignore[reportUnusedFunction]
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "site.pem"))
-    http._trust.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    http_client._trust.cache_clear()  # pyright: ignore[reportPrivateUsage]
     yield
-    http._trust.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    http_client._trust.cache_clear()  # pyright: ignore[reportPrivateUsage]
 
 
 @pytest.mark.usefixtures("_fresh_trust")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from atelier.providers.transport.resilience.breaker import FAILURES, PAUSE, UNHEARD, Breaker
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.transport.resilience.breaker import FAILURES, PAUSE, UNHEARD, Breaker
 
 DOWN = ImageError(Reason.PROVIDER_UNAVAILABLE, "down")
 

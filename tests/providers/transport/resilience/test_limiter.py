@@ -7,20 +7,20 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
-from atelier.providers.transport.resilience.limiter import Turns
+from atelier.providers.transport.resilience.limiter import FairLimiter
 
 pytestmark = pytest.mark.anyio
 
 
-async def silence() -> None:
+async def no_progress() -> None:
     """Who waits is not told."""
 
 
 async def test_callers_take_turns_and_none_waits_for_all_of_anothers(anyio_backend: str) -> None:
-    turns, served, gate = Turns("OpenAI", 1, 100), list[str](), anyio.Event()
+    turns, served, gate = FairLimiter("OpenAI", 1, 100), list[str](), anyio.Event()
 
     async def call(caller: str) -> None:
-        async with turns.turn(caller, new_id("job"), silence):
+        async with turns.turn(caller, new_id("job"), no_progress):
             served.append(caller)
             await gate.wait()
 
@@ -33,11 +33,11 @@ async def test_callers_take_turns_and_none_waits_for_all_of_anothers(anyio_backe
 
 
 async def test_no_more_go_on_at_once_than_allowed() -> None:
-    turns, now, most = Turns("OpenAI", 3, 100), 0, 0
+    turns, now, most = FairLimiter("OpenAI", 3, 100), 0, 0
 
     async def call(caller: str) -> None:
         nonlocal now, most
-        async with turns.turn(caller, new_id("job"), silence):
+        async with turns.turn(caller, new_id("job"), no_progress):
             now += 1
             most = max(most, now)
             await anyio.lowlevel.checkpoint()
@@ -49,19 +49,19 @@ async def test_no_more_go_on_at_once_than_allowed() -> None:
     assert (most, now) == (3, 0)
 
 
-async def refusal(turns: Turns, caller: str = "1") -> ImageError:
+async def refusal(turns: FairLimiter, caller: str = "1") -> ImageError:
     """What who comes too late is told."""
     with pytest.raises(ImageError) as caught:
-        async with turns.turn(caller, new_id("job"), silence):
+        async with turns.turn(caller, new_id("job"), no_progress):
             raise AssertionError("it was let in")
     return caught.value
 
 
 async def test_a_full_queue_refuses() -> None:
-    turns, gate = Turns("OpenAI", 1, 2), anyio.Event()
+    turns, gate = FairLimiter("OpenAI", 1, 2), anyio.Event()
 
     async def call() -> None:
-        async with turns.turn("1", new_id("job"), silence):
+        async with turns.turn("1", new_id("job"), no_progress):
             await gate.wait()
 
     async with anyio.create_task_group() as tasks:
@@ -75,10 +75,10 @@ async def test_a_full_queue_refuses() -> None:
 
 
 async def test_a_queue_that_one_caller_has_filled_has_room_for_one_call_of_each_other_up_to_an_end() -> None:
-    turns, gate = Turns("OpenAI", 1, 2), anyio.Event()
+    turns, gate = FairLimiter("OpenAI", 1, 2), anyio.Event()
 
     async def call(caller: str) -> None:
-        async with turns.turn(caller, new_id("job"), silence):
+        async with turns.turn(caller, new_id("job"), no_progress):
             await gate.wait()
 
     async with anyio.create_task_group() as tasks:
@@ -91,19 +91,19 @@ async def test_a_queue_that_one_caller_has_filled_has_room_for_one_call_of_each_
 
 
 async def test_where_none_may_wait_the_refusal_says_so() -> None:
-    turns = Turns("OpenAI", 1, 0)
-    async with turns.turn("1", "a job", silence):
+    turns = FairLimiter("OpenAI", 1, 0)
+    async with turns.turn("1", "a job", no_progress):
         error = await refusal(turns)
     assert error.message == "All turns at OpenAI are taken, and none may wait for one; nothing was sent."
-    async with turns.turn("2", "another", silence):
+    async with turns.turn("2", "another", no_progress):
         pass
 
 
 async def test_a_job_that_has_begun_is_not_refused_halfway() -> None:
-    turns, served, gate = Turns("Black Forest Labs", 2, 0), list[str](), anyio.Event()
+    turns, served, gate = FairLimiter("Black Forest Labs", 2, 0), list[str](), anyio.Event()
 
     async def call(name: str) -> None:
-        async with turns.turn("1", "a job of five calls", silence):
+        async with turns.turn("1", "a job of five calls", no_progress):
             served.append(name)
             await gate.wait()
 
@@ -114,15 +114,18 @@ async def test_a_job_that_has_begun_is_not_refused_halfway() -> None:
         assert (await refusal(turns)).reason is Reason.RATE_LIMITED  # another job's
         gate.set()
     assert "".join(served) == "abcde"
-    async with turns.turn("2", "another", silence), turns.turn("3", "one more", silence):  # and then it is as it was
+    async with (
+        turns.turn("2", "another", no_progress),
+        turns.turn("3", "one more", no_progress),
+    ):  # and then it is as it was
         assert (await refusal(turns)).reason is Reason.RATE_LIMITED
 
 
 async def test_what_only_collects_waits_however_many_do_and_keeps_nobody_out() -> None:
-    turns, served, gate = Turns("Black Forest Labs", 1, 1), list[str](), anyio.Event()
+    turns, served, gate = FairLimiter("Black Forest Labs", 1, 1), list[str](), anyio.Event()
 
     async def call(name: str, job: str | None) -> None:
-        async with turns.turn(name, job, silence):
+        async with turns.turn(name, job, no_progress):
             served.append(name)
             await gate.wait()
 
@@ -135,10 +138,10 @@ async def test_what_only_collects_waits_however_many_do_and_keeps_nobody_out() -
 
 
 async def test_who_leaves_while_waiting_takes_no_turn_along() -> None:
-    turns, gate, served = Turns("OpenAI", 1, 5), anyio.Event(), list[str]()
+    turns, gate, served = FairLimiter("OpenAI", 1, 5), anyio.Event(), list[str]()
 
     async def call(name: str) -> None:
-        async with turns.turn(name, name, silence):
+        async with turns.turn(name, name, no_progress):
             served.append(name)
             await gate.wait()
 
@@ -154,14 +157,14 @@ async def test_who_leaves_while_waiting_takes_no_turn_along() -> None:
 
 
 async def test_a_turn_that_comes_as_its_caller_leaves_is_passed_on() -> None:
-    turns, served, scopes = Turns("OpenAI", 1, 5), list[str](), dict[str, anyio.CancelScope]()
+    turns, served, scopes = FairLimiter("OpenAI", 1, 5), list[str](), dict[str, anyio.CancelScope]()
 
     async def call(name: str) -> None:
         with anyio.CancelScope() as scopes[name]:
-            async with turns.turn(name, name, silence):
+            async with turns.turn(name, name, no_progress):
                 served.append(name)
 
-    async with anyio.create_task_group() as tasks, turns.turn("holder", "holder", silence):
+    async with anyio.create_task_group() as tasks, turns.turn("holder", "holder", no_progress):
         for name in ("leaves", "stays"):
             tasks.start_soon(call, name)
             await anyio.lowlevel.checkpoint()

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import pytest
 from PIL import Image
 
-from atelier.providers.vendors.flux import adapter as vendor
 from atelier.providers.core.errors import ImageError
+from atelier.providers.core.types import ImageRequest, Operation, Picture
 from atelier.providers.images.masks import mask as masked
 from atelier.providers.images.sources import source
-from atelier.providers.core.types import ImageRequest, Operation, Picture
 from atelier.providers.vendors.flux import PROVIDER
+from atelier.providers.vendors.flux import adapter as vendor
 from tests.conftest import Environ, encoded_png, png
 from tests.emulators.flux import Flux
 from tests.emulators.server import Received

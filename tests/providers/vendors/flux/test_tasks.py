@@ -7,15 +7,15 @@ from decimal import Decimal
 
 import pytest
 
-from atelier.providers.vendors.flux import adapter as vendor
 from atelier.providers.catalog.catalog import Catalog
-from atelier.providers.transport.network.address_policy import Reach
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.vendors.contract import Job
-from atelier.providers.transport.resilience.retry import ATTEMPTS
 from atelier.providers.core.types import ImageRequest
+from atelier.providers.transport.network.address_policy import AddressPolicy
+from atelier.providers.transport.resilience.retry import ATTEMPTS
 from atelier.providers.transport.wire import FORGIVEN, Wire, httpx
+from atelier.providers.vendors.contract import Job
 from atelier.providers.vendors.flux import PROVIDER
+from atelier.providers.vendors.flux import adapter as vendor
 from tests.conftest import TODAY, Environ, png
 from tests.emulators import flux as emulated
 from tests.emulators.flux import Flux
@@ -33,11 +33,11 @@ async def test_each_stage_of_a_task_is_told_once(with_flux: Environ, flux: Flux)
     )  # fmt: skip
     told = list[str]()
 
-    async def tell(message: str) -> None:
+    async def on_progress(message: str) -> None:
         told.append(message)
 
     async with studio(PROVIDER, with_flux) as pipeline:
-        await pipeline.run(ImageRequest(prompt="a fox", model="flux"), tell=tell)
+        await pipeline.run(ImageRequest(prompt="a fox", model="flux"), on_progress=on_progress)
     assert told[-4:] == [
         "Black Forest Labs has queued the picture.",
         "Black Forest Labs is reasoning.",
@@ -100,7 +100,7 @@ async def test_on_a_poll_the_vendors_hosts_see_the_vendors_key_and_a_gateway_its
     job = Job(id="job_1", request=ImageRequest(prompt="a fox"), model=choice.model, endpoint=choice.endpoint)
     submitted = httpx.Response(200, json={"id": "c0ff", **({"polling_url": polling_url} if polling_url else {})})
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-        wire = Wire(client, choice.endpoint, PROVIDER.explain, key="bfl-secret", reach=Reach(somewhere_public))
+        wire = Wire(client, choice.endpoint, PROVIDER.explain, key="bfl-secret", reach=AddressPolicy(somewhere_public))
         reply = await vendor.read(submitted, job, wire)
     assert len(reply.pictures) == 1
     assert reply.cost_usd is None

@@ -8,8 +8,8 @@ from typing import Any
 
 from PIL import Image
 
-from atelier.providers.images import sources
 from atelier.providers.core.types import ImageRequest, Picture
+from atelier.providers.images import sources
 
 MODEL = "gemini-nano-banana-2.1"
 

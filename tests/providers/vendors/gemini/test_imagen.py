@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from atelier.providers.images import masks
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Operation
+from atelier.providers.images import masks
 from atelier.providers.vendors.gemini import PROVIDER
 from tests.conftest import Environ, png
 from tests.emulators import gemini as emulated

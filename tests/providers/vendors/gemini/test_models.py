@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from atelier.providers.images import masks
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Operation
+from atelier.providers.images import masks
 from atelier.providers.vendors.gemini import PROVIDER
 from atelier.providers.vendors.gemini.models import MODELS
 from tests.conftest import Environ, png

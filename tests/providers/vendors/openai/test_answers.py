@@ -77,12 +77,12 @@ async def test_fewer_pictures_than_asked_are_delivered_with_a_warning(with_opena
 async def test_partial_pictures_are_a_sign_of_life_and_not_a_result(with_openai: Environ, openai: OpenAI) -> None:
     said: list[str] = []
 
-    async def tell(message: str) -> None:
+    async def on_progress(message: str) -> None:
         said.append(message)
 
     request = ImageRequest(prompt="a fox", model="openai", options={"partial_images": 2})
     async with studio(PROVIDER, with_openai) as pipeline:
-        result = await pipeline.run(request, tell=tell)
+        result = await pipeline.run(request, on_progress=on_progress)
     assert openai.requests[-1].json["stream"] is True
     assert len(result.images) == 1
     assert result.usage is not None

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.masks import mask
 from atelier.providers.images.sources import source
-from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.vendors.openai import PROVIDER
 from tests.conftest import Environ, png
 from tests.emulators import openai as emulated

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from atelier.providers.vendors import flux
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
-from atelier.providers.vendors.openai import PROVIDER
 from atelier.providers.pipeline.safe_prompt import CLAUSE, soften
+from atelier.providers.vendors import flux
+from atelier.providers.vendors.openai import PROVIDER
 from tests.conftest import Environ
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI

@@ -13,9 +13,9 @@ from PIL import Image, ImageChops
 
 from atelier.providers import generate
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.types import ImageRequest, ImageResult, Operation
 from atelier.providers.images.masks import mask
 from atelier.providers.images.sources import source
-from atelier.providers.core.types import ImageRequest, ImageResult, Operation
 from atelier.providers.vendors.sketch import PROVIDER
 from atelier.providers.vendors.sketch.lettering import letter
 from atelier.providers.vendors.sketch.scenes import SCENES, paint, palette_of

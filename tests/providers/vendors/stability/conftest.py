@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from atelier.providers.vendors.stability import adapter as vendor
 from atelier.providers.core.errors import ImageError
+from atelier.providers.core.types import ImageRequest, ImageResult, Operation
 from atelier.providers.images.masks import mask as masked
 from atelier.providers.images.sources import source
-from atelier.providers.core.types import ImageRequest, ImageResult, Operation
 from atelier.providers.vendors.stability import PROVIDER
+from atelier.providers.vendors.stability import adapter as vendor
 from tests.conftest import Environ, png
 from tests.vendors import studio
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from atelier.providers.vendors.stability import adapter as vendor
 from atelier.providers.core.errors import Reason
 from atelier.providers.transport.resilience.retry import ATTEMPTS
 from atelier.providers.transport.wire import FORGIVEN
 from atelier.providers.vendors.stability import PROVIDER
+from atelier.providers.vendors.stability import adapter as vendor
 from tests.conftest import Environ, png
 from tests.emulators import stability as emulated
 from tests.emulators.server import Answer, Dropped, Fault
@@ -51,11 +51,11 @@ async def test_a_result_is_awaited_with_the_key_on_the_same_host(
     monkeypatch.setattr(vendor, "POLL_SECONDS", 0.1)
     stability.busy, stability.patience, told = 2, 0.09, list[str]()
 
-    async def tell(message: str) -> None:
+    async def on_progress(message: str) -> None:
         told.append(message)
 
     async with studio(PROVIDER, with_stability) as pipeline:
-        result = await pipeline.run(asked(RELIT, Op.REPLACE_BACKGROUND, sources=(PHOTO,)), tell=tell)
+        result = await pipeline.run(asked(RELIT, Op.REPLACE_BACKGROUND, sources=(PHOTO,)), on_progress=on_progress)
     assert "queued" in told[-1]
     submit, *polls = stability.requests
     id = result.details["generation"]

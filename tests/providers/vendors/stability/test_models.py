@@ -6,15 +6,26 @@ from typing import Any
 
 import pytest
 
-from atelier.providers.vendors.stability import models as rows
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.vendors.stability import PROVIDER
+from atelier.providers.vendors.stability import models as rows
 from tests.conftest import TODAY, Environ
 from tests.emulators.stability import Stability
 from tests.emulators.stability_rules import RATIOS, STYLES
-from tests.providers.vendors.stability.conftest import MASK, OTHER, PHOTO, RELIT, SEARCHED, WIDE, Op, asked, refused, run
+from tests.providers.vendors.stability.conftest import (
+    MASK,
+    OTHER,
+    PHOTO,
+    RELIT,
+    SEARCHED,
+    WIDE,
+    Op,
+    asked,
+    refused,
+    run,
+)
 from tests.vendors import studio
 
 pytestmark = pytest.mark.anyio

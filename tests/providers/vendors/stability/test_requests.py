@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from atelier.providers.vendors.stability import models as rows
-from atelier.providers.images.masks import mask as masked
 from atelier.providers.core.types import ImageRequest
+from atelier.providers.images.masks import mask as masked
 from atelier.providers.vendors.stability import PROVIDER
+from atelier.providers.vendors.stability import models as rows
 from tests.conftest import Environ
 from tests.emulators import stability as emulated
 from tests.emulators.stability import Stability

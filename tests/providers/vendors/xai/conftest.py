@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from atelier.providers.images import sources
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import ImageRequest, Operation, Picture
+from atelier.providers.images import sources
 from atelier.providers.vendors.xai import PROVIDER
 from tests.conftest import Environ, png
 from tests.vendors import studio

@@ -17,12 +17,12 @@ import pytest
 
 from atelier.providers.core.errors import Reason
 from atelier.providers.core.types import ImageRequest, ImageResult
-from atelier.providers.transport.wire import Wire, httpx
-from atelier.providers.jobs.service import Desk, Running
+from atelier.providers.jobs.service import ImageService, JobHandle
 from atelier.providers.pipeline.job_store import CallRow, JobRow
+from atelier.providers.transport.wire import Wire, httpx
 from atelier.providers.vendors.xai import PROVIDER
 from atelier.server.composition import pipeline_of, storage_of
-from atelier.server.database.jobs import SqliteJournal
+from atelier.server.database.jobs import SqliteJobStore
 from atelier.server.settings import Settings
 from tests.conftest import Environ, png
 from tests.emulators import xai as emulated
@@ -51,11 +51,11 @@ async def test_links_are_followed_without_the_key(with_xai: Environ, xai: XAI, r
 async def test_each_of_several_downloads_is_told(with_xai: Environ, xai: XAI) -> None:
     xai.always_links, told = True, list[str]()
 
-    async def tell(message: str) -> None:
+    async def on_progress(message: str) -> None:
         told.append(message)
 
     async with studio(PROVIDER, with_xai) as pipeline:
-        await pipeline.run(ImageRequest(prompt="a fox", model="grok", count=3), tell=tell)
+        await pipeline.run(ImageRequest(prompt="a fox", model="grok", count=3), on_progress=on_progress)
     assert told[-3:] == ["Downloading 1 of 3.", "Downloading 2 of 3.", "Downloading 3 of 3."]
 
 
@@ -110,15 +110,15 @@ def killed_while_it_downloads(environ: Environ, xai: XAI, count: int) -> None:
 async def collected(environ: Environ) -> tuple[JobRow, ImageResult | None, list[CallRow]]:
     """What the next start makes of it."""
     settings = Settings.from_environ(environ)
-    async with Desk(pipeline_of(settings, storage_of(settings))) as desk:
-        await desk.recover()
-        while desk.running:
+    async with ImageService(pipeline_of(settings, storage_of(settings))) as service:
+        await service.recover()
+        while service.running:
             await anyio.sleep(0.01)
-        journal = desk.pipeline.journal
-        assert isinstance(journal, SqliteJournal)
+        journal = service.pipeline.journal
+        assert isinstance(journal, SqliteJobStore)
         (row,) = await journal.jobs(10)
-        found = await desk.collect(row.id) if row.state == "done" else None
-        assert not isinstance(found, Running)
+        found = await service.collect(row.id) if row.state == "done" else None
+        assert not isinstance(found, JobHandle)
         return row, found, await journal.calls(row.id)
 
 
@@ -169,7 +169,7 @@ async def test_base64_is_not_written_down_and_its_loss_is_told(with_xai: Environ
 
 async def test_an_answer_without_links_leaves_no_note(with_xai: Environ, xai: XAI) -> None:
     settings = Settings.from_environ(with_xai)
-    async with Desk(pipeline_of(settings, storage_of(settings))) as desk:
-        result = await desk.draw(ImageRequest(prompt="a fox", model="xai"))
-        (call,) = await desk.pipeline.journal.calls(result.id)
+    async with ImageService(pipeline_of(settings, storage_of(settings))) as service:
+        result = await service.draw(ImageRequest(prompt="a fox", model="xai"))
+        (call,) = await service.pipeline.journal.calls(result.id)
     assert call.task is None

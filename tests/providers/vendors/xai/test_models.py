@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from atelier.providers.images import sources
 from atelier.providers.core.errors import Reason
-from atelier.providers.images.masks import mask
 from atelier.providers.core.types import ImageRequest, Operation, Picture
+from atelier.providers.images import sources
+from atelier.providers.images.masks import mask
 from atelier.providers.vendors.xai import PROVIDER
 from tests.conftest import Environ, png
 from tests.emulators.server import Answer

@@ -8,8 +8,8 @@ import io
 import pytest
 from PIL import Image
 
-from atelier.providers.images import sources
 from atelier.providers.core.types import ImageRequest, Operation
+from atelier.providers.images import sources
 from atelier.providers.vendors.xai import PROVIDER
 from tests.conftest import Environ, png
 from tests.emulators.xai import XAI
