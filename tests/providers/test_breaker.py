@@ -107,7 +107,7 @@ ANSWERED = [None, *(reason for reason in Reason if reason not in (Reason.PROVIDE
 
 @pytest.mark.parametrize("answered", ANSWERED)
 def test_any_other_end_shows_that_the_vendor_is_there(answered: Reason | None) -> None:
-    other = answered and ImageError(answered, "no")
+    other = ImageError(answered, "no") if answered else None
     clock = Clock()
     breaker = Breaker("xAI", clock)
     for _ in range(3):  # it counts failures from the start each time
