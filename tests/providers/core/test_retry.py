@@ -18,6 +18,7 @@ from atelier.providers.core.retry import ATTEMPTS, LONGEST_WAIT, Aftermath, afte
     [
         ({}, None),
         ({"retry-after": "3"}, 3),
+        ({"retry-after": "0"}, 0),
         ({"retry-after": " 0.5 "}, 0.5),
         ({"retry-after": "9", "retry-after-ms": "1500"}, 1.5),
         ({"retry-after": "soon"}, None),
