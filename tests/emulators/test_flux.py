@@ -43,7 +43,8 @@ def ask(url: str, body: Any = None, key: str = "", kind: str = "application/json
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             return answer.read()
     except urllib.error.HTTPError as error:
-        raise RefusedError(error.code, error.read()) from None
+        with error:
+            raise RefusedError(error.code, error.read()) from None
 
 
 def submit(flux: Flux, model: str, **body: Any) -> dict[str, Any]:

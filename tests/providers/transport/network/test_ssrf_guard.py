@@ -133,6 +133,25 @@ def test_names_of_this_machine_and_network_are_not_even_looked_up(host: str) -> 
     assert led_to(f"https://{host}/a.png", {host: "93.184.216.34"}) is None
 
 
+@pytest.mark.parametrize("host", ["localhost", "localhost.", "a.localhost", "printer.local", "printer.local."])
+def test_a_name_of_this_machine_or_network_is_refused_as_such(host: str) -> None:
+    with pytest.raises(ForbiddenError, match="leads into a private network"):
+        ssrf_guard.host(ssrf_guard.link(f"https://{host}/a.png"))
+
+
+def test_what_is_no_address_is_neither_public_nor_of_the_link_itself() -> None:
+    for words in ("", "www.example.com", "8.8.8", "8.8.8.8.", "169.254.169.254.example.com"):
+        assert not is_public(words)
+        assert not ssrf_guard.is_link_local(words)
+    assert ssrf_guard.is_link_local("169.254.169.254")
+
+
+@pytest.mark.parametrize(("port", "taken"), [("0", False), ("1", True), ("65535", True), ("65536", False)])
+def test_a_port_is_one_to_65535(port: str, taken: bool) -> None:
+    led = led_to(f"https://www.example.com:{port}/a.png")
+    assert led == (("93.184.216.34",) if taken else None)
+
+
 def test_a_public_name_with_an_empty_port_is_looked_up() -> None:
     assert led_to("https://a.example.com:/a.png", {"a.example.com": "93.184.216.34"}) == ("93.184.216.34",)
 

@@ -1,4 +1,4 @@
-"""How long to wait: as the vendor says, however it says it."""
+"""When to send again, how long to wait before, and what an answer to a paid request leaves behind."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atelier.providers.transport.resilience.retry import retry_after
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.transport.resilience.retry import (
+    ATTEMPTS,
+    LONGEST_WAIT,
+    Aftermath,
+    aftermath,
+    policy,
+    retry_after,
+)
 
 
 @pytest.mark.parametrize(
@@ -17,6 +25,7 @@ from atelier.providers.transport.resilience.retry import retry_after
     [
         ({}, None),
         ({"retry-after": "3"}, 3),
+        ({"retry-after": "0"}, 0),
         ({"retry-after": " 0.5 "}, 0.5),
         ({"retry-after": "9", "retry-after-ms": "1500"}, 1.5),
         ({"retry-after": "soon"}, None),
@@ -39,3 +48,101 @@ def test_a_date_is_the_time_until_then() -> None:
 def test_no_header_breaks_the_reader(value: str) -> None:
     seconds = retry_after({"retry-after": value, "retry-after-ms": value})
     assert seconds is None or seconds >= 0
+
+
+NOT_DONE, REFUSED, UNKNOWN = Aftermath.NOT_DONE, Aftermath.REFUSED, Aftermath.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("statuses", "vendors", "others"),
+    [
+        ([408, 499, 504, *range(520, 528)], UNKNOWN, UNKNOWN),
+        ([429], NOT_DONE, NOT_DONE),
+        ([500, 502, 503], NOT_DONE, UNKNOWN),
+        ([501, 505, 519, 528, 529, 599], REFUSED, UNKNOWN),
+        ([400, 401, 402, 403, 404, 407, 409, 413, 422, 428, 430, 451, 498], REFUSED, REFUSED),
+    ],
+)
+def test_what_a_refused_paid_request_leaves_behind(statuses: list[int], vendors: Aftermath, others: Aftermath) -> None:
+    assert {status: aftermath(status, from_vendor=True) for status in statuses} == dict.fromkeys(statuses, vendors)
+    assert {status: aftermath(status, from_vendor=False) for status in statuses} == dict.fromkeys(statuses, others)
+
+
+class Tries:
+    """Every try fails with this error; the pauses between them are noted, and take no time."""
+
+    def __init__(self, error: Exception, left: float = 1000.0) -> None:
+        self.error, self.left = error, left
+        self.count = 0
+        self.pauses: list[float] = []
+        self.told: list[str] = []
+
+    async def run(self) -> Tries:
+        """Try until it is given up."""
+
+        async def tell(message: str) -> None:
+            self.told.append(message)
+
+        async def sleep(seconds: float) -> None:
+            self.pauses.append(seconds)
+
+        with pytest.raises(type(self.error)) as caught:  # noqa: PT012 - a loop is the way to use a policy
+            async for attempt in policy(lambda error: isinstance(error, ImageError), self.left, tell).copy(sleep=sleep):
+                with attempt:
+                    self.count += 1
+                    raise self.error
+        assert caught.value is self.error
+        return self
+
+
+def busy(seconds: float | None = None) -> ImageError:
+    return ImageError(Reason.RATE_LIMITED, "Busy.", retry_after=seconds)
+
+
+@pytest.fixture
+def longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the pauses that may be drawn always the longest."""
+
+    def most(low: float, high: float) -> float:
+        assert low == 0
+        return high
+
+    monkeypatch.setattr("random.uniform", most)
+
+
+@pytest.mark.anyio
+async def test_what_may_be_sent_again_is_tried_four_times_after_pauses_that_double(longest: None) -> None:
+    tries = await Tries(busy()).run()
+    assert (tries.count, tries.pauses) == (ATTEMPTS, [0.5, 1.0, 2.0]) == (4, [0.5, 1.0, 2.0])
+    assert tries.told == [
+        "That did not work; trying again.",
+        "That did not work; trying again in 1 s.",
+        "That did not work; trying again in 2 s.",
+    ]
+
+
+@pytest.mark.anyio
+async def test_the_vendors_own_wish_is_waited_for_and_a_little_longer(longest: None) -> None:
+    tries = await Tries(busy(3.0)).run()
+    assert (tries.count, tries.pauses) == (4, [3.25] * 3)
+    assert tries.told == ["The vendor asks for patience; trying again in 3 s."] * 3
+    assert (await Tries(busy(0.0)).run()).pauses == [0.25] * 3
+
+
+@pytest.mark.anyio
+async def test_a_vendor_that_asks_for_more_than_a_minute_is_not_waited_for(longest: None) -> None:
+    assert (await Tries(busy(LONGEST_WAIT)).run()).count == 4
+    assert (await Tries(busy(LONGEST_WAIT + 0.001)).run()).count == 1
+
+
+@pytest.mark.anyio
+async def test_no_pause_goes_beyond_the_deadline(longest: None) -> None:
+    assert (await Tries(busy(3.0), left=3.0).run()).count == 1
+    assert (await Tries(busy(3.0), left=30.0).run()).count == 4
+    assert (await Tries(busy(), left=-1.0).run()).count == 1
+
+
+@pytest.mark.anyio
+async def test_what_may_not_be_sent_again_is_tried_once() -> None:
+    tries = await Tries(ValueError("no")).run()
+    assert (tries.count, tries.pauses, tries.told) == (1, [], [])

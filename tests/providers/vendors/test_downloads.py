@@ -8,9 +8,9 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
-from atelier.providers.vendors.flux import adapter as flux_vendor
-from atelier.providers.vendors.openai import adapter as openai_vendor
-from atelier.providers.vendors.xai import adapter as xai_vendor
+from atelier.providers.vendors import flux as flux_vendor
+from atelier.providers.vendors import openai as openai_vendor
+from atelier.providers.vendors import xai as xai_vendor
 from tests.conftest import Environ
 from tests.emulators.flux import Flux
 from tests.emulators.openai import OpenAI
