@@ -24,14 +24,14 @@ from pydantic import (
 
 from atelier.providers.catalog.catalog import Catalog, utc_today
 from atelier.providers.catalog.catalog_overlay import with_file
-from atelier.providers.core.environment import OWN, own_variables, variable
+from atelier.providers.core.environment import OWN_PREFIX, own_variable_names, variable
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pricing.budget import Caps
 from atelier.providers.vendors.registry import PROVIDERS
 from atelier.server.http.callers import is_customer
 from atelier.server.storage.s3_client import Addressing, Bucket, without_bucket
 
-PREFIX = OWN
+PREFIX = OWN_PREFIX
 
 JWT_SECRET = "ATELIER_JWT_SECRET"  # noqa: S105 - its name
 """The one secret of ours; like the vendors' keys it is read through `lookup` and is no field."""
@@ -210,7 +210,7 @@ class Settings(BaseModel):
 
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
     """A sentence for each `ATELIER_` variable that means nothing here, with the name that was perhaps meant."""
-    vendors = [name for provider in PROVIDERS for name in own_variables(provider.endpoint)]
+    vendors = [name for provider in PROVIDERS for name in own_variable_names(provider.endpoint)]
     known = [*(PREFIX + name.upper() for name in Settings.model_fields), JWT_SECRET, *vendors]
     strange = sorted(name for name in environ if name.startswith(PREFIX) and name.removesuffix("_FILE") not in known)
     said = list[str]()

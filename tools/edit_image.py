@@ -10,8 +10,8 @@ import anyio
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.gates.option_gates import OURS
 from atelier.providers.core.types import ImageRequest, Operation
-from atelier.providers.images.masks import mask
-from atelier.providers.images.sources import Found
+from atelier.providers.images.masks import normalise_mask
+from atelier.providers.images.sources import SourceImage
 from atelier.providers.jobs.service import ImageService
 from atelier.tools.image_answer import Drawn
 from atelier.tools.image_call import Drawing, asked_for, draw, drawn_before
@@ -49,7 +49,7 @@ class EditImage(Changing):
     operation: edit_fields.EditOperation = None
 
 
-Read = Callable[[str], Awaitable[Found]]
+Read = Callable[[str], Awaitable[SourceImage]]
 """How the words of a caller become a picture."""
 
 
@@ -63,15 +63,15 @@ async def request_of(asked: EditImage, read: Read) -> ImageRequest:
         **change_of(asked),
         operation=operation_of(asked.operation, bool(marked)),
         sources=tuple(each.picture for each in found),
-        mask=await anyio.to_thread.run_sync(mask, marked.picture.image_bytes) if marked else None,
+        mask=await anyio.to_thread.run_sync(normalise_mask, marked.picture.image_bytes) if marked else None,
         parent=first.id,
         origin=first.provider,
     )
 
 
-async def _all_read(read: Read, named: Sequence[str]) -> list[Found]:
+async def _all_read(read: Read, named: Sequence[str]) -> list[SourceImage]:
     """What is named, side by side, for each may be far away. The first that cannot be had calls off the others."""
-    found, failed = dict[int, Found](), list[ImageError]()
+    found, failed = dict[int, SourceImage](), list[ImageError]()
 
     async def one(place: int) -> None:
         try:

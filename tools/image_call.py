@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import field_validator
 
 from atelier.providers.core.types import ImageRequest, ImageResult
-from atelier.providers.images.resize import wish
+from atelier.providers.images.resize import parse_resize
 from atelier.providers.jobs.service import ImageService, JobHandle
 from atelier.tools.image_answer import told, told_running
 from atelier.tools.parameters import fields
@@ -55,7 +55,7 @@ OURS = ("save", "deliver_size", "deliver_fit", "deliver_max_kb", "confirm_cost",
 def asked_for(asked: Drawing) -> dict[str, Any]:
     """The common parameters as fields of an ImageRequest. Raises invalid_request for a copy that cannot be."""
     common = {NAMES.get(name, name): getattr(asked, name) for name in Drawing.model_fields if name not in OURS}
-    copy = wish(asked.deliver_size, asked.deliver_fit, asked.deliver_max_kb)
+    copy = parse_resize(asked.deliver_size, asked.deliver_fit, asked.deliver_max_kb)
     return {**common, "options": named(asked.options), "deliver": copy}
 
 

@@ -228,7 +228,7 @@ def _operations(row: Model) -> list[str]:
 
 def _options(row: Model) -> list[str]:
     """What else a row takes; the vendor's own options with their values, to be given as `options`."""
-    told = {limit.option: limit.brief for limit in row.limits if limit.option not in OURS}
+    told = {limit.option: limit.summary for limit in row.limits if limit.option not in OURS}
     return [told.get(name, name) for name in sorted({*row.features, *row.options})]
 
 

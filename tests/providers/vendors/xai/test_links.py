@@ -157,7 +157,7 @@ async def test_base64_is_not_written_down_and_its_loss_is_told(with_xai: Environ
     pipeline = studio(PROVIDER, with_xai)
     job = pipeline.admit(ImageRequest(prompt="a fox", model="xai", count=2)).job
     async with httpx.AsyncClient() as client:
-        wire = Wire(client, job.endpoint, PROVIDER.explain, note=note)
+        wire = Wire(client, job.endpoint, PROVIDER.explain, on_vendor_task=note)
         await PROVIDER.read(httpx.Response(200, json={"data": data}), job, wire)
         (task,) = notes
         assert inline not in json.dumps(task)
