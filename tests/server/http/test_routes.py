@@ -311,7 +311,7 @@ def test_a_client_that_leaves_in_the_midst_of_its_own_body_is_no_crash(server: S
         head = f"POST /image/generate HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token()}\r\n"
         connection.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{".encode())
     until(lambda: len(server.lines) > before)
-    assert [(line["event"], line["outcome"]) for line in server.log[before:]] == [("tool called", "cancelled")]
+    assert [(line["level"], line["event"]) for line in server.log[before:]] == [("info", "client disconnected")]
 
 
 def test_one_slow_caller_holds_up_no_other(with_openai: Environ, openai: OpenAI) -> None:
