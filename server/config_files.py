@@ -11,7 +11,7 @@ import difflib
 import logging
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +19,7 @@ from typing import Any, cast
 from atelier.providers.core.environment import OWN, key_variable, own_variables, text_of, variable
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 
 APP = "atelier"
 """The name of our folders below the platform's."""
@@ -78,21 +78,35 @@ def vendor_variables(endpoint: Endpoint) -> tuple[str, ...]:
     return (*own_variables(endpoint), *(name for name in bare if name))
 
 
+def is_variable(name: str, settings: Collection[str]) -> bool:
+    """Return whether a name is that of a setting or of a vendor's variable, either with `_FILE` after it or without.
+
+    The vendors are loaded only for a name that is no setting.
+    """
+    name = name.removesuffix("_FILE")
+    return name in settings or name in known_variables(settings)
+
+
+def known_variables(settings: Collection[str]) -> list[str]:
+    """Return the names of all settings and of the vendors' variables."""
+    return [*settings, *(name for provider in all_providers() for name in vendor_variables(provider.endpoint))]
+
+
 def read_sources(environ: Mapping[str, str], settings: Collection[str], notice: Notice) -> tuple[Source, ...]:
     """Return the environment, `.env` and the configuration file, in the order in which a name is sought.
 
     `settings` are the names of all settings. `notice` gets a sentence for each variable that is not used. Raises
     invalid_request for a configuration file that is wrong.
     """
-    vendors = [name for provider in PROVIDERS for name in vendor_variables(provider.endpoint)]
-    known = [*settings, *vendors]
-    config = _configuration(environ, {*known} - {CONFIG, DOTENV})
+    config = _configuration(environ, settings)
     dotenv = Source({})
-    if (variable(environ, DOTENV) or "on").lower() not in ("off", "false", "0", "no"):
-        dotenv = _dotenv(frozenset(vendors), notice)
+    if (variable(environ, DOTENV) or "on").lower() not in ("off", "false", "0", "no", "f", "n"):
+        dotenv = _dotenv(settings, notice)
     for source in (Source(environ), dotenv):
-        _report_unknown(source, known, notice)
-    return _separate_vendors(Source(environ), dotenv, config, notice)
+        _report_unknown(source, settings, notice)
+    if any(name not in settings for name in dotenv.values):
+        return _separate_vendors(Source(environ), dotenv, config, notice)
+    return Source(environ), dotenv, config
 
 
 def state_folder() -> Path:
@@ -103,16 +117,16 @@ def state_folder() -> Path:
     return earlier if sys.platform == "darwin" and earlier.is_dir() and not folder.is_dir() else folder
 
 
-def _report_unknown(source: Source, known: Sequence[str], notice: Notice) -> None:
+def _report_unknown(source: Source, settings: Collection[str], notice: Notice) -> None:
     """Point out each `ATELIER_` variable that is no setting, with the name that was perhaps meant."""
     for name in sorted(source.values):
-        if name.startswith(OWN) and name.removesuffix("_FILE") not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+        if name.startswith(OWN) and not is_variable(name, settings):
+            near = difflib.get_close_matches(name, known_variables(settings), n=1, cutoff=0.8)
             perhaps = f"; perhaps {near[0]}" if near else ""
             notice(f"{source.called(name)} is not a setting of this version{perhaps}.")
 
 
-def _configuration(environ: Mapping[str, str], known: Collection[str]) -> Source:
+def _configuration(environ: Mapping[str, str], settings: Collection[str]) -> Source:
     """Read the configuration file, which need not exist where `ATELIER_CONFIG` does not name it."""
     named = variable(environ, CONFIG)
     if named is None:
@@ -133,7 +147,7 @@ def _configuration(environ: Mapping[str, str], known: Collection[str]) -> Source
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct the file.") from None
     values, written = dict[str, str](), dict[str, str]()
     for key, value in table.items():
-        name = _variable_named(key, known, file)
+        name = _variable_named(key, settings, file)
         if name in values:
             message = f"{written[name]} is set twice, also as {sanitize(key, 60)}."
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave one of them out.")
@@ -142,12 +156,13 @@ def _configuration(environ: Mapping[str, str], known: Collection[str]) -> Source
     return Source(values, written)
 
 
-def _variable_named(key: str, known: Collection[str], file: Path) -> str:
+def _variable_named(key: str, settings: Collection[str], file: Path) -> str:
     """Return the variable that a key of the configuration file stands for: `output_dir` is `ATELIER_OUTPUT_DIR`."""
-    for name in (key.upper(), OWN + key.upper()):
-        if name.removesuffix("_FILE") in known:
+    own = OWN + key.upper().removeprefix(OWN)
+    for name in (own if own.removesuffix("_FILE") in settings else key.upper(), own):
+        if is_variable(name, settings) and name not in (CONFIG, DOTENV):
             return name
-    keys = sorted({name.removeprefix(OWN).lower() for name in known})
+    keys = sorted({name.removeprefix(OWN).lower() for name in known_variables(settings)} - {"config", "dotenv"})
     near = difflib.get_close_matches(key.lower(), keys, n=3)
     message = f"{sanitize(key, 60)} in {file} is not a setting of this version."
     hint = f"Did you mean {' or '.join(near)}?" if near else "Correct it or leave it out."
@@ -168,7 +183,7 @@ def _as_text(value: Any, name: str, called: str) -> str:
     raise ImageError(Reason.INVALID_REQUEST, f"{called} is wrong: it should be {what}.", hint="Correct it.")
 
 
-def _dotenv(vendors: Collection[str], notice: Notice) -> Source:
+def _dotenv(settings: Collection[str], notice: Notice) -> Source:
     """Read Atelier's and the vendors' variables from `.env`; other programs' variables in it are left alone."""
     try:
         folder = Path.cwd()
@@ -187,7 +202,7 @@ def _dotenv(vendors: Collection[str], notice: Notice) -> Source:
     logging.getLogger("dotenv").setLevel(logging.ERROR)  # lines that it cannot read may be another program's
     values = dict[str, str]()
     for name, value in dotenv.dotenv_values(stream=io.StringIO(text), interpolate=False).items():
-        if not name.startswith(OWN) and name.removesuffix("_FILE") not in vendors:
+        if not name.startswith(OWN) and not is_variable(name, settings):
             continue
         if name in UNTRUSTED or name.endswith("_FILE"):
             notice(f"{name} in .env is not used; set it in the environment or in the configuration file.")
@@ -201,7 +216,7 @@ def _separate_vendors(environ: Source, dotenv: Source, config: Source, notice: N
 
     Otherwise the `.env` of a folder that the user only looks at could have a key of the user's sent to its own host.
     """
-    for endpoint in (provider.endpoint for provider in PROVIDERS if provider.endpoint.key_variables):
+    for endpoint in (provider.endpoint for provider in all_providers() if provider.endpoint.key_variables):
         keys, address = endpoint.key_variables, endpoint.base_url_variable
         names = frozenset(vendor_variables(endpoint))
         if key_variable(endpoint, dotenv.get) and not key_variable(endpoint, environ.get):

@@ -25,12 +25,12 @@ from pydantic import (
     field_validator,
 )
 
-from atelier.providers.catalog.catalog import Catalog, utc_today
+from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.catalog.catalog_overlay import with_file
 from atelier.providers.core.environment import OWN
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pricing.budget import Caps
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from atelier.server.config_files import Notice, Source, read_sources, state_folder
 from atelier.server.http.callers import is_customer
 from atelier.server.logs import LogLevel
@@ -63,13 +63,14 @@ NAMED = {
 
 def _sound(file: Path | None) -> Path | None:
     """Refuse a catalogue file that is wrong, so that it stops the start and not the first call."""
-    with_file(PROVIDERS, file)
+    if file:
+        with_file(all_providers(), file)
     return file
 
 
 def _known(models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     """Refuse a fallback that names no model. What a model can do is not checked here."""
-    catalog = Catalog(lambda name: None, utc_today, *with_file(PROVIDERS, info.data.get("catalog")))
+    catalog = Catalog(lambda name: None, load=lambda: with_file(all_providers(), info.data.get("catalog")))
     for name in models:
         try:
             catalog.resolve(name)

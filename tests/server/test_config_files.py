@@ -13,7 +13,7 @@ import pytest
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.vendors.contract import Provider
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from atelier.server.config_files import UNTRUSTED, Source
 from atelier.server.settings import Settings
 from tests.conftest import Environ
@@ -21,7 +21,7 @@ from tests.server.test_main import atelier
 
 Environment = dict[str, str]
 
-KEYED = [provider for provider in PROVIDERS if provider.endpoint.key_variables]
+KEYED = [provider for provider in all_providers() if provider.endpoint.key_variables]
 
 
 class Place:

@@ -98,7 +98,7 @@ def test_the_level_chooses_the_lines_and_only_debug_has_prompts(
     with_openai: Environ, openai: OpenAI, level: str | None, events: set[str]
 ) -> None:
     environ = with_openai | ({"ATELIER_LOG_LEVEL": level} if level else {})
-    arguments = {"prompt": "the secret garden of my aunt", "model": "openai"}
+    arguments = {"prompt": "the secret garden of my aunt", "model": "openai", "quality": "low"}
     call = {"method": "tools/call", "id": 2, "params": {"name": "generate_image", "arguments": arguments}}
     _, log = conversation(environ, hello("2025-11-25"), call)
     assert {json.loads(line)["event"] for line in log.splitlines()} == events
