@@ -26,12 +26,14 @@ from atelier.providers.core.types import AssetHandle, ImageRequest, ImageResult,
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.transport.network.http_client import client
 from atelier.providers.transport.wire import Wire, httpx
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from tests.conformance.bench import Bench, Faults
-from tests.conformance.cases import CASES, COMPANIONS, Cell, Change, Column, Failure
+from tests.conformance.cases import CASES, COMPANIONS, Cell, Change, Column, Failure, with_speed
 from tests.conftest import TODAY
 from tests.emulators.server import Answer, Emulator, Held, Received
+from tests.exhaustive import parameters
 from tests.providers.jobs.recovery.conftest import left_behind, recovered
+from tests.vendors import only
 from tests.waiting import leave
 
 MOST_REQUESTS = 6
@@ -52,8 +54,8 @@ class AssetReader:
 
 def studio(bench: Bench, environ: Mapping[str, str], *, timeout: float = 30.0, **options: Any) -> Pipeline:
     """The pipeline over the whole catalogue, so that a refusal can name another vendor's model."""
-    others = tuple(provider for provider in PROVIDERS if provider.name != bench.name)
-    catalog = Catalog(partial(variable, environ), lambda: TODAY, (bench.provider, *others))
+    others = tuple(provider for provider in all_providers() if provider.name != bench.name)
+    catalog = Catalog(partial(variable, environ), lambda: TODAY, only(bench.provider, *others))
     return Pipeline(catalog, timeout=timeout, **options)
 
 
@@ -134,8 +136,11 @@ class Conformance:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """The argument of a test says on what it is tried."""
         for name in (name for name in CASES if name in metafunc.fixturenames):
-            found = [(bench, *case) for bench in self.benches for case in CASES[name](bench)]
-            cases = [pytest.param(bench, case, id=f"{bench.name}: {says}") for bench, case, says in found]
+            found = [(bench, *case) for bench in self.benches for case in with_speed(bench, CASES[name](bench))]
+            cases = [
+                parameters(bench, case, is_fast=is_fast, id=f"{bench.name}: {words}")
+                for bench, case, words, is_fast in found
+            ]
             metafunc.parametrize(("bench", name), cases)
             return
         if "bench" in metafunc.fixturenames:
@@ -182,7 +187,7 @@ class Conformance:
         assert error.reason is Reason.UNSUPPORTED_OPERATION
         able = {
             row.id
-            for row in (*bench.provider.models, *(row for provider in PROVIDERS for row in provider.models))
+            for row in (*bench.provider.models, *(row for provider in all_providers() for row in provider.models))
             if missing.operation in row.operations and row.lifecycle.at(TODAY) != "retired"
         }
         named = set(error.facts.get("models", ()))
