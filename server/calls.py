@@ -59,10 +59,10 @@ def delivering(service: ImageService, job: str | None) -> Generator[None]:
         yield
     except BaseException:
         if job:
-            service.returned(job)
+            service.abandon_delivery(job)
         raise
     if job:
-        when_it_leaves(partial(service.delivered, job), partial(service.returned, job))
+        when_it_leaves(partial(service.mark_delivered, job), partial(service.abandon_delivery, job))
 
 
 class CallerGoneError(Exception):

@@ -106,7 +106,7 @@ async def run(asked: EditImage, service: ImageService, call: Call) -> Answer:
         return before
     began = anyio.current_time()
     request = await request_of(asked, service.pipeline.sources.read)
-    return await draw(request, asked, service.after(anyio.current_time() - began), call)
+    return await draw(request, asked, service.with_time_spent(anyio.current_time() - began), call)
 
 
 TOOL = Tool(

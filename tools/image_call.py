@@ -68,13 +68,13 @@ async def drawn_before(asked: Drawing, service: ImageService, call: Call) -> Ans
     """What came of the same call, where its caller gave it a key."""
     if call.key is None:
         return None
-    result = await service.repeated(call.key, _said(asked), caller=call.caller, on_progress=call.on_progress)
+    result = await service.replay(call.key, _said(asked), caller=call.caller, on_progress=call.on_progress)
     return _told(result) if result else None
 
 
 async def draw(request: ImageRequest, asked: Drawing, service: ImageService, call: Call) -> Answer:
     """Hand the request over; tell what came of it, or that it goes on."""
-    result = await service.draw(
+    result = await service.submit(
         request,
         caller=call.caller,
         in_hand=0 if asked.save else ANSWER_BUDGET,

@@ -121,7 +121,7 @@ class AtelierServer(MCPServer[State]):
     @property
     def busy(self) -> int:
         """Calls that are being answered, and jobs that go on."""
-        return self.calls.count + (len(self._state.service.running) if self._state else 0)
+        return self.calls.count + (len(self._state.service.in_flight) if self._state else 0)
 
     @property
     def on_the_way(self) -> int:
@@ -179,7 +179,7 @@ class AtelierServer(MCPServer[State]):
         asked = parameters_of(tool, arguments)
         state, caller = context.request_context.lifespan_context, self.caller()
         soon = takes_tasks(context.request_context, tool.name)
-        service = (for_tasks(state.service) if soon else state.service).of(caller)
+        service = (for_tasks(state.service) if soon else state.service).for_caller(caller)
         async with progress(reporting(context), HEARTBEAT, first=LOOKING, quiet=QUIET, apart=APART) as on_progress:
             confirm = confirm_of(context)
             confirm = self._declined.remembering(caller, confirm) if confirm else None

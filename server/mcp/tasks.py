@@ -55,7 +55,7 @@ def takes_tasks(context: Request, tool: str) -> bool:
 
 def for_tasks(service: ImageService) -> ImageService:
     """The desk as a call sees it that may become a task."""
-    return service.within(WINDOW, MOST)
+    return service.with_wait(WINDOW, MOST)
 
 
 Handler = Callable[[Request, TaskParams], Awaitable[HandlerResult]]
@@ -103,7 +103,7 @@ class Tasks(Extension):
         row = await self._row(ctx, params.task_id)
         service, result = self._desk(ctx), None
         try:
-            found = await service.within(0).collect(row.id, caller=row.caller)
+            found = await service.with_wait(0).get_result(row.id, caller=row.caller)
             if isinstance(found, JobHandle):
                 return {"resultType": "complete", **_handle(row, found.latest), "status": "working"}
             with delivering(service, row.id):
@@ -133,7 +133,7 @@ class Tasks(Extension):
 
     async def _row(self, ctx: Request, id: str) -> JobRow:
         """The job of a task; an expired task and another caller's are as unknown as one that never was."""
-        row = await self._desk(ctx).pipeline.journal.find(id)
+        row = await self._desk(ctx).pipeline.journal.get_job(id)
         if row is None or row.caller != self._who() or datetime.now(UTC) - _created(row) > LIFE:
             raise ImageError(Reason.NOT_FOUND, "Unknown task")
         return row

@@ -61,11 +61,11 @@ How = Callable[[Path], None]
 
 
 async def spent(journal: SqliteJobStore) -> Decimal:
-    return sum((row.usd for row in await journal.spend("model")), Decimal(0))
+    return sum((row.usd for row in await journal.spend_by("model")), Decimal(0))
 
 
 async def state_of(journal: SqliteJobStore, job: str) -> str | None:
-    row = await journal.find(job)
+    row = await journal.get_job(job)
     return row and row.state
 
 
@@ -81,10 +81,10 @@ async def test_what_is_spent_from_then_on_is_where_people_look(tmp_path: Path, h
     folder = tmp_path / "state"
     journal, another = journal_at(folder), journal_at(folder)
     await opened(journal, "job_a")
-    await journal.finish("job_a", "done", {"images": [{"id": "img_1"}]})
+    await journal.finish_job("job_a", "done", {"images": [{"id": "img_1"}]})
     how(folder)
     assert await opened(journal, "job_b", fingerprint="other") is None
-    assert await another.find("job_a") is None
+    assert await another.get_job("job_a") is None
     assert (await spent(another), await spent(journal)) == (Decimal("0.04"), Decimal("0.04"))
     assert await opened(journal, "job_c") is None, "what is nowhere told of is not collected"
     await journal.aclose()
@@ -96,18 +96,18 @@ async def test_a_job_in_flight_goes_along_with_its_money_its_task_and_its_pictur
     folder = tmp_path / "state"
     journal, another = journal_at(folder), journal_at(folder)
     await opened(journal, "job_a")
-    await journal.sent("chg_job_a")
-    await journal.note("chg_job_a", {"id": "t1"})
-    await journal.landed("job_a", "chg_job_a", "img_1")
+    await journal.mark_sent("chg_job_a")
+    await journal.save_vendor_task("chg_job_a", {"id": "t1"})
+    await journal.add_asset("job_a", "chg_job_a", "img_1")
     how(folder)
-    await journal.settle("chg_job_a", Decimal("0.03"))
-    assert await another.orphans(anyones) == [], "its process is alive"
-    (call,) = await another.calls("job_a")
+    await journal.settle_call("chg_job_a", Decimal("0.03"))
+    assert await another.claim_orphaned_jobs(anyones) == [], "its process is alive"
+    (call,) = await another.list_calls("job_a")
     assert (call.state, call.task, call.images) == ("settled", {"id": "t1"}, ("img_1",))
-    await journal.finish("job_a", "done", {"images": [{"id": "img_1"}]})
+    await journal.finish_job("job_a", "done", {"images": [{"id": "img_1"}]})
     assert (await state_of(another, "job_a"), await spent(another)) == ("done", Decimal("0.03"))
-    await journal.delivered("job_a")
-    assert await another.match("1", "same") is None
+    await journal.mark_delivered("job_a")
+    assert await another.find_duplicate("1", "same") is None
     await journal.aclose()
     await another.aclose()
 
@@ -116,13 +116,13 @@ async def test_who_only_looks_finds_the_job_in_flight_and_leaves_nothing_behind_
     journal = journal_at(tmp_path)
     await opened(journal, "job_a")
     removed(tmp_path)
-    row = await journal.match("1", "same")
+    row = await journal.find_duplicate("1", "same")
     assert row is not None
     assert (row.id, row.state) == ("job_a", "running")
-    await journal.finish("job_a", "cancelled", {})
+    await journal.finish_job("job_a", "cancelled", {})
     removed(tmp_path)
-    assert await journal.match("1", "same") is None
-    await journal.delivered("job_a")
+    assert await journal.find_duplicate("1", "same") is None
+    await journal.mark_delivered("job_a")
     assert not (tmp_path / "journal.db").exists()
     await journal.aclose()
 
@@ -145,7 +145,7 @@ from tests.server.database.test_jobs import journal_at, opened
 async def main(folder, id):
     journal = journal_at(Path(folder))
     assert await opened(journal, id, fingerprint=id) is None
-    await journal.finish(id, "done", {"images": []})
+    await journal.finish_job(id, "done", {"images": []})
     await journal.aclose()
 
 anyio.run(main, *sys.argv[1:])
@@ -167,13 +167,13 @@ async def test_whoever_comes_to_the_empty_place_first_is_not_harmed_by_those_who
     await opened(other, "job_b", fingerprint="b")
     how(folder)
     await anyio.to_thread.run_sync(by_another_process, folder, "job_c")
-    await one.finish("job_a", "done", {"images": []})
+    await one.finish_job("job_a", "done", {"images": []})
     await anyio.to_thread.run_sync(by_another_process, folder, "job_d")
-    await other.finish("job_b", "done", {"images": []})
+    await other.finish_job("job_b", "done", {"images": []})
     await anyio.to_thread.run_sync(by_another_process, folder, "job_e")
     ids = ["job_a", "job_b", "job_c", "job_d", "job_e"]
     for journal in (one, other):
-        assert sorted(row.id for row in await journal.jobs(9)) == ids
+        assert sorted(row.id for row in await journal.list_jobs(9)) == ids
         await journal.aclose()
     assert jobs_in(folder / "journal.db") == ids
 
@@ -182,15 +182,15 @@ async def test_a_file_that_is_put_in_its_place_is_not_mixed_with_what_the_old_on
     state, elsewhere = tmp_path / "state", tmp_path / "elsewhere"
     earlier = journal_at(elsewhere)
     await opened(earlier, "job_x", fingerprint="x")
-    await earlier.finish("job_x", "done", {"images": []})
+    await earlier.finish_job("job_x", "done", {"images": []})
     await earlier.aclose()
     journal = journal_at(state)
     for id in ("job_a", "job_b", "job_c"):
         await opened(journal, id, fingerprint=id)
-        await journal.finish(id, "done", {"images": []})
+        await journal.finish_job(id, "done", {"images": []})
     (elsewhere / "journal.db").replace(state / "journal.db")  # the side files of the old one stay
     await opened(journal, "job_d", fingerprint="d")
-    assert sorted(row.id for row in await journal.jobs(9)) == ["job_d", "job_x"]
+    assert sorted(row.id for row in await journal.list_jobs(9)) == ["job_d", "job_x"]
     await journal.aclose()
     assert jobs_in(state / "journal.db") == ["job_d", "job_x"]
 
@@ -200,10 +200,10 @@ async def test_a_file_that_comes_back_names_no_process_that_works_on_what_has_en
     await opened(journal, "job_a")
     await opened(journal, "job_b", fingerprint="other")
     moved(tmp_path)
-    await journal.finish("job_a", "done", {"images": []})
+    await journal.finish_job("job_a", "done", {"images": []})
     for name in NAMES:
         (tmp_path / "old" / name).replace(tmp_path / name)
-    assert [row.id for row in await journal.orphans(anyones)] == ["job_a"], "and job_b still runs"
+    assert [row.id for row in await journal.claim_orphaned_jobs(anyones)] == ["job_a"], "and job_b still runs"
     assert await state_of(journal, "job_b") == "running"
     await journal.aclose()
 
@@ -235,9 +235,9 @@ async def test_a_place_that_cannot_be_written_yet_does_not_lose_the_job_in_fligh
     folder.write_text("in the way")
     for _ in range(2):
         with pytest.raises(ImageError, match="its folder is a file"):
-            await journal.finish("job_a", "done", {})
+            await journal.finish_job("job_a", "done", {})
     folder.unlink()
-    await journal.finish("job_a", "done", {})
+    await journal.finish_job("job_a", "done", {})
     assert (await state_of(journal, "job_a"), await spent(journal)) == ("done", Decimal("0.04"))
     await journal.aclose()
 
@@ -248,5 +248,5 @@ async def test_the_caps_hold_what_is_in_flight_in_the_new_file_as_well(tmp_path:
     removed(tmp_path)
     found: Any = await opened(journal, "job_b", Caps(per_day=Decimal("0.07")), fingerprint="other")
     assert (found.period, found.left) == ("day", Decimal("0.03"))
-    assert date(2026, 11, 21).isoformat() in [row.name for row in await journal.spend("day")]
+    assert date(2026, 11, 21).isoformat() in [row.name for row in await journal.spend_by("day")]
     await journal.aclose()
