@@ -146,7 +146,7 @@ async def test_one_of_which_nothing_can_be_written_strands_none_of_the_others(
                 raise full.pop()
             await finish(*arguments)
 
-        journal.finish = full_once
+        journal.finish_job = full_once
         with pytest.raises(ImageError, match="full"):
             await service.recover()
         await service.recover()
