@@ -37,12 +37,11 @@ async def generate(
     from atelier.providers.core.types import ImageRequest
     from atelier.providers.pipeline.pipeline import Pipeline
     from atelier.providers.pricing.budget import from_variables, without_a_ledger
-    from atelier.providers.vendors.registry import PROVIDERS
+    from atelier.providers.vendors.registry import all_providers
 
     lookup = partial(variable, os.environ)
     file = lookup("ATELIER_CATALOG")
-    providers, prices = with_file(PROVIDERS, Path(file) if file else None)
-    catalog = Catalog(lookup, providers=providers, prices=prices)
+    catalog = Catalog(lookup, load=lambda: with_file(all_providers(), Path(file) if file else None))
     request = ImageRequest(prompt=prompt, model=model, count=n, **options)
     budget = from_variables(lookup)
     async with Pipeline(catalog, budget=budget) as pipeline:

@@ -13,7 +13,7 @@ from atelier.providers.images.sources import Limits, Sources
 from atelier.providers.pipeline.pipeline import Pipeline, Tenants
 from atelier.providers.pricing.budget import Budget
 from atelier.providers.transport.network.web_fetch import WebFetcher
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from atelier.server.database.engine import Database
 from atelier.server.database.jobs import SqliteJobStore
 from atelier.server.database.process_lock import ProcessLock
@@ -29,7 +29,7 @@ def storage_of(settings: Settings) -> UploadQueue:
 
 def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Catalog:
     """Every vendor, with what the user's own catalogue file says of their models and prices."""
-    return Catalog(settings.lookup, today, *with_file(PROVIDERS, settings.catalog, today))
+    return Catalog(settings.lookup, today, lambda: with_file(all_providers(), settings.catalog, today))
 
 
 def journal_of(settings: Settings, today: Callable[[], date] = utc_today, *, remote: bool = False) -> SqliteJobStore:

@@ -22,12 +22,12 @@ from pydantic import (
     field_validator,
 )
 
-from atelier.providers.catalog.catalog import Catalog, utc_today
+from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.catalog.catalog_overlay import with_file
 from atelier.providers.core.environment import OWN, own_variables, variable
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pricing.budget import Caps
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from atelier.server.http.callers import is_customer
 from atelier.server.storage.s3_client import Addressing, Bucket, without_bucket
 
@@ -63,13 +63,14 @@ NAMED = {
 
 def _sound(file: Path | None) -> Path | None:
     """A catalogue file that is wrong stops the start with its own sentence, not the first call."""
-    with_file(PROVIDERS, file)
+    if file:
+        with_file(all_providers(), file)
     return file
 
 
 def _known(models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     """The same for a name that is no model's, whatever the one that is may turn out to be unable to do."""
-    catalog = Catalog(lambda name: None, utc_today, *with_file(PROVIDERS, info.data.get("catalog")))
+    catalog = Catalog(lambda name: None, load=lambda: with_file(all_providers(), info.data.get("catalog")))
     for name in models:
         try:
             catalog.resolve(name)
@@ -209,15 +210,20 @@ class Settings(BaseModel):
 
 
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """A sentence for each `ATELIER_` variable that means nothing here, with the name that was perhaps meant."""
-    vendors = [name for provider in PROVIDERS for name in own_variables(provider.endpoint)]
-    known = [*(PREFIX + name.upper() for name in Settings.model_fields), JWT_SECRET, *vendors]
-    strange = sorted(name for name in environ if name.startswith(PREFIX) and name.removesuffix("_FILE") not in known)
-    said = list[str]()
-    for name in strange:
+    """Return a sentence for each `ATELIER_` variable that means nothing here, with the most similar name that does.
+
+    The vendors are loaded only where a variable is none of the settings.
+    """
+    settings = [JWT_SECRET, *(PREFIX + name.upper() for name in Settings.model_fields)]
+    others = {name for name in environ if name.startswith(PREFIX) and name.removesuffix("_FILE") not in settings}
+    if not others:
+        return []
+    known = [*settings, *(name for provider in all_providers() for name in own_variables(provider.endpoint))]
+    sentences = list[str]()
+    for name in sorted(name for name in others if name.removesuffix("_FILE") not in known):
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-        said.append(f"{name} is not a setting of this version{f'; perhaps {near[0]}' if near else ''}.")
-    return said
+        sentences.append(f"{name} is not a setting of this version{f'; perhaps {near[0]}' if near else ''}.")
+    return sentences
 
 
 def _absolute(path: Path, variable: str) -> Path:

@@ -16,6 +16,7 @@ from atelier.providers.core.types import ImageRequest
 from atelier.providers.pricing.estimate import Prices, estimate, table
 from atelier.providers.vendors import registry
 from tests.conformance.suite import Conformance, studio
+from tests.vendors import only
 
 PAGE = Path(__file__).parents[1] / "docs" / "adding-a-vendor.md"
 STEP = re.compile(r"^## \d\. .*?`(?P<file>[^`]+)`$(?P<text>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -73,8 +74,8 @@ def test_the_lines_for_the_registry_put_it_there() -> None:
     for diff in blocks("providers/vendors/registry.py", "diff"):
         source = patched(source, diff)
     grown = module("atelier.providers.vendors.registry_with_toy", source)
-    assert set(grown.PROVIDERS) == {*registry.PROVIDERS, toy.PROVIDER}
-    resolve = Catalog(dict[str, str]().get, providers=grown.PROVIDERS).resolve
+    assert set(grown.built_in_providers()) == {*registry.built_in_providers(), toy.PROVIDER}
+    resolve = Catalog(dict[str, str]().get, load=only(*grown.built_in_providers())).resolve
     for name in ("toy", "toy-1", "toy/toy-1", "toy-2-unlisted"):
         assert resolve(name).provider is toy.PROVIDER
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from tests.conformance.benches import BENCHES
 from tests.conformance.suite import Conformance
 
@@ -12,4 +12,4 @@ class TestEveryVendor(Conformance):
 
 
 def test_every_vendor_of_the_catalogue_is_on_the_bench() -> None:
-    assert {bench.name for bench in BENCHES} == {provider.name for provider in PROVIDERS}
+    assert {bench.name for bench in BENCHES} == {provider.name for provider in all_providers()}

@@ -13,7 +13,7 @@ import pytest
 from atelier.providers.pricing.budget import Caps, Reservation
 from atelier.server.composition import journal_of
 from atelier.server.settings import Settings
-from atelier.tools.estimate_cost import Estimated
+from atelier.tools.estimate_cost import EstimateOutput
 from tests.conftest import TODAY, Connect, Environ
 from tests.server.mcp.test_server import text
 from tests.server.test_main import atelier
@@ -41,7 +41,7 @@ def test_the_fields_that_it_names_are_those_of_the_answer() -> None:
     named = set(re.findall(r"`(\w+)`", listed))
     assert named == {
         name
-        for name in Estimated.model_fields
+        for name in EstimateOutput.model_fields
         if name.endswith("_usd") or name in ("basis", "arithmetic", "source", "as_of")
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from atelier.providers.catalog.catalog_overlay import overlaid, parse_answer
 from atelier.providers.pricing.price_overlay import with_prices
 from atelier.providers.pricing.price_table import table
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from atelier.server.cli.models import markdown
 from tests.conftest import Environ
 from tests.server.test_main import atelier
@@ -24,7 +24,7 @@ def shown() -> str:
 
 
 def test_the_readme_lists_the_models_as_they_are() -> None:
-    assert shown() == markdown(PROVIDERS), "paste what `uv run atelier models --markdown` prints"
+    assert shown() == markdown(all_providers()), "paste what `uv run atelier models --markdown` prints"
 
 
 def test_the_command_that_the_readme_names_prints_it(environ: Environ) -> None:
@@ -33,7 +33,7 @@ def test_the_command_that_the_readme_names_prints_it(environ: Environ) -> None:
 
 
 def test_every_model_that_is_not_retired_is_in_the_table_once() -> None:
-    for row in (row for provider in PROVIDERS for row in provider.models):
+    for row in (row for provider in all_providers() for row in provider.models):
         in_table = shown().count(f"`{row.id}`")
         assert in_table == (row.lifecycle.stage != "retired"), row.id
 
@@ -56,7 +56,7 @@ def test_an_ordinary_call_has_a_price_by_the_readmes_example_of_a_catalogue(envi
 
 def test_the_readmes_example_of_a_catalogue_is_one() -> None:
     block = catalogue()
-    made = overlaid(PROVIDERS, parse_answer(block.encode()))
+    made = overlaid(all_providers(), parse_answer(block.encode()))
     assert made[0].default == "gpt-image-3"
     assert [row.id for row in made[0].models][-1] == "gpt-image-3"
     priced = with_prices(table(), parse_answer(block.encode()).prices, made)

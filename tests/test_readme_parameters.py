@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from atelier.tools import TOOLS
-from atelier.tools.parameters.option_parsing import named
+from atelier.tools.parameters.option_parsing import parse_options
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 SECTION = README.partition("## What the agent gets")[2].partition("\n## ")[0]
@@ -31,7 +31,7 @@ def test_every_parameter_of_every_tool_is_named_and_no_other() -> None:
 
 def test_every_example_of_an_option_is_one() -> None:
     examples = re.findall(r"`([a-z_]+=[^`]+)`", SECTION.partition("\n\n`options`")[2].partition("\n\n")[0])
-    limits = [limit for provider in PROVIDERS for row in provider.models for limit in row.limits]
+    limits = [limit for provider in all_providers() for row in provider.models for limit in row.limits]
     assert len(examples) > 5
-    for option, value in named(e for e in examples if e != "name=value").items():
+    for option, value in parse_options(e for e in examples if e != "name=value").items():
         assert any(limit.option == option and limit.allows(value) for limit in limits), option

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
-from atelier.providers.catalog.catalog import Catalog
+from atelier.providers.catalog.catalog import Catalog, Vendors
 from atelier.providers.core.environment import variable
 from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.pricing.price_table import table
 from atelier.providers.vendors.contract import Provider
 from tests.conftest import TODAY
 
 
+def only(*providers: Provider) -> Callable[[], Vendors]:
+    """Return what a catalog loads: these vendors, at the shipped prices."""
+    return lambda: (providers, table())
+
+
 def studio(provider: Provider, environ: Mapping[str, str], *, today: date = TODAY, **options: Any) -> Pipeline:
     """The pipeline over this one vendor; pictures stay in memory."""
-    catalog = Catalog(lambda name: variable(environ, name), lambda: today, (provider,))
+    catalog = Catalog(lambda name: variable(environ, name), lambda: today, only(provider))
     return Pipeline(catalog, **options)

@@ -1,4 +1,8 @@
-"""The surface: TOOLS, in the order in which they are listed. One record a tool; see `tool.py`."""
+"""The tools that an agent sees: one `Tool` record per module, collected in `TOOLS` in the order of `tools/list`.
+
+Imports `providers`. Start with `tool` (the record), then `image_call` (what generate_image and edit_image share);
+`image_answer` formats a result, `parameters` describes and validates the arguments.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""edit_image: a picture and what to change, another picture out."""
+"""The tool edit_image: make a new picture from one that exists."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.masks import mask
 from atelier.providers.images.sources import Found
 from atelier.providers.jobs.service import ImageService
-from atelier.tools.image_answer import Drawn
-from atelier.tools.image_call import Drawing, asked_for, draw, drawn_before
+from atelier.tools.image_answer import ImageOutput
+from atelier.tools.image_call import ImageParameters, replay, request_fields, submit
 from atelier.tools.parameters import edit_fields
 from atelier.tools.tool import Answer, Call, Tool
 
@@ -28,8 +28,8 @@ Leave out what the user did not ask for; what a model cannot honour is refused b
 Each call may cost money. Takes 5 to 60 seconds."""
 
 
-class Changing(Drawing):
-    """What may be said about a change, besides which picture and what to do with it."""
+class EditParameters(ImageParameters):
+    """The parameters that edit_image and estimate_cost share, beside those of every image call."""
 
     images: edit_fields.Images = []  # noqa: RUF012 - pydantic copies it
     mask: edit_fields.Mask = None
@@ -41,27 +41,27 @@ class Changing(Drawing):
     bottom: edit_fields.Side = None
 
 
-class EditImage(Changing):
-    """What may be said about a change."""
+class EditImage(EditParameters):
+    """The parameters of edit_image."""
 
     image: edit_fields.Image
     prompt: edit_fields.EditPrompt = None
     operation: edit_fields.EditOperation = None
 
 
-Read = Callable[[str], Awaitable[Found]]
-"""How the words of a caller become a picture."""
+ReadSource = Callable[[str], Awaitable[Found]]
+"""Reads the picture that an asset id, “last”, an address or a path names."""
 
 
-async def request_of(asked: EditImage, read: Read) -> ImageRequest:
-    """The caller's parameters in the library's nouns, with the pictures that they name."""
-    found = await _all_read(read, [asked.image, *asked.images, *([asked.mask] if asked.mask else [])])
-    marked = found.pop() if asked.mask else None
+async def request_of(params: EditImage, read: ReadSource) -> ImageRequest:
+    """Read the source pictures and build the request of the parameters."""
+    found = await _read_all(read, [params.image, *params.images, *([params.mask] if params.mask else [])])
+    marked = found.pop() if params.mask else None
     first = found[0]
     return ImageRequest(
-        prompt=asked.prompt or "",
-        **change_of(asked),
-        operation=operation_of(asked.operation, bool(marked)),
+        prompt=params.prompt or "",
+        **edit_fields_of(params),
+        operation=operation_of(params.operation, bool(marked)),
         sources=tuple(each.picture for each in found),
         mask=await anyio.to_thread.run_sync(mask, marked.picture.image_bytes) if marked else None,
         parent=first.id,
@@ -69,11 +69,11 @@ async def request_of(asked: EditImage, read: Read) -> ImageRequest:
     )
 
 
-async def _all_read(read: Read, named: Sequence[str]) -> list[Found]:
-    """What is named, side by side, for each may be far away. The first that cannot be had calls off the others."""
+async def _read_all(read: ReadSource, named: Sequence[str]) -> list[Found]:
+    """Read the sources concurrently. The first ImageError cancels the other reads and is raised."""
     found, failed = dict[int, Found](), list[ImageError]()
 
-    async def one(place: int) -> None:
+    async def read_one(place: int) -> None:
         try:
             found[place] = await read(named[place])
         except ImageError as error:
@@ -82,39 +82,42 @@ async def _all_read(read: Read, named: Sequence[str]) -> list[Found]:
 
     async with anyio.create_task_group() as tasks:
         for place in range(len(named)):
-            tasks.start_soon(one, place)
+            tasks.start_soon(read_one, place)
     if failed:
         raise failed[0]
     return [found[place] for place in range(len(named))]
 
 
 def operation_of(word: str | None, masked: bool) -> Operation:
-    """What is to be done: what was said, else inpaint where a mask is given, else edit by instruction."""
+    """Return the operation of that name; without a name inpaint when there is a mask, else edit."""
     return Operation(word) if word else Operation.INPAINT if masked else Operation.EDIT
 
 
-def change_of(asked: Changing) -> dict[str, Any]:
-    """The parameters of a change, but for the pictures, as fields of an ImageRequest."""
-    common = asked_for(asked)
-    own: dict[str, Any] = {name: value for name in OURS if (value := getattr(asked, name)) is not None}
-    return {**common, "strength": asked.strength, "options": {**common["options"], **own}}
+def edit_fields_of(params: EditParameters) -> dict[str, Any]:
+    """Return the parameters as fields of an ImageRequest, except the pictures."""
+    common = request_fields(params)
+    own: dict[str, Any] = {name: value for name in OURS if (value := getattr(params, name)) is not None}
+    return {**common, "strength": params.strength, "options": {**common["options"], **own}}
 
 
-async def run(asked: EditImage, service: ImageService, call: Call) -> Answer:
-    """A picture and what to change in, another picture out. The sources take of the time that the caller waits."""
-    if before := await drawn_before(asked, service, call):
+async def run(params: EditImage, service: ImageService, call: Call) -> Answer:
+    """Make the picture, or return the result of the same call.
+
+    The time for reading the sources counts toward the wait limit.
+    """
+    if before := await replay(params, service, call):
         return before
     began = anyio.current_time()
-    request = await request_of(asked, service.pipeline.sources.read)
-    return await draw(request, asked, service.with_time_spent(anyio.current_time() - began), call)
+    request = await request_of(params, service.pipeline.sources.read)
+    return await submit(request, params, service.with_time_spent(anyio.current_time() - began), call)
 
 
 TOOL = Tool(
     name="edit_image",
     title="Edit an image",
     description=DESCRIPTION,
-    kind="draws",
+    kind="creates",
     parameters=EditImage,
-    output=Drawn,
+    output=ImageOutput,
     run=run,
 )

@@ -1,4 +1,4 @@
-"""estimate_cost: what a picture would cost, before it is made. Needs no key and asks nobody."""
+"""The tool estimate_cost: what a picture would cost. Needs no key and sends no request."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.quotes import Quote, compare
 from atelier.providers.pipeline.quotes import usd as plain_usd
 from atelier.providers.pricing.budget import Left
-from atelier.tools.edit_image import Changing, change_of, operation_of
+from atelier.tools.edit_image import EditParameters, edit_fields_of, operation_of
 from atelier.tools.image_answer import usd
-from atelier.tools.image_call import Drawing, asked_for
+from atelier.tools.image_call import ImageParameters, request_fields
 from atelier.tools.parameters import edit_fields
 from atelier.tools.tool import Answer, Call, Output, Tool
 
 DESCRIPTION = """\
-Tell what generate_image or edit_image would cost with the same parameters, in USD, without making anything: free, \
-instant, and nothing is sent to a vendor. Tells the price of one picture and of all of them, a range where the vendor \
-prices by outcome, how it was worked out, and what is left of the budget. With `compare` the same request is priced \
-over every model that can be used, the cheapest first, with the options that each cannot honour. \
+Estimate what generate_image or edit_image would cost with the same parameters, in USD, without making anything: free, \
+instant, and nothing is sent to a vendor. Returns the price of one picture and of all of them, a range where the \
+vendor prices by outcome, how it was worked out, and what is left of the budget. With `compare` the same request is \
+priced over every model that can be used, the cheapest first, with the options that each cannot honour. \
 Call it when the user asks about cost, before many or large pictures, or when a call was refused as over budget."""
 
-CHANGES = ("image", *(name for name in Changing.model_fields if name not in Drawing.model_fields))
-"""Parameters that only a change of a picture has."""
+EDIT_ONLY = ("image", *(name for name in EditParameters.model_fields if name not in ImageParameters.model_fields))
+"""Parameters that only an edit has."""
 
-LARGEST = 6000  # bytes of a comparison; hosts paste it into the model's context
-NOMINAL = Picture(b"", "png", 1024, 1024)
-"""Stands for a source picture that is not there, or that would have to be fetched."""
+MAX_DATA_BYTES = 6000  # of a comparison; hosts paste it into the model's context
+ASSUMED_SOURCE = Picture(b"", "png", 1024, 1024)
+"""The source picture that is priced when none is given, or when it would have to be downloaded."""
 
 
-class EstimateCost(Changing):
-    """Everything that may be said about a picture or a change; nothing has to be."""
+class EstimateCost(EditParameters):
+    """The parameters of generate_image and edit_image; each is optional."""
 
     prompt: edit_fields.EditPrompt = None
     image: edit_fields.PricedImage = None
@@ -48,7 +48,7 @@ class EstimateCost(Changing):
     compare: edit_fields.Compare = False
 
 
-class Priced(BaseModel):
+class ModelPrice(BaseModel):
     """One model of a comparison."""
 
     model: str
@@ -57,7 +57,7 @@ class Priced(BaseModel):
     cannot: Annotated[list[str] | None, Field(description="Options that it cannot honour.")] = None
 
 
-class Estimated(Output):
+class EstimateOutput(Output):
     """A price, or the prices of every model."""
 
     status: Literal["done"] = "done"
@@ -74,23 +74,23 @@ class Estimated(Output):
     as_of: str | None = None
     left_today_usd: float | None = None
     left_this_month_usd: float | None = None
-    models: list[Priced] | None = None
+    models: list[ModelPrice] | None = None
     warnings: list[str] | None = None
 
 
-async def run(asked: EstimateCost, service: ImageService, call: Call) -> Answer:
-    """A price in words and in data."""
+async def run(params: EstimateCost, service: ImageService, call: Call) -> Answer:
+    """Return the price of the request, or of the request by every model."""
     pipeline = service.pipeline
-    request, assumed = await priced_request(asked, pipeline)
-    left, trouble = await _left(pipeline, call)
-    assumed += trouble
-    if asked.compare:
-        return _compared(compare(pipeline.catalog, replace(request, model=None)), left, assumed)
-    return _told(pipeline.admit(request), left, assumed)
+    request, assumed = await priced_request(params, pipeline)
+    left, warnings = await _budget_left(pipeline, call)
+    assumed += warnings
+    if params.compare:
+        return _format_comparison(compare(pipeline.catalog, replace(request, model=None)), left, assumed)
+    return _format_price(pipeline.admit(request), left, assumed)
 
 
-async def _left(pipeline: Pipeline, call: Call) -> tuple[Left, list[str]]:
-    """What is left of the budget, where there is one. A ledger that cannot be read costs nobody an estimate."""
+async def _budget_left(pipeline: Pipeline, call: Call) -> tuple[Left, list[str]]:
+    """Return what is left of the budget, and a warning when the ledger cannot be read: the estimate needs no ledger."""
     caps = pipeline.budget.caps
     if caps.per_day is caps.per_month is None:
         return Left(), []
@@ -100,25 +100,25 @@ async def _left(pipeline: Pipeline, call: Call) -> tuple[Left, list[str]]:
         return Left(), [f"What is left of the budget is not known. {error.message} {error.hint}".strip()]
 
 
-async def priced_request(asked: EstimateCost, pipeline: Pipeline) -> tuple[ImageRequest, list[str]]:
-    """The request to price, and what was assumed for it. A picture on the web is not fetched to price a change."""
-    needless = asked.operation in PROMPTLESS  # else one is needed, and what is not said yet costs next to nothing
-    prompt = asked.prompt or ("" if needless else "-")
-    masked = bool(asked.mask) or asked.operation in (Operation.INPAINT, Operation.ERASE)
-    change = [name for name in CHANGES if getattr(asked, name) not in (None, [])]
-    if asked.operation == Operation.GENERATE and change:
+async def priced_request(params: EstimateCost, pipeline: Pipeline) -> tuple[ImageRequest, list[str]]:
+    """Return the request to price and the assumptions made for it. Pictures on the web are not downloaded."""
+    # gates refuse an empty prompt where the operation needs one; its length hardly changes the price
+    prompt = params.prompt or ("" if params.operation in PROMPTLESS else "-")
+    masked = bool(params.mask) or params.operation in (Operation.INPAINT, Operation.ERASE)
+    change = [name for name in EDIT_ONLY if getattr(params, name) not in (None, [])]
+    if params.operation == Operation.GENERATE and change:
         message = f"A picture made from words alone takes no {' and no '.join(change)}."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave that out, or name the operation that is meant.")
-    if asked.operation == Operation.GENERATE or not (asked.operation or change):
-        return ImageRequest(prompt=prompt, **asked_for(asked)), []
-    found = [await _found(words, pipeline) for words in (asked.image, *asked.images)]
-    pictures = [each.picture if each else NOMINAL for each in found]
+    if params.operation == Operation.GENERATE or not (params.operation or change):
+        return ImageRequest(prompt=prompt, **request_fields(params)), []
+    found = [await _found(words, pipeline) for words in (params.image, *params.images)]
+    pictures = [each.picture if each else ASSUMED_SOURCE for each in found]
     request = ImageRequest(
         prompt=prompt,
-        **change_of(asked),
-        operation=operation_of(asked.operation, masked),
+        **edit_fields_of(params),
+        operation=operation_of(params.operation, masked),
         sources=tuple(pictures),
-        mask=replace(NOMINAL, width=pictures[0].width, height=pictures[0].height) if masked else None,
+        mask=replace(ASSUMED_SOURCE, width=pictures[0].width, height=pictures[0].height) if masked else None,
         origin=found[0].provider if found[0] else None,
     )
     return request, ["A source picture of 1024x1024 is assumed."] if None in found else []
@@ -129,10 +129,10 @@ async def _found(words: str | None, pipeline: Pipeline) -> Found | None:
     return await pipeline.sources.read(words) if here and words else None
 
 
-def _told(priced: PricedRequest, left: Left, assumed: list[str]) -> Answer:
+def _format_price(priced: PricedRequest, left: Left, assumed: list[str]) -> Answer:
     name, price = f"{priced.choice.provider.name}/{priced.job.model.id}", priced.estimate
     notes = [*assumed, *(price.notes if price else ()), *priced.warnings]
-    data = Estimated(summary="", provider=priced.choice.provider.name, model=priced.job.model.id)
+    data = EstimateOutput(summary="", provider=priced.choice.provider.name, model=priced.job.model.id)
     if price is None:
         summary, lines = f"The price of {name} is not known.", list[str]()
     else:
@@ -157,14 +157,14 @@ def _told(priced: PricedRequest, left: Left, assumed: list[str]) -> Answer:
                 "as_of": price.as_of,
             }
         )
-    data = _with_left(data.model_copy(update={"summary": summary, "warnings": notes or None}), left)
-    said = [summary, *lines, *_left_in_words(left), *(f"Note: {note}" for note in notes)]
-    return Answer(text="\n".join(line for line in said if line), data=data)
+    data = _with_budget(data.model_copy(update={"summary": summary, "warnings": notes or None}), left)
+    lines = [summary, *lines, *_budget_lines(left), *(f"Note: {note}" for note in notes)]
+    return Answer(text="\n".join(line for line in lines if line), data=data)
 
 
-def _compared(quotes: list[Quote], left: Left, assumed: list[str]) -> Answer:
+def _format_comparison(quotes: list[Quote], left: Left, assumed: list[str]) -> Answer:
     rows = [
-        Priced(
+        ModelPrice(
             model=quote.name,
             total_usd=_float(quote.estimate.total_usd) if quote.estimate else None,
             high_usd=_float(quote.estimate.high_usd)
@@ -174,39 +174,39 @@ def _compared(quotes: list[Quote], left: Left, assumed: list[str]) -> Answer:
         )
         for quote in quotes
     ]
-    while len(json.dumps([row.model_dump(exclude_none=True) for row in rows], ensure_ascii=False)) > LARGEST:
+    while len(json.dumps([row.model_dump(exclude_none=True) for row in rows], ensure_ascii=False)) > MAX_DATA_BYTES:
         rows.pop()
     rest = f" {len(quotes) - len(rows)} more are left out for length." if len(rows) < len(quotes) else ""
     count = "1 model" if len(quotes) == 1 else f"{len(quotes)} models"
     summary = f"{count} can do it, the cheapest first.{rest}" if quotes else "No model can do it."
     lines = [_line(quote) for quote in quotes[: len(rows)]]
-    said = [summary, *lines, *_left_in_words(left), *(f"Note: {note}" for note in assumed)]
-    data = Estimated(summary=summary, models=rows, warnings=assumed or None)
-    return Answer(text="\n".join(said), data=_with_left(data, left))
+    lines = [summary, *lines, *_budget_lines(left), *(f"Note: {note}" for note in assumed)]
+    data = EstimateOutput(summary=summary, models=rows, warnings=assumed or None)
+    return Answer(text="\n".join(lines), data=_with_budget(data, left))
 
 
 def _line(quote: Quote) -> str:
     price = quote.estimate
     cost = "price not known"
     if price is not None:
-        most = f", at most {usd(price.high_usd)}" if price.high_usd > price.total_usd else ""
-        cost = f"{usd(price.total_usd)}{most}"
+        upper = f", at most {usd(price.high_usd)}" if price.high_usd > price.total_usd else ""
+        cost = f"{usd(price.total_usd)}{upper}"
     return f"- {quote.name}: {cost}" + (f"; without {', '.join(quote.cannot)}" if quote.cannot else "")
 
 
-def _with_left(data: Estimated, left: Left) -> Estimated:
+def _with_budget(data: EstimateOutput, left: Left) -> EstimateOutput:
     amounts = {"left_today_usd": left.day, "left_this_month_usd": left.month}
     known = {name: _float(amount) for name, amount in amounts.items() if amount is not None}
     return data.model_copy(update=known)
 
 
-def _left_in_words(left: Left) -> list[str]:
-    said = [
+def _budget_lines(left: Left) -> list[str]:
+    amounts = [
         f"{plain_usd(amount)} {when}"
         for amount, when in ((left.day, "today"), (left.month, "this month"))
         if amount is not None
     ]
-    return [f"Left of the budget: {', '.join(said)}."] if said else []
+    return [f"Left of the budget: {', '.join(amounts)}."] if amounts else []
 
 
 def _float(amount: Decimal) -> float:
@@ -219,6 +219,6 @@ TOOL = Tool(
     description=DESCRIPTION,
     kind="reads",
     parameters=EstimateCost,
-    output=Estimated,
+    output=EstimateOutput,
     run=run,
 )

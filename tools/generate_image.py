@@ -1,11 +1,11 @@
-"""generate_image: words in, pictures out."""
+"""The tool generate_image: make pictures from a prompt."""
 
 from __future__ import annotations
 
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
-from atelier.tools.image_answer import Drawn
-from atelier.tools.image_call import Drawing, asked_for, draw, drawn_before
+from atelier.tools.image_answer import ImageOutput
+from atelier.tools.image_call import ImageParameters, replay, request_fields, submit
 from atelier.tools.parameters import fields
 from atelier.tools.tool import Answer, Call, Tool
 
@@ -20,28 +20,28 @@ Each picture may cost money: do not repeat a call that succeeded unless the user
 Takes 5 to 60 seconds."""
 
 
-class GenerateImage(Drawing):
-    """What may be said about a new picture."""
+class GenerateImage(ImageParameters):
+    """The parameters of generate_image."""
 
     prompt: fields.Prompt
 
 
-def request_of(asked: GenerateImage) -> ImageRequest:
-    """The caller's parameters in the library's nouns."""
-    return ImageRequest(prompt=asked.prompt, **asked_for(asked))
+def request_of(params: GenerateImage) -> ImageRequest:
+    """Build the request of the parameters."""
+    return ImageRequest(prompt=params.prompt, **request_fields(params))
 
 
-async def run(asked: GenerateImage, service: ImageService, call: Call) -> Answer:
-    """Words in, pictures out."""
-    return await drawn_before(asked, service, call) or await draw(request_of(asked), asked, service, call)
+async def run(params: GenerateImage, service: ImageService, call: Call) -> Answer:
+    """Make the pictures, or return the result of the same call."""
+    return await replay(params, service, call) or await submit(request_of(params), params, service, call)
 
 
 TOOL = Tool(
     name="generate_image",
     title="Generate an image",
     description=DESCRIPTION,
-    kind="draws",
+    kind="creates",
     parameters=GenerateImage,
-    output=Drawn,
+    output=ImageOutput,
     run=run,
 )

@@ -1,4 +1,4 @@
-"""get_image: a picture that was made, the result of a job, or a list of the newest."""
+"""The tool get_image: show a stored picture, collect the result of a job, or list the newest pictures."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
 from atelier.providers.images.sources import ASSET, Asset, last
 from atelier.providers.jobs.service import ImageService, JobHandle
-from atelier.tools.image_answer import ImageData, image_data, told, told_running
+from atelier.tools.image_answer import ImageData, format_handle, format_result, image_data
 from atelier.tools.parameters import fields
 from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
 
 DESCRIPTION = """\
 Show a picture that was made before, with a fresh link or its path and how it came to be; collect the result of a job \
 that was still running; or list the newest pictures. Free, and changes nothing. \
-Give an asset id, a job id from an answer with status “running”, or “last”; with `list` the newest pictures are told \
+Give an asset id, a job id from an answer with status “running”, or “last”; with `list` the newest pictures are listed \
 with prompt, model, cost and parent. Call it for a job that runs instead of asking for the picture again."""
 
-PROMPT = 300  # characters of a prompt that are told; of one in a list, fewer
-LISTED = ((80, True), (40, True), (20, True), (20, False))
-"""Characters of each prompt, and whether the time is told: the first with which a list fits."""
-LARGEST = 6000  # bytes of a list, as text and as data: hosts paste either into the model's context
-MOST = 50
-USUAL = 10
+MAX_PROMPT_CHARACTERS = 300  # of the prompt of one picture; a list has fewer
+LIST_DETAILS = ((80, True), (40, True), (20, True), (20, False))
+"""Characters of each prompt and whether the time is shown. A list uses the first pair with which it fits."""
+MAX_DATA_BYTES = 6000  # of a list, as text and as data: hosts paste either into the model's context
+MAX_LIMIT = 50
+DEFAULT_LIMIT = 10
 
 
 class GetImage(Parameters):
-    """Which picture, or how many of the newest."""
+    """The parameters of get_image."""
 
     id: Annotated[
         Annotated[str, Field(max_length=4000)] | None,
@@ -43,10 +43,10 @@ class GetImage(Parameters):
     ] = None
     list: Annotated[bool, fields.Switch, Field(description="true lists the newest pictures instead.")] = False
     limit: Annotated[
-        Annotated[int, Field(ge=1, le=MOST)] | None,
+        Annotated[int, Field(ge=1, le=MAX_LIMIT)] | None,
         fields.Blank,
         fields.Number,
-        Field(description=f"How many are listed; {USUAL} when left out."),
+        Field(description=f"How many are listed; {DEFAULT_LIMIT} when left out."),
     ] = None
     before: Annotated[
         Annotated[str, Field(max_length=100)] | None,
@@ -55,7 +55,7 @@ class GetImage(Parameters):
     ] = None
 
 
-class Listed(BaseModel):
+class ListedImage(BaseModel):
     """One picture of a list."""
 
     id: str
@@ -66,8 +66,8 @@ class Listed(BaseModel):
     parent: str | None = None
 
 
-class Shown(Output):
-    """One picture with how it came to be, the result of a job, or a list."""
+class GetImageOutput(Output):
+    """One picture with its record, the result of a job, or a list."""
 
     status: Literal["done", "running"] = "done"
     summary: str
@@ -84,21 +84,21 @@ class Shown(Output):
     estimated_usd: float | None = None
     actual_usd: float | None = None
     warnings: list[str] | None = None
-    pictures: Annotated[list[Listed] | None, Field(description="The newest first.")] = None
+    pictures: Annotated[list[ListedImage] | None, Field(description="The newest first.")] = None
 
 
-async def run(asked: GetImage, service: ImageService, call: Call) -> Answer:
-    """A picture, a job's result, or a list."""
+async def run(params: GetImage, service: ImageService, call: Call) -> Answer:
+    """Return a picture, a job's result, or a list."""
     storage = service.pipeline.storage
     if storage is None:
         raise ImageError(Reason.NOT_FOUND, "Nothing is stored here.", hint="Make a picture first.")
-    if asked.list or asked.before:
-        return await _list(storage, asked.limit or USUAL, asked.before)
-    words = (asked.id or "last").strip()
+    if params.list or params.before:
+        return await _list(storage, params.limit or DEFAULT_LIMIT, params.before)
+    words = (params.id or "last").strip()
     words = storage.id_in(words) or words.removeprefix("image://assets/").removesuffix("/preview")
     if words.startswith("job_"):
         result = await service.get_result(words, caller=call.caller, on_progress=call.on_progress)
-        return told_running(result) if isinstance(result, JobHandle) else told(result)
+        return format_handle(result) if isinstance(result, JobHandle) else format_result(result)
     id = await last(storage) if words == "last" else words
     asset = await storage.get(id) if id and ASSET.fullmatch(id) else None
     if asset is None:
@@ -109,13 +109,13 @@ async def run(asked: GetImage, service: ImageService, call: Call) -> Answer:
 
 async def _shown(asset: Asset, storage: Storage) -> Answer:
     record = asset.record
-    kept = ResultImage(picture(asset.image_bytes), await storage.where(asset.id))
-    image = image_data(kept)
-    warnings = [kept.stored.warning] if kept.stored and kept.stored.warning else []
+    shown = ResultImage(picture(asset.image_bytes), await storage.where(asset.id))
+    image = image_data(shown)
+    warnings = [shown.stored.warning] if shown.stored and shown.stored.warning else []
     made = f"{record.get('provider', 'unknown')}/{record.get('model', 'unknown')}"
-    size = f"{image.width}×{image.height} {kept.format.upper()}"
-    prompt, cost = _prompt(record, PROMPT), record.get("actual_usd")
-    data = Shown(
+    size = f"{image.width}×{image.height} {shown.format.upper()}"
+    prompt, cost = _prompt(record, MAX_PROMPT_CHARACTERS), record.get("actual_usd")
+    data = GetImageOutput(
         summary=f"{asset.id}, {size}; show the user the path or link.",
         images=[image],
         provider=record.get("provider"),
@@ -146,24 +146,24 @@ async def _shown(asset: Asset, storage: Storage) -> Answer:
         *(f"Note: {warning}" for warning in warnings),
         "Show the user the path or link. Only a small preview is attached; if you cannot see it, do not describe it.",
     ]
-    return Answer(text="\n".join(lines), data=data, pictures=(kept,))
+    return Answer(text="\n".join(lines), data=data, pictures=(shown,))
 
 
 async def _list(storage: Storage, limit: int, before: str | None) -> Answer:
-    """The newest, as many of them as fit; the rest can be asked for."""
+    """List the newest pictures that fit; the summary names the id from which to continue."""
     if before and not ASSET.fullmatch(before):
         message = f"“before” is no asset id (“{sanitize(before, 60)}”)."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Give the last id of the page before.")
     records = await storage.newest(limit + 1, before)
     shown, more = records[:limit], len(records) > limit
-    attempts = (_page(shown, characters, timed, more=more) for characters, timed in LISTED)
-    shorter = (_page(shown[:count], *LISTED[-1], more=True) for count in range(len(shown) - 1, 0, -1))
+    attempts = (_page(shown, characters, timed, more=more) for characters, timed in LIST_DETAILS)
+    shorter = (_page(shown[:count], *LIST_DETAILS[-1], more=True) for count in range(len(shown) - 1, 0, -1))
     return next(page for page in chain(attempts, shorter) if _fits(page) or len(shown) <= 1)
 
 
 def _page(records: list[Mapping[str, Any]], characters: int, timed: bool, *, more: bool) -> Answer:
     rows = [
-        Listed(
+        ListedImage(
             id=str(record["id"]),
             created_at=record.get("created_at") if timed else None,
             prompt=_prompt(record, characters),
@@ -176,24 +176,24 @@ def _page(records: list[Mapping[str, Any]], characters: int, timed: bool, *, mor
     older = f" Older ones: before={rows[-1].id}." if more else ""
     summary = f"{len(rows)} picture{'' if len(rows) == 1 else 's'}, the newest first.{older}" if rows else "No picture."
     lines = [_line(row) for row in rows]
-    return Answer(text="\n".join([summary, *lines]), data=Shown(summary=summary, pictures=rows))
+    return Answer(text="\n".join([summary, *lines]), data=GetImageOutput(summary=summary, pictures=rows))
 
 
 def _fits(answer: Answer) -> bool:
-    told = json.dumps(answer.data.model_dump(exclude_none=True), ensure_ascii=False)
-    return max(len(told.encode()), len(answer.text.encode())) <= LARGEST
+    data = json.dumps(answer.data.model_dump(exclude_none=True), ensure_ascii=False)
+    return max(len(data.encode()), len(answer.text.encode())) <= MAX_DATA_BYTES
 
 
-def _line(row: Listed) -> str:
+def _line(row: ListedImage) -> str:
     cost = "" if row.actual_usd is None else f", ${row.actual_usd:g}"
     parent = f", of {row.parent}" if row.parent else ""
     time = f" {row.created_at[:16]}Z" if row.created_at else ""
     return f"- {row.id}{time} {row.model}{cost}{parent}: “{row.prompt or ''}”"
 
 
-def _prompt(record: Mapping[str, Any], most: int) -> str | None:
+def _prompt(record: Mapping[str, Any], limit: int) -> str | None:
     prompt = record.get("prompt")
-    return sanitize(prompt, most) if prompt else None
+    return sanitize(prompt, limit) if prompt else None
 
 
 TOOL = Tool(
@@ -202,6 +202,6 @@ TOOL = Tool(
     description=DESCRIPTION,
     kind="reads",
     parameters=GetImage,
-    output=Shown,
+    output=GetImageOutput,
     run=run,
 )

@@ -1,4 +1,4 @@
-"""How a result is told: in words for whoever reads text, in data for whoever reads JSON. Each is complete alone."""
+"""Format a result as the answer of a tool: text and structured data, each complete without the other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from atelier.tools.tool import ANSWER_BUDGET, Answer, Output
 
 
 class CopyData(BaseModel):
-    """The copy of a picture in the size that was asked for."""
+    """The resized copy of a picture."""
 
     id: str | None = None
     path: str | None = None
@@ -27,9 +27,9 @@ class CopyData(BaseModel):
 
 
 class ImageData(BaseModel):
-    """One picture. `id` and `path` (on the server's machine) are absent when it was handed over instead of stored.
+    """One picture. `id` and `path` (on the server's machine) are absent when it was returned inline.
 
-    `preview_path` is a small JPEG of it, `delivered` the copy in the size that was asked for.
+    `preview_path` is a small JPEG of it, `delivered` its resized copy.
     """
 
     id: str | None = None
@@ -50,8 +50,8 @@ class UsageData(BaseModel):
     output_tokens: int | None = None
 
 
-class Drawn(Output):
-    """Pictures that are ready, or the job that makes them. `folder` is where the files are whose paths are too long."""
+class ImageOutput(Output):
+    """Finished pictures, or the job that makes them. `folder` is the common folder when the full paths are too long."""
 
     status: Literal["done", "running"] = "done"
     summary: str
@@ -67,10 +67,10 @@ class Drawn(Output):
     warnings: list[str] | None = None
 
 
-def told(result: ImageResult) -> Answer:
-    """The answer to a drawing call."""
-    images = [image_data(kept) for kept in result.images]
-    fate, brief = FATES[_fate(result)]
+def format_result(result: ImageResult) -> Answer:
+    """Return the answer of a call whose job has completed."""
+    images = [image_data(image) for image in result.images]
+    fate, brief = CLOSINGS[_closing(result)]
     lines = [
         result.notice,
         *_ready(images),
@@ -80,7 +80,7 @@ def told(result: ImageResult) -> Answer:
         fate,
     ]
     sizes = ", ".join(dict.fromkeys(_size(image) for image in images))
-    data = Drawn(
+    data = ImageOutput(
         summary=f"{result.notice} {_count(len(images))}, {sizes}; {brief}.".strip(),
         images=images,
         provider=result.provider,
@@ -99,18 +99,18 @@ def _usage(usage: Usage | None) -> UsageData | None:
 
 
 def _request_id(result: ImageResult) -> str | None:
-    """The vendor's id of the request; of several the first."""
+    """Return the vendor's id of the first request."""
     ids = request_ids(result.details)
     return ids[0] if ids else None
 
 
-def told_running(running: JobHandle) -> Answer:
-    """The answer to a drawing call that takes longer than hosts wait."""
+def format_handle(running: JobHandle) -> Answer:
+    """Return the answer of a call whose job still runs when the wait limit passes."""
     summary = (
         f"Still at work: {running.latest} Call get_image with id {running.id}, or the same call again, to collect it; "
         "it is not paid for again."
     )
-    data = Drawn(
+    data = ImageOutput(
         status="running",
         summary=summary,
         images=[],
@@ -122,12 +122,12 @@ def told_running(running: JobHandle) -> Answer:
     return Answer(text=f"{summary}\nModel: {running.provider}/{running.model}", data=data)
 
 
-FATES = {
+CLOSINGS = {
     "stored": (
         "Show the user the path or link. Only a small preview is attached; if you cannot see it, do not describe it.",
         "show the user the path or link",
     ),
-    "handed over": (
+    "inline": (
         "What is attached is the full size; it was not stored.",
         "attached to this answer, not stored",
     ),
@@ -136,36 +136,35 @@ FATES = {
         "not stored and too large to attach",
     ),
 }
-"""What became of the pictures -> the closing line of the text, and the same in brief."""
+"""Where the pictures are -> the closing line of the text, and the same for the summary."""
 
 
 def _cost(result: ImageResult) -> str:
-    """What it cost, beside what was expected."""
+    """Return the actual cost, with the estimate when it differs."""
     if result.actual_usd is None:
         return "cost not known" + (f", about {usd(result.estimated_usd)}" if result.estimated_usd is not None else "")
     expected = result.estimated_usd if result.estimated_usd != result.actual_usd else None
     return f"cost {usd(result.actual_usd)}" + (f" (estimated {usd(expected)})" if expected is not None else "")
 
 
-def _fate(result: ImageResult) -> str:
-    loose = [kept for kept in result.images if kept.stored is None]
-    if not loose:
+def _closing(result: ImageResult) -> str:
+    if all(image.stored for image in result.images):
         return "stored"
-    return "handed over" if handed_over(result.images) else "preview only"
+    return "inline" if is_inline(result.images) else "preview only"
 
 
-def handed_over(images: tuple[ResultImage, ...]) -> bool:
-    """Whether the pictures without a handle fit into the answer whole."""
-    return sum(len(kept.image_bytes) for kept in images if kept.stored is None) <= ANSWER_BUDGET
+def is_inline(images: tuple[ResultImage, ...]) -> bool:
+    """Return whether the pictures that are not stored fit into the answer in full size."""
+    return sum(len(image.image_bytes) for image in images if image.stored is None) <= ANSWER_BUDGET
 
 
 def usd(amount: Decimal) -> str:
-    """`$0.04`, or as many digits as a small amount needs."""
+    """Return the amount as `$0.04`, a small one with as many digits as it needs."""
     return plain_usd(amount) if amount else "$0 (free)"
 
 
 def size_of(count: int) -> str:
-    """Bytes for people: `1.9 MB`."""
+    """Return a number of bytes as `1.9 MB`."""
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
 
 
@@ -198,13 +197,13 @@ def _shape(image: ImageData | CopyData) -> str:
     return f"{image.width}×{image.height} {_format(image)}"
 
 
-def image_data(kept: ResultImage) -> ImageData:
-    copy = CopyData(**_facts(kept.copy)) if kept.copy else None
-    return ImageData(**_facts(kept), delivered=copy)
+def image_data(image: ResultImage) -> ImageData:
+    copy = CopyData(**_facts(image.copy)) if image.copy else None
+    return ImageData(**_facts(image), delivered=copy)
 
 
-def _facts(kept: ResultImage) -> dict[str, Any]:
-    picture, stored = kept.picture, kept.stored
+def _facts(image: ResultImage) -> dict[str, Any]:
+    picture, stored = image.picture, image.stored
     return {
         "id": stored.id if stored else None,
         "path": stored.path if stored else None,

@@ -1,4 +1,4 @@
-"""What the tools that draw have in common: their parameters, what those ask of the library, and the answer."""
+"""What generate_image and edit_image share: parameters, request fields, submitting a request, replaying a call."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pydantic import field_validator
 from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.images.resize import wish
 from atelier.providers.jobs.service import ImageService, JobHandle
-from atelier.tools.image_answer import told, told_running
+from atelier.tools.image_answer import format_handle, format_result
 from atelier.tools.parameters import fields
-from atelier.tools.parameters.option_parsing import named, refuse_parameters
+from atelier.tools.parameters.option_parsing import parse_options, refuse_parameters
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Call, Parameters
 
 
-class Drawing(Parameters):
-    """What may be said about a picture that is to be made, besides what it shows."""
+class ImageParameters(Parameters):
+    """The parameters of every image call, except the prompt."""
 
     model: fields.ModelName = None
     n: fields.Count = 1
@@ -41,56 +41,59 @@ class Drawing(Parameters):
     @field_validator("options")
     @classmethod
     def _options_are_named(cls, value: list[str]) -> list[str]:
-        refuse_parameters(named(value), cls.model_fields)
+        refuse_parameters(parse_options(value), cls.model_fields)
         return value
 
 
 NAMES = {"n": "count", "output_compression": "compression"}
-"""Parameters that the library calls otherwise."""
+"""Parameter -> field of ImageRequest, where the names differ."""
 
 OURS = ("save", "deliver_size", "deliver_fit", "deliver_max_kb", "confirm_cost", "fallback")
-"""Parameters that are not the vendor's business."""
+"""Parameters that are not sent to the vendor."""
 
 
-def asked_for(asked: Drawing) -> dict[str, Any]:
-    """The common parameters as fields of an ImageRequest. Raises invalid_request for a copy that cannot be."""
-    common = {NAMES.get(name, name): getattr(asked, name) for name in Drawing.model_fields if name not in OURS}
-    copy = wish(asked.deliver_size, asked.deliver_fit, asked.deliver_max_kb)
-    return {**common, "options": named(asked.options), "deliver": copy}
+def request_fields(params: ImageParameters) -> dict[str, Any]:
+    """Return the parameters as fields of an ImageRequest.
+
+    Raises invalid_request for a resized copy that cannot be made.
+    """
+    common = {NAMES.get(name, name): getattr(params, name) for name in ImageParameters.model_fields if name not in OURS}
+    copy = wish(params.deliver_size, params.deliver_fit, params.deliver_max_kb)
+    return {**common, "options": parse_options(params.options), "deliver": copy}
 
 
-def fallback_of(asked: Drawing) -> list[str] | None:
-    """The models to move on to; None is for the settings to say, since hosts fill in an empty list for nothing said."""
-    return [] if asked.fallback == ["none"] else asked.fallback or None
+def fallback_of(params: ImageParameters) -> list[str] | None:
+    """Return the fallback models. None means those of the settings: some hosts fill in an empty list."""
+    return [] if params.fallback == ["none"] else params.fallback or None
 
 
-async def drawn_before(asked: Drawing, service: ImageService, call: Call) -> Answer | None:
-    """What came of the same call, where its caller gave it a key."""
+async def replay(params: ImageParameters, service: ImageService, call: Call) -> Answer | None:
+    """Return the answer of the earlier call with the same idempotency key, or None."""
     if call.key is None:
         return None
-    result = await service.replay(call.key, _said(asked), caller=call.caller, on_progress=call.on_progress)
-    return _told(result) if result else None
+    result = await service.replay(call.key, _call_text(params), caller=call.caller, on_progress=call.on_progress)
+    return _format(result) if result else None
 
 
-async def draw(request: ImageRequest, asked: Drawing, service: ImageService, call: Call) -> Answer:
-    """Hand the request over; tell what came of it, or that it goes on."""
+async def submit(request: ImageRequest, params: ImageParameters, service: ImageService, call: Call) -> Answer:
+    """Submit the request. Return its result, or the job's handle when the wait limit passes first."""
     result = await service.submit(
         request,
         caller=call.caller,
-        in_hand=0 if asked.save else ANSWER_BUDGET,
-        fallback=fallback_of(asked),
+        in_hand=0 if params.save else ANSWER_BUDGET,
+        fallback=fallback_of(params),
         key=call.key,
-        said=_said(asked) if call.key else None,
+        said=_call_text(params) if call.key else None,
         on_progress=call.on_progress,
-        confirm=call.confirm_price if asked.confirm_cost else call.confirm,
+        confirm=call.confirm_price if params.confirm_cost else call.confirm,
     )
-    return _told(result)
+    return _format(result)
 
 
-def _said(asked: Drawing) -> str:
-    """The words of a call, by which a key is held to it."""
-    return f"{type(asked).__name__} {asked.model_dump_json(exclude={'confirm_cost'})}"
+def _call_text(params: ImageParameters) -> str:
+    """Return the parameters as text: an idempotency key may be used again only with the same text."""
+    return f"{type(params).__name__} {params.model_dump_json(exclude={'confirm_cost'})}"
 
 
-def _told(result: ImageResult | JobHandle) -> Answer:
-    return told_running(result) if isinstance(result, JobHandle) else told(result)
+def _format(result: ImageResult | JobHandle) -> Answer:
+    return format_handle(result) if isinstance(result, JobHandle) else format_result(result)

@@ -1,4 +1,4 @@
-"""list_models: what can be used now, and what each model takes. Nothing is asked of any vendor."""
+"""The tool list_models: the models that can be used now and what each takes. Sends no request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ from atelier.providers.core.errors import ImageError
 from atelier.providers.core.gates.gates import MOST_PICTURES
 from atelier.providers.core.types import Operation
 from atelier.providers.jobs.service import ImageService
-from atelier.tools.model_table import Offer, PriceData, RowData, basis, block, groups, offers, prices, retired, span
+from atelier.tools.model_table import (
+    Offer,
+    PriceData,
+    RowData,
+    basis,
+    groups,
+    offers,
+    prices,
+    retired,
+    span,
+    vendor_lines,
+)
 from atelier.tools.parameters import fields
 from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
 
@@ -23,20 +34,20 @@ picture costs, and until when they work. Free, instant, and changes nothing. Cal
 or to choose a model by what it can do; a picture needs no such call, since a model is chosen when none is named. \
 Filter by `vendor` or `operation` for every column, with styles, backgrounds and rarer options."""
 
-LARGEST = 6000  # bytes of the structured part; hosts paste it into the model's context
-LARGEST_OF_ALL = 8000  # bytes of text and structured part together where nothing was asked in particular
-ROOM = (1000, 60, 50, 40, 30, 25, 22, 20, 18, 16, 14, 12, 10, 8, 6, 5, 4, 3, 2, 1, 0)
-"""How many models of each vendor are named: the first of these with which all fits."""
-CUT = " Long lists are cut short; ask with vendor or operation for all of it."
-FEW = 6  # words of a column that the unfiltered text spells out
+MAX_DATA_BYTES = 6000  # of the structured part; hosts paste it into the model's context
+MAX_BRIEF_BYTES = 8000  # of text and structured part together in a list without filter
+NAMED_MODELS = (1000, 60, 50, 40, 30, 25, 22, 20, 18, 16, 14, 12, 10, 8, 6, 5, 4, 3, 2, 1, 0)
+"""How many models of each vendor are named: the first of these numbers with which the answer fits."""
+TRUNCATION_NOTE = " Long lists are cut short; ask with vendor or operation for all of it."
+MAX_BRIEF_WORDS = 6  # of a column in a list without filter
 DISPENSABLE = (
     "styles", "options", "aspect_ratios", "sizes", "backgrounds", "formats", "operations", "resolutions", "qualities",
 )  # fmt: skip
-"""Columns that leave a structured part that is too large, in this order; prices only after them. The text has all."""
+"""Columns that are dropped in this order, prices last, from a structured part that is too large; the text has all."""
 
 
 class ListModels(Parameters):
-    """What the list may be narrowed to."""
+    """The parameters of list_models."""
 
     operation: Annotated[
         Operation | None, fields.Blank, fields.Word, Field(description="Only models that can do this.")
@@ -50,7 +61,7 @@ class ListModels(Parameters):
 
 
 class VendorData(BaseModel):
-    """One vendor."""
+    """One vendor, with its models in a list without filter."""
 
     name: str
     ready: bool
@@ -61,7 +72,7 @@ class VendorData(BaseModel):
     high_usd: Annotated[float | None, Field(description="Absent when some choice has no known price.")] = None
 
 
-class Listed(Output):
+class ListModelsOutput(Output):
     """Ids by vendor; with a filter, the rows as well."""
 
     status: Literal["done"] = "done"
@@ -71,42 +82,42 @@ class Listed(Output):
     prices: Annotated[list[PriceData] | None, Field(description="A model that is in none has no known price.")] = None
 
 
-async def run(asked: ListModels, service: ImageService, call: Call) -> Answer:
-    """The list, in words and in data."""
+async def run(params: ListModels, service: ImageService, call: Call) -> Answer:
+    """List the models, as text and as data."""
     catalog, today = service.pipeline.catalog, service.pipeline.catalog.today()
-    found, filtered = offers(catalog, asked.operation, asked.vendor), bool(asked.operation or asked.vendor)
-    summary, shown = _summary(catalog, asked, found), [offer for offer in found if not offer.key or asked.vendor]
+    found, filtered = offers(catalog, params.operation, params.vendor), bool(params.operation or params.vendor)
+    summary, shown = _summary(catalog, params, found), [offer for offer in found if not offer.key or params.vendor]
     if not filtered:
         return _brief(summary, found, shown, today)
-    lines = [line for offer in shown for line in block(offer, today, None)]
+    lines = [line for offer in shown for line in vendor_lines(offer, today, None)]
     vendors = [_vendor(offer) for offer in found]
-    data = _within(Listed(summary=summary, vendors=vendors), shown, today)
+    data = _with_rows(ListModelsOutput(summary=summary, vendors=vendors), shown, today)
     return Answer(text="\n".join([summary, *lines, *_unshown(found, shown), *_foot(shown)]), data=data)
 
 
 def _brief(summary: str, found: list[Offer], shown: list[Offer], today: date) -> Answer:
-    """Every model that works, or of each vendor as many as there is room for, the rest counted."""
-    for most in ROOM:
-        parts = {offer.provider.name: offer.first(most) for offer in shown}
+    """Name as many models of each vendor as fit, and count the rest."""
+    for limit in NAMED_MODELS:
+        parts = {offer.provider.name: offer.first(limit) for offer in shown}
         lines = [line for offer in shown for line in _lines(parts[offer.provider.name], offer, today)]
-        text = "\n".join([summary, *lines, *_unshown(found, shown), *_foot(shown, CUT)])
+        text = "\n".join([summary, *lines, *_unshown(found, shown), *_foot(shown, TRUNCATION_NOTE)])
         vendors = [_vendor(offer, parts.get(offer.provider.name), today) for offer in found]
-        data = Listed(summary=summary, vendors=vendors)
-        if len(text.encode()) + _bytes(data) < LARGEST_OF_ALL:
+        data = ListModelsOutput(summary=summary, vendors=vendors)
+        if len(text.encode()) + _bytes(data) < MAX_BRIEF_BYTES:
             return Answer(text=text, data=data)
-    return Answer(text=summary, data=Listed(summary=summary, vendors=[_vendor(offer) for offer in found]))
+    return Answer(text=summary, data=ListModelsOutput(summary=summary, vendors=[_vendor(offer) for offer in found]))
 
 
 def _lines(part: Offer, whole: Offer, today: date) -> list[str]:
-    """A vendor in brief, and how many of its models found no room."""
+    """Return the lines of a vendor, and a line that counts the models that are not named."""
     more = len(whole.rows) - len(part.rows)
     vendor = whole.provider.name
-    told = block(part, today, FEW) if part.rows else [f"{whole.provider.title} ({vendor}):"]
-    return [*told, *([f"- and {more} more models; list_models with vendor={vendor} names them."] if more else [])]
+    lines = vendor_lines(part, today, MAX_BRIEF_WORDS) if part.rows else [f"{whole.provider.title} ({vendor}):"]
+    return [*lines, *([f"- and {more} more models; list_models with vendor={vendor} names them."] if more else [])]
 
 
 def _vendor(offer: Offer, part: Offer | None = None, today: date = date.min) -> VendorData:
-    """A vendor for programs; with what is listed of it and about what its default costs where it is told in brief."""
+    """Return the data of a vendor; in a list without filter with its models and the price span of its default."""
     data = VendorData(name=offer.provider.name, ready=not offer.key, variables=list(offer.key) or None)
     if part:
         data.models = [row.id for row in part.rows if not retired(row, today)]
@@ -127,38 +138,38 @@ def _foot(shown: list[Offer], cut: str = "") -> list[str]:
     return [f"n up to {MOST_PICTURES}. {basis()}{cut}"] if shown else []
 
 
-def _summary(catalog: Catalog, asked: ListModels, found: list[Offer]) -> str:
-    verb = f" that can {asked.operation.value.replace('_', ' ')}" if asked.operation else ""
+def _summary(catalog: Catalog, params: ListModels, found: list[Offer]) -> str:
+    verb = f" that can {params.operation.value.replace('_', ' ')}" if params.operation else ""
     ready = [o.provider.name for o in found if not o.key]
     missing = [f"{o.provider.name} (set {' or '.join(o.key)})" for o in found if o.key]
     if not found:
-        able = [o.provider.name for o in offers(catalog, asked.operation)]
-        return f"No model of {asked.vendor}{verb}. Vendors that have one: {', '.join(able) or 'none'}."
-    said = [f"Ready{verb}: {', '.join(ready) or 'none'}.", f"Without a key: {', '.join(missing)}." if missing else ""]
-    if not asked.vendor:
+        able = [o.provider.name for o in offers(catalog, params.operation)]
+        return f"No model of {params.vendor}{verb}. Vendors that have one: {', '.join(able) or 'none'}."
+    lines = [f"Ready{verb}: {', '.join(ready) or 'none'}.", f"Without a key: {', '.join(missing)}." if missing else ""]
+    if not params.vendor:
         try:
-            choice = catalog.resolve(None, asked.operation or Operation.GENERATE)
-            said.append(f"When no model is named: {choice.provider.name}/{choice.model.id}.")
+            choice = catalog.resolve(None, params.operation or Operation.GENERATE)
+            lines.append(f"When no model is named: {choice.provider.name}/{choice.model.id}.")
         except ImageError as error:
-            said.append(error.message)
-    return " ".join(part for part in said if part)
+            lines.append(error.message)
+    return " ".join(part for part in lines if part)
 
 
-def _within(data: Listed, shown: list[Offer], today: date) -> Listed:
-    """With the rows, and with as few columns left out as its limit demands."""
+def _with_rows(data: ListModelsOutput, shown: list[Offer], today: date) -> ListModelsOutput:
+    """Return the data with its rows, without as few columns as MAX_DATA_BYTES allows."""
     columns = [DISPENSABLE[:count] for count in range(len(DISPENSABLE) + 1)]
     attempts = [(some, prices(shown, today)) for some in columns] + [(some, None) for some in columns]
     for without, priced in attempts:
         rows = [row for offer in shown for row in groups(offer, today, without)]
-        gone = without if priced is not None else (*without, "prices")
-        said = f" Left out here for length: {', '.join(gone)}; narrow the list for them." if gone else ""
-        full = data.model_copy(update={"models": rows, "prices": priced, "summary": data.summary + said})
-        if _bytes(full) <= LARGEST:
+        dropped = without if priced is not None else (*without, "prices")
+        note = f" Left out here for length: {', '.join(dropped)}; narrow the list for them." if dropped else ""
+        full = data.model_copy(update={"models": rows, "prices": priced, "summary": data.summary + note})
+        if _bytes(full) <= MAX_DATA_BYTES:
             return full
     return data
 
 
-def _bytes(data: Listed) -> int:
+def _bytes(data: ListModelsOutput) -> int:
     return len(json.dumps(data.model_dump(exclude_none=True), ensure_ascii=False).encode())
 
 
@@ -168,6 +179,6 @@ TOOL = Tool(
     description=DESCRIPTION,
     kind="reads",
     parameters=ListModels,
-    output=Listed,
+    output=ListModelsOutput,
     run=run,
 )

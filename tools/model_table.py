@@ -1,4 +1,4 @@
-"""The matrix, told: which rows can be asked for now, in data for programs and in words for everyone else."""
+"""The rows of the catalog that can be used now, as data and as lines of text."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ LISTS = ("aspect_ratios", "resolutions", "qualities", "styles", "backgrounds", "
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A vendor with those of its rows that are asked for; `key` is the variables of a key that is missing."""
+    """A vendor with the rows that match a filter. `key` names the variables of its key when that is not set."""
 
     provider: Provider
     rows: list[Model]
     prices: Prices
     key: tuple[str, ...] = ()
 
-    def first(self, most: int) -> Offer:
-        """The same with so many of its rows, the default among them."""
-        return replace(self, rows=self.rows[:most])
+    def first(self, limit: int) -> Offer:
+        """Return the offer with its first `limit` rows; the default is the first."""
+        return replace(self, rows=self.rows[:limit])
 
 
 def vendors(catalog: Catalog, name: str | None) -> list[Provider]:
-    """The vendor of that name, or all of them. Raises invalid_request when there is none."""
+    """Return the vendor of that name, or all without a name. Raises invalid_request for an unknown name."""
     if found := [provider for provider in catalog.providers if name is None or name in provider.names]:
         return found
     names = ", ".join(provider.name for provider in catalog.providers)
@@ -46,7 +46,7 @@ def vendors(catalog: Catalog, name: str | None) -> list[Provider]:
 
 
 def offers(catalog: Catalog, operation: Operation | None = None, vendor: str | None = None) -> list[Offer]:
-    """Every vendor that has what is asked for, in the catalogue's order."""
+    """Return the vendors that have a row for the operation, in the catalog's order."""
     found = list[Offer]()
     for provider in vendors(catalog, vendor):
         rows = [row for row in catalog.listed(provider) if operation is None or operation in row.operations]
@@ -57,7 +57,7 @@ def offers(catalog: Catalog, operation: Operation | None = None, vendor: str | N
 
 
 class RowData(BaseModel):
-    """What one model takes, or several that take the same. An absent column is not offered."""
+    """What one model takes, or several models with equal columns. An absent column is not supported."""
 
     ids: list[str]
     vendor: str
@@ -79,7 +79,7 @@ class RowData(BaseModel):
 
 
 class PriceData(BaseModel):
-    """What a picture costs, about, by each of some models."""
+    """The approximate price of a picture and the models that have it."""
 
     low_usd: float
     high_usd: Annotated[float | None, Field(description="Absent when some choice has no known price.")] = None
@@ -87,17 +87,17 @@ class PriceData(BaseModel):
 
 
 def prices(found: Iterable[Offer], today: date) -> list[PriceData]:
-    """The hints for programs. A model that is in none has no known price, as one that its vendor no longer sells."""
-    alike = dict[tuple[float, float | None], list[str]]()
+    """Group the models by price. A model without a known price, such as a retired one, is in no group."""
+    same = dict[tuple[float, float | None], list[str]]()
     for offer, row in ((each, row) for each in found for row in each.rows):
         low, high = span(offer, row, today)
         if low is not None:
-            alike.setdefault((low, high), []).append(row.id)
-    return [PriceData(low_usd=low, high_usd=high, ids=ids) for (low, high), ids in alike.items()]
+            same.setdefault((low, high), []).append(row.id)
+    return [PriceData(low_usd=low, high_usd=high, ids=ids) for (low, high), ids in same.items()]
 
 
 def groups(offer: Offer, today: date, without: tuple[str, ...] = ()) -> list[RowData]:
-    """The rows for programs, those that are equal but for the name as one."""
+    """Return the rows as data; rows that differ only in their id become one."""
     found = dict[str, RowData]()
     for row in offer.rows:
         data = row_data(offer.provider, row, today).model_copy(update=dict.fromkeys(without))
@@ -106,7 +106,7 @@ def groups(offer: Offer, today: date, without: tuple[str, ...] = ()) -> list[Row
 
 
 def row_data(provider: Provider, row: Model, today: date) -> RowData:
-    """One row for programs."""
+    """Return one row as data."""
     life, stage = row.lifecycle, row.lifecycle.at(today)
     lists = {name: list(getattr(row, name)) or None for name in LISTS}
     return RowData(
@@ -125,62 +125,62 @@ def row_data(provider: Provider, row: Model, today: date) -> RowData:
     )
 
 
-def block(offer: Offer, today: date, most: int | None) -> list[str]:
-    """A vendor in lines: what most of its rows have in common once, then each group's own.
+def vendor_lines(offer: Offer, today: date, limit: int | None) -> list[str]:
+    """Return the lines of a vendor: the most common value of each column once, then what each group has of its own.
 
-    `most` is how many words of a column are spelled out, and then retired rows are only named; None spells out all.
+    A `limit` shortens each column to so many values and names retired rows without columns; None shortens nothing.
     """
-    rows = [row for row in offer.rows if most is None or not retired(row, today)]
-    said = {row.id: words(row, most) for row in rows}
-    priced = [row for row in rows if most is None or row.id == offer.provider.default]
+    rows = [row for row in offer.rows if limit is None or not retired(row, today)]
+    columns_of = {row.id: describe(row, limit) for row in rows}
+    priced = [row for row in rows if limit is None or row.id == offer.provider.default]
     costs = {row.id: f" ({cost})" for row in priced if (cost := price(offer, row, today))}
-    alike = dict[tuple[str, ...], list[str]]()
+    same = dict[tuple[str, ...], list[str]]()
     for row in rows:
-        alike.setdefault((*said[row.id], ends(row, today)), []).append(row.id + costs.get(row.id, ""))
-    usual = [Counter(column).most_common(1)[0][0] for column in zip(*said.values(), strict=True)]
+        same.setdefault((*columns_of[row.id], ends(row, today)), []).append(row.id + costs.get(row.id, ""))
+    shared = [Counter(column).most_common(1)[0][0] for column in zip(*columns_of.values(), strict=True)]
     key = f", which needs {' or '.join(offer.key)}" if offer.key else ""
-    rule = ", unless noted below" if len(alike) > 1 else ""
-    lines = [f"{offer.provider.title} ({offer.provider.name}){key}{rule}: {'; '.join(usual) or 'nothing current'}."]
-    for (*columns, end), ids in alike.items():
-        own = [column for column, common in zip(columns, usual, strict=True) if column != common]
+    rule = ", unless noted below" if len(same) > 1 else ""
+    lines = [f"{offer.provider.title} ({offer.provider.name}){key}{rule}: {'; '.join(shared) or 'nothing current'}."]
+    for (*columns, end), ids in same.items():
+        own = [column for column, common in zip(columns, shared, strict=True) if column != common]
         lines.append(f"- {', '.join(ids)}" + (f": {'; '.join(filter(None, [*own, end]))}" if own or end else ""))
-    if gone := [row.id for row in offer.rows if row not in rows]:
-        lines.append(f"- retired by the vendor, and tried at your base URL: {', '.join(gone)}")
+    if retired_ids := [row.id for row in offer.rows if row not in rows]:
+        lines.append(f"- retired by the vendor, and tried at your base URL: {', '.join(retired_ids)}")
     return lines
 
 
 def retired(row: Model, today: date) -> bool:
-    """Whether the vendor has switched the model off; it is listed all the same where another host may serve it."""
+    """Return whether the vendor has switched the model off. With a custom base URL it is listed all the same."""
     return row.lifecycle.at(today) == "retired"
 
 
-def words(row: Model, most: int | None = None) -> list[str]:
-    """What a row takes, a phrase for each column."""
+def describe(row: Model, limit: int | None = None) -> list[str]:
+    """Return a phrase for each column of a row."""
     shape = [
-        _phrase("size", _sizes(row, brief=most is not None), most),
-        _phrase("aspect_ratio", row.aspect_ratios, most and most - 2),  # a few show the kind
-        _phrase("resolution", row.resolutions, most),
+        _phrase("size", _sizes(row, brief=limit is not None), limit),
+        _phrase("aspect_ratio", row.aspect_ratios, limit and limit - 2),  # a few show the kind
+        _phrase("resolution", row.resolutions, limit),
     ]
-    said = [
+    phrases = [
         ", ".join(_operations(row)),
         ", ".join(filter(None, shape)) or "no size",
-        _phrase("quality", row.qualities, most) or "no quality",
-        _phrase("output_format", row.formats, most) or "no output_format",
+        _phrase("quality", row.qualities, limit) or "no quality",
+        _phrase("output_format", row.formats, limit) or "no output_format",
         f"{row.max_sources or 'no'} source picture{'' if row.max_sources == 1 else 's'}",
         f"prompt of {row.max_prompt:,} characters" if row.max_prompt else "no prompt",
         f"{row.max_count} a vendor call",
     ]
-    if most is None:
-        said += [
+    if limit is None:
+        phrases += [
             _phrase("style", row.styles) or "no style",
             _phrase("background", row.backgrounds) or "no background",
             _phrase("also", _options(row)) or "no more options",
         ]
-    return said
+    return phrases
 
 
 def span(offer: Offer, row: Model, today: date) -> tuple[float | None, float | None]:
-    """About what a picture costs, in USD at least and at most; None where that is not known."""
+    """Return the approximate lowest and highest price of a picture in USD; None where it is not known."""
     known = _hint(offer, row, today)
     if known is None:
         return None, None
@@ -188,12 +188,12 @@ def span(offer: Offer, row: Model, today: date) -> tuple[float | None, float | N
 
 
 def basis() -> str:
-    """What every price here means."""
+    """Return the sentence that explains the prices of a list."""
     return f"Prices: about, a picture, sources extra, at {SQUARE} if sizes are free; {table().as_of}."
 
 
 def price(offer: Offer, row: Model, today: date) -> str:
-    """The same in words; empty for a model that its vendor no longer sells."""
+    """Return the price span as text; empty for a retired model."""
     known = _hint(offer, row, today)
     if known is None:
         return "" if retired(row, today) else "price unknown"
@@ -204,7 +204,7 @@ def price(offer: Offer, row: Model, today: date) -> str:
 
 
 def ends(row: Model, today: date) -> str:
-    """Until when a row works and what follows it; empty for a current one."""
+    """Return the end date and the successor of a row as text; empty for a current one."""
     life, stage = row.lifecycle, row.lifecycle.at(today)
     if stage == "current":
         return ""
@@ -218,7 +218,7 @@ def _hint(offer: Offer, row: Model, today: date) -> Hint | None:
 
 
 def _usd(amount: Decimal) -> str:
-    """To two digits, since a hint has no more in it."""
+    """Return an amount with two digits, as precise as a price hint is."""
     return f"${amount:.2g}" if amount else "free"
 
 
@@ -227,9 +227,9 @@ def _operations(row: Model) -> list[str]:
 
 
 def _options(row: Model) -> list[str]:
-    """What else a row takes; the vendor's own options with their values, to be given as `options`."""
-    told = {limit.option: limit.brief for limit in row.limits if limit.option not in OURS}
-    return [told.get(name, name) for name in sorted({*row.features, *row.options})]
+    """Return the features of a row and the vendor's own options, those with their values."""
+    briefs = {limit.option: limit.brief for limit in row.limits if limit.option not in OURS}
+    return [briefs.get(name, name) for name in sorted({*row.features, *row.options})]
 
 
 def _sizes(row: Model, *, brief: bool = False) -> list[str]:
@@ -238,7 +238,7 @@ def _sizes(row: Model, *, brief: bool = False) -> list[str]:
     return [*row.sizes, *([free] if rule else [])]
 
 
-def _phrase(name: str, offered: Iterable[str], most: int | None = None) -> str:
+def _phrase(name: str, offered: Iterable[str], limit: int | None = None) -> str:
     listed = list(offered)
-    rest = len(listed) - (most or len(listed))
-    return f"{name} {'|'.join(listed[:most])}{f' and {rest} more' if rest > 0 else ''}" if listed else ""
+    rest = len(listed) - (limit or len(listed))
+    return f"{name} {'|'.join(listed[:limit])}{f' and {rest} more' if rest > 0 else ''}" if listed else ""

@@ -1,4 +1,4 @@
-"""What a tool is: a record. What it answers: words, data and pictures; content blocks are made elsewhere."""
+"""The record of a tool, its call and its answer. `server/mcp/results.py` turns an answer into content blocks."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ ANSWER_BUDGET = 100 * 1024
 
 
 class Parameters(BaseModel):
-    """What a caller may say; anything else is refused by name."""
+    """Base of a tool's parameters. An unknown argument is refused by name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Output(BaseModel):
-    """The structured part of an answer; absent fields are left out."""
+    """Base of the structured part of an answer. Fields that are None are left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """`text` is complete without `data`, and `data` without `text`, since hosts show one or the other.
 
-    `pictures` ride along in the order of `data.images`: a preview of what is stored, else the picture itself. `job` is
-    the one whose result this is, so that it can be marked as delivered.
+    `pictures` are attached in the order of `data.images`: a stored picture as a preview, any other inline. `job` is the
+    id of the job whose result this is; it is marked as delivered once the answer has been written.
     """
 
     text: str
@@ -41,16 +41,16 @@ class Answer:
 
 
 async def _always(question: str) -> bool:
-    """The user has been asked already."""
+    """Return True: the caller has already confirmed the cost."""
     return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """Who calls, and how they are spoken with while a tool works. `confirm` is None where nobody can be asked;
-    `confirm_price` answers in its place when the call says with `confirm_cost` that the user has agreed.
+    """One call of a tool: the caller's name and the callbacks to its client.
 
-    `key` is what the caller names this call by, so that it can be made again without being paid for again.
+    `confirm` asks the user to confirm a cost; None when the client supports no elicitation. `confirm_price` is used in
+    its place when the call has `confirm_cost`. `key` is the caller's idempotency key.
     """
 
     caller: str
@@ -60,21 +60,21 @@ class Call:
     key: str | None = None
 
 
-Asked = TypeVar("Asked", bound=Parameters)
+ParametersT = TypeVar("ParametersT", bound=Parameters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tool(Generic[Asked]):
-    """One tool. `kind` says what it does to the world: the protocol's hints are derived from it.
+class Tool(Generic[ParametersT]):
+    """One tool. The protocol's hints (read-only, destructive, open world) are derived from `kind`.
 
-    draws   sends a request to a vendor, may cost money, and adds pictures
+    creates sends a request to a vendor, may cost money, and adds pictures
     reads   looks something up and changes nothing
     """
 
     name: str
     title: str
     description: str
-    kind: Literal["draws", "reads"]
-    parameters: type[Asked]
+    kind: Literal["creates", "reads"]
+    parameters: type[ParametersT]
     output: type[Output]
-    run: Callable[[Asked, ImageService, Call], Awaitable[Answer]]
+    run: Callable[[ParametersT, ImageService, Call], Awaitable[Answer]]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import cached_property
 from itertools import takewhile
 from urllib.parse import urlsplit
 
@@ -16,15 +17,24 @@ from atelier.providers.core.types import CURRENT, Endpoint, Feature, Lookup, Mod
 from atelier.providers.pricing.price_table import Prices, table
 from atelier.providers.transport.base_url import base_url
 from atelier.providers.vendors.contract import Provider
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 
 UNLISTED = re.compile(r"(?!.*(?:\.\.|//))[a-z0-9](?:[a-z0-9._:/-]{0,98}[a-z0-9])?")
 """What an id that we do not know must look like to be passed on."""
 
 
+Vendors = tuple[tuple[Provider, ...], Prices]
+"""The vendors in their order, and what their models cost."""
+
+
 def utc_today() -> date:
-    """The day that lifecycles are judged by."""
+    """Return the day by which lifecycles are decided."""
     return datetime.now(UTC).date()
+
+
+def shipped() -> Vendors:
+    """Return the vendors of the registry and the shipped prices."""
+    return all_providers(), table()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +47,30 @@ class Choice:
     notice: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Catalog:
-    """The vendors, seen through the settings of this process and the calendar."""
+    """The vendors as the settings of this process and the calendar have them.
+
+    `load` is called when the vendors are first needed, so that a server starts without importing them.
+    """
 
     lookup: Lookup
     today: Callable[[], date] = utc_today
-    providers: tuple[Provider, ...] = PROVIDERS
-    prices: Prices = field(default_factory=table)
+    load: Callable[[], Vendors] = shipped
+
+    @cached_property
+    def _vendors(self) -> Vendors:
+        return self.load()
+
+    @property
+    def providers(self) -> tuple[Provider, ...]:
+        """The vendors, in the order in which a default is looked for."""
+        return self._vendors[0]
+
+    @property
+    def prices(self) -> Prices:
+        """What their models cost."""
+        return self._vendors[1]
 
     def resolve(self, name: str | None, operation: Operation = Operation.GENERATE, prefer: str | None = None) -> Choice:
         """A model's id or alias, a vendor's name, `vendor/model`, or nothing -> who makes it.

@@ -7,22 +7,13 @@ from datetime import date
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.vendors.contract import Provider
+from atelier.providers.vendors.names import name_conflict
 
 
 def names_are_reachable(providers: Collection[Provider]) -> None:
-    """Each name is one model's, and none is a vendor's, which comes first. Raises invalid_request."""
-    vendors = {name: provider for provider in providers for name in provider.names}
-    owners = dict[str, str]()
-    for provider in providers:
-        for model in provider.models:
-            for name in (model.id, *model.aliases, *model.snapshots):
-                if name in owners:
-                    raise wrong("models", f"{name} names both {owners[name]} and {model.id}", "A name is one model's.")
-                owners[name] = model.id
-                means = vendors.get(name)
-                if means and not (means is provider and name == model.id == provider.default):
-                    why = f"{name}, a name of {model.id}, is taken: it stands for the default of {means.title}"
-                    raise wrong("models", why, "Choose another name.")
+    """Check that each name means one model, and none a vendor, which comes first. Raises invalid_request."""
+    if conflict := name_conflict(providers):
+        raise wrong("models", conflict.reason, conflict.hint)
 
 
 def defaults_are_alive(providers: Iterable[Provider], today: date) -> None:

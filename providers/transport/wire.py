@@ -43,8 +43,8 @@ class Wire:
     `key` joins a copy of the request at the last moment, and only on the way to a trusted host. `secrets` (the key
     and the prompt) are struck out of what a refusal says. `deadline` is seconds for the call as a whole, waits and
     polls included; with `retry_timeouts` a call that ran into it is made once more, and `doubt` hears of it before.
-    `held` hears until when a paid request can be called off: see `paid`. `save_vendor_task` stores the name by which the vendor
-    knows the work. `reach` is how far links go that the vendor gives. `vendor` and `job` name it all in the log.
+    `held` hears until when a paid request can be called off: see `paid`. `save_vendor_task` stores the name by which
+    the vendor knows the work. `reach` is how far links of the vendor go. `vendor` and `job` name it all in the log.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ from atelier.server.mcp.progress import progress
 from atelier.server.settings import Settings, unknown_variables
 from atelier.server.shutdown import interruptible, until_idle
 from atelier.tools import edit_image, estimate_cost, generate_image
-from atelier.tools.image_call import Drawing, fallback_of
+from atelier.tools.image_call import ImageParameters, fallback_of
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Tool
 
@@ -102,7 +102,7 @@ def _given(options: argparse.Namespace, tool: Tool[Any]) -> dict[str, Any]:
 
 
 async def _draw(
-    asked: Drawing,
+    asked: ImageParameters,
     request_of: Callable[[ImageService], Awaitable[ImageRequest]],
     folders: tuple[Path, ...],
     options: argparse.Namespace,
@@ -113,7 +113,7 @@ async def _draw(
 
 
 async def _drawn(
-    asked: Drawing,
+    asked: ImageParameters,
     request_of: Callable[[ImageService], Awaitable[ImageRequest]],
     folders: tuple[Path, ...],
     options: argparse.Namespace,

@@ -16,7 +16,7 @@ from atelier.server.cli.output import table
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings
 from atelier.tools import estimate_cost
-from atelier.tools.estimate_cost import Estimated
+from atelier.tools.estimate_cost import EstimateOutput
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Call
 
@@ -29,7 +29,7 @@ async def estimated(given: dict[str, Any], as_json: bool) -> str:
         answer = await estimate_cost.run(asked, service, Call(caller=settings.customer_id, on_progress=no_progress))
     if as_json:
         return json.dumps(answer.data.model_dump(mode="json", exclude_none=True), ensure_ascii=False)
-    assert isinstance(answer.data, Estimated)
+    assert isinstance(answer.data, EstimateOutput)
     return shown(answer.data, answer.text, asked.n)
 
 
@@ -75,7 +75,7 @@ def _file_named(word: str) -> Path | None:
     return None
 
 
-def shown(data: Estimated, text: str, count: int) -> str:
+def shown(data: EstimateOutput, text: str, count: int) -> str:
     """The prices of `count` pictures in a table, and around it what else the answer says. No price is a sentence."""
     said = text.splitlines()
     if data.models:

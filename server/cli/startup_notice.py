@@ -8,7 +8,7 @@ import sys
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageResult
 from atelier.server.cli.output import UntoldError, say
-from atelier.tools.image_answer import size_of, told, usd
+from atelier.tools.image_answer import format_result, size_of, usd
 
 
 def announce(result: ImageResult, *, as_json: bool) -> None:
@@ -24,7 +24,7 @@ def announce(result: ImageResult, *, as_json: bool) -> None:
 
 def _say(result: ImageResult, *, as_json: bool) -> None:
     if as_json:
-        say(json.dumps(told(result).data.model_dump(mode="json", exclude_none=True), ensure_ascii=False))
+        say(json.dumps(format_result(result).data.model_dump(mode="json", exclude_none=True), ensure_ascii=False))
         return
     for warning in result.warnings:
         say(f"Note: {warning}", sys.stderr)

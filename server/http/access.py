@@ -1,11 +1,14 @@
-"""What every request passes before anything reads it: is it meant for this server, by a page of its own, by whom.
+"""Checks that every request passes before a route runs: is it meant for this server, may this page send it, who calls.
 
-    ending   a server that is asked to end takes no new calls
-    Host     on loopback a name of this machine, or a page elsewhere could reach it through a name of its own
-    Origin   of a browser: this very host
-    token    the caller, but for what is public
+    shutdown   a server that is asked to end takes no new calls
+    Host       on loopback only names of this machine, so that no page reaches the server through a name of its own
+    Origin     a browser's page must come from this very host
+    token      names the caller, except for public paths
+    body       of a POST, read whole
 
-The same holds for MCP and for plain routes. An answer has left when its last byte was sent to someone who is there.
+MCP and the plain routes share them. Neither Starlette's `TrustedHostMiddleware` nor the SDK's
+`TransportSecuritySettings` can: both take fixed lists of names, so they know neither all of loopback nor "the host that
+was called" as an origin, and they answer in plain text.
 """
 
 from __future__ import annotations
@@ -13,22 +16,23 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+import anyio
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware, get_access_token
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.calls import AnswerDelivery, leaving
 from atelier.server.http.auth import Verify, is_loopback
-from atelier.server.http.body import MIN_BODY_LIMIT, Bodies, admit
-from atelier.server.http.errors import RefusedError, ending, failed
+from atelier.server.http.body import MIN_BODY_LIMIT, check_body_headers, read_body, replayed
+from atelier.server.http.errors import RefusedError, failed, shutting_down
 from atelier.server.logs import log
 from atelier.server.storage.remote_storage import address
 
 PUBLIC = re.compile(r"/healthz|/\.well-known/.*")
-"""Needs no token; of the second there is nothing, which clients ask before they have one."""
+"""Paths without a token. Clients ask for `/.well-known/` before they have one, and get 404."""
 
 CHALLENGE = "WWW-Authenticate"
 
@@ -36,59 +40,66 @@ HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
 class AccessMiddleware:
-    """Before an app. A body has `limit` bytes at most; `local` says that the server listens on loopback."""
+    """Runs the checks before an app. `limit` is the size of the largest body in bytes; `local` means that the server
+    listens on loopback."""
 
     def __init__(self, app: ASGIApp, verify: Verify, *, local: bool, limit: int = MIN_BODY_LIMIT) -> None:
         self._app = AuthContextMiddleware(app)
         self._verify = verify
         self._limit = limit
         self._local = local
-        self._bodies = Bodies()
-        self._ending = False
+        self._closing = False
+        self._reading = set[anyio.CancelScope]()
 
     def close(self) -> None:
-        """Take no new calls, those included whose body is still on its way."""
-        self._ending = True
-        self._bodies.give_up()
+        """Refuse new calls, and those whose body is still being read: a client that never ends its body would keep the
+        server from ending."""
+        self._closing = True
+        for scope in self._reading:
+            scope.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request, or the app's lifespan."""
+        """Answer one request, or run the app's lifespan."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = Request(scope)
+        request = Request(scope, receive)
         try:
-            host = self._host_meant(request)
-            if not PUBLIC.fullmatch(scope["path"]):
+            host = self._checked_host(request)
+            public = PUBLIC.fullmatch(scope["path"])
+            if not public:
                 scope["user"] = await self._user(request)
-            admit(request, self._limit)
+            check_body_headers(request, self._limit)
+            if scope["method"] == "POST" and not public:
+                receive = replayed(await self._body(request), receive)
+        except ClientDisconnect:
+            log.info("client disconnected", extra={"facts": {"why": "its body was not complete"}})
+            return
         except RefusedError as refusal:
-            log.info("not let in", extra={"facts": {"status": refusal.status, "why": refusal.message}})
+            log.info("request refused", extra={"facts": {"status": refusal.status, "why": refusal.message}})
             await failed(refusal)(scope, receive, send)
             return
         address.set(f"{request.url.scheme}://{host}")
-        # bodies are read of POST alone; the others listen for their client's leaving, which has no end
-        heard = self._bodies.timed(receive) if scope["method"] == "POST" else receive
-        await _seen_off(self._app, scope, heard, send)
+        await _track_delivery(self._app, scope, receive, send)
 
-    def _host_meant(self, request: Request) -> str:
-        """Ours, under one of its names. Raises RefusedError when another was meant, when a page of another origin asks,
-        and when the server is about to end."""
-        if self._ending:
-            raise ending()
-        said = request.headers.getlist("host")
-        found = HOST.fullmatch(said[0]) if len(said) == 1 else None
+    def _checked_host(self, request: Request) -> str:
+        """Return the `Host` of a request. Raises RefusedError for a name of another server, for a page of another
+        origin, and when the server is about to end."""
+        if self._closing:
+            raise shutting_down()
+        hosts = request.headers.getlist("host")
+        found = HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
         if found is None or (self._local and not is_loopback(found["name"].strip("[]"))):
             raise RefusedError(421, "This server does not go by that name.", "Use the address that it listens on.")
         for origin in request.headers.getlist("origin"):
-            if not _is_own(origin, said[0], local=self._local):
+            if not _is_own(origin, hosts[0], local=self._local):
                 raise RefusedError(403, "Pages of another origin may not call this server.", "Call it without Origin.")
-        return said[0]
+        return hosts[0]
 
     async def _user(self, request: Request) -> AuthenticatedUser:
-        """Who calls, by the one token that the request has. The token itself is not kept."""
-        said = request.headers.getlist("authorization")
-        scheme, _, token = said[0].partition(" ") if len(said) == 1 else ("", "", "")
+        """Return the caller that the request's one token names. The token itself is not kept."""
+        values = request.headers.getlist("authorization")
+        scheme, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
         if scheme.lower() != "bearer" or not token.strip():
             message, hint = "A token is needed.", "Send one as Authorization: Bearer TOKEN."
             raise RefusedError(401, message, hint, headers={CHALLENGE: "Bearer"})
@@ -101,39 +112,49 @@ class AccessMiddleware:
             raise RefusedError(401, error.message, error.hint, headers=headers) from None
         return AuthenticatedUser(AccessToken(token="", client_id=caller, subject=caller, scopes=[]))
 
+    async def _body(self, request: Request) -> bytes:
+        """Read the body of a request. Raises RefusedError when it is too large, and when the server is about to end."""
+        with anyio.CancelScope() as scope:
+            self._reading.add(scope)
+            try:
+                return await read_body(request, self._limit)
+            finally:
+                self._reading.discard(scope)
+        raise shutting_down()
+
 
 def caller() -> str:
-    """Whose request is being answered."""
+    """Return the caller of the request that is being answered."""
     token = get_access_token()
-    assert token, "the door let it in"
+    assert token, "AccessMiddleware lets no request without a token reach a route that asks for its caller"
     assert token.subject
     return token.subject
 
 
-async def _seen_off(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Have a request answered, and do what is to be done when the answer has left."""
-    departure, gone, left = AnswerDelivery(), False, False
-    leaving.set(departure)
+async def _track_delivery(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Run the app, and report its answer as delivered when the last byte was sent before the client disconnected."""
+    delivery, gone, sent = AnswerDelivery(), False, False
+    leaving.set(delivery)
 
-    async def heard() -> Message:
+    async def receive_watched() -> Message:
         nonlocal gone
         message = await receive()
-        gone = gone or (message["type"] == "http.disconnect" and not left)
+        gone = gone or (message["type"] == "http.disconnect" and not sent)
         return message
 
-    async def said(message: Message) -> None:
-        nonlocal left
+    async def send_watched(message: Message) -> None:
+        nonlocal sent
         await send(message)
-        left = left or (message["type"] == "http.response.body" and not message.get("more_body", False))
+        sent = sent or (message["type"] == "http.response.body" and not message.get("more_body", False))
 
     try:
-        await app(scope, heard, said)
+        await app(scope, receive_watched, send_watched)
     finally:
-        departure.end(left=left and not gone and scope["method"] != "HEAD")  # which is told nothing
+        delivery.end(left=sent and not gone and scope["method"] != "HEAD")  # the answer to HEAD has no body
 
 
 def _is_own(origin: str, host: str, *, local: bool) -> bool:
-    """Whether a page comes from this host; on loopback from any port of this machine."""
+    """Return whether a page comes from this host; on loopback from any port of this machine."""
     try:
         parts = urlsplit(origin)
         name = parts.hostname or ""

@@ -19,14 +19,13 @@ from atelier.server.http.access import AccessMiddleware, caller
 from atelier.server.http.auth import is_loopback, verifier_of
 from atelier.server.http.body import RepairedMessages, body_limit
 from atelier.server.http.errors import unrouted
-from atelier.server.http.protocol import Protocol
 from atelier.server.http.routes import routes
 from atelier.server.logs import log
 from atelier.server.mcp.server import AtelierServer, build_server
 from atelier.server.settings import Settings
 from atelier.server.shutdown import until_idle
 
-PATIENCE = 2  # seconds for the last answers to leave, and for streams that stay open
+GRACEFUL_SHUTDOWN_TIMEOUT = 2  # seconds for the last answers to be sent, and for streams that stay open
 
 
 class Unsignalled(uvicorn.Server):
@@ -52,13 +51,13 @@ async def served(settings: Settings, host: str, port: int) -> int:
         door = AccessMiddleware(app_of(server), verify, local=is_loopback(name), limit=limit)
         config = uvicorn.Config(
             door,
-            http=Protocol,
+            http="h11",
             lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,
             ws="none",
-            timeout_graceful_shutdown=PATIENCE,
+            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_TIMEOUT,
         )
         web = Unsignalled(config)
 
@@ -85,7 +84,7 @@ def app_of(server: AtelierServer) -> Starlette:
     app.router.redirect_slashes = False  # an address is served or is not there; a redirect would lose a body
     for route in app.router.routes:
         if isinstance(route, Route):  # the one of MCP
-            route.app = RepairedMessages(route.app, limit)
+            route.app = RepairedMessages(route.app)
     app.router.routes.extend(routes(server))
     for kind in (HTTPException, ImageError, CallerGoneError, Exception):
         app.add_exception_handler(kind, unrouted)

@@ -49,7 +49,6 @@ SENTENCES = {
 REASONS = {
     401: Reason.AUTHENTICATION,
     404: Reason.NOT_FOUND,
-    408: Reason.TIMEOUT,
     503: Reason.PROVIDER_UNAVAILABLE,
 }
 """The reason of a refusal that is the door's own; any other is an invalid request."""
@@ -72,8 +71,8 @@ class RefusedError(ImageError):
         self.headers = dict(headers or {})
 
 
-def ending() -> RefusedError:
-    """A server that is asked to end takes no new calls."""
+def shutting_down() -> RefusedError:
+    """Return the refusal of a new call by a server that is asked to end."""
     message = "This server is about to end and takes no new calls."
     return RefusedError(503, message, "Try again soon.", retry_after=5, headers=CLOSE)
 

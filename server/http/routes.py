@@ -23,7 +23,6 @@ from atelier.providers.images.identify import picture
 from atelier.providers.images.sources import ASSET
 from atelier.providers.jobs.service import ImageService
 from atelier.server.calls import CallerGoneError, delivering
-from atelier.server.http.body import body_limit, body_of
 from atelier.server.http.errors import SENTENCES, RefusedError, failed, gone
 from atelier.server.idempotency import key_of
 from atelier.server.mcp.jsonrpc import repaired
@@ -72,7 +71,7 @@ def _answering(server: AtelierServer, handler: Handler) -> Callable[[Request], A
 async def _draw(tool: Tool[Any], server: AtelierServer, request: Request) -> Response:
     """Make pictures, or say which job does. Whoever goes away before a vendor has the request takes it along."""
     key = key_of(request.headers.getlist("idempotency-key"), "Idempotency-Key")
-    asked = parameters_of(tool, await _arguments(request, body_limit(server.source_max_mb)))
+    asked = parameters_of(tool, await _arguments(request))
     if not asked.save:
         message, hint = "“save” cannot be false here: every picture is stored.", "Leave it out, and fetch the file."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint=hint)
@@ -118,13 +117,13 @@ def _told(answer: Answer, service: ImageService) -> Response:
         return JSONResponse(data)
 
 
-async def _arguments(request: Request, limit: int) -> dict[str, Any]:
+async def _arguments(request: Request) -> dict[str, Any]:
     """The body: a JSON object. Raises RefusedError, and never quotes it."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise RefusedError(415, "The body is not said to be JSON.", "Send Content-Type: application/json.")
     try:
-        said = from_json(repaired((await body_of(request, limit)).decode(errors="replace")), allow_inf_nan=False)
+        said = from_json(repaired((await request.body()).decode(errors="replace")), allow_inf_nan=False)
     except ValueError:
         raise RefusedError(400, "The body is not JSON.", "Send one JSON object.") from None
     if not isinstance(said, dict):

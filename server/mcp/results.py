@@ -32,7 +32,7 @@ from atelier.providers.images.asset_storage import Storage
 from atelier.server.mcp.input_schema import flat_schema
 from atelier.server.mcp.previews import previews
 from atelier.server.settings import Settings
-from atelier.tools.image_answer import handed_over, usd
+from atelier.tools.image_answer import is_inline, usd
 from atelier.tools.tool import Answer, Tool
 
 Found = TypeVar("Found")
@@ -75,7 +75,7 @@ def description(tool: Tool[Any], settings: Settings, mark: Icon) -> ToolDescript
             read_only_hint=tool.kind == "reads",
             destructive_hint=False,
             idempotent_hint=tool.kind == "reads",
-            open_world_hint=tool.kind == "draws",
+            open_world_hint=tool.kind == "creates",
         ),
         icons=[mark],
     )
@@ -86,7 +86,7 @@ async def answered(answer: Answer, storage: Storage, settings: Settings) -> Call
     until = anyio.current_time() + PATIENCE
     data = answer.data.model_dump(mode="json", exclude_none=True)
     text, blocks = answer.text, list[ContentBlock]()
-    whole = handed_over(answer.pictures)
+    whole = is_inline(answer.pictures)
     shown = [kept for kept in answer.pictures if kept.stored or not whole]
     before = [await _in_time(storage.get_preview(kept.stored.id), until) if kept.stored else None for kept in shown]
     small = await previews([kept.picture for kept in shown], before)

@@ -195,7 +195,7 @@ class AtelierServer(MCPServer[State]):
 
     async def _run(self, tool: Tool[Any], asked: Any, service: ImageService, call: Call) -> Answer:
         """The tool's own work. What only looks something up waits for nothing but a storage, and not for ever."""
-        if tool.kind == "draws":
+        if tool.kind == "creates":
             return await tool.run(asked, service, call)
         with anyio.move_on_after(self._settings.wait_seconds + PATIENCE):
             return await tool.run(asked, service, call)

@@ -27,7 +27,7 @@ from atelier.server.mcp import results
 from atelier.server.mcp.elicitation import MODERN
 from atelier.server.settings import Settings
 from atelier.tools import TOOLS
-from atelier.tools.image_answer import told
+from atelier.tools.image_answer import format_result
 
 TASKS = "io.modelcontextprotocol/tasks"
 WINDOW = 2.0  # seconds in which a call may finish without becoming a task
@@ -35,7 +35,7 @@ POLL = timedelta(seconds=1)  # how often a client should ask
 LIFE = timedelta(days=1)  # from the job's beginning; what was made can be collected by other ways for longer
 MOST = 50  # jobs of one caller that may be at work at once when a task is begun
 
-DRAWING = frozenset(tool.name for tool in TOOLS if tool.kind == "draws")
+DRAWING = frozenset(tool.name for tool in TOOLS if tool.kind == "creates")
 
 Request = ServerRequestContext[Any, Any]
 
@@ -107,7 +107,9 @@ class Tasks(Extension):
             if isinstance(found, JobHandle):
                 return {"resultType": "complete", **_handle(row, found.latest), "status": "working"}
             with delivering(service, row.id):
-                result = await results.answered(told(found), ctx.lifespan_context.storage(row.caller), self._settings)
+                result = await results.answered(
+                    format_result(found), ctx.lifespan_context.storage(row.caller), self._settings
+                )
         except ImageError as error:
             row = await self._row(ctx, row.id)
             if row.state == "running":  # it has failed, and this is being written

@@ -12,14 +12,14 @@ from atelier.providers.core.gates.option_gates import SIDES
 from atelier.providers.core.gates.option_limits import Limit
 from atelier.providers.core.sizes import parse_size
 from atelier.providers.core.types import Feature, Model, Operation
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from tests.conformance.bench import EVERYWHERE, PHOTO, Bench, Faults, first_operation, the_host_itself
 from tests.emulators.server import Answer, Drip, Dropped, Emulator, Fault, Slow
 
 Cases = Iterator[tuple[Any, str]]
 Change = Mapping[str, Any]
 
-TODAYS = tuple(row for provider in PROVIDERS for row in provider.models)
+TODAYS = tuple(row for provider in all_providers() for row in provider.models)
 
 WORDS = {
     "aspect_ratio": "aspect_ratios",

@@ -26,12 +26,13 @@ from atelier.providers.core.types import AssetHandle, ImageRequest, ImageResult,
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.transport.network.http_client import client
 from atelier.providers.transport.wire import Wire, httpx
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from tests.conformance.bench import Bench, Faults
 from tests.conformance.cases import CASES, COMPANIONS, Cell, Change, Column, Failure
 from tests.conftest import TODAY
 from tests.emulators.server import Answer, Emulator, Held, Received
 from tests.providers.jobs.recovery.conftest import left_behind, recovered
+from tests.vendors import only
 from tests.waiting import leave
 
 MOST_REQUESTS = 6
@@ -52,8 +53,8 @@ class AssetReader:
 
 def studio(bench: Bench, environ: Mapping[str, str], *, timeout: float = 30.0, **options: Any) -> Pipeline:
     """The pipeline over the whole catalogue, so that a refusal can name another vendor's model."""
-    others = tuple(provider for provider in PROVIDERS if provider.name != bench.name)
-    catalog = Catalog(partial(variable, environ), lambda: TODAY, (bench.provider, *others))
+    others = tuple(provider for provider in all_providers() if provider.name != bench.name)
+    catalog = Catalog(partial(variable, environ), lambda: TODAY, only(bench.provider, *others))
     return Pipeline(catalog, timeout=timeout, **options)
 
 
@@ -182,7 +183,7 @@ class Conformance:
         assert error.reason is Reason.UNSUPPORTED_OPERATION
         able = {
             row.id
-            for row in (*bench.provider.models, *(row for provider in PROVIDERS for row in provider.models))
+            for row in (*bench.provider.models, *(row for provider in all_providers() for row in provider.models))
             if missing.operation in row.operations and row.lifecycle.at(TODAY) != "retired"
         }
         named = set(error.facts.get("models", ()))

@@ -13,7 +13,7 @@ from atelier.providers.jobs.service import ImageService
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings
 from atelier.tools import edit_image
-from atelier.tools.image_answer import Drawn
+from atelier.tools.image_answer import ImageOutput
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Answer, Call
 from tests.conftest import Environ
@@ -78,7 +78,7 @@ async def test_slow_sources_come_side_by_side_and_take_of_the_time_that_the_call
         await held.arrival()
         await eventually(lambda: answers)
         held.go.set()
-    assert isinstance(answers[0].data, Drawn)
+    assert isinstance(answers[0].data, ImageOutput)
     assert answers[0].data.status == "running"
     assert service.waited[0] >= WAIT
     assert len(openai.requests) == 1

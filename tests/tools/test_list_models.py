@@ -16,17 +16,20 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Operation
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.pipeline import Pipeline
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from atelier.tools.list_models import TOOL, ListModels, run
 from atelier.tools.tool import Answer, Call
 from tests.conftest import TODAY, Connect, Environ
 from tests.emulators.openai import OpenAI
+from tests.vendors import only
 
 pytestmark = pytest.mark.anyio
 
-KEYS = {name: "key-0123456789" for p in PROVIDERS for name in p.endpoint.key_variables[:1]}
-GATEWAYS = {p.endpoint.base_url_variable: "https://gateway.example/v1" for p in PROVIDERS if p.endpoint.key_variables}
-VENDORS = [p.name for p in PROVIDERS]
+KEYS = {name: "key-0123456789" for p in all_providers() for name in p.endpoint.key_variables[:1]}
+GATEWAYS = {
+    p.endpoint.base_url_variable: "https://gateway.example/v1" for p in all_providers() if p.endpoint.key_variables
+}
+VENDORS = [p.name for p in all_providers()]
 
 
 async def listed(environ: Environ, today: date = TODAY, **asked: Any) -> Answer:
@@ -86,7 +89,7 @@ async def test_unfiltered_it_names_every_working_model_within_the_budget() -> No
     assert structured < 2_100
     told = {vendor["name"]: vendor["models"] for vendor in data(answer)["vendors"]}
     assert list(told) == VENDORS
-    for provider in PROVIDERS:
+    for provider in all_providers():
         working = [row.id for row in provider.models if row.lifecycle.at(TODAY) != "retired"]
         assert told[provider.name][0] == provider.default
         assert sorted(told[provider.name]) == sorted(working)
@@ -117,7 +120,7 @@ async def test_filtered_it_holds_every_row_within_the_budget(
     assert words < 9_200
     wanted = [
         row.id
-        for p in PROVIDERS
+        for p in all_providers()
         for row in p.models
         if vendor in (None, p.name)
         and (operation is None or operation in row.operations)
@@ -316,8 +319,8 @@ def grown(count: int, **columns: Any) -> Catalog:
         }
         for n in range(count)
     ]
-    providers = overlaid(PROVIDERS, parse_answer(json.dumps({"models": rows}).encode()), lambda: TODAY)
-    return Catalog((KEYS | GATEWAYS).get, lambda: TODAY, providers)
+    providers = overlaid(all_providers(), parse_answer(json.dumps({"models": rows}).encode()), lambda: TODAY)
+    return Catalog((KEYS | GATEWAYS).get, lambda: TODAY, only(*providers))
 
 
 @pytest.mark.parametrize(

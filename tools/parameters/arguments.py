@@ -1,4 +1,4 @@
-"""Arguments from outside -> a tool's parameters, or one clear sentence on what is wrong with them."""
+"""Validate the arguments of a call, and say in one sentence what is wrong with them."""
 
 from __future__ import annotations
 
@@ -10,44 +10,47 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.tools.tool import Asked, Tool
+from atelier.tools.tool import ParametersT, Tool
 
-MOST = 5  # problems that one refusal names
-MANY = 100  # problems beyond which none is named; to list a million takes seconds in which nobody else is answered
+MAX_PROBLEMS = 5  # that one error names
+MAX_VALIDATED_PROBLEMS = 100  # above it the error lists none: formatting a million blocks the event loop for seconds
 
 
 HOST_ARGUMENTS = {"wait_for_previous": "Gemini CLI and Qwen Code put it into every tool's schema (seen 2026-11-29)"}
-"""Arguments that hosts add to a call for themselves, and where that is known from. They are ignored."""
+"""Arguments that hosts add to a call -> the source of that fact. They are ignored."""
 
 
-def parameters_of(tool: Tool[Asked], arguments: Mapping[str, Any]) -> Asked:
-    """The validated parameters. Raises invalid_request, which names every argument that is wrong, never its value."""
+def parameters_of(tool: Tool[ParametersT], arguments: Mapping[str, Any]) -> ParametersT:
+    """Return the validated parameters.
+
+    Raises invalid_request, which names every wrong argument and never its value.
+    """
     known = list(tool.parameters.model_fields)
     arguments = {name: value for name, value in arguments.items() if name in known or name not in HOST_ARGUMENTS}
-    strange = [name for name in arguments if name not in tool.parameters.model_fields]
+    unknown = [name for name in arguments if name not in tool.parameters.model_fields]
     takes = f"{tool.name} takes: {', '.join(known)}."
-    if len(strange) > MOST:
-        raise _refused([_unknown(str(name), tool.name, known) for name in strange[:MOST]], len(strange), takes)
+    if len(unknown) > MAX_PROBLEMS:
+        raise _refused([_unknown(str(name), tool.name, known) for name in unknown[:MAX_PROBLEMS]], len(unknown), takes)
     try:
         return tool.parameters.model_validate(dict(arguments))
     except ValidationError as error:
         count = error.error_count()
-        problems = error.errors(include_url=False, include_input=False) if count <= MANY else []
+        problems = error.errors(include_url=False, include_input=False) if count <= MAX_VALIDATED_PROBLEMS else []
     if not problems:
-        raise _refused([f"more than {MANY} of the values are wrong"], 1, takes)
-    said = [_sentence(problem, tool.name, known) for problem in problems[:MOST]]
-    raise _refused(said, count, takes if strange else _described(tool, str(problems[0]["loc"][0])))
+        raise _refused([f"more than {MAX_VALIDATED_PROBLEMS} of the values are wrong"], 1, takes)
+    sentences = [_sentence(problem, tool.name, known) for problem in problems[:MAX_PROBLEMS]]
+    raise _refused(sentences, count, takes if unknown else _described(tool, str(problems[0]["loc"][0])))
 
 
 def _described(tool: Tool[Any], name: str) -> str:
-    """What a parameter is, as the schema of the tool says it."""
+    """Return the name and the schema's description of a parameter."""
     return f"{name}: {tool.parameters.model_fields[name].description}"
 
 
-def _refused(said: list[str], count: int, hint: str) -> ImageError:
-    """Some of so many problems, and what would be right."""
-    more = [f"and {count - len(said)} more"] if count > len(said) else []
-    message = "; ".join([*said, *more])
+def _refused(sentences: list[str], count: int, hint: str) -> ImageError:
+    """Return the error that lists the first of `count` problems and counts the rest."""
+    more = [f"and {count - len(sentences)} more"] if count > len(sentences) else []
+    message = "; ".join([*sentences, *more])
     return ImageError(Reason.INVALID_REQUEST, f"{message[:1].upper()}{message[1:]}.", hint=hint)
 
 
@@ -57,7 +60,7 @@ def _unknown(name: str, tool: str, known: list[str]) -> str:
     return f"the tool {tool} has no argument “{name}”" + (f" (did you mean “{near[0]}”?)" if near else "")
 
 
-WRONG = {
+PROBLEM_SENTENCES = {
     "string_too_short": "is empty",
     "string_too_long": "is longer than {max_length:,} characters",
     "too_long": "has more than {max_length} entries",
@@ -72,7 +75,7 @@ WRONG = {
     "list_type": "must be a list",
     "value_error": "{error}",
 }
-"""What each kind of finding of the validator means to a caller; its own sentences are for programmers."""
+"""pydantic's error type -> a sentence for callers; pydantic's own sentences are written for programmers."""
 
 
 def _sentence(problem: ErrorDetails, tool: str, known: list[str]) -> str:
@@ -82,5 +85,5 @@ def _sentence(problem: ErrorDetails, tool: str, known: list[str]) -> str:
     name = sanitize(place, 60)
     if problem["type"] == "missing":
         return f"the argument “{name}” is missing"
-    says = WRONG.get(problem["type"], "has a value that cannot be used")
+    says = PROBLEM_SENTENCES.get(problem["type"], "has a value that cannot be used")
     return f"“{name}” {says.format_map(problem.get('ctx', {}))}".replace("'", "")

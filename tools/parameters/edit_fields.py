@@ -1,4 +1,4 @@
-"""Parameters of changes to a picture, and of what is priced; those of every drawing are in `fields`."""
+"""The parameters of edit_image and estimate_cost; those of every image call are in `fields`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from atelier.tools.parameters.fields import LONGEST_PROMPT, Blank, Number, Word, false_unless_said, listed
+from atelier.tools.parameters.fields import MAX_PROMPT_CHARACTERS, Blank, Number, Word, blank_is_false, parse_list
 
-LARGEST_SIDE = 2_000  # pixels that a picture can grow to one side; the most that any vendor takes is 2,048
+MAX_SIDE_PIXELS = 2_000  # that outpaint can add on one side; vendors take up to 2,048
 
 MAX_SOURCE_CHARACTERS = 1_500_000_000
-"""Of 1000 MB in lines of base64, the most that ATELIER_SOURCE_MAX_MB can be; what it is judges the picture."""
+"""1000 MB as lines of base64: the upper bound of ATELIER_SOURCE_MAX_MB, which limits the decoded picture."""
 
 SOURCE = (
     "an asset id (img_...) from an earlier answer, “last”, a public https address, or the path of a file in an "
@@ -29,7 +29,7 @@ Image = Annotated[
 ]
 Images = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=MAX_SOURCE_CHARACTERS)]],
-    BeforeValidator(listed),
+    BeforeValidator(parse_list),
     Field(max_length=15, description="Further pictures to draw from, as references; named like `image`."),
 ]
 Mask = Annotated[
@@ -48,7 +48,7 @@ EditOperation = Annotated[
     Field(description="What to do; edit by instruction when left out, inpaint when there is a mask."),
 ]  # fmt: skip
 EditPrompt = Annotated[
-    Annotated[str, Field(max_length=LONGEST_PROMPT)] | None,
+    Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)] | None,
     Blank,
     Field(description="What to change, in the user's words. Not needed to erase, upscale or cut out the background."),
 ]
@@ -64,7 +64,7 @@ Search = Annotated[
     Field(description="What to find in the picture, for search_replace and recolor."),
 ]
 Side = Annotated[
-    Annotated[int, Field(ge=0, le=LARGEST_SIDE)] | None,
+    Annotated[int, Field(ge=0, le=MAX_SIDE_PIXELS)] | None,
     Blank,
     Number,
     Field(description="Pixels to add on this side, for outpaint."),
@@ -87,6 +87,6 @@ PricedOperation = Annotated[
 ]  # fmt: skip
 Compare = Annotated[
     bool,
-    BeforeValidator(false_unless_said),
+    BeforeValidator(blank_is_false),
     Field(description="true prices the request over every model that can be used, the cheapest first."),
 ]

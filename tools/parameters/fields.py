@@ -1,4 +1,7 @@
-"""Parameters that tools share, described once. An empty string or null from a host that fills every field is absent."""
+"""The parameters that tools share, described once.
+
+Empty strings and null count as absent, since some hosts fill in every field.
+"""
 
 from __future__ import annotations
 
@@ -9,45 +12,45 @@ from pydantic_core import from_json
 
 from atelier.providers.images.resize import LEAST_KB, MOST_KB
 
-LONGEST_PROMPT = 32_000  # characters: the most that any listed model takes
-LARGEST_COUNT = 10
-LARGEST_SEED = 2**32 - 1
+MAX_PROMPT_CHARACTERS = 32_000  # the limit of the model that takes the longest prompt
+MAX_COUNT = 10
+MAX_SEED = 2**32 - 1
 
 
 def _blank_is_absent(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-def _one(value: Any) -> Any:
+def _blank_is_one(value: Any) -> Any:
     return 1 if _blank_is_absent(value) is None else value
 
 
-def _yes(value: Any) -> Any:
+def _blank_is_true(value: Any) -> Any:
     return True if _blank_is_absent(value) is None else value
 
 
-def _no_truth(value: Any) -> Any:
-    """`true` is not a number, though Python would have it so."""
+def _refuse_bool(value: Any) -> Any:
+    """Refuse a bool, which Python counts as an int."""
     if isinstance(value, bool):
         raise ValueError("must be a number")
     return value
 
 
-def false_unless_said(value: Any) -> Any:
-    """A switch that a host left empty is off."""
+def blank_is_false(value: Any) -> Any:
+    """Return False for a blank value."""
     return False if _blank_is_absent(value) is None else value
 
 
-def _lower(value: Any) -> Any:
+def _normalize_word(value: Any) -> Any:
     return value.strip().lower() if isinstance(value, str) else value
 
 
-def _jpg(value: Any) -> Any:
+def _jpg_is_jpeg(value: Any) -> Any:
     return "jpeg" if value == "jpg" else value
 
 
-def listed(value: Any) -> Any:
-    """Some hosts write a list as a string of JSON, or one member without the brackets."""
+def parse_list(value: Any) -> Any:
+    """Return a list; some hosts send one as a string of JSON, or its only member without brackets."""
     if not isinstance(value, str):
         return [] if value is None else value
     text = value.strip()
@@ -60,15 +63,15 @@ def listed(value: Any) -> Any:
 
 
 Blank = BeforeValidator(_blank_is_absent)
-Number = BeforeValidator(_no_truth)
-Word = BeforeValidator(_lower)
-Switch = BeforeValidator(false_unless_said)
+Number = BeforeValidator(_refuse_bool)
+Word = BeforeValidator(_normalize_word)
+Switch = BeforeValidator(blank_is_false)
 
 Prompt = Annotated[
     str,
     Field(
         min_length=1,
-        max_length=LONGEST_PROMPT,
+        max_length=MAX_PROMPT_CHARACTERS,
         description="What the picture shows, in the user's words: subject, setting, style, light, any lettering.",
     ),
 ]
@@ -81,9 +84,9 @@ ModelName = Annotated[
     ),
 ]
 Count = Annotated[
-    Annotated[int, Field(ge=1, le=LARGEST_COUNT)],
+    Annotated[int, Field(ge=1, le=MAX_COUNT)],
     Number,
-    BeforeValidator(_one),
+    BeforeValidator(_blank_is_one),
     Field(description="How many pictures; each one is paid for."),
 ]
 Size = Annotated[
@@ -128,7 +131,7 @@ Background = Annotated[
 OutputFormat = Annotated[
     Literal["png", "jpeg", "webp"] | None,
     Blank,
-    BeforeValidator(_jpg),
+    BeforeValidator(_jpg_is_jpeg),
     Word,
     Field(description="File format; the model's own default when left out, mostly png."),
 ]
@@ -144,29 +147,29 @@ NegativePrompt = Annotated[
     Field(description="What must not appear, for models that take it; others refuse it."),
 ]
 Seed = Annotated[
-    Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None,
+    Annotated[int, Field(ge=0, le=MAX_SEED)] | None,
     Blank,
     Number,
     Field(description="Fixes the chance for a repeatable picture, where the model has seeds."),
 ]
 Options = Annotated[
     list[Annotated[str, Field(max_length=10_100)]],
-    BeforeValidator(listed),
+    BeforeValidator(parse_list),
     Field(
         max_length=20,
         description="Rarer options of the chosen model, each as NAME=VALUE: partial_images=2, thinking_level=high. "
-        "list_models with `vendor` tells them.",
+        "list_models with `vendor` lists them.",
     ),
 ]
 Save = Annotated[
     bool,
-    BeforeValidator(_yes),
+    BeforeValidator(_blank_is_true),
     Field(description="false hands the picture over in the answer instead of storing it; too large ones are stored."),
 ]
 
 ConfirmCost = Annotated[
     bool,
-    BeforeValidator(false_unless_said),
+    BeforeValidator(blank_is_false),
     Field(description="true only once the user agreed to the cost that a refusal named."),
 ]
 DeliverSize = Annotated[
@@ -189,7 +192,7 @@ DeliverMaxKb = Annotated[
 ]
 Fallback = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=100)]],
-    BeforeValidator(listed),
+    BeforeValidator(parse_list),
     Field(
         max_length=5,
         description="Models to move on to, in order, where the vendor is down, or [none].",

@@ -1,4 +1,4 @@
-"""`name=value` -> an option of a model. Whether the model supports it is checked by `core/gates/option_gates.py`."""
+"""Parse `name=value` into options of a model. `core/gates/option_gates.py` checks whether the model has them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pydantic_core import from_json
 from atelier.providers.core.gates.option_gates import OURS
 
 OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]{0,59})\s*=(.*)", re.DOTALL)
-LONGEST_NUMBER = 40  # characters
+MAX_NUMBER_CHARACTERS = 40  # characters
 
 EDITING = ("image", "images", "mask", "operation", "strength", *OURS)
-"""Parameters that edit_image has and generate_image has not."""
+"""Parameters of edit_image that generate_image does not have."""
 
 
-def named(pairs: Iterable[str]) -> dict[str, Any]:
-    """`["steps=30", "mode=fast"]` -> `{"steps": 30, "mode": "fast"}`. Raises ValueError with what is wrong.
+def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
+    """Return `{"steps": 30, "mode": "fast"}` for `["steps=30", "mode=fast"]`.
 
-    What JSON reads as a number or a switch is one. A value in double quotes is a word whatever stands in it, as in
-    `user="123"`.
+    A JSON number or boolean becomes one; a value in double quotes stays text, as in `user="123"`. Raises ValueError
+    with the reason.
     """
     found = dict[str, Any]()
     for pair in pairs:
@@ -39,7 +39,7 @@ def named(pairs: Iterable[str]) -> dict[str, Any]:
 
 
 def refuse_parameters(options: Mapping[str, Any], parameters: Collection[str]) -> None:
-    """Raise ValueError when an option is what one of the tool's own parameters is for."""
+    """Raise ValueError when an option has the name of a parameter."""
     for name in options:
         if name in parameters:
             raise ValueError(f"must not have {name}, which is a parameter of its own: give it as {name}")
@@ -52,6 +52,6 @@ def _value(text: str) -> Any:
         value = from_json(text, allow_inf_nan=False)
     except ValueError:
         return text
-    if isinstance(value, int | float) and (len(text) > LONGEST_NUMBER or not math.isfinite(value)):
+    if isinstance(value, int | float) and (len(text) > MAX_NUMBER_CHARACTERS or not math.isfinite(value)):
         return text
     return value if isinstance(value, str | int | float) else text

@@ -10,7 +10,7 @@ from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.gates import gates
 from atelier.providers.core.types import Lifecycle, Operation
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from tests.conftest import TODAY
 
 
@@ -185,13 +185,13 @@ def test_a_base_url_is_taken_over_and_a_broken_one_named() -> None:
 
 
 def test_every_default_is_listed_and_not_retired() -> None:
-    for provider in PROVIDERS:
+    for provider in all_providers():
         (row,) = [row for row in provider.models if row.id == provider.default]
         assert row.lifecycle.at(TODAY) == "current"
 
 
 def test_no_two_rows_answer_to_the_same_name() -> None:
-    names = [name for p in PROVIDERS for row in p.models for name in (row.id, *row.aliases, *row.snapshots)]
+    names = [name for p in all_providers() for row in p.models for name in (row.id, *row.aliases, *row.snapshots)]
     assert len(names) == len(set(names))
     assert all(name == name.lower() for name in names)
 
@@ -228,7 +228,7 @@ def test_the_stage_follows_the_calendar(life: Lifecycle, stage: str) -> None:
 
 
 def test_the_list_begins_with_the_default_and_ends_with_what_works_today() -> None:
-    openai = PROVIDERS[0]
+    openai = all_providers()[0]
     ids = [row.id for row in catalog().listed(openai)]
     assert ids[0] == openai.default
     assert "gpt-image-1.5" in ids
@@ -237,6 +237,6 @@ def test_the_list_begins_with_the_default_and_ends_with_what_works_today() -> No
 
 
 def test_the_list_for_a_custom_host_has_retired_rows_as_well() -> None:
-    openai = PROVIDERS[0]
+    openai = all_providers()[0]
     assert "dall-e-3" in [row.id for row in catalog(OPENAI_BASE_URL="https://gateway.example/v1").listed(openai)]
     assert "dall-e-3" not in [row.id for row in catalog(OPENAI_BASE_URL="https://api.openai.com/v1").listed(openai)]

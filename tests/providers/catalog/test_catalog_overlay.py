@@ -20,8 +20,9 @@ from atelier.providers.core.types import CURRENT, Feature, Lifecycle, Model, Ope
 from atelier.providers.pricing.price_table import table
 from atelier.providers.vendors import openai, sketch, stability
 from atelier.providers.vendors.contract import Provider
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from tests.conftest import TODAY
+from tests.vendors import only
 
 NEW = {"provider": "openai", "id": "gpt-image-3", "like": "gpt-image-1.5"}
 
@@ -29,7 +30,7 @@ NEW = {"provider": "openai", "id": "gpt-image-3", "like": "gpt-image-1.5"}
 def vendors(*models: dict[str, Any], **defaults: str) -> tuple[Provider, ...]:
     """Every vendor as a file with these rows and defaults makes them."""
     text = json.dumps({"models": models, "defaults": defaults}).encode()
-    return overlaid(PROVIDERS, parse_answer(text), lambda: TODAY)
+    return overlaid(all_providers(), parse_answer(text), lambda: TODAY)
 
 
 def row(providers: tuple[Provider, ...], id: str) -> Model:
@@ -39,7 +40,7 @@ def row(providers: tuple[Provider, ...], id: str) -> Model:
 
 def refusal(*models: Any, **more: Any) -> ImageError:
     with pytest.raises(ImageError) as caught:
-        overlaid(PROVIDERS, parse_answer(json.dumps({"models": models, **more}).encode()), lambda: TODAY)
+        overlaid(all_providers(), parse_answer(json.dumps({"models": models, **more}).encode()), lambda: TODAY)
     assert caught.value.reason is Reason.INVALID_REQUEST
     assert caught.value.hint
     assert "\n" not in caught.value.message
@@ -55,12 +56,12 @@ def test_the_columns_are_those_of_the_rows() -> None:
 
 
 def test_without_a_file_nothing_changes() -> None:
-    assert with_file(PROVIDERS, None) == (PROVIDERS, table())
-    assert vendors() == PROVIDERS
+    assert with_file(all_providers(), None) == (all_providers(), table())
+    assert vendors() == all_providers()
 
 
 def test_a_new_model_starts_from_the_one_that_it_is_like() -> None:
-    like, made = row(PROVIDERS, "gpt-image-1.5"), row(vendors({**NEW, "max_count": 4}), "gpt-image-3")
+    like, made = row(all_providers(), "gpt-image-1.5"), row(vendors({**NEW, "max_count": 4}), "gpt-image-3")
     assert (made.operations, made.qualities, made.wire) == (like.operations, like.qualities, like.wire)
     assert made.max_count == 4
     assert like.snapshots
@@ -104,12 +105,12 @@ def test_a_new_model_may_be_told_in_full() -> None:
 
 def test_a_listed_model_changes_only_in_what_is_named_and_stays_where_it_is() -> None:
     changed = vendors({"provider": "openai", "id": "gpt-image-2", "size_rule": None, "qualities": ["high"]})
-    before, after = row(PROVIDERS, "gpt-image-2"), row(changed, "gpt-image-2")
+    before, after = row(all_providers(), "gpt-image-2"), row(changed, "gpt-image-2")
     assert before.size_rule is not None
     assert (after.size_rule, after.qualities) == (None, ("high",))
     assert (after.sizes, after.snapshots, after.max_prompt) == (before.sizes, before.snapshots, before.max_prompt)
     assert [m.id for m in changed[0].models] == [m.id for m in openai.PROVIDER.models]
-    assert changed[1:] == PROVIDERS[1:]
+    assert changed[1:] == all_providers()[1:]
 
 
 def test_a_later_row_may_be_like_a_new_one_and_a_name_may_move() -> None:
@@ -119,11 +120,11 @@ def test_a_later_row_may_be_like_a_new_one_and_a_name_may_move() -> None:
         {"provider": "stability", "id": "stable-image-core", "aliases": []},
         {"provider": "stability", "id": "stable-image-core-2", "like": "stable-image-core", "aliases": ["core"]},
     )
-    assert Catalog(lambda name: None, lambda: TODAY, moved).resolve("core").model.id == "stable-image-core-2"
+    assert Catalog(lambda name: None, lambda: TODAY, only(*moved)).resolve("core").model.id == "stable-image-core-2"
 
 
 def test_a_default_is_resolved_by_the_vendors_name() -> None:
-    catalog = Catalog({"OPENAI_API_KEY": "sk-x"}.get, lambda: TODAY, vendors(NEW, openai="gpt-image-3"))
+    catalog = Catalog({"OPENAI_API_KEY": "sk-x"}.get, lambda: TODAY, only(*vendors(NEW, openai="gpt-image-3")))
     assert catalog.resolve("openai").model.id == "gpt-image-3"
     assert catalog.resolve(None).model.id == "gpt-image-3"
 
@@ -213,7 +214,7 @@ def test_a_default_that_dies_tomorrow_works_today() -> None:
 
 def test_every_name_that_a_file_gives_leads_to_its_model() -> None:
     made = vendors({**NEW, "aliases": ["gi3", "house/best"], "snapshots": ["gpt-image-3-2027-01-01"]})
-    catalog = Catalog(lambda name: None, lambda: TODAY, made)
+    catalog = Catalog(lambda name: None, lambda: TODAY, only(*made))
     for name, id in (("gi3", "gpt-image-3"), ("house/best", "gpt-image-3"), ("gpt-image-3-2027-01-01",) * 2):
         assert catalog.resolve(name).model.id == id
 
@@ -241,7 +242,7 @@ def test_a_file_that_is_no_such_json_is_one_sentence_with_the_file(tmp_path: Pat
 @pytest.mark.parametrize("name", ["nowhere.json", "."])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(ImageError, match=r"ATELIER_CATALOG names .* cannot be read"):
-        with_file(PROVIDERS, tmp_path / name)
+        with_file(all_providers(), tmp_path / name)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
@@ -255,4 +256,4 @@ def test_a_catalogue_that_powershell_wrote_is_read(tmp_path: Path, encoding: str
 def test_a_catalogue_in_another_encoding_is_told_as_that(tmp_path: Path) -> None:
     (tmp_path / "models.json").write_bytes('{"models": [{"id": "füchsin"}]}'.encode("latin-1"))
     with pytest.raises(ImageError, match=r"ATELIER_CATALOG names .*, which is not text in UTF-8 or UTF-16\.$"):
-        with_file(PROVIDERS, tmp_path / "models.json")
+        with_file(all_providers(), tmp_path / "models.json")

@@ -12,10 +12,10 @@ from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.environment import own_variables, text_of, variable
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.vendors.contract import Provider
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from tests.conftest import TODAY
 
-KEYED = [provider for provider in PROVIDERS if provider.endpoint.key_variables]
+KEYED = [provider for provider in all_providers() if provider.endpoint.key_variables]
 
 ENCODINGS = {
     "UTF-8": ("utf-8", b""),

@@ -15,10 +15,12 @@ from atelier.providers.core.types import ImageRequest, Model, Operation, Picture
 from atelier.providers.pipeline.admit import admit
 from atelier.providers.pricing.estimate import Estimate, estimate, table
 from atelier.providers.vendors.contract import Job
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from tests.conftest import TODAY
 
-CATALOG = Catalog({p.endpoint.base_url_variable: "https://gateway.example/v1" for p in PROVIDERS}.get, lambda: TODAY)
+CATALOG = Catalog(
+    {p.endpoint.base_url_variable: "https://gateway.example/v1" for p in all_providers()}.get, lambda: TODAY
+)
 """Behind a gateway, which may serve what its vendor has retired."""
 EDIT, PROMPT = Operation.EDIT, "a lighthouse at dusk"  # 20 letters: 5 tokens
 
@@ -274,7 +276,7 @@ def test_what_has_no_known_price_has_no_estimate(model: str, asked: dict[str, An
     assert priced(model, **asked) is None
 
 
-ROWS = [(p.name, p.endpoint, row) for p in PROVIDERS for row in p.models]
+ROWS = [(p.name, p.endpoint, row) for p in all_providers() for row in p.models]
 pictures = st.builds(of, st.integers(1, 9000), st.integers(1, 9000))
 
 
@@ -320,7 +322,7 @@ def test_more_pictures_never_cost_less(made: tuple[str, Job], more: int) -> None
 
 def test_a_row_that_offers_less_has_a_narrower_range() -> None:
     flare: Model = next(row for _, _, row in ROWS if row.id == "gpt-image-2.5-flare")
-    endpoint = PROVIDERS[0].endpoint
+    endpoint = all_providers()[0].endpoint
     job = Job(id="job_1", request=ImageRequest(prompt=""), model=flare, endpoint=endpoint, size=(1024, 1024))
     narrow = replace(job, model=replace(flare, qualities=("auto", "low", "medium")))
     found = estimate(table(), "openai", narrow)

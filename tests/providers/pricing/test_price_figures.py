@@ -18,9 +18,9 @@ from atelier.providers.core.types import ImageRequest, Model, Picture, Usage
 from atelier.providers.pricing.estimate import actual, estimate
 from atelier.providers.pricing.price_table import Figure, Prices, table
 from atelier.providers.vendors.contract import Job, Provider, Reply
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 
-ROWS: dict[str, tuple[Provider, Model]] = {row.id: (p, row) for p in PROVIDERS for row in p.models}
+ROWS: dict[str, tuple[Provider, Model]] = {row.id: (p, row) for p in all_providers() for row in p.models}
 
 PROMPT = "a lighthouse at dusk"  # 20 letters are 5 tokens, to which OpenAI adds 6
 SOURCE = Picture(b"", "png", 1024, 1024)  # 1024 patches, or 65 + 129 tokens in tiles

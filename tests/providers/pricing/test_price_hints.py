@@ -10,9 +10,9 @@ import pytest
 from atelier.providers.core.types import Model
 from atelier.providers.pricing.estimate import Hint, table
 from atelier.providers.pricing.estimate import hint as hint_of
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 
-ROWS = {(p.name, row.id): row for p in PROVIDERS for row in p.models}
+ROWS = {(p.name, row.id): row for p in all_providers() for row in p.models}
 SOLD = [key for key, row in ROWS.items() if row.lifecycle.stage != "retired"]
 UNPRICED = {
     "flux-2-pro-preview",

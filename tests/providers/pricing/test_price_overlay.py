@@ -17,7 +17,7 @@ from atelier.providers.pipeline.admit import admit
 from atelier.providers.pricing.estimate import Estimate, actual, estimate
 from atelier.providers.pricing.price_table import table
 from atelier.providers.vendors.contract import Reply
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from tests.conftest import TODAY, Environ
@@ -38,8 +38,8 @@ def file(folder: Path, models: list[Any] | None = None, sources: Any = INVOICE, 
 
 
 def catalog(path: Path) -> Catalog:
-    providers, prices = with_file(PROVIDERS, path)
-    return Catalog(dict[str, str]().get, lambda: TODAY, providers, prices)
+    providers, prices = with_file(all_providers(), path)
+    return Catalog(dict[str, str]().get, lambda: TODAY, lambda: (providers, prices))
 
 
 def price(catalog: Catalog, model: str, **asked: Any) -> Estimate:
@@ -57,7 +57,7 @@ def paid(catalog: Catalog, model: str, usage: Usage) -> Decimal | None:
 
 def refusal(folder: Path, **sections: Any) -> ImageError:
     with pytest.raises(ImageError) as caught:
-        with_file(PROVIDERS, file(folder, **sections))
+        with_file(all_providers(), file(folder, **sections))
     assert caught.value.reason is Reason.INVALID_REQUEST
     assert caught.value.hint
     assert "\n" not in caught.value.message
@@ -109,7 +109,7 @@ def test_a_new_model_has_the_prices_of_the_file_and_no_others(tmp_path: Path) ->
 def test_without_prices_in_the_file_the_shipped_ones_stay(tmp_path: Path) -> None:
     path = tmp_path / "catalogue.json"
     path.write_text("{}")
-    assert with_file(PROVIDERS, path) == (PROVIDERS, table())
+    assert with_file(all_providers(), path) == (all_providers(), table())
 
 
 def test_the_server_uses_them(environ: Environ, tmp_path: Path) -> None:

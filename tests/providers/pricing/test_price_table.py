@@ -20,9 +20,9 @@ from atelier.providers.pricing.estimate import Estimate, estimate
 from atelier.providers.pricing.price_parts import tiers
 from atelier.providers.pricing.price_table import Figure, NewJob, Price, Prices, Tokens, figures, table
 from atelier.providers.vendors.contract import Job
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 
-ROWS = {(p.name, row.id): row for p in PROVIDERS for row in p.models}
+ROWS = {(p.name, row.id): row for p in all_providers() for row in p.models}
 SECTIONS = ("rows", "rates", "tokens", "usual")
 UNPRICED = {
     "flux-2-pro-preview", "flux-2-klein-9b-preview", "flux-tools/outpainting-v1", "gemini-3-pro-image-preview",
@@ -38,7 +38,7 @@ SOURCES = (Picture(b"", "png", 1024, 1024), Picture(b"", "png", 3000, 1100))
 
 def job(model: Model, size: str | None = None, **asked: Any) -> Job:
     """A job for one picture, as the gates let it pass."""
-    provider = next(p for p in PROVIDERS if model in p.models or any(model.id in m.snapshots for m in p.models))
+    provider = next(p for p in all_providers() if model in p.models or any(model.id in m.snapshots for m in p.models))
     request = ImageRequest(prompt="a lighthouse at dusk", size=size, **asked)
     pixels = parse_size(size) if size else None
     return Job(id="job_1", request=request, model=model, endpoint=provider.endpoint, size=pixels)

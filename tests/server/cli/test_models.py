@@ -14,7 +14,7 @@ from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import Lifecycle
 from atelier.providers.vendors import openai as openai_vendor
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from atelier.server.cli import models
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
@@ -24,6 +24,7 @@ from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Answer, Dropped
 from tests.server.test_main import atelier
+from tests.vendors import only
 
 KNOWN = {id: row.lifecycle.on for row in openai_vendor.PROVIDER.models for id in (row.id, *row.snapshots)}
 
@@ -36,7 +37,7 @@ def aged(**lives: Lifecycle) -> Catalog:
                 for r in provider.models]  # fmt: skip
         return replace(provider, models=tuple(rows))
 
-    return Catalog(lambda name: None, lambda: TODAY, tuple(life(p) for p in PROVIDERS))
+    return Catalog(lambda name: None, lambda: TODAY, only(*(life(p) for p in all_providers())))
 
 
 def reachable(environ: Environ, today: date = TODAY) -> Catalog:
@@ -49,7 +50,7 @@ def test_the_table_is_aligned_and_names_every_model(environ: Environ) -> None:
     column = lines[0].index("operations")
     rows = [line for line in lines if line.startswith("  ")]
     assert all(line[column - 2 : column] == "  " and line[column] != " " for line in rows)
-    assert len(rows) - 1 == sum(len(catalog.listed(p)) for p in PROVIDERS)
+    assert len(rows) - 1 == sum(len(catalog.listed(p)) for p in all_providers())
     assert "OpenAI (openai): set OPENAI_API_KEY to use it" in lines
     assert "The built-in sketch (sketch): ready" in lines
     assert any(line.startswith("  gpt-image-2.5-flare *") and " $0.0059-0.21" in line for line in rows)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from atelier.providers.transport.network.http_client import httpx
-from atelier.tools.image_answer import Drawn
+from atelier.tools.image_answer import ImageOutput
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import MODERATED, NO_QUOTA, OpenAI, trouble
 from tests.emulators.server import Held
@@ -41,7 +41,7 @@ def test_a_picture_is_made_shown_fetched_and_changed(server: Server) -> None:
     assert drawn.status_code == 200
     assert len(told["images"]) == 10
     assert len(drawn.content) > 2000  # in full, where MCP cuts it down
-    Drawn.model_validate(told)
+    ImageOutput.model_validate(told)
     image = told["images"][3]
     assert image["url"] == f"{server.url}/image/{image['id']}/file"
     assert image["delivered"]["url"] == f"{server.url}/image/{image['delivered']['id']}/file"
@@ -311,7 +311,7 @@ def test_a_client_that_leaves_in_the_midst_of_its_own_body_is_no_crash(server: S
         head = f"POST /image/generate HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token()}\r\n"
         connection.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{".encode())
     until(lambda: len(server.lines) > before)
-    assert [(line["event"], line["outcome"]) for line in server.log[before:]] == [("tool called", "cancelled")]
+    assert [(line["level"], line["event"]) for line in server.log[before:]] == [("info", "client disconnected")]
 
 
 def test_one_slow_caller_holds_up_no_other(with_openai: Environ, openai: OpenAI) -> None:

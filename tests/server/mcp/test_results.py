@@ -22,7 +22,7 @@ from atelier.server.mcp.previews import preview
 from atelier.server.mcp.results import answered, failed
 from atelier.server.settings import Settings
 from atelier.server.storage.local import LocalStorage
-from atelier.tools.image_answer import Drawn, ImageData, told
+from atelier.tools.image_answer import ImageData, ImageOutput, format_result
 from atelier.tools.tool import Answer
 from tests.conftest import encoded_png, png
 from tests.server.mcp.test_server import images, text
@@ -45,7 +45,7 @@ def result(n: int, folder: Path, *, stored: bool = True, data: bytes = png(8, 8)
 
 
 async def structured(made: ImageResult, folder: Path) -> dict[str, Any]:
-    answer = await answered(told(made), LocalStorage(folder), Settings())
+    answer = await answered(format_result(made), LocalStorage(folder), Settings())
     assert answer.structured_content is not None
     assert len(json.dumps(answer.structured_content, ensure_ascii=False).encode()) < 2_048
     return answer.structured_content
@@ -74,14 +74,16 @@ async def test_a_preview_that_is_kept_rides_along_as_it_is(tmp_path: Path) -> No
     stored = await storage.put(id, made.images[0].picture, {"id": id})
     await storage.put_preview(id, kept)
     answer = await answered(
-        told(replace(made, images=(ResultImage(made.images[0].picture, stored),))), storage, Settings()
+        format_result(replace(made, images=(ResultImage(made.images[0].picture, stored),))), storage, Settings()
     )
     assert b64decode(images(answer)[0].data) == kept
 
 
 async def test_a_picture_neither_stored_nor_small_enough_is_told_as_that(tmp_path: Path) -> None:
     noise = encoded_png(Image.frombytes("RGB", (300, 300), os.urandom(270_000)))
-    answer = await answered(told(result(1, tmp_path, stored=False, data=noise)), LocalStorage(tmp_path), Settings())
+    answer = await answered(
+        format_result(result(1, tmp_path, stored=False, data=noise)), LocalStorage(tmp_path), Settings()
+    )
     assert images(answer)[0].mime_type == "image/jpeg"
     assert "only its preview" in text(answer)
 
@@ -90,7 +92,7 @@ async def test_a_signed_link_is_named_by_its_file_and_not_by_its_signature(tmp_p
     made = result(1, tmp_path)
     url = "https://fox.s3.amazonaws.com/customers/1/assets/image/0.png?X-Amz-Signature=abc"
     made = replace(made, images=(ResultImage(made.images[0].picture, AssetHandle(id=f"img_{0:026d}", url=url)),))
-    answer = await answered(told(made), LocalStorage(tmp_path), Settings(resource_links=True))
+    answer = await answered(format_result(made), LocalStorage(tmp_path), Settings(resource_links=True))
     (link,) = [block for block in answer.content if isinstance(block, ResourceLink)]
     assert (str(link.uri), link.name) == (url, "0.png")
     assert answer.structured_content is not None
@@ -98,7 +100,7 @@ async def test_a_signed_link_is_named_by_its_file_and_not_by_its_signature(tmp_p
 
 
 async def test_a_link_that_is_signed_with_a_token_is_worth_more_than_the_prompt(tmp_path: Path) -> None:
-    class Shown(Drawn):
+    class Shown(ImageOutput):
         prompt: str
 
     def shown(url: str) -> Answer:
@@ -109,10 +111,10 @@ async def test_a_link_that_is_signed_with_a_token_is_worth_more_than_the_prompt(
 
     for length, spared in ((400, False), (1_700, True)):
         url = "https://fox.s3.amazonaws.com/0.png?X-Amz-Security-Token=" + "t" * length
-        told = (await answered(shown(url), LocalStorage(tmp_path), Settings())).structured_content
-        assert told is not None
-        assert told["images"][0]["url"] == url
-        assert ("prompt" not in told) is spared
+        format_result = (await answered(shown(url), LocalStorage(tmp_path), Settings())).structured_content
+        assert format_result is not None
+        assert format_result["images"][0]["url"] == url
+        assert ("prompt" not in format_result) is spared
 
 
 def test_an_error_whose_outcome_is_unknown_tells_programs_so() -> None:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.tools import edit_image, generate_image
-from atelier.tools.image_call import asked_for
+from atelier.tools.image_call import request_fields
 from atelier.tools.parameters.arguments import parameters_of
-from atelier.tools.parameters.option_parsing import named
+from atelier.tools.parameters.option_parsing import parse_options
 
 
 @pytest.mark.parametrize(
@@ -43,21 +43,21 @@ from atelier.tools.parameters.option_parsing import named
     ],
 )
 def test_a_value_is_what_json_has_it_to_be_and_else_a_word(text: str, value: Any) -> None:
-    (found,) = named([text]).values()
+    (found,) = parse_options([text]).values()
     assert (type(found), found) == (type(value), value)
 
 
 @pytest.mark.parametrize("text", ["", "=", "steps", "=3", "steps=", "steps= ", "a b=1", "1a=2", "_=1", "a-b=1", "é=1"])
 def test_what_is_no_option_is_told_how_one_is_written(text: str) -> None:
     with pytest.raises(ValueError, match=r"name=value|no value"):
-        named([text])
+        parse_options([text])
 
 
 @given(st.lists(st.text(max_size=60), max_size=5))
 def test_whatever_is_written_it_becomes_plain_values_or_is_refused(pairs: list[str]) -> None:
     found = dict[str, Any]()
     with suppress(ValueError):
-        found = named(pairs)
+        found = parse_options(pairs)
     for value in found.values():
         assert isinstance(value, str | int | float)
         assert not isinstance(value, float) or math.isfinite(value)
@@ -65,7 +65,7 @@ def test_whatever_is_written_it_becomes_plain_values_or_is_refused(pairs: list[s
 
 @given(st.text(min_size=1, max_size=60).filter(lambda text: text.strip()))
 def test_a_word_in_quotes_comes_out_as_it_went_in(text: str) -> None:
-    assert named([f"user={json.dumps(text)}"]) == {"user": text}
+    assert parse_options([f"user={json.dumps(text)}"]) == {"user": text}
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_word_in_quotes_comes_out_as_it_went_in(text: str) -> None:
 )
 def test_a_list_may_come_as_hosts_write_it(given: Any) -> None:
     asked = parameters_of(generate_image.TOOL, {"prompt": "a fox", "options": given})
-    told = asked_for(asked)["options"]
+    told = request_fields(asked)["options"]
     assert told == (
         {"raw": True, "steps": 3} if "steps" in str(given) else {"raw": True} if "raw" in str(given) else {}
     )

@@ -15,7 +15,7 @@ from atelier.providers.core.gates.option_gates import own_words
 from atelier.providers.core.gates.option_limits import number, one_of, switch, text, whole
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.pipeline.pipeline import Pipeline
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from tests.conftest import TODAY, Environ
 from tests.emulators import xai as emulated
 from tests.emulators.xai import XAI
@@ -131,7 +131,7 @@ async def test_nor_do_they_come_back_in_a_vendors_refusal(with_xai: Environ, xai
 
 
 def test_only_texts_are_words_of_the_callers_own() -> None:
-    (row,) = [row for p in PROVIDERS for row in p.models if row.id.endswith("-relight")]
+    (row,) = [row for p in all_providers() for row in p.models if row.id.endswith("-relight")]
     options = {"foreground_prompt": "a fox", "light_source_direction": "left", "light_source_strength": 0.5}
     request = ImageRequest(operation=Operation.REPLACE_BACKGROUND, options=options)
     assert own_words(request, row) == ("a fox",)

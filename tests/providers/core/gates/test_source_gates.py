@@ -14,13 +14,13 @@ from atelier.providers.core.types import Feature, ImageRequest, Model, Operation
 from atelier.providers.images.masks import mask
 from atelier.providers.images.sources import source
 from atelier.providers.pipeline.pipeline import Pipeline
-from atelier.providers.vendors.registry import PROVIDERS
+from atelier.providers.vendors.registry import all_providers
 from tests.conftest import TODAY, png
 
 GIF = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 )
-ROWS = {row.id: row for provider in PROVIDERS for row in provider.models}
+ROWS = {row.id: row for provider in all_providers() for row in provider.models}
 Op = Operation
 
 

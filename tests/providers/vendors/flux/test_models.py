@@ -14,7 +14,7 @@ from tests.conftest import TODAY, Environ
 from tests.emulators import flux as emulated
 from tests.emulators.flux import Flux
 from tests.providers.vendors.flux.conftest import EDIT, FOX, FOXES, HEN, OUTPAINTING, Body, data, half_mask, refused
-from tests.vendors import studio
+from tests.vendors import only, studio
 
 pytestmark = pytest.mark.anyio
 
@@ -112,7 +112,7 @@ async def test_of_an_unlisted_model_too_one_picture_is_asked_at_a_time(
 
 def test_every_row_is_known_to_the_emulator_and_the_default_is_one_of_them() -> None:
     assert {model.id for model in PROVIDER.models} == set(emulated.MODELS)
-    catalog = Catalog(lambda name: None, lambda: TODAY, (PROVIDER,))
+    catalog = Catalog(lambda name: None, lambda: TODAY, only(PROVIDER))
     assert {catalog.resolve(name).model.id for name in ("flux", "bfl", "bfl/flux-2-pro")} == {"flux-2-pro"}
     assert catalog.resolve("flux-9").model.any_value
 
@@ -128,7 +128,7 @@ def test_what_left_the_vendors_list_works_with_a_warning(model: str) -> None:
 
 
 def test_for_each_operation_the_vendors_name_means_the_row_to_choose() -> None:
-    catalog = Catalog(lambda name: None, lambda: TODAY, (PROVIDER,))
+    catalog = Catalog(lambda name: None, lambda: TODAY, only(PROVIDER))
     meant = {operation: catalog.resolve("flux", operation).model for operation in Operation}
     assert {operation.value: row.id for operation, row in meant.items() if operation in row.operations} == {
         "generate": "flux-2-pro",

@@ -21,7 +21,7 @@ from tests.emulators import flux as emulated
 from tests.emulators.flux import Flux
 from tests.emulators.server import Answer, Fault
 from tests.providers.vendors.flux.conftest import keyed, refused, sent
-from tests.vendors import studio
+from tests.vendors import only, studio
 
 pytestmark = pytest.mark.anyio
 
@@ -95,7 +95,7 @@ async def test_on_a_poll_the_vendors_hosts_see_the_vendors_key_and_a_gateway_its
         result = {"sample": "https://delivery-eu1.bfl.ai/results/1.png?sig=s"}
         return httpx.Response(200, json={"id": "c0ff", "status": "Ready", "result": result})
 
-    choice = Catalog({"BFL_BASE_URL": base}.get, lambda: TODAY, (PROVIDER,)).resolve("flux")
+    choice = Catalog({"BFL_BASE_URL": base}.get, lambda: TODAY, only(PROVIDER)).resolve("flux")
     assert choice.endpoint.custom is (base == GATEWAY)
     job = Job(id="job_1", request=ImageRequest(prompt="a fox"), model=choice.model, endpoint=choice.endpoint)
     submitted = httpx.Response(200, json={"id": "c0ff", **({"polling_url": polling_url} if polling_url else {})})

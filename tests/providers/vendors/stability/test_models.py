@@ -26,13 +26,13 @@ from tests.providers.vendors.stability.conftest import (
     refused,
     run,
 )
-from tests.vendors import studio
+from tests.vendors import only, studio
 
 pytestmark = pytest.mark.anyio
 
 
 def test_for_each_operation_the_vendors_name_means_the_row_to_choose() -> None:
-    catalog = Catalog(lambda name: None, lambda: TODAY, (PROVIDER,))
+    catalog = Catalog(lambda name: None, lambda: TODAY, only(PROVIDER))
     meant = {operation.value: catalog.resolve("stability", operation).model.id for operation in Operation}
     assert meant == {
         "generate": "stable-image-core",

@@ -1,0 +1,49 @@
+"""Dots: POST /dots with JSON, answered in this process with one pixel; a vendor from another distribution."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from atelier.providers.core.errors import ImageError
+from atelier.providers.core.types import Endpoint, Model, Operation
+from atelier.providers.images.identify import picture
+from atelier.providers.transport.vendor_json import VendorModel, base64_bytes, parse_answer, reason_for_status
+from atelier.providers.transport.wire import Wire, httpx
+from atelier.providers.vendors.contract import Job, Provider, Reply
+
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+
+
+def dot(request: httpx.Request) -> httpx.Response:
+    """The vendor's side."""
+    return httpx.Response(200, json={"image": DOT})
+
+
+def prepare(job: Job) -> httpx.Request:
+    return httpx.Request("POST", f"{job.endpoint.base_url}/dots", json={"prompt": job.request.prompt})
+
+
+class Answer(VendorModel):
+    image: str
+
+
+async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
+    answer = parse_answer(Answer, response.content)
+    return Reply(pictures=(picture(base64_bytes(answer.image)),), cost_usd=Decimal(0))
+
+
+def explain(response: httpx.Response) -> ImageError:
+    return ImageError(reason_for_status(response.status_code), f"Dots answered {response.status_code}.")
+
+
+PROVIDER = Provider(
+    name="dots",
+    title="Dots",
+    names=("dots",),
+    endpoint=Endpoint(base_url="https://dots.invalid", transport=dot),
+    models=(Model(id="dots-1", operations=frozenset({Operation.GENERATE})),),
+    default="dots-1",
+    prepare=prepare,
+    read=read,
+    explain=explain,
+)
