@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import settings as hypothesis
+from hypothesis import is_hypothesis_test, settings
 from mcp.client import Client
 from PIL import Image
 
@@ -25,16 +25,28 @@ from tests.emulators.openai import OpenAI
 from tests.emulators.server import Emulator
 from tests.emulators.stability import Stability
 from tests.emulators.xai import XAI
+from tests.exhaustive import exhaustive, is_selected
 
 pytest_plugins = ["tests.faults.tally"]
-
-hypothesis.register_profile("tests", deadline=None)  # no machine has to be fast
-hypothesis.load_profile("tests")
 
 TODAY = date(2026, 11, 21)
 
 Environ = dict[str, str]
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let tests that draw examples draw few in a fast run and many in an exhaustive one."""
+    settings.load_profile("exhaustive" if is_selected(config) else "fast")
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` deselects
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests that draw examples as exhaustive in an exhaustive run, where they draw more."""
+    if is_selected(config):
+        for item in items:
+            if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
+                item.add_marker(exhaustive)
 
 
 @pytest.fixture

@@ -6,12 +6,14 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 
 import anyio
 import pytest
 from mcp.client import Client
 
+from tests.exhaustive import sample
 from tests.faults.books import Books
 from tests.faults.launcher import STEPS
 from tests.faults.proxy import Held
@@ -50,9 +52,19 @@ KILLS = [
         vendor
     ]
 ]
+FAST_KILLS = (
+    ("openai", "open_job", "after"),  # reserved, not sent
+    ("openai", "mark_sent", "after"),  # sent, without a name by which to collect it
+    ("flux", "save_vendor_task", "after"),  # the vendor has it and hands it out
+    ("relight", "add_asset", "before"),  # stored, not written down
+    ("openai", "settle_call", "before"),  # stored, the bill is open
+    ("openai", "mark_delivered", "before"),  # finished, not delivered
+    ("openai", "mark_delivered", "after"),
+)
+"""One for each point from which the next server recovers."""
 
 
-@pytest.mark.parametrize(("vendor", "step", "when"), KILLS)
+@pytest.mark.parametrize(("vendor", "step", "when"), sample(KILLS, FAST_KILLS))
 async def test_killed_at_a_step_of_the_journal(
     around: World, tmp_path: Path, vendor: str, step: str, when: str
 ) -> None:
@@ -79,8 +91,7 @@ async def test_killed_at_a_step_of_the_journal(
     Books.read(tmp_path).checked(f"{label}, then the same call", around.billed)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("step", "when"), sample(product(STEPS, ("before", "after")), [("mark_sent", "after")]))
 async def test_asked_to_end_at_a_step_of_the_journal(around: World, tmp_path: Path, step: str, when: str) -> None:
     environ = around.environ(tmp_path)
     tool, asked = arguments_for("flux", tmp_path)
@@ -116,8 +127,13 @@ async def test_two_servers_side_by_side_take_up_what_a_third_left(around: World,
     assert len(around.billed) == 1
 
 
-@pytest.mark.parametrize("end", ["client disconnects", "SIGTERM", "SIGINT", "cancelled, then SIGTERM"])
-@pytest.mark.parametrize("vendor", ["openai", "flux"])
+ENDS = ("client disconnects", "SIGTERM", "SIGINT", "cancelled, then SIGTERM")
+
+
+@pytest.mark.parametrize(
+    ("vendor", "end"),
+    sample(product(("openai", "flux"), ENDS), [("openai", "client disconnects"), ("flux", "cancelled, then SIGTERM")]),
+)
 async def test_what_was_sent_is_seen_through_and_collected(
     around: World, tmp_path: Path, vendor: str, end: str
 ) -> None:
@@ -159,7 +175,10 @@ async def test_a_picture_that_the_disk_does_not_take_is_handed_over(around: Worl
     assert books.job.state == "done"
 
 
-@pytest.mark.parametrize("step", ["open_job", "mark_sent", "save_vendor_task", "settle_call", "finish_job"])
+@pytest.mark.parametrize(
+    "step",
+    sample(["open_job", "mark_sent", "save_vendor_task", "settle_call", "finish_job"], ["mark_sent", "settle_call"]),
+)
 async def test_a_journal_whose_disk_is_full(around: World, tmp_path: Path, step: str) -> None:
     environ = around.environ(tmp_path)
     tool, asked = arguments_for("flux", tmp_path)
@@ -172,7 +191,9 @@ async def test_a_journal_whose_disk_is_full(around: World, tmp_path: Path, step:
     Books.read(tmp_path).checked(f"the journal's disk is full from {step} on", around.billed)
 
 
-@pytest.mark.parametrize("step", ["save_vendor_task", "add_asset", "settle_call", "finish_job", "mark_delivered"])
+@pytest.mark.parametrize(
+    "step", sample(["save_vendor_task", "add_asset", "settle_call", "finish_job", "mark_delivered"], ["settle_call"])
+)
 async def test_a_journal_whose_disk_is_full_for_a_moment(around: World, tmp_path: Path, step: str) -> None:
     environ = around.environ(tmp_path)
     tool, asked = arguments_for("flux", tmp_path)
@@ -182,7 +203,7 @@ async def test_a_journal_whose_disk_is_full_for_a_moment(around: World, tmp_path
     Books.read(tmp_path).checked(f"the journal's disk is full for a moment, at {step}", around.billed)
 
 
-@pytest.mark.parametrize("jump", [-86_400 * 400, 86_400 * 400])
+@pytest.mark.parametrize("jump", sample([-86_400 * 400, 86_400 * 400], [86_400 * 400]))
 async def test_a_clock_that_jumps(around: World, tmp_path: Path, jump: int) -> None:
     environ = around.environ(tmp_path)
     tool, asked = arguments_for("flux", tmp_path)
@@ -193,7 +214,7 @@ async def test_a_clock_that_jumps(around: World, tmp_path: Path, jump: int) -> N
     assert (books.job.state, len(books.records)) == ("done", 1)
 
 
-@pytest.mark.parametrize("jump", [-86_400 * 400, 86_400 * 400])
+@pytest.mark.parametrize("jump", sample([-86_400 * 400, 86_400 * 400], [-86_400 * 400]))
 async def test_killed_after_the_clock_has_jumped(around: World, tmp_path: Path, jump: int) -> None:
     environ = around.environ(tmp_path)
     tool, asked = arguments_for("flux", tmp_path)

@@ -1,6 +1,7 @@
 """Many calls into many troubles at once, by chance: whatever happens, the books are right and nothing is lost.
 
-Each run is one seed. `pytest tests/faults/test_random.py --fault-seed N --fault-runs 1` throws the same dice again.
+Each run is one seed. The fast part tries the seeds of `FAST_SEEDS`, the exhaustive part as many as `--fault-runs` says.
+`pytest -m exhaustive tests/faults/test_random.py --fault-seed N --fault-runs 1` throws the same dice again.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ import pytest
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageResult
 from atelier.providers.jobs.service import ImageService
+from tests.exhaustive import parameters
 from tests.faults import proxy as faulty
 from tests.faults.books import Books
 from tests.faults.proxy import Fault, Says
 from tests.faults.world import VENDORS, World, desk_over, request_for
 
+FAST_SEEDS = range(36, 60)  # they throw every vendor and every trouble at least once
 STEPS = (
     "open_job",
     "mark_sent",
@@ -51,7 +54,9 @@ Step = Callable[..., Coroutine[Any, Any, Any]]
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "seed" in metafunc.fixturenames:
         first, runs = (int(str(metafunc.config.getoption(name))) for name in ("--fault-seed", "--fault-runs"))
-        metafunc.parametrize("seed", range(first, first + runs))
+        fast = [parameters(seed, is_fast=True, id=f"fast {seed}") for seed in FAST_SEEDS]
+        rest = [parameters(seed, is_fast=False) for seed in range(first, first + runs)]
+        metafunc.parametrize("seed", [*fast, *rest])
 
 
 @dataclass(slots=True)

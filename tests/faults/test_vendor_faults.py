@@ -16,6 +16,7 @@ from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import ImageResult
 from tests.conftest import Environ
 from tests.emulators import flux
+from tests.exhaustive import sample
 from tests.faults import proxy as faulty
 from tests.faults.books import Books
 from tests.faults.proxy import Fault, Held, Says
@@ -91,6 +92,12 @@ CASES = [
 ]  # fmt: skip
 
 
+def one_vendor_each(cases: list[tuple[str, str, Case]]) -> list[tuple[str, str, Case]]:
+    """Return every fault with one of the vendors that it is tried with, with each of them in turn."""
+    by_label = {label: [case for case in cases if case[0] == label] for label, _, _ in cases}
+    return [found[number % len(found)] for number, found in enumerate(by_label.values())]
+
+
 async def drawn(environ: Environ, vendor: str, count: int = 1) -> ImageResult | ImageError:
     """What a call comes to; its answer is delivered, as a server does."""
     async with desk_over(environ) as service:
@@ -104,7 +111,9 @@ async def drawn(environ: Environ, vendor: str, count: int = 1) -> ImageResult | 
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("label", "vendor", "case"), [pytest.param(*c, id=f"{c[0]}, {c[1]}") for c in CASES])
+@pytest.mark.parametrize(
+    ("label", "vendor", "case"), sample(CASES, one_vendor_each(CASES), id=lambda case: f"{case[0]}, {case[1]}")
+)
 async def test_a_fault_on_the_way(around: World, tmp_path: Path, label: str, vendor: str, case: Case) -> None:
     proxy, environ = around.proxy(vendor), around.environ(tmp_path)
     proxy.next(case.kind, *case.once)
