@@ -21,7 +21,7 @@ from atelier.server.cli.startup_notice import announce
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.idempotency import key_of
 from atelier.server.mcp.progress import progress
-from atelier.server.settings import Settings, unknown_variables
+from atelier.server.settings import Settings
 from atelier.server.shutdown import interruptible, until_idle
 from atelier.tools import edit_image, estimate_cost, generate_image
 from atelier.tools.image_call import ImageParameters, fallback_of
@@ -57,9 +57,8 @@ def serve(options: argparse.Namespace) -> int:
             "Serving MCP on stdio, which is for a host to talk to; Ctrl-C ends it. Try: atelier generate PROMPT",
             sys.stderr,
         )
-    for sentence in unknown_variables():
-        logs.log.warning(sentence)
-    settings = Settings.from_environ()
+    settings = Settings.load(logs.log.warning)
+    logs.set_level(settings.log_level or ("info" if options.http else "warning"))
     if options.http:
         from atelier.server.http.app import served
 
@@ -107,9 +106,9 @@ async def _draw(
     folders: tuple[Path, ...],
     options: argparse.Namespace,
 ) -> int:
-    for sentence in unknown_variables():
-        say(sentence, sys.stderr)
-    return await interruptible(partial(_drawn, asked, request_of, folders, options), lambda: say(ENDING, sys.stderr))
+    settings = Settings.load(lambda sentence: say(sentence, sys.stderr))
+    draw = partial(_drawn, asked, request_of, folders, options, settings)
+    return await interruptible(draw, lambda: say(ENDING, sys.stderr))
 
 
 async def _drawn(
@@ -117,9 +116,9 @@ async def _drawn(
     request_of: Callable[[ImageService], Awaitable[ImageRequest]],
     folders: tuple[Path, ...],
     options: argparse.Namespace,
+    settings: Settings,
 ) -> int:
     key = key_of(options.idempotency_key, "--idempotency-key")
-    settings = Settings.from_environ()
     pipeline = pipeline_of(settings, storage_of(settings), folders=folders)
     async with ImageService(pipeline, wait=None, fallback=settings.fallback) as service:
         request = await request_of(service)

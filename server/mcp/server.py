@@ -31,7 +31,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.jobs.running_job import LOOKING
 from atelier.providers.jobs.service import ImageService
-from atelier.server.calls import Calls, delivering
+from atelier.server.calls import Calls, delivering, log_arguments
 from atelier.server.cli.flush import flushing
 from atelier.server.composition import pipeline_of
 from atelier.server.logs import log
@@ -169,6 +169,7 @@ class AtelierServer(MCPServer[ServerState]):
             raise MCPError(code=INVALID_PARAMS, message="A tool is called within a session.")
         try:
             with self.calls.answering(name):
+                log_arguments(name, arguments)
                 return await self._answer(tool, arguments, context)
         except InputNeeded as question:
             return question.result
