@@ -29,7 +29,7 @@ def spend(options: argparse.Namespace) -> int:
 
 async def spent(by: By, since: date | None) -> list[Spent]:
     """The groups, from the journal."""
-    journal = journal_of(Settings.from_environ())
+    journal = journal_of(Settings.load())
     try:
         return await journal.spend(by, since)
     finally:

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from functools import partial
 from typing import Any
 
 from atelier.providers.core.errors import ImageError, Reason
@@ -14,7 +13,6 @@ from atelier.providers.pipeline.job_store import KEYED, CallRow, JobRow, NewJob,
 from atelier.providers.pricing.budget import Caps, Reservation, Shortage, usd_of
 from atelier.server.database.engine import Database
 from atelier.server.database.ledger import SqliteLedger, utc_day
-from atelier.server.database.moved import taken_along
 from atelier.server.database.process_lock import ProcessLock
 
 REMEMBERED = "-1 day"
@@ -56,7 +54,6 @@ class SqliteJobStore(SqliteLedger):
     def __init__(self, database: Database, owner: ProcessLock, today: Callable[[], date] = utc_day) -> None:
         super().__init__(database, today)
         self._owner = owner
-        database.take_along = partial(taken_along, owner)
 
     async def open(self, entry: NewJob, charges: Sequence[Reservation], caps: Caps) -> Shortage | JobRow | None:
         """Write a job and reserve its charges, unless the same call can be joined or collected."""

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from atelier.providers.core.concurrency import no_progress
+from atelier.providers.core.concurrency import no_progress, race
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.identify import picture
 from atelier.providers.images.sources import ASSET
@@ -27,7 +27,6 @@ from atelier.server.http.errors import SENTENCES, RefusedError, failed, gone
 from atelier.server.idempotency import key_of
 from atelier.server.mcp.jsonrpc import repaired
 from atelier.server.mcp.server import AtelierServer
-from atelier.server.race import race
 from atelier.tools import edit_image, generate_image, get_image
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Answer, Call, Tool

@@ -132,13 +132,13 @@ def jumping(step: str, seconds: str) -> None:
 
 def thoughtful(seconds: str, _: str) -> None:
     """An answer that is not made at once."""
-    own = results.answered
+    own = results.tool_result
 
     async def after_a_while(*arguments: Any) -> CallToolResult:
         await anyio.sleep(float(seconds))
         return await own(*arguments)
 
-    results.answered = after_a_while
+    results.tool_result = after_a_while
 
 
 FAULTS: dict[str, Callable[[str, str], None]] = {

@@ -8,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
@@ -16,9 +15,7 @@ from atelier.providers.core.types import ImageResult
 from tests.conftest import Environ
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Held
-from tests.providers.jobs.conftest import FOX, Open, settled
-from tests.waiting import LONG
+from tests.providers.jobs.conftest import FOX, Open
 
 pytestmark = pytest.mark.anyio
 
@@ -32,31 +29,6 @@ def damaged(file: Path, outcome: str) -> None:
     """As another program, or a disk, leaves what came of a job."""
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE jobs SET outcome = ?", (outcome,))
-
-
-async def test_who_waits_for_another_process_and_its_journal_is_removed_is_told_so_and_joins_it_later(
-    service: Open, openai: OpenAI, rows: Callable[[], Any], file: Path
-) -> None:
-    held = Held()
-    openai.next(held)
-
-    async def remove(word: str) -> None:
-        for path in file.parent.glob("journal.db*"):
-            path.unlink()
-
-    async with service(wait=None) as another:
-        async with service(wait=None) as one, anyio.create_task_group() as tasks:
-            tasks.start_soon(one.draw, FOX)
-            await held.arrival()
-            with anyio.fail_after(LONG):
-                with pytest.raises(ImageError, match="was moved or removed meanwhile") as caught:
-                    await another.draw(FOX, on_progress=remove)
-                assert caught.value.reason is Reason.STORAGE_FAILED
-            held.go.set()
-            await settled(one)
-        collected = await another.draw(FOX)
-    assert [(row.id, row.state) for row in await rows()] == [(collected.id, "done")]
-    assert len(openai.requests) == 1
 
 
 DAMAGE = ["{", "{}", '{"images": 3}', '{"images": [{}]}']
