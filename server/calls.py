@@ -62,10 +62,10 @@ def delivering(service: ImageService, job: str | None) -> Generator[None]:
         yield
     except BaseException:
         if job:
-            service.returned(job)
+            service.abandon_delivery(job)
         raise
     if job:
-        on_delivery(partial(service.delivered, job), partial(service.returned, job))
+        on_delivery(partial(service.mark_delivered, job), partial(service.abandon_delivery, job))
 
 
 def log_arguments(name: str, arguments: Mapping[str, object]) -> None:

@@ -127,7 +127,7 @@ async def _drawn(
             say(notice)  # the first line, before any work
         confirm = _yes if asked.confirm_cost else _asked if sys.stdin.isatty() and sys.stderr.isatty() else None
         async with progress(progress_line, interval=1 if sys.stderr.isatty() else 10) as on_progress:
-            result = await service.draw(
+            result = await service.submit(
                 request,
                 caller=settings.customer_id,
                 fallback=fallback_of(asked),
@@ -139,7 +139,7 @@ async def _drawn(
             sys.stderr.write(CLEAR)
         assert isinstance(result, ImageResult), "without a limit it is waited for"
         announce(result, as_json=options.json)
-        service.delivered(result.id)
+        service.mark_delivered(result.id)
     return 0 if all(kept.stored for kept in result.images) else 1
 
 
