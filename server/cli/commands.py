@@ -64,7 +64,7 @@ def serve(options: argparse.Namespace) -> int:
 
         return anyio.run(served, settings, options.host or HOST, PORT if options.port is None else options.port)
     server = build_server(settings)
-    served = partial(until_idle, on_the_way=lambda: server.unwritten_answers, over=server.finished.wait)
+    served = partial(until_idle, unwritten=lambda: server.unwritten_answers, finished=server.finished.wait)
     return anyio.run(served, server.run_stdio_async, lambda: server.busy)
 
 
@@ -127,7 +127,7 @@ async def _drawn(
             say(notice)  # the first line, before any work
         confirm = _yes if asked.confirm_cost else _asked if sys.stdin.isatty() and sys.stderr.isatty() else None
         async with progress(progress_line, interval=1 if sys.stderr.isatty() else 10) as on_progress:
-            result = await service.draw(
+            result = await service.submit(
                 request,
                 caller=settings.customer_id,
                 fallback=fallback_of(asked),
@@ -139,7 +139,7 @@ async def _drawn(
             sys.stderr.write(CLEAR)
         assert isinstance(result, ImageResult), "without a limit it is waited for"
         announce(result, as_json=options.json)
-        service.delivered(result.id)
+        service.mark_delivered(result.id)
     return 0 if all(kept.stored for kept in result.images) else 1
 
 

@@ -31,7 +31,7 @@ async def spent(by: By, since: date | None) -> list[Spent]:
     """The groups, from the journal."""
     journal = journal_of(Settings.load())
     try:
-        return await journal.spend(by, since)
+        return await journal.spend_by(by, since)
     finally:
         await journal.aclose()
 

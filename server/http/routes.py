@@ -76,7 +76,7 @@ async def _draw(tool: Tool[Any], server: AtelierServer, request: Request) -> Res
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint=hint)
     service, caller = server.state.service, server.caller()
     call = Call(caller=caller, on_progress=no_progress, key=key)
-    return _told(await _while_there(request, partial(tool.run, asked, service.of(caller), call)), service)
+    return _told(await _while_there(request, partial(tool.run, asked, service.for_caller(caller), call)), service)
 
 
 async def _show(server: AtelierServer, request: Request) -> Response:
@@ -88,7 +88,8 @@ async def _show(server: AtelierServer, request: Request) -> Response:
     asked = parameters_of(get_image.TOOL, {"id": id})
     call = Call(caller=caller, on_progress=no_progress)
     return _told(
-        await _while_there(request, partial(get_image.run, asked, service.within(0).of(caller), call)), service
+        await _while_there(request, partial(get_image.run, asked, service.with_wait(0).for_caller(caller), call)),
+        service,
     )
 
 
