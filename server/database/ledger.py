@@ -65,23 +65,23 @@ class SqliteLedger:
         connection.executemany(f"INSERT INTO charges ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'reserved')", rows)  # noqa: S608 - ours
         return None
 
-    async def sent(self, id: str) -> None:
+    async def mark_sent(self, id: str) -> None:
         """Record that the request is about to be sent."""
         await self._move(id, "sent")
 
-    async def settle(self, id: str, usd: Decimal | None) -> None:
+    async def settle_call(self, id: str, usd: Decimal | None) -> None:
         """Record what was billed."""
         await self._move(id, "settled", None if usd is None else micro(usd))
 
-    async def release(self, id: str) -> None:
+    async def release_call(self, id: str) -> None:
         """Record that nothing was billed."""
         await self._move(id, "released")
 
-    async def keep(self, id: str) -> None:
+    async def mark_call_unknown(self, id: str) -> None:
         """Record that it is unknown whether it was billed."""
         await self._move(id, "unknown")
 
-    async def double(self, id: str, caps: Caps) -> Shortage | None:
+    async def reserve_retry(self, id: str, caps: Caps) -> Shortage | None:
         """Reserve a retry; the first request becomes unknown, since it may be billed as well."""
         columns = "job, caller, provider, model, operation, pictures, day, reserved"
 
@@ -99,7 +99,7 @@ class SqliteLedger:
 
         return await self.database.write(transaction)
 
-    async def left(self, caller: str, caps: Caps) -> Left:
+    async def budget_left(self, caller: str, caps: Caps) -> Left:
         """Return what the caller may still spend."""
         day = self._today().isoformat()
 
@@ -112,7 +112,7 @@ class SqliteLedger:
 
         return await self.database.read(transaction, Left(day=caps.per_day, month=caps.per_month))
 
-    async def spend(self, by: By, since: date | None = None) -> list[Spent]:
+    async def spend_by(self, by: By, since: date | None = None) -> list[Spent]:
         """Return what was spent from a day on, by descending cost, or days in their order."""
         order = "name" if by == "day" else "usd DESC, name"
         query = f"""
