@@ -18,7 +18,7 @@ from atelier.providers.core.ids import new_id
 from atelier.providers.jobs.service import ImageService
 from atelier.server.logs import call_id, log
 from atelier.server.mcp.elicitation import InputNeeded
-from atelier.server.storage.remote_storage import unplaced
+from atelier.server.storage.remote_storage import without_location
 
 Act = Callable[[], None]
 
@@ -109,4 +109,4 @@ class Calls:
 
     def told(self, error: ImageError) -> ImageError:
         """An error as its caller may hear it."""
-        return unplaced(error) if self._remote else error
+        return without_location(error) if self._remote else error
