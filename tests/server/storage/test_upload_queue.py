@@ -220,7 +220,7 @@ async def test_a_poisoned_picture_is_reported_and_holds_up_none(place: Place, wa
     assert {id for id, flushed in told.items() if flushed.problem} == set(ids[:4])
     assert {id for id, flushed in told.items() if flushed.stored} == set(ids[4:])
     assert "taken" not in told[ids[0]].problem
-    assert "already kept" in told[ids[3]].problem
+    assert "already stored" in told[ids[3]].problem
     assert set(await waiting.ids()) == set(ids[:4])
     assert len(pictures(place)) == 3
 
