@@ -32,6 +32,10 @@ pytest_plugins = ["tests.faults.tally"]
 TODAY = date(2026, 11, 21)
 
 Environ = dict[str, str]
+
+NO_FILES = {"ATELIER_CONFIG": os.devnull, "ATELIER_DOTENV": "off"}
+"""Keeps the settings files of the developer from the tests."""
+
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
 
@@ -62,6 +66,8 @@ def _nobodys_environment(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: i
             monkeypatch.delenv(name)
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         monkeypatch.setenv(name, os.devnull)
+    for name, value in NO_FILES.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # boto3 would ask the network who it is
 
 
@@ -73,7 +79,7 @@ def today() -> Callable[[], date]:
 @pytest.fixture
 def environ(tmp_path: Path) -> Environ:
     """An environment without any key; pictures go below the test's folder."""
-    return {"ATELIER_OUTPUT_DIR": str(tmp_path / "out"), "ATELIER_STATE_DIR": str(tmp_path / "state")}
+    return NO_FILES | {"ATELIER_OUTPUT_DIR": str(tmp_path / "out"), "ATELIER_STATE_DIR": str(tmp_path / "state")}
 
 
 Served = TypeVar("Served", bound=Emulator)

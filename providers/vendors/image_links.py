@@ -42,7 +42,7 @@ class Item(VendorModel):
 async def note_links(id: str | None, answer: BaseModel, items: Sequence[Item | None], wire: Wire) -> None:
     """Write an answer down if an image of it can only be had by its link."""
     if any(item and item.url and not item.b64_json for item in items):
-        await wire.note({"id": id, "answer": answer.model_dump(mode="json")})
+        await wire.save_vendor_task({"id": id, "answer": answer.model_dump(mode="json")})
 
 
 def noted(job: Job, shape: type[AnswerShape]) -> tuple[str | None, AnswerShape]:

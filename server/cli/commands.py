@@ -21,7 +21,7 @@ from atelier.server.cli.result_lines import announce
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.idempotency import key_of
 from atelier.server.mcp.progress import progress
-from atelier.server.settings import Settings, unknown_variables
+from atelier.server.settings import Settings
 from atelier.server.shutdown import interruptible, until_idle
 from atelier.tools import edit_image, estimate_cost, generate_image
 from atelier.tools.image_call import ImageParameters, fallback_of
@@ -57,9 +57,8 @@ def serve(options: argparse.Namespace) -> int:
             "Serving MCP on stdio for a host; Ctrl-C ends it. Try: atelier generate PROMPT",
             sys.stderr,
         )
-    for sentence in unknown_variables():
-        logs.log.warning(sentence)
-    settings = Settings.from_environ()
+    settings = Settings.load(logs.log.warning)
+    logs.set_level(settings.log_level or ("info" if options.http else "warning"))
     if options.http:
         from atelier.server.http.app import served
 
@@ -67,7 +66,7 @@ def serve(options: argparse.Namespace) -> int:
             served, settings, options.host or DEFAULT_HOST, DEFAULT_PORT if options.port is None else options.port
         )
     server = build_server(settings)
-    served = partial(until_idle, on_the_way=lambda: server.unwritten_answers, over=server.finished.wait)
+    served = partial(until_idle, unwritten=lambda: server.unwritten_answers, finished=server.finished.wait)
     return anyio.run(served, server.run_stdio_async, lambda: server.busy)
 
 
@@ -109,11 +108,9 @@ async def _run_image_call(
     folders: tuple[Path, ...],
     options: argparse.Namespace,
 ) -> int:
-    for sentence in unknown_variables():
-        say(sentence, sys.stderr)
-    return await interruptible(
-        partial(_make_images, params, request_of, folders, options), lambda: say(INTERRUPTED, sys.stderr)
-    )
+    settings = Settings.load(lambda sentence: say(sentence, sys.stderr))
+    draw = partial(_make_images, params, request_of, folders, options, settings)
+    return await interruptible(draw, lambda: say(INTERRUPTED, sys.stderr))
 
 
 async def _make_images(
@@ -121,9 +118,9 @@ async def _make_images(
     request_of: Callable[[ImageService], Awaitable[ImageRequest]],
     folders: tuple[Path, ...],
     options: argparse.Namespace,
+    settings: Settings,
 ) -> int:
     key = key_of(options.idempotency_key, "--idempotency-key")
-    settings = Settings.from_environ()
     pipeline = pipeline_of(settings, storage_of(settings), folders=folders)
     async with ImageService(pipeline, wait=None, fallback=settings.fallback) as service:
         request = await request_of(service)
@@ -132,7 +129,7 @@ async def _make_images(
             say(notice)  # first, before the request is sent
         confirm = _always if params.confirm_cost else _ask if sys.stdin.isatty() and sys.stderr.isatty() else None
         async with progress(progress_line, interval=1 if sys.stderr.isatty() else 10) as on_progress:
-            result = await service.draw(
+            result = await service.submit(
                 request,
                 caller=settings.customer_id,
                 fallback=fallback_of(params),
@@ -144,7 +141,7 @@ async def _make_images(
             sys.stderr.write(CLEAR)
         assert isinstance(result, ImageResult), "no wait limit is set"
         announce(result, as_json=options.json)
-        service.delivered(result.id)
+        service.mark_delivered(result.id)
     return 0 if all(image.stored for image in result.images) else 1
 
 

@@ -24,7 +24,7 @@ from atelier.tools.tool import Call
 async def estimate(given: dict[str, Any], as_json: bool) -> str:
     """Return the estimate as text. Pictures may be any file, as for `atelier edit`."""
     given, folders = locate_files(given)
-    params, settings = parameters_of(estimate_cost.TOOL, given), Settings.from_environ()
+    params, settings = parameters_of(estimate_cost.TOOL, given), Settings.load()
     async with ImageService(pipeline_of(settings, storage_of(settings), folders=folders)) as service:
         answer = await estimate_cost.run(params, service, Call(caller=settings.customer_id, on_progress=no_progress))
     if as_json:

@@ -23,7 +23,7 @@ FLUSH_INTERVAL = 60.0  # seconds between two flushes by a server
 
 def flush(options: argparse.Namespace) -> int:
     """Upload every queued picture; print a line for each, then the totals. Exit code 1 when one is still queued."""
-    return anyio.run(_flush, CallerStorages(Settings.from_environ()), options.json)
+    return anyio.run(_flush, CallerStorages(Settings.load()), options.json)
 
 
 async def _flush(storages: CallerStorages, as_json: bool) -> int:

@@ -24,7 +24,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.server.calls import AnswerDelivery, leaving
+from atelier.server.calls import AnswerDelivery, answer_delivery
 from atelier.server.http.auth import Verify, is_loopback
 from atelier.server.http.body import MIN_BODY_LIMIT, check_body_headers, read_body, replayed
 from atelier.server.http.errors import RefusedError, failed, shutting_down
@@ -134,7 +134,7 @@ def caller() -> str:
 async def _track_delivery(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Run the app, and report its answer as delivered when the last byte was sent before the client disconnected."""
     delivery, gone, sent = AnswerDelivery(), False, False
-    leaving.set(delivery)
+    answer_delivery.set(delivery)
 
     async def receive_watched() -> Message:
         nonlocal gone
@@ -150,7 +150,7 @@ async def _track_delivery(app: ASGIApp, scope: Scope, receive: Receive, send: Se
     try:
         await app(scope, receive_watched, send_watched)
     finally:
-        delivery.end(left=sent and not gone and scope["method"] != "HEAD")  # the answer to HEAD has no body
+        delivery.complete(delivered=sent and not gone and scope["method"] != "HEAD")  # the answer to HEAD has no body
 
 
 def _is_own(origin: str, host: str, *, local: bool) -> bool:

@@ -63,7 +63,7 @@ async def served(settings: Settings, host: str, port: int) -> int:
 
         def begin_to_end() -> None:
             door.close()
-            server.state.service.stop()
+            server.state.service.stop_unsent()
 
         def end() -> None:
             web.should_exit = True

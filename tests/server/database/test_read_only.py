@@ -46,7 +46,7 @@ def state() -> Iterator[Path]:
 async def one_job(state: Path) -> SqliteJobStore:
     journal = journal_at(state)
     await opened(journal, "job_a")
-    await journal.sent("chg_job_a")
+    await journal.mark_sent("chg_job_a")
     return journal
 
 
