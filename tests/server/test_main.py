@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from atelier.server.cli.messages import for_person
+from atelier.server.cli.terminal_messages import for_person
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
 from tests.emulators.socks import Socks
