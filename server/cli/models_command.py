@@ -14,6 +14,7 @@ import anyio
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Model, Operation
+from atelier.providers.transport.network.http_client import vendor_client
 from atelier.providers.transport.wire import Wire
 from atelier.providers.vendors.contract import Provider
 from atelier.server.cli.output import say
