@@ -1,7 +1,7 @@
-"""Read environment variables: which values count as set, secrets in files, and which of a vendor's variables is used.
+"""Reads variables: which values count as set, secrets in files, and which of a vendor's variables is in use.
 
-MCP bundles pass a literal `${user_config.x}` for a field that the user left out, and an empty string for one that was
-cleared; both count as unset. `${HOME}` is expanded, because not every host does so.
+Bundles pass a literal `${user_config.x}` for a field that the user left out, and an empty string for one that was
+cleared; both count as unset. `${HOME}` is expanded, since not every host does so.
 
 Chat programs pass on the variables of their own environment. Therefore each variable of a vendor may also be set with
 the prefix `ATELIER_`, which takes precedence.
@@ -48,7 +48,7 @@ def read_text(file: str | Path, description: str) -> str:
     try:
         data = Path(file).expanduser().read_bytes()
         encoding = next((BOMS[bom] for bom in BOMS if data.startswith(bom)), "utf-8")
-        return data.decode(encoding).replace("\0", "").strip()  # NULs: UTF-16 without a byte order mark
+        return data.decode(encoding).replace("\0", "").strip()  # NULs come from UTF-16 without a byte order mark
     except UnicodeDecodeError:
         message, hint = f"{description} is not text in UTF-8 or UTF-16.", "Save it as UTF-8."
     except (OSError, ValueError, RuntimeError):
@@ -106,6 +106,6 @@ def _clean(value: str | None) -> str | None:
     if HOME in text:
         try:
             text = text.replace(HOME, str(Path.home()))
-        except RuntimeError:  # the user of this process has no home folder
+        except RuntimeError:  # the process has a user without a home folder
             return None
     return None if not text or PLACEHOLDER.search(text) else text

@@ -101,7 +101,7 @@ class Dispatcher:
             deadline=self._timeout,
             retry_timeouts=self._retry_timeouts,
             on_progress=on_progress,
-            on_vendor_task=account.note,
+            save_vendor_task=account.save_vendor_task,
             before_repeat=account.doubt,
             on_in_flight=held,
             vendor=provider.name,

@@ -40,13 +40,13 @@ failure, so the paid task may still be collected."""
 class Wire:
     """The exchanges of one job with one vendor, under one deadline.
 
-    key             added to a copy of the request just before it is sent, and only to a trusted host
-    secrets         the key and the prompt, which are redacted in error messages
-    deadline        seconds for the whole call, including waits and polls
-    retry_timeouts  send a call that timed out once more, in twice the time; `before_repeat` is awaited before that
-    on_in_flight    called with True when the vendor may have the paid request, with False while it cannot
-    on_vendor_task  stores the vendor's task, so that a restart collects it
-    address_policy  the addresses that links of the vendor may lead to; `vendor` and `job` are names for the log
+    key               added to a copy of the request just before it is sent, and only to a trusted host
+    secrets           the key and the prompt, which are redacted in error messages
+    deadline          seconds for the whole call, including waits and polls
+    retry_timeouts    send a call that timed out once more, in twice the time; `before_repeat` is awaited before that
+    on_in_flight      called with True when the vendor may have the paid request, with False while it cannot
+    save_vendor_task  stores the vendor's task, so that a restart collects it
+    address_policy    the addresses that links of the vendor may lead to; `vendor` and `job` are names for the log
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Wire:
         deadline: float = 300.0,
         retry_timeouts: bool = False,
         on_progress: Progress | None = None,
-        on_vendor_task: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
+        save_vendor_task: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
         before_repeat: Callable[[], Awaitable[None]] | None = None,
         on_in_flight: Callable[[bool], None] | None = None,
         address_policy: AddressPolicy = AddressPolicy(),  # noqa: B008 - frozen
@@ -76,7 +76,7 @@ class Wire:
         self._deadline = deadline
         self._retry_timeouts = retry_timeouts
         self._on_progress = on_progress
-        self._on_vendor_task = on_vendor_task
+        self._save_vendor_task = save_vendor_task
         self._before_repeat = before_repeat
         self._on_in_flight = on_in_flight
         self._address_policy = address_policy
@@ -89,8 +89,8 @@ class Wire:
 
     async def save_vendor_task(self, task: Mapping[str, Any]) -> None:
         """Store the vendor's task, so that a restart collects it instead of paying again."""
-        if self._on_vendor_task is not None:
-            await self._on_vendor_task(task)
+        if self._save_vendor_task is not None:
+            await self._save_vendor_task(task)
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send a paid request and return its answer. Raises what `explain` reads, timeout or network_error."""

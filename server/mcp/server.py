@@ -32,7 +32,7 @@ from atelier.providers.images.asset_storage import Storage
 from atelier.providers.jobs.running_job import LOOKING
 from atelier.providers.jobs.service import ImageService
 from atelier.server.calls import Calls, delivering, log_arguments
-from atelier.server.cli.flush import flushing
+from atelier.server.cli.flush_command import flushing
 from atelier.server.composition import pipeline_of
 from atelier.server.logs import log
 from atelier.server.mcp import resources, results
@@ -123,7 +123,7 @@ class AtelierServer(MCPServer[ServerState]):
     @property
     def busy(self) -> int:
         """The number of calls in progress and of running jobs."""
-        return self.calls.count + (len(self._state.service.running) if self._state else 0)
+        return self.calls.count + (len(self._state.service.in_flight) if self._state else 0)
 
     @property
     def unwritten_answers(self) -> int:
@@ -182,7 +182,7 @@ class AtelierServer(MCPServer[ServerState]):
         params = parameters_of(tool, arguments)
         state, caller = context.request_context.lifespan_context, self.caller()
         as_task = supports_tasks(context.request_context, tool.name)
-        service = (with_task_limits(state.service) if as_task else state.service).of(caller)
+        service = (with_task_limits(state.service) if as_task else state.service).for_caller(caller)
         async with progress(
             progress_reporter(context), PROGRESS_INTERVAL, first=LOOKING, delay=PROGRESS_DELAY, gap=PROGRESS_GAP
         ) as on_progress:

@@ -55,7 +55,7 @@ def supports_tasks(context: RequestContext, tool: str) -> bool:
 
 def with_task_limits(service: ImageService) -> ImageService:
     """Return the service with the wait limit and the job limit of a call that may become a task."""
-    return service.within(TASK_WAIT, MAX_RUNNING_JOBS)
+    return service.with_wait(TASK_WAIT, MAX_RUNNING_JOBS)
 
 
 Handler = Callable[[RequestContext, TaskParams], Awaitable[HandlerResult]]
@@ -103,7 +103,7 @@ class Tasks(Extension):
         row = await self._row(ctx, params.task_id)
         service, result = self._service(ctx), None
         try:
-            found = await service.within(0).collect(row.id, caller=row.caller)
+            found = await service.with_wait(0).get_result(row.id, caller=row.caller)
             if isinstance(found, JobHandle):
                 return {"resultType": "complete", **_task_fields(row, found.latest), "status": "working"}
             with delivering(service, row.id):
@@ -118,7 +118,7 @@ class Tasks(Extension):
                 return {"resultType": "complete", **_task_fields(row, "Nothing was sent."), "status": "cancelled"}
             if row.state == "done" and error.reason is not Reason.NOT_FOUND:  # the pictures may be readable later
                 raise
-            result = results.error_result(self._calls.told(error))
+            result = results.error_result(self._calls.for_caller(error))
         result_fields = {"resultType": "complete", **result.model_dump(mode="json", by_alias=True, exclude_none=True)}
         return {"resultType": "complete", **_task_fields(row), "status": "completed", "result": result_fields}
 
@@ -135,7 +135,7 @@ class Tasks(Extension):
 
     async def _row(self, ctx: RequestContext, id: str) -> JobRow:
         """Return the job of a task. Raises not_found for an unknown or expired task, and for another caller's."""
-        row = await self._service(ctx).pipeline.journal.find(id)
+        row = await self._service(ctx).pipeline.journal.get_job(id)
         if row is None or row.caller != self._caller_of_request() or datetime.now(UTC) - _created(row) > TASK_TTL:
             raise ImageError(Reason.NOT_FOUND, "Unknown task")
         return row

@@ -491,7 +491,7 @@ async def ordered(bench: Bench, environ: Mapping[str, str], request: ImageReques
     pipeline = studio(bench, environ)
     prepared, job = pipeline.prepare(request), pipeline.admit(request).job
     async with vendor_client(job.endpoint, 30.0) as http:
-        wire = Wire(http, job.endpoint, bench.provider.explain, key=bench.key, on_vendor_task=note)
+        wire = Wire(http, job.endpoint, bench.provider.explain, key=bench.key, save_vendor_task=note)
         with pytest.raises(KilledError):
             await bench.provider.read(await wire.send(prepared), job, wire)
     return noted[0]

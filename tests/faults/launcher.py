@@ -28,7 +28,7 @@ from atelier.server.database.jobs import SqliteJobStore
 from atelier.server.main import main
 from atelier.server.mcp import results
 
-STEPS = ("open", "sent", "note", "landed", "settle", "finish", "delivered")
+STEPS = ("open_job", "mark_sent", "save_vendor_task", "add_asset", "settle_call", "finish_job", "mark_delivered")
 """What the journal is told, in the order of a call's life."""
 
 Step = Callable[..., Coroutine[Any, Any, Any]]

@@ -25,7 +25,19 @@ from tests.faults.proxy import Fault, Says
 from tests.faults.world import VENDORS, World, desk_over, request_for
 
 FAST_SEEDS = range(36, 60)  # they throw every vendor and every trouble at least once
-STEPS = ("open", "sent", "note", "landed", "settle", "keep", "release", "finish", "delivered", "match", "find")
+STEPS = (
+    "open_job",
+    "mark_sent",
+    "save_vendor_task",
+    "add_asset",
+    "settle_call",
+    "mark_call_unknown",
+    "release_call",
+    "finish_job",
+    "mark_delivered",
+    "find_duplicate",
+    "get_job",
+)
 PUTS: tuple[Fault | None, ...] = (
     None, None, None, faulty.reset_early, faulty.reset_unheard, faulty.reset_late, faulty.reset_midway,
     faulty.truncated, faulty.too_long, Says(429), Says(429), Says(500), Says(503), Says(400), Says(401), Says(402),
@@ -130,14 +142,16 @@ async def called(
     """One caller, who delivers what it gets, unless it has gone."""
     with scope:
         try:
-            result = await service.draw(request_for(dice.vendor, dice.count, f"a fox, {seed}"), fallback=dice.fallback)
+            result = await service.submit(
+                request_for(dice.vendor, dice.count, f"a fox, {seed}"), fallback=dice.fallback
+            )
         except ImageError as error:
             if error.reason is Reason.INTERNAL:
                 raise
             return
         assert isinstance(result, ImageResult)
         results.append(result)
-        service.delivered(result.id)
+        service.mark_delivered(result.id)
 
 
 @pytest.mark.anyio

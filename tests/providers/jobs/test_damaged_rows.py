@@ -39,13 +39,13 @@ async def test_a_damaged_row_is_told_once_in_a_sentence_and_then_the_same_call_b
     service: Open, openai: OpenAI, file: Path, damage: str
 ) -> None:
     async with service() as one:
-        await one.draw(FOX)
+        await one.submit(FOX)
         damaged(file, damage)
         with pytest.raises(ImageError, match="its row in the journal is damaged") as caught:
-            await one.draw(FOX)
+            await one.submit(FOX)
         assert caught.value.reason is Reason.STORAGE_FAILED
         assert len(openai.requests) == 1
-        assert isinstance(await one.draw(FOX), ImageResult)
+        assert isinstance(await one.submit(FOX), ImageResult)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -53,11 +53,11 @@ async def test_with_a_key_it_is_told_as_long_as_the_key_holds(
     service: Open, openai: OpenAI, file: Path, damage: str
 ) -> None:
     async with service() as one:
-        await one.draw(FOX, key="order 7")
+        await one.submit(FOX, key="order 7")
         damaged(file, damage)
         for _ in range(2):
             with pytest.raises(ImageError, match="is damaged"):
-                await one.draw(FOX, key="order 7")
+                await one.submit(FOX, key="order 7")
     assert len(openai.requests) == 1
 
 
@@ -68,8 +68,8 @@ async def test_so_is_the_damaged_row_of_a_job_that_failed(
     openai.next(emulated.MODERATED)
     async with service() as one:
         with pytest.raises(ImageError):
-            await one.draw(FOX)
+            await one.submit(FOX)
         damaged(file, damage)
         (row,) = await rows()
         with pytest.raises(ImageError, match="is damaged"):
-            await one.collect(row.id)
+            await one.get_result(row.id)

@@ -56,7 +56,11 @@ How = Callable[[Path], None]
 
 async def assert_refused(journal: SqliteJobStore, folder: Path) -> None:
     """Neither reading nor writing is possible, and the error tells what to do."""
-    for attempt in (opened(journal, "job_b", fingerprint="other"), journal.match("1", "same"), journal.spend("model")):
+    for attempt in (
+        opened(journal, "job_b", fingerprint="other"),
+        journal.find_duplicate("1", "same"),
+        journal.spend_by("model"),
+    ):
         with pytest.raises(ImageError) as caught:
             await attempt
         assert caught.value.reason is Reason.STORAGE_FAILED
@@ -75,7 +79,7 @@ async def test_the_process_that_has_it_open_refuses_until_it_is_restarted(tmp_pa
     await journal.aclose()
     restarted = journal_at(folder)
     assert await opened(restarted, "job_b") is None
-    assert [row.id for row in await restarted.jobs(9)] == ["job_b"]
+    assert [row.id for row in await restarted.list_jobs(9)] == ["job_b"]
     await restarted.aclose()
 
 
@@ -86,8 +90,8 @@ async def test_a_file_that_is_put_back_is_used_again(tmp_path: Path) -> None:
     await assert_refused(journal, tmp_path)
     for name in NAMES:
         (tmp_path / "old" / name).rename(tmp_path / name)
-    await journal.finish("job_a", "done", {"images": []})
-    assert [(row.id, row.state) for row in await journal.jobs(9)] == [("job_a", "done")]
+    await journal.finish_job("job_a", "done", {"images": []})
+    assert [(row.id, row.state) for row in await journal.list_jobs(9)] == [("job_a", "done")]
     await journal.aclose()
 
 
@@ -101,7 +105,7 @@ async def test_a_new_process_is_not_harmed_by_one_that_has_the_old_file_open(tmp
     await opened(new, "job_b", fingerprint="other")
     await assert_refused(old, folder)
     await old.aclose()
-    await new.finish("job_b", "done", {"images": []})
+    await new.finish_job("job_b", "done", {"images": []})
     await opened(new, "job_c", fingerprint="third")
     await new.aclose()
     with closing(sqlite3.connect(folder / "journal.db")) as connection:
@@ -140,5 +144,5 @@ async def test_a_damaged_file_is_moved_away_and_a_restart_begins_a_new_one_as_th
     await journal.aclose()
     restarted = journal_at(tmp_path)
     assert await opened(restarted, "job_b") is None
-    assert await restarted.orphans(anyones) == []
+    assert await restarted.claim_orphaned_jobs(anyones) == []
     await restarted.aclose()

@@ -258,7 +258,7 @@ async def test_what_only_joins_or_collects_is_not_refused_at_the_cap(
     async with ImageService(
         pipeline_of(settings, storage_of(settings), today)
     ) as service:  # made, and delivered to nobody
-        made = await service.draw(
+        made = await service.submit(
             ImageRequest(prompt="a crow", model=FOX["model"], size=FOX["size"], quality=FOX["quality"])
         )
     async with host() as client:
