@@ -21,51 +21,39 @@ from atelier.server.logs import call_id, log
 from atelier.server.mcp.elicitation import InputNeeded
 from atelier.server.storage.remote_storage import unplaced
 
-Act = Callable[[], None]
+Action = Callable[[], None]
 
 MAX_ARGUMENT = 2000  # characters of an argument in the log
 
 
 @dataclass(slots=True)
 class AnswerDelivery:
-    """What is to be done once an answer has left, and what when it never does."""
+    """What is done once an answer has been written to the client."""
 
-    left: list[Act] = field(default_factory=list[Act])
-    lost: list[Act] = field(default_factory=list[Act])
+    actions: list[Action] = field(default_factory=list[Action])
 
     def end(self, *, left: bool) -> None:
-        """It has left, or never will."""
-        acts = self.left if left else self.lost
-        self.left, self.lost = [], []
-        for act in acts:
-            act()
+        """Run the actions if the answer was written; forget them if it never will be."""
+        actions, self.actions = self.actions, []
+        for action in actions if left else ():
+            action()
 
 
 leaving: ContextVar[AnswerDelivery | None] = ContextVar("leaving", default=None)
-"""That of the answer to this request; None where an answer leaves at once."""
-
-
-def when_it_leaves(left: Act, lost: Act) -> None:
-    """Do something once the answer to this call has left, something else when it never does."""
-    departure = leaving.get()
-    if departure is None:
-        left()
-    else:
-        departure.left.append(left)
-        departure.lost.append(lost)
+"""The delivery of the answer to this request; None where an answer counts as written at once."""
 
 
 @contextmanager
 def delivering(service: ImageService, job: str | None) -> Generator[None]:
-    """Within the block an answer is made that bears the result of a job, which is delivered once it has left."""
-    try:
-        yield
-    except BaseException:
-        if job:
-            service.abandon_delivery(job)
-        raise
-    if job:
-        when_it_leaves(partial(service.mark_delivered, job), partial(service.abandon_delivery, job))
+    """Within the block the answer with a job's result is made; the job is delivered once the answer is written."""
+    yield
+    if job is None:
+        return
+    delivery = leaving.get()
+    if delivery is None:
+        service.mark_delivered(job)
+    else:
+        delivery.actions.append(partial(service.mark_delivered, job))
 
 
 def log_arguments(name: str, arguments: Mapping[str, object]) -> None:

@@ -253,3 +253,4 @@ class ImageResult:
     notice: str = ""
     warnings: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    inline: bool = False  # its images are stored only until it is delivered
