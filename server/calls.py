@@ -1,7 +1,7 @@
-"""The calls that are being answered, over whichever transport: a name in the log, a line, and one boundary for errors.
+"""The calls that are being answered, over any transport: an id and a line in the log, and one error boundary.
 
-An answer has left when its transport says so: over stdio when its line is written, over HTTP when the last byte of the
-response is on its way, in memory at once. Until then `leaving` holds what is to be done.
+An answer is delivered when its transport says so: over stdio when its line is written, over HTTP when the last byte of
+the response was sent, in memory at once. Until then `answer_delivery` holds the callbacks.
 """
 
 from __future__ import annotations
@@ -21,39 +21,43 @@ from atelier.server.logs import call_id, log
 from atelier.server.mcp.elicitation import InputNeeded
 from atelier.server.storage.remote_storage import unplaced
 
-Action = Callable[[], None]
+Callback = Callable[[], None]
 
 MAX_ARGUMENT = 2000  # characters of an argument in the log
 
 
 @dataclass(slots=True)
 class AnswerDelivery:
-    """What is done once an answer has been written to the client."""
+    """The callbacks for when an answer has been written to the client."""
 
-    actions: list[Action] = field(default_factory=list[Action])
+    on_delivered: list[Callback] = field(default_factory=list[Callback])
 
-    def end(self, *, left: bool) -> None:
-        """Run the actions if the answer was written; forget them if it never will be."""
-        actions, self.actions = self.actions, []
-        for action in actions if left else ():
-            action()
+    def complete(self, *, delivered: bool) -> None:
+        """Run the callbacks if the answer was written; forget them if it never will be."""
+        callbacks, self.on_delivered = self.on_delivered, []
+        for callback in callbacks if delivered else ():
+            callback()
 
 
-leaving: ContextVar[AnswerDelivery | None] = ContextVar("leaving", default=None)
-"""The delivery of the answer to this request; None where an answer counts as written at once."""
+answer_delivery: ContextVar[AnswerDelivery | None] = ContextVar("answer_delivery", default=None)
+"""The delivery of the answer to this request; None where an answer is delivered at once."""
+
+
+def on_delivery(callback: Callback) -> None:
+    """Call back once the answer to this call is delivered."""
+    delivery = answer_delivery.get()
+    if delivery is None:
+        callback()
+    else:
+        delivery.on_delivered.append(callback)
 
 
 @contextmanager
 def delivering(service: ImageService, job: str | None) -> Generator[None]:
-    """Within the block the answer with a job's result is made; the job is delivered once the answer is written."""
+    """Build the answer with a job's result within the block; the job is delivered when the answer is."""
     yield
-    if job is None:
-        return
-    delivery = leaving.get()
-    if delivery is None:
-        service.mark_delivered(job)
-    else:
-        delivery.actions.append(partial(service.mark_delivered, job))
+    if job:
+        on_delivery(partial(service.mark_delivered, job))
 
 
 def log_arguments(name: str, arguments: Mapping[str, object]) -> None:
@@ -64,13 +68,13 @@ def log_arguments(name: str, arguments: Mapping[str, object]) -> None:
 
 
 class CallerGoneError(Exception):
-    """Nobody is there any more to answer."""
+    """The caller disconnected before the answer."""
 
 
 class Calls:
-    """How many calls are being answered, those of callers who have gone included.
+    """Counts the calls that are being answered, including those whose caller disconnected.
 
-    Callers who are `remote` hear nothing of this machine's folders.
+    Errors for `remote` callers name no folders of this machine.
     """
 
     def __init__(self, *, remote: bool = False) -> None:
@@ -79,7 +83,7 @@ class Calls:
 
     @contextmanager
     def answering(self, name: str) -> Generator[None]:
-        """One call: a line in the log, and every failure of ours an ImageError."""
+        """Answer a call within the block: log it, and raise every failure of ours as an ImageError."""
         call_id.set(new_id("call"))
         began, outcome = time.monotonic(), "cancelled"
         self.count += 1
@@ -89,13 +93,13 @@ class Calls:
         except CallerGoneError:
             raise
         except InputNeeded:
-            outcome = "asked"
+            outcome = "input required"
             raise
         except ImageError as error:
             outcome = error.reason.value
             if error.__cause__ is not None:
-                log.error("unforeseen", exc_info=error.__cause__, extra={"facts": {"tool": name}})
-            raise self.told(error) from None
+                log.error("unexpected error", exc_info=error.__cause__, extra={"facts": {"tool": name}})
+            raise self.for_caller(error) from None
         except Exception as error:
             log.exception("tool crashed", extra={"facts": {"tool": name}})
             outcome = Reason.INTERNAL.value
@@ -105,6 +109,6 @@ class Calls:
             seconds = round(time.monotonic() - began, 3)
             log.info("tool called", extra={"facts": {"tool": name, "outcome": outcome, "seconds": seconds}})
 
-    def told(self, error: ImageError) -> ImageError:
-        """An error as its caller may hear it."""
+    def for_caller(self, error: ImageError) -> ImageError:
+        """Return the error as its caller may read it."""
         return unplaced(error) if self._remote else error

@@ -17,11 +17,11 @@ from atelier.server.shutdown import EndedError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a subcommand; `serve` is meant when none is named. Exit code 1: refused or failed; 2: wrong usage."""
+    """Run a subcommand, `serve` when none is named. Exit code 1: refused or failed; 2: wrong usage."""
     for stream in (sys.stdout, sys.stderr):
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
-            reconfigure(encoding="utf-8", errors="replace")  # a Windows console may be in a narrower one
-    log.addHandler(logging.NullHandler())  # a person is told in sentences; `serve` sets up lines for a host
+            reconfigure(encoding="utf-8", errors="replace")  # a Windows console may use a narrower encoding
+    log.addHandler(logging.NullHandler())  # commands print sentences; only `serve` writes log lines
     parser = argparse.ArgumentParser(
         prog="atelier", description="Pictures from several vendors' image models, over MCP."
     )
@@ -46,5 +46,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(signalled.code)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+    except BrokenPipeError:  # the reader of our output closed it, as `| head` does
         sys.exit(1)

@@ -64,7 +64,7 @@ def serve(options: argparse.Namespace) -> int:
 
         return anyio.run(served, settings, options.host or HOST, PORT if options.port is None else options.port)
     server = build_server(settings)
-    served = partial(until_idle, on_the_way=lambda: server.unwritten_answers, over=server.finished.wait)
+    served = partial(until_idle, unwritten=lambda: server.unwritten_answers, finished=server.finished.wait)
     return anyio.run(served, server.run_stdio_async, lambda: server.busy)
 
 

@@ -37,6 +37,14 @@ def test_without_a_key_the_first_line_says_that_it_is_a_sketch(environ: Environ,
     assert "drawing" in done.stderr
 
 
+def test_a_command_loads_neither_the_mcp_sdk_nor_a_web_server(environ: Environ) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "atelier.server", "cost", "a fox"]
+    done = subprocess.run(command, env=like_a_host(environ), capture_output=True, text=True, timeout=60, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "atelier.server.cli.commands" in loaded
+    assert not loaded & {"mcp", "mcp_types", "starlette", "uvicorn", "boto3"}
+
+
 def test_with_a_key_the_vendor_draws(with_openai: Environ, openai: OpenAI) -> None:
     done = atelier(with_openai, "generate", "a fox", "--quality", "low", "--aspect-ratio", "16:9", "--n", "2")
     assert done.returncode == 0
