@@ -10,7 +10,7 @@ from typing import Any
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.pipeline.job_store import KEYED, CallRow, JobRow, NewJob
-from atelier.providers.pipeline.states import JOB_TRANSITIONS, JobState, sources_of
+from atelier.providers.pipeline.states import JOB_TRANSITIONS, CallState, JobState, sources_of
 from atelier.providers.pricing.budget import Caps, Reservation, Shortage, usd_of
 from atelier.server.database.engine import Database
 from atelier.server.database.ledger import SqliteLedger, utc_day
@@ -155,7 +155,7 @@ class SqliteJobStore(SqliteLedger):
                 CallRow(
                     id=id,
                     model=model,
-                    state=JobState(state),
+                    state=CallState(state),
                     pictures=pictures,
                     task=_object(task) if task else None,
                     images=tuple(i for (i,) in connection.execute("SELECT id FROM assets WHERE charge = ?", (id,))),
