@@ -19,7 +19,7 @@ from atelier.providers.core.ids import new_id
 from atelier.providers.jobs.service import ImageService
 from atelier.server.logs import call_id, log
 from atelier.server.mcp.elicitation import InputNeeded
-from atelier.server.storage.remote_storage import unplaced
+from atelier.server.storage.remote_storage import without_location
 
 Callback = Callable[[], None]
 
@@ -111,4 +111,4 @@ class Calls:
 
     def for_caller(self, error: ImageError) -> ImageError:
         """Return the error as its caller may read it."""
-        return unplaced(error) if self._remote else error
+        return without_location(error) if self._remote else error

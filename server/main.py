@@ -10,8 +10,8 @@ from importlib.metadata import version
 
 from atelier.providers.core.errors import ImageError
 from atelier.server.cli import commands as cli
-from atelier.server.cli.messages import for_person
-from atelier.server.cli.output import UntoldError
+from atelier.server.cli.output import UnwritableStreamError
+from atelier.server.cli.terminal_messages import for_person
 from atelier.server.logs import log
 from atelier.server.shutdown import EndedError
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(title="commands", metavar="command")
     for declare in cli.COMMANDS:
         declare(commands)
-    cli.with_http(parser, default=None)
+    cli.add_http_options(parser, default=None)
     parser.set_defaults(run=cli.serve)
     options = parser.parse_args(arguments)
     if wrong := cli.check_http(options):
@@ -39,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ImageError as error:
         sys.stderr.write(f"atelier: {for_person(f'{error.message} {error.hint}'.strip())}\n")
         sys.exit(1)
-    except UntoldError as untold:
-        sys.stderr.write(f"atelier: {untold.strerror}.\n")
+    except UnwritableStreamError as unwritable:
+        sys.stderr.write(f"atelier: {unwritable.strerror}.\n")
         sys.exit(1)
     except EndedError as signalled:
         sys.exit(signalled.code)
