@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from atelier.providers.core.errors import sanitize
-from atelier.providers.core.gates import gates
+from atelier.providers.core.gates import preflight
 from atelier.providers.core.types import ImageRequest, Model
 from atelier.providers.transport.vendor_json import parse_answer
 from atelier.providers.transport.wire import Wire, httpx
@@ -30,7 +30,7 @@ def prepare(job: Job) -> httpx.Request:
     """What is asked, in the vendor's words. Absent stays absent."""
     asked, api = job.request, _api(job.model)
     if job.model.any_value:
-        gates.admit(
+        preflight.check_request(
             replace(asked, aspect_ratio=None, resolution=None, options={}), replace(WIDEST[api], id=job.model.id)
         )
     body = _body(asked) if api == CONTENT else imagen.body(asked)

@@ -233,5 +233,5 @@ class Listing(VendorModel):
 
 async def lifecycles(wire: Wire, endpoint: Endpoint) -> dict[str, date | None]:
     """GET /models: every model that is served, and the day on which it is switched off where one is named."""
-    listing = parse_answer(Listing, (await wire.ask(f"{endpoint.base_url}/models")).content)
+    listing = parse_answer(Listing, (await wire.get(f"{endpoint.base_url}/models")).content)
     return {model.id: model.shutdown_date for model in listing.data}

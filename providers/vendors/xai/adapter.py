@@ -16,7 +16,7 @@ import pybase64
 from pydantic import Field
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.providers.core.gates import gates
+from atelier.providers.core.gates import preflight
 from atelier.providers.core.types import Picture
 from atelier.providers.transport.vendor_json import Lenient, VendorModel, parse_answer, parse_refusal, reason_for_status
 from atelier.providers.transport.wire import Wire, httpx, retry_after
@@ -33,7 +33,7 @@ def prepare(job: Job) -> httpx.Request:
     asked = job.request
     if job.model.any_value:
         known = replace(asked, aspect_ratio=None, resolution=None, quality=None, options={})
-        gates.admit(known, replace(WIDEST, id=job.model.id))
+        preflight.check_request(known, replace(WIDEST, id=job.model.id))
     sources = [_source(p) for p in asked.sources]
     body = {
         "model": job.model.id,
