@@ -14,7 +14,6 @@ from atelier.providers.core.gates.option_limits import Limit
 from atelier.providers.core.sizes import ResizeSpec, SizeRule
 
 Lookup = Callable[[str], str | None]  # the value of an environment variable; None when unset
-
 Progress = Callable[[str], Awaitable[None]]  # receives a short message for the user
 
 
@@ -253,3 +252,4 @@ class ImageResult:
     notice: str = ""
     warnings: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    inline: bool = False  # its images are stored only until it is delivered
