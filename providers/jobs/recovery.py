@@ -75,7 +75,7 @@ async def recover_job(pipeline: Pipeline, row: JobRow) -> RecoveredJob | None:
             await journal.release(call.id)
         elif call.state == "released":
             continue  # its task, if it has one, came to nothing
-        elif call.task and len(pictures) < call.pictures and priced and priced.choice.provider.resume:
+        elif call.task and len(pictures) < call.pictures and priced and priced.choice.provider.collect:
             open_calls.append(call)
         elif call.state == "sent" and pictures:
             for each in pictures:

@@ -19,7 +19,7 @@ from atelier.providers.vendors import openai as openai_vendor
 from atelier.providers.vendors import sketch as sketch_vendor
 from atelier.providers.vendors import stability as stability_vendor
 from atelier.providers.vendors import xai as xai_vendor
-from atelier.providers.vendors.flux import adapter as flux_adapter
+from atelier.providers.vendors.flux import tasks as flux_tasks
 from atelier.providers.vendors.gemini.models import PREDICT
 from atelier.providers.vendors.openai.models import DALL_E
 from atelier.providers.vendors.sketch import adapter as sketch_adapter
@@ -126,7 +126,7 @@ GEMINI = Bench(
 
 
 def flux_stage(host: flux.Flux, patch: Patch) -> None:
-    patch.setattr(flux_adapter, "POLL_EVERY", 0.01)
+    patch.setattr(flux_tasks, "POLL_INTERVAL", 0.01)
 
 
 def flux_least(model: Model) -> Body:
@@ -219,7 +219,7 @@ XAI = Bench(
 
 
 def stability_stage(host: stability.Stability, patch: Patch) -> None:
-    patch.setattr(stability_adapter, "POLL_SECONDS", 0.01)
+    patch.setattr(stability_adapter, "POLL_INTERVAL", 0.01)
     host.patience = 0.0
 
 

@@ -451,7 +451,7 @@ class Conformance:
     # A process that dies
 
     def test_a_vendor_that_answers_with_tasks_or_links_can_collect_them(self, bench: Bench) -> None:
-        assert (bench.provider.resume is not None) == (bench.answers_later is not None)
+        assert (bench.provider.collect is not None) == (bench.answers_later is not None)
 
     async def test_an_image_that_a_killed_process_had_ordered_is_collected_once_and_not_ordered_again(
         self, bench: Bench, host: Emulator, answers_later: Callable[[Any], Model], tmp_path: Path
