@@ -6,14 +6,15 @@ response is on its way, in memory at once. Until then `leaving` holds what is to
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 
-from atelier.providers.core.errors import ImageError, Reason, internal_error
+from atelier.providers.core.errors import ImageError, Reason, internal_error, sanitize
 from atelier.providers.core.ids import new_id
 from atelier.providers.jobs.service import ImageService
 from atelier.server.logs import call_id, log
@@ -21,6 +22,8 @@ from atelier.server.mcp.elicitation import InputNeeded
 from atelier.server.storage.remote_storage import unplaced
 
 Act = Callable[[], None]
+
+MAX_ARGUMENT = 2000  # characters of an argument in the log
 
 
 @dataclass(slots=True)
@@ -59,10 +62,17 @@ def delivering(service: ImageService, job: str | None) -> Generator[None]:
         yield
     except BaseException:
         if job:
-            service.returned(job)
+            service.abandon_delivery(job)
         raise
     if job:
-        when_it_leaves(partial(service.delivered, job), partial(service.returned, job))
+        when_it_leaves(partial(service.mark_delivered, job), partial(service.abandon_delivery, job))
+
+
+def log_arguments(name: str, arguments: Mapping[str, object]) -> None:
+    """Log the arguments of a tool at debug, shortened and without images."""
+    if log.isEnabledFor(logging.DEBUG):
+        shown = {sanitize(key, 60): sanitize(value, MAX_ARGUMENT) for key, value in arguments.items()}
+        log.debug("tool arguments", extra={"facts": {"tool": name, "arguments": shown}})
 
 
 class CallerGoneError(Exception):

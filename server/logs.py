@@ -1,4 +1,8 @@
-"""Structured lines on stderr; stdout belongs to the protocol. Keys and prompts have no business here."""
+"""Log lines on stderr, since stdout belongs to the protocol: JSON, or text in a terminal.
+
+Keys are never logged, prompts only at debug, and of images no bytes at all. Libraries log warnings only, whatever the
+level: their other lines hold addresses, headers and payloads.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,30 @@ import sys
 import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Any, Literal
+
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 call_id: ContextVar[str] = ContextVar("call_id", default="-")
 """Names the tool call that a line belongs to."""
 
 log = logging.getLogger("atelier")
 
-TALKATIVE = ("httpx2", "httpcore2", "mcp", "uvicorn", "boto3", "botocore", "urllib3")
-"""Libraries whose lines carry addresses or payloads; only their warnings are wanted."""
+
+def facts_of(record: logging.LogRecord) -> dict[str, Any]:
+    """Return the facts that were given as `extra={"facts": {...}}`, and the kind and place of an exception.
+
+    An exception's own message is left out, because it may quote a prompt.
+    """
+    facts = dict[str, Any](getattr(record, "facts", {}))
+    if record.exc_info and record.exc_info[0]:
+        facts["error"] = record.exc_info[0].__name__
+        facts["at"] = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(record.exc_info[2])]
+    return facts
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, call, event, and the facts given as `extra={"facts": {...}}`."""
+    """One JSON object a line: time, level, logger, call, event and facts."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -28,19 +44,36 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "call": call_id.get(),
             "event": record.getMessage(),
-            **getattr(record, "facts", {}),
+            **facts_of(record),
         }
-        if record.exc_info and record.exc_info[0]:
-            # where it broke, not what it said: an exception's words may quote a prompt
-            line["error"] = record.exc_info[0].__name__
-            line["at"] = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(record.exc_info[2])]
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+class TextLines(logging.Formatter):
+    """One readable line: local time, level, event, the facts as `name=value`, and the call if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S")
+        facts = {**facts_of(record), **({"call": call} if (call := call_id.get()) != "-" else {})}
+        event = " ".join(record.getMessage().split())
+        words = [time, f"{record.levelname.lower():7}", event, *(f"{n}={_word(fact)}" for n, fact in facts.items())]
+        return " ".join(words)
+
+
+def _word(fact: object) -> str:
+    """Return a fact as one word: as it is where it holds no space or control character, else as JSON."""
+    text = str(fact)
+    plain = text.isprintable() and " " not in text and not isinstance(fact, (list, dict))
+    return text if plain and text else json.dumps(fact, ensure_ascii=False, default=str)
+
+
 def configure() -> None:
-    """Send everything to stderr, once, before a library sets up its own."""
+    """Send log lines to stderr, before a library sets up its own logging. Warnings and errors until `set_level`."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for name in TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    handler.setFormatter(TextLines() if sys.stderr.isatty() else JsonLines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def set_level(level: LogLevel) -> None:
+    """Choose which of Atelier's own lines are written."""
+    log.setLevel(level.upper())

@@ -1,12 +1,14 @@
-"""The environment, read once into a frozen model. README lists every variable with its meaning."""
+"""The settings: the environment, `.env` and a configuration file, read once into a frozen model.
+
+README lists every variable with its meaning; `config_files` reads the files.
+"""
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +16,7 @@ from typing import Annotated, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -24,11 +27,13 @@ from pydantic import (
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.catalog.catalog_overlay import with_file
-from atelier.providers.core.environment import OWN, own_variables, variable
+from atelier.providers.core.environment import OWN
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pricing.budget import Caps
 from atelier.providers.vendors.registry import all_providers
+from atelier.server.config_files import Notice, Source, read_sources, state_folder
 from atelier.server.http.callers import is_customer
+from atelier.server.logs import LogLevel
 from atelier.server.storage.s3_client import Addressing, Bucket, without_bucket
 
 PREFIX = OWN
@@ -38,12 +43,6 @@ JWT_SECRET = "ATELIER_JWT_SECRET"  # noqa: S105 - its name
 
 CUSTOMER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$")
 
-STATE = {
-    "win32": ("LOCALAPPDATA", "~/AppData/Local"),
-    "darwin": ("", "~/Library/Application Support"),
-}.get(sys.platform, ("XDG_STATE_HOME", "~/.local/state"))
-"""The variable that names the system's folder for state, and where that is without it."""
-
 MUST = {
     "bool_parsing": "be on or off",
     "float_parsing": "be a number",
@@ -52,24 +51,25 @@ MUST = {
     "string_pattern_mismatch": "be an address that begins with http:// or https://",
     "literal_error": "be local or s3",
 }
-"""What a value should be, where the validator's own words speak of types."""
+"""What a value should be, where pydantic's own message speaks of types."""
 
 NAMED = {
     "customer_id": "be letters, digits and . _ @ - only, and a number be above 0",
+    "log_level": "be debug, info, warning or error",
     "s3_addressing": "be auto, virtual or path",
 }
 """The same for single settings."""
 
 
 def _sound(file: Path | None) -> Path | None:
-    """A catalogue file that is wrong stops the start with its own sentence, not the first call."""
+    """Refuse a catalogue file that is wrong, so that it stops the start and not the first call."""
     if file:
         with_file(all_providers(), file)
     return file
 
 
 def _known(models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-    """The same for a name that is no model's, whatever the one that is may turn out to be unable to do."""
+    """Refuse a fallback that names no model. What a model can do is not checked here."""
     catalog = Catalog(lambda name: None, load=lambda: with_file(all_providers(), info.data.get("catalog")))
     for name in models:
         try:
@@ -91,18 +91,22 @@ Address = Annotated[str, Field(pattern=r"^https?://[^/\s]+\S*$")]
 
 
 def _folder(prefix: str) -> str:
-    """A prefix of keys as that of a folder."""
+    """Return a prefix of keys as that of a folder."""
     return f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
 
 class Settings(BaseModel):
     """One field per `ATELIER_` variable; the vendors' keys and addresses are read through `lookup`.
 
-    Times are seconds, money is USD. `concurrency` None leaves each vendor its own limit.
+    Times are seconds, money is USD. `concurrency` None leaves each vendor its own limit, `log_level` None each
+    transport. `config` and `dotenv` choose the files that `load` reads.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
+    config: Path | None = None
+    dotenv: bool = True
+    log_level: Annotated[LogLevel | None, BeforeValidator(str.lower)] = None
     output_dir: Path = Field(default=Path("~/Pictures/atelier"))
     state_dir: Path | None = None
     input_dirs: tuple[Path, ...] = ()
@@ -147,16 +151,17 @@ class Settings(BaseModel):
     def _split(cls, value: object) -> object:
         return [part for part in value.split(os.pathsep) if part.strip()] if isinstance(value, str) else value
 
-    _environ: dict[str, str] = PrivateAttr(default_factory=dict)
+    _sources: tuple[Source, ...] = PrivateAttr(default=())
+    _output_is_readable: bool = PrivateAttr(default=True)
 
     @property
     def caps(self) -> Caps:
-        """What may be spent at most."""
+        """The limits on what is spent."""
         return Caps(per_call=self.budget_per_call, per_day=self.budget_per_day, per_month=self.budget_per_month)
 
     def lookup(self, name: str) -> str | None:
         """A variable's value by its name, secrets included; they are never part of a repr."""
-        return variable(self._environ, name)
+        return next((value for source in self._sources if (value := source.get(name)) is not None), None)
 
     @property
     def pictures(self) -> Path:
@@ -165,17 +170,21 @@ class Settings(BaseModel):
 
     @property
     def readable(self) -> tuple[Path, ...]:
-        """The folders that source pictures may come from, absolute."""
-        return (self.pictures, *(_absolute(folder, "ATELIER_INPUT_DIRS") for folder in self.input_dirs))
+        """The folders that source pictures may come from, absolute.
+
+        An output folder that `.env` sets outside its own folder is not among them: it could be the user's home.
+        """
+        own = (self.pictures,) if self._output_is_readable else ()
+        return (*own, *(_absolute(folder, "ATELIER_INPUT_DIRS") for folder in self.input_dirs))
 
     @property
     def state(self) -> Path:
-        """The folder for what must survive a restart, absolute; the system's own place for that unless set."""
-        return _absolute(self.state_dir or Path(self.lookup(STATE[0]) or STATE[1]) / "atelier", "ATELIER_STATE_DIR")
+        """The folder for what must survive a restart, absolute; by default the platform's folder for state."""
+        return _absolute(self.state_dir or state_folder(), "ATELIER_STATE_DIR")
 
     @property
     def bucket(self) -> Bucket:
-        """Where S3 storage goes. Raises invalid_request when no bucket is named."""
+        """The bucket of S3 storage. Raises invalid_request when no bucket is named."""
         if not self.s3_bucket:
             message = "ATELIER_STORAGE is s3, but ATELIER_S3_BUCKET is not set."
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Name the bucket, or set ATELIER_STORAGE to local.")
@@ -192,38 +201,45 @@ class Settings(BaseModel):
         )
 
     @classmethod
+    def load(cls, notice: Notice = lambda sentence: None, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Read the environment, `.env` and the configuration file; the environment comes first.
+
+        `notice` gets a sentence for each variable that is not used. Raises invalid_request, which names what is wrong.
+        """
+        names = [*(variable_of(field) for field in cls.model_fields), JWT_SECRET]
+        return cls.from_sources(read_sources(environ, names, notice))
+
+    @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read the variables. Raises invalid_request with the name of the one that is wrong."""
-        names = {field: PREFIX + field.upper() for field in cls.model_fields}
-        found = {field: value for field, name in names.items() if (value := variable(environ, name)) is not None}
+        """Read the variables of a mapping and no file, for a program that embeds the server. Raises as `load`."""
+        return cls.from_sources((Source(environ),))
+
+    @classmethod
+    def from_sources(cls, sources: tuple[Source, ...]) -> Settings:
+        """Take each setting from the first source that has it. Raises invalid_request with the name of a wrong one."""
+        found, places = dict[str, str](), dict[str, Source]()
+        for field in cls.model_fields:
+            for source in sources:
+                if (value := source.get(variable_of(field))) is not None:
+                    found[field], places[field] = value, source
+                    break
         try:
             settings = cls.model_validate(found)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            must = NAMED.get(str(first["loc"][0])) or MUST.get(
-                first["type"], first["msg"].removeprefix("Input should ").lower()
-            )
-            message = f"{names[str(first['loc'][0])]} is wrong: it should {must}."
+            field = str(first["loc"][0])
+            must = NAMED.get(field) or MUST.get(first["type"], first["msg"].removeprefix("Input should ").lower())
+            message = f"{places[field].called(variable_of(field))} is wrong: it should {must}."
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct it or leave it out.") from None
-        settings._environ = dict(environ)  # noqa: SLF001 - its own
+        settings._sources = tuple(replace(source, values=dict(source.values)) for source in sources)  # noqa: SLF001
+        output = places.get("output_dir")
+        settings._output_is_readable = output is None or output.may_read(settings.pictures)  # noqa: SLF001
         return settings
 
 
-def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Return a sentence for each `ATELIER_` variable that means nothing here, with the most similar name that does.
-
-    The vendors are loaded only where a variable is none of the settings.
-    """
-    settings = [JWT_SECRET, *(PREFIX + name.upper() for name in Settings.model_fields)]
-    others = {name for name in environ if name.startswith(PREFIX) and name.removesuffix("_FILE") not in settings}
-    if not others:
-        return []
-    known = [*settings, *(name for provider in all_providers() for name in own_variables(provider.endpoint))]
-    sentences = list[str]()
-    for name in sorted(name for name in others if name.removesuffix("_FILE") not in known):
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-        sentences.append(f"{name} is not a setting of this version{f'; perhaps {near[0]}' if near else ''}.")
-    return sentences
+def variable_of(field: str) -> str:
+    """Return the variable of a field."""
+    return PREFIX + field.upper()
 
 
 def _absolute(path: Path, variable: str) -> Path:

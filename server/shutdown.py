@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import anyio
 
-from atelier.server.race import race
+from atelier.providers.core.concurrency import race
 
 INSISTING = (signal.SIGINT, signal.SIGTERM)
 """Signals of which a second one ends the process at once."""

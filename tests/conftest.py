@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import settings as hypothesis
+from hypothesis import is_hypothesis_test, settings
 from mcp.client import Client
 from PIL import Image
 
@@ -25,16 +25,32 @@ from tests.emulators.openai import OpenAI
 from tests.emulators.server import Emulator
 from tests.emulators.stability import Stability
 from tests.emulators.xai import XAI
+from tests.exhaustive import exhaustive, is_selected
 
 pytest_plugins = ["tests.faults.tally"]
-
-hypothesis.register_profile("tests", deadline=None)  # no machine has to be fast
-hypothesis.load_profile("tests")
 
 TODAY = date(2026, 11, 21)
 
 Environ = dict[str, str]
+
+NO_FILES = {"ATELIER_CONFIG": os.devnull, "ATELIER_DOTENV": "off"}
+"""Keeps the settings files of the developer from the tests."""
+
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let tests that draw examples draw few in a fast run and many in an exhaustive one."""
+    settings.load_profile("exhaustive" if is_selected(config) else "fast")
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` deselects
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests that draw examples as exhaustive in an exhaustive run, where they draw more."""
+    if is_selected(config):
+        for item in items:
+            if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
+                item.add_marker(exhaustive)
 
 
 @pytest.fixture
@@ -50,6 +66,8 @@ def _nobodys_environment(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: i
             monkeypatch.delenv(name)
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         monkeypatch.setenv(name, os.devnull)
+    for name, value in NO_FILES.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # boto3 would ask the network who it is
 
 
@@ -61,7 +79,7 @@ def today() -> Callable[[], date]:
 @pytest.fixture
 def environ(tmp_path: Path) -> Environ:
     """An environment without any key; pictures go below the test's folder."""
-    return {"ATELIER_OUTPUT_DIR": str(tmp_path / "out"), "ATELIER_STATE_DIR": str(tmp_path / "state")}
+    return NO_FILES | {"ATELIER_OUTPUT_DIR": str(tmp_path / "out"), "ATELIER_STATE_DIR": str(tmp_path / "state")}
 
 
 Served = TypeVar("Served", bound=Emulator)

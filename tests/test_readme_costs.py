@@ -65,8 +65,8 @@ async def test_the_table_of_spending_is_what_the_command_prints(environ: Environ
             usd=Decimal(reserved),
         )  # fmt: skip
         await ledger.reserve([charge], Caps())
-        await ledger.sent(id)
-        await (ledger.keep(id) if billed is None else ledger.settle(id, Decimal(billed)))
+        await ledger.mark_sent(id)
+        await (ledger.mark_call_unknown(id) if billed is None else ledger.settle_call(id, Decimal(billed)))
     assert atelier(environ, "spend").stdout == example("spend", "text") + "\n", "paste the new table"
     (since,) = re.findall(r"`--since (\S+)`", README)
     assert date.fromisoformat(since) <= TODAY

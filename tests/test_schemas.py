@@ -52,7 +52,7 @@ def lint(node: Any, path: str = "$", *, nested: bool = False) -> list[str]:
 
 @each_tool
 def test_input_schemas_are_flat_and_closed(tool: Tool[Any]) -> None:
-    schema = results.description(tool, Settings(), results.icon()).input_schema
+    schema = results.description(tool, Settings(), results.product_icon()).input_schema
     assert lint(schema) == []
     assert schema["additionalProperties"] is False
     assert all(below.get("description") for below in schema["properties"].values())
@@ -60,7 +60,7 @@ def test_input_schemas_are_flat_and_closed(tool: Tool[Any]) -> None:
 
 @each_tool
 def test_output_schemas_have_an_object_at_the_root_and_no_reference(tool: Tool[Any]) -> None:
-    schema = results.description(tool, Settings(), results.icon()).output_schema
+    schema = results.description(tool, Settings(), results.product_icon()).output_schema
     assert schema is not None
     assert lint(schema, nested=True) == []
     assert schema["type"] == "object"
@@ -68,7 +68,7 @@ def test_output_schemas_have_an_object_at_the_root_and_no_reference(tool: Tool[A
 
 @each_tool
 def test_names_descriptions_and_hints_are_within_what_hosts_take(tool: Tool[Any]) -> None:
-    shown = results.description(tool, Settings(), results.icon())
+    shown = results.description(tool, Settings(), results.product_icon())
     assert re.fullmatch(r"[a-z][a-z0-9_]{0,39}", shown.name)
     assert len(f"mcp__atelier__{shown.name}") <= 60
     assert 0 < len(shown.description or "") < 900
@@ -81,7 +81,9 @@ def test_names_descriptions_and_hints_are_within_what_hosts_take(tool: Tool[Any]
 
 
 def test_the_bounds_of_the_parameters_are_published() -> None:
-    properties = results.description(BY_NAME["generate_image"], Settings(), results.icon()).input_schema["properties"]
+    properties = results.description(BY_NAME["generate_image"], Settings(), results.product_icon()).input_schema[
+        "properties"
+    ]
     assert (properties["n"]["minimum"], properties["n"]["maximum"], properties["n"]["default"]) == (1, 10, 1)
     assert (properties["output_compression"]["minimum"], properties["output_compression"]["maximum"]) == (0, 100)
     assert (properties["seed"]["minimum"], properties["seed"]["maximum"]) == (0, 2**32 - 1)

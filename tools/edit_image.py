@@ -109,7 +109,7 @@ async def run(params: EditImage, service: ImageService, call: Call) -> Answer:
         return before
     began = anyio.current_time()
     request = await request_of(params, service.pipeline.sources.read)
-    return await submit(request, params, service.after(anyio.current_time() - began), call)
+    return await submit(request, params, service.with_time_spent(anyio.current_time() - began), call)
 
 
 TOOL = Tool(

@@ -97,7 +97,7 @@ async def run(params: GetImage, service: ImageService, call: Call) -> Answer:
     words = (params.id or "last").strip()
     words = storage.id_in(words) or words.removeprefix("image://assets/").removesuffix("/preview")
     if words.startswith("job_"):
-        result = await service.collect(words, caller=call.caller, on_progress=call.on_progress)
+        result = await service.get_result(words, caller=call.caller, on_progress=call.on_progress)
         return format_handle(result) if isinstance(result, JobHandle) else format_result(result)
     id = await last(storage) if words == "last" else words
     asset = await storage.get(id) if id and ASSET.fullmatch(id) else None

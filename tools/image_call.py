@@ -71,13 +71,13 @@ async def replay(params: ImageParameters, service: ImageService, call: Call) -> 
     """Return the answer of the earlier call with the same idempotency key, or None."""
     if call.key is None:
         return None
-    result = await service.repeated(call.key, _call_text(params), caller=call.caller, on_progress=call.on_progress)
+    result = await service.replay(call.key, _call_text(params), caller=call.caller, on_progress=call.on_progress)
     return _format(result) if result else None
 
 
 async def submit(request: ImageRequest, params: ImageParameters, service: ImageService, call: Call) -> Answer:
     """Submit the request. Return its result, or the job's handle when the wait limit passes first."""
-    result = await service.draw(
+    result = await service.submit(
         request,
         caller=call.caller,
         in_hand=0 if params.save else ANSWER_BUDGET,

@@ -64,6 +64,31 @@ async def run_concurrently(
     return [outcomes.get(index, missing) for index in range(len(work))]
 
 
+async def race(
+    event: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[Outcome]], lost: type[BaseException]
+) -> Outcome:
+    """Do something, and cancel it when an event comes first; `lost` is raised if it did not finish all the same."""
+    box, failure = list[Outcome](), None
+
+    async def watch() -> None:
+        await event()
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch)
+        try:
+            box.append(await work())
+        except Exception as error:  # noqa: BLE001 - raised again outside, since a task group would wrap it
+            failure = error
+        finally:
+            tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    if not box:
+        raise lost
+    return box[0]
+
+
 async def run_with_progress(told: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[Outcome]]) -> Outcome:
     """Do something while it is told. Whoever does not listen holds nothing up, and loses nothing."""
     outcomes = list[Outcome | ImageError]()

@@ -48,7 +48,7 @@ class DeliveryTracker:
 
     async def _write(self, job: str) -> None:
         try:
-            await self._journal.delivered(job)
+            await self._journal.mark_delivered(job)
         except ImageError as error:
             log.error("journal not written", extra={"facts": {"job": job, "why": error.message}})
         except Exception:  # the jobs of this process go on

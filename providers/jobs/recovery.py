@@ -63,7 +63,7 @@ async def recover_job(pipeline: Pipeline, row: JobRow) -> RecoveredJob | None:
 
     Raises storage_failed when its pictures cannot be looked for; then nothing is decided.
     """
-    journal, calls = pipeline.journal, await pipeline.journal.calls(row.id)
+    journal, calls = pipeline.journal, await pipeline.journal.list_calls(row.id)
     at_home = is_at_home(pipeline, row.home)
     priced, key = _known(pipeline, row, calls) if at_home else (None, None)
     stored = await _stored(pipeline, row, calls) if at_home else {}
@@ -72,33 +72,35 @@ async def recover_job(pipeline: Pipeline, row: JobRow) -> RecoveredJob | None:
         pictures = stored.get(call.id, [])
         found += pictures
         if call.state == "reserved":
-            await journal.release(call.id)
+            await journal.release_call(call.id)
         elif call.state == "released":
             continue  # its task, if it has one, came to nothing
         elif call.task and len(pictures) < call.pictures and priced and priced.choice.provider.collect:
             open_calls.append(call)
         elif call.state == "sent" and pictures:
             for each in pictures:
-                await journal.landed(row.id, call.id, each["id"])
+                await journal.add_asset(row.id, call.id, each["id"])
             cost = pictures[0].get("call_usd")  # of the call, some of whose pictures may have died on the way
-            await journal.settle(call.id, None if cost is None else Decimal(str(cost)))
+            await journal.settle_call(call.id, None if cost is None else Decimal(str(cost)))
         elif call.state in ("sent", "unknown"):
             dark = True
-            await journal.keep(call.id)
+            await journal.mark_call_unknown(call.id)
     if open_calls and priced:
         work = _work(pipeline, row, priced, open_calls, stored, key)
         failed = row.count - len(found) - work.priced.job.request.count
         notes = [f"{failed} of {row.count} pictures failed earlier."] if failed > 0 else []
         return RecoveredJob(work=work, found=found, notes=notes)
     if found:
-        await journal.finish(row.id, "done", outcome_of_found(found, row.count))
+        await journal.finish_job(row.id, "done", outcome_of_found(found, row.count))
     elif dark:
         late = {"collectable": True} if at_home and priced is None and any(call.task for call in calls) else {}
-        await journal.finish(row.id, "unknown", {**error_json(LOST), **late})  # the key may be known to another process
+        await journal.finish_job(
+            row.id, "unknown", {**error_json(LOST), **late}
+        )  # the key may be known to another process
     elif any(call.state == "settled" for call in calls):
-        await journal.finish(row.id, "unknown", error_json(FRUITLESS))
+        await journal.finish_job(row.id, "unknown", error_json(FRUITLESS))
     else:
-        await journal.finish(row.id, "cancelled", error_json(NEVER_SENT))
+        await journal.finish_job(row.id, "cancelled", error_json(NEVER_SENT))
     log.info("job taken up", extra={"facts": {"job": row.id, "pictures": len(found), "dark": dark}})
     return None
 

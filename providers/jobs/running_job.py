@@ -137,9 +137,9 @@ class RunningJob:
         try:
             for account in (*self.before, *self.work.accounts):
                 await account.catch_up()
-            await journal.finish(self.id, self.state, self.outcome)
+            await journal.finish_job(self.id, self.state, self.outcome)
             if self.dark and self.result:  # whoever gets the result is told of it
-                await journal.delivered(self.dark.id)
+                await journal.mark_delivered(self.dark.id)
         except ImageError as error:
             log.error("journal not written", extra={"facts": {"job": self.id, "why": error.message}})
             return False

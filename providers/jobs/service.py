@@ -84,33 +84,33 @@ class ImageService:
             self._leaving.close()
 
     @property
-    def running(self) -> Collection[str]:
+    def in_flight(self) -> Collection[str]:
         """The ids of the jobs that go on, or whose answer is on its way."""
         return [*self._workshop.running, *self._leaving.jobs]
 
-    def within(self, wait: float, most: int | None = None) -> Self:
+    def with_wait(self, wait: float, most: int | None = None) -> Self:
         """The same desk, for a caller who waits so many seconds, and of whom at most so many jobs may run at once."""
         other = copy.copy(self)
         other._wait, other._most = wait, most  # noqa: SLF001 - its own
         return other
 
-    def after(self, seconds: float) -> Self:
+    def with_time_spent(self, seconds: float) -> Self:
         """The same desk, for a caller who has waited so many seconds already."""
         if self._wait is None:
             return self
-        return self.within(max(min(self._wait, MOMENT), self._wait - seconds), self._most)
+        return self.with_wait(max(min(self._wait, MOMENT), self._wait - seconds), self._most)
 
-    def of(self, caller: str) -> Self:
+    def for_caller(self, caller: str) -> Self:
         """The same desk, over the pictures of a caller; see `Pipeline.of`."""
         other = copy.copy(self)
         other.pipeline = self.pipeline.of(caller)
         return other
 
-    def stop(self) -> None:
+    def stop_unsent(self) -> None:
         """Keep what was not sent yet of every job from being sent. The rest goes on."""
         self._workshop.stop()
 
-    async def draw(
+    async def submit(
         self,
         request: ImageRequest,
         *,
@@ -147,7 +147,7 @@ class ImageService:
             except ImageError as error:
                 gone, damaged = (error.facts.get(word) == earlier.id for word in ("gone", "damaged"))
                 if not key and (gone or damaged):  # somebody removed its pictures since, or it is told of once
-                    await self.pipeline.journal.delivered(earlier.id)
+                    await self.pipeline.journal.mark_delivered(earlier.id)
                 if key or not gone:
                     raise
         models = self._fallback if fallback is None else fallback
@@ -165,21 +165,21 @@ class ImageService:
             counter.joined(same, on_progress, until) if same else counter.awaited(running, on_progress, until)
         )
 
-    async def repeated(
+    async def replay(
         self, key: str, said: str, *, caller: str = "1", on_progress: Progress = no_progress
     ) -> ImageResult | JobHandle | None:
         """What came of the call of that key, if any; neither its model nor its sources need be there still."""
-        row = await self.pipeline.journal.match(caller, keyed(key))
+        row = await self.pipeline.journal.find_duplicate(caller, keyed(key))
         if row is None:
             return None
         check_key(keyed(said), row.request.get("asked"))
         return await self._counter.joined(row, on_progress, self._until())
 
-    async def collect(
+    async def get_result(
         self, id: str, *, caller: str = "1", on_progress: Progress = no_progress
     ) -> ImageResult | JobHandle:
         """What came of a job, or that it still runs. Raises not_found, or the error in which the job ended."""
-        row = await self.pipeline.journal.find(id)
+        row = await self.pipeline.journal.get_job(id)
         if row is None or row.caller != caller:
             raise ImageError(Reason.NOT_FOUND, f"There is no job {id}.", hint=NO_JOB)
         return await self._counter.joined(row, on_progress, self._until())
@@ -189,12 +189,12 @@ class ImageService:
         if (running := self._workshop.job(id)) and running.mark[0] == caller and not running.listeners:
             running.work.stop.cancel()
 
-    def delivered(self, job: str) -> None:
+    def mark_delivered(self, job: str) -> None:
         """Its answer has left: from now on the same call buys anew."""
         self._workshop.taken(job)
         self._leaving.add(job)
 
-    def returned(self, job: str) -> None:
+    def abandon_delivery(self, job: str) -> None:
         """Its answer never left; what was to be taken in hand is stored, and the same call collects it."""
         self._workshop.given_back(job)
 
@@ -213,7 +213,7 @@ class ImageService:
         told = {**request_json(priced), "asked": running.asked, "home": pipeline.of(caller).home}
         entry = NewJob(id=running.id, caller=caller, fingerprint=alike, request=told, most=self._most)
         while not free:
-            opened = await pipeline.journal.open(entry, charges, pipeline.budget.caps)
+            opened = await pipeline.journal.open_job(entry, charges, pipeline.budget.caps)
             if isinstance(opened, Shortage):
                 raise refused(pipeline.catalog, priced, opened)
             if opened is None:

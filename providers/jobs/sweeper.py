@@ -30,7 +30,7 @@ class OrphanSweeper:
         also keep one from beginning before another has ended. One whose pictures cannot be looked for just now is left
         for the next time.
         """
-        self._left += await self._pipeline.journal.orphans(self._ours)
+        self._left += await self._pipeline.journal.claim_orphaned_jobs(self._ours)
         for row in list(self._left):
             if await self._taken_up(row):
                 self._left.remove(row)
@@ -44,7 +44,7 @@ class OrphanSweeper:
             return False
         except Exception:  # one job that cannot be understood must not stop the others, nor stay as it is
             log.exception("job not taken up", extra={"facts": {"job": row.id}})
-            await self._pipeline.journal.finish(row.id, "unknown", error_json(LOST))
+            await self._pipeline.journal.finish_job(row.id, "unknown", error_json(LOST))
             return True
         if salvage:
             mark = (row.caller, row.id)

@@ -41,7 +41,7 @@ class JobWaiter:
     async def earlier(self, mark: tuple[str, str], until: float) -> JobRow | None:
         """The same call of before, if there is one to join, to collect or to be warned of."""
         looked = False
-        while row := await self._pipeline.journal.match(*mark):
+        while row := await self._pipeline.journal.find_duplicate(*mark):
             if await self._leaving.wait(row.id):
                 continue
             if not (self._is_elsewhere(row) or row.collectable) or looked:
@@ -70,7 +70,7 @@ class JobWaiter:
         if (
             running.found
             and not self._workshop.job(running.id)
-            and (row := await self._pipeline.journal.find(running.id))
+            and (row := await self._pipeline.journal.get_job(running.id))
         ):
             return await self.joined(row, on_progress, until)
         if running.error:
@@ -99,7 +99,7 @@ class JobWaiter:
                 word, lately = ELSEWHERE, row.collectable
                 if not lately and not self._workshop.job(row.id):
                     await anyio.sleep(LOOK)
-                row = await self._pipeline.journal.find(row.id) or _lost(row)
+                row = await self._pipeline.journal.get_job(row.id) or _lost(row)
                 if lately and row.collectable:
                     break  # its vendor was asked, and has not got it ready
         if running := self._workshop.job(row.id):

@@ -101,7 +101,7 @@ class Dispatcher:
             deadline=self._timeout,
             retry_timeouts=self._retry_timeouts,
             on_progress=on_progress,
-            note=account.note,
+            save_vendor_task=account.save_vendor_task,
             doubt=account.doubt,
             held=held,
             vendor=provider.name,

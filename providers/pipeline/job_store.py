@@ -89,39 +89,39 @@ class CallRow:
 class JobStore(Ledger, Protocol):
     """Every method is one transaction and raises storage_failed when the journal cannot be used."""
 
-    async def open(self, entry: NewJob, charges: Sequence[Reservation], caps: Caps) -> Shortage | JobRow | None:
+    async def open_job(self, entry: NewJob, charges: Sequence[Reservation], caps: Caps) -> Shortage | JobRow | None:
         """Write a job and reserve its charges. The JobRow of the same call that can be joined or collected instead,
         or a Shortage when a cap would be broken; then nothing is written. Raises rate_limited when too many run."""
         ...
 
-    async def match(self, caller: str, fingerprint: str) -> JobRow | None:
+    async def find_duplicate(self, caller: str, fingerprint: str) -> JobRow | None:
         """The newest job of that call that runs, was not delivered, or ended in the dark and was not told of yet.
 
         Of a call with a key: that runs, or ended within a day with a result or in the dark, told of or not.
         """
         ...
 
-    async def find(self, id: str) -> JobRow | None:
+    async def get_job(self, id: str) -> JobRow | None:
         """The job of that id."""
         ...
 
-    async def note(self, charge: str, task: Mapping[str, Any]) -> None:
+    async def save_vendor_task(self, charge: str, task: Mapping[str, Any]) -> None:
         """The vendor's own name for the work, by which a restart can collect it."""
         ...
 
-    async def landed(self, job: str, charge: str, image: str) -> None:
+    async def add_asset(self, job: str, charge: str, image: str) -> None:
         """A picture of the call is stored."""
         ...
 
-    async def finish(self, job: str, state: State, outcome: Mapping[str, Any]) -> None:
+    async def finish_job(self, job: str, state: State, outcome: Mapping[str, Any]) -> None:
         """The job has ended. One that has more pictures than when it was delivered is to be delivered again."""
         ...
 
-    async def delivered(self, job: str) -> None:
+    async def mark_delivered(self, job: str) -> None:
         """Its answer has left, or its dark end was told of."""
         ...
 
-    async def orphans(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
+    async def claim_orphaned_jobs(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
         """The running jobs whose process is dead, and for half an hour those of which the vendor may still have some.
 
         Only those whose caller and home are `ours`, and after a day those that nobody wanted. From now on they run, and
@@ -129,7 +129,7 @@ class JobStore(Ledger, Protocol):
         """
         ...
 
-    async def calls(self, job: str) -> list[CallRow]:
+    async def list_calls(self, job: str) -> list[CallRow]:
         """The vendor calls of a job, in their order."""
         ...
 
@@ -141,35 +141,35 @@ class JobStore(Ledger, Protocol):
 class NullJobStore(NoLedger):
     """Remembers nothing, for a program that uses the library without a server."""
 
-    async def open(self, entry: NewJob, charges: Sequence[Reservation], caps: Caps) -> Shortage | JobRow | None:
+    async def open_job(self, entry: NewJob, charges: Sequence[Reservation], caps: Caps) -> Shortage | JobRow | None:
         """Never short, never the same."""
         return None
 
-    async def match(self, caller: str, fingerprint: str) -> JobRow | None:
+    async def find_duplicate(self, caller: str, fingerprint: str) -> JobRow | None:
         """None."""
         return None
 
-    async def find(self, id: str) -> JobRow | None:
+    async def get_job(self, id: str) -> JobRow | None:
         """None."""
         return None
 
-    async def note(self, charge: str, task: Mapping[str, Any]) -> None:
+    async def save_vendor_task(self, charge: str, task: Mapping[str, Any]) -> None:
         """Not written."""
 
-    async def landed(self, job: str, charge: str, image: str) -> None:
+    async def add_asset(self, job: str, charge: str, image: str) -> None:
         """Not written."""
 
-    async def finish(self, job: str, state: State, outcome: Mapping[str, Any]) -> None:
+    async def finish_job(self, job: str, state: State, outcome: Mapping[str, Any]) -> None:
         """Not written."""
 
-    async def delivered(self, job: str) -> None:
+    async def mark_delivered(self, job: str) -> None:
         """Not written."""
 
-    async def orphans(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
+    async def claim_orphaned_jobs(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
         """None."""
         return []
 
-    async def calls(self, job: str) -> list[CallRow]:
+    async def list_calls(self, job: str) -> list[CallRow]:
         """None."""
         return []
 

@@ -39,7 +39,7 @@ async def check_budget(catalog: Catalog, budget: Budget, journal: JobStore, pric
         raise over_budget(catalog, priced, cap, caps.per_call)
     if price.high_usd == 0 or caps.per_day is caps.per_month is None:
         return
-    left = await journal.left(caller, caps)
+    left = await journal.budget_left(caller, caps)
     if caps.per_day is not None and left.day is not None and price.high_usd > left.day:
         raise refused(catalog, priced, Shortage(period="day", cap=caps.per_day, left=left.day))
     if caps.per_month is not None and left.month is not None and price.high_usd > left.month:

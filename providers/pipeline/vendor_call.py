@@ -64,20 +64,20 @@ class VendorCall:
 
     async def sent(self) -> None:
         """To be called just before the request leaves. Raises storage_failed, and then it must not leave."""
-        await self._journal.sent(self.id)
+        await self._journal.mark_sent(self.id)
         self.state = "sent"
 
-    async def note(self, task: Mapping[str, Any]) -> None:
+    async def save_vendor_task(self, task: Mapping[str, Any]) -> None:
         """The vendor's own name for the work, by which it can be collected after a restart."""
         self._has_name = True
-        await self._written(partial(self._journal.note, self.id, task))
+        await self._written(partial(self._journal.save_vendor_task, self.id, task))
 
     async def doubt(self) -> None:
         """It timed out and is about to be sent again: the first time may be billed as well.
 
         Raises storage_failed, or budget_exceeded when there is not enough for both; then it must not be sent.
         """
-        if short := await self._journal.double(self.id, self._caps):
+        if short := await self._journal.reserve_retry(self.id, self._caps):
             message = f"A second try would break the cap of this {short.period}."
             raise ImageError(Reason.BUDGET_EXCEEDED, message, hint="Raise the cap, or wait.")
         self.doubted += 1
@@ -90,12 +90,12 @@ class VendorCall:
 
     async def landed(self, image: str) -> None:
         """One of its pictures is stored."""
-        await self._written(partial(self._journal.landed, self.job.id, self.id, image))
+        await self._written(partial(self._journal.add_asset, self.job.id, self.id, image))
 
     async def settled(self) -> None:
         """Its pictures are safe: the bill goes into the books."""
         self.state = "closed"
-        await self._written(partial(self._journal.settle, self.id, self.spent))
+        await self._written(partial(self._journal.settle_call, self.id, self.spent))
 
     async def failed(self, error: BaseException) -> None:
         """The call came to nothing, by refusal, by failure or because the caller went away."""
@@ -114,10 +114,10 @@ class VendorCall:
         elif self.state == "reserved" or (self.state == "sent" and (free or called_off)):
             self.state = "closed"
             self.spent = None if self.doubted else self.spent
-            await self._written(partial(self._journal.release, self.id))
+            await self._written(partial(self._journal.release_call, self.id))
         else:
             self.state, self.spent = "closed", None
-            await self._written(partial(self._journal.keep, self.id))
+            await self._written(partial(self._journal.mark_call_unknown, self.id))
 
     def _stated(self, error: BaseException) -> Decimal | None:
         """What a failure cost, where the vendor says so, in USD or in tokens."""

@@ -88,30 +88,30 @@ class Ledger(Protocol):
         """Reserve all of them or none; a Shortage when a cap of the caller would be broken."""
         ...
 
-    async def sent(self, id: str) -> None:
+    async def mark_sent(self, id: str) -> None:
         """The vendor is about to have the request: from here on it may bill."""
         ...
 
-    async def settle(self, id: str, usd: Decimal | None) -> None:
+    async def settle_call(self, id: str, usd: Decimal | None) -> None:
         """It was billed; None where neither the vendor nor the price list says how much."""
         ...
 
-    async def release(self, id: str) -> None:
+    async def release_call(self, id: str) -> None:
         """It was not billed."""
         ...
 
-    async def keep(self, id: str) -> None:
+    async def mark_call_unknown(self, id: str) -> None:
         """Nobody knows whether it was billed: the reservation stays."""
         ...
 
-    async def double(self, id: str, caps: Caps) -> Shortage | None:
+    async def reserve_retry(self, id: str, caps: Caps) -> Shortage | None:
         """It is to be sent a second time, and the first may be billed as well: that one's reservation stays beside it.
 
         A Shortage when a cap of its caller would be broken; then nothing is written, and it must not be sent.
         """
         ...
 
-    async def left(self, caller: str, caps: Caps) -> Left:
+    async def budget_left(self, caller: str, caps: Caps) -> Left:
         """What the caller may still spend."""
         ...
 
@@ -123,23 +123,23 @@ class NoLedger:
         """Never short."""
         return None
 
-    async def sent(self, id: str) -> None:
+    async def mark_sent(self, id: str) -> None:
         """Not written."""
 
-    async def settle(self, id: str, usd: Decimal | None) -> None:
+    async def settle_call(self, id: str, usd: Decimal | None) -> None:
         """Not written."""
 
-    async def release(self, id: str) -> None:
+    async def release_call(self, id: str) -> None:
         """Not written."""
 
-    async def keep(self, id: str) -> None:
+    async def mark_call_unknown(self, id: str) -> None:
         """Not written."""
 
-    async def double(self, id: str, caps: Caps) -> Shortage | None:
+    async def reserve_retry(self, id: str, caps: Caps) -> Shortage | None:
         """Never short."""
         return None
 
-    async def left(self, caller: str, caps: Caps) -> Left:
+    async def budget_left(self, caller: str, caps: Caps) -> Left:
         """Not known."""
         return Left()
 

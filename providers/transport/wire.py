@@ -43,8 +43,8 @@ class Wire:
     `key` joins a copy of the request at the last moment, and only on the way to a trusted host. `secrets` (the key
     and the prompt) are struck out of what a refusal says. `deadline` is seconds for the call as a whole, waits and
     polls included; with `retry_timeouts` a call that ran into it is made once more, and `doubt` hears of it before.
-    `held` hears until when a paid request can be called off: see `paid`. `note` writes down by what name the vendor
-    knows the work. `reach` is how far links go that the vendor gives. `vendor` and `job` name it all in the log.
+    `held` hears until when a paid request can be called off: see `paid`. `save_vendor_task` stores the name by which
+    the vendor knows the work. `reach` is how far links of the vendor go. `vendor` and `job` name it all in the log.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Wire:
         deadline: float = 300.0,
         retry_timeouts: bool = False,
         on_progress: Progress | None = None,
-        note: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
+        save_vendor_task: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
         doubt: Callable[[], Awaitable[None]] | None = None,
         held: Callable[[bool], None] | None = None,
         reach: AddressPolicy = AddressPolicy(),  # noqa: B008 - frozen
@@ -74,7 +74,7 @@ class Wire:
         self._deadline = deadline
         self._retry_timeouts = retry_timeouts
         self._tell = on_progress
-        self._note = note
+        self._save_vendor_task = save_vendor_task
         self._doubt = doubt
         self._held = held
         self._reach = reach
@@ -85,10 +85,10 @@ class Wire:
         if self._tell is not None:
             await self._tell(message)
 
-    async def note(self, task: Mapping[str, Any]) -> None:
+    async def save_vendor_task(self, task: Mapping[str, Any]) -> None:
         """Write down by what name the vendor knows the work, so that a restart collects it and does not buy again."""
-        if self._note is not None:
-            await self._note(task)
+        if self._save_vendor_task is not None:
+            await self._save_vendor_task(task)
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Fire a paid request. Raises what `explain` makes of a refusal, timeout or network_error."""

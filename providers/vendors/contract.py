@@ -25,7 +25,7 @@ class Job:
     """A request that passed every gate. Only the pipeline makes one.
 
     `size` is (width, height) in pixels where the caller gave it, in pixels or by ratio and tier. `task` is what `read`
-    saved by `wire.note`; only `collect` gets it.
+    saved by `wire.save_vendor_task`; only `collect` gets it.
     """
 
     id: str

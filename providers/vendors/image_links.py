@@ -41,7 +41,7 @@ class Item(VendorModel):
 async def note_links(id: str | None, answer: BaseModel, items: Sequence[Item | None], wire: Wire) -> None:
     """Save an answer if one of its images is only behind a link."""
     if any(item and item.url and not item.b64_json for item in items):
-        await wire.note({"id": id, "answer": answer.model_dump(mode="json")})
+        await wire.save_vendor_task({"id": id, "answer": answer.model_dump(mode="json")})
 
 
 def noted(job: Job, shape: type[AnswerShape]) -> tuple[str | None, AnswerShape]:

@@ -21,7 +21,7 @@ from atelier.server.cli.startup_notice import announce
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.idempotency import key_of
 from atelier.server.mcp.progress import progress
-from atelier.server.settings import Settings, unknown_variables
+from atelier.server.settings import Settings
 from atelier.server.shutdown import interruptible, until_idle
 from atelier.tools import edit_image, estimate_cost, generate_image
 from atelier.tools.image_call import ImageParameters, fallback_of
@@ -57,15 +57,14 @@ def serve(options: argparse.Namespace) -> int:
             "Serving MCP on stdio, which is for a host to talk to; Ctrl-C ends it. Try: atelier generate PROMPT",
             sys.stderr,
         )
-    for sentence in unknown_variables():
-        logs.log.warning(sentence)
-    settings = Settings.from_environ()
+    settings = Settings.load(logs.log.warning)
+    logs.set_level(settings.log_level or ("info" if options.http else "warning"))
     if options.http:
         from atelier.server.http.app import served
 
         return anyio.run(served, settings, options.host or HOST, PORT if options.port is None else options.port)
     server = build_server(settings)
-    served = partial(until_idle, on_the_way=lambda: server.on_the_way, over=server.over.wait)
+    served = partial(until_idle, on_the_way=lambda: server.unwritten_answers, over=server.finished.wait)
     return anyio.run(served, server.run_stdio_async, lambda: server.busy)
 
 
@@ -107,9 +106,9 @@ async def _draw(
     folders: tuple[Path, ...],
     options: argparse.Namespace,
 ) -> int:
-    for sentence in unknown_variables():
-        say(sentence, sys.stderr)
-    return await interruptible(partial(_drawn, asked, request_of, folders, options), lambda: say(ENDING, sys.stderr))
+    settings = Settings.load(lambda sentence: say(sentence, sys.stderr))
+    draw = partial(_drawn, asked, request_of, folders, options, settings)
+    return await interruptible(draw, lambda: say(ENDING, sys.stderr))
 
 
 async def _drawn(
@@ -117,9 +116,9 @@ async def _drawn(
     request_of: Callable[[ImageService], Awaitable[ImageRequest]],
     folders: tuple[Path, ...],
     options: argparse.Namespace,
+    settings: Settings,
 ) -> int:
     key = key_of(options.idempotency_key, "--idempotency-key")
-    settings = Settings.from_environ()
     pipeline = pipeline_of(settings, storage_of(settings), folders=folders)
     async with ImageService(pipeline, wait=None, fallback=settings.fallback) as service:
         request = await request_of(service)
@@ -127,8 +126,8 @@ async def _drawn(
         if notice and not options.json:
             say(notice)  # the first line, before any work
         confirm = _yes if asked.confirm_cost else _asked if sys.stdin.isatty() and sys.stderr.isatty() else None
-        async with progress(progress_line, every=1 if sys.stderr.isatty() else 10) as on_progress:
-            result = await service.draw(
+        async with progress(progress_line, interval=1 if sys.stderr.isatty() else 10) as on_progress:
+            result = await service.submit(
                 request,
                 caller=settings.customer_id,
                 fallback=fallback_of(asked),
@@ -140,7 +139,7 @@ async def _drawn(
             sys.stderr.write(CLEAR)
         assert isinstance(result, ImageResult), "without a limit it is waited for"
         announce(result, as_json=options.json)
-        service.delivered(result.id)
+        service.mark_delivered(result.id)
     return 0 if all(kept.stored for kept in result.images) else 1
 
 

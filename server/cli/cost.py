@@ -24,7 +24,7 @@ from atelier.tools.tool import Call
 async def estimated(given: dict[str, Any], as_json: bool) -> str:
     """The answer of estimate_cost. Pictures are files wherever they are, as for `atelier edit`."""
     given, folders = located(given)
-    asked, settings = parameters_of(estimate_cost.TOOL, given), Settings.from_environ()
+    asked, settings = parameters_of(estimate_cost.TOOL, given), Settings.load()
     async with ImageService(pipeline_of(settings, storage_of(settings), folders=folders)) as service:
         answer = await estimate_cost.run(asked, service, Call(caller=settings.customer_id, on_progress=no_progress))
     if as_json:

@@ -23,7 +23,7 @@ AGAIN = 60.0  # seconds between two rounds of a server
 
 def flush(options: argparse.Namespace) -> int:
     """Deliver what waits for anyone; one line a picture, then the totals. Exit code 1 when something still waits."""
-    return anyio.run(_flush, CallerStorages(Settings.from_environ()), options.json)
+    return anyio.run(_flush, CallerStorages(Settings.load()), options.json)
 
 
 async def _flush(spools: CallerStorages, as_json: bool) -> int:

@@ -46,22 +46,22 @@ async def newest(limit: int, state: State | None) -> list[Job]:
     """The newest jobs with their vendor calls. Raises invalid_request or storage_failed."""
     if limit < 1:
         raise ImageError(Reason.INVALID_REQUEST, "--limit should be at least 1.", hint=f"Leave it out for {NEWEST}.")
-    journal = journal_of(Settings.from_environ())
+    journal = journal_of(Settings.load())
     try:
-        return [(row, await journal.calls(row.id)) for row in await journal.jobs(limit, state)]
+        return [(row, await journal.list_calls(row.id)) for row in await journal.list_jobs(limit, state)]
     finally:
         await journal.aclose()
 
 
 async def found(id: str) -> Job:
     """One job with its vendor calls. Raises not_found or storage_failed."""
-    journal = journal_of(Settings.from_environ())
+    journal = journal_of(Settings.load())
     try:
-        row = await journal.find(id)
+        row = await journal.get_job(id)
         if row is None:
             message = f"There is no job {sanitize(id, 60)}."
             raise ImageError(Reason.NOT_FOUND, message, hint="`atelier jobs` lists the newest.")
-        return row, await journal.calls(row.id)
+        return row, await journal.list_calls(row.id)
     finally:
         await journal.aclose()
 

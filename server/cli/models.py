@@ -19,7 +19,7 @@ from atelier.providers.transport.wire import Wire
 from atelier.providers.vendors.contract import Provider
 from atelier.server.cli.output import say
 from atelier.server.composition import catalog_of
-from atelier.server.settings import Settings, unknown_variables
+from atelier.server.settings import Settings
 from atelier.tools import list_models
 from atelier.tools.model_table import Offer, basis, ends, offers, price, row_data, span, vendors
 from atelier.tools.parameters.arguments import parameters_of
@@ -32,11 +32,10 @@ HEADS = ("model", "operations", "sizes", "qualities", "formats", "sources", "pro
 
 def models(options: argparse.Namespace) -> int:
     """List the models with what each can do, or check when they end."""
-    for sentence in unknown_variables():
-        say(sentence, sys.stderr)
+    settings = Settings.load(lambda sentence: say(sentence, sys.stderr))
     given = {name: value for name in ("operation", "vendor") if (value := getattr(options, name)) is not None}
     asked = parameters_of(list_models.TOOL, given)
-    catalog = catalog_of(Settings.from_environ())
+    catalog = catalog_of(settings)
     if asked.operation and (options.check or options.markdown):
         message = "--operation narrows the list, and neither --check nor --markdown."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave it out.")

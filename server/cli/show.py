@@ -53,7 +53,7 @@ def found(words: str) -> tuple[bytes, Mapping[str, Any] | None, Path | None]:
 
 
 async def _kept(words: str) -> Asset | None:
-    storage = storage_of(Settings.from_environ())
+    storage = storage_of(Settings.load())
     return await storage.get(await last(storage) or "" if words == "last" else words)
 
 

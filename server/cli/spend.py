@@ -29,9 +29,9 @@ def spend(options: argparse.Namespace) -> int:
 
 async def spent(by: By, since: date | None) -> list[Spent]:
     """The groups, from the journal."""
-    journal = journal_of(Settings.from_environ())
+    journal = journal_of(Settings.load())
     try:
-        return await journal.spend(by, since)
+        return await journal.spend_by(by, since)
     finally:
         await journal.aclose()
 

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from functools import partial
 from typing import Any
 
 from atelier.providers.core.errors import ImageError, Reason
@@ -14,7 +13,6 @@ from atelier.providers.pipeline.job_store import KEYED, CallRow, JobRow, NewJob,
 from atelier.providers.pricing.budget import Caps, Reservation, Shortage, usd_of
 from atelier.server.database.engine import Database
 from atelier.server.database.ledger import SqliteLedger, utc_day
-from atelier.server.database.moved import taken_along
 from atelier.server.database.process_lock import ProcessLock
 
 REMEMBERED = "-1 day"
@@ -56,9 +54,8 @@ class SqliteJobStore(SqliteLedger):
     def __init__(self, database: Database, owner: ProcessLock, today: Callable[[], date] = utc_day) -> None:
         super().__init__(database, today)
         self._owner = owner
-        database.take_along = partial(taken_along, owner)
 
-    async def open(self, entry: NewJob, charges: Sequence[Reservation], caps: Caps) -> Shortage | JobRow | None:
+    async def open_job(self, entry: NewJob, charges: Sequence[Reservation], caps: Caps) -> Shortage | JobRow | None:
         """Write a job and reserve its charges, unless the same call can be joined or collected."""
         written = json.dumps(dict(entry.request), ensure_ascii=False)
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
@@ -79,33 +76,33 @@ class SqliteJobStore(SqliteLedger):
 
         return await self.database.write(work)
 
-    async def match(self, caller: str, fingerprint: str) -> JobRow | None:
+    async def find_duplicate(self, caller: str, fingerprint: str) -> JobRow | None:
         """The newest job of that call that runs, was not delivered, or ended in the dark."""
         return await self.database.read(lambda connection: _one(connection, ALIKE, caller, fingerprint), None)
 
-    async def find(self, id: str) -> JobRow | None:
+    async def get_job(self, id: str) -> JobRow | None:
         """The job of that id."""
         return await self.database.read(lambda connection: _one(connection, f"{ROW} WHERE id = ?", id), None)
 
-    async def note(self, charge: str, task: Mapping[str, Any]) -> None:
+    async def save_vendor_task(self, charge: str, task: Mapping[str, Any]) -> None:
         """The vendor's own name for the work."""
         await self._do("UPDATE charges SET task = ? WHERE id = ?", json.dumps(dict(task), default=str), charge)
 
-    async def landed(self, job: str, charge: str, image: str) -> None:
+    async def add_asset(self, job: str, charge: str, image: str) -> None:
         """A picture of the call is stored."""
         await self._do("INSERT OR IGNORE INTO assets VALUES (?, ?, ?)", image, job, charge)
 
-    async def finish(self, job: str, state: State, outcome: Mapping[str, Any]) -> None:
+    async def finish_job(self, job: str, state: State, outcome: Mapping[str, Any]) -> None:
         """The job has ended."""
         words = json.dumps(dict(outcome), ensure_ascii=False, default=str)
         gone = state == "done" and not outcome.get("images")  # handed over and not stored: it cannot be had again
         await self._do(FINISH, state, words, gone, len(outcome.get("images", ())) - 1, job)
 
-    async def delivered(self, job: str) -> None:
+    async def mark_delivered(self, job: str) -> None:
         """Its answer has left."""
         await self._do("UPDATE jobs SET delivered = 1 WHERE id = ?", job)
 
-    async def orphans(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
+    async def claim_orphaned_jobs(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
         """The running jobs whose process is dead and those that can be collected late; they are this process's now."""
 
         def left(connection: sqlite3.Connection) -> list[JobRow]:
@@ -128,7 +125,7 @@ class SqliteJobStore(SqliteLedger):
             return []
         return await self.database.write(taken)
 
-    async def calls(self, job: str) -> list[CallRow]:
+    async def list_calls(self, job: str) -> list[CallRow]:
         """The vendor calls of a job."""
 
         def work(connection: sqlite3.Connection) -> list[CallRow]:
@@ -147,7 +144,7 @@ class SqliteJobStore(SqliteLedger):
 
         return await self.database.read(work, [])
 
-    async def jobs(self, limit: int, state: State | None = None) -> list[JobRow]:
+    async def list_jobs(self, limit: int, state: State | None = None) -> list[JobRow]:
         """The newest jobs, all of them or those in one state."""
         query = f"{ROW} WHERE ? IS NULL OR state = ? ORDER BY created DESC LIMIT ?"
         return await self.database.read(

@@ -65,23 +65,23 @@ class SqliteLedger:
         connection.executemany(f"INSERT INTO charges ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'reserved')", rows)  # noqa: S608 - ours
         return None
 
-    async def sent(self, id: str) -> None:
+    async def mark_sent(self, id: str) -> None:
         """The vendor is about to have the request."""
         await self._move(id, "sent")
 
-    async def settle(self, id: str, usd: Decimal | None) -> None:
+    async def settle_call(self, id: str, usd: Decimal | None) -> None:
         """It was billed."""
         await self._move(id, "settled", None if usd is None else micro(usd))
 
-    async def release(self, id: str) -> None:
+    async def release_call(self, id: str) -> None:
         """It was not billed."""
         await self._move(id, "released")
 
-    async def keep(self, id: str) -> None:
+    async def mark_call_unknown(self, id: str) -> None:
         """Nobody knows whether it was billed."""
         await self._move(id, "unknown")
 
-    async def double(self, id: str, caps: Caps) -> Shortage | None:
+    async def reserve_retry(self, id: str, caps: Caps) -> Shortage | None:
         """It is to be sent a second time, and the first may be billed as well."""
         columns = "job, caller, provider, model, operation, pictures, day, reserved"
 
@@ -99,7 +99,7 @@ class SqliteLedger:
 
         return await self.database.write(work)
 
-    async def left(self, caller: str, caps: Caps) -> Left:
+    async def budget_left(self, caller: str, caps: Caps) -> Left:
         """What the caller may still spend."""
         day = self._today().isoformat()
 
@@ -112,7 +112,7 @@ class SqliteLedger:
 
         return await self.database.read(work, Left(day=caps.per_day, month=caps.per_month))
 
-    async def spend(self, by: By, since: date | None = None) -> list[Spent]:
+    async def spend_by(self, by: By, since: date | None = None) -> list[Spent]:
         """What was spent from a day on, the most expensive group first, days in their order."""
         order = "name" if by == "day" else "usd DESC, name"
         query = f"""

@@ -1,4 +1,5 @@
-"""Which process runs which job: each holds a lock on a file of its own, and the system lets go of it when it dies."""
+"""Which process runs which job: each process holds a lock on a file of its own, which the system releases when it
+ends, however it ends."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from filelock import FileLock, Timeout
 
 
 class ProcessLock:
-    """This process, as others see it. The lock is taken when first asked for."""
+    """The lock of this process, by whose name other processes see whether it lives. It is taken when first needed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -19,7 +20,7 @@ class ProcessLock:
 
     @property
     def name(self) -> str:
-        """Under which its jobs are written. Raises OSError when the folder cannot be written."""
+        """The owner's name in this process's jobs. Raises OSError when the folder cannot be written."""
         if self._lock is None:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = FileLock(self._path(self._name), thread_local=False, mode=0o600)
@@ -28,7 +29,7 @@ class ProcessLock:
         return self._name
 
     def is_dead(self, name: str) -> bool:
-        """Whether the process of that name has ended, however it did."""
+        """Return whether the process of that name has ended."""
         if name == self._name:
             return False
         try:
@@ -40,19 +41,12 @@ class ProcessLock:
         return True
 
     def close(self) -> None:
-        """Let go; what still runs under this name is an orphan from now on."""
+        """Release the lock; jobs that still run under this name are orphaned from now on."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
-            with suppress(OSError):  # its folder may have gone
+            with suppress(OSError):  # its folder may have been removed
                 self._path(self._name).unlink()
-
-    def renew(self) -> str:
-        """Be another from now on. Returns the name until now, under which nothing runs any more."""
-        before = self._name
-        self.close()
-        self._name = uuid.uuid4().hex
-        return before
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.lock"

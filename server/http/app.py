@@ -44,7 +44,7 @@ async def served(settings: Settings, host: str, port: int) -> int:
     Port 0 is any that is free. Raises invalid_request when tokens cannot be checked, or the address cannot be had.
     """
     verify = verifier_of(settings)
-    server = build_server(settings, who=caller)
+    server = build_server(settings, caller_of_request=caller)
     with listening(host, port) as listener:
         name, number = listener.getsockname()[:2]
         limit = body_limit(settings.source_max_mb)
@@ -63,7 +63,7 @@ async def served(settings: Settings, host: str, port: int) -> int:
 
         def begin_to_end() -> None:
             door.close()
-            server.state.service.stop()
+            server.state.service.stop_unsent()
 
         def end() -> None:
             web.should_exit = True

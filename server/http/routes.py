@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from atelier.providers.core.concurrency import no_progress
+from atelier.providers.core.concurrency import no_progress, race
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.identify import picture
 from atelier.providers.images.sources import ASSET
@@ -27,7 +27,6 @@ from atelier.server.http.errors import SENTENCES, RefusedError, failed, gone
 from atelier.server.idempotency import key_of
 from atelier.server.mcp.jsonrpc import repaired
 from atelier.server.mcp.server import AtelierServer
-from atelier.server.race import race
 from atelier.tools import edit_image, generate_image, get_image
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Answer, Call, Tool
@@ -77,7 +76,7 @@ async def _draw(tool: Tool[Any], server: AtelierServer, request: Request) -> Res
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint=hint)
     service, caller = server.state.service, server.caller()
     call = Call(caller=caller, on_progress=no_progress, key=key)
-    return _told(await _while_there(request, partial(tool.run, asked, service.of(caller), call)), service)
+    return _told(await _while_there(request, partial(tool.run, asked, service.for_caller(caller), call)), service)
 
 
 async def _show(server: AtelierServer, request: Request) -> Response:
@@ -89,7 +88,8 @@ async def _show(server: AtelierServer, request: Request) -> Response:
     asked = parameters_of(get_image.TOOL, {"id": id})
     call = Call(caller=caller, on_progress=no_progress)
     return _told(
-        await _while_there(request, partial(get_image.run, asked, service.within(0).of(caller), call)), service
+        await _while_there(request, partial(get_image.run, asked, service.with_wait(0).for_caller(caller), call)),
+        service,
     )
 
 

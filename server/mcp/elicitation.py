@@ -1,8 +1,9 @@
-"""A question about cost, put to the person behind the client in either protocol era, or not at all.
+"""Elicitation: ask the user to confirm a cost, in either protocol era.
 
-Up to 2025-11-25 the server asks during the call (elicitation/create). In 2026-07-28 the call is answered with the
-question and made again with the answer; the SDK seals the state that goes along, so that nobody can put words into it.
-A client that cannot be asked must never be: it would see a protocol error in place of an answer.
+Up to 2025-11-25 the server sends elicitation/create during the call. In 2026-07-28 the server answers the call with the
+question and the client repeats the call with the user's answer; the SDK seals the state that travels with it, so that
+the client cannot change it. A client without elicitation is never asked: it would see a protocol error instead of an
+answer.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from atelier.providers.pricing.budget import Confirm
 
 MODERN = "2026-07-28"
 QUESTION = "cost"
-REMEMBERED = 600.0  # seconds for which a no is remembered
+DECLINE_TTL = 600.0  # seconds
 
 
 class Proceed(BaseModel):
-    """The form that the person sees."""
+    """The form that the user sees."""
 
     proceed: bool = Field(title="Spend it", description="Whether the picture may cost this much.")
 
 
-class InputNeeded(Exception):  # noqa: N818 - no error: the answer to the call is a question
-    """Ends a call that has to be made again with an answer. Nothing was reserved or sent by then."""
+class InputNeeded(Exception):  # noqa: N818 - not an error: the call is answered with a question
+    """Ends a call that the client must repeat with the user's answer. Nothing has been reserved or sent yet."""
 
     def __init__(self, question: str) -> None:
         super().__init__("a question has to be answered first")
@@ -41,79 +42,79 @@ class InputNeeded(Exception):  # noqa: N818 - no error: the answer to the call i
         )
 
 
-class Declined:
-    """The questions that a user said no to in the last ten minutes: to these `confirm_cost` is no yes."""
+class DeclinedCosts:
+    """The questions that users declined within DECLINE_TTL. `confirm_cost` does not confirm these."""
 
     def __init__(self) -> None:
         self._at: dict[tuple[str, str], float] = {}
 
-    def remembering(self, caller: str, confirm: Confirm) -> Confirm:
-        """The same way to ask; its answers are remembered."""
+    def remember_answers(self, caller: str, confirm: Confirm) -> Confirm:
+        """Return `confirm` with its answers remembered."""
 
-        async def asked(question: str) -> bool:
+        async def ask(question: str) -> bool:
             yes = await confirm(question)
             self._at.pop((caller, question), None)
             if not yes:
                 self._at[caller, question] = time.monotonic()
             return yes
 
-        return asked
+        return ask
 
     def confirm_price(self, caller: str, confirm: Confirm | None) -> Confirm:
-        """What stands for the user's yes when a call has `confirm_cost`: they are asked again after a no."""
+        """Return the callback of a call with `confirm_cost`: it asks again only what was declined."""
 
-        async def answered(question: str) -> bool:
-            self._at = {key: at for key, at in self._at.items() if time.monotonic() - at < REMEMBERED}
+        async def confirm_again(question: str) -> bool:
+            self._at = {key: at for key, at in self._at.items() if time.monotonic() - at < DECLINE_TTL}
             return await confirm(question) if confirm and (caller, question) in self._at else True
 
-        return answered
+        return confirm_again
 
 
-def confirm_of(context: Context[Any, Any]) -> Confirm | None:
-    """How this client is asked; None when it cannot be."""
+def confirm_callback(context: Context[Any, Any]) -> Confirm | None:
+    """Return the callback that asks the user, or None when the client does not support elicitation."""
     capabilities = context.client_capabilities
-    asks = capabilities.elicitation if capabilities else None
-    if asks is None or (asks.form is None and asks.url is not None):
+    elicitation = capabilities.elicitation if capabilities else None
+    if elicitation is None or (elicitation.form is None and elicitation.url is not None):
         return None
     if context.protocol_version == MODERN:
-        return lambda question: _answered(context, question)
+        return lambda question: _confirm_by_retry(context, question)
     if context.session.can_send_request:
-        return lambda question: _asked(context, question)
+        return lambda question: _confirm_by_elicitation(context, question)
     return None
 
 
-async def _answered(context: Context[Any, Any], question: str) -> bool:
-    """The answer that came with the call, if it is one to this very question: its price may have changed since."""
+async def _confirm_by_retry(context: Context[Any, Any], question: str) -> bool:
+    """Return the answer that came with the call. The price in the question may have changed since; then ask again."""
     answer = (context.input_responses or {}).get(QUESTION)
     if answer is None or context.request_state != _digest(question):
         raise InputNeeded(question)
     return _is_yes(answer, question)
 
 
-async def _asked(context: Context[Any, Any], question: str) -> bool:
-    """The answer of a client that says it can ask; one that then answers with an error could not after all."""
+async def _confirm_by_elicitation(context: Context[Any, Any], question: str) -> bool:
+    """Send the question to the client. A client that answers with an error does not support elicitation after all."""
     schema = Proceed.model_json_schema()
     try:
         answer = await context.session.elicit_form(question, schema, related_request_id=context.request_id)
     except MCPError:
-        raise _not_asked(question, "the client could not") from None
+        raise _unanswered(question, "the client could not show the question") from None
     return _is_yes(answer, question)
 
 
-def _not_asked(question: str, why: str) -> ImageError:
-    """The error for a question that no person has answered: neither a yes nor a no."""
-    message = f"The user was to be asked “{question}”, and {why}; nothing was sent."
+def _unanswered(question: str, why: str) -> ImageError:
+    """Return the error for a question that the user has not answered."""
+    message = f"The user was not asked “{question}”: {why}. Nothing was sent."
     hint = "Ask the user; when they agree, call again with confirm_cost=true."
     return ImageError(Reason.BUDGET_EXCEEDED, message, hint=hint)
 
 
 def _is_yes(answer: object, question: str) -> bool:
-    """Only a form that was accepted with its box ticked. Clients accept empty forms, and some write `true` in words.
+    """Return whether the form was accepted with its box ticked.
 
-    Raises budget_exceeded for a form that was closed: that is no answer.
+    Clients accept empty forms, and some send `true` as a string. Raises budget_exceeded for a form that was closed.
     """
     if isinstance(answer, ElicitResult) and answer.action == "cancel":
-        raise _not_asked(question, "closed the form without an answer")
+        raise _unanswered(question, "the form was closed without an answer")
     if not isinstance(answer, ElicitResult) or answer.action != "accept":
         return False
     proceed = (answer.content or {}).get("proceed")

@@ -1,7 +1,7 @@
-"""A pydantic model -> a JSON schema that every host takes.
+"""Make a JSON schema that every host accepts from a pydantic model.
 
-Hosts differ in what they choke on: references, unions with null, exclusive bounds, titles on every property. So:
-no `$ref`, no `anyOf` with null (optional is being absent from `required`), no default of null, no title noise.
+Hosts fail on references, unions with null, exclusive bounds or titles on every property. So the schema has no `$ref`,
+no `anyOf` with null (an optional property is absent from `required`), no default of null and no titles.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ class _Flat(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        made = super().default_schema(schema)
-        if "default" in made and made["default"] is None:
-            del made["default"]
-        return made
+        result = super().default_schema(schema)
+        if "default" in result and result["default"] is None:
+            del result["default"]
+        return result
 
     def literal_schema(self, schema: core_schema.LiteralSchema) -> JsonSchemaValue:
         return {"type": "string", "enum": [str(word) for word in schema["expected"]]}
@@ -34,10 +34,10 @@ class _Flat(GenerateJsonSchema):
 
 
 def flat_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The schema of a model: what is required comes first, and nested models, if any, stand where they are used."""
+    """Return the schema of a model, required properties first, nested models inlined."""
     schema = model.model_json_schema(schema_generator=_Flat)
     definitions: dict[str, Any] = schema.pop("$defs", {})
-    schema.pop("description", None)  # the docstring speaks to developers; the tool has its own description
+    schema.pop("description", None)  # the docstring is for developers; the tool has its own description
     flat = _inlined(schema, definitions)
     needed = flat.get("required", [])
     flat["properties"] = dict(sorted(flat["properties"].items(), key=lambda item: item[0] not in needed))

@@ -1,4 +1,4 @@
-"""What a host tells its model about this server."""
+"""The instructions that a host passes to its model."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ poster, banner, wallpaper or diagram, or to edit, extend, upscale or cut out a p
 - generate_image makes pictures from words; edit_image changes one that exists, named by the asset id of an earlier \
 answer, by "last" or by a path. Leave `model` out unless the user named one.
 - get_image shows one that was made before, lists the newest, and collects a job whose answer said “running”.
-- list_models tells what can be used now; call it when the user asks, or when a model was refused.
+- list_models shows what can be used now; call it when the user asks, or when a model was refused.
 - Every answer names the file of the full picture. Show that path or link to the user: the attached preview is small, \
 and not every chat shows it.
-- estimate_cost tells the price before anything is made, and with `compare` that of every model; call it when the user \
+- estimate_cost shows the price before anything is made, and with `compare` that of every model; call it when the user \
 asks about cost, or before many or large pictures.
 - Pictures may cost money. Do not repeat a call that succeeded, and make one picture unless more were asked for.
 - When an option is refused, the error says what the model offers instead: change the call accordingly.

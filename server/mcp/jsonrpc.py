@@ -1,4 +1,4 @@
-"""Text from a client -> JSON-RPC messages that every parser takes, or the JSON-RPC errors that answer them."""
+"""Parse text from a client into valid JSON-RPC messages, or into the JSON-RPC errors that answer it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ID_VALUE = re.compile(r'\s*:\s*(?:("[^"\\]*")|(-?[0-9]{1,18})\s*[,}])')
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Message = str | JSONRPCError
-"""JSON that holds one valid message, or the error that answers what was sent in its place."""
+"""JSON of one valid message, or the error that answers an invalid one."""
 
 
 def repaired(text: str) -> str:
@@ -36,7 +36,7 @@ def repaired(text: str) -> str:
 def message_of(text: str) -> Message:
     """Return the one message of a text.
 
-    The id of an error is that of the message wherever it can be read, so that its sender does not wait for ever.
+    An error has the id of the message wherever that can be read; without it the client would wait for ever.
     """
     try:
         text = repaired(text)
@@ -50,14 +50,16 @@ def message_of(text: str) -> Message:
     except ValidationError:
         valid = False
     else:
-        valid = id is not None or not {"id", "method"} <= message.keys()  # a notification has no id, not one of null
+        valid = (
+            id is not None or not {"id", "method"} <= message.keys()
+        )  # a notification has no id; a null id is invalid
     if valid:
         return text
     return _refused(INVALID_REQUEST, "Invalid request: the message is not a JSON-RPC 2.0 request.", id)
 
 
 def messages_of(line: str) -> list[Message]:
-    """Return the messages of a line: one, none of a blank line, and those of a batch each by itself."""
+    """Return the messages of a line: none of a blank line, several of a batch, else one."""
     if not line.strip("\ufeff \t\r\n"):
         return []
     try:
@@ -73,7 +75,7 @@ def _refused(code: int, message: str, id: RequestId | None) -> JSONRPCError:
 
 
 def _id_in(text: str) -> RequestId | None:
-    """Return the id at the top level of text that is no JSON, such as half a line."""
+    """Return the id at the top level of text that is not valid JSON, such as half a line."""
     depth = 0
     for token in TOKEN.finditer(text):
         if token[0] in "{[":

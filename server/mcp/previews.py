@@ -1,4 +1,4 @@
-"""A picture -> a small JPEG. All previews of one answer share a budget, because hosts cut large answers off.
+"""Render pictures as small JPEGs. All previews of one answer share a budget, because hosts truncate large answers.
 
 JPEG because llama.cpp front ends cannot read WebP; 768 pixels because VS Code and Claude leave that size alone
 (measured on 48 photographs, November 2026).
@@ -14,37 +14,37 @@ import anyio
 from atelier.providers.core.types import Picture
 from atelier.providers.images.decode import decoded, flat
 
-BUDGET = 100 * 1024  # bytes of all previews of an answer together
+MAX_TOTAL_BYTES = 100 * 1024  # of all previews of an answer together
 EDGES = {1: 768, 2: 640}  # long edge in pixels by number of previews
 EDGE_OF_MANY = 512
 SMALLEST_EDGE = 160
 QUALITIES = (80, 72, 64)
-ENOUGH = (1536, 1536)  # pixels that a JPEG is decoded at when it has more: twice what is needed
+DECODE_SIZE = (1536, 1536)  # a larger JPEG is decoded at about this size
 
 
-async def previews(pictures: Sequence[Picture], kept: Sequence[bytes | None] = ()) -> list[bytes]:
-    """A JPEG for each picture, together within the budget; b"" for one that cannot be decoded.
+async def previews(pictures: Sequence[Picture], stored: Sequence[bytes | None] = ()) -> list[bytes]:
+    """Return a JPEG for each picture, together within MAX_TOTAL_BYTES; b"" for one that cannot be decoded.
 
-    `kept` are those that were made before, in the same order; one that fits is taken as it is.
+    `stored` are earlier previews in the same order; one that fits is returned unchanged.
     """
-    made, share = list[bytes](), BUDGET // max(1, len(pictures))
-    for index, one in enumerate(pictures):
-        before = kept[index] if index < len(kept) else None
+    jpegs, share = list[bytes](), MAX_TOTAL_BYTES // max(1, len(pictures))
+    for index, picture in enumerate(pictures):
+        before = stored[index] if index < len(stored) else None
         if before is None or len(before) > share:
-            before = await anyio.to_thread.run_sync(preview, one.image_bytes, len(pictures))
-        made.append(before)
-    return made
+            before = await anyio.to_thread.run_sync(preview, picture.image_bytes, len(pictures))
+        jpegs.append(before)
+    return jpegs
 
 
-def preview(data: bytes, among: int = 1) -> bytes:
-    """A baseline sRGB JPEG without metadata, upright, transparency flattened on white, for one of `among` previews."""
+def preview(data: bytes, count: int = 1) -> bytes:
+    """Return one of `count` previews: a baseline sRGB JPEG without metadata, upright, flattened on white."""
     from PIL import Image
 
     try:
-        whole = flat(decoded(data, enough=ENOUGH))
+        whole = flat(decoded(data, enough=DECODE_SIZE))
     except ValueError:
         return b""
-    limit, edge = BUDGET // among, EDGES.get(among, EDGE_OF_MANY)
+    limit, edge = MAX_TOTAL_BYTES // count, EDGES.get(count, EDGE_OF_MANY)
     while True:
         small = whole.copy()
         small.thumbnail((edge, edge), Image.Resampling.LANCZOS)

@@ -1,4 +1,4 @@
-"""Progress of a call: the latest word on it, shown from its own task so that a slow watcher never holds up the work."""
+"""Report the progress of a call from a task of its own, so that a slow client does not delay the call."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from mcp.server.mcpserver import Context
 from atelier.providers.core.types import Progress
 
 Show = Callable[[str, float], Awaitable[None]]
-"""Where a word on progress goes, with the seconds since the beginning."""
+"""Shows a progress message, with the seconds since the beginning of the call."""
 
 
 @asynccontextmanager
 async def progress(
-    show: Show, every: float, *, first: str = "", quiet: float = 0.0, apart: float = 0.0
+    show: Show, interval: float, *, first: str = "", delay: float = 0.0, gap: float = 0.0
 ) -> AsyncGenerator[Progress]:
-    """Show `first` and every later word, the latest again after `every` seconds; yield where to say one.
+    """Yield the progress callback of a call; show `first`, each message, and the latest again every `interval` seconds.
 
-    Nothing is shown during the first `quiet` seconds, nor once the block has ended, and the block ends no sooner than
-    `apart` seconds after the last word: the TypeScript SDK fails a call whose progress notification arrives together
-    with its answer ("unknown token").
+    Nothing is shown during the first `delay` seconds or after the block. The block ends at least `gap` seconds after
+    the last message: the TypeScript SDK fails a call whose progress notification arrives together with its answer
+    ("unknown token").
     """
     began = time.monotonic()
     latest, changed, shown_at = first, anyio.Event(), 0.0
@@ -34,37 +34,37 @@ async def progress(
         latest = message or latest
         changed.set()
 
-    async def showing() -> None:
+    async def show_updates() -> None:
         nonlocal changed, shown_at
-        await anyio.sleep(quiet)
+        await anyio.sleep(delay)
         while True:
             changed = anyio.Event()
             if latest:
                 shown_at = time.monotonic()
                 try:
                     await show(latest, shown_at - began)
-                except Exception:  # noqa: BLE001 - whoever watched has gone; the work, which may be paid for, goes on
+                except Exception:  # noqa: BLE001 - the client has disconnected; the call, which may be paid for, continues
                     return
-            with anyio.move_on_after(every):
+            with anyio.move_on_after(interval):
                 await changed.wait()
 
     failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(showing)
+        tasks.start_soon(show_updates)
         try:
             yield on_progress
-        except Exception as error:  # noqa: BLE001 - raised again outside, for a task group would wrap it
+        except Exception as error:  # noqa: BLE001 - raised again below: the task group would wrap it in a group
             failure = error
         finally:
             tasks.cancel_scope.cancel()
     if shown_at:
-        await anyio.sleep(max(0.0, shown_at + apart - time.monotonic()))
+        await anyio.sleep(max(0.0, shown_at + gap - time.monotonic()))
     if failure is not None:
         raise failure
 
 
-def reporting(context: Context[Any, Any]) -> Show:
-    """Progress as the protocol wants it: a number that always rises, and a word for the person."""
+def progress_reporter(context: Context[Any, Any]) -> Show:
+    """Return the callback that sends progress notifications; the protocol requires a rising number."""
     count = 0
 
     async def show(message: str, seconds: float) -> None:

@@ -1,7 +1,7 @@
 """Pictures as MCP resources: `image://assets/{id}` and its `/preview`, for hosts with resource pickers.
 
-A read is one message, and hosts cut off or close the connection on large ones: over a limit the preview is read in
-place of the file, with a note.
+The answer to a read is one message, and hosts truncate large ones or close the connection: above MAX_FILE_BYTES a read
+returns the preview and a note instead of the file.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from atelier.providers.images.identify import picture
 from atelier.providers.images.sources import Asset
 from atelier.server.mcp.previews import previews
 
-LARGEST = 700 * 1024  # bytes; in base64 below the 1 MB that clients take of one message
-COMPLETED = 50  # ids that a completion offers
+MAX_FILE_BYTES = 700 * 1024  # in base64 below the 1 MB that clients accept of one message
+MAX_COMPLETIONS = 50  # ids
 
 TEMPLATES = (
     ResourceTemplate(
         uri_template="image://assets/{id}",
         name="asset",
         title="A picture",
-        description=f"The file of a picture that was made; of one over {LARGEST // 1024} KiB its preview with a note.",
+        description=f"The file of a picture; of one over {MAX_FILE_BYTES // 1024} KiB its preview with a note.",
     ),
     ResourceTemplate(
         uri_template="image://assets/{id}/preview",
         name="preview",
         title="A small picture",
-        description="A JPEG of at most 100 KiB of a picture that was made.",
+        description="A JPEG of a picture, at most 100 KiB.",
         mime_type="image/jpeg",
     ),
 )
 
 URI = re.compile(r"image://assets/(?P<id>img_[0-9a-z]{26})(?P<preview>/preview)?")
-OURS = "image://"
+SCHEME = "image://"
 
 
 @contextmanager
-def refusing() -> Generator[None]:
-    """Within the block an ImageError becomes an answer of the protocol."""
+def protocol_errors() -> Generator[None]:
+    """Raise an ImageError of the block as an error of the protocol."""
     try:
         yield
     except ImageError as error:
@@ -54,36 +54,37 @@ def refusing() -> Generator[None]:
 
 
 async def read(uri: str, storage: Storage) -> Sequence[ReadResourceContents]:
-    """What is behind an address of ours. Raises not_found when there is no such picture."""
+    """Return the file or the preview of a picture. Raises not_found."""
     found = URI.fullmatch(uri)
     asset = await storage.get(found["id"]) if found else None
     if found is None or asset is None:
         raise ImageError(Reason.NOT_FOUND, f"There is no picture {uri}.", hint="Call get_image with list=true.")
     if found["preview"]:
         return [ReadResourceContents(await _preview(asset, storage), "image/jpeg")]
-    if len(asset.image_bytes) <= LARGEST:
+    if len(asset.image_bytes) <= MAX_FILE_BYTES:
         return [ReadResourceContents(asset.image_bytes, picture(asset.image_bytes).mime)]
     where = await storage.where(asset.id)
-    place = (where.url or where.path or asset.id) if where else asset.id
-    note = f"The file has {len(asset.image_bytes):,} bytes, more than {LARGEST:,}; this is its preview. It is {place}"
+    location = (where.url or where.path or asset.id) if where else asset.id
+    size = f"{len(asset.image_bytes):,} bytes, more than {MAX_FILE_BYTES:,}"
+    note = f"The file has {size}; this is its preview. The file is at {location}"
     return [
         ReadResourceContents(await _preview(asset, storage), "image/jpeg"),
         ReadResourceContents(note, "text/plain"),
     ]
 
 
-async def completed(begun: str, storage: Storage) -> Completion:
-    """The ids that begin so, the newest first."""
+async def complete_id(prefix: str, storage: Storage) -> Completion:
+    """Return the ids that start with `prefix`, newest first."""
     try:
-        records = await storage.newest(COMPLETED)
+        records = await storage.newest(MAX_COMPLETIONS)
     except ImageError:
         return Completion(values=[])
     ids = [str(record["id"]) for record in records]
-    return Completion(values=[id for id in ids if id.startswith(begun)], has_more=len(ids) == COMPLETED)
+    return Completion(values=[id for id in ids if id.startswith(prefix)], has_more=len(ids) == MAX_COMPLETIONS)
 
 
 async def _preview(asset: Asset, storage: Storage) -> bytes:
-    """The preview that was kept, or a new one, which is kept."""
+    """Return the stored preview, or make and store one."""
     before = await storage.get_preview(asset.id)
     (jpeg,) = await previews([picture(asset.image_bytes)], [before])
     if not jpeg:

@@ -1,7 +1,7 @@
-"""Answers and errors -> content blocks; tool records -> tool descriptions. No other file makes either.
+"""Turn answers and errors into content blocks, and tool records into tool descriptions. No other file does either.
 
-The shape follows what hosts do with it: text first, then one JPEG preview per picture, never base64 anywhere else.
-Some hosts show the model only `structuredContent`, some only the text, so each is complete alone.
+The text comes first, then one JPEG preview per picture; base64 appears nowhere else. Some hosts show the model only
+`structuredContent`, some only the text, so each is complete alone.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from atelier.tools.tool import Answer, Tool
 
 Found = TypeVar("Found")
 
-JOB = "atelier/job"
-"""Where the `_meta` of an answer names the job that goes on."""
+JOB_META_KEY = "atelier/job"
+"""The `_meta` key that names the job of an answer with status running."""
 
-PATIENCE = 3.0  # seconds that an answer waits for a storage to hand out and take its previews
-STRUCTURED_LIMIT = 2000  # bytes; Open WebUI pastes it beside the text, so it must stay small
-FITTING: tuple[tuple[str, ...], ...] = (
+PREVIEW_TIMEOUT = 3.0  # seconds that an answer waits for the storage to read and write its previews
+MAX_STRUCTURED_BYTES = 2000  # Open WebUI pastes it beside the text
+IMAGE_FIELDS: tuple[tuple[str, ...], ...] = (
     ("id", "path", "url", "preview_path", "width", "height", "mime", "bytes", "delivered"),
     ("id", "path", "url", "preview_path", "width", "height", "delivered"),
     ("id", "path", "url", "preview_path", "delivered"),
@@ -51,19 +51,19 @@ FITTING: tuple[tuple[str, ...], ...] = (
     ("id", "path", "url"),
     ("id",),
 )
-"""What is told of each picture, the first that fits: where it is comes before what it is, and the text has it all."""
-SPARED = (*((fields, ()) for fields in FITTING[:-2]), *((fields, ("prompt",)) for fields in FITTING[-3:]))
-"""The same with what is left out besides: a link signed with a token is long, and worth more than a prompt."""
+"""Fields of each picture in the structured part: the first tuple that fits. The text has all of them."""
+REDUCTIONS = (*((fields, ()) for fields in IMAGE_FIELDS[:-2]), *((fields, ("prompt",)) for fields in IMAGE_FIELDS[-3:]))
+"""The same with the fields of the answer to drop: a signed link is long, and more useful than the prompt."""
 
 
-def icon() -> Icon:
-    """The product's mark, as hosts show it beside a tool."""
+def product_icon() -> Icon:
+    """Return the product's icon, which hosts show beside a tool."""
     png = Path(__file__).with_name("icon.png").read_bytes()
     return Icon(src=f"data:image/png;base64,{b64encode(png).decode()}", mime_type="image/png", sizes=["48x48"])
 
 
-def description(tool: Tool[Any], settings: Settings, mark: Icon) -> ToolDescription:
-    """A tool record as `tools/list` shows it."""
+def description(tool: Tool[Any], settings: Settings, icon: Icon) -> ToolDescription:
+    """Return the description of a tool for `tools/list`."""
     return ToolDescription(
         name=tool.name,
         title=tool.title,
@@ -77,62 +77,64 @@ def description(tool: Tool[Any], settings: Settings, mark: Icon) -> ToolDescript
             idempotent_hint=tool.kind == "reads",
             open_world_hint=tool.kind == "creates",
         ),
-        icons=[mark],
+        icons=[icon],
     )
 
 
-async def answered(answer: Answer, storage: Storage, settings: Settings) -> CallToolResult:
-    """An answer as a tool result, with previews rendered and kept beside their pictures where the storage is quick."""
-    until = anyio.current_time() + PATIENCE
+async def tool_result(answer: Answer, storage: Storage, settings: Settings) -> CallToolResult:
+    """Return an answer as a tool result.
+
+    Renders the previews and stores them beside their pictures, if the storage answers within PREVIEW_TIMEOUT.
+    """
+    until = anyio.current_time() + PREVIEW_TIMEOUT
     data = answer.data.model_dump(mode="json", exclude_none=True)
     text, blocks = answer.text, list[ContentBlock]()
-    whole = is_inline(answer.pictures)
-    shown = [kept for kept in answer.pictures if kept.stored or not whole]
-    before = [await _in_time(storage.get_preview(kept.stored.id), until) if kept.stored else None for kept in shown]
-    small = await previews([kept.picture for kept in shown], before)
+    inline = is_inline(answer.pictures)
+    shown = [image for image in answer.pictures if image.stored or not inline]
+    before = [await _in_time(storage.get_preview(image.stored.id), until) if image.stored else None for image in shown]
+    small = await previews([image.picture for image in shown], before)
     links = list[ContentBlock]()
-    for kept, told in zip(answer.pictures, data.get("images", []), strict=False):
-        if kept.stored is None and whole:
-            blocks.append(_image(kept.image_bytes, kept.picture.mime))
+    for image, facts in zip(answer.pictures, data.get("images", []), strict=False):
+        if image.stored is None and inline:
+            blocks.append(_image(image.image_bytes, image.picture.mime))
             continue
         jpeg, earlier = small.pop(0), before.pop(0)
         if not jpeg:
-            text += (
-                f"\nNote: no preview could be made{f' of {kept.stored.id}' if kept.stored else ''}; it may be damaged."
-            )
+            of = f" of {image.stored.id}" if image.stored else ""
+            text += f"\nNote: no preview{of} could be made; the picture may be damaged."
         else:
             blocks.append(_image(jpeg, "image/jpeg"))
-            if kept.stored and (path := await _in_time(_kept_preview(kept.stored, jpeg, earlier, storage), until)):
-                told["preview_path"] = path
-        links += _link(kept)
+            if image.stored and (path := await _in_time(_store_preview(image.stored, jpeg, earlier, storage), until)):
+                facts["preview_path"] = path
+        links += _link(image)
     if settings.resource_links:
         blocks += links
-    structured = _within(data) if settings.structured_content else None
-    meta = {JOB: data["job"]} if data.get("status") == "running" else None
+    structured = _shortened(data) if settings.structured_content else None
+    meta = {JOB_META_KEY: data["job"]} if data.get("status") == "running" else None
     return CallToolResult(
         content=[TextContent(type="text", text=text), *blocks], structured_content=structured, _meta=meta
     )
 
 
-async def _in_time(work: Coroutine[Any, Any, Found | None], until: float) -> Found | None:
-    """What comes of it by then."""
+async def _in_time(load: Coroutine[Any, Any, Found | None], until: float) -> Found | None:
+    """Return the result of `load`, or None when it is not there by then."""
     with anyio.CancelScope(deadline=until):
-        return await work
+        return await load
     return None
 
 
-async def _kept_preview(stored: AssetHandle, jpeg: bytes, earlier: bytes | None, storage: Storage) -> str | None:
-    """Where the preview lies beside its picture; it is written only when it is another than before."""
+async def _store_preview(stored: AssetHandle, jpeg: bytes, earlier: bytes | None, storage: Storage) -> str | None:
+    """Return the path of the preview beside its picture. Writes it unless it is the stored one."""
     if jpeg != earlier:
         return await storage.put_preview(stored.id, jpeg)
     return str(Path(stored.path).with_suffix(".preview.jpg")) if stored.path else None
 
 
-def failed(error: ImageError) -> CallToolResult:
-    """An error as a tool result: a sentence and a hint for the model, the reason for programs."""
+def error_result(error: ImageError) -> CallToolResult:
+    """Return an error as a tool result: message and hint for the model, reason and facts for programs."""
     billed = error.facts.get("billed_usd")
     words = f"{error.message} {error.hint}".strip() + (f" It was billed {usd(billed)}." if billed else "")
-    told = {
+    facts = {
         "reason": error.reason.value,
         "retryable": error.retryable,
         "retry_after": error.retry_after,
@@ -144,7 +146,7 @@ def failed(error: ImageError) -> CallToolResult:
     return CallToolResult(
         is_error=True,
         content=[TextContent(type="text", text=words)],
-        _meta={"atelier/error": told},
+        _meta={"atelier/error": facts},
     )
 
 
@@ -152,9 +154,9 @@ def _image(data: bytes, mime: str) -> ImageContent:
     return ImageContent(type="image", data=b64encode(data).decode(), mime_type=mime)
 
 
-def _link(kept: ResultImage) -> list[ContentBlock]:
-    """A link for hosts that show them; for the user alone, since VS Code would fetch it for the model as well."""
-    stored = kept.stored
+def _link(image: ResultImage) -> list[ContentBlock]:
+    """Return a link for the user only: VS Code fetches links that are also meant for the model."""
+    stored = image.stored
     if stored is None or not (uri := stored.url or (Path(stored.path).as_uri() if stored.path else None)):
         return []
     return [
@@ -162,24 +164,24 @@ def _link(kept: ResultImage) -> list[ContentBlock]:
             type="resource_link",
             uri=uri,
             name=urlsplit(uri).path.rsplit("/", 1)[1],
-            mime_type=kept.picture.mime,
-            size=len(kept.image_bytes),
+            mime_type=image.picture.mime,
+            size=len(image.image_bytes),
             annotations=Annotations(audience=["user"]),
         )
     ]
 
 
-def _within(data: dict[str, Any]) -> dict[str, Any]:
-    """The structured part within its limit. Without paths it names their folder; the files are named by their ids."""
+def _shortened(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the structured part within MAX_STRUCTURED_BYTES. Without paths it names the folder of the files."""
     images: list[dict[str, Any]] = data.get("images", [])
-    if not images:  # a list or a comparison, which its own tool keeps short
+    if not images:  # a list or a comparison, which its tool has limited
         return data
     shown = data
-    for fields, spared in SPARED:
+    for fields, dropped in REDUCTIONS:
         fewer = [{name: image[name] for name in fields if name in image} for image in images]
-        shown = {name: value for name, value in {**data, "images": fewer}.items() if name not in spared}
+        shown = {name: value for name, value in {**data, "images": fewer}.items() if name not in dropped}
         if "path" not in fields and (folders := {str(Path(i["path"]).parent) for i in images if "path" in i}):
             shown["folder"] = folders.pop()
-        if len(json.dumps(shown, ensure_ascii=False).encode()) <= STRUCTURED_LIMIT:
+        if len(json.dumps(shown, ensure_ascii=False).encode()) <= MAX_STRUCTURED_BYTES:
             return shown
     return {name: value for name, value in shown.items() if name != "warnings"}

@@ -1,4 +1,4 @@
-"""The MCP server over TOOLS: one error boundary, one lifespan, both protocol eras."""
+"""The MCP server that serves `TOOLS`: one error boundary, one lifespan, both protocol eras."""
 
 from __future__ import annotations
 
@@ -31,134 +31,136 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.jobs.running_job import LOOKING
 from atelier.providers.jobs.service import ImageService
-from atelier.server.calls import Calls, delivering
+from atelier.server.calls import Calls, delivering, log_arguments
 from atelier.server.cli.flush import flushing
 from atelier.server.composition import pipeline_of
 from atelier.server.logs import log
 from atelier.server.mcp import resources, results
-from atelier.server.mcp.elicitation import Declined, InputNeeded, confirm_of
+from atelier.server.mcp.elicitation import DeclinedCosts, InputNeeded, confirm_callback
 from atelier.server.mcp.instructions import INSTRUCTIONS
-from atelier.server.mcp.progress import progress, reporting
-from atelier.server.mcp.stdio import Line, own_pipes
-from atelier.server.mcp.tasks import Tasks, for_tasks, takes_tasks
+from atelier.server.mcp.progress import progress, progress_reporter
+from atelier.server.mcp.stdio import MessageWriter, protocol_pipes
+from atelier.server.mcp.tasks import Tasks, supports_tasks, with_task_limits
 from atelier.server.settings import Settings
 from atelier.server.storage.caller_storages import CallerStorages
 from atelier.tools import TOOLS
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Answer, Call, Tool
 
-ROUND = 60.0  # seconds between two looks for jobs whose process has died
-PATIENCE = 5.0  # seconds that looking something up may take besides those that a call waits for a job
-QUIET = 1.0  # seconds at the beginning of a call in which no progress is sent; see `progress`
-APART = 0.05  # seconds between the last progress and the answer
-HEARTBEAT = 9.0  # seconds between signs of life, of which there is to be one in any ten; hosts give up on silence
+RECOVERY_INTERVAL = 60.0  # seconds between two sweeps for orphaned jobs
+LOOKUP_TIMEOUT = 5.0  # seconds that a read-only tool may take beyond the wait limit of a job
+PROGRESS_DELAY = 1.0  # seconds without progress at the beginning of a call; see `progress`
+PROGRESS_GAP = 0.05  # seconds between the last progress notification and the answer
+PROGRESS_INTERVAL = 9.0  # seconds between notifications; hosts time out without one in ten seconds
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """What lives as long as the server does."""
+class ServerState:
+    """What the lifespan of the server holds."""
 
     service: ImageService
     storage: Callable[[str], Storage]
-    """That of a caller."""
+    """Returns the storage of a caller."""
 
 
-class AtelierServer(MCPServer[State]):
-    """MCPServer whose tools are records. Tools that were added to it in the ordinary way are served beside them."""
+class AtelierServer(MCPServer[ServerState]):
+    """An MCPServer that serves the records of `TOOLS` beside tools that were added with its own decorators."""
 
-    def __init__(self, settings: Settings, today: Callable[[], date], who: Callable[[], str] | None) -> None:
-        self.calls = Calls(remote=who is not None)
-        self.over = anyio.Event()  # the host has gone, and all that was done for it is finished and written
-        self._state: State | None = None
-        self._line: Line | None = None
+    def __init__(
+        self, settings: Settings, today: Callable[[], date], caller_of_request: Callable[[], str] | None
+    ) -> None:
+        self.calls = Calls(remote=caller_of_request is not None)
+        self.finished = anyio.Event()  # set when the host has disconnected and every answer is written
+        self._state: ServerState | None = None
+        self._writer: MessageWriter | None = None
         self._settings = settings
         self.source_max_mb = settings.source_max_mb
         self._today = today
-        self._spools = CallerStorages(settings)
-        self._declined = Declined()
-        self._apart = who is not None
-        self.caller = who or (lambda: settings.customer_id)
+        self._storages = CallerStorages(settings)
+        self._declined = DeclinedCosts()
+        self._many_callers = caller_of_request is not None
+        self.caller = caller_of_request or (lambda: settings.customer_id)
         self._records: dict[str, Tool[Any]] = {tool.name: tool for tool in TOOLS}
-        mark = results.icon()
-        self._descriptions = [results.description(tool, settings, mark) for tool in TOOLS]
+        icon = results.product_icon()
+        self._descriptions = [results.description(tool, settings, icon) for tool in TOOLS]
         super().__init__(
             "atelier",
             title="Atelier",
-            description="Makes pictures with the image models of several vendors and keeps them.",
+            description="Makes pictures with the image models of several vendors and stores them.",
             instructions=INSTRUCTIONS,
             version=version("atelier-mcp"),
-            lifespan=lambda _: self._living(),
+            lifespan=lambda _: self._lifespan(),
             extensions=[Tasks(settings, self.caller, self.calls)],
             log_level="WARNING",
             cache_hints={"tools/list": CacheHint(ttl_ms=300_000, scope="public")},
         )
-        self.completion()(self._completed)
+        self.completion()(self._complete)
 
     @asynccontextmanager
-    async def _living(self) -> AsyncGenerator[State]:
-        shared = None if self._apart else self._spools.of_customer()
+    async def _lifespan(self) -> AsyncGenerator[ServerState]:
+        shared = None if self._many_callers else self._storages.of_customer()
 
         def storage(caller: str) -> Storage:
-            return shared or self._spools.of_caller(caller)
+            return shared or self._storages.of_caller(caller)
 
         pipeline = pipeline_of(self._settings, shared, self._today, storages=None if shared else storage)
         service = ImageService(pipeline, wait=self._settings.wait_seconds, fallback=self._settings.fallback)
         async with service, anyio.create_task_group() as tasks:
-            self._state = State(service, storage)
-            tasks.start_soon(flushing, self._spools)
-            tasks.start_soon(_recovered, service)
+            self._state = ServerState(service, storage)
+            tasks.start_soon(flushing, self._storages)
+            tasks.start_soon(_recover_periodically, service)
             yield self._state
-            if self._line:
-                await self._line.emptied()  # before the desk closes, which is told what has left
+            if self._writer:
+                await self._writer.drain()  # before the service closes: it marks jobs as delivered
             tasks.cancel_scope.cancel()
 
     @property
-    def state(self) -> State:
-        """What lives while the server is served, and not before."""
-        assert self._state, "it is served"
+    def state(self) -> ServerState:
+        """The state of the running server."""
+        assert self._state, "the server is running"
         return self._state
 
     @property
     def busy(self) -> int:
-        """Calls that are being answered, and jobs that go on."""
-        return self.calls.count + (len(self._state.service.running) if self._state else 0)
+        """The number of calls in progress and of running jobs."""
+        return self.calls.count + (len(self._state.service.in_flight) if self._state else 0)
 
     @property
-    def on_the_way(self) -> int:
-        """Answers that are not written yet."""
-        return self._line.busy if self._line else 0
+    def unwritten_answers(self) -> int:
+        """The number of answers that are not written yet."""
+        return self._writer.unwritten if self._writer else 0
 
     async def run_stdio_async(self) -> None:
-        """Serve over this process's own pipes until the host closes one of them."""
-        with own_pipes() as (lines, self._line):
-            await self._line.serve(self._lowlevel_server, lines, self.over.set)
+        """Serve on stdin and stdout until the host closes one of them."""
+        with protocol_pipes() as (reader, self._writer):
+            await self._writer.serve(self._lowlevel_server, reader, self.finished.set)
 
     async def list_tools(self) -> list[ToolDescription]:
-        """Our records, in their order."""
+        """Return the descriptions of `TOOLS`, then those of added tools."""
         return [*self._descriptions, *await super().list_tools()]
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
-        """Those of our pictures before any other."""
+        """Return the templates of pictures, then added ones."""
         return [*resources.TEMPLATES, *await super().list_resource_templates()]
 
     async def read_resource(
-        self, uri: AnyUrl | str, context: Context[State, Any] | None = None
+        self, uri: AnyUrl | str, context: Context[ServerState, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
-        """A picture or its preview; what was added in the ordinary way is read as ever."""
-        if str(uri).startswith(resources.OURS):
-            with resources.refusing(), self.calls.answering("resources/read"):
+        """Read a picture, its preview, or an added resource."""
+        if str(uri).startswith(resources.SCHEME):
+            with resources.protocol_errors(), self.calls.answering("resources/read"):
                 return await resources.read(str(uri), self.state.storage(self.caller()))
         return await super().read_resource(uri, context)
 
-    async def _completed(self, ref: Any, argument: CompletionArgument, context: Any) -> Completion | None:
+    async def _complete(self, ref: Any, argument: CompletionArgument, context: Any) -> Completion | None:
         uri = ref.uri if isinstance(ref, ResourceTemplateReference) else ""
         ours = argument.name == "id" and any(uri == template.uri_template for template in resources.TEMPLATES)
-        return await resources.completed(argument.value, self.state.storage(self.caller())) if ours else None
+        return await resources.complete_id(argument.value, self.state.storage(self.caller())) if ours else None
 
     async def call_tool(
-        self, name: str, arguments: dict[str, Any], context: Context[State, Any] | None = None
+        self, name: str, arguments: dict[str, Any], context: Context[ServerState, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Every failure of a tool leaves here as an answer that the model can act on."""
+        """Call a tool. Its errors become results that the model can act on."""
         if (tool := self._records.get(name)) is None:
             if name in {other.name for other in await super().list_tools()}:
                 return await super().call_tool(name, arguments, context)
@@ -167,61 +169,65 @@ class AtelierServer(MCPServer[State]):
             raise MCPError(code=INVALID_PARAMS, message="A tool is called within a session.")
         try:
             with self.calls.answering(name):
+                log_arguments(name, arguments)
                 return await self._answer(tool, arguments, context)
         except InputNeeded as question:
             return question.result
         except ImageError as error:
-            return results.failed(error)
+            return results.error_result(error)
 
     async def _answer(
-        self, tool: Tool[Any], arguments: Mapping[str, Any], context: Context[State, Any]
+        self, tool: Tool[Any], arguments: Mapping[str, Any], context: Context[ServerState, Any]
     ) -> CallToolResult:
-        asked = parameters_of(tool, arguments)
+        params = parameters_of(tool, arguments)
         state, caller = context.request_context.lifespan_context, self.caller()
-        soon = takes_tasks(context.request_context, tool.name)
-        service = (for_tasks(state.service) if soon else state.service).of(caller)
-        async with progress(reporting(context), HEARTBEAT, first=LOOKING, quiet=QUIET, apart=APART) as on_progress:
-            confirm = confirm_of(context)
-            confirm = self._declined.remembering(caller, confirm) if confirm else None
+        as_task = supports_tasks(context.request_context, tool.name)
+        service = (with_task_limits(state.service) if as_task else state.service).for_caller(caller)
+        async with progress(
+            progress_reporter(context), PROGRESS_INTERVAL, first=LOOKING, delay=PROGRESS_DELAY, gap=PROGRESS_GAP
+        ) as on_progress:
+            confirm = confirm_callback(context)
+            confirm = self._declined.remember_answers(caller, confirm) if confirm else None
             call = Call(
                 caller=caller,
                 on_progress=on_progress,
                 confirm=confirm,
                 confirm_price=self._declined.confirm_price(caller, confirm),
             )
-            answer = await self._run(tool, asked, service, call)
+            answer = await self._run(tool, params, service, call)
             with delivering(state.service, answer.job):
-                return await results.answered(answer, state.storage(caller), self._settings)
+                return await results.tool_result(answer, state.storage(caller), self._settings)
 
-    async def _run(self, tool: Tool[Any], asked: Any, service: ImageService, call: Call) -> Answer:
-        """The tool's own work. What only looks something up waits for nothing but a storage, and not for ever."""
+    async def _run(self, tool: Tool[Any], params: Any, service: ImageService, call: Call) -> Answer:
+        """Run the tool. A tool that only reads fails after the wait limit and LOOKUP_TIMEOUT."""
         if tool.kind == "creates":
-            return await tool.run(asked, service, call)
-        with anyio.move_on_after(self._settings.wait_seconds + PATIENCE):
-            return await tool.run(asked, service, call)
-        message = "The storage of the pictures gave no answer in time."
+            return await tool.run(params, service, call)
+        with anyio.move_on_after(self._settings.wait_seconds + LOOKUP_TIMEOUT):
+            return await tool.run(params, service, call)
+        message = "The storage did not answer in time."
         raise ImageError(Reason.STORAGE_FAILED, message, hint="Try again later; nothing is lost.")
 
 
-async def _recovered(service: ImageService) -> None:
-    """Take up what other processes leave behind. A journal that cannot be read is told, and stops no call."""
+async def _recover_periodically(service: ImageService) -> None:
+    """Recover orphaned jobs every RECOVERY_INTERVAL. An error is logged and fails no call."""
     while True:
         try:
             await service.recover()
         except ImageError as error:
-            log.error("jobs not taken up", extra={"facts": {"why": error.message}})
-        except Exception:  # noqa: BLE001 - no call is to fail for it
-            log.exception("jobs not taken up")
-        await anyio.sleep(ROUND)
+            log.error("recovery failed", extra={"facts": {"why": error.message}})
+        except Exception:  # noqa: BLE001 - it must not end the server
+            log.exception("recovery failed")
+        await anyio.sleep(RECOVERY_INTERVAL)
 
 
 def build_server(
-    settings: Settings, today: Callable[[], date] = utc_today, who: Callable[[], str] | None = None
+    settings: Settings, today: Callable[[], date] = utc_today, caller_of_request: Callable[[], str] | None = None
 ) -> AtelierServer:
-    """The server object for any transport. `today` is the day that lifecycles are judged by.
+    """Return the server, for any transport. `today` is the date that decides which models are retired.
 
-    `who` tells whose call is being answered, where there are several callers, each with pictures of their own; without
-    it all calls are those of the customer of the settings. Raises invalid_request when a folder leads nowhere.
+    `caller_of_request` returns the name of the caller of the current request; each caller has pictures of their own.
+    Without it every call is made by the customer of the settings. Raises invalid_request for a folder that does not
+    exist.
     """
-    _ = settings.readable  # a folder that leads nowhere is told at the start, not at the first call
-    return AtelierServer(settings, today, who)
+    _ = settings.readable  # fails here rather than at the first call
+    return AtelierServer(settings, today, caller_of_request)

@@ -1,7 +1,7 @@
-"""MCP over this process's own pipes. Every line is answered; an answer has left when its line is written whole.
+"""MCP over stdin and stdout. Every line is answered; an answer is delivered when its whole line has been written.
 
-The host may not read, be slow, or die while a line is half written; what such an answer bears was not delivered. One
-that takes no line any more has gone, as if it had closed stdin.
+The host may read slowly, not at all, or die in the middle of a line: then the result in that answer was not delivered.
+A host that closes stdout has disconnected, as if it had closed stdin.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from atelier.server.logs import log
 from atelier.server.mcp.jsonrpc import messages_of
 from atelier.server.shutdown import PATIENCE
 
-MOMENT = 1.0  # seconds that a call waits at most for the end of the line that is being written
+LINE_TIMEOUT = 1.0  # seconds that a call waits for the line that is being written
 
 
-class Lines(anyio.AsyncFile[str]):
-    """Where the protocol's lines are read. Iterating yields one valid message each; `refuse` answers what is none."""
+class MessageReader(anyio.AsyncFile[str]):
+    """Reads the protocol's lines. Iterating yields valid messages; `refuse` answers each invalid one."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
@@ -46,10 +46,10 @@ class Lines(anyio.AsyncFile[str]):
                     await self.refuse(SessionMessage(message))
 
 
-class Line(anyio.AsyncFile[str]):
-    """Where the protocol's lines are written, and which answers are on their way there.
+class MessageWriter(anyio.AsyncFile[str]):
+    """Writes the protocol's lines and tracks the answers that are not written yet.
 
-    What is done for the host is done in the scope `host`, which is cancelled once it takes no line any more.
+    The server runs in the scope `host`, which is cancelled once the host has closed stdout.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -57,106 +57,109 @@ class Line(anyio.AsyncFile[str]):
         self.host = anyio.CancelScope()
         self._last = ""
         self._written = anyio.Event()
-        self._known = anyio.Event()
-        self._known.set()
-        self._departures: dict[str | int, list[AnswerDelivery]] = {}  # an id is a host's own affair, and may come twice
+        self._line_done = anyio.Event()
+        self._line_done.set()
+        self._deliveries: dict[str | int, list[AnswerDelivery]] = {}  # a host may reuse an id
 
-    async def serve(self, server: Server[Any], lines: Lines, over: Callable[[], None]) -> None:
-        """Serve over the pipes until the host closes one of them.
+    async def serve(self, server: Server[Any], reader: MessageReader, finished: Callable[[], None]) -> None:
+        """Serve until the host closes one of the pipes.
 
-        `over` is called when all is done. A thread may still read stdin then, or write what nobody reads.
+        `finished` is called when every call is answered; a thread may still be blocked on stdin or stdout then.
         """
-        server.middleware.insert(0, self.seen_off)
+        server.middleware.insert(0, self.track_delivery)
         try:
-            async with stdio_server(lines, self) as (read, write):
-                lines.refuse = write.send
+            async with stdio_server(reader, self) as (read, write):
+                reader.refuse = write.send
                 try:
                     with self.host:
                         await server.run(read, write, server.create_initialization_options())
                 finally:
-                    over()
+                    finished()
         except* OSError as group:  # stdin is a terminal that closed
-            log.warning("the host has gone", extra={"facts": {"why": str(group.exceptions[0])}})
+            log.warning("host disconnected", extra={"facts": {"why": str(group.exceptions[0])}})
 
     @property
-    def busy(self) -> int:
-        """How many answers are not written yet."""
-        return sum(len(departures) for departures in self._departures.values())
+    def unwritten(self) -> int:
+        """The number of answers that are not written yet."""
+        return sum(len(deliveries) for deliveries in self._deliveries.values())
 
-    async def emptied(self) -> None:
-        """Wait until every answer is written, though not for ever: the host may not read any more."""
+    async def drain(self) -> None:
+        """Wait until every answer is written; the host may have stopped reading, so at most PATIENCE."""
         with anyio.move_on_after(PATIENCE, shield=True):
-            while self._departures:
+            while self._deliveries:
                 self._written = anyio.Event()
                 await self._written.wait()
 
-    async def seen_off(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """A request, as a middleware sees it: what its answer is to bear is held until that has left.
+    async def track_delivery(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Middleware: complete the `AnswerDelivery` of a request when its answer is written, or lost.
 
-        A request that is cancelled by now is never answered.
+        A request that has been cancelled is never answered.
         """
         if ctx.request_id is None:
             return await call_next(ctx)
-        with anyio.move_on_after(MOMENT):
-            await self._known.wait()  # whoever has read an answer may ask for the same again at once, and means another
-        departure, answered = AnswerDelivery(), False
-        leaving.set(departure)
+        with anyio.move_on_after(LINE_TIMEOUT):
+            await self._line_done.wait()  # a client may repeat a call at once after its answer
+        delivery, has_result = AnswerDelivery(), False
+        leaving.set(delivery)
         try:
             result = await call_next(ctx)
-            answered = not is_cancelled()
+            has_result = not is_cancelled()
         finally:
-            if not answered:
-                departure.end(left=False)
+            if not has_result:
+                delivery.end(left=False)
             if not is_cancelled():
-                self._departures.setdefault(ctx.request_id, []).append(departure)
+                self._deliveries.setdefault(ctx.request_id, []).append(delivery)
         return result
 
     async def write(self, b: str) -> int:
-        """One message, as its line."""
-        self._last, self._known = b, anyio.Event()
-        await self._tried(partial(super().write, b))
+        """Buffer the line of one message."""
+        self._last, self._line_done = b, anyio.Event()
+        await self._write_to_host(partial(super().write, b))
         return len(b)
 
     async def flush(self) -> None:
-        """Now the line is written."""
-        await self._tried(super().flush)
+        """Write the line, then complete the delivery of its answer."""
+        await self._write_to_host(super().flush)
         self._written.set()
-        if self._departures:
+        if self._deliveries:
             message = from_json(self._last)
-            if "method" not in message and (departures := self._departures.get(message.get("id"))):
-                departures.pop(0).end(left="result" in message)
-                if not departures:
-                    del self._departures[message["id"]]
-        self._known.set()
+            if "method" not in message and (deliveries := self._deliveries.get(message.get("id"))):
+                deliveries.pop(0).end(left="result" in message)
+                if not deliveries:
+                    del self._deliveries[message["id"]]
+        self._line_done.set()
 
-    async def _tried(self, act: Callable[[], Awaitable[object]]) -> None:
-        """Write if anybody is there. Nothing that is on its way arrives once nobody is."""
+    async def _write_to_host(self, act: Callable[[], Awaitable[object]]) -> None:
+        """Write unless the host has disconnected. When it disconnects now, no pending answer is delivered."""
         if self.host.cancel_called:
             return
         try:
             await act()
         except OSError as error:
-            log.warning("the host has gone", extra={"facts": {"why": error.strerror}})
+            log.warning("host disconnected", extra={"facts": {"why": error.strerror}})
             self.host.cancel()
-            for departure in chain(*self._departures.values()):
-                departure.end(left=False)
-            self._departures.clear()
+            for delivery in chain(*self._deliveries.values()):
+                delivery.end(left=False)
+            self._deliveries.clear()
 
 
 @contextmanager
-def own_pipes() -> Generator[tuple[Lines, Line]]:
-    """Stdin and stdout for the protocol alone: whatever else reads meets an end, whatever else writes is on stderr."""
-    inward, outward = os.dup(0), os.dup(1)
+def protocol_pipes() -> Generator[tuple[MessageReader, MessageWriter]]:
+    """Reserve stdin and stdout for the protocol: other readers see end of file, other writers write to stderr."""
+    stdin_copy, stdout_copy = os.dup(0), os.dup(1)
     try:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(2, 1)
     except OSError:  # there is no stderr
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     try:
-        # they are never closed: a thread may still read or write there when nobody waits for it any more
-        reader = os.fdopen(inward, encoding="utf-8", errors="replace", newline="\n", closefd=False)
-        yield Lines(reader), Line(os.fdopen(outward, "w", encoding="utf-8", newline="\n", closefd=False))
+        # never closed: an abandoned thread may still read or write here
+        stdin = os.fdopen(stdin_copy, encoding="utf-8", errors="replace", newline="\n", closefd=False)
+        yield (
+            MessageReader(stdin),
+            MessageWriter(os.fdopen(stdout_copy, "w", encoding="utf-8", newline="\n", closefd=False)),
+        )
     finally:
         sys.stdout.flush()
-        os.dup2(outward, 1)
-        os.dup2(inward, 0)
+        os.dup2(stdout_copy, 1)
+        os.dup2(stdin_copy, 0)

@@ -1,7 +1,7 @@
-"""The extension io.modelcontextprotocol/tasks (SEP-2663): a client that knows it gets a handle instead of waiting.
+"""The extension io.modelcontextprotocol/tasks (SEP-2663): a client that declares it gets a task instead of waiting.
 
-A task is a job, and its id is the job's: it is read from the journal, so that it outlives this process. Questions about
-cost come before there is a job, and stay an ordinary multi round trip. Everyone else never sees a task.
+A task is a job and has the job's id. It is read from the database, so that it outlives this process. Elicitation comes
+before there is a job and stays an ordinary multi round trip. No other client sees a task.
 Facts: the extension's specification of 2026-07-28, and facts/mcp-sdk.md.
 """
 
@@ -30,123 +30,123 @@ from atelier.tools import TOOLS
 from atelier.tools.image_answer import format_result
 
 TASKS = "io.modelcontextprotocol/tasks"
-WINDOW = 2.0  # seconds in which a call may finish without becoming a task
-POLL = timedelta(seconds=1)  # how often a client should ask
-LIFE = timedelta(days=1)  # from the job's beginning; what was made can be collected by other ways for longer
-MOST = 50  # jobs of one caller that may be at work at once when a task is begun
+TASK_WAIT = 2.0  # seconds within which a call is answered without a task
+POLL_INTERVAL = timedelta(seconds=1)  # suggested to clients
+TASK_TTL = timedelta(days=1)  # since the job was created; get_image finds its pictures for longer
+MAX_RUNNING_JOBS = 50  # of one caller; above it no new task begins
 
-DRAWING = frozenset(tool.name for tool in TOOLS if tool.kind == "creates")
+TASK_TOOLS = frozenset(tool.name for tool in TOOLS if tool.kind == "creates")
 
-Request = ServerRequestContext[Any, Any]
+RequestContext = ServerRequestContext[Any, Any]
 
 
 class TaskParams(RequestParams):
-    """Which task."""
+    """The parameters of the three methods."""
 
     task_id: str
 
 
-def takes_tasks(context: Request, tool: str) -> bool:
-    """Whether a call of this tool may be answered with a task: only a client that declares it, in the newer era."""
+def supports_tasks(context: RequestContext, tool: str) -> bool:
+    """Return whether a call of this tool may become a task: in protocol 2026-07-28, for a client that declares it."""
     capabilities = context.session.client_capabilities
     declared = capabilities.extensions if capabilities else None
-    return tool in DRAWING and context.protocol_version == MODERN and TASKS in (declared or {})
+    return tool in TASK_TOOLS and context.protocol_version == MODERN and TASKS in (declared or {})
 
 
-def for_tasks(service: ImageService) -> ImageService:
-    """The desk as a call sees it that may become a task."""
-    return service.within(WINDOW, MOST)
+def with_task_limits(service: ImageService) -> ImageService:
+    """Return the service with the wait limit and the job limit of a call that may become a task."""
+    return service.with_wait(TASK_WAIT, MAX_RUNNING_JOBS)
 
 
-Handler = Callable[[Request, TaskParams], Awaitable[HandlerResult]]
+Handler = Callable[[RequestContext, TaskParams], Awaitable[HandlerResult]]
 
 
 class Tasks(Extension):
-    """Calls that become tasks, and what becomes of those."""
+    """Answers calls with tasks, and tasks/get, tasks/update and tasks/cancel."""
 
     identifier = TASKS
 
-    def __init__(self, settings: Settings, who: Callable[[], str], calls: Calls) -> None:
+    def __init__(self, settings: Settings, caller_of_request: Callable[[], str], calls: Calls) -> None:
         self._settings = settings
-        self._who = who
+        self._caller_of_request = caller_of_request
         self._calls = calls
 
     def methods(self) -> Sequence[MethodBinding]:
-        """What a client may ask of a task."""
+        """Return the handlers of the extension's methods."""
         handlers = {"tasks/get": self._get, "tasks/update": self._update, "tasks/cancel": self._cancel}
         return [
-            MethodBinding(name, TaskParams, partial(self._answered, name, do), frozenset({MODERN}))
+            MethodBinding(name, TaskParams, partial(self._handle_request, name, do), frozenset({MODERN}))
             for name, do in handlers.items()
         ]
 
-    async def _answered(self, name: str, do: Handler, ctx: Request, params: TaskParams) -> HandlerResult:
-        """A question about a task, for who may ask."""
+    async def _handle_request(self, name: str, do: Handler, ctx: RequestContext, params: TaskParams) -> HandlerResult:
+        """Check that the client declares the extension, then call the handler."""
         require_client_extension(ctx, TASKS)
-        with _refusing(), self._calls.answering(name):
+        with _protocol_errors(), self._calls.answering(name):
             return await do(ctx, params)
 
     async def intercept_tool_call(
-        self, params: CallToolRequestParams, ctx: Request, call_next: CallNext
+        self, params: CallToolRequestParams, ctx: RequestContext, call_next: CallNext
     ) -> HandlerResult:
-        """The call as ever; one that still runs is answered with its handle."""
-        if not takes_tasks(ctx, params.name):
+        """Call the tool. If its job still runs after TASK_WAIT, answer with the task."""
+        if not supports_tasks(ctx, params.name):
             return await call_next(ctx)
         result = await call_next(ctx)
-        job = (result.meta or {}).get(results.JOB) if isinstance(result, CallToolResult) else None
+        job = (result.meta or {}).get(results.JOB_META_KEY) if isinstance(result, CallToolResult) else None
         if job is None:
             return result
-        with _refusing():
-            return {"resultType": "task", **_handle(await self._row(ctx, job)), "status": "working"}
+        with _protocol_errors():
+            return {"resultType": "task", **_task_fields(await self._row(ctx, job)), "status": "working"}
 
-    async def _get(self, ctx: Request, params: TaskParams) -> HandlerResult:
-        """How far it is, or the very result that the call would have had."""
+    async def _get(self, ctx: RequestContext, params: TaskParams) -> HandlerResult:
+        """Return the state of a task, with the result of the call once it has ended."""
         row = await self._row(ctx, params.task_id)
-        service, result = self._desk(ctx), None
+        service, result = self._service(ctx), None
         try:
-            found = await service.within(0).collect(row.id, caller=row.caller)
+            found = await service.with_wait(0).get_result(row.id, caller=row.caller)
             if isinstance(found, JobHandle):
-                return {"resultType": "complete", **_handle(row, found.latest), "status": "working"}
+                return {"resultType": "complete", **_task_fields(row, found.latest), "status": "working"}
             with delivering(service, row.id):
-                result = await results.answered(
+                result = await results.tool_result(
                     format_result(found), ctx.lifespan_context.storage(row.caller), self._settings
                 )
         except ImageError as error:
             row = await self._row(ctx, row.id)
-            if row.state == "running":  # it has failed, and this is being written
-                return {"resultType": "complete", **_handle(row), "status": "working"}
+            if row.state == "running":  # the failure is not stored yet
+                return {"resultType": "complete", **_task_fields(row), "status": "working"}
             if row.state == "cancelled":
-                return {"resultType": "complete", **_handle(row, "Nothing was sent."), "status": "cancelled"}
-            if row.state == "done" and error.reason is not Reason.NOT_FOUND:  # it can be read another time
+                return {"resultType": "complete", **_task_fields(row, "Nothing was sent."), "status": "cancelled"}
+            if row.state == "done" and error.reason is not Reason.NOT_FOUND:  # the pictures may be readable later
                 raise
-            result = results.failed(self._calls.told(error))
-        told_as = {"resultType": "complete", **result.model_dump(mode="json", by_alias=True, exclude_none=True)}
-        return {"resultType": "complete", **_handle(row), "status": "completed", "result": told_as}
+            result = results.error_result(self._calls.told(error))
+        result_fields = {"resultType": "complete", **result.model_dump(mode="json", by_alias=True, exclude_none=True)}
+        return {"resultType": "complete", **_task_fields(row), "status": "completed", "result": result_fields}
 
-    async def _update(self, ctx: Request, params: TaskParams) -> HandlerResult:
-        """No task of ours asks for anything, so that there is nothing to answer."""
+    async def _update(self, ctx: RequestContext, params: TaskParams) -> HandlerResult:
+        """Accept the update: no task of ours asks for input."""
         await self._row(ctx, params.task_id)
         return {"resultType": "complete"}
 
-    async def _cancel(self, ctx: Request, params: TaskParams) -> HandlerResult:
-        """What was not sent yet is not sent; the rest, which is paid for, goes on."""
+    async def _cancel(self, ctx: RequestContext, params: TaskParams) -> HandlerResult:
+        """Cancel the vendor calls that have not been sent. A sent one is billed, and finishes."""
         row = await self._row(ctx, params.task_id)
-        self._desk(ctx).cancel(row.id, caller=row.caller)
+        self._service(ctx).cancel(row.id, caller=row.caller)
         return {"resultType": "complete"}
 
-    async def _row(self, ctx: Request, id: str) -> JobRow:
-        """The job of a task; an expired task and another caller's are as unknown as one that never was."""
-        row = await self._desk(ctx).pipeline.journal.find(id)
-        if row is None or row.caller != self._who() or datetime.now(UTC) - _created(row) > LIFE:
+    async def _row(self, ctx: RequestContext, id: str) -> JobRow:
+        """Return the job of a task. Raises not_found for an unknown or expired task, and for another caller's."""
+        row = await self._service(ctx).pipeline.journal.get_job(id)
+        if row is None or row.caller != self._caller_of_request() or datetime.now(UTC) - _created(row) > TASK_TTL:
             raise ImageError(Reason.NOT_FOUND, "Unknown task")
         return row
 
-    def _desk(self, ctx: Request) -> ImageService:
+    def _service(self, ctx: RequestContext) -> ImageService:
         return ctx.lifespan_context.service
 
 
 @contextmanager
-def _refusing() -> Generator[None]:
-    """Within the block an ImageError becomes an error of the protocol."""
+def _protocol_errors() -> Generator[None]:
+    """Raise an ImageError of the block as an error of the protocol."""
     try:
         yield
     except ImageError as error:
@@ -154,14 +154,14 @@ def _refusing() -> Generator[None]:
         raise MCPError(code=code, message=f"{error.message} {error.hint}".strip()) from None
 
 
-def _handle(row: JobRow, message: str = "") -> dict[str, Any]:
-    """What is told of every task. When its state last changed is not kept, so that it is as new as the answer."""
+def _task_fields(row: JobRow, message: str = "") -> dict[str, Any]:
+    """Return the fields of every task. The time of the last change is not stored, so it is now."""
     return {
         "taskId": row.id,
         "createdAt": _iso(_created(row)),
         "lastUpdatedAt": _iso(datetime.now(UTC)),
-        "ttlMs": int(LIFE.total_seconds() * 1000),
-        "pollIntervalMs": int(POLL.total_seconds() * 1000),
+        "ttlMs": int(TASK_TTL.total_seconds() * 1000),
+        "pollIntervalMs": int(POLL_INTERVAL.total_seconds() * 1000),
         **({"statusMessage": message} if message else {}),
     }
 
@@ -170,5 +170,5 @@ def _created(row: JobRow) -> datetime:
     return datetime.fromisoformat(row.created).replace(tzinfo=UTC)
 
 
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _iso(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

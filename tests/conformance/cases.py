@@ -322,3 +322,36 @@ CASES: dict[str, Callable[[Bench], Cases]] = {
     "answers_later": answering_later,
 }
 """Argument of a test -> what it is given, for each bench."""
+
+
+def row_of(bench: Bench, case: Any) -> Model:
+    """Return the row that a case is about; a failure is tried on the vendor's default model."""
+    match case:
+        case Model():
+            return case
+        case Cell() | Column():
+            return case.model
+        case _:
+            return bench.default
+
+
+def kind_of(case: Any) -> str:
+    """Return what is tried on the row: an operation, an option, or one thing alone."""
+    match case:
+        case Cell():
+            return case.operation.value
+        case Column():
+            return case.option
+        case _:
+            return ""
+
+
+def with_speed(bench: Bench, cases: Cases) -> Iterator[tuple[Any, str, bool]]:
+    """Yield each case, its words, and whether it is in the fast part: the whole row of the vendor's default model, and
+    the first case of every other kind."""
+    found = list(cases)
+    kinds = {kind_of(case) for case, _ in found if row_of(bench, case) is bench.default}
+    for case, words in found:
+        is_fast = row_of(bench, case) is bench.default or kind_of(case) not in kinds
+        kinds.add(kind_of(case))
+        yield case, words, is_fast

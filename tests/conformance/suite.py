@@ -28,9 +28,10 @@ from atelier.providers.transport.network.http_client import client
 from atelier.providers.transport.wire import Wire, httpx
 from atelier.providers.vendors.registry import all_providers
 from tests.conformance.bench import Bench, Faults
-from tests.conformance.cases import CASES, COMPANIONS, Cell, Change, Column, Failure
+from tests.conformance.cases import CASES, COMPANIONS, Cell, Change, Column, Failure, with_speed
 from tests.conftest import TODAY
 from tests.emulators.server import Answer, Emulator, Held, Received
+from tests.exhaustive import parameters
 from tests.providers.jobs.recovery.conftest import left_behind, recovered
 from tests.vendors import only
 from tests.waiting import leave
@@ -135,8 +136,11 @@ class Conformance:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """The argument of a test says on what it is tried."""
         for name in (name for name in CASES if name in metafunc.fixturenames):
-            found = [(bench, *case) for bench in self.benches for case in CASES[name](bench)]
-            cases = [pytest.param(bench, case, id=f"{bench.name}: {says}") for bench, case, says in found]
+            found = [(bench, *case) for bench in self.benches for case in with_speed(bench, CASES[name](bench))]
+            cases = [
+                parameters(bench, case, is_fast=is_fast, id=f"{bench.name}: {words}")
+                for bench, case, words, is_fast in found
+            ]
             metafunc.parametrize(("bench", name), cases)
             return
         if "bench" in metafunc.fixturenames:
@@ -487,7 +491,7 @@ async def ordered(bench: Bench, environ: Mapping[str, str], request: ImageReques
     pipeline = studio(bench, environ)
     prepared, job = pipeline.prepare(request), pipeline.admit(request).job
     async with client(job.endpoint, 30.0) as http:
-        wire = Wire(http, job.endpoint, bench.provider.explain, key=bench.key, note=note)
+        wire = Wire(http, job.endpoint, bench.provider.explain, key=bench.key, save_vendor_task=note)
         with pytest.raises(KilledError):
             await bench.provider.read(await wire.send(prepared), job, wire)
     return noted[0]

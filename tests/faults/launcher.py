@@ -28,7 +28,7 @@ from atelier.server.database.jobs import SqliteJobStore
 from atelier.server.main import main
 from atelier.server.mcp import results
 
-STEPS = ("open", "sent", "note", "landed", "settle", "finish", "delivered")
+STEPS = ("open_job", "mark_sent", "save_vendor_task", "add_asset", "settle_call", "finish_job", "mark_delivered")
 """What the journal is told, in the order of a call's life."""
 
 Step = Callable[..., Coroutine[Any, Any, Any]]
@@ -132,13 +132,13 @@ def jumping(step: str, seconds: str) -> None:
 
 def thoughtful(seconds: str, _: str) -> None:
     """An answer that is not made at once."""
-    own = results.answered
+    own = results.tool_result
 
     async def after_a_while(*arguments: Any) -> CallToolResult:
         await anyio.sleep(float(seconds))
         return await own(*arguments)
 
-    results.answered = after_a_while
+    results.tool_result = after_a_while
 
 
 FAULTS: dict[str, Callable[[str, str], None]] = {

@@ -55,7 +55,7 @@ async def killed_at(environ: Environ, step: str, when: str, tool: str, asked: di
         async with served(environ, kill=f"{step}:{when}") as client:
             with suppress(*GONE):
                 await client.call_tool(tool, asked)
-                while step == "delivered":  # the answer may have been quicker
+                while step == "mark_delivered":  # the answer may have been quicker
                     await client.call_tool("list_models", {"vendor": "sketch"})
 
 

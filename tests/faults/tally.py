@@ -74,8 +74,8 @@ def table() -> list[str]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How often, and from where on, the dice are thrown."""
-    parser.addoption("--fault-runs", type=int, default=200, help="randomised runs of tests/faults (200)")
-    parser.addoption("--fault-seed", type=int, default=secrets.randbelow(10**9), help="the first run's seed")
+    parser.addoption("--fault-runs", type=int, default=200, help="random runs in `-m exhaustive` (200)")
+    parser.addoption("--fault-seed", type=int, default=secrets.randbelow(10**9), help="the first of these runs' seed")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -45,14 +45,14 @@ async def called_off(
     async with anyio.create_task_group() as tasks:
 
         async def ask() -> None:
-            await service.draw(request_for(vendor, count), **options)
+            await service.submit(request_for(vendor, count), **options)
 
         tasks.start_soon(ask)
         with anyio.fail_after(LONG):
             await when()
         tasks.cancel_scope.cancel()
     with anyio.fail_after(AT_ONCE):
-        await eventually(lambda: not service.running)
+        await eventually(lambda: not service.in_flight)
 
 
 def nothing_spent(around: World, folder: Path, label: str) -> None:
@@ -70,7 +70,7 @@ async def test_in_the_pause_after_a_free_refusal(around: World, tmp_path: Path, 
         await called_off(service, vendor, heard.pause.wait, on_progress=heard)
         nothing_spent(around, tmp_path, "called off in a pause")
         assert around.proxy(vendor).seen == ["put"]
-        assert isinstance(await service.draw(request_for(vendor)), ImageResult)
+        assert isinstance(await service.submit(request_for(vendor)), ImageResult)
     assert len(around.billed) == 1
 
 
@@ -97,20 +97,20 @@ async def test_by_the_end_of_the_server(around: World, tmp_path: Path) -> None:
 
 async def told_that_nothing_was_sent(service: ImageService, heard: Heard) -> None:
     with pytest.raises(Exception, match="nothing was sent"):
-        await service.draw(request_for("openai"), on_progress=heard)
+        await service.submit(request_for("openai"), on_progress=heard)
 
 
 async def test_by_its_id(around: World, tmp_path: Path) -> None:
     around.proxy("openai").next("put", Says(429, headers=WANTED_LATER))
     async with desk_over(around.environ(tmp_path)) as service:
-        ticket = await service.within(0.1).draw(request_for("openai"))
+        ticket = await service.with_wait(0.1).submit(request_for("openai"))
         assert isinstance(ticket, JobHandle)
         with anyio.fail_after(AT_ONCE):
             while "trying again" not in ticket.latest:
-                ticket = await service.within(0.1).collect(ticket.id)
+                ticket = await service.with_wait(0.1).get_result(ticket.id)
                 assert isinstance(ticket, JobHandle)
             service.cancel(ticket.id)
-            await eventually(lambda: not service.running)
+            await eventually(lambda: not service.in_flight)
     nothing_spent(around, tmp_path, "called off by its id")
 
 
@@ -135,11 +135,11 @@ async def test_while_the_connection_is_made(around: World, tmp_path: Path) -> No
         async with desk_over(environ) as service:
 
             async def dialling() -> None:
-                while [call.state for id in service.running for call in await calls(id)] != ["sent"]:
+                while [call.state for id in service.in_flight for call in await calls(id)] != ["sent"]:
                     await anyio.sleep(0.005)
                 await anyio.wait_all_tasks_blocked()
 
-            calls = service.pipeline.journal.calls
+            calls = service.pipeline.journal.list_calls
             await called_off(service, "openai", dialling)
     nothing_spent(around, tmp_path, "called off, dialling")
 
@@ -172,7 +172,7 @@ async def test_too_late_when_another_try_is_under_way(around: World, tmp_path: P
     around.proxy("openai").next("put", Says(429), held)
     async with desk_over(around.environ(tmp_path)) as service:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(service.draw, request_for("openai"))
+            tasks.start_soon(service.submit, request_for("openai"))
             await held.arrival()
             tasks.cancel_scope.cancel()
         held.go.set()
@@ -217,6 +217,6 @@ async def test_after_a_timeout_that_was_made_again_both_stay_in_the_books(around
     environ: Environ = {"ATELIER_RETRY_TIMEOUTS": "true", "ATELIER_TIMEOUT_SECONDS": "0.5"}
     async with desk_over({**around.environ(tmp_path), **environ}) as service:
         with pytest.raises(Exception, match="429"):
-            await service.draw(request_for("openai"))
+            await service.submit(request_for("openai"))
     books = Books.read(tmp_path).checked("refused after a timeout", around.billed)
     assert (books.job.state, sorted(charge.state for charge in books.charges)) == ("unknown", ["released", "unknown"])

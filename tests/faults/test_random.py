@@ -1,6 +1,7 @@
 """Many calls into many troubles at once, by chance: whatever happens, the books are right and nothing is lost.
 
-Each run is one seed. `pytest tests/faults/test_random.py --fault-seed N --fault-runs 1` throws the same dice again.
+Each run is one seed. The fast part tries the seeds of `FAST_SEEDS`, the exhaustive part as many as `--fault-runs` says.
+`pytest -m exhaustive tests/faults/test_random.py --fault-seed N --fault-runs 1` throws the same dice again.
 """
 
 from __future__ import annotations
@@ -17,12 +18,26 @@ import pytest
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageResult
 from atelier.providers.jobs.service import ImageService
+from tests.exhaustive import parameters
 from tests.faults import proxy as faulty
 from tests.faults.books import Books
 from tests.faults.proxy import Fault, Says
 from tests.faults.world import VENDORS, World, desk_over, request_for
 
-STEPS = ("open", "sent", "note", "landed", "settle", "keep", "release", "finish", "delivered", "match", "find")
+FAST_SEEDS = range(36, 60)  # they throw every vendor and every trouble at least once
+STEPS = (
+    "open_job",
+    "mark_sent",
+    "save_vendor_task",
+    "add_asset",
+    "settle_call",
+    "mark_call_unknown",
+    "release_call",
+    "finish_job",
+    "mark_delivered",
+    "find_duplicate",
+    "get_job",
+)
 PUTS: tuple[Fault | None, ...] = (
     None, None, None, faulty.reset_early, faulty.reset_unheard, faulty.reset_late, faulty.reset_midway,
     faulty.truncated, faulty.too_long, Says(429), Says(429), Says(500), Says(503), Says(400), Says(401), Says(402),
@@ -39,7 +54,9 @@ Step = Callable[..., Coroutine[Any, Any, Any]]
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "seed" in metafunc.fixturenames:
         first, runs = (int(str(metafunc.config.getoption(name))) for name in ("--fault-seed", "--fault-runs"))
-        metafunc.parametrize("seed", range(first, first + runs))
+        fast = [parameters(seed, is_fast=True, id=f"fast {seed}") for seed in FAST_SEEDS]
+        rest = [parameters(seed, is_fast=False) for seed in range(first, first + runs)]
+        metafunc.parametrize("seed", [*fast, *rest])
 
 
 @dataclass(slots=True)
@@ -125,14 +142,16 @@ async def called(
     """One caller, who delivers what it gets, unless it has gone."""
     with scope:
         try:
-            result = await service.draw(request_for(dice.vendor, dice.count, f"a fox, {seed}"), fallback=dice.fallback)
+            result = await service.submit(
+                request_for(dice.vendor, dice.count, f"a fox, {seed}"), fallback=dice.fallback
+            )
         except ImageError as error:
             if error.reason is Reason.INTERNAL:
                 raise
             return
         assert isinstance(result, ImageResult)
         results.append(result)
-        service.delivered(result.id)
+        service.mark_delivered(result.id)
 
 
 @pytest.mark.anyio

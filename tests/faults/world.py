@@ -15,7 +15,7 @@ from atelier.providers.images.identify import picture
 from atelier.providers.jobs.service import ImageService
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings
-from tests.conftest import TODAY, Environ, png
+from tests.conftest import NO_FILES, TODAY, Environ, png
 from tests.emulators.flux import Flux
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Bill
@@ -72,6 +72,7 @@ class World:
         """The environment of someone whose vendors are behind the proxies, with a state of their own."""
         at = {name: proxy.url for name, proxy in self.proxies.items()}
         return {
+            **NO_FILES,
             "ATELIER_OUTPUT_DIR": str(folder / "out"),
             "ATELIER_STATE_DIR": str(folder / "state"),
             "ATELIER_INPUT_DIRS": str(folder),

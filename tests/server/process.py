@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.conftest import Environ
+from tests.conftest import NO_FILES, Environ
 from tests.waiting import LONG
 
 SERVE = [sys.executable, "-m", "atelier.server", "serve"]
@@ -29,7 +29,7 @@ def hello(revision: str) -> dict[str, Any]:
 def like_a_host(environ: Environ) -> Environ:
     """What hosts pass on to a server, and the settings."""
     inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "SYSTEMROOT", "LANG", "TMPDIR")}
-    return inherited | environ
+    return inherited | NO_FILES | environ
 
 
 def started(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.mcp.server import build_server
-from atelier.server.settings import Settings, unknown_variables
+from atelier.server.settings import Settings
+from tests.conftest import NO_FILES
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -81,6 +83,8 @@ def test_keys_are_in_no_repr() -> None:
         ("ATELIER_CUSTOMER_ID", "0.0"),
         ("ATELIER_S3_ADDRESSING", "host"),
         ("ATELIER_JWKS_URL", "id.example.com/keys"),
+        ("ATELIER_LOG_LEVEL", "loud"),
+        ("ATELIER_DOTENV", "perhaps"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_variables_name(name: str, value: str) -> None:
@@ -102,6 +106,12 @@ def test_a_customer_that_is_no_number_above_zero_is_told_what_one_may_be() -> No
     )
 
 
+def test_a_level_that_is_none_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ImageError) as caught:
+        Settings.from_environ({"ATELIER_LOG_LEVEL": "loud"})
+    assert caught.value.message == "ATELIER_LOG_LEVEL is wrong: it should be debug, info, warning or error."
+
+
 def test_a_fallback_that_is_no_model_stops_the_start_with_both_names_and_the_near_ones() -> None:
     with pytest.raises(ImageError) as caught:
         Settings.from_environ({"ATELIER_FALLBACK": "flux, gpt-imge-2"})
@@ -121,13 +131,18 @@ def test_a_fallback_may_be_a_vendor_a_model_that_can_do_little_and_one_of_the_us
 
 
 def test_a_setting_that_means_nothing_is_pointed_out_with_the_near_one() -> None:
-    (said,) = unknown_variables({"ATELIER_OUTPUT_DIRS": "x", "ATELIER_OUTPUT_DIR_FILE": "x", "HOME": "x"})
-    assert "ATELIER_OUTPUT_DIRS" in said
-    assert "ATELIER_OUTPUT_DIR." in said
-    (said,) = unknown_variables({"ATELIER_OPENAI_API_KEYS": "x", "ATELIER_OPENAI_API_KEY": "x"})
-    assert said == "ATELIER_OPENAI_API_KEYS is not a setting of this version; perhaps ATELIER_OPENAI_API_KEY."
-    tokens = ("JWT_SECRET", "JWT_SECRET_FILE", "JWKS_URL", "JWKS_URL_FILE", "JWT_ISSUER", "JWT_AUDIENCE")
-    assert unknown_variables({f"ATELIER_{name}": "x" for name in tokens}) == []
+    notice = notices({"ATELIER_OUTPUT_DIRS": "x", "ATELIER_OUTPUT_DIR_FILE": os.devnull, "HOME": "x"})
+    assert notice == ["ATELIER_OUTPUT_DIRS is not a setting of this version; perhaps ATELIER_OUTPUT_DIR."]
+    notice = notices({"ATELIER_OPENAI_API_KEYS": "x", "ATELIER_OPENAI_API_KEY": "x"})
+    assert notice == ["ATELIER_OPENAI_API_KEYS is not a setting of this version; perhaps ATELIER_OPENAI_API_KEY."]
+    tokens = ("JWT_SECRET", "JWT_SECRET_FILE", "JWKS_URL_FILE", "JWT_ISSUER", "JWT_AUDIENCE")
+    assert notices({f"ATELIER_{name}": os.devnull for name in tokens}) == []
+
+
+def notices(environ: dict[str, str]) -> list[str]:
+    sentences = list[str]()
+    Settings.load(sentences.append, NO_FILES | environ)
+    return sentences
 
 
 def test_a_bucket_is_described_by_its_variables_and_the_empty_ones_are_unset() -> None:

@@ -32,9 +32,9 @@ class Watched(ImageService):
 
     waited: list[float]
 
-    def after(self, seconds: float) -> Self:
+    def with_time_spent(self, seconds: float) -> Self:
         self.waited.append(seconds)
-        return super().after(seconds)
+        return super().with_time_spent(seconds)
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
     task = parse_answer(Task, response.content)
     if not (task.polling_url or task.id):
         raise invalid_response("Black Forest Labs accepted the request but names no task.")
-    await wire.note(task.model_dump(mode="json"))
+    await wire.save_vendor_task(task.model_dump(mode="json"))
     return await reply_of(task, job, wire)
 
 

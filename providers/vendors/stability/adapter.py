@@ -110,7 +110,7 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
     details: dict[str, Any] = {"request_id": response.headers.get("x-request-id")}
     if answer.id and not answer.image:
         details["generation"] = answer.id
-        await wire.note(details)
+        await wire.save_vendor_task(details)
         answer = parse_answer(Answer, (await _finished_generation(answer.id, job, wire)).content)
     return _reply(answer, job, details)
 

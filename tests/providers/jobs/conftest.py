@@ -43,7 +43,7 @@ def rows(with_openai: Environ) -> Callable[[], Any]:
     async def found() -> list[JobRow]:
         journal = journal_of(Settings.from_environ(with_openai))
         try:
-            return await journal.jobs(100)
+            return await journal.list_jobs(100)
         finally:
             await journal.aclose()
 
@@ -75,4 +75,4 @@ async def pictures(folder: Path) -> list[Path]:
 
 async def settled(service: ImageService) -> None:
     """Wait until nothing runs any more."""
-    await eventually(lambda: not service.running)
+    await eventually(lambda: not service.in_flight)

@@ -30,10 +30,10 @@ async def test_who_leaves_before_anything_is_sent_pays_nothing(
     held, turn = Held(), Told("Waiting")
     openai.next(held)
     async with service() as one, anyio.create_task_group() as tasks:
-        tasks.start_soon(one.draw, OWL)
+        tasks.start_soon(one.submit, OWL)
         await held.arrival()
-        await leave(lambda: one.draw(FOX, on_progress=turn), turn.it)
-        await eventually(lambda: len(one.running) == 1)
+        await leave(lambda: one.submit(FOX, on_progress=turn), turn.it)
+        await eventually(lambda: len(one.in_flight) == 1)
         held.go.set()
     assert len(openai.requests) == 1
     found = {row.request["prompt"]: row for row in await rows()}
@@ -47,11 +47,11 @@ async def test_who_leaves_after_it_was_sent_finds_it_on_the_next_call(
     held = Held()
     openai.next(held)
     async with service() as one:
-        await leave(lambda: one.draw(FOX), held.arrival)
-        assert len(one.running) == len(openai.requests) == 1
+        await leave(lambda: one.submit(FOX), held.arrival)
+        assert len(one.in_flight) == len(openai.requests) == 1
         held.go.set()
         await settled(one)
-        result = await one.draw(FOX)
+        result = await one.submit(FOX)
     assert len(openai.requests) == 1
     assert len(await pictures(tmp_path / "out")) == 1
     assert isinstance(result, ImageResult)
@@ -67,13 +67,13 @@ async def test_one_of_two_who_leaves_does_not_take_the_job_along(
     async with service() as one, anyio.create_task_group() as tasks:
 
         async def stay() -> None:
-            results.append(await one.draw(FOX, on_progress=turn))
+            results.append(await one.submit(FOX, on_progress=turn))
 
-        tasks.start_soon(one.draw, OWL)
+        tasks.start_soon(one.submit, OWL)
         await held.arrival()
         tasks.start_soon(stay)
         await turn.it()
-        await leave(lambda: one.draw(FOX), lambda: eventually(lambda: len(waiting) == 3))
+        await leave(lambda: one.submit(FOX), lambda: eventually(lambda: len(waiting) == 3))
         assert waiting[1] == waiting[2]
         await anyio.wait_all_tasks_blocked()
         held.go.set()
@@ -90,7 +90,7 @@ async def test_leaving_the_desk_waits_for_what_was_sent(service: Open, openai: O
         held.go.set()
 
     async with anyio.create_task_group() as tasks, service(wait=0.05) as one:
-        assert isinstance(await one.draw(FOX), JobHandle)
+        assert isinstance(await one.submit(FOX), JobHandle)
         await held.arrival()
         tasks.start_soon(let_go)
     assert [row.state for row in await rows()] == ["done"]

@@ -8,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
@@ -16,9 +15,7 @@ from atelier.providers.core.types import ImageResult
 from tests.conftest import Environ
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Held
-from tests.providers.jobs.conftest import FOX, Open, settled
-from tests.waiting import LONG
+from tests.providers.jobs.conftest import FOX, Open
 
 pytestmark = pytest.mark.anyio
 
@@ -34,31 +31,6 @@ def damaged(file: Path, outcome: str) -> None:
         connection.execute("UPDATE jobs SET outcome = ?", (outcome,))
 
 
-async def test_who_waits_for_another_process_and_its_journal_is_removed_is_told_so_and_joins_it_later(
-    service: Open, openai: OpenAI, rows: Callable[[], Any], file: Path
-) -> None:
-    held = Held()
-    openai.next(held)
-
-    async def remove(word: str) -> None:
-        for path in file.parent.glob("journal.db*"):
-            path.unlink()
-
-    async with service(wait=None) as another:
-        async with service(wait=None) as one, anyio.create_task_group() as tasks:
-            tasks.start_soon(one.draw, FOX)
-            await held.arrival()
-            with anyio.fail_after(LONG):
-                with pytest.raises(ImageError, match="was moved or removed meanwhile") as caught:
-                    await another.draw(FOX, on_progress=remove)
-                assert caught.value.reason is Reason.STORAGE_FAILED
-            held.go.set()
-            await settled(one)
-        collected = await another.draw(FOX)
-    assert [(row.id, row.state) for row in await rows()] == [(collected.id, "done")]
-    assert len(openai.requests) == 1
-
-
 DAMAGE = ["{", "{}", '{"images": 3}', '{"images": [{}]}']
 
 
@@ -67,13 +39,13 @@ async def test_a_damaged_row_is_told_once_in_a_sentence_and_then_the_same_call_b
     service: Open, openai: OpenAI, file: Path, damage: str
 ) -> None:
     async with service() as one:
-        await one.draw(FOX)
+        await one.submit(FOX)
         damaged(file, damage)
         with pytest.raises(ImageError, match="its row in the journal is damaged") as caught:
-            await one.draw(FOX)
+            await one.submit(FOX)
         assert caught.value.reason is Reason.STORAGE_FAILED
         assert len(openai.requests) == 1
-        assert isinstance(await one.draw(FOX), ImageResult)
+        assert isinstance(await one.submit(FOX), ImageResult)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -81,11 +53,11 @@ async def test_with_a_key_it_is_told_as_long_as_the_key_holds(
     service: Open, openai: OpenAI, file: Path, damage: str
 ) -> None:
     async with service() as one:
-        await one.draw(FOX, key="order 7")
+        await one.submit(FOX, key="order 7")
         damaged(file, damage)
         for _ in range(2):
             with pytest.raises(ImageError, match="is damaged"):
-                await one.draw(FOX, key="order 7")
+                await one.submit(FOX, key="order 7")
     assert len(openai.requests) == 1
 
 
@@ -96,8 +68,8 @@ async def test_so_is_the_damaged_row_of_a_job_that_failed(
     openai.next(emulated.MODERATED)
     async with service() as one:
         with pytest.raises(ImageError):
-            await one.draw(FOX)
+            await one.submit(FOX)
         damaged(file, damage)
         (row,) = await rows()
         with pytest.raises(ImageError, match="is damaged"):
-            await one.collect(row.id)
+            await one.get_result(row.id)

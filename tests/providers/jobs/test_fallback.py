@@ -27,7 +27,7 @@ async def test_a_vendor_that_is_down_is_passed_over_and_the_answer_says_so(
 ) -> None:
     openai.next(*[emulated.BROKEN_SERVER] * 4)
     async with service() as one:
-        result = await one.draw(replace(FOX, quality=None), fallback=["stability", "sketch"])
+        result = await one.submit(replace(FOX, quality=None), fallback=["stability", "sketch"])
     assert isinstance(result, ImageResult)
     assert result.provider == "sketch"
     assert "openai/gpt-image-2.5-flare failed" in result.warnings[0]
@@ -41,14 +41,14 @@ async def test_nobody_moves_on_after_a_refusal_or_a_possible_charge(service: Ope
     openai.next(fault)
     async with service() as one:
         with pytest.raises(ImageError):
-            await one.draw(FOX, fallback=["gpt-image-2"])
+            await one.submit(FOX, fallback=["gpt-image-2"])
     assert len(openai.requests) == 1
 
 
 async def test_a_fallback_that_is_no_model_is_refused_before_it_is_needed(service: Open, openai: OpenAI) -> None:
     async with service() as one:
         with pytest.raises(ImageError) as caught:
-            await one.draw(FOX, fallback=["nonsense"])
+            await one.submit(FOX, fallback=["nonsense"])
     assert caught.value.reason is Reason.UNKNOWN_MODEL
     assert caught.value.message == "“fallback” is wrong. No model is called “nonsense”."
     assert openai.requests == []
@@ -61,7 +61,7 @@ async def test_one_that_cannot_do_the_operation_is_passed_over(
     openai.next(*[emulated.BROKEN_SERVER] * 4)
     edit = replace(FOX, operation=Operation.EDIT, sources=(picture(png(64, 64)),))
     async with service(fallback=Settings.from_environ(with_openai).fallback) as one:
-        result = await one.draw(edit)
+        result = await one.submit(edit)
     assert result.model == "gpt-image-2"
     assert "stable-image-core was passed over" in result.warnings[0]
 
@@ -71,7 +71,7 @@ async def test_a_fallback_is_held_against_the_budget_anew(service: Open, openai:
     openai.next(*[emulated.BROKEN_SERVER] * 4)
     async with service() as one:
         with pytest.raises(ImageError) as caught:
-            await one.draw(FOX, fallback=["gpt-image-2.6-flare"])
+            await one.submit(FOX, fallback=["gpt-image-2.6-flare"])
     assert caught.value.reason is Reason.PROVIDER_UNAVAILABLE
     assert len(openai.requests) == 4
 
@@ -81,10 +81,10 @@ async def test_a_breaker_opens_and_says_so_without_asking(service: Open, openai:
     async with service() as one:
         for number in range(5):
             with pytest.raises(ImageError):
-                await one.draw(ImageRequest(prompt=f"fox {number}", model="openai", quality="low", size="1024x1024"))
+                await one.submit(ImageRequest(prompt=f"fox {number}", model="openai", quality="low", size="1024x1024"))
         asked = len(openai.requests)
         with pytest.raises(ImageError) as caught:
-            await one.draw(FOX)
+            await one.submit(FOX)
     assert "failed 5 times in a row" in caught.value.message
     assert caught.value.retry_after
     assert len(openai.requests) == asked
@@ -96,7 +96,7 @@ async def test_a_timeout_that_is_tried_again_leaves_both_in_the_books(
     with_openai |= {"ATELIER_RETRY_TIMEOUTS": "true", "ATELIER_TIMEOUT_SECONDS": "1.5"}
     openai.next(Slow(2))
     async with service() as one:
-        result = await one.draw(FOX)
+        result = await one.submit(FOX)
     assert any("sent again" in warning for warning in result.warnings)
     (row,) = await rows()
     assert len(openai.requests) == 2
@@ -119,7 +119,7 @@ async def test_nobody_moves_on_after_a_cut_off_try_that_was_made_again_and_refus
     openai.next(first(), *[refusal] * 10)
     async with service() as one:
         with pytest.raises(ImageError):
-            await one.draw(FOX, fallback=["gpt-image-2", "sketch"])
+            await one.submit(FOX, fallback=["gpt-image-2", "sketch"])
     assert {request.json["model"] for request in openai.requests} == {"gpt-image-2.5-flare"}
     (row,) = await rows()
     assert (row.state, row.reserved_usd) == ("unknown", Decimal("0.00592"))
@@ -136,7 +136,7 @@ async def test_a_timeout_is_not_tried_again_where_the_budget_does_not_bear_both(
     openai.next(Slow(3))
     async with service() as one:
         with pytest.raises(ImageError) as caught:
-            await one.draw(FOX)
+            await one.submit(FOX)
     assert (caught.value.reason, caught.value.outcome_unknown) == (Reason.TIMEOUT, True)
     assert len(openai.requests) == 1
     (row,) = await rows()

@@ -25,12 +25,12 @@ pytestmark = pytest.mark.anyio
 
 async def test_the_same_key_is_the_same_call_even_when_it_was_delivered(service: Open, openai: OpenAI) -> None:
     async with service() as one:
-        first = await one.draw(FOX, key="order 7")
-        one.delivered(first.id)
-        again = await one.draw(FOX, key="order 7")
-        other = await one.draw(FOX, key="order 8")
+        first = await one.submit(FOX, key="order 7")
+        one.mark_delivered(first.id)
+        again = await one.submit(FOX, key="order 7")
+        other = await one.submit(FOX, key="order 8")
         with pytest.raises(ImageError) as caught:
-            await one.draw(replace(FOX, prompt="an owl"), key="order 7")
+            await one.submit(replace(FOX, prompt="an owl"), key="order 7")
     assert again.id == first.id != other.id
     assert caught.value.reason is Reason.INVALID_REQUEST
     assert len(openai.requests) == 2
@@ -41,7 +41,7 @@ async def test_a_key_whose_call_ended_in_the_dark_never_buys_again(service: Open
     async with service() as one:
         for _ in range(2):
             with pytest.raises(ImageError) as caught:
-                await one.draw(FOX, key="order 7")
+                await one.submit(FOX, key="order 7")
             assert caught.value.outcome_unknown
     assert len(openai.requests) == 1
 
@@ -49,9 +49,9 @@ async def test_a_key_whose_call_ended_in_the_dark_never_buys_again(service: Open
 async def test_a_key_holds_for_free_drafts_as_well(service: Open) -> None:
     draft = ImageRequest(prompt="a fox", model="sketch", size="64x64")
     async with service() as one:
-        first, again = await one.draw(draft, key="k"), await one.draw(draft, key="k")
+        first, again = await one.submit(draft, key="k"), await one.submit(draft, key="k")
         with pytest.raises(ImageError):
-            await one.draw(replace(draft, prompt="an owl"), key="k")
+            await one.submit(replace(draft, prompt="an owl"), key="k")
     assert first.id == again.id
 
 
@@ -63,7 +63,7 @@ async def test_a_key_whose_call_was_refused_and_billed_tells_the_bill_and_buys_n
     for _ in range(2):
         async with ImageService(pipeline_of(settings, storage_of(settings), today)) as one:
             with pytest.raises(ImageError) as caught:
-                await one.draw(asked, key="order-7")
+                await one.submit(asked, key="order-7")
         assert (caught.value.reason, caught.value.facts["billed_usd"]) == (Reason.CONTENT_POLICY, Decimal("0.02"))
     assert len(xai.requests) == 1
 
@@ -72,5 +72,5 @@ async def test_a_key_whose_call_was_refused_for_free_may_be_tried_again(service:
     openai.next(emulated.RATE_LIMITED, emulated.MODERATED)
     async with service() as one:
         with pytest.raises(ImageError):
-            await one.draw(FOX, key="order 7")
-        assert isinstance(await one.draw(FOX, key="order 7"), ImageResult)
+            await one.submit(FOX, key="order 7")
+        assert isinstance(await one.submit(FOX, key="order 7"), ImageResult)

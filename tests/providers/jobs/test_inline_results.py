@@ -25,14 +25,14 @@ async def test_pictures_in_hand_are_not_collected_twice_but_stored_when_nobody_i
     held = Held()
     openai.next(None, held)
     async with service() as one:
-        taken = await one.draw(FOX, in_hand=10**9)
+        taken = await one.submit(FOX, in_hand=10**9)
         assert taken.images[0].stored is None
-        one.delivered(taken.id)
-        ticket = await one.within(0.05).draw(FOX, in_hand=10**9)
+        one.mark_delivered(taken.id)
+        ticket = await one.with_wait(0.05).submit(FOX, in_hand=10**9)
         assert isinstance(ticket, JobHandle)
         held.go.set()
         await settled(one)
-        result = await one.collect(ticket.id)
+        result = await one.get_result(ticket.id)
     assert isinstance(result, ImageResult)
     assert result.images[0].stored is not None
     assert len(await pictures(tmp_path / "out")) == 1
@@ -42,11 +42,11 @@ async def test_pictures_in_hand_that_never_left_are_stored_and_collected(
     service: Open, rows: Callable[[], Any], openai: OpenAI, tmp_path: Path
 ) -> None:
     async with service() as one:
-        taken = await one.draw(FOX, in_hand=10**9)
+        taken = await one.submit(FOX, in_hand=10**9)
         assert await pictures(tmp_path / "out") == []
-        one.returned(taken.id)
+        one.abandon_delivery(taken.id)
         await settled(one)
-        again = await one.draw(FOX, in_hand=10**9)
+        again = await one.submit(FOX, in_hand=10**9)
     assert again.id == taken.id
     assert again.images[0].stored is not None
     (row,) = await rows()
@@ -65,20 +65,20 @@ async def test_pictures_in_hand_of_two_callers_are_stored_only_when_neither_took
             for _ in range(2):
 
                 async def call() -> None:
-                    results.append(await one.draw(FOX, in_hand=10**9))
+                    results.append(await one.submit(FOX, in_hand=10**9))
 
                 tasks.start_soon(call)
             await eventually(lambda: len(waiting) == 2)
             held.go.set()
-        one.returned(results[0].id)
-        one.delivered(results[1].id)
+        one.abandon_delivery(results[0].id)
+        one.mark_delivered(results[1].id)
         await settled(one)
-        another = await one.draw(FOX)
+        another = await one.submit(FOX)
     assert results[0].id == results[1].id != another.id
     assert len(await pictures(tmp_path / "out")) == 1
 
 
 async def test_pictures_in_hand_are_stored_when_the_desk_closes(service: Open, openai: OpenAI, tmp_path: Path) -> None:
     async with service() as one:
-        await one.draw(FOX, in_hand=10**9)
+        await one.submit(FOX, in_hand=10**9)
     assert len(await pictures(tmp_path / "out")) == 1

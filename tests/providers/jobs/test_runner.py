@@ -18,9 +18,9 @@ async def test_a_call_that_comes_to_the_desk_after_it_was_stopped_is_not_sent(
     service: Open, rows: Callable[[], Any], openai: OpenAI
 ) -> None:
     async with service() as one:
-        one.stop()
+        one.stop_unsent()
         with pytest.raises(ImageError) as caught:
-            await one.draw(FOX)
+            await one.submit(FOX)
     assert "nothing was sent" in caught.value.message
     assert openai.requests == []
     (row,) = await rows()

@@ -100,7 +100,7 @@ async def test_a_file_in_place_of_the_folder_is_told_to_who_writes_and_to_who_lo
 async def test_a_file_that_another_program_holds_is_told_as_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("atelier.server.database.engine.PATIENCE", 0.05)
+    monkeypatch.setattr("atelier.server.database.engine.LOCK_TIMEOUT", 0.05)
     database, path = Database(tmp_path / "journal.db"), tmp_path / "journal.db"
     await database.write(count)
     held = sqlite3.connect(path, isolation_level=None)

@@ -45,15 +45,15 @@ def entry(id: str, fingerprint: str = "same", caller: str = "1") -> NewJob:
 
 
 async def opened(journal: SqliteJobStore, id: str, caps: Caps = Caps(), **more: Any) -> Shortage | JobRow | None:  # noqa: B008
-    return await journal.open(entry(id, **more), [replace(charge(f"chg_{id}"), job=id)], caps)
+    return await journal.open_job(entry(id, **more), [replace(charge(f"chg_{id}"), job=id)], caps)
 
 
 async def test_looking_leaves_no_file_behind(tmp_path: Path) -> None:
     journal = journal_at(tmp_path / "state")
-    assert await journal.match("1", "same") is None
-    assert await journal.orphans(anyones) == []
-    await journal.delivered("job_x")
-    await journal.finish("job_x", "done", {})
+    assert await journal.find_duplicate("1", "same") is None
+    assert await journal.claim_orphaned_jobs(anyones) == []
+    await journal.mark_delivered("job_x")
+    await journal.finish_job("job_x", "done", {})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -61,9 +61,9 @@ async def test_a_job_and_its_reservation_are_written_together_or_not_at_all(tmp_
     journal = journal_at(tmp_path)
     short = await opened(journal, "job_a", Caps(per_day=Decimal("0.01")))
     assert isinstance(short, Shortage)
-    assert await journal.find("job_a") is None
+    assert await journal.get_job("job_a") is None
     assert await opened(journal, "job_a") is None
-    row = await journal.find("job_a")
+    row = await journal.get_job("job_a")
     assert row is not None
     assert (row.state, row.request["prompt"], row.reserved_usd) == ("running", "ein Fuchs für 5 €", Decimal("0.04"))
     await journal.aclose()
@@ -77,11 +77,11 @@ async def test_the_same_call_is_joined_until_it_is_delivered(tmp_path: Path) -> 
     assert joined.id == "job_a"
     assert await opened(journal, "job_c", caller="2") is None
     assert await opened(journal, "job_d", fingerprint="other") is None
-    await journal.finish("job_a", "done", {"images": [{"id": "img_1"}]})
+    await journal.finish_job("job_a", "done", {"images": [{"id": "img_1"}]})
     collected = await opened(journal, "job_b")
     assert isinstance(collected, JobRow)
     assert collected.outcome["images"][0]["id"] == "img_1"
-    await journal.delivered("job_a")
+    await journal.mark_delivered("job_a")
     assert await opened(journal, "job_b") is None
     await journal.aclose()
 
@@ -90,8 +90,8 @@ async def test_the_same_call_is_joined_until_it_is_delivered(tmp_path: Path) -> 
 async def test_what_came_to_nothing_is_not_collected(tmp_path: Path, state: Any) -> None:
     journal = journal_at(tmp_path)
     await opened(journal, "job_a")
-    await journal.finish("job_a", state, {})
-    assert await journal.match("1", "same") is None
+    await journal.finish_job("job_a", state, {})
+    assert await journal.find_duplicate("1", "same") is None
     assert await opened(journal, "job_b") is None
     await journal.aclose()
 
@@ -99,17 +99,17 @@ async def test_what_came_to_nothing_is_not_collected(tmp_path: Path, state: Any)
 async def test_what_was_handed_over_and_not_stored_is_not_collected(tmp_path: Path) -> None:
     journal = journal_at(tmp_path)
     await opened(journal, "job_a")
-    await journal.finish("job_a", "done", {"images": []})
-    assert await journal.match("1", "same") is None
+    await journal.finish_job("job_a", "done", {"images": []})
+    assert await journal.find_duplicate("1", "same") is None
     await journal.aclose()
 
 
 async def test_an_end_in_the_dark_is_matched_but_not_joined(tmp_path: Path) -> None:
     journal = journal_at(tmp_path)
     await opened(journal, "job_a")
-    await journal.keep("chg_job_a")
-    await journal.finish("job_a", "unknown", {"reason": "timeout"})
-    row = await journal.match("1", "same")
+    await journal.mark_call_unknown("chg_job_a")
+    await journal.finish_job("job_a", "unknown", {"reason": "timeout"})
+    row = await journal.find_duplicate("1", "same")
     assert row is not None
     assert (row.state, row.reserved_usd) == ("unknown", Decimal("0.04"))
     assert await opened(journal, "job_b") is None
@@ -119,10 +119,10 @@ async def test_an_end_in_the_dark_is_matched_but_not_joined(tmp_path: Path) -> N
 async def test_a_call_keeps_its_task_and_its_pictures(tmp_path: Path) -> None:
     journal = journal_at(tmp_path)
     await opened(journal, "job_a")
-    await journal.note("chg_job_a", {"id": "t1", "cost": Decimal("3.0")})
-    await journal.landed("job_a", "chg_job_a", "img_1")
-    await journal.landed("job_a", "chg_job_a", "img_1")
-    (call,) = await journal.calls("job_a")
+    await journal.save_vendor_task("chg_job_a", {"id": "t1", "cost": Decimal("3.0")})
+    await journal.add_asset("job_a", "chg_job_a", "img_1")
+    await journal.add_asset("job_a", "chg_job_a", "img_1")
+    (call,) = await journal.list_calls("job_a")
     assert (call.task, call.images, call.state) == ({"id": "t1", "cost": "3.0"}, ("img_1",), "reserved")
     await journal.aclose()
 
@@ -130,13 +130,13 @@ async def test_a_call_keeps_its_task_and_its_pictures(tmp_path: Path) -> None:
 async def test_the_end_of_a_job_stands(tmp_path: Path) -> None:
     journal = journal_at(tmp_path)
     await opened(journal, "job_a")
-    await journal.finish("job_a", "done", {"images": [{"id": "img_1"}]})
-    await journal.finish("job_a", "failed", {})
-    row = await journal.find("job_a")
+    await journal.finish_job("job_a", "done", {"images": [{"id": "img_1"}]})
+    await journal.finish_job("job_a", "failed", {})
+    row = await journal.get_job("job_a")
     assert row is not None
     assert row.state == "done"
-    assert [each.id for each in await journal.jobs(5)] == ["job_a"]
-    assert await journal.jobs(5, "failed") == []
+    assert [each.id for each in await journal.list_jobs(5)] == ["job_a"]
+    assert await journal.list_jobs(5, "failed") == []
     await journal.aclose()
 
 
@@ -162,12 +162,12 @@ def test_the_jobs_of_a_process_that_was_killed_are_taken_over_once(tmp_path: Pat
 
     async def look() -> list[list[str]]:
         one, another = journal_at(tmp_path), journal_at(tmp_path)
-        alive = await one.orphans(anyones)
+        alive = await one.claim_orphaned_jobs(anyones)
         os.kill(process.pid, signal.SIGKILL)
         process.wait(10)
-        found = [[row.id for row in await each.orphans(anyones)] for each in (one, another, one)]
+        found = [[row.id for row in await each.claim_orphaned_jobs(anyones)] for each in (one, another, one)]
         await one.aclose()
-        later = [row.id for row in await another.orphans(anyones)]
+        later = [row.id for row in await another.claim_orphaned_jobs(anyones)]
         await another.aclose()
         return [[row.id for row in alive], *found, later]
 
@@ -197,24 +197,26 @@ async def test_what_somebody_keeps_elsewhere_is_left_to_them_for_a_day(tmp_path:
         asked.append((caller, home))
         return False
 
-    assert await another.orphans(not_ours) == []
+    assert await another.claim_orphaned_jobs(not_ours) == []
     assert asked == [("1", "/elsewhere")]
     await another.database.write(lambda c: c.execute("UPDATE jobs SET created = datetime('now', '-25 hours')"))
-    assert [row.id for row in await another.orphans(not_ours)] == ["job_a"]
+    assert [row.id for row in await another.claim_orphaned_jobs(not_ours)] == ["job_a"]
     await another.aclose()
 
 
 async def test_more_pictures_than_were_delivered_are_to_be_delivered_again(tmp_path: Path) -> None:
     journal, one, two = journal_at(tmp_path), {"id": "img_1"}, {"id": "img_2"}
     await opened(journal, "job_a")
-    await journal.finish("job_a", "done", {"images": [one], "collectable": True})
-    await journal.delivered("job_a")
-    assert await journal.match("1", "same") is None
+    await journal.finish_job("job_a", "done", {"images": [one], "collectable": True})
+    await journal.mark_delivered("job_a")
+    assert await journal.find_duplicate("1", "same") is None
     for images, delivered in (([one], True), ([one, two], False)):
-        assert [row.id for row in await journal.orphans(anyones)] == ["job_a"]
-        assert await journal.match("1", "same") is None  # while it is collected a person who asks again gets another
-        await journal.finish("job_a", "done", {"images": images, "collectable": True})
-        row = await journal.find("job_a")
+        assert [row.id for row in await journal.claim_orphaned_jobs(anyones)] == ["job_a"]
+        assert (
+            await journal.find_duplicate("1", "same") is None
+        )  # while it is collected a person who asks again gets another
+        await journal.finish_job("job_a", "done", {"images": images, "collectable": True})
+        row = await journal.get_job("job_a")
         assert row
         assert row.delivered == delivered
     await journal.aclose()
@@ -228,7 +230,7 @@ async def test_one_damaged_row_does_not_stop_the_others(tmp_path: Path, broken: 
     damage = "UPDATE jobs SET request = ?, outcome = ? WHERE id = 'job_a'"
     await journal.database.write(lambda c: c.execute(damage, (broken, broken)))
     await journal.aclose()
-    assert [row.id for row in await later.orphans(anyones)] == ["job_a", "job_b"]
-    assert {row.id for row in await later.jobs(5)} == {"job_a", "job_b"}
-    await later.finish("job_a", "unknown", {})
+    assert [row.id for row in await later.claim_orphaned_jobs(anyones)] == ["job_a", "job_b"]
+    assert {row.id for row in await later.list_jobs(5)} == {"job_a", "job_b"}
+    await later.finish_job("job_a", "unknown", {})
     await later.aclose()

@@ -44,17 +44,17 @@ def ledger_at(folder: Path, day: date = DAY) -> SqliteLedger:
 
 
 async def spent(ledger: SqliteLedger) -> Decimal:
-    return sum((row.usd for row in await ledger.spend("model")), Decimal(0))
+    return sum((row.usd for row in await ledger.spend_by("model")), Decimal(0))
 
 
 async def test_what_is_reserved_counts_until_it_is_released(tmp_path: Path) -> None:
     ledger, caps = ledger_at(tmp_path), Caps(per_day=Decimal("0.10"))
     assert await ledger.reserve([charge("a"), charge("b")], caps) is None
-    assert (await ledger.left("1", caps)).day == Decimal("0.02")
+    assert (await ledger.budget_left("1", caps)).day == Decimal("0.02")
     short = await ledger.reserve([charge("c")], caps)
     assert short is not None
     assert (short.period, short.cap, short.left) == ("day", Decimal("0.10"), Decimal("0.02"))
-    await ledger.release("a")
+    await ledger.release_call("a")
     assert await ledger.reserve([charge("c")], caps) is None
 
 
@@ -68,12 +68,12 @@ async def test_a_bill_counts_as_billed_and_an_unknown_outcome_as_reserved(tmp_pa
     ledger = ledger_at(tmp_path)
     await ledger.reserve([charge("a"), charge("b"), charge("c"), charge("d", None)], Caps())
     for id in "abcd":
-        await ledger.sent(id)
-    await ledger.settle("a", Decimal("0.0123456"))
-    await ledger.keep("b")
-    await ledger.settle("c", None)
-    await ledger.settle("d", None)
-    (row,) = await ledger.spend("model")
+        await ledger.mark_sent(id)
+    await ledger.settle_call("a", Decimal("0.0123456"))
+    await ledger.mark_call_unknown("b")
+    await ledger.settle_call("c", None)
+    await ledger.settle_call("d", None)
+    (row,) = await ledger.spend_by("model")
     assert (row.name, row.calls, row.pictures) == ("openai/gpt-image-2", 4, 4)
     assert row.usd == Decimal("0.012346") + Decimal("0.08")
     assert row.unsettled_usd == Decimal("0.04")
@@ -82,11 +82,11 @@ async def test_a_bill_counts_as_billed_and_an_unknown_outcome_as_reserved(tmp_pa
 async def test_what_has_ended_stays_so(tmp_path: Path) -> None:
     ledger = ledger_at(tmp_path)
     await ledger.reserve([charge("a"), charge("b")], Caps())
-    await ledger.settle("a", Decimal("0.02"))
-    await ledger.release("b")
-    await ledger.release("a")
-    await ledger.settle("b", Decimal("0.09"))
-    await ledger.keep("a")
+    await ledger.settle_call("a", Decimal("0.02"))
+    await ledger.release_call("b")
+    await ledger.release_call("a")
+    await ledger.settle_call("b", Decimal("0.09"))
+    await ledger.mark_call_unknown("a")
     assert await spent(ledger) == Decimal("0.02")
 
 
@@ -95,8 +95,8 @@ async def test_days_and_months_begin_anew_in_utc(tmp_path: Path) -> None:
     days = [date(2026, 11, 29), date(2026, 11, 30), date(2026, 11, 30), date(2026, 12, 1)]
     shorts = [await ledger_at(tmp_path, day).reserve([charge(str(n))], caps) for n, day in enumerate(days)]
     assert [short and short.period for short in shorts] == [None, None, "day", None]
-    assert [row.name for row in await ledger_at(tmp_path).spend("day")] == ["2026-11-29", "2026-11-30", "2026-12-01"]
-    (row,) = await ledger_at(tmp_path).spend("vendor", since=date(2026, 11, 30))
+    assert [row.name for row in await ledger_at(tmp_path).spend_by("day")] == ["2026-11-29", "2026-11-30", "2026-12-01"]
+    (row,) = await ledger_at(tmp_path).spend_by("vendor", since=date(2026, 11, 30))
     assert row.usd == Decimal("0.08")
 
 
@@ -105,12 +105,12 @@ async def test_earlier_days_count_against_the_cap_of_their_month_and_not_of_anot
     for n, day in enumerate([date(2026, 10, 31), *november]):
         assert await ledger_at(tmp_path, day).reserve([charge(str(n))], Caps()) is None
     ledger, caps = ledger_at(tmp_path, DAY), Caps(per_day=Decimal("0.05"), per_month=Decimal("0.15"))
-    left = await ledger.left("1", caps)
+    left = await ledger.budget_left("1", caps)
     assert (left.day, left.month) == (Decimal("0.05"), Decimal("0.03"))
     short = await ledger.reserve([charge("more")], caps)
     assert short is not None
     assert (short.period, short.cap, short.left) == ("month", Decimal("0.15"), Decimal("0.03"))
-    assert await ledger.double("1", caps) == short  # a second try is held against the month as well
+    assert await ledger.reserve_retry("1", caps) == short  # a second try is held against the month as well
     assert await ledger.reserve([charge("less", "0.03")], caps) is None
 
 
@@ -118,7 +118,7 @@ async def test_what_another_caller_spent_counts_against_no_cap(tmp_path: Path) -
     for n, day in enumerate([date(2026, 11, 10), DAY]):
         assert await ledger_at(tmp_path, day).reserve([charge(str(n), caller="2")], Caps()) is None
     ledger, caps = ledger_at(tmp_path, DAY), Caps(per_day=Decimal("0.05"), per_month=Decimal("0.05"))
-    left = await ledger.left("1", caps)
+    left = await ledger.budget_left("1", caps)
     assert (left.day, left.month) == (Decimal("0.05"), Decimal("0.05"))
     assert await ledger.reserve([charge("a")], caps) is None
 
@@ -134,7 +134,7 @@ async def test_each_caller_has_a_budget_of_their_own(tmp_path: Path) -> None:
     assert await ledger.reserve([charge("a")], caps) is None
     assert await ledger.reserve([charge("b")], caps) is not None
     assert await ledger.reserve([charge("c", caller="2")], caps) is None
-    assert [row.name for row in await ledger.spend("caller")] == ["1", "2"]
+    assert [row.name for row in await ledger.spend_by("caller")] == ["1", "2"]
 
 
 async def test_many_callers_in_one_process_cannot_overshoot(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ async def main(folder, name):
     async def call(id):
         nonlocal taken
         if await ledger.reserve([charge(id)], caps) is None:
-            await ledger.sent(id)
+            await ledger.mark_sent(id)
             taken += 1
     async with anyio.create_task_group() as tasks:
         for n in range(30):
@@ -199,9 +199,9 @@ async def main(folder, last):
     ledger = ledger_at(Path(folder))
     steps = [
         lambda: ledger.reserve([charge("a"), charge("b"), charge("c")], Caps()),
-        lambda: ledger.sent("a"), lambda: ledger.settle("a", Decimal("0.01")),
-        lambda: ledger.sent("b"), lambda: ledger.release("b"),
-        lambda: ledger.sent("c"), lambda: ledger.keep("c"),
+        lambda: ledger.mark_sent("a"), lambda: ledger.settle_call("a", Decimal("0.01")),
+        lambda: ledger.mark_sent("b"), lambda: ledger.release_call("b"),
+        lambda: ledger.mark_sent("c"), lambda: ledger.mark_call_unknown("c"),
     ]
     for step in steps[:last]:
         await step()
@@ -258,12 +258,12 @@ class Interleaved(RuleBasedStateMachine):
         amount = self.open.pop(id)
         match how:
             case "settle":
-                anyio.run(self.ledger.settle, id, usd_of(usd))
+                anyio.run(self.ledger.settle_call, id, usd_of(usd))
                 self.closed += usd
             case "release":
-                anyio.run(self.ledger.release, id)
+                anyio.run(self.ledger.release_call, id)
             case _:
-                anyio.run(self.ledger.keep, id)
+                anyio.run(self.ledger.mark_call_unknown, id)
                 self.closed += amount
 
     @rule()

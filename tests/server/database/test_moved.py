@@ -1,23 +1,17 @@
-"""A journal that somebody moves away, removes or replaces while processes have it open."""
+"""A journal that is moved away, removed or replaced while a process has it open: an error, until that is restarted."""
 
 from __future__ import annotations
 
 import shutil
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from datetime import date
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-import anyio
 import pytest
 
-from atelier.providers.core.errors import ImageError
-from atelier.providers.pricing.budget import Caps
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.database.jobs import SqliteJobStore
 from tests.server.database.test_jobs import anyones, journal_at, opened
 
@@ -60,159 +54,83 @@ HOW = [moved, moved_alone, removed, removed_alone, removed_with_its_folder]
 How = Callable[[Path], None]
 
 
-async def spent(journal: SqliteJobStore) -> Decimal:
-    return sum((row.usd for row in await journal.spend("model")), Decimal(0))
+async def assert_refused(journal: SqliteJobStore, folder: Path) -> None:
+    """Neither reading nor writing is possible, and the error tells what to do."""
+    for attempt in (
+        opened(journal, "job_b", fingerprint="other"),
+        journal.find_duplicate("1", "same"),
+        journal.spend_by("model"),
+    ):
+        with pytest.raises(ImageError) as caught:
+            await attempt
+        assert caught.value.reason is Reason.STORAGE_FAILED
+        assert caught.value.message == f"The journal {folder / 'journal.db'} was moved or removed while Atelier runs."
+        assert caught.value.hint == "Restart Atelier, or put the file back."
 
 
-async def state_of(journal: SqliteJobStore, job: str) -> str | None:
-    row = await journal.find(job)
-    return row and row.state
+@pytest.mark.parametrize("how", HOW)
+async def test_the_process_that_has_it_open_refuses_until_it_is_restarted(tmp_path: Path, how: How) -> None:
+    folder = tmp_path / "state"
+    journal = journal_at(folder)
+    await opened(journal, "job_a")
+    how(folder)
+    await assert_refused(journal, folder)
+    assert not (folder / "journal.db").exists()
+    await journal.aclose()
+    restarted = journal_at(folder)
+    assert await opened(restarted, "job_b") is None
+    assert [row.id for row in await restarted.list_jobs(9)] == ["job_b"]
+    await restarted.aclose()
 
 
-def jobs_in(file: Path) -> list[str]:
-    """By the file alone, as somebody finds it who has nothing else."""
-    with closing(sqlite3.connect(f"{file.as_uri()}?immutable=1", uri=True)) as connection:
+async def test_a_file_that_is_put_back_is_used_again(tmp_path: Path) -> None:
+    journal = journal_at(tmp_path)
+    await opened(journal, "job_a")
+    moved(tmp_path)
+    await assert_refused(journal, tmp_path)
+    for name in NAMES:
+        (tmp_path / "old" / name).rename(tmp_path / name)
+    await journal.finish_job("job_a", "done", {"images": []})
+    assert [(row.id, row.state) for row in await journal.list_jobs(9)] == [("job_a", "done")]
+    await journal.aclose()
+
+
+@pytest.mark.parametrize("how", HOW)
+async def test_a_new_process_is_not_harmed_by_one_that_has_the_old_file_open(tmp_path: Path, how: How) -> None:
+    folder = tmp_path / "state"
+    old = journal_at(folder)
+    await opened(old, "job_a")
+    how(folder)
+    new = journal_at(folder)
+    await opened(new, "job_b", fingerprint="other")
+    await assert_refused(old, folder)
+    await old.aclose()
+    await new.finish_job("job_b", "done", {"images": []})
+    await opened(new, "job_c", fingerprint="third")
+    await new.aclose()
+    with closing(sqlite3.connect(folder / "journal.db")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        return [id for (id,) in connection.execute("SELECT id FROM jobs ORDER BY id")]
+        assert connection.execute("SELECT id FROM jobs ORDER BY id").fetchall() == [("job_b",), ("job_c",)]
 
 
-@pytest.mark.parametrize("how", HOW)
-async def test_what_is_spent_from_then_on_is_where_people_look(tmp_path: Path, how: How) -> None:
-    folder = tmp_path / "state"
-    journal, another = journal_at(folder), journal_at(folder)
-    await opened(journal, "job_a")
-    await journal.finish("job_a", "done", {"images": [{"id": "img_1"}]})
-    how(folder)
-    assert await opened(journal, "job_b", fingerprint="other") is None
-    assert await another.find("job_a") is None
-    assert (await spent(another), await spent(journal)) == (Decimal("0.04"), Decimal("0.04"))
-    assert await opened(journal, "job_c") is None, "what is nowhere told of is not collected"
-    await journal.aclose()
-    await another.aclose()
-
-
-@pytest.mark.parametrize("how", HOW)
-async def test_a_job_in_flight_goes_along_with_its_money_its_task_and_its_pictures(tmp_path: Path, how: How) -> None:
-    folder = tmp_path / "state"
-    journal, another = journal_at(folder), journal_at(folder)
-    await opened(journal, "job_a")
-    await journal.sent("chg_job_a")
-    await journal.note("chg_job_a", {"id": "t1"})
-    await journal.landed("job_a", "chg_job_a", "img_1")
-    how(folder)
-    await journal.settle("chg_job_a", Decimal("0.03"))
-    assert await another.orphans(anyones) == [], "its process is alive"
-    (call,) = await another.calls("job_a")
-    assert (call.state, call.task, call.images) == ("settled", {"id": "t1"}, ("img_1",))
-    await journal.finish("job_a", "done", {"images": [{"id": "img_1"}]})
-    assert (await state_of(another, "job_a"), await spent(another)) == ("done", Decimal("0.03"))
-    await journal.delivered("job_a")
-    assert await another.match("1", "same") is None
-    await journal.aclose()
-    await another.aclose()
-
-
-async def test_who_only_looks_finds_the_job_in_flight_and_leaves_nothing_behind_without_one(tmp_path: Path) -> None:
-    journal = journal_at(tmp_path)
-    await opened(journal, "job_a")
-    removed(tmp_path)
-    row = await journal.match("1", "same")
-    assert row is not None
-    assert (row.id, row.state) == ("job_a", "running")
-    await journal.finish("job_a", "cancelled", {})
-    removed(tmp_path)
-    assert await journal.match("1", "same") is None
-    await journal.delivered("job_a")
-    assert not (tmp_path / "journal.db").exists()
-    await journal.aclose()
-
-
-@pytest.mark.parametrize("how", [moved, moved_alone])
-async def test_the_file_that_was_moved_is_whole(tmp_path: Path, how: How) -> None:
-    journal = journal_at(tmp_path)
-    await opened(journal, "job_a")
-    how(tmp_path)
-    await opened(journal, "job_b", fingerprint="other")
-    assert jobs_in(tmp_path / "old" / "journal.db") == ["job_a"]
-    await journal.aclose()
-
-
-OPENS = """
-import sys, anyio
-from pathlib import Path
-from tests.server.database.test_jobs import journal_at, opened
-
-async def main(folder, id):
-    journal = journal_at(Path(folder))
-    assert await opened(journal, id, fingerprint=id) is None
-    await journal.finish(id, "done", {"images": []})
-    await journal.aclose()
-
-anyio.run(main, *sys.argv[1:])
-"""
-
-
-def by_another_process(folder: Path, id: str) -> None:
-    done = subprocess.run([sys.executable, "-c", OPENS, str(folder), id], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("how", HOW)
-async def test_whoever_comes_to_the_empty_place_first_is_not_harmed_by_those_who_had_the_old_file(
-    tmp_path: Path, how: How
-) -> None:
-    folder = tmp_path / "state"
-    one, other = journal_at(folder), journal_at(folder)
-    await opened(one, "job_a", fingerprint="a")
-    await opened(other, "job_b", fingerprint="b")
-    how(folder)
-    await anyio.to_thread.run_sync(by_another_process, folder, "job_c")
-    await one.finish("job_a", "done", {"images": []})
-    await anyio.to_thread.run_sync(by_another_process, folder, "job_d")
-    await other.finish("job_b", "done", {"images": []})
-    await anyio.to_thread.run_sync(by_another_process, folder, "job_e")
-    ids = ["job_a", "job_b", "job_c", "job_d", "job_e"]
-    for journal in (one, other):
-        assert sorted(row.id for row in await journal.jobs(9)) == ids
-        await journal.aclose()
-    assert jobs_in(folder / "journal.db") == ids
-
-
-async def test_a_file_that_is_put_in_its_place_is_not_mixed_with_what_the_old_one_had_to_write(tmp_path: Path) -> None:
+async def test_a_file_that_is_put_in_its_place_is_left_alone(tmp_path: Path) -> None:
     state, elsewhere = tmp_path / "state", tmp_path / "elsewhere"
     earlier = journal_at(elsewhere)
     await opened(earlier, "job_x", fingerprint="x")
-    await earlier.finish("job_x", "done", {"images": []})
     await earlier.aclose()
+    before = (elsewhere / "journal.db").read_bytes()
     journal = journal_at(state)
-    for id in ("job_a", "job_b", "job_c"):
-        await opened(journal, id, fingerprint=id)
-        await journal.finish(id, "done", {"images": []})
-    (elsewhere / "journal.db").replace(state / "journal.db")  # the side files of the old one stay
-    await opened(journal, "job_d", fingerprint="d")
-    assert sorted(row.id for row in await journal.jobs(9)) == ["job_d", "job_x"]
-    await journal.aclose()
-    assert jobs_in(state / "journal.db") == ["job_d", "job_x"]
-
-
-async def test_a_file_that_comes_back_names_no_process_that_works_on_what_has_ended_since(tmp_path: Path) -> None:
-    journal = journal_at(tmp_path)
     await opened(journal, "job_a")
-    await opened(journal, "job_b", fingerprint="other")
-    moved(tmp_path)
-    await journal.finish("job_a", "done", {"images": []})
-    for name in NAMES:
-        (tmp_path / "old" / name).replace(tmp_path / name)
-    assert [row.id for row in await journal.orphans(anyones)] == ["job_a"], "and job_b still runs"
-    assert await state_of(journal, "job_b") == "running"
+    (elsewhere / "journal.db").replace(state / "journal.db")
+    await assert_refused(journal, state)
     await journal.aclose()
+    assert (state / "journal.db").read_bytes() == before
 
 
-async def test_a_damaged_file_is_moved_away_as_the_hint_says_and_all_is_well(tmp_path: Path) -> None:
+async def test_a_damaged_file_is_moved_away_and_a_restart_begins_a_new_one_as_the_hint_says(tmp_path: Path) -> None:
     journal = journal_at(tmp_path)
     await opened(journal, "job_a")
     file = tmp_path / "journal.db"
-    await journal.database.write(lambda connection: None)
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     pages = file.read_bytes()
@@ -220,33 +138,11 @@ async def test_a_damaged_file_is_moved_away_as_the_hint_says_and_all_is_well(tmp
         handle.write(pages[:4096] + b"\xa5" * (len(pages) - 4096))
     with pytest.raises(ImageError, match="malformed") as caught:
         await opened(journal, "job_b")
-    assert "Move it away" in caught.value.hint
+    assert "Move it away and restart Atelier" in caught.value.hint
     file.rename(tmp_path / "damaged.db")
-    assert await opened(journal, "job_b") is None
-    assert await spent(journal) == Decimal("0.04")
+    await assert_refused(journal, tmp_path)
     await journal.aclose()
-
-
-async def test_a_place_that_cannot_be_written_yet_does_not_lose_the_job_in_flight(tmp_path: Path) -> None:
-    folder = tmp_path / "state"
-    journal = journal_at(folder)
-    await opened(journal, "job_a")
-    shutil.rmtree(folder)
-    folder.write_text("in the way")
-    for _ in range(2):
-        with pytest.raises(ImageError, match="its folder is a file"):
-            await journal.finish("job_a", "done", {})
-    folder.unlink()
-    await journal.finish("job_a", "done", {})
-    assert (await state_of(journal, "job_a"), await spent(journal)) == ("done", Decimal("0.04"))
-    await journal.aclose()
-
-
-async def test_the_caps_hold_what_is_in_flight_in_the_new_file_as_well(tmp_path: Path) -> None:
-    journal = journal_at(tmp_path)
-    await opened(journal, "job_a")
-    removed(tmp_path)
-    found: Any = await opened(journal, "job_b", Caps(per_day=Decimal("0.07")), fingerprint="other")
-    assert (found.period, found.left) == ("day", Decimal("0.03"))
-    assert date(2026, 11, 21).isoformat() in [row.name for row in await journal.spend("day")]
-    await journal.aclose()
+    restarted = journal_at(tmp_path)
+    assert await opened(restarted, "job_b") is None
+    assert await restarted.claim_orphaned_jobs(anyones) == []
+    await restarted.aclose()

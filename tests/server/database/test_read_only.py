@@ -1,4 +1,4 @@
-"""A journal that may be read and not written: a copy, a read-only disk, another person's."""
+"""A journal that may be read and not written, such as a copy on a read-only disk."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def state() -> Iterator[Path]:
 async def one_job(state: Path) -> SqliteJobStore:
     journal = journal_at(state)
     await opened(journal, "job_a")
-    await journal.sent("chg_job_a")
+    await journal.mark_sent("chg_job_a")
     return journal
 
 
@@ -64,28 +64,16 @@ def atelier(state: Path, *arguments: str, **more: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-async def test_jobs_and_spend_are_told_and_nothing_is_written(state: Path) -> None:
+async def test_jobs_and_spend_are_refused_with_what_to_do_and_nothing_is_written(state: Path) -> None:
     await (await one_job(state)).aclose()
     only_to_read(state)
     before = [path.name for path in state.iterdir()]
-    code, said = atelier(state, "jobs")
-    assert (code, "job_a" in said) == (0, True), said
-    code, said = atelier(state, "spend")
-    assert (code, "$0.04" in said) == (0, True), said
+    for command in ("jobs", "spend"):
+        code, said = atelier(state, command)
+        assert (code, "Traceback" in said) == (1, False), said
+        assert f"The journal {state / 'journal.db'} cannot be used (Permission denied)." in said
+        assert "set ATELIER_STATE_DIR to a folder that can be written" in said
     assert [path.name for path in state.iterdir()] == before
-
-
-async def test_what_a_process_that_died_had_not_written_into_the_file_yet_is_told_as_well(
-    state: Path, tmp_path: Path
-) -> None:
-    journal = await one_job(tmp_path)
-    for path in tmp_path.glob("journal.db*"):
-        shutil.copy(path, state / path.name)  # as they lie there after a crash
-    await journal.aclose()
-    assert (state / "journal.db-wal").stat().st_size
-    only_to_read(state)
-    code, said = atelier(state, "spend")
-    assert (code, "$0.04" in said) == (0, True), said
 
 
 async def test_what_costs_something_is_refused_with_what_to_do(state: Path, tmp_path: Path) -> None:
@@ -95,11 +83,3 @@ async def test_what_costs_something_is_refused_with_what_to_do(state: Path, tmp_
         state, "generate", "a fox", "--model", "openai", ATELIER_OUTPUT_DIR=str(tmp_path), OPENAI_API_KEY="k"
     )
     assert (code, "set ATELIER_STATE_DIR to a folder that can be written" in said) == (1, True), said
-
-
-def test_an_older_journal_says_that_it_would_have_to_be_written(state: Path) -> None:
-    (state / "journal.db").touch()
-    only_to_read(state)
-    code, said = atelier(state, "jobs")
-    assert (code, "an older Atelier wrote it" in said) == (1, True), said
-    assert (state / "journal.db").stat().st_size == 0

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from atelier.providers.images.identify import picture
-from atelier.server.mcp.previews import BUDGET, preview, previews
+from atelier.server.mcp.previews import MAX_TOTAL_BYTES, preview, previews
 
 
 def encoded(image: Image.Image, format: str = "PNG") -> bytes:
@@ -34,7 +34,7 @@ def test_the_long_edge_follows_the_number_of_previews(among: int, edge: int) -> 
 @pytest.mark.parametrize("among", [1, 2, 8])
 def test_pure_noise_is_within_its_share(among: int) -> None:
     noise = Image.frombytes("RGB", (1024, 1024), os.urandom(3 * 1024**2))
-    assert len(preview(encoded(noise), among)) <= BUDGET // among
+    assert len(preview(encoded(noise), among)) <= MAX_TOTAL_BYTES // among
 
 
 def test_a_small_picture_is_not_enlarged() -> None:
@@ -95,7 +95,7 @@ def test_a_picture_that_lies_on_its_side_stands_up(format: str) -> None:
 async def test_a_kept_preview_is_taken_as_it_is_when_it_fits() -> None:
     fox = picture(encoded(Image.new("RGB", (32, 32), "orange")))
     assert await previews([fox, fox], [b"kept", None]) == [b"kept", preview(fox.image_bytes, 2)]
-    too_large = b"x" * (BUDGET // 2 + 1)
+    too_large = b"x" * (MAX_TOTAL_BYTES // 2 + 1)
     assert await previews([fox, fox], [too_large, b"kept"]) == [preview(fox.image_bytes, 2), b"kept"]
 
 

@@ -19,7 +19,7 @@ from atelier.providers.core.ids import new_id
 from atelier.providers.core.types import AssetHandle, ImageResult, ResultImage
 from atelier.providers.images.identify import picture
 from atelier.server.mcp.previews import preview
-from atelier.server.mcp.results import answered, failed
+from atelier.server.mcp.results import error_result, tool_result
 from atelier.server.settings import Settings
 from atelier.server.storage.local import LocalStorage
 from atelier.tools.image_answer import ImageData, ImageOutput, format_result
@@ -45,7 +45,7 @@ def result(n: int, folder: Path, *, stored: bool = True, data: bytes = png(8, 8)
 
 
 async def structured(made: ImageResult, folder: Path) -> dict[str, Any]:
-    answer = await answered(format_result(made), LocalStorage(folder), Settings())
+    answer = await tool_result(format_result(made), LocalStorage(folder), Settings())
     assert answer.structured_content is not None
     assert len(json.dumps(answer.structured_content, ensure_ascii=False).encode()) < 2_048
     return answer.structured_content
@@ -73,7 +73,7 @@ async def test_a_preview_that_is_kept_rides_along_as_it_is(tmp_path: Path) -> No
     storage, id = LocalStorage(tmp_path), new_id("img")
     stored = await storage.put(id, made.images[0].picture, {"id": id})
     await storage.put_preview(id, kept)
-    answer = await answered(
+    answer = await tool_result(
         format_result(replace(made, images=(ResultImage(made.images[0].picture, stored),))), storage, Settings()
     )
     assert b64decode(images(answer)[0].data) == kept
@@ -81,7 +81,7 @@ async def test_a_preview_that_is_kept_rides_along_as_it_is(tmp_path: Path) -> No
 
 async def test_a_picture_neither_stored_nor_small_enough_is_told_as_that(tmp_path: Path) -> None:
     noise = encoded_png(Image.frombytes("RGB", (300, 300), os.urandom(270_000)))
-    answer = await answered(
+    answer = await tool_result(
         format_result(result(1, tmp_path, stored=False, data=noise)), LocalStorage(tmp_path), Settings()
     )
     assert images(answer)[0].mime_type == "image/jpeg"
@@ -92,7 +92,7 @@ async def test_a_signed_link_is_named_by_its_file_and_not_by_its_signature(tmp_p
     made = result(1, tmp_path)
     url = "https://fox.s3.amazonaws.com/customers/1/assets/image/0.png?X-Amz-Signature=abc"
     made = replace(made, images=(ResultImage(made.images[0].picture, AssetHandle(id=f"img_{0:026d}", url=url)),))
-    answer = await answered(format_result(made), LocalStorage(tmp_path), Settings(resource_links=True))
+    answer = await tool_result(format_result(made), LocalStorage(tmp_path), Settings(resource_links=True))
     (link,) = [block for block in answer.content if isinstance(block, ResourceLink)]
     assert (str(link.uri), link.name) == (url, "0.png")
     assert answer.structured_content is not None
@@ -111,15 +111,15 @@ async def test_a_link_that_is_signed_with_a_token_is_worth_more_than_the_prompt(
 
     for length, spared in ((400, False), (1_700, True)):
         url = "https://fox.s3.amazonaws.com/0.png?X-Amz-Security-Token=" + "t" * length
-        format_result = (await answered(shown(url), LocalStorage(tmp_path), Settings())).structured_content
-        assert format_result is not None
-        assert format_result["images"][0]["url"] == url
-        assert ("prompt" not in format_result) is spared
+        fields = (await tool_result(shown(url), LocalStorage(tmp_path), Settings())).structured_content
+        assert fields is not None
+        assert fields["images"][0]["url"] == url
+        assert ("prompt" not in fields) is spared
 
 
 def test_an_error_whose_outcome_is_unknown_tells_programs_so() -> None:
     error = ImageError(Reason.TIMEOUT, "Late.", hint="Look.", facts={"outcome": "unknown"})
-    assert (failed(error).meta or {})["atelier/error"] == {
+    assert (error_result(error).meta or {})["atelier/error"] == {
         "reason": "timeout", "retryable": True, "retry_after": None, "hint": "Look.", "outcome": "unknown",
         "facts": {"outcome": "unknown"},
     }  # fmt: skip

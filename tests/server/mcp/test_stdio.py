@@ -78,10 +78,31 @@ def test_neither_key_nor_prompt_is_logged(with_openai: Environ, openai: OpenAI) 
         {"method": "tools/call", "id": 2, "params": {"name": "generate_image", "arguments": {**arguments, "n": 1}}},
         {"method": "tools/call", "id": 3, "params": {"name": "generate_image", "arguments": arguments}},
     ]
-    _, log = conversation(with_openai, hello("2025-11-25"), *calls)
+    _, log = conversation(with_openai | {"ATELIER_LOG_LEVEL": "info"}, hello("2025-11-25"), *calls)
     lines = [json.loads(line) for line in log.splitlines()]
     assert [line["outcome"] for line in lines if line["event"] == "tool called"] == ["done", "invalid_request"]
     assert "secret garden" not in log
+    assert openai.key not in log
+
+
+@pytest.mark.parametrize(
+    ("level", "events"),
+    [
+        (None, set[str]()),
+        ("error", set[str]()),
+        ("info", {"vendor exchange", "tool called"}),
+        ("DEBUG", {"tool arguments", "vendor exchange", "tool called"}),
+    ],
+)
+def test_the_level_chooses_the_lines_and_only_debug_has_prompts(
+    with_openai: Environ, openai: OpenAI, level: str | None, events: set[str]
+) -> None:
+    environ = with_openai | ({"ATELIER_LOG_LEVEL": level} if level else {})
+    arguments = {"prompt": "the secret garden of my aunt", "model": "openai", "quality": "low"}
+    call = {"method": "tools/call", "id": 2, "params": {"name": "generate_image", "arguments": arguments}}
+    _, log = conversation(environ, hello("2025-11-25"), call)
+    assert {json.loads(line)["event"] for line in log.splitlines()} == events
+    assert ("secret garden" in log) == (level == "DEBUG")
     assert openai.key not in log
 
 

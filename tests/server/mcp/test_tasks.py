@@ -41,7 +41,7 @@ Host = Callable[..., AbstractAsyncContextManager[Client]]
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
-    monkeypatch.setattr(tasks, "WINDOW", 0.05)
+    monkeypatch.setattr(tasks, "TASK_WAIT", 0.05)
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ async def test_another_callers_task_and_one_that_never_was_are_unknown(host: Hos
 async def test_more_tasks_than_the_cap_are_refused_before_anything_is_sent(
     host: Host, openai: OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "MOST", 1)
+    monkeypatch.setattr(tasks, "MAX_RUNNING_JOBS", 1)
     held = Held()
     openai.next(held)
     async with host() as client:
@@ -251,14 +251,14 @@ async def test_more_tasks_than_the_cap_are_refused_before_anything_is_sent(
 async def test_what_only_joins_or_collects_is_not_refused_at_the_cap(
     host: Host, openai: OpenAI, with_openai: Environ, today: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "MOST", 2)
+    monkeypatch.setattr(tasks, "MAX_RUNNING_JOBS", 2)
     held = Held()
     openai.next(None, held, held)
     settings = Settings.from_environ(with_openai)
     async with ImageService(
         pipeline_of(settings, storage_of(settings), today)
     ) as service:  # made, and delivered to nobody
-        made = await service.draw(
+        made = await service.submit(
             ImageRequest(prompt="a crow", model=FOX["model"], size=FOX["size"], quality=FOX["quality"])
         )
     async with host() as client:
@@ -278,7 +278,7 @@ async def test_what_only_joins_or_collects_is_not_refused_at_the_cap(
 async def test_the_cap_is_for_all_processes_of_a_caller_together(
     host: Host, openai: OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "MOST", 2)
+    monkeypatch.setattr(tasks, "MAX_RUNNING_JOBS", 2)
     held = Held()
     openai.next(held, held, held)
     async with host() as one, host() as other, host({"ATELIER_CUSTOMER_ID": "bob"}) as bob:
@@ -323,7 +323,7 @@ async def test_a_question_about_cost_comes_before_the_task(host: Host, openai: O
 async def test_what_is_free_is_waited_for_since_nobody_could_come_back_for_it(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "WINDOW", 0.0)
+    monkeypatch.setattr(tasks, "TASK_WAIT", 0.0)
     async with host() as client:
         found = await client.session.call_tool(
             "generate_image", {"prompt": "a fox", "model": "sketch"}, allow_claimed=True

@@ -48,11 +48,11 @@ async def left_behind(
         fingerprint=fingerprint(priced, 0, home),
         request={**request_json(priced), "home": home},
     )
-    await journal.open(entry, charges, Caps())
+    await journal.open_job(entry, charges, Caps())
     for account in accounts if sent else ():
         await account.sent()
         if task:
-            await account.note(task)
+            await account.save_vendor_task(task)
     await journal.aclose()
     return priced.job.id, [account.id for account in accounts]
 
@@ -62,12 +62,12 @@ async def recovered(environ: Environ, today: Any, job: str) -> tuple[Any, list[A
     settings = Settings.from_environ(environ)
     async with ImageService(pipeline_of(settings, storage_of(settings), today)) as service:
         await service.recover()
-        await eventually(lambda: not service.running)
+        await eventually(lambda: not service.in_flight)
         try:
-            found: Any = await service.collect(job)
+            found: Any = await service.get_result(job)
         except ImageError as error:
             found = error
-        return found, await service.pipeline.journal.calls(job)
+        return found, await service.pipeline.journal.list_calls(job)
 
 
 @pytest.fixture

@@ -40,27 +40,27 @@ async def test_what_outlasts_the_deadline_is_collected_by_the_same_call(
 ) -> None:
     async with a_desk(impatient, today) as service:
         with pytest.raises(ImageError) as caught:
-            await service.draw(OWL)
+            await service.submit(OWL)
         assert "the same call, or get_image with job_" in caught.value.hint.lower()
         flux.polls.script.clear()
-        result = await service.draw(OWL)
+        result = await service.submit(OWL)
         assert isinstance(result, ImageResult)
         assert result.images[0].stored
         assert result.actual_usd == Decimal("0.03")
-        (call,) = await service.pipeline.journal.calls(result.id)
+        (call,) = await service.pipeline.journal.list_calls(result.id)
     assert (call.state, bought(flux)) == ("settled", 1)
 
 
 async def test_what_outlasts_the_deadline_is_collected_by_its_id(impatient: Environ, today: Any, flux: Flux) -> None:
     async with a_desk(impatient, today) as service:
         with pytest.raises(ImageError):
-            await service.draw(OWL)
+            await service.submit(OWL)
         alike = fingerprint(admit(service.pipeline.catalog, OWL), 0, service.pipeline.home)
-        row = await service.pipeline.journal.match("1", alike)
+        row = await service.pipeline.journal.find_duplicate("1", alike)
         assert row
         assert row.collectable
         flux.polls.script.clear()
-        result = await service.collect(row.id)
+        result = await service.get_result(row.id)
     assert isinstance(result, ImageResult)
     assert bought(flux) == 1
 
@@ -74,12 +74,12 @@ async def test_what_the_vendor_does_not_finish_in_half_an_hour_is_bought_anew_wi
 ) -> None:
     async with a_desk(impatient, today) as service:
         with pytest.raises(ImageError):
-            await service.draw(OWL)
+            await service.submit(OWL)
         journal: Any = service.pipeline.journal
-        (row,) = await journal.jobs(5)
+        (row,) = await journal.list_jobs(5)
         await journal.database.write(an_hour_ago)
         flux.polls.script.clear()
-        result = await service.draw(OWL)
+        result = await service.submit(OWL)
     assert isinstance(result, ImageResult)
     assert result.id != row.id
     assert any(row.id in warning for warning in result.warnings)
@@ -96,16 +96,16 @@ async def test_a_picture_of_several_that_came_too_late_joins_the_others(
             if message.startswith("1 of 2"):
                 flux.polls.next(*[PENDING] * 100)
 
-        first = await service.draw(replace(OWL, count=2), on_progress=on_progress)
+        first = await service.submit(replace(OWL, count=2), on_progress=on_progress)
         assert isinstance(first, ImageResult)
         assert len(first.images) == 1
         assert f"get_image with {first.id}" in first.warnings[1]
-        service.delivered(first.id)
+        service.mark_delivered(first.id)
         flux.polls.script.clear()
         await service.recover()
-        while service.running:
+        while service.in_flight:
             await anyio.sleep(0.01)
-        whole = await service.draw(replace(OWL, count=2))  # which has not been delivered whole
+        whole = await service.submit(replace(OWL, count=2))  # which has not been delivered whole
     assert isinstance(whole, ImageResult)
     assert whole.id == first.id
     assert {kept.stored and kept.stored.id for kept in first.images} < {k.stored and k.stored.id for k in whole.images}
@@ -118,20 +118,20 @@ async def test_where_one_of_several_was_never_sent_and_the_others_came_too_late_
     full = [ImageError(Reason.STORAGE_FAILED, "The journal is full.")]
     async with a_desk(impatient, today) as service:
         journal = service.pipeline.journal
-        sent = journal.sent
+        sent = journal.mark_sent
 
         async def full_once(charge: str) -> None:
             if full:
                 raise full.pop()
             await sent(charge)
 
-        setattr(journal, "sent", full_once)  # noqa: B010 - an instance's own
+        setattr(journal, "mark_sent", full_once)  # noqa: B010 - an instance's own
         with pytest.raises(ImageError) as caught:
-            await service.draw(replace(OWL, count=3))
+            await service.submit(replace(OWL, count=3))
         assert caught.value.outcome_unknown
         assert "The same call" in caught.value.hint
         flux.polls.script.clear()
-        result = await service.draw(replace(OWL, count=3))
+        result = await service.submit(replace(OWL, count=3))
     assert isinstance(result, ImageResult)
     assert (len(result.images), result.actual_usd, bought(flux)) == (2, Decimal("0.06"), 2)
     assert "1 of 3 pictures failed earlier." in result.warnings
@@ -145,15 +145,15 @@ async def test_a_link_that_did_not_answer_is_followed_later_and_the_others_are_k
     xai.next(None, None, *[Answer(503, b"")] * 4)
     two = ImageRequest(prompt="a fox", model="grok", count=2)
     async with a_desk(with_xai, today) as service:
-        first = await service.draw(two)
+        first = await service.submit(two)
         assert isinstance(first, ImageResult)
         assert len(first.images) == 1
-        service.delivered(first.id)
+        service.mark_delivered(first.id)
         xai.script.clear()
         await service.recover()
-        while service.running:
+        while service.in_flight:
             await anyio.sleep(0.01)
-        whole = await service.draw(two)
+        whole = await service.submit(two)
     assert isinstance(whole, ImageResult)
     assert (whole.id, len(whole.images)) == (first.id, 2)
     assert whole.actual_usd == first.actual_usd
@@ -168,8 +168,8 @@ async def test_what_was_billed_and_not_handed_out_is_told_as_such(
     flux.next(None, *[Answer(status, b"gone")] * 2)
     async with a_desk(with_flux, today) as service:
         with pytest.raises(ImageError):
-            await service.draw(OWL)
-        result = await service.draw(OWL)
+            await service.submit(OWL)
+        result = await service.submit(OWL)
     assert isinstance(result, ImageResult)
     assert "it was billed $0.03, and the vendor did not hand its picture out" in result.warnings[0]
 
@@ -183,12 +183,12 @@ async def test_a_poll_that_is_refused_says_nothing_of_the_picture_which_is_colle
 ) -> None:
     async with a_desk(with_flux, today) as service:
         flux.polls.next(refusal)
-        assert isinstance(await service.draw(OWL), ImageResult)  # one is forgiven
+        assert isinstance(await service.submit(OWL), ImageResult)  # one is forgiven
         flux.polls.next(*[refusal] * (FORGIVEN + 1))
         with pytest.raises(ImageError) as caught:
-            await service.draw(WREN)
+            await service.submit(WREN)
         assert "The same call" in caught.value.hint
-        assert isinstance(await service.draw(WREN), ImageResult)
+        assert isinstance(await service.submit(WREN), ImageResult)
     assert bought(flux) == 2
 
 

@@ -101,9 +101,9 @@ async def test_an_error_tells_of_the_earlier_job_in_the_dark_as_well(
     async with a_desk(with_openai, today) as service:
         await service.recover()
         with pytest.raises(ImageError) as caught:
-            await service.draw(FOX)
+            await service.submit(FOX)
         assert job in caught.value.hint
-        result = await service.draw(FOX)
+        result = await service.submit(FOX)
     assert isinstance(result, ImageResult)
     assert job in result.warnings[0]
 

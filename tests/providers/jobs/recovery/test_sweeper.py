@@ -46,10 +46,10 @@ def least(low: float, high: float) -> float:
 async def collected(service: ImageService) -> list[str]:
     """Take up what was left behind, wait for it, and tell how it ended; the newest first."""
     await service.recover()
-    while service.running:
+    while service.in_flight:
         await anyio.sleep(0.01)
     journal: Any = service.pipeline.journal
-    return [row.state for row in await journal.jobs(10)]
+    return [row.state for row in await journal.list_jobs(10)]
 
 
 async def test_a_task_is_collected_while_the_breaker_is_open(
@@ -60,12 +60,12 @@ async def test_a_task_is_collected_while_the_breaker_is_open(
     async with a_desk(with_flux, today) as service:
         for number in range(FAILURES):
             with pytest.raises(ImageError):
-                await service.draw(replace(OWL, prompt=f"owl {number}"))
+                await service.submit(replace(OWL, prompt=f"owl {number}"))
         job, _ = await left_behind(with_flux, today, OWL, sent=True, task=task)
         assert (await collected(service))[0] == "done"
-        result = await service.collect(job)
+        result = await service.get_result(job)
         with pytest.raises(ImageError) as caught:
-            await service.draw(replace(OWL, prompt="another owl"))
+            await service.submit(replace(OWL, prompt="another owl"))
     assert isinstance(result, ImageResult)
     assert "failed 5 times in a row" in caught.value.message  # to collect a task is not to ask for a picture
 
@@ -79,7 +79,7 @@ async def test_tasks_that_cannot_be_collected_do_not_open_the_breaker(
     async with a_desk(with_flux, today) as service:
         assert await collected(service) == ["unknown"] * FAILURES
         flux.polls.script.clear()
-        assert isinstance(await service.draw(replace(OWL, prompt="another owl")), ImageResult)
+        assert isinstance(await service.submit(replace(OWL, prompt="another owl")), ImageResult)
 
 
 async def test_tasks_are_collected_where_no_call_may_wait_for_a_turn(
@@ -105,7 +105,7 @@ async def test_who_goes_away_does_not_keep_a_task_from_being_collected(
         for prompt in ("a wren", "an owl"):  # one has its turn, the other waits for it
             begun = len(waiting)
             await leave(
-                partial(service.draw, replace(OWL, prompt=prompt)),
+                partial(service.submit, replace(OWL, prompt=prompt)),
                 partial(eventually, lambda begun=begun: len(waiting) > begun),
             )
         held.go.set()
@@ -119,7 +119,7 @@ async def test_who_keeps_pictures_elsewhere_takes_up_no_job_of_ours(
     job, _ = await left_behind(with_flux, today, OWL, sent=True, task=await submitted())
     async with a_desk({**with_flux, "ATELIER_OUTPUT_DIR": str(tmp_path / "another")}, today) as service:
         await service.recover()
-        assert not service.running
+        assert not service.in_flight
     found, _ = await recovered(with_flux, today, job)
     assert isinstance(found, ImageResult)
     assert bought(flux) == 1
@@ -139,18 +139,18 @@ async def test_one_of_which_nothing_can_be_written_strands_none_of_the_others(
     monkeypatch.setattr("atelier.providers.jobs.sweeper.recover_job", odd)
     async with a_desk(with_flux, today) as service:
         journal: Any = service.pipeline.journal
-        finish = journal.finish
+        finish = journal.finish_job
 
         async def full_once(*arguments: Any) -> None:
             if full:
                 raise full.pop()
             await finish(*arguments)
 
-        journal.finish = full_once
+        journal.finish_job = full_once
         with pytest.raises(ImageError, match="full"):
             await service.recover()
         await service.recover()
-        assert [(await journal.find(job)).state for job in jobs] == ["cancelled"] * 3
+        assert [(await journal.get_job(job)).state for job in jobs] == ["cancelled"] * 3
 
 
 async def test_a_call_that_was_refused_for_free_is_not_asked_for_again(
@@ -158,7 +158,7 @@ async def test_a_call_that_was_refused_for_free_is_not_asked_for_again(
 ) -> None:
     job, calls = await left_behind(with_flux, today, OWL, sent=True, task=await submitted(), count=2)
     journal = journal_of(Settings.from_environ(with_flux))
-    await journal.release(calls[0])
+    await journal.release_call(calls[0])
     await journal.aclose()
     found, after = await recovered(with_flux, today, job)
     assert isinstance(found, ImageResult)

@@ -61,7 +61,7 @@ async def test_the_same_call_waits_for_what_is_being_collected(
     job, _ = await left_behind(with_flux, today, OWL, sent=True, task=await submitted())
     settings = Settings.from_environ(with_flux)
     async with ImageService(pipeline_of(settings, storage_of(settings), today)) as service:
-        result = await service.draw(OWL)
+        result = await service.submit(OWL)
     assert result.id == job
     assert len([request for request in flux.requests if request.method == "POST"]) == 1
 
@@ -74,8 +74,8 @@ async def test_a_task_that_could_not_be_asked_for_after_a_restart_is_asked_for_l
     found, _ = await recovered({**with_flux, "ATELIER_TIMEOUT_SECONDS": "0.3"}, today, job)
     assert found.outcome_unknown
     journal = journal_of(Settings.from_environ(with_flux))
-    (call,) = await journal.calls(job)
-    await journal.note(call.id, task)  # the network is back
+    (call,) = await journal.list_calls(job)
+    await journal.save_vendor_task(call.id, task)  # the network is back
     await journal.aclose()
     found, calls = await recovered(with_flux, today, job)
     assert isinstance(found, ImageResult)
@@ -97,14 +97,14 @@ async def test_a_job_that_moved_on_is_collected_from_the_vendor_that_has_it(
     fox = ImageRequest(prompt="a fox", model="gpt-image-2.5-flare", size="1024x1024")
     async with a_desk({**both, "ATELIER_TIMEOUT_SECONDS": "3"}, today, fallback=("flux-2-pro",)) as service:
         with pytest.raises(ImageError):
-            await service.draw(fox)
+            await service.submit(fox)
         assert bought(flux) == 1
     flux.polls.script.clear()
     async with a_desk(both, today) as service:
-        result = await service.draw(fox)
+        result = await service.submit(fox)
         assert isinstance(result, ImageResult)
         assert (result.provider, result.model) == ("flux", "flux-2-pro")
-        assert [call.state for call in await service.pipeline.journal.calls(result.id)] == ["released", "settled"]
+        assert [call.state for call in await service.pipeline.journal.list_calls(result.id)] == ["released", "settled"]
     assert bought(flux) == 1
 
 
@@ -115,7 +115,7 @@ async def test_who_has_no_key_leaves_the_task_to_those_who_have(
     untrusted_client = {name: value for name, value in with_flux.items() if name != "BFL_API_KEY"}
     await recovered(untrusted_client, today, job)
     async with a_desk(with_flux, today) as service:
-        result = await service.draw(OWL)
+        result = await service.submit(OWL)
     assert isinstance(result, ImageResult)
     assert result.id == job
     assert bought(flux) == 1

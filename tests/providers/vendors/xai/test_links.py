@@ -112,14 +112,14 @@ async def collected(environ: Environ) -> tuple[JobRow, ImageResult | None, list[
     settings = Settings.from_environ(environ)
     async with ImageService(pipeline_of(settings, storage_of(settings))) as service:
         await service.recover()
-        while service.running:
+        while service.in_flight:
             await anyio.sleep(0.01)
         journal = service.pipeline.journal
         assert isinstance(journal, SqliteJobStore)
-        (row,) = await journal.jobs(10)
-        found = await service.collect(row.id) if row.state == "done" else None
+        (row,) = await journal.list_jobs(10)
+        found = await service.get_result(row.id) if row.state == "done" else None
         assert not isinstance(found, JobHandle)
-        return row, found, await journal.calls(row.id)
+        return row, found, await journal.list_calls(row.id)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -157,7 +157,7 @@ async def test_base64_is_not_written_down_and_its_loss_is_told(with_xai: Environ
     pipeline = studio(PROVIDER, with_xai)
     job = pipeline.admit(ImageRequest(prompt="a fox", model="xai", count=2)).job
     async with httpx.AsyncClient() as client:
-        wire = Wire(client, job.endpoint, PROVIDER.explain, note=note)
+        wire = Wire(client, job.endpoint, PROVIDER.explain, save_vendor_task=note)
         await PROVIDER.read(httpx.Response(200, json={"data": data}), job, wire)
         (task,) = notes
         assert inline not in json.dumps(task)
@@ -170,6 +170,6 @@ async def test_base64_is_not_written_down_and_its_loss_is_told(with_xai: Environ
 async def test_an_answer_without_links_leaves_no_note(with_xai: Environ, xai: XAI) -> None:
     settings = Settings.from_environ(with_xai)
     async with ImageService(pipeline_of(settings, storage_of(settings))) as service:
-        result = await service.draw(ImageRequest(prompt="a fox", model="xai"))
-        (call,) = await service.pipeline.journal.calls(result.id)
+        result = await service.submit(ImageRequest(prompt="a fox", model="xai"))
+        (call,) = await service.pipeline.journal.list_calls(result.id)
     assert call.task is None

@@ -1,0 +1,229 @@
+"""Reads settings from files: `.env` in the working directory, and the configuration file in TOML.
+
+The environment comes before both, and `.env` before the configuration file. A host may start the server in any folder
+that its user opens, so `.env` is trusted less: it cannot name files or stores, open other folders to reading or loosen
+a budget, and it cannot send a key of the user's to an address of its own. See UNTRUSTED and `_separate_vendors`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import sys
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from atelier.providers.core.environment import OWN, key_variable, own_variables, text_of, variable
+from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.types import Endpoint
+from atelier.providers.vendors.registry import all_providers
+
+APP = "atelier"
+"""The name of our folders below the platform's."""
+
+MACOS_STATE = Path("~/Library/Application Support") / APP
+"""Where earlier versions kept their state on macOS, whatever `XDG_STATE_HOME` said."""
+
+CONFIG = "ATELIER_CONFIG"
+"""Names the configuration file. Only the environment can set it."""
+
+DOTENV = "ATELIER_DOTENV"
+"""`off` leaves `.env` unread. Only the environment can set it."""
+
+UNTRUSTED = frozenset(
+    {CONFIG, DOTENV}
+    | {f"{OWN}{name}" for name in ("CATALOG", "INPUT_DIRS", "STATE_DIR", "ALLOW_HTTP_SOURCES", "ALLOW_UNPRICED")}
+    | {f"{OWN}{name}" for name in ("STORAGE", "S3_BUCKET", "S3_ENDPOINT_URL", "S3_PUBLIC_BASE_URL")}
+)
+"""Names that `.env` cannot set, and neither any with `_FILE`."""
+
+SEPARATORS = {f"{OWN}INPUT_DIRS": os.pathsep, f"{OWN}FALLBACK": ","}
+"""How the environment separates the parts of a setting that is a list in TOML."""
+
+Notice = Callable[[str], object]
+"""Takes a sentence for the user about something that does not stop the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The variables of one place, by their names. `folder` is set for `.env`: the folder that holds it."""
+
+    values: Mapping[str, str] = field(repr=False)  # keys are among them
+    written: Mapping[str, str] = field(default_factory=dict[str, str])
+    folder: Path | None = None
+
+    def get(self, name: str) -> str | None:
+        """Return the value of a variable, or None. Raises invalid_request when its file cannot be read."""
+        return variable(self.values, name)
+
+    def called(self, name: str) -> str:
+        """Return the words by which a message names a variable of this place."""
+        return self.written.get(name, name)
+
+    def may_read(self, path: Path) -> bool:
+        """Return whether this place may open a folder to reading: `.env` only one below its own."""
+        return self.folder is None or path.resolve().is_relative_to(self.folder.resolve())
+
+    def without(self, names: Collection[str]) -> Source:
+        """Return a copy that lacks these variables."""
+        return replace(self, values={name: value for name, value in self.values.items() if name not in names})
+
+
+def vendor_variables(endpoint: Endpoint) -> tuple[str, ...]:
+    """Return the names of a vendor's variables, Atelier's own first."""
+    bare = (*endpoint.key_variables, endpoint.base_url_variable)
+    return (*own_variables(endpoint), *(name for name in bare if name))
+
+
+def is_variable(name: str, settings: Collection[str]) -> bool:
+    """Return whether a name is that of a setting or of a vendor's variable, either with `_FILE` after it or without.
+
+    The vendors are loaded only for a name that is no setting.
+    """
+    name = name.removesuffix("_FILE")
+    return name in settings or name in known_variables(settings)
+
+
+def known_variables(settings: Collection[str]) -> list[str]:
+    """Return the names of all settings and of the vendors' variables."""
+    return [*settings, *(name for provider in all_providers() for name in vendor_variables(provider.endpoint))]
+
+
+def read_sources(environ: Mapping[str, str], settings: Collection[str], notice: Notice) -> tuple[Source, ...]:
+    """Return the environment, `.env` and the configuration file, in the order in which a name is sought.
+
+    `settings` are the names of all settings. `notice` gets a sentence for each variable that is not used. Raises
+    invalid_request for a configuration file that is wrong.
+    """
+    config = _configuration(environ, settings)
+    dotenv = Source({})
+    if (variable(environ, DOTENV) or "on").lower() not in ("off", "false", "0", "no", "f", "n"):
+        dotenv = _dotenv(settings, notice)
+    for source in (Source(environ), dotenv):
+        _report_unknown(source, settings, notice)
+    if any(name not in settings for name in dotenv.values):
+        return _separate_vendors(Source(environ), dotenv, config, notice)
+    return Source(environ), dotenv, config
+
+
+def state_folder() -> Path:
+    """Return the platform's folder for state, or that of earlier versions where only that one exists."""
+    import platformdirs  # takes 10 ms
+
+    folder, earlier = platformdirs.user_state_path(APP, appauthor=False), MACOS_STATE.expanduser()
+    return earlier if sys.platform == "darwin" and earlier.is_dir() and not folder.is_dir() else folder
+
+
+def _report_unknown(source: Source, settings: Collection[str], notice: Notice) -> None:
+    """Point out each `ATELIER_` variable that is no setting, with the name that was perhaps meant."""
+    for name in sorted(source.values):
+        if name.startswith(OWN) and not is_variable(name, settings):
+            near = difflib.get_close_matches(name, known_variables(settings), n=1, cutoff=0.8)
+            perhaps = f"; perhaps {near[0]}" if near else ""
+            notice(f"{source.called(name)} is not a setting of this version{perhaps}.")
+
+
+def _configuration(environ: Mapping[str, str], settings: Collection[str]) -> Source:
+    """Read the configuration file, which need not exist where `ATELIER_CONFIG` does not name it."""
+    named = variable(environ, CONFIG)
+    if named is None:
+        import platformdirs
+
+        file = platformdirs.user_config_path(APP, appauthor=False) / "config.toml"
+        if not file.is_file():
+            return Source({})
+    else:
+        file = Path(named)
+    text = text_of(file, f"The file that {CONFIG} names" if named else f"The configuration file {file}")
+    import tomllib
+
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message = f"The configuration file {file} is no TOML: {error}."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct the file.") from None
+    values, written = dict[str, str](), dict[str, str]()
+    for key, value in table.items():
+        name = _variable_named(key, settings, file)
+        if name in values:
+            message = f"{written[name]} is set twice, also as {sanitize(key, 60)}."
+            raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave one of them out.")
+        written[name] = f"{key} in {file}"
+        values[name] = _as_text(value, name, written[name])
+    return Source(values, written)
+
+
+def _variable_named(key: str, settings: Collection[str], file: Path) -> str:
+    """Return the variable that a key of the configuration file stands for: `output_dir` is `ATELIER_OUTPUT_DIR`."""
+    own = OWN + key.upper().removeprefix(OWN)
+    for name in (own if own.removesuffix("_FILE") in settings else key.upper(), own):
+        if is_variable(name, settings) and name not in (CONFIG, DOTENV):
+            return name
+    keys = sorted({name.removeprefix(OWN).lower() for name in known_variables(settings)} - {"config", "dotenv"})
+    near = difflib.get_close_matches(key.lower(), keys, n=3)
+    message = f"{sanitize(key, 60)} in {file} is not a setting of this version."
+    hint = f"Did you mean {' or '.join(near)}?" if near else "Correct it or leave it out."
+    raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
+
+
+def _as_text(value: Any, name: str, called: str) -> str:
+    """Return a value of the configuration file as the environment would hold it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    if name in SEPARATORS and isinstance(value, list):
+        parts = cast("list[object]", value)
+        if all(isinstance(part, str) for part in parts):
+            return SEPARATORS[name].join(map(str, parts))
+    what = "a list of texts" if name in SEPARATORS else "text, a number, true or false"
+    raise ImageError(Reason.INVALID_REQUEST, f"{called} is wrong: it should be {what}.", hint="Correct it.")
+
+
+def _dotenv(settings: Collection[str], notice: Notice) -> Source:
+    """Read Atelier's and the vendors' variables from `.env`; other programs' variables in it are left alone."""
+    try:
+        folder = Path.cwd()
+        if not (folder / ".env").is_file():
+            return Source({})
+        text = text_of(folder / ".env", "The file .env in the working directory")
+    except OSError:  # the working directory was removed
+        return Source({})
+    except ImageError as error:
+        notice(f"{error.message} It is not used.")
+        return Source({})
+    import io
+
+    import dotenv
+
+    logging.getLogger("dotenv").setLevel(logging.ERROR)  # lines that it cannot read may be another program's
+    values = dict[str, str]()
+    for name, value in dotenv.dotenv_values(stream=io.StringIO(text), interpolate=False).items():
+        if not name.startswith(OWN) and not is_variable(name, settings):
+            continue
+        if name in UNTRUSTED or name.endswith("_FILE"):
+            notice(f"{name} in .env is not used; set it in the environment or in the configuration file.")
+        elif value is not None:
+            values[name] = value
+    return Source(values, {name: f"{name} in .env" for name in values}, folder)
+
+
+def _separate_vendors(environ: Source, dotenv: Source, config: Source, notice: Notice) -> tuple[Source, ...]:
+    """Take a vendor's key and address from `.env` together or not at all.
+
+    Otherwise the `.env` of a folder that the user only looks at could have a key of the user's sent to its own host.
+    """
+    for endpoint in (provider.endpoint for provider in all_providers() if provider.endpoint.key_variables):
+        keys, address = endpoint.key_variables, endpoint.base_url_variable
+        names = frozenset(vendor_variables(endpoint))
+        if key_variable(endpoint, dotenv.get) and not key_variable(endpoint, environ.get):
+            config = config.without({own + key + file for key in keys for own in ("", OWN) for file in ("", "_FILE")})
+            continue
+        for name in (address, OWN + address):
+            if dotenv.get(name) and not environ.values.get(name):
+                notice(f"{name} in .env is not used, because the vendor's key is not from .env.")
+        dotenv = dotenv.without(names)
+    return environ, dotenv, config
