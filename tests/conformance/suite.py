@@ -169,7 +169,7 @@ class Conformance:
             prepared = pipeline.prepare(request)
             result = await pipeline.run(request)
         (order,) = orders(host)
-        assert same(prepared, order, bench.provider.endpoint.key_header)
+        assert same(prepared, order, bench.provider.endpoint.key_header.lower())
         assert None not in leaves(fields(order.headers["content-type"], order.body))
         assert bench.dropped(host) == []
         (image,) = result.images
@@ -505,7 +505,7 @@ def is_a_strangers(request: Received) -> bool:
 def assert_only_the_vendor_saw_the_key(bench: Bench, host: Emulator) -> None:
     for request in everything(bench, host):
         ours = not is_a_strangers(request) and not request.path.startswith(bench.downloads)
-        shown = bench.key in request.headers.get(bench.provider.endpoint.key_header, "")
+        shown = bench.key in request.headers.get(bench.provider.endpoint.key_header.lower(), "")
         assert shown == ours, request.path
         assert bench.key not in f"{request.path} {request.body!r}"
         assert ours or bench.key not in repr(request.headers)

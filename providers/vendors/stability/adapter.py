@@ -52,6 +52,7 @@ ENDPOINT = Endpoint(
 
 POLL_INTERVAL = 10.0  # seconds; polling more often may be rate limited
 FILTERED = "CONTENT_FILTERED"  # the finish_reason of a blurred image
+LIGHT = {"light_source_strength", "light_source_direction"}
 RATE_LIMIT_DELAY = 60.0  # seconds for which an account is blocked after 150 requests in 10 seconds
 
 FIELDS = {
@@ -230,10 +231,7 @@ def _check(request: ImageRequest, model: Model) -> None:
         (endpoint == ERASE and not request.mask, "a mask, white or transparent where the picture changes"),
         (endpoint in (REPLACE, RECOLOR) and not options.get("search"), "search, the thing to find"),
         (request.strength is not None and not request.sources, "a source picture together with a strength"),
-        (
-            "light_source_strength" in options and "light_source_direction" not in options,
-            "light_source_direction as well",
-        ),
+        (LIGHT & options.keys() == {"light_source_strength"}, "light_source_direction as well"),
     ):
         if missing:
             raise ImageError(Reason.INVALID_REQUEST, f"{model.id} needs {needs}.", hint="Add it and call again.")
