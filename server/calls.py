@@ -1,7 +1,7 @@
-"""The calls that are being answered, over whichever transport: a name in the log, a line, and one boundary for errors.
+"""The calls that are being answered, over any transport: an id and a line in the log, and one error boundary.
 
-An answer has left when its transport says so: over stdio when its line is written, over HTTP when the last byte of the
-response is on its way, in memory at once. Until then `leaving` holds what is to be done.
+An answer is delivered when its transport says so: over stdio when its line is written, over HTTP when the last byte of
+the response was sent, in memory at once. Until then `answer_delivery` holds the callbacks.
 """
 
 from __future__ import annotations
@@ -19,45 +19,45 @@ from atelier.providers.core.ids import new_id
 from atelier.providers.jobs.service import ImageService
 from atelier.server.logs import call_id, log
 from atelier.server.mcp.elicitation import InputNeeded
-from atelier.server.storage.remote_storage import unplaced
+from atelier.server.storage.remote_storage import without_location
 
-Act = Callable[[], None]
+Callback = Callable[[], None]
 
 MAX_ARGUMENT = 2000  # characters of an argument in the log
 
 
 @dataclass(slots=True)
 class AnswerDelivery:
-    """What is to be done once an answer has left, and what when it never does."""
+    """The callbacks for an answer that was delivered, and for one that was lost."""
 
-    left: list[Act] = field(default_factory=list[Act])
-    lost: list[Act] = field(default_factory=list[Act])
+    on_delivered: list[Callback] = field(default_factory=list[Callback])
+    on_lost: list[Callback] = field(default_factory=list[Callback])
 
-    def end(self, *, left: bool) -> None:
-        """It has left, or never will."""
-        acts = self.left if left else self.lost
-        self.left, self.lost = [], []
-        for act in acts:
-            act()
-
-
-leaving: ContextVar[AnswerDelivery | None] = ContextVar("leaving", default=None)
-"""That of the answer to this request; None where an answer leaves at once."""
+    def complete(self, *, delivered: bool) -> None:
+        """Run the callbacks of either outcome, once."""
+        callbacks = self.on_delivered if delivered else self.on_lost
+        self.on_delivered, self.on_lost = [], []
+        for callback in callbacks:
+            callback()
 
 
-def when_it_leaves(left: Act, lost: Act) -> None:
-    """Do something once the answer to this call has left, something else when it never does."""
-    departure = leaving.get()
-    if departure is None:
-        left()
+answer_delivery: ContextVar[AnswerDelivery | None] = ContextVar("answer_delivery", default=None)
+"""The delivery of the answer to this request; None where an answer is delivered at once."""
+
+
+def on_delivery(delivered: Callback, lost: Callback) -> None:
+    """Call `delivered` once the answer to this call is delivered, or `lost` when it cannot be."""
+    delivery = answer_delivery.get()
+    if delivery is None:
+        delivered()
     else:
-        departure.left.append(left)
-        departure.lost.append(lost)
+        delivery.on_delivered.append(delivered)
+        delivery.on_lost.append(lost)
 
 
 @contextmanager
 def delivering(service: ImageService, job: str | None) -> Generator[None]:
-    """Within the block an answer is made that bears the result of a job, which is delivered once it has left."""
+    """Build the answer with a job's result within the block; the job is delivered when the answer is."""
     try:
         yield
     except BaseException:
@@ -65,7 +65,7 @@ def delivering(service: ImageService, job: str | None) -> Generator[None]:
             service.abandon_delivery(job)
         raise
     if job:
-        when_it_leaves(partial(service.mark_delivered, job), partial(service.abandon_delivery, job))
+        on_delivery(partial(service.mark_delivered, job), partial(service.abandon_delivery, job))
 
 
 def log_arguments(name: str, arguments: Mapping[str, object]) -> None:
@@ -76,13 +76,13 @@ def log_arguments(name: str, arguments: Mapping[str, object]) -> None:
 
 
 class CallerGoneError(Exception):
-    """Nobody is there any more to answer."""
+    """The caller disconnected before the answer."""
 
 
 class Calls:
-    """How many calls are being answered, those of callers who have gone included.
+    """Counts the calls that are being answered, including those whose caller disconnected.
 
-    Callers who are `remote` hear nothing of this machine's folders.
+    Errors for `remote` callers name no folders of this machine.
     """
 
     def __init__(self, *, remote: bool = False) -> None:
@@ -91,7 +91,7 @@ class Calls:
 
     @contextmanager
     def answering(self, name: str) -> Generator[None]:
-        """One call: a line in the log, and every failure of ours an ImageError."""
+        """Answer a call within the block: log it, and raise every failure of ours as an ImageError."""
         call_id.set(new_id("call"))
         began, outcome = time.monotonic(), "cancelled"
         self.count += 1
@@ -101,13 +101,13 @@ class Calls:
         except CallerGoneError:
             raise
         except InputNeeded:
-            outcome = "asked"
+            outcome = "input required"
             raise
         except ImageError as error:
             outcome = error.reason.value
             if error.__cause__ is not None:
-                log.error("unforeseen", exc_info=error.__cause__, extra={"facts": {"tool": name}})
-            raise self.told(error) from None
+                log.error("unexpected error", exc_info=error.__cause__, extra={"facts": {"tool": name}})
+            raise self.for_caller(error) from None
         except Exception as error:
             log.exception("tool crashed", extra={"facts": {"tool": name}})
             outcome = Reason.INTERNAL.value
@@ -117,6 +117,6 @@ class Calls:
             seconds = round(time.monotonic() - began, 3)
             log.info("tool called", extra={"facts": {"tool": name, "outcome": outcome, "seconds": seconds}})
 
-    def told(self, error: ImageError) -> ImageError:
-        """An error as its caller may hear it."""
-        return unplaced(error) if self._remote else error
+    def for_caller(self, error: ImageError) -> ImageError:
+        """Return the error as its caller may read it."""
+        return without_location(error) if self._remote else error

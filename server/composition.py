@@ -1,4 +1,4 @@
-"""The parts, put together as the settings say."""
+"""Wires the parts of the process from the settings."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ from atelier.server.storage.upload_queue import UploadQueue
 
 
 def storage_of(settings: Settings) -> UploadQueue:
-    """Where pictures go; what that place refuses waits in the state folder. Raises invalid_request; no I/O."""
+    """Return the storage of the settings' customer, behind its upload queue. Raises invalid_request; does no I/O."""
     return CallerStorages(settings).of_customer()
 
 
 def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Catalog:
-    """Every vendor, with what the user's own catalogue file says of their models and prices."""
+    """Return the catalog of every vendor, with the user's catalog file applied."""
     return Catalog(settings.lookup, today, lambda: with_file(all_providers(), settings.catalog, today))
 
 
 def journal_of(settings: Settings, today: Callable[[], date] = utc_today, *, remote: bool = False) -> SqliteJobStore:
-    """Where jobs and money are kept account of; the file is made when it is first written. See Database."""
+    """Return the store of jobs and money; its file is created by the first write. See Database."""
     return SqliteJobStore(
         Database(settings.state / "journal.db", remote=remote), ProcessLock(settings.state / "processes"), today
     )
 
 
 def sources_of(settings: Settings, storage: Storage, folders: tuple[Path, ...] = ()) -> Sources:
-    """How callers name pictures. `folders` may be read from; none where the caller is not on this machine."""
+    """Return the reader of source images. `folders` may be read from; none for callers on other machines."""
     limits = Limits(int(settings.source_max_mb * 2**20), int(settings.source_max_megapixels * 1e6))
     return Sources(storage, folders, WebFetcher(allow_http=settings.allow_http_sources), storage.id_in, limits)
 
 
 def tenants_of(settings: Settings, storages: Callable[[str], Storage]) -> Tenants:
-    """What each caller has, by the storage of each."""
+    """Return a function from a caller to its storage and sources."""
 
     def tenant(caller: str) -> tuple[Storage, Sources]:
         own = storages(caller)
@@ -62,9 +62,9 @@ def pipeline_of(
     folders: tuple[Path, ...] = (),
     storages: Callable[[str], Storage] | None = None,
 ) -> Pipeline:
-    """The pipeline over every vendor. `folders` may be read from besides those of the settings.
+    """Return the pipeline over every vendor. `folders` may be read from besides those of the settings.
 
-    Without a storage that all share, `storages` has one for each caller, and no folder may be read from.
+    Without a shared `storage`, `storages` returns one for each caller, and no folder may be read from.
     """
     return Pipeline(
         catalog_of(settings, today),

@@ -1,4 +1,4 @@
-"""Idempotency keys: a caller's own name for a call, by the same rule over HTTP and on the command line."""
+"""Idempotency keys that callers choose, by the same rule over HTTP and on the command line."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from atelier.providers.core.errors import ImageError, Reason
 KEY = re.compile(r"[!-~]{1,255}")
 
 
-def key_of(said: Sequence[str], name: str) -> str | None:
-    """The key that was said, if any. Raises invalid_request for one that is none, or for several."""
-    if said and (len(said) > 1 or not KEY.fullmatch(said[0])):
+def key_of(given: Sequence[str], name: str) -> str | None:
+    """Return the key that was given, if any. Raises invalid_request for a malformed key or for several."""
+    if given and (len(given) > 1 or not KEY.fullmatch(given[0])):
         message = f"{name} is wrong: it should be one, of 1 to 255 visible ASCII characters."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="A UUID will do.")
-    return said[0] if said else None
+    return given[0] if given else None

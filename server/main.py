@@ -10,18 +10,18 @@ from importlib.metadata import version
 
 from atelier.providers.core.errors import ImageError
 from atelier.server.cli import commands as cli
-from atelier.server.cli.messages import for_person
-from atelier.server.cli.output import UntoldError
+from atelier.server.cli.output import UnwritableStreamError
+from atelier.server.cli.terminal_messages import for_person
 from atelier.server.logs import log
 from atelier.server.shutdown import EndedError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a subcommand; `serve` is meant when none is named. Exit code 1: refused or failed; 2: wrong usage."""
+    """Run a subcommand, `serve` when none is named. Exit code 1: refused or failed; 2: wrong usage."""
     for stream in (sys.stdout, sys.stderr):
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
-            reconfigure(encoding="utf-8", errors="replace")  # a Windows console may be in a narrower one
-    log.addHandler(logging.NullHandler())  # a person is told in sentences; `serve` sets up lines for a host
+            reconfigure(encoding="utf-8", errors="replace")  # a Windows console may use a narrower encoding
+    log.addHandler(logging.NullHandler())  # commands print sentences; only `serve` writes log lines
     parser = argparse.ArgumentParser(
         prog="atelier", description="Pictures from several vendors' image models, over MCP."
     )
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(title="commands", metavar="command")
     for declare in cli.COMMANDS:
         declare(commands)
-    cli.with_http(parser, default=None)
+    cli.add_http_options(parser, default=None)
     parser.set_defaults(run=cli.serve)
     options = parser.parse_args(arguments)
     if wrong := cli.check_http(options):
@@ -39,12 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ImageError as error:
         sys.stderr.write(f"atelier: {for_person(f'{error.message} {error.hint}'.strip())}\n")
         sys.exit(1)
-    except UntoldError as untold:
-        sys.stderr.write(f"atelier: {untold.strerror}.\n")
+    except UnwritableStreamError as unwritable:
+        sys.stderr.write(f"atelier: {unwritable.strerror}.\n")
         sys.exit(1)
     except EndedError as signalled:
         sys.exit(signalled.code)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+    except BrokenPipeError:  # the reader of our output closed it, as `| head` does
         sys.exit(1)

@@ -61,14 +61,14 @@ NAMED = {
 """The same for single settings."""
 
 
-def _sound(file: Path | None) -> Path | None:
-    """Refuse a catalogue file that is wrong, so that it stops the start and not the first call."""
+def _checked_catalog(file: Path | None) -> Path | None:
+    """Refuse a catalog file that is wrong, so that it stops the start and not the first call."""
     if file:
         with_file(all_providers(), file)
     return file
 
 
-def _known(models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+def _checked_fallback(models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     """Refuse a fallback that names no model. What a model can do is not checked here."""
     catalog = Catalog(lambda name: None, load=lambda: with_file(all_providers(), info.data.get("catalog")))
     for name in models:
@@ -80,7 +80,7 @@ def _known(models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     return models
 
 
-def _customer(id: str) -> str:
+def _checked_customer(id: str) -> str:
     if not is_customer(id):
         raise ValueError("not above 0")
     return id
@@ -114,14 +114,14 @@ class Settings(BaseModel):
     source_max_megapixels: float = Field(default=40.0, gt=0, le=100)
     allow_http_sources: bool = False
     default_model: str | None = None
-    catalog: Annotated[Path | None, AfterValidator(_sound)] = None
+    catalog: Annotated[Path | None, AfterValidator(_checked_catalog)] = None
     budget_per_call: Usd | None = None
     budget_per_day: Usd | None = None
     budget_per_month: Usd | None = None
     confirm_above: Usd | None = None
     allow_unpriced: bool = False
     wait_seconds: float = Field(default=50.0, ge=0, le=3600)
-    fallback: Annotated[tuple[str, ...], AfterValidator(_known)] = ()
+    fallback: Annotated[tuple[str, ...], AfterValidator(_checked_fallback)] = ()
     queue_limit: int = Field(default=100, ge=0, le=10_000)
     timeout_seconds: float = Field(default=300.0, gt=0, le=3600)
     concurrency: int | None = Field(default=None, ge=1, le=100)
@@ -134,7 +134,7 @@ class Settings(BaseModel):
     s3_prefix: Annotated[str, AfterValidator(_folder)] = ""
     s3_public_base_url: Address | None = None
     s3_url_ttl: int = Field(default=86_400, ge=1, le=604_800)
-    customer_id: Annotated[str, Field(pattern=CUSTOMER.pattern), AfterValidator(_customer)] = "1"
+    customer_id: Annotated[str, Field(pattern=CUSTOMER.pattern), AfterValidator(_checked_customer)] = "1"
     jwks_url: Address | None = None
     jwt_issuer: str | None = None
     jwt_audience: str | None = None

@@ -1,7 +1,7 @@
-"""How the process ends when it is asked to: not before what a vendor bills has come and is stored.
+"""Ends the process on a signal, but not before the images that a vendor bills have arrived and are stored.
 
-A second signal ends it at once. Where signals cannot be watched (Windows), they do what they always do. A terminal that
-closes says so more than once (SIGHUP), and to a process that is to outlive it (`nohup`) nothing.
+A second signal ends it at once. Where signals cannot be watched (Windows), they keep their default effect. A closing
+terminal may send SIGHUP several times; a process that was started to outlive it (`nohup`) ignores them.
 """
 
 from __future__ import annotations
@@ -18,101 +18,101 @@ import anyio
 
 from atelier.providers.core.concurrency import race
 
-INSISTING = (signal.SIGINT, signal.SIGTERM)
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Signals of which a second one ends the process at once."""
 
-PATIENCE = 2.0  # seconds that a host has to take the answers that are on their way to it
-LOOK = 0.05  # seconds between two looks at what is left to do
+DELIVERY_TIMEOUT = 2.0  # seconds for a host to read the answers that are being written
+IDLE_POLL_INTERVAL = 0.05  # seconds
 
 Outcome = TypeVar("Outcome")
 
 
 class EndedError(Exception):
-    """The signal of that number came before the work was done."""
+    """A signal came before the work was done. `code` is the exit code that shells expect."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.code = 128 + number
 
 
-async def interruptible(work: Callable[[], Awaitable[Outcome]], told: Callable[[], None]) -> Outcome:
-    """Do something that a signal cancels, as far as it lets itself be; EndedError when it did not finish.
+async def interruptible(work: Callable[[], Awaitable[Outcome]], on_signal: Callable[[], None]) -> Outcome:
+    """Do something that a signal cancels, except for its shielded parts. Raises EndedError when it did not finish.
 
-    `told` is called at the signal, so that whoever pressed the keys knows why it takes a while.
+    `on_signal` is called at the signal, to explain why the end may take a while.
     """
-    scope, came = anyio.CancelScope(), list[int]()
+    scope, received = anyio.CancelScope(), list[int]()
 
     async def stop(number: int) -> None:
-        came.append(number)
+        received.append(number)
         scope.cancel()
-        with suppress(OSError):  # it was the terminal that closed
-            told()
+        with suppress(OSError):  # the terminal was closed
+            on_signal()
 
-    async def done() -> Outcome:
+    async def run() -> Outcome:
         with scope:
             return await work()
-        raise EndedError(came[0])
+        raise EndedError(received[0])
 
-    return await race(partial(_at_the_first_signal, stop), done, EndedError)
+    return await race(partial(_on_first_signal, stop), run, EndedError)
 
 
 async def until_idle(
     serve: Callable[[], Awaitable[None]],
-    at_work: Callable[[], int],
-    begin_to_end: Callable[[], None] | None = None,
+    running: Callable[[], int],
+    on_signal: Callable[[], None] | None = None,
     end: Callable[[], None] | None = None,
-    on_the_way: Callable[[], int] = lambda: 0,
-    over: Callable[[], Awaitable[None]] = anyio.sleep_forever,
+    unwritten: Callable[[], int] = lambda: 0,
+    finished: Callable[[], Awaitable[None]] = anyio.sleep_forever,
 ) -> int:
-    """Serve until it ends by itself, or a signal comes and nothing is at work any more. Returns the exit code.
+    """Serve until `serve` returns, or a signal comes and no job or call is running. Returns the exit code.
 
-    `begin_to_end` is called at the signal, `end` when nothing is at work; without it the process ends there and then,
-    because a thread that reads stdin would hold up an orderly end. So it does soon after everything is `over`, if it
-    has not ended by itself. Answers `on_the_way` are waited for a little.
+    `on_signal` is called at the signal and `end` once the server is idle. Without `end` the process exits at once then,
+    because a thread that reads stdin would hold up an orderly end; so it does shortly after `finished` returns, if
+    `serve` has not returned by then. Answers that are `unwritten` get DELIVERY_TIMEOUT.
     """
     code = 0
 
-    async def leave(number: int) -> None:
+    async def shut_down(number: int) -> None:
         nonlocal code
         code = 128 + number
-        if begin_to_end:
-            begin_to_end()
-        patience = PATIENCE
-        while (working := at_work()) or (on_the_way() and patience > 0):  # a call may still come, and is seen through
-            await anyio.sleep(LOOK)
-            patience -= 0 if working else LOOK
+        if on_signal:
+            on_signal()
+        remaining = DELIVERY_TIMEOUT
+        while (busy := running()) or (unwritten() and remaining > 0):  # a call that still arrives is answered
+            await anyio.sleep(IDLE_POLL_INTERVAL)
+            remaining -= 0 if busy else IDLE_POLL_INTERVAL
         if end is None:
             os._exit(code)
         end()
 
-    async def leave_nobody() -> None:
-        await over()
-        await anyio.sleep(PATIENCE)
+    async def exit_when_finished() -> None:
+        await finished()
+        await anyio.sleep(DELIVERY_TIMEOUT)
         os._exit(code)
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_at_the_first_signal, leave)
-        tasks.start_soon(leave_nobody)
+        tasks.start_soon(_on_first_signal, shut_down)
+        tasks.start_soon(exit_when_finished)
         await serve()
         tasks.cancel_scope.cancel()
     return code
 
 
-async def _at_the_first_signal(act: Callable[[int], Awaitable[None]]) -> None:
-    """Do something at the first signal, and let the system have its way with the next."""
+async def _on_first_signal(act: Callable[[int], Awaitable[None]]) -> None:
+    """Do something at the first signal, and restore the default effect of the next."""
     try:
-        with anyio.open_signal_receiver(*INSISTING, *_of_the_terminal()) as signals:
+        with anyio.open_signal_receiver(*END_SIGNALS, *_terminal_signals()) as signals:
             number = await anext(aiter(signals))
-            for each in INSISTING:
+            for each in END_SIGNALS:
                 signal.signal(each, signal.SIG_DFL)
             await act(number)
-            await anyio.sleep_forever()  # what the terminal says is not heard again, but it is still received
+            await anyio.sleep_forever()  # a further SIGHUP is received, so that it does not end the process
     except NotImplementedError:
         await anyio.sleep_forever()
 
 
-def _of_the_terminal() -> list[signal.Signals]:
-    """SIGHUP where the system has it, unless whoever started the process had it ignored."""
+def _terminal_signals() -> list[signal.Signals]:
+    """Return SIGHUP where the platform has it and the process was not started to ignore it."""
     if sys.platform == "win32" or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         return []
     return [signal.SIGHUP]

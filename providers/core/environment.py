@@ -1,7 +1,7 @@
-"""Reading a variable: what counts as set, secrets that live in files, and which of a vendor's variables is in use.
+"""Reads variables: which values count as set, secrets in files, and which of a vendor's variables is in use.
 
-Bundles hand over literal `${user_config.x}` for what the user left out, and empty strings for what he cleared;
-both count as unset. `${HOME}` is expanded, since not every host does so.
+Bundles pass a literal `${user_config.x}` for a field that the user left out, and an empty string for one that was
+cleared; both count as unset. `${HOME}` is expanded, since not every host does so.
 
 Chat programs pass on variables that they set for themselves. So each of a vendor's variables may also be given with
 `ATELIER_` before its name, which comes first.
@@ -28,7 +28,7 @@ PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
 
 
 def variable(environ: Mapping[str, str], name: str) -> str | None:
-    """The value of `name`, else the content of the file that `{name}_FILE` names, else None.
+    """Return the value of `name`, else the content of the file that `{name}_FILE` names, else None.
 
     Raises invalid_request when that file cannot be read; the message names the variable, not the content.
     """
@@ -48,7 +48,7 @@ def text_of(file: str | Path, words: str) -> str:
     try:
         data = Path(file).expanduser().read_bytes()
         encoding = next((BOMS[bom] for bom in BOMS if data.startswith(bom)), "utf-8")
-        return data.decode(encoding).replace("\0", "").strip()  # NULs are UTF-16 without its mark
+        return data.decode(encoding).replace("\0", "").strip()  # NULs come from UTF-16 without a byte order mark
     except UnicodeDecodeError:
         message, hint = f"{words} is not text in UTF-8 or UTF-16.", "Save it as UTF-8."
     except (OSError, ValueError, RuntimeError):
@@ -106,6 +106,6 @@ def _clean(value: str | None) -> str | None:
     if HOME in text:
         try:
             text = text.replace(HOME, str(Path.home()))
-        except RuntimeError:  # nobody's process: no home folder is known
+        except RuntimeError:  # the process has a user without a home folder
             return None
     return None if not text or PLACEHOLDER.search(text) else text

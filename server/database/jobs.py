@@ -1,4 +1,4 @@
-"""Jobs in the journal: `providers.journal.JobStore`, and what `atelier jobs` lists."""
+"""Jobs in the journal: `JobStore`, and the list of `atelier jobs`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from atelier.server.database.engine import Database
 from atelier.server.database.ledger import SqliteLedger, utc_day
 from atelier.server.database.process_lock import ProcessLock
 
-REMEMBERED = "-1 day"
-"""How long a key is the same call."""
-ABANDONED = "-1 day"
-"""After that an orphan is anybody's: its home is no longer anyone's, and no job stays as it is for ever."""
-COLLECTED = "-30 minutes"
-"""How long a vendor is asked for what it had not finished: FLUX keeps a picture for ten minutes after it is ready."""
+KEY_TTL = "-1 day"
+"""How long an idempotency key stands for the same call."""
+ABANDONED_AFTER = "-1 day"
+"""After that any process claims an orphaned job, whichever folders it serves: no job stays running for ever."""
+COLLECT_WINDOW = "-30 minutes"
+"""How long a vendor is polled for an unfinished task: FLUX keeps a picture for ten minutes after it is ready."""
 
 ROW = """
     SELECT id, caller, request, state, outcome, delivered, created,
@@ -32,7 +32,7 @@ ALIKE = f"""
         NOT delivered AND (state = 'running' OR state IN ('done', 'unknown') AND fingerprint NOT LIKE '{KEYED}%')
         OR fingerprint LIKE '{KEYED}%'
             AND (state IN ('running', 'done', 'unknown') OR state = 'failed' AND reserved > 0)
-            AND created > datetime('now', '{REMEMBERED}')
+            AND created > datetime('now', '{KEY_TTL}')
     ) ORDER BY state = 'running' DESC, created DESC LIMIT 1
 """
 FINISH = """
@@ -40,10 +40,10 @@ FINISH = """
         AND NOT coalesce(json_array_length(iif(json_valid(outcome), outcome, '{}'), '$.images') BETWEEN 1 AND ?, 0)
     WHERE id = ? AND state = 'running'
 """
-"""What was done before, with fewer pictures, is to be delivered again."""
-LEFT_BEHIND = f"""
-    SELECT id, CASE state WHEN 'running' THEN owner END, created < datetime('now', '{ABANDONED}') FROM jobs
-    WHERE state = 'running' OR created > datetime('now', '{COLLECTED}')
+"""A job that ended before with fewer pictures is to be delivered again."""
+ORPHANED = f"""
+    SELECT id, CASE state WHEN 'running' THEN owner END, created < datetime('now', '{ABANDONED_AFTER}') FROM jobs
+    WHERE state = 'running' OR created > datetime('now', '{COLLECT_WINDOW}')
         AND json_extract(iif(json_valid(outcome), outcome, '{{}}'), '$.collectable')
 """  # noqa: S608 - the numbers are ours
 
@@ -56,11 +56,11 @@ class SqliteJobStore(SqliteLedger):
         self._owner = owner
 
     async def open_job(self, entry: NewJob, charges: Sequence[Reservation], caps: Caps) -> Shortage | JobRow | None:
-        """Write a job and reserve its charges, unless the same call can be joined or collected."""
+        """Write a job and reserve its charges, or return the same call's job to wait for or collect."""
         written = json.dumps(dict(entry.request), ensure_ascii=False)
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
-        def work(connection: sqlite3.Connection) -> Shortage | JobRow | None:
+        def transaction(connection: sqlite3.Connection) -> Shortage | JobRow | None:
             alike = _one(connection, ALIKE, entry.caller, entry.fingerprint)
             if alike and (alike.state != "unknown" or entry.fingerprint.startswith(KEYED)):
                 return alike
@@ -74,61 +74,61 @@ class SqliteJobStore(SqliteLedger):
             )
             return None
 
-        return await self.database.write(work)
+        return await self.database.write(transaction)
 
     async def find_duplicate(self, caller: str, fingerprint: str) -> JobRow | None:
-        """The newest job of that call that runs, was not delivered, or ended in the dark."""
+        """The newest job of that call that runs, was not delivered, or ended with an unknown outcome."""
         return await self.database.read(lambda connection: _one(connection, ALIKE, caller, fingerprint), None)
 
     async def get_job(self, id: str) -> JobRow | None:
-        """The job of that id."""
+        """Return the job of that id."""
         return await self.database.read(lambda connection: _one(connection, f"{ROW} WHERE id = ?", id), None)
 
     async def save_vendor_task(self, charge: str, task: Mapping[str, Any]) -> None:
-        """The vendor's own name for the work."""
+        """Store the vendor task of a call."""
         await self._do("UPDATE charges SET task = ? WHERE id = ?", json.dumps(dict(task), default=str), charge)
 
     async def add_asset(self, job: str, charge: str, image: str) -> None:
-        """A picture of the call is stored."""
+        """Record that a picture of the call is stored."""
         await self._do("INSERT OR IGNORE INTO assets VALUES (?, ?, ?)", image, job, charge)
 
     async def finish_job(self, job: str, state: State, outcome: Mapping[str, Any]) -> None:
-        """The job has ended."""
+        """End a job."""
         words = json.dumps(dict(outcome), ensure_ascii=False, default=str)
-        gone = state == "done" and not outcome.get("images")  # handed over and not stored: it cannot be had again
-        await self._do(FINISH, state, words, gone, len(outcome.get("images", ())) - 1, job)
+        inline = state == "done" and not outcome.get("images")  # not stored, so it cannot be collected
+        await self._do(FINISH, state, words, inline, len(outcome.get("images", ())) - 1, job)
 
     async def mark_delivered(self, job: str) -> None:
-        """Its answer has left."""
+        """Record that its answer was delivered."""
         await self._do("UPDATE jobs SET delivered = 1 WHERE id = ?", job)
 
     async def claim_orphaned_jobs(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
-        """The running jobs whose process is dead and those that can be collected late; they are this process's now."""
+        """Claim the running jobs whose process is dead and those that can be collected late, and return them."""
 
-        def left(connection: sqlite3.Connection) -> list[JobRow]:
+        def orphaned(connection: sqlite3.Connection) -> list[JobRow]:
             found = list[JobRow]()
-            for id, owner, abandoned in connection.execute(LEFT_BEHIND).fetchall():
+            for id, owner, abandoned in connection.execute(ORPHANED).fetchall():
                 row = _one(connection, f"{ROW} WHERE id = ?", id)
                 if row and (abandoned or ours(row.caller, row.home)) and (owner is None or self._owner.is_dead(owner)):
                     found.append(row)
             return found
 
-        def taken(connection: sqlite3.Connection) -> list[JobRow]:
-            found = left(connection)
+        def claimed(connection: sqlite3.Connection) -> list[JobRow]:
+            found = orphaned(connection)
             for row in found:
                 connection.execute(
                     "UPDATE jobs SET owner = ?, state = 'running' WHERE id = ?", (self._owner.name, row.id)
                 )
             return found
 
-        if not await self.database.read(left, []):  # which holds up nobody who writes
+        if not await self.database.read(orphaned, []):  # a read, which holds up no writer
             return []
-        return await self.database.write(taken)
+        return await self.database.write(claimed)
 
     async def list_calls(self, job: str) -> list[CallRow]:
-        """The vendor calls of a job."""
+        """Return the vendor calls of a job."""
 
-        def work(connection: sqlite3.Connection) -> list[CallRow]:
+        def transaction(connection: sqlite3.Connection) -> list[CallRow]:
             query = "SELECT id, provider || '/' || model, state, pictures, task FROM charges WHERE job = ? ORDER BY id"
             return [
                 CallRow(
@@ -142,33 +142,33 @@ class SqliteJobStore(SqliteLedger):
                 for id, model, state, pictures, task in connection.execute(query, (job,)).fetchall()
             ]
 
-        return await self.database.read(work, [])
+        return await self.database.read(transaction, [])
 
     async def list_jobs(self, limit: int, state: State | None = None) -> list[JobRow]:
-        """The newest jobs, all of them or those in one state."""
+        """Return the newest jobs, all of them or those in one state."""
         query = f"{ROW} WHERE ? IS NULL OR state = ? ORDER BY created DESC LIMIT ?"
         return await self.database.read(
             lambda connection: [_row(each) for each in connection.execute(query, (state, state, limit))], []
         )
 
     async def aclose(self) -> None:
-        """Close the file and let go of what this process owns."""
+        """Close the file and release the process lock."""
         await self.database.aclose()
         self._owner.close()
 
     async def _do(self, statement: str, *values: Any) -> None:
-        if not self.database.exists:  # a free job is in no books, and what is said of it leaves no file behind
+        if not self.database.exists:  # a free job has no row, and its events make no file
             return
         await self.database.write(lambda connection: connection.execute(statement, values))
 
 
 def _check_number(connection: sqlite3.Connection, entry: NewJob) -> None:
-    """Raise rate_limited when one more job of the caller would be too many, whichever processes run them."""
+    """Raise rate_limited when one more job of the caller would be too many, in all processes together."""
     if entry.most is not None:
         query = "SELECT count(*) FROM jobs WHERE caller = ? AND state = 'running'"
         (running,) = connection.execute(query, (entry.caller,)).fetchone()
         if running >= entry.most:
-            message = f"{running} jobs are at work already; nothing was sent."
+            message = f"{running} jobs are running already; nothing was sent."
             raise ImageError(Reason.RATE_LIMITED, message, hint="Wait until some of them are done.")
 
 
@@ -192,7 +192,7 @@ def _row(columns: tuple[Any, ...]) -> JobRow:
 
 
 def _object(text: str) -> dict[str, Any]:
-    """A JSON object; an empty one in place of what is none, since one damaged row must not stop the others."""
+    """Parse a JSON object; an empty one for anything else, since one damaged row must not stop the others."""
     try:
         found: Any = json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The ledger: `providers.budget.Ledger` in the journal, and what was spent, added up."""
+"""The ledger: `Ledger` in the journal, and the sums of what was spent."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from atelier.server.database.engine import Database
 By = Literal["model", "vendor", "day", "caller"]
 
 COLUMNS: dict[By, str] = {"model": "provider || '/' || model", "vendor": "provider", "day": "day", "caller": "caller"}
-"""How `spend` groups -> the column that tells."""
+"""The column of each grouping of `spend`."""
 
 
 def utc_day() -> date:
-    """The day on which a charge counts."""
+    """Return the day on which a charge counts."""
     return datetime.now(UTC).date()
 
 
@@ -46,7 +46,7 @@ class SqliteLedger:
         self._today = today
 
     async def reserve(self, charges: Sequence[Reservation], caps: Caps) -> Shortage | None:
-        """Reserve all of them or none; they are of one caller."""
+        """Reserve all charges or none; they are of one caller."""
         return await self.database.write(lambda connection: self.reserve_in(connection, charges, caps))
 
     def reserve_in(self, connection: sqlite3.Connection, charges: Sequence[Reservation], caps: Caps) -> Shortage | None:
@@ -66,26 +66,26 @@ class SqliteLedger:
         return None
 
     async def mark_sent(self, id: str) -> None:
-        """The vendor is about to have the request."""
+        """Record that the request is about to be sent."""
         await self._move(id, "sent")
 
     async def settle_call(self, id: str, usd: Decimal | None) -> None:
-        """It was billed."""
+        """Record what was billed."""
         await self._move(id, "settled", None if usd is None else micro(usd))
 
     async def release_call(self, id: str) -> None:
-        """It was not billed."""
+        """Record that nothing was billed."""
         await self._move(id, "released")
 
     async def mark_call_unknown(self, id: str) -> None:
-        """Nobody knows whether it was billed."""
+        """Record that it is unknown whether it was billed."""
         await self._move(id, "unknown")
 
     async def reserve_retry(self, id: str, caps: Caps) -> Shortage | None:
-        """It is to be sent a second time, and the first may be billed as well."""
+        """Reserve a retry; the first request becomes unknown, since it may be billed as well."""
         columns = "job, caller, provider, model, operation, pictures, day, reserved"
 
-        def work(connection: sqlite3.Connection) -> Shortage | None:
+        def transaction(connection: sqlite3.Connection) -> Shortage | None:
             query = "SELECT caller, coalesce(reserved, 0) FROM charges WHERE id = ?"
             found = connection.execute(query, (id,)).fetchone()
             caller, reserved = found or ("", 0)
@@ -97,23 +97,23 @@ class SqliteLedger:
             connection.execute(copied, (new_id("chg"), id))
             return None
 
-        return await self.database.write(work)
+        return await self.database.write(transaction)
 
     async def budget_left(self, caller: str, caps: Caps) -> Left:
-        """What the caller may still spend."""
+        """Return what the caller may still spend."""
         day = self._today().isoformat()
 
-        def work(connection: sqlite3.Connection) -> Left:
+        def transaction(connection: sqlite3.Connection) -> Left:
             found = {
                 period: usd_of(max(0, micro(cap) - _counted(connection, caller, since)))
                 for period, cap, since in _periods(caps, day)
             }
             return Left(day=found.get("day"), month=found.get("month"))
 
-        return await self.database.read(work, Left(day=caps.per_day, month=caps.per_month))
+        return await self.database.read(transaction, Left(day=caps.per_day, month=caps.per_month))
 
     async def spend_by(self, by: By, since: date | None = None) -> list[Spent]:
-        """What was spent from a day on, the most expensive group first, days in their order."""
+        """Return what was spent from a day on, by descending cost, or days in their order."""
         order = "name" if by == "day" else "usd DESC, name"
         query = f"""
             SELECT {COLUMNS[by]} AS name, count(*) AS calls, sum(pictures) AS pictures, sum(counted) AS usd,
@@ -121,17 +121,17 @@ class SqliteLedger:
             FROM spending WHERE state != 'released' AND day >= ? GROUP BY name ORDER BY {order}
         """  # noqa: S608 - the column is one of ours
 
-        def work(connection: sqlite3.Connection) -> list[Spent]:
+        def transaction(connection: sqlite3.Connection) -> list[Spent]:
             rows = connection.execute(query, (since.isoformat() if since else "",)).fetchall()
             return [
                 Spent(name=name, calls=calls, pictures=pictures, usd=usd_of(usd), unsettled_usd=usd_of(unsettled))
                 for name, calls, pictures, usd, unsettled in rows
             ]
 
-        return await self.database.read(work, [])
+        return await self.database.read(transaction, [])
 
     def _short(self, connection: sqlite3.Connection, caller: str, wanted: int, caps: Caps) -> Shortage | None:
-        """The cap that so many micro-USD more would break."""
+        """Return the cap that `wanted` micro-USD more would exceed."""
         for period, cap, since in _periods(caps, self._today().isoformat()):
             left = micro(cap) - _counted(connection, caller, since)
             if wanted > left:
@@ -139,7 +139,7 @@ class SqliteLedger:
         return None
 
     async def _move(self, id: str, state: str, spent: int | None = None) -> None:
-        """A charge only moves on: one that was settled or released stays so, and one in the dark may get its bill."""
+        """Change the state of a call: settled and released are final, and an unknown one may still get its bill."""
         before = ("reserved", "sent", "unknown" if state == "settled" else "sent")
         await self.database.write(
             lambda connection: connection.execute(
@@ -150,7 +150,7 @@ class SqliteLedger:
 
 
 def _periods(caps: Caps, day: str) -> list[tuple[Literal["day", "month"], Decimal, str]]:
-    """Each cap with the first day that counts."""
+    """Return each cap with the first day that counts."""
     found: list[tuple[Literal["day", "month"], Decimal, str]] = []
     if caps.per_day is not None:
         found.append(("day", caps.per_day, day))
@@ -160,7 +160,7 @@ def _periods(caps: Caps, day: str) -> list[tuple[Literal["day", "month"], Decima
 
 
 def _counted(connection: sqlite3.Connection, caller: str, since: str) -> int:
-    """Micro-USD of a caller from a day on."""
+    """Return the micro-USD of a caller from a day on."""
     query = "SELECT coalesce(sum(counted), 0) FROM spending WHERE caller = ? AND day >= ?"
     (found,) = connection.execute(query, (caller, since)).fetchone()
     return found

@@ -27,7 +27,7 @@ MONEY = (
     END AS counted FROM charges
     """,
 )
-"""A row a vendor call. Money in micro-USD, `day` in UTC, when it was reserved. `counted` is held against the caps."""
+"""One row per vendor call. Money in micro-USD; `day` in UTC, of the reservation; `counted` counts towards the caps."""
 
 JOBS = (
     """
@@ -56,10 +56,10 @@ JOBS = (
     """,
     "CREATE INDEX assets_of_charge ON assets (charge)",
 )
-"""`request`, `outcome` and `task` are JSON objects. `owner` is the process that runs the job; see `owners.py`."""
+"""`request`, `outcome` and `task` are JSON objects. `owner` is the process that runs the job; see `process_lock.py`."""
 
 LATEST = ("CREATE INDEX jobs_by_time ON jobs (created)",)
-"""What may still be collected, and the list of the newest, are looked for among a few."""
+"""So that collectable jobs and the list of the newest are found without reading all rows."""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (MONEY, JOBS, LATEST)
 """Step n leads from schema n - 1 to schema n, which the file keeps as its user_version."""

@@ -1,4 +1,4 @@
 """The HTTP service: access checks, tokens, bodies and plain routes around the MCP server.
 
-Start with `app`, which lists the routes.
+Start with `app`, which puts the routes together.
 """

@@ -1,7 +1,7 @@
-"""Checks that every request passes before a route runs: is it meant for this server, may this page send it, who calls.
+"""Checks that every request passes before a route runs: its host, its origin, its caller and its body.
 
-    shutdown   a server that is asked to end takes no new calls
-    Host       on loopback only names of this machine, so that no page reaches the server through a name of its own
+    shutdown   a server that is shutting down takes no new calls
+    Host       on loopback only names of this machine, so that no page calls the server by a name of its own
     Origin     a browser's page must come from this very host
     token      names the caller, except for public paths
     body       of a POST, read whole
@@ -24,7 +24,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.server.calls import AnswerDelivery, leaving
+from atelier.server.calls import AnswerDelivery, answer_delivery
 from atelier.server.http.auth import Verify, is_loopback
 from atelier.server.http.body import MIN_BODY_LIMIT, check_body_headers, read_body, replayed
 from atelier.server.http.errors import RefusedError, failed, shutting_down
@@ -40,7 +40,7 @@ HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
 class AccessMiddleware:
-    """Runs the checks before an app. `limit` is the size of the largest body in bytes; `local` means that the server
+    """Runs the checks before an app. `limit` is how many bytes a body may have; `local` means that the server
     listens on loopback."""
 
     def __init__(self, app: ASGIApp, verify: Verify, *, local: bool, limit: int = MIN_BODY_LIMIT) -> None:
@@ -97,7 +97,7 @@ class AccessMiddleware:
         return hosts[0]
 
     async def _user(self, request: Request) -> AuthenticatedUser:
-        """Return the caller that the request's one token names. The token itself is not kept."""
+        """Return the caller that the request's one token names. The token itself is not stored."""
         values = request.headers.getlist("authorization")
         scheme, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
         if scheme.lower() != "bearer" or not token.strip():
@@ -126,7 +126,7 @@ class AccessMiddleware:
 def caller() -> str:
     """Return the caller of the request that is being answered."""
     token = get_access_token()
-    assert token, "AccessMiddleware lets no request without a token reach a route that asks for its caller"
+    assert token, "AccessMiddleware refuses requests without a token"
     assert token.subject
     return token.subject
 
@@ -134,7 +134,7 @@ def caller() -> str:
 async def _track_delivery(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Run the app, and report its answer as delivered when the last byte was sent before the client disconnected."""
     delivery, gone, sent = AnswerDelivery(), False, False
-    leaving.set(delivery)
+    answer_delivery.set(delivery)
 
     async def receive_watched() -> Message:
         nonlocal gone
@@ -150,7 +150,7 @@ async def _track_delivery(app: ASGIApp, scope: Scope, receive: Receive, send: Se
     try:
         await app(scope, receive_watched, send_watched)
     finally:
-        delivery.end(left=sent and not gone and scope["method"] != "HEAD")  # the answer to HEAD has no body
+        delivery.complete(delivered=sent and not gone and scope["method"] != "HEAD")  # the answer to HEAD has no body
 
 
 def _is_own(origin: str, host: str, *, local: bool) -> bool:

@@ -28,29 +28,29 @@ from atelier.server.shutdown import until_idle
 GRACEFUL_SHUTDOWN_TIMEOUT = 2  # seconds for the last answers to be sent, and for streams that stay open
 
 
-class Unsignalled(uvicorn.Server):
-    """Leaves the signals to `signals`, where there are any."""
+class UnsignalledServer(uvicorn.Server):
+    """A uvicorn server that leaves signals to `shutdown`, except on Windows."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Nothing, except on Windows."""
+        """Install no signal handlers, except on Windows."""
         with super().capture_signals() if sys.platform == "win32" else contextlib.nullcontext():
             yield
 
 
 async def served(settings: Settings, host: str, port: int) -> int:
-    """Serve until a signal comes, and what was sent to a vendor by then is stored. Returns the exit code.
+    """Serve until a signal arrives and the results of calls sent by then are stored. Returns the exit code.
 
-    Port 0 is any that is free. Raises invalid_request when tokens cannot be checked, or the address cannot be had.
+    Port 0 is any that is free. Raises invalid_request when tokens cannot be checked or the address cannot be used.
     """
     verify = verifier_of(settings)
     server = build_server(settings, caller_of_request=caller)
     with listening(host, port) as listener:
         name, number = listener.getsockname()[:2]
         limit = body_limit(settings.source_max_mb)
-        door = AccessMiddleware(app_of(server), verify, local=is_loopback(name), limit=limit)
+        access = AccessMiddleware(app_of(server), verify, local=is_loopback(name), limit=limit)
         config = uvicorn.Config(
-            door,
+            access,
             http="h11",
             lifespan="on",
             log_config=None,
@@ -59,31 +59,31 @@ async def served(settings: Settings, host: str, port: int) -> int:
             ws="none",
             timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_TIMEOUT,
         )
-        web = Unsignalled(config)
+        web = UnsignalledServer(config)
 
-        def begin_to_end() -> None:
-            door.close()
+        def stop_accepting() -> None:
+            access.close()
             server.state.service.stop_unsent()
 
-        def end() -> None:
+        def stop() -> None:
             web.should_exit = True
 
         shown = f"[{name}]" if ":" in name else name
         log.info("listening", extra={"facts": {"address": f"http://{shown}:{number}"}})
-        return await until_idle(lambda: web.serve([listener]), lambda: server.busy, begin_to_end, end)
+        return await until_idle(lambda: web.serve([listener]), lambda: server.busy, stop_accepting, stop)
 
 
 def app_of(server: AtelierServer) -> Starlette:
-    """MCP and the plain routes. Hosts and origins are the door's business."""
+    """Return the app of MCP and the plain routes. `AccessMiddleware` checks hosts and origins before it."""
     limit = body_limit(server.source_max_mb)
     app = server.streamable_http_app(
         stateless_http=True,
         max_request_body_size=limit,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    app.router.redirect_slashes = False  # an address is served or is not there; a redirect would lose a body
+    app.router.redirect_slashes = False  # a redirect would lose the body
     for route in app.router.routes:
-        if isinstance(route, Route):  # the one of MCP
+        if isinstance(route, Route):  # that of MCP
             route.app = RepairedMessages(route.app)
     app.router.routes.extend(routes(server))
     for kind in (HTTPException, ImageError, CallerGoneError, Exception):
@@ -93,7 +93,7 @@ def app_of(server: AtelierServer) -> Starlette:
 
 @contextlib.contextmanager
 def listening(host: str, port: int) -> Generator[socket.socket]:
-    """A socket that listens. Raises invalid_request when there can be none."""
+    """Open a socket that listens. Raises invalid_request when the address cannot be used."""
     try:
         family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.create_server(place[:2], family=family)

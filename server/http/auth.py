@@ -1,18 +1,18 @@
-"""A bearer token -> the caller. Tokens are JSON Web Tokens (RFC 7519), signed with a shared secret or by the keys of a
-JWKS address (RFC 7517). What is wrong with a token is told to no caller, only that it is not accepted; the log has a
-word of it.
+"""From a bearer token to the caller. Tokens are JSON Web Tokens (RFC 7519), signed with a shared secret or by the keys
+of a JWKS address (RFC 7517). A caller learns only that a token is not accepted; the log says why in a word.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
 import jwt
+from pydantic_core import from_json
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.transport.network.http_client import by_environment, httpx
@@ -21,14 +21,14 @@ from atelier.server.logs import log
 from atelier.server.settings import JWT_SECRET, Settings
 
 LEEWAY = 30  # seconds that clocks may differ
-SHORTEST = 32  # bytes of a secret: those of the digest that it signs with
+MIN_SECRET_BYTES = 32  # those of the digest that it signs with
 SYMMETRIC, ASYMMETRIC = ("HS256",), ("RS256", "ES256", "EdDSA")
 
-LIFE = 600.0  # seconds that fetched keys are trusted
-PAUSE = 30.0  # seconds between two fetches for the sake of a key that is not known
-SULK = 5.0  # seconds in which an address that failed is not tried again
-PATIENCE = 5.0  # seconds for a fetch in all
-LARGEST = 2**20  # bytes of a key set
+KEYS_TTL = 600.0  # seconds that fetched keys are trusted
+UNKNOWN_KEY_INTERVAL = 30.0  # seconds between two fetches because a token names an unknown key
+FAILURE_BACKOFF = 5.0  # seconds in which an address that failed is not tried again
+FETCH_TIMEOUT = 5.0  # seconds for a whole fetch
+MAX_KEY_SET_BYTES = 2**20
 
 FLAWS: dict[type[Exception], str] = {
     jwt.ExpiredSignatureError: "expired",
@@ -37,17 +37,18 @@ FLAWS: dict[type[Exception], str] = {
     jwt.InvalidAudienceError: "audience",
     jwt.InvalidIssuerError: "issuer",
 }
-"""What is wrong with a token, in a word; anything else makes it malformed."""
+"""What is wrong with a token, in a word; any other error makes it malformed."""
 
 Verify = Callable[[str], Awaitable[str]]
-"""From a token to the caller. Raises authentication when it is not accepted, provider_unavailable when nobody knows."""
+"""From a token to the caller. Raises authentication when it is not accepted, provider_unavailable when it cannot be
+checked."""
 
-Signed = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
-"""The key that a token should be signed with, by the token's header."""
+FindKey = Callable[[str, str | None], Awaitable[Any]]
+"""From the algorithm and the key id (`kid`) of a token's header to the key that verifies it."""
 
 
 def verifier_of(settings: Settings) -> Verify:
-    """What the settings say of tokens. Raises invalid_request when they say nothing, or too much."""
+    """Return how tokens are checked by these settings. Raises invalid_request when they name no way, or two."""
     secret, url = settings.lookup(JWT_SECRET), settings.jwks_url
     if bool(secret) == bool(url):
         message = (
@@ -56,13 +57,13 @@ def verifier_of(settings: Settings) -> Verify:
             else ("Over HTTP every call needs a token, and nothing says how tokens are checked.")
         )
         raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Set {JWT_SECRET} or ATELIER_JWKS_URL, one of them.")
-    if secret and len(secret.encode()) < SHORTEST:
-        message = f"{JWT_SECRET} is too short: it should have at least {SHORTEST} bytes."
+    if secret and len(secret.encode()) < MIN_SECRET_BYTES:
+        message = f"{JWT_SECRET} is too short: it should have at least {MIN_SECRET_BYTES} bytes."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Make one with: openssl rand -hex 32")
     if url and not _is_safe(url):
         message = "ATELIER_JWKS_URL is not https; plain http is taken on this machine only."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Give an https address.")
-    key = _Keys(url).key if url else _shared(secret or "")
+    find_key = _KeySet(url).find if url else _shared(secret or "")
     algorithms = ASYMMETRIC if url else SYMMETRIC
 
     async def verify(token: str) -> str:
@@ -72,7 +73,7 @@ def verifier_of(settings: Settings) -> Verify:
                 raise _refused("algorithm")
             claims = jwt.decode(
                 token,
-                await key(header["alg"], header),
+                await find_key(header["alg"], header.get("kid")),
                 algorithms=[header["alg"]],
                 audience=settings.jwt_audience,
                 issuer=settings.jwt_issuer,
@@ -83,7 +84,7 @@ def verifier_of(settings: Settings) -> Verify:
             raise
         except jwt.MissingRequiredClaimError as error:
             raise _refused(f"no {error.claim}") from None
-        except Exception as error:  # noqa: BLE001 - a stranger wrote the token, and it may break anything
+        except Exception as error:  # noqa: BLE001 - the token comes from outside, and may break anything
             raise _refused(FLAWS.get(type(error), "malformed")) from None
         caller = caller_in(claims)
         if caller is None:
@@ -94,65 +95,64 @@ def verifier_of(settings: Settings) -> Verify:
 
 
 def _refused(why: str) -> ImageError:
-    """The token is not accepted, which the log knows the reason of."""
+    """Return the error for a token that is not accepted, and log why."""
     log.info("token refused", extra={"facts": {"why": why}})
     message = "The token is not accepted."
     return ImageError(Reason.AUTHENTICATION, message, hint="Send a valid one as Authorization: Bearer TOKEN.")
 
 
-def _shared(secret: str) -> Signed:
-    async def key(algorithm: str, header: Mapping[str, Any]) -> str:
+def _shared(secret: str) -> FindKey:
+    async def find(algorithm: str, kid: str | None) -> str:
         return secret
 
-    return key
+    return find
 
 
-class _Keys:
-    """The keys of a JWKS address, fetched when they are missing or old, by one call at a time."""
+class _KeySet:
+    """The keys of a JWKS address, fetched by one call at a time when they are missing or old.
+
+    `jwt.PyJWKClient` is not used: while it fetches for an unknown key, callers of known keys wait for its lock; it
+    tries a failing address on every call, limits neither size nor total time, and does not know SOCKS proxies.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._keys: dict[str | None, jwt.PyJWK] = {}
         self._fetched = self._failed = float("-inf")
-        self._fetching = anyio.Lock()
+        self._lock = anyio.Lock()
 
-    async def key(self, algorithm: str, header: Mapping[str, Any]) -> Any:
-        """The key that a token names, if it is one for this algorithm. A set of one key needs no name."""
-        name = header.get("kid")
-        if not self._knows(name):
-            async with self._fetching:
-                if not self._knows(name):
+    async def find(self, algorithm: str, kid: str | None) -> Any:
+        """Return the key of this name for this algorithm. The only key of a set needs no name."""
+        if self._is_due(kid):
+            async with self._lock:
+                if self._is_due(kid):
                     await self._fetch()
-        found = self._keys.get(name) or (next(iter(self._keys.values())) if name is None and self._alone else None)
-        if found is None or found.algorithm_name != algorithm:
+        only = next(iter(self._keys.values())) if kid is None and len(self._keys) == 1 else None
+        key = self._keys.get(kid, only)
+        if key is None or key.algorithm_name != algorithm:
             raise _refused("key")
-        return found.key
+        return key.key
 
-    @property
-    def _alone(self) -> bool:
-        return len(self._keys) == 1
-
-    def _knows(self, name: Any) -> bool:
-        """Whether there is nothing to be learned by fetching now."""
-        age = time.monotonic() - self._fetched
-        return age < PAUSE or (age < LIFE and (name in self._keys or name is None))
+    def _is_due(self, kid: str | None) -> bool:
+        """Return whether to fetch: the keys are old, or one is unknown and may have been added."""
+        known = kid is None or kid in self._keys
+        return time.monotonic() - self._fetched >= (KEYS_TTL if known else UNKNOWN_KEY_INTERVAL)
 
     async def _fetch(self) -> None:
-        if time.monotonic() - self._failed < SULK:
-            raise _unreachable(SULK)
+        if time.monotonic() - self._failed < FAILURE_BACKOFF:
+            raise _unreachable(FAILURE_BACKOFF)
         try:
-            with anyio.fail_after(PATIENCE):
-                said = await _read(self._url)
-            self._keys = _usable(said)
-        except Exception as error:  # noqa: BLE001 - whatever the address does, no call may hang or break by it
+            with anyio.fail_after(FETCH_TIMEOUT):
+                self._keys = _signing_keys(await _read(self._url))
+        except Exception as error:  # noqa: BLE001 - whatever the address answers, no call may hang or break by it
             self._failed = time.monotonic()
             log.error("token keys not fetched", extra={"facts": {"why": type(error).__name__}})
-            raise _unreachable(SULK) from None
+            raise _unreachable(FAILURE_BACKOFF) from None
         self._fetched = time.monotonic()
 
 
-async def _read(url: str) -> dict[str, Any]:
-    """A JSON object of limited size, from that very address."""
+async def _read(url: str) -> Any:
+    """Read JSON of limited size, from that very address."""
     data = bytearray()
     async with (
         httpx.AsyncClient(transport=by_environment(), follow_redirects=False) as web,
@@ -161,15 +161,15 @@ async def _read(url: str) -> dict[str, Any]:
         answer.raise_for_status()
         async for part in answer.aiter_bytes():
             data += part
-            if len(data) > LARGEST:
+            if len(data) > MAX_KEY_SET_BYTES:
                 raise ValueError("too large")
-    return httpx.Response(200, content=bytes(data)).json()
+    return from_json(bytes(data))
 
 
-def _usable(said: dict[str, Any]) -> dict[str | None, jwt.PyJWK]:
-    """Those keys of a set that may sign tokens. Raises ValueError without any: junk replaces no good ones."""
+def _signing_keys(key_set: dict[str, Any]) -> dict[str | None, jwt.PyJWK]:
+    """Return the keys that may sign tokens, by name. Raises ValueError without any: junk replaces no good keys."""
     found = dict[str | None, jwt.PyJWK]()
-    for each in said["keys"]:
+    for each in key_set["keys"]:
         try:
             key = jwt.PyJWK.from_dict(each)
             if key.algorithm_name in ASYMMETRIC and key.public_key_use in (None, "sig"):
@@ -187,13 +187,13 @@ def _unreachable(wait: float) -> ImageError:
 
 
 def _is_safe(url: str) -> bool:
-    """https, or http to this machine."""
+    """Return whether it is https, or http to this machine."""
     parts = urlsplit(url)
     return parts.scheme == "https" or is_loopback(parts.hostname or "")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or an address is this machine's own for itself."""
+    """Return whether a name or an address means this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -19,7 +19,7 @@ DRAIN_FACTOR = 2  # times the limit is read of a body that is too large, so that
 
 
 def body_limit(source_max_mb: float) -> int:
-    """Return how many bytes a body may have: a source and a mask of the largest size in base64, and the rest."""
+    """Return how many bytes a body may have: a source and a mask of the maximum size in base64, and the rest."""
     return max(MIN_BODY_LIMIT, (math.ceil(source_max_mb * 2 * 4 / 3) + 1) * 2**20)
 
 

@@ -28,7 +28,7 @@ STATUSES = {
     Reason.RATE_LIMITED: 429,
     Reason.INTERNAL: 500,
     Reason.STORAGE_FAILED: 500,
-    Reason.AUTHENTICATION: 502,  # the vendor refuses our key; the caller's token is the door's business
+    Reason.AUTHENTICATION: 502,  # the vendor refuses our key; a bad token of the caller is refused by AccessMiddleware
     Reason.QUOTA_EXCEEDED: 502,
     Reason.NETWORK_ERROR: 502,
     Reason.INVALID_RESPONSE: 502,
@@ -36,7 +36,7 @@ STATUSES = {
     Reason.TIMEOUT: 504,
 }
 
-KEY_TAKEN = 422  # an idempotency key that stands for another request
+KEY_TAKEN = 422  # the idempotency key was used for another request
 
 CLOSE = {"Connection": "close"}  # nothing more is read of this connection
 
@@ -44,14 +44,14 @@ SENTENCES = {
     404: ("There is nothing at this address.", "See README, “Over HTTP”."),
     405: ("This address does not take that method.", "The header Allow tells which it takes."),
 }
-"""What the router refuses by itself."""
+"""Message and hint of what the router refuses."""
 
 REASONS = {
     401: Reason.AUTHENTICATION,
     404: Reason.NOT_FOUND,
     503: Reason.PROVIDER_UNAVAILABLE,
 }
-"""The reason of a refusal that is the door's own; any other is an invalid request."""
+"""The reason of a refusal that has to do with HTTP alone; any other is an invalid request."""
 
 
 class RefusedError(ImageError):
@@ -72,27 +72,27 @@ class RefusedError(ImageError):
 
 
 def shutting_down() -> RefusedError:
-    """Return the refusal of a new call by a server that is asked to end."""
+    """Return the refusal of a new call by a server that is shutting down."""
     message = "This server is about to end and takes no new calls."
     return RefusedError(503, message, "Try again soon.", retry_after=5, headers=CLOSE)
 
 
 def failed(error: ImageError) -> Response:
-    """A refusal, or the failure of a call."""
+    """Return the response to a refused request or a failed call."""
     wait = {"Retry-After": str(math.ceil(error.retry_after))} if error.retry_after is not None else {}
     if isinstance(error, RefusedError):
-        return JSONResponse({"error": _told(error)}, error.status, wait | error.headers)
+        return JSONResponse({"error": _as_json(error)}, error.status, wait | error.headers)
     status = KEY_TAKEN if error.facts.get("key") == "taken" else STATUSES[error.reason]
-    return JSONResponse({"error": _told(error)}, status, wait)
+    return JSONResponse({"error": _as_json(error)}, status, wait)
 
 
 def gone() -> Response:
-    """Nobody is there to read it."""
+    """Return the response to a client that has disconnected, which only the log of a proxy shows."""
     return Response(status_code=499)
 
 
 async def unrouted(request: Request, refusal: Exception) -> Response:
-    """What is refused outside of any call, by the router or for its body, and what broke there; the log has that."""
+    """Return the response to what the router refuses, and to what fails outside of any call."""
     if isinstance(refusal, CallerGoneError):
         return gone()
     if isinstance(refusal, ImageError):
@@ -103,14 +103,14 @@ async def unrouted(request: Request, refusal: Exception) -> Response:
     return failed(RefusedError(refusal.status_code, *words, headers=refusal.headers))
 
 
-def _told(error: ImageError) -> dict[str, Any]:
-    told: dict[str, Any] = {
+def _as_json(error: ImageError) -> dict[str, Any]:
+    shown: dict[str, Any] = {
         "reason": error.reason.value,
         "message": error.message,
         "hint": error.hint,
         "retryable": error.retryable,
         "retry_after": error.retry_after,
     }
-    told |= {name: error.facts[name] for name in ("job", "outcome") if name in error.facts}
+    shown |= {name: error.facts[name] for name in ("job", "outcome") if name in error.facts}
     billed = error.facts.get("billed_usd")
-    return told | ({"billed_usd": float(billed)} if billed is not None else {})
+    return shown | ({"billed_usd": float(billed)} if billed is not None else {})

@@ -1,7 +1,7 @@
 """Pictures over plain HTTP, for programs. The body is a tool's parameters, the answer its structured part, in full.
 
 POST /image/generate, /image/edit   200 with the pictures, or 202 with the job that makes them
-GET  /image/{id}                    what became of a job, or the facts of a picture
+GET  /image/{id}                    the result or state of a job, or the facts of a picture
 GET  /image/{id}/file               the picture itself
 """
 
@@ -31,17 +31,17 @@ from atelier.tools import edit_image, generate_image, get_image
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Answer, Call, Tool
 
-POLL = "2"  # seconds after which to ask for a job again
+RETRY_AFTER = "2"  # seconds after which to ask for a job again
 
-DRAWING: dict[str, Tool[Any]] = {"generate": generate_image.TOOL, "edit": edit_image.TOOL}
+TOOLS: dict[str, Tool[Any]] = {"generate": generate_image.TOOL, "edit": edit_image.TOOL}
 
 Handler = Callable[[AtelierServer, Request], Awaitable[Response]]
 
 
 def routes(server: AtelierServer) -> list[Route]:
-    """The addresses of pictures, and the one that tells whether the server is up."""
+    """Return the routes of pictures and of the health check."""
     return [
-        *(Route(f"/image/{n}", _answering(server, partial(_draw, t)), methods=["POST"]) for n, t in DRAWING.items()),
+        *(Route(f"/image/{n}", _answering(server, partial(_draw, t)), methods=["POST"]) for n, t in TOOLS.items()),
         Route("/image/{id}", _answering(server, _show), methods=["GET"]),
         Route("/image/{id}/file", _answering(server, _file), methods=["GET"]),
         Route("/healthz", _healthy, methods=["GET"]),
@@ -53,7 +53,7 @@ async def _healthy(request: Request) -> Response:
 
 
 def _answering(server: AtelierServer, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """One boundary: whatever breaks, the caller gets a status and a sentence."""
+    """Return the route of a handler, which answers each failure with a status and an error body."""
 
     async def answer(request: Request) -> Response:
         try:
@@ -68,33 +68,37 @@ def _answering(server: AtelierServer, handler: Handler) -> Callable[[Request], A
 
 
 async def _draw(tool: Tool[Any], server: AtelierServer, request: Request) -> Response:
-    """Make pictures, or say which job does. Whoever goes away before a vendor has the request takes it along."""
+    """Make pictures, or return the job that does. A client that disconnects before the request is sent cancels it."""
     key = key_of(request.headers.getlist("idempotency-key"), "Idempotency-Key")
-    asked = parameters_of(tool, await _arguments(request))
-    if not asked.save:
+    arguments = parameters_of(tool, await _arguments(request))
+    if not arguments.save:
         message, hint = "“save” cannot be false here: every picture is stored.", "Leave it out, and fetch the file."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint=hint)
     service, caller = server.state.service, server.caller()
     call = Call(caller=caller, on_progress=no_progress, key=key)
-    return _told(await _while_there(request, partial(tool.run, asked, service.for_caller(caller), call)), service)
+    return _response_of(
+        await _while_connected(request, partial(tool.run, arguments, service.for_caller(caller), call)), service
+    )
 
 
 async def _show(server: AtelierServer, request: Request) -> Response:
-    """A job or a picture. It does not wait for a job."""
+    """Return a job or the facts of a picture. It does not wait for a job."""
     id: str = request.path_params["id"]
-    if id in DRAWING:
+    if id in TOOLS:
         raise RefusedError(405, *SENTENCES[405], headers={"Allow": "POST"})
     service, caller = server.state.service, server.caller()
-    asked = parameters_of(get_image.TOOL, {"id": id})
+    arguments = parameters_of(get_image.TOOL, {"id": id})
     call = Call(caller=caller, on_progress=no_progress)
-    return _told(
-        await _while_there(request, partial(get_image.run, asked, service.with_wait(0).for_caller(caller), call)),
+    return _response_of(
+        await _while_connected(
+            request, partial(get_image.run, arguments, service.with_wait(0).for_caller(caller), call)
+        ),
         service,
     )
 
 
 async def _file(server: AtelierServer, request: Request) -> Response:
-    """The bytes of a picture."""
+    """Return the bytes of a picture."""
     id: str = request.path_params["id"]
     asset = await server.state.storage(server.caller()).get(id) if ASSET.fullmatch(id) else None
     if asset is None:
@@ -103,38 +107,38 @@ async def _file(server: AtelierServer, request: Request) -> Response:
     return Response(asset.image_bytes, media_type=picture(asset.image_bytes).mime, headers=headers)
 
 
-def _told(answer: Answer, service: ImageService) -> Response:
-    """The structured part. What was told is delivered once it has left."""
+def _response_of(answer: Answer, service: ImageService) -> Response:
+    """Return the structured part of an answer, which is delivered once the response was sent."""
     data = answer.data.model_dump(mode="json", exclude_none=True)
     if data.get("status") == "running":
-        headers = {"Location": f"/image/{data['job']}", "Retry-After": POLL}
+        headers = {"Location": f"/image/{data['job']}", "Retry-After": RETRY_AFTER}
         return JSONResponse(data, 202, headers)
     with delivering(service, answer.job):
-        for kept, image in zip(answer.pictures, data.get("images", ()), strict=False):
-            if kept.stored is None:  # no disk took it, and it is paid for
-                image["b64"] = b64encode(kept.image_bytes).decode()
+        for asset, image in zip(answer.pictures, data.get("images", ()), strict=False):
+            if asset.stored is None:  # it could not be stored, and it is paid for
+                image["b64"] = b64encode(asset.image_bytes).decode()
         return JSONResponse(data)
 
 
 async def _arguments(request: Request) -> dict[str, Any]:
-    """The body: a JSON object. Raises RefusedError, and never quotes it."""
+    """Parse the body, a JSON object. Raises RefusedError, which never quotes it."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise RefusedError(415, "The body is not said to be JSON.", "Send Content-Type: application/json.")
+        raise RefusedError(415, "The body is not declared as JSON.", "Send Content-Type: application/json.")
     try:
-        said = from_json(repaired((await request.body()).decode(errors="replace")), allow_inf_nan=False)
+        parsed = from_json(repaired((await request.body()).decode(errors="replace")), allow_inf_nan=False)
     except ValueError:
         raise RefusedError(400, "The body is not JSON.", "Send one JSON object.") from None
-    if not isinstance(said, dict):
+    if not isinstance(parsed, dict):
         raise RefusedError(400, "The body is not a JSON object.", "Send the parameters by their names.")
-    return said  # pyright: ignore[reportUnknownVariableType]
+    return parsed  # pyright: ignore[reportUnknownVariableType]
 
 
-async def _while_there(request: Request, work: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Do something as long as the client is there. Raises CallerGoneError when it has gone."""
+async def _while_connected(request: Request, run: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Run something until it ends or the client disconnects. Raises CallerGoneError when it did."""
 
-    async def leaves() -> None:
+    async def disconnect() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
 
-    return await race(leaves, work, CallerGoneError)
+    return await race(disconnect, run, CallerGoneError)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
-from mcp.server.mcpserver import Context
 
 from atelier.providers.core.types import Progress
+
+if TYPE_CHECKING:  # commands that report progress go without mcp, which takes half a second to import
+    from mcp.server.mcpserver import Context
 
 Show = Callable[[str, float], Awaitable[None]]
 """Shows a progress message, with the seconds since the beginning of the call."""

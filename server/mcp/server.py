@@ -32,7 +32,7 @@ from atelier.providers.images.asset_storage import Storage
 from atelier.providers.jobs.running_job import LOOKING
 from atelier.providers.jobs.service import ImageService
 from atelier.server.calls import Calls, delivering, log_arguments
-from atelier.server.cli.flush import flushing
+from atelier.server.cli.flush_command import flushing
 from atelier.server.composition import pipeline_of
 from atelier.server.logs import log
 from atelier.server.mcp import resources, results

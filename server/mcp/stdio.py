@@ -22,10 +22,10 @@ from mcp.shared.message import SessionMessage
 from pydantic_core import from_json
 
 from atelier.providers.core.concurrency import is_cancelled
-from atelier.server.calls import AnswerDelivery, leaving
+from atelier.server.calls import AnswerDelivery, answer_delivery
 from atelier.server.logs import log
 from atelier.server.mcp.jsonrpc import messages_of
-from atelier.server.shutdown import PATIENCE
+from atelier.server.shutdown import DELIVERY_TIMEOUT
 
 LINE_TIMEOUT = 1.0  # seconds that a call waits for the line that is being written
 
@@ -84,8 +84,8 @@ class MessageWriter(anyio.AsyncFile[str]):
         return sum(len(deliveries) for deliveries in self._deliveries.values())
 
     async def drain(self) -> None:
-        """Wait until every answer is written; the host may have stopped reading, so at most PATIENCE."""
-        with anyio.move_on_after(PATIENCE, shield=True):
+        """Wait until every answer is written; the host may have stopped reading, so at most DELIVERY_TIMEOUT."""
+        with anyio.move_on_after(DELIVERY_TIMEOUT, shield=True):
             while self._deliveries:
                 self._written = anyio.Event()
                 await self._written.wait()
@@ -100,13 +100,13 @@ class MessageWriter(anyio.AsyncFile[str]):
         with anyio.move_on_after(LINE_TIMEOUT):
             await self._line_done.wait()  # a client may repeat a call at once after its answer
         delivery, has_result = AnswerDelivery(), False
-        leaving.set(delivery)
+        answer_delivery.set(delivery)
         try:
             result = await call_next(ctx)
             has_result = not is_cancelled()
         finally:
             if not has_result:
-                delivery.end(left=False)
+                delivery.complete(delivered=False)
             if not is_cancelled():
                 self._deliveries.setdefault(ctx.request_id, []).append(delivery)
         return result
@@ -124,7 +124,7 @@ class MessageWriter(anyio.AsyncFile[str]):
         if self._deliveries:
             message = from_json(self._last)
             if "method" not in message and (deliveries := self._deliveries.get(message.get("id"))):
-                deliveries.pop(0).end(left="result" in message)
+                deliveries.pop(0).complete(delivered="result" in message)
                 if not deliveries:
                     del self._deliveries[message["id"]]
         self._line_done.set()
@@ -139,7 +139,7 @@ class MessageWriter(anyio.AsyncFile[str]):
             log.warning("host disconnected", extra={"facts": {"why": error.strerror}})
             self.host.cancel()
             for delivery in chain(*self._deliveries.values()):
-                delivery.end(left=False)
+                delivery.complete(delivered=False)
             self._deliveries.clear()
 
 

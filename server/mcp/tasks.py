@@ -118,7 +118,7 @@ class Tasks(Extension):
                 return {"resultType": "complete", **_task_fields(row, "Nothing was sent."), "status": "cancelled"}
             if row.state == "done" and error.reason is not Reason.NOT_FOUND:  # the pictures may be readable later
                 raise
-            result = results.error_result(self._calls.told(error))
+            result = results.error_result(self._calls.for_caller(error))
         result_fields = {"resultType": "complete", **result.model_dump(mode="json", by_alias=True, exclude_none=True)}
         return {"resultType": "complete", **_task_fields(row), "status": "completed", "result": result_fields}
 

@@ -1,4 +1,4 @@
-"""Where images are kept: a local folder or S3, and the queue of images that wait for their store.
+"""Storage of images: a local folder, S3, and the queue of images that wait to be uploaded.
 
-Start with `local`; `caller_storages` decides which store a caller has. Imports `providers`.
+Start with `local`; `caller_storages` chooses the storage of a caller. Imports `providers`.
 """

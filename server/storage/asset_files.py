@@ -1,4 +1,4 @@
-"""What every kind of storage writes: names of files, records with what is added to them, and one shared refusal."""
+"""What every storage writes: file names and records; and the error for an id that is taken."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ EXTENSIONS = {"jpeg": "jpg"}  # every other format is its own extension
 FILE = re.compile(r"[\w-]+\.(png|jpg|webp|gif)")
 
 
-def file_of(name: str, picture: Picture) -> str:
-    """`{name}.{ext}`"""
+def file_name(name: str, picture: Picture) -> str:
+    """Return `{name}.{ext}`."""
     return f"{name}.{EXTENSIONS.get(picture.format, picture.format)}"
 
 
-def noted(record: Mapping[str, Any], file: str, picture: Picture) -> dict[str, Any]:
-    """The record with the name of its picture and the digest of its bytes."""
+def with_file(record: Mapping[str, Any], file: str, picture: Picture) -> dict[str, Any]:
+    """Return the record with the picture's file name and the digest of its bytes."""
     return {**record, "file": file, "sha256": digest(picture.image_bytes)}
 
 
 def digest(data: bytes) -> str:
-    """SHA-256 in hex."""
+    """Return the SHA-256 in hex."""
     return hashlib.sha256(data).hexdigest()
 
 
-def written(record: Mapping[str, Any]) -> bytes:
-    """A record as it is kept."""
+def encode_record(record: Mapping[str, Any]) -> bytes:
+    """Return a record as the JSON that is stored."""
     return json.dumps(record, ensure_ascii=False, indent=2).encode()
 
 
-def read(data: bytes) -> dict[str, Any] | None:
-    """A record that was kept; None when it is not one of ours."""
+def parse_record(data: bytes) -> dict[str, Any] | None:
+    """Return a stored record, or None for JSON that is not one."""
     try:
         record: Any = json.loads(data)
     except (ValueError, RecursionError):
@@ -48,7 +48,7 @@ def read(data: bytes) -> dict[str, Any] | None:
             return None
 
 
-def taken(id: str) -> ImageError:
-    """Another picture has that id."""
-    message = f"Another picture is already kept as {id}; nothing was overwritten."
+def id_taken(id: str) -> ImageError:
+    """Return the error for an id under which another picture is stored."""
+    message = f"Another picture is already stored as {id}; nothing was overwritten."
     return ImageError(Reason.STORAGE_FAILED, message, hint="Make the picture again.", facts={"trouble": "taken"})

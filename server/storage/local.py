@@ -1,7 +1,7 @@
 """Pictures in a folder: `{yyyy}/{mm}/{id}.{ext}`, with its record `{id}.json` and its `{id}.preview.jpg`.
 
-Year and month are those of the id, so that it leads to its files. Files appear under their names only when they are
-whole and on the disk, readable by their owner alone, and nothing is overwritten.
+Year and month are those of the id. A file gets its name only when it is complete and on the disk; it is readable by its
+owner only, and no file is overwritten.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from atelier.server.storage import asset_files
 
 
 class LocalStorage:
-    """A folder, absolute, made when first needed. `variable` is the setting that names it."""
+    """A folder with an absolute path, created by the first put. `variable` is the setting that names it."""
 
     def __init__(self, folder: Path, variable: str = "ATELIER_OUTPUT_DIR") -> None:
         self.folder = folder
@@ -32,15 +32,15 @@ class LocalStorage:
 
     @property
     def home(self) -> str:
-        """The folder."""
+        """The path of the folder."""
         return str(self.folder)
 
     async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
-        """See Storage. On a full disk nothing is left behind."""
+        """See Storage. A failed put leaves no file."""
         return await anyio.to_thread.run_sync(self._put, id, picture, record)
 
     async def get(self, id: str) -> Asset | None:
-        """The picture of that id; None as well when its file is gone."""
+        """Return the picture of that id; None as well when its file was removed."""
         return await anyio.to_thread.run_sync(self._get, id)
 
     async def head(self, id: str) -> Mapping[str, Any] | None:
@@ -52,11 +52,11 @@ class LocalStorage:
         return await anyio.to_thread.run_sync(self._newest, limit, before)
 
     async def ids(self) -> list[str]:
-        """The ids of all that is here, oldest first, damaged ones included."""
+        """Return the ids of all pictures, oldest first, damaged ones included."""
         return await anyio.to_thread.run_sync(lambda: [path.stem for path in reversed(list(self._records()))])
 
     async def delete(self, id: str) -> bool:
-        """See Storage. The record goes last, so that a deletion that broke off can be repeated."""
+        """See Storage. Deletes the record last, so that an interrupted deletion can be repeated."""
         return await anyio.to_thread.run_sync(self._delete, id)
 
     async def link(self, id: str) -> str | None:
@@ -81,31 +81,31 @@ class LocalStorage:
         return await anyio.to_thread.run_sync(self._get_preview, id)
 
     def _record(self, id: str) -> Path:
-        """Where the record of an id is, or would be; ValueError when it is no id."""
-        made = datetime.fromtimestamp(time_of(uuid_of(id)), UTC)
-        return self.folder / f"{made.year:04}" / f"{made.month:02}" / f"{id}.json"
+        """Return the path of the record of an id. Raises ValueError for text that is not an id."""
+        created = datetime.fromtimestamp(time_of(uuid_of(id)), UTC)
+        return self.folder / f"{created.year:04}" / f"{created.month:02}" / f"{id}.json"
 
     def _records(self) -> list[Path]:
-        """Every record, newest first."""
+        """Return the paths of all records, newest first."""
         months = sorted(self.folder.glob("[0-9]*/[0-9]*"), reverse=True)
         return [path for month in months for path in sorted(month.glob("img_*.json"), reverse=True)]
 
     def _put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
         sidecar = self._record(id)
-        path = sidecar.with_name(asset_files.file_of(id, picture))
-        told = asset_files.noted(record, path.name, picture)
+        path = sidecar.with_name(asset_files.file_name(id, picture))
+        stored_record = asset_files.with_file(record, path.name, picture)
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             for folder in (self.folder, sidecar.parent.parent, sidecar.parent):
                 folder.mkdir(exist_ok=True, mode=0o700)
-            # first the record, so that no picture is ever without one
-            if new := _appear(sidecar, asset_files.written(told)):
+            # the record first, so that no picture is without one
+            if new := _write_new(sidecar, asset_files.encode_record(stored_record)):
                 pass
-            elif (asset_files.read(sidecar.read_bytes()) or {}).get("sha256") != told["sha256"]:
-                raise asset_files.taken(id)
+            elif (asset_files.parse_record(sidecar.read_bytes()) or {}).get("sha256") != stored_record["sha256"]:
+                raise asset_files.id_taken(id)
             try:
-                _appear(path, picture.image_bytes)
-                _settle(path.parent)
+                _write_new(path, picture.image_bytes)
+                _sync_folder(path.parent)
             except OSError:
                 if new:
                     sidecar.unlink(missing_ok=True)
@@ -118,11 +118,11 @@ class LocalStorage:
 
     def _head(self, id: str) -> dict[str, Any] | None:
         try:
-            return asset_files.read(self._record(id).read_bytes())
-        except ValueError:  # no id at all
+            return asset_files.parse_record(self._record(id).read_bytes())
+        except ValueError:  # not an id
             return None
         except OSError as error:
-            return self._absent(error)
+            return self._none_if_missing(error)
 
     def _get(self, id: str) -> Asset | None:
         if (record := self._head(id)) is None:
@@ -130,10 +130,10 @@ class LocalStorage:
         try:
             return Asset(id, self._record(id).with_name(record["file"]).read_bytes(), record)
         except OSError as error:
-            return self._absent(error)
+            return self._none_if_missing(error)
 
-    def _absent(self, error: OSError) -> None:
-        """None for what is not there; storage_failed for what is there and cannot be read."""
+    def _none_if_missing(self, error: OSError) -> None:
+        """Return None for a missing file. Raises storage_failed for one that cannot be read."""
         if isinstance(error, FileNotFoundError | NotADirectoryError):
             return
         message = f"The folder {self.folder} could not be read ({error.strerror or type(error).__name__})."
@@ -160,13 +160,13 @@ class LocalStorage:
             for path in (sidecar.with_name(record["file"]), sidecar.with_suffix(".preview.jpg"), sidecar):
                 path.unlink(missing_ok=True)
         except OSError as error:
-            self._absent(error)
+            self._none_if_missing(error)
         return True
 
     def _put_preview(self, id: str, jpeg: bytes) -> str | None:
         try:
             path = self._record(id).with_suffix(".preview.jpg")
-            _whole(path, jpeg, Path.replace)
+            _write_complete(path, jpeg, Path.replace)
         except (OSError, ValueError):
             return None
         return str(path)
@@ -178,17 +178,17 @@ class LocalStorage:
             return None
 
 
-def _appear(path: Path, data: bytes) -> bool:
-    """Write a file whose name shows up only once all of it is on the disk. False when the name is taken."""
+def _write_new(path: Path, data: bytes) -> bool:
+    """Write a new file; its name appears once it is complete. Return False when the name is taken."""
     try:
-        _whole(path, data, _named)
+        _write_complete(path, data, _link_or_move)
     except FileExistsError:
         return False
     return True
 
 
-def _whole(path: Path, data: bytes, name: Callable[[Path, Path], object]) -> None:
-    """Write a file beside its place, readable by its owner alone, then `name` it. Nothing is left when that fails."""
+def _write_complete(path: Path, data: bytes, name: Callable[[Path, Path], object]) -> None:
+    """Write a file under a temporary name, readable by its owner only, then `name` it. A failure leaves no file."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
@@ -201,8 +201,8 @@ def _whole(path: Path, data: bytes, name: Callable[[Path, Path], object]) -> Non
         part.unlink(missing_ok=True)
 
 
-def _named(part: Path, path: Path) -> None:
-    """Give a file its name unless it is taken, which a hard link decides in one step."""
+def _link_or_move(part: Path, path: Path) -> None:
+    """Give a file its name. Raises FileExistsError when it is taken; a hard link checks that atomically."""
     try:
         path.hardlink_to(part)
     except FileExistsError:
@@ -213,8 +213,8 @@ def _named(part: Path, path: Path) -> None:
         part.replace(path)
 
 
-def _settle(folder: Path) -> None:
-    """Have the names in a folder on the disk as well, where the system can be asked for that."""
+def _sync_folder(folder: Path) -> None:
+    """Sync the entries of a folder to the disk, on systems that can."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""A storage as somebody elsewhere sees it: pictures have an address, and nothing tells of this machine's folders."""
+"""The storage of a remote caller: pictures have an address, and no answer names this machine's folders."""
 
 from __future__ import annotations
 
@@ -16,51 +16,50 @@ from atelier.providers.images.sources import Asset
 from atelier.server.logs import log
 
 address: ContextVar[str] = ContextVar("address", default="")
-"""Where the caller reached this server: scheme, host and port."""
+"""Scheme, host and port under which the caller reached this server."""
 
 FILE = re.compile(r"/image/(img_[0-9a-z]{26})/file")
-PASSING = frozenset({"unreachable", "failing", None})
-"""Troubles of a storage that may be over later; a silence has no word."""
-WAITS = "It waits for its storage on the server, and is delivered later; its id works all the same."
+TRANSIENT = frozenset({"unreachable", "failing", None})
+"""Storage troubles that may pass; a timeout has None."""
+QUEUED_WARNING = "The picture is queued on the server and uploaded later; its id works meanwhile."
 
 
-class Remote:
-    """A storage whose handles lead over the web: the store's own link where it has one, else this server's."""
+class RemoteStorage:
+    """A storage whose handles have addresses: the store's own link, else one of this server."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     @property
     def home(self) -> str:
-        """See Storage; it is told to nobody."""
+        """See Storage; never shown to a caller."""
         return self._storage.home
 
     async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
         """See Storage."""
-        with sealed():
+        with without_locations():
             stored = await self._storage.put(id, picture, record)
-        return AssetHandle(
-            id=id, url=stored.url, warning=WAITS if stored.warning else ""
-        )  # who asks for it is told where
+        # `where` adds the address of this server
+        return AssetHandle(id=id, url=stored.url, warning=QUEUED_WARNING if stored.warning else "")
 
     async def get(self, id: str) -> Asset | None:
-        """The picture of that id."""
-        with sealed():
+        """Return the picture of that id."""
+        with without_locations():
             return await self._storage.get(id)
 
     async def head(self, id: str) -> Mapping[str, Any] | None:
         """See Storage."""
-        with sealed():
+        with without_locations():
             return await self._storage.head(id)
 
     async def newest(self, limit: int = 1, before: str | None = None) -> list[Mapping[str, Any]]:
         """See AssetReader."""
-        with sealed():
+        with without_locations():
             return await self._storage.newest(limit, before)
 
     async def delete(self, id: str) -> bool:
         """See Storage."""
-        with sealed():
+        with without_locations():
             return await self._storage.delete(id)
 
     async def link(self, id: str) -> str | None:
@@ -70,12 +69,12 @@ class Remote:
 
     async def where(self, id: str) -> AssetHandle | None:
         """See Storage; it has no path."""
-        with sealed():
+        with without_locations():
             where = await self._storage.where(id)
         return _handle(where) if where else None
 
     def id_in(self, url: str) -> str | None:
-        """The id in a link of the store, or of this server."""
+        """Return the id in a link of the store or of this server."""
         try:
             parts = urlsplit(url)
         except ValueError:
@@ -94,25 +93,25 @@ class Remote:
 
 
 @contextmanager
-def sealed() -> Generator[None]:
-    """What the storage says of its troubles is for the log; the caller hears that there is one."""
+def without_locations() -> Generator[None]:
+    """Remove folders and buckets from an ImageError of the block."""
     try:
         yield
     except ImageError as error:
-        raise unplaced(error) from None
+        raise without_location(error) from None
 
 
-def unplaced(error: ImageError) -> ImageError:
-    """The error, without the folders and buckets that one of the storage names."""
+def without_location(error: ImageError) -> ImageError:
+    """Return the error without the folders and buckets that it names; those are logged."""
     if error.reason is not Reason.STORAGE_FAILED or error.facts.get("sealed"):
         return error
     log.error("storage failed", extra={"facts": {"why": error.message}})
-    message, hint = "The server cannot use its storage.", "Tell whoever runs it; its log says what to change."
-    if error.facts.get("trouble") in PASSING:
-        message, hint = "The server cannot reach what it keeps just now.", "Try again later, or tell whoever runs it."
+    message, hint = "The server cannot use its storage.", "Tell its operator; the log says what to change."
+    if error.facts.get("trouble") in TRANSIENT:
+        message, hint = "The server cannot reach its storage now.", "Try again later, or tell its operator."
     return ImageError(error.reason, message, hint=hint, facts={**error.facts, "sealed": True})
 
 
 def _handle(stored: AssetHandle) -> AssetHandle:
     url = stored.url or (f"{address.get()}/image/{stored.id}/file" if address.get() else None)
-    return AssetHandle(id=stored.id, url=url, warning=WAITS if stored.warning else "")
+    return AssetHandle(id=stored.id, url=url, warning=QUEUED_WARNING if stored.warning else "")

@@ -2,11 +2,11 @@
 
     {uuid}.{ext}            the picture
     {uuid}.json             its record
-    {uuid}.preview.jpg      its preview, once one was made
+    {uuid}.preview.jpg      its preview, once rendered
 
-The uuid is the asset id in other letters, of version 7, so that keys sort by time. Nothing is overwritten: a put is
-conditional (If-None-Match), and one that finds its own picture there has succeeded. Where the store does not know that
-header, each put is preceded by a look.
+The uuid is the asset id in another alphabet, of version 7, so that keys sort by time. No object is overwritten: a put
+is conditional (If-None-Match) and succeeds when it finds its own picture. In a store without conditional puts, each put
+is preceded by a HEAD request.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from atelier.providers.images.sources import Asset
 from atelier.server.storage import asset_files
 from atelier.server.storage.s3_client import Connection, may_refuse_condition
 
-PREVIEW_PATIENCE = 10  # seconds that an answer waits for its preview to be kept
+PREVIEW_TIMEOUT = 10  # seconds
 DAY = 86_400
-WINDOWS = (3_600, DAY, 30 * DAY, 365 * DAY)
-"""Seconds to look back for the newest, one after the other, since a bucket lists its oldest first."""
-ATTEMPTS = 4  # of a conditional put that meets another one under way
+LOOK_BACK_SECONDS = (3_600, DAY, 30 * DAY, 365 * DAY)
+"""Periods to search for the newest, in this order: a bucket lists its oldest keys first."""
+MAX_PUT_ATTEMPTS = 4  # of a conditional put that conflicts with another put
 UUIDS = r"([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})"
 NAME, RECORD = re.compile(UUIDS + r"\.(?:png|jpg|webp|gif)"), re.compile(UUIDS + r"\.json")
 
 
 class S3Storage:
-    """The pictures of one customer in a bucket; customers share a connection."""
+    """The pictures of one customer in a bucket. Customers share a connection."""
 
     def __init__(self, connection: Connection, customer: str) -> None:
         self._connection = connection
@@ -51,15 +51,15 @@ class S3Storage:
 
     @property
     def home(self) -> str:
-        """The store, the bucket and the folder in it."""
+        """Store, bucket and folder."""
         return f"{self._bucket.endpoint_url or 's3:'}/{self._bucket.name}/{self._folder}"
 
     async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
-        """See Storage. The picture goes first, so that it is there when its record is."""
+        """See Storage. Writes the picture before its record."""
         return await self._connection.run(partial(self._put, id, picture, record))
 
     async def get(self, id: str) -> Asset | None:
-        """The picture of that id."""
+        """Return the picture of that id."""
         return await self._connection.run(partial(self._get, id))
 
     async def head(self, id: str) -> Mapping[str, Any] | None:
@@ -76,11 +76,11 @@ class S3Storage:
         return [record for record in found if record and not isinstance(record, ImageError)]
 
     async def delete(self, id: str) -> bool:
-        """See Storage. The record goes last, so that a deletion that broke off can be repeated."""
+        """See Storage. Deletes the record last, so that an interrupted deletion can be repeated."""
         return await self._connection.run(partial(self._delete, id))
 
     async def link(self, id: str) -> str | None:
-        """Public where the bucket has a public address, else signed for `url_ttl` seconds from now."""
+        """Return the public link where the bucket has one, else a link signed for `url_ttl` seconds."""
         return await self._connection.run(partial(self._link, id))
 
     async def where(self, id: str) -> AssetHandle | None:
@@ -89,7 +89,7 @@ class S3Storage:
         return AssetHandle(id=id, url=url) if url else None
 
     def id_in(self, url: str) -> str | None:
-        """The id in a public or signed link of ours, whoever signed it and when."""
+        """Return the id in a public or signed link of this bucket, valid or expired."""
         try:
             parts = urlsplit(url)
         except ValueError:
@@ -101,7 +101,7 @@ class S3Storage:
     async def put_preview(self, id: str, jpeg: bytes) -> str | None:
         """See Storage; it has no path."""
         key = f"{self._stem(id)}.preview.jpg"
-        with contextlib.suppress(ImageError), anyio.move_on_after(PREVIEW_PATIENCE):
+        with contextlib.suppress(ImageError), anyio.move_on_after(PREVIEW_TIMEOUT):
             await self._connection.run(lambda client: self._write(client, key, jpeg, "image/jpeg"))
 
     async def get_preview(self, id: str) -> bytes | None:
@@ -111,31 +111,31 @@ class S3Storage:
         return None
 
     def _stem(self, id: str) -> str:
-        """The keys of a picture without their endings. What is no id leads to a key that nothing has."""
+        """Return the common part of a picture's keys. Text that is not an id gives a key that does not exist."""
         return f"{self._folder}{uuid_of(id) if is_id(id) else 'none'}"
 
     def _put(self, id: str, picture: Picture, record: Mapping[str, Any], client: Any) -> AssetHandle:
         stem = self._stem(id)
-        key = asset_files.file_of(stem, picture)
-        told = asset_files.noted(record, key.removeprefix(self._folder), picture)
-        ours = {"atelier-id": id, "sha256": told["sha256"]}
-        name = {"ContentDisposition": f'inline; filename="{asset_files.file_of(id, picture)}"', "Metadata": ours}
+        key = asset_files.file_name(stem, picture)
+        stored_record = asset_files.with_file(record, key.removeprefix(self._folder), picture)
+        ours = {"atelier-id": id, "sha256": stored_record["sha256"]}
+        name = {"ContentDisposition": f'inline; filename="{asset_files.file_name(id, picture)}"', "Metadata": ours}
         new = self._create(client, key, picture.image_bytes, picture.mime, **name)
-        if not new and self._digest(client, key) != told["sha256"]:
-            raise asset_files.taken(id)
-        if not self._create(client, f"{stem}.json", asset_files.written(told), "application/json"):
+        if not new and self._digest(client, key) != stored_record["sha256"]:
+            raise asset_files.id_taken(id)
+        if not self._create(client, f"{stem}.json", asset_files.encode_record(stored_record), "application/json"):
             there = self._head(id, client) or {}
-            if there.get("sha256") != told["sha256"]:
+            if there.get("sha256") != stored_record["sha256"]:
                 if new:
                     client.delete_object(Bucket=self._bucket.name, Key=key)
-                raise asset_files.taken(id)
+                raise asset_files.id_taken(id)
         return AssetHandle(id=id, url=self._address(client, key))
 
     def _create(self, client: Any, key: str, data: bytes, mime: str, **more: Any) -> bool:
-        """Write an object that is not there yet; False when it is."""
+        """Write a new object. Return False when the key is taken."""
         if not self._connection.conditional:
-            return self._look_and_write(client, key, data, mime, **more)
-        for attempt in range(ATTEMPTS):
+            return self._write_if_absent(client, key, data, mime, **more)
+        for attempt in range(MAX_PUT_ATTEMPTS):
             try:
                 self._write(client, key, data, mime, IfNoneMatch="*", **more)
             except client.exceptions.ClientError as error:
@@ -143,18 +143,18 @@ class S3Storage:
                 if code == "PreconditionFailed":
                     return False
                 if may_refuse_condition(error.response):
-                    written = self._look_and_write(client, key, data, mime, **more)
-                    self._connection.conditional = not written  # it took the same put without the header
-                    return written
-                if code != "ConditionalRequestConflict" or attempt == ATTEMPTS - 1:
+                    encode_record = self._write_if_absent(client, key, data, mime, **more)
+                    self._connection.conditional = not encode_record  # the same put without the header worked
+                    return encode_record
+                if code != "ConditionalRequestConflict" or attempt == MAX_PUT_ATTEMPTS - 1:
                     raise
-                time.sleep(0.1 * 2**attempt)  # another put of that key is under way
+                time.sleep(0.1 * 2**attempt)  # another put of that key is in progress
             else:
                 break
         return True
 
-    def _look_and_write(self, client: Any, key: str, data: bytes, mime: str, **more: Any) -> bool:
-        """Create an object in a store without conditional puts. Ids are unique, so only a repeat finds one there."""
+    def _write_if_absent(self, client: Any, key: str, data: bytes, mime: str, **more: Any) -> bool:
+        """Create an object in a store without conditional puts; only a repeated put finds its key taken."""
         try:
             client.head_object(Bucket=self._bucket.name, Key=key)
         except client.exceptions.ClientError as error:
@@ -165,15 +165,15 @@ class S3Storage:
         return False
 
     def _write(self, client: Any, key: str, data: bytes, mime: str, **more: Any) -> None:
-        """Write an object. The digest has the store refuse what was damaged on the way; all of them know MD5."""
+        """Write an object with its MD5, by which every store refuses data damaged in transit."""
         check = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
         client.put_object(Bucket=self._bucket.name, Key=key, Body=data, ContentType=mime, ContentMD5=check, **more)
 
     def _digest(self, client: Any, key: str) -> str:
-        """The SHA-256 of an object: what ours say of themselves, else counted. Some stores change the name's case."""
-        told = client.head_object(Bucket=self._bucket.name, Key=key).get("Metadata", {})
-        said = {name.lower(): value for name, value in told.items()}.get("sha256")
-        return said or asset_files.digest(self._read(client, key) or b"")
+        """Return the SHA-256 of an object, from its metadata or computed. Some stores change the case of names."""
+        metadata = client.head_object(Bucket=self._bucket.name, Key=key).get("Metadata", {})
+        digest = {name.lower(): value for name, value in metadata.items()}.get("sha256")
+        return digest or asset_files.digest(self._read(client, key) or b"")
 
     def _read(self, client: Any, key: str) -> bytes | None:
         try:
@@ -182,7 +182,7 @@ class S3Storage:
             return None
 
     def _head(self, id: str, client: Any) -> dict[str, Any] | None:
-        return asset_files.read(self._read(client, f"{self._stem(id)}.json") or b"")
+        return asset_files.parse_record(self._read(client, f"{self._stem(id)}.json") or b"")
 
     def _get(self, id: str, client: Any) -> Asset | None:
         if (record := self._head(id, client)) is None:
@@ -191,14 +191,14 @@ class S3Storage:
         return None if data is None else Asset(id, data, record)
 
     def _ids(self, limit: int, before: str | None, client: Any) -> list[str]:
-        """The newest ids that have a record, the newest of them first."""
+        """Return the newest ids that have a record, newest first."""
         if before and not is_id(before):
             return []
         bound = uuid_of(before) if before else None
         now = time_of(bound) if bound else time.time()
         end = str(bound) if bound else _first(now + DAY)  # another machine's clock may be ahead
         found = list[str]()
-        for window in (*WINDOWS, now):
+        for window in (*LOOK_BACK_SECONDS, now):
             start = _first(now - window)
             found += reversed(list(self._names(client, start, end)))
             if len(found) >= limit:
@@ -207,7 +207,7 @@ class S3Storage:
         return [id_of("img", UUID(name)) for name in found[:limit]]
 
     def _names(self, client: Any, start: str, end: str) -> Iterator[str]:
-        """The uuids that have a record, from `start` to before `end`, oldest first."""
+        """Yield the uuids that have a record, from `start` to before `end`, oldest first."""
         after = {"StartAfter": self._folder + start}
         while True:
             page = client.list_objects_v2(Bucket=self._bucket.name, Prefix=self._folder, **after)
@@ -239,7 +239,7 @@ class S3Storage:
         return client.generate_presigned_url("get_object", Params=place, ExpiresIn=self._bucket.url_ttl)
 
     def _serves(self, host: str, path: str) -> bool:
-        """Whether an address is one of this bucket's: its public one, by host, or by path."""
+        """Return whether an address belongs to this bucket: public, by host, or by path."""
         public = urlsplit(self._bucket.public_base_url or "").hostname
         store = urlsplit(self._bucket.endpoint_url or "https://amazonaws.com").hostname or ""
         by_host, by_path = host.startswith(f"{self._bucket.name}."), path.startswith(f"/{self._bucket.name}/")
@@ -247,6 +247,6 @@ class S3Storage:
 
 
 def _first(seconds: float) -> str:
-    """The beginning of every uuid of version 7 that was made at that time, and after all that were made before."""
+    """Return the lowest prefix of the version 7 uuids of that time."""
     digits = f"{max(0, round(seconds * 1000)):012x}"
     return f"{digits[:8]}-{digits[8:]}"

@@ -1,6 +1,6 @@
-"""The bucket and the one client that reaches it. boto3 is imported by the first use: it takes as long as half of mcp.
+"""The bucket and its boto3 client. boto3 is imported by the first use, since that takes long.
 
-What goes wrong there is told in our words, by the code of the answer or the kind of the exception; see TROUBLES.
+Errors become storage_failed with a message by the code of the answer or the type of the exception; see TROUBLES.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from atelier.providers.core.environment import variable
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import Lookup
 
-THREADS = 8  # measured: with more of them the event loop waits for its turn noticeably
-CONNECT, READ, ATTEMPTS = 5, 30, 3  # seconds, seconds without a byte, tries of one request
+MAX_THREADS = 8  # measured: more threads delay the event loop
+CONNECT_TIMEOUT, READ_TIMEOUT, MAX_ATTEMPTS = 5, 30, 3  # seconds, seconds without a byte, tries of one request
 
 Outcome = TypeVar("Outcome")
 
 Addressing = Literal["auto", "virtual", "path"]
-"""Where the bucket's name goes: before the store's host, into the path, or whichever the store is likely to take."""
+"""Where the bucket's name goes: before the host, into the path, or by boto3's own rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
-    """Where pictures go. `endpoint_url` is that of a store which is not Amazon's; `region` None asks the AWS set-up.
+    """A bucket. `endpoint_url` is None for Amazon; `region` None means that of the AWS configuration.
 
-    `prefix` comes before every key. `public_base_url` is where the bucket's content is served to everyone; without one
+    `prefix` comes before every key. `public_base_url` is where the bucket's content is public; without one
     links are signed and work for `url_ttl` seconds.
     """
 
@@ -48,7 +48,7 @@ class Bucket:
 def without_bucket(endpoint: str | None, bucket: str, addressing: Addressing) -> tuple[str | None, Addressing]:
     """Return the store's address and how to address the bucket in it, for an endpoint that may hold the bucket itself.
 
-    Stores show such endpoints to be copied. With the bucket in the path it is dropped. With the bucket before the host
+    Some stores display such endpoints. With the bucket in the path it is dropped. With the bucket before the host
     it is dropped and addressed there again; path addressing takes the host as it is.
     """
     parts = urlsplit(endpoint or "")
@@ -63,7 +63,7 @@ def without_bucket(endpoint: str | None, bucket: str, addressing: Addressing) ->
 class Connection:
     """A lazy client for a bucket; every call on it runs in a worker thread.
 
-    `conditional` says that the store takes a put with If-None-Match, until it has refused one.
+    `conditional` is True until the store has refused a put with If-None-Match.
     """
 
     def __init__(self, bucket: Bucket, lookup: Lookup) -> None:
@@ -71,38 +71,38 @@ class Connection:
         self.conditional = True
         self._lookup = lookup
         self._client: Any = None
-        self._making = threading.Lock()
-        self._turns = anyio.CapacityLimiter(THREADS)
+        self._client_lock = threading.Lock()
+        self._limiter = anyio.CapacityLimiter(MAX_THREADS)
 
     async def run(self, do: Callable[[Any], Outcome]) -> Outcome:
-        """Do something with the client, boto3's own. Raises storage_failed.
+        """Call `do` with the boto3 client in a worker thread. Raises storage_failed.
 
-        A caller who is cancelled does not wait; the thread goes on, and what it does must bear being done again.
+        A cancelled caller does not wait for the thread, which continues: `do` must be repeatable.
         """
 
-        def work() -> Outcome:
-            with told(self.bucket):
-                return do(self._made())
+        def call() -> Outcome:
+            with storage_errors(self.bucket):
+                return do(self._client_once())
 
-        return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._turns)
+        return await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._limiter)
 
-    def _made(self) -> Any:
-        with self._making:
+    def _client_once(self) -> Any:
+        with self._client_lock:
             if self._client is None:
                 try:
                     self._client = connect(self.bucket, self._lookup)
-                except ValueError as error:  # boto3 on an address or a region that is none
+                except ValueError as error:  # raised by boto3 for an invalid address or region
                     raise _failed(self.bucket, *UNREACHABLE, where=_where(self.bucket), why=str(error)) from None
             return self._client
 
 
 def connect(bucket: Bucket, lookup: Lookup) -> Any:
-    """A client with the credentials of the usual AWS chain.
+    """Return a client with the credentials of the AWS provider chain.
 
     Checksums only where S3 requires them: boto3's default sends trailers that many compatible stores refuse.
     """
     for name in [name for name in os.environ if name.startswith("AWS_") and variable(os.environ, name) is None]:
-        del os.environ[name]  # what a host left empty is unset, for boto3 as well
+        del os.environ[name]  # an empty variable counts as unset, for boto3 as well
     import boto3  # pyright: ignore[reportMissingTypeStubs]
     from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs]
 
@@ -117,10 +117,10 @@ def connect(bucket: Bucket, lookup: Lookup) -> Any:
         region_name=bucket.region or lookup("AWS_REGION") or session.region_name or "us-east-1",
         config=Config(
             signature_version="s3v4",
-            max_pool_connections=THREADS,
-            connect_timeout=CONNECT,
-            read_timeout=READ,
-            retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+            max_pool_connections=MAX_THREADS,
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            retries={"total_max_attempts": MAX_ATTEMPTS, "mode": "standard"},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             s3={
@@ -132,21 +132,21 @@ def connect(bucket: Bucket, lookup: Lookup) -> Any:
 
 
 CREDENTIALS = ("The store does not accept the credentials ({code}).", "Check AWS_ACCESS_KEY_ID and its secret.")
-REGION = ("The bucket “{bucket}” is not in the region that was asked ({code}).", "Set ATELIER_S3_REGION to its own.")
+REGION = ("The bucket “{bucket}” is in another region ({code}).", "Set ATELIER_S3_REGION to its region.")
 
 MISSING = "Create it, or correct ATELIER_S3_BUCKET or ATELIER_S3_ENDPOINT_URL."
 ADDRESSING = ("The store does not take the bucket's name in the path ({code}).", "Set ATELIER_S3_ADDRESSING=virtual.")
 FULL = ("full", "The store has no room for more ({code}).", "Free some space in the bucket, or raise its quota.")
 
-TROUBLES: dict[str, tuple[str, str, str]] = {
+ERRORS_BY_CODE: dict[str, tuple[str, str, str]] = {
     "NoSuchBucket": ("bucket", "The bucket “{bucket}” does not exist.", MISSING),
-    "InvalidBucketName": ("bucket", "“{bucket}” is no name of a bucket.", "Correct ATELIER_S3_BUCKET."),
+    "InvalidBucketName": ("bucket", "“{bucket}” is not a valid bucket name.", "Correct ATELIER_S3_BUCKET."),
     "InvalidAccessKeyId": ("credentials", *CREDENTIALS),
     "SignatureDoesNotMatch": ("credentials", *CREDENTIALS),
     "InvalidToken": ("credentials", *CREDENTIALS),
     "InvalidClientTokenId": ("credentials", *CREDENTIALS),
     "ExpiredToken": ("credentials", "The credentials for the store have expired.", "Renew them and start again."),
-    "RequestTimeTooSkewed": ("credentials", "The store refuses this machine's clock.", "Set it to the right time."),
+    "RequestTimeTooSkewed": ("credentials", "The store rejects this machine's clock.", "Set it to the right time."),
     "AccessDenied": (
         "denied",
         "The credentials may not do this in the bucket “{bucket}” ({call}).",
@@ -163,31 +163,31 @@ TROUBLES: dict[str, tuple[str, str, str]] = {
     "XMinioStorageFull": FULL,
     "InsufficientStorage": FULL,
 }
-"""Code of the store's answer -> our word for the trouble, the sentence and the hint."""
+"""Code of the store's answer -> trouble (for programs), message and hint."""
 
 UNREACHABLE = (
     "unreachable",
     "The store at {where} cannot be reached ({why}).",
     "Check the network, the proxy variables and ATELIER_S3_ENDPOINT_URL.",
 )
-NOBODY = (
+NO_CREDENTIALS = (
     "credentials",
     "There are no usable credentials for the store ({why}).",
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.",
 )
-PASSING = frozenset({"SlowDown", "RequestTimeout", "OperationAborted", "ConditionalRequestConflict"})
-"""Codes that mean nothing later, whatever their status."""
-LASTING = (501, 505)
-"""Statuses from 500 that a store would answer later as well."""
-UNCONDITIONAL = frozenset({"InvalidArgument", "InvalidRequest", "InvalidHeader", "UnsupportedHeader", "400"})
-"""Codes of a 400 by which stores refuse a header that they do not know; the last is that of an empty answer."""
-FAILING = ("failing", "The store is failing just now ({code}).", "Try again later.")
+TRANSIENT = frozenset({"SlowDown", "RequestTimeout", "OperationAborted", "ConditionalRequestConflict"})
+"""Codes of transient errors, whatever their status."""
+PERMANENT_STATUSES = (501, 505)
+"""Statuses from 500 that are not transient."""
+UNKNOWN_HEADER = frozenset({"InvalidArgument", "InvalidRequest", "InvalidHeader", "UnsupportedHeader", "400"})
+"""Codes with which stores refuse an unknown header; "400" is that of an empty answer."""
+FAILING = ("failing", "The store is temporarily failing ({code}).", "Try again later.")
 REFUSED = ("The store refused the call ({code}: {why}).", "Check the settings of the bucket.")
 
 
 @contextmanager
-def told(bucket: Bucket) -> Generator[None]:
-    """What goes wrong in the block is raised as storage_failed; `facts["trouble"]` is the word for programs."""
+def storage_errors(bucket: Bucket) -> Generator[None]:
+    """Raise errors of the block as storage_failed, with `facts["trouble"]` for programs."""
     from botocore.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
         BotoCoreError,
         ClientError,
@@ -200,36 +200,36 @@ def told(bucket: Bucket) -> Generator[None]:
         yield
     except ClientError as error:
         answer: Any = error.response  # pyright: ignore[reportUnknownMemberType]
-        raise of_answer(bucket, answer, str(error.operation_name)) from None  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        raise error_of_answer(bucket, answer, str(error.operation_name)) from None  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     except ParamValidationError:
-        raise _failed(bucket, *TROUBLES["InvalidBucketName"]) from None
+        raise _failed(bucket, *ERRORS_BY_CODE["InvalidBucketName"]) from None
     except (ConnectionError, HTTPClientError) as error:
         raise _failed(bucket, *UNREACHABLE, where=_where(bucket), why=type(error).__name__) from None
-    except BotoCoreError as error:  # the rest of boto3's own troubles are about who it is to be
-        raise _failed(bucket, *NOBODY, why=type(error).__name__) from None
-    except OSError as error:  # certificates that cannot be read, say
+    except BotoCoreError as error:  # the other boto3 errors concern credentials
+        raise _failed(bucket, *NO_CREDENTIALS, why=type(error).__name__) from None
+    except OSError as error:  # such as an unreadable certificate file
         raise _failed(bucket, *UNREACHABLE, where=_where(bucket), why=str(error)) from None
 
 
 def may_refuse_condition(answer: dict[str, Any]) -> bool:
-    """Whether an error answer to a put may be about its If-None-Match, which not every store knows."""
+    """Return whether an error answer to a put may concern If-None-Match, which not every store supports."""
     status, code = _status(answer), answer.get("Error", {}).get("Code")
-    return status in (405, 501) or (status == 400 and code in UNCONDITIONAL)
+    return status in (405, 501) or (status == 400 and code in UNKNOWN_HEADER)
 
 
 def _status(answer: dict[str, Any]) -> int:
     return answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
 
 
-def of_answer(bucket: Bucket, answer: dict[str, Any], call: str) -> ImageError:
-    """An error answer of the store in our words."""
+def error_of_answer(bucket: Bucket, answer: dict[str, Any], call: str) -> ImageError:
+    """Return the ImageError for an error answer of the store."""
     error = answer.get("Error", {})
     status, code = _status(answer), str(error.get("Code", ""))
-    if code in ("401", "403", "Forbidden"):  # an answer without a body has no other code
+    if code in ("401", "403", "Forbidden"):  # the code of an answer without a body
         code = "AccessDenied"
-    if code in TROUBLES:
-        return _failed(bucket, *TROUBLES[code], code=code, call=call)
-    if status == 429 or (status >= 500 and status not in LASTING) or code in PASSING:
+    if code in ERRORS_BY_CODE:
+        return _failed(bucket, *ERRORS_BY_CODE[code], code=code, call=call)
+    if status == 429 or (status >= 500 and status not in PERMANENT_STATUSES) or code in TRANSIENT:
         return _failed(bucket, *FAILING, code=code)
     return _failed(bucket, code, *REFUSED, code=code, why=str(error.get("Message", "")))
 

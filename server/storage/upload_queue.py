@@ -1,8 +1,8 @@
-"""A store, and a folder on this machine for what the store does not take.
+"""A store with a local folder for the pictures that it has not accepted yet.
 
-A paid picture is on this disk before an answer is sent, whatever the store does. What waits is delivered by `flush`,
-which may run in several processes at once and be killed at any point: the store overwrites nothing and knows its own
-pictures again, and a picture leaves the folder only once the store has it.
+A paid picture is on this disk before it is announced, whatever the store does. `flush` uploads queued pictures. It may
+run in several processes at once and be killed at any point: the store overwrites no picture and recognises its own, and
+a picture leaves the folder only once the store has it.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from atelier.providers.images.sources import Asset
 from atelier.server.storage import asset_files
 from atelier.server.storage.local import LocalStorage
 
-PATIENCE = 30.0  # seconds that a picture's answer waits for the store
-TROUBLES = frozenset(
+STORE_TIMEOUT = 30.0  # seconds that a put waits for the store
+STORE_WIDE = frozenset(
     {"bucket", "credentials", "denied", "region", "addressing", "full", "unreachable", "failing", "disk"}
 )
-"""Troubles that every picture would have; any other is one picture's own."""
+"""Troubles that concern every picture; any other concerns one picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flushed:
-    """What became of a picture that waited: where it is now, or why it still waits."""
+    """The outcome of one queued picture: where it is stored, or why it is still queued."""
 
     id: str
     stored: AssetHandle | None = None
@@ -40,44 +40,47 @@ class Flushed:
 
 
 class UploadQueue:
-    """`store` with `waiting` before it. Ahead: every picture is on this disk before the store is tried.
+    """`store` with the local folder `waiting` before it.
 
-    That is for a store that may take long, so that not even `kill -9` on the way loses a picture.
+    With `write_ahead` every picture is written to the folder before the store is tried: for a slow store, so that not
+    even `kill -9` during the upload loses a picture.
     """
 
-    def __init__(self, store: Storage, waiting: LocalStorage, *, ahead: bool) -> None:
+    def __init__(self, store: Storage, waiting: LocalStorage, *, write_ahead: bool) -> None:
         self._store = store
         self._waiting = waiting
-        self._ahead = ahead
-        self._spared_until = 0.0
+        self._write_ahead = write_ahead
+        self._retry_at = 0.0
 
     @property
-    def _waits(self) -> str:
+    def _waiting_note(self) -> str:
         return f"The picture waits in {self._waiting.folder}; `atelier flush` delivers it."
 
     @property
     def home(self) -> str:
-        """Where they are bound for."""
+        """See Storage; that of the store."""
         return self._store.home
 
     async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
-        """See Storage. Raises only when neither takes it, or when the id is taken."""
-        held = await self._hold(id, picture, record) if self._ahead else None
+        """See Storage. Raises only when neither store nor folder accepts the picture, or when the id is taken."""
+        held = await self._hold(id, picture, record) if self._write_ahead else None
         try:
-            stored = await self._tried(id, picture, record)
+            stored = await self._try_store(id, picture, record)
         except ImageError as error:
             if error.facts.get("trouble") == "taken":
                 await self._release(id)
                 raise
-            held = held if self._ahead else await self._hold(id, picture, record)
+            held = held if self._write_ahead else await self._hold(id, picture, record)
             if not isinstance(held, AssetHandle):
-                raise _both(error, held) from None
-            return AssetHandle(id=id, path=held.path, warning=f"{error.message} {self._waits} {error.hint}".strip())
+                raise _combined(error, held) from None
+            return AssetHandle(
+                id=id, path=held.path, warning=f"{error.message} {self._waiting_note} {error.hint}".strip()
+            )
         await self._release(id)
         return stored
 
     async def get(self, id: str) -> Asset | None:
-        """The picture of that id, delivered or not."""
+        """Return the picture of that id, queued or stored."""
         return await self._waiting.get(id) or await self._store.get(id)
 
     async def head(self, id: str) -> Mapping[str, Any] | None:
@@ -85,7 +88,7 @@ class UploadQueue:
         return await self._waiting.head(id) or await self._store.head(id)
 
     async def newest(self, limit: int = 1, before: str | None = None) -> list[Mapping[str, Any]]:
-        """See AssetReader. When the store cannot be read, the error names the images that wait, by their ids."""
+        """See AssetReader. When the store cannot be read, the error names the ids of queued images."""
         here = await self._waiting.newest(limit, before)
         try:
             there = await self._store.newest(limit, before)
@@ -98,18 +101,18 @@ class UploadQueue:
         return [both[id] for id in sorted(both, reverse=True)[:limit]]
 
     async def delete(self, id: str) -> bool:
-        """See Storage; from both."""
+        """See Storage; deletes from both."""
         here = await self._waiting.delete(id)
         return await self._store.delete(id) or here
 
     async def link(self, id: str) -> str | None:
-        """See Storage; what waits has no link yet."""
+        """See Storage; a queued picture has no link yet."""
         return None if await self._waiting.head(id) else await self._store.link(id)
 
     async def where(self, id: str) -> AssetHandle | None:
-        """See Storage; what waits has a path and no link yet."""
+        """See Storage; a queued picture has a path and no link yet."""
         if here := await self._waiting.where(id):
-            return replace(here, warning=self._waits)
+            return replace(here, warning=self._waiting_note)
         return await self._store.where(id)
 
     def id_in(self, url: str) -> str | None:
@@ -117,7 +120,7 @@ class UploadQueue:
         return self._store.id_in(url)
 
     async def put_preview(self, id: str, jpeg: bytes) -> str | None:
-        """Beside the picture, wherever that is."""
+        """Store the preview beside its picture."""
         with contextlib.suppress(ImageError):
             return await (self._waiting if await self._waiting.head(id) else self._store).put_preview(id, jpeg)
         return None
@@ -127,9 +130,9 @@ class UploadQueue:
         return await self._waiting.get_preview(id) or await self._store.get_preview(id)
 
     async def flush(self) -> AsyncIterator[Flushed]:
-        """Deliver what waits, oldest first, and tell of each. Raises storage_failed when the folder cannot be read.
+        """Upload the queued pictures, oldest first, and yield each outcome. Raises storage_failed for the folder.
 
-        Once the store itself is in trouble, the rest is not tried; a picture with a trouble of its own holds up none.
+        A trouble of the store itself ends the attempts; a trouble of one picture does not.
         """
         problem = ""
         for id in await self._waiting.ids():
@@ -137,15 +140,15 @@ class UploadQueue:
                 yield Flushed(id, problem=problem)
                 continue
             try:
-                if done := await self._deliver(id):
+                if done := await self._upload(id):
                     yield done
             except ImageError as error:
                 yield Flushed(id, problem=f"{error.message} {error.hint}".strip())
-                if error.facts.get("trouble") in TROUBLES:
+                if error.facts.get("trouble") in STORE_WIDE:
                     problem = error.message
 
-    async def _deliver(self, id: str) -> Flushed | None:
-        """One picture to the store. None when another process was faster."""
+    async def _upload(self, id: str) -> Flushed | None:
+        """Upload one picture. Return None when another process did so first."""
         try:
             asset = await self._waiting.get(id)
         except ImageError as error:
@@ -153,7 +156,7 @@ class UploadQueue:
         if asset is None or (picture := _picture(asset)) is None:
             if id not in await self._waiting.ids():
                 return None
-            if await self._store.head(id):  # it was delivered, and its removal broke off
+            if await self._store.head(id):  # it was uploaded, but not removed from the folder
                 await self._release(id)
                 return None
             return Flushed(id, problem=f"It is damaged; see {self._waiting.folder}.")
@@ -164,24 +167,24 @@ class UploadQueue:
         return Flushed(id, stored)
 
     async def _release(self, id: str) -> None:
-        """Out of the folder. What cannot be removed now is found to be delivered by the next flush."""
+        """Remove a picture from the folder. If that fails, the next flush finds it uploaded."""
         with contextlib.suppress(ImageError):
             await self._waiting.delete(id)
 
-    async def _tried(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
-        """The store's answer, if it comes in time. After a silence the next pictures do not wait for it at all."""
-        late = ImageError(Reason.STORAGE_FAILED, f"The store gave no answer within {PATIENCE:.0f} s.")
-        if time.monotonic() < self._spared_until:
+    async def _try_store(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
+        """Put the picture into the store. After a timeout, puts fail at once for another STORE_TIMEOUT."""
+        late = ImageError(Reason.STORAGE_FAILED, f"The store gave no answer within {STORE_TIMEOUT:.0f} s.")
+        if time.monotonic() < self._retry_at:
             raise late
         try:
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(STORE_TIMEOUT):
                 return await self._store.put(id, picture, record)
         except TimeoutError:
-            self._spared_until = time.monotonic() + PATIENCE
+            self._retry_at = time.monotonic() + STORE_TIMEOUT
             raise late from None
 
     async def _hold(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle | ImageError:
-        """The picture in the folder, or why that did not take it. Raises when another one waits under that id."""
+        """Put the picture into the folder; return the error when that fails. Raises when the id is taken."""
         try:
             return await self._waiting.put(id, picture, record)
         except ImageError as error:
@@ -190,8 +193,8 @@ class UploadQueue:
             return error
 
 
-def _both(error: ImageError, other: ImageError | None) -> ImageError:
-    """The store's error, with what the folder had to say."""
+def _combined(error: ImageError, other: ImageError | None) -> ImageError:
+    """Return the store's error with the message of the folder's."""
     if other is None:
         return error
     message, hint = f"{error.message} {other.message}", f"{error.hint} {other.hint}".strip()
@@ -199,7 +202,7 @@ def _both(error: ImageError, other: ImageError | None) -> ImageError:
 
 
 def _picture(asset: Asset) -> Picture | None:
-    """What waits as a picture; None when it is not what its record says."""
+    """Return a queued picture, or None when its bytes do not match its record."""
     if asset_files.digest(asset.image_bytes) != asset.record.get("sha256"):
         return None
     try:

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import boto3  # pyright: ignore[reportMissingTypeStubs]
@@ -48,6 +49,12 @@ class Keys:
     def environ(self) -> dict[str, str]:
         """As the AWS variables."""
         return {"AWS_ACCESS_KEY_ID": self.id, "AWS_SECRET_ACCESS_KEY": self.secret}
+
+
+@cache
+def session_of(id: str, secret: str) -> Any:
+    """Return boto3's session of a user; a new one would read the descriptions of its services again."""
+    return boto3.Session(id, secret, region_name="us-east-1")
 
 
 class Ministack:
@@ -100,8 +107,7 @@ class Ministack:
     def client(self, service: str, keys: Keys | None = None) -> Any:
         """boto3's own client, as root unless told otherwise; for arranging and looking, never for the product."""
         id, secret = (keys.id, keys.secret) if keys else ROOT
-        session: Any = boto3.Session(id, secret, region_name="us-east-1")
-        return session.client(service, endpoint_url=self.url)
+        return session_of(id, secret).client(service, endpoint_url=self.url)
 
     def user(self, *actions: str) -> Keys:
         """The keys of a new user who may do these things, everything in S3 unless told otherwise."""

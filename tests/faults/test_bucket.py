@@ -73,7 +73,7 @@ def bucket(store: Ministack) -> Bucket:
 def environ(
     around: World, bucket: Bucket, owner: Keys, before_store: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Environ:
-    monkeypatch.setattr("atelier.server.storage.upload_queue.PATIENCE", 1.0)
+    monkeypatch.setattr("atelier.server.storage.upload_queue.STORE_TIMEOUT", 1.0)
     more = {"STORAGE": "s3", "S3_BUCKET": bucket.name, "S3_ENDPOINT_URL": before_store.url}
     return around.environ(tmp_path, **{f"ATELIER_{name}": value for name, value in more.items()}, **owner.environ)
 

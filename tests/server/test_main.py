@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from atelier.server.cli.messages import for_person
+from atelier.server.cli.terminal_messages import for_person
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
 from tests.emulators.socks import Socks
@@ -35,6 +35,14 @@ def test_without_a_key_the_first_line_says_that_it_is_a_sketch(environ: Environ,
     (path,) = [path for path in files_in(tmp_path / "out") if path.suffix == ".png"]
     assert lines[1] == str(path)
     assert "drawing" in done.stderr
+
+
+def test_a_command_loads_neither_the_mcp_sdk_nor_a_web_server(environ: Environ) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "atelier.server", "cost", "a fox"]
+    done = subprocess.run(command, env=like_a_host(environ), capture_output=True, text=True, timeout=60, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "atelier.server.cli.commands" in loaded
+    assert not loaded & {"mcp", "mcp_types", "starlette", "uvicorn", "boto3"}
 
 
 def test_with_a_key_the_vendor_draws(with_openai: Environ, openai: OpenAI) -> None:

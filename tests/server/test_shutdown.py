@@ -76,7 +76,7 @@ def test_a_command_that_is_asked_to_end_keeps_what_is_billed(
         held.wait()
         process.send_signal(number)
         assert process.stderr is not None
-        assert any("Ending." in line for line in process.stderr)
+        assert any("Stopping." in line for line in process.stderr)
         held.go.set()
         assert process.wait(LONG) == 128 + number
         assert "Traceback" not in process.stderr.read()
@@ -89,7 +89,7 @@ def test_a_terminal_that_closes_says_so_more_than_once(with_openai: Environ, ope
         held.wait()
         process.send_signal(signal.SIGHUP)
         assert process.stderr is not None
-        assert any("Ending." in line for line in process.stderr)
+        assert any("Stopping." in line for line in process.stderr)
         for _ in range(3):
             process.send_signal(signal.SIGHUP)
             time.sleep(0.1)

@@ -21,6 +21,7 @@ from atelier.providers.images.allowed_files import (
     nearly_named,
     read_within,
 )
+from tests.exhaustive import examples
 
 LIMIT = 1000
 
@@ -65,7 +66,7 @@ PARTS = [
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=6))
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(1500), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_path_leads_out_of_the_folder(folder: Path, parts: list[str]) -> None:
     path = folder.joinpath(*parts)
     try:
@@ -77,7 +78,7 @@ def test_no_path_leads_out_of_the_folder(folder: Path, parts: list[str]) -> None
 
 
 @given(st.lists(st.sampled_from([*PARTS, "deep\u00a0one", "deep one"]), max_size=6))
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(500), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_near_name_leads_out_of_the_folder(folder: Path, parts: list[str]) -> None:
     for place in (folder, folder.parent / "secret"):
         (place / "deep\u202fone").mkdir(exist_ok=True)
@@ -134,7 +135,7 @@ class Swapping(type(Path())):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
 @given(depth=st.integers(1, 4), data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_whoever_swaps_a_link_in_between_judging_and_opening_gets_nothing(depth: int, data: st.DataObject) -> None:
     names = [f"name{level}" for level in range(depth)]
     swapped = data.draw(st.integers(0, depth - 1), label="which name is swapped")

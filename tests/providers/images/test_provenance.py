@@ -16,6 +16,7 @@ from PIL import Image
 from atelier.providers.images.containers import parts, with_xmp, xmp_of
 from atelier.providers.images.identify import identify, picture
 from atelier.providers.images.provenance import FACTS, embedded, has_c2pa, read, with_facts, without_facts
+from tests.exhaustive import examples
 
 RECORD: dict[str, Any] = {
     "id": "img_0123456789abcdefghjkmnpqrs", "created_at": "2026-11-21T10:00:00Z", "operation": "edit",
@@ -162,7 +163,7 @@ def test_a_signed_file_keeps_even_our_facts() -> None:
 
 
 @given(st.data())
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_no_broken_file_stops_the_facts_from_being_left_out(data: st.DataObject) -> None:
     whole = with_facts(made(data.draw(st.sampled_from(list(KINDS)))), RECORD)
     broken = bytearray(whole[: data.draw(st.integers(0, len(whole)))])
@@ -258,7 +259,7 @@ WORDS = st.text(max_size=200)
     usd=st.none() | st.floats(0, 100),
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
 )
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 def test_whatever_the_facts_are_they_come_back(
     kind: str, prompt: str, negative: str | None, seed: int | None, usd: float | None, size: tuple[int, int]
 ) -> None:
@@ -270,7 +271,7 @@ def test_whatever_the_facts_are_they_come_back(
 
 
 @given(kind=st.sampled_from(sorted(KINDS)), data=st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_a_file_that_is_cut_or_scratched_never_fails(kind: str, data: st.DataObject) -> None:
     whole = bytearray(with_facts(made(kind), RECORD) if data.draw(st.booleans()) else made(kind))
     for _ in range(data.draw(st.integers(0, 4))):

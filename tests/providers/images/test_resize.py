@@ -17,6 +17,7 @@ from atelier.providers.core.types import Picture
 from atelier.providers.images.decode import decoded
 from atelier.providers.images.identify import picture
 from atelier.providers.images.resize import delivered, wish
+from tests.exhaustive import examples
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -93,7 +94,7 @@ def test_padding_shows_all_of_it_on_white_or_on_nothing(mode: str, around: tuple
 )
 @example(source=(300, 1), size=(1, 400), fit="pad", format="PNG")
 @example(source=(1, 300), size=(400, 1), fit="crop", format="JPEG")
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 def test_the_copy_has_exactly_the_size_that_was_asked_for(
     source: tuple[int, int], size: tuple[int, int], fit: Any, format: str
 ) -> None:

@@ -18,6 +18,7 @@ from atelier.providers.core.ids import new_id
 from atelier.providers.images.provenance import with_facts
 from atelier.providers.images.sources import Asset, Limits, Sources
 from tests.conftest import png
+from tests.exhaustive import examples
 
 pytestmark = pytest.mark.anyio
 
@@ -257,7 +258,7 @@ async def test_whatever_else_is_refused_with_what_to_do(folder: Path, words: str
 
 
 @given(words=st.text(max_size=80))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_no_words_break_the_reader(folder: Path, words: str) -> None:
     for text in (words, f"/{words}", f"file:{words}", f"data:{words}", f"~{words}", f"{folder}/{words}"):
         try:

@@ -21,6 +21,7 @@ from atelier.providers.images.provenance import has_c2pa, read, with_facts
 from atelier.providers.images.resize import delivered
 from atelier.providers.images.sources import source
 from atelier.server.mcp.previews import preview
+from tests.exhaustive import examples
 from tests.providers.images.test_provenance import signed
 
 FACTS = {"id": "img_x", "prompt": "a fox", "model": "m"}
@@ -105,7 +106,7 @@ def test_a_picture_cut_anywhere_is_taken_or_refused(index: int) -> None:
 
 
 @given(index=st.integers(0, len(SEEDS) - 1), data=st.data())
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(500), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_scratched_picture_is_taken_or_refused(index: int, data: st.DataObject) -> None:
     made = bytearray(SEEDS[index])
     for _ in range(data.draw(st.integers(1, 5))):
@@ -132,6 +133,6 @@ def test_a_scratched_picture_is_taken_or_refused(index: int, data: st.DataObject
     start=st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF\0\0\0\0WEBPVP8X", b"GIF89a"]),
     rest=st.binary(),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_bytes_that_only_begin_like_a_picture_are_refused_everywhere(start: bytes, rest: bytes) -> None:
     assert everywhere(start + rest) == 0

@@ -15,7 +15,7 @@ from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import Lifecycle
 from atelier.providers.vendors import openai as openai_vendor
 from atelier.providers.vendors.registry import all_providers
-from atelier.server.cli import models
+from atelier.server.cli import models_command
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.tools.model_table import offers
@@ -46,7 +46,7 @@ def reachable(environ: Environ, today: date = TODAY) -> Catalog:
 
 def test_the_table_is_aligned_and_names_every_model(environ: Environ) -> None:
     catalog = reachable(environ)
-    lines = models.table(offers(catalog), TODAY).splitlines()
+    lines = models_command.table(offers(catalog), TODAY).splitlines()
     column = lines[0].index("operations")
     rows = [line for line in lines if line.startswith("  ")]
     assert all(line[column - 2 : column] == "  " and line[column] != " " for line in rows)
@@ -139,7 +139,7 @@ def test_a_model_of_the_users_catalogue_is_listed_drawn_with_and_sent(
 async def test_a_default_that_is_about_to_end_is_found(
     life: Lifecycle, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = await models.check(aged(flux=life))
+    code = await models_command.check(aged(flux=life))
     printed = capsys.readouterr()
     assert code == (1 if says else 0)
     assert printed.err == ""
@@ -152,7 +152,7 @@ async def test_a_default_that_is_about_to_end_is_found(
 async def test_a_vendor_whose_list_agrees_is_no_finding(
     with_openai: Environ, openai: OpenAI, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await models.check(reachable(with_openai)) == 0
+    assert await models_command.check(reachable(with_openai)) == 0
     assert "openai was asked and agrees" in capsys.readouterr().out
     (request,) = openai.requests
     assert (request.method, request.path) == ("GET", "/v1/models")
@@ -163,9 +163,9 @@ async def test_a_vendor_whose_list_agrees_is_no_finding(
 async def test_only_a_vendor_that_publishes_it_and_whose_key_is_set_is_asked(
     with_openai: Environ, openai: OpenAI, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await models.check(reachable(with_openai), "flux") == 0
+    assert await models_command.check(reachable(with_openai), "flux") == 0
     del with_openai["OPENAI_API_KEY"]
-    assert await models.check(reachable(with_openai)) == 0
+    assert await models_command.check(reachable(with_openai)) == 0
     assert capsys.readouterr().out.count("No vendor was asked.") == 2
     assert openai.requests == []
 
@@ -188,7 +188,7 @@ async def test_a_difference_from_the_vendors_list_is_one_line(
 ) -> None:
     rows = [{"id": id, "shutdown_date": day and str(day)} for id, day in (KNOWN | theirs).items() if day is not ...]
     openai.next(Answer(200, {"data": rows}))
-    assert await models.check(reachable(with_openai)) == (1 if says else 0)
+    assert await models_command.check(reachable(with_openai)) == (1 if says else 0)
     (line,) = capsys.readouterr().out.splitlines()
     assert says in line
     assert line.startswith("openai: " if says else "Every default")
@@ -209,7 +209,7 @@ async def test_an_answer_of_no_use_is_one_line_on_stderr(
     with_openai: Environ, openai: OpenAI, capsys: pytest.CaptureFixture[str], fault: Answer, says: str
 ) -> None:
     openai.next(fault)
-    assert await models.check(reachable(with_openai)) == 1
+    assert await models_command.check(reachable(with_openai)) == 1
     printed = capsys.readouterr()
     (line,) = printed.err.splitlines()
     assert line.startswith("atelier: openai could not be asked: ")
@@ -221,7 +221,7 @@ async def test_an_answer_of_no_use_is_one_line_on_stderr(
 @pytest.mark.anyio
 async def test_a_passing_failure_is_tried_again(with_openai: Environ, openai: OpenAI) -> None:
     openai.next(Dropped(), emulated.RATE_LIMITED)
-    assert await models.check(reachable(with_openai)) == 0
+    assert await models_command.check(reachable(with_openai)) == 0
     assert len(openai.requests) == 3
 
 

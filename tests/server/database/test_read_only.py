@@ -24,7 +24,7 @@ pytestmark = [
 NOBODY = 65_534
 
 RUNS = f"""
-import os, sys
+import os, sys, tomllib  # loaded first: the interpreter's own files may be unreadable for that user
 from atelier.server.main import main
 if os.getuid() == 0:  # whom no permission stops
     os.setgid({NOBODY})

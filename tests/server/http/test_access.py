@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from atelier.server.calls import when_it_leaves
+from atelier.server.calls import on_delivery
 from atelier.server.http.access import AccessMiddleware, caller
 from tests.server.http.test_auth import shared
 from tests.server.http_process import token
@@ -24,7 +24,7 @@ async def passed(said: list[Message], *, gone_before: bool) -> tuple[list[str], 
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         who = caller()
-        when_it_leaves(lambda: acts.append(who), lambda: acts.append(f"not {who}"))
+        on_delivery(lambda: acts.append(who), lambda: acts.append(f"not {who}"))
         if gone_before:
             await receive()
         for message in said:

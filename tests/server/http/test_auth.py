@@ -191,7 +191,7 @@ async def test_a_new_key_is_found_once_the_pause_is_over(issuer: Issuer, monkeyp
     issuer.keys = later
     assert await reason(verify, signed("ES256")) is Reason.AUTHENTICATION  # the keys are fresh
     assert len(issuer.requests) == 1
-    monkeypatch.setattr(auth, "PAUSE", 0.0)
+    monkeypatch.setattr(auth, "UNKNOWN_KEY_INTERVAL", 0.0)
     assert await verify(signed("ES256")) == "alice"
     assert len(issuer.requests) == 2
 
@@ -211,11 +211,11 @@ async def test_junk_does_not_take_the_place_of_good_keys(issuer: Issuer, monkeyp
     verify = by(issuer)
     assert await verify(signed("RS256")) == "alice"
     issuer.keys = JUNK
-    monkeypatch.setattr(auth, "PAUSE", 0.0)
+    monkeypatch.setattr(auth, "UNKNOWN_KEY_INTERVAL", 0.0)
     assert await reason(verify, signed("ES256", kid="new")) is Reason.PROVIDER_UNAVAILABLE
     assert len(issuer.requests) == 2
     assert await verify(signed("RS256")) == "alice"  # as long as they live
-    monkeypatch.setattr(auth, "LIFE", 0.0)
+    monkeypatch.setattr(auth, "KEYS_TTL", 0.0)
     assert await reason(verify, signed("RS256")) is Reason.PROVIDER_UNAVAILABLE
 
 
@@ -227,7 +227,7 @@ TROUBLES = {
     "keys of no use": Answer(200, {"keys": JUNK}),
     "dropped": Dropped(),
     "dropped midway": Dropped(midway=True),
-    "endless": Answer(200, b" " * (auth.LARGEST + 1)),
+    "endless": Answer(200, b" " * (auth.MAX_KEY_SET_BYTES + 1)),
     "elsewhere": Answer(302, {}, {"location": "https://example.com/"}),
 }
 
@@ -241,14 +241,14 @@ async def test_keys_that_cannot_be_fetched_are_nobodys_fault(
     assert await reason(verify, signed("RS256")) is Reason.PROVIDER_UNAVAILABLE
     assert await reason(verify, signed("RS256")) is Reason.PROVIDER_UNAVAILABLE
     assert len(issuer.requests) == 1  # it is left alone for a moment
-    monkeypatch.setattr(auth, "SULK", 0.0)
+    monkeypatch.setattr(auth, "FAILURE_BACKOFF", 0.0)
     assert await verify(signed("RS256")) == "alice"
 
 
 async def test_an_address_that_never_answers_holds_nobody_up_for_long(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "PATIENCE", 0.2)
+    monkeypatch.setattr(auth, "FETCH_TIMEOUT", 0.2)
     held = Held()
     issuer.next(held)
     verify, found = by(issuer), list[Reason]()

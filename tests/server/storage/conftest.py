@@ -93,9 +93,9 @@ KINDS: dict[str, Callable[[Path, Place], Storage]] = {
     "local": lambda folder, place: LocalStorage(folder / "out"),
     "s3": lambda folder, place: place.storage(),
     "spooled local": lambda folder, place: UploadQueue(
-        LocalStorage(folder / "out"), LocalStorage(folder / "s"), ahead=False
+        LocalStorage(folder / "out"), LocalStorage(folder / "s"), write_ahead=False
     ),
-    "spooled s3": lambda folder, place: UploadQueue(place.storage(), LocalStorage(folder / "s"), ahead=True),
+    "spooled s3": lambda folder, place: UploadQueue(place.storage(), LocalStorage(folder / "s"), write_ahead=True),
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id, uuid_of
 from atelier.providers.transport.network.http_client import httpx
-from atelier.server.cli import flush
+from atelier.server.cli import flush_command
 from atelier.server.http.callers import name_of
 from atelier.server.settings import Settings
 from atelier.server.storage.caller_storages import CallerStorages
@@ -75,7 +75,7 @@ def test_a_spool_that_cannot_be_looked_into_is_told(
 async def test_a_running_server_tries_again_and_is_quiet_when_nothing_waits(
     environ: Environ, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(flush, "AGAIN", 0.01)
+    monkeypatch.setattr(flush_command, "FLUSH_INTERVAL", 0.01)
     caplog.set_level(logging.INFO, "atelier")
     (tmp_path / "out").write_text("in the way")
     await waiting(environ, "1", "_callers/alice")
@@ -85,7 +85,7 @@ async def test_a_running_server_tries_again_and_is_quiet_when_nothing_waits(
 
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(flush.flushing, CallerStorages(Settings.from_environ(environ)))
+            tasks.start_soon(flush_command.flushing, CallerStorages(Settings.from_environ(environ)))
             while len(said()) < 3:
                 await anyio.sleep(0.01)
             assert set(said()) == {(0, 2)}
@@ -146,4 +146,4 @@ async def test_a_server_delivers_for_every_caller_that_has_something_waiting(
         until(lambda: len(place.objects) == 6)
         until(lambda: not files_in(tmp_path / "state" / "spool"))
         assert server.get(f"/image/{hers}").status_code == 200
-        until(lambda: [line["delivered"] for line in server.log if line["event"] == "waiting pictures"] == [3])
+        until(lambda: [line["delivered"] for line in server.log if line["event"] == "uploaded queued pictures"] == [3])

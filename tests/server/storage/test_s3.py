@@ -20,7 +20,7 @@ from atelier.providers.images.identify import picture
 from atelier.providers.transport.network.http_client import httpx
 from atelier.server.settings import Settings
 from atelier.server.storage import s3, s3_client
-from atelier.server.storage.remote_storage import unplaced
+from atelier.server.storage.remote_storage import without_location
 from atelier.server.storage.s3_client import Bucket, Connection, connect
 from tests.emulators.s3 import Front, Keys, Lost, Ministack
 from tests.emulators.s3 import refusal as refused_by
@@ -167,7 +167,7 @@ CONFLICT = Answer(409, b"<Error><Code>ConditionalRequestConflict</Code></Error>"
 async def test_a_passing_trouble_costs_no_picture_and_makes_no_second(
     place: Place, front: Front, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3_client, "READ", 1)
+    monkeypatch.setattr(s3_client, "READ_TIMEOUT", 1)
     front.next(fault)
     storage = place.storage(endpoint=front.url)
     stored = await put(storage)
@@ -178,7 +178,7 @@ async def test_a_passing_trouble_costs_no_picture_and_makes_no_second(
 async def test_a_store_that_fails_on_and_on_is_given_up(place: Place, front: Front) -> None:
     front.next(*[SLOW_DOWN] * 9)
     assert (await refusal(place.storage(endpoint=front.url))).facts["trouble"] == "failing"
-    assert len(front.requests) == s3_client.ATTEMPTS
+    assert len(front.requests) == s3_client.MAX_ATTEMPTS
     front.script.clear()
     front.next(*[CONFLICT] * 9)
     assert "ConditionalRequestConflict" in (await refusal(place.storage(endpoint=front.url))).message
@@ -378,12 +378,12 @@ def test_a_link_of_ours_names_its_picture_without_a_request(url: str, ours: bool
 
 def test_every_trouble_is_one_plain_sentence_with_a_hint() -> None:
     bucket = Bucket(name="pictures")
-    for code in s3_client.TROUBLES:
-        error = s3_client.of_answer(bucket, {"Error": {"Code": code, "Message": "{x}"}}, "PutObject")
+    for code in s3_client.ERRORS_BY_CODE:
+        error = s3_client.error_of_answer(bucket, {"Error": {"Code": code, "Message": "{x}"}}, "PutObject")
         assert re.fullmatch(r"[^{}]+\.", error.message), code
         assert error.hint.endswith(".")
         assert "later" not in error.hint.lower()  # it has to be changed, and no time changes it
-    odd = s3_client.of_answer(bucket, {"Error": {"Code": "Odd{", "Message": "{0} braces\n"}}, "PutObject")
+    odd = s3_client.error_of_answer(bucket, {"Error": {"Code": "Odd{", "Message": "{0} braces\n"}}, "PutObject")
     assert "{0} braces" in odd.message
 
 
@@ -403,9 +403,9 @@ def test_every_trouble_is_one_plain_sentence_with_a_hint() -> None:
 )
 def test_later_is_advised_only_where_it_can_help(status: int, code: str, passing: bool) -> None:
     answer = {"Error": {"Code": code, "Message": "x"}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    error = s3_client.of_answer(Bucket(name="pictures"), answer, "PutObject")
+    error = s3_client.error_of_answer(Bucket(name="pictures"), answer, "PutObject")
     assert ("later" in error.hint.lower()) is passing
-    assert ("later" in unplaced(error).hint.lower()) is passing
+    assert ("later" in without_location(error).hint.lower()) is passing
 
 
 def test_boto3_is_not_imported_before_a_bucket_is_used() -> None:
@@ -416,7 +416,7 @@ def test_boto3_is_not_imported_before_a_bucket_is_used() -> None:
         "import anyio\n"
         "storage = storage_of(Settings.from_environ({'ATELIER_STORAGE': 's3', 'ATELIER_S3_BUCKET': 'b',"
         " 'ATELIER_STATE_DIR': '/nowhere'}))\n"
-        "from atelier.server.cli.flush import flushed\n"
+        "from atelier.server.cli.flush_command import flushed\n"
         "anyio.run(flushed, storage)\n"
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )

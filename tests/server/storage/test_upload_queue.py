@@ -38,7 +38,7 @@ def waiting(tmp_path: Path) -> LocalStorage:
 
 def before(store: Storage, waiting: LocalStorage) -> UploadQueue:
     """A spool as assembly makes it for a bucket."""
-    return UploadQueue(store, waiting, ahead=True)
+    return UploadQueue(store, waiting, write_ahead=True)
 
 
 async def flush(spool: UploadQueue) -> list[Flushed]:
@@ -131,9 +131,9 @@ async def test_a_silent_store_is_waited_for_once(
     tmp_path: Path, waiting: LocalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, store = [0.0], SilentStore(tmp_path / "out")
-    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    monkeypatch.setattr(module, "STORE_TIMEOUT", 0.01)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    spool = UploadQueue(store, waiting, ahead=True)
+    spool = UploadQueue(store, waiting, write_ahead=True)
     with anyio.fail_after(LONG):
         first, second = await put(spool), await put(spool)
     assert "no answer" in first.warning
@@ -141,7 +141,7 @@ async def test_a_silent_store_is_waited_for_once(
     assert store.asked == 1
     store.silent = False
     now[0] += 0.01
-    monkeypatch.setattr(module, "PATIENCE", LONG)
+    monkeypatch.setattr(module, "STORE_TIMEOUT", LONG)
     third = await put(spool)
     assert (Path(third.path or "").is_relative_to(tmp_path / "out"), third.warning, store.asked) == (True, "", 2)
 
@@ -164,7 +164,7 @@ async def test_when_neither_takes_it_both_say_why(place: Place, tmp_path: Path, 
 
 async def test_a_local_folder_that_fails_has_the_same_spool(tmp_path: Path, waiting: LocalStorage) -> None:
     (tmp_path / "out").write_text("in the way")
-    spool = UploadQueue(LocalStorage(tmp_path / "out"), waiting, ahead=False)
+    spool = UploadQueue(LocalStorage(tmp_path / "out"), waiting, write_ahead=False)
     stored = await put(spool)
     assert Path(stored.path or "").is_relative_to(waiting.folder)
     assert "ATELIER_OUTPUT_DIR" in stored.warning
@@ -220,7 +220,7 @@ async def test_a_poisoned_picture_is_reported_and_holds_up_none(place: Place, wa
     assert {id for id, flushed in told.items() if flushed.problem} == set(ids[:4])
     assert {id for id, flushed in told.items() if flushed.stored} == set(ids[4:])
     assert "taken" not in told[ids[0]].problem
-    assert "already kept" in told[ids[3]].problem
+    assert "already stored" in told[ids[3]].problem
     assert set(await waiting.ids()) == set(ids[:4])
     assert len(pictures(place)) == 3
 

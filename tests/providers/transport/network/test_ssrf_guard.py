@@ -14,6 +14,7 @@ from atelier.providers.transport.network import ssrf_guard
 from atelier.providers.transport.network.address_policy import AddressPolicy, NoSuchHostError
 from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.transport.network.ssrf_guard import ForbiddenError, is_public
+from tests.exhaustive import examples
 
 PRIVATE = [
     "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.100.100.200", "0.0.0.0",
@@ -83,7 +84,7 @@ def resolve_allowed(words: str) -> str | None:
 
 
 @given(ip=V4, port=st.sampled_from(["", ":443", ":0", ":65536", ":08443", ":x"]))
-@settings(max_examples=350, deadline=None)
+@settings(max_examples=examples(350), deadline=None)
 def test_a_host_is_an_address_in_its_one_spelling_or_a_name_that_is_no_number(ip: IPv4Address, port: str) -> None:
     for spelling in spellings(ip):  # 34 of them: about 12,000 hostile links in all
         host = resolve_allowed(f"https://{spelling}{port}/a.png")
@@ -99,7 +100,7 @@ def test_a_host_is_an_address_in_its_one_spelling_or_a_name_that_is_no_number(ip
 
 
 @given(st.integers(0, 2**32 - 1).map(IPv4Address))
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_an_ipv4_address_that_the_registries_keep_back_is_not_public(ip: IPv4Address) -> None:
     if not ip.is_global or ip.is_multicast or ip.is_reserved:
         assert not is_public(str(ip))
@@ -108,7 +109,7 @@ def test_an_ipv4_address_that_the_registries_keep_back_is_not_public(ip: IPv4Add
 
 
 @given(st.one_of(st.ip_addresses(v=6), st.integers(0, 2**32 - 1).map(lambda low: IPv6Address(0x2002 << 112 | low))))
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_an_ipv6_address_that_the_registries_keep_back_is_not_public(ip: IPv6Address) -> None:
     if not ip.is_global or ip.is_multicast or ip.is_site_local or ip.ipv4_mapped or ip.sixtofour or ip.teredo:
         assert not is_public(str(ip))
@@ -170,7 +171,7 @@ def test_what_is_no_plain_https_address_is_refused(words: str) -> None:
 
 @given(st.text(max_size=60))
 @example("https://[::ffff:127.0.0.1]/")
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 def test_no_words_get_past_the_guard_or_break_it(words: str) -> None:
     for text in (words, f"https://{words}", f"https://{words}/a.png", f"https://www.example.com{words}"):
         host = resolve_allowed(text)

@@ -26,6 +26,7 @@ from atelier.providers.transport.network.address_policy import AddressPolicy
 from atelier.providers.transport.network.web_fetch import WebFetcher
 from tests.conftest import png
 from tests.emulators.server import Answer, Drip, Dropped, Emulator, Slow
+from tests.exhaustive import examples
 
 pytestmark = pytest.mark.anyio
 
@@ -128,7 +129,7 @@ async def test_every_hop_is_judged(site: Site, path: str, reason: Reason, words:
 
 
 @given(st.lists(st.sampled_from(["a", "b", "10.0.0.1", "[::ffff:7f00:1]", "localhost", "none", "0x7f.1"]), max_size=7))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_chain_of_redirects_ends_at_the_first_bad_hop(site: Site, chain: list[str]) -> None:
     site.requests.clear()
     url = at(site, "/fox.png", "end.example.com")

@@ -20,6 +20,7 @@ from atelier.providers.vendors.sketch import PROVIDER
 from atelier.providers.vendors.sketch.lettering import letter
 from atelier.providers.vendors.sketch.scenes import SCENES, paint, palette_of
 from tests.conftest import png
+from tests.exhaustive import examples
 from tests.vendors import studio
 
 pytestmark = pytest.mark.anyio
@@ -104,7 +105,7 @@ def test_palette_and_shapes_follow_from_the_prompt(words: str) -> None:
 
 
 @given(prompt=st.text(min_size=1, max_size=120), width=st.integers(64, 400), height=st.integers(64, 400))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_prompt_breaks_the_drawing(prompt: str, width: int, height: int) -> None:
     *_, light, _, near = palette_of(prompt)
     assert letter(paint(prompt, width, height, 0), prompt, near, light).size == (width, height)

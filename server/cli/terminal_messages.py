@@ -1,4 +1,4 @@
-"""Error messages for the person at a terminal: the library words them for an agent that calls tools."""
+"""Reword error messages for a person at a terminal; the library words them for an agent."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ PHRASES = (
     (r"\bcall again\b", "run it again"),
     (r"\b[Tt]he same call\b", "the same command"),
 )
-"""What an agent is told to do, and the command that does the same. The first that fits counts."""
+"""Pattern in a message for an agent -> the same for the command line."""
 
 
 def for_person(message: str) -> str:
-    """The same sentences, with commands in place of tools and parameters."""
+    """Return the message with commands in place of tools and parameters."""
     for pattern, command in PHRASES:
         message = re.sub(pattern, command, message)
     return message

@@ -1,4 +1,4 @@
-"""`atelier show`: how a picture came to be, by its record and by what its own file says."""
+"""`atelier show`: print the record of a picture and the facts embedded in its file."""
 
 from __future__ import annotations
 
@@ -19,56 +19,56 @@ from atelier.providers.images.sources import ASSET, Asset, last
 from atelier.server.composition import storage_of
 from atelier.server.settings import Settings
 
-LARGEST = 256 * 2**20  # bytes of a file that somebody names
-NAMED = "Give an asset id, “last”, or the path of a picture."
+MAX_FILE_BYTES = 256 * 2**20
+HINT = "Give an asset id, “last”, or the path of a picture."
 
 
 def show(options: argparse.Namespace) -> int:
-    """Tell how a picture came to be: its record, and the facts that are in the file itself."""
-    data, record, path = found(options.picture)
-    told = facts(data, record, path)
-    sys.stdout.write((json.dumps(told, ensure_ascii=False) if options.json else table(told)) + "\n")
+    """Print how a picture was made: its record, and the facts embedded in its file."""
+    data, record, path = find_picture(options.picture)
+    facts_shown = facts(data, record, path)
+    sys.stdout.write((json.dumps(facts_shown, ensure_ascii=False) if options.json else table(facts_shown)) + "\n")
     return 0
 
 
-def found(words: str) -> tuple[bytes, Mapping[str, Any] | None, Path | None]:
-    """The bytes of a picture, its record where there is one, and its path when it was named by that.
+def find_picture(words: str) -> tuple[bytes, Mapping[str, Any] | None, Path | None]:
+    """Return the bytes of a picture, its record if there is one, and its path when it was named by path.
 
     Raises not_found or invalid_request.
     """
     words = words.strip().removeprefix("image://assets/")
     if words == "last" or ASSET.fullmatch(words):
-        asset = anyio.run(_kept, words)
+        asset = anyio.run(_stored, words)
         if asset is None:
             message = "There is no picture yet." if words == "last" else f"There is no picture {words}."
-            raise ImageError(Reason.NOT_FOUND, message, hint=NAMED)
+            raise ImageError(Reason.NOT_FOUND, message, hint=HINT)
         return asset.image_bytes, asset.record, None
     path = Path(words).expanduser()
     try:
-        if not path.is_file() or path.stat().st_size > LARGEST:
-            raise ImageError(Reason.NOT_FOUND, "There is no such picture.", hint=NAMED)
+        if not path.is_file() or path.stat().st_size > MAX_FILE_BYTES:
+            raise ImageError(Reason.NOT_FOUND, "There is no such picture.", hint=HINT)
         return path.read_bytes(), _beside(path), path
     except (OSError, ValueError):
-        raise ImageError(Reason.INVALID_REQUEST, "The file cannot be read.", hint=NAMED) from None
+        raise ImageError(Reason.INVALID_REQUEST, "The file cannot be read.", hint=HINT) from None
 
 
-async def _kept(words: str) -> Asset | None:
+async def _stored(words: str) -> Asset | None:
     storage = storage_of(Settings.load())
     return await storage.get(await last(storage) or "" if words == "last" else words)
 
 
 def _beside(path: Path) -> dict[str, Any] | None:
-    """The record beside a file, if it is of that file."""
+    """Return the record beside a file, if it belongs to the file."""
     try:
-        told: Any = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        facts_shown: Any = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    record = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+    record = cast("dict[str, Any]", facts_shown) if isinstance(facts_shown, dict) else {}
     return record if record.get("file") == path.name and record.get("id") == path.stem else None
 
 
 def facts(data: bytes, record: Mapping[str, Any] | None, path: Path | None = None) -> dict[str, Any]:
-    """All that is known of a picture. `embedded` is what its own file says, and `c2pa` whether its maker signed it."""
+    """Return all facts about a picture. `embedded` comes from its file; `c2pa` says whether its maker signed it."""
     try:
         format, width, height = identify(data)
     except ValueError as error:
@@ -86,27 +86,31 @@ def facts(data: bytes, record: Mapping[str, Any] | None, path: Path | None = Non
     }
 
 
-def table(told: Mapping[str, Any]) -> str:
-    """Aligned for people: the file first, then the record, then what the file says of itself."""
-    file = f"{told['format']}, {told['width']}x{told['height']}, {told['bytes']:,} bytes"
-    signed = "yes: signed by its maker (not verified here), and left as it came" if told["c2pa"] else "none"
-    lines = [*([("path", told["path"])] if "path" in told else []), ("file", file), ("C2PA manifest", signed)]
+def table(facts_shown: Mapping[str, Any]) -> str:
+    """Return the facts as text: the file, the record, the embedded facts."""
+    file = f"{facts_shown['format']}, {facts_shown['width']}x{facts_shown['height']}, {facts_shown['bytes']:,} bytes"
+    signed = "yes: signed by its maker (not verified here), and left as it came" if facts_shown["c2pa"] else "none"
+    lines = [
+        *([("path", facts_shown["path"])] if "path" in facts_shown else []),
+        ("file", file),
+        ("C2PA manifest", signed),
+    ]
     sections = [("", lines)]
     for title, absent, key in (
-        ("record", "no record is kept of it", "record"),
-        ("in the file", "the file bears none of our facts", "embedded"),
+        ("record", "it has no record", "record"),
+        ("in the file", "the file has no facts of ours", "embedded"),
     ):
-        rows = list(_rows(told[key])) if told[key] else []
+        rows = list(_rows(facts_shown[key])) if facts_shown[key] else []
         sections.append((title if rows else f"{title}: {absent}", rows))
     width = max(len(name) for _, rows in sections for name, _ in rows)
-    said = list[str]()
+    lines_shown = list[str]()
     for title, rows in sections:
-        said += ([title] if title else []) + [f"  {name.ljust(width)}  {value}" for name, value in rows]
-    return "\n".join(said)
+        lines_shown += ([title] if title else []) + [f"  {name.ljust(width)}  {value}" for name, value in rows]
+    return "\n".join(lines_shown)
 
 
 def _rows(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Every fact that is known; those of a fact below it as `usage.input_tokens`."""
+    """Yield every known fact; nested ones as `usage.input_tokens`."""
     for name, value in facts.items():
         if isinstance(value, dict):
             yield from _rows(cast("dict[str, Any]", value), f"{above}{name}.")
@@ -117,7 +121,7 @@ def _rows(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]
 
 def declare(commands: Any) -> None:
     """`atelier show ID`"""
-    parser = commands.add_parser("show", help="tell how a picture came to be", description=show.__doc__)
+    parser = commands.add_parser("show", help="show how a picture was made", description=show.__doc__)
     parser.add_argument("picture", metavar="ID", help="an asset id, last, or the path of a picture")
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
     parser.set_defaults(run=show)

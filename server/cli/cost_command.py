@@ -1,4 +1,4 @@
-"""`atelier cost`: what a picture would cost, as a table for people or as JSON for programs."""
+"""`atelier cost`: print what a picture would cost, as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Call
 
 
-async def estimated(given: dict[str, Any], as_json: bool) -> str:
-    """The answer of estimate_cost. Pictures are files wherever they are, as for `atelier edit`."""
-    given, folders = located(given)
-    asked, settings = parameters_of(estimate_cost.TOOL, given), Settings.load()
+async def estimate(given: dict[str, Any], as_json: bool) -> str:
+    """Return the estimate as text. Pictures may be any file, as for `atelier edit`."""
+    given, folders = locate_files(given)
+    params, settings = parameters_of(estimate_cost.TOOL, given), Settings.load()
     async with ImageService(pipeline_of(settings, storage_of(settings), folders=folders)) as service:
-        answer = await estimate_cost.run(asked, service, Call(caller=settings.customer_id, on_progress=no_progress))
+        answer = await estimate_cost.run(params, service, Call(caller=settings.customer_id, on_progress=no_progress))
     if as_json:
         return json.dumps(answer.data.model_dump(mode="json", exclude_none=True), ensure_ascii=False)
     assert isinstance(answer.data, EstimateOutput)
-    return shown(answer.data, answer.text, asked.n)
+    return format_estimate(answer.data, answer.text, params.n)
 
 
-def located(given: dict[str, Any]) -> tuple[dict[str, Any], tuple[Path, ...]]:
-    """What a person named on the command line, files by their whole path, with the folders that those are in.
+def locate_files(given: dict[str, Any]) -> tuple[dict[str, Any], tuple[Path, ...]]:
+    """Return the arguments with absolute paths, and the folders of those files, which become readable.
 
-    A person's file may be read wherever it is; an agent's may not.
+    A person at the terminal may name any file; an agent may not.
     """
     found, folders = dict(given), list[Path]()
 
-    def whole(word: str) -> str:
+    def resolve(word: str) -> str:
         path = _file_named(word)
         if path is None:
             return word
@@ -49,16 +49,16 @@ def located(given: dict[str, Any]) -> tuple[dict[str, Any], tuple[Path, ...]]:
 
     for name in ("image", "mask"):
         if words := found.get(name):
-            found[name] = whole(words)
+            found[name] = resolve(words)
     if others := found.get("images"):
-        found["images"] = [whole(word) for word in others]
+        found["images"] = [resolve(word) for word in others]
     return found, tuple(folders)
 
 
 def _file_named(word: str) -> Path | None:
-    """Where the file is that a word names, exactly or but for spaces and normal form; None when it names none.
+    """Return the path of a file that differs from the word at most in spaces and Unicode form, else None.
 
-    Of several the word's own path, so that they are told when it is read.
+    When several match it returns the word's own path, so that reading it raises the error that lists them.
     """
     paths = [path.absolute() for path in paths_of(unquoted(word))]
     for path in paths:
@@ -75,9 +75,9 @@ def _file_named(word: str) -> Path | None:
     return None
 
 
-def shown(data: EstimateOutput, text: str, count: int) -> str:
-    """The prices of `count` pictures in a table, and around it what else the answer says. No price is a sentence."""
-    said = text.splitlines()
+def format_estimate(data: EstimateOutput, text: str, count: int) -> str:
+    """Return the estimate with its prices as a table; an unknown price stays a sentence."""
+    text_lines = text.splitlines()
     if data.models:
         head = ("model", "USD", "at most", "without")
         rows = [
@@ -86,14 +86,14 @@ def shown(data: EstimateOutput, text: str, count: int) -> str:
         lines = [head, *rows]
         width = max(len(line[3]) for line in lines)
         prices = table([(*line[:3], line[3].ljust(width)) for line in lines])
-        rest = [line for line in said if not line.startswith("- ")]
+        rest = [line for line in text_lines if not line.startswith("- ")]
         return "\n".join([rest[0], prices, *rest[1:]])
     if data.total_usd is None:
         return text
     head = ("model", "pictures", "each", "total", "at least", "at most")
     amounts = [_usd(amount) for amount in (data.per_image_usd, data.total_usd, data.low_usd, data.high_usd)]
     prices = table([head, (f"{data.provider}/{data.model}", str(count), *amounts)])
-    return "\n".join(prices if line == data.summary else line for line in said)
+    return "\n".join(prices if line == data.summary else line for line in text_lines)
 
 
 def _usd(amount: float | None, unknown: str = "") -> str:

@@ -1,4 +1,4 @@
-"""`atelier flush`: deliver the pictures that wait on this machine because their storage did not take them."""
+"""`atelier flush`: upload the pictures that are queued on this machine because their storage did not accept them."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from atelier.server.settings import Settings
 from atelier.server.storage.caller_storages import CallerStorages
 from atelier.server.storage.upload_queue import Flushed, UploadQueue
 
-AGAIN = 60.0  # seconds between two rounds of a server
+FLUSH_INTERVAL = 60.0  # seconds between two flushes by a server
 
 
 def flush(options: argparse.Namespace) -> int:
-    """Deliver what waits for anyone; one line a picture, then the totals. Exit code 1 when something still waits."""
+    """Upload every queued picture; print a line for each, then the totals. Exit code 1 when one is still queued."""
     return anyio.run(_flush, CallerStorages(Settings.load()), options.json)
 
 
-async def _flush(spools: CallerStorages, as_json: bool) -> int:
+async def _flush(storages: CallerStorages, as_json: bool) -> int:
     delivered, waiting = list[dict[str, str]](), list[dict[str, str]]()
-    async for flushed in _each(spools.all()):
+    async for flushed in _each(storages.all()):
         where = {"path": flushed.stored.path, "url": flushed.stored.url} if flushed.stored else {}
-        told = {name: value for name, value in where.items() if value}
+        location = {name: value for name, value in where.items() if value}
         if flushed.stored:
-            delivered.append({"id": flushed.id, **told})
+            delivered.append({"id": flushed.id, **location})
         else:
             waiting.append({"id": flushed.id, "problem": flushed.problem})
         if not as_json and flushed.stored:
-            say(f"{flushed.id}  {' '.join(told.values())}")
+            say(f"{flushed.id}  {' '.join(location.values())}")
         elif not as_json:
             say(f"{flushed.id}  still waits: {flushed.problem}", sys.stderr)
     if as_json:
@@ -46,39 +46,39 @@ async def _flush(spools: CallerStorages, as_json: bool) -> int:
     return 1 if waiting else 0
 
 
-async def flushing(spools: CallerStorages) -> None:
-    """The same in the background of a server: when it has started, and every minute after that."""
+async def flushing(storages: CallerStorages) -> None:
+    """Upload queued pictures in the background of a server, at its start and every FLUSH_INTERVAL."""
     while True:
         try:
-            await flushed(*await anyio.to_thread.run_sync(spools.all))
+            await flushed(*await anyio.to_thread.run_sync(storages.all))
         except ImageError as error:
-            log.warning("what waits could not be read", extra={"facts": {"problem": error.message}})
-        await anyio.sleep(AGAIN)
+            log.warning("upload queue unreadable", extra={"facts": {"problem": error.message}})
+        await anyio.sleep(FLUSH_INTERVAL)
 
 
-async def flushed(*spools: UploadQueue) -> None:
-    """One round, with a line in the log if anything waited."""
+async def flushed(*storages: UploadQueue) -> None:
+    """Upload the pictures of these queues once, and log the outcome if there were any."""
     delivered, problems = 0, list[str]()
     try:
-        async for one in _each(spools):
+        async for one in _each(storages):
             delivered += bool(one.stored)
             problems += [] if one.stored else [f"{one.id}: {one.problem}"]
     except ImageError as error:
         problems.append(error.message)
     if delivered or problems:
         facts = {"delivered": delivered, "waiting": len(problems), "problem": next(iter(problems), None)}
-        log.log(logging.WARNING if problems else logging.INFO, "waiting pictures", extra={"facts": facts})
+        log.log(logging.WARNING if problems else logging.INFO, "uploaded queued pictures", extra={"facts": facts})
 
 
-async def _each(spools: Sequence[UploadQueue]) -> AsyncGenerator[Flushed]:
-    """What becomes of all that waits."""
-    for spool in spools:
-        async for one in spool.flush():
+async def _each(storages: Sequence[UploadQueue]) -> AsyncGenerator[Flushed]:
+    """Yield the outcome of every queued picture."""
+    for queue in storages:
+        async for one in queue.flush():
             yield one
 
 
 def declare(commands: Any) -> None:
     """`atelier flush`"""
-    parser = commands.add_parser("flush", help="deliver pictures that wait for their storage", description=__doc__)
+    parser = commands.add_parser("flush", help="upload pictures that are queued for their storage", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
     parser.set_defaults(run=flush)

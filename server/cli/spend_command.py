@@ -1,4 +1,4 @@
-"""`atelier spend`: what was spent."""
+"""`atelier spend`: print what was spent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from atelier.server.settings import Settings
 
 
 def spend(options: argparse.Namespace) -> int:
-    """Tell what was spent, by model unless told otherwise."""
+    """Print what was spent, grouped by model by default."""
     since = _day(options.since)
     rows = anyio.run(spent, options.by, since)
     say(as_json(rows) if options.json else table(options.by, rows))
@@ -28,7 +28,7 @@ def spend(options: argparse.Namespace) -> int:
 
 
 async def spent(by: By, since: date | None) -> list[Spent]:
-    """The groups, from the journal."""
+    """Return the groups from the ledger."""
     journal = journal_of(Settings.load())
     try:
         return await journal.spend_by(by, since)
@@ -37,7 +37,7 @@ async def spent(by: By, since: date | None) -> list[Spent]:
 
 
 def table(by: str, rows: list[Spent]) -> str:
-    """Aligned columns for people, with the total below."""
+    """Return the groups as a table with their total."""
     if not rows:
         return "Nothing was spent."
     lines = [(by, "calls", "pictures", "USD", "of it unsettled")]
@@ -48,8 +48,8 @@ def table(by: str, rows: list[Spent]) -> str:
 
 
 def as_json(rows: list[Spent]) -> str:
-    """The same for programs."""
-    told = [
+    """Return the groups as JSON."""
+    rows_json = [
         {
             "name": row.name,
             "calls": row.calls,
@@ -59,18 +59,18 @@ def as_json(rows: list[Spent]) -> str:
         }
         for row in rows
     ]
-    return json.dumps({"total_usd": float(total(rows)), "rows": told}, ensure_ascii=False)
+    return json.dumps({"total_usd": float(total(rows)), "rows": rows_json}, ensure_ascii=False)
 
 
 def total(rows: list[Spent]) -> Decimal:
-    """USD of all groups."""
+    """Return the sum of all groups in USD."""
     return sum((row.usd for row in rows), Decimal(0))
 
 
 def declare(commands: Any) -> None:
     """`atelier spend`"""
-    parser = commands.add_parser("spend", help="tell what was spent", description=spend.__doc__)
-    parser.add_argument("--by", choices=list(COLUMNS), default="model", help="what is added up; model unless told")
+    parser = commands.add_parser("spend", help="show what was spent", description=spend.__doc__)
+    parser.add_argument("--by", choices=list(COLUMNS), default="model", help="how to group; by model by default")
     parser.add_argument("--since", metavar="YYYY-MM-DD", help="the first day that counts, in UTC")
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
     parser.set_defaults(run=spend)

@@ -1,4 +1,4 @@
-"""`atelier models`: what there is, in a table; and `--check`, which tells a scheduled job when that is about to end."""
+"""`atelier models`: list the models; `--check` warns a scheduled job of models that are about to end."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from atelier.tools import list_models
 from atelier.tools.model_table import Offer, basis, ends, offers, price, row_data, span, vendors
 from atelier.tools.parameters.arguments import parameters_of
 
-NOTICE = 60  # days that a default should still have, so that there is time for another release
-PATIENCE = 30.0  # seconds for a vendor's list of models
+MIN_DAYS_LEFT = 60  # of a default model, so that there is time for a release
+LIST_TIMEOUT = 30.0  # seconds for a vendor's list of models
 
 HEADS = ("model", "operations", "sizes", "qualities", "formats", "sources", "prompt")
 
@@ -34,23 +34,23 @@ def models(options: argparse.Namespace) -> int:
     """List the models with what each can do, or check when they end."""
     settings = Settings.load(lambda sentence: say(sentence, sys.stderr))
     given = {name: value for name in ("operation", "vendor") if (value := getattr(options, name)) is not None}
-    asked = parameters_of(list_models.TOOL, given)
+    params = parameters_of(list_models.TOOL, given)
     catalog = catalog_of(settings)
-    if asked.operation and (options.check or options.markdown):
+    if params.operation and (options.check or options.markdown):
         message = "--operation narrows the list, and neither --check nor --markdown."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave it out.")
     if options.check:
-        return anyio.run(check, catalog, asked.vendor)
+        return anyio.run(check, catalog, params.vendor)
     if options.markdown:
-        say(markdown(vendors(catalog, asked.vendor)))
+        say(markdown(vendors(catalog, params.vendor)))
         return 0
-    found = offers(catalog, asked.operation, asked.vendor)
+    found = offers(catalog, params.operation, params.vendor)
     say(as_json(found, catalog.today()) if options.json else table(found, catalog.today()))
     return 0
 
 
 def table(found: list[Offer], today: date) -> str:
-    """Aligned columns for people, the models below their vendor."""
+    """Return the models as a table, below their vendors."""
     if not found:
         return "No model can do that."
     lines: list[list[str]] = [["  " + HEADS[0], *HEADS[1:], "about", "ends"]]
@@ -67,8 +67,8 @@ def table(found: list[Offer], today: date) -> str:
 
 
 def as_json(found: list[Offer], today: date) -> str:
-    """Every column of every row, for programs."""
-    told = [
+    """Return every column of every row as JSON."""
+    vendors_json = [
         {
             "name": offer.provider.name,
             "ready": not offer.key,
@@ -78,23 +78,25 @@ def as_json(found: list[Offer], today: date) -> str:
         }
         for offer in found
     ]
-    return json.dumps({"vendors": told}, ensure_ascii=False)
+    return json.dumps({"vendors": vendors_json}, ensure_ascii=False)
 
 
 def markdown(providers: Iterable[Provider]) -> str:
-    """README's table. The same on every day and with every key: it tells days, not what they mean today."""
+    """Return the table of the README. It depends neither on the date nor on the keys."""
     lines = [f"| vendor | {' | '.join(HEADS)} | ends |", "| --- " * (len(HEADS) + 2) + "|"]
     for provider in providers:
-        alike = dict[tuple[str, ...], list[str]]()
+        same = dict[tuple[str, ...], list[str]]()
         for row in (row for row in provider.models if row.lifecycle.stage != "retired"):
             name = f"**`{row.id}`**" if row.id == provider.default else f"`{row.id}`"
-            alike.setdefault((*cells(row), ends(row, date.min)), []).append(name)
-        lines += [f"| {provider.name} | {' | '.join([', '.join(ids), *said])} |" for said, ids in alike.items()]
+            same.setdefault((*cells(row), ends(row, date.min)), []).append(name)
+        lines += [
+            f"| {provider.name} | {' | '.join([', '.join(ids), *cells_of_row])} |" for cells_of_row, ids in same.items()
+        ]
     return "\n".join(lines)
 
 
 def cells(row: Model) -> list[str]:
-    """A row in the columns of HEADS after the first; a dash where nothing can be chosen."""
+    """Return a row in the columns of HEADS after the first; a dash where there is no choice."""
     rule = row.size_rule
     free = f"any to {rule.max_edge} px, {rule.max_pixels / 1e6:.1f} MP" if rule else ", ".join(row.sizes)
     shape = [free, f"{len(row.aspect_ratios)} ratios" if row.aspect_ratios else "", ", ".join(row.resolutions)]
@@ -109,25 +111,25 @@ def cells(row: Model) -> list[str]:
 
 
 async def check(catalog: Catalog, vendor: str | None = None) -> int:
-    """One line a finding; exit code 1 when there is any, or when a vendor that was asked gave no answer."""
-    found, failures, heard = list[str](), list[str](), list[str]()
+    """Print a line for each finding. Return 1 when there is one, or when a vendor did not answer."""
+    found, failures, confirmed = list[str](), list[str](), list[str]()
     for provider in vendors(catalog, vendor):
         found += default_ends(provider, catalog.today())
         try:
-            theirs = await published(catalog, provider)
+            vendor_dates = await published(catalog, provider)
         except ImageError as error:
             failures.append(f"{provider.name} could not be asked: {error.message}")
             continue
-        if theirs is not None:
-            heard.append(provider.name)
-            found += differences(provider, theirs, catalog.today())
+        if vendor_dates is not None:
+            confirmed.append(provider.name)
+            found += differences(provider, vendor_dates, catalog.today())
     for finding in found:
         say(finding)
     for failure in failures:
         say(f"atelier: {failure}", sys.stderr)
     if not found and not failures:
-        asked = f"{', '.join(heard)} was asked and agrees." if heard else "No vendor was asked."
-        say(f"Every default has at least {NOTICE} days left. {asked}")
+        params = f"{', '.join(confirmed)} was asked and agrees." if confirmed else "No vendor was asked."
+        say(f"Every default has at least {MIN_DAYS_LEFT} days left. {params}")
     return 1 if found or failures else 0
 
 
@@ -139,33 +141,39 @@ def default_ends(provider: Provider, today: date) -> list[str]:
         return [f"{provider.name}: the default {row.id} is retired{instead}."]
     if row.lifecycle.at(today) == "deprecated" and row.lifecycle.on is None:
         return [f"{provider.name}: the default {row.id} is deprecated and ends on a day not yet named{instead}."]
-    left = (row.lifecycle.on - today).days if row.lifecycle.on else NOTICE
-    if left >= NOTICE:
+    left = (row.lifecycle.on - today).days if row.lifecycle.on else MIN_DAYS_LEFT
+    if left >= MIN_DAYS_LEFT:
         return []
     return [f"{provider.name}: the default {row.id} ends on {row.lifecycle.on}, in {left} days{instead}."]
 
 
 async def published(catalog: Catalog, provider: Provider) -> Mapping[str, date | None] | None:
-    """The vendor's own word on its models; None when it publishes none or its key is not set."""
+    """Return the vendor's own end dates; None when it publishes none or its key is not set."""
     if provider.lifecycles is None or not catalog.usable(provider):
         return None
     endpoint, key = catalog.located(provider), provider.endpoint.key(catalog.lookup)
-    async with client(endpoint, PATIENCE) as connection:
-        wire = Wire(connection, endpoint, provider.explain, key=key, secrets=(key,) if key else (), deadline=PATIENCE)
+    async with client(endpoint, LIST_TIMEOUT) as connection:
+        wire = Wire(
+            connection, endpoint, provider.explain, key=key, secrets=(key,) if key else (), deadline=LIST_TIMEOUT
+        )
         return await provider.lifecycles(wire, endpoint)
 
 
-def differences(provider: Provider, theirs: Mapping[str, date | None], today: date) -> list[str]:
-    """Where our rows and the vendor's list disagree."""
+def differences(provider: Provider, vendor_dates: Mapping[str, date | None], today: date) -> list[str]:
+    """Return a line for each difference between our rows and the vendor's list."""
     found = list[str]()
     for row in provider.models:
         for id in (row.id, *row.snapshots):
             ours = row.lifecycle.on
-            if id not in theirs:
-                gone = row.lifecycle.at(today) != "retired"
-                found += [f"{provider.name}: {id} is no longer listed by the vendor; our row has it."] if gone else []
-            elif theirs[id] != ours:
-                found.append(f"{provider.name}: {id} ends {_day(theirs[id])} by the vendor, {_day(ours)} by our row.")
+            if id not in vendor_dates:
+                current = row.lifecycle.at(today) != "retired"
+                found += (
+                    [f"{provider.name}: {id} is no longer listed by the vendor; our row has it."] if current else []
+                )
+            elif vendor_dates[id] != ours:
+                found.append(
+                    f"{provider.name}: {id} ends {_day(vendor_dates[id])} by the vendor, {_day(ours)} by our row."
+                )
     return found
 
 
@@ -191,6 +199,6 @@ def declare(commands: Any) -> None:
     how.add_argument(
         "--check",
         action="store_true",
-        help=f"exit 1 when a default is deprecated or has fewer than {NOTICE} days left, or a vendor lists others",
+        help=f"exit 1 when a default is deprecated or ends within {MIN_DAYS_LEFT} days, or a vendor's list differs",
     )
     parser.set_defaults(run=models)
