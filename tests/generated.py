@@ -12,7 +12,7 @@ from typing import Any
 
 from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.registry import built_in_providers
-from atelier.server.cli.models import markdown
+from atelier.server.cli.models_command import markdown
 
 ROOT = Path(__file__).parents[1]
 README, MANIFEST = ROOT / "README.md", ROOT / "manifest.json"
