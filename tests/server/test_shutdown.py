@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Held, Slow
+from tests.exhaustive import sample
 from tests.server.process import CALL, SERVE, greet, hello, say, started
 from tests.waiting import LONG, until
 
@@ -36,7 +37,7 @@ def test_a_server_at_rest_ends_at_once(environ: Environ, number: signal.Signals)
         assert process.wait(LONG) == 128 + number
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", sample(SIGNALS, [signal.SIGTERM]))
 def test_a_server_at_work_first_stores_what_is_billed(
     with_openai: Environ, openai: OpenAI, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -67,7 +68,7 @@ def test_a_host_that_closes_the_pipe_does_not_lose_the_picture(
     assert len(pictures(tmp_path / "out")) == 1
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", sample(SIGNALS, [signal.SIGINT]))
 def test_a_command_that_is_asked_to_end_keeps_what_is_billed(
     with_openai: Environ, openai: OpenAI, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from atelier.providers.pricing.budget import Caps, Reservation, micro, micro_up, usd_of
 from atelier.server.database.engine import Database
 from atelier.server.database.ledger import SqliteLedger
+from tests.exhaustive import sample
 
 pytestmark = pytest.mark.anyio
 
@@ -214,7 +215,10 @@ anyio.run(main, sys.argv[1], int(sys.argv[2]))
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 @pytest.mark.parametrize(
     ("last", "counted"),
-    [(0, "0"), (1, "0.12"), (2, "0.12"), (3, "0.09"), (4, "0.09"), (5, "0.05"), (6, "0.05"), (7, "0.05")],
+    sample(
+        [(0, "0"), (1, "0.12"), (2, "0.12"), (3, "0.09"), (4, "0.09"), (5, "0.05"), (6, "0.05"), (7, "0.05")],
+        [(1, "0.12"), (4, "0.09"), (6, "0.05")],
+    ),
 )
 async def test_a_process_that_is_killed_between_two_steps_leaves_true_sums(
     tmp_path: Path, last: int, counted: str

@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Held
+from tests.exhaustive import sample
 from tests.server.http_process import FOX, SECRET, SKETCH, Server, meanwhile, reason, serving, token
 from tests.server.mcp.test_server import text
 from tests.server.test_main import atelier
@@ -141,7 +142,7 @@ def test_a_call_is_one_line_in_the_log_and_no_token_prompt_or_query_is(server: S
 
 
 @POSIX
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", sample(SIGNALS, [signal.SIGTERM]))
 def test_asked_to_end_it_takes_no_new_calls_and_stores_what_is_billed(
     with_openai: Environ, openai: OpenAI, tmp_path: Path, number: signal.Signals
 ) -> None:

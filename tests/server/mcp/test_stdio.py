@@ -16,6 +16,7 @@ from atelier.tools import TOOLS
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Slow
+from tests.exhaustive import exhaustive
 from tests.server.process import SERVE, conversation, hello, like_a_host
 
 
@@ -25,7 +26,9 @@ def parameters(environ: Environ, *arguments: str) -> StdioServerParameters:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-@pytest.mark.parametrize("arguments", [(), ("serve",)], ids=["bare", "serve"])
+@pytest.mark.parametrize(
+    "arguments", [pytest.param((), id="bare"), pytest.param(("serve",), id="serve", marks=exhaustive)]
+)
 async def test_the_official_client_gets_a_stored_picture(
     with_openai: Environ, openai: OpenAI, tmp_path: Path, mode: Any, arguments: tuple[str, ...]
 ) -> None:
