@@ -9,7 +9,7 @@ from pathlib import Path
 from atelier.providers.catalog.catalog import Catalog, utc_today
 from atelier.providers.catalog.catalog_overlay import with_file
 from atelier.providers.images.asset_storage import Storage
-from atelier.providers.images.sources import Limits, Sources
+from atelier.providers.images.sources import SourceLimits, SourceReader
 from atelier.providers.pipeline.pipeline import Pipeline, Tenants
 from atelier.providers.pricing.budget import Budget
 from atelier.providers.transport.network.web_fetch import WebFetcher
@@ -39,16 +39,16 @@ def journal_of(settings: Settings, today: Callable[[], date] = utc_today, *, rem
     )
 
 
-def sources_of(settings: Settings, storage: Storage, folders: tuple[Path, ...] = ()) -> Sources:
+def sources_of(settings: Settings, storage: Storage, folders: tuple[Path, ...] = ()) -> SourceReader:
     """Return the reader of source images. `folders` may be read from; none for callers on other machines."""
-    limits = Limits(int(settings.source_max_mb * 2**20), int(settings.source_max_megapixels * 1e6))
-    return Sources(storage, folders, WebFetcher(allow_http=settings.allow_http_sources), storage.id_in, limits)
+    limits = SourceLimits(int(settings.source_max_mb * 2**20), int(settings.source_max_megapixels * 1e6))
+    return SourceReader(storage, folders, WebFetcher(allow_http=settings.allow_http_sources), storage.id_in, limits)
 
 
 def tenants_of(settings: Settings, storages: Callable[[str], Storage]) -> Tenants:
     """Return a function from a caller to its storage and sources."""
 
-    def tenant(caller: str) -> tuple[Storage, Sources]:
+    def tenant(caller: str) -> tuple[Storage, SourceReader]:
         own = storages(caller)
         return own, sources_of(settings, own)
 

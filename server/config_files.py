@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from atelier.providers.core.environment import OWN, key_variable, own_variables, text_of, variable
+from atelier.providers.core.environment import OWN_PREFIX, key_variable, own_variable_names, read_text, variable
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint
 from atelier.providers.vendors.registry import all_providers
@@ -35,12 +35,12 @@ DOTENV = "ATELIER_DOTENV"
 
 UNTRUSTED = frozenset(
     {CONFIG, DOTENV}
-    | {f"{OWN}{name}" for name in ("CATALOG", "INPUT_DIRS", "STATE_DIR", "ALLOW_HTTP_SOURCES", "ALLOW_UNPRICED")}
-    | {f"{OWN}{name}" for name in ("STORAGE", "S3_BUCKET", "S3_ENDPOINT_URL", "S3_PUBLIC_BASE_URL")}
+    | {f"{OWN_PREFIX}{name}" for name in ("CATALOG", "INPUT_DIRS", "STATE_DIR", "ALLOW_HTTP_SOURCES", "ALLOW_UNPRICED")}
+    | {f"{OWN_PREFIX}{name}" for name in ("STORAGE", "S3_BUCKET", "S3_ENDPOINT_URL", "S3_PUBLIC_BASE_URL")}
 )
 """Names that `.env` cannot set, and neither any with `_FILE`."""
 
-SEPARATORS = {f"{OWN}INPUT_DIRS": os.pathsep, f"{OWN}FALLBACK": ","}
+SEPARATORS = {f"{OWN_PREFIX}INPUT_DIRS": os.pathsep, f"{OWN_PREFIX}FALLBACK": ","}
 """How the environment separates the parts of a setting that is a list in TOML."""
 
 Notice = Callable[[str], object]
@@ -75,7 +75,7 @@ class Source:
 def vendor_variables(endpoint: Endpoint) -> tuple[str, ...]:
     """Return the names of a vendor's variables, Atelier's own first."""
     bare = (*endpoint.key_variables, endpoint.base_url_variable)
-    return (*own_variables(endpoint), *(name for name in bare if name))
+    return (*own_variable_names(endpoint), *(name for name in bare if name))
 
 
 def is_variable(name: str, settings: Collection[str]) -> bool:
@@ -120,7 +120,7 @@ def state_folder() -> Path:
 def _report_unknown(source: Source, settings: Collection[str], notice: Notice) -> None:
     """Point out each `ATELIER_` variable that is no setting, with the name that was perhaps meant."""
     for name in sorted(source.values):
-        if name.startswith(OWN) and not is_variable(name, settings):
+        if name.startswith(OWN_PREFIX) and not is_variable(name, settings):
             near = difflib.get_close_matches(name, known_variables(settings), n=1, cutoff=0.8)
             perhaps = f"; perhaps {near[0]}" if near else ""
             notice(f"{source.called(name)} is not a setting of this version{perhaps}.")
@@ -137,7 +137,7 @@ def _configuration(environ: Mapping[str, str], settings: Collection[str]) -> Sou
             return Source({})
     else:
         file = Path(named)
-    text = text_of(file, f"The file that {CONFIG} names" if named else f"The configuration file {file}")
+    text = read_text(file, f"The file that {CONFIG} names" if named else f"The configuration file {file}")
     import tomllib
 
     try:
@@ -158,11 +158,11 @@ def _configuration(environ: Mapping[str, str], settings: Collection[str]) -> Sou
 
 def _variable_named(key: str, settings: Collection[str], file: Path) -> str:
     """Return the variable that a key of the configuration file stands for: `output_dir` is `ATELIER_OUTPUT_DIR`."""
-    own = OWN + key.upper().removeprefix(OWN)
+    own = OWN_PREFIX + key.upper().removeprefix(OWN_PREFIX)
     for name in (own if own.removesuffix("_FILE") in settings else key.upper(), own):
         if is_variable(name, settings) and name not in (CONFIG, DOTENV):
             return name
-    keys = sorted({name.removeprefix(OWN).lower() for name in known_variables(settings)} - {"config", "dotenv"})
+    keys = sorted({name.removeprefix(OWN_PREFIX).lower() for name in known_variables(settings)} - {"config", "dotenv"})
     near = difflib.get_close_matches(key.lower(), keys, n=3)
     message = f"{sanitize(key, 60)} in {file} is not a setting of this version."
     hint = f"Did you mean {' or '.join(near)}?" if near else "Correct it or leave it out."
@@ -189,7 +189,7 @@ def _dotenv(settings: Collection[str], notice: Notice) -> Source:
         folder = Path.cwd()
         if not (folder / ".env").is_file():
             return Source({})
-        text = text_of(folder / ".env", "The file .env in the working directory")
+        text = read_text(folder / ".env", "The file .env in the working directory")
     except OSError:  # the working directory was removed
         return Source({})
     except ImageError as error:
@@ -202,7 +202,7 @@ def _dotenv(settings: Collection[str], notice: Notice) -> Source:
     logging.getLogger("dotenv").setLevel(logging.ERROR)  # lines that it cannot read may be another program's
     values = dict[str, str]()
     for name, value in dotenv.dotenv_values(stream=io.StringIO(text), interpolate=False).items():
-        if not name.startswith(OWN) and not is_variable(name, settings):
+        if not name.startswith(OWN_PREFIX) and not is_variable(name, settings):
             continue
         if name in UNTRUSTED or name.endswith("_FILE"):
             notice(f"{name} in .env is not used; set it in the environment or in the configuration file.")
@@ -220,9 +220,11 @@ def _separate_vendors(environ: Source, dotenv: Source, config: Source, notice: N
         keys, address = endpoint.key_variables, endpoint.base_url_variable
         names = frozenset(vendor_variables(endpoint))
         if key_variable(endpoint, dotenv.get) and not key_variable(endpoint, environ.get):
-            config = config.without({own + key + file for key in keys for own in ("", OWN) for file in ("", "_FILE")})
+            config = config.without(
+                {own + key + file for key in keys for own in ("", OWN_PREFIX) for file in ("", "_FILE")}
+            )
             continue
-        for name in (address, OWN + address):
+        for name in (address, OWN_PREFIX + address):
             if dotenv.get(name) and not environ.values.get(name):
                 notice(f"{name} in .env is not used, because the vendor's key is not from .env.")
         dotenv = dotenv.without(names)

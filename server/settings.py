@@ -27,7 +27,7 @@ from pydantic import (
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.catalog.catalog_overlay import with_file
-from atelier.providers.core.environment import OWN
+from atelier.providers.core.environment import OWN_PREFIX
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pricing.budget import Caps
 from atelier.providers.vendors.registry import all_providers
@@ -36,7 +36,7 @@ from atelier.server.http.callers import is_customer
 from atelier.server.logs import LogLevel
 from atelier.server.storage.s3_client import Addressing, Bucket, without_bucket
 
-PREFIX = OWN
+PREFIX = OWN_PREFIX
 
 JWT_SECRET = "ATELIER_JWT_SECRET"  # noqa: S105 - its name
 """The one secret of ours; like the vendors' keys it is read through `lookup` and is no field."""

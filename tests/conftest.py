@@ -1,4 +1,4 @@
-"""What the tests share: a fixed day, an environment of their own, emulators, and ways to reach the server."""
+"""Fixtures of all tests: a fixed date, a clean environment, emulators, the pipeline and a connected client."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def _nobodys_environment(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
-    """The keys and settings of whoever runs the tests must not reach them."""
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
+    """Remove the keys and settings of the developer's environment."""
     for name in list(os.environ):
         if name.startswith(("ATELIER_", "AWS_")) or name.endswith(("_API_KEY", "_BASE_URL", "_API_KEY_FILE")):
             monkeypatch.delenv(name)
@@ -68,7 +68,7 @@ def _nobodys_environment(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: i
         monkeypatch.setenv(name, os.devnull)
     for name, value in NO_FILES.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # boto3 would ask the network who it is
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # else boto3 asks the network for credentials
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def today() -> Callable[[], date]:
 
 @pytest.fixture
 def environ(tmp_path: Path) -> Environ:
-    """An environment without any key; pictures go below the test's folder."""
+    """Return an environment without keys that stores pictures below the test's folder."""
     return NO_FILES | {"ATELIER_OUTPUT_DIR": str(tmp_path / "out"), "ATELIER_STATE_DIR": str(tmp_path / "state")}
 
 
@@ -86,7 +86,7 @@ Served = TypeVar("Served", bound=Emulator)
 
 
 def served(emulator: Served) -> Iterator[Served]:
-    """An emulator for one test alone: a late request of one test must not reach the next."""
+    """Serve an emulator for one test, so that a late request of one test does not reach the next."""
     with emulator.serving():
         yield emulator
 
@@ -118,52 +118,52 @@ def stability() -> Iterator[Stability]:
 
 @pytest.fixture
 def with_openai(environ: Environ, openai: OpenAI) -> Environ:
-    """The environment of someone whose OpenAI is the emulator."""
+    """Return the environment with the emulator of OpenAI."""
     environ |= {"OPENAI_API_KEY": openai.key, "OPENAI_BASE_URL": openai.url}
     return environ
 
 
 @pytest.fixture
 def with_gemini(environ: Environ, gemini: Gemini) -> Environ:
-    """The environment of someone whose Google is the emulator."""
+    """Return the environment with the emulator of Google."""
     environ |= {"GOOGLE_API_KEY": gemini.key, "GOOGLE_GEMINI_BASE_URL": gemini.url}
     return environ
 
 
 @pytest.fixture
 def with_flux(environ: Environ, flux: Flux) -> Environ:
-    """The environment of someone whose Black Forest Labs is the emulator."""
+    """Return the environment with the emulator of Black Forest Labs."""
     environ |= {"BFL_API_KEY": flux.key, "BFL_BASE_URL": flux.url}
     return environ
 
 
 @pytest.fixture
 def with_xai(environ: Environ, xai: XAI) -> Environ:
-    """The environment of someone whose xAI is the emulator."""
+    """Return the environment with the emulator of xAI."""
     environ |= {"XAI_API_KEY": xai.key, "XAI_BASE_URL": xai.url}
     return environ
 
 
 @pytest.fixture
 def with_stability(environ: Environ, stability: Stability) -> Environ:
-    """The environment of someone whose Stability is the emulator."""
+    """Return the environment with the emulator of Stability."""
     environ |= {"STABILITY_API_KEY": stability.key, "STABILITY_BASE_URL": stability.url}
     return environ
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pause between tries, except what the vendor asks for."""
+    """Remove the pauses between attempts, except a Retry-After."""
 
-    def least(low: float, high: float) -> float:
+    def lowest(low: float, high: float) -> float:
         return low
 
-    monkeypatch.setattr("random.uniform", least)
+    monkeypatch.setattr("random.uniform", lowest)
 
 
 @pytest.fixture
 def pipeline(environ: Environ, today: Callable[[], date]) -> Callable[[], Pipeline]:
-    """Build the product's pipeline from the environment as it is by then."""
+    """Return a function that builds the pipeline from the current environment."""
 
     def build() -> Pipeline:
         settings = Settings.from_environ(environ)
@@ -174,7 +174,7 @@ def pipeline(environ: Environ, today: Callable[[], date]) -> Callable[[], Pipeli
 
 @pytest.fixture(params=["auto", "legacy"], ids=["2026-07-28", "2025-11-25"])
 def connect(request: Any, environ: Environ, today: Callable[[], date]) -> Connect:
-    """The official client on the server in this process, once for each protocol era."""
+    """Connect the official client to the server in this process, once for each protocol era."""
 
     @asynccontextmanager
     async def client(**options: Any) -> AsyncGenerator[Client]:
@@ -186,17 +186,17 @@ def connect(request: Any, environ: Environ, today: Callable[[], date]) -> Connec
 
 
 def files_in(folder: Path) -> list[Path]:
-    """Every file below a folder, which need not exist."""
+    """Return every file below a folder; none when it does not exist."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def encoded_png(image: Image.Image) -> bytes:
-    """A picture as a PNG."""
+    """Return a picture as a PNG."""
     out = io.BytesIO()
     image.save(out, "PNG")
     return out.getvalue()
 
 
 def png(width: int, height: int, colour: Any = "navy", mode: str = "RGB") -> bytes:
-    """A plain picture."""
+    """Return a PNG of one colour."""
     return encoded_png(Image.new(mode, (width, height), colour))

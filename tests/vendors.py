@@ -1,4 +1,4 @@
-"""A vendor on its own, wired to its emulator, through the product's real pipeline."""
+"""Build a pipeline with one vendor."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.conftest import TODAY
 
 
 def only(*providers: Provider) -> Callable[[], Vendors]:
-    """Return what a catalog loads: these vendors, at the shipped prices."""
+    """Return the loader of a catalog with only these vendors, at the shipped prices."""
     return lambda: (providers, table())
 
 
 def studio(provider: Provider, environ: Mapping[str, str], *, today: date = TODAY, **options: Any) -> Pipeline:
-    """The pipeline over this one vendor; pictures stay in memory."""
+    """Return a pipeline with this vendor and without storage."""
     catalog = Catalog(lambda name: variable(environ, name), lambda: today, only(provider))
     return Pipeline(catalog, **options)

@@ -1,4 +1,4 @@
-"""Waiting for what has to come: one generous deadline for everything, since no machine has to be fast."""
+"""Wait for conditions, with one generous timeout for all of them, so that a slow machine fails no test."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ from dataclasses import dataclass, field
 
 import anyio
 
-LONG = 30.0  # seconds in which everything has to have happened
+LONG = 30.0  # seconds
 
 
 def until(true: Callable[[], object]) -> None:
-    """Wait for something that has to come."""
+    """Wait until the condition is true. Fails after LONG seconds."""
     end = time.monotonic() + LONG
     while not true():
-        assert time.monotonic() < end, "it did not come"
+        assert time.monotonic() < end, f"the condition was not met within {LONG:.0f} s"
         time.sleep(0.002)
 
 
 async def eventually(true: Callable[[], object]) -> None:
-    """The same, in an event loop."""
+    """Wait like `until`, in an event loop."""
     end = anyio.current_time() + LONG
     while not true():
-        assert anyio.current_time() < end, "it did not come"
+        assert anyio.current_time() < end, f"the condition was not met within {LONG:.0f} s"
         await anyio.sleep(0.005)
 
 
 @dataclass(slots=True)
 class Gate:
-    """A place where others stand until a test lets them go. A test that has failed does not keep them for ever."""
+    """A point at which a task pauses until the test sets `go`, or until a failed test's timeout has passed."""
 
     here: threading.Event = field(default_factory=threading.Event)
     go: threading.Event = field(default_factory=threading.Event)
 
     async def passed(self) -> None:
-        """Be here, and stand until one may go."""
+        """Set `here` and pause until `go` is set."""
         self.here.set()
         with anyio.move_on_after(2 * LONG):
             while not self.go.is_set():
                 await anyio.sleep(0.005)
 
     def wait(self) -> None:
-        """Wait until somebody is here."""
-        assert self.here.wait(LONG), "nobody came"
+        """Wait until a task pauses here."""
+        assert self.here.wait(LONG), f"no task arrived within {LONG:.0f} s"
 
     async def arrival(self) -> None:
-        """The same, in an event loop."""
+        """Wait like `wait`, in an event loop."""
         await eventually(self.here.is_set)
 
 
 async def leave(
     call: Callable[[], Awaitable[object]], when: Callable[[], Awaitable[object]], then: Callable[[], object] = bool
 ) -> None:
-    """Call, and go away once something has come, before there is an answer; and do something right after."""
+    """Cancel the call once `when` has returned, then call `then`. Fails when the call ends before that."""
     caller = anyio.CancelScope()
 
     async def go() -> None:
@@ -68,4 +68,4 @@ async def leave(
         with caller:
             await call()
         tasks.cancel_scope.cancel()
-    assert caller.cancelled_caught, "it was answered before its caller went away"
+    assert caller.cancelled_caught, "the call ended before it was cancelled"

@@ -10,8 +10,8 @@ import anyio
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.gates.option_gates import OURS
 from atelier.providers.core.types import ImageRequest, Operation
-from atelier.providers.images.masks import mask
-from atelier.providers.images.sources import Found
+from atelier.providers.images.masks import normalise_mask
+from atelier.providers.images.sources import SourceImage
 from atelier.providers.jobs.service import ImageService
 from atelier.tools.image_answer import ImageOutput
 from atelier.tools.image_call import ImageParameters, replay, request_fields, submit
@@ -49,7 +49,7 @@ class EditImage(EditParameters):
     operation: edit_fields.EditOperation = None
 
 
-ReadSource = Callable[[str], Awaitable[Found]]
+ReadSource = Callable[[str], Awaitable[SourceImage]]
 """Reads the picture that an asset id, “last”, an address or a path names."""
 
 
@@ -63,15 +63,15 @@ async def request_of(params: EditImage, read: ReadSource) -> ImageRequest:
         **edit_fields_of(params),
         operation=operation_of(params.operation, bool(marked)),
         sources=tuple(each.picture for each in found),
-        mask=await anyio.to_thread.run_sync(mask, marked.picture.image_bytes) if marked else None,
+        mask=await anyio.to_thread.run_sync(normalise_mask, marked.picture.image_bytes) if marked else None,
         parent=first.id,
         origin=first.provider,
     )
 
 
-async def _read_all(read: ReadSource, named: Sequence[str]) -> list[Found]:
+async def _read_all(read: ReadSource, named: Sequence[str]) -> list[SourceImage]:
     """Read the sources concurrently. The first ImageError cancels the other reads and is raised."""
-    found, failed = dict[int, Found](), list[ImageError]()
+    found, failed = dict[int, SourceImage](), list[ImageError]()
 
     async def read_one(place: int) -> None:
         try:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import PROMPTLESS, ImageRequest, Operation, Picture
-from atelier.providers.images.sources import Found
+from atelier.providers.images.sources import SourceImage
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.pipeline import Pipeline
@@ -124,7 +124,7 @@ async def priced_request(params: EstimateCost, pipeline: Pipeline) -> tuple[Imag
     return request, ["A source picture of 1024x1024 is assumed."] if None in found else []
 
 
-async def _found(words: str | None, pipeline: Pipeline) -> Found | None:
+async def _found(words: str | None, pipeline: Pipeline) -> SourceImage | None:
     here = words and not words.strip().lower().startswith(("http://", "https://"))
     return await pipeline.sources.read(words) if here and words else None
 

@@ -13,7 +13,7 @@ from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import ResultImage
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
-from atelier.providers.images.sources import ASSET, Asset, last
+from atelier.providers.images.sources import ASSET, Asset, newest_asset_id
 from atelier.providers.jobs.service import ImageService, JobHandle
 from atelier.tools.image_answer import ImageData, format_handle, format_result, image_data
 from atelier.tools.parameters import fields
@@ -99,7 +99,7 @@ async def run(params: GetImage, service: ImageService, call: Call) -> Answer:
     if words.startswith("job_"):
         result = await service.get_result(words, caller=call.caller, on_progress=call.on_progress)
         return format_handle(result) if isinstance(result, JobHandle) else format_result(result)
-    id = await last(storage) if words == "last" else words
+    id = await newest_asset_id(storage) if words == "last" else words
     asset = await storage.get(id) if id and ASSET.fullmatch(id) else None
     if asset is None:
         what = "There is no picture yet." if words == "last" else f"There is no picture “{sanitize(words, 60)}”."

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import field_validator
 
 from atelier.providers.core.types import ImageRequest, ImageResult
-from atelier.providers.images.resize import wish
+from atelier.providers.images.resize import parse_resize
 from atelier.providers.jobs.service import ImageService, JobHandle
 from atelier.tools.image_answer import format_handle, format_result
 from atelier.tools.parameters import fields
@@ -58,7 +58,7 @@ def request_fields(params: ImageParameters) -> dict[str, Any]:
     Raises invalid_request for a resized copy that cannot be made.
     """
     common = {NAMES.get(name, name): getattr(params, name) for name in ImageParameters.model_fields if name not in OURS}
-    copy = wish(params.deliver_size, params.deliver_fit, params.deliver_max_kb)
+    copy = parse_resize(params.deliver_size, params.deliver_fit, params.deliver_max_kb)
     return {**common, "options": parse_options(params.options), "deliver": copy}
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.gates.gates import MOST_PICTURES
+from atelier.providers.core.gates.preflight import MAX_IMAGES
 from atelier.providers.core.types import Operation
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.vendors.registry import BUILT_IN
@@ -152,7 +152,7 @@ def _unshown(found: list[Offer], shown: list[Offer]) -> list[str]:
 
 
 def _foot(shown: list[Offer], cut: str = "") -> list[str]:
-    return [f"n up to {MOST_PICTURES}. {basis()}{cut}"] if shown else []
+    return [f"n up to {MAX_IMAGES}. {basis()}{cut}"] if shown else []
 
 
 def _summary(catalog: Catalog, params: ListModels, found: list[Offer]) -> str:

@@ -228,7 +228,7 @@ def _operations(row: Model) -> list[str]:
 
 def _options(row: Model) -> list[str]:
     """Return the features of a row and the vendor's own options, those with their values."""
-    briefs = {limit.option: limit.brief for limit in row.limits if limit.option not in OURS}
+    briefs = {limit.option: limit.summary for limit in row.limits if limit.option not in OURS}
     return [briefs.get(name, name) for name in sorted({*row.features, *row.options})]
 
 

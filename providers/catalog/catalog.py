@@ -174,7 +174,7 @@ class Catalog:
             message = f"{variable} is not the address of an API."
             hint = "Write it as https://host/path, without user, query or fragment."
             raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
-        custom = base != endpoint.base_url and not endpoint.is_vendors(host)
+        custom = base != endpoint.base_url and not endpoint.is_vendor_host(host)
         return replace(endpoint, base_url=base, base_url_variable=variable, custom=custom)
 
     def _keyed(self, endpoint: Endpoint) -> Endpoint:

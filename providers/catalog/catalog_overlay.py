@@ -27,7 +27,7 @@ from pydantic_core import ErrorDetails
 from atelier.providers.catalog.catalog import utc_today
 from atelier.providers.catalog.overlay_checks import defaults_are_alive, names_are_reachable, wrong
 from atelier.providers.catalog.overlay_fields import Bound, Count, Life, Name, Rule, Strict, Words
-from atelier.providers.core.environment import text_of
+from atelier.providers.core.environment import read_text
 from atelier.providers.core.errors import ImageError, sanitize
 from atelier.providers.core.gates.option_limits import Limit
 from atelier.providers.core.gates.refusals import close_names, did_you_mean
@@ -99,7 +99,7 @@ def with_file(
     """
     if path is None:
         return providers, table()
-    text = text_of(path, f"ATELIER_CATALOG names {path}, which")
+    text = read_text(path, f"ATELIER_CATALOG names {path}, which")
     try:
         overlay = parse_answer(text)
         changed = overlaid(providers, overlay, today)

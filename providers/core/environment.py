@@ -17,7 +17,7 @@ from pathlib import Path
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Endpoint, Lookup
 
-OWN = "ATELIER_"
+OWN_PREFIX = "ATELIER_"
 """What comes before the name of a vendor's variable that is meant for Atelier alone."""
 
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -37,10 +37,10 @@ def variable(environ: Mapping[str, str], name: str) -> str | None:
     file = _clean(environ.get(f"{name}_FILE"))
     if file is None:
         return None
-    return text_of(file, f"The file that {name}_FILE names") or None
+    return read_text(file, f"The file that {name}_FILE names") or None
 
 
-def text_of(file: str | Path, words: str) -> str:
+def read_text(file: str | Path, words: str) -> str:
     """Return the text of a file that a setting names, stripped: UTF-8, or UTF-16 as PowerShell writes it.
 
     Raises invalid_request, which calls the file by `words` and never quotes it.
@@ -56,14 +56,14 @@ def text_of(file: str | Path, words: str) -> str:
     raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
 
 
-def own_variables(endpoint: Endpoint) -> tuple[str, ...]:
+def own_variable_names(endpoint: Endpoint) -> tuple[str, ...]:
     """Return the names of a vendor's variables that are meant for Atelier alone."""
-    return tuple(OWN + name for name in (*endpoint.key_variables, endpoint.base_url_variable) if name)
+    return tuple(OWN_PREFIX + name for name in (*endpoint.key_variables, endpoint.base_url_variable) if name)
 
 
 def key_variable(endpoint: Endpoint, lookup: Lookup) -> str | None:
     """Return the variable that holds the vendor's key; any of Atelier's own comes before the bare ones."""
-    names = (*(OWN + name for name in endpoint.key_variables), *endpoint.key_variables)
+    names = (*(OWN_PREFIX + name for name in endpoint.key_variables), *endpoint.key_variables)
     return next((name for name in names if _is_set(name, lookup)), None)
 
 
@@ -76,13 +76,13 @@ def base_url_variable(endpoint: Endpoint, lookup: Lookup) -> str | None:
     bare = endpoint.base_url_variable
     if not bare:
         return None
-    names = [OWN + bare]
-    if not (key_variable(endpoint, lookup) or "").startswith(OWN):
+    names = [OWN_PREFIX + bare]
+    if not (key_variable(endpoint, lookup) or "").startswith(OWN_PREFIX):
         names.append(bare)
     return next((name for name in names if _is_set(name, lookup)), None)
 
 
-def with_names_in_use(hint: str, bare: Endpoint, used: Endpoint) -> str:
+def hint_with_variables(hint: str, bare: Endpoint, used: Endpoint) -> str:
     """Return a vendor file's hint with the variables that are in use in place of the bare ones that it knows."""
     names = {
         " or ".join(bare.key_variables): " or ".join(used.key_variables),

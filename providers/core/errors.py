@@ -87,7 +87,7 @@ class ImageError(Exception):
         return bool(self.facts.get("collectable"))
 
 
-BILLED = "The vendor may have done and billed the work; look at its dashboard before you repeat the call."
+MAY_BE_BILLED = "The vendor may have done and billed the work; look at its dashboard before you repeat the call."
 """The hint where the outcome is unknown."""
 
 
@@ -125,7 +125,7 @@ def internal_error(hint: str = "", *, billed: bool = False) -> ImageError:
     """A fault of ours; `billed` where it may hide what a vendor has done."""
     message, facts = "Atelier failed in a way that it did not foresee.", dict[str, Any]()
     if billed:
-        hint, facts["outcome"] = BILLED, "unknown"
+        hint, facts["outcome"] = MAY_BE_BILLED, "unknown"
     return ImageError(Reason.INTERNAL, message, hint=hint, facts=facts)
 
 

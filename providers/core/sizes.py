@@ -11,7 +11,7 @@ from typing import Literal
 SIZE = re.compile(r"\s*(\d{1,6})\s*[x×X*]\s*(\d{1,6})\s*")
 RATIO = re.compile(r"\s*(\d{1,5}(?:\.\d{1,3})?)\s*[:/]\s*(\d{1,5}(?:\.\d{1,3})?)\s*")
 
-TIERS = {"512": 512**2, "768sq": 768**2, "1k": 1024**2, "1.5k": 1536**2, "2k": 2048**2, "4k": 4096**2}
+RESOLUTION_PIXELS = {"512": 512**2, "768sq": 768**2, "1k": 1024**2, "1.5k": 1536**2, "2k": 2048**2, "4k": 4096**2}
 """Resolution tier -> pixels of a picture of that tier; a model with a lower ceiling gives its ceiling."""
 
 
@@ -51,9 +51,9 @@ class SizeRule:
 
     def allows(self, width: int, height: int) -> bool:
         """Whether a picture of this size can be asked for."""
-        return width % self.step == height % self.step == 0 and not self.objection(width, height)
+        return width % self.step == height % self.step == 0 and not self.violation(width, height)
 
-    def objection(self, width: int, height: int) -> str:
+    def violation(self, width: int, height: int) -> str:
         """What a picture of this size fails to have, the steps aside; empty where nothing is amiss."""
         long, short = max(width, height), min(width, height)
         for fits, needs in (
@@ -93,7 +93,7 @@ class SizeRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class ResizeSpec:
     """The copy that is wanted of a picture: exactly `size` pixels, at most `max_kb` thousand bytes, or both."""
 
     size: tuple[int, int] | None = None

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from atelier.providers.core.gates.option_limits import Limit
-from atelier.providers.core.sizes import Delivery, SizeRule
+from atelier.providers.core.sizes import ResizeSpec, SizeRule
 
 Lookup = Callable[[str], str | None]  # a setting by its variable's name; None when unset
 
@@ -103,7 +103,7 @@ class ImageRequest:
     strength: float | None = None
     parent: str | None = None
     origin: str | None = None
-    deliver: Delivery | None = None
+    deliver: ResizeSpec | None = None
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
 
@@ -187,7 +187,7 @@ class Endpoint:
     base_path: str = ""
     transport: Callable[[Any], Any] | None = None
 
-    def is_vendors(self, host: str) -> bool:
+    def is_vendor_host(self, host: str) -> bool:
         """Whether a host is one that the vendor itself is known to use."""
         return any(host == known or host.endswith("." + known) for known in self.trusted_hosts)
 

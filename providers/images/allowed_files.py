@@ -22,32 +22,32 @@ class OutsideFoldersError(ValueError):
     """There is no such file in any of the folders; nobody is told which of the two it is."""
 
 
-class SeveralError(ValueError):
+class AmbiguousNameError(ValueError):
     """The name is that of no file, and several have one that looks the same."""
 
 
-def read_within(path: Path, folders: tuple[Path, ...], most_bytes: int) -> bytes:
+def read_file(path: Path, folders: tuple[Path, ...], max_bytes: int) -> bytes:
     """Return the bytes of a regular file. Raises OutsideFoldersError, OSError, or ValueError (no file, too large)."""
     handle = _opened(path, folders)
     try:
         told = os.fstat(handle)
         if not stat.S_ISREG(told.st_mode):
             raise ValueError("is no file")
-        if told.st_size > most_bytes:
-            raise ValueError(f"is larger than {most_bytes / 2**20:g} MB")
+        if told.st_size > max_bytes:
+            raise ValueError(f"is larger than {max_bytes / 2**20:g} MB")
         with os.fdopen(handle, "rb", closefd=False) as file:
-            data = file.read(most_bytes + 1)
+            data = file.read(max_bytes + 1)
     finally:
         os.close(handle)
-    if len(data) > most_bytes:  # it grew meanwhile
-        raise ValueError(f"is larger than {most_bytes / 2**20:g} MB")
+    if len(data) > max_bytes:  # it grew meanwhile
+        raise ValueError(f"is larger than {max_bytes / 2**20:g} MB")
     return data
 
 
-def nearly_named(path: Path, folders: tuple[Path, ...]) -> Path:
+def find_similar_name(path: Path, folders: tuple[Path, ...]) -> Path:
     """Return where the one file is whose path differs by kinds of spaces and Unicode normal form at most.
 
-    Raises OutsideFoldersError when there is none in a folder, SeveralError when there are several.
+    Raises OutsideFoldersError when there is none in a folder, AmbiguousNameError when there are several.
     """
     for root, names in _inside(path, folders):
         real = root
@@ -87,12 +87,12 @@ def _inside(path: Path, folders: tuple[Path, ...]) -> list[tuple[Path, tuple[str
 
 
 def _entry(name: str, entries: list[str]) -> str:
-    """The entry of a folder that a name means. Raises OutsideFoldersError for none, SeveralError for several."""
+    """The entry of a folder that a name means. Raises OutsideFoldersError for none, AmbiguousNameError for several."""
     if name in entries:
         return name
     near = [entry for entry in entries if _plain_name(entry) == _plain_name(name)]
     if len(near) > 1:
-        raise SeveralError
+        raise AmbiguousNameError
     if not near:
         raise OutsideFoldersError
     return near[0]

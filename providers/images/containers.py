@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 XMP_KEYWORD = b"XML:com.adobe.xmp"  # of a PNG's iTXt
-XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"  # of a JPEG's APP1
-EXIF_MARK = b"Exif\0\0"
-JPEG_MOST = 0xFFFF - 2 - len(XMP_MARK)  # bytes of a packet in one segment
+XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"  # of a JPEG's APP1
+EXIF_PREFIX = b"Exif\0\0"
+MAX_JPEG_PACKET = 0xFFFF - 2 - len(XMP_PREFIX)  # bytes of a packet in one segment
 XMP_FLAG = 0x04  # of a WebP's extended header: there is a packet
-UNFOLDED = 2**20  # bytes of a compressed note worth reading
+MAX_NOTE_BYTES = 2**20  # bytes of a compressed note worth reading
 
 
 class Part(NamedTuple):
@@ -94,8 +94,8 @@ def xmp_of(format: str, all: list[Part]) -> tuple[Part, bytes] | None:
     for part in all:
         if format == "png" and part.kind == b"iTXt" and part.body.startswith(XMP_KEYWORD + b"\0"):
             return part, _itxt(part.body)
-        if format == "jpeg" and part.kind == APP1 and part.body.startswith(XMP_MARK):
-            return part, part.body[len(XMP_MARK) :]
+        if format == "jpeg" and part.kind == APP1 and part.body.startswith(XMP_PREFIX):
+            return part, part.body[len(XMP_PREFIX) :]
         if format == "webp" and part.kind == b"XMP ":
             return part, part.body
     return None
@@ -109,10 +109,10 @@ def with_xmp(format: str, data: bytes, all: list[Part], packet: bytes) -> bytes:
             made = _chunk(b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + packet)
             at = found[0][2:] if found else (all[0].end, all[0].end)  # after IHDR: some readers stop at the pixels
         case "jpeg":
-            if len(packet) > JPEG_MOST or any(part.kind == APP2 and part.body[:4] == b"MPF\0" for part in all):
+            if len(packet) > MAX_JPEG_PACKET or any(part.kind == APP2 and part.body[:4] == b"MPF\0" for part in all):
                 raise ValueError("there is no room, or there are more pictures behind the first")
-            made = b"\xff" + APP1 + struct.pack(">H", 2 + len(XMP_MARK) + len(packet)) + XMP_MARK + packet
-            first = next(part for part in all if part.kind != APP0 and not part.body.startswith(EXIF_MARK))
+            made = b"\xff" + APP1 + struct.pack(">H", 2 + len(XMP_PREFIX) + len(packet)) + XMP_PREFIX + packet
+            first = next(part for part in all if part.kind != APP0 and not part.body.startswith(EXIF_PREFIX))
             at = found[0][2:] if found else (first.start, first.start)
         case _:
             return _webp_with(data, all, found[0] if found else None, packet)
@@ -174,7 +174,7 @@ def _itxt(body: bytes) -> bytes:
     if rest[:1] != b"\1":
         return text
     try:
-        return zlib.decompressobj().decompress(text, UNFOLDED)
+        return zlib.decompressobj().decompress(text, MAX_NOTE_BYTES)
     except zlib.error:
         raise ValueError("a note cannot be unfolded") from None
 

@@ -16,14 +16,14 @@ from atelier.providers.images.identify import identify
 if TYPE_CHECKING:
     from PIL import Image
 
-LARGEST = 100_000_000  # pixels of anything: a decompression bomb claims more, and 4K pictures have 17 million
+MAX_PIXELS = 100_000_000  # pixels of anything: a decompression bomb claims more, and 4K pictures have 17 million
 MAX_NOTE_BYTES = 16 * 2**20  # of a colour profile in a PNG; some are larger than the 1 MB that Pillow allows
 ORIENTATION = 0x0112  # of Exif 2.32, 4.6.4: 1 is upright
 ORIENTED = (b"Exif", b"eXIf", b"EXIF", b"rientation", b"Raw profile")
 """What a file has in it that may say which way is up. Most have none of it, and are left to themselves unread."""
 
 
-def decoded(data: bytes, *, enough: tuple[int, int] | None = None) -> Image.Image:
+def decode(data: bytes, *, enough: tuple[int, int] | None = None) -> Image.Image:
     """The first picture of a PNG, JPEG, WebP or GIF, upright. Raises ValueError, which says what is wrong with it.
 
     `enough` is a size that a JPEG may be decoded at in place of its own, when that is larger.
@@ -31,11 +31,11 @@ def decoded(data: bytes, *, enough: tuple[int, int] | None = None) -> Image.Imag
     from PIL import ImageOps
 
     format, width, height = identify(data)
-    if width * height > LARGEST:
+    if width * height > MAX_PIXELS:
         raise ValueError(f"it has {width}x{height} pixels")
     try:
-        image = opened(data, format)
-        if image.width * image.height > LARGEST:  # a GIF may claim one size and have a frame of another
+        image = open_image(data, format)
+        if image.width * image.height > MAX_PIXELS:  # a GIF may claim one size and have a frame of another
             raise ValueError("too many pixels")
         if enough:
             image.draft("RGB", enough)
@@ -49,7 +49,7 @@ def decoded(data: bytes, *, enough: tuple[int, int] | None = None) -> Image.Imag
     return image
 
 
-def eight_bits(image: Image.Image) -> Image.Image:
+def to_eight_bits(image: Image.Image) -> Image.Image:
     """A picture with 8 bits a channel. Pillow's plain conversion would turn most of a 16-bit one white."""
     if not image.mode.startswith("I"):  # every other kind of 16 bits is decoded to 8 already
         return image
@@ -65,11 +65,11 @@ def _by_table(wide: Image.Image, table: list[int]) -> Image.Image:
     return wide.point(table, "L")  # pyright: ignore[reportUnknownMemberType]
 
 
-def flat(image: Image.Image) -> Image.Image:
+def flatten(image: Image.Image) -> Image.Image:
     """RGB of 8 bits, whatever the picture was: what is transparent lies on white."""
     from PIL import Image
 
-    image = eight_bits(image)
+    image = to_eight_bits(image)
     if has_alpha(image):
         clear = image.convert("RGBA")
         white = Image.new("RGBA", clear.size, "white")
@@ -83,7 +83,7 @@ def has_alpha(image: Image.Image) -> bool:
     return image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
 
 
-def upright(picture: Picture) -> Picture:
+def rotate_upright(picture: Picture) -> Picture:
     """The same picture with its pixels the way up that its Exif or XMP says; untouched when that is how they are.
 
     Vendors differ in whether they look at the note.
@@ -91,7 +91,7 @@ def upright(picture: Picture) -> Picture:
     """
     if not is_turned(picture.image_bytes):
         return picture
-    return encoded(decoded(picture.image_bytes), picture.format, quality=95)
+    return encode(decode(picture.image_bytes), picture.format, quality=95)
 
 
 def is_turned(data: bytes) -> bool:
@@ -99,22 +99,22 @@ def is_turned(data: bytes) -> bool:
     if not any(mark in data for mark in ORIENTED):
         return False
     with suppress(Exception):
-        image = opened(data, identify(data)[0])
+        image = open_image(data, identify(data)[0])
         return image.getexif().get(ORIENTATION, 1) in range(2, 9)
     return False
 
 
-def shows_all(jpeg: bytes) -> bool:
+def decodes_fully(jpeg: bytes) -> bool:
     """Whether a decoder gets the pixels of a JPEG down to the last row. It fills what is missing with one grey."""
     with suppress(Exception):
-        image = opened(jpeg, "jpeg")
+        image = open_image(jpeg, "jpeg")
         image.load()
         corner = image.convert("RGB").crop((image.width // 2, max(0, image.height - 8), image.width, image.height))
         return corner.getcolors(1) is None  # more than one colour
     return False
 
 
-def opened(data: bytes, format: str) -> Image.Image:
+def open_image(data: bytes, format: str) -> Image.Image:
     """A picture of one format, of which nothing but the head is decoded yet. Raises whatever its decoder raises."""
     from PIL import Image, PngImagePlugin
 
@@ -124,7 +124,7 @@ def opened(data: bytes, format: str) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=(format.upper(),))
 
 
-def encoded(image: Image.Image, format: str, **options: Any) -> Picture:
+def encode(image: Image.Image, format: str, **options: Any) -> Picture:
     """Pixels -> a picture in a format, with its colour profile and no other note. `options` are Pillow's.
 
     Raises invalid_request for what the format cannot hold, such as a JPEG of more than 65,500 pixels an edge.

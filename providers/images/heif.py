@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.images.decode import eight_bits, encoded, has_alpha, opened
+from atelier.providers.images.decode import encode, has_alpha, open_image, to_eight_bits
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -29,7 +29,7 @@ def heif_kind(data: bytes) -> str | None:
     return "AVIF" if brands & AVIF else "HEIC" if brands & HEIC else None
 
 
-def opened_heif(data: bytes, kind: str) -> Image.Image:
+def open_heif(data: bytes, kind: str) -> Image.Image:
     """The picture of a HEIC or AVIF file; nothing but its head is decoded yet.
 
     Raises invalid_request where there is no decoder, ValueError when the file is broken.
@@ -37,12 +37,12 @@ def opened_heif(data: bytes, kind: str) -> Image.Image:
     if kind == "HEIC":
         _register_decoder()
     try:
-        return opened(data, "HEIF" if kind == "HEIC" else kind)
+        return open_image(data, "HEIF" if kind == "HEIC" else kind)
     except Exception as error:
         raise ValueError("it cannot be decoded") from error
 
 
-def converted(image: Image.Image) -> bytes:
+def convert_heif(image: Image.Image) -> bytes:
     """A file that vendors take, upright and with its colour profile: a photo as JPEG, else a PNG.
 
     Raises ValueError when the pixels are broken.
@@ -55,10 +55,10 @@ def converted(image: Image.Image) -> bytes:
         raise ValueError("it cannot be decoded") from error
     with suppress(Exception):  # a note may be broken while the picture is not
         ImageOps.exif_transpose(image, in_place=True)
-    image = eight_bits(image)
+    image = to_eight_bits(image)
     if has_alpha(image) or image.getcolors(MANY_COLOURS):
-        return encoded(image, "png").image_bytes
-    return encoded(image, "jpeg", quality=95).image_bytes
+        return encode(image, "png").image_bytes
+    return encode(image, "jpeg", quality=95).image_bytes
 
 
 def _register_decoder() -> None:

@@ -18,10 +18,10 @@ Size = tuple[int, int]
 
 def picture(data: bytes, *, prompt_used: str | None = None, seed: int | None = None) -> Picture:
     """Bytes from a vendor -> Picture. Raises invalid_response when they are no whole png, jpeg, webp or gif."""
-    from atelier.providers.images.repair import repaired
+    from atelier.providers.images.repair import repair
 
     try:
-        data, warning = repaired(data)
+        data, warning = repair(data)
         format, width, height = identify(data)
     except ValueError as error:
         raise invalid_response(f"The vendor sent a picture that cannot be read: {error}.") from None

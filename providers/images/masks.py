@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Picture
-from atelier.providers.images.decode import decoded, eight_bits
+from atelier.providers.images.decode import decode, to_eight_bits
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FAINT = 8  # lightness that a hand leaves by accident
 
 
-def mask(data: bytes) -> Picture:
+def normalise_mask(data: bytes) -> Picture:
     """A mask in either convention -> a greyscale PNG where white is what changes.
 
     A mask with holes is read by its alpha (transparent changes), any other by its lightness. One that marks nothing is
@@ -24,7 +24,7 @@ def mask(data: bytes) -> Picture:
     from PIL import ImageChops
 
     try:
-        image = eight_bits(decoded(data))
+        image = to_eight_bits(decode(data))
     except ValueError:
         raise _refused("The mask cannot be decoded.", "Give a PNG of the picture's size.") from None
     alpha, light = image.convert("RGBA").getchannel("A"), image.convert("RGB").convert("L")

@@ -13,15 +13,15 @@ from atelier.providers.core.errors import strip_control
 PATH = re.compile(r"[/~\\]|file:|[A-Za-z]:[\\/]")
 """How a path begins."""
 
-LONGEST_SHOWN = 150  # characters
+MAX_PATH_LENGTH = 150  # characters
 
 
-def unquoted(text: str) -> str:
+def strip_quotes(text: str) -> str:
     """Words without the quotes that stand around all of them."""
     return text[1:-1].strip() if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
-def paths_of(text: str) -> list[Path]:
+def candidate_paths(text: str) -> list[Path]:
     """The paths that some words may mean, the likeliest first.
 
     `\\ ` for a space is how a shell wants it; on Windows a backslash stands between folders.
@@ -31,10 +31,10 @@ def paths_of(text: str) -> list[Path]:
     return [_path(text), _path(re.sub(r"'\\''|\\(.)", lambda found: found[1] or "'", text))]
 
 
-def shown(path: str) -> str:
+def display_path(path: str) -> str:
     """A path for a message: its end, without control characters."""
     path = strip_control(path)
-    return path if len(path) <= LONGEST_SHOWN else f"…{path[1 - LONGEST_SHOWN :]}"
+    return path if len(path) <= MAX_PATH_LENGTH else f"…{path[1 - MAX_PATH_LENGTH :]}"
 
 
 def _path(text: str) -> Path:

@@ -16,7 +16,7 @@ from typing import Any
 
 from atelier.providers.core.errors import strip_control
 from atelier.providers.core.types import Picture
-from atelier.providers.images.containers import JPEG_MOST, PARTS, is_signed, parts, with_xmp, without, xmp_of
+from atelier.providers.images.containers import MAX_JPEG_PACKET, PARTS, is_signed, parts, with_xmp, without, xmp_of
 from atelier.providers.images.identify import identify
 
 FACTS = (
@@ -25,7 +25,7 @@ FACTS = (
 )  # fmt: skip
 """What of a record is written into the file, where it is known."""
 
-LONG = ("prompt_used", "negative_prompt", "prompt")
+SHORTENABLE = ("prompt_used", "negative_prompt", "prompt")
 """What is shortened, the longest first, when there is no room for all of it; the record has it whole."""
 
 NAMESPACE = "urn:atelier:picture:1#"
@@ -43,8 +43,8 @@ PACKET = """\
 <?xpacket end="r"?>"""
 
 
-def embedded(picture: Picture, record: Mapping[str, Any]) -> tuple[Picture, dict[str, Any]]:
-    """The picture with its facts in its file, and the record that says so: `embedded`, `c2pa` and the new `bytes`.
+def embed_facts(picture: Picture, record: Mapping[str, Any]) -> tuple[Picture, dict[str, Any]]:
+    """The picture with its facts in its file, and the record that says so: `embed_facts`, `c2pa` and the new `bytes`.
 
     Never fails: where there is any doubt the picture stays as it is, for it is paid for.
     """
@@ -64,7 +64,7 @@ def with_facts(data: bytes, record: Mapping[str, Any]) -> bytes:
         if not all or is_signed(format, all):
             return data
         found = xmp_of(format, all)
-        while len(packet := _packet(facts, found[1] if found else None)) > JPEG_MOST:
+        while len(packet := _packet(facts, found[1] if found else None)) > MAX_JPEG_PACKET:
             facts = _shorter(facts)
         made = with_xmp(format, data, all, packet)
         sound = identify(made) == (format, *size) and read(made) == facts
@@ -133,7 +133,7 @@ def _packet(facts: Mapping[str, Any], theirs: bytes | None) -> bytes:
 
 def _shorter(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts with half of the longest word that may be shortened. Raises ValueError when there is none left."""
-    name = max(LONG, key=lambda name: len(str(facts.get(name, ""))))
+    name = max(SHORTENABLE, key=lambda name: len(str(facts.get(name, ""))))
     if len(text := str(facts.get(name, ""))) < 2:
         raise ValueError("there is no room")
     return {**facts, name: text[: len(text) // 2].rstrip("…") + "…"}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import zlib
 
-from atelier.providers.images.decode import shows_all
+from atelier.providers.images.decode import decodes_fully
 from atelier.providers.images.identify import identify
 
 PNG_START, JPEG_START, JPEG_END = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\xff\xd9"
 ANCILLARY = 0x20  # bit of a chunk's first letter: the picture can be shown without it (W3C PNG 3rd ed. 5.4)
 
 
-def repaired(data: bytes) -> tuple[bytes, str]:
+def repair(data: bytes) -> tuple[bytes, str]:
     """Return the file as it can be read everywhere, and a warning where something had to be put right.
 
     Raises ValueError, which says what is wrong with it, when that is more than these few bytes.
@@ -28,7 +28,7 @@ def repaired(data: bytes) -> tuple[bytes, str]:
 def _put_right(data: bytes) -> tuple[bytes, str]:
     if data.startswith(PNG_START):
         return _with_checksums(data), "A note in the image file had a wrong checksum, which was put right."
-    if data.startswith(JPEG_START) and shows_all(data + JPEG_END):
+    if data.startswith(JPEG_START) and decodes_fully(data + JPEG_END):
         return data + JPEG_END, "The image file had no end marker, so that it may be incomplete; the marker was added."
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) == 7 + int.from_bytes(data[4:8], "little"):
         return data + b"\0", "The image file was one byte short of the size that it states; a padding byte was added."

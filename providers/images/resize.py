@@ -8,23 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.sizes import Delivery, parse_size
+from atelier.providers.core.sizes import ResizeSpec, parse_size
 from atelier.providers.core.types import Picture
-from atelier.providers.images.decode import decoded, eight_bits, encoded, has_alpha
+from atelier.providers.images.decode import decode, encode, has_alpha, to_eight_bits
 
 if TYPE_CHECKING:
     from PIL import Image
 
-LONGEST_EDGE = 8192  # pixels
-LEAST_KB, MOST_KB = 4, 100_000
+MAX_EDGE = 8192  # pixels
+MIN_KB, MAX_KB = 4, 100_000
 KB = 1000  # bytes: whoever counts in 1024 is content with that too
-USUAL = 92  # quality of a jpeg or webp that may be as large as it likes
+DEFAULT_QUALITY = 92  # quality of a jpeg or webp that may be as large as it likes
 QUALITIES = range(20, 96)  # what is tried to make it fit; below, a picture falls apart
 SHRINK = 0.85  # of the edges, when no quality makes it fit and the size is free
-SMALLEST_EDGE = 16
+MIN_EDGE = 16
 
 
-def wish(size: str | None, fit: str | None, max_kb: int | None) -> Delivery | None:
+def parse_resize(size: str | None, fit: str | None, max_kb: int | None) -> ResizeSpec | None:
     """The copy that is asked for; None when none is. Raises invalid_request for what cannot be, before any I/O."""
     if size is None and max_kb is None:
         if fit is not None and fit != "crop":  # the usual one is what hosts send that fill every field
@@ -32,17 +32,17 @@ def wish(size: str | None, fit: str | None, max_kb: int | None) -> Delivery | No
         return None
     if fit not in (None, "crop", "pad"):
         raise _refused("deliver_fit is neither crop nor pad.", "Use one of the two.")
-    if max_kb is not None and not LEAST_KB <= max_kb <= MOST_KB:
-        hint = f"Use {LEAST_KB} to {MOST_KB}, in thousands of bytes."
+    if max_kb is not None and not MIN_KB <= max_kb <= MAX_KB:
+        hint = f"Use {MIN_KB} to {MAX_KB}, in thousands of bytes."
         raise _refused(f"deliver_max_kb cannot be {max_kb}.", hint)
     edges = parse_size(size) if size is not None else None
-    if size is not None and (edges is None or max(edges) > LONGEST_EDGE):
-        hint = f"Use WIDTHxHEIGHT, such as 1200x630, each 1 to {LONGEST_EDGE}."
+    if size is not None and (edges is None or max(edges) > MAX_EDGE):
+        hint = f"Use WIDTHxHEIGHT, such as 1200x630, each 1 to {MAX_EDGE}."
         raise _refused("deliver_size is no size that a picture can be delivered in.", hint)
-    return Delivery(size=edges, fit="pad" if fit == "pad" else "crop", max_kb=max_kb)
+    return ResizeSpec(size=edges, fit="pad" if fit == "pad" else "crop", max_kb=max_kb)
 
 
-def delivered(picture: Picture, wanted: Delivery) -> Picture:
+def resized_copy(picture: Picture, wanted: ResizeSpec) -> Picture:
     """The copy: upright, with 8 bits a channel, its transparency and its colour profile kept.
 
     It stays in its format where that fits; a png that does not becomes a jpeg, or a webp when it has transparency.
@@ -50,7 +50,7 @@ def delivered(picture: Picture, wanted: Delivery) -> Picture:
     invalid_response when the picture cannot be decoded.
     """
     try:
-        image = eight_bits(decoded(picture.image_bytes))
+        image = to_eight_bits(decode(picture.image_bytes))
     except ValueError as error:
         message = f"No copy could be made of the picture: {error}."
         raise ImageError(Reason.INVALID_RESPONSE, message, hint="The picture itself is kept as it came.") from None
@@ -63,24 +63,24 @@ def delivered(picture: Picture, wanted: Delivery) -> Picture:
     image.info = {"icc_profile": profile} if profile else {}
     format = "png" if picture.format == "gif" else picture.format
     if wanted.max_kb is None:
-        return encoded(image, format, **_options(format, USUAL))
+        return encode(image, format, **_options(format, DEFAULT_QUALITY))
     return _within(image, format, wanted.max_kb * KB, free=wanted.size is None)
 
 
 def _within(image: Image.Image, format: str, most: int, *, free: bool) -> Picture:
     """The best copy of up to so many bytes; `free` says that it may be made smaller in pixels."""
     if format == "png":
-        whole = encoded(image, "png", optimize=True)
+        whole = encode(image, "png", optimize=True)
         if len(whole.image_bytes) <= most:
             return whole
         format = "webp" if image.mode == "RGBA" else "jpeg"
     while True:
-        smallest = encoded(image, format, **_options(format, QUALITIES[0]))
+        smallest = encode(image, format, **_options(format, QUALITIES[0]))
         if len(smallest.image_bytes) <= most:
             room = most * 19 // 20  # a little is left for the facts that go into the file
             return _best(image, format, room if len(smallest.image_bytes) <= room else most, smallest)
         width, height = (max(1, round(edge * SHRINK)) for edge in image.size)
-        if not free or max(width, height) < SMALLEST_EDGE:
+        if not free or max(width, height) < MIN_EDGE:
             size, least = f"{image.width}x{image.height}", -(-len(smallest.image_bytes) // KB)
             message = f"A {format} copy of {size} pixels cannot be made to fit {most // KB} kB: it takes {least}."
             raise _refused(message, f"Allow {least} kB or ask for a smaller size.")
@@ -92,7 +92,7 @@ def _best(image: Image.Image, format: str, most: int, found: Picture) -> Picture
     low, high = QUALITIES[0], QUALITIES[-1] + 1
     while high - low > 1:
         middle = (low + high) // 2
-        tried = encoded(image, format, **_options(format, middle))
+        tried = encode(image, format, **_options(format, middle))
         if len(tried.image_bytes) <= most:
             low, found = middle, tried
         else:

@@ -1,6 +1,6 @@
-"""Source pictures: from an id, `last`, a link, an allowed path or a data URI to bytes that were looked at.
+"""Read source images: an asset id, `last`, a link, an allowed path, base64 or a data URI becomes a checked Picture.
 
-A new way to name a picture is one more branch in `Sources.read`.
+A new way to name an image is one more branch in `SourceReader.read`.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ import anyio
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import Picture
 from atelier.providers.images.allowed_files import (
+    AmbiguousNameError,
     OutsideFoldersError,
-    SeveralError,
+    find_similar_name,
     is_inside,
-    nearly_named,
-    read_within,
+    read_file,
 )
-from atelier.providers.images.decode import upright
-from atelier.providers.images.heif import converted, heif_kind, opened_heif
+from atelier.providers.images.decode import rotate_upright
+from atelier.providers.images.heif import convert_heif, heif_kind, open_heif
 from atelier.providers.images.identify import identify
-from atelier.providers.images.path_words import PATH, paths_of, shown, unquoted
+from atelier.providers.images.path_words import PATH, candidate_paths, display_path, strip_quotes
 from atelier.providers.images.provenance import read as read_facts
 from atelier.providers.images.provenance import without_facts
-from atelier.providers.images.repair import repaired
+from atelier.providers.images.repair import repair
 from atelier.providers.transport.network.web_fetch import WebFetcher
 from atelier.providers.transport.vendor_json import base64_bytes
 
@@ -38,35 +38,34 @@ BASE64 = re.compile(
     r"[A-Za-z0-9+][A-Za-z0-9+/_-]{63,}[=\s]*\Z|iVBORw0KGgo|/9j/[A-Za-z0-9+/]{12}|UklGR[A-Za-z0-9+/]{8}|R0lGOD[a-z]"
     r"|AAAA[A-Za-z0-9+/]GZ0eXB"
 )
-"""How a picture looks that was pasted in base64; the last ones are how a PNG, JPEG, WebP, GIF and HEIC begin."""
+"""How a base64 image begins: any long base64 text, or the first letters of a PNG, JPEG, WebP, GIF and HEIC."""
 
+RECOGNITION_TIMEOUT = 3.0  # seconds to find out whether the bytes are those of an asset
+MAX_RECORDS_SEARCHED = 25  # one call stores at most ten images and their ten resized copies
 
-RECOGNISED = 3.0  # seconds in which bytes from elsewhere are compared with the kept picture that they may be
-LOOKED_THROUGH = 25  # the newest pictures, among which one is no copy: a call makes ten of each at most
-
-SMALLER = "Scale it down first, or have ATELIER_SOURCE_MAX_MB raised."
-ALLOWED = "Allowed are the output folder and the folders that ATELIER_INPUT_DIRS names."
+SIZE_HINT = "Scale it down first, or ask the operator to raise ATELIER_SOURCE_MAX_MB."
+FOLDERS_HINT = "Allowed are the output folder and the folders that ATELIER_INPUT_DIRS names."
 
 OwnLinkResolver = Callable[[str], str | None]
-"""From a link to the id of the picture of ours that it leads to, without fetching it; None for a stranger's."""
+"""From a link to the id of the asset that it names, without fetching it; None for a link to another site."""
 
 
 def no_own_links(url: str) -> str | None:
-    """Nothing is ours: the rule of who has no links of their own."""
+    """Return None: the default for a storage without links."""
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How large a source picture may be, in bytes and in pixels; a decompression bomb claims more."""
+class SourceLimits:
+    """The maximum size of a source image; the limit of pixels stops decompression bombs."""
 
-    most_bytes: int = 25 * 2**20
-    most_pixels: int = 40_000_000
+    max_bytes: int = 25 * 2**20
+    max_pixels: int = 40_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A kept picture with the record of how it came to be."""
+    """A stored image with its record."""
 
     id: str
     image_bytes: bytes = field(repr=False)
@@ -74,20 +73,20 @@ class Asset:
 
 
 class AssetReader(Protocol):
-    """Where kept pictures are found again."""
+    """Reads assets from a storage."""
 
     async def get(self, id: str) -> Asset | None:
-        """The picture of that id, if there is one."""
+        """Return the asset with this id, or None."""
         ...
 
     async def newest(self, limit: int = 1, before: str | None = None) -> list[Mapping[str, Any]]:
-        """The records of the pictures that were kept last, newest first; those older than the id `before`."""
+        """Return the newest records, newest first; with `before`, only those older than that id."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A source picture; `id` and `provider` say where it came from when it is one of ours."""
+class SourceImage:
+    """A source image; `id` and `provider` are those of the asset, if it is one."""
 
     picture: Picture
     id: str | None = None
@@ -95,160 +94,161 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
-    """How words become pictures. `folders` are those that may be read from; none means that no path may.
+class SourceReader:
+    """Reads the source images that a caller names. Paths are allowed inside `folders` only.
 
-    `own_link` knows our own links, which are looked up and not fetched. Every other is fetched through `web`, the
-    second door to the network beside `wire`; no key passes through it.
+    `own_link` recognises links of the storage, whose assets are read directly. `web` fetches all other links; it never
+    sends a key.
     """
 
-    shelf: AssetReader | None = None
+    assets: AssetReader | None = None
     folders: tuple[Path, ...] = ()
     web: WebFetcher = field(default_factory=WebFetcher)
     own_link: OwnLinkResolver = no_own_links
-    limits: Limits = Limits()
+    limits: SourceLimits = SourceLimits()
 
-    async def read(self, words: str) -> Found:
-        """The picture that some words name.
+    async def read(self, name: str) -> SourceImage:
+        """Return the image that `name` names.
 
         Raises invalid_request or not_found with the forms that work, and for a link timeout or network_error too.
         """
-        text = unquoted(words.strip())
+        text = strip_quotes(name.strip())
         asset = ASSET.fullmatch(text.removeprefix("image://assets/"))
         if text == "last" or asset:
-            return await self._kept(asset[0] if asset else None)
+            return await self._stored(asset[0] if asset else None)
         if text.startswith("data:"):
-            return await self._recognised(_inline(text, self.limits.most_bytes))
+            return await self._recognised(_inline(text, self.limits.max_bytes))
         if text.lower().startswith(("http://", "https://")):
-            if ours := self.own_link(text):
-                return await self._kept(ours)
-            return await self._recognised(await self.web.fetch(text, self.limits.most_bytes))
+            if id := self.own_link(text):
+                return await self._stored(id)
+            return await self._recognised(await self.web.fetch(text, self.limits.max_bytes))
         if BASE64.match(text):
-            return await self._recognised(_from_base64(text, self.limits.most_bytes))
+            return await self._recognised(_from_base64(text, self.limits.max_bytes))
         if PATH.match(text):
-            name, data = await anyio.to_thread.run_sync(self._file, text)
-            found = await self._recognised(data, Path(name).stem)
-            return replace(found, picture=replace(found.picture, name=name))
-        words = f" (“{sanitize(text)}”)" if len(text) < 60 else ""
-        raise _refused(f"This{words} does not name a picture.", self.forms)
+            file, data = await anyio.to_thread.run_sync(self._file, text)
+            found = await self._recognised(data, Path(file).stem)
+            return replace(found, picture=replace(found.picture, name=file))
+        quoted_name = f" (“{sanitize(text)}”)" if len(text) < 60 else ""
+        raise _invalid(f"This{quoted_name} does not name an image.", self.forms)
 
     @property
     def forms(self) -> str:
-        """The ways to name a picture that work here, as a hint."""
+        """A hint with the ways to name an image that work here."""
         path = "the path of a file in an allowed folder, " if self.folders else ""
         return f"Give an asset id, “last”, a public https address, {path}or its bytes as base64 or a data: URI."
 
-    async def _kept(self, id: str | None) -> Found:
+    async def _stored(self, id: str | None) -> SourceImage:
         asset = None
         try:
-            with anyio.fail_after(self.web.seconds):  # as for a picture of somebody else's
-                wanted = id or (await last(self.shelf) if self.shelf else None)
-                asset = await self.shelf.get(wanted) if self.shelf and wanted else None
+            with anyio.fail_after(self.web.seconds):  # the same as for a link
+                wanted = id or (await newest_asset_id(self.assets) if self.assets else None)
+                asset = await self.assets.get(wanted) if self.assets and wanted else None
         except TimeoutError:
-            message = f"The storage did not hand the picture over within {self.web.seconds:g} seconds."
+            message = f"The storage did not return the image within {self.web.seconds:g} seconds."
             raise ImageError(Reason.STORAGE_FAILED, message, hint="Try again later.") from None
         if asset is None:
-            what = f"There is no picture {id}." if id else "There is no picture yet that could be the last one."
-            raise ImageError(Reason.NOT_FOUND, what, hint=self.forms)
+            message = f"There is no image {id}." if id else "There is no image yet that “last” could mean."
+            raise ImageError(Reason.NOT_FOUND, message, hint=self.forms)
         return await self._found(asset.image_bytes, asset.id, asset.record.get("provider"))
 
-    async def _recognised(self, data: bytes, name: str = "") -> Found:
-        """Bytes from elsewhere. Those of a kept picture are that picture, so that what is made of it has its parent.
+    async def _recognised(self, data: bytes, name: str = "") -> SourceImage:
+        """Return a source image; bytes that equal a stored asset's get its id, so that the result records its parent.
 
-        They are known by the id in the file itself, else by its name; what they are is settled by comparing them.
+        The id is taken from the facts in the file, else from the file's name; comparing the bytes decides.
         """
         found = await self._found(data)
         id = str((await anyio.to_thread.run_sync(read_facts, data) or {}).get("id") or name)
-        if self.shelf and ASSET.fullmatch(id):
-            with suppress(ImageError), anyio.move_on_after(RECOGNISED):  # the bytes are here, whatever the storage says
-                asset = await self.shelf.get(id)
+        if self.assets and ASSET.fullmatch(id):
+            with (
+                suppress(ImageError),
+                anyio.move_on_after(RECOGNITION_TIMEOUT),
+            ):
+                asset = await self.assets.get(id)
                 if asset and asset.image_bytes == data:
                     return replace(found, id=id, provider=asset.record.get("provider"))
         return found
 
-    async def _found(self, data: bytes, id: str | None = None, provider: str | None = None) -> Found:
-        return Found(await anyio.to_thread.run_sync(source, data, self.limits), id, provider)
+    async def _found(self, data: bytes, id: str | None = None, provider: str | None = None) -> SourceImage:
+        return SourceImage(await anyio.to_thread.run_sync(normalise_source, data, self.limits), id, provider)
 
     def _file(self, text: str) -> tuple[str, bytes]:
-        """The name and the bytes of a file in an allowed folder; what is exactly so called comes first."""
+        """Return name and bytes of a file in an allowed folder; an exact name wins over a similar one."""
         if not self.folders:
-            raise _refused("No file of this machine can be named here.", self.forms)
-        paths = paths_of(text)
+            raise _invalid("Paths are not allowed here.", self.forms)
+        paths = candidate_paths(text)
         try:
             for path in paths:
                 with suppress(OutsideFoldersError):
-                    return path.name, read_within(path, self.folders, self.limits.most_bytes)
+                    return path.name, read_file(path, self.folders, self.limits.max_bytes)
             for path in paths:
                 with suppress(OutsideFoldersError):
-                    near = nearly_named(path, self.folders)
-                    return near.name, read_within(near, self.folders, self.limits.most_bytes)
-        except SeveralError:
-            message = f"There are several files that “{shown(text)}” could mean."
-            hint = "Their names differ in the kind of space or in how accents are written only. Rename all but one."
-            raise _refused(message, hint) from None
+                    near = find_similar_name(path, self.folders)
+                    return near.name, read_file(near, self.folders, self.limits.max_bytes)
+        except AmbiguousNameError:
+            message = f"Several files match “{display_path(text)}”."
+            hint = "Their names differ only in the kind of space or in how accents are written. Rename all but one."
+            raise _invalid(message, hint) from None
         except ValueError as error:
-            raise _refused(f"The source {error}.", "Give a picture's file, or a smaller one.") from None
+            raise _invalid(f"The source {error}.", "Give an image file, or a smaller one.") from None
         except OSError:
-            raise _refused("The source file cannot be read.", "Check its permissions.") from None
+            raise _invalid("The source file cannot be read.", "Check its permissions.") from None
         if any(is_inside(path, self.folders) for path in paths):
-            raise _refused(f"There is no file at “{shown(text)}”.", f"Check its name. {ALLOWED}")
-        # one answer for all of them, so that nobody can find out which files exist
-        raise _refused("The path is not in an allowed folder.", ALLOWED)
+            raise _invalid(f"There is no file at “{display_path(text)}”.", f"Check its name. {FOLDERS_HINT}")
+        # the same error whether the file exists or not, so that a caller cannot probe for files
+        raise _invalid("The path is not in an allowed folder.", FOLDERS_HINT)
 
 
-async def last(shelf: AssetReader) -> str | None:
-    """The id of the picture that was made last. A copy that was delivered beside one is not meant."""
-    records = await shelf.newest(LOOKED_THROUGH)
+async def newest_asset_id(assets: AssetReader) -> str | None:
+    """Return the id of the newest image that is not a resized copy."""
+    records = await assets.newest(MAX_RECORDS_SEARCHED)
     return next((str(record["id"]) for record in records if record.get("operation") != "deliver"), None)
 
 
-def source(data: bytes, limits: Limits = Limits()) -> Picture:
-    """Bytes that a caller gave -> Picture, upright and without the facts that we put into our own files.
+def normalise_source(data: bytes, limits: SourceLimits = SourceLimits()) -> Picture:
+    """Return a caller's bytes as a Picture: upright, without Atelier's facts, HEIC and AVIF converted.
 
-    HEIC and AVIF become what vendors take.
-    Raises invalid_request when they are no picture, or one that is too large.
+    Raises invalid_request when the bytes are no image, or one that is too large.
     """
-    if len(data) > limits.most_bytes:
-        raise _refused(f"The source picture is larger than {limits.most_bytes / 2**20:g} MB.", SMALLER)
+    if len(data) > limits.max_bytes:
+        raise _invalid(f"The source image is larger than {limits.max_bytes / 2**20:g} MB.", SIZE_HINT)
     try:
         if kind := heif_kind(data):
-            image = opened_heif(data, kind)
+            image = open_heif(data, kind)
             _check_size(image.size, limits)
-            data = converted(image)
-        data, warning = repaired(data)
+            data = convert_heif(image)
+        data, warning = repair(data)
         picture = Picture(data, *identify(data), warning=warning)
         _check_size((picture.width, picture.height), limits)
-        turned = upright(picture)
+        turned = rotate_upright(picture)
         return replace(turned, image_bytes=without_facts(turned.image_bytes))
     except ValueError as error:
-        raise _refused(f"The source picture cannot be used: {error}.", "Give a whole PNG, JPEG, WebP or GIF.") from None
+        raise _invalid(f"The source image cannot be used: {error}.", "Give a whole PNG, JPEG, WebP or GIF.") from None
 
 
-def _check_size(size: tuple[int, int], limits: Limits) -> None:
+def _check_size(size: tuple[int, int], limits: SourceLimits) -> None:
     width, height = size
-    if width * height > limits.most_pixels:
-        message = (
-            f"The source picture has {width}x{height} pixels; at most {limits.most_pixels / 1e6:g} million are taken."
-        )
-        raise _refused(message, "Scale it down first.")
+    if width * height > limits.max_pixels:
+        limit = f"{limits.max_pixels / 1e6:g} million"
+        message = f"The source image has {width}x{height} pixels; at most {limit} are allowed."
+        raise _invalid(message, "Scale it down first.")
 
 
-def _inline(text: str, most_bytes: int) -> bytes:
+def _inline(text: str, max_bytes: int) -> bytes:
     head, comma, body = text.partition(",")
     if not comma or not head.endswith(";base64") or not head.startswith("data:image/"):
-        raise _refused("The data URI is not one of a picture in base64.", "Begin it with data:image/png;base64,")
-    return _from_base64(body, most_bytes)
+        raise _invalid("The data URI does not hold an image in base64.", "Begin it with data:image/png;base64,")
+    return _from_base64(body, max_bytes)
 
 
-def _from_base64(text: str, most_bytes: int) -> bytes:
-    if len(text) > most_bytes * 1.5:  # a third more than the bytes, and some for line breaks
-        message = f"The base64 has more than {most_bytes / 2**20:g} MB."
-        raise _refused(message, SMALLER)
+def _from_base64(text: str, max_bytes: int) -> bytes:
+    if len(text) > max_bytes * 1.5:  # base64 adds a third, and line breaks
+        message = f"The base64 is larger than {max_bytes / 2**20:g} MB."
+        raise _invalid(message, SIZE_HINT)
     try:
         return base64_bytes(text)
     except ImageError:
-        raise _refused("The picture is broken base64.", "Give a path or an address instead.") from None
+        raise _invalid("The image is broken base64.", "Give a path or an address instead.") from None
 
 
-def _refused(message: str, hint: str) -> ImageError:
+def _invalid(message: str, hint: str) -> ImageError:
     return ImageError(Reason.INVALID_REQUEST, message, hint=hint)

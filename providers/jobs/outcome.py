@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.sizes import Delivery, parse_size
+from atelier.providers.core.sizes import ResizeSpec, parse_size
 from atelier.providers.core.types import ImageRequest, ImageResult, Operation, ResultImage, Usage
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
@@ -55,7 +55,7 @@ def request_of(kept: Mapping[str, Any]) -> ImageRequest:
         told.pop(ours, None)
     if copy := told.get("deliver"):
         size = copy["size"]
-        told["deliver"] = Delivery(size=(size[0], size[1]) if size else None, fit=copy["fit"], max_kb=copy["max_kb"])
+        told["deliver"] = ResizeSpec(size=(size[0], size[1]) if size else None, fit=copy["fit"], max_kb=copy["max_kb"])
     return ImageRequest(**told)
 
 

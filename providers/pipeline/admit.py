@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from atelier.providers.catalog.catalog import Catalog, Choice
 from atelier.providers.core.errors import ImageError, Reason, error_facts, sanitize
-from atelier.providers.core.gates import gates
+from atelier.providers.core.gates import preflight
 from atelier.providers.core.ids import new_id
 from atelier.providers.core.types import ImageRequest, Model, Operation
 from atelier.providers.pricing.estimate import Estimate, estimate
@@ -61,9 +61,9 @@ def gated(catalog: Catalog, request: ImageRequest) -> PricedRequest:
     """Through the catalogue and every gate, and priced."""
     choice = catalog.resolve(request.model, request.operation, request.origin)
     with error_facts(model=choice.model.id):
-        fading = gates.alive(choice.model, choice.endpoint, catalog.today())
+        fading = preflight.check_lifecycle(choice.model, choice.endpoint, catalog.today())
         request, dropped = without_extras(stripped(request), choice.provider, choice.model)
-        size = gates.admit(request, choice.model)
+        size = preflight.check_request(request, choice.model)
     sent = f"Sent as size {size[0]}x{size[1]}: {choice.model.id} takes sizes in pixels." if size else ""
     job = Job(id=new_id("job"), request=request, model=choice.model, endpoint=choice.endpoint, size=size)
     return PricedRequest(
@@ -131,7 +131,7 @@ def _able(catalog: Catalog, request: ImageRequest) -> list[str]:
     def fits(row: Model) -> bool:
         provider = next(provider for provider in catalog.providers if any(row is own for own in provider.models))
         try:
-            size = gates.admit(without_extras(request, provider, row)[0], row)
+            size = preflight.check_request(without_extras(request, provider, row)[0], row)
             bare, _ = without_extras(hollow, provider, row)
             provider.prepare(Job(id="", request=bare, model=row, endpoint=provider.endpoint, size=size))
         except ImageError:

@@ -11,12 +11,12 @@ import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from atelier.providers.core.concurrency import run_in_scope, run_shielded
-from atelier.providers.core.environment import with_names_in_use
+from atelier.providers.core.environment import hint_with_variables
 from atelier.providers.core.errors import ImageError, Reason, error_facts, redacting
-from atelier.providers.core.gates.option_gates import own_words
+from atelier.providers.core.gates.option_gates import private_texts
 from atelier.providers.core.types import Endpoint, Progress
 from atelier.providers.pipeline.vendor_call import VendorCall
-from atelier.providers.transport.network.http_client import client, httpx
+from atelier.providers.transport.network.http_client import httpx, vendor_client
 from atelier.providers.transport.resilience.breaker import Breaker
 from atelier.providers.transport.resilience.limiter import FairLimiter
 from atelier.providers.transport.wire import Wire
@@ -60,7 +60,7 @@ class Dispatcher:
         most = self._concurrency or job.endpoint.concurrency
         turns = self._turns.setdefault(provider.name, FairLimiter(provider.title, most, self._queue))
         breaker = self._breakers.setdefault(provider.name, Breaker(provider.title))
-        words = (job.request.prompt, job.request.negative_prompt, *own_words(job.request, job.model))
+        words = (job.request.prompt, job.request.negative_prompt, *private_texts(job.request, job.model))
         secrets = tuple(s for s in (key, *words) if s)
         hold = anyio.CancelScope(shield=collects)
 
@@ -69,7 +69,7 @@ class Dispatcher:
 
         async def work() -> Outcome:
             waiting = partial(on_progress, f"Waiting for a turn at {provider.title}.")
-            async with turns.turn(caller, None if collects else job.id, waiting):
+            async with turns.slot(caller, None if collects else job.id, waiting):
                 with nullcontext() if collects else breaker.call():
                     await on_progress(f"{provider.title} is drawing ({job.model.id}).")
                     wire = self._wire(provider, account, key, secrets, on_progress, held)
@@ -78,7 +78,7 @@ class Dispatcher:
                         with redacting(*secrets), error_facts(**facts):
                             return await _carried_out(provider, wire, request, account, settle)
                     except ImageError as error:
-                        error.hint = with_names_in_use(error.hint, provider.endpoint, job.endpoint)
+                        error.hint = hint_with_variables(error.hint, provider.endpoint, job.endpoint)
                         raise
 
         return await run_in_scope(hold, work)
@@ -102,15 +102,15 @@ class Dispatcher:
             retry_timeouts=self._retry_timeouts,
             on_progress=on_progress,
             save_vendor_task=account.save_vendor_task,
-            doubt=account.doubt,
-            held=held,
+            before_repeat=account.doubt,
+            on_in_flight=held,
             vendor=provider.name,
             job=account.job.id,
         )
 
     def _client(self, name: str, endpoint: Endpoint) -> httpx.AsyncClient:
         if name not in self._clients:
-            self._clients[name] = client(endpoint, self._timeout)
+            self._clients[name] = vendor_client(endpoint, self._timeout)
         return self._clients[name]
 
     async def aclose(self) -> None:

@@ -26,7 +26,7 @@ from atelier.providers.core.concurrency import no_progress, run_concurrently, ru
 from atelier.providers.core.errors import ImageError, Reason, internal_error
 from atelier.providers.core.types import ImageRequest, ImageResult, Progress, ResultImage
 from atelier.providers.images.asset_storage import Storage
-from atelier.providers.images.sources import Sources
+from atelier.providers.images.sources import SourceReader
 from atelier.providers.pipeline import admit as admission
 from atelier.providers.pipeline import reserve
 from atelier.providers.pipeline.admit import PricedRequest
@@ -43,7 +43,7 @@ from atelier.providers.vendors.contract import Reply
 Made = tuple[Reply, list[ResultImage], list[str]]
 """What a vendor call came to: its reply, its pictures as they are kept, and warnings about those that are not."""
 
-Tenants = Callable[[str], tuple[Storage, Sources]]
+Tenants = Callable[[str], tuple[Storage, SourceReader]]
 """A caller's own storage, and how that caller names pictures."""
 
 QUEUE = 100
@@ -63,7 +63,7 @@ class Pipeline:
         self,
         catalog: Catalog,
         storage: Storage | None = None,
-        sources: Sources | None = None,
+        sources: SourceReader | None = None,
         *,
         tenants: Tenants | None = None,
         journal: JobStore | None = None,
@@ -75,7 +75,7 @@ class Pipeline:
     ) -> None:
         self.catalog = catalog
         self.storage = storage
-        self.sources = sources or Sources()
+        self.sources = sources or SourceReader()
         self._tenants = tenants
         self.journal = journal or NullJobStore()
         self.budget = budget or Budget()

@@ -11,10 +11,10 @@ import anyio
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
-from atelier.providers.core.sizes import Delivery
+from atelier.providers.core.sizes import ResizeSpec
 from atelier.providers.core.types import AssetHandle, Picture, ResultImage
-from atelier.providers.images.provenance import embedded
-from atelier.providers.images.resize import KB, delivered
+from atelier.providers.images.provenance import embed_facts
+from atelier.providers.images.resize import KB, resized_copy
 
 Put = Callable[[str, Picture, Mapping[str, Any]], Awaitable[AssetHandle]]
 """How a storage keeps a picture."""
@@ -23,13 +23,13 @@ LOST = "The copy does not bear the maker's C2PA manifest, which holds for the or
 
 
 async def with_copy(
-    kept: ResultImage, record: Mapping[str, Any], wanted: Delivery, put: Put
+    kept: ResultImage, record: Mapping[str, Any], wanted: ResizeSpec, put: Put
 ) -> tuple[ResultImage, list[str]]:
     """A kept picture with its copy, and what to say of it. Without a copy it stays as it is: it is paid for."""
     if kept.stored is None:
         return kept, ["No copy was made, because the picture could not be stored."]
     try:
-        copy = await anyio.to_thread.run_sync(delivered, kept.picture, wanted)
+        copy = await anyio.to_thread.run_sync(resized_copy, kept.picture, wanted)
         copy, told = await anyio.to_thread.run_sync(_marked, copy, _record(record, copy, wanted), wanted)
         stored = await put(told["id"], copy, told)
     except ImageError as error:
@@ -40,15 +40,15 @@ async def with_copy(
     return replace(kept, copy=ResultImage(copy, stored)), [*said, *([LOST] if record.get("c2pa") else [])]
 
 
-def _marked(copy: Picture, record: dict[str, Any], wanted: Delivery) -> tuple[Picture, dict[str, Any]]:
+def _marked(copy: Picture, record: dict[str, Any], wanted: ResizeSpec) -> tuple[Picture, dict[str, Any]]:
     """The copy with its facts in it, unless it would then be larger than it may."""
-    marked, told = embedded(copy, record)
+    marked, told = embed_facts(copy, record)
     if wanted.max_kb is None or told["bytes"] <= wanted.max_kb * KB:
         return marked, told
     return copy, {**record, "bytes": len(copy.image_bytes), "c2pa": False, "embedded": False}
 
 
-def _record(record: Mapping[str, Any], copy: Picture, wanted: Delivery) -> dict[str, Any]:
+def _record(record: Mapping[str, Any], copy: Picture, wanted: ResizeSpec) -> dict[str, Any]:
     """The record of a copy: made of the same prompt, by nobody that is paid for it."""
     asked = {"deliver_size": wanted.words, "deliver_fit": wanted.fit, "deliver_max_kb": wanted.max_kb}
     return {

@@ -18,7 +18,7 @@ from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
 from atelier.providers.core.types import Picture, ResultImage, Usage
 from atelier.providers.images.asset_storage import Storage
-from atelier.providers.images.provenance import embedded
+from atelier.providers.images.provenance import embed_facts
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.resized_copy import with_copy
 from atelier.providers.pipeline.vendor_call import VendorCall
@@ -38,7 +38,7 @@ async def kept(
         if there[told["original_sha256"]]:
             there[told["original_sha256"]] -= 1
         else:
-            written.append(await anyio.to_thread.run_sync(embedded, made, told))
+            written.append(await anyio.to_thread.run_sync(embed_facts, made, told))
     outcomes = await run_concurrently([partial(storage.put, told["id"], picture, told) for picture, told in written])
     for outcome in outcomes:
         if not isinstance(outcome, ImageError):

@@ -1,4 +1,4 @@
-"""What is known of one exchange with a vendor: facts for its errors, and one line for the log."""
+"""Record one exchange with a vendor: facts for its errors, and one log line."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ REQUEST_ID_HEADERS = (
     "x-request-id", "request-id", "x-goog-request-id", "apim-request-id", "x-ms-request-id", "x-amzn-requestid",
     "x-fal-request-id", "x-recraft-requestid", "x-litellm-call-id",
 )  # fmt: skip
-"""Headers by which vendors name an exchange, in the order in which they are sought. A CDN's own, such as cf-ray, tells
-the vendor nothing."""
+"""Response headers with the vendor's request id, in the order of preference. A CDN's id, such as cf-ray, does not help
+the vendor's support."""
 
 
 def request_id(headers: httpx.Headers) -> str | None:
-    """The vendor's own name for an exchange."""
+    """Return the vendor's request id."""
     return next((sanitize(headers[name], 120) for name in REQUEST_ID_HEADERS if headers.get(name)), None)
 
 
-def address(url: httpx.URL) -> str:
-    """Scheme, host and path, which can be told; a query or a user may be a secret."""
+def safe_url(url: httpx.URL) -> str:
+    """Return scheme, host and path for messages and logs; the query and the user may be secrets."""
     port = f":{url.port}" if url.port else ""
     return sanitize(f"{url.scheme}://{url.host}{port}{url.path}", 200)
 
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and its answer, as far as it has come."""
+    """One request, and its answer once that has arrived."""
 
     method: str
     url: str
@@ -41,8 +41,8 @@ class Exchange:
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
     began: float = field(default_factory=time.monotonic)
 
-    def answered(self, response: httpx.Response) -> None:
-        """The whole answer is here."""
+    def record_answer(self, response: httpx.Response) -> None:
+        """Record the facts of a whole answer."""
         self.facts = {
             "status": response.status_code,
             "content_type": sanitize(response.headers.get("content-type", ""), 100) or None,
@@ -50,16 +50,16 @@ class Exchange:
             "request_id": request_id(response.headers),
         }
 
-    def explain(self, error: ImageError) -> None:
-        """Add to an error what is known of the exchange that it came from, unless the error knows better."""
+    def add_facts(self, error: ImageError) -> None:
+        """Add the facts of this exchange to an error. Facts that the error already has are kept."""
         for name, fact in {"url": self.url, **self.facts}.items():
             if fact is not None and error.facts.get(name) is None:
                 error.facts[name] = fact
 
     def log(self, vendor: str, job: str, failure: BaseException | None) -> None:
-        """Write the line; without an answer it tells the reason in place of a status. No key and no prompt is in it."""
+        """Log the exchange, with the reason if there is no status. The line contains neither key nor prompt."""
         reason = failure.reason.value if isinstance(failure, ImageError) else "cancelled" if failure else None
-        told = {
+        fields = {
             "vendor": vendor,
             "method": self.method,
             "url": self.url,
@@ -71,5 +71,5 @@ class Exchange:
             "request_id": self.facts.get("request_id"),
             "job": job,
         }
-        present = {name: fact for name, fact in told.items() if fact not in (None, "")}
+        present = {name: fact for name, fact in fields.items() if fact not in (None, "")}
         log.info("vendor exchange", extra={"facts": present})

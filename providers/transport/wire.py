@@ -1,8 +1,8 @@
-"""The one socket to vendors: send, poll, download. Keys and retries exist here and nowhere else.
+"""Send requests to vendors: paid requests, polls and downloads. Only this module adds API keys and retries.
 
-What a stranger's link leads to comes in by another door, `fetch`, which no key passes. Links that a vendor gives are
-followed here, and judged by the same rules before they are dialled. One exchange is retried, never the whole job; the
-rules for paid requests are the table in `retry`. Polls and downloads cost nothing and retry freely.
+Links in a vendor's answer are checked by the address policy before they are followed; a caller's links go through
+`web_fetch`, which has no key. One exchange is retried, never the whole job: `retry` holds the table for paid requests,
+while polls and downloads cost nothing and are retried after any temporary failure.
 """
 
 from __future__ import annotations
@@ -16,35 +16,37 @@ import anyio
 
 from atelier.providers.core.errors import ImageError, Reason, redacting
 from atelier.providers.core.types import Endpoint, Progress
-from atelier.providers.transport.answer_check import check, refusal
+from atelier.providers.transport.answer_check import check_answer, refusal_error
 from atelier.providers.transport.base_url import is_trusted, resolve_allowed, vendor_url
-from atelier.providers.transport.exchange import Exchange, address
-from atelier.providers.transport.network.address_policy import AddressPolicy, sent
-from atelier.providers.transport.network.http_client import failure, httpx, whole
+from atelier.providers.transport.exchange import Exchange, safe_url
+from atelier.providers.transport.network.address_policy import AddressPolicy, send_to
+from atelier.providers.transport.network.http_client import httpx, read_body, transport_error
 from atelier.providers.transport.paid_request import PaidRequest
-from atelier.providers.transport.resilience.retry import policy, retry_after
+from atelier.providers.transport.resilience.retry import retry_after, retry_policy
 from atelier.providers.transport.vendor_json import base64_bytes, invalid_response, is_data_uri
 
 __all__ = ["Wire", "httpx", "retry_after"]
 
-LARGEST_ANSWER = 256 * 2**20  # bytes: ten 4K pictures in base64
-LARGEST_PICTURE = 64 * 2**20  # bytes of one download
-REDIRECTS = 5
-FORGIVEN = 4  # polls in a row that may fail, each after its own retries
+MAX_ANSWER_BYTES = 256 * 2**20  # ten 4K images in base64
+MAX_DOWNLOAD_BYTES = 64 * 2**20
+MAX_REDIRECTS = 5
+MAX_POLL_FAILURES = 4  # in a row, each after its own retries
 
-OF_THE_WORK = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY)
-"""Answers to a poll that may mean that there is nothing to be had; others mean the key, a gateway or the moment, and
-say nothing of work that is paid for."""
+TASK_MISSING_STATUSES = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY)
+"""Poll statuses that may mean that the vendor has no such task. Other errors concern the key, a gateway or a temporary
+failure, so the paid task may still be collected."""
 
 
 class Wire:
     """The exchanges of one job with one vendor, under one deadline.
 
-    `key` joins a copy of the request at the last moment, and only on the way to a trusted host. `secrets` (the key
-    and the prompt) are struck out of what a refusal says. `deadline` is seconds for the call as a whole, waits and
-    polls included; with `retry_timeouts` a call that ran into it is made once more, and `doubt` hears of it before.
-    `held` hears until when a paid request can be called off: see `paid`. `save_vendor_task` stores the name by which
-    the vendor knows the work. `reach` is how far links of the vendor go. `vendor` and `job` name it all in the log.
+    key               added to a copy of the request just before it is sent, and only to a trusted host
+    secrets           the key and the prompt, which are redacted in error messages
+    deadline          seconds for the whole call, including waits and polls
+    retry_timeouts    send a call that timed out once more, in twice the time; `before_repeat` is awaited before that
+    on_in_flight      called with True when the vendor may have the paid request, with False while it cannot
+    save_vendor_task  stores the vendor's task, so that a restart collects it
+    address_policy    the addresses that links of the vendor may lead to; `vendor` and `job` are names for the log
     """
 
     def __init__(
@@ -59,9 +61,9 @@ class Wire:
         retry_timeouts: bool = False,
         on_progress: Progress | None = None,
         save_vendor_task: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
-        doubt: Callable[[], Awaitable[None]] | None = None,
-        held: Callable[[bool], None] | None = None,
-        reach: AddressPolicy = AddressPolicy(),  # noqa: B008 - frozen
+        before_repeat: Callable[[], Awaitable[None]] | None = None,
+        on_in_flight: Callable[[bool], None] | None = None,
+        address_policy: AddressPolicy = AddressPolicy(),  # noqa: B008 - frozen
         vendor: str = "",
         job: str = "",
     ) -> None:
@@ -73,41 +75,41 @@ class Wire:
         self._ends = time.monotonic() + deadline * (2 if retry_timeouts else 1)
         self._deadline = deadline
         self._retry_timeouts = retry_timeouts
-        self._tell = on_progress
+        self._on_progress = on_progress
         self._save_vendor_task = save_vendor_task
-        self._doubt = doubt
-        self._held = held
-        self._reach = reach
+        self._before_repeat = before_repeat
+        self._on_in_flight = on_in_flight
+        self._address_policy = address_policy
         self._names = vendor, job
 
     async def on_progress(self, message: str) -> None:
-        """Pass a word on progress to whoever waits."""
-        if self._tell is not None:
-            await self._tell(message)
+        """Report progress to the caller."""
+        if self._on_progress is not None:
+            await self._on_progress(message)
 
     async def save_vendor_task(self, task: Mapping[str, Any]) -> None:
-        """Write down by what name the vendor knows the work, so that a restart collects it and does not buy again."""
+        """Store the vendor's task, so that a restart collects it instead of paying again."""
         if self._save_vendor_task is not None:
             await self._save_vendor_task(task)
 
     async def send(self, request: httpx.Request) -> httpx.Response:
-        """Fire a paid request. Raises what `explain` makes of a refusal, timeout or network_error."""
-        paid = PaidRequest(self._held, self._doubt, retry_timeouts=self._retry_timeouts)
+        """Send a paid request and return its answer. Raises what `explain` reads, timeout or network_error."""
+        paid = PaidRequest(self._on_in_flight, self._before_repeat, retry_timeouts=self._retry_timeouts)
 
         async def exchange(attempt: int) -> httpx.Response:
-            await paid.begin()
-            return await self._exchange(request, LARGEST_ANSWER, attempt, paid=paid)
+            await paid.start_attempt()
+            return await self._exchange(request, MAX_ANSWER_BYTES, attempt, paid=paid)
 
         try:
-            return await self._retrying(exchange, paid.again)
+            return await self._with_retries(exchange, paid.should_retry)
         except BaseException:
-            if paid.in_doubt:
-                raise paid.in_doubt from None
+            if paid.unknown_error:
+                raise paid.unknown_error from None
             raise
 
-    async def ask(self, url: str) -> httpx.Response:
-        """GET what costs nothing, such as a list of models. Raises as `send` does."""
-        return await self._free(httpx.Request("GET", vendor_url(url, self._endpoint)))
+    async def get(self, url: str) -> httpx.Response:
+        """Return the answer to a free GET, such as a list of models. Raises as `send` does."""
+        return await self._send_free(httpx.Request("GET", vendor_url(url, self._endpoint)))
 
     async def poll(
         self,
@@ -117,28 +119,29 @@ class Wire:
         every: float = 1.0,
         headers: dict[str, str] | None = None,
     ) -> httpx.Response:
-        """GET `url` every so many seconds until `ready`, within the deadline.
+        """GET `url` every `every` seconds until `ready` accepts the answer, within the deadline.
 
-        The work is paid for, so failures are forgiven several times in a row, and so are answers that `ready` cannot
-        read: all but a refusal of the content, and what says of itself that it is not collectable. What is left of
-        them is collectable, unless it may mean that the vendor does not have the work.
+        The task is paid for, so up to MAX_POLL_FAILURES failures in a row are ignored, except a content refusal and an
+        error with `collectable=False`. The error that ends the poll is collectable if the vendor may have the task.
         """
-        forgiven = 0
+        failures = 0
         while True:
             response = None
             try:
-                response = await self._free(httpx.Request("GET", vendor_url(url, self._endpoint), headers=headers))
+                response = await self._send_free(httpx.Request("GET", vendor_url(url, self._endpoint), headers=headers))
                 if ready(response):
                     return response
-                forgiven = 0
+                failures = 0
             except ImageError as error:
-                forgiven += 1
+                failures += 1
                 if error.reason is Reason.CONTENT_POLICY or error.facts.get("collectable") is False:
                     raise
-                if forgiven > FORGIVEN:
-                    error.facts["collectable"] = response is not None or error.facts.get("status") not in OF_THE_WORK
+                if failures > MAX_POLL_FAILURES:
+                    error.facts["collectable"] = (
+                        response is not None or error.facts.get("status") not in TASK_MISSING_STATUSES
+                    )
                     raise
-            if self._left() <= every:
+            if self._seconds_left() <= every:
                 raise ImageError(
                     Reason.TIMEOUT,
                     f"The vendor was still at work after {self._deadline:.0f} seconds.",
@@ -147,45 +150,46 @@ class Wire:
                 )
             await anyio.sleep(every)
 
-    async def download(self, url: str, words: str = "The picture is done; downloading it.") -> bytes:
-        """The bytes in a data URI, or behind a link that the vendor gave, which may be relative to the base URL:
-        without the key, and https unless its own host is not.
+    async def download(self, url: str, message: str = "The image is done; downloading it.") -> bytes:
+        """Return the bytes of a data URI or of a vendor's link, which may be relative to the base URL.
 
-        A link that is dead or leads nowhere is an invalid_response: the picture was made, and may have been billed.
-        The fact `status` is what the link answered. `words` tell of it to whoever waits.
+        The download sends no key and needs https, unless the base URL has none. A dead link is an invalid_response with
+        the link's `status`: the image was made and may have been billed. `message` is the progress message.
         """
         if is_data_uri(url):
             return base64_bytes(url)
         target = vendor_url(url.strip(), self._endpoint, httpx.URL(f"{self._endpoint.base_url}/"))
-        await self.on_progress(words)
-        for _ in range(REDIRECTS + 1):
+        await self.on_progress(message)
+        for _ in range(MAX_REDIRECTS + 1):
             try:
-                response = await self._free(httpx.Request("GET", target), LARGEST_PICTURE, signed=False)
+                response = await self._send_free(httpx.Request("GET", target), MAX_DOWNLOAD_BYTES, with_key=False)
             except ImageError as error:
                 if error.reason is Reason.INVALID_RESPONSE:
                     raise
                 status = error.facts.get("status")
                 why = f"answered {status}" if status else "could not be reached"
-                dead = invalid_response(f"The picture was made, but the vendor's link to it {why}.")
+                dead = invalid_response(f"The image was made, but the vendor's link to it {why}.")
                 dead.facts |= {"status": status, "collectable": error.retryable or status is None}
                 dead.hint = dead.hint if status else f"{error.message} {error.hint}"
                 raise dead from None
             if not response.is_redirect:
                 return response.content
             target = vendor_url(response.headers.get("location", ""), self._endpoint, target)
-        raise invalid_response(f"The vendor's download link redirects more than {REDIRECTS} times.")
+        raise invalid_response(f"The vendor's download link redirects more than {MAX_REDIRECTS} times.")
 
-    async def _free(self, request: httpx.Request, cap: int = LARGEST_ANSWER, *, signed: bool = True) -> httpx.Response:
-        """An exchange that costs nothing and may be repeated after any passing failure."""
-        return await self._retrying(
-            lambda attempt: self._exchange(request, cap, attempt, signed=signed, followed=True),
+    async def _send_free(
+        self, request: httpx.Request, cap: int = MAX_ANSWER_BYTES, *, with_key: bool = True
+    ) -> httpx.Response:
+        """Make an exchange that costs nothing; any temporary failure is retried."""
+        return await self._with_retries(
+            lambda attempt: self._exchange(request, cap, attempt, with_key=with_key),
             lambda error: isinstance(error, ImageError) and error.retryable,
         )
 
-    async def _retrying(
+    async def _with_retries(
         self, exchange: Callable[[int], Awaitable[httpx.Response]], again: Callable[[BaseException], bool]
     ) -> httpx.Response:
-        async for attempt in policy(again, self._left(), self.on_progress):
+        async for attempt in retry_policy(again, self._seconds_left(), self.on_progress):
             with attempt:
                 return await exchange(attempt.retry_state.attempt_number)
         raise AssertionError("the policy either returns or raises")
@@ -196,60 +200,56 @@ class Wire:
         cap: int,
         attempt: int,
         *,
-        signed: bool = True,
-        followed: bool = False,
+        with_key: bool = True,
         paid: PaidRequest | None = None,
     ) -> httpx.Response:
-        """One request and its whole answer, logged; every failure comes out as an ImageError."""
+        """Send one request, log the exchange and return its whole answer. Raises ImageError for every failure."""
         with redacting(*self._secrets):
-            exchange = Exchange(request.method, address(request.url), attempt)
+            exchange = Exchange(request.method, safe_url(request.url), attempt)
             ended: BaseException | None = None
             try:
-                response = await self._answered(request, cap, signed=signed, followed=followed, paid=paid)
-                exchange.answered(response)
-                check(response, request.url, self._endpoint, self._explain, signed=signed, paid=paid)
+                response = await self._receive(request, cap, with_key=with_key, paid=paid)
+                exchange.record_answer(response)
+                check_answer(response, request.url, self._endpoint, self._explain, with_key=with_key, paid=paid)
             except BaseException as error:
                 ended = error
                 if isinstance(error, ImageError):
-                    exchange.explain(error)
+                    exchange.add_facts(error)
                 raise
             finally:
                 exchange.log(*self._names, ended)
         return response
 
-    async def _answered(
-        self, request: httpx.Request, cap: int, *, signed: bool, followed: bool, paid: PaidRequest | None
+    async def _receive(
+        self, request: httpx.Request, cap: int, *, with_key: bool, paid: PaidRequest | None
     ) -> httpx.Response:
-        """One request and its whole answer, whatever that says.
-
-        An address of the vendor's that is `followed` is judged before it is dialled. What is `paid` for is watched.
-        """
-        outgoing = self._signed(request) if signed else request
+        """Send one request and return its whole answer, success or error. A URL that is not `paid` may be a link."""
+        outgoing = self._with_key(request) if with_key else request
         if paid:
             outgoing.extensions["trace"] = paid.trace
         try:
             # a read timeout does not bound a slow drip
-            with anyio.fail_after(max(0.0, min(self._left(), self._deadline))):
-                addresses = await resolve_allowed(request.url, self._endpoint, self._reach) if followed else ()
-                arriving = await sent(self._client, outgoing, addresses)
+            with anyio.fail_after(max(0.0, min(self._seconds_left(), self._deadline))):
+                addresses = () if paid else await resolve_allowed(request.url, self._endpoint, self._address_policy)
+                arriving = await send_to(self._client, outgoing, addresses)
                 try:
-                    return await whole(arriving, cap, self.on_progress)
+                    return await read_body(arriving, cap, self.on_progress)
                 finally:
                     await arriving.aclose()
         except (httpx.RequestError, TimeoutError) as error:
-            raise failure(error, self._endpoint, request.url.host) from None
+            raise transport_error(error, self._endpoint, request.url.host) from None
 
-    def _signed(self, request: httpx.Request) -> httpx.Request:
-        """A copy that bears the key; the prepared request itself never does."""
+    def _with_key(self, request: httpx.Request) -> httpx.Request:
+        """Return a copy with the key; the prepared request never holds it."""
         copy = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
         if self._key and is_trusted(request.url, self._endpoint):
             copy.headers[self._endpoint.key_header] = self._endpoint.key_prefix + self._key
         return copy
 
     def refusal(self, response: httpx.Response) -> ImageError:
-        """What an error means, in an error answer or in a success, with key and prompt struck out of the words."""
+        """Return the ImageError that an answer means, with key and prompt redacted."""
         with redacting(*self._secrets):
-            return refusal(response, self._explain)
+            return refusal_error(response, self._explain)
 
-    def _left(self) -> float:
+    def _seconds_left(self) -> float:
         return self._ends - time.monotonic()

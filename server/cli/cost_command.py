@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from atelier.providers.core.concurrency import no_progress
-from atelier.providers.images.allowed_files import OutsideFoldersError, SeveralError, nearly_named
-from atelier.providers.images.path_words import paths_of, unquoted
+from atelier.providers.images.allowed_files import AmbiguousNameError, OutsideFoldersError, find_similar_name
+from atelier.providers.images.path_words import candidate_paths, strip_quotes
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.quotes import usd
 from atelier.server.cli.output import table
@@ -60,16 +60,16 @@ def _file_named(word: str) -> Path | None:
 
     When several match it returns the word's own path, so that reading it raises the error that lists them.
     """
-    paths = [path.absolute() for path in paths_of(unquoted(word))]
+    paths = [path.absolute() for path in candidate_paths(strip_quotes(word))]
     for path in paths:
         if path.is_file():
             return path.resolve()
     for path in paths:
         try:
-            near = nearly_named(path, (Path(path.anchor),))
+            near = find_similar_name(path, (Path(path.anchor),))
         except OutsideFoldersError:
             continue
-        except SeveralError:
+        except AmbiguousNameError:
             return path
         return near if near.is_file() else None
     return None

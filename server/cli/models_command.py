@@ -14,7 +14,7 @@ import anyio
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Model, Operation
-from atelier.providers.transport.network.http_client import client
+from atelier.providers.transport.network.http_client import vendor_client
 from atelier.providers.transport.wire import Wire
 from atelier.providers.vendors.contract import Provider
 from atelier.server.cli.output import say
@@ -152,7 +152,7 @@ async def published(catalog: Catalog, provider: Provider) -> Mapping[str, date |
     if provider.lifecycles is None or not catalog.usable(provider):
         return None
     endpoint, key = catalog.located(provider), provider.endpoint.key(catalog.lookup)
-    async with client(endpoint, LIST_TIMEOUT) as connection:
+    async with vendor_client(endpoint, LIST_TIMEOUT) as connection:
         wire = Wire(
             connection, endpoint, provider.explain, key=key, secrets=(key,) if key else (), deadline=LIST_TIMEOUT
         )

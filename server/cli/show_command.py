@@ -15,7 +15,7 @@ import anyio
 from atelier.providers.core.errors import ImageError, Reason, strip_control
 from atelier.providers.images import provenance
 from atelier.providers.images.identify import identify
-from atelier.providers.images.sources import ASSET, Asset, last
+from atelier.providers.images.sources import ASSET, Asset, newest_asset_id
 from atelier.server.composition import storage_of
 from atelier.server.settings import Settings
 
@@ -54,7 +54,7 @@ def find_picture(words: str) -> tuple[bytes, Mapping[str, Any] | None, Path | No
 
 async def _stored(words: str) -> Asset | None:
     storage = storage_of(Settings.load())
-    return await storage.get(await last(storage) or "" if words == "last" else words)
+    return await storage.get(await newest_asset_id(storage) or "" if words == "last" else words)
 
 
 def _beside(path: Path) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ import jwt
 from pydantic_core import from_json
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.transport.network.http_client import by_environment, httpx
+from atelier.providers.transport.network.http_client import environment_transport, httpx
 from atelier.server.http.callers import caller_in
 from atelier.server.logs import log
 from atelier.server.settings import JWT_SECRET, Settings
@@ -155,7 +155,7 @@ async def _read(url: str) -> Any:
     """Read JSON of limited size, from that very address."""
     data = bytearray()
     async with (
-        httpx.AsyncClient(transport=by_environment(), follow_redirects=False) as web,
+        httpx.AsyncClient(transport=environment_transport(), follow_redirects=False) as web,
         web.stream("GET", url) as answer,
     ):
         answer.raise_for_status()

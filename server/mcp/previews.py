@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import anyio
 
 from atelier.providers.core.types import Picture
-from atelier.providers.images.decode import decoded, flat
+from atelier.providers.images.decode import decode, flatten
 
 MAX_TOTAL_BYTES = 100 * 1024  # of all previews of an answer together
 EDGES = {1: 768, 2: 640}  # long edge in pixels by number of previews
@@ -41,7 +41,7 @@ def preview(data: bytes, count: int = 1) -> bytes:
     from PIL import Image
 
     try:
-        whole = flat(decoded(data, enough=DECODE_SIZE))
+        whole = flatten(decode(data, enough=DECODE_SIZE))
     except ValueError:
         return b""
     limit, edge = MAX_TOTAL_BYTES // count, EDGES.get(count, EDGE_OF_MANY)

@@ -10,8 +10,8 @@ import pytest
 
 from atelier.providers.core.errors import Reason
 from atelier.providers.core.types import PROMPTLESS, Feature, ImageRequest, Model, Operation
-from atelier.providers.images.masks import mask
-from atelier.providers.images.sources import source
+from atelier.providers.images.masks import normalise_mask
+from atelier.providers.images.sources import normalise_source
 from atelier.providers.vendors.contract import Provider
 from tests.conftest import png
 from tests.emulators.server import Emulator, Fault
@@ -19,8 +19,8 @@ from tests.emulators.server import Emulator, Fault
 Body = Mapping[str, Any]
 
 MASKED = frozenset({Operation.INPAINT, Operation.ERASE})
-PHOTO = source(png(256, 256, "orange"))
-EVERYWHERE = mask(png(256, 256, "white", "L"))
+PHOTO = normalise_source(png(256, 256, "orange"))
+EVERYWHERE = normalise_mask(png(256, 256, "white", "L"))
 SEARCHING = frozenset({Operation.SEARCH_REPLACE, Operation.RECOLOR})
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from atelier.providers.core.errors import Reason
-from atelier.providers.core.gates.gates import MOST_PICTURES
 from atelier.providers.core.gates.option_gates import SIDES
 from atelier.providers.core.gates.option_limits import Limit
+from atelier.providers.core.gates.preflight import MAX_IMAGES
 from atelier.providers.core.sizes import parse_size
 from atelier.providers.core.types import Feature, Model, Operation
 from atelier.providers.vendors.registry import all_providers
@@ -125,11 +125,11 @@ def within(limit: Limit) -> list[Any]:
         case "words":
             return list(limit.words)
         case "text":
-            return ["x", "x" * int(limit.most)]
+            return ["x", "x" * int(limit.maximum)]
         case "whole":
-            return [int(limit.least), int(limit.most)]
+            return [int(limit.minimum), int(limit.maximum)]
         case "number":
-            return [limit.least, limit.most]
+            return [limit.minimum, limit.maximum]
 
 
 def outside(limit: Limit) -> list[Any]:
@@ -140,11 +140,11 @@ def outside(limit: Limit) -> list[Any]:
         case "words":
             return ["no-such-word", "", 1, True, limit.words[0].upper()]
         case "text":
-            return ["", "x" * int(limit.most + 1), 1, True]
+            return ["", "x" * int(limit.maximum + 1), 1, True]
         case "whole":
-            return [int(limit.least) - 1, int(limit.most) + 1, limit.least + 0.5, "1", True, float("nan")]
+            return [int(limit.minimum) - 1, int(limit.maximum) + 1, limit.minimum + 0.5, "1", True, float("nan")]
         case "number":
-            return [limit.least - 0.01, limit.most + 0.01, "1", True, float("nan"), float("inf"), {"a": 1}]
+            return [limit.minimum - 0.01, limit.maximum + 0.01, "1", True, float("nan"), float("inf"), {"a": 1}]
 
 
 def unlisted(row: Model) -> dict[str, list[Change]]:
@@ -203,7 +203,7 @@ def malformed(bench: Bench) -> Cases:
             "a prompt too long": [{"prompt": "x" * (row.max_prompt + 1)}] if row.max_prompt else [],
             "a size that is none": [{"size": "large"}, {"size": "0x0"}],
             "a size said twice": [{"size": "1024x1024", "aspect_ratio": "1:1"}],
-            "too few or too many pictures": [{"count": 0}, {"count": MOST_PICTURES + 1}],
+            "too few or too many pictures": [{"count": 0}, {"count": MAX_IMAGES + 1}],
         }
         for what, them in changes.items():
             if them:

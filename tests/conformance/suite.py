@@ -24,7 +24,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.gates.option_gates import SAFE_PROMPT
 from atelier.providers.core.types import AssetHandle, ImageRequest, ImageResult, Model, Operation, Picture
 from atelier.providers.pipeline.pipeline import Pipeline
-from atelier.providers.transport.network.http_client import client
+from atelier.providers.transport.network.http_client import vendor_client
 from atelier.providers.transport.wire import Wire, httpx
 from atelier.providers.vendors.registry import all_providers
 from tests.conformance.bench import Bench, Faults
@@ -490,7 +490,7 @@ async def ordered(bench: Bench, environ: Mapping[str, str], request: ImageReques
 
     pipeline = studio(bench, environ)
     prepared, job = pipeline.prepare(request), pipeline.admit(request).job
-    async with client(job.endpoint, 30.0) as http:
+    async with vendor_client(job.endpoint, 30.0) as http:
         wire = Wire(http, job.endpoint, bench.provider.explain, key=bench.key, save_vendor_task=note)
         with pytest.raises(KilledError):
             await bench.provider.read(await wire.send(prepared), job, wire)

@@ -98,7 +98,7 @@ Named = Literal[
     "auto", "21:9", "2:1", "16:9", "3:2", "7:5", "4:3", "5:4",
     "1:1", "4:5", "3:4", "5:7", "2:3", "9:16", "1:2", "9:21",
 ]  # fmt: skip
-TIERS = {"768sq": 768, "1k": 1024, "1.5k": 1536, "2k": 2048, "4k": 4096}
+RESOLUTION_PIXELS = {"768sq": 768, "1k": 1024, "1.5k": 1536, "2k": 2048, "4k": 4096}
 
 
 class Inputs(BaseModel):
@@ -202,7 +202,7 @@ class Flux3(BaseModel):
     def size(self) -> tuple[int, int]:
         """The tier's pixels in the ratio, `auto` being square here."""
         width, height = map(int, ("1:1" if self.aspect_ratio == "auto" else self.aspect_ratio).split(":"))
-        unit = TIERS[self.resolution] / (width * height) ** 0.5
+        unit = RESOLUTION_PIXELS[self.resolution] / (width * height) ** 0.5
         return round(width * unit), round(height * unit)
 
 

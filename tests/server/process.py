@@ -1,4 +1,4 @@
-"""The real process as a host starts it, and JSON-RPC by hand."""
+"""Start the server as a host does, and exchange JSON-RPC lines with it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def hello(revision: str) -> dict[str, Any]:
 
 
 def like_a_host(environ: Environ) -> Environ:
-    """What hosts pass on to a server, and the settings."""
+    """Return the environment that hosts pass to a server, with the settings."""
     inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "SYSTEMROOT", "LANG", "TMPDIR")}
     return inherited | NO_FILES | environ
 
@@ -35,7 +35,7 @@ def like_a_host(environ: Environ) -> Environ:
 def started(
     environ: Environ, command: Sequence[str] = SERVE, stdin: int = subprocess.PIPE, stderr: int = subprocess.PIPE
 ) -> subprocess.Popen[str]:
-    """A process with pipes."""
+    """Start a process with pipes."""
     return subprocess.Popen(
         command,
         env=like_a_host(environ),
@@ -48,14 +48,14 @@ def started(
 
 
 def say(process: subprocess.Popen[str], message: Mapping[str, object]) -> None:
-    """One message, as its line."""
+    """Send one message as a line."""
     assert process.stdin is not None
     process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
     process.stdin.flush()
 
 
 def greet(process: subprocess.Popen[str]) -> None:
-    """The handshake of the older era."""
+    """Perform the handshake of protocol 2025-11-25."""
     assert process.stdout is not None
     say(process, hello("2025-11-25"))
     process.stdout.readline()
@@ -65,9 +65,9 @@ def greet(process: subprocess.Popen[str]) -> None:
 def conversation(
     environ: Environ, *messages: dict[str, Any], command: Sequence[str] = SERVE
 ) -> tuple[dict[int, dict[str, Any]], str]:
-    """Speak JSON-RPC by hand: send, wait for every answer, close stdin. Returns the answers by id, and stderr.
+    """Send the messages, wait for each answer, close stdin. Return the answers by id, and stderr.
 
-    Every line on stdout has to be a message of the protocol.
+    Fails when a line on stdout is not a protocol message.
     """
     answers = dict[int, dict[str, Any]]()
     with started(environ, command) as process:

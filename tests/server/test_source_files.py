@@ -143,4 +143,4 @@ def test_on_the_command_line_a_screenshot_is_found_in_any_folder(
     (place / SCREENSHOT.replace("\u202f", "\u00a0")).write_bytes(png(64, 64))
     done = atelier(with_openai, "edit", str(place / SCREENSHOT.replace("\u202f", " ")), "in the snow")
     assert done.returncode != 0
-    assert "There are several files" in done.stderr
+    assert "Several files match" in done.stderr

@@ -8,7 +8,7 @@ from typing import Any, Self
 import anyio
 import pytest
 
-from atelier.providers.images.sources import Sources
+from atelier.providers.images.sources import SourceReader
 from atelier.providers.jobs.service import ImageService
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings
@@ -50,7 +50,7 @@ async def no_progress(word: str) -> None:
 def desk_of(environ: Environ, today: Any) -> Watched:
     settings = Settings.from_environ(environ)
     pipeline = pipeline_of(settings, storage_of(settings), today)
-    pipeline.sources = Sources(web=web(World(), seconds=10 * LONG))
+    pipeline.sources = SourceReader(web=web(World(), seconds=10 * LONG))
     service = Watched(pipeline, wait=WAIT)
     service.waited = []
     return service
@@ -91,7 +91,7 @@ async def test_a_source_that_cannot_be_had_is_told_without_waiting_for_the_other
     site.next(held)
     given = {"image": at(site, "/fox.png"), "images": ["nonsense"], "prompt": "red", "model": "openai"}
     async with desk_of(with_openai, today) as service:
-        with anyio.fail_after(LONG), pytest.raises(Exception, match="does not name a picture"):
+        with anyio.fail_after(LONG), pytest.raises(Exception, match="does not name an image"):
             await edit_image.run(
                 parameters_of(edit_image.TOOL, given), service, Call(caller="1", on_progress=no_progress)
             )

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import from_json
 
-from atelier.providers.images.resize import LEAST_KB, MOST_KB
+from atelier.providers.images.resize import MAX_KB, MIN_KB
 
 MAX_PROMPT_CHARACTERS = 32_000  # the limit of the model that takes the longest prompt
 MAX_COUNT = 10
@@ -185,7 +185,7 @@ DeliverFit = Annotated[
     Field(description="How the copy comes to deliver_size: crop (usual) or pad."),
 ]
 DeliverMaxKb = Annotated[
-    Annotated[int, Field(ge=LEAST_KB, le=MOST_KB)] | None,
+    Annotated[int, Field(ge=MIN_KB, le=MAX_KB)] | None,
     Blank,
     Number,
     Field(description="Largest file size of the copy, in thousands of bytes."),

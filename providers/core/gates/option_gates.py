@@ -20,10 +20,10 @@ OURS = ("search", *SIDES)
 SAFE_PROMPT = "safe_prompt"
 """The option that asks for one more try with a softened prompt: for the pipeline, on the rows that have it."""
 
-LONGEST = 10_000  # characters of a value of which no limit is known
-LARGEST = 2**64
+MAX_TEXT_LENGTH = 10_000  # characters of a value of which no limit is known
+MAX_NUMBER = 2**64
 
-SAID_BY: dict[str, tuple[str, ...]] = {
+VENDOR_NAMES: dict[str, tuple[str, ...]] = {
     "prompt": ("prompt", "text", "contents", "messages", "instances", "input", "background_prompt"),
     "model": ("model", "engine"),
     "n": ("n", "count", "num_images", "number_of_images", "sample_count", "candidate_count", "batch_size"),
@@ -51,16 +51,16 @@ SAID_BY: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Parameter of ours -> the names that vendors have for it; the last are what Atelier says by itself."""
 
-MEANT_FOR = {
+OPERATION_HINTS = {
     "search": "search belongs to the operations search_replace and recolor.",
     **dict.fromkeys(SIDES, "left, right, top and bottom belong to the operation outpaint."),
 }
 """What an option in our words is for, where a model does not offer it."""
 
-PARAMETERS = {name: ours for ours, names in SAID_BY.items() for name in names}
+PARAMETERS = {name: ours for ours, names in VENDOR_NAMES.items() for name in names}
 
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-AWAY = re.compile(
+LOCATION_WORDS = re.compile(
     r".*(url|uri|webhook|callback)s?|href|links?|storage|buckets?|uploads?|blobs?|files?|paths?|hosts?|endpoints?"
 )
 """Words of an option that names a place: where the result is sent, or from where a picture is taken."""
@@ -76,13 +76,13 @@ def options_are_known(request: ImageRequest, model: Model) -> None:
         if option in model.options:
             continue
         ours = PARAMETERS.get(snake(option))
-        meant = None if model.any_value else MEANT_FOR.get(option)
+        meant = None if model.any_value else OPERATION_HINTS.get(option)
         hint = meant or (f"Give it as {ours}." if ours else "")
         if not model.any_value or option in (*OURS, SAFE_PROMPT):
             raise unsupported(option, None, model, sorted(model.options), hint)
         if ours is not None:
             raise unsupported(option, None, model, [], hint or "Leave it out; Atelier says it as it needs it.")
-        if any(AWAY.fullmatch(word) for word in snake(option).split("_")):
+        if any(LOCATION_WORDS.fullmatch(word) for word in snake(option).split("_")):
             why = "Leave it out; an option may not say where pictures or prompts go to or come from."
             raise unsupported(option, None, model, [], why)
 
@@ -93,21 +93,21 @@ def options_are_within_limits(request: ImageRequest, model: Model) -> None:
     for option, value in request.options.items():
         if (limit := limits.get(option)) and not limit.allows(value):
             raise unsupported(option, None if limit.kind == "text" else value, model, [str(limit)])
-        plain = (isinstance(value, str) and len(value) <= LONGEST) or _is_a_number(value)
+        plain = (isinstance(value, str) and len(value) <= MAX_TEXT_LENGTH) or _is_a_number(value)
         if not plain:
             message = f"The option {option} is no plain value."
             raise ImageError(
                 Reason.INVALID_REQUEST,
                 message,
-                hint=f"Give a number, true or false, or a text of up to {LONGEST:,} characters.",
+                hint=f"Give a number, true or false, or a text of up to {MAX_TEXT_LENGTH:,} characters.",
             )
 
 
 def _is_a_number(value: object) -> bool:
-    return isinstance(value, int | float) and abs(value) < LARGEST  # which is not so of infinity, nor of what is none
+    return isinstance(value, int | float) and abs(value) < MAX_NUMBER  # false for infinity and NaN
 
 
-def own_words(request: ImageRequest, model: Model) -> tuple[str, ...]:
+def private_texts(request: ImageRequest, model: Model) -> tuple[str, ...]:
     """What the caller wrote into options in words of his own, which is as private as the prompt."""
     texts = [limit.option for limit in model.limits if limit.kind == "text"]
     return tuple(value for name in texts if isinstance(value := request.options.get(name), str))

@@ -8,13 +8,16 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """One option: a number or a whole number from `least` to `most`, a text of up to `most` characters, one of some
-    words, or a switch."""
+    """The values that a vendor accepts for one option.
+
+    A number or whole number is `minimum` to `maximum`; a text has at most `maximum` characters; a word is one of
+    `words`; a switch is true or false.
+    """
 
     option: str
     kind: Literal["number", "whole", "text", "words", "switch"]
-    least: float = 0
-    most: float = 0
+    minimum: float = 0
+    maximum: float = 0
     words: tuple[str, ...] = ()
 
     def allows(self, value: object) -> bool:
@@ -25,16 +28,16 @@ class Limit:
             case "words":
                 return value in self.words
             case "text":
-                return isinstance(value, str) and 0 < len(value) <= self.most
+                return isinstance(value, str) and 0 < len(value) <= self.maximum
             case "whole":
-                return isinstance(value, int) and not isinstance(value, bool) and self.least <= value <= self.most
+                return isinstance(value, int) and not isinstance(value, bool) and self.minimum <= value <= self.maximum
             case "number":
                 if isinstance(value, bool) or not isinstance(value, int | float):
                     return False
-                return self.least <= value <= self.most
+                return self.minimum <= value <= self.maximum
 
     @property
-    def brief(self) -> str:
+    def summary(self) -> str:
         """The option with what it takes, in as few characters as say it: `steps 1-50`."""
         match self.kind:
             case "switch":
@@ -44,7 +47,7 @@ class Limit:
             case "text":
                 return self.option
             case "whole" | "number":
-                return f"{self.option} {self.least:g}-{self.most:g}"
+                return f"{self.option} {self.minimum:g}-{self.maximum:g}"
 
     def __str__(self) -> str:
         match self.kind:
@@ -53,26 +56,26 @@ class Limit:
             case "words":
                 return " or ".join(self.words)
             case "text":
-                return f"text of up to {self.most:,.0f} characters"
+                return f"text of up to {self.maximum:,.0f} characters"
             case "whole":
-                return f"{self.least:.0f} to {self.most:.0f}, whole"
+                return f"{self.minimum:.0f} to {self.maximum:.0f}, whole"
             case "number":
-                return f"{self.least:g} to {self.most:g}"
+                return f"{self.minimum:g} to {self.maximum:g}"
 
 
-def number(option: str, least: float, most: float) -> Limit:
+def number(option: str, minimum: float, maximum: float) -> Limit:
     """Any number within these bounds."""
-    return Limit(option=option, kind="number", least=least, most=most)
+    return Limit(option=option, kind="number", minimum=minimum, maximum=maximum)
 
 
-def whole(option: str, least: int, most: int) -> Limit:
+def whole(option: str, minimum: int, maximum: int) -> Limit:
     """A whole number within these bounds."""
-    return Limit(option=option, kind="whole", least=least, most=most)
+    return Limit(option=option, kind="whole", minimum=minimum, maximum=maximum)
 
 
-def text(option: str, most: int) -> Limit:
+def text(option: str, maximum: int) -> Limit:
     """Words of the caller's own, of up to so many characters."""
-    return Limit(option=option, kind="text", most=most)
+    return Limit(option=option, kind="text", maximum=maximum)
 
 
 def one_of(option: str, *words: str) -> Limit:
@@ -85,6 +88,6 @@ def switch(option: str) -> Limit:
     return Limit(option=option, kind="switch")
 
 
-def taking(*limits: Limit) -> dict[str, Any]:
+def option_columns(*limits: Limit) -> dict[str, Any]:
     """The columns of a row that takes these options and no others."""
     return {"options": frozenset(limit.option for limit in limits), "limits": limits}

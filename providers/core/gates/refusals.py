@@ -11,7 +11,7 @@ from atelier.providers.core.types import Model
 
 def unsupported(option: str, value: object, model: Model, offered: Iterable[str], hint: str = "") -> ImageError:
     """An option, or a value of one, that a model does not support; None for the value means the option as a whole."""
-    what = f"{option}={short(str(value))}" if value is not None else option
+    what = f"{option}={truncate(str(value))}" if value is not None else option
     offered = list(offered)
     usual = f"It supports: {', '.join(offered)}." if offered else "Leave it out, or use a model that supports it."
     return ImageError(
@@ -22,7 +22,7 @@ def unsupported(option: str, value: object, model: Model, offered: Iterable[str]
     )
 
 
-def short(text: str) -> str:
+def truncate(text: str) -> str:
     """A caller's words in a sentence of ours."""
     return text if len(text) <= 40 else text[:39] + "…"
 

@@ -35,7 +35,7 @@ def source_weights_fit(request: ImageRequest, model: Model) -> None:
 
 def source_sizes_fit(request: ImageRequest, model: Model) -> None:
     for place, picture in _placed(request) if model.source_rule else ():
-        if model.source_rule and (why := model.source_rule.objection(picture.width, picture.height)):
+        if model.source_rule and (why := model.source_rule.violation(picture.width, picture.height)):
             message = f"{place} has {picture.width}x{picture.height} pixels; {model.id} takes {why}."
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Scale or crop it, or use another model.")
 

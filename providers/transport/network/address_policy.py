@@ -19,7 +19,7 @@ from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.transport.network.proxies import uses_proxy
 from atelier.providers.transport.network.ssrf_guard import ForbiddenError, is_address, is_link_local, is_public
 
-TRIED = 3  # addresses of one name
+MAX_ADDRESSES = 3  # addresses of one name
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """From a name and a port to IP addresses, in the order to try them; OSError when there are none."""
@@ -31,7 +31,7 @@ async def resolve_dns(name: str, port: int) -> Sequence[str]:
     return tuple(dict.fromkeys(address[4][0] for address in found))
 
 
-class NoSuchHostError(ValueError):
+class UnknownHostError(ValueError):
     """The name has no address."""
 
 
@@ -43,18 +43,18 @@ class AddressPolicy:
     allows: Callable[[str], bool] = is_public
 
     async def addresses(self, url: httpx.URL) -> tuple[str, ...]:
-        """The addresses to dial for a link. Raises ForbiddenError, NoSuchHostError or, for an odd host, ValueError.
+        """The addresses to dial for a link. Raises ForbiddenError, UnknownHostError or, for an odd host, ValueError.
 
         One forbidden answer forbids the name: the others may be there to get it past.
         """
         found = await self._looked_up(ssrf_guard.host(url), url)
         if not found:
-            raise NoSuchHostError("has a host that nobody knows")
+            raise UnknownHostError("has a host that nobody knows")
         if not all(self.allows(address) for address in found):
             raise ForbiddenError("leads into a private network")
-        return tuple(found[:TRIED])
+        return tuple(found[:MAX_ADDRESSES])
 
-    async def of_vendor(self, url: httpx.URL, custom: httpx.URL | None) -> tuple[str, ...]:
+    async def addresses_of_vendor_link(self, url: httpx.URL, custom: httpx.URL | None) -> tuple[str, ...]:
         """The addresses to dial for a link that a vendor gave; none where the link may be followed as it stands.
 
         `custom` is the base URL that the operator put in place of the vendor's own. A gateway inside of this network
@@ -83,7 +83,7 @@ class AddressPolicy:
         """Whether a host is one of this machine's or network's; names that the public DNS cannot have are."""
         try:
             await self.addresses(url)
-        except NoSuchHostError:
+        except UnknownHostError:
             return False
         except ValueError:
             return True
@@ -107,7 +107,7 @@ def pinned(request: httpx.Request, address: str) -> httpx.Request:
     return made
 
 
-async def sent(client: httpx.AsyncClient, request: httpx.Request, addresses: tuple[str, ...]) -> httpx.Response:
+async def send_to(client: httpx.AsyncClient, request: httpx.Request, addresses: tuple[str, ...]) -> httpx.Response:
     """The beginning of an answer, from the first address that takes the connection; without any, as it stands."""
     for address in addresses[:-1]:
         with suppress(httpx.ConnectError, httpx.ConnectTimeout):

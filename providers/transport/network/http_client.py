@@ -10,12 +10,12 @@ from functools import cache
 import anyio
 import httpx2 as httpx
 
-from atelier.providers.core.errors import BILLED, ImageError, Reason, sanitize
+from atelier.providers.core.errors import MAY_BE_BILLED, ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint, Progress
 from atelier.providers.transport.network.proxies import EnvironmentTransport
 from atelier.providers.transport.vendor_json import invalid_response
 
-__all__ = ["by_environment", "client", "failure", "httpx", "untrusted_client", "with_body"]
+__all__ = ["environment_transport", "httpx", "transport_error", "untrusted_client", "vendor_client", "with_body"]
 
 NEVER_SENT = (
     httpx.ConnectError,
@@ -28,22 +28,22 @@ NEVER_SENT = (
 """Failures before the vendor had the request: sure to have cost nothing."""
 
 
-def client(endpoint: Endpoint, deadline: float) -> httpx.AsyncClient:
+def vendor_client(endpoint: Endpoint, deadline: float) -> httpx.AsyncClient:
     """One client per vendor: follows no redirect, because a key may be on board. `deadline` is in seconds.
 
     Raises invalid_request when this machine's certificates cannot be used.
     """
     timeout = httpx.Timeout(max(endpoint.timeout, deadline), connect=10.0)
-    transport = _InProcess(endpoint.transport) if endpoint.transport else by_environment()
+    transport = _InProcess(endpoint.transport) if endpoint.transport else environment_transport()
     return httpx.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False)
 
 
-def by_environment() -> EnvironmentTransport:
+def environment_transport() -> EnvironmentTransport:
     """The way to a host that the operator chose: through a proxy where the environment names one for it.
 
     Raises as `client` does.
     """
-    return EnvironmentTransport(trusted())
+    return EnvironmentTransport(ssl_context())
 
 
 def untrusted_client(seconds: float) -> httpx.AsyncClient:
@@ -53,10 +53,12 @@ def untrusted_client(seconds: float) -> httpx.AsyncClient:
     """
     alone = httpx.Limits(max_keepalive_connections=0)
     timeout = httpx.Timeout(seconds, connect=min(seconds, 10.0))
-    return httpx.AsyncClient(verify=trusted(), timeout=timeout, limits=alone, trust_env=False, follow_redirects=False)
+    return httpx.AsyncClient(
+        verify=ssl_context(), timeout=timeout, limits=alone, trust_env=False, follow_redirects=False
+    )
 
 
-def trusted() -> ssl.SSLContext:
+def ssl_context() -> ssl.SSLContext:
     """The authorities that this machine believes. Raises invalid_request when they cannot be read."""
     try:
         return _trust()
@@ -81,7 +83,7 @@ class _InProcess(httpx.AsyncBaseTransport):
         return await anyio.to_thread.run_sync(self.answer, request)
 
 
-def failure(error: Exception, endpoint: Endpoint, host: str) -> ImageError:
+def transport_error(error: Exception, endpoint: Endpoint, host: str) -> ImageError:
     """A failure without an answer, in our reasons."""
     if untrusted := _untrusted(error):
         message = f"The certificate of {host} is not trusted ({sanitize(untrusted, 100)}); nothing was sent."
@@ -90,7 +92,7 @@ def failure(error: Exception, endpoint: Endpoint, host: str) -> ImageError:
         hint = f"Check the network{f' and {endpoint.base_url_variable}' if endpoint.custom else ''}."
         why = f" ({sanitize(error, 100)})" if str(error) else ""
         return ImageError(Reason.NETWORK_ERROR, f"No connection to {host}{why}; nothing was sent.", hint=hint)
-    hint = BILLED
+    hint = MAY_BE_BILLED
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         message = f"{host} did not finish its answer in time."
         return ImageError(Reason.TIMEOUT, message, hint=hint, facts={"outcome": "unknown"})
@@ -132,7 +134,7 @@ HAS_JSON = re.compile(rb"(?:^|[\r\n])data:\s*\{")  # a ping or a comment has non
 EVENT_EDGE = 512  # bytes at either end of an event that is not whole yet, which show what it is and where it ends
 
 
-async def whole(arriving: httpx.Response, cap: int, on_progress: Progress) -> httpx.Response:
+async def read_body(arriving: httpx.Response, cap: int, on_progress: Progress) -> httpx.Response:
     """A response with its body of up to `cap` bytes. Each part of an event stream is a sign of life."""
     streams = arriving.headers.get("content-type", "").startswith("text/event-stream")
     chunks, size, parts, rest = list[bytes](), 0, 0, b""

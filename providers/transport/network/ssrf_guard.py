@@ -41,10 +41,10 @@ ISATAP = 0x5EFE  # in bits 32 to 47 of an address that hides an IPv4 one (RFC 52
 NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 """A name of the public DNS. The last label is no number, so 2130706433, 0x7f.1 and 127.1 are none."""
 
-INSIDE = (".localhost", ".local", ".internal", ".home.arpa", ".onion")
+LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa", ".onion")
 """Endings that never lead to the public (RFC 6761, 6762, 7686, 8375; ICANN for `internal`)."""
 
-ODD = re.compile(r"[\x00-\x20\x7f-\xa0\\\u200b-\u200f\u2028-\u202f\u2060\ufeff]")  # what parsers disagree about
+AMBIGUOUS = re.compile(r"[\x00-\x20\x7f-\xa0\\\u200b-\u200f\u2028-\u202f\u2060\ufeff]")  # what parsers disagree about
 
 
 class ForbiddenError(ValueError):
@@ -88,7 +88,7 @@ def link(words: str, *, schemes: tuple[str, ...] = ("https",), base: httpx.URL |
     Raises ValueError, which says what is wrong with it in words that follow “the address”. Where it leads is for
     `host` and for whoever looks the name up.
     """
-    if ODD.search(words):
+    if AMBIGUOUS.search(words):
         raise ValueError("has characters that no address has")
     try:
         url = base.join(words) if base is not None else httpx.URL(words)
@@ -114,7 +114,7 @@ def host(url: httpx.URL) -> str:
             return str(ip_address(ascii))
         except ValueError:
             raise ValueError("has a number for a host that is written in an odd way") from None
-    if ascii.rstrip(".") == "localhost" or ascii.rstrip(".").endswith(INSIDE):
+    if ascii.rstrip(".") == "localhost" or ascii.rstrip(".").endswith(LOCAL_SUFFIXES):
         raise ForbiddenError("leads into a private network")
     if not NAME.fullmatch(ascii):
         raise ValueError("has a host that is no name of the public internet")

@@ -13,29 +13,29 @@ import anyio
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.transport.network import ssrf_guard
-from atelier.providers.transport.network.address_policy import AddressPolicy, NoSuchHostError, sent
+from atelier.providers.transport.network.address_policy import AddressPolicy, UnknownHostError, send_to
 from atelier.providers.transport.network.http_client import httpx, untrusted_client
 from atelier.providers.transport.network.ssrf_guard import ForbiddenError
 
-REDIRECTS = 5
+MAX_REDIRECTS = 5
 HEADERS = {
     "accept": "image/png, image/jpeg, image/webp, image/gif",
     "accept-encoding": "identity",  # a compressed answer could unfold without end
     "user-agent": "atelier",
 }
-INSTEAD = "Give a public https address of a picture, or download it and give its path."
+SOURCE_HINT = "Give a public https address of a picture, or download it and give its path."
 
 
 @dataclass(frozen=True, slots=True)
 class WebFetcher:
     """How pictures are fetched. `seconds` is for the whole of it, redirects included."""
 
-    reach: AddressPolicy = field(default_factory=AddressPolicy)
+    address_policy: AddressPolicy = field(default_factory=AddressPolicy)
     allow_http: bool = False
     seconds: float = 30.0
-    redirects: int = REDIRECTS
+    redirects: int = MAX_REDIRECTS
 
-    async def fetch(self, words: str, most_bytes: int) -> bytes:
+    async def fetch(self, words: str, max_bytes: int) -> bytes:
         """The bytes behind an address, said to be a picture; looking at them is for the caller.
 
         Raises invalid_request, not_found, timeout or network_error, each with a message of its own.
@@ -45,13 +45,13 @@ class WebFetcher:
         try:
             with anyio.fail_after(self.seconds):
                 for _ in range(self.redirects + 1):
-                    answer = await self._hop(url, most_bytes)
+                    answer = await self._hop(url, max_bytes)
                     if isinstance(answer, bytes):
                         return answer
                     url = self._judged(answer, url)
         except TimeoutError:
             message = f"{asked} did not hand the picture over within {self.seconds:g} seconds."
-            raise ImageError(Reason.TIMEOUT, message, hint=f"Try again later. {INSTEAD}") from None
+            raise ImageError(Reason.TIMEOUT, message, hint=f"Try again later. {SOURCE_HINT}") from None
         raise _refused(f"The address redirects more than {self.redirects} times.")
 
     def _judged(self, words: str, base: httpx.URL | None = None) -> httpx.URL:
@@ -60,27 +60,27 @@ class WebFetcher:
         except ValueError as error:
             raise _refused(f"{_which(base)} {error}.") from None
 
-    async def _hop(self, url: httpx.URL, most_bytes: int) -> bytes | str:
+    async def _hop(self, url: httpx.URL, max_bytes: int) -> bytes | str:
         """One exchange: the picture, or where it is said to be."""
         name = sanitize(url.host, 80)
         try:
-            addresses = await self.reach.addresses(url)
+            addresses = await self.address_policy.addresses(url)
         except ForbiddenError:
             raise _refused(f"The address leads into a private network ({name}), where nothing is fetched.") from None
-        except NoSuchHostError:
+        except UnknownHostError:
             message = f"There is no host {name}."
-            raise ImageError(Reason.NETWORK_ERROR, message, hint=f"Check the address. {INSTEAD}") from None
+            raise ImageError(Reason.NETWORK_ERROR, message, hint=f"Check the address. {SOURCE_HINT}") from None
         except ValueError as error:
             raise _refused(f"The address {error}.") from None
         request = httpx.Request("GET", url, headers=HEADERS)
         async with await anyio.to_thread.run_sync(untrusted_client, self.seconds) as client:
             try:
-                response = await sent(client, request, addresses)
+                response = await send_to(client, request, addresses)
                 try:
                     return (
                         response.headers["location"]
                         if response.has_redirect_location
-                        else (await _picture(response, name, most_bytes))
+                        else (await _picture(response, name, max_bytes))
                     )
                 finally:
                     await response.aclose()
@@ -88,18 +88,20 @@ class WebFetcher:
                 raise TimeoutError from None
             except httpx.RequestError as error:
                 message = f"The picture could not be fetched from {name} ({sanitize(error, 100) or 'no answer'})."
-                raise ImageError(Reason.NETWORK_ERROR, message, hint=f"Try again later. {INSTEAD}") from None
+                raise ImageError(Reason.NETWORK_ERROR, message, hint=f"Try again later. {SOURCE_HINT}") from None
 
 
-async def _picture(response: httpx.Response, name: str, most_bytes: int) -> bytes:
+async def _picture(response: httpx.Response, name: str, max_bytes: int) -> bytes:
     """The body of an answer that is said to be a picture and keeps to the limit."""
     status = response.status_code
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-        raise ImageError(Reason.NOT_FOUND, f"There is no picture at that address of {name} ({status}).", hint=INSTEAD)
+        raise ImageError(
+            Reason.NOT_FOUND, f"There is no picture at that address of {name} ({status}).", hint=SOURCE_HINT
+        )
     if status != HTTPStatus.OK:
         again = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS
         reason = Reason.NETWORK_ERROR if again else Reason.INVALID_REQUEST
-        raise ImageError(reason, f"{name} answered with status {status} in place of a picture.", hint=INSTEAD)
+        raise ImageError(reason, f"{name} answered with status {status} in place of a picture.", hint=SOURCE_HINT)
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not kind.startswith("image/"):
         raise _refused(f"What {name} has at that address is no picture ({sanitize(kind, 60) or 'of no type'}).")
@@ -107,19 +109,19 @@ async def _picture(response: httpx.Response, name: str, most_bytes: int) -> byte
         raise _refused(f"{name} sent the picture compressed, though it was asked not to.")
     size = response.headers.get("content-length", "0")
     body = bytearray()
-    if not (size.isdecimal() and int(size) > most_bytes):
+    if not (size.isdecimal() and int(size) > max_bytes):
         async for chunk in response.aiter_raw():
             body += chunk
-            if len(body) > most_bytes:
+            if len(body) > max_bytes:
                 break
         else:
             return bytes(body)
-    raise _refused(f"The picture at {name} is larger than {most_bytes / 2**20:g} MB.", "Scale it down first.")
+    raise _refused(f"The picture at {name} is larger than {max_bytes / 2**20:g} MB.", "Scale it down first.")
 
 
 def _which(base: httpx.URL | None) -> str:
     return "The address" if base is None else f"{sanitize(base.host, 80)} redirects, and the new address"
 
 
-def _refused(message: str, hint: str = INSTEAD) -> ImageError:
+def _refused(message: str, hint: str = SOURCE_HINT) -> ImageError:
     return ImageError(Reason.INVALID_REQUEST, message, hint=hint)

@@ -8,16 +8,16 @@ from contextlib import contextmanager
 
 from atelier.providers.core.errors import ImageError, Reason
 
-FAILURES = 5  # provider_unavailable in a row, each after its own retries, until the breaker opens
-PAUSE = 30.0  # seconds that it stays open; then one call tries
-TRIAL = 10.0  # seconds after which to ask again while one does
+MAX_FAILURES = 5  # provider_unavailable in a row, each after its own retries, until the breaker opens
+OPEN_SECONDS = 30.0  # seconds that it stays open; then one call tries
+TRIAL_RETRY_AFTER = 10.0  # seconds after which to ask again while one does
 
-UNHEARD = (Reason.NETWORK_ERROR, Reason.TIMEOUT, Reason.STORAGE_FAILED, Reason.INTERNAL)
+IGNORED_REASONS = (Reason.NETWORK_ERROR, Reason.TIMEOUT, Reason.STORAGE_FAILED, Reason.INTERNAL)
 """What tells nothing of the vendor: it was not reached, did not answer in time, or the trouble is our own."""
 
 
 class Breaker:
-    """Of one vendor: closed while it answers, open after `FAILURES` in a row, half open while one call tries.
+    """Of one vendor: closed while it answers, open after `MAX_FAILURES` in a row, half open while one call tries.
 
     `clock` counts seconds and never goes back.
     """
@@ -50,7 +50,7 @@ class Breaker:
 
     def _let_in(self) -> object:
         mine = object()
-        if self._failures < FAILURES:
+        if self._failures < MAX_FAILURES:
             return mine
         left = self._shut_until - self._clock()
         if left <= 0 and self._trial is None:
@@ -61,13 +61,13 @@ class Breaker:
             Reason.PROVIDER_UNAVAILABLE,
             f"{self._title} failed {self._failures} times in a row, so {why}; nothing was sent.",
             hint="Try again then, or use another vendor.",
-            retry_after=left if left > 0 else TRIAL,
+            retry_after=left if left > 0 else TRIAL_RETRY_AFTER,
         )
 
     def _note(self, error: BaseException | None) -> None:
         """How a call ended: only provider_unavailable counts, and any other answer shows that the vendor is there."""
         if isinstance(error, ImageError) and error.reason is Reason.PROVIDER_UNAVAILABLE:
             self._failures += 1
-            self._shut_until = self._clock() + PAUSE
-        elif error is None or (isinstance(error, ImageError) and error.reason not in UNHEARD):
+            self._shut_until = self._clock() + OPEN_SECONDS
+        elif error is None or (isinstance(error, ImageError) and error.reason not in IGNORED_REASONS):
             self._failures, self._trial = 0, None

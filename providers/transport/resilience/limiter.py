@@ -22,7 +22,7 @@ from atelier.providers.core.errors import ImageError, Reason
 class QueuedCall(NamedTuple):
     """One in the queue: its turn, and whether it counts."""
 
-    turn: anyio.Event
+    slot: anyio.Event
     counts: bool
 
 
@@ -39,7 +39,7 @@ class FairLimiter:
         self._begun = Counter[str | None]()
 
     @asynccontextmanager
-    async def turn(
+    async def slot(
         self, caller: str, job: str | None, tell_waiting: Callable[[], Awaitable[None]]
     ) -> AsyncGenerator[None]:
         """Hold a turn within the block, for a call of a job, or of none when it only collects.
@@ -80,9 +80,9 @@ class FairLimiter:
         self._waiting.setdefault(caller, deque()).append(mine)
         try:
             await tell_waiting()
-            await mine.turn.wait()
+            await mine.slot.wait()
         except BaseException:
-            if mine.turn.is_set():  # the turn came as the caller left
+            if mine.slot.is_set():  # the turn came as the caller left
                 self._pass_on()
             else:
                 self._leave(caller, mine)
@@ -99,6 +99,6 @@ class FairLimiter:
             self._free += 1
             return
         caller, places = self._waiting.popitem(last=False)
-        places.popleft().turn.set()
+        places.popleft().slot.set()
         if places:
             self._waiting[caller] = places

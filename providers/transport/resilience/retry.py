@@ -34,11 +34,11 @@ from tenacity.stop import stop_base
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import Progress
 
-ATTEMPTS = 4  # the first try and three more
-LONGEST_WAIT = 60.0  # seconds; a vendor that asks for more is told to the caller instead
+MAX_ATTEMPTS = 4  # the first try and three more
+MAX_RETRY_WAIT = 60.0  # seconds; a vendor that asks for more is told to the caller instead
 
 
-class Aftermath(Enum):
+class RefusalOutcome(Enum):
     """What a refused paid request leaves behind."""
 
     NOT_DONE = "not done"  # it was not done and cost nothing; the same request may be sent again
@@ -46,40 +46,40 @@ class Aftermath(Enum):
     UNKNOWN = "unknown"  # it may have been done, and billed
 
 
-GAVE_UP_WAITING = frozenset({408, 499, 504, *range(520, 528)})
+OUTCOME_UNKNOWN_STATUSES = frozenset({408, 499, 504, *range(520, 528)})
 """Statuses with which whoever waited gave up, though the vendor may go on with the work."""
 
-PASSING = frozenset({500, 502, 503})
+TEMPORARY_STATUSES = frozenset({500, 502, 503})
 """Statuses with which a vendor says that it could not do the work just now."""
 
 
-def aftermath(status: int, *, from_vendor: bool) -> Aftermath:
+def refusal_outcome(status: int, *, from_vendor: bool) -> RefusalOutcome:
     """What an answer with this status leaves behind; `from_vendor` where its body is the vendor's own error."""
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Aftermath.NOT_DONE
-    if status in GAVE_UP_WAITING or (status >= HTTPStatus.INTERNAL_SERVER_ERROR and not from_vendor):
-        return Aftermath.UNKNOWN
-    return Aftermath.NOT_DONE if status in PASSING else Aftermath.REFUSED
+        return RefusalOutcome.NOT_DONE
+    if status in OUTCOME_UNKNOWN_STATUSES or (status >= HTTPStatus.INTERNAL_SERVER_ERROR and not from_vendor):
+        return RefusalOutcome.UNKNOWN
+    return RefusalOutcome.NOT_DONE if status in TEMPORARY_STATUSES else RefusalOutcome.REFUSED
 
 
-def policy(again: Callable[[BaseException], bool], left: float, on_progress: Progress) -> AsyncRetrying:
+def retry_policy(again: Callable[[BaseException], bool], left: float, on_progress: Progress) -> AsyncRetrying:
     """Try what `again` allows, at most four times, and never wait beyond the `left` seconds of the deadline."""
 
     async def told(state: RetryCallState) -> None:
         pause = f" in {state.upcoming_sleep:.0f} s" if state.upcoming_sleep >= 1 else ""
-        why = "The vendor asks for patience" if _asked(state) is not None else "That did not work"
+        why = "The vendor asks for patience" if _requested_wait(state) is not None else "That did not work"
         await on_progress(f"{why}; trying again{pause}.")
 
     return AsyncRetrying(
         before_sleep=told,
         retry=retry_if_exception(again),
         wait=_hinted_wait,
-        stop=stop_any(stop_after_attempt(ATTEMPTS), stop_before_delay(max(0.0, left)), _AskedTooLong()),
+        stop=stop_any(stop_after_attempt(MAX_ATTEMPTS), stop_before_delay(max(0.0, left)), _WaitTooLong()),
         reraise=True,
     )
 
 
-def _asked(state: RetryCallState) -> float | None:
+def _requested_wait(state: RetryCallState) -> float | None:
     """Seconds that the vendor asked to wait."""
     error = state.outcome.exception() if state.outcome else None
     return error.retry_after if isinstance(error, ImageError) else None
@@ -87,16 +87,16 @@ def _asked(state: RetryCallState) -> float | None:
 
 def _hinted_wait(state: RetryCallState) -> float:
     """Seconds before the next try: what the vendor asked for, else full jitter over 0.5 s doubling to 8 s."""
-    if (asked := _asked(state)) is not None:
+    if (asked := _requested_wait(state)) is not None:
         return asked + random.uniform(0, 0.25)  # noqa: S311
     return random.uniform(0, min(8.0, 0.5 * 2 ** (state.attempt_number - 1)))  # noqa: S311
 
 
-class _AskedTooLong(stop_base):
+class _WaitTooLong(stop_base):
     """The vendor wants a longer pause than a caller would sit through."""
 
     def __call__(self, state: RetryCallState) -> bool:
-        return (_asked(state) or 0.0) > LONGEST_WAIT
+        return (_requested_wait(state) or 0.0) > MAX_RETRY_WAIT
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

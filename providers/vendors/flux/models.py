@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from atelier.providers.core.gates.option_gates import SIDES
-from atelier.providers.core.gates.option_limits import Limit, number, one_of, switch, taking, text, whole
+from atelier.providers.core.gates.option_limits import Limit, number, one_of, option_columns, switch, text, whole
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import CURRENT, Feature, Lifecycle, Model, Operation
 
@@ -39,7 +39,7 @@ def row(
         "features": SEED,
         "max_sources": 1,
         "max_source_bytes": 15_000_000,
-        **taking(whole("safety_tolerance", 0, tolerance), *own),
+        **option_columns(whole("safety_tolerance", 0, tolerance), *own),
     }
     return Model(id=id, wire=wire, operations=frozenset(operations), **{**common, **columns})
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from pydantic import AliasPath, Field
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.providers.core.gates import gates
+from atelier.providers.core.gates import preflight
 from atelier.providers.core.types import Endpoint, ImageRequest, Model
 from atelier.providers.transport.vendor_json import (
     Lenient,
@@ -49,7 +49,7 @@ def prepare(job: Job) -> httpx.Request:
     """Build the request. An option that the caller left out is not sent."""
     request, api = job.request, _api(job.model)
     if job.model.any_value:
-        gates.admit(
+        preflight.check_request(
             replace(request, aspect_ratio=None, resolution=None, options={}), replace(WIDEST[api], id=job.model.id)
         )
     body = _body(request) if api == CONTENT else imagen.body(request)

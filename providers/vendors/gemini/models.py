@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from atelier.providers.core.gates.option_limits import Limit, one_of, taking
+from atelier.providers.core.gates.option_limits import Limit, one_of, option_columns
 from atelier.providers.core.types import CURRENT, Feature, Lifecycle, Model, Operation
 
 CONTENT, PREDICT = "generateContent", "predict"
@@ -38,7 +38,7 @@ def gemini(
         max_seed=INT32,
         wire=CONTENT,
         lifecycle=life,
-        **taking(*limits),
+        **option_columns(*limits),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from atelier.providers.core.gates.option_gates import SAFE_PROMPT
-from atelier.providers.core.gates.option_limits import Limit, one_of, switch, taking, text, whole
+from atelier.providers.core.gates.option_limits import Limit, one_of, option_columns, switch, text, whole
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import CURRENT, Feature, Lifecycle, Model, Operation
 
@@ -41,7 +41,7 @@ def gpt_image(
         max_sources=16,
         max_source_bytes=50_000_000,
         lifecycle=lifecycle,
-        **taking(*limits),
+        **option_columns(*limits),
     )
 
 
@@ -84,7 +84,7 @@ MODELS = (
         max_prompt=4_000,
         wire=DALL_E,
         lifecycle=GONE,
-        **taking(SAFE),
+        **option_columns(SAFE),
     ),
     Model(
         id="dall-e-2",
@@ -96,6 +96,6 @@ MODELS = (
         max_prompt=1_000,
         wire=DALL_E,
         lifecycle=GONE,
-        **taking(SAFE),
+        **option_columns(SAFE),
     ),
 )

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from atelier.providers.core.gates.option_gates import SIDES
-from atelier.providers.core.gates.option_limits import number, one_of, switch, taking, text, whole
+from atelier.providers.core.gates.option_limits import number, one_of, option_columns, switch, text, whole
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import Feature, Lifecycle, Model, Operation
 
@@ -64,16 +64,20 @@ def row(id: str, endpoint: str, *operations: Operation, **columns: Any) -> Model
 def sd3(id: str, **columns: Any) -> Model:
     """Return a row of the SD 3.5 family, which shares an endpoint."""
     own = {"aspect_ratios": RATIOS, "features": WEIGHED, "formats": ("png", "jpeg"), "source_rule": ANY}
-    return row(id, SD3, *DRAW, **own, **taking(number("cfg_scale", 1, 10)), **columns)
+    return row(id, SD3, *DRAW, **own, **option_columns(number("cfg_scale", 1, 10)), **columns)
 
 
 REROUTED = {"sd3-large": "sd3.5-large", "sd3-large-turbo": "sd3.5-large-turbo", "sd3-medium": "sd3.5-medium"}
 """Older names, which Stability serves with the newer models since 2025-04-17 at the same price."""
 
 GROWING, SEARCH = whole("grow_mask", 0, 20), text("search", 10_000)
-SMOOTH, GROW, FOUND = taking(whole("grow_mask", 0, 100)), taking(GROWING), taking(GROWING, SEARCH)
-EXTENT = taking(number("creativity", 0, 1), *(whole(side, 0, 2_000) for side in SIDES))
-LIGHT = taking(
+SMOOTH, GROW, FOUND = (
+    option_columns(whole("grow_mask", 0, 100)),
+    option_columns(GROWING),
+    option_columns(GROWING, SEARCH),
+)
+EXTENT = option_columns(number("creativity", 0, 1), *(whole(side, 0, 2_000) for side in SIDES))
+LIGHT = option_columns(
     text("foreground_prompt", 10_000),
     number("preserve_original_subject", 0, 1),
     number("original_background_depth", 0, 1),
@@ -107,7 +111,7 @@ MODELS = (
     row("stable-image-upscale-fast", FAST, Operation.UPSCALE, features=NONE, styles=(), max_prompt=0,
         source_rule=source_rule(2**20, min_edge=32, edge=1_536)),
     row("stable-image-upscale-conservative", CONSERVATIVE, Operation.UPSCALE, styles=(),
-        **taking(number("creativity", 0.2, 0.5))),
+        **option_columns(number("creativity", 0.2, 0.5))),
     row("stable-image-upscale-creative", CREATIVE, Operation.UPSCALE, source_rule=source_rule(2**20),
-        **taking(number("creativity", 0.1, 0.5))),
+        **option_columns(number("creativity", 0.1, 0.5))),
 )  # fmt: skip

@@ -16,7 +16,7 @@ import pybase64
 from pydantic import Field
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.providers.core.gates import gates
+from atelier.providers.core.gates import preflight
 from atelier.providers.core.types import Endpoint, Picture
 from atelier.providers.transport.vendor_json import Lenient, VendorModel, parse_answer, parse_refusal, reason_for_status
 from atelier.providers.transport.wire import Wire, httpx, retry_after
@@ -42,7 +42,7 @@ def prepare(job: Job) -> httpx.Request:
     request = job.request
     if job.model.any_value:
         known = replace(request, aspect_ratio=None, resolution=None, quality=None, options={})
-        gates.admit(known, replace(WIDEST, id=job.model.id))
+        preflight.check_request(known, replace(WIDEST, id=job.model.id))
     sources = [_source(p) for p in request.sources]
     body = {
         "model": job.model.id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atelier.providers.core.gates.option_limits import taking, text
+from atelier.providers.core.gates.option_limits import option_columns, text
 from atelier.providers.core.types import CURRENT, Lifecycle, Model, Operation
 
 RATIOS = (
@@ -30,7 +30,7 @@ def imagine(
         max_sources=sources,
         max_source_bytes=10 * 2**20,
         lifecycle=lifecycle,
-        **taking(text("user", 256)),  # of which no limit is published
+        **option_columns(text("user", 256)),  # of which no limit is published
     )
 
 

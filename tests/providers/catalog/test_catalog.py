@@ -8,7 +8,7 @@ import pytest
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.gates import gates
+from atelier.providers.core.gates import preflight
 from atelier.providers.core.types import Lifecycle, Operation
 from atelier.providers.vendors.registry import all_providers
 from tests.conftest import TODAY
@@ -198,19 +198,19 @@ def test_no_two_rows_answer_to_the_same_name() -> None:
 
 def test_a_deprecated_row_works_with_a_warning_until_its_day_and_then_dies_by_itself() -> None:
     row = catalog().resolve("gpt-image-1.5")
-    warning = gates.alive(row.model, row.endpoint, date(2026, 11, 30))
+    warning = preflight.check_lifecycle(row.model, row.endpoint, date(2026, 11, 30))
     assert warning is not None
     assert "2026-12-01" in warning
     assert "gpt-image-2.5-flare" in warning
     with pytest.raises(ImageError) as caught:
-        gates.alive(row.model, row.endpoint, date(2026, 12, 1))
+        preflight.check_lifecycle(row.model, row.endpoint, date(2026, 12, 1))
     assert caught.value.reason is Reason.MODEL_RETIRED
     assert "gpt-image-2.5-flare" in caught.value.hint
 
 
 def test_on_a_custom_host_a_retired_row_works_with_a_warning() -> None:
     row = catalog(OPENAI_BASE_URL="https://gateway.example/v1").resolve("gpt-image-1")
-    assert "retired" in (gates.alive(row.model, row.endpoint, TODAY) or "")
+    assert "retired" in (preflight.check_lifecycle(row.model, row.endpoint, TODAY) or "")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from atelier.providers.catalog.catalog import Catalog
-from atelier.providers.core.environment import own_variables, text_of, variable
+from atelier.providers.core.environment import own_variable_names, read_text, variable
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.registry import all_providers
@@ -48,7 +48,7 @@ def test_a_key_file_that_is_no_text_is_refused_without_its_content(tmp_path: Pat
 
 def test_letters_beyond_ascii_are_kept(tmp_path: Path) -> None:
     (tmp_path / "text").write_bytes(codecs.BOM_UTF16_LE + "Füchsin 狐".encode("utf-16-le"))
-    assert text_of(tmp_path / "text", "It") == "Füchsin 狐"
+    assert read_text(tmp_path / "text", "It") == "Füchsin 狐"
 
 
 def catalog(**environ: str) -> Catalog:
@@ -58,7 +58,7 @@ def catalog(**environ: str) -> Catalog:
 @pytest.mark.parametrize("provider", KEYED, ids=[provider.name for provider in KEYED])
 def test_every_vendor_has_variables_of_atelier_s_own_which_come_first(provider: Provider, tmp_path: Path) -> None:
     bare = (*provider.endpoint.key_variables, provider.endpoint.base_url_variable)
-    assert own_variables(provider.endpoint) == tuple(f"ATELIER_{name}" for name in bare)
+    assert own_variable_names(provider.endpoint) == tuple(f"ATELIER_{name}" for name in bare)
     chat = dict.fromkeys(provider.endpoint.key_variables, "of-the-chat") | {bare[-1]: "https://chat.example/api"}
     (tmp_path / "url").write_text("https://mine.example/api\n")
     for name in provider.endpoint.key_variables:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atelier.providers.core.sizes import TIERS, SizeRule, parse_ratio, parse_size
+from atelier.providers.core.sizes import RESOLUTION_PIXELS, SizeRule, parse_ratio, parse_size
 from atelier.providers.vendors.openai.models import FREE_SIZES
 
 
@@ -56,11 +56,11 @@ def test_no_text_breaks_the_parsers(text: str) -> None:
 def test_a_ratio_and_a_tier_give_the_size_one_expects(ratio: str, tier: str, size: tuple[int, int]) -> None:
     shape = parse_ratio(ratio)
     assert shape is not None
-    assert FREE_SIZES.fit(shape, TIERS[tier]) == size
+    assert FREE_SIZES.fit(shape, RESOLUTION_PIXELS[tier]) == size
 
 
 def test_a_ratio_beyond_the_bounds_has_no_size() -> None:
-    assert FREE_SIZES.fit(Fraction(5), TIERS["1k"]) is None
+    assert FREE_SIZES.fit(Fraction(5), RESOLUTION_PIXELS["1k"]) is None
 
 
 RULES = [
@@ -75,11 +75,11 @@ RULES = [
     rule=st.sampled_from(RULES),
     across=st.integers(1, 64),
     down=st.integers(1, 64),
-    tier=st.sampled_from(sorted(TIERS)),
+    tier=st.sampled_from(sorted(RESOLUTION_PIXELS)),
 )
 def test_what_is_fitted_is_allowed_and_has_nearly_the_shape(rule: SizeRule, across: int, down: int, tier: str) -> None:
     ratio = Fraction(across, down)
-    size = rule.fit(ratio, TIERS[tier])
+    size = rule.fit(ratio, RESOLUTION_PIXELS[tier])
     if size is None:
         assert (
             max(ratio, 1 / ratio) > rule.max_ratio * 0.6 or rule.max_edge / max(ratio, 1 / ratio) < rule.min_edge * 1.5

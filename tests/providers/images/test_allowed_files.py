@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from atelier.providers.images.allowed_files import (
+    AmbiguousNameError,
     OutsideFoldersError,
-    SeveralError,
+    find_similar_name,
     is_inside,
-    nearly_named,
-    read_within,
+    read_file,
 )
 from tests.exhaustive import examples
 
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_file_is_read_also_through_links_that_stay_inside(folder: Path) -> None:
     for path in (folder / "deep" / "fox", folder / "near", folder / "deep" / ".." / "deep" / "fox"):
-        assert read_within(path, (folder,), LIMIT) == b"allowed"
+        assert read_file(path, (folder,), LIMIT) == b"allowed"
 
 
 PARTS = [
@@ -70,7 +70,7 @@ PARTS = [
 def test_no_path_leads_out_of_the_folder(folder: Path, parts: list[str]) -> None:
     path = folder.joinpath(*parts)
     try:
-        assert read_within(path, (folder,), LIMIT) == b"allowed"
+        assert read_file(path, (folder,), LIMIT) == b"allowed"
     except ValueError as error:
         assert isinstance(error, OutsideFoldersError) or Path(os.path.realpath(path)).is_dir()  # noqa: PT017
     else:
@@ -84,16 +84,16 @@ def test_no_near_name_leads_out_of_the_folder(folder: Path, parts: list[str]) ->
         (place / "deep\u202fone").mkdir(exist_ok=True)
         (place / "deep\u202fone" / "fox").write_bytes(place.name.encode())
     with contextlib.suppress(OutsideFoldersError):
-        assert nearly_named(folder.joinpath(*parts), (folder,)).is_relative_to(folder)
+        assert find_similar_name(folder.joinpath(*parts), (folder,)).is_relative_to(folder)
 
 
 def test_a_folder_that_is_exactly_so_called_comes_first(folder: Path) -> None:
     for name in ("deep one", "deep\u00a0one"):
         (folder / name).mkdir()
         (folder / name / "fox\u202f1").write_bytes(b"allowed")
-    assert nearly_named(folder / "deep one" / "fox 1", (folder,)) == folder.resolve() / "deep one" / "fox\u202f1"
-    with pytest.raises(SeveralError):
-        nearly_named(folder / "deep\u202fone" / "fox 1", (folder,))
+    assert find_similar_name(folder / "deep one" / "fox 1", (folder,)) == folder.resolve() / "deep one" / "fox\u202f1"
+    with pytest.raises(AmbiguousNameError):
+        find_similar_name(folder / "deep\u202fone" / "fox 1", (folder,))
 
 
 def test_whether_a_path_is_inside_does_not_depend_on_what_is_outside(folder: Path) -> None:
@@ -106,20 +106,20 @@ def test_whether_a_path_is_inside_does_not_depend_on_what_is_outside(folder: Pat
 def test_the_limit_holds_and_what_is_no_file_is_not_read(folder: Path) -> None:
     (folder / "large").write_bytes(b"x" * (LIMIT + 1))
     with pytest.raises(ValueError, match="larger than"):
-        read_within(folder / "large", (folder,), LIMIT)
+        read_file(folder / "large", (folder,), LIMIT)
     for path in (folder, folder / "deep"):
         with pytest.raises(ValueError, match="no file"):
-            read_within(path, (folder,), LIMIT)
+            read_file(path, (folder,), LIMIT)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
 def test_pipes_and_devices_are_not_waited_for(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     with pytest.raises(ValueError, match="no file"):
-        read_within(folder / "pipe", (folder,), LIMIT)
+        read_file(folder / "pipe", (folder,), LIMIT)
     for device in ("null", "zero", "stdin"):
         with pytest.raises((ValueError, OSError)):
-            read_within(Path("/dev") / device, (Path("/dev"),), LIMIT)
+            read_file(Path("/dev") / device, (Path("/dev"),), LIMIT)
 
 
 class Swapping(type(Path())):
@@ -154,7 +154,7 @@ def test_whoever_swaps_a_link_in_between_judging_and_opening_gets_nothing(depth:
         path = Swapping(Path(place, "allowed", *names))
         path.swap = swap
         with pytest.raises(OutsideFoldersError):
-            read_within(path, (Path(place, "allowed"),), LIMIT)
+            read_file(path, (Path(place, "allowed"),), LIMIT)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
@@ -176,7 +176,7 @@ def test_a_file_that_somebody_keeps_swapping_is_read_right_or_not_at_all(folder:
     try:
         for _ in range(3000):
             with contextlib.suppress(OutsideFoldersError, OSError):
-                seen.add(read_within(name, (folder,), LIMIT))
+                seen.add(read_file(name, (folder,), LIMIT))
     finally:
         stop.set()
         thread.join()

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.images import decode
-from atelier.providers.images.decode import decoded, eight_bits, encoded, flat, is_turned, upright
+from atelier.providers.images import decode as decode_module
+from atelier.providers.images.decode import decode, encode, flatten, is_turned, rotate_upright, to_eight_bits
 from atelier.providers.images.identify import picture
-from atelier.providers.images.sources import Limits, source
+from atelier.providers.images.sources import SourceLimits, normalise_source
 from tests.conftest import png
 
 
@@ -34,9 +34,9 @@ def test_a_source_is_turned_the_way_up_that_it_says(format: str, orientation: in
     data = turned(format, orientation)
     with Image.open(io.BytesIO(data)) as image:
         meant = ImageOps.exif_transpose(image).convert("RGB")
-    made = source(data)
+    made = normalise_source(data)
     assert (made.format, made.width, made.height) == (format, *meant.size)
-    apart = ImageStat.Stat(ImageChops.difference(decoded(made.image_bytes).convert("RGB"), meant))
+    apart = ImageStat.Stat(ImageChops.difference(decode(made.image_bytes).convert("RGB"), meant))
     assert max(apart.mean) < 3
     assert not is_turned(made.image_bytes)
 
@@ -45,13 +45,13 @@ def test_a_source_is_turned_the_way_up_that_it_says(format: str, orientation: in
 def test_a_source_that_is_upright_stays_byte_for_byte(format: str) -> None:
     for orientation in (1, 9, 300):
         data = turned(format, orientation)
-        assert source(data).image_bytes is data
+        assert normalise_source(data).image_bytes is data
 
 
 def test_a_broken_note_on_which_way_is_up_costs_nothing() -> None:
     data = turned("jpeg", 6).replace(b"Exif\0\0MM", b"Exif\0\0XX")
-    assert source(data).image_bytes == data
-    assert decoded(data).size == (64, 32)
+    assert normalise_source(data).image_bytes == data
+    assert decode(data).size == (64, 32)
 
 
 def test_a_turned_picture_that_cannot_be_decoded_is_refused() -> None:
@@ -63,7 +63,7 @@ def test_a_turned_picture_that_cannot_be_decoded_is_refused() -> None:
         data[: at - 4] + struct.pack(">I", 7) + body + struct.pack(">I", zlib.crc32(body)) + data[at + 8 + length :]
     )
     with pytest.raises(ImageError, match="cannot be decoded"):
-        source(broken)
+        normalise_source(broken)
 
 
 def test_turning_keeps_the_colour_profile_and_drops_the_other_notes() -> None:
@@ -71,7 +71,7 @@ def test_turning_keeps_the_colour_profile_and_drops_the_other_notes() -> None:
     exif[0x0112], exif[0x010E] = 6, "where I live"
     out = io.BytesIO()
     image.save(out, "JPEG", exif=exif, icc_profile=b"a profile")
-    made = upright(picture(out.getvalue()))
+    made = rotate_upright(picture(out.getvalue()))
     assert b"a profile" in made.image_bytes
     assert b"where I live" not in made.image_bytes
 
@@ -83,24 +83,24 @@ def gif_with_a_frame_of(width: int, height: int) -> bytes:
 
 
 def test_a_gif_that_unfolds_to_more_than_it_claims_is_not_decoded() -> None:
-    assert decoded(gif_with_a_frame_of(1, 1)).size == (1, 1)
+    assert decode(gif_with_a_frame_of(1, 1)).size == (1, 1)
     with pytest.raises(ValueError, match="cannot be decoded"):
-        decoded(gif_with_a_frame_of(65535, 65535))
+        decode(gif_with_a_frame_of(65535, 65535))
     with pytest.raises(ValueError, match="cannot be decoded"):
-        decoded(gif_with_a_frame_of(10001, 10000))
+        decode(gif_with_a_frame_of(10001, 10000))
 
 
 def test_a_picture_of_too_many_pixels_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode, "LARGEST", 100)
+    monkeypatch.setattr(decode_module, "MAX_PIXELS", 100)
     with pytest.raises(ValueError, match="20x20"):
-        decoded(png(20, 20))
+        decode(png(20, 20))
 
 
 def test_the_limits_on_a_source_are_the_operators() -> None:
     with pytest.raises(ImageError, match="at most 0"):
-        source(png(20, 20), Limits(most_pixels=100))
+        normalise_source(png(20, 20), SourceLimits(max_pixels=100))
     with pytest.raises(ImageError, match="larger than"):
-        source(png(20, 20), Limits(most_bytes=10))
+        normalise_source(png(20, 20), SourceLimits(max_bytes=10))
 
 
 def test_sixteen_bits_become_eight_and_the_see_through_grey_stays_see_through() -> None:
@@ -108,18 +108,18 @@ def test_sixteen_bits_become_eight_and_the_see_through_grey_stays_see_through() 
     image.putpixel((1, 0), 65535)
     out = io.BytesIO()
     image.save(out, "PNG", transparency=65535)
-    small = eight_bits(decoded(out.getvalue()))
+    small = to_eight_bits(decode(out.getvalue()))
     assert [small.getpixel((x, 0)) for x in (0, 1)] == [(117, 255), (255, 0)]
-    assert flat(decoded(out.getvalue())).getpixel((0, 0)) == (117, 117, 117)
+    assert flatten(decode(out.getvalue())).getpixel((0, 0)) == (117, 117, 117)
 
 
 def test_what_is_encoded_is_what_it_says() -> None:
     for format in ("png", "jpeg", "webp"):
-        made = encoded(Image.new("RGB", (9, 5)), format)
+        made = encode(Image.new("RGB", (9, 5)), format)
         assert (made.format, made.width, made.height) == (format, 9, 5)
 
 
 def test_what_a_format_cannot_hold_is_told_as_that() -> None:
     with pytest.raises(ImageError) as caught:
-        encoded(Image.new("L", (65_501, 1)), "jpeg")
+        encode(Image.new("L", (65_501, 1)), "jpeg")
     assert "65501x1 cannot be written as JPEG" in caught.value.message

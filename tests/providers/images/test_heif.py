@@ -13,7 +13,7 @@ from PIL import Image
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images import sources
 from atelier.providers.images.heif import heif_kind
-from atelier.providers.images.sources import Limits, source
+from atelier.providers.images.sources import SourceLimits, normalise_source
 from tests.conftest import png
 
 KINDS = ("HEIF", "AVIF")
@@ -43,22 +43,22 @@ def colour(data: bytes, place: tuple[int, int]) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_drawing_becomes_a_png_with_the_same_pixels(kind: str) -> None:
-    found = source(phone_file(kind))
+    found = normalise_source(phone_file(kind))
     assert (found.format, found.width, found.height) == ("png", 64, 32)
     assert (colour(found.image_bytes, (4, 4)), colour(found.image_bytes, (60, 28))) == ("blue", "red")
-    assert found.image_bytes == source(phone_file(kind)).image_bytes  # the same file is the same picture
+    assert found.image_bytes == normalise_source(phone_file(kind)).image_bytes  # the same file is the same picture
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_photo_becomes_a_jpeg_which_weighs_less(kind: str) -> None:
-    assert source(phone_file(kind, photo(), subsampling="4:4:4", chroma=444)).format == "jpeg"
+    assert normalise_source(phone_file(kind, photo(), subsampling="4:4:4", chroma=444)).format == "jpeg"
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_lies_as_it_is_seen(kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # its left side is up
-    found = source(phone_file(kind, exif=exif.tobytes()))
+    found = normalise_source(phone_file(kind, exif=exif.tobytes()))
     assert (found.width, found.height) == (32, 64)
     assert (colour(found.image_bytes, (4, 4)), colour(found.image_bytes, (28, 60))) == ("blue", "red")
 
@@ -68,7 +68,7 @@ def test_what_is_clear_stays_clear(kind: str) -> None:
     image = photo().convert("RGBA")
     image.paste((255, 0, 0, 255), (0, 0, 64, 32))
     image.paste((0, 0, 0, 0), (0, 0, 32, 32))
-    found = source(phone_file(kind, image, chroma=444))
+    found = normalise_source(phone_file(kind, image, chroma=444))
     assert found.format == "png"
     assert (colour(found.image_bytes, (4, 4)), colour(found.image_bytes, (60, 4))) == ("clear", "red")
 
@@ -76,7 +76,7 @@ def test_what_is_clear_stays_clear(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_colour_profile_goes_along(kind: str) -> None:
     profile = b"a colour profile".ljust(200, b"\0")
-    found = source(phone_file(kind, icc_profile=profile))
+    found = normalise_source(phone_file(kind, icc_profile=profile))
     assert Image.open(io.BytesIO(found.image_bytes)).info["icc_profile"] == profile
 
 
@@ -84,9 +84,9 @@ def test_the_colour_profile_goes_along(kind: str) -> None:
 def test_one_with_too_many_pixels_is_refused_before_they_are_decoded(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(sources, "converted")
-    with pytest.raises(ImageError, match=r"has 64x32 pixels; at most 0\.001 million are taken"):
-        source(phone_file(kind), Limits(most_pixels=1000))
+    monkeypatch.delattr(sources, "convert_heif")
+    with pytest.raises(ImageError, match=r"has 64x32 pixels; at most 0\.001 million are allowed"):
+        normalise_source(phone_file(kind), SourceLimits(max_pixels=1000))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -94,8 +94,8 @@ def test_one_with_too_many_pixels_is_refused_before_they_are_decoded(
 def test_a_broken_one_is_refused_in_a_sentence(kind: str, part: float) -> None:
     data = phone_file(kind)
     with pytest.raises(ImageError) as caught:
-        source(data[: int(len(data) * part)])
-    assert caught.value.message == "The source picture cannot be used: it cannot be decoded."
+        normalise_source(data[: int(len(data) * part)])
+    assert caught.value.message == "The source image cannot be used: it cannot be decoded."
     assert caught.value.reason is Reason.INVALID_REQUEST
 
 
@@ -103,10 +103,10 @@ def test_without_the_decoder_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     data = phone_file("HEIF")
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(ImageError) as caught:
-        source(data)
+        normalise_source(data)
     assert "HEIC" in caught.value.message
     assert 'pip install "atelier-mcp[heic]"' in caught.value.hint
-    assert source(phone_file("AVIF")).format == "png"  # which Pillow opens by itself
+    assert normalise_source(phone_file("AVIF")).format == "png"  # which Pillow opens by itself
 
 
 def box(*brands: bytes) -> bytes:

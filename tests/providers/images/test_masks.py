@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.images.masks import mask, transparent_where_white
-from atelier.providers.images.sources import source
+from atelier.providers.images.masks import normalise_mask, transparent_where_white
+from atelier.providers.images.sources import normalise_source
 from tests.conftest import encoded_png, png
 
 
@@ -33,7 +33,7 @@ def halves(mode: str, left: object, right: object) -> bytes:
     ids=["white", "white RGB", "transparent", "transparent grey", "one bit"],
 )
 def test_either_convention_becomes_white_where_it_changes(data: bytes) -> None:
-    made = mask(data)
+    made = normalise_mask(data)
     with Image.open(io.BytesIO(made.image_bytes)) as image:
         assert (image.format, image.mode, image.size) == ("PNG", "L", (8, 4))
         assert (image.getpixel((0, 0)), image.getpixel((7, 3))) == (255, 0)
@@ -43,19 +43,19 @@ def test_either_convention_becomes_white_where_it_changes(data: bytes) -> None:
 def test_a_few_soft_pixels_do_not_make_it_an_alpha_mask() -> None:
     image = Image.open(io.BytesIO(halves("RGBA", (255, 255, 255, 255), (0, 0, 0, 255))))
     image.putpixel((0, 0), (255, 255, 255, 254))
-    with Image.open(io.BytesIO(mask(encoded_png(image)).image_bytes)) as made:
+    with Image.open(io.BytesIO(normalise_mask(encoded_png(image)).image_bytes)) as made:
         assert (made.getpixel((1, 0)), made.getpixel((7, 3))) == (255, 0)
 
 
 @pytest.mark.parametrize("data", [halves("L", 0, 0), halves("RGBA", (0, 0, 0, 255), (0, 0, 0, 255))])
 def test_a_mask_that_marks_nothing_is_refused(data: bytes) -> None:
     with pytest.raises(ImageError, match="nothing"):
-        mask(data)
+        normalise_mask(data)
 
 
 @pytest.mark.parametrize("colour", [(255, 255, 255, 255), (0, 0, 0, 255), (90, 20, 20, 255)])
 def test_with_holes_the_colour_of_the_rest_does_not_matter(colour: tuple[int, int, int, int]) -> None:
-    with Image.open(io.BytesIO(mask(halves("RGBA", colour, (0, 0, 0, 0))).image_bytes)) as made:
+    with Image.open(io.BytesIO(normalise_mask(halves("RGBA", colour, (0, 0, 0, 0))).image_bytes)) as made:
         assert (made.getpixel((0, 0)), made.getpixel((7, 3))) == (0, 255)
 
 
@@ -64,17 +64,17 @@ def test_a_second_header_cannot_lie_about_the_size() -> None:
     header = liar[8 : 8 + 25]
     end = honest.index(b"IEND") - 4
     with pytest.raises(ImageError, match="header"):
-        source(honest[:end] + header + honest[end:])
+        normalise_source(honest[:end] + header + honest[end:])
 
 
 def test_soft_edges_stay_soft() -> None:
-    with Image.open(io.BytesIO(mask(halves("L", 128, 0)).image_bytes)) as image:
+    with Image.open(io.BytesIO(normalise_mask(halves("L", 128, 0)).image_bytes)) as image:
         assert image.getpixel((0, 0)) == 128
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", png(8, 8)[:-20]])
 def test_what_is_no_picture_is_an_invalid_request(data: bytes) -> None:
-    for read in (source, mask):
+    for read in (normalise_source, normalise_mask):
         with pytest.raises(ImageError) as caught:
             read(data)
         assert caught.value.reason is Reason.INVALID_REQUEST
@@ -83,12 +83,12 @@ def test_what_is_no_picture_is_an_invalid_request(data: bytes) -> None:
 
 def test_a_picture_that_claims_too_many_pixels_is_refused_before_it_is_decoded() -> None:
     with pytest.raises(ImageError) as caught:
-        source(png(8000, 8000, mode="1", colour=0))
+        normalise_source(png(8000, 8000, mode="1", colour=0))
     assert "64" not in caught.value.hint
     assert "8000x8000" in caught.value.message
 
 
 def test_the_other_convention_is_transparent_where_it_changes() -> None:
-    turned = transparent_where_white(mask(halves("L", 255, 0)))
+    turned = transparent_where_white(normalise_mask(halves("L", 255, 0)))
     with Image.open(io.BytesIO(turned.image_bytes)) as image:
         assert (image.mode, image.getpixel((0, 0)), image.getpixel((7, 3))) == ("RGBA", (0, 0, 0, 0), (0, 0, 0, 255))

@@ -15,7 +15,7 @@ from PIL import Image
 
 from atelier.providers.images.containers import parts, with_xmp, xmp_of
 from atelier.providers.images.identify import identify, picture
-from atelier.providers.images.provenance import FACTS, embedded, has_c2pa, read, with_facts, without_facts
+from atelier.providers.images.provenance import FACTS, embed_facts, has_c2pa, read, with_facts, without_facts
 from tests.exhaustive import examples
 
 RECORD: dict[str, Any] = {
@@ -196,14 +196,14 @@ def signed(format: str) -> bytes:
 def test_a_file_that_its_maker_signed_stays_byte_for_byte_and_the_record_says_so(format: str) -> None:
     before = picture(signed(format))
     assert has_c2pa(before.image_bytes)
-    after, record = embedded(before, RECORD)
+    after, record = embed_facts(before, RECORD)
     assert after.image_bytes is before.image_bytes
     assert (record["c2pa"], record["embedded"], record["bytes"]) == (True, False, len(before.image_bytes))
 
 
 def test_the_record_tells_that_the_facts_are_in_the_file_and_how_large_it_is_now() -> None:
     before = picture(made("png"))
-    after, record = embedded(before, RECORD)
+    after, record = embed_facts(before, RECORD)
     assert (record["c2pa"], record["embedded"]) == (False, True)
     assert record["bytes"] == len(after.image_bytes) > len(before.image_bytes)
     assert (after.width, after.height, after.format) == (before.width, before.height, before.format)

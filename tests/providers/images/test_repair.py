@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.images.decode import decoded
+from atelier.providers.images.decode import decode
 from atelier.providers.images.identify import identify, picture
-from atelier.providers.images.sources import Sources, source
+from atelier.providers.images.sources import SourceReader, normalise_source
 
 pytestmark = pytest.mark.anyio
 
@@ -45,8 +45,8 @@ ODD = {
 def test_what_decoders_show_is_kept_as_it_came(data: bytes) -> None:
     kept = picture(data)
     assert (kept.image_bytes, kept.width, kept.height, kept.warning) == (data, 64, 48, "")
-    assert decoded(data).size == (64, 48)
-    assert source(data).width == 64
+    assert decode(data).size == (64, 48)
+    assert normalise_source(data).width == 64
 
 
 @pytest.mark.parametrize("format", PLAIN)
@@ -60,13 +60,13 @@ def test_a_jpeg_without_its_end_marker_gets_one_and_a_warning() -> None:
     kept = picture(cut)
     assert kept.image_bytes == PLAIN["jpeg"]
     assert "no end marker" in kept.warning
-    assert source(cut).warning == kept.warning
+    assert normalise_source(cut).warning == kept.warning
 
 
 def test_a_bad_checksum_of_a_note_is_put_right() -> None:
     kept = picture(with_chunk(PLAIN["png"], b"tEXt", b"Title\0fox", crc=7))
     assert kept.image_bytes == with_chunk(PLAIN["png"], b"tEXt", b"Title\0fox")
-    assert decoded(kept.image_bytes).size == (64, 48)
+    assert decode(kept.image_bytes).size == (64, 48)
     assert "checksum" in kept.warning
 
 
@@ -107,7 +107,7 @@ def test_a_bad_checksum_where_the_pixels_are_is_refused() -> None:
 @pytest.mark.parametrize("format", PLAIN)
 async def test_bare_base64_names_a_picture(format: str) -> None:
     text = b64encode(PLAIN[format]).decode()
-    found = await Sources().read("\n".join(text[at : at + 76] for at in range(0, len(text), 76)))
+    found = await SourceReader().read("\n".join(text[at : at + 76] for at in range(0, len(text), 76)))
     assert identify(found.picture.image_bytes)[1:] == (64, 48)
 
 
@@ -115,5 +115,5 @@ async def test_a_photo_of_several_megabytes_may_come_as_a_data_uri() -> None:
     out = io.BytesIO()
     Image.effect_noise((1600, 1600), 90).save(out, "png")
     assert len(out.getvalue()) > 2_000_000
-    found = await Sources().read("data:image/png;base64," + b64encode(out.getvalue()).decode())
+    found = await SourceReader().read("data:image/png;base64," + b64encode(out.getvalue()).decode())
     assert found.picture.width == 1600

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.sizes import Delivery
+from atelier.providers.core.sizes import ResizeSpec
 from atelier.providers.core.types import Picture
-from atelier.providers.images.decode import decoded
+from atelier.providers.images.decode import decode
 from atelier.providers.images.identify import picture
-from atelier.providers.images.resize import delivered, wish
+from atelier.providers.images.resize import parse_resize, resized_copy
 from tests.exhaustive import examples
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -38,12 +38,12 @@ def noise(format: str, mode: str = "RGB", edge: int = 300) -> Picture:
 
 
 def colour(made: Picture, x: int, y: int) -> Any:
-    return decoded(made.image_bytes).getpixel((x, y))
+    return decode(made.image_bytes).getpixel((x, y))
 
 
 def refusal(size: str | None, fit: str | None = None, max_kb: int | None = None) -> ImageError:
     with pytest.raises(ImageError) as caught:
-        wish(size, fit, max_kb)
+        parse_resize(size, fit, max_kb)
     assert caught.value.reason is Reason.INVALID_REQUEST
     assert caught.value.hint
     return caught.value
@@ -64,22 +64,22 @@ def test_so_are_other_things_that_cannot_be() -> None:
 
 
 def test_what_is_not_asked_for_is_no_copy() -> None:
-    assert wish(None, None, None) is wish(None, "crop", None) is None
-    assert wish("1200X630", None, None) == Delivery(size=(1200, 630))
-    assert wish("8x9", "pad", 50) == Delivery(size=(8, 9), fit="pad", max_kb=50)
-    assert wish(None, None, 4) == Delivery(max_kb=4)
+    assert parse_resize(None, None, None) is parse_resize(None, "crop", None) is None
+    assert parse_resize("1200X630", None, None) == ResizeSpec(size=(1200, 630))
+    assert parse_resize("8x9", "pad", 50) == ResizeSpec(size=(8, 9), fit="pad", max_kb=50)
+    assert parse_resize(None, None, 4) == ResizeSpec(max_kb=4)
 
 
 def test_a_crop_covers_the_size_and_takes_evenly_from_both_sides() -> None:
-    made = delivered(halves(400, 100), Delivery(size=(100, 100)))
+    made = resized_copy(halves(400, 100), ResizeSpec(size=(100, 100)))
     assert (made.width, made.height, made.format) == (100, 100, "png")
     assert (colour(made, 2, 50), colour(made, 97, 50)) == (RED, BLUE)
-    assert delivered(halves(100, 400), Delivery(size=(100, 100))).width == 100
+    assert resized_copy(halves(100, 400), ResizeSpec(size=(100, 100))).width == 100
 
 
 @pytest.mark.parametrize(("mode", "around"), [("RGB", (255, 255, 255)), ("RGBA", (255, 255, 255, 0))])
 def test_padding_shows_all_of_it_on_white_or_on_nothing(mode: str, around: tuple[int, ...]) -> None:
-    made = delivered(halves(400, 100, mode=mode), Delivery(size=(200, 200), fit="pad"))
+    made = resized_copy(halves(400, 100, mode=mode), ResizeSpec(size=(200, 200), fit="pad"))
     assert (made.width, made.height) == (200, 200)
     assert colour(made, 100, 10) == colour(made, 100, 190) == around
     assert colour(made, 5, 100)[:3] == RED
@@ -98,10 +98,10 @@ def test_padding_shows_all_of_it_on_white_or_on_nothing(mode: str, around: tuple
 def test_the_copy_has_exactly_the_size_that_was_asked_for(
     source: tuple[int, int], size: tuple[int, int], fit: Any, format: str
 ) -> None:
-    made = delivered(halves(*source, format=format), Delivery(size=size, fit=fit))
+    made = resized_copy(halves(*source, format=format), ResizeSpec(size=size, fit=fit))
     assert (made.width, made.height) == size
     assert made.format == {"GIF": "png"}.get(format, format.lower())
-    assert decoded(made.image_bytes).size == size
+    assert decode(made.image_bytes).size == size
 
 
 @pytest.mark.parametrize(
@@ -110,24 +110,24 @@ def test_the_copy_has_exactly_the_size_that_was_asked_for(
 )
 @pytest.mark.parametrize("kb", [4, 20, 60])
 def test_noise_is_made_to_fit_by_quality_then_by_size(format: str, mode: str, becomes: str, kb: int) -> None:
-    made = delivered(noise(format, mode), Delivery(max_kb=kb))
+    made = resized_copy(noise(format, mode), ResizeSpec(max_kb=kb))
     assert made.format == becomes
     assert kb * 500 < len(made.image_bytes) <= kb * 1000
 
 
 def test_what_fits_as_it_is_stays_a_png() -> None:
-    made = delivered(halves(300, 300), Delivery(max_kb=50))
+    made = resized_copy(halves(300, 300), ResizeSpec(max_kb=50))
     assert (made.format, made.width) == ("png", 300)
     assert colour(made, 0, 0) == RED
 
 
 def test_a_size_that_cannot_fit_says_what_it_would_take() -> None:
     with pytest.raises(ImageError) as caught:
-        delivered(noise("PNG"), Delivery(size=(2000, 2000), max_kb=4))
+        resized_copy(noise("PNG"), ResizeSpec(size=(2000, 2000), max_kb=4))
     assert "2000x2000" in caught.value.message
     assert caught.value.reason is Reason.INVALID_REQUEST
     needed = int(caught.value.hint.split()[1])
-    made = delivered(noise("PNG", edge=50), Delivery(size=(20, 20), max_kb=needed))
+    made = resized_copy(noise("PNG", edge=50), ResizeSpec(size=(20, 20), max_kb=needed))
     assert (made.width, len(made.image_bytes) <= needed * 1000) == (20, True)
 
 
@@ -135,7 +135,7 @@ def test_a_size_that_cannot_fit_says_what_it_would_take() -> None:
 def test_every_kind_of_picture_can_be_delivered(mode: str) -> None:
     out = io.BytesIO()
     Image.new(mode, (40, 30)).save(out, "JPEG" if mode == "CMYK" else "PNG", icc_profile=b"of other colours")
-    made = delivered(picture(out.getvalue()), Delivery(size=(20, 20), max_kb=50))
+    made = resized_copy(picture(out.getvalue()), ResizeSpec(size=(20, 20), max_kb=50))
     assert (made.width, made.height) == (20, 20)
     with Image.open(io.BytesIO(made.image_bytes)) as opened:
         assert ("icc_profile" in opened.info) is (mode == "P")  # one of greys or of print colours would be wrong here
@@ -144,7 +144,7 @@ def test_every_kind_of_picture_can_be_delivered(mode: str) -> None:
 def test_a_copy_stands_upright_and_keeps_its_colour_profile_and_nothing_else() -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "where I live"
-    made = delivered(halves(80, 40, "JPEG", exif=exif, icc_profile=b"a profile"), Delivery(max_kb=50))
+    made = resized_copy(halves(80, 40, "JPEG", exif=exif, icc_profile=b"a profile"), ResizeSpec(max_kb=50))
     assert (made.width, made.height) == (40, 80)
     assert b"a profile" in made.image_bytes
     assert b"where I live" not in made.image_bytes
@@ -152,4 +152,4 @@ def test_a_copy_stands_upright_and_keeps_its_colour_profile_and_nothing_else() -
 
 def test_a_picture_that_cannot_be_decoded_is_no_crash() -> None:
     with pytest.raises(ImageError, match="No copy could be made"):
-        delivered(Picture(b"no picture", "png", 8, 8), Delivery(size=(4, 4)))
+        resized_copy(Picture(b"no picture", "png", 8, 8), ResizeSpec(size=(4, 4)))

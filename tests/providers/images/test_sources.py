@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
 from atelier.providers.images.provenance import with_facts
-from atelier.providers.images.sources import Asset, Limits, Sources
+from atelier.providers.images.sources import Asset, SourceLimits, SourceReader
 from tests.conftest import png
 from tests.exhaustive import examples
 
@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "allowed"
 
 
-async def refusal(sources: Sources, words: str) -> ImageError:
+async def refusal(sources: SourceReader, words: str) -> ImageError:
     with pytest.raises(ImageError) as caught:
         await sources.read(words)
     assert caught.value.hint
@@ -56,36 +56,36 @@ async def refusal(sources: Sources, words: str) -> ImageError:
 
 
 async def test_an_id_a_resource_address_and_last_name_what_was_kept() -> None:
-    shelf = AssetReader()
-    sources = Sources(shelf)
-    for words in (shelf.fox.id, f"image://assets/{shelf.fox.id}", f" {shelf.fox.id} "):
+    assets = AssetReader()
+    sources = SourceReader(assets)
+    for words in (assets.fox.id, f"image://assets/{assets.fox.id}", f" {assets.fox.id} "):
         found = await sources.read(words)
-        assert (found.picture.image_bytes, found.id, found.provider) == (FOX, shelf.fox.id, "openai")
+        assert (found.picture.image_bytes, found.id, found.provider) == (FOX, assets.fox.id, "openai")
     assert (await sources.read("last")).picture.image_bytes == OWL
 
 
 async def test_a_kept_picture_named_by_its_file_is_that_picture(folder: Path) -> None:
-    shelf = AssetReader()
-    sources = Sources(shelf, folders=(folder,))
-    (folder / f"{shelf.fox.id}.png").write_bytes(FOX)
-    (folder / f"{shelf.owl.id}.png").write_bytes(FOX)  # a name is not enough
-    found = await sources.read(str(folder / f"{shelf.fox.id}.png"))
-    assert (found.id, found.provider) == (shelf.fox.id, "openai")
-    assert (await sources.read(str(folder / f"{shelf.owl.id}.png"))).id is None
+    assets = AssetReader()
+    sources = SourceReader(assets, folders=(folder,))
+    (folder / f"{assets.fox.id}.png").write_bytes(FOX)
+    (folder / f"{assets.owl.id}.png").write_bytes(FOX)  # a name is not enough
+    found = await sources.read(str(folder / f"{assets.fox.id}.png"))
+    assert (found.id, found.provider) == (assets.fox.id, "openai")
+    assert (await sources.read(str(folder / f"{assets.owl.id}.png"))).id is None
 
 
 async def test_a_kept_picture_is_known_by_what_its_file_says_and_leaves_without_it(folder: Path) -> None:
-    shelf = AssetReader()
-    marked = with_facts(FOX, {"id": shelf.fox.id, "prompt": "a secret", "actual_usd": 0.04})
-    shelf.fox = Asset(shelf.fox.id, marked, {"provider": "openai"})
-    sources = Sources(shelf, folders=(folder,))
+    assets = AssetReader()
+    marked = with_facts(FOX, {"id": assets.fox.id, "prompt": "a secret", "actual_usd": 0.04})
+    assets.fox = Asset(assets.fox.id, marked, {"provider": "openai"})
+    sources = SourceReader(assets, folders=(folder,))
     (folder / "renamed.png").write_bytes(marked)
     inline = f"data:image/png;base64,{base64.b64encode(marked).decode()}"
-    for words in (shelf.fox.id, str(folder / "renamed.png"), inline):
+    for words in (assets.fox.id, str(folder / "renamed.png"), inline):
         found = await sources.read(words)
-        assert (found.id, found.provider) == (shelf.fox.id, "openai")
+        assert (found.id, found.provider) == (assets.fox.id, "openai")
         assert found.picture.image_bytes == FOX
-    (folder / "renamed.png").write_bytes(with_facts(OWL, {"id": shelf.fox.id}))
+    (folder / "renamed.png").write_bytes(with_facts(OWL, {"id": assets.fox.id}))
     stranger = await sources.read(str(folder / "renamed.png"))
     assert (stranger.id, stranger.picture.image_bytes) == (None, OWL)
 
@@ -96,17 +96,17 @@ async def test_a_storage_that_is_away_does_not_stop_a_file(folder: Path) -> None
             raise ImageError(Reason.STORAGE_FAILED, "away")
 
     (folder / "fox.png").write_bytes(with_facts(FOX, {"id": new_id("img")}))
-    assert (await Sources(Away(), folders=(folder,)).read(str(folder / "fox.png"))).picture.image_bytes == FOX
+    assert (await SourceReader(Away(), folders=(folder,)).read(str(folder / "fox.png"))).picture.image_bytes == FOX
 
 
 @pytest.mark.parametrize("words", ["img_" + "0" * 26, "image://assets/img_" + "0" * 26])
 async def test_an_id_that_is_not_there_is_not_found(words: str) -> None:
-    assert (await refusal(Sources(AssetReader()), words)).reason is Reason.NOT_FOUND
-    assert (await refusal(Sources(), "last")).reason is Reason.NOT_FOUND
+    assert (await refusal(SourceReader(AssetReader()), words)).reason is Reason.NOT_FOUND
+    assert (await refusal(SourceReader(), "last")).reason is Reason.NOT_FOUND
 
 
 async def test_a_file_in_an_allowed_folder_may_be_named_by_path_or_file_address(folder: Path) -> None:
-    sources = Sources(folders=(folder,))
+    sources = SourceReader(folders=(folder,))
     for words in (str(folder / "fox.png"), (folder / "fox.png").as_uri(), str(folder / "." / "fox.png")):
         found = await sources.read(words)
         assert (found.picture.image_bytes, found.id) == (FOX, None)
@@ -114,7 +114,7 @@ async def test_a_file_in_an_allowed_folder_may_be_named_by_path_or_file_address(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
 async def test_a_file_elsewhere_is_refused_like_one_that_does_not_exist(folder: Path) -> None:
-    sources, secret = Sources(folders=(folder,)), folder.parent / "secret" / "fox.png"
+    sources, secret = SourceReader(folders=(folder,)), folder.parent / "secret" / "fox.png"
     (folder / "link.png").symlink_to(secret)
     (folder / "dangling.png").symlink_to(secret.parent / "none.png")
     (folder / "deep").symlink_to(secret.parent)
@@ -135,7 +135,7 @@ async def test_a_file_elsewhere_is_refused_like_one_that_does_not_exist(folder: 
 
 
 async def test_a_file_that_is_missing_from_an_allowed_folder_is_told_by_its_path(folder: Path) -> None:
-    sources = Sources(folders=(folder,))
+    sources = SourceReader(folders=(folder,))
     for path in ("none.png", "none/fox.png", "none/../nor this.png", "fox.png/fox.png", "x\n\u202e.png"):
         error = await refusal(sources, str(folder / path))
         assert error.message.startswith(f"There is no file at “{folder}")
@@ -174,7 +174,7 @@ async def test_a_name_that_differs_by_spaces_or_normal_form_finds_the_one_file(
 ) -> None:
     (folder / kept).parent.mkdir(exist_ok=True)
     (folder / kept).write_bytes(OWL)
-    sources = Sources(folders=(folder,))
+    sources = SourceReader(folders=(folder,))
     for words in (str(folder / asked), (folder / asked).as_uri(), f"'{folder / asked}'", f'"{folder / asked}"'):
         assert (await sources.read(words)).picture.image_bytes == OWL
 
@@ -183,39 +183,39 @@ async def test_a_name_that_differs_by_spaces_or_normal_form_finds_the_one_file(
 @pytest.mark.parametrize(("kept", "asked"), SHELL.values(), ids=SHELL.keys())
 async def test_a_path_that_was_written_for_a_shell_finds_its_file(folder: Path, kept: str, asked: str) -> None:
     (folder / kept).write_bytes(OWL)
-    sources = Sources(folders=(folder,))
+    sources = SourceReader(folders=(folder,))
     for words in (f"{folder}/{asked}", f"'{folder}/{asked}'"):
         assert (await sources.read(words)).picture.image_bytes == OWL
 
 
 async def test_the_exact_name_comes_first_and_of_several_others_none_is_taken(folder: Path) -> None:
-    sources = Sources(folders=(folder,))
+    sources = SourceReader(folders=(folder,))
     (folder / "red\u202ffox.png").write_bytes(FOX)
     (folder / "red\u00a0fox.png").write_bytes(OWL)
     assert (await sources.read(str(folder / "red\u202ffox.png"))).picture.image_bytes == FOX
     for words in (folder / "red fox.png", folder / "red\\ fox.png"):
         error = await refusal(sources, str(words))
-        assert error.message == f"There are several files that “{words}” could mean."
+        assert error.message == f"Several files match “{words}”."
     (folder / "red fox.png").write_bytes(png(5, 5))
     assert (await sources.read(str(folder / "red fox.png"))).picture.width == 5
 
 
 async def test_nothing_but_spaces_and_normal_form_is_passed_over(folder: Path) -> None:
     (folder / "red fox².png").write_bytes(OWL)
-    sources = Sources(folders=(folder,))
+    sources = SourceReader(folders=(folder,))
     for name in ("red fox2.png", "redfox².png", "red  fox².png", "Red fox².png"):
         if not (folder / name).exists():  # some systems do not tell large letters from small ones
             assert "no file" in (await refusal(sources, str(folder / name))).message
 
 
 async def test_without_a_folder_no_path_is_read(folder: Path) -> None:
-    assert (await refusal(Sources(), str(folder / "fox.png"))).reason is Reason.INVALID_REQUEST
+    assert (await refusal(SourceReader(), str(folder / "fox.png"))).reason is Reason.INVALID_REQUEST
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
 async def test_what_is_no_file_is_refused_without_waiting_for_it(folder: Path) -> None:
     os.mkfifo(folder / "pipe.png")
-    sources = Sources(folders=(folder,))
+    sources = SourceReader(folders=(folder,))
     assert "no file" in (await refusal(sources, str(folder / "pipe.png"))).message
     assert "no file" in (await refusal(sources, str(folder))).message
 
@@ -223,13 +223,13 @@ async def test_what_is_no_file_is_refused_without_waiting_for_it(folder: Path) -
 async def test_a_file_is_judged_by_its_content(folder: Path) -> None:
     (folder / "fox.txt").write_bytes(FOX)
     (folder / "text.png").write_text("no picture")
-    sources = Sources(folders=(folder,))
+    sources = SourceReader(folders=(folder,))
     assert (await sources.read(str(folder / "fox.txt"))).picture.format == "png"
     assert "no PNG" in (await refusal(sources, str(folder / "text.png"))).message
 
 
 async def test_a_small_data_uri_is_a_picture() -> None:
-    found = await Sources().read("data:image/png;base64," + base64.b64encode(FOX).decode())
+    found = await SourceReader().read("data:image/png;base64," + base64.b64encode(FOX).decode())
     assert found.picture.image_bytes == FOX
 
 
@@ -241,7 +241,7 @@ async def test_a_small_data_uri_is_a_picture() -> None:
         "data:text/plain;base64,AAAA",
         "data:image/png,AAAA",
         "data:image/png;base64,!!!!",
-        "data:image/png;base64," + "A" * (Limits().most_bytes * 2),
+        "data:image/png;base64," + "A" * (SourceLimits().max_bytes * 2),
         "https://127.0.0.1/fox.png",
         "http://example.com/fox.png",
         "ftp://example.com/fox.png",
@@ -252,7 +252,7 @@ async def test_a_small_data_uri_is_a_picture() -> None:
     ],
 )
 async def test_whatever_else_is_refused_with_what_to_do(folder: Path, words: str) -> None:
-    error = await refusal(Sources(AssetReader(), (folder,)), words)
+    error = await refusal(SourceReader(AssetReader(), (folder,)), words)
     assert error.reason is Reason.INVALID_REQUEST
     assert len(error.message) < 200
 
@@ -262,7 +262,7 @@ async def test_whatever_else_is_refused_with_what_to_do(folder: Path, words: str
 async def test_no_words_break_the_reader(folder: Path, words: str) -> None:
     for text in (words, f"/{words}", f"file:{words}", f"data:{words}", f"~{words}", f"{folder}/{words}"):
         try:
-            found = await Sources(AssetReader(), (folder,)).read(text)
+            found = await SourceReader(AssetReader(), (folder,)).read(text)
         except ImageError as error:
             assert error.reason in (Reason.INVALID_REQUEST, Reason.NOT_FOUND)  # noqa: PT017
         else:

@@ -10,9 +10,9 @@ import pytest
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.sizes import Delivery
+from atelier.providers.core.sizes import ResizeSpec
 from atelier.providers.core.types import ImageRequest, Operation, Picture
-from atelier.providers.images.sources import source
+from atelier.providers.images.sources import normalise_source
 from atelier.providers.jobs.outcome import error_json, error_of, fingerprint, request_json, request_of
 from atelier.providers.pipeline.admit import admit
 from atelier.providers.pipeline.job_store import JobRow
@@ -21,7 +21,7 @@ from tests.conftest import png
 CATALOG = Catalog(lambda name: None)
 FOX = ImageRequest(prompt="a fox", model="openai", size="1024x1024", quality="low")
 EDIT = ImageRequest(
-    operation=Operation.EDIT, prompt="red", model="openai", sources=(source(png(64, 64)),), parent="img_x"
+    operation=Operation.EDIT, prompt="red", model="openai", sources=(normalise_source(png(64, 64)),), parent="img_x"
 )
 
 
@@ -34,7 +34,7 @@ def mark(request: ImageRequest, in_hand: int = 0) -> str:
     [
         FOX,
         EDIT,
-        replace(FOX, deliver=Delivery(size=(100, 50), fit="pad", max_kb=40)),
+        replace(FOX, deliver=ResizeSpec(size=(100, 50), fit="pad", max_kb=40)),
         replace(FOX, options={"moderation": "low"}, count=3, background="transparent"),
     ],
     ids=["plain", "edit", "delivered", "more"],
@@ -77,7 +77,7 @@ def test_the_same_call_has_the_same_fingerprint_in_other_words(one: dict[str, An
     [
         {"prompt": "a fax"}, {"count": 2}, {"quality": "high"}, {"size": "1024x1536"}, {"model": "gpt-image-2"},
         {"size": "auto"}, {"prompt": "a  fox"},
-        {"options": {"moderation": "low"}}, {"deliver": Delivery(max_kb=40)}, {"output_format": "jpeg"},
+        {"options": {"moderation": "low"}}, {"deliver": ResizeSpec(max_kb=40)}, {"output_format": "jpeg"},
     ],
     ids=str,
 )  # fmt: skip
@@ -87,7 +87,7 @@ def test_another_call_has_another_fingerprint(changed: dict[str, Any]) -> None:
 
 
 def test_sources_count_by_their_content() -> None:
-    same, other = source(png(64, 64)), source(png(64, 64, "orange"))
+    same, other = normalise_source(png(64, 64)), normalise_source(png(64, 64, "orange"))
     assert mark(EDIT) == mark(replace(EDIT, sources=(same,)))
     assert mark(EDIT) != mark(replace(EDIT, sources=(other,)))
     assert mark(EDIT) != mark(replace(EDIT, sources=(same, other)))
@@ -97,7 +97,10 @@ def test_a_mask_counts_by_its_content() -> None:
     def masked(mask: Picture | None) -> str:
         return mark(replace(EDIT, operation=Operation.INPAINT if mask else Operation.EDIT, mask=mask))
 
-    left, right = source(png(64, 64, (0, 0, 0, 0), "RGBA")), source(png(64, 64, (9, 9, 9, 0), "RGBA"))
+    left, right = (
+        normalise_source(png(64, 64, (0, 0, 0, 0), "RGBA")),
+        normalise_source(png(64, 64, (9, 9, 9, 0), "RGBA")),
+    )
     assert masked(left) == masked(replace(left))
     assert len({masked(left), masked(right), masked(None)}) == 3
     assert mark(replace(EDIT, mask=left)) != mark(replace(EDIT, sources=(*EDIT.sources, left)))  # in another role

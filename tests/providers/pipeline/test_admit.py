@@ -10,12 +10,12 @@ from PIL import Image
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Operation
-from atelier.providers.images.masks import mask
-from atelier.providers.images.sources import source
+from atelier.providers.images.masks import normalise_mask
+from atelier.providers.images.sources import normalise_source
 from atelier.providers.pipeline.pipeline import Pipeline
 from tests.conftest import TODAY, png
 
-PHOTO = source(png(256, 256))
+PHOTO = normalise_source(png(256, 256))
 
 
 def refusal(request: ImageRequest) -> ImageError:
@@ -34,7 +34,7 @@ def test_a_model_that_needs_a_prompt_is_not_named_for_an_upscale_without_one() -
 def test_one_that_needs_a_mask_is_not_named_for_an_erasure_without_one() -> None:
     blind = ImageRequest(operation=Operation.ERASE, model="openai", sources=(PHOTO,))
     seeing = ImageRequest(
-        operation=Operation.ERASE, model="openai", sources=(PHOTO,), mask=mask(png(256, 256, "white", "L"))
+        operation=Operation.ERASE, model="openai", sources=(PHOTO,), mask=normalise_mask(png(256, 256, "white", "L"))
     )
     assert refusal(seeing).facts["models"] == ["flux-tools/erase-v1", "stable-image-erase"]
     assert "without" not in refusal(blind).message
@@ -51,20 +51,20 @@ def test_one_that_keeps_the_sources_shape_is_not_named_for_another() -> None:
 
 
 def test_a_source_that_a_model_does_not_take_keeps_it_from_being_named() -> None:
-    wide = source(png(600, 100))
+    wide = normalise_source(png(600, 100))
     request = ImageRequest(operation=Operation.EDIT, prompt="x", model="openai", sources=(wide,), strength=0.5)
     assert "stable-image-control-style" not in refusal(request).facts["models"]
     assert "stable-image-ultra" in refusal(request).facts["models"]
 
 
 def test_large_pictures_do_not_make_a_refusal_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    large = source(png(3000, 3000))
+    large = normalise_source(png(3000, 3000))
     request = ImageRequest(
         operation=Operation.INPAINT,
         prompt="a hat",
         model="gemini",
         sources=(large,),
-        mask=mask(png(3000, 3000, "white", "L")),
+        mask=normalise_mask(png(3000, 3000, "white", "L")),
     )
     opened, own = list[tuple[int, int]](), Image.open
 

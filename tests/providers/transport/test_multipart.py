@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from atelier.providers.images.decode import decoded, encoded
+from atelier.providers.images.decode import decode, encode
 from atelier.providers.images.identify import picture
 from atelier.providers.transport.multipart import file_name, multipart
 from tests.conftest import png
 
 FOX = picture(png(4, 4))
-PHOTO = encoded(decoded(FOX.image_bytes), "jpeg")
+PHOTO = encode(decode(FOX.image_bytes), "jpeg")
 
 NAMES = {
     "fox.png": "fox.png",

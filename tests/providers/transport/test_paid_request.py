@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import Endpoint
-from atelier.providers.transport.network.http_client import client, httpx
+from atelier.providers.transport.network.http_client import httpx, vendor_client
 from atelier.providers.transport.paid_request import PaidRequest
 from atelier.providers.transport.vendor_json import reason_for_status
 from atelier.providers.transport.wire import Wire
@@ -28,12 +28,12 @@ class Vendor(Emulator):
 
     def __init__(self) -> None:
         self.told = list[bool]()
-        self.held = list[bool]()
+        self.on_in_flight = list[bool]()
         super().__init__(Starlette(routes=[Route("/submit", self.submit, methods=["POST"])]))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            self.held.append(self.told[-1])
+            self.on_in_flight.append(self.told[-1])
         await super().__call__(scope, receive, send)
 
     async def submit(self, request: Request) -> Response:
@@ -53,8 +53,8 @@ def explain(response: httpx.Response) -> ImageError:
 @asynccontextmanager
 async def wire(vendor: Vendor, **endpoint: Any) -> AsyncGenerator[Wire]:
     at = Endpoint(base_url=vendor.url, custom=True, **endpoint)
-    async with client(at, 5) as http:
-        yield Wire(http, at, explain, deadline=5, held=vendor.told.append)
+    async with vendor_client(at, 5) as http:
+        yield Wire(http, at, explain, deadline=5, on_in_flight=vendor.told.append)
 
 
 async def test_it_is_held_from_the_first_byte_on_and_not_while_the_connection_is_made(vendor: Vendor) -> None:
@@ -66,7 +66,7 @@ async def test_it_is_held_from_the_first_byte_on_and_not_while_the_connection_is
         vendor.told.clear()
         await line.send(request)  # through the connection of before
     assert False not in vendor.told
-    assert vendor.held == [True, True]
+    assert vendor.on_in_flight == [True, True]
     assert "trace" not in request.extensions
 
 
@@ -74,7 +74,7 @@ async def test_it_is_let_go_between_tries_and_held_again_in_each(vendor: Vendor,
     vendor.next(Answer(429, {}), Answer(503, {"error": {"message": "Overloaded."}}), None)
     async with wire(vendor) as line:
         await line.send(httpx.Request("POST", f"{vendor.url}/submit"))
-    assert vendor.held == [True] * 3
+    assert vendor.on_in_flight == [True] * 3
     assert vendor.told.count(False) >= 3
     assert vendor.told[-1]
 
@@ -88,15 +88,15 @@ async def test_a_refusal_in_which_it_ends_is_no_pause(vendor: Vendor) -> None:
 
 
 async def test_without_a_socket_it_is_held_from_the_start(vendor: Vendor) -> None:
-    held = list[bool]()
+    on_in_flight = list[bool]()
 
     def answer(request: httpx.Request) -> httpx.Response:
-        held.extend(vendor.told)
+        on_in_flight.extend(vendor.told)
         return httpx.Response(200)
 
     async with wire(vendor, transport=answer) as line:
         await line.send(httpx.Request("POST", f"{vendor.url}/submit"))
-    assert held == [True]
+    assert on_in_flight == [True]
 
 
 async def test_what_httpcore_tells_in_words_that_nobody_knows_holds_it() -> None:

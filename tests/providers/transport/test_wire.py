@@ -17,7 +17,7 @@ from atelier.providers.core.types import Endpoint
 from atelier.providers.images.identify import picture
 from atelier.providers.transport.multipart import multipart
 from atelier.providers.transport.network.address_policy import AddressPolicy
-from atelier.providers.transport.network.http_client import client, httpx
+from atelier.providers.transport.network.http_client import httpx, vendor_client
 from atelier.providers.transport.vendor_json import reason_for_status
 from atelier.providers.transport.wire import Wire
 from tests.conftest import png
@@ -77,7 +77,7 @@ def explain(response: httpx.Response) -> ImageError:
 @asynccontextmanager
 async def wire(host: Host, deadline: float = 5.0, **fields: Any) -> AsyncGenerator[Wire]:
     endpoint = Endpoint(base_url=host.url, custom=True, **fields)
-    async with client(endpoint, 5) as http:
+    async with vendor_client(endpoint, 5) as http:
         yield Wire(http, endpoint, explain, key=KEY, secrets=(KEY,), deadline=deadline)
 
 
@@ -147,7 +147,7 @@ async def test_a_download_carries_no_key_even_through_a_redirect(host: Host, oth
 
 async def test_a_download_must_be_https_where_the_vendors_own_host_is(host: Host) -> None:
     endpoint = Endpoint(base_url="https://vendor.invalid")
-    async with client(endpoint, 5) as http:
+    async with vendor_client(endpoint, 5) as http:
         line = Wire(http, endpoint, explain, key=KEY)
         for url in (f"{host.url}/file", "file:///etc/passwd", "nonsense", "http://[", ""):
             with pytest.raises(ImageError) as caught:
@@ -170,11 +170,11 @@ async def test_a_download_is_refused_at_the_hop_that_leads_into_a_private_networ
     links = [*(f"http://hop{n}.example:{host.port}/moved" for n in range(hops)), private]
     host.next(*[Answer(302, b"", {"location": link}) for link in links[1:]])
     endpoint = Endpoint(base_url="http://vendor.example")
-    reach = AddressPolicy(resolve, allows=lambda address: address == "127.0.0.1")
-    async with client(endpoint, 5) as http:
+    address_policy = AddressPolicy(resolve, allows=lambda address: address == "127.0.0.1")
+    async with vendor_client(endpoint, 5) as http:
         with pytest.raises(ImageError) as caught:
-            await Wire(http, endpoint, explain, key=KEY, reach=reach).download(links[0])
-    assert caught.value.message == "The vendor gave a link that leads into a private network."
+            await Wire(http, endpoint, explain, key=KEY, address_policy=address_policy).download(links[0])
+    assert caught.value.message == "The vendor sent a link that leads into a private network."
     assert (caught.value.reason, caught.value.outcome_unknown) == (Reason.INVALID_RESPONSE, True)
     assert len(host.requests) == hops
 
@@ -214,7 +214,7 @@ async def test_an_endless_429_is_asked_at_most_six_times(host: Host) -> None:
 
 
 async def test_an_answer_without_end_is_cut_off(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("atelier.providers.transport.wire.LARGEST_ANSWER", 1000)
+    monkeypatch.setattr("atelier.providers.transport.wire.MAX_ANSWER_BYTES", 1000)
     host.next(Answer(200, b"x" * 5000))
     async with wire(host) as line:
         with pytest.raises(ImageError) as caught:
@@ -239,7 +239,7 @@ async def test_only_the_first_part_of_a_long_refusal_is_read(host: Host) -> None
         return ImageError(Reason.INVALID_REQUEST, "No.")
 
     endpoint = Endpoint(base_url=host.url, custom=True)
-    async with client(endpoint, 5) as http:
+    async with vendor_client(endpoint, 5) as http:
         with pytest.raises(ImageError):
             await Wire(http, endpoint, measure).send(httpx.Request("POST", f"{host.url}/submit"))
     assert seen == [64 * 2**10]
@@ -268,7 +268,7 @@ async def test_which_hosts_are_asked_with_the_key(base: str, url: str, shown: li
         return httpx.Response(200)
 
     endpoint = Endpoint(base_url=base, trusted_hosts=("vendor.ai",), transport=answer)
-    async with client(endpoint, 5) as http:
+    async with vendor_client(endpoint, 5) as http:
         line = Wire(http, endpoint, explain, key=KEY)
         with nullcontext() if shown else pytest.raises(ImageError):
             await line.poll(url, lambda _: True)
@@ -308,8 +308,8 @@ async def test_a_vendors_link_into_this_network_is_not_followed(host: Host, path
         return ["127.0.0.1"]
 
     links = [host.url.replace("http:", "https:") + path, f"https://cdn.vendor.example:{host.port}{path}"]
-    async with client(endpoint, 5) as http:
-        careful = Wire(http, endpoint, explain, key=KEY, reach=AddressPolicy(resolve))
+    async with vendor_client(endpoint, 5) as http:
+        careful = Wire(http, endpoint, explain, key=KEY, address_policy=AddressPolicy(resolve))
         for link in links:
             with pytest.raises(ImageError, match="private network") as caught:
                 await (careful.download(link) if path == "/file" else careful.poll(link, bool))
@@ -325,8 +325,10 @@ async def test_a_vendors_link_is_dialled_where_it_was_judged(host: Host) -> None
         asked.append(name)
         return ["127.0.0.1"]
 
-    async with client(endpoint, 5) as http:
-        wire = Wire(http, endpoint, explain, key=KEY, reach=AddressPolicy(resolve, allows=lambda address: True))
+    async with vendor_client(endpoint, 5) as http:
+        wire = Wire(
+            http, endpoint, explain, key=KEY, address_policy=AddressPolicy(resolve, allows=lambda address: True)
+        )
         assert await wire.download(f"http://cdn.vendor.example:{host.port}/file") == b"picture"
     assert asked == ["cdn.vendor.example"]
     assert host.requests[0].headers["host"] == f"cdn.vendor.example:{host.port}"
@@ -347,8 +349,8 @@ async def test_two_names_of_one_machine_never_share_a_connection() -> None:
 
     endpoint = Endpoint(base_url="http://api.vendor.example", trusted_hosts=("vendor.example",))
     with (host := Noting()).serving():
-        async with client(endpoint, 5) as http:
-            wire = Wire(http, endpoint, explain, reach=AddressPolicy(resolve, allows=lambda address: True))
+        async with vendor_client(endpoint, 5) as http:
+            wire = Wire(http, endpoint, explain, address_policy=AddressPolicy(resolve, allows=lambda address: True))
             for name in ("a", "b"):
                 await wire.download(f"http://{name}.vendor.example:{host.port}/file")
     assert len(set(peers)) == 2

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.sizes import Delivery
+from atelier.providers.core.sizes import ResizeSpec
 from atelier.providers.core.types import Picture
 from atelier.providers.images.identify import FORMATS
-from atelier.providers.images.masks import mask
+from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.provenance import has_c2pa, read, with_facts
-from atelier.providers.images.resize import delivered
-from atelier.providers.images.sources import source
+from atelier.providers.images.resize import resized_copy
+from atelier.providers.images.sources import normalise_source
 from atelier.server.mcp.previews import preview
 from tests.exhaustive import examples
 from tests.providers.images.test_provenance import signed
@@ -74,10 +74,10 @@ def everywhere(data: bytes) -> int:
     """Put the bytes through all that reads pictures; how much of it took them."""
     taken, format = 0, next((format for format, magic, at, _ in FORMATS if data[at : at + len(magic)] == magic), "png")
     for use in (
-        lambda: source(data),
-        lambda: mask(data),
-        lambda: delivered(Picture(data, format, 1, 1), Delivery(size=(5, 4), fit="pad")),
-        lambda: delivered(Picture(data, format, 1, 1), Delivery(max_kb=4)),
+        lambda: normalise_source(data),
+        lambda: normalise_mask(data),
+        lambda: resized_copy(Picture(data, format, 1, 1), ResizeSpec(size=(5, 4), fit="pad")),
+        lambda: resized_copy(Picture(data, format, 1, 1), ResizeSpec(max_kb=4)),
     ):
         try:
             use()

@@ -12,7 +12,7 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.transport.resilience.retry import Aftermath, aftermath
+from atelier.providers.transport.resilience.retry import RefusalOutcome, refusal_outcome
 from tests.conformance.bench import Bench
 from tests.conformance.benches import BENCHES
 from tests.conformance.suite import run
@@ -65,15 +65,16 @@ async def test_the_vendors_own_503_is_sent_again_and_costs_nothing(bench: Bench,
 @pytest.mark.parametrize(
     ("status", "from_vendor", "left"),
     [
-        (429, False, Aftermath.NOT_DONE), (429, True, Aftermath.NOT_DONE),
-        (500, True, Aftermath.NOT_DONE), (502, True, Aftermath.NOT_DONE), (503, True, Aftermath.NOT_DONE),
-        (500, False, Aftermath.UNKNOWN), (503, False, Aftermath.UNKNOWN),
-        (408, True, Aftermath.UNKNOWN), (499, True, Aftermath.UNKNOWN), (504, True, Aftermath.UNKNOWN),
-        (524, True, Aftermath.UNKNOWN), (501, True, Aftermath.REFUSED), (400, False, Aftermath.REFUSED),
+        (429, False, RefusalOutcome.NOT_DONE), (429, True, RefusalOutcome.NOT_DONE),
+        (500, True, RefusalOutcome.NOT_DONE), (502, True, RefusalOutcome.NOT_DONE),
+        (503, True, RefusalOutcome.NOT_DONE),
+        (500, False, RefusalOutcome.UNKNOWN), (503, False, RefusalOutcome.UNKNOWN),
+        (408, True, RefusalOutcome.UNKNOWN), (499, True, RefusalOutcome.UNKNOWN), (504, True, RefusalOutcome.UNKNOWN),
+        (524, True, RefusalOutcome.UNKNOWN), (501, True, RefusalOutcome.REFUSED), (400, False, RefusalOutcome.REFUSED),
     ],
 )  # fmt: skip
-def test_the_table_of_what_a_refused_request_leaves(status: int, from_vendor: bool, left: Aftermath) -> None:
-    assert aftermath(status, from_vendor=from_vendor) is left
+def test_the_table_of_what_a_refused_request_leaves(status: int, from_vendor: bool, left: RefusalOutcome) -> None:
+    assert refusal_outcome(status, from_vendor=from_vendor) is left
 
 
 async def test_an_error_in_a_200_is_a_refusal_by_its_own_code(bench: Bench, host: Emulator) -> None:

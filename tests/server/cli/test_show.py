@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from atelier.providers.images.identify import picture
-from atelier.providers.images.provenance import embedded
+from atelier.providers.images.provenance import embed_facts
 from atelier.server.main import main
 from tests.conftest import Environ, png
 
@@ -80,7 +80,7 @@ def test_a_record_of_another_picture_is_not_taken_for_this_ones(
 def test_a_signed_picture_is_told_as_that(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from tests.providers.images.test_provenance import signed
 
-    data = embedded(picture(signed("png")), {"id": "x"})[0].image_bytes
+    data = embed_facts(picture(signed("png")), {"id": "x"})[0].image_bytes
     (tmp_path / "signed.png").write_bytes(data)
     assert exit_of("show", str(tmp_path / "signed.png")) == 0
     assert "signed by its maker" in capsys.readouterr().out

@@ -44,7 +44,7 @@ async def test_the_official_client_draws_in_both_eras(server: Server, mode: Any)
     assert "path" not in image
     assert server.environ["ATELIER_OUTPUT_DIR"] not in f"{drawn} {shown}"
     assert refused.is_error
-    assert "No file of this machine" in text(refused)
+    assert "Paths are not allowed here" in text(refused)
 
 
 def test_everyone_may_ask_whether_it_is_up(server: Server) -> None:

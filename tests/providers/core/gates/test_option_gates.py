@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.gates.option_gates import own_words
+from atelier.providers.core.gates.option_gates import private_texts
 from atelier.providers.core.gates.option_limits import number, one_of, switch, text, whole
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.pipeline.pipeline import Pipeline
@@ -134,7 +134,7 @@ def test_only_texts_are_words_of_the_callers_own() -> None:
     (row,) = [row for p in all_providers() for row in p.models if row.id.endswith("-relight")]
     options = {"foreground_prompt": "a fox", "light_source_direction": "left", "light_source_strength": 0.5}
     request = ImageRequest(operation=Operation.REPLACE_BACKGROUND, options=options)
-    assert own_words(request, row) == ("a fox",)
+    assert private_texts(request, row) == ("a fox",)
 
 
 @given(st.integers() | st.floats() | st.booleans() | st.text(max_size=5) | st.none())

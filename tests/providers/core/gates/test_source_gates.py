@@ -11,8 +11,8 @@ from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.gates import source_gates
 from atelier.providers.core.types import Feature, ImageRequest, Model, Operation, Picture
-from atelier.providers.images.masks import mask
-from atelier.providers.images.sources import source
+from atelier.providers.images.masks import normalise_mask
+from atelier.providers.images.sources import normalise_source
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.vendors.registry import all_providers
 from tests.conftest import TODAY, png
@@ -46,7 +46,7 @@ def refusal(model: str, operation: Operation, *sources: Picture, **more: Any) ->
 
 @pytest.mark.parametrize("row", [row for row in ROWS.values() if row.max_sources], ids=lambda row: row.id)
 def test_a_gif_is_taken_by_the_sketch_alone(row: Model) -> None:
-    request = ImageRequest(operation=Op.EDIT, prompt="a hat", sources=(source(GIF),))
+    request = ImageRequest(operation=Op.EDIT, prompt="a hat", sources=(normalise_source(GIF),))
     if row.id == "sketch":
         source_gates.source_formats_fit(request, row)
         return
@@ -55,7 +55,7 @@ def test_a_gif_is_taken_by_the_sketch_alone(row: Model) -> None:
 
 
 def test_which_of_several_sources_is_wrong_is_told() -> None:
-    error = refusal("gpt-image-2", Op.EDIT, picture(64, 64), source(GIF))
+    error = refusal("gpt-image-2", Op.EDIT, picture(64, 64), normalise_source(GIF))
     assert error.message == "Source picture 2 is a GIF, which gpt-image-2 does not take."
     assert "PNG, JPEG, WEBP" in error.hint
 
@@ -81,7 +81,7 @@ def test_several_sources_count_together_where_the_vendor_counts_the_request() ->
     relight = "stable-image-replace-background-and-relight"
     assert "together" in refusal(relight, Op.REPLACE_BACKGROUND, half, half).message
     assert prepared("flux-2-pro", Op.EDIT, half, half, half)
-    heavy = replace(mask(png(256, 256, "white", "L")), image_bytes=bytes(6_000_000))
+    heavy = replace(normalise_mask(png(256, 256, "white", "L")), image_bytes=bytes(6_000_000))
     assert "together" in refusal("stable-image-inpaint", Op.INPAINT, half, mask=heavy).message
 
 

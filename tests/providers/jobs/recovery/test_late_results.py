@@ -16,7 +16,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.jobs.outcome import fingerprint
 from atelier.providers.pipeline.admit import admit
-from atelier.providers.transport.wire import FORGIVEN
+from atelier.providers.transport.wire import MAX_POLL_FAILURES
 from tests.conftest import Environ, files_in
 from tests.emulators.flux import PENDING, Flux
 from tests.emulators.server import Answer
@@ -140,7 +140,7 @@ async def test_where_one_of_several_was_never_sent_and_the_others_came_too_late_
 async def test_a_link_that_did_not_answer_is_followed_later_and_the_others_are_kept_once(
     with_xai: Environ, today: Any, xai: XAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("atelier.providers.transport.resilience.retry.ATTEMPTS", 1)
+    monkeypatch.setattr("atelier.providers.transport.resilience.retry.MAX_ATTEMPTS", 1)
     xai.always_links = True
     xai.next(None, None, *[Answer(503, b"")] * 4)
     two = ImageRequest(prompt="a fox", model="grok", count=2)
@@ -184,7 +184,7 @@ async def test_a_poll_that_is_refused_says_nothing_of_the_picture_which_is_colle
     async with a_desk(with_flux, today) as service:
         flux.polls.next(refusal)
         assert isinstance(await service.submit(OWL), ImageResult)  # one is forgiven
-        flux.polls.next(*[refusal] * (FORGIVEN + 1))
+        flux.polls.next(*[refusal] * (MAX_POLL_FAILURES + 1))
         with pytest.raises(ImageError) as caught:
             await service.submit(WREN)
         assert "The same call" in caught.value.hint

@@ -16,7 +16,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageResult
 from atelier.providers.jobs.recovery import recover_job
 from atelier.providers.jobs.service import ImageService
-from atelier.providers.transport.resilience.breaker import FAILURES
+from atelier.providers.transport.resilience.breaker import MAX_FAILURES
 from atelier.server.composition import journal_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ
@@ -56,9 +56,9 @@ async def test_a_task_is_collected_while_the_breaker_is_open(
     with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any], hasty: None
 ) -> None:
     task = await submitted()
-    flux.next(*[DOWN] * 4 * FAILURES)
+    flux.next(*[DOWN] * 4 * MAX_FAILURES)
     async with a_desk(with_flux, today) as service:
-        for number in range(FAILURES):
+        for number in range(MAX_FAILURES):
             with pytest.raises(ImageError):
                 await service.submit(replace(OWL, prompt=f"owl {number}"))
         job, _ = await left_behind(with_flux, today, OWL, sent=True, task=task)
@@ -73,11 +73,11 @@ async def test_a_task_is_collected_while_the_breaker_is_open(
 async def test_tasks_that_cannot_be_collected_do_not_open_the_breaker(
     with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any], hasty: None
 ) -> None:
-    for number in range(FAILURES):
+    for number in range(MAX_FAILURES):
         await left_behind(with_flux, today, replace(OWL, prompt=f"owl {number}"), sent=True, task=await submitted())
     flux.polls.next(*[DOWN] * 100)
     async with a_desk(with_flux, today) as service:
-        assert await collected(service) == ["unknown"] * FAILURES
+        assert await collected(service) == ["unknown"] * MAX_FAILURES
         flux.polls.script.clear()
         assert isinstance(await service.submit(replace(OWL, prompt="another owl")), ImageResult)
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Endpoint
 from atelier.providers.transport.network.address_policy import AddressPolicy
-from atelier.providers.transport.network.http_client import client, httpx
+from atelier.providers.transport.network.http_client import httpx, vendor_client
 from atelier.providers.transport.network.proxies import uses_proxy
 from atelier.providers.transport.network.web_fetch import WebFetcher
 from atelier.providers.transport.wire import Wire
@@ -63,13 +63,13 @@ async def to_this_machine(name: str, port: int) -> Sequence[str]:
 
 def reaching(http: httpx.AsyncClient, endpoint: Endpoint) -> Wire:
     """A wire for which every name leads to this machine, which is as good as public."""
-    return Wire(http, endpoint, explain, reach=AddressPolicy(to_this_machine, allows=lambda address: True))
+    return Wire(http, endpoint, explain, address_policy=AddressPolicy(to_this_machine, allows=lambda address: True))
 
 
 async def sent(url: str) -> bytes:
     """What a paid request to a vendor at that address brings."""
     endpoint = Endpoint(base_url=url)
-    async with client(endpoint, 5) as http:
+    async with vendor_client(endpoint, 5) as http:
         return (await reaching(http, endpoint).send(httpx.Request("POST", f"{url}/v1", json={}))).content
 
 
@@ -130,7 +130,7 @@ async def test_a_vendors_link_goes_around_the_proxy_by_its_name_though_it_is_dia
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "cdn.example.com")
     endpoint = Endpoint(base_url="http://vendor.example")
-    async with client(endpoint, 5) as http:
+    async with vendor_client(endpoint, 5) as http:
         line = reaching(http, endpoint)
         assert await line.download(f"http://cdn.example.com:{site.port}/fox.png") == FOX
         with pytest.raises(ImageError) as caught:
@@ -145,10 +145,10 @@ async def test_a_vendors_link_is_looked_up_unless_a_proxy_does_that(
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", socks.url)
     monkeypatch.setenv("NO_PROXY", "inside.example.com")
-    reach = AddressPolicy(to_this_machine)
-    assert await reach.of_vendor(httpx.URL("https://cdn.example.com/a.png"), None) == ()
+    address_policy = AddressPolicy(to_this_machine)
+    assert await address_policy.addresses_of_vendor_link(httpx.URL("https://cdn.example.com/a.png"), None) == ()
     with pytest.raises(ValueError, match="private network"):
-        await reach.of_vendor(httpx.URL("https://inside.example.com/a.png"), None)
+        await address_policy.addresses_of_vendor_link(httpx.URL("https://inside.example.com/a.png"), None)
 
 
 @pytest.mark.parametrize(

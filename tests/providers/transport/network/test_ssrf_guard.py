@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from atelier.providers.transport.network import ssrf_guard
-from atelier.providers.transport.network.address_policy import AddressPolicy, NoSuchHostError
+from atelier.providers.transport.network.address_policy import AddressPolicy, UnknownHostError
 from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.transport.network.ssrf_guard import ForbiddenError, is_public
 from tests.exhaustive import examples
@@ -190,7 +190,7 @@ def test_a_name_without_an_address_is_its_own_failure() -> None:
     async def none(name: str, port: int) -> list[str]:
         raise OSError("no such name")
 
-    with pytest.raises(NoSuchHostError):
+    with pytest.raises(UnknownHostError):
         anyio.run(AddressPolicy(resolve=none).addresses, httpx.URL("https://www.example.com/"))
 
 
@@ -223,15 +223,15 @@ def test_a_vendors_link_stays_out_of_this_network_unless_its_gateway_is_inside(
 
     if isinstance(outcome, str):
         with pytest.raises(ForbiddenError, match=outcome):
-            anyio.run(AddressPolicy(resolve=resolve).of_vendor, httpx.URL(link), custom)
+            anyio.run(AddressPolicy(resolve=resolve).addresses_of_vendor_link, httpx.URL(link), custom)
     else:
-        assert anyio.run(AddressPolicy(resolve=resolve).of_vendor, httpx.URL(link), custom) == outcome
+        assert anyio.run(AddressPolicy(resolve=resolve).addresses_of_vendor_link, httpx.URL(link), custom) == outcome
 
 
 def test_behind_a_proxy_which_looks_names_up_by_itself_only_addresses_are_judged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com:3128")
-    assert anyio.run(AddressPolicy().of_vendor, httpx.URL("https://cdn.example.com/a.png"), None) == ()
+    assert anyio.run(AddressPolicy().addresses_of_vendor_link, httpx.URL("https://cdn.example.com/a.png"), None) == ()
     with pytest.raises(ForbiddenError):
-        anyio.run(AddressPolicy().of_vendor, httpx.URL("https://10.0.0.1/a.png"), None)
+        anyio.run(AddressPolicy().addresses_of_vendor_link, httpx.URL("https://10.0.0.1/a.png"), None)

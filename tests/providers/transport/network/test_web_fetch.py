@@ -20,7 +20,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.images.sources import Limits, Sources
+from atelier.providers.images.sources import SourceLimits, SourceReader
 from atelier.providers.transport.network import http_client
 from atelier.providers.transport.network.address_policy import AddressPolicy
 from atelier.providers.transport.network.web_fetch import WebFetcher
@@ -72,8 +72,8 @@ class World:
 
 
 def web(world: World, **options: Any) -> WebFetcher:
-    reach = AddressPolicy(world.resolve, allows=lambda address: address == "127.0.0.1")
-    return WebFetcher(reach, allow_http=True, **options)
+    address_policy = AddressPolicy(world.resolve, allows=lambda address: address == "127.0.0.1")
+    return WebFetcher(address_policy, allow_http=True, **options)
 
 
 async def refusal(fetcher: WebFetcher, url: str) -> ImageError:
@@ -155,8 +155,8 @@ async def test_the_next_address_is_tried_when_one_takes_no_connection(site: Site
     async def resolve(name: str, port: int) -> list[str]:
         return ["127.0.0.2", "127.0.0.1"]
 
-    reach = AddressPolicy(resolve, allows=lambda address: True)
-    assert await WebFetcher(reach, allow_http=True).fetch(at(site, "/fox.png"), MOST) == FOX
+    address_policy = AddressPolicy(resolve, allows=lambda address: True)
+    assert await WebFetcher(address_policy, allow_http=True).fetch(at(site, "/fox.png"), MOST) == FOX
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ async def test_a_refusal_does_not_repeat_what_the_address_says_beyond_its_host(s
 
 
 async def test_a_fetched_picture_is_looked_at_like_any_other(site: Site) -> None:
-    sources = Sources(web=web(World()), limits=Limits(most_bytes=5000))
+    sources = SourceReader(web=web(World()), limits=SourceLimits(max_bytes=5000))
     assert (await sources.read(at(site, "/fox.png"))).picture.format == "png"
     for body, words in ((b"GIF89 no picture", "cannot be used"), (b"<svg/>", "no PNG"), (b"x" * 6000, "larger")):
         site.next(Answer(200, body, {"content-type": "image/png"}))
@@ -239,7 +239,7 @@ async def test_a_link_of_ours_is_looked_up_and_not_fetched() -> None:
             return []
 
     url = f"https://cdn.example.com/pictures/{id}.png?X-Amz-Signature=abc"
-    sources = Sources(AssetReader(), own_link=lambda words: id if words == url else None)
+    sources = SourceReader(AssetReader(), own_link=lambda words: id if words == url else None)
     assert (await sources.read(url)).id == id
 
 

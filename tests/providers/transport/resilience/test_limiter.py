@@ -20,7 +20,7 @@ async def test_callers_take_turns_and_none_waits_for_all_of_anothers(anyio_backe
     turns, served, gate = FairLimiter("OpenAI", 1, 100), list[str](), anyio.Event()
 
     async def call(caller: str) -> None:
-        async with turns.turn(caller, new_id("job"), no_progress):
+        async with turns.slot(caller, new_id("job"), no_progress):
             served.append(caller)
             await gate.wait()
 
@@ -37,7 +37,7 @@ async def test_no_more_go_on_at_once_than_allowed() -> None:
 
     async def call(caller: str) -> None:
         nonlocal now, most
-        async with turns.turn(caller, new_id("job"), no_progress):
+        async with turns.slot(caller, new_id("job"), no_progress):
             now += 1
             most = max(most, now)
             await anyio.lowlevel.checkpoint()
@@ -52,7 +52,7 @@ async def test_no_more_go_on_at_once_than_allowed() -> None:
 async def refusal(turns: FairLimiter, caller: str = "1") -> ImageError:
     """What who comes too late is told."""
     with pytest.raises(ImageError) as caught:
-        async with turns.turn(caller, new_id("job"), no_progress):
+        async with turns.slot(caller, new_id("job"), no_progress):
             raise AssertionError("it was let in")
     return caught.value
 
@@ -61,7 +61,7 @@ async def test_a_full_queue_refuses() -> None:
     turns, gate = FairLimiter("OpenAI", 1, 2), anyio.Event()
 
     async def call() -> None:
-        async with turns.turn("1", new_id("job"), no_progress):
+        async with turns.slot("1", new_id("job"), no_progress):
             await gate.wait()
 
     async with anyio.create_task_group() as tasks:
@@ -78,7 +78,7 @@ async def test_a_queue_that_one_caller_has_filled_has_room_for_one_call_of_each_
     turns, gate = FairLimiter("OpenAI", 1, 2), anyio.Event()
 
     async def call(caller: str) -> None:
-        async with turns.turn(caller, new_id("job"), no_progress):
+        async with turns.slot(caller, new_id("job"), no_progress):
             await gate.wait()
 
     async with anyio.create_task_group() as tasks:
@@ -92,10 +92,10 @@ async def test_a_queue_that_one_caller_has_filled_has_room_for_one_call_of_each_
 
 async def test_where_none_may_wait_the_refusal_says_so() -> None:
     turns = FairLimiter("OpenAI", 1, 0)
-    async with turns.turn("1", "a job", no_progress):
+    async with turns.slot("1", "a job", no_progress):
         error = await refusal(turns)
     assert error.message == "All turns at OpenAI are taken, and none may wait for one; nothing was sent."
-    async with turns.turn("2", "another", no_progress):
+    async with turns.slot("2", "another", no_progress):
         pass
 
 
@@ -103,7 +103,7 @@ async def test_a_job_that_has_begun_is_not_refused_halfway() -> None:
     turns, served, gate = FairLimiter("Black Forest Labs", 2, 0), list[str](), anyio.Event()
 
     async def call(name: str) -> None:
-        async with turns.turn("1", "a job of five calls", no_progress):
+        async with turns.slot("1", "a job of five calls", no_progress):
             served.append(name)
             await gate.wait()
 
@@ -115,8 +115,8 @@ async def test_a_job_that_has_begun_is_not_refused_halfway() -> None:
         gate.set()
     assert "".join(served) == "abcde"
     async with (
-        turns.turn("2", "another", no_progress),
-        turns.turn("3", "one more", no_progress),
+        turns.slot("2", "another", no_progress),
+        turns.slot("3", "one more", no_progress),
     ):  # and then it is as it was
         assert (await refusal(turns)).reason is Reason.RATE_LIMITED
 
@@ -125,7 +125,7 @@ async def test_what_only_collects_waits_however_many_do_and_keeps_nobody_out() -
     turns, served, gate = FairLimiter("Black Forest Labs", 1, 1), list[str](), anyio.Event()
 
     async def call(name: str, job: str | None) -> None:
-        async with turns.turn(name, job, no_progress):
+        async with turns.slot(name, job, no_progress):
             served.append(name)
             await gate.wait()
 
@@ -141,7 +141,7 @@ async def test_who_leaves_while_waiting_takes_no_turn_along() -> None:
     turns, gate, served = FairLimiter("OpenAI", 1, 5), anyio.Event(), list[str]()
 
     async def call(name: str) -> None:
-        async with turns.turn(name, name, no_progress):
+        async with turns.slot(name, name, no_progress):
             served.append(name)
             await gate.wait()
 
@@ -161,10 +161,10 @@ async def test_a_turn_that_comes_as_its_caller_leaves_is_passed_on() -> None:
 
     async def call(name: str) -> None:
         with anyio.CancelScope() as scopes[name]:
-            async with turns.turn(name, name, no_progress):
+            async with turns.slot(name, name, no_progress):
                 served.append(name)
 
-    async with anyio.create_task_group() as tasks, turns.turn("holder", "holder", no_progress):
+    async with anyio.create_task_group() as tasks, turns.slot("holder", "holder", no_progress):
         for name in ("leaves", "stays"):
             tasks.start_soon(call, name)
             await anyio.lowlevel.checkpoint()

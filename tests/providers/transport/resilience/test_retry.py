@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.transport.resilience.retry import (
-    ATTEMPTS,
-    LONGEST_WAIT,
-    Aftermath,
-    aftermath,
-    policy,
+    MAX_ATTEMPTS,
+    MAX_RETRY_WAIT,
+    RefusalOutcome,
+    refusal_outcome,
     retry_after,
+    retry_policy,
 )
 
 
@@ -50,7 +50,7 @@ def test_no_header_breaks_the_reader(value: str) -> None:
     assert seconds is None or seconds >= 0
 
 
-NOT_DONE, REFUSED, UNKNOWN = Aftermath.NOT_DONE, Aftermath.REFUSED, Aftermath.UNKNOWN
+NOT_DONE, REFUSED, UNKNOWN = RefusalOutcome.NOT_DONE, RefusalOutcome.REFUSED, RefusalOutcome.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,15 @@ NOT_DONE, REFUSED, UNKNOWN = Aftermath.NOT_DONE, Aftermath.REFUSED, Aftermath.UN
         ([400, 401, 402, 403, 404, 407, 409, 413, 422, 428, 430, 451, 498], REFUSED, REFUSED),
     ],
 )
-def test_what_a_refused_paid_request_leaves_behind(statuses: list[int], vendors: Aftermath, others: Aftermath) -> None:
-    assert {status: aftermath(status, from_vendor=True) for status in statuses} == dict.fromkeys(statuses, vendors)
-    assert {status: aftermath(status, from_vendor=False) for status in statuses} == dict.fromkeys(statuses, others)
+def test_what_a_refused_paid_request_leaves_behind(
+    statuses: list[int], vendors: RefusalOutcome, others: RefusalOutcome
+) -> None:
+    assert {status: refusal_outcome(status, from_vendor=True) for status in statuses} == dict.fromkeys(
+        statuses, vendors
+    )
+    assert {status: refusal_outcome(status, from_vendor=False) for status in statuses} == dict.fromkeys(
+        statuses, others
+    )
 
 
 class Tries:
@@ -87,7 +93,9 @@ class Tries:
             self.pauses.append(seconds)
 
         with pytest.raises(type(self.error)) as caught:  # noqa: PT012 - a loop is the way to use a policy
-            async for attempt in policy(lambda error: isinstance(error, ImageError), self.left, tell).copy(sleep=sleep):
+            async for attempt in retry_policy(lambda error: isinstance(error, ImageError), self.left, tell).copy(
+                sleep=sleep
+            ):
                 with attempt:
                     self.count += 1
                     raise self.error
@@ -113,7 +121,7 @@ def longest(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.anyio
 async def test_what_may_be_sent_again_is_tried_four_times_after_pauses_that_double(longest: None) -> None:
     tries = await Tries(busy()).run()
-    assert (tries.count, tries.pauses) == (ATTEMPTS, [0.5, 1.0, 2.0]) == (4, [0.5, 1.0, 2.0])
+    assert (tries.count, tries.pauses) == (MAX_ATTEMPTS, [0.5, 1.0, 2.0]) == (4, [0.5, 1.0, 2.0])
     assert tries.told == [
         "That did not work; trying again.",
         "That did not work; trying again in 1 s.",
@@ -131,8 +139,8 @@ async def test_the_vendors_own_wish_is_waited_for_and_a_little_longer(longest: N
 
 @pytest.mark.anyio
 async def test_a_vendor_that_asks_for_more_than_a_minute_is_not_waited_for(longest: None) -> None:
-    assert (await Tries(busy(LONGEST_WAIT)).run()).count == 4
-    assert (await Tries(busy(LONGEST_WAIT + 0.001)).run()).count == 1
+    assert (await Tries(busy(MAX_RETRY_WAIT)).run()).count == 4
+    assert (await Tries(busy(MAX_RETRY_WAIT + 0.001)).run()).count == 1
 
 
 @pytest.mark.anyio

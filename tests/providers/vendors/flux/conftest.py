@@ -11,8 +11,8 @@ from PIL import Image
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import ImageRequest, Operation, Picture
-from atelier.providers.images.masks import mask as masked
-from atelier.providers.images.sources import source
+from atelier.providers.images.masks import normalise_mask as masked
+from atelier.providers.images.sources import normalise_source
 from atelier.providers.vendors.flux import PROVIDER
 from atelier.providers.vendors.flux import tasks as vendor
 from tests.conftest import Environ, encoded_png, png
@@ -22,8 +22,8 @@ from tests.vendors import studio
 
 Body = dict[str, Any]
 
-FOX = source(png(320, 256, "orange"))
-HEN = source(png(256, 256, "white"))
+FOX = normalise_source(png(320, 256, "orange"))
+HEN = normalise_source(png(256, 256, "white"))
 EDIT, FOXES = Operation.EDIT, (FOX, HEN)
 ERASE, OUTPAINTING = "flux/flux-tools/erase-v1", "flux/flux-tools/outpainting-v1"
 

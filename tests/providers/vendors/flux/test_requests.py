@@ -7,7 +7,7 @@ from PIL import Image
 
 from atelier.providers.core.errors import Reason
 from atelier.providers.core.types import ImageRequest, Operation
-from atelier.providers.images.masks import mask as masked
+from atelier.providers.images.masks import normalise_mask as masked
 from atelier.providers.vendors.flux import PROVIDER
 from tests.conftest import Environ
 from tests.conftest import encoded_png as _png

@@ -11,8 +11,8 @@ from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.transport.network.address_policy import AddressPolicy
-from atelier.providers.transport.resilience.retry import ATTEMPTS
-from atelier.providers.transport.wire import FORGIVEN, Wire, httpx
+from atelier.providers.transport.resilience.retry import MAX_ATTEMPTS
+from atelier.providers.transport.wire import MAX_POLL_FAILURES, Wire, httpx
 from atelier.providers.vendors.contract import Job
 from atelier.providers.vendors.flux import PROVIDER
 from atelier.providers.vendors.flux import adapter as vendor
@@ -42,7 +42,7 @@ async def test_each_stage_of_a_task_is_told_once(with_flux: Environ, flux: Flux)
         "Black Forest Labs has queued the picture.",
         "Black Forest Labs is reasoning.",
         "Black Forest Labs is generating.",
-        "The picture is done; downloading it.",
+        "The image is done; downloading it.",
     ]
     assert len(flux.polls.requests) == 8
 
@@ -100,7 +100,9 @@ async def test_on_a_poll_the_vendors_hosts_see_the_vendors_key_and_a_gateway_its
     job = Job(id="job_1", request=ImageRequest(prompt="a fox"), model=choice.model, endpoint=choice.endpoint)
     submitted = httpx.Response(200, json={"id": "c0ff", **({"polling_url": polling_url} if polling_url else {})})
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-        wire = Wire(client, choice.endpoint, PROVIDER.explain, key="bfl-secret", reach=AddressPolicy(somewhere_public))
+        wire = Wire(
+            client, choice.endpoint, PROVIDER.explain, key="bfl-secret", address_policy=AddressPolicy(somewhere_public)
+        )
         reply = await vendor.read(submitted, job, wire)
     assert len(reply.pictures) == 1
     assert reply.cost_usd is None
@@ -109,7 +111,7 @@ async def test_on_a_poll_the_vendors_hosts_see_the_vendors_key_and_a_gateway_its
 
 
 READY_WITHOUT_LINK = emulated.state("Ready", result={"seed": 1})
-PATIENCE = (FORGIVEN + 1) * ATTEMPTS  # exchanges that a poll goes through before it gives up
+PATIENCE = (MAX_POLL_FAILURES + 1) * MAX_ATTEMPTS  # exchanges that a poll goes through before it gives up
 ENDINGS: list[tuple[Fault, Reason, str | None, int]] = [
     (emulated.REQUEST_MODERATED, Reason.CONTENT_POLICY, None, 1),
     (emulated.CONTENT_MODERATED, Reason.CONTENT_POLICY, None, 1),
@@ -118,10 +120,10 @@ ENDINGS: list[tuple[Fault, Reason, str | None, int]] = [
     (emulated.FAILED, Reason.PROVIDER_UNAVAILABLE, "unknown", 1),
     (emulated.state("Error", 422, "Out of memory"), Reason.PROVIDER_UNAVAILABLE, "unknown", 1),
     (emulated.state("Error", 503), Reason.PROVIDER_UNAVAILABLE, "unknown", 1),
-    (emulated.TASK_NOT_FOUND, Reason.INVALID_RESPONSE, "unknown", FORGIVEN + 1),
-    (READY_WITHOUT_LINK, Reason.INVALID_RESPONSE, "unknown", FORGIVEN + 1),
-    (Answer(200, b"<html>"), Reason.INVALID_RESPONSE, "unknown", FORGIVEN + 1),
-    (emulated.NOT_AUTHENTICATED, Reason.AUTHENTICATION, "unknown", FORGIVEN + 1),
+    (emulated.TASK_NOT_FOUND, Reason.INVALID_RESPONSE, "unknown", MAX_POLL_FAILURES + 1),
+    (READY_WITHOUT_LINK, Reason.INVALID_RESPONSE, "unknown", MAX_POLL_FAILURES + 1),
+    (Answer(200, b"<html>"), Reason.INVALID_RESPONSE, "unknown", MAX_POLL_FAILURES + 1),
+    (emulated.NOT_AUTHENTICATED, Reason.AUTHENTICATION, "unknown", MAX_POLL_FAILURES + 1),
     (emulated.OVERLOADED, Reason.PROVIDER_UNAVAILABLE, "unknown", PATIENCE),
 ]
 
@@ -168,7 +170,7 @@ async def test_a_key_kept_from_a_strange_polling_host_is_explained(with_flux: En
     error = await refused(with_flux)
     assert error.reason is Reason.AUTHENTICATION
     assert "gateway" in error.hint
-    assert keyed(flux.polls.requests) == [("v1", False)] * (FORGIVEN + 1)
+    assert keyed(flux.polls.requests) == [("v1", False)] * (MAX_POLL_FAILURES + 1)
 
 
 async def test_a_task_that_outlives_the_deadline_may_be_billed(with_flux: Environ, flux: Flux) -> None:

@@ -24,7 +24,7 @@ FOX = ask()
 def drawing(width: int, height: int, format: str = "PNG") -> Picture:
     out = io.BytesIO()
     Image.new("RGB", (width, height), "navy").save(out, format)
-    return sources.source(out.getvalue())
+    return sources.normalise_source(out.getvalue())
 
 
 def carried(blob: dict[str, str]) -> bytes:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 
 def masked(operation: Operation, mask: bytes | None, **asked: Any) -> ImageRequest:
-    drawn = masks.mask(mask) if mask else None
+    drawn = masks.normalise_mask(mask) if mask else None
     picture = (drawing(64, 48),)
     return imagen(model="imagen-3.0-capability-001", operation=operation, sources=picture, mask=drawn, **asked)
 

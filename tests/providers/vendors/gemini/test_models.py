@@ -43,7 +43,7 @@ LISTED = {model.id: model for model in MODELS}
         {"model": "gemini-3.1-flash-lite-image", "resolution": "2k"},
         {"model": "gemini-2.5-flash-image", "resolution": "1k"},
         {"model": "gemini-2.5-flash-image", "sources": (drawing(8, 8),) * 4},
-        {"sources": (drawing(8, 8),), "mask": masks.mask(png(8, 8))},
+        {"sources": (drawing(8, 8),), "mask": masks.normalise_mask(png(8, 8))},
         {"sources": (drawing(8, 8),), "strength": 0.5},
     ],
 )
@@ -59,7 +59,11 @@ async def test_what_cannot_be_honoured_is_refused_before_anything_is_sent(
 
 @pytest.mark.parametrize("operation", sorted(set(Operation) - {Operation.GENERATE, Operation.EDIT}))
 async def test_only_generate_and_edit_are_offered(with_gemini: Environ, gemini: Gemini, operation: Operation) -> None:
-    whole: dict[str, Any] = {"sources": (drawing(8, 8),), "mask": masks.mask(png(8, 8)), "options": {"left": 8}}
+    whole: dict[str, Any] = {
+        "sources": (drawing(8, 8),),
+        "mask": masks.normalise_mask(png(8, 8)),
+        "options": {"left": 8},
+    }
     for model in ("gemini", "gemini-9-image"):
         request = ask(model=model, operation=operation, **whole)
         async with studio(PROVIDER, with_gemini) as pipeline:
@@ -153,7 +157,7 @@ async def test_an_unlisted_model_gets_what_its_api_has_words_for() -> None:
     [
         {"model": "gemini-9-image", "negative_prompt": "dogs"},
         {"model": "gemini-9-image", "output_format": "png"},
-        {"model": "gemini-9-image", "sources": (drawing(8, 8),), "mask": masks.mask(png(8, 8))},
+        {"model": "gemini-9-image", "sources": (drawing(8, 8),), "mask": masks.normalise_mask(png(8, 8))},
         {"model": "imagen-9", "quality": "high"},
         {"model": "imagen-9", "operation": Operation.UPSCALE, "sources": (drawing(8, 8),)},
     ],

@@ -10,8 +10,8 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Operation
-from atelier.providers.images.masks import mask
-from atelier.providers.images.sources import source
+from atelier.providers.images.masks import normalise_mask
+from atelier.providers.images.sources import normalise_source
 from atelier.providers.vendors.openai import PROVIDER
 from tests.conftest import Environ, png
 from tests.emulators import openai as emulated
@@ -41,7 +41,7 @@ async def test_an_unlisted_model_of_a_host_that_speaks_openais_api_may_try_edits
 ) -> None:
     monkeypatch.setattr(emulated, "FREE", (*emulated.FREE, "qwen-image"))
     openai.older = True  # it serves variations
-    fox, hole = source(png(64, 64)), mask(png(64, 64, "white", "L"))
+    fox, hole = normalise_source(png(64, 64)), normalise_mask(png(64, 64, "white", "L"))
     asked = ImageRequest(prompt="a hat", model="openai/qwen-image", sources=(fox,))
     async with studio(PROVIDER, with_openai) as pipeline:
         assert (await pipeline.run(replace(asked, operation=Operation.EDIT))).images
@@ -61,7 +61,7 @@ async def test_our_own_words_are_not_passed_on_to_a_model_that_is_not_listed(opt
 
 async def test_the_older_dialect_works_on_a_host_that_still_speaks_it(with_openai: Environ, openai: OpenAI) -> None:
     openai.older = True
-    fox = source(png(64, 64))
+    fox = normalise_source(png(64, 64))
     async with studio(PROVIDER, with_openai) as pipeline:
         drawn = await pipeline.run(ImageRequest(prompt="a fox", model="dall-e-3", style="vivid", quality="hd"))
         await pipeline.run(

@@ -9,8 +9,8 @@ from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Operation
-from atelier.providers.images.masks import mask
-from atelier.providers.images.sources import source
+from atelier.providers.images.masks import normalise_mask
+from atelier.providers.images.sources import normalise_source
 from atelier.providers.vendors.openai import PROVIDER
 from tests.conftest import Environ, png
 from tests.emulators.openai import OpenAI
@@ -78,7 +78,7 @@ async def test_preparing_needs_no_key(openai: OpenAI) -> None:
 
 
 async def test_an_edit_sends_its_pictures_as_files(with_openai: Environ, openai: OpenAI) -> None:
-    fox, owl = source(png(64, 48, "orange")), source(png(32, 32, "brown"))
+    fox, owl = normalise_source(png(64, 48, "orange")), normalise_source(png(32, 32, "brown"))
     async with studio(PROVIDER, with_openai) as pipeline:
         await pipeline.run(ImageRequest(operation=Operation.EDIT, prompt="a hat", model="openai", sources=(fox,)))
         await pipeline.run(ImageRequest(operation=Operation.EDIT, prompt="a hat", model="openai", sources=(fox, owl)))
@@ -90,7 +90,7 @@ async def test_an_edit_sends_its_pictures_as_files(with_openai: Environ, openai:
 
 
 async def test_a_tier_alone_keeps_the_shape_of_the_source(with_openai: Environ, openai: OpenAI) -> None:
-    fox = source(png(320, 256))
+    fox = normalise_source(png(320, 256))
     request = ImageRequest(operation=Operation.EDIT, prompt="a hat", model="openai", sources=(fox,), resolution="2k")
     sent = studio(PROVIDER, with_openai).prepare(request).read()
     assert b"2240x1792" in sent or b"2320x1856" in sent
@@ -101,9 +101,9 @@ async def test_a_mask_arrives_transparent_where_it_changes(with_openai: Environ,
     white.paste(255, (32, 0, 64, 48))
     out = io.BytesIO()
     white.save(out, "PNG")
-    fox = source(png(64, 48, "orange"))
+    fox = normalise_source(png(64, 48, "orange"))
     request = ImageRequest(
-        operation=Operation.INPAINT, prompt="a hat", model="openai", sources=(fox,), mask=mask(out.getvalue())
+        operation=Operation.INPAINT, prompt="a hat", model="openai", sources=(fox,), mask=normalise_mask(out.getvalue())
     )
     async with studio(PROVIDER, with_openai) as pipeline:
         prepared = pipeline.prepare(request)
@@ -120,7 +120,7 @@ def test_a_mask_of_four_megabytes_or_more_is_refused_before_it_is_sent(shades: i
     noise = Image.effect_noise((2400, 2400), 100).point(steps)  # pyright: ignore[reportUnknownMemberType] - numpy's
     out = io.BytesIO()
     noise.save(out, "PNG")
-    fox, over = source(png(2400, 2400)), mask(out.getvalue())
+    fox, over = normalise_source(png(2400, 2400)), normalise_mask(out.getvalue())
     request = ImageRequest(operation=Operation.INPAINT, prompt="a hat", model="openai", sources=(fox,), mask=over)
     if shades == 2:
         assert studio(PROVIDER, {}).prepare(request)

@@ -14,8 +14,8 @@ from PIL import Image, ImageChops
 from atelier.providers import generate
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, ImageResult, Operation
-from atelier.providers.images.masks import mask
-from atelier.providers.images.sources import source
+from atelier.providers.images.masks import normalise_mask
+from atelier.providers.images.sources import normalise_source
 from atelier.providers.vendors.sketch import PROVIDER
 from atelier.providers.vendors.sketch.lettering import letter
 from atelier.providers.vendors.sketch.scenes import SCENES, paint, palette_of
@@ -112,7 +112,7 @@ def test_no_prompt_breaks_the_drawing(prompt: str, width: int, height: int) -> N
 
 
 async def test_an_edit_without_a_mask_changes_the_whole_picture() -> None:
-    before = source(png(200, 120, "gold"))
+    before = normalise_source(png(200, 120, "gold"))
     result = await sketch(operation=Operation.EDIT, sources=(before,), size=None)
     after = opened(result).convert("RGB")
     assert after.size == (200, 120)
@@ -120,12 +120,14 @@ async def test_an_edit_without_a_mask_changes_the_whole_picture() -> None:
 
 
 async def test_an_edit_with_a_mask_changes_what_is_white_and_nothing_else() -> None:
-    before = source(png(200, 120, "gold"))
+    before = normalise_source(png(200, 120, "gold"))
     white_right = Image.new("L", (200, 120), 0)
     white_right.paste(255, (100, 0, 200, 120))
     out = io.BytesIO()
     white_right.save(out, "PNG")
-    result = await sketch(operation=Operation.INPAINT, sources=(before,), mask=mask(out.getvalue()), size=None)
+    result = await sketch(
+        operation=Operation.INPAINT, sources=(before,), mask=normalise_mask(out.getvalue()), size=None
+    )
     after = opened(result).convert("RGB")
     assert ImageChops.difference(after, Image.new("RGB", (200, 120), "gold")).getbbox() == (100, 0, 200, 120)
 
@@ -134,13 +136,16 @@ async def test_an_edit_with_a_mask_changes_what_is_white_and_nothing_else() -> N
     ("request_", "reason"),
     [
         ({"operation": Operation.EDIT}, Reason.INVALID_REQUEST),
-        ({"operation": Operation.UPSCALE, "sources": (source(png(64, 64)),)}, Reason.UNSUPPORTED_OPERATION),
-        ({"operation": Operation.EDIT, "sources": (source(png(64, 64)),) * 2, "size": None}, Reason.UNSUPPORTED_OPTION),
+        ({"operation": Operation.UPSCALE, "sources": (normalise_source(png(64, 64)),)}, Reason.UNSUPPORTED_OPERATION),
+        (
+            {"operation": Operation.EDIT, "sources": (normalise_source(png(64, 64)),) * 2, "size": None},
+            Reason.UNSUPPORTED_OPTION,
+        ),
         (
             {
                 "operation": Operation.INPAINT,
-                "sources": (source(png(64, 64)),),
-                "mask": source(png(65, 64)),
+                "sources": (normalise_source(png(64, 64)),),
+                "mask": normalise_source(png(65, 64)),
                 "size": None,
             },
             Reason.INVALID_REQUEST,

@@ -8,8 +8,8 @@ import pytest
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import ImageRequest, ImageResult, Operation
-from atelier.providers.images.masks import mask as masked
-from atelier.providers.images.sources import source
+from atelier.providers.images.masks import normalise_mask as masked
+from atelier.providers.images.sources import normalise_source
 from atelier.providers.vendors.stability import PROVIDER
 from atelier.providers.vendors.stability import adapter as vendor
 from tests.conftest import Environ, png
@@ -17,8 +17,8 @@ from tests.vendors import studio
 
 Op = Operation
 
-PHOTO = source(png(128, 96, "navy"))
-OTHER = source(png(96, 96, "teal"))
+PHOTO = normalise_source(png(128, 96, "navy"))
+OTHER = normalise_source(png(96, 96, "teal"))
 MASK = masked(png(128, 96, "white", "L"))
 SEARCHED = {"search": "the cat"}
 RELIT = "stable-image-replace-background-and-relight"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from atelier.providers.core.errors import Reason
-from atelier.providers.transport.resilience.retry import ATTEMPTS
-from atelier.providers.transport.wire import FORGIVEN
+from atelier.providers.transport.resilience.retry import MAX_ATTEMPTS
+from atelier.providers.transport.wire import MAX_POLL_FAILURES
 from atelier.providers.vendors.stability import PROVIDER
 from atelier.providers.vendors.stability import adapter as vendor
 from tests.conftest import Environ, png
@@ -75,16 +75,21 @@ async def test_a_busy_result_ends_at_the_deadline_and_may_be_collected_later(
     assert len(stability.requests) == 2
 
 
-PATIENCE = (FORGIVEN + 1) * ATTEMPTS  # exchanges that a poll goes through before it gives up
+PATIENCE = (MAX_POLL_FAILURES + 1) * MAX_ATTEMPTS  # exchanges that a poll goes through before it gives up
 
 POLLED: list[tuple[Fault, Reason, bool, int]] = [
-    (emulated.GONE, Reason.NOT_FOUND, True, 2 + FORGIVEN),
-    (emulated.trouble(404, "not_found", "Not found."), Reason.NOT_FOUND, True, 2 + FORGIVEN),
+    (emulated.GONE, Reason.NOT_FOUND, True, 2 + MAX_POLL_FAILURES),
+    (emulated.trouble(404, "not_found", "Not found."), Reason.NOT_FOUND, True, 2 + MAX_POLL_FAILURES),
     (emulated.MODERATED, Reason.CONTENT_POLICY, False, 2),
     (emulated.FILTERED, Reason.CONTENT_POLICY, True, 2),
-    (emulated.BROKEN_JSON, Reason.INVALID_RESPONSE, True, 2 + FORGIVEN),
-    (Answer(200, {"finish_reason": "SUCCESS"}), Reason.INVALID_RESPONSE, True, 2 + FORGIVEN),
-    (Answer(302, b"", {"location": "https://elsewhere.example/"}), Reason.INVALID_RESPONSE, True, 2 + FORGIVEN),
+    (emulated.BROKEN_JSON, Reason.INVALID_RESPONSE, True, 2 + MAX_POLL_FAILURES),
+    (Answer(200, {"finish_reason": "SUCCESS"}), Reason.INVALID_RESPONSE, True, 2 + MAX_POLL_FAILURES),
+    (
+        Answer(302, b"", {"location": "https://elsewhere.example/"}),
+        Reason.INVALID_RESPONSE,
+        True,
+        2 + MAX_POLL_FAILURES,
+    ),
     (emulated.RATE_LIMITED, Reason.RATE_LIMITED, True, 1 + PATIENCE),
     (Dropped(), Reason.NETWORK_ERROR, True, 1 + PATIENCE),
 ]
@@ -116,7 +121,7 @@ async def test_the_key_does_not_follow_a_redirect(with_stability: Environ, stabi
     elsewhere = Stability()
     with elsewhere.serving():
         moved = Answer(307, b"", {"location": f"{elsewhere.url}/v2beta/results/1"})
-        stability.next(moved, None, *[moved] * (FORGIVEN + 1))
+        stability.next(moved, None, *[moved] * (MAX_POLL_FAILURES + 1))
         for request in (asked("core"), asked(RELIT, Op.REPLACE_BACKGROUND, sources=(PHOTO,))):
             assert (await refused(with_stability, request)).reason is Reason.INVALID_RESPONSE
     assert elsewhere.requests == []

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from atelier.providers.core.types import ImageRequest
-from atelier.providers.images.masks import mask as masked
+from atelier.providers.images.masks import normalise_mask as masked
 from atelier.providers.vendors.stability import PROVIDER
 from atelier.providers.vendors.stability import models as rows
 from tests.conftest import Environ

@@ -16,7 +16,7 @@ from tests.vendors import studio
 
 
 def source(colour: str = "navy", width: int = 64, height: int = 48) -> Picture:
-    return sources.source(png(width, height, colour))
+    return sources.normalise_source(png(width, height, colour))
 
 
 def edit(*pictures: Picture, **fields: Any) -> ImageRequest:

@@ -11,7 +11,7 @@ import pytest
 from atelier.providers.core.errors import Reason
 from atelier.providers.core.types import ImageRequest, Operation, Picture
 from atelier.providers.images import sources
-from atelier.providers.images.masks import mask
+from atelier.providers.images.masks import normalise_mask
 from atelier.providers.vendors.xai import PROVIDER
 from tests.conftest import Environ, png
 from tests.emulators.server import Answer
@@ -47,12 +47,12 @@ GIF = (
         (ImageRequest(prompt="a", model="xai", count=11), Reason.INVALID_REQUEST, "10"),
         (edit(*[source()] * 6), Reason.UNSUPPORTED_OPTION, "6"),
         (edit(*[source()] * 4, model="grok-imagine-image"), Reason.UNSUPPORTED_OPTION, "4"),
-        (edit(source(), mask=mask(png(64, 48, 255, "L"))), Reason.UNSUPPORTED_OPTION, "mask"),
+        (edit(source(), mask=normalise_mask(png(64, 48, 255, "L"))), Reason.UNSUPPORTED_OPTION, "mask"),
         (edit(source(), strength=0.5), Reason.UNSUPPORTED_OPTION, "strength"),
         (edit(source(), operation=Operation.UPSCALE), Reason.UNSUPPORTED_OPERATION, "upscale"),
         (edit(source(), operation=Operation.VARIATION), Reason.UNSUPPORTED_OPERATION, "variation"),
         (edit(), Reason.INVALID_REQUEST, "picture"),
-        (edit(sources.source(GIF)), Reason.INVALID_REQUEST, "GIF"),
+        (edit(sources.normalise_source(GIF)), Reason.INVALID_REQUEST, "GIF"),
         (edit(Picture(bytes(10 * 2**20 + 1), "png", 9, 9)), Reason.INVALID_REQUEST, "10"),
     ],
 )
@@ -75,7 +75,7 @@ async def test_what_a_model_cannot_do_is_refused_by_name_and_nothing_is_sent(
         ({"background": "opaque"}, Reason.UNSUPPORTED_OPTION, "background"),
         ({"output_format": "jpeg", "compression": 80}, Reason.UNSUPPORTED_OPTION, "output_format"),
         ({"strength": 0.5}, Reason.UNSUPPORTED_OPTION, "strength"),
-        ({"mask": mask(png(64, 48, 255, "L"))}, Reason.UNSUPPORTED_OPTION, "mask"),
+        ({"mask": normalise_mask(png(64, 48, 255, "L"))}, Reason.UNSUPPORTED_OPTION, "mask"),
         ({"operation": Operation.OUTPAINT, "options": {"left": 8}}, Reason.UNSUPPORTED_OPERATION, "outpaint"),
     ],
 )

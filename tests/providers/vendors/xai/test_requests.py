@@ -76,7 +76,7 @@ async def test_one_source_picture_is_an_object_at_the_edits_path(with_xai: Envir
 
 async def test_several_source_pictures_are_a_list_in_order(with_xai: Environ, xai: XAI) -> None:
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)]
-    five = [sources.source(png(8, 8, colour)) for colour in colours]
+    five = [sources.normalise_source(png(8, 8, colour)) for colour in colours]
     async with studio(PROVIDER, with_xai) as pipeline:
         await pipeline.run(edit(*five))
     assert xai.requests[-1].path == "/v1/images/edits"
@@ -96,7 +96,7 @@ async def test_the_stated_type_of_a_source_is_that_of_its_bytes(with_xai: Enviro
     out = io.BytesIO()
     Image.new("RGB", (32, 32), "navy").save(out, format)
     async with studio(PROVIDER, with_xai) as pipeline:
-        await pipeline.run(edit(sources.source(out.getvalue())))
+        await pipeline.run(edit(sources.normalise_source(out.getvalue())))
     assert xai.requests[-1].json["image"]["url"].startswith(f"data:image/{format.lower()};base64,")
 
 

@@ -14,24 +14,24 @@ from fractions import Fraction
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.gates import source_gates
 from atelier.providers.core.gates.option_gates import SIDES, options_are_known, options_are_within_limits
-from atelier.providers.core.gates.refusals import short, unsupported
-from atelier.providers.core.sizes import TIERS, parse_ratio, parse_size
+from atelier.providers.core.gates.refusals import truncate, unsupported
+from atelier.providers.core.sizes import RESOLUTION_PIXELS, parse_ratio, parse_size
 from atelier.providers.core.types import PROMPTLESS, Endpoint, Feature, ImageRequest, Model, Operation
 
-MOST_PICTURES = 10
+MAX_IMAGES = 10
 """Of one request; a model that makes fewer in a call is called several times."""
 
 Gate = Callable[[ImageRequest, Model], None]
 
 
-def admit(request: ImageRequest, model: Model) -> tuple[int, int] | None:
+def check_request(request: ImageRequest, model: Model) -> tuple[int, int] | None:
     """Through every gate, or an ImageError. Returns (width, height) in pixels where the request fixes them."""
     for gate in GATES:
         gate(request, model)
-    return pixels(request, model)
+    return requested_pixels(request, model)
 
 
-def alive(model: Model, endpoint: Endpoint, today: date) -> str | None:
+def check_lifecycle(model: Model, endpoint: Endpoint, today: date) -> str | None:
     """Refuse what its vendor switched off; the warning for what still works but will not for long.
 
     Retirement is judged for the vendor's own host: with a custom base URL someone else may still serve the model.
@@ -77,9 +77,9 @@ def operation_is_offered(request: ImageRequest, model: Model) -> None:
 
 
 def count_is_in_range(request: ImageRequest, model: Model) -> None:
-    if not 1 <= request.count <= MOST_PICTURES:
-        message = f"n is {request.count}; a request makes 1 to {MOST_PICTURES} pictures."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Ask for at most {MOST_PICTURES}.")
+    if not 1 <= request.count <= MAX_IMAGES:
+        message = f"n is {request.count}; a request makes 1 to {MAX_IMAGES} pictures."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Ask for at most {MAX_IMAGES}.")
 
 
 def sources_fit(request: ImageRequest, model: Model) -> None:
@@ -161,7 +161,7 @@ def options_agree(request: ImageRequest, model: Model) -> None:
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Set output_format to jpeg or webp, or leave it out.")
 
 
-def pixels(request: ImageRequest, model: Model) -> tuple[int, int] | None:
+def requested_pixels(request: ImageRequest, model: Model) -> tuple[int, int] | None:
     """(width, height) that the request fixes: as a size, or as a ratio and a tier that have to be computed.
 
     None leaves it to the vendor: nothing was asked, or the vendor takes ratio and tier by name.
@@ -176,12 +176,12 @@ def pixels(request: ImageRequest, model: Model) -> tuple[int, int] | None:
         return None
     ratio = parse_ratio(request.aspect_ratio or _shape(request))
     if ratio is None:
-        message = f"The aspect_ratio “{short(request.aspect_ratio or '')}” is not a ratio."
+        message = f"The aspect_ratio “{truncate(request.aspect_ratio or '')}” is not a ratio."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Write it as WIDTH:HEIGHT, for example 16:9.")
     if model.size_rule:
-        tier = TIERS.get(request.resolution or "1k")
+        tier = RESOLUTION_PIXELS.get(request.resolution or "1k")
         if tier is None:
-            raise unsupported("resolution", request.resolution, model, TIERS)
+            raise unsupported("resolution", request.resolution, model, RESOLUTION_PIXELS)
         size = model.size_rule.fit(ratio, tier)
         offered = [f"ratios up to {model.size_rule.max_ratio}:1"]
     else:
@@ -204,7 +204,7 @@ def _exact(text: str, model: Model) -> tuple[int, int] | None:
     if text in model.sizes or (size and f"{size[0]}x{size[1]}" in model.sizes):
         return size
     if size is None and text != "auto":
-        message = f"The size “{short(text)}” is not a size."
+        message = f"The size “{truncate(text)}” is not a size."
         hint = "Write it as WIDTHxHEIGHT in pixels, for example 1024x1024."
         raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
     offered = [*model.sizes, *([str(model.size_rule)] if model.size_rule else [])]
