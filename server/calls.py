@@ -28,16 +28,14 @@ MAX_ARGUMENT = 2000  # characters of an argument in the log
 
 @dataclass(slots=True)
 class AnswerDelivery:
-    """The callbacks for an answer that was delivered, and for one that was lost."""
+    """The callbacks for when an answer has been written to the client."""
 
     on_delivered: list[Callback] = field(default_factory=list[Callback])
-    on_lost: list[Callback] = field(default_factory=list[Callback])
 
     def complete(self, *, delivered: bool) -> None:
-        """Run the callbacks of either outcome, once."""
-        callbacks = self.on_delivered if delivered else self.on_lost
-        self.on_delivered, self.on_lost = [], []
-        for callback in callbacks:
+        """Run the callbacks if the answer was written; forget them if it never will be."""
+        callbacks, self.on_delivered = self.on_delivered, []
+        for callback in callbacks if delivered else ():
             callback()
 
 
@@ -45,27 +43,21 @@ answer_delivery: ContextVar[AnswerDelivery | None] = ContextVar("answer_delivery
 """The delivery of the answer to this request; None where an answer is delivered at once."""
 
 
-def on_delivery(delivered: Callback, lost: Callback) -> None:
-    """Call `delivered` once the answer to this call is delivered, or `lost` when it cannot be."""
+def on_delivery(callback: Callback) -> None:
+    """Call back once the answer to this call is delivered."""
     delivery = answer_delivery.get()
     if delivery is None:
-        delivered()
+        callback()
     else:
-        delivery.on_delivered.append(delivered)
-        delivery.on_lost.append(lost)
+        delivery.on_delivered.append(callback)
 
 
 @contextmanager
 def delivering(service: ImageService, job: str | None) -> Generator[None]:
     """Build the answer with a job's result within the block; the job is delivered when the answer is."""
-    try:
-        yield
-    except BaseException:
-        if job:
-            service.abandon_delivery(job)
-        raise
+    yield
     if job:
-        on_delivery(partial(service.mark_delivered, job), partial(service.abandon_delivery, job))
+        on_delivery(partial(service.mark_delivered, job))
 
 
 def log_arguments(name: str, arguments: Mapping[str, object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -68,7 +69,9 @@ class ImageOutput(Output):
 
 
 def format_result(result: ImageResult) -> Answer:
-    """Return the answer of a call whose job has completed."""
+    """Return the answer of a call whose job has completed. Inline images are attached, and named by no id or path."""
+    if result.inline:
+        result = replace(result, images=tuple(ResultImage(image.picture) for image in result.images))
     images = [image_data(image) for image in result.images]
     fate, brief = CLOSINGS[_closing(result)]
     lines = [

@@ -80,10 +80,10 @@ async def submit(request: ImageRequest, params: ImageParameters, service: ImageS
     result = await service.submit(
         request,
         caller=call.caller,
-        in_hand=0 if params.save else ANSWER_BUDGET,
+        inline_limit=0 if params.save else ANSWER_BUDGET,
         fallback=fallback_of(params),
         key=call.key,
-        said=_call_text(params) if call.key else None,
+        body=_call_text(params) if call.key else None,
         on_progress=call.on_progress,
         confirm=call.confirm_price if params.confirm_cost else call.confirm,
     )

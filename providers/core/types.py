@@ -14,7 +14,6 @@ from atelier.providers.core.gates.option_limits import Limit
 from atelier.providers.core.sizes import ResizeSpec, SizeRule
 
 Lookup = Callable[[str], str | None]  # a setting by its variable's name; None when unset
-
 Progress = Callable[[str], Awaitable[None]]  # where a short human word on progress goes
 
 
@@ -169,10 +168,10 @@ class Model:
 class Endpoint:
     """Where a vendor answers and who may see the key.
 
-    `key_variables` are tried in order; none means that no key is needed. `trusted_hosts` may see the key besides
-    the host of `base_url` ("bfl.ai" covers its subdomains), as long as that is the vendor's own.
-    `timeout` is seconds without a byte. `transport` answers in this process in place of a socket. `custom`: the base
-    URL is not the vendor's. `base_path`: what every base URL of this API ends in; empty where requests have a version.
+    `key_variables` are tried in order; without any, no key is needed. `trusted_hosts` may see the key besides the host
+    of a vendor's own `base_url` ("bfl.ai" covers its subdomains). `timeout` is seconds without a byte. `transport`
+    answers in this process in place of a socket. `custom`: the base URL is not the vendor's. `base_path`: what every
+    base URL of this API ends in; empty where requests have a version.
     """
 
     base_url: str
@@ -253,3 +252,4 @@ class ImageResult:
     notice: str = ""
     warnings: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    inline: bool = False  # its images are stored only until it is delivered

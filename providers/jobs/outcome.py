@@ -59,12 +59,12 @@ def request_of(kept: Mapping[str, Any]) -> ImageRequest:
     return ImageRequest(**told)
 
 
-def fingerprint(priced: PricedRequest, in_hand: int, home: str = "") -> str:
+def fingerprint(priced: PricedRequest, inline: bool, home: str = "") -> str:
     """Equal for calls that ask for the same, with the same content of pictures, to be kept or handed over alike."""
     request = priced.job.request
     pictures = [*request.sources, *([request.mask] if request.mask else [])]
     content = [hashlib.sha256(each.image_bytes).hexdigest() for each in pictures]
-    told = {**request_json(priced), "pictures": content, "masked": bool(request.mask), "in_hand": bool(in_hand),
+    told = {**request_json(priced), "pictures": content, "masked": bool(request.mask), "inline": inline,
             "home": home}  # fmt: skip
     told.pop("origin", None)  # where a picture came from does not make it another
     told = {name: value for name, value in told.items() if name not in AUTO or value != "auto"}  # as when left out
@@ -98,6 +98,7 @@ def outcome_of(result: ImageResult) -> dict[str, Any]:
         and {"input_tokens": result.usage.input_tokens, "output_tokens": result.usage.output_tokens},
         "warnings": list(result.warnings),
         "details": dict(result.details),
+        **({"inline": True} if result.inline else {}),
     }
 
 
@@ -130,6 +131,7 @@ async def _result(row: JobRow, storage: Storage) -> ImageResult:
         actual_usd=_number(told.get("actual_usd")),
         warnings=(*told.get("warnings", ()), *missing),
         details=told.get("details", {}),
+        inline=bool(told.get("inline")),
     )
 
 
@@ -194,7 +196,7 @@ def _damaged(row: JobRow) -> ImageError:
     return ImageError(Reason.STORAGE_FAILED, message, hint=hint, facts={"job": row.id, "damaged": row.id})
 
 
-def in_the_dark(row: JobRow) -> str:
+def unknown_outcome_warning(row: JobRow) -> str:
     """What to tell a person who asks again for what may have been billed before."""
     before = f"The same was asked before ({row.id}, {row.created[:16]} UTC)"
     if billed := error_of(row).facts.get("billed_usd"):

@@ -1,10 +1,13 @@
-"""What becomes of the jobs of a process that died. Nothing is ever sent again.
+"""Recover a job whose process died. Nothing is ever sent again.
 
-reserved      nothing was sent: the reservation is released
-settled       it was billed, and its pictures are where they landed
-sent, stored  its pictures reached the storage before the journal heard of it: they are the job's
-a task        the vendor works by tasks: what became of it is collected, whatever was billed
-sent          nobody knows: the reservation stays, and whoever asks again is told
+Killed at this point     the next sweep does this
+reserved                 releases the reservation: nothing was sent
+sent                     keeps the reservation, and warns whoever repeats the call: the outcome is unknown
+vendor task known        collects the images from the vendor, whatever was billed
+asset stored             adds the images that the storage has of the call, and settles its bill from their records
+settled                  completes the job with the images that are stored
+finished                 nothing: the same call collects the result
+delivered                nothing: the same call is a new request
 """
 
 from __future__ import annotations
@@ -23,11 +26,12 @@ from atelier.providers.pipeline.job_store import CallRow, JobRow
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.prepared_job import PreparedJob
 from atelier.providers.pipeline.reserve import vendor_call_for
+from atelier.providers.pipeline.states import CallState, final_state
 from atelier.providers.pipeline.vendor_call import VendorCall
 
 log = logging.getLogger("atelier")
 
-PAGE, PAGES = 200, 50  # pictures that are looked at, at most, among which those of a job that died must be
+PAGE, PAGES = 200, 50  # records that are read at most to find the images of a job that died
 
 LOST = ImageError(
     Reason.INTERNAL,
@@ -71,18 +75,18 @@ async def recover_job(pipeline: Pipeline, row: JobRow) -> RecoveredJob | None:
     for call in calls:
         pictures = stored.get(call.id, [])
         found += pictures
-        if call.state == "reserved":
+        if call.state == CallState.RESERVED:
             await journal.release_call(call.id)
-        elif call.state == "released":
+        elif call.state == CallState.RELEASED:
             continue  # its task, if it has one, came to nothing
         elif call.task and len(pictures) < call.pictures and priced and priced.choice.provider.collect:
             open_calls.append(call)
-        elif call.state == "sent" and pictures:
+        elif call.state == CallState.SENT and pictures:
             for each in pictures:
                 await journal.add_asset(row.id, call.id, each["id"])
             cost = pictures[0].get("call_usd")  # of the call, some of whose pictures may have died on the way
             await journal.settle_call(call.id, None if cost is None else Decimal(str(cost)))
-        elif call.state in ("sent", "unknown"):
+        elif call.state in (CallState.SENT, CallState.UNKNOWN):
             dark = True
             await journal.mark_call_unknown(call.id)
     if open_calls and priced:
@@ -90,18 +94,17 @@ async def recover_job(pipeline: Pipeline, row: JobRow) -> RecoveredJob | None:
         failed = row.count - len(found) - work.priced.job.request.count
         notes = [f"{failed} of {row.count} pictures failed earlier."] if failed > 0 else []
         return RecoveredJob(work=work, found=found, notes=notes)
+    billed = any(call.state == CallState.SETTLED for call in calls)
+    state = final_state(has_images=bool(found), outcome_known=not dark, billed=billed, cancelled=True)
     if found:
-        await journal.finish_job(row.id, "done", outcome_of_found(found, row.count))
+        outcome = outcome_of_found(found, row.count)
     elif dark:
         late = {"collectable": True} if at_home and priced is None and any(call.task for call in calls) else {}
-        await journal.finish_job(
-            row.id, "unknown", {**error_json(LOST), **late}
-        )  # the key may be known to another process
-    elif any(call.state == "settled" for call in calls):
-        await journal.finish_job(row.id, "unknown", error_json(FRUITLESS))
+        outcome = {**error_json(LOST), **late}  # another process may know the vendor's key
     else:
-        await journal.finish_job(row.id, "cancelled", error_json(NEVER_SENT))
-    log.info("job taken up", extra={"facts": {"job": row.id, "pictures": len(found), "dark": dark}})
+        outcome = error_json(FRUITLESS if billed else NEVER_SENT)
+    await journal.finish_job(row.id, state, outcome)
+    log.info("job recovered", extra={"facts": {"job": row.id, "pictures": len(found), "dark": dark}})
     return None
 
 
@@ -110,7 +113,7 @@ def _known(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> tuple[P
 
     The model or its key may be missing here, and another version may have written the row.
     """
-    models = [call.model for call in calls if call.state != "released"]
+    models = [call.model for call in calls if call.state != CallState.RELEASED]
     try:
         request = replace(request_of(row.request), model=models[-1])
         priced = restored(pipeline.catalog, request, row.id)
@@ -147,7 +150,7 @@ async def _stored(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> 
     if pipeline.storage is None:
         return found
     heads = [await pipeline.storage.head(image) for call in calls for image in call.images]
-    newest = await _since(pipeline.storage, row.id) if any(call.state == "sent" for call in calls) else []
+    newest = await _since(pipeline.storage, row.id) if any(call.state == CallState.SENT for call in calls) else []
     for id, record in {str(each["id"]): each for each in (*heads, *newest) if each}.items():
         if record.get("job") == row.id and record.get("operation") != "deliver":  # a copy is no picture of a call
             found.setdefault(str(record.get("call")), []).append({**record, "id": id})

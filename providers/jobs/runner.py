@@ -1,116 +1,93 @@
-"""The jobs of this process: they run in a task group until they end, whoever waits for them."""
+"""Run the jobs of this process in a task group until they end, whether or not a caller still waits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
 
-from atelier.providers.core.concurrency import run_shielded
 from atelier.providers.core.types import ImageResult
-from atelier.providers.jobs.inline_hold import Hand
 from atelier.providers.jobs.running_job import RunningJob
 from atelier.providers.pipeline.fallback import with_fallback
 from atelier.providers.pipeline.pipeline import Pipeline
 
 
 class JobRunner:
-    """Those over one pipeline. A call is known by its `mark` while a job runs that the same call can join."""
+    """The running jobs over one pipeline, by id and by the identity of the call that began them."""
 
     def __init__(self, pipeline: Pipeline, tasks: TaskGroup) -> None:
         self._pipeline = pipeline
         self._tasks = tasks
-        self._lives: dict[str, RunningJob] = {}
-        self._marks: dict[tuple[str, str], RunningJob] = {}
+        self._jobs: dict[str, RunningJob] = {}
+        self._by_identity: dict[tuple[str, str], RunningJob] = {}
         self._stopped = False
         self._closing = anyio.Event()
 
     @property
-    def running(self) -> Sequence[str]:
-        """The ids of the jobs that go on, or whose pictures are in an answer on its way."""
-        return [id for id, running in self._lives.items() if running.hand or not running.done.is_set()]
+    def in_flight(self) -> Sequence[str]:
+        """The ids of the jobs that have not ended."""
+        return [id for id, job in self._jobs.items() if not job.done.is_set()]
 
-    def job(self, id: str) -> RunningJob | None:
-        """The job of that id, until its end is written."""
-        return self._lives.get(id)
+    def get(self, id: str) -> RunningJob | None:
+        """Return the job of that id, until its end is written."""
+        return self._jobs.get(id)
 
-    def same(self, mark: tuple[str, str]) -> RunningJob | None:
-        """The job that the same call has begun."""
-        return self._marks.get(mark)
+    def find_duplicate(self, identity: tuple[str, str]) -> RunningJob | None:
+        """Return the running job of the same call."""
+        return self._by_identity.get(identity)
 
-    def start(self, running: RunningJob) -> None:
-        """Run a job until it ends. Once they were stopped, what was not sent yet is not sent."""
+    def start(self, job: RunningJob) -> None:
+        """Run a job until it ends. After `stop_unsent` it sends nothing."""
         if self._stopped:
-            running.work.stop.cancel()
-        self._lives[running.id] = self._marks[running.mark] = running
-        self._tasks.start_soon(self._run, running)
+            job.work.stop.cancel()
+        self._jobs[job.id] = self._by_identity[job.identity] = job
+        self._tasks.start_soon(self._run, job)
 
-    def stop(self) -> None:
-        """Keep what was not sent yet of every job from being sent, from now on. The rest goes on."""
+    def stop_unsent(self) -> None:
+        """Cancel the vendor calls of every job that were not sent yet, now and from now on."""
         self._stopped = True
-        for running in self._lives.values():
-            running.work.stop.cancel()
+        for job in self._jobs.values():
+            job.work.stop.cancel()
 
     def close(self) -> None:
-        """The same, and wait neither for hands nor for a journal that cannot be written."""
-        self.stop()
+        """Stop what was not sent, and try once more to write what could not be written."""
+        self.stop_unsent()
         self._closing.set()
-        for running in self._lives.values():
-            if running.hand:
-                running.hand.drop()
 
-    def taken(self, id: str) -> None:
-        """An answer has left with the pictures of a job, those in hand included: the same call is another now."""
-        if (running := self._lives.get(id)) and running.hand:
-            running.hand.take()
-            self._unmark(running)
-
-    def given_back(self, id: str) -> None:
-        """An answer never left; what was to be taken in hand is stored."""
-        if (running := self._lives.get(id)) and running.hand:
-            running.hand.give_back()
-
-    async def _run(self, running: RunningJob) -> None:
-        """The job itself: its result or its error, written before anyone hears of it."""
+    async def _run(self, job: RunningJob) -> None:
+        """Dispatch the job, write how it ended, then wake its callers."""
         try:
-            pipeline, takes = self._pipeline.of(running.mark[0]), running.takes if running.in_hand else None
-            result = await with_fallback(
-                pipeline, running.work, running.fallback, running.on_progress, takes, running.now
-            )
-            running.result = replace(result, warnings=(*running.notes, *result.warnings))
-            if running.in_hand and running.work.loose:
-                await self._handed_over(running, running.result)
-        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
-            running.fail(error)
-        written = await running.written(self._pipeline.journal)
-        self._unmark(running)
-        running.hand = None
+            job.result = self._finished(job, await self._dispatched(job))
+        except Exception as error:  # noqa: BLE001 - the callers who wait get it
+            job.fail(error)
+        written = await job.write_end(self._pipeline.journal)
+        if self._by_identity.get(job.identity) is job:
+            del self._by_identity[job.identity]
         if written:
-            self._forget(running)
-        running.done.set()
+            self._forget(job)
+        job.done.set()
         if not written:
-            await running.written_at_last(self._pipeline.journal, self._closing)
-            self._forget(running)
+            await job.write_end_later(self._pipeline.journal, self._closing)
+            self._forget(job)
 
-    async def _handed_over(self, running: RunningJob, result: ImageResult) -> None:
-        """Wait until the pictures in hand have left with an answer; they are stored when they do not."""
-        hand = running.hand = Hand(0 if self._closing.is_set() else len(running.listeners))
-        running.done.set()
-        if not await hand.settled():
-            images, unkept = await run_shielded(partial(self._pipeline.of(running.mark[0]).rescue, running.work))
-            told = (*result.warnings, "Stored all the same: nobody was there to take it.", *unkept)
-            running.result = replace(result, images=tuple(images), warnings=told)
+    async def _dispatched(self, job: RunningJob) -> ImageResult:
+        pipeline = self._pipeline.for_caller(job.identity[0])
+        if not job.fallback:
+            return await pipeline.carry_out(job.work, on_progress=job.on_progress, now=job.continue_with)
+        return await with_fallback(pipeline, job.work, job.fallback, job.on_progress, job.continue_with)
 
-    def _unmark(self, running: RunningJob) -> None:
-        """From now on a call that asks for the same is another."""
-        if self._marks.get(running.mark) is running:
-            del self._marks[running.mark]
+    @staticmethod
+    def _finished(job: RunningJob, result: ImageResult) -> ImageResult:
+        """Add the job's own warnings, and decide whether its images are returned inline."""
+        warnings = (*job.notes, *result.warnings)
+        if not job.inline_limit:
+            return replace(result, warnings=warnings)
+        if sum(len(image.image_bytes) for image in result.images) <= job.inline_limit:
+            return replace(result, warnings=warnings, inline=True)
+        return replace(result, warnings=("Stored all the same: it is too large to return inline.", *warnings))
 
-    def _forget(self, running: RunningJob) -> None:
-        if (
-            self._lives.get(running.id) is running
-        ):  # and not the same job, taken up again the moment that its end was written
-            del self._lives[running.id]
+    def _forget(self, job: RunningJob) -> None:
+        if self._jobs.get(job.id) is job:  # a sweep may have started the same job again meanwhile
+            del self._jobs[job.id]

@@ -1,4 +1,4 @@
-"""A job of this process while it runs, and how it ended."""
+"""A job that this process runs, and how it ended."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ import anyio
 
 from atelier.providers.core.errors import ImageError, Reason, internal_error
 from atelier.providers.core.types import ImageResult, Progress
-from atelier.providers.jobs.inline_hold import Hand
 from atelier.providers.jobs.outcome import error_json, outcome_of
 from atelier.providers.jobs.recovery import joined, outcome_of_found
-from atelier.providers.pipeline.job_store import JobRow, JobStore, State
+from atelier.providers.pipeline.job_store import JobRow, JobStore
 from atelier.providers.pipeline.prepared_job import PreparedJob
+from atelier.providers.pipeline.states import JobState, final_state
 from atelier.providers.pipeline.vendor_call import VendorCall
 
 log = logging.getLogger("atelier")
 
 LOOKING = "Looking at the request."
 COLLECTING = "Collecting what the vendor made before this job's process ended."
-AGAIN = 5.0  # seconds until a journal that could not be written is tried again
+STORE_RETRY_INTERVAL = 5.0  # seconds until a store that could not be written is tried again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobHandle:
-    """A job that goes on. `latest` is the last word on how far it is."""
+    """What a caller gets when the wait limit passes: the id of a job that goes on, and its latest progress."""
 
     id: str
     provider: str
@@ -37,36 +37,40 @@ class JobHandle:
     estimated_usd: Decimal | None = None
 
 
-def elsewhere(row: JobRow, latest: str) -> JobHandle:
-    """The same of a job that another process runs, as far as is known here."""
+def handle_of_row(row: JobRow, latest: str) -> JobHandle:
+    """Return the handle of a job that another process runs."""
     provider, _, model = str(row.request.get("model", "")).partition("/")
     return JobHandle(id=row.id, provider=provider, model=model, latest=latest)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class RunningJob:
-    """A job that runs.
-
-    `mark` is what calls that ask for the same have in common, `asked` the fingerprint of what they ask. `found` are the
-    records of pictures that a job which was taken up has besides those to be collected, `before` the calls of models
-    that it has moved on from. `dark` is an earlier job of the same call whose outcome nobody knows. `promised` says
-    that somebody was given the id and will come back. `hand` holds the pictures that are in an answer on its way, and
-    nowhere else.
-    """
+    """A job that runs. `done` is set once it has ended and, if the store could be written, its end is written."""
 
     work: PreparedJob
-    mark: tuple[str, str]
-    asked: str = ""
-    in_hand: int = 0
+    """Its vendor calls. Fallback and `safe_prompt` put another in its place."""
+    identity: tuple[str, str]
+    """The caller, and the fingerprint or idempotency key: equal calls join one job."""
+    fingerprint: str = ""
+    """The request's own fingerprint, to which an idempotency key is held."""
+    inline_limit: int = 0
+    """The bytes of images that the caller takes in the answer instead of having them stored; 0 stores them."""
     fallback: Sequence[str] = ()
-    before: list[VendorCall] = field(default_factory=list[VendorCall])
+    """The models to move on to."""
+    earlier_calls: list[VendorCall] = field(default_factory=list[VendorCall])
+    """The vendor calls of models that the job has moved on from."""
     notes: Sequence[str] = ()
-    dark: JobRow | None = None
+    """Warnings for the answer."""
+    unknown_before: JobRow | None = None
+    """An earlier job of the same call whose outcome is unknown; its caller is told with this job's result."""
     found: Sequence[Mapping[str, Any]] = ()
+    """Of a recovered job: the records of the images that were stored before."""
     latest: str = LOOKING
-    promised: bool = False
+    """The latest progress."""
+    keeps_running: bool = False
+    """A caller was given the job's id and will come back, so that the job goes on without callers."""
     listeners: list[Progress] = field(default_factory=list[Progress])
-    hand: Hand | None = None
+    """The progress callbacks of the callers that wait."""
     done: anyio.Event = field(default_factory=anyio.Event)
     result: ImageResult | None = None
     error: ImageError | None = None
@@ -77,43 +81,44 @@ class RunningJob:
         return self.work.priced.job.id
 
     @property
-    def leaves(self) -> bool:
-        """Whether it was called off before anything was sent, so that nobody can join it any more."""
+    def is_cancelled(self) -> bool:
+        """Whether it was cancelled before anything was sent, so that no call can join it any more."""
         return self.work.stop.cancel_called and not self.work.was_sent
 
     @property
-    def state(self) -> State:
-        """How it ended, by its calls."""
-        if self.result or self.found:
-            return "done"
-        refused = self.error is not None and self.error.reason is Reason.CONTENT_POLICY
-        dark = self.error is not None and self.error.outcome_unknown
-        spent = self.work.spent_usd
-        if dark or self.collectable or spent is None or (spent and not refused):
-            return "unknown"  # it may be billed, or is and cannot be had
-        return "cancelled" if self.leaves else "failed"
-
-    @property
-    def outcome(self) -> dict[str, Any]:
-        """What the journal keeps of how it ended."""
-        told = error_json(self.error) if self.error else {}
-        if self.result and self.found:
-            told = joined(self.found, outcome_of(self.result), [account.id for account in self.work.accounts])
-        elif self.result:
-            told = outcome_of(self.result)
-        elif self.found:
-            wanted = len(self.found) + self.work.priced.job.request.count
-            told = outcome_of_found(self.found, wanted, self.notes)
-        return {**told, "collectable": True} if self.collectable else told
-
-    @property
     def collectable(self) -> bool:
-        """Whether the vendor may still have some of it."""
+        """Whether the vendor may still hand out some of its images."""
         return self.work.collectable
 
     @property
-    def running(self) -> JobHandle:
-        """What a caller is told who waited long enough."""
+    def state(self) -> JobState:
+        """The state in which it ended."""
+        error, spent = self.error, self.work.spent_usd
+        return final_state(
+            has_images=bool(self.result or self.found),
+            outcome_known=not (self.collectable or spent is None or (error is not None and error.outcome_unknown)),
+            billed=bool(spent),
+            refused=error is not None and error.reason is Reason.CONTENT_POLICY,
+            cancelled=self.is_cancelled,
+        )
+
+    @property
+    def outcome(self) -> dict[str, Any]:
+        """What the store keeps of how it ended."""
+        outcome = error_json(self.error) if self.error else {}
+        if self.result and self.found:
+            calls = [call.id for call in self.work.accounts]
+            outcome = joined(self.found, outcome_of(self.result), calls)
+        elif self.result:
+            outcome = outcome_of(self.result)
+        elif self.found:
+            wanted = len(self.found) + self.work.priced.job.request.count
+            outcome = outcome_of_found(self.found, wanted, self.notes)
+        return {**outcome, "collectable": True} if self.collectable else outcome
+
+    @property
+    def handle(self) -> JobHandle:
+        """What a caller gets whose wait limit has passed."""
         priced, price = self.work.priced, self.work.priced.estimate
         return JobHandle(
             id=self.id,
@@ -124,7 +129,7 @@ class RunningJob:
         )
 
     def fail(self, error: Exception) -> None:
-        """It ends in this error, which tells what is to be said besides."""
+        """End in this error, with a hint on what can still be collected."""
         if not isinstance(error, ImageError):
             cause, error = error, internal_error()
             error.__cause__ = cause
@@ -132,41 +137,37 @@ class RunningJob:
         error.hint = " ".join(filter(None, (error.hint, later if self.collectable else "", *self.notes)))
         self.error = error
 
-    async def written(self, journal: JobStore) -> bool:
-        """Write how it ended. False when the journal cannot be written just now."""
+    async def write_end(self, store: JobStore) -> bool:
+        """Write how the job ended. Return False when the store cannot be written now."""
         try:
-            for account in (*self.before, *self.work.accounts):
-                await account.catch_up()
-            await journal.finish_job(self.id, self.state, self.outcome)
-            if self.dark and self.result:  # whoever gets the result is told of it
-                await journal.mark_delivered(self.dark.id)
+            for call in (*self.earlier_calls, *self.work.accounts):
+                await call.catch_up()
+            await store.finish_job(self.id, self.state, self.outcome)
+            if self.unknown_before and self.result:  # the answer tells of it
+                await store.mark_delivered(self.unknown_before.id)
         except ImageError as error:
-            log.error("journal not written", extra={"facts": {"job": self.id, "why": error.message}})
+            log.error("job store not written", extra={"facts": {"job": self.id, "why": error.message}})
             return False
         except Exception:  # the other jobs of this process go on
-            log.exception("journal not written", extra={"facts": {"job": self.id}})
+            log.exception("job store not written", extra={"facts": {"job": self.id}})
             return False
         return True
 
-    async def written_at_last(self, journal: JobStore, closing: anyio.Event) -> None:
-        """The same, again and again until it succeeds, and once more when the desk closes."""
+    async def write_end_later(self, store: JobStore, closing: anyio.Event) -> None:
+        """Try again until the end is written, and one last time when the service closes."""
         written = False
         while not written:
-            with anyio.move_on_after(AGAIN):
+            with anyio.move_on_after(STORE_RETRY_INTERVAL):
                 await closing.wait()
-            written = await self.written(journal) or closing.is_set()
+            written = await self.write_end(store) or closing.is_set()
 
     async def on_progress(self, message: str) -> None:
-        """Pass a word on to everyone who waits."""
+        """Pass progress on to every caller that waits."""
         self.latest = message
         for listener in list(self.listeners):
             await listener(message)
 
-    def takes(self, size: int) -> bool:
-        """Whether somebody is there to take so many bytes in hand."""
-        return bool(self.listeners) and size <= self.in_hand
-
-    def now(self, work: PreparedJob) -> None:
-        """Another model has taken over. What is still to be written of the first is not forgotten."""
-        self.before += self.work.accounts
+    def continue_with(self, work: PreparedJob) -> None:
+        """Continue with other vendor calls, and keep those of before for what is still to be written of them."""
+        self.earlier_calls += self.work.accounts
         self.work = work

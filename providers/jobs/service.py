@@ -1,8 +1,7 @@
-"""The desk: jobs that outlive whoever asked for them.
+"""The image service: submit a request, wait for its result up to a limit, or get it later by the job's id.
 
-A job runs in the desk's own task group. Its callers wait for it up to a limit and are then given its id; the work goes
-on, and `collect` or the same call again has it. A call that asks for the same as one that runs joins it; one that asks
-for what was made and never delivered collects that. Whoever goes away before anything was sent takes the job along.
+A job runs in the service's own task group, so it outlives the call that began it. An equal call joins a running job,
+and collects one that has ended and was not delivered. The last caller that leaves before anything was sent cancels it.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from atelier.providers.core.concurrency import no_progress, run_shielded
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, ImageResult, Progress
 from atelier.providers.jobs.delivery import DeliveryTracker
-from atelier.providers.jobs.outcome import check_key, fingerprint, in_the_dark, keyed, request_json
+from atelier.providers.jobs.inline_results import InlineResults
+from atelier.providers.jobs.outcome import check_key, fingerprint, keyed, request_json, unknown_outcome_warning
 from atelier.providers.jobs.runner import JobRunner
 from atelier.providers.jobs.running_job import JobHandle, RunningJob
-from atelier.providers.jobs.single_flight import SingleFlight
 from atelier.providers.jobs.sweeper import OrphanSweeper
 from atelier.providers.jobs.waiter import JobWaiter
 from atelier.providers.pipeline.admit import PricedRequest
@@ -31,198 +30,215 @@ from atelier.providers.pipeline.fallback import check_names
 from atelier.providers.pipeline.job_store import JobRow, NewJob
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.reserve import refused, reservations_for
+from atelier.providers.pipeline.states import JobState
 from atelier.providers.pricing.budget import Confirm, Shortage
 
 __all__ = ["ImageService", "JobHandle"]
 
-WAIT = 50.0  # seconds that a caller waits before it is given the job's id; hosts give up at 60
+WAIT = 50.0  # seconds that a caller waits before it gets the job's id; hosts give up at 60
+MIN_WAIT = 1.0  # seconds that are left to a caller who has waited before
 NO_JOB = "Take the id from the answer that said “running”, or make the same call again: it joins a job that still runs."
-MOMENT = 1.0  # seconds that are left at least to a caller who has waited before
+
+Result = ImageResult | JobHandle
 
 
 class ImageService:
-    """Takes requests, runs jobs. An async context manager: leaving it waits for what was sent, and closes everything.
+    """Submits requests and runs their jobs. An async context manager: leaving it waits for what was sent.
 
-    `wait` is how many seconds a caller waits; None is as long as it takes. `fallback` are models to move on to.
+    `wait` is how many seconds a caller waits; None is without limit. `fallback` are the models to move on to.
     """
 
     def __init__(self, pipeline: Pipeline, *, wait: float | None = WAIT, fallback: Sequence[str] = ()) -> None:
         self.pipeline = pipeline
         self._wait = wait
-        self._most: int | None = None
+        self._max_running: int | None = None
         self._fallback = tuple(fallback)
-        self._around = anyio.create_task_group()
+        self._outer_tasks = anyio.create_task_group()
         self._tasks = anyio.create_task_group()
         self._closing = anyio.Event()
-        self._workshop = JobRunner(pipeline, self._tasks)
-        self._leaving = DeliveryTracker(pipeline.journal, self._tasks)
-        self._rounds = SingleFlight(OrphanSweeper(pipeline, self._workshop.start).take_up, self._tasks)
-        self._counter = JobWaiter(pipeline, self._workshop, self._leaving, self._rounds)
+        self._runner = JobRunner(pipeline, self._tasks)
+        self._inline = InlineResults(pipeline)
+        self._deliveries = DeliveryTracker(pipeline.journal, self._tasks, self._inline.delete)
+        self._sweeper = OrphanSweeper(pipeline, self._inline, self._runner.start, self._tasks)
+        self._waiter = JobWaiter(pipeline, self._runner, self._deliveries, self._sweeper)
 
     async def __aenter__(self) -> Self:
         await self.pipeline.__aenter__()
-        await self._around.__aenter__()
-        await run_shielded(partial(self._around.start, self._working))
+        await self._outer_tasks.__aenter__()
+        await run_shielded(partial(self._outer_tasks.start, self._run_tasks))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._workshop.close()
+        self._runner.close()
         self._closing.set()
-        self._around.cancel_scope.shield = True
-        await self._around.__aexit__(None, None, None)
+        self._outer_tasks.cancel_scope.shield = True
+        await self._outer_tasks.__aexit__(None, None, None)
         await run_shielded(partial(self.pipeline.__aexit__, kind, error, trace))
         await run_shielded(self.pipeline.journal.aclose)
 
-    async def _working(self, *, task_status: TaskStatus[None]) -> None:
-        """What was sent is paid for, and goes on even when whoever uses the desk is cancelled before leaving it."""
+    async def _run_tasks(self, *, task_status: TaskStatus[None]) -> None:
+        """Keep the task group open until the service closes, even if its user is cancelled: what was sent is paid."""
         with anyio.CancelScope(shield=True):
             async with self._tasks:
                 task_status.started()
                 await self._closing.wait()
-            self._leaving.close()
+            self._deliveries.close()
 
     @property
     def in_flight(self) -> Collection[str]:
-        """The ids of the jobs that go on, or whose answer is on its way."""
-        return [*self._workshop.running, *self._leaving.jobs]
+        """The ids of the jobs that run, or whose delivery is being recorded."""
+        return [*self._runner.in_flight, *self._deliveries.recording]
 
-    def with_wait(self, wait: float, most: int | None = None) -> Self:
-        """The same desk, for a caller who waits so many seconds, and of whom at most so many jobs may run at once."""
+    def with_wait(self, wait: float, max_running: int | None = None) -> Self:
+        """Return the service for a caller who waits so many seconds, and may have so many running jobs."""
         other = copy.copy(self)
-        other._wait, other._most = wait, most  # noqa: SLF001 - its own
+        other._wait, other._max_running = wait, max_running  # noqa: SLF001 - its own
         return other
 
     def with_time_spent(self, seconds: float) -> Self:
-        """The same desk, for a caller who has waited so many seconds already."""
+        """Return the service for a caller who has waited so many seconds already."""
         if self._wait is None:
             return self
-        return self.with_wait(max(min(self._wait, MOMENT), self._wait - seconds), self._most)
+        return self.with_wait(max(min(self._wait, MIN_WAIT), self._wait - seconds), self._max_running)
 
     def for_caller(self, caller: str) -> Self:
-        """The same desk, over the pictures of a caller; see `Pipeline.of`."""
+        """Return the service over the images of a caller; see `Pipeline.for_caller`."""
         other = copy.copy(self)
-        other.pipeline = self.pipeline.of(caller)
+        other.pipeline = self.pipeline.for_caller(caller)
         return other
 
     def stop_unsent(self) -> None:
-        """Keep what was not sent yet of every job from being sent. The rest goes on."""
-        self._workshop.stop()
+        """Cancel the vendor calls that were not sent yet. The rest goes on."""
+        self._runner.stop_unsent()
 
     async def submit(
         self,
         request: ImageRequest,
         *,
         caller: str = "1",
-        in_hand: int = 0,
+        inline_limit: int = 0,
         fallback: Sequence[str] | None = None,
         key: str | None = None,
-        said: str | None = None,
+        body: str | None = None,
         on_progress: Progress = no_progress,
         confirm: Confirm | None = None,
-    ) -> ImageResult | JobHandle:
-        """The pictures, or the job that makes them when that takes long. Raises ImageError when there are none.
+    ) -> Result:
+        """Return the images, or the job's handle when they take longer than the wait. Raises ImageError without any.
 
-        `caller` is who pays. `in_hand` is how many bytes they take instead of having them stored. `fallback` are models
-        to move on to, those of the desk unless given. The same `key` within a day is the same call, by its words where
-        these are `said`: whatever came of it is told again. `confirm` asks the caller about a price; see `Pipeline`.
+        `caller` pays. `inline_limit` is the bytes of images that the caller takes in the answer instead of having them
+        stored; 0 stores them. `fallback` are the models to move on to, by default the service's. Calls with the same
+        idempotency `key` within a day are one call, whose `body` (by default the request) must stay the same.
+        `confirm` asks the caller about a price; see `Pipeline.begin`.
         """
-        until = self._until()
-        self.pipeline.of(caller).check_delivery(request, in_hand)
+        # 1. admit: resolve the model, pass the gates, price it
+        deadline = self._deadline()
+        self.pipeline.for_caller(caller).check_delivery(request, inline=bool(inline_limit))
         priced = self.pipeline.admit(request)
-        free = not key and priced.is_free
-        asked = keyed(said) if key and said else await self._fingerprint(priced, in_hand, caller)
-        mark = (caller, keyed(key) if key else asked)
-        while (running := self._workshop.same(mark)) and running.leaves:
+        # 2. identify the call
+        own = keyed(body) if key and body else await self._fingerprint(priced, bool(inline_limit), caller)
+        identity = (caller, keyed(key) if key else own)
+        # 3. join a running job, or collect an earlier one
+        while (running := self._runner.find_duplicate(identity)) and running.is_cancelled:
             await running.done.wait()
-        earlier = None if free else await self._counter.earlier(mark, until)
-        check_key(asked, earlier and earlier.request.get("asked"))
-        if running := self._workshop.same(mark):
-            check_key(asked, running.asked)
-            return await self._counter.awaited(running, on_progress, until)
-        if earlier and (key or earlier.state != "unknown"):
-            try:
-                return await self._counter.joined(earlier, on_progress, until)
-            except ImageError as error:
-                gone, damaged = (error.facts.get(word) == earlier.id for word in ("gone", "damaged"))
-                if not key and (gone or damaged):  # somebody removed its pictures since, or it is told of once
-                    await self.pipeline.journal.mark_delivered(earlier.id)
-                if key or not gone:
-                    raise
+        earlier = None if priced.is_free and not key else await self._waiter.find_duplicate(*identity, deadline)
+        check_key(own, earlier and earlier.request.get("asked"))
+        if running := self._runner.find_duplicate(identity):
+            check_key(own, running.fingerprint)
+            return self._returned(await self._waiter.wait_for_result(running, on_progress, deadline), caller)
+        collects = earlier is not None and (bool(key) or earlier.state != JobState.OUTCOME_UNKNOWN)
+        if earlier and collects and (result := await self._collected(earlier, on_progress, deadline, keep=bool(key))):
+            return self._returned(result, caller)
+        # 4. prepare: the wire requests, the key, the budget, and a person's yes to the price
         models = self._fallback if fallback is None else fallback
         check_names(self.pipeline.catalog, models, request.operation)
-        thinking = anyio.current_time()
+        asked_at = anyio.current_time()
         work = await self.pipeline.begin(priced, caller, confirm)
-        until += anyio.current_time() - thinking  # of the person who was asked about the price
-        running = RunningJob(work=work, mark=mark, asked=asked, in_hand=in_hand, fallback=models)
-        if earlier and earlier.state == "unknown":
-            running.notes, running.dark = [in_the_dark(earlier)], earlier
-        same = await run_shielded(partial(self._opened, running, free))  # what is written must run
-        check_key(asked, same and same.request.get("asked"))
-        counter = self._counter
-        return await (
-            counter.joined(same, on_progress, until) if same else counter.awaited(running, on_progress, until)
-        )
+        deadline += anyio.current_time() - asked_at  # a person's time to answer is not the vendor's
+        # 5. reserve: write the job and its reservations, unless an equal call was quicker
+        job = RunningJob(work=work, identity=identity, fingerprint=own, inline_limit=inline_limit, fallback=models)
+        if earlier and earlier.state == JobState.OUTCOME_UNKNOWN:
+            job.notes, job.unknown_before = [unknown_outcome_warning(earlier)], earlier
+        duplicate = await run_shielded(partial(self._open, job, free=priced.is_free and not key))
+        # 6. dispatch, store, settle: in the runner; wait for it
+        if duplicate:
+            check_key(own, duplicate.request.get("asked"))
+            return self._returned(await self._waiter.wait_for_row(duplicate, on_progress, deadline), caller)
+        return self._returned(await self._waiter.wait_for_result(job, on_progress, deadline), caller)
 
     async def replay(
-        self, key: str, said: str, *, caller: str = "1", on_progress: Progress = no_progress
-    ) -> ImageResult | JobHandle | None:
-        """What came of the call of that key, if any; neither its model nor its sources need be there still."""
+        self, key: str, body: str, *, caller: str = "1", on_progress: Progress = no_progress
+    ) -> Result | None:
+        """Return the result of the call with that key, if there was one. Its model and sources may be gone by now."""
         row = await self.pipeline.journal.find_duplicate(caller, keyed(key))
         if row is None:
             return None
-        check_key(keyed(said), row.request.get("asked"))
-        return await self._counter.joined(row, on_progress, self._until())
+        check_key(keyed(body), row.request.get("asked"))
+        return self._returned(await self._waiter.wait_for_row(row, on_progress, self._deadline()), caller)
 
-    async def get_result(
-        self, id: str, *, caller: str = "1", on_progress: Progress = no_progress
-    ) -> ImageResult | JobHandle:
-        """What came of a job, or that it still runs. Raises not_found, or the error in which the job ended."""
+    async def get_result(self, id: str, *, caller: str = "1", on_progress: Progress = no_progress) -> Result:
+        """Return the result of a job, or its handle. Raises not_found, or the error in which the job ended."""
         row = await self.pipeline.journal.get_job(id)
         if row is None or row.caller != caller:
             raise ImageError(Reason.NOT_FOUND, f"There is no job {id}.", hint=NO_JOB)
-        return await self._counter.joined(row, on_progress, self._until())
+        return self._returned(await self._waiter.wait_for_row(row, on_progress, self._deadline()), caller)
 
     def cancel(self, id: str, *, caller: str = "1") -> None:
-        """Keep what was not sent yet of a job from being sent, unless somebody waits for it. The rest goes on."""
-        if (running := self._workshop.job(id)) and running.mark[0] == caller and not running.listeners:
-            running.work.stop.cancel()
+        """Cancel the vendor calls of a job that were not sent yet, unless a caller waits for it."""
+        if (job := self._runner.get(id)) and job.identity[0] == caller and not job.listeners:
+            job.work.stop.cancel()
 
     def mark_delivered(self, job: str) -> None:
-        """Its answer has left: from now on the same call buys anew."""
-        self._workshop.taken(job)
-        self._leaving.add(job)
+        """The answer with the job's result was written: from now on the same call is a new request."""
+        self._deliveries.mark_delivered(job)
 
-    def abandon_delivery(self, job: str) -> None:
-        """Its answer never left; what was to be taken in hand is stored, and the same call collects it."""
-        self._workshop.given_back(job)
+    async def recover(self) -> None:
+        """Recover the jobs of processes that died, and delete expired inline images; see `OrphanSweeper`."""
+        await self._sweeper.sweep()
+        await self._sweeper.clean_up()
 
-    async def _fingerprint(self, priced: PricedRequest, in_hand: int, caller: str) -> str:
-        """What the request asks; to hash its pictures takes a while."""
-        return await anyio.to_thread.run_sync(fingerprint, priced, in_hand, self.pipeline.of(caller).home)
+    async def _collected(self, earlier: JobRow, on_progress: Progress, deadline: float, *, keep: bool) -> Result | None:
+        """Return what an earlier job made; None if its images are gone and the call may buy anew.
 
-    def _until(self) -> float:
-        """When a caller has waited long enough who comes now."""
+        With `keep` (an idempotency key) the earlier outcome stands, whatever it is.
+        """
+        try:
+            return await self._waiter.wait_for_row(earlier, on_progress, deadline)
+        except ImageError as error:
+            gone, damaged = (error.facts.get(word) == earlier.id for word in ("gone", "damaged"))
+            if not keep and (gone or damaged):
+                await self.pipeline.journal.mark_delivered(earlier.id)
+            if keep or not gone:
+                raise
+        return None
+
+    def _returned(self, result: Result, caller: str) -> Result:
+        if isinstance(result, ImageResult):
+            self._inline.add(result, caller)
+        return result
+
+    async def _fingerprint(self, priced: PricedRequest, inline: bool, caller: str) -> str:
+        """Return the request's fingerprint, computed in a thread: hashing its images takes a while."""
+        return await anyio.to_thread.run_sync(fingerprint, priced, inline, self.pipeline.for_caller(caller).home)
+
+    def _deadline(self) -> float:
+        """When the wait of a caller that comes now ends, by anyio's clock."""
         return anyio.current_time() + (float("inf") if self._wait is None else self._wait)
 
-    async def _opened(self, running: RunningJob, free: bool) -> JobRow | None:
-        """Write the job, reserve its price and start it; the same job where another call was quicker."""
-        pipeline, priced, (caller, alike) = self.pipeline, running.work.priced, running.mark
-        charges = reservations_for(pipeline.catalog, priced, running.work.accounts, caller)
-        told = {**request_json(priced), "asked": running.asked, "home": pipeline.of(caller).home}
-        entry = NewJob(id=running.id, caller=caller, fingerprint=alike, request=told, most=self._most)
+    async def _open(self, job: RunningJob, free: bool) -> JobRow | None:
+        """Write the job, reserve its price and start it; return the equal job that another call wrote first."""
+        pipeline, priced, (caller, alike) = self.pipeline, job.work.priced, job.identity
+        charges = reservations_for(pipeline.catalog, priced, job.work.accounts, caller)
+        request = {**request_json(priced), "asked": job.fingerprint, "home": pipeline.for_caller(caller).home}
+        entry = NewJob(id=job.id, caller=caller, fingerprint=alike, request=request, most=self._max_running)
         while not free:
             opened = await pipeline.journal.open_job(entry, charges, pipeline.budget.caps)
             if isinstance(opened, Shortage):
                 raise refused(pipeline.catalog, priced, opened)
             if opened is None:
                 break
-            if not await self._leaving.wait(opened.id):
+            if not await self._deliveries.wait_recorded(opened.id):
                 return opened
-        self._workshop.start(running)
+        self._runner.start(job)
         return None
-
-    async def recover(self) -> None:
-        """Take up the jobs of processes that died; see `OrphanSweeper`."""
-        await self._rounds.one()

@@ -1,57 +1,101 @@
-"""The jobs of processes that died, taken up one after the other by whoever looks first."""
+"""Claim the jobs of processes that died, one sweep at a time, and delete expired inline images."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 
+import anyio
+from anyio.abc import TaskGroup
+
 from atelier.providers.core.errors import ImageError
+from atelier.providers.jobs.inline_results import InlineResults
 from atelier.providers.jobs.outcome import error_json
 from atelier.providers.jobs.recovery import LOST, is_at_home, recover_job
 from atelier.providers.jobs.running_job import COLLECTING, RunningJob
 from atelier.providers.pipeline.job_store import JobRow
 from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.pipeline.states import JobState
 
 log = logging.getLogger("atelier")
 
 
+class _Sweep:
+    """A sweep that has not begun yet, and how it ended."""
+
+    def __init__(self) -> None:
+        self.ended = anyio.Event()
+        self.error: Exception | None = None
+
+
 class OrphanSweeper:
-    """Those of one journal. `start` runs a job of which something can still be collected."""
+    """Sweeps run in the task group, one after the other; concurrent callers share the next one.
 
-    def __init__(self, pipeline: Pipeline, start: Callable[[RunningJob], None]) -> None:
+    `start` runs a job of which the vendor can still hand out images.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, inline: InlineResults, start: Callable[[RunningJob], None], tasks: TaskGroup
+    ) -> None:
         self._pipeline = pipeline
+        self._inline = inline
         self._start = start
-        self._left = list[JobRow]()
+        self._tasks = tasks
+        self._lock = anyio.Lock()
+        self._next: _Sweep | None = None
+        self._claimed = list[JobRow]()
 
-    async def take_up(self) -> None:
-        """Collect what can be, say of the rest what is known. Raises storage_failed when the journal cannot be read.
+    async def sweep(self) -> None:
+        """Wait for a whole sweep from now on. Raises storage_failed when the store cannot be read.
 
-        They are this process's once claimed, so it is not to be broken off: see `SingleFlight`, whose turns
-        also keep one from beginning before another has ended. One whose pictures cannot be looked for just now is left
-        for the next time.
+        A caller that leaves does not cancel the sweep: rows that were claimed are this process's.
         """
-        self._left += await self._pipeline.journal.claim_orphaned_jobs(self._ours)
-        for row in list(self._left):
-            if await self._taken_up(row):
-                self._left.remove(row)
+        if self._next is None:
+            self._next = _Sweep()
+            self._tasks.start_soon(self._run, self._next)
+        mine = self._next
+        await mine.ended.wait()
+        if mine.error:
+            raise mine.error
 
-    async def _taken_up(self, row: JobRow) -> bool:
-        """Whether it has ended or runs again."""
+    async def clean_up(self) -> None:
+        """Delete expired inline images."""
+        await self._inline.delete_expired()
+
+    async def _run(self, mine: _Sweep) -> None:
+        async with self._lock:
+            self._next = None
+            try:
+                await self._claim_and_recover()
+            except Exception as error:  # noqa: BLE001 - raised by `sweep`; the task group goes on
+                mine.error = error
+            finally:
+                mine.ended.set()
+
+    async def _claim_and_recover(self) -> None:
+        """Recover each claimed job. One whose images cannot be looked for now stays claimed for the next sweep."""
+        self._claimed += await self._pipeline.journal.claim_orphaned_jobs(self._may_claim)
+        for row in list(self._claimed):
+            if await self._recovered(row):
+                self._claimed.remove(row)
+
+    async def _recovered(self, row: JobRow) -> bool:
+        """Return whether the job has ended or runs again."""
         try:
-            salvage = await recover_job(self._pipeline.of(row.caller), row)
+            job = await recover_job(self._pipeline.for_caller(row.caller), row)
         except ImageError as error:
-            log.warning("job not taken up", extra={"facts": {"job": row.id, "why": error.message}})
+            log.warning("job not recovered", extra={"facts": {"job": row.id, "why": error.message}})
             return False
-        except Exception:  # one job that cannot be understood must not stop the others, nor stay as it is
-            log.exception("job not taken up", extra={"facts": {"job": row.id}})
-            await self._pipeline.journal.finish_job(row.id, "unknown", error_json(LOST))
+        except Exception:  # a job that cannot be understood must neither stop the others nor stay running
+            log.exception("job not recovered", extra={"facts": {"job": row.id}})
+            await self._pipeline.journal.finish_job(row.id, JobState.OUTCOME_UNKNOWN, error_json(LOST))
             return True
-        if salvage:
-            mark = (row.caller, row.id)
-            found, notes = salvage.found, salvage.notes
-            self._start(RunningJob(work=salvage.work, mark=mark, found=found, notes=notes, latest=COLLECTING))
+        if job:
+            identity = (row.caller, row.id)
+            running = RunningJob(work=job.work, identity=identity, found=job.found, notes=job.notes, latest=COLLECTING)
+            self._start(running)
         return True
 
-    def _ours(self, caller: str, home: str) -> bool:
-        """Whether this process keeps that caller's pictures where the job's are."""
-        return is_at_home(self._pipeline.of(caller), home)
+    def _may_claim(self, caller: str, home: str) -> bool:
+        """Whether this process stores that caller's images where the job's are."""
+        return is_at_home(self._pipeline.for_caller(caller), home)

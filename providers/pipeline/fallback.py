@@ -28,7 +28,6 @@ async def with_fallback(
     work: PreparedJob,
     models: Sequence[str],
     on_progress: Progress,
-    in_hand: Callable[[int], bool] | None,
     now: Callable[[PreparedJob], None],
 ) -> ImageResult:
     """Carry the work out, by the first of the models that can where its own fails. `now` hears what is worked on.
@@ -44,7 +43,7 @@ async def with_fallback(
 
     while True:
         try:
-            result = await pipeline.carry_out(work, on_progress=on_progress, in_hand=in_hand, now=move_on)
+            result = await pipeline.carry_out(work, on_progress=on_progress, now=move_on)
         except ImageError as error:
             charged = work.spent_usd != 0
             if not left or not error.retryable or error.outcome_unknown or charged or work.stop.cancel_called:

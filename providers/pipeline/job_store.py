@@ -10,13 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
+from atelier.providers.pipeline.states import JobState
 from atelier.providers.pricing.budget import Caps, Ledger, NoLedger, Reservation, Shortage
-
-State = Literal["running", "done", "failed", "unknown", "cancelled"]
-"""`unknown`: nobody can say whether the vendor did the work; the reservation stays. `cancelled`: nothing was sent."""
-
 
 KEYED = "key:"
 """How the fingerprint of a call begins that its caller gave a key of its own."""
@@ -48,7 +45,7 @@ class JobRow:
     id: str
     caller: str
     request: Mapping[str, Any]
-    state: State
+    state: JobState
     outcome: Mapping[str, Any]
     delivered: bool
     created: str
@@ -68,7 +65,7 @@ class JobRow:
     @property
     def collectable(self) -> bool:
         """Whether it ended without its pictures, and its vendor may still have them."""
-        return self.state == "unknown" and bool(self.outcome.get("collectable"))
+        return self.state == JobState.OUTCOME_UNKNOWN and bool(self.outcome.get("collectable"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +110,7 @@ class JobStore(Ledger, Protocol):
         """A picture of the call is stored."""
         ...
 
-    async def finish_job(self, job: str, state: State, outcome: Mapping[str, Any]) -> None:
+    async def finish_job(self, job: str, state: JobState, outcome: Mapping[str, Any]) -> None:
         """The job has ended. One that has more pictures than when it was delivered is to be delivered again."""
         ...
 
@@ -127,6 +124,14 @@ class JobStore(Ledger, Protocol):
         Only those whose caller and home are `ours`, and after a day those that nobody wanted. From now on they run, and
         are this process's.
         """
+        ...
+
+    async def list_expired_inline(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
+        """The jobs whose inline images are older than an hour, of callers and homes that are `ours`."""
+        ...
+
+    async def forget_inline(self, job: str) -> None:
+        """The inline images of the job are deleted."""
         ...
 
     async def list_calls(self, job: str) -> list[CallRow]:
@@ -159,7 +164,7 @@ class NullJobStore(NoLedger):
     async def add_asset(self, job: str, charge: str, image: str) -> None:
         """Not written."""
 
-    async def finish_job(self, job: str, state: State, outcome: Mapping[str, Any]) -> None:
+    async def finish_job(self, job: str, state: JobState, outcome: Mapping[str, Any]) -> None:
         """Not written."""
 
     async def mark_delivered(self, job: str) -> None:
@@ -168,6 +173,13 @@ class NullJobStore(NoLedger):
     async def claim_orphaned_jobs(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
         """None."""
         return []
+
+    async def list_expired_inline(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
+        """None."""
+        return []
+
+    async def forget_inline(self, job: str) -> None:
+        """Not written."""
 
     async def list_calls(self, job: str) -> list[CallRow]:
         """None."""

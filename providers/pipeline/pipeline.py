@@ -19,8 +19,6 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-import anyio
-
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.concurrency import no_progress, run_concurrently, run_shielded, run_with_progress
 from atelier.providers.core.errors import ImageError, Reason, internal_error
@@ -81,7 +79,7 @@ class Pipeline:
         self.budget = budget or Budget()
         self._vendors = Dispatcher(timeout=timeout, concurrency=concurrency, queue=queue, retry_timeouts=retry_timeouts)
 
-    def of(self, caller: str) -> Self:
+    def for_caller(self, caller: str) -> Self:
         """The same pipeline over the pictures of a caller. All else, turns at the vendors included, is shared."""
         if self._tenants is None:
             return self
@@ -134,16 +132,14 @@ class Pipeline:
         work: PreparedJob,
         *,
         on_progress: Progress = no_progress,
-        in_hand: Callable[[int], bool] | None = None,
         now: Callable[[PreparedJob], None] | None = None,
     ) -> ImageResult:
         """Make the pictures and keep them. Raises ImageError when there are none, and then nothing was stored.
 
-        With `in_hand` nothing is stored until it was asked whether the caller takes so many bytes instead. After a free
-        refusal of the prompt `safe_prompt` has one more attempt made, and `now` is called with what is worked on then.
+        After a free refusal of the prompt `safe_prompt` makes one more attempt; `now` is called with its job.
         """
         try:
-            return await self._attempt(work, on_progress, in_hand)
+            return await self._attempt(work, on_progress)
         except ImageError as error:
             softened = await softened_work(self.admit, self.begin_again, work, error)
             if softened is None:
@@ -152,23 +148,16 @@ class Pipeline:
             now(softened)
         await on_progress("The vendor refused the prompt; sending it once more in softer words.")
         with refusals_name_it():
-            return await self._attempt(softened, on_progress, in_hand)
+            return await self._attempt(softened, on_progress)
 
-    async def _attempt(
-        self, work: PreparedJob, on_progress: Progress, in_hand: Callable[[int], bool] | None
-    ) -> ImageResult:
+    async def _attempt(self, work: PreparedJob, on_progress: Progress) -> ImageResult:
         """The calls of the work, what came of them stored, and the result."""
         priced, request = work.priced, work.priced.job.request
-        keep = self.storage if in_hand is None else None
         calls = zip(work.accounts, work.requests, strict=True)
-        try:
-            made: list[Callable[[], Awaitable[Made]]] = [
-                partial(self._call, work, account, sent, keep, on_progress) for account, sent in calls
-            ]
-            outcomes = await run_concurrently(made, work.stop, FINAL)
-        except anyio.get_cancelled_exc_class():
-            await run_shielded(partial(self.rescue, work))  # nobody is there any more to take anything in hand
-            raise
+        made: list[Callable[[], Awaitable[Made]]] = [
+            partial(self._call, work, account, sent, on_progress) for account, sent in calls
+        ]
+        outcomes = await run_concurrently(made, work.stop, FINAL)
         done = [outcome for outcome in outcomes if not isinstance(outcome, ImageError)]
         errors = [outcome for outcome in outcomes if isinstance(outcome, ImageError)]
         if not done:
@@ -176,9 +165,6 @@ class Pipeline:
         reply = merged([reply for reply, _, _ in done])
         images = [image for _, images, _ in done for image in images]
         unkept = [warning for _, _, warnings in done for warning in warnings]
-        if in_hand and self.storage and not in_hand(sum(len(image.image_bytes) for image in images)):
-            images, unkept = await run_shielded(partial(self.rescue, work))
-            unkept.insert(0, "Stored all the same: it was too large to hand over, or nobody was there to take it.")
         late = priced.job.id if work.collectable else None
         missing = shortfall(errors, request.count, len(images), late)
         dear = reserve.cost_variance(priced, work.accounts) if len(images) == request.count else []
@@ -200,12 +186,12 @@ class Pipeline:
 
     async def run(self, request: ImageRequest, *, on_progress: Progress = no_progress) -> ImageResult:
         """Make the pictures while the caller waits, and remember nothing of it: for a program, without a server."""
-        self.check_delivery(request, 0)
+        self.check_delivery(request, inline=False)
         return await self.carry_out(await self.begin(self.admit(request), "1", None), on_progress=on_progress)
 
-    def check_delivery(self, request: ImageRequest, in_hand: int) -> None:
-        """Refuse a copy that would have nothing to lie beside."""
-        if request.deliver and (in_hand or not self.storage):
+    def check_delivery(self, request: ImageRequest, inline: bool) -> None:
+        """Refuse a resized copy where no image stays stored beside which it could be."""
+        if request.deliver and (inline or not self.storage):
             message = "A copy is delivered beside the stored picture, and nothing is stored here."
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave out save=false, or the deliver_ options.")
 
@@ -214,19 +200,17 @@ class Pipeline:
         work: PreparedJob,
         account: VendorCall,
         sent: httpx.Request | None,
-        storage: Storage | None,
         on_progress: Progress,
     ) -> Made:
-        """One vendor call and its pictures, stored; without a storage its reply joins the loose ones."""
+        """Make one vendor call and store its images, if there is a storage."""
 
         async def settle(reply: Reply) -> Made:
             reply = with_prompts(reply, account.job.request.prompt)
-            if storage is None:
-                work.loose.append((account, reply))
+            if self.storage is None:
                 return reply, [ResultImage(picture) for picture in reply.pictures], []
             count = len(reply.pictures)
             words = "Storing the picture." if count == 1 else f"Storing {count} pictures."
-            storing = partial(kept, storage, work.priced, account, reply)
+            storing = partial(kept, self.storage, work.priced, account, reply)
             return reply, *await run_with_progress(partial(on_progress, words), storing)
 
         try:
@@ -242,12 +226,3 @@ class Pipeline:
             words = f"{ready} of {work.priced.job.request.count} pictures are there."
             await run_shielded(partial(on_progress, words))  # who is called off now has its pictures all the same
         return made
-
-    async def rescue(self, work: PreparedJob) -> tuple[list[ResultImage], list[str]]:
-        """Store the loose pictures after all."""
-        images, warnings = list[ResultImage](), list[str]()
-        while self.storage and work.loose:
-            account, reply = work.loose.pop(0)
-            stored, unkept = await kept(self.storage, work.priced, account, reply)
-            images, warnings = images + stored, warnings + unkept
-        return images, warnings

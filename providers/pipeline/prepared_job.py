@@ -11,14 +11,13 @@ import anyio
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.transport.wire import httpx
-from atelier.providers.vendors.contract import Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedJob:
     """Calls and their requests, in one order. A call without a request was sent before and is collected.
 
-    `loose` are the replies whose pictures are not stored. Cancelling `stop` keeps from being sent, or sent again, what
+    Cancelling `stop` keeps from being sent, or sent again, what
     no vendor can have yet; the rest goes on.
     """
 
@@ -27,7 +26,6 @@ class PreparedJob:
     requests: Sequence[httpx.Request | None]
     key: str | None
     caller: str
-    loose: list[tuple[VendorCall, Reply]] = field(default_factory=list[tuple[VendorCall, Reply]])
     stop: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     @property

@@ -6,13 +6,14 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, get_args
+from typing import Any
 
 import anyio
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.providers.pipeline.job_store import CallRow, JobRow, State
+from atelier.providers.pipeline.job_store import CallRow, JobRow
 from atelier.providers.pipeline.quotes import usd
+from atelier.providers.pipeline.states import JobState
 from atelier.server.cli.output import say
 from atelier.server.cli.output import table as aligned
 from atelier.server.composition import journal_of
@@ -42,7 +43,7 @@ def jobs(options: argparse.Namespace) -> int:
     return 0
 
 
-async def newest_jobs(limit: int, state: State | None) -> list[Job]:
+async def newest_jobs(limit: int, state: JobState | None) -> list[Job]:
     """Return the newest jobs with their vendor calls. Raises invalid_request or storage_failed."""
     if limit < 1:
         raise ImageError(
@@ -162,7 +163,7 @@ def declare(commands: Any) -> None:
     """`atelier jobs [ID]`"""
     parser = commands.add_parser("jobs", help="list the jobs and their outcome", description=jobs.__doc__)
     parser.add_argument("id", nargs="?", metavar="ID", help="print everything about this job")
-    parser.add_argument("--state", choices=get_args(State), help="only jobs in this state")
+    parser.add_argument("--state", choices=list(JobState), help="only jobs in this state")
     parser.add_argument("--limit", type=int, default=DEFAULT_LIMIT, help=f"how many; {DEFAULT_LIMIT} by default")
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
     parser.set_defaults(run=jobs)

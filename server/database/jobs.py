@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.pipeline.job_store import KEYED, CallRow, JobRow, NewJob, State
+from atelier.providers.pipeline.job_store import KEYED, CallRow, JobRow, NewJob
+from atelier.providers.pipeline.states import JOB_TRANSITIONS, CallState, JobState, sources_of
 from atelier.providers.pricing.budget import Caps, Reservation, Shortage, usd_of
 from atelier.server.database.engine import Database
 from atelier.server.database.ledger import SqliteLedger, utc_day
@@ -19,8 +20,15 @@ KEY_TTL = "-1 day"
 """How long an idempotency key stands for the same call."""
 ABANDONED_AFTER = "-1 day"
 """After that any process claims an orphaned job, whichever folders it serves: no job stays running for ever."""
+INLINE_TTL = "-1 hour"
+"""How long the images of `save=false` stay stored for a caller who has not got them."""
 COLLECT_WINDOW = "-30 minutes"
 """How long a vendor is polled for an unfinished task: FLUX keeps a picture for ten minutes after it is ready."""
+
+
+def _listed(states: Sequence[str]) -> str:
+    return ", ".join(f"'{state}'" for state in states)
+
 
 ROW = """
     SELECT id, caller, request, state, outcome, delivered, created,
@@ -35,12 +43,16 @@ ALIKE = f"""
             AND created > datetime('now', '{KEY_TTL}')
     ) ORDER BY state = 'running' DESC, created DESC LIMIT 1
 """
-FINISH = """
+FINISH = f"""
     UPDATE jobs SET state = ?, outcome = ?, delivered = (delivered OR ?)
-        AND NOT coalesce(json_array_length(iif(json_valid(outcome), outcome, '{}'), '$.images') BETWEEN 1 AND ?, 0)
-    WHERE id = ? AND state = 'running'
-"""
+        AND NOT coalesce(json_array_length(iif(json_valid(outcome), outcome, '{{}}'), '$.images') BETWEEN 1 AND ?, 0)
+    WHERE id = ? AND state IN ({_listed(sources_of(JobState.COMPLETED, JOB_TRANSITIONS))})
+"""  # noqa: S608 - the states are ours
 """A job that ended before with fewer pictures is to be delivered again."""
+EXPIRED_INLINE = f"""
+    {ROW} WHERE state = 'done' AND created < datetime('now', '{INLINE_TTL}')
+        AND json_extract(iif(json_valid(outcome), outcome, '{{}}'), '$.inline')
+"""
 ORPHANED = f"""
     SELECT id, CASE state WHEN 'running' THEN owner END, created < datetime('now', '{ABANDONED_AFTER}') FROM jobs
     WHERE state = 'running' OR created > datetime('now', '{COLLECT_WINDOW}')
@@ -92,11 +104,11 @@ class SqliteJobStore(SqliteLedger):
         """Record that a picture of the call is stored."""
         await self._do("INSERT OR IGNORE INTO assets VALUES (?, ?, ?)", image, job, charge)
 
-    async def finish_job(self, job: str, state: State, outcome: Mapping[str, Any]) -> None:
+    async def finish_job(self, job: str, state: JobState, outcome: Mapping[str, Any]) -> None:
         """End a job."""
         words = json.dumps(dict(outcome), ensure_ascii=False, default=str)
-        inline = state == "done" and not outcome.get("images")  # not stored, so it cannot be collected
-        await self._do(FINISH, state, words, inline, len(outcome.get("images", ())) - 1, job)
+        missing = state == JobState.COMPLETED and not outcome.get("images")  # not stored, so it cannot be collected
+        await self._do(FINISH, state, words, missing, len(outcome.get("images", ())) - 1, job)
 
     async def mark_delivered(self, job: str) -> None:
         """Record that its answer was delivered."""
@@ -125,6 +137,15 @@ class SqliteJobStore(SqliteLedger):
             return []
         return await self.database.write(claimed)
 
+    async def list_expired_inline(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
+        """Return the jobs whose inline images have expired."""
+        rows = await self.database.read(lambda connection: list(map(_row, connection.execute(EXPIRED_INLINE))), [])
+        return [row for row in rows if ours(row.caller, row.home)]
+
+    async def forget_inline(self, job: str) -> None:
+        """Record that the inline images of a job are deleted."""
+        await self._do("UPDATE jobs SET outcome = json_remove(outcome, '$.inline') WHERE id = ?", job)
+
     async def list_calls(self, job: str) -> list[CallRow]:
         """Return the vendor calls of a job."""
 
@@ -134,7 +155,7 @@ class SqliteJobStore(SqliteLedger):
                 CallRow(
                     id=id,
                     model=model,
-                    state=state,
+                    state=CallState(state),
                     pictures=pictures,
                     task=_object(task) if task else None,
                     images=tuple(i for (i,) in connection.execute("SELECT id FROM assets WHERE charge = ?", (id,))),
@@ -144,7 +165,7 @@ class SqliteJobStore(SqliteLedger):
 
         return await self.database.read(transaction, [])
 
-    async def list_jobs(self, limit: int, state: State | None = None) -> list[JobRow]:
+    async def list_jobs(self, limit: int, state: JobState | None = None) -> list[JobRow]:
         """Return the newest jobs, all of them or those in one state."""
         query = f"{ROW} WHERE ? IS NULL OR state = ? ORDER BY created DESC LIMIT ?"
         return await self.database.read(
@@ -183,7 +204,7 @@ def _row(columns: tuple[Any, ...]) -> JobRow:
         id=id,
         caller=caller,
         request=_object(request),
-        state=state,
+        state=JobState(state),
         outcome=_object(outcome),
         delivered=bool(delivered),
         created=created,

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Literal
 
 from atelier.providers.core.ids import new_id
+from atelier.providers.pipeline.states import CALL_TRANSITIONS, CallState, sources_of
 from atelier.providers.pricing.budget import Caps, Left, Reservation, Shortage, micro, micro_up, usd_of
 from atelier.server.database.engine import Database
 
@@ -67,19 +68,19 @@ class SqliteLedger:
 
     async def mark_sent(self, id: str) -> None:
         """Record that the request is about to be sent."""
-        await self._move(id, "sent")
+        await self._move(id, CallState.SENT)
 
     async def settle_call(self, id: str, usd: Decimal | None) -> None:
         """Record what was billed."""
-        await self._move(id, "settled", None if usd is None else micro(usd))
+        await self._move(id, CallState.SETTLED, None if usd is None else micro(usd))
 
     async def release_call(self, id: str) -> None:
         """Record that nothing was billed."""
-        await self._move(id, "released")
+        await self._move(id, CallState.RELEASED)
 
     async def mark_call_unknown(self, id: str) -> None:
         """Record that it is unknown whether it was billed."""
-        await self._move(id, "unknown")
+        await self._move(id, CallState.UNKNOWN)
 
     async def reserve_retry(self, id: str, caps: Caps) -> Shortage | None:
         """Reserve a retry; the first request becomes unknown, since it may be billed as well."""
@@ -138,15 +139,12 @@ class SqliteLedger:
                 return Shortage(period=period, cap=cap, left=usd_of(max(0, left)))
         return None
 
-    async def _move(self, id: str, state: str, spent: int | None = None) -> None:
-        """Change the state of a call: settled and released are final, and an unknown one may still get its bill."""
-        before = ("reserved", "sent", "unknown" if state == "settled" else "sent")
-        await self.database.write(
-            lambda connection: connection.execute(
-                "UPDATE charges SET state = ?, spent = ? WHERE id = ? AND state IN (?, ?, ?)",
-                (state, spent, id, *before),
-            )
-        )
+    async def _move(self, id: str, state: CallState, spent: int | None = None) -> None:
+        """Move a call to a state, if the present one allows it."""
+        before = sources_of(state, CALL_TRANSITIONS)
+        marks = ", ".join("?" * len(before))
+        statement = f"UPDATE charges SET state = ?, spent = ? WHERE id = ? AND state IN ({marks})"  # noqa: S608
+        await self.database.write(lambda connection: connection.execute(statement, (state, spent, id, *before)))
 
 
 def _periods(caps: Caps, day: str) -> list[tuple[Literal["day", "month"], Decimal, str]]:

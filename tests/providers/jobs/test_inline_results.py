@@ -1,84 +1,86 @@
-"""Pictures in hand: stored when nobody takes them, and never both taken and collected."""
+"""Images of `save=false`: stored until they are delivered, for an hour at most, and never bought twice."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from atelier.providers.core.types import ImageResult
 from atelier.providers.jobs.service import JobHandle
+from tests.conftest import Environ
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Held
 from tests.providers.jobs.conftest import FOX, Open, pictures, settled
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
+LARGE = 10**9
 
-async def test_pictures_in_hand_are_not_collected_twice_but_stored_when_nobody_is_there(
+
+async def test_an_inline_image_is_deleted_once_its_answer_is_delivered(service: Open, tmp_path: Path) -> None:
+    async with service() as one:
+        result = await one.submit(FOX, inline_limit=LARGE)
+        assert isinstance(result, ImageResult)
+        assert result.inline
+        assert len(await pictures(tmp_path / "out")) == 1
+        one.mark_delivered(result.id)
+        await settled(one)
+        assert await pictures(tmp_path / "out") == []
+
+
+async def test_an_inline_image_that_was_not_delivered_is_collected_by_the_same_call(
     service: Open, openai: OpenAI, tmp_path: Path
 ) -> None:
-    held = Held()
-    openai.next(None, held)
     async with service() as one:
-        taken = await one.submit(FOX, in_hand=10**9)
-        assert taken.images[0].stored is None
-        one.mark_delivered(taken.id)
-        ticket = await one.with_wait(0.05).submit(FOX, in_hand=10**9)
-        assert isinstance(ticket, JobHandle)
-        held.go.set()
-        await settled(one)
-        result = await one.get_result(ticket.id)
-    assert isinstance(result, ImageResult)
-    assert result.images[0].stored is not None
-    assert len(await pictures(tmp_path / "out")) == 1
-
-
-async def test_pictures_in_hand_that_never_left_are_stored_and_collected(
-    service: Open, rows: Callable[[], Any], openai: OpenAI, tmp_path: Path
-) -> None:
-    async with service() as one:
-        taken = await one.submit(FOX, in_hand=10**9)
+        first = await one.submit(FOX, inline_limit=LARGE)
+    async with service() as another:  # as after a crash between the image and its answer
+        again = await another.submit(FOX, inline_limit=LARGE)
+        assert isinstance(again, ImageResult)
+        assert (again.id, again.inline) == (first.id, True)
+        another.mark_delivered(again.id)
+        await settled(another)
         assert await pictures(tmp_path / "out") == []
-        one.abandon_delivery(taken.id)
-        await settled(one)
-        again = await one.submit(FOX, in_hand=10**9)
-    assert again.id == taken.id
-    assert again.images[0].stored is not None
-    (row,) = await rows()
-    assert [image["id"] for image in row.outcome["images"]] == [again.images[0].stored.id]
     assert len(openai.requests) == 1
 
 
-async def test_pictures_in_hand_of_two_callers_are_stored_only_when_neither_took_them(
-    service: Open, openai: OpenAI, tmp_path: Path, waiting: list[str]
-) -> None:
+async def test_an_inline_image_that_takes_long_is_collected_by_its_job(service: Open, openai: OpenAI) -> None:
     held = Held()
     openai.next(held)
-    results = list[Any]()
     async with service() as one:
-        async with anyio.create_task_group() as tasks:
-            for _ in range(2):
-
-                async def call() -> None:
-                    results.append(await one.submit(FOX, in_hand=10**9))
-
-                tasks.start_soon(call)
-            await eventually(lambda: len(waiting) == 2)
-            held.go.set()
-        one.abandon_delivery(results[0].id)
-        one.mark_delivered(results[1].id)
+        handle = await one.with_wait(0.05).submit(FOX, inline_limit=LARGE)
+        assert isinstance(handle, JobHandle)
+        held.go.set()
         await settled(one)
-        another = await one.submit(FOX)
-    assert results[0].id == results[1].id != another.id
-    assert len(await pictures(tmp_path / "out")) == 1
+        result = await one.get_result(handle.id)
+    assert isinstance(result, ImageResult)
+    assert result.inline
 
 
-async def test_pictures_in_hand_are_stored_when_the_desk_closes(service: Open, openai: OpenAI, tmp_path: Path) -> None:
+async def test_an_image_that_is_too_large_for_the_answer_stays_stored(service: Open, tmp_path: Path) -> None:
     async with service() as one:
-        await one.submit(FOX, in_hand=10**9)
+        result = await one.submit(FOX, inline_limit=10)
+        assert isinstance(result, ImageResult)
+        assert not result.inline
+        assert "too large to return inline" in " ".join(result.warnings)
+        one.mark_delivered(result.id)
+        await settled(one)
     assert len(await pictures(tmp_path / "out")) == 1
+
+
+@pytest.mark.parametrize(("age", "left"), [("-59 minutes", 1), ("-61 minutes", 0)])
+async def test_an_inline_image_is_deleted_after_an_hour(
+    service: Open, rows: Callable[[], Any], with_openai: Environ, tmp_path: Path, age: str, left: int
+) -> None:
+    async with service() as one:
+        await one.submit(FOX, inline_limit=LARGE)
+    with sqlite3.connect(Path(with_openai["ATELIER_STATE_DIR"]) / "journal.db") as connection:
+        connection.execute("UPDATE jobs SET created = datetime('now', ?)", (age,))
+    async with service() as another:
+        await another.recover()
+    assert len(await pictures(tmp_path / "out")) == left
+    (row,) = await rows()
+    assert bool(row.outcome.get("inline")) == bool(left)

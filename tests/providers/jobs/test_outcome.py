@@ -16,6 +16,7 @@ from atelier.providers.images.sources import normalise_source
 from atelier.providers.jobs.outcome import error_json, error_of, fingerprint, request_json, request_of
 from atelier.providers.pipeline.admit import admit
 from atelier.providers.pipeline.job_store import JobRow
+from atelier.providers.pipeline.states import JobState
 from tests.conftest import png
 
 CATALOG = Catalog(lambda name: None)
@@ -25,8 +26,8 @@ EDIT = ImageRequest(
 )
 
 
-def mark(request: ImageRequest, in_hand: int = 0) -> str:
-    return fingerprint(admit(CATALOG, request), in_hand)
+def mark(request: ImageRequest, inline: bool = False) -> str:
+    return fingerprint(admit(CATALOG, request), inline)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_the_same_call_has_the_same_fingerprint_in_other_words(one: dict[str, An
 )  # fmt: skip
 def test_another_call_has_another_fingerprint(changed: dict[str, Any]) -> None:
     assert mark(FOX) != mark(replace(FOX, **changed))
-    assert mark(FOX, 100) != mark(FOX)
+    assert mark(FOX, True) != mark(FOX)
 
 
 def test_sources_count_by_their_content() -> None:
@@ -113,7 +114,7 @@ def test_an_error_comes_back_with_what_may_be_kept_of_it() -> None:
         id="job_1",
         caller="1",
         request={},
-        state="unknown",
+        state=JobState.OUTCOME_UNKNOWN,
         outcome=told,
         delivered=False,
         created="",

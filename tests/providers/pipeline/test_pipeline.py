@@ -13,9 +13,8 @@ import anyio
 import pytest
 
 from atelier.providers import generate
-from atelier.providers.core.concurrency import is_cancelled
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import AssetHandle, ImageRequest, ImageResult, Picture
+from atelier.providers.core.types import AssetHandle, ImageRequest, Picture
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.vendors import flux as flux_vendor
 from atelier.providers.vendors import xai as xai_vendor
@@ -151,22 +150,6 @@ async def test_a_picture_that_no_storage_takes_is_handed_over(with_openai: Envir
     assert "The shelf is full. Make room." in " ".join(result.warnings)
 
 
-async def taken(pipeline: Pipeline, request: ImageRequest, most: int) -> ImageResult:
-    """Pictures for a caller who takes so many bytes in hand, as long as it is there."""
-    work = await pipeline.begin(pipeline.admit(request), "1", None)
-    return await pipeline.carry_out(work, in_hand=lambda size: size <= most and not is_cancelled())
-
-
-async def test_small_pictures_are_taken_in_hand_and_large_ones_stored(with_openai: Environ) -> None:
-    shelf = AssetReader()
-    async with studio(PROVIDER, with_openai, storage=shelf) as pipeline:
-        small = await taken(pipeline, ImageRequest(prompt="a fox", model="openai"), 10**9)
-        large = await taken(pipeline, ImageRequest(prompt="a fox", model="openai"), 10)
-    assert small.images[0].stored is None
-    assert large.images[0].stored is not None
-    assert len(shelf.records) == 1
-
-
 async def test_a_vendor_sees_no_more_jobs_at_once_than_its_limit(with_openai: Environ, openai: OpenAI) -> None:
     said: list[str] = []
 
@@ -236,21 +219,21 @@ async def test_a_call_cancelled_while_it_stores_is_stored(with_openai: Environ) 
     assert len(shelf.records) == 2
 
 
-async def test_pictures_to_be_handed_over_are_stored_when_the_caller_leaves_between_calls(
+async def test_what_was_sent_is_stored_when_the_caller_leaves_between_calls(
     with_openai: Environ, openai: OpenAI
 ) -> None:
     openai.older, held = True, Held()
     openai.next(None, held)
     shelf, request = AssetReader(), ImageRequest(prompt="a fox", model="dall-e-3", count=2)
     async with studio(PROVIDER, with_openai, storage=shelf, concurrency=1) as pipeline:
-        await leave(lambda: taken(pipeline, request, 10**9), held.arrival, then=held.go.set)
+        await leave(lambda: pipeline.run(request), held.arrival, then=held.go.set)
     assert len(openai.requests) == len(shelf.records) == 2
 
 
-async def test_pictures_too_large_to_hand_over_are_all_stored_though_the_caller_leaves(with_openai: Environ) -> None:
+async def test_images_are_all_stored_though_the_caller_leaves_meanwhile(with_openai: Environ) -> None:
     shelf, request = HeldShelf(), ImageRequest(prompt="a fox", model="openai", count=4)
     async with studio(PROVIDER, with_openai, storage=shelf) as pipeline, anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: taken(pipeline, request, 1))
+        tasks.start_soon(lambda: pipeline.run(request))
         await shelf.gate.arrival()
         tasks.cancel_scope.cancel()
         assert shelf.records == []

@@ -17,6 +17,7 @@ import anyio
 import pytest
 
 from atelier.providers.pipeline.job_store import JobRow, NewJob
+from atelier.providers.pipeline.states import JobState
 from atelier.providers.pricing.budget import Caps, Shortage
 from atelier.server.database.engine import Database
 from atelier.server.database.jobs import SqliteJobStore
@@ -53,7 +54,7 @@ async def test_looking_leaves_no_file_behind(tmp_path: Path) -> None:
     assert await journal.find_duplicate("1", "same") is None
     assert await journal.claim_orphaned_jobs(anyones) == []
     await journal.mark_delivered("job_x")
-    await journal.finish_job("job_x", "done", {})
+    await journal.finish_job("job_x", JobState("done"), {})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -77,7 +78,7 @@ async def test_the_same_call_is_joined_until_it_is_delivered(tmp_path: Path) -> 
     assert joined.id == "job_a"
     assert await opened(journal, "job_c", caller="2") is None
     assert await opened(journal, "job_d", fingerprint="other") is None
-    await journal.finish_job("job_a", "done", {"images": [{"id": "img_1"}]})
+    await journal.finish_job("job_a", JobState("done"), {"images": [{"id": "img_1"}]})
     collected = await opened(journal, "job_b")
     assert isinstance(collected, JobRow)
     assert collected.outcome["images"][0]["id"] == "img_1"
@@ -99,7 +100,7 @@ async def test_what_came_to_nothing_is_not_collected(tmp_path: Path, state: Any)
 async def test_what_was_handed_over_and_not_stored_is_not_collected(tmp_path: Path) -> None:
     journal = journal_at(tmp_path)
     await opened(journal, "job_a")
-    await journal.finish_job("job_a", "done", {"images": []})
+    await journal.finish_job("job_a", JobState("done"), {"images": []})
     assert await journal.find_duplicate("1", "same") is None
     await journal.aclose()
 
@@ -108,7 +109,7 @@ async def test_an_end_in_the_dark_is_matched_but_not_joined(tmp_path: Path) -> N
     journal = journal_at(tmp_path)
     await opened(journal, "job_a")
     await journal.mark_call_unknown("chg_job_a")
-    await journal.finish_job("job_a", "unknown", {"reason": "timeout"})
+    await journal.finish_job("job_a", JobState("unknown"), {"reason": "timeout"})
     row = await journal.find_duplicate("1", "same")
     assert row is not None
     assert (row.state, row.reserved_usd) == ("unknown", Decimal("0.04"))
@@ -130,13 +131,13 @@ async def test_a_call_keeps_its_task_and_its_pictures(tmp_path: Path) -> None:
 async def test_the_end_of_a_job_stands(tmp_path: Path) -> None:
     journal = journal_at(tmp_path)
     await opened(journal, "job_a")
-    await journal.finish_job("job_a", "done", {"images": [{"id": "img_1"}]})
-    await journal.finish_job("job_a", "failed", {})
+    await journal.finish_job("job_a", JobState("done"), {"images": [{"id": "img_1"}]})
+    await journal.finish_job("job_a", JobState("failed"), {})
     row = await journal.get_job("job_a")
     assert row is not None
     assert row.state == "done"
     assert [each.id for each in await journal.list_jobs(5)] == ["job_a"]
-    assert await journal.list_jobs(5, "failed") == []
+    assert await journal.list_jobs(5, JobState("failed")) == []
     await journal.aclose()
 
 
@@ -207,7 +208,7 @@ async def test_what_somebody_keeps_elsewhere_is_left_to_them_for_a_day(tmp_path:
 async def test_more_pictures_than_were_delivered_are_to_be_delivered_again(tmp_path: Path) -> None:
     journal, one, two = journal_at(tmp_path), {"id": "img_1"}, {"id": "img_2"}
     await opened(journal, "job_a")
-    await journal.finish_job("job_a", "done", {"images": [one], "collectable": True})
+    await journal.finish_job("job_a", JobState("done"), {"images": [one], "collectable": True})
     await journal.mark_delivered("job_a")
     assert await journal.find_duplicate("1", "same") is None
     for images, delivered in (([one], True), ([one, two], False)):
@@ -215,7 +216,7 @@ async def test_more_pictures_than_were_delivered_are_to_be_delivered_again(tmp_p
         assert (
             await journal.find_duplicate("1", "same") is None
         )  # while it is collected a person who asks again gets another
-        await journal.finish_job("job_a", "done", {"images": images, "collectable": True})
+        await journal.finish_job("job_a", JobState("done"), {"images": images, "collectable": True})
         row = await journal.get_job("job_a")
         assert row
         assert row.delivered == delivered
@@ -232,5 +233,5 @@ async def test_one_damaged_row_does_not_stop_the_others(tmp_path: Path, broken: 
     await journal.aclose()
     assert [row.id for row in await later.claim_orphaned_jobs(anyones)] == ["job_a", "job_b"]
     assert {row.id for row in await later.list_jobs(5)} == {"job_a", "job_b"}
-    await later.finish_job("job_a", "unknown", {})
+    await later.finish_job("job_a", JobState("unknown"), {})
     await later.aclose()

@@ -83,6 +83,7 @@ async def test_a_bill_counts_as_billed_and_an_unknown_outcome_as_reserved(tmp_pa
 async def test_what_has_ended_stays_so(tmp_path: Path) -> None:
     ledger = ledger_at(tmp_path)
     await ledger.reserve([charge("a"), charge("b")], Caps())
+    await ledger.mark_sent("a")
     await ledger.settle_call("a", Decimal("0.02"))
     await ledger.release_call("b")
     await ledger.release_call("a")
@@ -260,6 +261,8 @@ class Interleaved(RuleBasedStateMachine):
             return
         id = chance.choice(sorted(self.open))
         amount = self.open.pop(id)
+        if how != "release":
+            anyio.run(self.ledger.mark_sent, id)
         match how:
             case "settle":
                 anyio.run(self.ledger.settle_call, id, usd_of(usd))
@@ -299,3 +302,12 @@ def test_rounding_never_reserves_less_than_the_price(usd: Decimal) -> None:
 
 def test_money_survives_json() -> None:
     assert json.dumps(float(usd_of(micro(Decimal("0.1"))))) == "0.1"
+
+
+async def test_a_call_that_was_not_sent_can_be_neither_settled_nor_unknown(tmp_path: Path) -> None:
+    ledger = ledger_at(tmp_path)
+    await ledger.reserve([charge("a")], Caps())
+    await ledger.settle_call("a", Decimal("0.02"))
+    await ledger.mark_call_unknown("a")
+    (row,) = await ledger.spend_by("vendor")
+    assert row.usd == row.unsettled_usd == Decimal("0.04")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.pipeline.states import JobState
 from atelier.server.database.jobs import SqliteJobStore
 from tests.server.database.test_jobs import anyones, journal_at, opened
 
@@ -90,7 +91,7 @@ async def test_a_file_that_is_put_back_is_used_again(tmp_path: Path) -> None:
     await assert_refused(journal, tmp_path)
     for name in NAMES:
         (tmp_path / "old" / name).rename(tmp_path / name)
-    await journal.finish_job("job_a", "done", {"images": []})
+    await journal.finish_job("job_a", JobState("done"), {"images": []})
     assert [(row.id, row.state) for row in await journal.list_jobs(9)] == [("job_a", "done")]
     await journal.aclose()
 
@@ -105,7 +106,7 @@ async def test_a_new_process_is_not_harmed_by_one_that_has_the_old_file_open(tmp
     await opened(new, "job_b", fingerprint="other")
     await assert_refused(old, folder)
     await old.aclose()
-    await new.finish_job("job_b", "done", {"images": []})
+    await new.finish_job("job_b", JobState("done"), {"images": []})
     await opened(new, "job_c", fingerprint="third")
     await new.aclose()
     with closing(sqlite3.connect(folder / "journal.db")) as connection:

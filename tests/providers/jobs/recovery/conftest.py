@@ -45,7 +45,7 @@ async def left_behind(
     entry = NewJob(
         id=priced.job.id,
         caller="1",
-        fingerprint=fingerprint(priced, 0, home),
+        fingerprint=fingerprint(priced, False, home),
         request={**request_json(priced), "home": home},
     )
     await journal.open_job(entry, charges, Caps())

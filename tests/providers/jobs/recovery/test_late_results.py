@@ -55,7 +55,7 @@ async def test_what_outlasts_the_deadline_is_collected_by_its_id(impatient: Envi
     async with a_desk(impatient, today) as service:
         with pytest.raises(ImageError):
             await service.submit(OWL)
-        alike = fingerprint(admit(service.pipeline.catalog, OWL), 0, service.pipeline.home)
+        alike = fingerprint(admit(service.pipeline.catalog, OWL), False, service.pipeline.home)
         row = await service.pipeline.journal.find_duplicate("1", alike)
         assert row
         assert row.collectable

@@ -1,0 +1,78 @@
+"""The states of a job and of a vendor call, and the transitions that are allowed.
+
+The database builds the guards of its statements from these tables; `providers.jobs` draws them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypeVar
+
+
+class JobState(StrEnum):
+    """The state of a job. The values are what `atelier jobs` and the API print."""
+
+    RUNNING = "running"
+    """`open_job` writes it before anything is sent; the process that owns the job ends it."""
+    COMPLETED = "done"
+    """It has at least one stored image."""
+    FAILED = "failed"
+    """It has no image, and nothing was billed but what a refusal cost."""
+    CANCELLED = "cancelled"
+    """Its caller left, or the process ended, before anything was sent."""
+    OUTCOME_UNKNOWN = "unknown"
+    """The vendor may have billed it, or did, and there is no image. The sweeper claims it while it is collectable."""
+
+
+class CallState(StrEnum):
+    """The state of one vendor call and of its money in the ledger."""
+
+    RESERVED = "reserved"
+    """Its highest price counts against the budgets; nothing was sent."""
+    SENT = "sent"
+    """Written just before the request leaves: from here on the vendor may bill it."""
+    SETTLED = "settled"
+    """The vendor's bill is known."""
+    RELEASED = "released"
+    """It was never sent, or the vendor refused it for free."""
+    UNKNOWN = "unknown"
+    """Whether the vendor billed it is not known: the reservation stays."""
+
+
+State = TypeVar("State", JobState, CallState)
+
+JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
+    JobState.RUNNING: frozenset(
+        {JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.OUTCOME_UNKNOWN},
+    ),
+    JobState.OUTCOME_UNKNOWN: frozenset({JobState.RUNNING}),
+}
+"""State of a job -> the states that may follow."""
+
+CALL_TRANSITIONS: Mapping[CallState, frozenset[CallState]] = {
+    CallState.RESERVED: frozenset({CallState.SENT, CallState.RELEASED}),
+    CallState.SENT: frozenset({CallState.SETTLED, CallState.RELEASED, CallState.UNKNOWN}),
+    CallState.UNKNOWN: frozenset({CallState.SETTLED}),
+}
+"""State of a vendor call -> the states that may follow."""
+
+
+def sources_of(target: State, transitions: Mapping[State, frozenset[State]]) -> list[State]:
+    """Return the states from which `target` may be entered."""
+    return [source for source, targets in transitions.items() if target in targets]
+
+
+def final_state(
+    *, has_images: bool, outcome_known: bool, billed: bool, refused: bool = False, cancelled: bool = False
+) -> JobState:
+    """Return the state in which a job ends.
+
+    `outcome_known` is False while a vendor may have done work that is not accounted for. `billed` and not `refused`
+    (by the vendor, for its content) means that an image was paid for and is not there.
+    """
+    if has_images:
+        return JobState.COMPLETED
+    if not outcome_known or (billed and not refused):
+        return JobState.OUTCOME_UNKNOWN
+    return JobState.CANCELLED if cancelled else JobState.FAILED
