@@ -24,7 +24,7 @@ def shown() -> str:
 
 
 def test_the_readme_lists_the_models_as_they_are() -> None:
-    assert shown() == markdown(all_providers()), "paste what `uv run atelier models --markdown` prints"
+    assert shown() == markdown(all_providers()), "run `uv run python -m tests.generated`"
 
 
 def test_the_command_that_the_readme_names_prints_it(environ: Environ) -> None:

@@ -13,6 +13,7 @@ from atelier.providers.core.errors import ImageError
 from atelier.providers.core.gates.preflight import MAX_IMAGES
 from atelier.providers.core.types import Operation
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.vendors.registry import BUILT_IN
 from atelier.tools.model_table import (
     Offer,
     PriceData,
@@ -35,11 +36,15 @@ or to choose a model by what it can do; a picture needs no such call, since a mo
 Filter by `vendor` or `operation` for every column, with styles, backgrounds and rarer options."""
 
 MAX_DATA_BYTES = 6000  # of the structured part; hosts paste it into the model's context
+MAX_TEXT_BYTES = 9200  # of the text of a list with a filter
 MAX_BRIEF_BYTES = 8000  # of text and structured part together in a list without filter
+MAX_BRIEF_DATA_BYTES = 2100  # of its structured part
 NAMED_MODELS = (1000, 60, 50, 40, 30, 25, 22, 20, 18, 16, 14, 12, 10, 8, 6, 5, 4, 3, 2, 1, 0)
 """How many models of each vendor are named: the first of these numbers with which the answer fits."""
 TRUNCATION_NOTE = " Long lists are cut short; ask with vendor or operation for all of it."
 MAX_BRIEF_WORDS = 6  # of a column in a list without filter
+FILTERED_WORDS = (None, 20, 12, MAX_BRIEF_WORDS)
+"""How many words of a column a list with a filter has: the first number with which the text fits; None is all."""
 DISPENSABLE = (
     "styles", "options", "aspect_ratios", "sizes", "backgrounds", "formats", "operations", "resolutions", "qualities",
 )  # fmt: skip
@@ -56,7 +61,7 @@ class ListModels(Parameters):
         Annotated[str, Field(max_length=40)] | None,
         fields.Blank,
         fields.Word,
-        Field(description="Only this vendor: openai, gemini, flux, xai, stability or sketch."),
+        Field(description=f"Only this vendor: {', '.join(BUILT_IN[:-1])} or {BUILT_IN[-1]}."),
     ] = None
 
 
@@ -89,10 +94,21 @@ async def run(params: ListModels, service: ImageService, call: Call) -> Answer:
     summary, shown = _summary(catalog, params, found), [offer for offer in found if not offer.key or params.vendor]
     if not filtered:
         return _brief(summary, found, shown, today)
-    lines = [line for offer in shown for line in vendor_lines(offer, today, None)]
     vendors = [_vendor(offer) for offer in found]
     data = _with_rows(ListModelsOutput(summary=summary, vendors=vendors), shown, today)
-    return Answer(text="\n".join([summary, *lines, *_unshown(found, shown), *_foot(shown)]), data=data)
+    return Answer(text=_filtered_text(summary, found, shown, today), data=data)
+
+
+def _filtered_text(summary: str, found: list[Offer], shown: list[Offer], today: date) -> str:
+    """Return the text with every column, or with columns cut short if that is too long."""
+    text = summary
+    for words in FILTERED_WORDS:
+        lines = [line for offer in shown for line in vendor_lines(offer, today, words)]
+        note = TRUNCATION_NOTE if words else ""
+        text = "\n".join([summary, *lines, *_unshown(found, shown), *_foot(shown, note)])
+        if len(text.encode()) < MAX_TEXT_BYTES:
+            break
+    return text
 
 
 def _brief(summary: str, found: list[Offer], shown: list[Offer], today: date) -> Answer:
@@ -103,7 +119,8 @@ def _brief(summary: str, found: list[Offer], shown: list[Offer], today: date) ->
         text = "\n".join([summary, *lines, *_unshown(found, shown), *_foot(shown, TRUNCATION_NOTE)])
         vendors = [_vendor(offer, parts.get(offer.provider.name), today) for offer in found]
         data = ListModelsOutput(summary=summary, vendors=vendors)
-        if len(text.encode()) + _bytes(data) < MAX_BRIEF_BYTES:
+        size = _bytes(data)
+        if size < MAX_BRIEF_DATA_BYTES and len(text.encode()) + size < MAX_BRIEF_BYTES:
             return Answer(text=text, data=data)
     return Answer(text=summary, data=ListModelsOutput(summary=summary, vendors=[_vendor(offer) for offer in found]))
 

@@ -79,7 +79,7 @@ async def recover_job(pipeline: Pipeline, row: JobRow) -> RecoveredJob | None:
             await journal.release_call(call.id)
         elif call.state == CallState.RELEASED:
             continue  # its task, if it has one, came to nothing
-        elif call.task and len(pictures) < call.pictures and priced and priced.choice.provider.resume:
+        elif call.task and len(pictures) < call.pictures and priced and priced.choice.provider.collect:
             open_calls.append(call)
         elif call.state == CallState.SENT and pictures:
             for each in pictures:

@@ -127,8 +127,8 @@ async def _carried_out(
     settle: Callable[[Reply], Awaitable[Outcome]],
 ) -> Outcome:
     if request is None:
-        assert provider.resume is not None, "only what can be resumed is called without a request"
-        reply = await provider.resume(account.job, wire)
+        assert provider.collect is not None, "a call without a request is collected"
+        reply = await provider.collect(account.job, wire)
     else:
         await checkpoint_if_cancelled()  # the turn may have come in the moment in which nobody wanted it any more
         await run_shielded(account.sent)

@@ -1,8 +1,9 @@
-"""The contract: a vendor is a record with three verbs, not a base class.
+"""The contract of a vendor: a `Provider` record with three functions, and a fourth where images can be collected.
 
-prepare(job)               pure: the HTTP request that asks for it; JSON or multipart is a keyword; bears no key
-read(response, job, wire)  what the answer means; may poll or download; raises refusals dressed as success
-explain(response)          what an error answer means, as an ImageError
+prepare(job)               builds the HTTP request without the key; no I/O
+read(response, job, wire)  makes a Reply of a success; may poll or download; raises refusals that come with status 200
+explain(response)          makes an ImageError of an error answer
+collect(job, wire)         makes a Reply of what `read` saved, after the process that sent the request has died
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from atelier.providers.transport.wire import Wire, httpx
 class Job:
     """A request that passed every gate. Only the pipeline makes one.
 
-    `size` is (width, height) in pixels where the caller fixed it, in pixels or by ratio and tier. `task` is what the
-    vendor file itself noted on the wire, when a call is resumed.
+    `size` is (width, height) in pixels where the caller gave it, in pixels or by ratio and tier. `task` is what `read`
+    saved by `wire.save_vendor_task`; only `collect` gets it.
     """
 
     id: str
@@ -37,9 +38,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What a vendor's answer came to. `cost_usd` only where the vendor itself says it.
+    """The images of a vendor's answer. `cost_usd` is set only where the vendor states it.
 
-    `collectable` says that some of its pictures could not be had just now.
+    `collectable`: some images could not be downloaded now, and `collect` may get them later.
     """
 
     pictures: tuple[Picture, ...]
@@ -52,14 +53,16 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """A vendor. `names` call for its `default` model; ids that begin with one of `prefixes` are its own.
+    """A vendor.
 
-    `resume`, where the work can be had later by a task or a link: what became of a call, sent by a process that has
-    died since, by what `read` noted on the wire (`job.task`). `lifecycles`, where the vendor publishes it: the id
-    of every model that it serves -> the day on which that ends.
-
-    `prompted_variations`: it makes variations from a source and a prompt. `unlisted_operations` are what a model that
-    is not listed may be asked for besides what its nearest listed relative offers.
+    name                 its id, which is also the name of its package
+    title                its name for people
+    names                names that mean its `default` model
+    prefixes             ids that begin with one of these are its models, listed or not
+    collect              where an image can be collected by a vendor task or a link; see the module
+    lifecycles           where the vendor publishes it: id of every served model -> the day on which that ends
+    prompted_variations  it makes variations from a source and a prompt
+    unlisted_operations  what an unlisted model may do besides what the listed one with the nearest id can
     """
 
     name: str
@@ -72,7 +75,7 @@ class Provider:
     prepare: Callable[[Job], httpx.Request]
     read: Callable[[httpx.Response, Job, Wire], Awaitable[Reply]]
     explain: Callable[[httpx.Response], ImageError]
-    resume: Callable[[Job, Wire], Awaitable[Reply]] | None = None
+    collect: Callable[[Job, Wire], Awaitable[Reply]] | None = None
     lifecycles: Callable[[Wire, Endpoint], Awaitable[Mapping[str, date | None]]] | None = None
     prompted_variations: bool = False
     unlisted_operations: frozenset[Operation] = frozenset()

@@ -1,7 +1,6 @@
-"""Images that an answer carries or links to: noted, downloaded under the guard, and collected after a restart.
+"""Images that an answer contains or links to: links are saved, downloaded, and collected after a restart.
 
-A link is written to the journal before it is followed, because the image behind it is paid for. Base64 is never written
-there.
+A link is saved before it is followed, because the image behind it is paid for. Base64 is never saved.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from atelier.providers.transport.vendor_json import Lenient, VendorModel, base64
 from atelier.providers.transport.wire import Wire
 from atelier.providers.vendors.contract import Job
 
-DOWNLOAD_RETRY_DELAY = 1.0  # seconds until a link is followed again that was dead, or led to a broken image
+DOWNLOAD_RETRY_DELAY = 1.0  # seconds before a link that failed is followed again
 BUCKET_SCHEMES = ("gs://", "s3://")
 
 AnswerShape = TypeVar("AnswerShape", bound=BaseModel)
 
 
 class Item(VendorModel):
-    """One image of an answer, by the names that OpenAI's dialect has: base64, or a link to it."""
+    """One image of an answer, base64 or a link, with the field names of OpenAI."""
 
     b64_json: Lenient[str] = Field(default=None, exclude=True)
     url: Lenient[str] = None
@@ -40,13 +39,13 @@ class Item(VendorModel):
 
 
 async def note_links(id: str | None, answer: BaseModel, items: Sequence[Item | None], wire: Wire) -> None:
-    """Write an answer down if an image of it can only be had by its link."""
+    """Save an answer if one of its images is only behind a link."""
     if any(item and item.url and not item.b64_json for item in items):
         await wire.save_vendor_task({"id": id, "answer": answer.model_dump(mode="json")})
 
 
 def noted(job: Job, shape: type[AnswerShape]) -> tuple[str | None, AnswerShape]:
-    """The request id and the answer that `note_links` wrote down."""
+    """Return the request id and the answer that `note_links` saved."""
     task = job.task or {}
     return task["id"], shape.model_validate(task["answer"])
 
@@ -54,7 +53,7 @@ def noted(job: Job, shape: type[AnswerShape]) -> tuple[str | None, AnswerShape]:
 async def images_of(
     vendor: str, items: Sequence[Item | None], wire: Wire
 ) -> tuple[tuple[Picture, ...], tuple[ImageError, ...]]:
-    """The images that can be had, and why the others cannot: a lost one must not cost its siblings.
+    """Return the images, and an error for each that failed: one failure must not lose the others.
 
     An item is None where the vendor sent one that cannot be read.
     """
@@ -68,7 +67,7 @@ async def images_of(
 
 
 async def _image(vendor: str, item: Item | None, progress: str, wire: Wire) -> Picture:
-    """The image itself, or the one behind its link, which works for a short time only and without the key."""
+    """Return the image, or download it from its link, which is valid for a short time and needs no key."""
     if item is None:
         raise invalid_response(f"{vendor} answered with a picture that cannot be read.")
     if item.b64_json:
@@ -77,18 +76,18 @@ async def _image(vendor: str, item: Item | None, progress: str, wire: Wire) -> P
         raise invalid_response(f"{vendor} answered without a picture.")
     if item.url.startswith(BUCKET_SCHEMES):
         where = sanitize(item.url)
-        raise invalid_response(f"{vendor} put the picture into a bucket that Atelier has no access to: {where}.")
+        raise invalid_response(f"{vendor} put the picture into a bucket that Atelier cannot read: {where}.")
     try:
         return picture(await wire.download(item.url, progress), prompt_used=item.revised_prompt)
     except ImageError as error:
-        if error.facts.get("status", "broken") is None:  # it was tried often enough
+        if error.facts.get("status", "broken") is None:  # the download itself has retried
             raise
     await anyio.sleep(DOWNLOAD_RETRY_DELAY)
     return picture(await wire.download(item.url, progress), prompt_used=item.revised_prompt)
 
 
 def losses(images: Sequence[Picture], failures: Sequence[ImageError]) -> tuple[str, ...]:
-    """A warning about the images that could not be had. Raises the last failure where there is no image at all."""
+    """Return a warning about the images that failed. Raises the last failure when there is no image at all."""
     if failures and not images:
         raise failures[-1]
     count = len(images) + len(failures)

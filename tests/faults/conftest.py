@@ -20,8 +20,8 @@ def built() -> Iterator[World]:
 @pytest.fixture
 def around(built: World, monkeypatch: pytest.MonkeyPatch, impatient: None) -> World:
     """A fresh world whose polls come at once and whose retries do not wait."""
-    monkeypatch.setattr("atelier.providers.vendors.flux.adapter.POLL_EVERY", 0.01)
-    monkeypatch.setattr("atelier.providers.vendors.stability.adapter.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("atelier.providers.vendors.flux.tasks.POLL_INTERVAL", 0.01)
+    monkeypatch.setattr("atelier.providers.vendors.stability.adapter.POLL_INTERVAL", 0.01)
     built.reset()
     return built
 

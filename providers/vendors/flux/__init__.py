@@ -1,14 +1,14 @@
-"""Black Forest Labs: POST /v1/{model} with JSON names a task; its polling URL is asked until it links to the picture.
+"""Black Forest Labs: POST /v1/{model} with JSON returns a task; its polling URL returns a link to the image.
 
-Read models.py (rows), then adapter.py (prepare, read, explain).
+Facts of 2026-05, FLUX 3 of 2026-10. Read models (rows), then adapter (endpoint, prepare, read, explain, collect), which
+polls by tasks.
 """
 
 from __future__ import annotations
 
 from atelier.providers.vendors.contract import Provider
-from atelier.providers.vendors.flux.adapter import prepare, read, resume
-from atelier.providers.vendors.flux.models import DEFAULT, ENDPOINT, MODELS
-from atelier.providers.vendors.flux.refusals import explain
+from atelier.providers.vendors.flux.adapter import ENDPOINT, collect, explain, prepare, read
+from atelier.providers.vendors.flux.models import DEFAULT, MODELS
 
 PROVIDER = Provider(
     name="flux",
@@ -21,6 +21,6 @@ PROVIDER = Provider(
     prepare=prepare,
     read=read,
     explain=explain,
-    resume=resume,
+    collect=collect,
     prompted_variations=True,
 )

@@ -1,7 +1,7 @@
-"""Black Forest Labs' endpoint and model rows. Facts: the vendor's OpenAPI and docs of 2026-05; later ones by third
+"""Black Forest Labs' model rows. Facts: the vendor's OpenAPI and docs of 2026-05; later ones by third
 parties up to 2026-10.
 
-FLUX 3 and outpainting-v1 refuse an unknown field with 422; the older families drop it without a word and bill, so a
+FLUX 3 and outpainting-v1 refuse an unknown field with 422; the older families drop it silently and bill, so a
 row lists nothing that its family does not take.
 """
 
@@ -12,17 +12,7 @@ from typing import Any
 from atelier.providers.core.gates.option_gates import SIDES
 from atelier.providers.core.gates.option_limits import Limit, number, one_of, option_columns, switch, text, whole
 from atelier.providers.core.sizes import SizeRule
-from atelier.providers.core.types import CURRENT, Endpoint, Feature, Lifecycle, Model, Operation
-
-ENDPOINT = Endpoint(
-    base_url="https://api.bfl.ai",
-    base_url_variable="BFL_BASE_URL",
-    key_variables=("BFL_API_KEY",),
-    key_header="x-key",
-    key_prefix="",
-    trusted_hosts=("bfl.ai",),  # a task is polled where it runs, for example at api.eu2.bfl.ai
-    timeout=60.0,  # of one exchange; a task may take minutes
-)
+from atelier.providers.core.types import CURRENT, Feature, Lifecycle, Model, Operation
 
 GENERATE, EDIT, VARIATION = Operation.GENERATE, Operation.EDIT, Operation.VARIATION
 NOTHING, SEED, MASK = frozenset[Feature](), frozenset({Feature.SEED}), frozenset({Feature.MASK})
@@ -37,9 +27,9 @@ RATIOS = (*WIDE, "1:1", "4:5", "3:4", "5:7", "2:3", "9:16", "1:2", "9:21")
 def row(
     id: str, wire: str, *operations: Operation, own: tuple[Limit, ...] = (), tolerance: int = 6, **columns: Any
 ) -> Model:
-    """A row with what most have in common.
+    """Return a row with what most rows have in common.
 
-    `wire` is the field that takes the sources: `image_prompt`, `image` or `control_image` for one, `input_image`,
+    `wire` is the field for the sources: `image_prompt`, `image` or `control_image` for one, `input_image`,
     `input_image_2` and so on for several, `images` for a list; `canvas` is input_image on a canvas of given size.
     `own` are the vendor's own options besides `safety_tolerance`, which every model takes, from 0 to `tolerance`. A
     source has up to 20 MB in base64.
@@ -91,19 +81,19 @@ def ultra(id: str) -> Model:
 
 
 def erase(id: str, *aliases: str) -> Model:
-    """Takes away what the mask covers. It has no prompt."""
+    """Removes what the mask covers; takes no prompt."""
     own = (whole("dilate_pixels", 0, 25),)
     return row(id, "image", Operation.ERASE, own=own, tolerance=5, aliases=aliases, features=SEED | MASK, max_prompt=0)
 
 
 def outpainting(id: str, *aliases: str) -> Model:
-    """Puts the source on a larger canvas."""
+    """Extends the source onto a larger canvas."""
     own = (one_of("mode", "high", "fast"), UNSAMPLED, *OFFSETS)
     return row(id, "canvas", Operation.OUTPAINT, own=own, tolerance=5, aliases=aliases, features=NOTHING)
 
 
 DEFAULT = "flux-2-pro"
-UNLISTED = Lifecycle("deprecated", None, DEFAULT)  # gone from the vendor's spec in 2026, end not announced
+UNLISTED = Lifecycle("deprecated", None, DEFAULT)  # absent from the vendor's spec since 2026; no end announced
 
 MODELS = (
     flux_2(DEFAULT, UNSAMPLED),

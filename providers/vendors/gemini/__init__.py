@@ -1,14 +1,14 @@
-"""Google: POST /v1beta/models/{id}:generateContent with JSON, `:predict` for Imagen; the pictures come back as base64,
+"""Google: POST /v1beta/models/{id}:generateContent with JSON, `:predict` for Imagen; images come back as base64.
 
-Read models.py (rows), then adapter.py (prepare, read, explain).
+Facts of 2026-11-20. Read models (rows), then adapter (endpoint, prepare, read, explain, collect). imagen builds the
+body of the older API; shapes and replies read the answers of both.
 """
 
 from __future__ import annotations
 
 from atelier.providers.vendors.contract import Provider
-from atelier.providers.vendors.gemini.adapter import prepare, read, resume
-from atelier.providers.vendors.gemini.models import BANANA, ENDPOINT, MODELS
-from atelier.providers.vendors.gemini.replies import explain
+from atelier.providers.vendors.gemini.adapter import ENDPOINT, collect, explain, prepare, read
+from atelier.providers.vendors.gemini.models import BANANA, MODELS
 
 PROVIDER = Provider(
     name="gemini",
@@ -21,5 +21,5 @@ PROVIDER = Provider(
     prepare=prepare,
     read=read,
     explain=explain,
-    resume=resume,
+    collect=collect,
 )

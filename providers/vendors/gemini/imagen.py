@@ -1,6 +1,6 @@
 """Imagen, the older of Google's two APIs: POST :predict with JSON. A part of `gemini`.
 
-All of it is switched off on Google's own host; it is spoken for custom hosts that still serve it. The shape is that
+Google has switched it off on its own host; custom hosts may still serve it. The shape is that
 of Google Cloud, as the vendor's SDK 3.4 builds it (2026-11).
 """
 
@@ -20,42 +20,42 @@ EDITS = {
     Operation.ERASE: ("EDIT_MODE_INPAINT_REMOVAL", None),
     Operation.REPLACE_BACKGROUND: ("EDIT_MODE_BGSWAP", "MASK_MODE_BACKGROUND"),
 }
-"""Imagen's word for an operation, and the mask that it finds by itself where none is given."""
+"""Operation -> Imagen's word for it, and the mask that it makes by itself where none is given."""
 
 
-def body(asked: ImageRequest) -> dict[str, Any]:
-    """What is asked, in Imagen's words; an unlisted model's options are fields of `parameters`.
+def body(request: ImageRequest) -> dict[str, Any]:
+    """Return the body for Imagen. An unlisted model's options become fields of `parameters`.
 
-    `sampleCount` is always said, because the vendor's default is four pictures; a seed is refused beside a watermark.
+    `sampleCount` is always sent, because the vendor's default is four images; Imagen refuses a seed beside a watermark.
     """
-    mode, own_mask = EDITS.get(asked.operation, (None, None))
+    mode, own_mask = EDITS.get(request.operation, (None, None))
     parameters = present(
-        sampleCount=asked.count,
-        negativePrompt=asked.negative_prompt,
-        aspectRatio=asked.aspect_ratio,
-        sampleImageSize=asked.resolution and asked.resolution.upper(),
-        seed=asked.seed,
-        addWatermark=None if asked.seed is None else False,
+        sampleCount=request.count,
+        negativePrompt=request.negative_prompt,
+        aspectRatio=request.aspect_ratio,
+        sampleImageSize=request.resolution and request.resolution.upper(),
+        seed=request.seed,
+        addWatermark=None if request.seed is None else False,
         outputOptions=present(
-            mimeType=asked.output_format and f"image/{asked.output_format}", compressionQuality=asked.compression
+            mimeType=request.output_format and f"image/{request.output_format}", compressionQuality=request.compression
         ),
         editMode=mode,
-        includeRaiReason=True,  # else a withheld picture is just missing
-        **asked.options,
+        includeRaiReason=True,  # else a withheld image is missing without a reason
+        **request.options,
     )
-    references = _references(asked, own_mask) if mode else None
-    return {"instances": [present(prompt=asked.prompt, referenceImages=references)], "parameters": parameters}
+    references = _references(request, own_mask) if mode else None
+    return {"instances": [present(prompt=request.prompt, referenceImages=references)], "parameters": parameters}
 
 
-def _references(asked: ImageRequest, own_mask: str | None) -> list[dict[str, Any]]:
-    """The picture and its mask, as Imagen numbers them."""
-    if asked.mask is None and own_mask is None:
-        message = f"Imagen cannot {asked.operation} without a mask."
+def _references(request: ImageRequest, own_mask: str | None) -> list[dict[str, Any]]:
+    """Return the source and its mask, as Imagen numbers them."""
+    if request.mask is None and own_mask is None:
+        message = f"Imagen cannot {request.operation} without a mask."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Give a mask of the picture's size.")
-    drawn = _bytes(_sharp(asked.mask)) if asked.mask else None
+    drawn = _bytes(_sharp(request.mask)) if request.mask else None
     how = {"maskMode": "MASK_MODE_USER_PROVIDED" if drawn else own_mask}
     return [
-        {"referenceType": "REFERENCE_TYPE_RAW", "referenceId": 1, "referenceImage": _bytes(asked.sources[0])},
+        {"referenceType": "REFERENCE_TYPE_RAW", "referenceId": 1, "referenceImage": _bytes(request.sources[0])},
         present(referenceType="REFERENCE_TYPE_MASK", referenceId=2, referenceImage=drawn, maskImageConfig=how),
     ]
 
@@ -65,7 +65,7 @@ def _bytes(image: Picture) -> dict[str, str]:
 
 
 def _sharp(mask: Picture) -> Picture:
-    """Imagen changes whatever is not zero, so the darker half of a soft edge is made zero and stays."""
+    """Return the mask without soft edges: Imagen changes every pixel that is not zero."""
     from PIL import Image
 
     with Image.open(io.BytesIO(mask.image_bytes)) as image:
@@ -76,10 +76,10 @@ def _sharp(mask: Picture) -> Picture:
 
 
 def base64_of(image: Picture) -> str:
-    """The bytes of a picture as JSON can carry them."""
+    """Return the bytes of an image in base64."""
     return pybase64.b64encode(image.image_bytes).decode()
 
 
 def present(**fields: Any) -> dict[str, Any]:
-    """Without what is None, and without a group of which nothing is left."""
+    """Return the fields without those that are None or an empty group."""
     return {name: value for name, value in fields.items() if value is not None and value != {}}

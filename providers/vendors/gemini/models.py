@@ -1,4 +1,4 @@
-"""Google's endpoint and model rows. Facts: the vendor's SDK 3.4 and docs as of 2026-11-20."""
+"""Google's model rows. Facts: the vendor's SDK 3.4 and docs as of 2026-11-20."""
 
 from __future__ import annotations
 
@@ -6,17 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 from atelier.providers.core.gates.option_limits import Limit, one_of, option_columns
-from atelier.providers.core.types import CURRENT, Endpoint, Feature, Lifecycle, Model, Operation
-
-ENDPOINT = Endpoint(
-    base_url="https://generativelanguage.googleapis.com",
-    base_url_variable="GOOGLE_GEMINI_BASE_URL",
-    key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
-    key_header="x-goog-api-key",
-    key_prefix="",
-    trusted_hosts=("generativelanguage.googleapis.com",),
-    timeout=180.0,
-)
+from atelier.providers.core.types import CURRENT, Feature, Lifecycle, Model, Operation
 
 CONTENT, PREDICT = "generateContent", "predict"
 """`Model.wire` names the API, as the path does: Gemini's or Imagen's."""
@@ -36,7 +26,7 @@ def gemini(
     limits: tuple[Limit, ...] = (),
     life: Lifecycle = CURRENT,
 ) -> Model:
-    """A row of the Gemini image models: one picture a call, edited by instruction, never by mask."""
+    """Return a row of the Gemini image models: one image a call, edited by instruction, never by mask."""
     return Model(
         id=id,
         aliases=aliases,
@@ -53,7 +43,7 @@ def gemini(
 
 
 def ended(year: int, month: int, day: int, successor: str = BANANA) -> Lifecycle:
-    """Switched off on that day."""
+    """Return the lifecycle of a model that was switched off on that day."""
     return Lifecycle("retired", date(year, month, day), successor)
 
 
@@ -103,4 +93,4 @@ WIDEST = {
     CONTENT: gemini("gemini"),
     PREDICT: replace(CAPABILITY, operations=IMAGEN.operations | CAPABILITY.operations),
 }
-"""What each API has words for. An unlisted model is held to that, its ratios, tiers and options being its own."""
+"""What each API has fields for, checked for an unlisted model; its ratios, tiers and options are not checked."""

@@ -1,4 +1,4 @@
-"""What Google's two APIs answer, as far as it is read. A part of `gemini`."""
+"""The fields of the answers of Google's two APIs that are read. A part of `gemini`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DATA_URI = re.compile(
     r"""(?:!?\[[^\]]{0,200}\])?\(\s*(data:image/[^)"']*)(?:["'][^)]{0,200})?\)?|(data:image/[^,\s]{1,100},[\w+/=%-]+)""",
     re.IGNORECASE,
 )
-"""A picture in a text: in markdown, where its base64 may have line breaks, or bare."""
+"""An image in a text: in markdown, where its base64 may have line breaks, or bare."""
 
 
 class Blob(VendorModel):
@@ -30,7 +30,7 @@ class File(VendorModel):
 
 
 class Part(VendorModel):
-    """`thought` marks a draft or an aside on the way to the picture. Gateways put pictures into files or the text."""
+    """`thought` marks a draft or a remark before the result. Gateways put images into files or the text."""
 
     text: Lenient[str] = None
     thought: Lenient[bool] = None
@@ -60,7 +60,7 @@ class Candidate(VendorModel):
 
 
 class Prediction(VendorModel):
-    """Imagen's picture and the prompt as it was enhanced, or why the picture is withheld."""
+    """Imagen's image and the enhanced prompt, or why the image is withheld."""
 
     bytes_base64_encoded: str | None = Field(default=None, exclude=True)
     gcs_uri: Lenient[str] = None
@@ -86,16 +86,16 @@ class Tokens(VendorModel):
 
 
 class Feedback(VendorModel):
-    """Why a prompt was refused before any work on it."""
+    """Why a prompt was refused before generation began."""
 
     block_reason: Lenient[str] = None
     block_reason_message: Lenient[str] = None
 
 
 class Answer(VendorModel):
-    """Of either API: candidates are Gemini's, predictions Imagen's. One of an odd shape is None, a broken picture.
+    """The answer of either API: candidates are Gemini's, predictions Imagen's. One that cannot be read is None.
 
-    Gateways spell out as null what the vendor leaves out.
+    Gateways send null where the vendor leaves a field out.
     """
 
     candidates: Lenient[tuple[Lenient[Candidate], ...]] = None
@@ -106,21 +106,21 @@ class Answer(VendorModel):
     response_id: Lenient[str] = None
 
     def results(self) -> list[Item | None]:
-        """Each picture that is a result; None for a part that cannot be read."""
+        """Return each image that is a result; None for a part that cannot be read."""
         parts = self._parts(thoughts=False)
         found = _items([*parts, *(self.predictions or ())])
         return found if any(found) else [*found, *(Item(url=uri) for part in parts if part for uri in part.in_text)]
 
     def drafts(self) -> list[Item | None]:
-        """Each picture that is a thought."""
+        """Return each image that is a thought."""
         return _items(self._parts(thoughts=True))
 
     def text(self) -> str:
-        """What the model said in words."""
+        """Return the text of the answer."""
         return " ".join(part.text.strip() for part in self._parts(thoughts=False) if part and part.text)
 
     def withheld(self) -> str:
-        """Why pictures of Imagen are missing."""
+        """Return why images of Imagen are missing."""
         return " ".join(p.rai_filtered_reason for p in self.predictions or () if p and p.rai_filtered_reason)
 
     @property

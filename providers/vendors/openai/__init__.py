@@ -1,14 +1,14 @@
-"""OpenAI: POST /images/generations with JSON, /images/edits and /images/variations as forms; pictures in base64, or
+"""OpenAI: POST /images/generations with JSON, /images/edits and /variations as forms; images come back as base64.
 
-Read models.py (rows), then adapter.py (prepare, read, explain).
+Facts of 2026-11-20. Read models (rows), then adapter (endpoint, prepare, read, explain, collect).
 """
 
 from __future__ import annotations
 
 from atelier.providers.core.types import Operation
 from atelier.providers.vendors.contract import Provider
-from atelier.providers.vendors.openai.adapter import explain, lifecycles, prepare, read, resume
-from atelier.providers.vendors.openai.models import ENDPOINT, FLARE, MODELS
+from atelier.providers.vendors.openai.adapter import ENDPOINT, collect, explain, lifecycles, prepare, read
+from atelier.providers.vendors.openai.models import FLARE, MODELS
 
 PROVIDER = Provider(
     name="openai",
@@ -21,7 +21,7 @@ PROVIDER = Provider(
     prepare=prepare,
     read=read,
     explain=explain,
-    resume=resume,
+    collect=collect,
     lifecycles=lifecycles,
     unlisted_operations=frozenset({Operation.EDIT, Operation.INPAINT, Operation.VARIATION}),
 )

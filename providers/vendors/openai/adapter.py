@@ -1,6 +1,6 @@
-"""OpenAI: POST /images/generations with JSON, /images/edits and /images/variations as forms; pictures in base64, or
-behind links where a compatible host answers so.
+"""OpenAI: POST /images/generations with JSON, /images/edits and /variations as forms; images come back as base64.
 
+Compatible hosts answer with links as well.
 Facts: the vendor's SDK 3.52 and docs as of 2026-11-20. Unknown fields are refused (400 unknown_parameter) and
 `response_format` is one of them. A moderated prompt is a 400, never a 200. A mask's alpha 0 marks what changes.
 """
@@ -34,42 +34,51 @@ from atelier.providers.vendors.contract import Job, Reply
 from atelier.providers.vendors.image_links import Item, images_of, losses, note_links, noted
 from atelier.providers.vendors.openai.models import DALL_E
 
+ENDPOINT = Endpoint(
+    base_url="https://api.openai.com/v1",
+    base_url_variable="OPENAI_BASE_URL",
+    base_path="/v1",
+    key_variables=("OPENAI_API_KEY",),
+    trusted_hosts=("api.openai.com",),
+    timeout=300.0,  # complex prompts at high quality take minutes
+)
+
 
 def prepare(job: Job) -> httpx.Request:
-    """What is asked, in the vendor's words. Absent stays absent."""
-    asked, base = job.request, job.endpoint.base_url
+    """Build the request. An option that the caller left out is not sent."""
+    request, base = job.request, job.endpoint.base_url
     body = {
-        **{name: value for name, value in asked.options.items() if name != SAFE_PROMPT},
+        **{name: value for name, value in request.options.items() if name != SAFE_PROMPT},
         "model": job.model.id,
-        "prompt": asked.prompt or None,
-        "n": asked.count if asked.count > 1 else None,
-        "size": f"{job.size[0]}x{job.size[1]}" if job.size else asked.size,
-        "quality": asked.quality,
-        "style": asked.style,
-        "background": asked.background,
-        "output_format": asked.output_format,
-        "output_compression": asked.compression,
+        "prompt": request.prompt or None,
+        "n": request.count if request.count > 1 else None,
+        "size": f"{job.size[0]}x{job.size[1]}" if job.size else request.size,
+        "quality": request.quality,
+        "style": request.style,
+        "background": request.background,
+        "output_format": request.output_format,
+        "output_compression": request.compression,
         "response_format": "b64_json" if job.model.wire == DALL_E else None,
-        "stream": True if "partial_images" in asked.options else None,
+        "stream": True if "partial_images" in request.options else None,
     }
-    if not asked.sources:
+    if not request.sources:
         present = {name: value for name, value in body.items() if value is not None}
         return httpx.Request("POST", f"{base}/images/generations", json=present)
-    one = "image" if len(asked.sources) == 1 else "image[]"
-    files = [(one, source) for source in asked.sources]
-    if asked.mask:
-        files.append(("mask", _mask(asked.mask)))
-    path = "variations" if asked.operation is Operation.VARIATION else "edits"
+    one = "image" if len(request.sources) == 1 else "image[]"
+    files = [(one, source) for source in request.sources]
+    if request.mask:
+        files.append(("mask", _mask(request.mask)))
+    path = "variations" if request.operation is Operation.VARIATION else "edits"
     return multipart(f"{base}/images/{path}", body, files)
 
 
-LARGEST_MASK = 4_000_000  # bytes
+MAX_MASK_BYTES = 4_000_000
 
 
 def _mask(white: Picture) -> Picture:
-    """A mask in the vendor's convention. Only one with a great many shades of grey comes out too large."""
+    """Return the mask in the vendor's convention. Only one with very many shades of grey is too large."""
     holes = transparent_where_white(white)
-    if len(holes.image_bytes) < LARGEST_MASK:
+    if len(holes.image_bytes) < MAX_MASK_BYTES:
         return holes
     message = f"The mask has {len(holes.image_bytes) / 1e6:.1f} MB as a PNG; OpenAI takes less than 4."
     raise ImageError(Reason.INVALID_REQUEST, message, hint="Give one with hard edges, or a smaller picture and mask.")
@@ -90,7 +99,7 @@ class Tokens(VendorModel):
 
 
 class Answer(VendorModel):
-    """`size` and `quality` tell what `auto` became."""
+    """`size` and `quality` are what the vendor chose for `auto`."""
 
     data: tuple[Lenient[Item], ...] = ()
     size: Lenient[str] = None
@@ -100,7 +109,7 @@ class Answer(VendorModel):
 
 
 class Event(Item):
-    """What a stream is made of: partial pictures, which are only a sign of life, then whole ones or an error.
+    """One event of a stream: a partial image, which only shows progress, a finished image, or an error.
 
     Some hosts put a whole answer with its `data` into one event.
     """
@@ -120,32 +129,24 @@ class Event(Item):
 
 
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
-    """Every picture of the answer, which may be a stream of events.
-
-    Where a host answers with links, they are written down before they are followed.
-    """
+    """Return every image of the answer, which may be a stream of events. Links are saved before they are followed."""
     body, id = response.content, response.headers.get("x-request-id")
     answer = _streamed(body) if is_event_stream(body) else parse_answer(Answer, body)
     await note_links(id, answer, answer.data, wire)
-    return await _collected(id, answer, job, wire)
+    return await _reply(id, answer, job, wire)
 
 
-async def resume(job: Job, wire: Wire) -> Reply:
-    """The pictures whose links were written down, as far as they are still alive."""
-    return await _collected(*noted(job, Answer), job, wire)
-
-
-async def _collected(id: str | None, answer: Answer, job: Job, wire: Wire) -> Reply:
+async def _reply(id: str | None, answer: Answer, job: Job, wire: Wire) -> Reply:
     if not answer.data:
         raise invalid_response("OpenAI answered without a picture.")
     pictures, failures = await images_of("OpenAI", answer.data, wire)
     lost = losses(pictures, failures)
-    short = f"OpenAI made {len(pictures)} of {job.request.count} pictures."
+    too_few = f"OpenAI made {len(pictures)} of {job.request.count} pictures."
     details = answer.model_dump(include={"size", "quality", "background"}, exclude_none=True)
     return Reply(
         pictures=pictures,
         usage=_usage(answer.usage),
-        warnings=lost or ((short,) if len(pictures) < job.request.count else ()),
+        warnings=lost or ((too_few,) if len(pictures) < job.request.count else ()),
         collectable=any(failure.collectable for failure in failures),
         details={"request_id": id, **details},
     )
@@ -154,7 +155,7 @@ async def _collected(id: str | None, answer: Answer, job: Job, wire: Wire) -> Re
 def _streamed(body: bytes) -> Answer:
     events = list[Event]()
     for data in sse_data(body):
-        event = parse_refusal(Event, data)  # all absent if it is broken, which must not cost the finished picture
+        event = parse_refusal(Event, data)  # without any field if it is broken, so that the finished image is not lost
         if (status := error_status(data)) is not None:
             raise explain(httpx.Response(status, content=data))
         events.append(event)
@@ -184,32 +185,33 @@ REASONS: dict[str, Reason] = {
     "unknown_parameter": Reason.UNSUPPORTED_OPTION,
     "invalid_api_key": Reason.AUTHENTICATION,
 }
-"""The vendor's code -> reason. It is more exact than the status, which decides for the rest."""
+"""The vendor's code -> reason, where it is more exact than the status."""
 
 HINTS: dict[Reason, str] = {
     Reason.CONTENT_POLICY: "Reword the prompt; a refused picture is not billed.",
     Reason.QUOTA_EXCEEDED: "Add credit to the OpenAI account or use another vendor.",
     Reason.AUTHENTICATION: "Check OPENAI_API_KEY, and that its organisation may use this model.",
     Reason.UNKNOWN_MODEL: "The account may lack access to this model. A custom OPENAI_BASE_URL must end in /v1.",
-    Reason.RATE_LIMITED: "Wait a moment and call again.",
+    Reason.RATE_LIMITED: "Call again in a few seconds.",
     Reason.PROVIDER_UNAVAILABLE: "Try again later or use another vendor.",
 }
 
 
-class Trouble(VendorModel):
+class ErrorBody(VendorModel):
     message: Lenient[str] = None
     type: Lenient[str] = None
     code: Lenient[str | int] = None
 
 
 class Refusal(VendorModel):
-    error: Lenient[Trouble | str] = None
+    error: Lenient[ErrorBody | str] = None
 
 
 def explain(response: httpx.Response) -> ImageError:
-    """`{"error": {"message", "type", "param", "code"}}`, or whatever a gateway in between made of it."""
-    told = parse_refusal(Refusal, response.content).error
-    error = told if isinstance(told, Trouble) else Trouble(message=told)
+    """Explain `{"error": {"message", "type", "param", "code"}}`, or a gateway's version of it."""
+    error = parse_refusal(Refusal, response.content).error
+    if not isinstance(error, ErrorBody):
+        error = ErrorBody(message=error)
     code = str(error.code or error.type or "")
     reason = REASONS.get(code) or reason_for_status(response.status_code)
     return ImageError(
@@ -222,16 +224,21 @@ def explain(response: httpx.Response) -> ImageError:
     )
 
 
-class Served(VendorModel):
+async def collect(job: Job, wire: Wire) -> Reply:
+    """Return the images behind saved links, where they are still valid."""
+    return await _reply(*noted(job, Answer), job, wire)
+
+
+class ServedModel(VendorModel):
     id: str
     shutdown_date: date | None = None
 
 
 class Listing(VendorModel):
-    data: tuple[Served, ...]
+    data: tuple[ServedModel, ...]
 
 
 async def lifecycles(wire: Wire, endpoint: Endpoint) -> dict[str, date | None]:
-    """GET /models: every model that is served, and the day on which it is switched off where one is named."""
+    """Return every model of GET /models with the day on which it is switched off, if one is named."""
     listing = parse_answer(Listing, (await wire.get(f"{endpoint.base_url}/models")).content)
     return {model.id: model.shutdown_date for model in listing.data}

@@ -1,4 +1,4 @@
-"""OpenAI's endpoint and model rows. Facts: the vendor's SDK 3.52 and docs as of 2026-11-20."""
+"""OpenAI's model rows. Facts: the vendor's SDK 3.52 and docs as of 2026-11-20."""
 
 from __future__ import annotations
 
@@ -7,21 +7,12 @@ from datetime import date
 from atelier.providers.core.gates.option_gates import SAFE_PROMPT
 from atelier.providers.core.gates.option_limits import Limit, one_of, option_columns, switch, text, whole
 from atelier.providers.core.sizes import SizeRule
-from atelier.providers.core.types import CURRENT, Endpoint, Feature, Lifecycle, Model, Operation
-
-ENDPOINT = Endpoint(
-    base_url="https://api.openai.com/v1",
-    base_url_variable="OPENAI_BASE_URL",
-    base_path="/v1",
-    key_variables=("OPENAI_API_KEY",),
-    trusted_hosts=("api.openai.com",),
-    timeout=300.0,  # complex prompts at high quality take minutes
-)
+from atelier.providers.core.types import CURRENT, Feature, Lifecycle, Model, Operation
 
 FREE_SIZES = SizeRule(step=16, max_edge=3840, min_pixels=655_360, max_pixels=8_294_400, max_ratio=3)
 """GPT Image 2 and later (SDK docstring, 2026-11)."""
 
-SAFE = switch(SAFE_PROMPT)  # of the pipeline; the vendor is not sent it
+SAFE = switch(SAFE_PROMPT)  # for the pipeline; not sent to the vendor
 LIMITS = (whole("partial_images", 0, 3), one_of("moderation", "auto", "low"), text("safety_identifier", 128), SAFE)
 PLANNING = one_of("complexity", "low", "medium", "high")  # of 2.6 (third parties, 2026-11)
 
@@ -34,7 +25,7 @@ def gpt_image(
     limits: tuple[Limit, ...] = LIMITS,
     lifecycle: Lifecycle = CURRENT,
 ) -> Model:
-    """A row of the GPT Image family; what differs within it is an argument."""
+    """Return a row of the GPT Image family; the arguments are what differs within it."""
     return Model(
         id=id,
         snapshots=snapshots,
@@ -55,7 +46,7 @@ def gpt_image(
 
 
 DALL_E = "dall-e"
-"""The older dialect, for compatible hosts: `response_format` is needed where the GPT Image models refuse it."""
+"""The older dialect, for compatible hosts: it needs `response_format`, which the GPT Image models refuse."""
 
 
 FLARE = "gpt-image-2.5-flare"

@@ -1,12 +1,13 @@
 """Sketch: POST /draw with JSON, answered in this process; offline, free, and always labelled as a sketch.
 
-Read models.py (rows), then adapter.py (prepare, read, explain).
+No facts of a vendor. Read models (the row), then adapter (endpoint, prepare, read, explain); lettering and scenes draw.
 """
 
 from __future__ import annotations
 
 from atelier.providers.vendors.contract import Provider
-from atelier.providers.vendors.sketch.adapter import ENDPOINT, MODELS, explain, prepare, read
+from atelier.providers.vendors.sketch.adapter import ENDPOINT, explain, prepare, read
+from atelier.providers.vendors.sketch.models import MODELS
 
 PROVIDER = Provider(
     name="sketch",

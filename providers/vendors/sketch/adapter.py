@@ -1,7 +1,7 @@
 """Sketch: POST /draw with JSON, answered in this process; offline, free, and always labelled as a sketch.
 
-It takes every option that Atelier has, so that a whole flow can be tried without a key. The same prompt, size and
-seed give the same pixels; without a seed it is 0, and picture k of a call has seed + k.
+The same prompt, size and
+seed give the same pixels; the default seed is 0, and image k of a call has seed + k.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.sizes import SizeRule
-from atelier.providers.core.types import Endpoint, Feature, Model, Operation
+from atelier.providers.core.types import Endpoint
 from atelier.providers.images.identify import picture
 from atelier.providers.transport.vendor_json import VendorModel, base64_bytes, parse_answer
 from atelier.providers.transport.wire import Wire, httpx
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Order(VendorModel):
-    """What the drawing needs to know; also the body of the request. Pictures are base64, the mask white = change."""
+    """The body of the request. Images are base64; the mask is white where the source changes."""
 
     prompt: str
     width: int = 1024
@@ -48,7 +47,7 @@ class Drawings(VendorModel):
 
 
 def draw(request: httpx.Request) -> httpx.Response:
-    """The vendor's side: an order in, drawings out."""
+    """Answer an order with drawings, as a vendor's server would."""
     order = parse_answer(Order, request.read())
     seeds = [order.seed + k for k in range(order.n)]
     drawn = [Drawing(image=_base64(_encoded(_drawn(order, seed), order)), seed=seed) for seed in seeds]
@@ -57,58 +56,40 @@ def draw(request: httpx.Request) -> httpx.Response:
 
 ENDPOINT = Endpoint(base_url="https://sketch.invalid", transport=draw)  # .invalid resolves nowhere (RFC 6761)
 
-MODELS = (
-    Model(
-        id="sketch",
-        operations=frozenset({Operation.GENERATE, Operation.EDIT, Operation.INPAINT}),
-        sizes=("auto",),
-        size_rule=SizeRule(min_edge=64, max_edge=4096, max_pixels=4096**2, max_ratio=64),
-        resolutions=("512", "1k", "2k", "4k"),
-        qualities=("auto",),
-        backgrounds=("auto", "opaque", "transparent"),
-        formats=("png", "jpeg", "webp"),
-        features=frozenset({Feature.SEED, Feature.COMPRESSION, Feature.MASK}),
-        max_count=10,
-        max_sources=1,
-        source_formats=("png", "jpeg", "webp", "gif"),
-        max_prompt=4_000,
-    ),
-)
-
 
 def prepare(job: Job) -> httpx.Request:
-    """The order, with what was asked and nothing else."""
-    asked = job.request
+    """Build the order. An option that the caller left out is not sent."""
+    request = job.request
     body: dict[str, Any] = {
-        "prompt": asked.prompt,
+        "prompt": request.prompt,
         "width": job.size[0] if job.size else None,
         "height": job.size[1] if job.size else None,
-        "n": asked.count if asked.count > 1 else None,
-        "seed": asked.seed,
-        "transparent": True if asked.background == "transparent" else None,
-        "format": asked.output_format,
-        "quality": asked.compression,
-        "source": _base64(asked.sources[0].image_bytes) if asked.sources else None,
-        "mask": _base64(asked.mask.image_bytes) if asked.mask else None,
+        "n": request.count if request.count > 1 else None,
+        "seed": request.seed,
+        "transparent": True if request.background == "transparent" else None,
+        "format": request.output_format,
+        "quality": request.compression,
+        "source": _base64(request.sources[0].image_bytes) if request.sources else None,
+        "mask": _base64(request.mask.image_bytes) if request.mask else None,
     }
     present = {name: value for name, value in body.items() if value is not None}
     return httpx.Request("POST", f"{job.endpoint.base_url}/draw", json=present)
 
 
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
-    """The drawings, which cost nothing."""
+    """Return the drawings, which cost nothing."""
     answer = parse_answer(Drawings, response.content)
     pictures = tuple(picture(base64_bytes(drawing.image), seed=drawing.seed) for drawing in answer.drawings)
     return Reply(pictures=pictures, cost_usd=Decimal(0))
 
 
 def explain(response: httpx.Response) -> ImageError:
-    """The drawing code has no refusals of its own: whatever the gates let pass, it draws."""
+    """Explain a failure of the drawing code, which draws every request that the gates pass."""
     return ImageError(Reason.INTERNAL, f"The sketch failed with {response.status_code}.")
 
 
 def _drawn(order: Order, seed: int) -> Image.Image:
-    """A fresh drawing, or a changed source: inside the mask, or as a wash over all of it without one."""
+    """Return a new drawing, or the source changed inside the mask, or everywhere without a mask."""
     from PIL import Image
 
     from atelier.providers.vendors.sketch.lettering import letter

@@ -1,4 +1,4 @@
-"""The word “sketch” and the prompt, in a band at the foot of a drawing, so that no one takes it for a model's work.
+"""The word “sketch” and the prompt, in a band at the foot of a drawing, which shows that no model made it.
 
 The built-in font of Pillow covers Latin, Greek and Cyrillic. For other scripts a font of the machine is used where
 one has every letter; what no font has is drawn as a dot.

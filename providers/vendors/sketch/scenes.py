@@ -1,7 +1,7 @@
 """The scenes that the sketch vendor draws: palette and shapes follow from the prompt.
 
 The same prompt, size and seed give the same pixels. Only `Random.random` is drawn from, because its sequence is
-promised to stay the same across Python versions.
+guaranteed to be the same in every Python version.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Canvas:
         return min(self.width, self.height) / 100
 
     def shape(self, x: float, y: float, colour: Colour, *corners: tuple[float, float]) -> None:
-        """A polygon whose corners are so many units from (x, y)."""
+        """Draw a polygon; its corners are offsets from (x, y) in units."""
         self.pen.polygon([(x + right * self.unit, y + down * self.unit) for right, down in corners], fill=colour)
 
     def glow(self, points: list[tuple[float, float]], colour: Colour, share: float) -> None:
@@ -181,11 +181,11 @@ def _sea(c: Canvas, words: set[str]) -> None:
 
 def _lighthouse(c: Canvas, x: float, y: float) -> None:
     """On a rock at (x, y), 49 hundredths of the short edge high, its light falling to the left."""
-    dark, unit = _mix(c.far, c.near, 0.2), c.unit
+    shade, unit = _mix(c.far, c.near, 0.2), c.unit
     c.glow([(x, y - 41 * unit), (0, y - 47 * unit), (0, y - 33 * unit)], c.light, 0.4)
     c.shape(x, y, c.light, (-6.5, 0), (-4, -38), (4, -38), (6.5, 0))
-    c.shape(x, y, dark, (-6, -7.6), (-5.5, -15.2), (5.5, -15.2), (6, -7.6))
-    c.shape(x, y, dark, (-5, -22.8), (-4.5, -30.4), (4.5, -30.4), (5, -22.8))
+    c.shape(x, y, shade, (-6, -7.6), (-5.5, -15.2), (5.5, -15.2), (6, -7.6))
+    c.shape(x, y, shade, (-5, -22.8), (-4.5, -30.4), (4.5, -30.4), (5, -22.8))
     c.shape(x, y, c.near, (-3.5, -44), (3.5, -44), (3.5, -38), (-3.5, -38))
     c.shape(x, y, c.near, (-5, -44), (0, -49), (5, -44))
     c.pen.ellipse((x - 2.4 * unit, y - 43.4 * unit, x + 2.4 * unit, y - 38.6 * unit), fill=c.light)

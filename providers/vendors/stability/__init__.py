@@ -1,13 +1,13 @@
-"""Stability AI: POST /v2beta/stable-image/{endpoint} as multipart; one picture comes back as base64 in JSON.
+"""Stability AI: POST /v2beta/stable-image/{endpoint} as multipart; one image comes back as base64 in JSON.
 
-Read models.py (rows), then adapter.py (prepare, read, explain).
+Facts of 2026. Read models (rows), then adapter (endpoint, prepare, read, explain, collect).
 """
 
 from __future__ import annotations
 
 from atelier.providers.vendors.contract import Provider
-from atelier.providers.vendors.stability.adapter import explain, prepare, read, resume
-from atelier.providers.vendors.stability.models import ENDPOINT, MODELS
+from atelier.providers.vendors.stability.adapter import ENDPOINT, collect, explain, prepare, read
+from atelier.providers.vendors.stability.models import MODELS
 
 PROVIDER = Provider(
     name="stability",
@@ -20,6 +20,6 @@ PROVIDER = Provider(
     prepare=prepare,
     read=read,
     explain=explain,
-    resume=resume,
+    collect=collect,
     prompted_variations=True,
 )

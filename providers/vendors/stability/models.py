@@ -1,4 +1,4 @@
-"""Stability's endpoint and model rows. Facts: the vendor's OpenAPI document of 2026."""
+"""Stability's model rows. Facts: the vendor's OpenAPI document of 2026."""
 
 from __future__ import annotations
 
@@ -9,15 +9,7 @@ from typing import Any
 from atelier.providers.core.gates.option_gates import SIDES
 from atelier.providers.core.gates.option_limits import number, one_of, option_columns, switch, text, whole
 from atelier.providers.core.sizes import SizeRule
-from atelier.providers.core.types import Endpoint, Feature, Lifecycle, Model, Operation
-
-ENDPOINT = Endpoint(
-    base_url="https://api.stability.ai",
-    base_url_variable="STABILITY_BASE_URL",
-    key_variables=("STABILITY_API_KEY",),
-    trusted_hosts=("api.stability.ai",),
-    timeout=120.0,
-)
+from atelier.providers.core.types import Feature, Lifecycle, Model, Operation
 
 RATIOS = ("1:1", "16:9", "9:16", "21:9", "9:21", "2:3", "3:2", "4:5", "5:4")
 STYLES = (
@@ -42,12 +34,12 @@ FAST, CONSERVATIVE, CREATIVE = "upscale/fast", "upscale/conservative", "upscale/
 PIXELS = 9_437_184
 
 
-def taken(most: int = PIXELS, least: int = 64, edge: int = 16_384, ratio: float = 16_384.0) -> SizeRule:
-    """Which pictures an endpoint takes in: pixels in all, of every side, and long side over short."""
-    return SizeRule(min_edge=least, max_edge=edge, min_pixels=least * least, max_pixels=most, max_ratio=ratio)
+def source_rule(max_pixels: int = PIXELS, min_edge: int = 64, edge: int = 16_384, ratio: float = 16_384.0) -> SizeRule:
+    """Return which source images an endpoint accepts: pixels, edges, and long side over short."""
+    return SizeRule(min_edge=min_edge, max_edge=edge, min_pixels=min_edge**2, max_pixels=max_pixels, max_ratio=ratio)
 
 
-ANY, WIDE, BALANCED = taken(most=2**28), taken(), taken(ratio=2.5)
+ANY, WIDE, BALANCED = source_rule(max_pixels=2**28), source_rule(), source_rule(ratio=2.5)
 
 USUAL = Model(
     id="",
@@ -58,19 +50,19 @@ USUAL = Model(
     max_sources=1,
     max_prompt=10_000,
     source_rule=BALANCED,
-    max_upload_bytes=10 * 2**20 - 2**17,  # 10 MiB with everything
+    max_upload_bytes=10 * 2**20 - 2**17,  # 10 MiB with prompt and form
     max_seed=4_294_967_294,
 )
-"""What most rows share."""
+"""The columns that most rows share."""
 
 
 def row(id: str, endpoint: str, *operations: Operation, **columns: Any) -> Model:
-    """An endpoint, or a model behind one: `wire` is its path, `columns` are where it departs from the usual."""
+    """Return a row for an endpoint or a model behind one: `wire` is its path, `columns` differ from `USUAL`."""
     return replace(USUAL, id=id, wire=endpoint, operations=frozenset(operations), **columns)
 
 
 def sd3(id: str, **columns: Any) -> Model:
-    """A row of the SD 3.5 family, which shares an endpoint."""
+    """Return a row of the SD 3.5 family, which shares an endpoint."""
     own = {"aspect_ratios": RATIOS, "features": WEIGHED, "formats": ("png", "jpeg"), "source_rule": ANY}
     return row(id, SD3, *DRAW, **own, **option_columns(number("cfg_scale", 1, 10)), **columns)
 
@@ -110,16 +102,16 @@ MODELS = (
     row("stable-image-search-and-replace", REPLACE, Operation.SEARCH_REPLACE, **FOUND),
     row("stable-image-search-and-recolor", RECOLOR, Operation.RECOLOR, **FOUND),
     row("stable-image-remove-background", CUT_OUT, Operation.REMOVE_BACKGROUND,
-        features=NONE, formats=("png", "webp"), styles=(), max_prompt=0, source_rule=taken(4_194_304)),
+        features=NONE, formats=("png", "webp"), styles=(), max_prompt=0, source_rule=source_rule(4_194_304)),
     row("stable-image-replace-background-and-relight", RELIGHT, Operation.REPLACE_BACKGROUND,
         styles=(), max_sources=2, **LIGHT),
     row("stable-image-control-structure", STRUCTURE, *REDRAW, features=WEIGHED),
     row("stable-image-control-sketch", SKETCH, *REDRAW, features=WEIGHED),
     row("stable-image-control-style", STYLE, *REDRAW, aspect_ratios=RATIOS, features=WEIGHED),
     row("stable-image-upscale-fast", FAST, Operation.UPSCALE, features=NONE, styles=(), max_prompt=0,
-        source_rule=taken(2**20, least=32, edge=1_536)),
+        source_rule=source_rule(2**20, min_edge=32, edge=1_536)),
     row("stable-image-upscale-conservative", CONSERVATIVE, Operation.UPSCALE, styles=(),
         **option_columns(number("creativity", 0.2, 0.5))),
-    row("stable-image-upscale-creative", CREATIVE, Operation.UPSCALE, source_rule=taken(2**20),
+    row("stable-image-upscale-creative", CREATIVE, Operation.UPSCALE, source_rule=source_rule(2**20),
         **option_columns(number("creativity", 0.1, 0.5))),
 )  # fmt: skip

@@ -1,13 +1,13 @@
-"""xAI: POST /images/generations or /images/edits, both JSON; the pictures come back as base64, or behind links.
+"""xAI: POST /images/generations or /images/edits, both JSON; images come back as base64 or as links.
 
-Read models.py (rows), then adapter.py (prepare, read, explain).
+Facts of 2026-11-20. Read models (rows), then adapter (endpoint, prepare, read, explain, collect).
 """
 
 from __future__ import annotations
 
 from atelier.providers.vendors.contract import Provider
-from atelier.providers.vendors.xai.adapter import explain, prepare, read, resume
-from atelier.providers.vendors.xai.models import ENDPOINT, LATEST, MODELS
+from atelier.providers.vendors.xai.adapter import ENDPOINT, collect, explain, prepare, read
+from atelier.providers.vendors.xai.models import LATEST, MODELS
 
 PROVIDER = Provider(
     name="xai",
@@ -20,5 +20,5 @@ PROVIDER = Provider(
     prepare=prepare,
     read=read,
     explain=explain,
-    resume=resume,
+    collect=collect,
 )

@@ -1,8 +1,8 @@
-"""xAI: POST /images/generations or /images/edits, both JSON; the pictures come back as base64, or behind links.
+"""xAI: POST /images/generations or /images/edits, both JSON; images come back as base64 or as links.
 
-Facts: the vendor's SDK 1.21 and docs as of 2026-11-20. A field that xAI does not know is mostly dropped and billed all
-the same; above all `image` at /images/generations, so that a source picture always goes to /images/edits. A moderated
-picture is either a 200 with a flag, or with nothing in it, or a 400 that states what it cost.
+Facts: the vendor's SDK 1.21 and docs as of 2026-11-20. xAI mostly drops a field that it does not know and bills the
+call, above all `image` at /images/generations; so a source image always goes to /images/edits. A moderated image is a
+200 with a flag, a 200 without an image, or a 400 that states the cost.
 """
 
 from __future__ import annotations
@@ -17,35 +17,44 @@ from pydantic import Field
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates import preflight
-from atelier.providers.core.types import Picture
+from atelier.providers.core.types import Endpoint, Picture
 from atelier.providers.transport.vendor_json import Lenient, VendorModel, parse_answer, parse_refusal, reason_for_status
 from atelier.providers.transport.wire import Wire, httpx, retry_after
 from atelier.providers.vendors.contract import Job, Reply
 from atelier.providers.vendors.image_links import Item, images_of, note_links, noted
 from atelier.providers.vendors.xai.models import MODELS, WIDEST
 
+ENDPOINT = Endpoint(
+    base_url="https://api.x.ai/v1",
+    base_url_variable="XAI_BASE_URL",
+    base_path="/v1",
+    key_variables=("XAI_API_KEY",),
+    trusted_hosts=("api.x.ai",),
+    timeout=180.0,
+)
+
 
 def prepare(job: Job) -> httpx.Request:
-    """What is asked, in the vendor's words. base64 is asked for, because a link is lost when its download fails.
+    """Build the request. It asks for base64, because an image behind a link is lost when the download fails.
 
-    An unlisted model passes every gate, but xAI would drop what it does not know and bill the picture.
+    The gates pass any option of an unlisted model, but xAI drops fields that it does not know and bills the call.
     """
-    asked = job.request
+    request = job.request
     if job.model.any_value:
-        known = replace(asked, aspect_ratio=None, resolution=None, quality=None, options={})
+        known = replace(request, aspect_ratio=None, resolution=None, quality=None, options={})
         preflight.check_request(known, replace(WIDEST, id=job.model.id))
-    sources = [_source(p) for p in asked.sources]
+    sources = [_source(p) for p in request.sources]
     body = {
         "model": job.model.id,
-        "prompt": asked.prompt,
+        "prompt": request.prompt,
         "image": sources[0] if len(sources) == 1 else None,
         "images": sources if len(sources) > 1 else None,
-        "n": asked.count if asked.count > 1 else None,
-        "aspect_ratio": asked.aspect_ratio,
-        "resolution": asked.resolution,
-        "quality": asked.quality,
+        "n": request.count if request.count > 1 else None,
+        "aspect_ratio": request.aspect_ratio,
+        "resolution": request.resolution,
+        "quality": request.quality,
         "response_format": "b64_json",
-        **asked.options,
+        **request.options,
     }
     present = {name: value for name, value in body.items() if value is not None}
     path = "edits" if sources else "generations"
@@ -56,18 +65,18 @@ class Moderated(Item):
     respect_moderation: bool | None = None
 
 
-TICKS = 10**10  # in a USD
-MOST_USD = 10_000  # what claims to cost more is no price
+TICKS = 10**10  # in one USD
+MAX_USD = 10_000  # a higher number is not a price
 
 
 class Bill(VendorModel):
-    """What the call as a whole cost, in ticks."""
+    """The cost of the whole call, in ticks."""
 
-    cost_in_usd_ticks: Lenient[Annotated[Decimal, Field(ge=0, lt=MOST_USD * TICKS)]] = None
+    cost_in_usd_ticks: Lenient[Annotated[Decimal, Field(ge=0, lt=MAX_USD * TICKS)]] = None
 
 
 class Answer(VendorModel):
-    """`model` is the one that served, which need not be the one that was asked."""
+    """`model` is the model that served the call, which may differ from the requested one."""
 
     model: Lenient[str] = None
     data: tuple[Lenient[Moderated], ...] = ()
@@ -75,21 +84,13 @@ class Answer(VendorModel):
 
 
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
-    """Every picture of the answer that moderation let through; the others and the lost ones are told.
-
-    Where a host answers with links, they are written down before they are followed.
-    """
+    """Return every image that passed moderation, and warn of the others. Links are saved before they are followed."""
     answer, id = parse_answer(Answer, response.content), response.headers.get("x-request-id")
     await note_links(id, answer, answer.data, wire)
-    return await _collected(id, answer, job, wire)
+    return await _reply(id, answer, job, wire)
 
 
-async def resume(job: Job, wire: Wire) -> Reply:
-    """The pictures whose links were written down, as far as they are still alive."""
-    return await _collected(*noted(job, Answer), job, wire)
-
-
-async def _collected(id: str | None, answer: Answer, job: Job, wire: Wire) -> Reply:
+async def _reply(id: str | None, answer: Answer, job: Job, wire: Wire) -> Reply:
     facts = _facts(id, answer.usage)
     let_through = [item for item in answer.data if item is None or item.respect_moderation is not False]
     pictures, lost = await images_of("xAI", let_through, wire)
@@ -116,19 +117,19 @@ REASONS: tuple[tuple[str, Reason], ...] = (
     (r"\bapi key\b", Reason.AUTHENTICATION),
     (r"argument not supported", Reason.UNSUPPORTED_OPTION),
 )
-"""Words of a refusal -> reason. xAI answers 400 to a wrong key and to a moderated picture, and 403 or 429 to an empty
-account, with codes that say little; what the words leave open the status decides."""
+"""Pattern in a refusal -> reason; the status decides the rest. xAI answers 400 to a wrong key and to a moderated image,
+and 403 or 429 to an empty account, with codes that are the same for several causes."""
 
 HINTS: dict[Reason, str] = {
     Reason.QUOTA_EXCEEDED: "Add credits or raise the spending limit of the xAI team, or use another vendor.",
     Reason.AUTHENTICATION: "Check XAI_API_KEY, and that its team may use this model.",
     Reason.UNKNOWN_MODEL: "The team may lack access to this model; try another one.",
-    Reason.RATE_LIMITED: "Wait a moment and call again.",
+    Reason.RATE_LIMITED: "Call again in a few seconds.",
     Reason.PROVIDER_UNAVAILABLE: "Try again later or use another vendor.",
 }
 
 
-class Trouble(VendorModel):
+class ErrorBody(VendorModel):
     message: Lenient[str] = None
     code: Lenient[str | int] = None
 
@@ -137,65 +138,70 @@ class Refusal(VendorModel):
     """`{"error": {"message", "code"}}` or `{"code", "error": "words"}`; a moderated picture adds its `usage`."""
 
     code: Lenient[str | int] = None
-    error: Lenient[Trouble | str] = None
+    error: Lenient[ErrorBody | str] = None
     usage: Lenient[Bill] = None
 
 
 def explain(response: httpx.Response) -> ImageError:
-    """Either of the vendor's two shapes, or whatever a gateway in between made of it."""
+    """Explain either of the vendor's two shapes, or a gateway's version of it."""
     refusal = parse_refusal(Refusal, response.content)
     error, status = refusal.error, response.status_code
-    said = error if isinstance(error, Trouble) else Trouble(message=error, code=refusal.code)
-    words = sanitize(": ".join(part for part in (sanitize(said.code or "", 60), said.message) if part))
+    body = error if isinstance(error, ErrorBody) else ErrorBody(message=error, code=refusal.code)
+    words = sanitize(": ".join(part for part in (sanitize(body.code or "", 60), body.message) if part))
     found = (reason for pattern, reason in REASONS if re.search(pattern, words, re.IGNORECASE))
     reason = next(found, reason_for_status(status)) if status < 500 else reason_for_status(status)
     message = f"xAI answered {status}" + (f": “{words}”" if words else ".")
-    facts = {**_facts(response.headers.get("x-request-id"), refusal.usage), "code": sanitize(said.code or "", 60)}
+    facts = {**_facts(response.headers.get("x-request-id"), refusal.usage), "code": sanitize(body.code or "", 60)}
     if reason is Reason.CONTENT_POLICY:
         return _moderated(message, facts)
     hint = HINTS.get(reason, "Change the request as the message says.")
     return ImageError(reason, message, hint=hint, retry_after=retry_after(response.headers), facts=facts)
 
 
+async def collect(job: Job, wire: Wire) -> Reply:
+    """Return the images behind saved links, where they are still valid."""
+    return await _reply(*noted(job, Answer), job, wire)
+
+
 def _moderated(message: str, facts: dict[str, str | None]) -> ImageError:
-    """A refusal that may have cost as much as a picture: xAI moderates what is finished (reports of 2026)."""
-    told = facts["cost_usd"] is not None
-    billed = f"billed {facts['cost_usd']} USD" if told else "may have billed you"
+    """Return a refusal that may cost as much as an image: xAI moderates finished images (reports of 2026)."""
+    stated = facts["cost_usd"] is not None
+    billed = f"billed {facts['cost_usd']} USD" if stated else "may have billed you"
     hint = f"Reword the prompt or use another picture; xAI {billed} for this attempt."
-    unknown = {} if told else {"outcome": "unknown"}
+    unknown = {} if stated else {"outcome": "unknown"}
     return ImageError(Reason.CONTENT_POLICY, message, hint=hint, facts={**facts, **unknown})
 
 
 def _facts(id: str | None, bill: Bill | None) -> dict[str, str | None]:
-    """What an error tells besides its words; `cost_usd` where xAI states one, since it states it for refusals too."""
+    """Return request id and cost as facts of an error; xAI states the cost of refusals as well."""
     cost = _usd(bill)
     stated = None if cost is None else f"{cost.normalize():f}"
     return {"request_id": id, "cost_usd": stated}
 
 
-def _source(given: Picture) -> dict[str, str]:
-    """A source picture as the vendor wants it; a link would be fetched by the vendor, and in a hurry."""
-    return {"url": f"data:{given.mime};base64,{pybase64.b64encode_as_string(given.image_bytes)}", "type": "image_url"}
+def _source(image: Picture) -> dict[str, str]:
+    """Return a source image as a data URI; the vendor would fetch a link itself, with a short timeout."""
+    return {"url": f"data:{image.mime};base64,{pybase64.b64encode_as_string(image.image_bytes)}", "type": "image_url"}
 
 
-def _warnings(answer: Answer, job: Job, delivered: int, withheld: int) -> tuple[str, ...]:
-    asked, words = job.request.count, list[str]()
-    if delivered < asked:
+def _warnings(answer: Answer, job: Job, received: int, withheld: int) -> tuple[str, ...]:
+    count, warnings = job.request.count, list[str]()
+    if received < count:
         why = f"; {withheld} did not pass the vendor's moderation" if withheld else ""
-        words.append(f"xAI delivered {delivered} of {asked} pictures{why}.")
+        warnings.append(f"xAI sent {received} of {count} pictures{why}.")
     if _swapped(answer, job):
-        words.append(f"xAI served this with “{sanitize(answer.model, 60)}” in place of {job.model.id}.")
-    return tuple(words)
+        warnings.append(f"xAI served this with “{sanitize(answer.model, 60)}” in place of {job.model.id}.")
+    return tuple(warnings)
 
 
 def _swapped(answer: Answer, job: Job) -> bool:
-    """Whether another model served; a dated id and the name that it belongs to are one."""
-    asked = job.model.id
-    same = {asked, *job.model.snapshots, *(row.id for row in MODELS if asked in row.snapshots)}
+    """Return whether another model served the call; a dated id and its undated name are the same model."""
+    id = job.model.id
+    same = {id, *job.model.snapshots, *(row.id for row in MODELS if id in row.snapshots)}
     return bool(answer.model) and answer.model not in same
 
 
 def _usd(bill: Bill | None) -> Decimal | None:
     if bill is None or bill.cost_in_usd_ticks is None:
         return None
-    return Decimal(round(bill.cost_in_usd_ticks)).scaleb(-10)  # whole ticks, so that it is short in words
+    return Decimal(round(bill.cost_in_usd_ticks)).scaleb(-10)  # whole ticks, so that it has few digits

@@ -1,18 +1,9 @@
-"""xAI's endpoint and model rows. Facts: the vendor's SDK 1.21 and docs as of 2026-11-20."""
+"""xAI's model rows. Facts: the vendor's SDK 1.21 and docs as of 2026-11-20."""
 
 from __future__ import annotations
 
 from atelier.providers.core.gates.option_limits import option_columns, text
-from atelier.providers.core.types import CURRENT, Endpoint, Lifecycle, Model, Operation
-
-ENDPOINT = Endpoint(
-    base_url="https://api.x.ai/v1",
-    base_url_variable="XAI_BASE_URL",
-    base_path="/v1",
-    key_variables=("XAI_API_KEY",),
-    trusted_hosts=("api.x.ai",),
-    timeout=180.0,
-)
+from atelier.providers.core.types import CURRENT, Lifecycle, Model, Operation
 
 RATIOS = (
     "auto", "1:1", "3:4", "4:3", "9:16", "16:9", "2:3", "3:2", "9:19.5", "19.5:9", "9:20", "20:9", "1:2", "2:1",
@@ -27,7 +18,7 @@ def imagine(
     sources: int = 3,
     lifecycle: Lifecycle = CURRENT,
 ) -> Model:
-    """A row of the Imagine family. No limit of a prompt is published; xAI refuses one that is too long."""
+    """Return a row of the Imagine family. No prompt limit is published; xAI refuses a prompt that is too long."""
     return Model(
         id=id,
         snapshots=snapshots,
@@ -45,7 +36,7 @@ def imagine(
 
 LATEST = "grok-imagine-image-2.0"
 REDIRECTED = Lifecycle("deprecated", None, LATEST)
-"""Withdrawn models whose names go on working without an end date: since 2026-11-02 xAI serves and bills 2.0 at quality
+"""Withdrawn models whose names still work, without an end date: since 2026-11-02 xAI serves and bills 2.0 at quality
 low in their place, with the parameters that they had."""
 GONE = Lifecycle("retired", None, LATEST)  # on a day that was not published
 
@@ -74,4 +65,4 @@ MODELS = (
 )
 
 WIDEST = imagine("grok", sources=16)
-"""What xAI has fields for. An unlisted model is held to that; ratios, tiers, qualities and options are its own."""
+"""What xAI has fields for, checked for an unlisted model; its ratios, tiers, qualities and options are not checked."""

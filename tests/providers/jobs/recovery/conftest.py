@@ -16,7 +16,7 @@ from atelier.providers.pipeline.admit import admit
 from atelier.providers.pipeline.job_store import NewJob
 from atelier.providers.pipeline.reserve import reservations_for, vendor_calls_for
 from atelier.providers.pricing.budget import Caps
-from atelier.providers.vendors.flux import adapter as flux_vendor
+from atelier.providers.vendors.flux import tasks as flux_tasks
 from atelier.server.composition import catalog_of, journal_of, pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ
@@ -72,7 +72,7 @@ async def recovered(environ: Environ, today: Any, job: str) -> tuple[Any, list[A
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flux_vendor, "POLL_EVERY", 0.01)
+    monkeypatch.setattr(flux_tasks, "POLL_INTERVAL", 0.01)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from atelier.providers.core.types import ImageRequest, Operation, Picture
 from atelier.providers.images.masks import normalise_mask as masked
 from atelier.providers.images.sources import normalise_source
 from atelier.providers.vendors.flux import PROVIDER
-from atelier.providers.vendors.flux import adapter as vendor
+from atelier.providers.vendors.flux import tasks as vendor
 from tests.conftest import Environ, encoded_png, png
 from tests.emulators.flux import Flux
 from tests.emulators.server import Received
@@ -31,7 +31,7 @@ ERASE, OUTPAINTING = "flux/flux-tools/erase-v1", "flux/flux-tools/outpainting-v1
 @pytest.fixture
 def flux(flux: Flux, impatient: None, monkeypatch: pytest.MonkeyPatch) -> Flux:
     """The vendor as new. Its polls and the pauses between tries are cut short, and nothing else."""
-    monkeypatch.setattr(vendor, "POLL_EVERY", 0.02)
+    monkeypatch.setattr(vendor, "POLL_INTERVAL", 0.02)
     return flux
 
 

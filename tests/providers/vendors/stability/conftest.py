@@ -28,7 +28,7 @@ WIDE: dict[str, Any] = {"aspect_ratio": "16:9"}
 @pytest.fixture
 def hasty(impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hardly any wait between polls either."""
-    monkeypatch.setattr(vendor, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(vendor, "POLL_INTERVAL", 0.01)
 
 
 def asked(model: str, operation: Operation = Operation.GENERATE, prompt: str = "a fox", **more: Any) -> ImageRequest:

@@ -161,8 +161,8 @@ async def test_base64_is_not_written_down_and_its_loss_is_told(with_xai: Environ
         await PROVIDER.read(httpx.Response(200, json={"data": data}), job, wire)
         (task,) = notes
         assert inline not in json.dumps(task)
-        assert PROVIDER.resume is not None
-        reply = await PROVIDER.resume(replace(job, task=json.loads(json.dumps(task))), wire)
+        assert PROVIDER.collect is not None
+        reply = await PROVIDER.collect(replace(job, task=json.loads(json.dumps(task))), wire)
     assert len(reply.pictures) == 1
     assert "1 of 2" in reply.warnings[0]
 

@@ -1,0 +1,10 @@
+"""The bench of every built-in vendor: one module for each, by the vendor's name, with its `BENCH`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from atelier.providers.vendors.registry import BUILT_IN
+from tests.conformance.bench import Bench
+
+BENCHES: tuple[Bench, ...] = tuple(import_module(f"tests.conformance.benches.{name}").BENCH for name in BUILT_IN)

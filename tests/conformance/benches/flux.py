@@ -1,0 +1,57 @@
+"""The bench of Black Forest Labs."""
+
+from __future__ import annotations
+
+import pytest
+
+from atelier.providers.core.types import Model
+from atelier.providers.vendors.flux import PROVIDER, tasks
+from tests.conformance.bench import Bench, Body, Faults
+from tests.emulators import flux
+from tests.emulators.server import Answer, Emulator
+
+
+def stage(host: flux.Flux, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(tasks, "POLL_INTERVAL", 0.01)
+
+
+def least(model: Model) -> Body:
+    return {"prompt": "a fox"}
+
+
+def astray(host: flux.Flux) -> None:
+    host.polls_name = "localhost"
+
+
+def answers_later(host: flux.Flux) -> Model:
+    """Every answer is a task."""
+    return next(row for row in PROVIDER.models if row.id == PROVIDER.default)
+
+
+def polls(host: flux.Flux) -> Emulator:
+    return host.polls
+
+
+BENCH = Bench(
+    provider=PROVIDER,
+    host=flux.Flux,
+    key=flux.KEY,
+    stage=stage,
+    least=least,
+    faults=Faults(
+        forbidden=flux.NOT_AUTHENTICATED,
+        no_credit=flux.NO_CREDITS,
+        no_such_model=flux.NOT_FOUND,
+        too_many=lambda delay: flux.trouble(429, "Rate limit exceeded", retry_after=f"{delay}"),
+        broken_server=flux.BROKEN_SERVER,
+        broken_json=flux.BROKEN_JSON,
+        empty=Answer(200, {}),
+        moderated=(flux.REQUEST_MODERATED, flux.CONTENT_MODERATED),
+        refused=lambda words: flux.trouble(400, words),
+    ),
+    downloads=("/results/", "/blobs/"),
+    astray=astray,
+    delivers=polls,
+    answers_later=answers_later,
+    dropped=lambda host: host.dropped,
+)

@@ -1,0 +1,56 @@
+"""The bench of Stability."""
+
+from __future__ import annotations
+
+import pytest
+
+from atelier.providers.core.errors import Reason
+from atelier.providers.core.types import Model, Operation
+from atelier.providers.vendors.stability import PROVIDER, adapter
+from atelier.providers.vendors.stability.models import OUTPAINT, SD3
+from tests.conformance.bench import Bench, Body, Faults
+from tests.emulators import stability
+from tests.emulators.server import Answer
+
+
+def stage(host: stability.Stability, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(adapter, "POLL_INTERVAL", 0.01)
+    host.patience = 0.0
+
+
+def least(model: Model) -> Body:
+    return {"prompt": "a fox", **({"model": model.id} if model.wire == SD3 else {})}
+
+
+def needs_prompt(model: Model, operation: Operation) -> bool:
+    """A variation or an upscaling is described as well."""
+    return model.max_prompt > 0 and model.wire != OUTPAINT
+
+
+def answers_later(host: stability.Stability) -> Model:
+    """Two endpoints answer with a task."""
+    return next(row for row in PROVIDER.models if row.id == "stable-image-upscale-creative")
+
+
+BENCH = Bench(
+    provider=PROVIDER,
+    host=stability.Stability,
+    key=stability.KEY,
+    stage=stage,
+    least=least,
+    faults=Faults(
+        forbidden=stability.trouble(403, "permission_denied", "You lack the permission."),
+        no_credit=stability.NO_CREDITS,
+        no_such_model=stability.trouble(404, "not_found", "There is no such endpoint."),
+        too_many=lambda delay: stability.trouble(429, "rate_limit_exceeded", "Wait.", retry_after=f"{delay}"),
+        broken_server=stability.BROKEN_SERVER,
+        broken_json=stability.BROKEN_JSON,
+        empty=Answer(200, {"finish_reason": "SUCCESS"}),
+        moderated=(stability.MODERATED, stability.PUBLIC_FIGURE, stability.FILTERED),
+        refused=lambda words: stability.trouble(400, "bad_request", words),
+    ),
+    needs_prompt=needs_prompt,
+    refuses={"stable-diffusion-v1-6": Reason.MODEL_RETIRED},  # of an older API, which the vendor file does not speak
+    dropped=lambda host: host.ignored,
+    answers_later=answers_later,
+)

@@ -1,0 +1,53 @@
+"""The bench of xAI."""
+
+from __future__ import annotations
+
+import pytest
+
+from atelier.providers.core.types import Model
+from atelier.providers.vendors.xai import PROVIDER
+from tests.conformance.bench import Bench, Body, Faults
+from tests.emulators import xai
+
+
+def stage(host: xai.XAI, patch: pytest.MonkeyPatch) -> None:
+    """A custom host, where the first model still answers."""
+    patch.setattr(xai, "FIRST", (*xai.FIRST, "grok-2-image"))
+
+
+def least(model: Model) -> Body:
+    return {"model": model.id, "prompt": "a fox", "response_format": "b64_json"}
+
+
+def astray(host: xai.XAI) -> None:
+    host.always_links, host.redirect = True, f"http://localhost:{host.port}/pictures/{{name}}"
+
+
+def answers_later(host: xai.XAI) -> Model:
+    """An older host answers with links."""
+    host.always_links = True
+    return next(row for row in PROVIDER.models if row.id == PROVIDER.default)
+
+
+BENCH = Bench(
+    provider=PROVIDER,
+    host=xai.XAI,
+    key=xai.KEY,
+    stage=stage,
+    least=least,
+    faults=Faults(
+        forbidden=xai.BLOCKED_KEY,
+        no_credit=xai.NO_CREDITS,
+        no_such_model=xai.trouble(404, "not-found", "The model does not exist."),
+        too_many=lambda delay: xai.trouble(429, xai.EXHAUSTED, "Too many requests.", retry_after=f"{delay}"),
+        broken_server=xai.BROKEN_SERVER,
+        broken_json=xai.BROKEN_JSON,
+        empty=xai.withheld({"respect_moderation": True}),
+        moderated=(xai.withheld(), xai.withheld({"respect_moderation": False, "url": ""}), xai.MODERATED),
+        refused=lambda words: xai.trouble(400, xai.INVALID, words),
+    ),
+    downloads=("/links/", "/pictures/"),
+    astray=astray,
+    answers_later=answers_later,
+    dropped=lambda host: host.dropped,
+)

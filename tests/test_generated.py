@@ -1,0 +1,37 @@
+"""The lists of vendors outside the registry are what `uv run python -m tests.generated` writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from atelier.providers.vendors.registry import built_in_providers
+from tests import generated
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [(generated.README, generated.readme), (generated.MANIFEST, generated.manifest)],
+    ids=["README.md", "manifest.json"],
+)
+def test_the_file_has_the_vendors_of_the_registry(path: Path, expected: Callable[[str], str]) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text == expected(text), "run `uv run python -m tests.generated`"
+
+
+def test_the_bundle_asks_for_the_key_of_every_vendor_and_hands_it_over() -> None:
+    content = json.loads(generated.MANIFEST.read_text(encoding="utf-8"))
+    names = [provider.endpoint.key_variables[0] for provider in generated.keyed(built_in_providers())]
+    assert [name for name in content["server"]["mcp_config"]["env"] if name.endswith("_API_KEY")] == names
+    assert [name for name in content["user_config"] if name.endswith("_api_key")] == [name.lower() for name in names]
+    assert all(content["user_config"][name.lower()]["sensitive"] for name in names)
+
+
+def test_a_vendor_that_left_the_registry_leaves_the_manifest() -> None:
+    text = generated.MANIFEST.read_text(encoding="utf-8")
+    renamed = text.replace("BFL_API_KEY", "GONE_API_KEY").replace("bfl_api_key", "gone_api_key")
+    assert renamed != text
+    assert generated.manifest(renamed) == generated.manifest(text)
