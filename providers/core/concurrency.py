@@ -1,4 +1,4 @@
-"""What becomes of work when whoever asked for it goes away."""
+"""Run work concurrently, shielded from cancellation, or with progress reports."""
 
 from __future__ import annotations
 
@@ -14,54 +14,55 @@ Outcome = TypeVar("Outcome")
 
 
 def is_cancelled() -> bool:
-    """Whether the caller was cancelled; to be asked before the next await, which would raise."""
+    """Whether the caller was cancelled. Ask before the next await, which would raise."""
     return anyio.current_effective_deadline() == -math.inf
 
 
-async def run_in_scope(scope: anyio.CancelScope, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
-    """Do something in a scope that may be shielded, or become so meanwhile, and that is never cancelled itself."""
-    box = list[Outcome]()
+async def run_in_scope(scope: anyio.CancelScope, action: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Return the result of an action run in a scope, which may be or become shielded but is never cancelled itself."""
+    results = list[Outcome]()
     with scope:
-        box.append(await work())
-    return box[0]
+        results.append(await action())
+    return results[0]
 
 
-async def run_shielded(work: Callable[[], Awaitable[Outcome]]) -> Outcome:
-    """Do something that a cancelled caller does not break off."""
-    return await run_in_scope(anyio.CancelScope(shield=True), work)
+async def run_shielded(action: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Return the result of an action that finishes even if its caller is cancelled."""
+    return await run_in_scope(anyio.CancelScope(shield=True), action)
 
 
 async def run_concurrently(
-    work: Sequence[Callable[[], Awaitable[Outcome]]],
+    actions: Sequence[Callable[[], Awaitable[Outcome]]],
     stop: anyio.CancelScope | None = None,
     final: Collection[Reason] = (),
 ) -> list[Outcome | ImageError]:
-    """Do several things at once; an ImageError of one is its outcome and leaves the others alone.
+    """Run actions concurrently and return the result or ImageError of each.
 
-    `stop` cancels those that let themselves be, and so does an error for one of the `final` reasons, which the others
-    would meet as well: it is their outcome too.
+    Cancelling `stop` cancels the actions that are not shielded. So does an error with a reason in `final`, which the
+    other actions would run into as well: it becomes the outcome of those that were cancelled.
     """
     outcomes: dict[int, Outcome | ImageError] = {}
-    met, stop = list[ImageError](), stop or anyio.CancelScope()
+    final_errors, stop = list[ImageError](), stop or anyio.CancelScope()
 
     async def run(index: int) -> None:
         try:
-            outcomes[index] = await work[index]()
+            outcomes[index] = await actions[index]()
         except ImageError as error:
             outcomes[index] = error
             if error.reason in final:
-                met.append(error)
+                final_errors.append(error)
                 stop.cancel()
-        except Exception as error:  # noqa: BLE001 - it must not cost what comes of the others
-            outcomes[index] = told = internal_error()
-            told.__cause__ = error
+        except Exception as error:  # noqa: BLE001 - it must not cancel the other actions
+            outcomes[index] = failure = internal_error()
+            failure.__cause__ = error
 
     with stop:
         async with anyio.create_task_group() as tasks:
-            for index in range(len(work)):
+            for index in range(len(actions)):
                 tasks.start_soon(run, index)
-    missing = met[0] if met else ImageError(Reason.NETWORK_ERROR, "The caller went away; nothing was sent.")
-    return [outcomes.get(index, missing) for index in range(len(work))]
+    cancelled = ImageError(Reason.NETWORK_ERROR, "The caller was cancelled; nothing was sent.")
+    missing = final_errors[0] if final_errors else cancelled
+    return [outcomes.get(index, missing) for index in range(len(actions))]
 
 
 async def race(
@@ -89,12 +90,12 @@ async def race(
     return box[0]
 
 
-async def run_with_progress(told: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[Outcome]]) -> Outcome:
-    """Do something while it is told. Whoever does not listen holds nothing up, and loses nothing."""
+async def run_with_progress(report: Callable[[], Awaitable[None]], action: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Return the result of an action while `report` sends progress, which cannot delay or fail the action."""
     outcomes = list[Outcome | ImageError]()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(run_concurrently, [told])
-        outcomes += await run_concurrently([work])
+        tasks.start_soon(run_concurrently, [report])
+        outcomes += await run_concurrently([action])
         tasks.cancel_scope.cancel()
     if isinstance(outcomes[0], ImageError):
         raise outcomes[0]
@@ -102,4 +103,4 @@ async def run_with_progress(told: Callable[[], Awaitable[None]], work: Callable[
 
 
 async def no_progress(message: str) -> None:
-    """The progress callback of a caller who wants none."""
+    """Discard a progress message: the callback for callers that want none."""

@@ -3,8 +3,8 @@
 Bundles pass a literal `${user_config.x}` for a field that the user left out, and an empty string for one that was
 cleared; both count as unset. `${HOME}` is expanded, since not every host does so.
 
-Chat programs pass on variables that they set for themselves. So each of a vendor's variables may also be given with
-`ATELIER_` before its name, which comes first.
+Chat programs pass on the variables of their own environment. Therefore each variable of a vendor may also be set with
+the prefix `ATELIER_`, which takes precedence.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Endpoint, Lookup
 
 OWN_PREFIX = "ATELIER_"
-"""What comes before the name of a vendor's variable that is meant for Atelier alone."""
+"""The prefix of a vendor's variable that is set for Atelier alone."""
 
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-"""The first bytes of a file -> its encoding. PowerShell's `>` writes UTF-16."""
+"""Byte order mark of a file -> its encoding. PowerShell's `>` writes UTF-16."""
 
 HOME = "${HOME}"
 PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
@@ -40,29 +40,29 @@ def variable(environ: Mapping[str, str], name: str) -> str | None:
     return read_text(file, f"The file that {name}_FILE names") or None
 
 
-def read_text(file: str | Path, words: str) -> str:
+def read_text(file: str | Path, description: str) -> str:
     """Return the text of a file that a setting names, stripped: UTF-8, or UTF-16 as PowerShell writes it.
 
-    Raises invalid_request, which calls the file by `words` and never quotes it.
+    Raises invalid_request with `description` for the file, without its content.
     """
     try:
         data = Path(file).expanduser().read_bytes()
         encoding = next((BOMS[bom] for bom in BOMS if data.startswith(bom)), "utf-8")
         return data.decode(encoding).replace("\0", "").strip()  # NULs come from UTF-16 without a byte order mark
     except UnicodeDecodeError:
-        message, hint = f"{words} is not text in UTF-8 or UTF-16.", "Save it as UTF-8."
+        message, hint = f"{description} is not text in UTF-8 or UTF-16.", "Save it as UTF-8."
     except (OSError, ValueError, RuntimeError):
-        message, hint = f"{words} cannot be read.", "Correct the path or its permissions."
+        message, hint = f"{description} cannot be read.", "Correct the path or its permissions."
     raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
 
 
 def own_variable_names(endpoint: Endpoint) -> tuple[str, ...]:
-    """Return the names of a vendor's variables that are meant for Atelier alone."""
+    """Return the names of a vendor's variables with the prefix of Atelier."""
     return tuple(OWN_PREFIX + name for name in (*endpoint.key_variables, endpoint.base_url_variable) if name)
 
 
 def key_variable(endpoint: Endpoint, lookup: Lookup) -> str | None:
-    """Return the variable that holds the vendor's key; any of Atelier's own comes before the bare ones."""
+    """Return the variable that holds the vendor's key; those with the prefix come first."""
     names = (*(OWN_PREFIX + name for name in endpoint.key_variables), *endpoint.key_variables)
     return next((name for name in names if _is_set(name, lookup)), None)
 
@@ -70,8 +70,8 @@ def key_variable(endpoint: Endpoint, lookup: Lookup) -> str | None:
 def base_url_variable(endpoint: Endpoint, lookup: Lookup) -> str | None:
     """Return the variable that holds the vendor's base URL.
 
-    The bare one is not used beside a key of Atelier's own: another program may have set it, and its host would be sent
-    that key.
+    The one without prefix is ignored if the key's variable has the prefix: another program may have set it, and its
+    host would get Atelier's key.
     """
     bare = endpoint.base_url_variable
     if not bare:
@@ -83,7 +83,7 @@ def base_url_variable(endpoint: Endpoint, lookup: Lookup) -> str | None:
 
 
 def hint_with_variables(hint: str, bare: Endpoint, used: Endpoint) -> str:
-    """Return a vendor file's hint with the variables that are in use in place of the bare ones that it knows."""
+    """Return a vendor's hint with the names of the variables that are in use."""
     names = {
         " or ".join(bare.key_variables): " or ".join(used.key_variables),
         bare.base_url_variable: used.base_url_variable,

@@ -2,15 +2,15 @@
 
     ImageError
       reason       what happened, one of `Reason`; whether a retry can help follows from it
-      message      one sentence for the person
-      hint         what to do next
-      retry_after  seconds, where the vendor said so
-      facts        what a program may want: operation and model; url, status, content_type and size of what was fetched;
+      message      one sentence for the user
+      hint         the next step for the user
+      retry_after  seconds to wait, if the vendor sent them
+      facts        values for programs: operation and model; url, status, content_type and size of an answer;
                request_id, code, outcome
-      from_vendor  whether the vendor's own error body says so, and not a gateway's page
+      from_vendor  whether the error was in the vendor's own JSON body, not in a gateway's page
 
-`facts["outcome"] == "unknown"` says that the vendor may have done, and billed, the work; `facts["collectable"]` that it
-goes on with it, or has it ready, under a name that we know.
+`facts["outcome"] == "unknown"` means that the vendor may have done, and billed, the work. `facts["collectable"]` means
+that the vendor may still hand the result out, and that its task id is known.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any, cast
 
 
 class Reason(StrEnum):
-    """Why a call did not end in a picture. Closed: programs switch on it."""
+    """Why a call did not end in an image. A closed list, because programs switch on it."""
 
     INVALID_REQUEST = "invalid_request"
     UNKNOWN_MODEL = "unknown_model"
@@ -78,12 +78,12 @@ class ImageError(Exception):
 
     @property
     def outcome_unknown(self) -> bool:
-        """Whether the vendor may have done the work all the same."""
+        """Whether the vendor may have done and billed the work."""
         return self.facts.get("outcome") == "unknown"
 
     @property
     def collectable(self) -> bool:
-        """Whether the work can be asked for later, without paying again."""
+        """Whether the result can be collected later, without paying again."""
         return bool(self.facts.get("collectable"))
 
 
@@ -93,7 +93,7 @@ MAY_BE_BILLED = "The vendor may have done and billed the work; look at its dashb
 
 @contextmanager
 def error_facts(**facts: Any) -> Generator[None]:
-    """Within the block, an ImageError gets these facts, unless it has them already. None is no fact."""
+    """Add these facts to an ImageError raised in the block. Its own facts win; None is skipped."""
     try:
         yield
     except ImageError as error:
@@ -104,9 +104,9 @@ def error_facts(**facts: Any) -> Generator[None]:
 
 
 def public_facts(error: ImageError) -> dict[str, Any]:
-    """Return the facts that JSON has a form for, amounts as numbers, without those that are absent."""
-    told = {name: _json(value) for name, value in error.facts.items()}
-    return {name: value for name, value in told.items() if value is not None}
+    """Return the facts that JSON can hold; amounts become numbers, None and other objects are left out."""
+    facts = {name: _json(value) for name, value in error.facts.items()}
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _json(value: object) -> Any:
@@ -122,7 +122,7 @@ def _json(value: object) -> Any:
 
 
 def internal_error(hint: str = "", *, billed: bool = False) -> ImageError:
-    """A fault of ours; `billed` where it may hide what a vendor has done."""
+    """Return the error for a bug in Atelier; with `billed`, the vendor may have done and billed the work."""
     message, facts = "Atelier failed in a way that it did not foresee.", dict[str, Any]()
     if billed:
         hint, facts["outcome"] = MAY_BE_BILLED, "unknown"
@@ -131,12 +131,12 @@ def internal_error(hint: str = "", *, billed: bool = False) -> ImageError:
 
 _hidden: ContextVar[tuple[str, ...]] = ContextVar("_hidden", default=())
 
-MIN_SECRET_LENGTH = 4  # characters; striking out less would only garble a sentence
+MIN_SECRET_LENGTH = 4  # characters; redacting shorter text would only garble messages
 
 
 @contextmanager
 def redacting(*secrets: str) -> Generator[None]:
-    """Within the block, `sanitize` strikes these words out, whoever quotes."""
+    """Make `sanitize` redact these secrets within the block."""
     token = _hidden.set((*_hidden.get(), *(secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH)))
     try:
         yield
@@ -144,16 +144,16 @@ def redacting(*secrets: str) -> Generator[None]:
         _hidden.reset(token)
 
 
-BASE64 = re.compile(r"(?:data:[^,\s]{1,100},)?(?:[\w+/%-]{50,}={0,2}\s*){2,}")  # a picture, in one line or in several
+BASE64 = re.compile(r"(?:data:[^,\s]{1,100},)?(?:[\w+/%-]{50,}={0,2}\s*){2,}")  # an image, in one line or several
 
 
-def sanitize(words: object, limit: int = 240) -> str:
-    """A vendor's words, fit to be passed on as the vendor's: one line, no control characters, shortened.
+def sanitize(untrusted: object, limit: int = 240) -> str:
+    """Return text from outside as one safe line: secrets redacted, control characters removed, at most `limit` long.
 
-    Invisible format characters go too, since they can hide instructions from a person's eyes. Keys and prompts that
-    are being hidden are struck out first, before shortening could leave half of one. Base64 says nothing to a reader.
+    Invisible format characters are removed, because they can hide instructions from the user. Secrets are redacted
+    before the text is truncated, which could leave half of one. Base64 is replaced by a placeholder.
     """
-    text = str(words)
+    text = str(untrusted)
     if hidden := sorted(_hidden.get(), key=len, reverse=True):
         text = re.sub("|".join(re.escape(secret) for secret in hidden), "[hidden]", text)
     text = " ".join(strip_control(BASE64.sub("[base64] ", text)).split())
@@ -161,5 +161,5 @@ def sanitize(words: object, limit: int = 240) -> str:
 
 
 def strip_control(text: str) -> str:
-    """A text with a space in place of every control and invisible character."""
+    """Replace every control and invisible character by a space."""
     return "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)

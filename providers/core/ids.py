@@ -1,4 +1,4 @@
-"""Names for jobs and pictures: in the order of time, without capitals, and each one a UUID in other letters."""
+"""Ids of jobs and assets: a kind and a UUID in lower-case base 32, sorted by time."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ LENGTH = 26  # of 128 bits in base 32
 
 
 def new_id(kind: str) -> str:
-    """`img_` and 26 letters, say: a UUID of version 7 (RFC 9562), so that names sort by their time."""
-    ms, chance = time.time_ns() // 1_000_000, secrets.randbits(74)
-    number = ms << 80 | 0x7 << 76 | chance >> 62 << 64 | 0b10 << 62 | chance & (1 << 62) - 1
+    """Return a new id, such as `img_` and 26 characters: a UUID of version 7 (RFC 9562), so that ids sort by time."""
+    ms, entropy = time.time_ns() // 1_000_000, secrets.randbits(74)
+    number = ms << 80 | 0x7 << 76 | entropy >> 62 << 64 | 0b10 << 62 | entropy & (1 << 62) - 1
     return id_of(kind, UUID(int=number))
 
 
 def id_of(kind: str, uuid: UUID) -> str:
-    """The UUID in our letters."""
+    """Return the id of a UUID."""
     return f"{kind}_" + "".join(LETTERS[uuid.int >> 5 * place & 31] for place in reversed(range(LENGTH)))
 
 
 def uuid_of(id: str) -> UUID:
-    """The UUID that an id is in other letters. ValueError when it is none of ours."""
+    """Return the UUID of an id. Raises ValueError if it is none."""
     kind, _, letters = id.partition("_")
     number = 0
     for letter in letters:
         number = number << 5 | LETTERS.index(letter)
     uuid = UUID(int=number)
     if id_of(kind, uuid) != id:
-        raise ValueError(f"{id!r} is no id")
+        raise ValueError(f"{id!r} is not an id")
     return uuid
 
 
 def is_id(word: str) -> bool:
-    """Whether a word is an id of ours, of whatever kind."""
+    """Whether a word is an id of any kind."""
     try:
         uuid_of(word)
     except ValueError:
@@ -44,5 +44,5 @@ def is_id(word: str) -> bool:
 
 
 def time_of(uuid: UUID) -> float:
-    """When a UUID of version 7 was made, in seconds since 1970."""
+    """Return the time of a UUID of version 7, in seconds since 1970."""
     return (uuid.int >> 80) / 1000

@@ -1,4 +1,4 @@
-"""Sizes in pixels: read from words, checked against a model's rule, computed from a ratio and a tier."""
+"""Sizes in pixels: parsed from text, checked against a model's rule, computed from a ratio and a resolution."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SIZE = re.compile(r"\s*(\d{1,6})\s*[x×X*]\s*(\d{1,6})\s*")
 RATIO = re.compile(r"\s*(\d{1,5}(?:\.\d{1,3})?)\s*[:/]\s*(\d{1,5}(?:\.\d{1,3})?)\s*")
 
 RESOLUTION_PIXELS = {"512": 512**2, "768sq": 768**2, "1k": 1024**2, "1.5k": 1536**2, "2k": 2048**2, "4k": 4096**2}
-"""Resolution tier -> pixels of a picture of that tier; a model with a lower ceiling gives its ceiling."""
+"""Resolution name -> pixels of an image; a model with a lower maximum gives its maximum."""
 
 
 def parse_size(text: str) -> tuple[int, int] | None:
@@ -43,18 +43,18 @@ class SizeRule:
 
     def __str__(self) -> str:
         step = f", each edge a multiple of {self.step}" if self.step > 1 else ""
-        least = f"{self.min_pixels:,} to " if self.min_pixels > 1 else "at most "
+        minimum = f"{self.min_pixels:,} to " if self.min_pixels > 1 else "at most "
         return (
-            f"WIDTHxHEIGHT up to {self.max_edge} pixels an edge{step}, {least}{self.max_pixels:,} pixels in all, "
+            f"WIDTHxHEIGHT up to {self.max_edge} pixels an edge{step}, {minimum}{self.max_pixels:,} pixels in all, "
             f"no longer than {self.max_ratio:g}:1"
         )
 
     def allows(self, width: int, height: int) -> bool:
-        """Whether a picture of this size can be asked for."""
+        """Whether the model can make an image of this size."""
         return width % self.step == height % self.step == 0 and not self.violation(width, height)
 
     def violation(self, width: int, height: int) -> str:
-        """What a picture of this size fails to have, the steps aside; empty where nothing is amiss."""
+        """Return the bound that a size violates, or an empty text. The step is not checked."""
         long, short = max(width, height), min(width, height)
         for fits, needs in (
             (short >= self.min_edge, f"at least {self.min_edge} pixels on every side"),
@@ -68,7 +68,7 @@ class SizeRule:
         return ""
 
     def fit(self, ratio: Fraction, pixels: int) -> tuple[int, int] | None:
-        """The allowed size nearest to `pixels` with this ratio; exact in the ratio where that comes near."""
+        """Return the allowed size nearest to `pixels`, with exactly this ratio if such a size is near enough."""
         pixels = max(self.min_pixels, min(pixels, self.max_pixels))
         height = math.sqrt(pixels / ratio)
         scale = min(1.0, self.max_edge / max(height, height * ratio))
@@ -94,7 +94,7 @@ class SizeRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResizeSpec:
-    """The copy that is wanted of a picture: exactly `size` pixels, at most `max_kb` thousand bytes, or both."""
+    """The resized copy that a caller wants: exactly `size` pixels, at most `max_kb` thousand bytes, or both."""
 
     size: tuple[int, int] | None = None
     fit: Literal["crop", "pad"] = "crop"
@@ -102,11 +102,11 @@ class ResizeSpec:
 
     @property
     def words(self) -> str | None:
-        """The size as it is written."""
+        """The size as text, such as `1200x630`."""
         return f"{self.size[0]}x{self.size[1]}" if self.size else None
 
 
 def _distance(size: tuple[int, int], ratio: Fraction, pixels: float) -> float:
-    """How far a size is from the wanted shape and area; the shape weighs more."""
+    """Return how far a size is from the wanted ratio and area; the ratio weighs more."""
     width, height = size
     return 10 * abs(math.log(width / height / ratio)) + abs(math.log(width * height / pixels))

@@ -1,4 +1,4 @@
-"""The nouns. Frozen; absent is None and means the vendor's default, which stays off the wire."""
+"""The data types of requests, models and results. Frozen; None means the vendor's default, which is not sent."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any, Literal
 from atelier.providers.core.gates.option_limits import Limit
 from atelier.providers.core.sizes import ResizeSpec, SizeRule
 
-Lookup = Callable[[str], str | None]  # a setting by its variable's name; None when unset
-Progress = Callable[[str], Awaitable[None]]  # where a short human word on progress goes
+Lookup = Callable[[str], str | None]  # the value of an environment variable; None when unset
+Progress = Callable[[str], Awaitable[None]]  # receives a short message for the user
 
 
 class Operation(StrEnum):
-    """What can be done to a picture. Everything but `generate` needs a source picture."""
+    """What a vendor can do. All but `generate` need a source image."""
 
     GENERATE = "generate"
     EDIT = "edit"
@@ -36,11 +36,11 @@ class Operation(StrEnum):
 PROMPTLESS = frozenset(
     {Operation.ERASE, Operation.UPSCALE, Operation.REMOVE_BACKGROUND, Operation.OUTPAINT, Operation.VARIATION}
 )
-"""Operations that may go without a prompt."""
+"""Operations that work without a prompt."""
 
 
 class Feature(StrEnum):
-    """Options that a model either takes or does not; those with values have a column of their own in `Model`."""
+    """Options that a model supports or not; options with a list of values have a column of their own in `Model`."""
 
     NEGATIVE_PROMPT = "negative_prompt"
     SEED = "seed"
@@ -51,9 +51,9 @@ class Feature(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Encoded bytes that were looked at: `format` (png, jpeg, webp, gif) and size come from the content, not a name.
+    """An encoded image; `format` (png, jpeg, webp, gif) and size are read from its bytes.
 
-    `prompt_used` is the vendor's rewriting of the prompt, in a result else the prompt as sent; `seed` the vendor's own.
+    `prompt_used` is the prompt as the vendor rewrote it, or in a result the prompt as sent; `seed` is the vendor's.
     """
 
     image_bytes: bytes = field(repr=False)
@@ -63,7 +63,7 @@ class Picture:
     prompt_used: str | None = field(default=None, repr=False)
     seed: int | None = None
     warning: str = ""
-    name: str = field(default="", repr=False, compare=False)  # of the file that a source was read from
+    name: str = field(default="", repr=False, compare=False)  # of the file that the source was read from
 
     @property
     def mime(self) -> str:
@@ -73,14 +73,14 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRequest:
-    """What is wanted, in our words.
+    """A request for images, independent of the vendor.
 
-    `strength` is 0 (keep the source) to 1 (ignore it). `parent` is the id of the picture that the first source is
-    and `origin` the vendor that made it, who is asked first when no model is named. `deliver` is the copy that is kept
-    beside each picture; no vendor hears of it.
-    `options` are rarer ones: `search` (what to find, for search_replace and recolor), `left`, `right`, `top` and
-    `bottom` (pixels to add, for outpaint), those that the model's row lists, and for a model that is not listed the
-    fields of its vendor. Their values are words, numbers and switches.
+    `strength` is 0 (keep the source) to 1 (ignore it). `parent` is the asset id of the first source, and `origin` the
+    vendor that made it, which is preferred when no model is named. `deliver` is the resized copy stored beside each
+    image; it is not sent to the vendor.
+    `options` are `search` (what to find, for search_replace and recolor), `left`, `right`, `top` and `bottom` (pixels
+    to add, for outpaint), those in the model's row, and for an unlisted model the fields of its vendor. Their values
+    are texts, numbers and booleans.
     """
 
     operation: Operation = Operation.GENERATE
@@ -108,14 +108,14 @@ class ImageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
-    """Where a model stands. `on` is the first day it no longer works (deprecated) or stopped working (retired)."""
+    """The lifecycle of a model. `on` is the first day on which it does not work."""
 
     stage: Literal["current", "deprecated", "retired"] = "current"
     on: date | None = None
     successor: str | None = None
 
     def at(self, today: date) -> Literal["current", "deprecated", "retired"]:
-        """The stage on a given day: a deprecated row dies by itself."""
+        """Return the stage on a given day; a deprecated model is retired from the day `on`."""
         if self.stage == "deprecated" and self.on is not None and self.on <= today:
             return "retired"
         return self.stage
@@ -126,14 +126,14 @@ CURRENT = Lifecycle()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One row of the matrix. An empty column means: not offered, and refused by name.
+    """What one model supports. An option whose column is empty is refused by name.
 
-    `sizes` are exact sizes and words such as "auto"; `size_rule` adds free ones. `max_count` is pictures per
-    vendor call, `max_prompt` characters. `aliases` are other names of ours, `snapshots` the vendor's dated ids, which
-    are sent as they were asked for. `options` are the vendor's own, `limits` what their values may be. A source
-    picture is of `source_formats` and `source_rule` and has `max_source_bytes`, all of a request with the mask
-    `max_upload_bytes`; 0 is no known limit. Seeds are 0 to `max_seed`. `any_value` marks a model that is not listed,
-    whose values are not checked.
+    `sizes` are exact sizes and words such as "auto"; `size_rule` adds ranges of sizes. `max_count` counts images per
+    vendor call, `max_prompt` characters. `aliases` are Atelier's other names, `snapshots` the vendor's dated ids, which
+    are sent unchanged. `options` are the vendor's own, and `limits` their values. Source images are checked against
+    `source_formats`, `source_rule` and `max_source_bytes`, and with the mask against `max_upload_bytes`; 0 means no
+    known limit. Seeds are 0 to `max_seed`. `wire` selects the vendor's API. `any_value` marks an unlisted model, whose
+    values are not checked.
     """
 
     id: str
@@ -166,12 +166,12 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where a vendor answers and who may see the key.
+    """The base URL of a vendor, and the hosts that may get the key.
 
-    `key_variables` are tried in order; without any, no key is needed. `trusted_hosts` may see the key besides the host
-    of a vendor's own `base_url` ("bfl.ai" covers its subdomains). `timeout` is seconds without a byte. `transport`
-    answers in this process in place of a socket. `custom`: the base URL is not the vendor's. `base_path`: what every
-    base URL of this API ends in; empty where requests have a version.
+    `key_variables` are tried in order; none means that no key is needed. `trusted_hosts` may get the key in addition to
+    the host of `base_url` ("bfl.ai" covers its subdomains), if `base_url` is a host of the vendor.
+    `timeout` is seconds without a byte. `transport` answers in this process instead of a socket. `custom`: the base URL
+    is not the vendor's. `base_path`: the end of every base URL of this API; empty if the requests contain the version.
     """
 
     base_url: str
@@ -187,17 +187,17 @@ class Endpoint:
     transport: Callable[[Any], Any] | None = None
 
     def is_vendor_host(self, host: str) -> bool:
-        """Whether a host is one that the vendor itself is known to use."""
+        """Whether a host belongs to the vendor."""
         return any(host == known or host.endswith("." + known) for known in self.trusted_hosts)
 
     def key(self, lookup: Lookup) -> str | None:
-        """The first key that is set."""
+        """Return the first key that is set."""
         return next((key for name in self.key_variables if (key := lookup(name))), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens as the vendor counted them."""
+    """The token counts in the vendor's answer."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -206,7 +206,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetHandle:
-    """The handle of a kept picture: `path` on this machine, `url` where one exists; `warning` if not where meant."""
+    """Where an asset is stored: `path` on this machine, or `url`; `warning` if not in the configured storage."""
 
     id: str
     path: str | None = None
@@ -216,7 +216,7 @@ class AssetHandle:
 
 @dataclass(frozen=True, slots=True)
 class ResultImage:
-    """A picture of a result: its bytes, its handle unless the caller took it in hand, and the copy that was wanted."""
+    """An image of a result: its bytes, its asset unless it is an inline result, and its resized copy, if any."""
 
     picture: Picture
     stored: AssetHandle | None = None
@@ -224,7 +224,7 @@ class ResultImage:
 
     @property
     def image_bytes(self) -> bytes:
-        """The encoded picture."""
+        """The encoded image."""
         return self.picture.image_bytes
 
     @property
@@ -234,13 +234,13 @@ class ResultImage:
 
     @property
     def prompt_used(self) -> str | None:
-        """The prompt as the vendor rewrote it, else as it was sent; None where none was sent."""
+        """The prompt as the vendor rewrote it, else as sent; None if none was sent."""
         return self.picture.prompt_used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageResult:
-    """What came of a request. Money in USD; None where it is not known. `notice` is to be read first."""
+    """The result of a request. Costs in USD, None if unknown. `notice` is shown before everything else."""
 
     id: str
     images: tuple[ResultImage, ...]
