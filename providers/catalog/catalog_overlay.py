@@ -9,8 +9,8 @@
 
 A row has the columns of `core.types.Model`. One whose provider and id are listed changes the columns that it names;
 any other is new and starts from the row that it is `like`. `prices` has the sections of prices.json (`price_table`),
-each of which may be absent; its entries come before the shipped ones, and a new model has no other prices. A key that
-means nothing is refused, since a slip in a file that nobody looks at again would show as a wrong bill.
+each of which may be absent; its entries come before the shipped ones, and a new model has no other prices. An
+unknown key is refused, since a mistake in this file would show only as a wrong bill.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from atelier.providers.vendors.contract import Provider
 
 
 class Row(Strict):
-    """What the file says of one model. Only the columns that are present count."""
+    """What the file states about one model. Only the columns that are present have an effect."""
 
     provider: str
     id: Name
@@ -70,7 +70,7 @@ class Row(Strict):
     lifecycle: Life = Life(stage="current")
 
     def columns(self) -> dict[str, Any]:
-        """The columns that are present, as `Model` has them."""
+        """Return the columns that are present, as `Model` has them."""
         present: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set - {"provider", "like"}}
         for name, rule in (("size_rule", self.size_rule), ("source_rule", self.source_rule)):
             if rule:
@@ -83,7 +83,7 @@ class Row(Strict):
 
 
 class Overlay(Strict):
-    """The whole file. `defaults` is the model that each vendor's name stands for."""
+    """The whole file. `defaults` is the model that each vendor's name means."""
 
     models: tuple[Row, ...] = ()
     defaults: dict[str, Name] = {}  # noqa: RUF012 - pydantic copies it
@@ -93,7 +93,7 @@ class Overlay(Strict):
 def with_file(
     providers: tuple[Provider, ...], path: Path | None, today: Callable[[], date] = utc_today
 ) -> tuple[tuple[Provider, ...], Prices]:
-    """The vendors and the shipped prices as the file changes them, if there is one.
+    """Return the vendors and the shipped prices, changed by the file if there is one.
 
     Raises invalid_request with the file and the place.
     """
@@ -110,7 +110,7 @@ def with_file(
 
 
 def parse_answer(text: str | bytes) -> Overlay:
-    """The content of such a file. Raises invalid_request, which names the first thing that is wrong."""
+    """Read the content of a catalogue file. Raises invalid_request, which names the first mistake."""
     try:
         return Overlay.model_validate_json(text)
     except ValidationError as error:
@@ -120,14 +120,14 @@ def parse_answer(text: str | bytes) -> Overlay:
 def overlaid(
     providers: tuple[Provider, ...], overlay: Overlay, today: Callable[[], date] = utc_today
 ) -> tuple[Provider, ...]:
-    """The vendors with the rows and defaults of the overlay. Raises invalid_request for what fits no vendor."""
+    """Return the vendors with the rows and defaults of the overlay. Raises invalid_request for what fits no vendor."""
     known = {provider.name: provider for provider in providers}
     seen = set[tuple[str, str]]()
     for index, row in enumerate(overlay.models):
         place = f"models[{index}]"
         provider = _vendor(known, row.provider, f"{place}.provider")
         if (row.provider, row.id) in seen:
-            raise wrong(place, f"{row.id} was told before", "Join the two.")
+            raise wrong(place, f"{row.id} is in an earlier row", "Join the two.")
         seen.add((row.provider, row.id))
         known[row.provider] = replace(provider, models=_rows(provider, row, place))
     for vendor, id in overlay.defaults.items():
@@ -140,22 +140,22 @@ def overlaid(
 
 
 def _rows(provider: Provider, row: Row, place: str) -> tuple[Model, ...]:
-    """The vendor's rows with this one added or changed."""
+    """Return the vendor's rows with this one added or changed."""
     old = next((model for model in provider.models if model.id == row.id), None)
     if old and row.like:
         raise wrong(f"{place}.like", f"{row.id} is listed already", "“like” is for a new model; name the columns.")
     if not old and not row.like and "operations" not in row.model_fields_set:
-        hint = "Say what it is “like”, or which operations it can do."
+        hint = "Name the model that it is “like”, or its operations."
         raise wrong(place, f"{row.id} is new and has neither “like” nor “operations”", hint)
     start = old or Model(id=row.id, operations=frozenset())
     if row.like:
         like = _known(provider, row.like, f"{place}.like")
-        start = replace(like, aliases=(), snapshots=(), lifecycle=CURRENT)  # a name and an end are one model's own
+        start = replace(like, aliases=(), snapshots=(), lifecycle=CURRENT)  # names and lifecycle are not inherited
     made = replace(start, **row.columns())
     wires = {model.wire for model in provider.models}
     if made.wire not in wires:
-        hint = f"{provider.title} has: {', '.join(f'“{wire}”' for wire in sorted(wires))}. “like” takes that over."
-        raise wrong(f"{place}.wire", f"“{sanitize(made.wire, 40)}” is no way to talk to {provider.title}", hint)
+        hint = f"{provider.title} has: {', '.join(f'“{wire}”' for wire in sorted(wires))}. “like” copies it."
+        raise wrong(f"{place}.wire", f"“{sanitize(made.wire, 40)}” is no wire of {provider.title}", hint)
     if old:
         return tuple(made if model is old else model for model in provider.models)
     return (*provider.models, made)
@@ -176,14 +176,15 @@ def _known(provider: Provider, id: str, place: str) -> Model:
 
 
 def _slip(problem: ErrorDetails) -> ImageError:
-    """The validator's finding as a sentence with its place."""
+    """Return the validator's finding as a sentence with its place."""
     steps = [f"[{step}]" if isinstance(step, int) else f".{sanitize(step, 60)}" for step in problem["loc"]]
     place = "".join(steps).removeprefix(".") or "the file"
     last = str(problem["loc"][-1]) if problem["loc"] else ""
     match problem["type"]:
         case "extra_forbidden":
             shapes = (Row, Overlay, Life, Rule, Bound, Figures, Source, Price, Rates, Tokens, Usual)
-            near = close_names(last, {key for shape in shapes for key in shape.model_fields})
+            known = {field.alias or key for shape in shapes for key, field in shape.model_fields.items()}
+            near = close_names(last, known)
             return wrong(place, "there is no such key", did_you_mean(near[:1]) or "Take it out.")
         case "missing":
             return wrong(place, "is missing", "Add it.")

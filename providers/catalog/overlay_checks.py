@@ -1,4 +1,4 @@
-"""What the catalogue as a whole has to be once a user's file has changed it: every name leads somewhere, and to one."""
+"""Checks of the whole catalogue after a user's file has changed it: names are unique and defaults are not retired."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def names_are_reachable(providers: Collection[Provider]) -> None:
 
 
 def defaults_are_alive(providers: Iterable[Provider], today: date) -> None:
-    """What the file makes a default works today; a dead one would be passed over in silence. Raises invalid_request."""
+    """Check that these defaults are not retired today; one would be skipped silently. Raises invalid_request."""
     for provider in providers:
         row = next(model for model in provider.models if model.id == provider.default)
         if row.lifecycle.at(today) == "retired":
@@ -27,5 +27,5 @@ def defaults_are_alive(providers: Iterable[Provider], today: date) -> None:
 
 
 def wrong(place: str, why: str, hint: str = "Correct it.") -> ImageError:
-    """What is wrong with the file, and where."""
+    """Return the error for a mistake in the file, with its place."""
     return ImageError(Reason.INVALID_REQUEST, f"{place}: {why}.", hint=hint)

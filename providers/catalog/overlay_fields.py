@@ -1,4 +1,4 @@
-"""The smaller parts of a user's catalogue file: words, rules, limits and lives, as strict as a bill wants them."""
+"""The smaller parts of a user's catalogue file: words, size rules, option limits and lifecycles, all strict."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 NAME = r"^[a-z0-9]+(?:[._/:-][a-z0-9]+)*$"
-"""An id or alias: lower case, because a name is looked up in lower case."""
+"""An id or alias: lower case, because names are looked up in lower case."""
 
 Name = Annotated[str, Field(pattern=NAME, max_length=100)]
 Words = tuple[Annotated[str, Field(min_length=1, max_length=60)], ...]
@@ -17,7 +17,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Strict(BaseModel):
-    """Nothing is converted and nothing unknown is passed over."""
+    """A part that refuses unknown keys and converts nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
@@ -34,19 +34,20 @@ class Rule(Strict):
 
 
 class Bound(Strict):
-    """The columns of `core.limits.Limit`."""
+    """The columns of `core.gates.option_limits.Limit`; the file calls the ends of a range `least` and `most`."""
 
     option: Annotated[str, Field(min_length=1, max_length=60)]
     kind: Literal["number", "whole", "text", "words", "switch"]
-    least: Annotated[float, Field(allow_inf_nan=False)] = 0
-    most: Annotated[float, Field(allow_inf_nan=False)] = 0
+    minimum: Annotated[float, Field(allow_inf_nan=False, alias="least")] = 0
+    maximum: Annotated[float, Field(allow_inf_nan=False, alias="most")] = 0
     words: Words = ()
 
     @model_validator(mode="after")
     def _allows_something(self) -> Bound:
-        empty = {"number": self.most <= self.least, "whole": self.most < self.least, "text": self.most < 1}
+        low, high = self.minimum, self.maximum
+        empty = {"number": high <= low, "whole": high < low, "text": high < 1}
         if empty.get(self.kind, False) or (self.kind == "words" and not self.words):
-            raise ValueError("a limit that no value keeps to")
+            raise ValueError("a limit that no value is within")
         return self
 
 

@@ -48,15 +48,17 @@ def request_json(priced: PricedRequest) -> dict[str, Any]:
     }
 
 
-def request_of(kept: Mapping[str, Any]) -> ImageRequest:
+def request_of(stored: Mapping[str, Any]) -> ImageRequest:
     """The same, for the records of pictures that are still to come."""
-    told: dict[str, Any] = {**kept, "operation": Operation(kept["operation"])}
+    fields_: dict[str, Any] = {**stored, "operation": Operation(stored["operation"])}
     for ours in ("asked", "home"):
-        told.pop(ours, None)
-    if copy := told.get("deliver"):
+        fields_.pop(ours, None)
+    if copy := fields_.get("deliver"):
         size = copy["size"]
-        told["deliver"] = ResizeSpec(size=(size[0], size[1]) if size else None, fit=copy["fit"], max_kb=copy["max_kb"])
-    return ImageRequest(**told)
+        fields_["deliver"] = ResizeSpec(
+            size=(size[0], size[1]) if size else None, fit=copy["fit"], max_kb=copy["max_kb"]
+        )
+    return ImageRequest(**fields_)
 
 
 def fingerprint(priced: PricedRequest, inline: bool, home: str = "") -> str:
@@ -64,14 +66,16 @@ def fingerprint(priced: PricedRequest, inline: bool, home: str = "") -> str:
     request = priced.job.request
     pictures = [*request.sources, *([request.mask] if request.mask else [])]
     content = [hashlib.sha256(each.image_bytes).hexdigest() for each in pictures]
-    told = {**request_json(priced), "pictures": content, "masked": bool(request.mask), "inline": inline,
+    identity = {**request_json(priced), "pictures": content, "masked": bool(request.mask), "inline": inline,
             "home": home}  # fmt: skip
-    told.pop("origin", None)  # where a picture came from does not make it another
-    told = {name: value for name, value in told.items() if name not in AUTO or value != "auto"}  # as when left out
-    if size := parse_size(str(told.get("size"))):
-        told["size"] = size
-    told |= {name: str(told[name]).strip() for name in WORDS if name in told}
-    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+    identity.pop("origin", None)  # where a picture came from does not make it another
+    identity = {
+        name: value for name, value in identity.items() if name not in AUTO or value != "auto"
+    }  # as when left out
+    if size := parse_size(str(identity.get("size"))):
+        identity["size"] = size
+    identity |= {name: str(identity[name]).strip() for name in WORDS if name in identity}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def keyed(key: str) -> str:
@@ -89,7 +93,7 @@ def check_key(asked: str, other: str | None) -> None:
 def outcome_of(result: ImageResult) -> dict[str, Any]:
     """A result; its pictures by their ids. One that is in nobody's keeping is not told: it cannot be had again."""
     return {
-        "images": [told for kept in result.images if (told := _image_json(kept))],
+        "images": [stored for image in result.images if (stored := _image_json(image))],
         "provider": result.provider,
         "model": result.model,
         "estimated_usd": _text(result.estimated_usd),
@@ -114,8 +118,8 @@ async def result_of(row: JobRow, storage: Storage) -> ImageResult:
 
 
 async def _result(row: JobRow, storage: Storage) -> ImageResult:
-    told = row.outcome
-    found = [(each["id"], await _image(each, storage)) for each in told["images"]]
+    stored = row.outcome
+    found = [(each["id"], await _image(each, storage)) for each in stored["images"]]
     images, gone = [image for _, image in found if image], [id for id, image in found if image is None]
     if not images:
         message = f"The pictures of {row.id} are no longer in the storage."
@@ -124,14 +128,14 @@ async def _result(row: JobRow, storage: Storage) -> ImageResult:
     return ImageResult(
         id=row.id,
         images=tuple(images),
-        provider=told["provider"],
-        model=told["model"],
-        estimated_usd=_number(told.get("estimated_usd")),
-        usage=Usage(**told["usage"]) if told.get("usage") else None,
-        actual_usd=_number(told.get("actual_usd")),
-        warnings=(*told.get("warnings", ()), *missing),
-        details=told.get("details", {}),
-        inline=bool(told.get("inline")),
+        provider=stored["provider"],
+        model=stored["model"],
+        estimated_usd=_number(stored.get("estimated_usd")),
+        usage=Usage(**stored["usage"]) if stored.get("usage") else None,
+        actual_usd=_number(stored.get("actual_usd")),
+        warnings=(*stored.get("warnings", ()), *missing),
+        details=stored.get("details", {}),
+        inline=bool(stored.get("inline")),
     )
 
 
@@ -139,33 +143,33 @@ async def addressed(result: ImageResult, storage: Storage | None) -> ImageResult
     """The result for whoever asks now: a handle that leads nowhere yet gets the address that this caller knows."""
     if storage is None:
         return result
-    return replace(result, images=tuple([await _addressed(kept, storage) for kept in result.images]))
+    return replace(result, images=tuple([await _addressed(image, storage) for image in result.images]))
 
 
-async def _addressed(kept: ResultImage, storage: Storage) -> ResultImage:
-    copy, stored = await _addressed(kept.copy, storage) if kept.copy else None, kept.stored
+async def _addressed(image: ResultImage, storage: Storage) -> ResultImage:
+    copy, stored = await _addressed(image.copy, storage) if image.copy else None, image.stored
     if stored and not (stored.path or stored.url) and (where := await storage.where(stored.id)):
         stored = replace(where, warning=stored.warning or where.warning)
-    return replace(kept, stored=stored, copy=copy)
+    return replace(image, stored=stored, copy=copy)
 
 
-def _image_json(kept: ResultImage) -> dict[str, Any] | None:
+def _image_json(image: ResultImage) -> dict[str, Any] | None:
     """A kept picture and its copy; None for one that is not stored."""
-    where, made = kept.stored, kept.picture
+    where, made = image.stored, image.picture
     if where is None:
         return None
-    copy = {"copy": told} if kept.copy and (told := _image_json(kept.copy)) else {}
+    copy = {"copy": stored} if image.copy and (stored := _image_json(image.copy)) else {}
     return {"id": where.id, "prompt_used": made.prompt_used, "seed": made.seed, **copy}
 
 
-async def _image(told: Mapping[str, Any], storage: Storage) -> ResultImage | None:
+async def _image(stored: Mapping[str, Any], storage: Storage) -> ResultImage | None:
     """The same as it is now, with a fresh link; None for one that is no longer there."""
-    asset = await storage.get(told["id"])
+    asset = await storage.get(stored["id"])
     if asset is None:
         return None
-    made = picture(asset.image_bytes, prompt_used=told.get("prompt_used"), seed=told.get("seed"))
-    copy = await _image(told["copy"], storage) if "copy" in told else None
-    return ResultImage(made, await storage.where(told["id"]), copy)
+    made = picture(asset.image_bytes, prompt_used=stored.get("prompt_used"), seed=stored.get("seed"))
+    copy = await _image(stored["copy"], storage) if "copy" in stored else None
+    return ResultImage(made, await storage.where(stored["id"]), copy)
 
 
 def error_json(error: ImageError) -> dict[str, Any]:
@@ -173,19 +177,19 @@ def error_json(error: ImageError) -> dict[str, Any]:
     facts = {name: error.facts[name] for name in TELLABLE if name in error.facts}
     if "billed_usd" in facts:
         facts["billed_usd"] = str(facts["billed_usd"])
-    told = {"reason": error.reason.value, "message": error.message, "hint": error.hint, "facts": facts}
-    return {**told, "retry_after": error.retry_after} if error.retry_after is not None else told
+    stored = {"reason": error.reason.value, "message": error.message, "hint": error.hint, "facts": facts}
+    return {**stored, "retry_after": error.retry_after} if error.retry_after is not None else stored
 
 
 def error_of(row: JobRow) -> ImageError:
     """The error in which a job ended, which a caller may not have heard; another when the row is damaged."""
-    told = row.outcome
+    stored = row.outcome
     try:
-        facts = {**told.get("facts", {}), "job": row.id}
+        facts = {**stored.get("facts", {}), "job": row.id}
         if "billed_usd" in facts:
             facts["billed_usd"] = Decimal(facts["billed_usd"])
-        hint, pause = told.get("hint", ""), told.get("retry_after")
-        return ImageError(Reason(told["reason"]), told["message"], hint=hint, retry_after=pause, facts=facts)
+        hint, pause = stored.get("hint", ""), stored.get("retry_after")
+        return ImageError(Reason(stored["reason"]), stored["message"], hint=hint, retry_after=pause, facts=facts)
     except DAMAGE:
         return _damaged(row)
 

@@ -52,7 +52,7 @@ class RecoveredJob:
     `notes` say what cannot be had.
     """
 
-    work: PreparedJob
+    prepared: PreparedJob
     found: Sequence[Mapping[str, Any]]
     notes: Sequence[str]
 
@@ -71,7 +71,7 @@ async def recover_job(pipeline: Pipeline, row: JobRow) -> RecoveredJob | None:
     at_home = is_at_home(pipeline, row.home)
     priced, key = _known(pipeline, row, calls) if at_home else (None, None)
     stored = await _stored(pipeline, row, calls) if at_home else {}
-    open_calls, dark, found = list[CallRow](), False, list[Mapping[str, Any]]()
+    open_calls, unknown, found = list[CallRow](), False, list[Mapping[str, Any]]()
     for call in calls:
         pictures = stored.get(call.id, [])
         found += pictures
@@ -87,24 +87,24 @@ async def recover_job(pipeline: Pipeline, row: JobRow) -> RecoveredJob | None:
             cost = pictures[0].get("call_usd")  # of the call, some of whose pictures may have died on the way
             await journal.settle_call(call.id, None if cost is None else Decimal(str(cost)))
         elif call.state in (CallState.SENT, CallState.UNKNOWN):
-            dark = True
+            unknown = True
             await journal.mark_call_unknown(call.id)
     if open_calls and priced:
-        work = _work(pipeline, row, priced, open_calls, stored, key)
-        failed = row.count - len(found) - work.priced.job.request.count
+        prepared = _work(pipeline, row, priced, open_calls, stored, key)
+        failed = row.count - len(found) - prepared.priced.job.request.count
         notes = [f"{failed} of {row.count} pictures failed earlier."] if failed > 0 else []
-        return RecoveredJob(work=work, found=found, notes=notes)
+        return RecoveredJob(prepared=prepared, found=found, notes=notes)
     billed = any(call.state == CallState.SETTLED for call in calls)
-    state = final_state(has_images=bool(found), outcome_known=not dark, billed=billed, cancelled=True)
+    state = final_state(has_images=bool(found), outcome_known=not unknown, billed=billed, cancelled=True)
     if found:
         outcome = outcome_of_found(found, row.count)
-    elif dark:
+    elif unknown:
         late = {"collectable": True} if at_home and priced is None and any(call.task for call in calls) else {}
         outcome = {**error_json(LOST), **late}  # another process may know the vendor's key
     else:
         outcome = error_json(FRUITLESS if billed else NEVER_SENT)
     await journal.finish_job(row.id, state, outcome)
-    log.info("job recovered", extra={"facts": {"job": row.id, "pictures": len(found), "dark": dark}})
+    log.info("job recovered", extra={"facts": {"job": row.id, "pictures": len(found), "dark": unknown}})
     return None
 
 
@@ -131,17 +131,17 @@ def _work(
     key: str | None,
 ) -> PreparedJob:
     """The calls that a vendor still knows, as work without anything to send, for what of their pictures is missing."""
-    accounts, due = list[VendorCall](), 0
+    vendor_calls, due = list[VendorCall](), 0
     for call in calls:
         has = [str(each.get("original_sha256")) for each in stored.get(call.id, ())]
         due += call.pictures - len(has)
         job = replace(priced.job, request=replace(priced.job.request, count=call.pictures), task=call.task)
         provider, caps = priced.choice.provider.name, pipeline.budget.caps
-        account = vendor_call_for(pipeline.catalog, pipeline.journal, provider, call.id, job, caps)
-        account.was_left(has)
-        accounts.append(account)
+        vendor_call = vendor_call_for(pipeline.catalog, pipeline.journal, provider, call.id, job, caps)
+        vendor_call.was_left(has)
+        vendor_calls.append(vendor_call)
     left = replace(priced, job=replace(priced.job, request=replace(priced.job.request, count=due)))
-    return PreparedJob(priced=left, accounts=accounts, requests=[None] * len(calls), key=key, caller=row.caller)
+    return PreparedJob(priced=left, vendor_calls=vendor_calls, requests=[None] * len(calls), key=key, caller=row.caller)
 
 
 async def _stored(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> dict[str, list[Mapping[str, Any]]]:

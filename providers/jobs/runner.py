@@ -41,7 +41,7 @@ class JobRunner:
     def start(self, job: RunningJob) -> None:
         """Run a job until it ends. After `stop_unsent` it sends nothing."""
         if self._stopped:
-            job.work.stop.cancel()
+            job.prepared.stop.cancel()
         self._jobs[job.id] = self._by_identity[job.identity] = job
         self._tasks.start_soon(self._run, job)
 
@@ -49,7 +49,7 @@ class JobRunner:
         """Cancel the vendor calls of every job that were not sent yet, now and from now on."""
         self._stopped = True
         for job in self._jobs.values():
-            job.work.stop.cancel()
+            job.prepared.stop.cancel()
 
     def close(self) -> None:
         """Stop what was not sent, and try once more to write what could not be written."""
@@ -75,8 +75,8 @@ class JobRunner:
     async def _dispatched(self, job: RunningJob) -> ImageResult:
         pipeline = self._pipeline.for_caller(job.identity[0])
         if not job.fallback:
-            return await pipeline.carry_out(job.work, on_progress=job.on_progress, now=job.continue_with)
-        return await with_fallback(pipeline, job.work, job.fallback, job.on_progress, job.continue_with)
+            return await pipeline.carry_out(job.prepared, on_progress=job.on_progress, now=job.continue_with)
+        return await with_fallback(pipeline, job.prepared, job.fallback, job.on_progress, job.continue_with)
 
     @staticmethod
     def _finished(job: RunningJob, result: ImageResult) -> ImageResult:

@@ -47,7 +47,7 @@ def handle_of_row(row: JobRow, latest: str) -> JobHandle:
 class RunningJob:
     """A job that runs. `done` is set once it has ended and, if the store could be written, its end is written."""
 
-    work: PreparedJob
+    prepared: PreparedJob
     """Its vendor calls. Fallback and `safe_prompt` put another in its place."""
     identity: tuple[str, str]
     """The caller, and the fingerprint or idempotency key: equal calls join one job."""
@@ -78,22 +78,22 @@ class RunningJob:
     @property
     def id(self) -> str:
         """The job's id."""
-        return self.work.priced.job.id
+        return self.prepared.priced.job.id
 
     @property
     def is_cancelled(self) -> bool:
         """Whether it was cancelled before anything was sent, so that no call can join it any more."""
-        return self.work.stop.cancel_called and not self.work.was_sent
+        return self.prepared.stop.cancel_called and not self.prepared.was_sent
 
     @property
     def collectable(self) -> bool:
         """Whether the vendor may still hand out some of its images."""
-        return self.work.collectable
+        return self.prepared.collectable
 
     @property
     def state(self) -> JobState:
         """The state in which it ended."""
-        error, spent = self.error, self.work.spent_usd
+        error, spent = self.error, self.prepared.spent_usd
         return final_state(
             has_images=bool(self.result or self.found),
             outcome_known=not (self.collectable or spent is None or (error is not None and error.outcome_unknown)),
@@ -107,19 +107,19 @@ class RunningJob:
         """What the store keeps of how it ended."""
         outcome = error_json(self.error) if self.error else {}
         if self.result and self.found:
-            calls = [call.id for call in self.work.accounts]
+            calls = [call.id for call in self.prepared.vendor_calls]
             outcome = joined(self.found, outcome_of(self.result), calls)
         elif self.result:
             outcome = outcome_of(self.result)
         elif self.found:
-            wanted = len(self.found) + self.work.priced.job.request.count
+            wanted = len(self.found) + self.prepared.priced.job.request.count
             outcome = outcome_of_found(self.found, wanted, self.notes)
         return {**outcome, "collectable": True} if self.collectable else outcome
 
     @property
     def handle(self) -> JobHandle:
         """What a caller gets whose wait limit has passed."""
-        priced, price = self.work.priced, self.work.priced.estimate
+        priced, price = self.prepared.priced, self.prepared.priced.estimate
         return JobHandle(
             id=self.id,
             provider=priced.choice.provider.name,
@@ -140,7 +140,7 @@ class RunningJob:
     async def write_end(self, store: JobStore) -> bool:
         """Write how the job ended. Return False when the store cannot be written now."""
         try:
-            for call in (*self.earlier_calls, *self.work.accounts):
+            for call in (*self.earlier_calls, *self.prepared.vendor_calls):
                 await call.catch_up()
             await store.finish_job(self.id, self.state, self.outcome)
             if self.unknown_before and self.result:  # the answer tells of it
@@ -167,7 +167,7 @@ class RunningJob:
         for listener in list(self.listeners):
             await listener(message)
 
-    def continue_with(self, work: PreparedJob) -> None:
+    def continue_with(self, prepared: PreparedJob) -> None:
         """Continue with other vendor calls, and keep those of before for what is still to be written of them."""
-        self.earlier_calls += self.work.accounts
-        self.work = work
+        self.earlier_calls += self.prepared.vendor_calls
+        self.prepared = prepared

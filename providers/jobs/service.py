@@ -154,10 +154,12 @@ class ImageService:
         models = self._fallback if fallback is None else fallback
         check_names(self.pipeline.catalog, models, request.operation)
         asked_at = anyio.current_time()
-        work = await self.pipeline.begin(priced, caller, confirm)
+        prepared = await self.pipeline.begin(priced, caller, confirm)
         deadline += anyio.current_time() - asked_at  # a person's time to answer is not the vendor's
         # 5. reserve: write the job and its reservations, unless an equal call was quicker
-        job = RunningJob(work=work, identity=identity, fingerprint=own, inline_limit=inline_limit, fallback=models)
+        job = RunningJob(
+            prepared=prepared, identity=identity, fingerprint=own, inline_limit=inline_limit, fallback=models
+        )
         if earlier and earlier.state == JobState.OUTCOME_UNKNOWN:
             job.notes, job.unknown_before = [unknown_outcome_warning(earlier)], earlier
         duplicate = await run_shielded(partial(self._open, job, free=priced.is_free and not key))
@@ -187,7 +189,7 @@ class ImageService:
     def cancel(self, id: str, *, caller: str = "1") -> None:
         """Cancel the vendor calls of a job that were not sent yet, unless a caller waits for it."""
         if (job := self._runner.get(id)) and job.identity[0] == caller and not job.listeners:
-            job.work.stop.cancel()
+            job.prepared.stop.cancel()
 
     def mark_delivered(self, job: str) -> None:
         """The answer with the job's result was written: from now on the same call is a new request."""
@@ -228,8 +230,8 @@ class ImageService:
 
     async def _open(self, job: RunningJob, free: bool) -> JobRow | None:
         """Write the job, reserve its price and start it; return the equal job that another call wrote first."""
-        pipeline, priced, (caller, alike) = self.pipeline, job.work.priced, job.identity
-        charges = reservations_for(pipeline.catalog, priced, job.work.accounts, caller)
+        pipeline, priced, (caller, alike) = self.pipeline, job.prepared.priced, job.identity
+        charges = reservations_for(pipeline.catalog, priced, job.prepared.vendor_calls, caller)
         request = {**request_json(priced), "asked": job.fingerprint, "home": pipeline.for_caller(caller).home}
         entry = NewJob(id=job.id, caller=caller, fingerprint=alike, request=request, most=self._max_running)
         while not free:

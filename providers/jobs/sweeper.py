@@ -92,7 +92,9 @@ class OrphanSweeper:
             return True
         if job:
             identity = (row.caller, row.id)
-            running = RunningJob(work=job.work, identity=identity, found=job.found, notes=job.notes, latest=COLLECTING)
+            running = RunningJob(
+                prepared=job.prepared, identity=identity, found=job.found, notes=job.notes, latest=COLLECTING
+            )
             self._start(running)
         return True
 

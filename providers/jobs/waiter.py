@@ -60,12 +60,12 @@ class JobWaiter:
         await on_progress(job.latest)
         job.listeners.append(on_progress)
         try:
-            with anyio.CancelScope(deadline=float("inf") if job.work.priced.is_free else deadline):
+            with anyio.CancelScope(deadline=float("inf") if job.prepared.priced.is_free else deadline):
                 await job.done.wait()
         finally:
             job.listeners.remove(on_progress)
             if is_cancelled() and not (job.done.is_set() or job.listeners or job.keeps_running):
-                job.work.stop.cancel()
+                job.prepared.stop.cancel()
         if job.found and not self._runner.get(job.id) and (row := await self._pipeline.journal.get_job(job.id)):
             return await self.wait_for_row(row, on_progress, deadline)
         if job.error:

@@ -43,7 +43,7 @@ class Dispatcher:
     async def call(
         self,
         provider: Provider,
-        account: VendorCall,
+        vendor_call: VendorCall,
         request: httpx.Request | None,
         key: str | None,
         caller: str,
@@ -56,56 +56,56 @@ class Dispatcher:
         have it the work is seen through to the end, because the vendor bills it. Without a request the call was sent
         before, by a process that died, and what became of it is collected: that is paid for, and never refused.
         """
-        job, collects = account.job, request is None
+        job, collects = vendor_call.job, request is None
         most = self._concurrency or job.endpoint.concurrency
-        turns = self._turns.setdefault(provider.name, FairLimiter(provider.title, most, self._queue))
+        limiter = self._turns.setdefault(provider.name, FairLimiter(provider.title, most, self._queue))
         breaker = self._breakers.setdefault(provider.name, Breaker(provider.title))
         words = (job.request.prompt, job.request.negative_prompt, *private_texts(job.request, job.model))
         secrets = tuple(s for s in (key, *words) if s)
         hold = anyio.CancelScope(shield=collects)
 
         def held(up: bool) -> None:
-            hold.shield = account.was_sent = up
+            hold.shield = vendor_call.was_sent = up
 
-        async def work() -> Outcome:
+        async def attempt() -> Outcome:
             waiting = partial(on_progress, f"Waiting for a turn at {provider.title}.")
-            async with turns.slot(caller, None if collects else job.id, waiting):
+            async with limiter.slot(caller, None if collects else job.id, waiting):
                 with nullcontext() if collects else breaker.call():
                     await on_progress(f"{provider.title} is drawing ({job.model.id}).")
-                    wire = self._wire(provider, account, key, secrets, on_progress, held)
+                    wire = self._wire(provider, vendor_call, key, secrets, on_progress, held)
                     try:
                         facts = {"operation": job.request.operation.value, "model": job.model.id}
                         with redacting(*secrets), error_facts(**facts):
-                            return await _carried_out(provider, wire, request, account, settle)
+                            return await _carried_out(provider, wire, request, vendor_call, settle)
                     except ImageError as error:
                         error.hint = hint_with_variables(error.hint, provider.endpoint, job.endpoint)
                         raise
 
-        return await run_in_scope(hold, work)
+        return await run_in_scope(hold, attempt)
 
     def _wire(
         self,
         provider: Provider,
-        account: VendorCall,
+        vendor_call: VendorCall,
         key: str | None,
         secrets: tuple[str, ...],
         on_progress: Progress,
         held: Callable[[bool], None],
     ) -> Wire:
         return Wire(
-            self._client(provider.name, account.job.endpoint),
-            account.job.endpoint,
+            self._client(provider.name, vendor_call.job.endpoint),
+            vendor_call.job.endpoint,
             provider.explain,
             key=key,
             secrets=secrets,
             deadline=self._timeout,
             retry_timeouts=self._retry_timeouts,
             on_progress=on_progress,
-            save_vendor_task=account.save_vendor_task,
-            before_repeat=account.doubt,
+            save_vendor_task=vendor_call.save_vendor_task,
+            before_repeat=vendor_call.doubt,
             on_in_flight=held,
             vendor=provider.name,
-            job=account.job.id,
+            job=vendor_call.job.id,
         )
 
     def _client(self, name: str, endpoint: Endpoint) -> httpx.AsyncClient:
@@ -123,16 +123,16 @@ async def _carried_out(
     provider: Provider,
     wire: Wire,
     request: httpx.Request | None,
-    account: VendorCall,
+    vendor_call: VendorCall,
     settle: Callable[[Reply], Awaitable[Outcome]],
 ) -> Outcome:
     if request is None:
         assert provider.collect is not None, "a call without a request is collected"
-        reply = await provider.collect(account.job, wire)
+        reply = await provider.collect(vendor_call.job, wire)
     else:
         await checkpoint_if_cancelled()  # the turn may have come in the moment in which nobody wanted it any more
-        await run_shielded(account.sent)
-        reply = await provider.read(await wire.send(request), account.job, wire)
-    outcome = await settle(account.billed(reply))  # first the pictures, then the books: see `journal`
-    await account.settled()
+        await run_shielded(vendor_call.sent)
+        reply = await provider.read(await wire.send(request), vendor_call.job, wire)
+    outcome = await settle(vendor_call.billed(reply))  # first the pictures, then the books: see `journal`
+    await vendor_call.settled()
     return outcome

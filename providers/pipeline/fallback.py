@@ -25,7 +25,7 @@ def check_names(catalog: Catalog, models: Sequence[str], operation: Operation) -
 
 async def with_fallback(
     pipeline: Pipeline,
-    work: PreparedJob,
+    prepared: PreparedJob,
     models: Sequence[str],
     on_progress: Progress,
     now: Callable[[PreparedJob], None],
@@ -37,34 +37,34 @@ async def with_fallback(
     tried, left = list[str](), list(models)
 
     def move_on(to: PreparedJob) -> None:
-        nonlocal work
-        work = to
+        nonlocal prepared
+        prepared = to
         now(to)
 
     while True:
         try:
-            result = await pipeline.carry_out(work, on_progress=on_progress, now=move_on)
+            result = await pipeline.carry_out(prepared, on_progress=on_progress, now=move_on)
         except ImageError as error:
-            charged = work.spent_usd != 0
-            if not left or not error.retryable or error.outcome_unknown or charged or work.stop.cancel_called:
+            charged = prepared.spent_usd != 0
+            if not left or not error.retryable or error.outcome_unknown or charged or prepared.stop.cancel_called:
                 raise _naming(error, tried) from error.__cause__
             passed = list[str]()
-            following = await _next(pipeline, work, left, passed)
+            following = await _next(pipeline, prepared, left, passed)
             if following is None:
                 raise _naming(error, [*tried, *passed]) from error.__cause__
-            tried += [f"{_name(work.priced)} failed: {error.message}", *passed]
-            if work.stop.cancel_called:  # everybody has gone meanwhile
+            tried += [f"{_name(prepared.priced)} failed: {error.message}", *passed]
+            if prepared.stop.cancel_called:  # everybody has gone meanwhile
                 following.stop.cancel()
             move_on(following)
-            await on_progress(f"Moving on to {_name(work.priced)}.")
+            await on_progress(f"Moving on to {_name(prepared.priced)}.")
         else:
-            said = [f"Drawn by {_name(work.priced)} in place of the model that was meant. {' '.join(tried)}"]
+            said = [f"Drawn by {_name(prepared.priced)} in place of the model that was meant. {' '.join(tried)}"]
             return replace(result, warnings=(*(said if tried else ()), *result.warnings))
 
 
-async def _next(pipeline: Pipeline, work: PreparedJob, left: list[str], passed: list[str]) -> PreparedJob | None:
+async def _next(pipeline: Pipeline, prepared: PreparedJob, left: list[str], passed: list[str]) -> PreparedJob | None:
     """The same job by the next model that can do it, within the budget and for no more than was agreed to."""
-    first = work.priced
+    first = prepared.priced
 
     async def no_dearer(question: str) -> bool:
         return bool(first.estimate and another.estimate and another.estimate.high_usd <= first.estimate.high_usd)
@@ -74,7 +74,7 @@ async def _next(pipeline: Pipeline, work: PreparedJob, left: list[str], passed: 
         try:
             another = pipeline.admit(replace(first.job.request, model=name))
             another = replace(another, warnings=(*first.dropped, *another.warnings), dropped=first.dropped)
-            return await pipeline.begin_again(work, another, no_dearer)
+            return await pipeline.begin_again(prepared, another, no_dearer)
         except ImageError as error:
             passed.append(f"{name} was passed over: {error.message}")
     return None

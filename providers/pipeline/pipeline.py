@@ -31,8 +31,8 @@ from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.dispatch import FINAL, Dispatcher
 from atelier.providers.pipeline.job_store import JobStore, NullJobStore
 from atelier.providers.pipeline.prepared_job import PreparedJob
-from atelier.providers.pipeline.safe_prompt import refusals_name_it, softened_work
-from atelier.providers.pipeline.settle import kept, merged, shortfall, with_prompts
+from atelier.providers.pipeline.safe_prompt import refusals_name_it, soften_once
+from atelier.providers.pipeline.settle import merged, shortfall, store_images, with_prompts
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.pricing.budget import Budget, Confirm
 from atelier.providers.transport.wire import httpx
@@ -115,21 +115,21 @@ class Pipeline:
         await reserve.check_budget(self.catalog, self.budget, self.journal, priced, caller)
         key = admission.key_of(self.catalog, priced)
         await reserve.confirm_price(self.budget, priced, confirm)
-        accounts = reserve.vendor_calls_for(self.catalog, self.journal, priced, self.budget.caps)
-        return PreparedJob(priced=priced, accounts=accounts, requests=requests, key=key, caller=caller)
+        vendor_calls = reserve.vendor_calls_for(self.catalog, self.journal, priced, self.budget.caps)
+        return PreparedJob(priced=priced, vendor_calls=vendor_calls, requests=requests, key=key, caller=caller)
 
-    async def begin_again(self, work: PreparedJob, another: PricedRequest, confirm: Confirm) -> PreparedJob:
+    async def begin_again(self, prepared: PreparedJob, another: PricedRequest, confirm: Confirm) -> PreparedJob:
         """Return the same job by another request, held against the budget and reserved anew."""
-        priced = replace(another, job=replace(another.job, id=work.priced.job.id))
-        begun = await self.begin(priced, work.caller, confirm)
-        charges = reserve.reservations_for(self.catalog, priced, begun.accounts, work.caller)
+        priced = replace(another, job=replace(another.job, id=prepared.priced.job.id))
+        begun = await self.begin(priced, prepared.caller, confirm)
+        charges = reserve.reservations_for(self.catalog, priced, begun.vendor_calls, prepared.caller)
         if short := await self.journal.reserve(charges, self.budget.caps):
             raise reserve.refused(self.catalog, priced, short)
         return begun
 
     async def carry_out(
         self,
-        work: PreparedJob,
+        prepared: PreparedJob,
         *,
         on_progress: Progress = no_progress,
         now: Callable[[PreparedJob], None] | None = None,
@@ -139,9 +139,9 @@ class Pipeline:
         After a free refusal of the prompt `safe_prompt` makes one more attempt; `now` is called with its job.
         """
         try:
-            return await self._attempt(work, on_progress)
+            return await self._attempt(prepared, on_progress)
         except ImageError as error:
-            softened = await softened_work(self.admit, self.begin_again, work, error)
+            softened = await soften_once(self.admit, self.begin_again, prepared, error)
             if softened is None:
                 raise
         if now:
@@ -150,27 +150,29 @@ class Pipeline:
         with refusals_name_it():
             return await self._attempt(softened, on_progress)
 
-    async def _attempt(self, work: PreparedJob, on_progress: Progress) -> ImageResult:
+    async def _attempt(self, prepared: PreparedJob, on_progress: Progress) -> ImageResult:
         """The calls of the work, what came of them stored, and the result."""
-        priced, request = work.priced, work.priced.job.request
-        calls = zip(work.accounts, work.requests, strict=True)
+        priced, request = prepared.priced, prepared.priced.job.request
+        calls = zip(prepared.vendor_calls, prepared.requests, strict=True)
         made: list[Callable[[], Awaitable[Made]]] = [
-            partial(self._call, work, account, sent, on_progress) for account, sent in calls
+            partial(self._call, prepared, vendor_call, sent, on_progress) for vendor_call, sent in calls
         ]
-        outcomes = await run_concurrently(made, work.stop, FINAL)
+        outcomes = await run_concurrently(made, prepared.stop, FINAL)
         done = [outcome for outcome in outcomes if not isinstance(outcome, ImageError)]
         errors = [outcome for outcome in outcomes if isinstance(outcome, ImageError)]
         if not done:
             raise next((error for error in errors if error.outcome_unknown), errors[0])  # what may be billed, first
         reply = merged([reply for reply, _, _ in done])
         images = [image for _, images, _ in done for image in images]
-        unkept = [warning for _, _, warnings in done for warning in warnings]
-        late = priced.job.id if work.collectable else None
-        missing = shortfall(errors, request.count, len(images), late)
-        dear = reserve.cost_variance(priced, work.accounts) if len(images) == request.count else []
-        if any(account.doubted for account in work.accounts):
-            dear.append("A call timed out and was sent again; the first may have been billed as well.")
-        odd = [each.warning for each in (*request.sources, *(image.picture for image in images)) if each.warning]
+        storage_warnings = [warning for _, _, warnings in done for warning in warnings]
+        late = priced.job.id if prepared.collectable else None
+        shortfall_warnings = shortfall(errors, request.count, len(images), late)
+        cost_warnings = reserve.cost_variance(priced, prepared.vendor_calls) if len(images) == request.count else []
+        if any(vendor_call.possibly_billed_twice for vendor_call in prepared.vendor_calls):
+            cost_warnings.append("A call timed out and was sent again; the first may have been billed as well.")
+        image_warnings = [
+            each.warning for each in (*request.sources, *(image.picture for image in images)) if each.warning
+        ]
         return ImageResult(
             id=priced.job.id,
             images=tuple(images),
@@ -178,9 +180,20 @@ class Pipeline:
             model=priced.job.model.id,
             usage=reply.usage,
             estimated_usd=priced.estimate.total_usd if priced.estimate else None,
-            actual_usd=work.spent_usd,
+            actual_usd=prepared.spent_usd,
             notice=priced.choice.notice,
-            warnings=tuple(dict.fromkeys((*missing, *priced.warnings, *dear, *reply.warnings, *odd, *unkept))),
+            warnings=tuple(
+                dict.fromkeys(
+                    (
+                        *shortfall_warnings,
+                        *priced.warnings,
+                        *cost_warnings,
+                        *reply.warnings,
+                        *image_warnings,
+                        *storage_warnings,
+                    )
+                )
+            ),
             details=reply.details,
         )
 
@@ -197,32 +210,36 @@ class Pipeline:
 
     async def _call(
         self,
-        work: PreparedJob,
-        account: VendorCall,
+        prepared: PreparedJob,
+        vendor_call: VendorCall,
         sent: httpx.Request | None,
         on_progress: Progress,
     ) -> Made:
         """Make one vendor call and store its images, if there is a storage."""
 
         async def settle(reply: Reply) -> Made:
-            reply = with_prompts(reply, account.job.request.prompt)
+            reply = with_prompts(reply, vendor_call.job.request.prompt)
             if self.storage is None:
                 return reply, [ResultImage(picture) for picture in reply.pictures], []
             count = len(reply.pictures)
             words = "Storing the picture." if count == 1 else f"Storing {count} pictures."
-            storing = partial(kept, self.storage, work.priced, account, reply)
+            storing = partial(store_images, self.storage, prepared.priced, vendor_call, reply)
             return reply, *await run_with_progress(partial(on_progress, words), storing)
 
         try:
-            provider = work.priced.choice.provider
-            made = await self._vendors.call(provider, account, sent, work.key, work.caller, on_progress, settle)
+            provider = prepared.priced.choice.provider
+            made = await self._vendors.call(
+                provider, vendor_call, sent, prepared.key, prepared.caller, on_progress, settle
+            )
         except BaseException as error:
-            await run_shielded(partial(account.failed, error))
+            await run_shielded(partial(vendor_call.failed, error))
             if isinstance(error, Exception) and not isinstance(error, ImageError):
-                raise internal_error(billed=account.spent is None) from error
+                raise internal_error(billed=vendor_call.spent is None) from error
             raise
-        if len(work.accounts) > 1:
-            ready = sum(each.job.request.count for each in work.accounts if each.state == "closed" and each.spent != 0)
-            words = f"{ready} of {work.priced.job.request.count} pictures are there."
+        if len(prepared.vendor_calls) > 1:
+            ready = sum(
+                each.job.request.count for each in prepared.vendor_calls if each.state == "closed" and each.spent != 0
+            )
+            words = f"{ready} of {prepared.priced.job.request.count} pictures are there."
             await run_shielded(partial(on_progress, words))  # who is called off now has its pictures all the same
         return made

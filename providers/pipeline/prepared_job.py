@@ -22,7 +22,7 @@ class PreparedJob:
     """
 
     priced: PricedRequest
-    accounts: Sequence[VendorCall]
+    vendor_calls: Sequence[VendorCall]
     requests: Sequence[httpx.Request | None]
     key: str | None
     caller: str
@@ -31,15 +31,15 @@ class PreparedJob:
     @property
     def was_sent(self) -> bool:
         """Whether a vendor may have any of it."""
-        return any(account.was_sent for account in self.accounts)
+        return any(vendor_call.was_sent for vendor_call in self.vendor_calls)
 
     @property
     def collectable(self) -> bool:
         """Whether the vendor may still have some of it."""
-        return any(account.collectable for account in self.accounts)
+        return any(vendor_call.collectable for vendor_call in self.vendor_calls)
 
     @property
     def spent_usd(self) -> Decimal | None:
         """What the calls cost together, those that failed and were billed included; None where one is not known."""
-        spent = [account.spent for account in self.accounts]
+        spent = [vendor_call.spent for vendor_call in self.vendor_calls]
         return None if None in spent else sum((each for each in spent if each is not None), Decimal(0))

@@ -80,25 +80,25 @@ def vendor_call_for(catalog: Catalog, journal: JobStore, provider: str, id: str,
 
 
 def reservations_for(
-    catalog: Catalog, priced: PricedRequest, accounts: Sequence[VendorCall], caller: str
+    catalog: Catalog, priced: PricedRequest, vendor_calls: Sequence[VendorCall], caller: str
 ) -> list[Reservation]:
     """What each call may cost at most; none of what is free."""
     if priced.is_free:
         return []
     provider = priced.choice.provider.name
-    prices = [estimate(catalog.prices, provider, account.job) for account in accounts]
+    prices = [estimate(catalog.prices, provider, vendor_call.job) for vendor_call in vendor_calls]
     return [
         Reservation(
-            id=account.id,
-            job=account.job.id,
+            id=vendor_call.id,
+            job=vendor_call.job.id,
             caller=caller,
             provider=provider,
-            model=account.job.model.id,
-            operation=account.job.request.operation.value,
-            pictures=account.job.request.count,
+            model=vendor_call.job.model.id,
+            operation=vendor_call.job.request.operation.value,
+            pictures=vendor_call.job.request.count,
             usd=price.high_usd if price else None,
         )
-        for account, price in zip(accounts, prices, strict=True)
+        for vendor_call, price in zip(vendor_calls, prices, strict=True)
     ]
 
 
@@ -108,10 +108,10 @@ def refused(catalog: Catalog, priced: PricedRequest, short: Shortage) -> ImageEr
     return over_budget(catalog, priced, cap, short.left)
 
 
-def cost_variance(priced: PricedRequest, accounts: Sequence[VendorCall]) -> list[str]:
+def cost_variance(priced: PricedRequest, vendor_calls: Sequence[VendorCall]) -> list[str]:
     """A warning where the bill is not about what was estimated, and the log has it as well."""
-    told = [account.estimated for account in accounts]
-    billed = [account.spent for account in accounts]
+    told = [vendor_call.estimated for vendor_call in vendor_calls]
+    billed = [vendor_call.spent for vendor_call in vendor_calls]
     if None in told or None in billed:
         return []
     estimated = sum((each for each in told if each is not None), Decimal(0))

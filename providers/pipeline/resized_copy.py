@@ -23,34 +23,34 @@ LOST = "The copy does not bear the maker's C2PA manifest, which holds for the or
 
 
 async def with_copy(
-    kept: ResultImage, record: Mapping[str, Any], wanted: ResizeSpec, put: Put
+    image: ResultImage, record: Mapping[str, Any], delivery: ResizeSpec, put: Put
 ) -> tuple[ResultImage, list[str]]:
     """A kept picture with its copy, and what to say of it. Without a copy it stays as it is: it is paid for."""
-    if kept.stored is None:
-        return kept, ["No copy was made, because the picture could not be stored."]
+    if image.stored is None:
+        return image, ["No copy was made, because the picture could not be stored."]
     try:
-        copy = await anyio.to_thread.run_sync(resized_copy, kept.picture, wanted)
-        copy, told = await anyio.to_thread.run_sync(_marked, copy, _record(record, copy, wanted), wanted)
-        stored = await put(told["id"], copy, told)
+        copy = await anyio.to_thread.run_sync(resized_copy, image.picture, delivery)
+        copy, copy_record = await anyio.to_thread.run_sync(_with_facts, copy, _record(record, copy, delivery), delivery)
+        stored = await put(copy_record["id"], copy, copy_record)
     except ImageError as error:
-        return kept, [f"No copy was delivered: {error.message} {error.hint}".strip()]
-    said = [stored.warning] if stored.warning else []
-    if copy.format != kept.picture.format:
-        said.append(f"The copy is a {copy.format}: a {kept.picture.format} does not fit.")
-    return replace(kept, copy=ResultImage(copy, stored)), [*said, *([LOST] if record.get("c2pa") else [])]
+        return image, [f"No copy was delivered: {error.message} {error.hint}".strip()]
+    warnings = [stored.warning] if stored.warning else []
+    if copy.format != image.picture.format:
+        warnings.append(f"The copy is a {copy.format}: a {image.picture.format} does not fit.")
+    return replace(image, copy=ResultImage(copy, stored)), [*warnings, *([LOST] if record.get("c2pa") else [])]
 
 
-def _marked(copy: Picture, record: dict[str, Any], wanted: ResizeSpec) -> tuple[Picture, dict[str, Any]]:
-    """The copy with its facts in it, unless it would then be larger than it may."""
-    marked, told = embed_facts(copy, record)
-    if wanted.max_kb is None or told["bytes"] <= wanted.max_kb * KB:
-        return marked, told
+def _with_facts(copy: Picture, record: dict[str, Any], delivery: ResizeSpec) -> tuple[Picture, dict[str, Any]]:
+    """Embed the facts in the copy, unless it would then be larger than it may."""
+    marked, marked_record = embed_facts(copy, record)
+    if delivery.max_kb is None or marked_record["bytes"] <= delivery.max_kb * KB:
+        return marked, marked_record
     return copy, {**record, "bytes": len(copy.image_bytes), "c2pa": False, "embedded": False}
 
 
-def _record(record: Mapping[str, Any], copy: Picture, wanted: ResizeSpec) -> dict[str, Any]:
+def _record(record: Mapping[str, Any], copy: Picture, delivery: ResizeSpec) -> dict[str, Any]:
     """The record of a copy: made of the same prompt, by nobody that is paid for it."""
-    asked = {"deliver_size": wanted.words, "deliver_fit": wanted.fit, "deliver_max_kb": wanted.max_kb}
+    asked = {"deliver_size": delivery.words, "deliver_fit": delivery.fit, "deliver_max_kb": delivery.max_kb}
     return {
         **record,
         "id": new_id("img"),

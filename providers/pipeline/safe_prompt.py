@@ -78,19 +78,19 @@ def soften(prompt: str) -> str:
     return f"{words.rstrip('.')}. {CLAUSE}" if words else CLAUSE
 
 
-async def softened_work(
-    admit: Admit, begin_again: BeginAgain, work: PreparedJob, error: ImageError
+async def soften_once(
+    admit: Admit, begin_again: BeginAgain, prepared: PreparedJob, error: ImageError
 ) -> PreparedJob | None:
     """Return the one more attempt after an error, reserved; None when there is to be none.
 
     The calls alone have the softened prompt: records and the result keep the request as it was made.
     """
-    if not may_soften(work, error):
+    if not may_soften(prepared, error):
         return None
-    first, prompt = work.priced, soften(work.priced.job.request.prompt)
+    first, prompt = prepared.priced, soften(prepared.priced.job.request.prompt)
     model = f"{first.choice.provider.name}/{first.job.model.id}"
     try:
-        begun = await begin_again(work, admit(replace(first.job.request, model=model, prompt=prompt)), _agreed)
+        begun = await begin_again(prepared, admit(replace(first.job.request, model=model, prompt=prompt)), _agreed)
     except ImageError as obstacle:
         error.hint = f"{error.hint} safe_prompt could not send a softened prompt: {obstacle.message}".strip()
         return None
@@ -112,12 +112,12 @@ def refusals_name_it() -> Generator[None]:
         raise
 
 
-def may_soften(work: PreparedJob, error: ImageError) -> bool:
+def may_soften(prepared: PreparedJob, error: ImageError) -> bool:
     """Whether one more try was asked for and is safe: the vendor refused the content of all of it, and billed none."""
-    request = work.priced.job.request
-    asked_for = request.options.get(SAFE_PROMPT) is True and bool(request.prompt) and None not in work.requests
-    refused_for_free = error.reason is Reason.CONTENT_POLICY and not error.outcome_unknown and work.spent_usd == 0
-    return asked_for and refused_for_free and not work.stop.cancel_called
+    request = prepared.priced.job.request
+    asked_for = request.options.get(SAFE_PROMPT) is True and bool(request.prompt) and None not in prepared.requests
+    refused_for_free = error.reason is Reason.CONTENT_POLICY and not error.outcome_unknown and prepared.spent_usd == 0
+    return asked_for and refused_for_free and not prepared.stop.cancel_called
 
 
 def warning(prompt: str) -> str:

@@ -25,37 +25,36 @@ from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.vendors.contract import Reply
 
 
-async def kept(
-    storage: Storage, priced: PricedRequest, account: VendorCall, reply: Reply
+async def store_images(
+    storage: Storage, priced: PricedRequest, vendor_call: VendorCall, reply: Reply
 ) -> tuple[list[ResultImage], list[str]]:
-    """Store the pictures of a call. One that no storage takes stays in hand, with a warning: it is paid for.
+    """Store the images of a call at once. One that no storage takes is returned without a handle, and with a warning.
 
-    All are stored at once, before anything is told of any: what is not stored yet would die with the process.
+    All are stored before progress tells of any: an image that is not stored yet would die with the process.
     """
-    there, written = Counter(account.has), list[tuple[Picture, dict[str, Any]]]()
+    stored_before, new = Counter(vendor_call.has), list[tuple[Picture, dict[str, Any]]]()
     for made in reply.pictures:
-        told = await anyio.to_thread.run_sync(record, new_id("img"), priced, account, reply, made)
-        if there[told["original_sha256"]]:
-            there[told["original_sha256"]] -= 1
+        record = await anyio.to_thread.run_sync(asset_record, new_id("img"), priced, vendor_call, reply, made)
+        if stored_before[record["original_sha256"]]:
+            stored_before[record["original_sha256"]] -= 1
         else:
-            written.append(await anyio.to_thread.run_sync(embed_facts, made, told))
-    outcomes = await run_concurrently([partial(storage.put, told["id"], picture, told) for picture, told in written])
+            new.append(await anyio.to_thread.run_sync(embed_facts, made, record))
+    outcomes = await run_concurrently([partial(storage.put, record["id"], picture, record) for picture, record in new])
     for outcome in outcomes:
         if not isinstance(outcome, ImageError):
-            await account.landed(outcome.id)
+            await vendor_call.image_stored(outcome.id)
     images, warnings = list[ResultImage](), list[str]()
-    for (picture, told), outcome in zip(written, outcomes, strict=True):
-        stored = None
+    for (picture, record), outcome in zip(new, outcomes, strict=True):
+        handle = None if isinstance(outcome, ImageError) else outcome
         if isinstance(outcome, ImageError):
             warnings.append(f"Not stored: {outcome.message} {outcome.hint}".strip())
-        else:
-            stored = outcome
-            warnings += [stored.warning] if stored.warning else []
-        one = ResultImage(picture, stored)
-        if wanted := priced.job.request.deliver:
-            one, said = await with_copy(one, told, wanted, storage.put)
-            warnings += said
-        images.append(one)
+        elif outcome.warning:
+            warnings.append(outcome.warning)
+        image = ResultImage(picture, handle)
+        if delivery := priced.job.request.deliver:
+            image, copy_warnings = await with_copy(image, record, delivery, storage.put)
+            warnings += copy_warnings
+        images.append(image)
     return images, warnings
 
 
@@ -87,19 +86,21 @@ def merged(replies: Sequence[Reply]) -> Reply:
     )
 
 
-def shortfall(errors: Iterable[ImageError], wanted: int, got: int, collectable: str | None) -> list[str]:
+def shortfall(errors: Iterable[ImageError], delivery: int, got: int, collectable: str | None) -> list[str]:
     """What to say when only some of a job's pictures came; of `collectable`, the job's id, the rest may come yet."""
     reasons = dict.fromkeys(error.message for error in errors)
-    said = [f"Only {got} of {wanted} pictures were made: {' '.join(reasons)}"] if reasons else []
+    warnings = [f"Only {got} of {delivery} pictures were made: {' '.join(reasons)}"] if reasons else []
     later = "What the vendor hands out within half an hour is added: the same call, or get_image with {}, has it then."
-    return [*said, later.format(collectable)] if collectable else said
+    return [*warnings, later.format(collectable)] if collectable else warnings
 
 
 ASKED = ("size", "aspect_ratio", "resolution", "quality", "style", "background", "output_format", "compression")
 """Options that a record tells as they were asked, so that a picture can be asked for again."""
 
 
-def record(id: str, priced: PricedRequest, account: VendorCall, reply: Reply, picture: Picture) -> dict[str, Any]:
+def asset_record(
+    id: str, priced: PricedRequest, vendor_call: VendorCall, reply: Reply, picture: Picture
+) -> dict[str, Any]:
     """What is written beside a picture. Money in USD, for this picture alone but for `call_usd`: all of the call."""
     request = priced.job.request
     price = priced.estimate
@@ -108,7 +109,7 @@ def record(id: str, priced: PricedRequest, account: VendorCall, reply: Reply, pi
     return {
         "id": id,
         "job": priced.job.id,
-        "call": account.id,
+        "call": vendor_call.id,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "operation": request.operation.value,
         "prompt": request.prompt,
@@ -116,7 +117,7 @@ def record(id: str, priced: PricedRequest, account: VendorCall, reply: Reply, pi
         "prompt_used": picture.prompt_used,
         "provider": priced.choice.provider.name,
         "model": priced.job.model.id,
-        "seed": picture.seed if picture.seed is not None else account.job.request.seed,
+        "seed": picture.seed if picture.seed is not None else vendor_call.job.request.seed,
         "asked": {**asked, **request.options},
         "width": picture.width,
         "height": picture.height,

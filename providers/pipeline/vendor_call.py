@@ -33,12 +33,12 @@ Bill = Callable[[Job, Reply], Decimal | None]
 
 
 class VendorCall:
-    """One call. In USD, None where not known: `estimated` before it was made, `spent` as it was billed.
+    """One vendor call. Amounts are USD, None where not known: `estimated` before it was sent, `spent` as it was billed.
 
-    `was_sent` while the vendor may have it, so that it is seen through to the end: not while a connection is made, nor
-    in the pause after a refusal that was free. `doubted` counts tries that timed out and were made again. A `resumed`
-    one was sent by a process that died, so that no failure to collect it shows that it was free; `has` are the digests
-    of its pictures that are stored already. Of a `collectable` one the vendor may have more.
+    `was_sent` is True while the vendor may have the request, so that it is seen through to the end: not while a
+    connection is made, nor in the pause after a free refusal. `possibly_billed_twice` counts tries that timed out and
+    were sent again. A `resumed` call was sent by a process that died: no failure to collect it shows that it was free.
+    `has` are the digests of its images that are stored. Of a `collectable` call the vendor may have more images.
     """
 
     def __init__(self, id: str, journal: JobStore, job: Job, bill: Bill, estimated: Decimal | None, caps: Caps) -> None:
@@ -48,7 +48,7 @@ class VendorCall:
         self.spent: Decimal | None = Decimal(0)
         self.state: Literal["reserved", "sent", "billed", "closed"] = "reserved"
         self.was_sent = False
-        self.doubted = 0
+        self.possibly_billed_twice = 0
         self.resumed = False
         self.collectable = False
         self.has: Sequence[str] = ()
@@ -80,7 +80,7 @@ class VendorCall:
         if short := await self._journal.reserve_retry(self.id, self._caps):
             message = f"A second try would break the cap of this {short.period}."
             raise ImageError(Reason.BUDGET_EXCEEDED, message, hint="Raise the cap, or wait.")
-        self.doubted += 1
+        self.possibly_billed_twice += 1
 
     def billed(self, reply: Reply) -> Reply:
         """The vendor delivered: the reply with its cost."""
@@ -88,7 +88,7 @@ class VendorCall:
         self.collectable = reply.collectable and (self._has_name or self.resumed)
         return replace(reply, cost_usd=self.spent)
 
-    async def landed(self, image: str) -> None:
+    async def image_stored(self, image: str) -> None:
         """One of its pictures is stored."""
         await self._written(partial(self._journal.add_asset, self.job.id, self.id, image))
 
@@ -113,7 +113,7 @@ class VendorCall:
             await self.settled()
         elif self.state == "reserved" or (self.state == "sent" and (free or called_off)):
             self.state = "closed"
-            self.spent = None if self.doubted else self.spent
+            self.spent = None if self.possibly_billed_twice else self.spent
             await self._written(partial(self._journal.release_call, self.id))
         else:
             self.state, self.spent = "closed", None

@@ -1,6 +1,6 @@
-"""How much may be spent: caps, what is held against them, and the ledger that the pipeline needs.
+"""Budgets: the caps, the reservations that count against them, and the ledger that the pipeline needs.
 
-Money goes into a ledger in whole micro-USD. A reservation is rounded up, so that a cap holds whatever comes.
+The ledger stores whole micro-USD. A reservation is rounded up, so that no cap is exceeded.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from atelier.providers.core.types import Lookup
 MICRO = 1_000_000
 
 Confirm = Callable[[str], Awaitable[bool]]
-"""Puts a question to the person who pays; True is a yes."""
+"""Asks the person that pays; True is a yes."""
 
 
 def micro_up(usd: Decimal) -> int:
-    """USD -> micro-USD, never less."""
+    """Return USD as micro-USD, rounded up."""
     return int((usd * MICRO).to_integral_value(ROUND_CEILING))
 
 
 def micro(usd: Decimal) -> int:
-    """USD -> the nearest micro-USD."""
+    """Return USD as micro-USD, rounded."""
     return int((usd * MICRO).to_integral_value(ROUND_HALF_UP))
 
 
 def usd_of(amount: int) -> Decimal:
-    """Micro-USD -> USD."""
+    """Return micro-USD as USD."""
     return Decimal(amount) / MICRO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caps:
-    """USD that may be spent at most: on one request, in a UTC day, in a UTC month. None is no cap."""
+    """Limits in USD: of one request, of a UTC day, of a UTC month. None is no limit."""
 
     per_call: Decimal | None = None
     per_day: Decimal | None = None
@@ -48,7 +48,7 @@ class Caps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """What one vendor call may cost at most; `usd` is None where no price is known."""
+    """The highest cost of one vendor call; `usd` is None where no price is known."""
 
     id: str
     job: str
@@ -62,7 +62,7 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortage:
-    """The cap that a reservation would have broken, and what is left of it, in USD."""
+    """The cap that a reservation would exceed, and what is left of it, in USD."""
 
     period: Literal["day", "month"]
     cap: Decimal
@@ -80,7 +80,7 @@ class Left:
 class Ledger(Protocol):
     """What was reserved and what was spent. Every method is one transaction; storage_failed when it cannot be written.
 
-    A charge is reserved, then sent, then settled, released or kept. Whatever is not released counts against the caps:
+    A vendor call is reserved, then sent, then settled, released or unknown. All but released count against the caps:
     at its price once settled, at the reservation until then.
     """
 
@@ -101,7 +101,7 @@ class Ledger(Protocol):
         ...
 
     async def mark_call_unknown(self, id: str) -> None:
-        """Nobody knows whether it was billed: the reservation stays."""
+        """It is unknown whether it was billed: the reservation stays."""
         ...
 
     async def reserve_retry(self, id: str, caps: Caps) -> Shortage | None:
@@ -146,7 +146,7 @@ class NoLedger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """The rules of whoever pays. Above `confirm_above` USD a person is asked first."""
+    """The limits on spending. A call above `confirm_above` USD needs a person's consent."""
 
     caps: Caps = Caps()
     confirm_above: Decimal | None = None
@@ -154,7 +154,7 @@ class Budget:
 
 
 def from_variables(lookup: Lookup) -> Budget:
-    """The budget as the environment has it, for a program without the server's settings. Raises invalid_request."""
+    """Return the budget of the environment, for a program without the server's settings. Raises invalid_request."""
 
     def usd(name: str) -> Decimal | None:
         text = lookup(name)
@@ -173,7 +173,7 @@ def from_variables(lookup: Lookup) -> Budget:
 
 
 def without_a_ledger(caps: Caps) -> None:
-    """Refuse to spend where a cap by day or month is set and nothing is kept account of."""
+    """Raise budget_exceeded where a cap by day or month is set, since a library call has no ledger."""
     if caps.per_day is caps.per_month is None:
         return
     raise ImageError(

@@ -1,4 +1,4 @@
-"""What a request costs: estimated before, worked out after, and about, for a list. Reads price_table, knows no vendor.
+"""The cost of a request before it is sent, of an answer, and a price hint for a list of models, by the price table.
 
 The list price of the vendor's own host, in USD, without taxes, discounts and free tiers.
 """
@@ -45,7 +45,7 @@ class Estimate:
 class Hint:
     """USD of one picture over what the model offers, free sizes at SQUARE except where megapixels are priced.
 
-    What goes in is not in it. `high_usd` is None where the price of something that is offered is not known. `as_of` is
+    Input is not included. `high_usd` is None where the price of something that is offered is not known. `as_of` is
     the oldest date of the figures, `source` names every source of them.
     """
 
@@ -56,7 +56,7 @@ class Hint:
 
 
 def estimate(prices: Prices, provider: str, job: Job) -> Estimate | None:
-    """What the job costs, all its pictures and what it sends; None where that has no known price."""
+    """Return the cost of a job, its images and its input; None where no price is known."""
     own, request = prices.of(provider, job.model), job.request
     ways, usual = _ways(own, job)
     made = [output(own, job.model, cell, request, request.count) for cell in ways]
@@ -83,14 +83,14 @@ def estimate(prices: Prices, provider: str, job: Job) -> Estimate | None:
 
 
 def actual(prices: Prices, provider: str, job: Job, reply: Reply) -> Decimal | None:
-    """USD of one vendor call: as the vendor says it, by the tokens that it counted, or by the table for what came.
+    """Return USD of one vendor call: as the vendor states it, by the tokens it counted, or by the table for the images.
 
-    `job` is that of the call. None where there is no price.
+    `job` is that of the call. None where no price is known.
     """
     if reply.cost_usd is not None:
         return reply.cost_usd
     own = prices.of(provider, job.model)
-    if reply.usage is not None and own.rates and _is_whole(reply.usage, bool(reply.pictures)):
+    if reply.usage is not None and own.rates and _is_complete(reply.usage, bool(reply.pictures)):
         return _billed(own.rates[0], reply, bool(job.request.sources))
     if not reply.pictures:
         return None
@@ -105,15 +105,15 @@ def actual(prices: Prices, provider: str, job: Job, reply: Reply) -> Decimal | N
     return found.total_usd if found else None
 
 
-def _is_whole(usage: Usage, drew: bool) -> bool:
-    """Whether a count of tokens can be the whole bill: every picture takes tokens that are no words."""
+def _is_complete(usage: Usage, has_images: bool) -> bool:
+    """Return whether a token count can be the whole bill: an image always takes output tokens beside those of text."""
     wrote = _shares(usage.details, "output_tokens_details")
     drawn = usage.output_tokens - wrote.get("text_tokens", 0) - wrote.get("thought_tokens", 0)
-    return drawn > 0 if drew else usage.input_tokens + usage.output_tokens > 0
+    return drawn > 0 if has_images else usage.input_tokens + usage.output_tokens > 0
 
 
 def _billed(rates: Rates, reply: Reply, edits: bool) -> Decimal:
-    """Tokens at their rates. What the vendor does not tell apart is text going in, or a source, and pictures out."""
+    """Return the tokens at their rates. Input of unknown kind is text, or sources of an edit; output is images."""
     assert reply.usage is not None
     read, wrote = (_shares(reply.usage.details, name) for name in ("input_tokens_details", "output_tokens_details"))
     image, text = read.get("image_tokens", 0), read.get("text_tokens", 0)
@@ -122,14 +122,14 @@ def _billed(rates: Rates, reply: Reply, edits: bool) -> Decimal:
     cached = min(read.get("cached_tokens", 0), text + image)
     cached_text = min(cached, text) if rates.text_cached is not None else 0
     cached_image = min(cached - cached_text, image) if rates.image_cached is not None else 0
-    said, thought = wrote.get("text_tokens", 0), wrote.get("thought_tokens", 0)
-    drawn = max(reply.usage.output_tokens - said - thought, 0)
+    text_out, thought = wrote.get("text_tokens", 0), wrote.get("thought_tokens", 0)
+    drawn = max(reply.usage.output_tokens - text_out - thought, 0)
     billed = (
         (text - cached_text, rates.text_input),
         (cached_text, rates.text_cached),
         (image - cached_image, rates.image_input),
         (cached_image, rates.image_cached),
-        (said + thought, rates.text_output),
+        (text_out + thought, rates.text_output),
         (drawn, rates.image_output),
     )
     return sum((tokens * rate for tokens, rate in billed if rate is not None), Decimal(0)) / MILLION
@@ -141,7 +141,7 @@ def _shares(details: Mapping[str, Any], name: str) -> dict[str, int]:
 
 
 def hint(prices: Prices, provider: str, model: Model) -> Hint | None:
-    """About what a picture of the model costs; None when no price of it is known."""
+    """Return a price range for one image of the model; None when no price is known."""
     own = prices.of(provider, model)
     found = [_about(own, model, cell) for cell in _cells(model)]
     known = [amount for amount in found if amount]
@@ -162,7 +162,7 @@ def _about(own: Figures, model: Model, cell: Cell) -> Amount | None:
 
 
 def _cells(model: Model) -> list[Cell]:
-    """Every way to ask, "auto" being one of the others; the smallest and the largest of free sizes by the megapixel."""
+    """Return every combination of options, without "auto"; of free sizes at a price per megapixel the ends."""
     sizes = (SQUARE,) if model.size_rule and model.sizes else model.sizes
     if model.size_rule and not model.sizes:
         edge = math.isqrt(model.size_rule.max_pixels)
@@ -171,20 +171,20 @@ def _cells(model: Model) -> list[Cell]:
 
 
 def _ways(own: Figures, job: Job) -> tuple[list[Cell], list[Usual]]:
-    """How the pictures can come out, the likely way first: as it was asked, else as usual, else any that is offered.
+    """Return the combinations of options in which the images can be made, the likely one first, and the entries used.
 
-    With the entries that say what is usual, where they decided.
+    An option that the request leaves open has the usual value first, then every other one that is offered.
     """
-    asked, model, used = job.request, job.model, list[Usual]()
+    request, model, used = job.request, job.model, list[Usual]()
 
-    def open_to(asked: str | None, offered: Sequence[str], dimension: str) -> list[str | None]:
+    def values(requested: str | None, offered: Sequence[str], dimension: str) -> list[str | None]:
         named = _named(offered)
-        if (asked is not None and asked != "auto") or named == [None]:
-            return [asked if named != [None] else None]
+        if (requested is not None and requested != "auto") or named == [None]:
+            return [requested if named != [None] else None]
         usual = next((entry for entry in own.usual if getattr(entry, dimension) in named), None)
         if usual:
             used.append(usual)
-            if usual.certain and asked is None:
+            if usual.certain and requested is None:
                 return [getattr(usual, dimension)]
         middle = SQUARE if SQUARE in named else named[(len(named) - 1) // 2]
         likely = getattr(usual, dimension) if usual else middle
@@ -192,9 +192,9 @@ def _ways(own: Figures, job: Job) -> tuple[list[Cell], list[Usual]]:
 
     size = f"{job.size[0]}x{job.size[1]}" if job.size else None
     ways = product(
-        open_to(asked.quality, model.qualities, "quality"),
-        open_to(asked.resolution, tiers(model), "resolution"),
-        [size] if size else open_to(None, model.sizes, "size"),
+        values(request.quality, model.qualities, "quality"),
+        values(request.resolution, tiers(model), "resolution"),
+        [size] if size else values(None, model.sizes, "size"),
     )
     return [Cell(*words) for words in ways], used
 

@@ -1,4 +1,4 @@
-"""Prices of a catalogue file: checked against the rows that they are for, and put before the shipped ones."""
+"""Prices of a catalogue file: checked against the models they are for, and put before the shipped ones."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ Names = set[tuple[str, str]]
 
 
 def with_prices(prices: Prices, added: Figures, providers: Iterable[Provider]) -> Prices:
-    """The prices with those of a file before them. Raises invalid_request, with the place, for what fits no row.
+    """Return the prices with those of a file before them. Raises invalid_request, with the place.
 
-    A price without dimensions stands for all that was known of its model's pictures, by the piece or by the token;
-    rates stand for what was known by the piece.
+    A price without dimensions replaces all prices of its model's images, per image or token; rates replace prices per
+    image.
     """
     if added == Figures():
         return prices
     known, sources = {provider.name: provider for provider in providers}, prices.sources | added.sources
     for name in added.sources:
         if name in prices.sources:
-            raise _wrong(f"prices.sources.{name}", "this source is told already", "Name yours otherwise.")
+            raise _wrong(f"prices.sources.{name}", "this source exists already", "Choose another name.")
     seen = set[object]()
     for place, figure in _placed(added):
         if figure.source not in sources:
-            hint = f"Tell it under prices.sources, or use one of {', '.join(prices.sources)}."
+            hint = f"Add it to prices.sources, or use one of {', '.join(prices.sources)}."
             raise _wrong(f"{place}.source", f"there is no source “{sanitize(figure.source, 60)}”", hint)
         if figure.provider not in known:
             hint = f"The vendors are {', '.join(known)}."
@@ -43,7 +43,7 @@ def with_prices(prices: Prices, added: Figures, providers: Iterable[Provider]) -
         for id in figure.models:
             _fits(figure, known[figure.provider], id, place)
             if (key := _key(figure, id)) in seen:
-                raise _wrong(place, f"this was told of {id} before", "Join the two.")
+                raise _wrong(place, f"an earlier entry has this for {id}", "Join the two.")
             seen.add(key)
     outright = _named(row for row in added.rows if row.unit != "per_source" and row.cell == Cell())
     metered = _named(added.rates)
@@ -66,7 +66,7 @@ def _placed(added: Figures) -> Iterator[tuple[str, Figure]]:
 
 
 def _fits(figure: Figure, provider: Provider, id: str, place: str) -> None:
-    """Whether the vendor has such a model, listed or not, and a listed one offers the words that the price is for."""
+    """Check that the vendor has the model, listed or not, and that a listed one offers the options of the price."""
     row = next((row for row in provider.models if id in (row.id, *row.snapshots)), None)
     if row is None and not (provider.prefixes and id.startswith(provider.prefixes)):
         ids = [row.id for row in provider.models]
@@ -88,7 +88,7 @@ def _is_free(word: str, row: Model) -> bool:
 
 
 def _key(figure: Figure, id: str) -> object:
-    """What an entry is about; two that are about the same would contradict each other."""
+    """Return what an entry prices; two entries for the same would contradict each other."""
     cell = figure.cell if isinstance(figure, NewJob) else None
     sent = figure.unit == "per_source" if isinstance(figure, Price) else None
     of = figure.of if isinstance(figure, Tokens) else None
@@ -100,7 +100,7 @@ def _named(entries: Iterable[Figure]) -> Names:
 
 
 def _without(entries: Iterable[Kind], gone: Names) -> Iterator[Kind]:
-    """The entries without some models; those that were for no other are left out."""
+    """Yield the entries without some models, and without entries that have no model left."""
     for entry in entries:
         if left := tuple(id for id in entry.models if (entry.provider, id) not in gone):
             yield entry.model_copy(update={"models": left})

@@ -1,4 +1,4 @@
-"""The parts of an estimate: what comes out, and what goes in. Each is a range in USD with its arithmetic in words."""
+"""The parts of an estimate: output and input. Each is a range in USD with its arithmetic in words."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from atelier.providers.pricing.price_table import Cell, Figure, Figures, Price, 
 Basis = Literal["free", "flat", "grid", "tokens", "credits", "megapixels"]
 
 SQUARE = "1024x1024"
-"""The size that is taken where the vendor chooses one, and for the hint where sizes are free."""
+"""The assumed size where the vendor chooses one, and for the hint where sizes are free."""
 MEGAPIXEL = 1024**2
 CREDIT = Decimal("0.01")
 """USD; Stability's and Black Forest Labs' (their documents of 2026)."""
 ROUNDING = Decimal("0.001")
-"""What vendors' prices of a picture are rounded to."""
+"""The unit to which vendors round a price per image."""
 MILLION = Decimal(1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """USD at least, likely and at most, with the entries that it was worked out from."""
+    """Lowest, likely and highest USD, with the entries that it follows from."""
 
     low: Decimal
     likely: Decimal
@@ -39,12 +39,12 @@ class Amount:
 
 
 def sure(usd: Decimal, words: str, *used: Figure, basis: Basis = "flat") -> Amount:
-    """An amount without a range."""
+    """Return an amount without a range."""
     return Amount(usd, usd, usd, words, used, basis=basis)
 
 
 def output(own: Figures, model: Model, cell: Cell, request: ImageRequest, count: int) -> Amount | None:
-    """`count` pictures that come out as the cell says; None when that has no known price."""
+    """Return the cost of `count` images with the options of the cell; None when no price is known."""
     row = next((row for row in own.rows if row.unit != "per_source" and row.covers(cell)), None)
     by_tokens = _drawn(own, cell, count)
     if row is None:
@@ -55,7 +55,7 @@ def output(own: Figures, model: Model, cell: Cell, request: ImageRequest, count:
 
 
 def _priced(row: Price, by_tokens: Amount | None, count: int) -> Amount:
-    """So much a picture. Where the vendor's own tokens come to something else, that is the other end of the range."""
+    """Return the cost at a price per image. A different cost by the vendor's tokens is the other end of the range."""
     usd, times = row.usd * count, f"{count} x " if count > 1 else ""
     if row.unit == "credits":
         return sure(usd, f"{times}{_plain(row.usd / CREDIT)} credits x {dollars(CREDIT)}", row, basis="credits")
@@ -64,7 +64,7 @@ def _priced(row: Price, by_tokens: Amount | None, count: int) -> Amount:
     found = sure(usd, f"{times}{dollars(row.usd)} a picture", row, basis="flat" if row.cell == Cell() else "grid")
     if by_tokens is None or abs(by_tokens.likely - usd) <= ROUNDING * count:
         return found
-    note = f"by its tokens, which the vendor counts, a picture comes to {dollars(by_tokens.likely / count)}"
+    note = f"by its tokens, which the vendor counts, a picture costs {dollars(by_tokens.likely / count)}"
     low, high = min(usd, by_tokens.likely), max(usd, by_tokens.likely)
     return replace(found, low=low, high=high, used=(row, *by_tokens.used), notes=(note,))
 
@@ -78,16 +78,16 @@ def _drawn(own: Figures, cell: Cell, count: int) -> Amount | None:
         if size is None:
             return None
         exact = token_counts.drawn(tokens.grid, *size, count)
-        least, most = (times * exact for times in tokens.times)
-        return _range(rates.image_output, (least, most, most), "output tokens", rates, tokens)
-    counts = (count * tokens.least, count * tokens.likely, count * tokens.most)
+        low, high = (times * exact for times in tokens.times)
+        return _range(rates.image_output, (low, high, high), "output tokens", rates, tokens)
+    counts = (count * tokens.lowest, count * tokens.likely, count * tokens.highest)
     return _range(rates.image_output, counts, "output tokens", rates, tokens)
 
 
 def _megapixels(row: Price, model: Model, cell: Cell, request: ImageRequest, count: int) -> Amount:
-    """The first megapixel of a picture, and each further one of it and of its sources; a part of one counts whole.
+    """Return the cost of the first megapixel of an image and of each further one, sources included, rounded up.
 
-    The vendor does not say how it rounds: the low end takes parts as parts. A picture without a size of its own is as
+    The vendor does not publish how it rounds: the low end counts fractions. A picture without a size of its own is as
     large as its first source. An editing tool, which has no sizes, bills that one picture once.
     """
     assert row.usd_further is not None
@@ -112,7 +112,7 @@ def _megapixels(row: Price, model: Model, cell: Cell, request: ImageRequest, cou
 
 
 def beside(own: Figures, model: Model, request: ImageRequest, count: int) -> list[Amount]:
-    """Everything but the pictures themselves: prompt, sources, partial pictures, words and thoughts."""
+    """Return the cost of all but the images: prompt, sources, partial images, text and thoughts."""
     found = list[Amount](_sources_at_a_price(own, model, request, count))
     for rates in own.rates[:1]:
         found += _prompt(own, rates, request, count)
@@ -123,7 +123,7 @@ def beside(own: Figures, model: Model, request: ImageRequest, count: int) -> lis
 
 
 def _sources_at_a_price(own: Figures, model: Model, request: ImageRequest, count: int) -> Iterable[Amount]:
-    """So much a source picture. Whether it is billed again for each picture of one call is not published."""
+    """Yield the cost per source image. Whether it is billed once per call or per image is not published."""
     given = len(request.sources)
     row = next((row for row in own.rows if row.unit == "per_source"), None)
     if row and given:
@@ -134,7 +134,7 @@ def _sources_at_a_price(own: Figures, model: Model, request: ImageRequest, count
 
 
 def _prompt(own: Figures, rates: Rates, request: ImageRequest, count: int) -> Iterable[Amount]:
-    """The prompt is read again for each picture (OpenAI by a third party, 2026-05; Gemini makes one a call)."""
+    """Yield the cost of the prompt, which is billed for each image (OpenAI by a third party, 2026-05)."""
     if not request.prompt:
         yield replace(sure(Decimal(0), ""), notes=("the prompt is not counted, since there is none",))
         return
@@ -161,26 +161,26 @@ def _sources_in_tokens(own: Figures, rates: Rates, request: ImageRequest, count:
 
 
 def _more_output(own: Figures, rates: Rates, request: ImageRequest, count: int) -> Iterable[Amount]:
-    """Fewer partial pictures than asked may come; words and thoughts are counted only after the work."""
+    """Yield the cost of partial images, of which fewer may come, and of text and thoughts."""
     partials = request.options.get("partial_images")
     for row in own.tokens:
         if row.of == "partial" and isinstance(partials, int) and partials > 0:
-            most = count * partials * row.likely
-            yield _range(rates.image_output, (0, most, most), "tokens of partial pictures", rates, row)
+            high = count * partials * row.likely
+            yield _range(rates.image_output, (0, high, high), "tokens of partial pictures", rates, row)
         if row.of in ("text", "thought") and rates.text_output is not None:
-            counts = (count * row.least, count * row.likely, count * row.most)
+            counts = (count * row.lowest, count * row.likely, count * row.highest)
             yield _range(rates.text_output, counts, f"{row.of} tokens", rates, row)
 
 
 def _range(rate: Decimal, counts: tuple[int, int, int], what: str, *used: Figure) -> Amount:
-    """Tokens at a rate, least to most."""
+    """Return the cost of tokens at a rate: lowest, likely, highest."""
     low, likely, high = (tokens * rate / MILLION for tokens in counts)
     words = f"{counts[1]:,} {what} x {dollars(rate)} per million" if counts[1] else ""
     return Amount(low, likely, high, words, used, basis="tokens")
 
 
 def least_to_most(amounts: Sequence[Amount]) -> Amount:
-    """One amount over several ways in which a picture can come out, the first of which is the likely one."""
+    """Return one range over several amounts, the first of which is the likely one."""
     used = dict.fromkeys(figure for amount in amounts for figure in amount.used)
     return replace(
         amounts[0],
@@ -191,7 +191,7 @@ def least_to_most(amounts: Sequence[Amount]) -> Amount:
 
 
 def tiers(model: Model) -> tuple[str, ...]:
-    """Resolutions that have prices of their own; where sizes are free they only name a size."""
+    """Return the resolutions with prices of their own; where sizes are free, a resolution only names a size."""
     return () if model.size_rule else model.resolutions
 
 
@@ -201,5 +201,5 @@ def dollars(usd: Decimal) -> str:
 
 
 def _plain(number: Decimal) -> str:
-    """Without an exponent or idle zeros."""
+    """Return a number without exponent and trailing zeros."""
     return f"{number.normalize():f}" if number else "0"

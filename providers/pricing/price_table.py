@@ -6,7 +6,7 @@
     tokens    how many tokens a picture takes, exactly, as a range, or by a formula
     usual     what a vendor takes when the request leaves it open
 
-The first entry that covers what was asked is the one that counts.
+The first entry that covers the request counts.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ Word = Annotated[str, Field(min_length=1, max_length=60)]
 
 
 class Strict(BaseModel):
-    """A slip in the table would show as a wrong bill: nothing is converted and nothing unknown is passed over."""
+    """A part of the table that refuses unknown keys and converts nothing: a mistake would show as a wrong bill."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
 class Source(Strict):
-    """Where figures come from; `kind` tells how far to trust them."""
+    """Where figures come from; `kind` is how reliable it is."""
 
     what: str
     date: Day
@@ -54,7 +54,7 @@ class Source(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One way in which a picture can come out. None where the model offers no choice."""
+    """One combination of options of an image. None where the model offers no choice."""
 
     quality: str | None = None
     resolution: str | None = None
@@ -62,7 +62,7 @@ class Cell:
 
 
 class Figure(Strict):
-    """What every entry says: for which models of a vendor, by whom, and when. `note` is told with an estimate."""
+    """The fields of every entry: vendor, models, source and date. `note` is shown with an estimate."""
 
     provider: str
     models: Annotated[tuple[Word, ...], Field(min_length=1)]
@@ -72,7 +72,7 @@ class Figure(Strict):
 
 
 class NewJob(Figure):
-    """A figure that may depend on how the picture comes out. An absent dimension is any, "a|b" is either."""
+    """A figure that may depend on options of the image. An absent dimension is any, "a|b" is either."""
 
     quality: Word | None = None
     resolution: Word | None = None
@@ -84,9 +84,9 @@ class NewJob(Figure):
         return Cell(self.quality, self.resolution, self.size)
 
     def covers(self, cell: Cell) -> bool:
-        """Whether the figure is that of a cell."""
+        """Return whether the figure applies to a cell."""
         pairs = ((self.quality, cell.quality), (self.resolution, cell.resolution), (self.size, cell.size))
-        return all(own is None or asked in own.split("|") for own, asked in pairs)
+        return all(own is None or value in own.split("|") for own, value in pairs)
 
 
 class Price(NewJob):
@@ -120,10 +120,10 @@ class Rates(Figure):
 class Tokens(NewJob):
     """Tokens that a picture takes, by exactly one of `tokens`, `grid` and `rule`.
 
-    `of`: the picture that comes out; each partial picture of a stream; a source picture; what is added to the prompt;
+    `of`: the output image; each partial picture of a stream; a source picture; what is added to the prompt;
     text and thoughts that come out beside a picture. `tokens` alone is exact; with `tokens_min` or `tokens_max` it is
-    the likely one of a range, and where it is absent the most is. `grid` is the side of OpenAI's formula, `times` the
-    least and the most that its result is multiplied with. `rule` counts a source picture by its size; `text` is what
+    the likely one of a range; where it is absent the upper end is. `grid` is the side of OpenAI's formula, `times` the
+    lowest and highest factor of its result. `rule` counts a source picture by its size; `text` is what
     it adds to the prompt.
     """
 
@@ -140,31 +140,31 @@ class Tokens(NewJob):
     def _one_way(self) -> Tokens:
         exact = self.tokens is not None or self.tokens_max is not None
         if exact + (self.grid is not None) + (self.rule is not None) != 1:
-            raise ValueError("tokens are told by tokens or tokens_max, by grid, or by rule")
-        if exact and not self.least <= self.likely <= self.most:
+            raise ValueError("tokens are given by tokens or tokens_max, by grid, or by rule")
+        if exact and not self.lowest <= self.likely <= self.highest:
             raise ValueError("tokens_min, tokens and tokens_max should not fall")
         if self.times[0] > self.times[1]:
             raise ValueError("times should not fall")
         return self
 
     @property
-    def most(self) -> int:
-        """The upper end of what is told in tokens."""
+    def highest(self) -> int:
+        """The highest number of tokens."""
         return self.tokens_max if self.tokens_max is not None else self.tokens or 0
 
     @property
     def likely(self) -> int:
-        """The likely one; the most where only a range is known."""
-        return self.tokens if self.tokens is not None else self.most
+        """The likely number; the highest where only a range is known."""
+        return self.tokens if self.tokens is not None else self.highest
 
     @property
-    def least(self) -> int:
-        """The lower end."""
+    def lowest(self) -> int:
+        """The lowest number."""
         return self.tokens_min if self.tokens_min is not None else self.likely
 
 
 class Usual(NewJob):
-    """What a vendor takes when it is left to it. `certain` where it is the documented default, else only the likely."""
+    """The option that a vendor chooses itself. `certain` where it is the documented default, else only likely."""
 
     certain: bool = False
 
@@ -191,7 +191,7 @@ class Prices(Figures):
         return self
 
     def of(self, provider: str, model: Model) -> Figures:
-        """What concerns one model. A dated id that no entry names costs what the model does whose snapshot it is."""
+        """Return the entries of one model. A dated id without an entry costs what the model of that snapshot does."""
         id = model.id
         if id in model.snapshots:
             named = {name for figure in figures(self) if figure.provider == provider for name in figure.models}
@@ -207,11 +207,11 @@ Kind = TypeVar("Kind", bound=Figure)
 
 
 def figures(sections: Figures) -> Iterable[Figure]:
-    """Every entry of every section."""
+    """Return every entry of every section."""
     return (*sections.rows, *sections.rates, *sections.tokens, *sections.usual)
 
 
 @cache
 def table() -> Prices:
-    """The shipped prices, read once."""
+    """Return the shipped prices, which are read once."""
     return Prices.model_validate_json(Path(__file__).with_name("prices.json").read_bytes())

@@ -1,11 +1,11 @@
-"""How vendors count tokens of pictures and of text. Whole numbers only; formulas as found by 2026-11-20."""
+"""How vendors count tokens of images and text, in whole numbers; formulas as found by 2026-11-20."""
 
 from __future__ import annotations
 
 import math
 
-PATCH, MOST_PATCHES = 32, 1536
-BYTES_A_TOKEN = 4
+PATCH, MAX_PATCHES = 32, 1536
+BYTES_PER_TOKEN = 4
 
 
 def drawn(grid: int, width: int, height: int, count: int = 1) -> int:
@@ -21,14 +21,14 @@ def drawn(grid: int, width: int, height: int, count: int = 1) -> int:
 def patches(width: int, height: int) -> int:
     """OpenAI's tokens of a source picture, GPT Image 2 and later: patches of 32 px, after fitting into 1536 of them."""
     whole = -(-width // PATCH) * -(-height // PATCH)
-    if whole <= MOST_PATCHES:
+    if whole <= MAX_PATCHES:
         return whole
-    across, down = math.isqrt(MOST_PATCHES * width // height), math.isqrt(MOST_PATCHES * height // width)
+    across, down = math.isqrt(MAX_PATCHES * width // height), math.isqrt(MAX_PATCHES * height // width)
     if across * height <= down * width:
         down = -(-across * height // width)
     else:
         across = -(-down * width // height)
-    return min(max(across, 1) * max(down, 1), MOST_PATCHES)
+    return min(max(across, 1) * max(down, 1), MAX_PATCHES)
 
 
 def tiles(width: int, height: int, *, high_fidelity: bool = False) -> int:
@@ -39,5 +39,5 @@ def tiles(width: int, height: int, *, high_fidelity: bool = False) -> int:
 
 
 def written(text: str) -> int:
-    """About how many tokens a prompt has. No vendor publishes its count; four bytes a token is near in most scripts."""
-    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_A_TOKEN)
+    """Return about how many tokens a prompt has: four bytes each, since no vendor publishes its count."""
+    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)

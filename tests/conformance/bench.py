@@ -67,6 +67,8 @@ class Bench:
     another host name, `delivers` is the host whose answer carries the picture, and `dropped` the fields that the host
     threw away without a word, where it does such things. `answers_later`, of a vendor whose images can be collected by
     a task or a link: makes the host answer so, and names the row that it does it for.
+    `prices` are expected prices for the figures of the vendor in prices.json, as `test_price_figures.EXPECTED`:
+    models, the words of the request, USD.
     """
 
     provider: Provider
@@ -82,6 +84,7 @@ class Bench:
     delivers: Callable[[Any], Emulator] = the_host_itself
     dropped: Callable[[Any], list[str]] = nothing
     answers_later: Callable[[Any], Model] | None = None
+    prices: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def name(self) -> str:

@@ -75,14 +75,14 @@ def full(step: str, writes: str) -> None:
     left = [0]
     transact: Callable[..., Any] = engine.Database._transact  # pyright: ignore[reportPrivateUsage]
 
-    def stuck(self: engine.Database, begin: str, work: Any) -> Any:
+    def stuck(self: engine.Database, begin: str, prepared: Any) -> Any:
         def out_of_space(connection: sqlite3.Connection) -> Any:
             raise sqlite3.OperationalError("database or disk is full")
 
         if begin == "BEGIN IMMEDIATE" and left[0]:
             left[0] -= 1
             return transact(self, begin, out_of_space)
-        return transact(self, begin, work)
+        return transact(self, begin, prepared)
 
     def around(own: Step) -> Step:
         async def first(*arguments: Any) -> Any:

@@ -235,8 +235,8 @@ class Proxy:
             self._loop.call_soon_threadsafe(self._over.set)
             thread.join(10)
 
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(LONG)
+    def _do(self, prepared: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(prepared, self._loop).result(LONG)
 
     async def _serve(self, started: threading.Event) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()

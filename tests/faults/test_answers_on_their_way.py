@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Environ, files_in
+from tests.exhaustive import sample
 from tests.faults.books import Books
 from tests.faults.proxy import Held
 from tests.faults.servers import by_hand
@@ -72,7 +73,7 @@ def collected(environ: Environ, tool: str, arguments: dict[str, Any]) -> dict[st
         return answer(process, 3)["structuredContent"]
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("end", sample([signal.SIGKILL, signal.SIGTERM], [signal.SIGKILL]))
 def test_an_answer_that_the_host_never_read_is_collected_by_the_next_call(
     around: World, tmp_path: Path, end: signal.Signals
 ) -> None:

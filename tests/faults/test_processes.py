@@ -207,7 +207,7 @@ async def test_a_journal_whose_disk_is_full_for_a_moment(around: World, tmp_path
 async def test_a_clock_that_jumps(around: World, tmp_path: Path, jump: int) -> None:
     environ = around.environ(tmp_path)
     tool, asked = arguments_for("flux", tmp_path)
-    async with served(environ, clock=f"sent:{jump}") as client:
+    async with served(environ, clock=f"mark_sent:{jump}") as client:
         answered(await client.call_tool(tool, asked))
         assert (await client.call_tool("list_models", {})).content
     books = Books.read(tmp_path).checked("the clock jumps", around.billed)
@@ -219,7 +219,7 @@ async def test_killed_after_the_clock_has_jumped(around: World, tmp_path: Path, 
     environ = around.environ(tmp_path)
     tool, asked = arguments_for("flux", tmp_path)
     with anyio.fail_after(LONG):
-        async with served(environ, clock=f"open:{jump}", kill="landed:before") as client:
+        async with served(environ, clock=f"open_job:{jump}", kill="add_asset:before") as client:
             with pytest.raises(GONE):
                 await client.call_tool(tool, asked)
     async with served(environ) as client:

@@ -10,7 +10,7 @@ from mcp_types import TextContent
 
 from atelier.server.http.body import body_limit
 from tests.conftest import Environ, png
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.server.http_process import reason, serving
 
 pytestmark = pytest.mark.anyio
@@ -34,7 +34,8 @@ def served(environ: Environ, limit: int) -> Environ:
     return environ if limit == 25 else environ | {"ATELIER_SOURCE_MAX_MB": str(limit)}
 
 
-@pytest.mark.parametrize("limit", sample(LIMITS, [25]))
+@exhaustive
+@pytest.mark.parametrize("limit", LIMITS)
 async def test_a_source_and_a_mask_may_be_as_large_as_the_settings_allow(environ: Environ, limit: int) -> None:
     largest = heavy(limit * MB)
     asked = {"image": largest, "mask": largest, "prompt": "in the snow", "model": "sketch"}

@@ -27,7 +27,7 @@ def pictures(folder: Path) -> list[Path]:
     return [path for path in files_in(folder) if path.suffix == ".png"]
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", sample(SIGNALS, [signal.SIGINT]))
 def test_a_server_at_rest_ends_at_once(environ: Environ, number: signal.Signals) -> None:
     with started(environ) as process:
         say(process, hello("2025-11-25"))

@@ -158,7 +158,7 @@ def test_unverified_tokens_are_a_range_and_the_most_of_it_is_likely() -> None:
 def test_where_the_vendors_tokens_contradict_its_table_both_are_in_the_range() -> None:
     found = wordless("gpt-image-1-mini", quality="low", size="1024x1024")
     assert usd(found) == (Decimal("0.002176"), Decimal("0.005"), Decimal("0.005"))
-    assert "by its tokens, which the vendor counts, a picture comes to $0.002176" in found.notes
+    assert "by its tokens, which the vendor counts, a picture costs $0.002176" in found.notes
 
 
 def test_text_that_may_come_with_a_picture_is_allowed_for() -> None:

@@ -141,7 +141,7 @@ def test_what_a_crash_left_is_found_with_its_own_caller(with_flux: Environ, flux
 def test_a_picture_that_reached_the_disk_before_the_crash_is_its_callers(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:
-    faulty = {**with_openai, "FAULT_KILL": "landed:before", "PYTHONPATH": str(ROOT)}
+    faulty = {**with_openai, "FAULT_KILL": "add_asset:before", "PYTHONPATH": str(ROOT)}
     with serving(faulty, program=[str(ROOT / "tests" / "faults" / "launcher.py")]) as server:
         with pytest.raises(httpx.HTTPError):
             server.draw(FOX, "Bob")

@@ -18,7 +18,7 @@ from atelier.tools.image_answer import ImageOutput
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import MODERATED, NO_QUOTA, OpenAI, trouble
 from tests.emulators.server import Held
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.server.http_process import FOX, SKETCH, Server, meanwhile, reason, serving, token
 from tests.waiting import LONG, until
 
@@ -380,6 +380,7 @@ def test_an_address_with_a_slash_too_many_is_none(server: Server) -> None:
     assert server.get("/image/last/").status_code == 404
 
 
+@exhaustive
 def test_a_key_tells_what_came_of_a_call_whose_source_has_gone_and_whose_model_is_no_default_any_more(
     with_openai: Environ, openai: OpenAI
 ) -> None:

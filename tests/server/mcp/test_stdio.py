@@ -16,7 +16,7 @@ from atelier.tools import TOOLS
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Slow
-from tests.exhaustive import exhaustive
+from tests.exhaustive import exhaustive, sample
 from tests.server.process import SERVE, conversation, hello, like_a_host
 
 
@@ -88,15 +88,15 @@ def test_neither_key_nor_prompt_is_logged(with_openai: Environ, openai: OpenAI) 
     assert openai.key not in log
 
 
-@pytest.mark.parametrize(
-    ("level", "events"),
-    [
-        (None, set[str]()),
-        ("error", set[str]()),
-        ("info", {"vendor exchange", "tool called"}),
-        ("DEBUG", {"tool arguments", "vendor exchange", "tool called"}),
-    ],
-)
+LEVELS: list[tuple[str | None, set[str]]] = [
+    (None, set()),
+    ("error", set()),
+    ("info", {"vendor exchange", "tool called"}),
+    ("DEBUG", {"tool arguments", "vendor exchange", "tool called"}),
+]
+
+
+@pytest.mark.parametrize(("level", "events"), sample(LEVELS, [LEVELS[0], LEVELS[3]]))
 def test_the_level_chooses_the_lines_and_only_debug_has_prompts(
     with_openai: Environ, openai: OpenAI, level: str | None, events: set[str]
 ) -> None:

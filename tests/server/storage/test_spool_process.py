@@ -20,7 +20,7 @@ from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
 from tests.emulators.s3 import Front, Lost, Ministack, ministack
 from tests.emulators.server import Fault, Held, Slow
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.server.mcp.test_server import images, text
 from tests.server.process import hello, say, started
 from tests.server.storage.conftest import Place
@@ -63,6 +63,7 @@ def test_killed_while_it_uploads_a_picture_is_delivered_once_by_the_next_flush(
     assert len(place.objects) == 2
 
 
+@exhaustive
 @pytest.mark.anyio
 async def test_a_store_that_goes_away_in_the_middle_costs_no_picture(environ: Environ, tmp_path: Path) -> None:
     with ministack() as server:

@@ -20,6 +20,7 @@ from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import encoded_png, png
+from tests.exhaustive import sample
 
 pytestmark = pytest.mark.anyio
 
@@ -66,7 +67,7 @@ async def test_what_is_put_is_there_with_its_record(storage: Storage) -> None:
     assert not stored.warning
 
 
-@pytest.mark.parametrize("id", MISSING)
+@pytest.mark.parametrize("id", sample(MISSING, ["img_" + "0" * 26, "../../etc/passwd"]))
 async def test_what_is_missing_is_none_everywhere(storage: Storage, id: str) -> None:
     await put(storage)
     assert await storage.get(id) is None

@@ -39,8 +39,8 @@ async def left_behind(
     settings = Settings.from_environ(environ)
     catalog, journal = catalog_of(settings, today), journal_of(settings, today)
     priced = admit(catalog, replace(request, count=count))
-    accounts = vendor_calls_for(catalog, journal, priced, Caps())
-    charges = reservations_for(catalog, priced, accounts, "1")
+    vendor_calls = vendor_calls_for(catalog, journal, priced, Caps())
+    charges = reservations_for(catalog, priced, vendor_calls, "1")
     home = storage_of(settings).home
     entry = NewJob(
         id=priced.job.id,
@@ -49,12 +49,12 @@ async def left_behind(
         request={**request_json(priced), "home": home},
     )
     await journal.open_job(entry, charges, Caps())
-    for account in accounts if sent else ():
-        await account.sent()
+    for vendor_call in vendor_calls if sent else ():
+        await vendor_call.sent()
         if task:
-            await account.save_vendor_task(task)
+            await vendor_call.save_vendor_task(task)
     await journal.aclose()
-    return priced.job.id, [account.id for account in accounts]
+    return priced.job.id, [vendor_call.id for vendor_call in vendor_calls]
 
 
 async def recovered(environ: Environ, today: Any, job: str) -> tuple[Any, list[Any]]:
