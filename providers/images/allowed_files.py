@@ -1,8 +1,8 @@
-"""A file in one of some folders, judged by where it really is and read without a gap between judging and opening.
+"""Read a file inside one of the allowed folders, without a race between the check and the opening.
 
-Links are followed first, and what they lead to is judged. Then the folder is opened and walked down from, one name
-at a time and following no link any more: whoever swaps a link in after the judging makes the walk fail. Windows has
-no such walk, so there the file is opened and the system is asked where the opened file is.
+Symbolic links are resolved first and the target is checked. Then the target is opened from the folder down, one name at
+a time and without following links, so that a link swapped in after the check makes the walk fail. Windows has no such
+walk; there the file is opened first, and the system returns the path of the open file.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ import sys
 import unicodedata
 from pathlib import Path
 
-MOVED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # gone, or something else by now
+MOVED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # the file was removed or replaced after the check
 ONLY_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class OutsideFoldersError(ValueError):
-    """There is no such file in any of the folders; nobody is told which of the two it is."""
+    """The path is outside the folders, or there is no such file; the caller must not learn which."""
 
 
 class AmbiguousNameError(ValueError):
-    """The name is that of no file, and several have one that looks the same."""
+    """No file has exactly this name, and several have one that looks the same."""
 
 
 def read_file(path: Path, folders: tuple[Path, ...], max_bytes: int) -> bytes:
-    """Return the bytes of a regular file. Raises OutsideFoldersError, OSError, or ValueError (no file, too large)."""
-    handle = _opened(path, folders)
+    """Return the bytes of a regular file. Raises OutsideFoldersError, OSError or ValueError (no file, too large)."""
+    handle = _open(path, folders)
     try:
-        told = os.fstat(handle)
-        if not stat.S_ISREG(told.st_mode):
-            raise ValueError("is no file")
-        if told.st_size > max_bytes:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("is not a file")
+        if status.st_size > max_bytes:
             raise ValueError(f"is larger than {max_bytes / 2**20:g} MB")
         with os.fdopen(handle, "rb", closefd=False) as file:
             data = file.read(max_bytes + 1)
@@ -45,9 +45,9 @@ def read_file(path: Path, folders: tuple[Path, ...], max_bytes: int) -> bytes:
 
 
 def find_similar_name(path: Path, folders: tuple[Path, ...]) -> Path:
-    """Return where the one file is whose path differs by kinds of spaces and Unicode normal form at most.
+    """Return the path of the file whose name is equal except for kinds of spaces and Unicode normal form.
 
-    Raises OutsideFoldersError when there is none in a folder, AmbiguousNameError when there are several.
+    Raises OutsideFoldersError if there is none, and AmbiguousNameError if there are several.
     """
     for root, names in _inside(path, folders):
         real = root
@@ -63,9 +63,9 @@ def find_similar_name(path: Path, folders: tuple[Path, ...]) -> Path:
 
 
 def is_inside(path: Path, folders: tuple[Path, ...]) -> bool:
-    """Whether a path leads into a folder, by its words and by the links on its way, be there such a file or not.
+    """Whether a path is inside a folder, as written and after links are resolved; the file need not exist.
 
-    A `..` is taken by its words, and a link out of the folder is not inside: the answer depends on nothing outside.
+    `..` is resolved in the text, and a link out of the folder is outside: the result depends on no file outside.
     """
     try:
         return any(root.joinpath(*names).resolve().is_relative_to(root) for root, names in _inside(path, folders))
@@ -74,7 +74,7 @@ def is_inside(path: Path, folders: tuple[Path, ...]) -> bool:
 
 
 def _inside(path: Path, folders: tuple[Path, ...]) -> list[tuple[Path, tuple[str, ...]]]:
-    """Each folder that a path begins with, where that really is, and the names of the path below it."""
+    """Return each folder that contains a path as written, resolved, with the names of the path below it."""
     names = Path(os.path.normpath(path)).parts
     found = list[tuple[Path, tuple[str, ...]]]()
     for folder in folders:
@@ -87,7 +87,7 @@ def _inside(path: Path, folders: tuple[Path, ...]) -> list[tuple[Path, tuple[str
 
 
 def _entry(name: str, entries: list[str]) -> str:
-    """The entry of a folder that a name means. Raises OutsideFoldersError for none, AmbiguousNameError for several."""
+    """Return the entry that matches a name. Raises OutsideFoldersError for none, AmbiguousNameError for several."""
     if name in entries:
         return name
     near = [entry for entry in entries if _plain_name(entry) == _plain_name(name)]
@@ -104,13 +104,13 @@ def _names(folder: int | Path) -> list[str]:
 
 
 def _plain_name(name: str) -> str:
-    """A name with one kind of space and its accents joined to their letters."""
+    """Return a name in Unicode NFC with plain spaces, for comparison."""
     joined = unicodedata.normalize("NFC", os.path.normcase(name))
     return "".join(" " if letter.isspace() else letter for letter in joined)
 
 
-def _opened(path: Path, folders: tuple[Path, ...]) -> int:
-    """A handle on the file, sure to be in a folder."""
+def _open(path: Path, folders: tuple[Path, ...]) -> int:
+    """Open a file that is certainly inside a folder, and return its handle."""
     try:
         real = path.resolve(strict=True)
         roots = [root for folder in folders if real.is_relative_to(root := folder.resolve())]
@@ -120,9 +120,9 @@ def _opened(path: Path, folders: tuple[Path, ...]) -> int:
         raise OutsideFoldersError
     parts = real.relative_to(roots[0]).parts
     if not parts:
-        raise ValueError("is no file")
+        raise ValueError("is not a file")
     try:
-        return _walked(roots[0], parts)
+        return _open_below(roots[0], parts)
     except OSError as error:
         if error.errno in MOVED:
             raise OutsideFoldersError from None
@@ -131,23 +131,23 @@ def _opened(path: Path, folders: tuple[Path, ...]) -> int:
 
 if sys.platform != "win32":
     STEP = ONLY_READ | os.O_NOFOLLOW
-    PATIENT = os.O_NONBLOCK | os.O_NOCTTY  # a pipe must not make us wait, a terminal not become ours
+    NO_WAIT = os.O_NONBLOCK | os.O_NOCTTY  # a pipe must not block, nor a terminal become the controlling one
 
-    def _walked(root: Path, parts: tuple[str, ...]) -> int:
-        """Down from a folder, following no link."""
+    def _open_below(root: Path, parts: tuple[str, ...]) -> int:
+        """Open a file below a folder without following links, and return its handle."""
         above = os.open(root, ONLY_READ | os.O_DIRECTORY)
         try:
             for part in parts[:-1]:
                 below = os.open(part, STEP | os.O_DIRECTORY, dir_fd=above)
                 os.close(above)
                 above = below
-            return os.open(parts[-1], STEP | PATIENT, dir_fd=above)
+            return os.open(parts[-1], STEP | NO_WAIT, dir_fd=above)
         finally:
             os.close(above)
 
     def _entries(root: Path, parts: tuple[str, ...]) -> list[str]:
-        """The names in a folder, following no link on the way down to it."""
-        handle = _walked(root, (*parts, "."))
+        """Return the names in a folder, opened without following links."""
+        handle = _open_below(root, (*parts, "."))
         try:
             return _names(handle)
         finally:
@@ -156,29 +156,29 @@ if sys.platform != "win32":
 else:
 
     def _entries(root: Path, parts: tuple[str, ...]) -> list[str]:
-        """The names in a folder."""
+        """Return the names in a folder."""
         return _names(root.joinpath(*parts))
 
-    def _walked(root: Path, parts: tuple[str, ...]) -> int:
-        """The file, opened, if that is where it is."""
+    def _open_below(root: Path, parts: tuple[str, ...]) -> int:
+        """Open a file, check that it is below the folder, and return its handle."""
         handle = os.open(root.joinpath(*parts), ONLY_READ)
-        if not _where(handle).is_relative_to(_plain(str(root))):
+        if not _path_of(handle).is_relative_to(_plain(str(root))):
             os.close(handle)
             raise OutsideFoldersError
         return handle
 
-    def _where(handle: int) -> Path:
+    def _path_of(handle: int) -> Path:
         import ctypes
         import msvcrt
 
-        ask = ctypes.WinDLL("kernel32", use_last_error=True).GetFinalPathNameByHandleW
-        ask.argtypes = (ctypes.c_void_p, ctypes.c_wchar_p, ctypes.c_uint32, ctypes.c_uint32)
-        answer = ctypes.create_unicode_buffer(2**15)
-        if not ask(msvcrt.get_osfhandle(handle), answer, len(answer), 0):
-            raise OSError(ctypes.get_last_error(), "the file's place cannot be told")
-        return _plain(answer.value)
+        get_path = ctypes.WinDLL("kernel32", use_last_error=True).GetFinalPathNameByHandleW
+        get_path.argtypes = (ctypes.c_void_p, ctypes.c_wchar_p, ctypes.c_uint32, ctypes.c_uint32)
+        buffer = ctypes.create_unicode_buffer(2**15)
+        if not get_path(msvcrt.get_osfhandle(handle), buffer, len(buffer), 0):
+            raise OSError(ctypes.get_last_error(), "the path of the open file is unknown")
+        return _plain(buffer.value)
 
     def _plain(path: str) -> Path:
-        """Without the prefix of long paths."""
+        """Remove the prefix of long paths."""
         share = path.startswith("\\\\?\\UNC\\")
         return Path("\\\\" + path[8:] if share else path.removeprefix("\\\\?\\"))

@@ -1,8 +1,7 @@
-"""Where pictures are kept and found again: one promise, whatever the kind of storage.
+"""The interface of every storage for assets.
 
-A picture is its bytes and its record, and is there when both are. Ids sort by time, so the newest are the greatest.
-Every method that can fail raises storage_failed, with a sentence that tells what is wrong and what to do about it.
-None of them does its I/O on the event loop's own thread.
+An asset exists when both its image and its record are stored. Ids sort by time, so the newest are the greatest. Every
+method that can fail raises storage_failed with the cause and a hint. No method does I/O on the event loop's thread.
 """
 
 from __future__ import annotations
@@ -15,48 +14,48 @@ from atelier.providers.images.sources import AssetReader
 
 
 class Storage(AssetReader, Protocol):
-    """`get` and `newest` are those of a AssetReader."""
+    """Stores assets; `get` and `newest` are inherited."""
 
     @property
     def home(self) -> str:
-        """Where it keeps pictures: the same word for every process that keeps them there, another for any other."""
+        """A name of the location: equal for processes with the same location, different for all others."""
         ...
 
     async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
-        """Keep a picture, whole or not at all, with the record of how it came to be. Nothing is ever overwritten.
+        """Store an image with its record, completely or not at all. Nothing is overwritten.
 
-        The same bytes under an id that is taken are the same picture, and the first record stands; other bytes are
-        storage_failed. The storage adds `file` (its name for the picture) and `sha256` (hex) to the record.
+        If the id exists with the same bytes, the first record stays; other bytes are storage_failed. The storage adds
+        `file` (the name of the image) and `sha256` (hex) to the record.
         """
         ...
 
     async def head(self, id: str) -> Mapping[str, Any] | None:
-        """The record of a picture, without the picture; None when there is none of that id."""
+        """Return the record of an asset without its image, or None."""
         ...
 
     async def delete(self, id: str) -> bool:
-        """Remove a picture with all that belongs to it. False when there was none."""
+        """Remove an asset with its preview. Returns False if there was none."""
         ...
 
     async def link(self, id: str) -> str | None:
-        """A fresh address under which whoever has it can fetch the picture; None when it has none, or is not there."""
+        """Return a new link to the image that works without credentials; None if there is no link or no such asset."""
         ...
 
     async def where(self, id: str) -> AssetHandle | None:
-        """A fresh handle: its path on this machine, its address, or both; None when there is none of that id."""
+        """Return a new handle with the path on this machine, the link, or both; None if there is no such asset."""
         ...
 
     def id_in(self, url: str) -> str | None:
-        """The id in a link of this storage, without fetching anything; None for any other address."""
+        """Return the id in a link of this storage, without any I/O; None for another link."""
         ...
 
     async def put_preview(self, id: str, jpeg: bytes) -> str | None:
-        """Keep a preview beside its picture, in place of an earlier one. Returns its path on this machine, if any.
+        """Store or replace the preview of an asset. Returns its path on this machine, if any.
 
-        Never raises: a preview can be made again.
+        Never raises, because a preview can be made again.
         """
         ...
 
     async def get_preview(self, id: str) -> bytes | None:
-        """The preview that was kept; None when there is none, or none can be had just now."""
+        """Return the stored preview; None if there is none or the storage does not answer."""
         ...

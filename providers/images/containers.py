@@ -1,7 +1,7 @@
-"""The notes inside a picture's file: what is there, and how one is put in without touching a pixel.
+"""Read and write metadata in image files without touching the pixels.
 
 Layouts: PNG (W3C PNG 3rd ed. 5.3, 11.3.3.4), JPEG (ITU-T T.81 annex B; XMP part 3, 1.1.3), WebP (RFC 9649 2.5 to
-2.7), C2PA manifests (C2PA 2.2, annex A.3). Everything here raises ValueError on a file that is not as they say.
+2.7), C2PA manifests (C2PA 2.2, annex A.3). All functions raise ValueError for a file with another layout.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 XMP_KEYWORD = b"XML:com.adobe.xmp"  # of a PNG's iTXt
 XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"  # of a JPEG's APP1
 EXIF_PREFIX = b"Exif\0\0"
-MAX_JPEG_PACKET = 0xFFFF - 2 - len(XMP_PREFIX)  # bytes of a packet in one segment
-XMP_FLAG = 0x04  # of a WebP's extended header: there is a packet
-MAX_NOTE_BYTES = 2**20  # bytes of a compressed note worth reading
+MAX_JPEG_PACKET = 0xFFFF - 2 - len(XMP_PREFIX)  # of a packet in one segment
+XMP_FLAG = 0x04  # in a WebP's extended header: the file has a packet
+MAX_NOTE_BYTES = 2**20  # of a decompressed note
 
 
 class Part(NamedTuple):
-    """A chunk of a PNG or WebP, or a segment of a JPEG; `start` and `end` are where all of it stands in the file."""
+    """A chunk of a PNG or WebP, or a segment of a JPEG; `start` and `end` are its offsets in the file."""
 
     kind: bytes
     body: bytes
@@ -29,14 +29,14 @@ class Part(NamedTuple):
 
 
 def parts(format: str, data: bytes) -> list[Part]:
-    """What a file consists of; of a JPEG what stands before its first scan."""
+    """Return the parts of a file; of a JPEG those before its first scan."""
     return list(PARTS[format](data))
 
 
 def _png(data: bytes) -> Iterator[Part]:
     start = 8
     while start < len(data):
-        length, kind = _unpacked(">I4s", data, start)
+        length, kind = _unpack(">I4s", data, start)
         end = start + 12 + length
         if end > len(data):
             raise ValueError("a chunk is cut short")
@@ -50,7 +50,7 @@ def _png(data: bytes) -> Iterator[Part]:
 def _jpeg(data: bytes) -> Iterator[Part]:
     start = 2
     while True:
-        mark, kind, length = _unpacked(">BBH", data, start)
+        mark, kind, length = _unpack(">BBH", data, start)
         end = start + 2 + length
         if mark != 0xFF or kind in (0x00, 0xFF) or 0xD0 <= kind <= 0xD9 or length < 2 or end > len(data):
             raise ValueError("a segment is broken")
@@ -65,7 +65,7 @@ def _webp(data: bytes) -> Iterator[Part]:
         raise ValueError("the length is wrong")
     start = 12
     while start < len(data):
-        kind, length = _unpacked("<4sI", data, start)
+        kind, length = _unpack("<4sI", data, start)
         end = start + 8 + length + length % 2
         if end > len(data):
             raise ValueError("a chunk is cut short")
@@ -75,11 +75,11 @@ def _webp(data: bytes) -> Iterator[Part]:
 
 SCAN, APP0, APP1, APP2, APP11 = b"\xda", b"\xe0", b"\xe1", b"\xe2", b"\xeb"
 PARTS: dict[str, Callable[[bytes], Iterator[Part]]] = {"png": _png, "jpeg": _jpeg, "webp": _webp}
-"""The formats that have room for notes."""
+"""The formats that can hold metadata."""
 
 
 def is_signed(format: str, all: list[Part]) -> bool:
-    """Whether the maker put a C2PA manifest in, whose signature covers every other byte of the file."""
+    """Whether the file has a C2PA manifest, whose signature covers every other byte."""
     match format:
         case "png":
             return any(part.kind == b"caBX" for part in all)
@@ -90,7 +90,7 @@ def is_signed(format: str, all: list[Part]) -> bool:
 
 
 def xmp_of(format: str, all: list[Part]) -> tuple[Part, bytes] | None:
-    """The part with the XMP packet, and the packet."""
+    """Return the part with the XMP packet, and the packet."""
     for part in all:
         if format == "png" and part.kind == b"iTXt" and part.body.startswith(XMP_KEYWORD + b"\0"):
             return part, _itxt(part.body)
@@ -102,7 +102,7 @@ def xmp_of(format: str, all: list[Part]) -> tuple[Part, bytes] | None:
 
 
 def with_xmp(format: str, data: bytes, all: list[Part], packet: bytes) -> bytes:
-    """The same file with that packet in place of its own, or as its first."""
+    """Return the file with this XMP packet instead of its own, or inserted as the first."""
     found = xmp_of(format, all)
     match format:
         case "png":
@@ -110,7 +110,7 @@ def with_xmp(format: str, data: bytes, all: list[Part], packet: bytes) -> bytes:
             at = found[0][2:] if found else (all[0].end, all[0].end)  # after IHDR: some readers stop at the pixels
         case "jpeg":
             if len(packet) > MAX_JPEG_PACKET or any(part.kind == APP2 and part.body[:4] == b"MPF\0" for part in all):
-                raise ValueError("there is no room, or there are more pictures behind the first")
+                raise ValueError("there is no room, or the file holds several images")
             made = b"\xff" + APP1 + struct.pack(">H", 2 + len(XMP_PREFIX) + len(packet)) + XMP_PREFIX + packet
             first = next(part for part in all if part.kind != APP0 and not part.body.startswith(EXIF_PREFIX))
             at = found[0][2:] if found else (first.start, first.start)
@@ -141,7 +141,7 @@ def _webp_with(data: bytes, all: list[Part], old: Part | None, packet: bytes) ->
         bits = struct.unpack_from("<I", head.body, 1)[0]
         header = _vp8x(bits & 0x3FFF, bits >> 14 & 0x3FFF, alpha=bool(bits >> 28 & 1))
     elif head.kind == b"VP8 ":
-        width, height = _unpacked("<HH", head.body, 6)
+        width, height = _unpack("<HH", head.body, 6)
         header = _vp8x((width & 0x3FFF) - 1, (height & 0x3FFF) - 1, alpha=False)
     else:
         raise ValueError("the first chunk is of no known kind")
@@ -155,7 +155,7 @@ def _webp_of(chunks: list[bytes]) -> bytes:
 
 
 def _vp8x(width: int, height: int, *, alpha: bool) -> bytes:
-    """The extended header; width and height are one less than they are."""
+    """Return the extended header; width and height are given minus one."""
     return bytes([XMP_FLAG | alpha << 4, 0, 0, 0]) + width.to_bytes(3, "little") + height.to_bytes(3, "little")
 
 
@@ -168,7 +168,7 @@ def _riff(kind: bytes, body: bytes) -> bytes:
 
 
 def _itxt(body: bytes) -> bytes:
-    """The text of an iTXt: after keyword, two flags, language and translated keyword."""
+    """Return the text of an iTXt, which follows keyword, two flags, language and translated keyword."""
     _, _, rest = body.partition(b"\0")
     text = rest[2:].split(b"\0", 2)[-1]
     if rest[:1] != b"\1":
@@ -176,10 +176,10 @@ def _itxt(body: bytes) -> bytes:
     try:
         return zlib.decompressobj().decompress(text, MAX_NOTE_BYTES)
     except zlib.error:
-        raise ValueError("a note cannot be unfolded") from None
+        raise ValueError("a note cannot be decompressed") from None
 
 
-def _unpacked(layout: str, data: bytes, start: int) -> tuple[Any, ...]:
+def _unpack(layout: str, data: bytes, start: int) -> tuple[Any, ...]:
     try:
         return struct.unpack_from(layout, data, start)
     except struct.error:

@@ -1,7 +1,4 @@
-"""Bytes -> pixels, the one way in: whatever a decoder stumbles over comes out as one error. Pillow lives here.
-
-Decoders fail in many ways on a broken file, and some pictures claim less than they unfold to; both end here.
-"""
+"""Decode images with Pillow. Every failure of a decoder, and every decompression bomb, becomes one ValueError."""
 
 from __future__ import annotations
 
@@ -16,17 +13,17 @@ from atelier.providers.images.identify import identify
 if TYPE_CHECKING:
     from PIL import Image
 
-MAX_PIXELS = 100_000_000  # pixels of anything: a decompression bomb claims more, and 4K pictures have 17 million
+MAX_PIXELS = 100_000_000  # against decompression bombs; 4K images have 17 million
 MAX_NOTE_BYTES = 16 * 2**20  # of a colour profile in a PNG; some are larger than the 1 MB that Pillow allows
 ORIENTATION = 0x0112  # of Exif 2.32, 4.6.4: 1 is upright
 ORIENTED = (b"Exif", b"eXIf", b"EXIF", b"rientation", b"Raw profile")
-"""What a file has in it that may say which way is up. Most have none of it, and are left to themselves unread."""
+"""Bytes in every file that has an orientation. Most files have none of them and need no decoding."""
 
 
 def decode(data: bytes, *, enough: tuple[int, int] | None = None) -> Image.Image:
-    """The first picture of a PNG, JPEG, WebP or GIF, upright. Raises ValueError, which says what is wrong with it.
+    """Return the first frame of a PNG, JPEG, WebP or GIF, upright. Raises ValueError with the reason.
 
-    `enough` is a size that a JPEG may be decoded at in place of its own, when that is larger.
+    `enough` is a size at which a larger JPEG may be decoded, for speed.
     """
     from PIL import ImageOps
 
@@ -40,23 +37,23 @@ def decode(data: bytes, *, enough: tuple[int, int] | None = None) -> Image.Image
         if enough:
             image.draft("RGB", enough)
         image.load()
-        if image.mode == "P":  # a palette may be missing, which nobody notices before it is used
+        if image.mode == "P":  # a missing palette fails on conversion only
             image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     except Exception as error:
         raise ValueError("it cannot be decoded") from error
-    with suppress(Exception):  # what is said about a picture may be broken while the picture is not
+    with suppress(Exception):  # broken metadata does not make the image unusable
         ImageOps.exif_transpose(image, in_place=True)
     return image
 
 
 def to_eight_bits(image: Image.Image) -> Image.Image:
-    """A picture with 8 bits a channel. Pillow's plain conversion would turn most of a 16-bit one white."""
-    if not image.mode.startswith("I"):  # every other kind of 16 bits is decoded to 8 already
+    """Convert an image to 8 bits per channel. Pillow's own conversion turns most of a 16-bit image white."""
+    if not image.mode.startswith("I"):  # Pillow decodes every other 16-bit mode to 8 bits
         return image
     clear, wide = image.info.get("transparency"), image.convert("I")
     grey = _by_table(wide, [value >> 8 for value in range(2**16)])
     grey.info.pop("transparency", None)
-    if isinstance(clear, int):  # one of the greys is see-through
+    if isinstance(clear, int):  # one grey value is transparent
         grey.putalpha(_by_table(wide, [0 if value == clear else 255 for value in range(2**16)]))
     return grey
 
@@ -66,7 +63,7 @@ def _by_table(wide: Image.Image, table: list[int]) -> Image.Image:
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """RGB of 8 bits, whatever the picture was: what is transparent lies on white."""
+    """Convert an image to 8-bit RGB, with transparent parts on white."""
     from PIL import Image
 
     image = to_eight_bits(image)
@@ -79,15 +76,14 @@ def flatten(image: Image.Image) -> Image.Image:
 
 
 def has_alpha(image: Image.Image) -> bool:
-    """Whether some of a picture may be transparent."""
+    """Whether an image may have transparent parts."""
     return image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
 
 
 def rotate_upright(picture: Picture) -> Picture:
-    """The same picture with its pixels the way up that its Exif or XMP says; untouched when that is how they are.
+    """Return the image with its pixels rotated as its Exif or XMP says, or unchanged if they are upright.
 
-    Vendors differ in whether they look at the note.
-    Raises ValueError when it would have to be turned and cannot be decoded.
+    Vendors differ in whether they read the orientation. Raises ValueError if the image must be rotated and is broken.
     """
     if not is_turned(picture.image_bytes):
         return picture
@@ -95,7 +91,7 @@ def rotate_upright(picture: Picture) -> Picture:
 
 
 def is_turned(data: bytes) -> bool:
-    """Whether a picture bears a note that its pixels lie on their side, on their head or mirrored."""
+    """Whether the metadata of an image says that its pixels are rotated or mirrored."""
     if not any(mark in data for mark in ORIENTED):
         return False
     with suppress(Exception):
@@ -105,7 +101,7 @@ def is_turned(data: bytes) -> bool:
 
 
 def decodes_fully(jpeg: bytes) -> bool:
-    """Whether a decoder gets the pixels of a JPEG down to the last row. It fills what is missing with one grey."""
+    """Whether a JPEG decodes down to its last row. The decoder fills missing rows with one grey."""
     with suppress(Exception):
         image = open_image(jpeg, "jpeg")
         image.load()
@@ -115,25 +111,25 @@ def decodes_fully(jpeg: bytes) -> bool:
 
 
 def open_image(data: bytes, format: str) -> Image.Image:
-    """A picture of one format, of which nothing but the head is decoded yet. Raises whatever its decoder raises."""
+    """Open an image of one format and read its header only. Raises the exceptions of the decoder."""
     from PIL import Image, PngImagePlugin
 
     PngImagePlugin.MAX_TEXT_CHUNK = MAX_NOTE_BYTES
     if format.upper() not in Image.OPEN:
-        Image.init()  # all of its formats: it knows only some of them by itself
+        Image.init()  # loads all formats; Pillow loads some by itself
     return Image.open(io.BytesIO(data), formats=(format.upper(),))
 
 
 def encode(image: Image.Image, format: str, **options: Any) -> Picture:
-    """Pixels -> a picture in a format, with its colour profile and no other note. `options` are Pillow's.
+    """Encode an image in a format, with its colour profile and no other metadata. `options` are Pillow's.
 
-    Raises invalid_request for what the format cannot hold, such as a JPEG of more than 65,500 pixels an edge.
+    Raises invalid_request if the format cannot hold it, such as a JPEG of more than 65,500 pixels an edge.
     """
     out = io.BytesIO()
     try:
         image.save(out, format.upper(), icc_profile=image.info.get("icc_profile"), **options)
     except (OSError, ValueError):
-        message = f"A picture of {image.width}x{image.height} cannot be written as {format.upper()}."
+        message = f"An image of {image.width}x{image.height} cannot be written as {format.upper()}."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Scale it down first.") from None
     data = out.getvalue()
     return Picture(data, *identify(data))

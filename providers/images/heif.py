@@ -1,7 +1,7 @@
-"""HEIC and AVIF, which phones write and vendors do not take -> PNG or JPEG.
+"""Convert HEIC and AVIF, which phones write and vendors do not accept, to PNG or JPEG.
 
-Pillow opens AVIF by itself; HEIC needs pillow-heif, which is an extra. Both are files of boxes, and the first box says
-which brands the file is of (ISO/IEC 14496-12, 4.3; HEIF is ISO/IEC 23008-12, annex B).
+Pillow opens AVIF; HEIC needs pillow-heif, which is an extra. Both are files of boxes, and the first box lists the
+brands of the file (ISO/IEC 14496-12, 4.3; HEIF is ISO/IEC 23008-12, annex B).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 AVIF = {b"avif", b"avis"}
 HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
-MANY_COLOURS = 2**16  # more than these has a photo, which is written as JPEG
+MANY_COLOURS = 2**16  # an image with more is a photo, which is written as JPEG
 
 
 def heif_kind(data: bytes) -> str | None:
-    """HEIC or AVIF, None for every other file."""
+    """Return HEIC or AVIF, or None for another file."""
     if data[4:8] != b"ftyp":
         return None
     end = min(int.from_bytes(data[:4]), 256)
@@ -30,9 +30,9 @@ def heif_kind(data: bytes) -> str | None:
 
 
 def open_heif(data: bytes, kind: str) -> Image.Image:
-    """The picture of a HEIC or AVIF file; nothing but its head is decoded yet.
+    """Open a HEIC or AVIF file and read its header only.
 
-    Raises invalid_request where there is no decoder, ValueError when the file is broken.
+    Raises invalid_request without a decoder, ValueError if the file is broken.
     """
     if kind == "HEIC":
         _register_decoder()
@@ -43,7 +43,7 @@ def open_heif(data: bytes, kind: str) -> Image.Image:
 
 
 def convert_heif(image: Image.Image) -> bytes:
-    """A file that vendors take, upright and with its colour profile: a photo as JPEG, else a PNG.
+    """Return a PNG, or for a photo a JPEG, upright and with the colour profile.
 
     Raises ValueError when the pixels are broken.
     """
@@ -53,7 +53,7 @@ def convert_heif(image: Image.Image) -> bytes:
         image.load()
     except Exception as error:
         raise ValueError("it cannot be decoded") from error
-    with suppress(Exception):  # a note may be broken while the picture is not
+    with suppress(Exception):  # broken metadata does not make the image unusable
         ImageOps.exif_transpose(image, in_place=True)
     image = to_eight_bits(image)
     if has_alpha(image) or image.getcolors(MANY_COLOURS):
@@ -65,7 +65,7 @@ def _register_decoder() -> None:
     try:
         import pillow_heif
     except ImportError:
-        message = "The source picture is a HEIC file, and no decoder for those is installed."
+        message = "The source image is a HEIC file, and no decoder for HEIC is installed."
         hint = 'Install one with pip install "atelier-mcp[heic]", or give a PNG, JPEG or WebP.'
         raise ImageError(Reason.INVALID_REQUEST, message, hint=hint) from None
     pillow_heif.register_heif_opener(thumbnails=False)  # pyright: ignore[reportUnknownMemberType]

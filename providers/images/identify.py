@@ -1,6 +1,6 @@
-"""What bytes are: format, size and wholeness of a picture, from its content alone. No decoder is started.
+"""Identify images by their bytes: format, size and completeness, without a decoder.
 
-A flipped byte inside a picture is still valid JSON and valid base64, so PNG chunks are checked against their CRC.
+A flipped byte in an image is still valid JSON and valid base64, so PNG chunks are checked against their CRC.
 Layouts: PNG (W3C PNG 3rd ed. 5.2), JPEG (ITU-T T.81 annex B), GIF89a, WebP (RFC 9649).
 """
 
@@ -17,19 +17,19 @@ Size = tuple[int, int]
 
 
 def picture(data: bytes, *, prompt_used: str | None = None, seed: int | None = None) -> Picture:
-    """Bytes from a vendor -> Picture. Raises invalid_response when they are no whole png, jpeg, webp or gif."""
+    """Return a vendor's bytes as a Picture. Raises invalid_response unless they are a whole png, jpeg, webp or gif."""
     from atelier.providers.images.repair import repair
 
     try:
         data, warning = repair(data)
         format, width, height = identify(data)
     except ValueError as error:
-        raise invalid_response(f"The vendor sent a picture that cannot be read: {error}.") from None
+        raise invalid_response(f"The vendor sent an image that cannot be read: {error}.") from None
     return Picture(data, format, width, height, strip_control(prompt_used) if prompt_used else None, seed, warning)
 
 
 def identify(data: bytes) -> tuple[str, int, int]:
-    """(format, width, height) of a picture; ValueError says what is wrong with it."""
+    """Return (format, width, height) of an image. Raises ValueError with the reason."""
     for format, magic, offset, measure in FORMATS:
         if data[offset : offset + len(magic)] == magic:
             try:
@@ -39,7 +39,7 @@ def identify(data: bytes) -> tuple[str, int, int]:
             if not width or not height:
                 raise ValueError("it has no pixels")
             return format, width, height
-    raise ValueError("it is no PNG, JPEG, WebP or GIF")
+    raise ValueError("it is not a PNG, JPEG, WebP or GIF")
 
 
 def _png(data: bytes) -> Size:
@@ -54,8 +54,8 @@ def _png(data: bytes) -> Size:
             raise ValueError("it is cut short")
         if zlib.crc32(body, zlib.crc32(kind)) != int.from_bytes(crc):
             raise ValueError("a checksum does not match")
-        if (kind == b"IHDR") != (position == 8):  # it comes first, and once
-            raise ValueError("its header is not where it belongs")
+        if (kind == b"IHDR") != (position == 8):  # the header must come first, and once
+            raise ValueError("its header is in the wrong place")
         if kind == b"IHDR":
             size = int.from_bytes(body[:4]), int.from_bytes(body[4:8])
         if kind == b"IEND":
@@ -86,13 +86,13 @@ def _jpeg(data: bytes) -> Size:
 
 def _gif(data: bytes) -> Size:
     position = 13 + _gif_palette(data[10])
-    while (kind := data[position]) != 0x3B:  # the trailer; some writers put more after it
+    while (kind := data[position]) != 0x3B:  # the trailer; some files have more bytes after it
         if kind == 0x2C:  # a frame: its descriptor, its palette, the size of its codes
             position += 10 + _gif_palette(data[position + 9]) + 1
         elif kind == 0x21:  # an extension and its label
             position += 2
         else:
-            raise ValueError("it has a block of no known kind")
+            raise ValueError("it has a block of an unknown kind")
         while length := data[position]:
             position += 1 + length
         position += 1
@@ -100,7 +100,7 @@ def _gif(data: bytes) -> Size:
 
 
 def _gif_palette(flags: int) -> int:
-    """Bytes of the palette that these flags announce."""
+    """Return the bytes of the palette that these flags announce."""
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
 
@@ -116,7 +116,7 @@ def _webp(data: bytes) -> Size:
         case b"VP8 ":
             return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
         case _:
-            raise ValueError("it is no WebP of a known kind")
+            raise ValueError("it is a WebP of an unknown kind")
 
 
 FORMATS: tuple[tuple[str, bytes, int, Callable[[bytes], Size]], ...] = (
@@ -125,4 +125,4 @@ FORMATS: tuple[tuple[str, bytes, int, Callable[[bytes], Size]], ...] = (
     ("webp", b"WEBP", 8, _webp),
     ("gif", b"GIF8", 0, _gif),
 )
-"""Format, magic bytes, where they stand, and how its size is read."""
+"""Format, magic bytes, their offset, and the function that reads the size."""

@@ -1,4 +1,4 @@
-"""Masks in one convention, white = what changes, and the way to the other. Pillow lives here."""
+"""Normalise masks to “white changes”, and convert them for vendors with the other convention."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from atelier.providers.images.decode import decode, to_eight_bits
 if TYPE_CHECKING:
     from PIL import Image
 
-FAINT = 8  # lightness that a hand leaves by accident
+FAINT = 8  # lightness; darker strokes are accidental
 
 
 def normalise_mask(data: bytes) -> Picture:
-    """A mask in either convention -> a greyscale PNG where white is what changes.
+    """Return a mask of either convention as a greyscale PNG in which white changes.
 
-    A mask with holes is read by its alpha (transparent changes), any other by its lightness. One that marks nothing is
-    refused, since the edit would be billed for nothing.
+    A mask with transparent parts is read by its alpha (transparent changes), any other by its lightness. A mask that
+    marks nothing is refused, because the vendor would bill an edit without effect.
     """
     from PIL import ImageChops
 
     try:
         image = to_eight_bits(decode(data))
     except ValueError:
-        raise _refused("The mask cannot be decoded.", "Give a PNG of the picture's size.") from None
+        raise _refused("The mask cannot be decoded.", "Give a PNG of the image's size.") from None
     alpha, light = image.convert("RGBA").getchannel("A"), image.convert("RGB").convert("L")
     holes = ImageChops.subtract(ImageChops.invert(alpha), alpha)  # where a pixel is more clear than opaque
     white = light if _is_black(holes) else ImageChops.invert(alpha)
@@ -38,7 +38,7 @@ def normalise_mask(data: bytes) -> Picture:
 
 
 def transparent_where_white(mask: Picture) -> Picture:
-    """A mask for vendors with the other convention: transparent where it changes, opaque black elsewhere."""
+    """Return the mask in the other convention: transparent where the image changes, opaque black elsewhere."""
     from PIL import Image, ImageChops
 
     with Image.open(io.BytesIO(mask.image_bytes)) as white:
@@ -54,5 +54,5 @@ def _refused(message: str, hint: str) -> ImageError:
 
 
 def _is_black(image: Image.Image) -> bool:
-    """Whether a greyscale picture has nothing on it but what a hand leaves by accident."""
+    """Whether a greyscale image has no pixel of FAINT or more."""
     return all(count == 0 for count in image.histogram()[FAINT:])

@@ -1,8 +1,8 @@
-"""Where a picture comes from, written into its own file: the facts travel with it when it leaves the folder.
+"""Embed the facts of an asset record in its image file, so that they stay with a copy of the file.
 
-They are an XMP packet: a note of our own that holds the facts, and for other programs the prompt as the description.
-No pixel is encoded anew. A file that bears its maker's C2PA manifest is left alone, byte for byte: the manifest's
-signature covers the rest of the file, so that any note of ours would break it. Its facts are beside it only.
+The facts are an XMP packet with a field of Atelier's own, and the prompt as the description for other programs. Pixels
+are not encoded again. A file with a C2PA manifest stays unchanged, because the manifest's signature covers the rest of
+the file; its facts are in the record only.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ FACTS = (
     "id", "created_at", "operation", "prompt", "negative_prompt", "prompt_used", "provider", "model", "seed",
     "estimated_usd", "actual_usd", "parent",
 )  # fmt: skip
-"""What of a record is written into the file, where it is known."""
+"""The fields of a record that are written into the file, if known."""
 
 SHORTENABLE = ("prompt_used", "negative_prompt", "prompt")
-"""What is shortened, the longest first, when there is no room for all of it; the record has it whole."""
+"""Fields that are shortened, the longest first, if there is no room; the record keeps the full text."""
 
 NAMESPACE = "urn:atelier:picture:1#"
 OURS = re.compile(rb'<rdf:Description rdf:about="" xmlns:atelier="[^"]*"[^>]*/>\n?')
-TOOLKIT = b'x:xmptk="Atelier"'  # a packet that is ours altogether
+TOOLKIT = b'x:xmptk="Atelier"'  # a packet written by Atelier alone
 NOTE = re.compile(rb"""atelier:facts(?:="([^"]*)"|='([^']*)'|>([^<]*)<)""")
 END = b"</rdf:RDF>"
 PACKET = """\
@@ -44,19 +44,19 @@ PACKET = """\
 
 
 def embed_facts(picture: Picture, record: Mapping[str, Any]) -> tuple[Picture, dict[str, Any]]:
-    """The picture with its facts in its file, and the record that says so: `embed_facts`, `c2pa` and the new `bytes`.
+    """Return the image with its facts embedded, and the record with `embedded`, `c2pa` and the new `bytes`.
 
-    Never fails: where there is any doubt the picture stays as it is, for it is paid for.
+    Never fails: if the facts cannot be embedded safely, the paid image stays as it is.
     """
     data = with_facts(picture.image_bytes, record)
-    told = {"bytes": len(data), "c2pa": has_c2pa(data), "embedded": data is not picture.image_bytes}
-    return replace(picture, image_bytes=data), {**record, **told}
+    outcome = {"bytes": len(data), "c2pa": has_c2pa(data), "embedded": data is not picture.image_bytes}
+    return replace(picture, image_bytes=data), {**record, **outcome}
 
 
 def with_facts(data: bytes, record: Mapping[str, Any]) -> bytes:
-    """The file with the facts of a record in it; the same object where it has no room, is signed, or is odd."""
+    """Return the file with the facts embedded; the same object if it is signed, has no room or cannot be parsed."""
     facts = {name: record[name] for name in FACTS if record.get(name) is not None}
-    if facts.get("prompt_used") == facts.get("prompt"):  # said once is enough in a small file
+    if facts.get("prompt_used") == facts.get("prompt"):  # store it once, the space is limited
         facts.pop("prompt_used", None)
     try:
         format, *size = identify(data)
@@ -68,15 +68,15 @@ def with_facts(data: bytes, record: Mapping[str, Any]) -> bytes:
             facts = _shorter(facts)
         made = with_xmp(format, data, all, packet)
         sound = identify(made) == (format, *size) and read(made) == facts
-    except Exception:  # noqa: BLE001 - whatever is odd about a vendor's file, it must not cost the picture
+    except Exception:  # noqa: BLE001 - no problem with the metadata may cost the image
         return data
     return made if sound else data
 
 
 def without_facts(data: bytes) -> bytes:
-    """The file as it was before its facts were put in: a vendor that is sent it need not know prompt and price.
+    """Return the file without embedded facts, so that a vendor does not get prompt and price.
 
-    What others wrote into it stays. The same object where it bears none of our facts, is signed, or is odd.
+    Other metadata stays. Returns the same object if the file has no facts, is signed or cannot be parsed.
     """
     try:
         format, *size = identify(data)
@@ -86,28 +86,30 @@ def without_facts(data: bytes) -> bytes:
             return data
         part, packet = found
         theirs = OURS.sub(b"", packet)
-        foreign = TOOLKIT not in packet and not NOTE.search(theirs)  # else all of it is ours, or rewritten by others
+        foreign = TOOLKIT not in packet and not NOTE.search(
+            theirs
+        )  # else Atelier wrote all of it, or another program rewrote it
         made = with_xmp(format, data, all, theirs) if foreign else without(format, data, all, part)
         sound = identify(made) == (format, *size) and read(made) is None
-    except Exception:  # noqa: BLE001 - a picture that can be edited must not fail for its notes
+    except Exception:  # noqa: BLE001 - metadata must not make an image unusable
         return data
     return made if sound else data
 
 
 def read(data: bytes) -> dict[str, Any] | None:
-    """The facts that a file bears; None when it bears none of ours, or none that can be read."""
+    """Return the facts embedded in a file; None if there are none that can be read."""
     try:
         format = identify(data)[0]
         found = xmp_of(format, parts(format, data)) if format in PARTS else None
         note = NOTE.search(found[1]) if found else None
-        told: Any = json.loads(html.unescape((note[1] or note[2] or note[3] or b"").decode())) if note else None
+        facts: Any = json.loads(html.unescape((note[1] or note[2] or note[3] or b"").decode())) if note else None
     except (ValueError, RecursionError):
         return None
-    return {str(name): value for name, value in told.items() if name in FACTS} if isinstance(told, dict) else None  # pyright: ignore[reportUnknownVariableType]
+    return {str(name): value for name, value in facts.items() if name in FACTS} if isinstance(facts, dict) else None  # pyright: ignore[reportUnknownVariableType]
 
 
 def has_c2pa(data: bytes) -> bool:
-    """Whether a file bears a C2PA manifest. It is not verified."""
+    """Whether a file has a C2PA manifest. The signature is not verified."""
     try:
         format = identify(data)[0]
         return format in PARTS and is_signed(format, parts(format, data))
@@ -116,7 +118,7 @@ def has_c2pa(data: bytes) -> bool:
 
 
 def _packet(facts: Mapping[str, Any], theirs: bytes | None) -> bytes:
-    """A packet with the facts; one that the vendor put there keeps all that it says. Raises ValueError if it cannot."""
+    """Return a packet with the facts, added to the vendor's packet if there is one. Raises ValueError if that fails."""
     note = html.escape(json.dumps(facts, ensure_ascii=True, separators=(",", ":")))
     ours = f'<rdf:Description rdf:about="" xmlns:atelier="{NAMESPACE}" atelier:facts="{note}"/>\n'.encode()
     if theirs is None:
@@ -124,15 +126,15 @@ def _packet(facts: Mapping[str, Any], theirs: bytes | None) -> bytes:
         blank = PACKET.format(created=html.escape(str(facts.get("created_at", ""))), description=words)
         theirs = blank.encode()
     else:
-        theirs = OURS.sub(b"", theirs)  # an older note of ours, which a vendor has handed through
+        theirs = OURS.sub(b"", theirs)  # older facts, which a vendor copied from a source image
     before, end, after = theirs.rpartition(END)
     if not end:
-        raise ValueError("the packet is not as it should be")
+        raise ValueError("the packet has no end")
     return before + ours + end + after
 
 
 def _shorter(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts with half of the longest word that may be shortened. Raises ValueError when there is none left."""
+    """Return the facts with the longest text cut in half. Raises ValueError if all are empty."""
     name = max(SHORTENABLE, key=lambda name: len(str(facts.get(name, ""))))
     if len(text := str(facts.get(name, ""))) < 2:
         raise ValueError("there is no room")

@@ -1,6 +1,6 @@
-"""A copy of a picture in exactly the size that somebody needs: scaled, cropped or padded, and compressed to fit.
+"""Make a resized copy of an image: scaled and cropped or padded to a size, and compressed to a limit of bytes.
 
-The vendor's own picture stays as it is; models draw in sizes of theirs, and a web form wants 1200x630 under 200 kB.
+Models have sizes of their own, while a web form may need 1200x630 under 200 kB. The original stays unchanged.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 MAX_EDGE = 8192  # pixels
 MIN_KB, MAX_KB = 4, 100_000
-KB = 1000  # bytes: whoever counts in 1024 is content with that too
-DEFAULT_QUALITY = 92  # quality of a jpeg or webp that may be as large as it likes
-QUALITIES = range(20, 96)  # what is tried to make it fit; below, a picture falls apart
-SHRINK = 0.85  # of the edges, when no quality makes it fit and the size is free
+KB = 1000  # bytes; also fits a limit that counts in 1024
+DEFAULT_QUALITY = 92  # of a jpeg or webp without a limit of bytes
+QUALITIES = range(20, 96)  # tried to meet the limit; a lower quality is unusable
+SHRINK = 0.85  # factor for the edges, if no quality meets the limit and the size is free
 MIN_EDGE = 16
 
 
 def parse_resize(size: str | None, fit: str | None, max_kb: int | None) -> ResizeSpec | None:
-    """The copy that is asked for; None when none is. Raises invalid_request for what cannot be, before any I/O."""
+    """Return the requested resize, or None without one. Raises invalid_request for invalid values, before any I/O."""
     if size is None and max_kb is None:
-        if fit is not None and fit != "crop":  # the usual one is what hosts send that fill every field
-            raise _refused("deliver_fit says how to come to a size, and there is none.", "Give deliver_size with it.")
+        if fit is not None and fit != "crop":  # hosts that fill every field send the default
+            raise _refused("deliver_fit needs deliver_size.", "Give deliver_size with it.")
         return None
     if fit not in (None, "crop", "pad"):
         raise _refused("deliver_fit is neither crop nor pad.", "Use one of the two.")
@@ -38,22 +38,22 @@ def parse_resize(size: str | None, fit: str | None, max_kb: int | None) -> Resiz
     edges = parse_size(size) if size is not None else None
     if size is not None and (edges is None or max(edges) > MAX_EDGE):
         hint = f"Use WIDTHxHEIGHT, such as 1200x630, each 1 to {MAX_EDGE}."
-        raise _refused("deliver_size is no size that a picture can be delivered in.", hint)
+        raise _refused("deliver_size is not a valid size.", hint)
     return ResizeSpec(size=edges, fit="pad" if fit == "pad" else "crop", max_kb=max_kb)
 
 
 def resized_copy(picture: Picture, wanted: ResizeSpec) -> Picture:
-    """The copy: upright, with 8 bits a channel, its transparency and its colour profile kept.
+    """Return the resized copy: upright, 8 bits per channel, with its transparency and colour profile.
 
-    It stays in its format where that fits; a png that does not becomes a jpeg, or a webp when it has transparency.
-    Without a size it is made smaller until it fits. Raises invalid_request when it cannot be made to fit, and
-    invalid_response when the picture cannot be decoded.
+    It keeps its format if it meets `max_kb` in it; else a png becomes a jpeg, or a webp if it has transparency. Without
+    a size it is scaled down until it fits. Raises invalid_request if it cannot fit, and invalid_response if the image
+    cannot be decoded.
     """
     try:
         image = to_eight_bits(decode(picture.image_bytes))
     except ValueError as error:
-        message = f"No copy could be made of the picture: {error}."
-        raise ImageError(Reason.INVALID_RESPONSE, message, hint="The picture itself is kept as it came.") from None
+        message = f"The image cannot be resized: {error}."
+        raise ImageError(Reason.INVALID_RESPONSE, message, hint="The image itself is stored unchanged.") from None
     profile = (
         image.info.get("icc_profile") if image.mode in ("RGB", "RGBA", "P") else None
     )  # others are of other colours
@@ -67,33 +67,33 @@ def resized_copy(picture: Picture, wanted: ResizeSpec) -> Picture:
     return _within(image, format, wanted.max_kb * KB, free=wanted.size is None)
 
 
-def _within(image: Image.Image, format: str, most: int, *, free: bool) -> Picture:
-    """The best copy of up to so many bytes; `free` says that it may be made smaller in pixels."""
+def _within(image: Image.Image, format: str, limit: int, *, free: bool) -> Picture:
+    """Return the best copy of at most `limit` bytes; `free` allows a smaller size in pixels."""
     if format == "png":
         whole = encode(image, "png", optimize=True)
-        if len(whole.image_bytes) <= most:
+        if len(whole.image_bytes) <= limit:
             return whole
         format = "webp" if image.mode == "RGBA" else "jpeg"
     while True:
         smallest = encode(image, format, **_options(format, QUALITIES[0]))
-        if len(smallest.image_bytes) <= most:
-            room = most * 19 // 20  # a little is left for the facts that go into the file
-            return _best(image, format, room if len(smallest.image_bytes) <= room else most, smallest)
+        if len(smallest.image_bytes) <= limit:
+            room = limit * 19 // 20  # leaves space for the embedded facts
+            return _best(image, format, room if len(smallest.image_bytes) <= room else limit, smallest)
         width, height = (max(1, round(edge * SHRINK)) for edge in image.size)
         if not free or max(width, height) < MIN_EDGE:
-            size, least = f"{image.width}x{image.height}", -(-len(smallest.image_bytes) // KB)
-            message = f"A {format} copy of {size} pixels cannot be made to fit {most // KB} kB: it takes {least}."
-            raise _refused(message, f"Allow {least} kB or ask for a smaller size.")
+            size, needed = f"{image.width}x{image.height}", -(-len(smallest.image_bytes) // KB)
+            message = f"A {format} copy of {size} pixels needs {needed} kB, which is more than {limit // KB} kB."
+            raise _refused(message, f"Allow {needed} kB or ask for a smaller size.")
         image = _scaled(image, width, height)
 
 
-def _best(image: Image.Image, format: str, most: int, found: Picture) -> Picture:
-    """The highest quality that fits, by halving what is left to try; `found` is the lowest."""
+def _best(image: Image.Image, format: str, limit: int, found: Picture) -> Picture:
+    """Return the copy of the highest quality that fits, by binary search; `found` has the lowest quality."""
     low, high = QUALITIES[0], QUALITIES[-1] + 1
     while high - low > 1:
         middle = (low + high) // 2
         tried = encode(image, format, **_options(format, middle))
-        if len(tried.image_bytes) <= most:
+        if len(tried.image_bytes) <= limit:
             low, found = middle, tried
         else:
             high = middle
@@ -111,7 +111,7 @@ def _options(format: str, quality: int) -> dict[str, Any]:
 
 
 def _cropped(image: Image.Image, width: int, height: int) -> Image.Image:
-    """Scaled to cover the size, and what stands out on two sides cut off evenly."""
+    """Scale an image to cover the size, and crop two sides evenly."""
     from PIL import Image
 
     shape = min(image.width / width, image.height / height)
@@ -122,7 +122,7 @@ def _cropped(image: Image.Image, width: int, height: int) -> Image.Image:
 
 
 def _padded(image: Image.Image, width: int, height: int) -> Image.Image:
-    """Scaled to lie within the size, with white around it, or nothing when the picture has transparency."""
+    """Scale an image to fit in the size, on white, or on transparent if the image has transparency."""
     from PIL import Image
 
     shape = min(width / image.width, height / image.height)

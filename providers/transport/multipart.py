@@ -1,4 +1,4 @@
-"""Requests with a form as their body, for vendors that take pictures as files."""
+"""Build multipart form requests, for vendors that take images as files."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from atelier.providers.core.types import Picture
 from atelier.providers.transport.wire import httpx
 
 SUFFIXES = {"jpeg": ("jpg", "jpeg", "jpe", "jfif")}
-"""How the files of a format end, where that is not its name."""
+"""Image format -> file suffixes, if they differ from the format's name."""
 
 
 def multipart(url: str, fields: Mapping[str, Any], files: Sequence[tuple[str, Picture]] = ()) -> httpx.Request:
-    """A POST of form fields and pictures; absent fields are left out, and it is multipart even without a file.
+    """Return a POST of form fields and files. Fields that are None are left out; it is multipart even without a file.
 
-    The boundary follows from the content, so that the same question is always the same request.
+    The boundary is computed from the content, so that equal calls give equal requests.
     """
-    present = {name: _written(value) for name, value in fields.items() if value is not None}
+    present = {name: _form_value(value) for name, value in fields.items() if value is not None}
     parts: list[tuple[str, Any]] = [(name, (None, value)) for name, value in present.items()]
     parts += [(name, (file_name(p), p.image_bytes, p.mime)) for name, p in files]
     content = repr(present).encode() + b"".join(p.image_bytes for _, p in files)
     boundary = hashlib.sha256(content).hexdigest()[:32]
     headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
     request = httpx.Request("POST", url, headers=headers, files=parts)
-    request.read()  # so that whoever is shown the request can see its content
+    request.read()  # makes the content readable for `prepare`
     return request
 
 
 def file_name(picture: Picture) -> str:
-    """The name of the file that a picture was read from, else image.png. Its suffix says what the bytes are.
+    """Return the name of the source file, else image.png, with a suffix that matches the bytes.
 
-    Folders, double quotes and control characters are left out, since readers of forms stumble over them.
+    Folders, double quotes and control characters are removed, because form parsers fail on them.
     """
     base = re.split(r"[/\\]", picture.name)[-1]
     name = "".join(" " if letter.isspace() else letter for letter in base if letter.isspace() or letter.isprintable())
@@ -43,6 +43,6 @@ def file_name(picture: Picture) -> str:
     return name if name and fits else f"{name or 'image'}.{picture.format}"
 
 
-def _written(value: Any) -> str:
-    """A value as forms have it: `true`, not `True`."""
+def _form_value(value: Any) -> str:
+    """Format a value for a form: `true`, not `True`."""
     return str(value).lower() if isinstance(value, bool) else str(value)

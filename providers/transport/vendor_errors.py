@@ -1,7 +1,7 @@
-"""An error body in any dialect: its words, its codes, and the reason that they give.
+"""Read error bodies of any shape: their messages and codes, and the Reason that follows.
 
-A vendor's `explain` reads the vendor's own shape. What gateways make of it (LiteLLM, Azure, resellers) is read here for
-all vendors alike, and so are errors that come in a 200.
+A vendor's `explain` reads the vendor's own shape. Shapes of gateways (LiteLLM, Azure, resellers) and errors in a 200
+are read here for all vendors alike.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from atelier.providers.transport.vendor_json import lenient_json, reason_for_sta
 MESSAGES = ("message", "msg", "error_message", "error_description", "detail")
 CODES = ("code", "type", "status", "error_code", "status_code", "statusCode", "name", "reason")
 INNER = ("innererror", "inner_error", "provider_specific_fields", "metadata", "details")
-"""Fields of an error, as vendors and gateways call them; the first that is there counts."""
+"""Field names of vendors and gateways; the first that is present counts."""
 
 RESULTS = frozenset({
     "b64_json", "url", "image", "image_url", "sample", "polling_url", "data", "bytesBase64Encoded",
     "bytes_base64_encoded", "fileUri", "file_uri",
 })  # fmt: skip
-"""Fields whose text is an image, or leads to one."""
+"""Fields that hold an image or a link to one."""
 
 STATUSES: Mapping[str, int] = {
     word: status
@@ -42,7 +42,7 @@ STATUSES: Mapping[str, int] = {
     }.items()
     for word in words
 }  # fmt: skip
-"""A code in words, in small letters without separators -> the HTTP status that it stands for."""
+"""Code in lower case without separators -> the HTTP status that it stands for."""
 
 POLICY_CODES = re.compile(
     r"contentfilter|contentpolicy|contentmoderat|responsibleaipolicy|^moderation|promptblocked|safetyviolation"
@@ -56,15 +56,15 @@ POLICY_WORDS = re.compile(
     r"|(?<!['\"`])\bmoderat\w*(?!['\"`\w])",  # in quotation marks it is the name of a parameter
     re.IGNORECASE,
 )
-"""The same where only the message says so."""
+"""Messages of such refusals that have no code."""
 
 STATUSES_OF_POLICY = (*range(400), 400, 403, 422, 451)
-"""Statuses with which a message may speak of the content; others speak of the key, the account or the moment."""
+"""Statuses whose message may be about the content; other statuses are about the key, the account or the load."""
 
 
 @dataclass(frozen=True, slots=True)
 class VendorError:
-    """What an error body says. `is_json`: it is JSON with words or codes, as an API writes it, and not a page."""
+    """The content of an error body. `is_json`: JSON with a message or code, as an API writes it, not a web page."""
 
     message: str = ""
     codes: tuple[str, ...] = ()
@@ -72,38 +72,38 @@ class VendorError:
 
     @property
     def code(self) -> str:
-        """The code that says most: a word rather than a number."""
+        """The most specific code: a word rather than a number."""
         return sanitize(next((code for code in self.codes if not code.isdecimal()), next(iter(self.codes), "")), 60)
 
     @property
     def status(self) -> int | None:
-        """The HTTP status that the codes name or stand for."""
+        """The HTTP status in the codes, or that they stand for."""
         numbers = (int(code) for code in self.codes if re.fullmatch(r"[45]\d\d", code))
-        return next(numbers, next((STATUSES[word] for word in map(_squashed, self.codes) if word in STATUSES), None))
+        return next(numbers, next((STATUSES[word] for word in map(_normalised, self.codes) if word in STATUSES), None))
 
     def reason(self, status: int, own: Mapping[str, Reason]) -> Reason:
-        """The reason by the vendor's `own` codes, else by content policy in any dialect, else by the status."""
+        """Return the reason by the vendor's `own` codes, else content policy by any known code, else by the status."""
         by_code = next((own[code] for code in self.codes if code in own), None)
         return by_code or (Reason.CONTENT_POLICY if self.refuses_content(status) else reason_for_status(status))
 
     def refuses_content(self, status: int) -> bool:
-        """Whether it is the prompt or the images that are refused."""
-        said = status in STATUSES_OF_POLICY and POLICY_WORDS.search(self.message)
-        return bool(said) or any(POLICY_CODES.search(_squashed(code)) for code in self.codes)
+        """Whether the prompt or the images were refused."""
+        by_message = status in STATUSES_OF_POLICY and POLICY_WORDS.search(self.message)
+        return bool(by_message) or any(POLICY_CODES.search(_normalised(code)) for code in self.codes)
 
     def sentence(self, title: str, status: int) -> str:
-        """What is told of it: who answered, with which status and code, and the words as theirs."""
+        """Return the message for the user: the vendor, status and code, and the vendor's message in quotes."""
         return sentence(title, status, self.code, self.message)
 
 
-def sentence(title: str, status: int, code: str, words: object) -> str:
-    """What is told of an error: who answered, with which status and code, and the words as theirs."""
+def sentence(title: str, status: int, code: str, message: object) -> str:
+    """Return the message of an error: the vendor, status and code, and the vendor's message in quotes."""
     coded = f" {code}" if code and code != str(status) else ""
-    return f"{title} answered {status}{coded}" + (f": “{sanitize(words)}”" if words else ".")
+    return f"{title} answered {status}{coded}" + (f": “{sanitize(message)}”" if message else ".")
 
 
 def vendor_error(body: bytes) -> VendorError:
-    """The error in a body. Of text that is no JSON and no web page the text is the message."""
+    """Parse an error body. Plain text that is neither JSON nor a web page is the message."""
     try:
         value = lenient_json(body)
     except ValueError:
@@ -112,9 +112,9 @@ def vendor_error(body: bytes) -> VendorError:
 
 
 def error_status(body: bytes) -> int | None:
-    """The HTTP status that a success answer should have had: 200 for an error without a code, None for no error.
+    """Return the status that an error in a 200 stands for: 200 if it has no code, None if there is no error.
 
-    An answer that also holds an image, or leads to one, is no error.
+    An answer with an image, or a link to one, is not an error.
     """
     if b'"error' not in body and b'"success"' not in body and b'"code"' not in body:
         return None  # an ordinary answer, which may be large
@@ -128,7 +128,7 @@ def error_status(body: bytes) -> int | None:
 
 
 def is_page(body: bytes) -> bool:
-    """Whether it is a web page, whatever its content type says; no answer that can be used begins like one."""
+    """Whether a body is a web page, regardless of its content type. No usable answer begins with “<”."""
     return body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<"
 
 
@@ -142,7 +142,7 @@ def _read(value: Any) -> VendorError:
 
 
 def _layers(value: Any) -> Iterator[dict[str, Any]]:
-    """The objects of an error body: the error itself, what lies within it, then what it lies in."""
+    """Yield the objects of an error body: the error, the objects in it, then the objects around it."""
     match value:
         case list():
             for item in cast("list[Any]", value)[:10]:
@@ -161,7 +161,7 @@ def _layers(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _bare_words(value: Any) -> str:
-    """The words of `{"error": "words"}` and `{"errors": ["words"]}`."""
+    """Return the message of `{"error": "message"}` and `{"errors": ["message"]}`."""
     body = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
     for error in (body.get("error"), body.get("errors")):
         texts = cast("list[Any]", error) if isinstance(error, list) else [error]
@@ -171,7 +171,7 @@ def _bare_words(value: Any) -> str:
 
 
 def _is_error(value: Any) -> bool:
-    """Whether a JSON value says of itself that it is an error."""
+    """Whether a JSON value has the fields of an error."""
     if isinstance(value, list):
         return any(_is_error(item) for item in cast("list[Any]", value)[:10])
     if not isinstance(value, dict):
@@ -198,7 +198,7 @@ def _holds_result(value: Any) -> bool:
 
 
 def _plain(body: bytes) -> str:
-    """Text that a gateway wrote; broken JSON is not quoted, as it may spell a prompt so that it is not struck out."""
+    """Return a gateway's text. Broken JSON is dropped, because a prompt in it may be escaped and so not redacted."""
     try:
         text = body.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
@@ -206,5 +206,5 @@ def _plain(body: bytes) -> str:
     return "" if text.startswith(("<", "{", "[")) or "\0" in text else text
 
 
-def _squashed(code: str) -> str:
+def _normalised(code: str) -> str:
     return re.sub(r"[^a-z0-9]", "", code.lower())

@@ -1,4 +1,4 @@
-"""How an answer's body is read: JSON into a vendor's own small model, base64 into bytes, a status into a reason."""
+"""Read vendors' answers leniently: JSON into a small model, base64 into bytes, a status into a Reason."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Anything = TypeVar("Anything")
 
 
 def _spellings(name: str) -> AliasChoices:
-    """The names of a field in an answer: gateways change snake_case to camelCase and back."""
+    """Return the accepted names of a field, because gateways change snake_case to camelCase and back."""
     return AliasChoices(name, to_camel(name))
 
 
 class VendorModel(BaseModel):
-    """The part of a vendor's answer that we read, in snake_case or camelCase; unknown fields are ignored."""
+    """Base class for the fields of a vendor's answer, in snake_case or camelCase; unknown fields are ignored."""
 
     model_config = ConfigDict(
         extra="ignore", hide_input_in_errors=True, alias_generator=AliasGenerator(validation_alias=_spellings)
@@ -49,17 +49,17 @@ def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
 
 
 Lenient = Annotated[Anything | None, WrapValidator(_or_none)]
-"""`Lenient[int]`: what is beside the point of an answer and must not cost a paid picture when it is odd."""
+"""`Lenient[int]`: None if the value is invalid. For fields that must not cost a paid image."""
 
 
-SURROGATE = re.compile("[\ud800-\udfff]")  # one of a pair is an emoji cut in half, which no UTF-8 can hold
+SURROGATE = re.compile("[\ud800-\udfff]")  # half of an emoji, which UTF-8 cannot encode
 
 
 def lenient_json(body: bytes) -> Any:
-    """The JSON value in a vendor's body, repaired where a gateway or an encoder damaged it. Raises ValueError.
+    """Return the JSON value of a body, repaired if a gateway or an encoder damaged it. Raises ValueError.
 
-    Repaired are a byte order mark, UTF-16, bytes that are no UTF-8, raw control characters and lone surrogates. An
-    ordinary body may hold hundreds of MB of base64, so it is read by the fast parser and repaired only if that fails.
+    Repaired are a byte order mark, UTF-16, bytes that are not UTF-8, raw control characters and lone surrogates. A body
+    may hold hundreds of MB of base64, so the fast parser reads it first.
     """
     try:
         return from_json(body)
@@ -72,7 +72,7 @@ def lenient_json(body: bytes) -> Any:
 
 
 def _without_surrogates(value: Any) -> Any:
-    """The same JSON value with a replacement character for each lone surrogate."""
+    """Replace each lone surrogate in a JSON value."""
     match value:
         case str():
             return SURROGATE.sub("\ufffd", value)
@@ -86,7 +86,7 @@ def _without_surrogates(value: Any) -> Any:
 
 
 def parse_answer(shape: type[Shape], body: bytes) -> Shape:
-    """The JSON of a success answer; invalid_response when it is broken or of another shape."""
+    """Parse a success answer. Raises invalid_response if it is broken or of another shape."""
     try:
         return shape.model_validate(lenient_json(body))
     except ValueError:  # a ValidationError is one
@@ -94,7 +94,7 @@ def parse_answer(shape: type[Shape], body: bytes) -> Shape:
 
 
 def parse_refusal(shape: type[Shape], body: bytes) -> Shape:
-    """The JSON of an error answer; all absent when a gateway in between wrote something else."""
+    """Parse an error answer; all fields are absent if a gateway wrote something else."""
     try:
         return shape.model_validate(lenient_json(body))
     except ValueError:
@@ -111,9 +111,9 @@ def is_event_stream(body: bytes) -> bool:
 
 
 def sse_data(body: bytes) -> list[bytes]:
-    """The JSON objects in a text/event-stream, in order (WHATWG HTML, server-sent events).
+    """Return the JSON objects of a text/event-stream, in order (WHATWG HTML, server-sent events).
 
-    Comments, pings, events without data and `[DONE]` are no JSON objects.
+    Comments, pings, events without data and `[DONE]` are skipped.
     """
     events = [list[bytes]()]
     for line in LINE_END.split(body.removeprefix(b"\xef\xbb\xbf")):
@@ -125,7 +125,7 @@ def sse_data(body: bytes) -> list[bytes]:
 
 
 def base64_bytes(text: str) -> bytes:
-    """Base64 as vendors write it: plain or url-safe, with or without padding, line breaks or a `data:` prefix."""
+    """Decode base64 as vendors write it: plain or url-safe, with or without padding, line breaks or `data:` prefix."""
     if is_data_uri(text):
         text = unquote(text.partition(",")[2])
     try:
@@ -135,16 +135,16 @@ def base64_bytes(text: str) -> bytes:
     try:
         return pybase64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise invalid_response("The vendor sent a picture in broken base64.") from None
+        raise invalid_response("The vendor sent an image in broken base64.") from None
 
 
 def is_data_uri(text: str) -> bool:
-    """Whether a text holds its data itself (RFC 2397)."""
+    """Whether a text is a data URI (RFC 2397)."""
     return text[:64].lstrip()[:5].lower() == "data:"
 
 
 def invalid_response(message: str) -> ImageError:
-    """A success answer that cannot be used: the work was done, so it may have been billed."""
+    """Return the error for a success answer that cannot be used; the vendor may have billed it."""
     return ImageError(
         Reason.INVALID_RESPONSE,
         message,
@@ -154,7 +154,7 @@ def invalid_response(message: str) -> ImageError:
 
 
 def reason_for_status(status: int) -> Reason:
-    """What an HTTP status means where the vendor's own code does not say it better."""
+    """Return the Reason of an HTTP status, for errors without a known code."""
     match status:
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
             return Reason.AUTHENTICATION

@@ -217,7 +217,7 @@ async def test_a_job_of_more_calls_than_turns_is_made_whole_where_none_may_wait(
         tasks.start_soon(five)
         await held.arrival()
         try:
-            with pytest.raises(ImageError, match="none may wait for one; nothing was sent"):
+            with pytest.raises(ImageError, match="there is no queue; nothing was sent"):
                 await service.submit(request_for("flux", 2, prompt="an owl"))
         finally:
             held.go.set()

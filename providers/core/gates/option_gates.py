@@ -1,8 +1,7 @@
-"""Rarer options: which may be named, and which values they may have. Gates, so no I/O.
+"""Gates for `options`: their names and values.
 
-A listed model takes the options of its row within the limits of its row. One that is not listed takes any option that
-its vendor may know, but none that says otherwise what Atelier itself says, and none that sends the picture or the
-prompt elsewhere.
+A listed model accepts the options in its row within the limits in its row. An unlisted model accepts any other option,
+except one that overrides a parameter that Atelier sets, and one that sends the image or the prompt elsewhere.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from atelier.providers.core.types import ImageRequest, Model
 
 SIDES = ("left", "right", "top", "bottom")
 OURS = ("search", *SIDES)
-"""Options in our words, which no vendor knows unless its file translates them."""
+"""Options with names of Atelier; an adapter translates them for vendors that support them."""
 
 SAFE_PROMPT = "safe_prompt"
-"""The option that asks for one more try with a softened prompt: for the pipeline, on the rows that have it."""
+"""The option that lets the pipeline retry a refused prompt in a softened form; on the models that list it."""
 
-MAX_TEXT_LENGTH = 10_000  # characters of a value of which no limit is known
+MAX_TEXT_LENGTH = 10_000  # characters of a value without a limit of its own
 MAX_NUMBER = 2**64
 
 VENDOR_NAMES: dict[str, tuple[str, ...]] = {
@@ -49,21 +48,21 @@ VENDOR_NAMES: dict[str, tuple[str, ...]] = {
     "thinking_level (an option)": ("thinking_config",),
     "": ("stream", "response_format", "response_modalities", "add_watermark", "include_rai_reason", "accept"),
 }  # fmt: skip
-"""Parameter of ours -> the names that vendors have for it; the last are what Atelier says by itself."""
+"""Parameter of Atelier -> the vendors' names for it; those under "" are set by Atelier itself."""
 
 OPERATION_HINTS = {
     "search": "search belongs to the operations search_replace and recolor.",
     **dict.fromkeys(SIDES, "left, right, top and bottom belong to the operation outpaint."),
 }
-"""What an option in our words is for, where a model does not offer it."""
+"""Option -> the hint when a model does not support it."""
 
-PARAMETERS = {name: ours for ours, names in VENDOR_NAMES.items() for name in names}
+PARAMETERS = {name: parameter for parameter, names in VENDOR_NAMES.items() for name in names}
 
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 LOCATION_WORDS = re.compile(
     r".*(url|uri|webhook|callback)s?|href|links?|storage|buckets?|uploads?|blobs?|files?|paths?|hosts?|endpoints?"
 )
-"""Words of an option that names a place: where the result is sent, or from where a picture is taken."""
+"""Words in the name of an option that holds a location: where the result is sent, or an image is read."""
 
 
 def snake(option: str) -> str:
@@ -75,27 +74,27 @@ def options_are_known(request: ImageRequest, model: Model) -> None:
     for option in request.options:
         if option in model.options:
             continue
-        ours = PARAMETERS.get(snake(option))
-        meant = None if model.any_value else OPERATION_HINTS.get(option)
-        hint = meant or (f"Give it as {ours}." if ours else "")
+        parameter = PARAMETERS.get(snake(option))
+        operation_hint = None if model.any_value else OPERATION_HINTS.get(option)
+        hint = operation_hint or (f"Give it as {parameter}." if parameter else "")
         if not model.any_value or option in (*OURS, SAFE_PROMPT):
             raise unsupported(option, None, model, sorted(model.options), hint)
-        if ours is not None:
-            raise unsupported(option, None, model, [], hint or "Leave it out; Atelier says it as it needs it.")
+        if parameter is not None:
+            raise unsupported(option, None, model, [], hint or "Leave it out; Atelier sets it by itself.")
         if any(LOCATION_WORDS.fullmatch(word) for word in snake(option).split("_")):
-            why = "Leave it out; an option may not say where pictures or prompts go to or come from."
+            why = "Leave it out; options that name a location of images or prompts are not allowed."
             raise unsupported(option, None, model, [], why)
 
 
 def options_are_within_limits(request: ImageRequest, model: Model) -> None:
-    """Known values only; of a model that is not listed its vendor judges them, as long as they are plain."""
+    """Check values against the model's limits; all values must be numbers, booleans or short texts."""
     limits = {limit.option: limit for limit in model.limits if not model.any_value or limit.option == SAFE_PROMPT}
     for option, value in request.options.items():
         if (limit := limits.get(option)) and not limit.allows(value):
             raise unsupported(option, None if limit.kind == "text" else value, model, [str(limit)])
         plain = (isinstance(value, str) and len(value) <= MAX_TEXT_LENGTH) or _is_a_number(value)
         if not plain:
-            message = f"The option {option} is no plain value."
+            message = f"The option {option} is neither a number nor true or false nor a short text."
             raise ImageError(
                 Reason.INVALID_REQUEST,
                 message,
@@ -108,6 +107,6 @@ def _is_a_number(value: object) -> bool:
 
 
 def private_texts(request: ImageRequest, model: Model) -> tuple[str, ...]:
-    """What the caller wrote into options in words of his own, which is as private as the prompt."""
+    """Return the texts that a caller wrote into options, which are as private as the prompt."""
     texts = [limit.option for limit in model.limits if limit.kind == "text"]
     return tuple(value for name in texts if isinstance(value := request.options.get(name), str))

@@ -1,4 +1,4 @@
-"""What a value of a vendor's own option may be. Rows hold these as data, since vendors drop or clamp without a word."""
+"""The values that a vendor's own options accept. Models list them, because vendors may ignore or clamp bad values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Limit:
     words: tuple[str, ...] = ()
 
     def allows(self, value: object) -> bool:
-        """Whether the vendor takes this value as it is."""
+        """Whether the vendor accepts this value unchanged."""
         match self.kind:
             case "switch":
                 return isinstance(value, bool)
@@ -38,7 +38,7 @@ class Limit:
 
     @property
     def summary(self) -> str:
-        """The option with what it takes, in as few characters as say it: `steps 1-50`."""
+        """The option and its values in short form: `steps 1-50`."""
         match self.kind:
             case "switch":
                 return f"{self.option} true/false"
@@ -64,30 +64,30 @@ class Limit:
 
 
 def number(option: str, minimum: float, maximum: float) -> Limit:
-    """Any number within these bounds."""
+    """Return the limit of a number."""
     return Limit(option=option, kind="number", minimum=minimum, maximum=maximum)
 
 
 def whole(option: str, minimum: int, maximum: int) -> Limit:
-    """A whole number within these bounds."""
+    """Return the limit of a whole number."""
     return Limit(option=option, kind="whole", minimum=minimum, maximum=maximum)
 
 
 def text(option: str, maximum: int) -> Limit:
-    """Words of the caller's own, of up to so many characters."""
+    """Return the limit of a free text, in characters."""
     return Limit(option=option, kind="text", maximum=maximum)
 
 
 def one_of(option: str, *words: str) -> Limit:
-    """One of these words."""
+    """Return the limit of an option that is one of these words."""
     return Limit(option=option, kind="words", words=words)
 
 
 def switch(option: str) -> Limit:
-    """true or false."""
+    """Return the limit of a boolean option."""
     return Limit(option=option, kind="switch")
 
 
 def option_columns(*limits: Limit) -> dict[str, Any]:
-    """The columns of a row that takes these options and no others."""
+    """Return the columns `options` and `limits` of a model that accepts exactly these options."""
     return {"options": frozenset(limit.option for limit in limits), "limits": limits}

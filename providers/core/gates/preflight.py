@@ -1,8 +1,8 @@
-"""Refusals that need no I/O, in order. Reading the list at the end is reading the policy.
+"""Check a request against a model before any I/O. The list GATES at the end is the policy, in order.
 
-A gate looks at the request and at the model's row and raises, or lets pass. An unlisted model (`any_value`) has the
-columns of the listed one that it is most like: an option that has no column is refused for it too, since the vendor
-would drop it and bill; which values it takes, its vendor will say.
+A gate compares the request with the model's row and raises ImageError if the model does not support it. An unlisted
+model (`any_value`) has the columns of the most similar listed model: an option without a column is refused, because the
+vendor would ignore it and bill; values are checked by the vendor.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from atelier.providers.core.sizes import RESOLUTION_PIXELS, parse_ratio, parse_s
 from atelier.providers.core.types import PROMPTLESS, Endpoint, Feature, ImageRequest, Model, Operation
 
 MAX_IMAGES = 10
-"""Of one request; a model that makes fewer in a call is called several times."""
+"""Per request; a model that makes fewer images in a call is called several times."""
 
 Gate = Callable[[ImageRequest, Model], None]
 
 
 def check_request(request: ImageRequest, model: Model) -> tuple[int, int] | None:
-    """Through every gate, or an ImageError. Returns (width, height) in pixels where the request fixes them."""
+    """Run all gates and return the `requested_pixels`. Raises the ImageError of the first gate that refuses."""
     for gate in GATES:
         gate(request, model)
     return requested_pixels(request, model)
 
 
 def check_lifecycle(model: Model, endpoint: Endpoint, today: date) -> str | None:
-    """Refuse what its vendor switched off; the warning for what still works but will not for long.
+    """Raise model_retired for a retired model; return a warning for a deprecated one, else None.
 
-    Retirement is judged for the vendor's own host: with a custom base URL someone else may still serve the model.
+    On a custom base URL a retired model gets a warning only, because a gateway may still serve it.
     """
     life, stage = model.lifecycle, model.lifecycle.at(today)
     if stage == "current":
         return None
     when = f" on {life.on.isoformat()}" if life.on else ""
-    instead = f"Use {life.successor} instead." if life.successor else "Call list_models for what works now."
+    instead = f"Use {life.successor} instead." if life.successor else "Call list_models for the current models."
     if stage == "retired" and not endpoint.custom:
         message = f"The model {model.id} was retired by its vendor{when}."
         raise ImageError(Reason.MODEL_RETIRED, message, hint=instead, facts={"successor": life.successor})
@@ -50,9 +50,9 @@ def check_lifecycle(model: Model, endpoint: Endpoint, today: date) -> str | None
 
 
 def prompt_is_there(request: ImageRequest, model: Model) -> None:
-    shown = request.operation is Operation.REPLACE_BACKGROUND and len(request.sources) > 1  # by a second picture
-    if not request.prompt.strip() and request.operation not in PROMPTLESS and not shown:
-        raise ImageError(Reason.INVALID_REQUEST, "The prompt is empty.", hint="Say in words what the picture shows.")
+    has_background = request.operation is Operation.REPLACE_BACKGROUND and len(request.sources) > 1
+    if not request.prompt.strip() and request.operation not in PROMPTLESS and not has_background:
+        raise ImageError(Reason.INVALID_REQUEST, "The prompt is empty.", hint="Describe the image in words.")
 
 
 def prompt_fits(request: ImageRequest, model: Model) -> None:
@@ -78,17 +78,17 @@ def operation_is_offered(request: ImageRequest, model: Model) -> None:
 
 def count_is_in_range(request: ImageRequest, model: Model) -> None:
     if not 1 <= request.count <= MAX_IMAGES:
-        message = f"n is {request.count}; a request makes 1 to {MAX_IMAGES} pictures."
+        message = f"n is {request.count}; a request makes 1 to {MAX_IMAGES} images."
         raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Ask for at most {MAX_IMAGES}.")
 
 
 def sources_fit(request: ImageRequest, model: Model) -> None:
     given, needs = len(request.sources), request.operation is not Operation.GENERATE
     if needs and not given:
-        message = f"There is no picture to {_words(request.operation)}."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="Give the source picture.")
+        message = f"There is no image to {_words(request.operation)}."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Give the source image.")
     if given > model.max_sources:
-        message = f"{model.id} takes at most {model.max_sources} source pictures; {given} were given."
+        message = f"{model.id} takes at most {model.max_sources} source images; {given} were given."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Give fewer.", facts={"option": "images"})
     if request.mask is None:
         if request.operation is Operation.INPAINT:
@@ -100,12 +100,12 @@ def sources_fit(request: ImageRequest, model: Model) -> None:
     if first and (request.mask.width, request.mask.height) != (first.width, first.height):
         raise ImageError(
             Reason.INVALID_REQUEST,
-            f"The mask is {request.mask.width}x{request.mask.height} but the picture is {first.width}x{first.height}.",
-            hint="Give a mask of the same size as the picture.",
+            f"The mask is {request.mask.width}x{request.mask.height} but the image is {first.width}x{first.height}.",
+            hint="Give a mask of the same size as the image.",
         )
 
 
-def one_way_to_say_the_size(request: ImageRequest, model: Model) -> None:
+def size_is_unambiguous(request: ImageRequest, model: Model) -> None:
     if request.size and (request.aspect_ratio or request.resolution):
         other = "aspect_ratio" if request.aspect_ratio else "resolution"
         message = f"size and {other} were both given, and they may contradict each other."
@@ -137,7 +137,7 @@ def features_are_offered(request: ImageRequest, model: Model) -> None:
 
 def outpaint_has_a_side(request: ImageRequest, model: Model) -> None:
     if request.operation is Operation.OUTPAINT and not any(request.options.get(side) for side in SIDES):
-        message = "outpaint needs to know which side to extend, and by how many pixels."
+        message = "outpaint needs a side to extend and a number of pixels."
         raise ImageError(
             Reason.INVALID_REQUEST,
             message,
@@ -147,9 +147,9 @@ def outpaint_has_a_side(request: ImageRequest, model: Model) -> None:
 
 def options_agree(request: ImageRequest, model: Model) -> None:
     if not request.sources and (request.mask or request.strength is not None):
-        what = "mask" if request.mask else "strength"
+        option = "mask" if request.mask else "strength"
         raise ImageError(
-            Reason.INVALID_REQUEST, f"There is a {what} but no source picture.", hint="Give the picture that it is for."
+            Reason.INVALID_REQUEST, f"There is a {option} but no source image.", hint="Give the source image."
         )
     format = request.output_format
     if request.background == "transparent" and format == "jpeg":
@@ -157,14 +157,14 @@ def options_agree(request: ImageRequest, model: Model) -> None:
             Reason.INVALID_REQUEST, "A JPEG cannot be transparent.", hint="Ask for output_format png or webp."
         )
     if request.compression is not None and format not in ("jpeg", "webp"):
-        message = f"output_compression has no meaning for {format or 'the default format, png'}."
+        message = f"output_compression has no effect on {format or 'the default format, png'}."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Set output_format to jpeg or webp, or leave it out.")
 
 
 def requested_pixels(request: ImageRequest, model: Model) -> tuple[int, int] | None:
-    """(width, height) that the request fixes: as a size, or as a ratio and a tier that have to be computed.
+    """Return the (width, height) of a requested size, or computed from a requested ratio and resolution.
 
-    None leaves it to the vendor: nothing was asked, or the vendor takes ratio and tier by name.
+    None if the vendor decides: the request has none of them, or the vendor takes ratio and resolution by name.
     """
     if request.size:
         return _exact(request.size, model)
@@ -194,7 +194,7 @@ def requested_pixels(request: ImageRequest, model: Model) -> tuple[int, int] | N
 
 
 def _shape(request: ImageRequest) -> str:
-    """The shape of a picture of which only the tier is said: as the source, else square."""
+    """Return the ratio for a request with a resolution alone: that of the source, else square."""
     return f"{request.sources[0].width}:{request.sources[0].height}" if request.sources else "1:1"
 
 
@@ -221,7 +221,7 @@ GATES: tuple[Gate, ...] = (
     source_gates.source_formats_fit,
     source_gates.source_weights_fit,
     source_gates.source_sizes_fit,
-    one_way_to_say_the_size,
+    size_is_unambiguous,
     words_are_offered,
     features_are_offered,
     source_gates.seed_is_in_range,

@@ -1,6 +1,6 @@
-"""What a model takes in: format, weight and size of source pictures and masks, and the range of seeds. Gates, no I/O.
+"""Gates for source images and masks (format, bytes and size) and for seeds.
 
-A vendor answers most of this with a 400 or a 413, some only after the upload, some with a picture that ignores it.
+A vendor refuses most of this with a 400 or a 413, often after the upload; some vendors ignore the image and bill.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from atelier.providers.core.types import ImageRequest, Model, Picture
 def source_formats_fit(request: ImageRequest, model: Model) -> None:
     for place, picture in _placed(request):
         if picture.format not in model.source_formats:
-            taken = ", ".join(format.upper() for format in model.source_formats)
+            formats = ", ".join(format.upper() for format in model.source_formats)
             message = f"{place} is a {picture.format.upper()}, which {model.id} does not take."
-            raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Save it as one of {taken}.")
+            raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Save it as one of {formats}.")
 
 
 def source_weights_fit(request: ImageRequest, model: Model) -> None:
@@ -22,14 +22,14 @@ def source_weights_fit(request: ImageRequest, model: Model) -> None:
         if model.max_source_bytes and len(picture.image_bytes) > model.max_source_bytes:
             message = (
                 f"{place} has {_mb(len(picture.image_bytes))} MB; {model.id} takes at most "
-                f"{_mb(model.max_source_bytes)} MB a picture."
+                f"{_mb(model.max_source_bytes)} MB per image."
             )
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Scale it down or save it as JPEG.")
     pictures = (*request.sources, request.mask) if request.mask else request.sources
-    whole = sum(len(picture.image_bytes) for picture in pictures)
-    if model.max_upload_bytes and whole > model.max_upload_bytes:
-        what = "The pictures have together" if len(pictures) > 1 else "The source picture has"
-        message = f"{what} {_mb(whole)} MB; {model.id} takes at most {_mb(model.max_upload_bytes)} MB."
+    total = sum(len(picture.image_bytes) for picture in pictures)
+    if model.max_upload_bytes and total > model.max_upload_bytes:
+        subject = "Together the images have" if len(pictures) > 1 else "The source image has"
+        message = f"{subject} {_mb(total)} MB; {model.id} takes at most {_mb(model.max_upload_bytes)} MB."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Scale down, or save as JPEG.")
 
 
@@ -41,21 +41,23 @@ def source_sizes_fit(request: ImageRequest, model: Model) -> None:
 
 
 def seed_is_in_range(request: ImageRequest, model: Model) -> None:
-    """The seed goes up from call to call, so the last call's has to fit as well."""
+    """Check the first and the last seed, because each vendor call gets a higher one."""
     if request.seed is None:
         return
     last = request.seed + (request.count - 1) // model.max_count * model.max_count
     if not 0 <= request.seed <= last <= model.max_seed:
-        reach = f", and the last of {request.count} pictures has {last}" if 0 <= request.seed <= model.max_seed else ""
-        message = f"The seed is {request.seed}{reach}; {model.id} takes 0 to {model.max_seed}."
+        range_end = (
+            f", and the last of {request.count} images has {last}" if 0 <= request.seed <= model.max_seed else ""
+        )
+        message = f"The seed is {request.seed}{range_end}; {model.id} takes 0 to {model.max_seed}."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Give a smaller one." if last > 0 else "Give 0 or more.")
 
 
 def _placed(request: ImageRequest) -> list[tuple[str, Picture]]:
-    """Every source picture with the words for it."""
+    """Return every source image with its name for messages."""
     one = len(request.sources) == 1
     return [
-        ("The source picture" if one else f"Source picture {number}", picture)
+        ("The source image" if one else f"Source image {number}", picture)
         for number, picture in enumerate(request.sources, 1)
     ]
 

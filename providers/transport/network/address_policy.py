@@ -1,8 +1,7 @@
-"""From a link to a machine: the name is looked up once, every answer is judged, and the request is nailed to one.
+"""Resolve the host of a link once, check every address, and pin the request to one of them.
 
-Whoever looked the name up again for the connection could be told another address than the one that was judged (DNS
-rebinding). So the address goes into the request, and the name stays in its Host header and in TLS, where the
-certificate is checked against it.
+A second look-up at connection time could return another address than the checked one (DNS rebinding). Therefore the
+request goes to the address; the name stays in its Host header and in TLS, which checks the certificate against it.
 """
 
 from __future__ import annotations
@@ -19,53 +18,53 @@ from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.transport.network.proxies import uses_proxy
 from atelier.providers.transport.network.ssrf_guard import ForbiddenError, is_address, is_link_local, is_public
 
-MAX_ADDRESSES = 3  # addresses of one name
+MAX_ADDRESSES = 3  # tried per host
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """From a name and a port to IP addresses, in the order to try them; OSError when there are none."""
 
 
 async def resolve_dns(name: str, port: int) -> Sequence[str]:
-    """What this machine's resolver says."""
+    """Return the addresses that this machine's resolver knows."""
     found = await anyio.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(address[4][0] for address in found))
 
 
 class UnknownHostError(ValueError):
-    """The name has no address."""
+    """The host name has no address."""
 
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """How far links go: how a name is looked up, and which of the addresses may be dialled."""
+    """The rules for links: how a host is resolved, and which addresses are allowed."""
 
     resolve: Resolve = resolve_dns
     allows: Callable[[str], bool] = is_public
 
     async def addresses(self, url: httpx.URL) -> tuple[str, ...]:
-        """The addresses to dial for a link. Raises ForbiddenError, UnknownHostError or, for an odd host, ValueError.
+        """Return the addresses to connect to. Raises ForbiddenError, UnknownHostError or, for a bad host, ValueError.
 
-        One forbidden answer forbids the name: the others may be there to get it past.
+        One forbidden address forbids the host: the others may be there to get it past the check.
         """
-        found = await self._looked_up(ssrf_guard.host(url), url)
+        found = await self._looked_up(ssrf_guard.lookup_host(url), url)
         if not found:
-            raise UnknownHostError("has a host that nobody knows")
+            raise UnknownHostError("has a host that does not exist")
         if not all(self.allows(address) for address in found):
             raise ForbiddenError("leads into a private network")
         return tuple(found[:MAX_ADDRESSES])
 
     async def addresses_of_vendor_link(self, url: httpx.URL, custom: httpx.URL | None) -> tuple[str, ...]:
-        """The addresses to dial for a link that a vendor gave; none where the link may be followed as it stands.
+        """Return the addresses to connect to for a vendor's link; none if the link needs no pinning.
 
-        `custom` is the base URL that the operator put in place of the vendor's own. A gateway inside of this network
-        may lead to its other machines, but not to what clouds keep on the link itself. Raises as `addresses` does.
+        `custom` is the operator's base URL. A gateway inside this network may link to other machines of the network,
+        but not to link-local addresses, where clouds serve credentials. Raises as `addresses` does.
         """
         if custom is not None and await self._is_inside(custom):
             if any(is_link_local(address) for address in await self._looked_up(url.host, url)):
-                raise ForbiddenError("leads to an address of the link itself")
+                raise ForbiddenError("leads to a link-local address")
             return ()
-        if uses_proxy(url):  # it looks names up by itself, and this machine perhaps cannot
-            name = ssrf_guard.host(url)
+        if uses_proxy(url):  # the proxy resolves names, and this machine perhaps cannot
+            name = ssrf_guard.lookup_host(url)
             if is_address(name) and not self.allows(name):
                 raise ForbiddenError("leads into a private network")
             return ()
@@ -80,7 +79,7 @@ class AddressPolicy:
             return ()
 
     async def _is_inside(self, url: httpx.URL) -> bool:
-        """Whether a host is one of this machine's or network's; names that the public DNS cannot have are."""
+        """Whether a host is on this machine or network, which includes names that the public DNS cannot have."""
         try:
             await self.addresses(url)
         except UnknownHostError:
@@ -91,10 +90,10 @@ class AddressPolicy:
 
 
 def pinned(request: httpx.Request, address: str) -> httpx.Request:
-    """The same request, dialled at that address; Host and the name that TLS asks for stay.
+    """Return a copy of the request that connects to `address`; the Host header and the name in TLS stay.
 
-    Its connection is closed after it. A pool knows connections by their address alone, and would hand one that was
-    opened, and whose certificate was checked, for another name of the same machine.
+    The connection is closed afterwards, because a pool knows connections by address alone and would reuse one whose
+    certificate was checked for another name.
     """
     made = httpx.Request(
         request.method,
@@ -108,7 +107,7 @@ def pinned(request: httpx.Request, address: str) -> httpx.Request:
 
 
 async def send_to(client: httpx.AsyncClient, request: httpx.Request, addresses: tuple[str, ...]) -> httpx.Response:
-    """The beginning of an answer, from the first address that takes the connection; without any, as it stands."""
+    """Send the request to the first address that accepts a connection, or unpinned if there are no addresses."""
     for address in addresses[:-1]:
         with suppress(httpx.ConnectError, httpx.ConnectTimeout):
             return await client.send(pinned(request, address), stream=True)

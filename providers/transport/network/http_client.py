@@ -1,4 +1,4 @@
-"""The HTTP client, and what its failures mean. Nothing else imports it; vendor files take `httpx` from `wire`."""
+"""Create HTTP clients and translate their exceptions. Adapters import `httpx` from `wire`, not from here."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ NEVER_SENT = (
     httpx.UnsupportedProtocol,
     httpx.LocalProtocolError,
 )
-"""Failures before the vendor had the request: sure to have cost nothing."""
+"""Exceptions raised before the vendor had the request, which therefore cost nothing."""
 
 
 def vendor_client(endpoint: Endpoint, deadline: float) -> httpx.AsyncClient:
-    """One client per vendor: follows no redirect, because a key may be on board. `deadline` is in seconds.
+    """Return a vendor's client. It follows no redirects, which could leak the key. `deadline` is in seconds.
 
     Raises invalid_request when this machine's certificates cannot be used.
     """
@@ -39,42 +39,42 @@ def vendor_client(endpoint: Endpoint, deadline: float) -> httpx.AsyncClient:
 
 
 def environment_transport() -> EnvironmentTransport:
-    """The way to a host that the operator chose: through a proxy where the environment names one for it.
+    """Return the transport for hosts that the operator chose, which uses the proxies of the environment.
 
-    Raises as `client` does.
+    Raises as `vendor_client` does.
     """
     return EnvironmentTransport(ssl_context())
 
 
 def untrusted_client(seconds: float) -> httpx.AsyncClient:
-    """A client for links from outside: no key, no redirect, no cookie, no proxy, no connection kept for the next one.
+    """Return a client for links from outside, without key, redirects, cookies, proxy or kept connections.
 
-    A proxy would look names up by itself, past the guard. Raises as `client` does.
+    A proxy would resolve names by itself, past the address policy. Raises as `vendor_client` does.
     """
-    alone = httpx.Limits(max_keepalive_connections=0)
+    no_reuse = httpx.Limits(max_keepalive_connections=0)
     timeout = httpx.Timeout(seconds, connect=min(seconds, 10.0))
     return httpx.AsyncClient(
-        verify=ssl_context(), timeout=timeout, limits=alone, trust_env=False, follow_redirects=False
+        verify=ssl_context(), timeout=timeout, limits=no_reuse, trust_env=False, follow_redirects=False
     )
 
 
 def ssl_context() -> ssl.SSLContext:
-    """The authorities that this machine believes. Raises invalid_request when they cannot be read."""
+    """Return the TLS context with this machine's certificates. Raises invalid_request if they cannot be read."""
     try:
-        return _trust()
+        return _load_context()
     except (OSError, ValueError) as error:
         message = f"This machine's certificates cannot be used: {sanitize(error)}."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Check SSL_CERT_FILE.") from None
 
 
 @cache
-def _trust() -> ssl.SSLContext:
-    """Read once: it takes a while."""
+def _load_context() -> ssl.SSLContext:
+    """Load the certificates once, because that is slow."""
     return httpx.create_ssl_context()
 
 
 class _InProcess(httpx.AsyncBaseTransport):
-    """A function from request to response in place of a socket; it runs in a thread, as drawing takes time."""
+    """Answer requests by a function instead of a socket. It runs in a thread, because it may be slow."""
 
     def __init__(self, answer: Callable[[httpx.Request], httpx.Response]) -> None:
         self.answer = answer
@@ -84,9 +84,9 @@ class _InProcess(httpx.AsyncBaseTransport):
 
 
 def transport_error(error: Exception, endpoint: Endpoint, host: str) -> ImageError:
-    """A failure without an answer, in our reasons."""
-    if untrusted := _untrusted(error):
-        message = f"The certificate of {host} is not trusted ({sanitize(untrusted, 100)}); nothing was sent."
+    """Return the ImageError for an exception of the client."""
+    if why := _certificate_error(error):
+        message = f"The certificate of {host} is not trusted ({sanitize(why, 100)}); nothing was sent."
         return ImageError(Reason.NETWORK_ERROR, message, hint=UNTRUSTED_HINT)
     if isinstance(error, NEVER_SENT):
         hint = f"Check the network{f' and {endpoint.base_url_variable}' if endpoint.custom else ''}."
@@ -104,12 +104,12 @@ def transport_error(error: Exception, endpoint: Endpoint, host: str) -> ImageErr
 
 
 UNTRUSTED_HINT = (
-    "If a company's proxy signs it, set SSL_CERT_FILE to a file of PEM certificates with the company's own."
+    "If a company's proxy signs it, set SSL_CERT_FILE to a PEM file that includes the company's certificate."
 )
 
 
-def _untrusted(error: BaseException | None) -> str:
-    """Why a certificate was not trusted; empty where that is not the cause."""
+def _certificate_error(error: BaseException | None) -> str:
+    """Return why a certificate was not trusted; empty if that is not the cause."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return error.verify_message
@@ -118,11 +118,9 @@ def _untrusted(error: BaseException | None) -> str:
 
 
 def with_body(response: httpx.Response, body: bytes, status: int | None = None) -> httpx.Response:
-    """A copy of a response with another body, and with another status where one is given.
+    """Return a copy of a response with another body, and optionally another status.
 
-    The headers that describe the encoding of the old body are left out.
-
-    Headers are bytes, of which nobody promises that they are ASCII.
+    Headers about the old body's encoding are dropped. Headers are copied as bytes, because they may not be ASCII.
     """
     stale = (b"content-encoding", b"content-length", b"transfer-encoding")
     headers = [(name, value) for name, value in response.headers.raw if name.lower() not in stale]
@@ -131,11 +129,11 @@ def with_body(response: httpx.Response, body: bytes, status: int | None = None) 
 
 EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 HAS_JSON = re.compile(rb"(?:^|[\r\n])data:\s*\{")  # a ping or a comment has none
-EVENT_EDGE = 512  # bytes at either end of an event that is not whole yet, which show what it is and where it ends
+EVENT_EDGE = 512  # bytes kept at either end of an incomplete event, enough to see its kind and its end
 
 
 async def read_body(arriving: httpx.Response, cap: int, on_progress: Progress) -> httpx.Response:
-    """A response with its body of up to `cap` bytes. Each part of an event stream is a sign of life."""
+    """Read a body of up to `cap` bytes and return the response. Parts of an event stream are reported as progress."""
     streams = arriving.headers.get("content-type", "").startswith("text/event-stream")
     chunks, size, parts, rest = list[bytes](), 0, 0, b""
     async for chunk in arriving.aiter_bytes():
@@ -147,6 +145,6 @@ async def read_body(arriving: httpx.Response, cap: int, on_progress: Progress) -
             *events, rest = EVENT_END.split(rest + chunk)
             for _ in filter(HAS_JSON.search, events):
                 parts += 1
-                await on_progress(f"Part {parts} of the picture has arrived.")
+                await on_progress(f"Part {parts} of the image has arrived.")
             rest = rest if len(rest) <= 2 * EVENT_EDGE else rest[:EVENT_EDGE] + rest[-EVENT_EDGE:]
     return with_body(arriving, b"".join(chunks))

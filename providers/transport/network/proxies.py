@@ -1,8 +1,8 @@
-"""Which way a request goes: directly, or through the proxy that the environment names for its host.
+"""Send requests directly or through the proxy that the environment names for the host.
 
-NO_PROXY is asked first, so that a proxy which cannot be used is an error only for requests that would go through it.
-Its entries are those that curl and httpx know: `*`, a name with its subdomains, `.name` or `*.name` for the subdomains
-alone, an address or a block of addresses; each may have a port.
+NO_PROXY is checked first, so that a proxy that cannot be used is an error only for requests that need it. Its entries
+are those of curl and httpx: `*`, a name with its subdomains, `.name` or `*.name` for the subdomains alone, an address
+or a block of addresses; each may have a port.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WITH_PORT = re.compile(r"(\[.*\]|[^:]*):(\d+)")
 def uses_proxy(url: httpx.URL, host: str = "") -> tuple[str, str] | None:
     """Return the variable and the address of the proxy for a URL; None for a direct connection.
 
-    `host` is the name that the URL's address was looked up for, where there was one.
+    `host` is the name if the URL contains its resolved address.
     """
     named = getproxies()
     kind = url.scheme if named.get(url.scheme) else "all"
@@ -39,13 +39,13 @@ def uses_proxy(url: httpx.URL, host: str = "") -> tuple[str, str] | None:
 
 
 class _SocksTransport(httpx.AsyncHTTPTransport):
-    """Through a SOCKS proxy. Whatever fails before it has opened the way to the host is a ProxyError: nothing was sent.
+    """Send requests through a SOCKS proxy. A failure before the tunnel is open is a ProxyError: nothing was sent.
 
-    httpx lets errors of the SOCKS library through, and leaves the connection open on which they came.
+    httpx does not translate errors of the SOCKS library, and leaves their connections open.
     """
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """One exchange."""
+        """Send the request and return its response."""
         import socksio
 
         extensions, opening = request.extensions, list[Any]()
@@ -81,7 +81,7 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
         self._transports: dict[str, httpx.AsyncBaseTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """One exchange."""
+        """Send the request and return its response."""
         host = request.extensions.get("sni_hostname") or request.url.host
         variable, address = uses_proxy(request.url, host) or ("", "")
         if address not in self._transports:
@@ -99,7 +99,7 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
 
 
 def _covers(entry: str, host: str, port: int | None) -> bool:
-    """Whether an entry of NO_PROXY is for a host."""
+    """Whether an entry of NO_PROXY covers a host."""
     name = entry.strip().lower().rpartition("://")[2]
     if not name or name == "*":
         return bool(name)
@@ -115,7 +115,7 @@ def _covers(entry: str, host: str, port: int | None) -> bool:
 
 
 def _usable(variable: str, address: str, host: str) -> httpx.Proxy:
-    """The proxy of an address, which may bear a password and is not quoted."""
+    """Return the proxy of an address. Errors do not quote the address, which may hold a password."""
     way_out = f"or add {sanitize(host, 80)} to NO_PROXY."
     try:
         proxy = httpx.Proxy(address)

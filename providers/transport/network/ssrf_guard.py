@@ -1,5 +1,4 @@
-"""Which addresses a link may lead to. Pure rules, no I/O: a server that fetches what it is told to can be turned
-against the network it stands in (server-side request forgery).
+"""Rules for links against server-side request forgery: which URLs, hosts and addresses are allowed. No I/O.
 
 Ranges: the IANA special-purpose registries for IPv4 and IPv6, as of November 2026.
 """
@@ -39,16 +38,16 @@ LINK_LOCAL = (IPv4Network("169.254.0.0/16"), IPv6Network("fe80::/10"))
 ISATAP = 0x5EFE  # in bits 32 to 47 of an address that hides an IPv4 one (RFC 5214)
 
 NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
-"""A name of the public DNS. The last label is no number, so 2130706433, 0x7f.1 and 127.1 are none."""
+"""A name of the public DNS. The last label is not a number, which excludes 2130706433, 0x7f.1 and 127.1."""
 
 LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa", ".onion")
-"""Endings that never lead to the public (RFC 6761, 6762, 7686, 8375; ICANN for `internal`)."""
+"""Suffixes outside the public DNS (RFC 6761, 6762, 7686, 8375; ICANN for `internal`)."""
 
-AMBIGUOUS = re.compile(r"[\x00-\x20\x7f-\xa0\\\u200b-\u200f\u2028-\u202f\u2060\ufeff]")  # what parsers disagree about
+AMBIGUOUS = re.compile(r"[\x00-\x20\x7f-\xa0\\\u200b-\u200f\u2028-\u202f\u2060\ufeff]")  # parsers disagree about these
 
 
 class ForbiddenError(ValueError):
-    """The address is well formed but leads where a link from outside must not."""
+    """The link is well formed but leads to a forbidden address."""
 
 
 def is_address(host: str) -> bool:
@@ -73,7 +72,7 @@ def is_public(address: str) -> bool:
 
 
 def is_link_local(address: str) -> bool:
-    """Whether an IP address is one of the link itself, where clouds keep a machine's secrets."""
+    """Whether an IP address is link-local, where clouds serve a machine's credentials."""
     try:
         ip = ip_address(address)
     except ValueError:
@@ -82,40 +81,39 @@ def is_link_local(address: str) -> bool:
     return any(plain in block for block in LINK_LOCAL if block.version == plain.version)
 
 
-def link(words: str, *, schemes: tuple[str, ...] = ("https",), base: httpx.URL | None = None) -> httpx.URL:
-    """The address that some words name, relative to `base` where there is one.
+def parse_link(text: str, *, schemes: tuple[str, ...] = ("https",), base: httpx.URL | None = None) -> httpx.URL:
+    """Parse a link, relative to `base` if there is one. The host is checked by `lookup_host`.
 
-    Raises ValueError, which says what is wrong with it in words that follow “the address”. Where it leads is for
-    `host` and for whoever looks the name up.
+    Raises ValueError with a message that follows “the address”.
     """
-    if AMBIGUOUS.search(words):
-        raise ValueError("has characters that no address has")
+    if AMBIGUOUS.search(text):
+        raise ValueError("has characters that no URL may have")
     try:
-        url = base.join(words) if base is not None else httpx.URL(words)
+        url = base.join(text) if base is not None else httpx.URL(text)
     except (httpx.InvalidURL, ValueError):
-        raise ValueError("is none that can be read") from None
+        raise ValueError("is not a valid URL") from None
     if url.scheme not in schemes:
         raise ValueError(f"is not {' or '.join(schemes)}")
     if url.userinfo:
-        raise ValueError("bears a user name")
+        raise ValueError("contains a user name")
     if not url.host or not (url.port is None or 0 < url.port < 2**16):
-        raise ValueError("is none that can be read")
+        raise ValueError("is not a valid URL")
     return url
 
 
-def host(url: httpx.URL) -> str:
-    """The host of a link as it is looked up: an IP address, or a name of the public DNS in ASCII.
+def lookup_host(url: httpx.URL) -> str:
+    """Return the host of a link: an IP address, or a name of the public DNS in ASCII.
 
-    Raises ForbiddenError for a name that means this machine or network, ValueError for other spellings of a number.
+    Raises ForbiddenError for a name of this machine or network, and ValueError for a disguised IP address.
     """
     ascii = url.raw_host.decode("ascii", "replace").lower()
     if ":" in ascii or ascii.replace(".", "").isdigit():
         try:
             return str(ip_address(ascii))
         except ValueError:
-            raise ValueError("has a number for a host that is written in an odd way") from None
+            raise ValueError("has an IP address as its host that is not in the usual form") from None
     if ascii.rstrip(".") == "localhost" or ascii.rstrip(".").endswith(LOCAL_SUFFIXES):
         raise ForbiddenError("leads into a private network")
     if not NAME.fullmatch(ascii):
-        raise ValueError("has a host that is no name of the public internet")
+        raise ValueError("has a host that is not a public domain name")
     return ascii

@@ -1,7 +1,7 @@
-"""A picture from a stranger's address. The second door to the network beside `wire`: no key ever passes through it.
+"""Fetch an image from a caller's link, without any key.
 
-`wire` talks to a vendor that the operator chose; here the address comes from whoever talks to the agent. So every
-hop is judged before it is dialled, and the answer is bounded in time, bytes and type.
+`wire` talks to vendors that the operator chose; these links come from users of the agent and are not trusted. Therefore
+every redirect is checked before it is followed, and the answer is limited in time, bytes and type.
 """
 
 from __future__ import annotations
@@ -20,48 +20,48 @@ from atelier.providers.transport.network.ssrf_guard import ForbiddenError
 MAX_REDIRECTS = 5
 HEADERS = {
     "accept": "image/png, image/jpeg, image/webp, image/gif",
-    "accept-encoding": "identity",  # a compressed answer could unfold without end
+    "accept-encoding": "identity",  # a compressed answer could expand without limit
     "user-agent": "atelier",
 }
-SOURCE_HINT = "Give a public https address of a picture, or download it and give its path."
+SOURCE_HINT = "Give a public https address of an image, or download it and give its path."
 
 
 @dataclass(frozen=True, slots=True)
 class WebFetcher:
-    """How pictures are fetched. `seconds` is for the whole of it, redirects included."""
+    """Fetches images from links. `seconds` limits the whole fetch, including redirects."""
 
     address_policy: AddressPolicy = field(default_factory=AddressPolicy)
     allow_http: bool = False
     seconds: float = 30.0
     redirects: int = MAX_REDIRECTS
 
-    async def fetch(self, words: str, max_bytes: int) -> bytes:
-        """The bytes behind an address, said to be a picture; looking at them is for the caller.
+    async def fetch(self, link: str, max_bytes: int) -> bytes:
+        """Return the bytes at a link whose content type is an image; the caller has to identify them.
 
         Raises invalid_request, not_found, timeout or network_error, each with a message of its own.
         """
-        url = self._judged(words)
-        asked = sanitize(url.host, 80)
+        url = self._parsed(link)
+        host = sanitize(url.host, 80)
         try:
             with anyio.fail_after(self.seconds):
                 for _ in range(self.redirects + 1):
                     answer = await self._hop(url, max_bytes)
                     if isinstance(answer, bytes):
                         return answer
-                    url = self._judged(answer, url)
+                    url = self._parsed(answer, url)
         except TimeoutError:
-            message = f"{asked} did not hand the picture over within {self.seconds:g} seconds."
+            message = f"{host} did not send the image within {self.seconds:g} seconds."
             raise ImageError(Reason.TIMEOUT, message, hint=f"Try again later. {SOURCE_HINT}") from None
         raise _refused(f"The address redirects more than {self.redirects} times.")
 
-    def _judged(self, words: str, base: httpx.URL | None = None) -> httpx.URL:
+    def _parsed(self, link: str, base: httpx.URL | None = None) -> httpx.URL:
         try:
-            return ssrf_guard.link(words, schemes=("https", "http") if self.allow_http else ("https",), base=base)
+            return ssrf_guard.parse_link(link, schemes=("https", "http") if self.allow_http else ("https",), base=base)
         except ValueError as error:
             raise _refused(f"{_which(base)} {error}.") from None
 
     async def _hop(self, url: httpx.URL, max_bytes: int) -> bytes | str:
-        """One exchange: the picture, or where it is said to be."""
+        """Make one request; return the image, or the location of a redirect."""
         name = sanitize(url.host, 80)
         try:
             addresses = await self.address_policy.addresses(url)
@@ -87,26 +87,24 @@ class WebFetcher:
             except httpx.TimeoutException:
                 raise TimeoutError from None
             except httpx.RequestError as error:
-                message = f"The picture could not be fetched from {name} ({sanitize(error, 100) or 'no answer'})."
+                message = f"The image could not be fetched from {name} ({sanitize(error, 100) or 'no answer'})."
                 raise ImageError(Reason.NETWORK_ERROR, message, hint=f"Try again later. {SOURCE_HINT}") from None
 
 
 async def _picture(response: httpx.Response, name: str, max_bytes: int) -> bytes:
-    """The body of an answer that is said to be a picture and keeps to the limit."""
+    """Return the body of an answer. Raises ImageError unless it is an image of at most `max_bytes`."""
     status = response.status_code
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-        raise ImageError(
-            Reason.NOT_FOUND, f"There is no picture at that address of {name} ({status}).", hint=SOURCE_HINT
-        )
+        raise ImageError(Reason.NOT_FOUND, f"{name} has no image at that address ({status}).", hint=SOURCE_HINT)
     if status != HTTPStatus.OK:
         again = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS
         reason = Reason.NETWORK_ERROR if again else Reason.INVALID_REQUEST
-        raise ImageError(reason, f"{name} answered with status {status} in place of a picture.", hint=SOURCE_HINT)
+        raise ImageError(reason, f"{name} answered with status {status} instead of an image.", hint=SOURCE_HINT)
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not kind.startswith("image/"):
-        raise _refused(f"What {name} has at that address is no picture ({sanitize(kind, 60) or 'of no type'}).")
+        raise _refused(f"{name} sent {sanitize(kind, 60) or 'an answer without content type'} instead of an image.")
     if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-        raise _refused(f"{name} sent the picture compressed, though it was asked not to.")
+        raise _refused(f"{name} sent the image compressed, although the request did not allow it.")
     size = response.headers.get("content-length", "0")
     body = bytearray()
     if not (size.isdecimal() and int(size) > max_bytes):
@@ -116,7 +114,7 @@ async def _picture(response: httpx.Response, name: str, max_bytes: int) -> bytes
                 break
         else:
             return bytes(body)
-    raise _refused(f"The picture at {name} is larger than {max_bytes / 2**20:g} MB.", "Scale it down first.")
+    raise _refused(f"The image at {name} is larger than {max_bytes / 2**20:g} MB.", "Scale it down first.")
 
 
 def _which(base: httpx.URL | None) -> str:

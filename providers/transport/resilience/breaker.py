@@ -1,4 +1,4 @@
-"""A vendor that is down is left alone for a while, instead of every caller waiting for it in turn."""
+"""The circuit breaker: calls to a vendor that is down fail at once for a while."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from atelier.providers.core.errors import ImageError, Reason
 
 MAX_FAILURES = 5  # provider_unavailable in a row, each after its own retries, until the breaker opens
-OPEN_SECONDS = 30.0  # seconds that it stays open; then one call tries
-TRIAL_RETRY_AFTER = 10.0  # seconds after which to ask again while one does
+OPEN_SECONDS = 30.0  # then one trial call is allowed
+TRIAL_RETRY_AFTER = 10.0  # seconds; sent to callers that are refused during the trial call
 
 IGNORED_REASONS = (Reason.NETWORK_ERROR, Reason.TIMEOUT, Reason.STORAGE_FAILED, Reason.INTERNAL)
-"""What tells nothing of the vendor: it was not reached, did not answer in time, or the trouble is our own."""
+"""Errors that do not show the vendor's state: it was not reached, did not answer in time, or the fault is Atelier's."""
 
 
 class Breaker:
-    """Of one vendor: closed while it answers, open after `MAX_FAILURES` in a row, half open while one call tries.
+    """The breaker of one vendor: closed, open after MAX_FAILURES in a row, half open during one trial call.
 
     `clock` counts seconds and never goes back.
     """
@@ -26,37 +26,37 @@ class Breaker:
         self._title = title
         self._clock = clock
         self._failures = 0
-        self._shut_until = 0.0
+        self._open_until = 0.0
         self._trial: object | None = None
 
     @contextmanager
     def call(self) -> Generator[None]:
-        """Within the block a call goes on, and how it ends is noted.
+        """Make a call within the block; its end is recorded.
 
-        Raises provider_unavailable while the breaker is open. When that is over, one call tries for all, and the others
-        are refused until it has ended, however long it takes.
+        Raises provider_unavailable while the breaker is open. After OPEN_SECONDS one trial call is allowed; others are
+        refused until it ends.
         """
-        mine = self._let_in()
+        mine = self._admit()
         try:
             yield
         except BaseException as error:
-            self._note(error)
+            self._record(error)
             raise
         else:
-            self._note(None)
+            self._record(None)
         finally:
             if self._trial is mine:
                 self._trial = None
 
-    def _let_in(self) -> object:
+    def _admit(self) -> object:
         mine = object()
         if self._failures < MAX_FAILURES:
             return mine
-        left = self._shut_until - self._clock()
+        left = self._open_until - self._clock()
         if left <= 0 and self._trial is None:
             self._trial = mine
             return mine
-        why = f"it is not asked for the next {left:.0f} s" if left > 0 else "one call tries whether it is back"
+        why = f"it is not called for {left:.0f} s" if left > 0 else "one trial call is running"
         raise ImageError(
             Reason.PROVIDER_UNAVAILABLE,
             f"{self._title} failed {self._failures} times in a row, so {why}; nothing was sent.",
@@ -64,10 +64,10 @@ class Breaker:
             retry_after=left if left > 0 else TRIAL_RETRY_AFTER,
         )
 
-    def _note(self, error: BaseException | None) -> None:
-        """How a call ended: only provider_unavailable counts, and any other answer shows that the vendor is there."""
+    def _record(self, error: BaseException | None) -> None:
+        """Count provider_unavailable as a failure; any other answer of the vendor closes the breaker."""
         if isinstance(error, ImageError) and error.reason is Reason.PROVIDER_UNAVAILABLE:
             self._failures += 1
-            self._shut_until = self._clock() + OPEN_SECONDS
+            self._open_until = self._clock() + OPEN_SECONDS
         elif error is None or (isinstance(error, ImageError) and error.reason not in IGNORED_REASONS):
             self._failures, self._trial = 0, None

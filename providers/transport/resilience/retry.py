@@ -1,13 +1,12 @@
-"""When to try again, and how long to wait before: the rules as a table, and the vendor's own wish.
+"""Retry rules: which failures are retried, and how long to wait.
 
-No vendor offers an idempotency key (facts of 2026-11-20), so that a paid request is sent again only when the vendor
-surely did not do the work. A 5xx of a gateway or CDN shows nothing of that: the vendor behind it may have finished, and
-bills what it finished.
+No vendor offers an idempotency key (facts of 2026-11-20), so a paid request is retried only if the vendor certainly did
+not do the work. A 5xx of a gateway or CDN does not show that: the vendor behind it may have finished, and bill.
 
     answer to a paid request       with the vendor's own error   with any other body, or none
     408, 499, 504, 520 to 527      outcome unknown               outcome unknown
-    429                            sent again                    sent again
-    500, 502, 503                  sent again                    outcome unknown
+    429                            retried                       retried
+    500, 502, 503                  retried                       outcome unknown
     any other 5xx                  refused                       outcome unknown
     any other 4xx                  refused                       refused
 """
@@ -34,27 +33,27 @@ from tenacity.stop import stop_base
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import Progress
 
-MAX_ATTEMPTS = 4  # the first try and three more
-MAX_RETRY_WAIT = 60.0  # seconds; a vendor that asks for more is told to the caller instead
+MAX_ATTEMPTS = 4  # the first attempt and three retries
+MAX_RETRY_WAIT = 60.0  # seconds; if the vendor asks for more, the error goes to the caller
 
 
 class RefusalOutcome(Enum):
-    """What a refused paid request leaves behind."""
+    """What a refusal means for a paid request."""
 
-    NOT_DONE = "not done"  # it was not done and cost nothing; the same request may be sent again
-    REFUSED = "refused"  # it was not done and cost nothing; the same request would be refused again
-    UNKNOWN = "unknown"  # it may have been done, and billed
+    NOT_DONE = "not done"  # not done and not billed; the same request may be retried
+    REFUSED = "refused"  # not done and not billed; the same request would be refused again
+    UNKNOWN = "unknown"  # perhaps done and billed
 
 
 OUTCOME_UNKNOWN_STATUSES = frozenset({408, 499, 504, *range(520, 528)})
-"""Statuses with which whoever waited gave up, though the vendor may go on with the work."""
+"""Statuses of a gateway that stopped waiting, while the vendor may continue."""
 
 TEMPORARY_STATUSES = frozenset({500, 502, 503})
-"""Statuses with which a vendor says that it could not do the work just now."""
+"""Statuses of a vendor that is temporarily unable to do the work."""
 
 
 def refusal_outcome(status: int, *, from_vendor: bool) -> RefusalOutcome:
-    """What an answer with this status leaves behind; `from_vendor` where its body is the vendor's own error."""
+    """Return what an error status means; `from_vendor` if the body is the vendor's own error."""
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RefusalOutcome.NOT_DONE
     if status in OUTCOME_UNKNOWN_STATUSES or (status >= HTTPStatus.INTERNAL_SERVER_ERROR and not from_vendor):
@@ -62,17 +61,17 @@ def refusal_outcome(status: int, *, from_vendor: bool) -> RefusalOutcome:
     return RefusalOutcome.NOT_DONE if status in TEMPORARY_STATUSES else RefusalOutcome.REFUSED
 
 
-def retry_policy(again: Callable[[BaseException], bool], left: float, on_progress: Progress) -> AsyncRetrying:
-    """Try what `again` allows, at most four times, and never wait beyond the `left` seconds of the deadline."""
+def retry_policy(should_retry: Callable[[BaseException], bool], left: float, on_progress: Progress) -> AsyncRetrying:
+    """Retry what `should_retry` allows, at most MAX_ATTEMPTS times, and never wait beyond the `left` seconds."""
 
-    async def told(state: RetryCallState) -> None:
+    async def report(state: RetryCallState) -> None:
         pause = f" in {state.upcoming_sleep:.0f} s" if state.upcoming_sleep >= 1 else ""
-        why = "The vendor asks for patience" if _requested_wait(state) is not None else "That did not work"
+        why = "The vendor asked to wait" if _requested_wait(state) is not None else "The request failed"
         await on_progress(f"{why}; trying again{pause}.")
 
     return AsyncRetrying(
-        before_sleep=told,
-        retry=retry_if_exception(again),
+        before_sleep=report,
+        retry=retry_if_exception(should_retry),
         wait=_hinted_wait,
         stop=stop_any(stop_after_attempt(MAX_ATTEMPTS), stop_before_delay(max(0.0, left)), _WaitTooLong()),
         reraise=True,
@@ -80,27 +79,27 @@ def retry_policy(again: Callable[[BaseException], bool], left: float, on_progres
 
 
 def _requested_wait(state: RetryCallState) -> float | None:
-    """Seconds that the vendor asked to wait."""
+    """Return the seconds that the vendor asked to wait."""
     error = state.outcome.exception() if state.outcome else None
     return error.retry_after if isinstance(error, ImageError) else None
 
 
 def _hinted_wait(state: RetryCallState) -> float:
-    """Seconds before the next try: what the vendor asked for, else full jitter over 0.5 s doubling to 8 s."""
-    if (asked := _requested_wait(state)) is not None:
-        return asked + random.uniform(0, 0.25)  # noqa: S311
+    """Return the seconds before the next attempt: the vendor's, else full jitter over 0.5 s doubling to 8 s."""
+    if (wait := _requested_wait(state)) is not None:
+        return wait + random.uniform(0, 0.25)  # noqa: S311
     return random.uniform(0, min(8.0, 0.5 * 2 ** (state.attempt_number - 1)))  # noqa: S311
 
 
 class _WaitTooLong(stop_base):
-    """The vendor wants a longer pause than a caller would sit through."""
+    """Stop if the vendor asks for a longer wait than MAX_RETRY_WAIT."""
 
     def __call__(self, state: RetryCallState) -> bool:
         return (_requested_wait(state) or 0.0) > MAX_RETRY_WAIT
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the vendor asks to wait: `retry-after-ms`, or `Retry-After` in seconds or as an HTTP date."""
+    """Return the seconds in `retry-after-ms`, or in `Retry-After` as seconds or an HTTP date; None without either."""
     ms, value = headers.get("retry-after-ms", ""), headers.get("retry-after", "").strip()
     for text, unit in ((ms, 1000.0), (value, 1.0)):
         try:

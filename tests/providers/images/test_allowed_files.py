@@ -108,14 +108,14 @@ def test_the_limit_holds_and_what_is_no_file_is_not_read(folder: Path) -> None:
     with pytest.raises(ValueError, match="larger than"):
         read_file(folder / "large", (folder,), LIMIT)
     for path in (folder, folder / "deep"):
-        with pytest.raises(ValueError, match="no file"):
+        with pytest.raises(ValueError, match="not a file"):
             read_file(path, (folder,), LIMIT)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
 def test_pipes_and_devices_are_not_waited_for(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
-    with pytest.raises(ValueError, match="no file"):
+    with pytest.raises(ValueError, match="not a file"):
         read_file(folder / "pipe", (folder,), LIMIT)
     for device in ("null", "zero", "stdin"):
         with pytest.raises((ValueError, OSError)):

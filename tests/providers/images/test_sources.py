@@ -205,7 +205,7 @@ async def test_nothing_but_spaces_and_normal_form_is_passed_over(folder: Path) -
     sources = SourceReader(folders=(folder,))
     for name in ("red fox2.png", "redfox².png", "red  fox².png", "Red fox².png"):
         if not (folder / name).exists():  # some systems do not tell large letters from small ones
-            assert "no file" in (await refusal(sources, str(folder / name))).message
+            assert "not a file" in (await refusal(sources, str(folder / name))).message
 
 
 async def test_without_a_folder_no_path_is_read(folder: Path) -> None:
@@ -216,8 +216,8 @@ async def test_without_a_folder_no_path_is_read(folder: Path) -> None:
 async def test_what_is_no_file_is_refused_without_waiting_for_it(folder: Path) -> None:
     os.mkfifo(folder / "pipe.png")
     sources = SourceReader(folders=(folder,))
-    assert "no file" in (await refusal(sources, str(folder / "pipe.png"))).message
-    assert "no file" in (await refusal(sources, str(folder))).message
+    assert "not a file" in (await refusal(sources, str(folder / "pipe.png"))).message
+    assert "not a file" in (await refusal(sources, str(folder))).message
 
 
 async def test_a_file_is_judged_by_its_content(folder: Path) -> None:
@@ -225,7 +225,7 @@ async def test_a_file_is_judged_by_its_content(folder: Path) -> None:
     (folder / "text.png").write_text("no picture")
     sources = SourceReader(folders=(folder,))
     assert (await sources.read(str(folder / "fox.txt"))).picture.format == "png"
-    assert "no PNG" in (await refusal(sources, str(folder / "text.png"))).message
+    assert "not a PNG" in (await refusal(sources, str(folder / "text.png"))).message
 
 
 async def test_a_small_data_uri_is_a_picture() -> None:

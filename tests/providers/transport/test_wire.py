@@ -361,5 +361,5 @@ async def test_a_gateway_in_this_network_may_lead_to_its_other_machines_but_not_
 ) -> None:
     async with wire(host) as connected:
         assert await connected.download(other.url.replace("127.0.0.1", "localhost") + "/file") == b"picture"
-        with pytest.raises(ImageError, match="the link itself"):
+        with pytest.raises(ImageError, match="a link-local address"):
             await connected.download("http://169.254.169.254/latest/meta-data")

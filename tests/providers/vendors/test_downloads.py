@@ -28,7 +28,7 @@ async def assert_redirect_is_refused(vendor: Any, environ: Environ) -> None:
     async with studio(vendor.PROVIDER, environ) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(ImageRequest(prompt="a fox", model=vendor.PROVIDER.name))
-    assert caught.value.message == "The vendor sent a link that leads to an address of the link itself."
+    assert caught.value.message == "The vendor sent a link that leads to a link-local address."
     assert (caught.value.reason, caught.value.outcome_unknown) == (Reason.INVALID_RESPONSE, True)
 
 

@@ -71,7 +71,11 @@ async def test_an_edit_takes_options_beside_its_own_parameters(
         ({"options": ["thinking_level=high"]}, "unsupported_option", "gemini-nano-banana-2.1"),
         ({"options": ["width=512"]}, "unsupported_option", "Give it as size"),
         ({"options": ["width=512"], "model": "gpt-image-9"}, "unsupported_option", "Give it as size"),
-        ({"options": ["webhook_url=https://x.example"], "model": "gpt-image-9"}, "unsupported_option", "may not say"),
+        (
+            {"options": ["webhook_url=https://x.example"], "model": "gpt-image-9"},
+            "unsupported_option",
+            "that name a location",
+        ),
         ({"options": ["steps=90"], "model": "flux-dev"}, "unsupported_option", "1 to 50"),
         ({"options": ["steps=90"], "model": "sketch"}, "unsupported_option", "steps"),
     ],

@@ -101,4 +101,4 @@ def test_what_is_not_there_is_one_sentence(
 def test_what_is_no_picture_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "fox.png").write_text("no picture")
     assert exit_of("show", str(tmp_path / "fox.png")) == 1
-    assert "no PNG" in capsys.readouterr().err
+    assert "not a PNG" in capsys.readouterr().err

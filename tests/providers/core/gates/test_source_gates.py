@@ -50,13 +50,13 @@ def test_a_gif_is_taken_by_the_sketch_alone(row: Model) -> None:
     if row.id == "sketch":
         source_gates.source_formats_fit(request, row)
         return
-    with pytest.raises(ImageError, match=f"The source picture is a GIF, which {row.id} does not take."):
+    with pytest.raises(ImageError, match=f"The source image is a GIF, which {row.id} does not take."):
         source_gates.source_formats_fit(request, row)
 
 
 def test_which_of_several_sources_is_wrong_is_told() -> None:
     error = refusal("gpt-image-2", Op.EDIT, picture(64, 64), normalise_source(GIF))
-    assert error.message == "Source picture 2 is a GIF, which gpt-image-2 does not take."
+    assert error.message == "Source image 2 is a GIF, which gpt-image-2 does not take."
     assert "PNG, JPEG, WEBP" in error.hint
 
 
@@ -79,10 +79,10 @@ def test_a_source_that_is_too_heavy_is_refused_with_the_limit(model: str, operat
 def test_several_sources_count_together_where_the_vendor_counts_the_request() -> None:
     half = picture(256, 256, 6_000_000)
     relight = "stable-image-replace-background-and-relight"
-    assert "together" in refusal(relight, Op.REPLACE_BACKGROUND, half, half).message
+    assert "Together" in refusal(relight, Op.REPLACE_BACKGROUND, half, half).message
     assert prepared("flux-2-pro", Op.EDIT, half, half, half)
     heavy = replace(normalise_mask(png(256, 256, "white", "L")), image_bytes=bytes(6_000_000))
-    assert "together" in refusal("stable-image-inpaint", Op.INPAINT, half, mask=heavy).message
+    assert "Together" in refusal("stable-image-inpaint", Op.INPAINT, half, mask=heavy).message
 
 
 BEYOND: list[tuple[str, Operation, tuple[int, int], tuple[int, int], str]] = [
@@ -122,7 +122,7 @@ def test_a_seed_is_held_to_what_the_vendor_takes_up_to_the_last_call(model: str,
     assert prepared(model, Op.GENERATE, seed=most - 2, count=3)
     assert f"takes 0 to {most}" in refusal(model, Op.GENERATE, seed=most + 1).message
     error = refusal(model, Op.GENERATE, seed=most - 1, count=3)
-    assert f"the last of 3 pictures has {most + 1}" in error.message
+    assert f"the last of 3 images has {most + 1}" in error.message
     assert "smaller" in error.hint
     assert "takes 0 to" in refusal(model, Op.GENERATE, seed=-1).message
 

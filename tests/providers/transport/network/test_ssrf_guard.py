@@ -59,7 +59,7 @@ def led_to(words: str, answers: Any = PLAIN) -> tuple[str, ...] | None:
             return [answers[name]] if name in answers else []
 
     async def look() -> tuple[str, ...]:
-        return await AddressPolicy(resolve=resolve).addresses(ssrf_guard.link(words))
+        return await AddressPolicy(resolve=resolve).addresses(ssrf_guard.parse_link(words))
 
     try:
         return anyio.run(look)
@@ -78,7 +78,7 @@ def test_no_spelling_of_a_private_address_is_dialled(address: str) -> None:
 def resolve_allowed(words: str) -> str | None:
     """The host that would be looked up, or dialled when it is an address."""
     try:
-        return ssrf_guard.host(ssrf_guard.link(words))
+        return ssrf_guard.lookup_host(ssrf_guard.parse_link(words))
     except ValueError:
         return None
 
@@ -137,7 +137,7 @@ def test_names_of_this_machine_and_network_are_not_even_looked_up(host: str) -> 
 @pytest.mark.parametrize("host", ["localhost", "localhost.", "a.localhost", "printer.local", "printer.local."])
 def test_a_name_of_this_machine_or_network_is_refused_as_such(host: str) -> None:
     with pytest.raises(ForbiddenError, match="leads into a private network"):
-        ssrf_guard.host(ssrf_guard.link(f"https://{host}/a.png"))
+        ssrf_guard.lookup_host(ssrf_guard.parse_link(f"https://{host}/a.png"))
 
 
 def test_what_is_no_address_is_neither_public_nor_of_the_link_itself() -> None:
@@ -166,7 +166,7 @@ def test_a_public_name_with_an_empty_port_is_looked_up() -> None:
 )  # fmt: skip
 def test_what_is_no_plain_https_address_is_refused(words: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        ssrf_guard.link(words)
+        ssrf_guard.parse_link(words)
 
 
 @given(st.text(max_size=60))
@@ -206,8 +206,8 @@ BASE = httpx.URL("http://127.0.0.1:9000/v1")
         ("http://169.254.169.254/latest/meta-data", None, "private"),
         ("http://minio:9000/a.png", BASE, ()),
         ("http://10.0.0.7/a.png", BASE, ()),
-        ("http://169.254.169.254/latest/meta-data", BASE, "link itself"),
-        ("http://[::ffff:169.254.169.254]/", BASE, "link itself"),
+        ("http://169.254.169.254/latest/meta-data", BASE, "link-local"),
+        ("http://[::ffff:169.254.169.254]/", BASE, "link-local"),
         ("http://10.0.0.7/a.png", httpx.URL("https://cdn.example.com/v1"), "private"),
     ],
 )

@@ -117,7 +117,7 @@ async def test_up_to_five_redirects_are_followed_and_each_hop_is_looked_up_once(
         ("/to?http://localhost/fox.png", Reason.INVALID_REQUEST, "private network"),
         ("/to?file:///etc/passwd", Reason.INVALID_REQUEST, "not https"),
         ("/to?http://a@pictures.example.com/", Reason.INVALID_REQUEST, "user name"),
-        ("/to?http://2130706433/fox.png", Reason.INVALID_REQUEST, "odd way"),
+        ("/to?http://2130706433/fox.png", Reason.INVALID_REQUEST, "not in the usual form"),
         ("/to?http://none.example.com/", Reason.NETWORK_ERROR, "no host"),
         ("/nothing.png", Reason.NOT_FOUND, "404"),
     ],
@@ -162,7 +162,7 @@ async def test_the_next_address_is_tried_when_one_takes_no_connection(site: Site
 @pytest.mark.parametrize(
     ("fault", "reason", "words"),
     [
-        (Answer(200, b"<html>", {"content-type": "text/html"}), Reason.INVALID_REQUEST, "no picture (text/html)"),
+        (Answer(200, b"<html>", {"content-type": "text/html"}), Reason.INVALID_REQUEST, "text/html instead"),
         (Answer(200, FOX, {"content-type": "image/png", "content-encoding": "br"}), Reason.INVALID_REQUEST, "compress"),
         (Answer(200, b"x" * (MOST + 1), {"content-type": "image/png"}), Reason.INVALID_REQUEST, "larger than"),
         (Answer(403, b"", {}), Reason.INVALID_REQUEST, "status 403"),
@@ -171,7 +171,7 @@ async def test_the_next_address_is_tried_when_one_takes_no_connection(site: Site
         (Answer(302, b"", {}), Reason.INVALID_REQUEST, "status 302"),
         (Dropped(), Reason.NETWORK_ERROR, "could not be fetched"),
         (Slow(5), Reason.TIMEOUT, "within 0.4 seconds"),
-        (Drip(0.05), Reason.INVALID_REQUEST, "no picture"),
+        (Drip(0.05), Reason.INVALID_REQUEST, "instead of an image"),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else value,
 )  # fmt: skip
@@ -219,7 +219,7 @@ async def test_a_refusal_does_not_repeat_what_the_address_says_beyond_its_host(s
 async def test_a_fetched_picture_is_looked_at_like_any_other(site: Site) -> None:
     sources = SourceReader(web=web(World()), limits=SourceLimits(max_bytes=5000))
     assert (await sources.read(at(site, "/fox.png"))).picture.format == "png"
-    for body, words in ((b"GIF89 no picture", "cannot be used"), (b"<svg/>", "no PNG"), (b"x" * 6000, "larger")):
+    for body, words in ((b"GIF89 no picture", "cannot be used"), (b"<svg/>", "not a PNG"), (b"x" * 6000, "larger")):
         site.next(Answer(200, body, {"content-type": "image/png"}))
         with pytest.raises(ImageError, match=words):
             await sources.read(at(site, "/fox.png"))
@@ -293,9 +293,9 @@ def certificate(folder: Path, name: str) -> ssl.SSLContext:
 @pytest.fixture
 def _fresh_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:  # pyright: ignore[reportUnusedFunction]
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "site.pem"))
-    http_client._trust.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    http_client._load_context.cache_clear()  # pyright: ignore[reportPrivateUsage]
     yield
-    http_client._trust.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    http_client._load_context.cache_clear()  # pyright: ignore[reportPrivateUsage]
 
 
 @pytest.mark.usefixtures("_fresh_trust")

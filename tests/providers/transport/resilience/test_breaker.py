@@ -50,7 +50,7 @@ def test_it_opens_after_failures_in_a_row_and_says_for_how_long() -> None:
     error = refusal(breaker)
     assert error.reason is Reason.PROVIDER_UNAVAILABLE
     assert error.retry_after == OPEN_SECONDS - 10
-    assert "Stability AI failed 5 times in a row, so it is not asked for the next 20 s" in error.message
+    assert "Stability AI failed 5 times in a row, so it is not called for 20 s" in error.message
 
 
 def test_one_call_tries_when_the_pause_is_over_and_the_others_are_refused_however_long_it_takes() -> None:
@@ -60,7 +60,7 @@ def test_one_call_tries_when_the_pause_is_over_and_the_others_are_refused_howeve
     with breaker.call():
         clock.now += 3 * OPEN_SECONDS
         error = refusal(breaker)
-        assert "one call tries whether it is back" in error.message
+        assert "one trial call is running" in error.message
         assert error.retry_after
     called(breaker)
     with breaker.call():

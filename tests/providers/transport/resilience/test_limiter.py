@@ -70,7 +70,10 @@ async def test_a_full_queue_refuses() -> None:
             await anyio.lowlevel.checkpoint()
         error = await refusal(turns)
         assert (error.reason, error.retryable) == (Reason.RATE_LIMITED, True)
-        assert error.message == "All turns at OpenAI are taken, and the queue is full (2 waiting); nothing was sent."
+        assert (
+            error.message
+            == "OpenAI has its maximum of running calls, and the queue is full (2 waiting); nothing was sent."
+        )
         gate.set()
 
 
@@ -94,7 +97,7 @@ async def test_where_none_may_wait_the_refusal_says_so() -> None:
     turns = FairLimiter("OpenAI", 1, 0)
     async with turns.slot("1", "a job", no_progress):
         error = await refusal(turns)
-    assert error.message == "All turns at OpenAI are taken, and none may wait for one; nothing was sent."
+    assert error.message == "OpenAI has its maximum of running calls, and there is no queue; nothing was sent."
     async with turns.slot("2", "another", no_progress):
         pass
 

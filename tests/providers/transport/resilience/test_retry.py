@@ -123,9 +123,9 @@ async def test_what_may_be_sent_again_is_tried_four_times_after_pauses_that_doub
     tries = await Tries(busy()).run()
     assert (tries.count, tries.pauses) == (MAX_ATTEMPTS, [0.5, 1.0, 2.0]) == (4, [0.5, 1.0, 2.0])
     assert tries.told == [
-        "That did not work; trying again.",
-        "That did not work; trying again in 1 s.",
-        "That did not work; trying again in 2 s.",
+        "The request failed; trying again.",
+        "The request failed; trying again in 1 s.",
+        "The request failed; trying again in 2 s.",
     ]
 
 
@@ -133,7 +133,7 @@ async def test_what_may_be_sent_again_is_tried_four_times_after_pauses_that_doub
 async def test_the_vendors_own_wish_is_waited_for_and_a_little_longer(longest: None) -> None:
     tries = await Tries(busy(3.0)).run()
     assert (tries.count, tries.pauses) == (4, [3.25] * 3)
-    assert tries.told == ["The vendor asks for patience; trying again in 3 s."] * 3
+    assert tries.told == ["The vendor asked to wait; trying again in 3 s."] * 3
     assert (await Tries(busy(0.0)).run()).pauses == [0.25] * 3
 
 
