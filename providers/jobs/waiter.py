@@ -103,7 +103,7 @@ class JobWaiter:
             raise error_of(row)
         with anyio.CancelScope(deadline=max(deadline, anyio.current_time() + STORAGE_TIMEOUT)):
             return await result_of(row, storage)
-        message = f"The images of {row.id} are stored, but their storage gave no answer in time."
+        message = f"The images of {row.id} are stored, but their storage did not answer in time."
         raise ImageError(Reason.STORAGE_FAILED, message, hint="Ask again later; they are not paid for again.")
 
     def _is_remote(self, row: JobRow) -> bool:
