@@ -81,11 +81,11 @@ EARLY: list[tuple[ImageRequest, Reason, str]] = [
     (asked("stable-image-erase", Op.ERASE, "", sources=(PHOTO,)), Reason.INVALID_REQUEST, "mask"),
     (asked("stable-image-search-and-replace", Op.SEARCH_REPLACE, sources=(PHOTO,)), Reason.INVALID_REQUEST, "search"),
     (asked("stable-image-search-and-recolor", Op.RECOLOR, sources=(PHOTO,)), Reason.INVALID_REQUEST, "search"),
-    (asked("stable-image-outpaint", Op.OUTPAINT, sources=(PHOTO,)), Reason.INVALID_REQUEST, "which side"),
+    (asked("stable-image-outpaint", Op.OUTPAINT, sources=(PHOTO,)), Reason.INVALID_REQUEST, "a side to extend"),
     (
         asked("stable-image-outpaint", Op.OUTPAINT, sources=(PHOTO,), options={"left": 0}),
         Reason.INVALID_REQUEST,
-        "which side",
+        "a side to extend",
     ),
     (asked("stable-image-erase", Op.ERASE, sources=(PHOTO,), mask=MASK), Reason.UNSUPPORTED_OPTION, "prompt"),
     (asked("stable-image-upscale-fast", Op.UPSCALE, sources=(PHOTO,)), Reason.UNSUPPORTED_OPTION, "prompt"),

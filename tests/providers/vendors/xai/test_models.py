@@ -51,7 +51,7 @@ GIF = (
         (edit(source(), strength=0.5), Reason.UNSUPPORTED_OPTION, "strength"),
         (edit(source(), operation=Operation.UPSCALE), Reason.UNSUPPORTED_OPERATION, "upscale"),
         (edit(source(), operation=Operation.VARIATION), Reason.UNSUPPORTED_OPERATION, "variation"),
-        (edit(), Reason.INVALID_REQUEST, "picture"),
+        (edit(), Reason.INVALID_REQUEST, "image"),
         (edit(sources.normalise_source(GIF)), Reason.INVALID_REQUEST, "GIF"),
         (edit(Picture(bytes(10 * 2**20 + 1), "png", 9, 9)), Reason.INVALID_REQUEST, "10"),
     ],
