@@ -127,7 +127,7 @@ async def test_who_can_do_it_is_found_when_no_model_is_named(
         ({"image": "last"}, "invalid_request", "prompt"),
         ({"image": "nothing.png", "prompt": "a hat"}, "invalid_request", "asset id"),
         ({"image": "/etc/hostname", "prompt": "a hat"}, "invalid_request", "ATELIER_INPUT_DIRS"),
-        ({"image": "img_" + "0" * 26, "prompt": "a hat"}, "not_found", "no picture"),
+        ({"image": "img_" + "0" * 26, "prompt": "a hat"}, "not_found", "no image"),
         ({"image": "last", "operation": "erase", "model": "sketch"}, "unsupported_operation", "erase"),
         ({"image": "last", "operation": "paint", "prompt": "a hat"}, "invalid_request", "outpaint"),
         ({"image": "last", "operation": "inpaint", "prompt": "a hat"}, "invalid_request", "mask"),
