@@ -1,4 +1,4 @@
-"""Variables as a shell, a chat program and an editor leave them: files of any encoding, and names of Atelier's own."""
+"""Tests of environment variables: key files in any encoding, and variables with the prefix of Atelier."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ ENCODINGS = {
     "UTF-16 LE without BOM": ("utf-16-le", b""),
     "UTF-16 BE without BOM": ("utf-16-be", b""),
 }
-"""How a program may write text: its encoding, and the bytes that it puts before it."""
+"""Encodings of text files, each with its byte order mark."""
 
 
 @pytest.mark.parametrize(("encoding", "mark"), ENCODINGS.values(), ids=ENCODINGS)
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", "\0\r\n\0"])
-def test_a_key_file_is_read_whatever_wrote_it(tmp_path: Path, encoding: str, mark: bytes, end: str) -> None:
+def test_a_key_file_is_read_in_every_encoding(tmp_path: Path, encoding: str, mark: bytes, end: str) -> None:
     (tmp_path / "key").write_bytes(mark + f"sk-from-a-file{end}".encode(encoding))
     assert variable({"OPENAI_API_KEY_FILE": str(tmp_path / "key")}, "OPENAI_API_KEY") == "sk-from-a-file"
 
@@ -46,7 +46,7 @@ def test_a_key_file_that_is_no_text_is_refused_without_its_content(tmp_path: Pat
     assert caught.value.__cause__ is caught.value.__context__ is None  # they would quote it
 
 
-def test_letters_beyond_ascii_are_kept(tmp_path: Path) -> None:
+def test_non_ascii_letters_are_read(tmp_path: Path) -> None:
     (tmp_path / "text").write_bytes(codecs.BOM_UTF16_LE + "Füchsin 狐".encode("utf-16-le"))
     assert read_text(tmp_path / "text", "It") == "Füchsin 狐"
 
@@ -56,7 +56,7 @@ def catalog(**environ: str) -> Catalog:
 
 
 @pytest.mark.parametrize("provider", KEYED, ids=[provider.name for provider in KEYED])
-def test_every_vendor_has_variables_of_atelier_s_own_which_come_first(provider: Provider, tmp_path: Path) -> None:
+def test_a_variable_with_the_prefix_comes_first(provider: Provider, tmp_path: Path) -> None:
     bare = (*provider.endpoint.key_variables, provider.endpoint.base_url_variable)
     assert own_variable_names(provider.endpoint) == tuple(f"ATELIER_{name}" for name in bare)
     chat = dict.fromkeys(provider.endpoint.key_variables, "of-the-chat") | {bare[-1]: "https://chat.example/api"}
@@ -72,7 +72,7 @@ def test_every_vendor_has_variables_of_atelier_s_own_which_come_first(provider: 
 
 
 @pytest.mark.parametrize("provider", KEYED, ids=[provider.name for provider in KEYED])
-def test_a_key_of_atelier_s_own_is_not_sent_to_a_host_that_the_chat_program_chose(provider: Provider) -> None:
+def test_a_key_with_the_prefix_is_not_sent_to_a_base_url_without_it(provider: Provider) -> None:
     name, address = provider.endpoint.key_variables[-1], provider.endpoint.base_url_variable
     chat = {name: "of-the-chat", address: "https://chat.example/api"}
     assert catalog(**chat).located(provider).base_url == "https://chat.example/api"
@@ -80,7 +80,7 @@ def test_a_key_of_atelier_s_own_is_not_sent_to_a_host_that_the_chat_program_chos
     assert (endpoint.base_url, endpoint.custom) == (provider.endpoint.base_url, False)
 
 
-def test_a_base_url_of_atelier_s_own_is_used_with_a_bare_key() -> None:
+def test_a_base_url_with_the_prefix_is_used_with_a_key_without_it() -> None:
     settings = catalog(
         OPENAI_API_KEY="sk-x", OPENAI_BASE_URL="https://a.example/v1", ATELIER_OPENAI_BASE_URL="http://b/v1"
     )

@@ -1,4 +1,4 @@
-"""Ids sort by time, are file names everywhere, and are UUIDs in other letters."""
+"""Tests of ids: they sort by time, are safe file names and convert to UUIDs and back."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_ids_and_uuids_sort_alike() -> None:
 
 
 @given(st.one_of(st.text(), st.text("0123456789abcdefghijklmnopqrstuvwxyz", min_size=26, max_size=26)))
-def test_what_is_no_id_of_ours_is_refused(letters: str) -> None:
+def test_other_text_is_not_an_id(letters: str) -> None:
     id = f"img_{letters}"
     try:
         assert id_of("img", uuid_of(id)) == id
@@ -51,6 +51,6 @@ def test_what_is_no_id_of_ours_is_refused(letters: str) -> None:
 @pytest.mark.parametrize(
     "word", ["", "last", "img_", "img_x", "img_" + "z" * 26, "img_" + "0" * 27, "img_é" + "0" * 25]
 )
-def test_near_ids_are_refused(word: str) -> None:
+def test_ids_with_a_wrong_character_are_refused(word: str) -> None:
     with pytest.raises(ValueError):
         uuid_of(word)

@@ -1,4 +1,4 @@
-"""Sizes and ratios, as people write them and as models allow them."""
+"""Tests of sizes and ratios: parsing, and the rules of models."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from atelier.providers.vendors.openai.models import FREE_SIZES
 
 
 @pytest.mark.parametrize("text", ["1536x1024", " 1536 X 1024 ", "1536×1024", "1536*1024"])
-def test_a_size_may_be_written_as_people_do(text: str) -> None:
+def test_a_size_may_have_spaces_and_other_separators(text: str) -> None:
     assert parse_size(text) == (1536, 1024)
 
 
 @pytest.mark.parametrize("text", ["", "auto", "1024", "0x10", "10x0", "-1x5", "1024x", "axb", "1e3x1e3", "9999999x1"])
-def test_what_is_no_size_is_none(text: str) -> None:
+def test_other_text_is_not_a_size(text: str) -> None:
     assert parse_size(text) is None
 
 
@@ -30,7 +30,7 @@ def test_ratios_are_exact(text: str, ratio: Fraction) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "16", "0:1", "1:0", "0.0:1", "a:b", "1:2:3", "-1:2"])
-def test_what_is_no_ratio_is_none(text: str) -> None:
+def test_other_text_is_not_a_ratio(text: str) -> None:
     assert parse_ratio(text) is None
 
 
@@ -53,7 +53,7 @@ def test_no_text_breaks_the_parsers(text: str) -> None:
         ("3:1", "1k", (1776, 592)),
     ],
 )
-def test_a_ratio_and_a_tier_give_the_size_one_expects(ratio: str, tier: str, size: tuple[int, int]) -> None:
+def test_a_ratio_and_a_resolution_give_a_size(ratio: str, tier: str, size: tuple[int, int]) -> None:
     shape = parse_ratio(ratio)
     assert shape is not None
     assert FREE_SIZES.fit(shape, RESOLUTION_PIXELS[tier]) == size
@@ -77,7 +77,7 @@ RULES = [
     down=st.integers(1, 64),
     tier=st.sampled_from(sorted(RESOLUTION_PIXELS)),
 )
-def test_what_is_fitted_is_allowed_and_has_nearly_the_shape(rule: SizeRule, across: int, down: int, tier: str) -> None:
+def test_a_fitted_size_is_allowed_and_has_nearly_the_ratio(rule: SizeRule, across: int, down: int, tier: str) -> None:
     ratio = Fraction(across, down)
     size = rule.fit(ratio, RESOLUTION_PIXELS[tier])
     if size is None:

@@ -1,4 +1,4 @@
-"""Files of allowed folders: where a path really leads, also while somebody is changing it."""
+"""Tests of reading files in allowed folders, also while links are swapped."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LIMIT = 1000
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """An allowed folder with a file and a folder in it, beside a secret one; links from the one to the other."""
+    """An allowed folder with a file and a subfolder, a secret folder, and links between them."""
     for name in ("allowed/deep", "secret/deep"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "fox").write_bytes(name.split("/")[0].encode())
@@ -87,7 +87,7 @@ def test_no_near_name_leads_out_of_the_folder(folder: Path, parts: list[str]) ->
         assert find_similar_name(folder.joinpath(*parts), (folder,)).is_relative_to(folder)
 
 
-def test_a_folder_that_is_exactly_so_called_comes_first(folder: Path) -> None:
+def test_a_folder_with_the_exact_name_comes_first(folder: Path) -> None:
     for name in ("deep one", "deep\u00a0one"):
         (folder / name).mkdir()
         (folder / name / "fox\u202f1").write_bytes(b"allowed")
@@ -103,7 +103,7 @@ def test_whether_a_path_is_inside_does_not_depend_on_what_is_outside(folder: Pat
         assert not is_inside(folder / name, (folder,))
 
 
-def test_the_limit_holds_and_what_is_no_file_is_not_read(folder: Path) -> None:
+def test_large_files_and_folders_are_not_read(folder: Path) -> None:
     (folder / "large").write_bytes(b"x" * (LIMIT + 1))
     with pytest.raises(ValueError, match="larger than"):
         read_file(folder / "large", (folder,), LIMIT)
@@ -113,7 +113,7 @@ def test_the_limit_holds_and_what_is_no_file_is_not_read(folder: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
-def test_pipes_and_devices_are_not_waited_for(folder: Path) -> None:
+def test_pipes_and_devices_do_not_block(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     with pytest.raises(ValueError, match="not a file"):
         read_file(folder / "pipe", (folder,), LIMIT)
@@ -123,7 +123,7 @@ def test_pipes_and_devices_are_not_waited_for(folder: Path) -> None:
 
 
 class Swapping(type(Path())):
-    """A path that somebody changes at the worst moment: right after it was judged, before it is opened."""
+    """A path that is replaced between the check and the opening."""
 
     swap: Callable[[], object]
 
@@ -136,7 +136,7 @@ class Swapping(type(Path())):
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
 @given(depth=st.integers(1, 4), data=st.data())
 @settings(max_examples=examples(300), deadline=None)
-def test_whoever_swaps_a_link_in_between_judging_and_opening_gets_nothing(depth: int, data: st.DataObject) -> None:
+def test_a_link_swapped_in_after_the_check_is_not_followed(depth: int, data: st.DataObject) -> None:
     names = [f"name{level}" for level in range(depth)]
     swapped = data.draw(st.integers(0, depth - 1), label="which name is swapped")
     with tempfile.TemporaryDirectory() as place:
@@ -158,8 +158,8 @@ def test_whoever_swaps_a_link_in_between_judging_and_opening_gets_nothing(depth:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
-def test_a_file_that_somebody_keeps_swapping_is_read_right_or_not_at_all(folder: Path) -> None:
-    """A thread turns a name into a link and back as fast as it can, while the name is read again and again."""
+def test_a_file_that_is_swapped_all_the_time_is_read_correctly_or_not_at_all(folder: Path) -> None:
+    """A thread swaps a file and a link as fast as it can while the file is read repeatedly."""
     name, real, link = folder / "name", folder / "real", folder / "link"
     name.write_bytes(b"allowed")
     stop = threading.Event()

@@ -1,4 +1,4 @@
-"""Bytes to pixels: upright, whole or refused, whatever the file says of itself."""
+"""Tests of decoding: images come out upright and complete, or are refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.conftest import png
 
 
 def turned(format: str, orientation: int) -> bytes:
-    """A picture whose top left corner is red, with a note on which way up it is."""
+    """An image with a red top left corner, and an orientation in its Exif."""
     image = Image.new("RGB", (64, 32), "navy")
     image.paste("red", (0, 0, 16, 16))
     exif = Image.Exif()
@@ -30,7 +30,7 @@ def turned(format: str, orientation: int) -> bytes:
 
 @pytest.mark.parametrize("format", ["png", "jpeg", "webp"])
 @pytest.mark.parametrize("orientation", range(2, 9))
-def test_a_source_is_turned_the_way_up_that_it_says(format: str, orientation: int) -> None:
+def test_a_source_is_rotated_upright(format: str, orientation: int) -> None:
     data = turned(format, orientation)
     with Image.open(io.BytesIO(data)) as image:
         meant = ImageOps.exif_transpose(image).convert("RGB")
@@ -48,7 +48,7 @@ def test_a_source_that_is_upright_stays_byte_for_byte(format: str) -> None:
         assert normalise_source(data).image_bytes is data
 
 
-def test_a_broken_note_on_which_way_is_up_costs_nothing() -> None:
+def test_a_broken_orientation_is_ignored() -> None:
     data = turned("jpeg", 6).replace(b"Exif\0\0MM", b"Exif\0\0XX")
     assert normalise_source(data).image_bytes == data
     assert decode(data).size == (64, 32)
@@ -66,7 +66,7 @@ def test_a_turned_picture_that_cannot_be_decoded_is_refused() -> None:
         normalise_source(broken)
 
 
-def test_turning_keeps_the_colour_profile_and_drops_the_other_notes() -> None:
+def test_rotation_keeps_the_colour_profile_and_drops_other_metadata() -> None:
     image, exif = Image.new("RGB", (8, 4), "navy"), Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "where I live"
     out = io.BytesIO()
@@ -77,12 +77,12 @@ def test_turning_keeps_the_colour_profile_and_drops_the_other_notes() -> None:
 
 
 def gif_with_a_frame_of(width: int, height: int) -> bytes:
-    """A GIF that claims to be of one pixel, with a first frame of another size."""
+    """A GIF with a size of one pixel and a first frame of another size."""
     frame = b"," + struct.pack("<4H", 0, 0, width, height) + b"\0"
     return b"GIF89a" + struct.pack("<2H", 1, 1) + b"\x80\0\0" + b"\0\0\0\xff\xff\xff" + frame + b"\x02\x02D\x01\0;"
 
 
-def test_a_gif_that_unfolds_to_more_than_it_claims_is_not_decoded() -> None:
+def test_a_gif_with_a_larger_frame_than_its_size_is_not_decoded() -> None:
     assert decode(gif_with_a_frame_of(1, 1)).size == (1, 1)
     with pytest.raises(ValueError, match="cannot be decoded"):
         decode(gif_with_a_frame_of(65535, 65535))
@@ -103,7 +103,7 @@ def test_the_limits_on_a_source_are_the_operators() -> None:
         normalise_source(png(20, 20), SourceLimits(max_bytes=10))
 
 
-def test_sixteen_bits_become_eight_and_the_see_through_grey_stays_see_through() -> None:
+def test_sixteen_bits_become_eight_and_the_transparent_grey_stays_transparent() -> None:
     image = Image.new("I;16", (2, 1), 30000)
     image.putpixel((1, 0), 65535)
     out = io.BytesIO()
@@ -113,13 +113,13 @@ def test_sixteen_bits_become_eight_and_the_see_through_grey_stays_see_through() 
     assert flatten(decode(out.getvalue())).getpixel((0, 0)) == (117, 117, 117)
 
 
-def test_what_is_encoded_is_what_it_says() -> None:
+def test_an_encoded_image_has_its_format_and_size() -> None:
     for format in ("png", "jpeg", "webp"):
         made = encode(Image.new("RGB", (9, 5)), format)
         assert (made.format, made.width, made.height) == (format, 9, 5)
 
 
-def test_what_a_format_cannot_hold_is_told_as_that() -> None:
+def test_an_image_too_large_for_a_format_is_an_invalid_request() -> None:
     with pytest.raises(ImageError) as caught:
         encode(Image.new("L", (65_501, 1)), "jpeg")
     assert "65501x1 cannot be written as JPEG" in caught.value.message

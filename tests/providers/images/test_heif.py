@@ -1,4 +1,4 @@
-"""HEIC and AVIF as source pictures: what vendors get of them, and what is said where they cannot be opened."""
+"""Tests of HEIC and AVIF sources: their conversion, and the errors if they cannot be opened."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = ("HEIF", "AVIF")
 
 
 def phone_file(kind: str, image: Image.Image | None = None, **options: Any) -> bytes:
-    """A file as a phone writes it: blue on the left, else red."""
+    """A file as a phone writes it, blue on the left and red on the right."""
     pillow_heif.register_heif_opener()  # pyright: ignore[reportUnknownMemberType]
     if image is None:
         image = Image.new("RGB", (64, 32), "red")
@@ -31,7 +31,7 @@ def phone_file(kind: str, image: Image.Image | None = None, **options: Any) -> b
 
 
 def photo() -> Image.Image:
-    """Of very many colours."""
+    """An image with very many colours."""
     return Image.merge("RGB", [Image.effect_noise((400, 400), 90) for _ in range(3)])
 
 
@@ -50,12 +50,12 @@ def test_a_drawing_becomes_a_png_with_the_same_pixels(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_photo_becomes_a_jpeg_which_weighs_less(kind: str) -> None:
+def test_a_photo_becomes_a_smaller_jpeg(kind: str) -> None:
     assert normalise_source(phone_file(kind, photo(), subsampling="4:4:4", chroma=444)).format == "jpeg"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_lies_as_it_is_seen(kind: str) -> None:
+def test_the_orientation_is_applied(kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # its left side is up
     found = normalise_source(phone_file(kind, exif=exif.tobytes()))
@@ -64,7 +64,7 @@ def test_it_lies_as_it_is_seen(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_clear_stays_clear(kind: str) -> None:
+def test_transparency_is_kept(kind: str) -> None:
     image = photo().convert("RGBA")
     image.paste((255, 0, 0, 255), (0, 0, 64, 32))
     image.paste((0, 0, 0, 0), (0, 0, 32, 32))
@@ -74,16 +74,14 @@ def test_what_is_clear_stays_clear(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_colour_profile_goes_along(kind: str) -> None:
+def test_the_colour_profile_is_kept(kind: str) -> None:
     profile = b"a colour profile".ljust(200, b"\0")
     found = normalise_source(phone_file(kind, icc_profile=profile))
     assert Image.open(io.BytesIO(found.image_bytes)).info["icc_profile"] == profile
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_with_too_many_pixels_is_refused_before_they_are_decoded(
-    kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_with_too_many_pixels_is_refused_before_decoding(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(sources, "convert_heif")
     with pytest.raises(ImageError, match=r"has 64x32 pixels; at most 0\.001 million are allowed"):
         normalise_source(phone_file(kind), SourceLimits(max_pixels=1000))
@@ -91,7 +89,7 @@ def test_one_with_too_many_pixels_is_refused_before_they_are_decoded(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("part", [0.3, 0.9])
-def test_a_broken_one_is_refused_in_a_sentence(kind: str, part: float) -> None:
+def test_a_broken_file_is_an_invalid_request(kind: str, part: float) -> None:
     data = phone_file(kind)
     with pytest.raises(ImageError) as caught:
         normalise_source(data[: int(len(data) * part)])
@@ -113,7 +111,7 @@ def box(*brands: bytes) -> bytes:
     return (16 + 4 * len(brands[1:])).to_bytes(4) + b"ftyp" + brands[0] + bytes(4) + b"".join(brands[1:])
 
 
-def test_a_file_is_known_by_its_brands() -> None:
+def test_a_file_is_identified_by_its_brands() -> None:
     assert heif_kind(box(b"heic", b"mif1")) == heif_kind(box(b"mif1", b"heic")) == heif_kind(box(b"heix")) == "HEIC"
     assert heif_kind(box(b"avif", b"mif1")) == heif_kind(box(b"mif1", b"miaf", b"avif")) == "AVIF"
     assert heif_kind(box(b"isom", b"mp42")) is heif_kind(png(4, 4)) is heif_kind(b"") is heif_kind(b"ftyp") is None

@@ -1,4 +1,4 @@
-"""What bytes are: every format, and no bytes that crash the sniffer."""
+"""Tests of identifying images: every format, and bytes that must not crash it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_flipped_byte_in_a_png_is_found_by_its_checksum() -> None:
 
 
 @given(name=st.sampled_from(sorted(SAMPLES)), at=st.integers(0, 10_000), to=st.binary(min_size=1, max_size=4))
-def test_no_damage_crashes_the_sniffer(name: str, at: int, to: bytes) -> None:
+def test_no_damage_crashes_identify(name: str, at: int, to: bytes) -> None:
     data = bytearray(SAMPLES[name])
     at %= len(data)
     data[at : at + len(to)] = to
@@ -67,7 +67,7 @@ def test_no_damage_crashes_the_sniffer(name: str, at: int, to: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_crash_the_sniffer(data: bytes) -> None:
+def test_no_bytes_crash_identify(data: bytes) -> None:
     for magic in (b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\x20\0\0\0WEBP", b"GIF89a"):
         try:
             identify(magic + data)
@@ -75,7 +75,7 @@ def test_no_bytes_crash_the_sniffer(data: bytes) -> None:
             continue
 
 
-def test_what_a_vendor_sends_instead_of_a_picture_is_an_invalid_response_that_may_be_billed() -> None:
+def test_other_bytes_of_a_vendor_are_an_invalid_response_that_may_be_billed() -> None:
     with pytest.raises(ImageError) as caught:
         picture(b"<html>")
     assert caught.value.reason is Reason.INVALID_RESPONSE

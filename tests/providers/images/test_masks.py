@@ -1,4 +1,4 @@
-"""Masks: either convention in, one inside, and the other way out."""
+"""Tests of masks: both conventions are read, normalised to one, and converted back."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def test_a_mask_that_marks_nothing_is_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("colour", [(255, 255, 255, 255), (0, 0, 0, 255), (90, 20, 20, 255)])
-def test_with_holes_the_colour_of_the_rest_does_not_matter(colour: tuple[int, int, int, int]) -> None:
+def test_an_alpha_mask_ignores_colours(colour: tuple[int, int, int, int]) -> None:
     with Image.open(io.BytesIO(normalise_mask(halves("RGBA", colour, (0, 0, 0, 0))).image_bytes)) as made:
         assert (made.getpixel((0, 0)), made.getpixel((7, 3))) == (0, 255)
 
 
-def test_a_second_header_cannot_lie_about_the_size() -> None:
+def test_a_second_header_does_not_change_the_size() -> None:
     honest, liar = png(300, 200, mode="1", colour=0), png(8, 8)
     header = liar[8 : 8 + 25]
     end = honest.index(b"IEND") - 4
@@ -73,7 +73,7 @@ def test_soft_edges_stay_soft() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", png(8, 8)[:-20]])
-def test_what_is_no_picture_is_an_invalid_request(data: bytes) -> None:
+def test_other_bytes_are_an_invalid_request(data: bytes) -> None:
     for read in (normalise_source, normalise_mask):
         with pytest.raises(ImageError) as caught:
             read(data)

@@ -1,4 +1,4 @@
-"""Facts inside a picture's own file: they come back as they went in, no pixel changes, what is signed stays."""
+"""Tests of embedded facts: they can be read again, no pixel changes, and signed files stay unchanged."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_what_the_vendor_wrote_into_the_file_stays_in_it(kind: str) -> None:
 
 
 @every_kind
-def test_facts_that_a_vendor_handed_through_give_way_to_the_new_ones(kind: str) -> None:
+def test_facts_copied_by_a_vendor_are_replaced(kind: str) -> None:
     once = with_facts(made(kind), RECORD)
     again = with_facts(once, {**RECORD, "prompt": "an owl", "seed": None})
     assert read(again) == {**{k: v for k, v in SHOWN.items() if k != "seed"}, "prompt": "an owl"}
@@ -115,7 +115,7 @@ def test_facts_that_a_vendor_handed_through_give_way_to_the_new_ones(kind: str) 
 
 
 @every_kind
-def test_without_its_facts_a_file_has_no_trace_of_them_and_no_pixel_has_changed(kind: str) -> None:
+def test_removing_the_facts_changes_no_pixel(kind: str) -> None:
     before = made(kind)
     after = without_facts(with_facts(before, RECORD))
     assert read(after) is None
@@ -131,9 +131,7 @@ def test_without_its_facts_a_file_has_no_trace_of_them_and_no_pixel_has_changed(
 
 @every_kind
 @pytest.mark.parametrize("rewritten", [False, True])
-def test_without_its_facts_what_others_wrote_into_the_file_stays_unless_they_rewrote_ours(
-    kind: str, rewritten: bool
-) -> None:
+def test_removing_the_facts_keeps_other_metadata(kind: str, rewritten: bool) -> None:
     theirs = (
         b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         b'<rdf:Description rdf:about="" xmlns:v="http://vendor.example/" v:made="by us"/></rdf:RDF></x:xmpmeta>'
@@ -164,7 +162,7 @@ def test_a_signed_file_keeps_even_our_facts() -> None:
 
 @given(st.data())
 @settings(max_examples=examples(300))
-def test_no_broken_file_stops_the_facts_from_being_left_out(data: st.DataObject) -> None:
+def test_removing_the_facts_never_fails(data: st.DataObject) -> None:
     whole = with_facts(made(data.draw(st.sampled_from(list(KINDS)))), RECORD)
     broken = bytearray(whole[: data.draw(st.integers(0, len(whole)))])
     for _ in range(data.draw(st.integers(0, 3)) if broken else 0):
@@ -178,7 +176,7 @@ def with_chunk(png: bytes, kind: bytes, body: bytes) -> bytes:
 
 
 def signed(format: str) -> bytes:
-    """A picture with a C2PA manifest as each format carries it."""
+    """An image of each format with a C2PA manifest."""
     box = b"\0\0\0\x20jumb\0\0\0\x18jumdc2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71\x03c2pa\0"
     data = made(format)
     match format:
@@ -193,7 +191,7 @@ def signed(format: str) -> bytes:
 
 
 @pytest.mark.parametrize("format", ["png", "jpeg", "webp"])
-def test_a_file_that_its_maker_signed_stays_byte_for_byte_and_the_record_says_so(format: str) -> None:
+def test_a_signed_file_stays_unchanged_and_the_record_says_so(format: str) -> None:
     before = picture(signed(format))
     assert has_c2pa(before.image_bytes)
     after, record = embed_facts(before, RECORD)
@@ -201,7 +199,7 @@ def test_a_file_that_its_maker_signed_stays_byte_for_byte_and_the_record_says_so
     assert (record["c2pa"], record["embedded"], record["bytes"]) == (True, False, len(before.image_bytes))
 
 
-def test_the_record_tells_that_the_facts_are_in_the_file_and_how_large_it_is_now() -> None:
+def test_the_record_has_the_new_size_and_that_the_facts_are_embedded() -> None:
     before = picture(made("png"))
     after, record = embed_facts(before, RECORD)
     assert (record["c2pa"], record["embedded"]) == (False, True)
@@ -219,21 +217,21 @@ def test_a_gif_has_no_room_and_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
 def test_a_prompt_too_long_for_the_file_is_shortened_there(kind: str) -> None:
-    told = read(with_facts(made(kind), {**RECORD, "prompt": "狐" * 32_000}))
-    assert told is not None
-    assert told["prompt"].endswith("狐…")
-    assert len(told["prompt"]) > 1000
-    assert {**told, "prompt": ""} == {**SHOWN, "prompt": ""}
+    facts = read(with_facts(made(kind), {**RECORD, "prompt": "狐" * 32_000}))
+    assert facts is not None
+    assert facts["prompt"].endswith("狐…")
+    assert len(facts["prompt"]) > 1000
+    assert {**facts, "prompt": ""} == {**SHOWN, "prompt": ""}
 
 
-def test_more_pictures_behind_the_first_are_left_alone() -> None:
+def test_a_file_with_several_images_stays_unchanged() -> None:
     data = made("jpeg")
     body = b"MPF\0" + b"\0" * 20
     more = data[:2] + b"\xff\xe2" + struct.pack(">H", len(body) + 2) + body + data[2:]
     assert with_facts(more, RECORD) is more
 
 
-def test_a_compressed_note_of_a_vendor_is_read_as_far_as_is_sound() -> None:
+def test_a_compressed_note_is_read_up_to_a_limit() -> None:
     bomb = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b"x" * 50_000_000)
     data = with_chunk(made("png"), b"iTXt", bomb)
     assert with_facts(data, RECORD) is data
@@ -243,7 +241,7 @@ def test_a_compressed_note_of_a_vendor_is_read_as_far_as_is_sound() -> None:
 @pytest.mark.parametrize(
     "note", ['"', '"{"', '"[1]"', '"null"', '"{&quot;id&quot;:' + "[" * 100_000 + '"', '"\xff"', "'{}'", ">{}<"]
 )
-def test_a_note_that_somebody_forged_is_no_facts_or_harmless_ones(note: str) -> None:
+def test_forged_facts_are_ignored_or_harmless(note: str) -> None:
     body = b"XML:com.adobe.xmp\0\0\0\0\0<a atelier:facts=" + note.encode("latin-1") + b"/>"
     assert read(with_chunk(made("png"), b"iTXt", body)) in (None, {})
 
@@ -260,7 +258,7 @@ WORDS = st.text(max_size=200)
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
 )
 @settings(max_examples=examples(250), deadline=None)
-def test_whatever_the_facts_are_they_come_back(
+def test_all_facts_can_be_read_again(
     kind: str, prompt: str, negative: str | None, seed: int | None, usd: float | None, size: tuple[int, int]
 ) -> None:
     record = {**RECORD, "prompt": prompt, "negative_prompt": negative, "seed": seed, "actual_usd": usd}

@@ -1,4 +1,4 @@
-"""Image files that decoders show: kept, with a warning where they lacked something."""
+"""Tests of repairing image files: accepted with a warning if only a few bytes are wrong."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def file(format: str, **options: Any) -> bytes:
 
 
 def with_chunk(png: bytes, kind: bytes, body: bytes, *, crc: int | None = None) -> bytes:
-    """A PNG with one chunk more, right after its header."""
+    """Return the PNG with an additional chunk after its header."""
     right = zlib.crc32(body, zlib.crc32(kind))
     chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", right if crc is None else crc)
     return png[:33] + chunk + png[33:]
@@ -42,40 +42,40 @@ ODD = {
 
 
 @pytest.mark.parametrize("data", ODD.values(), ids=ODD)
-def test_what_decoders_show_is_kept_as_it_came(data: bytes) -> None:
-    kept = picture(data)
-    assert (kept.image_bytes, kept.width, kept.height, kept.warning) == (data, 64, 48, "")
+def test_a_decodable_file_stays_unchanged(data: bytes) -> None:
+    image = picture(data)
+    assert (image.image_bytes, image.width, image.height, image.warning) == (data, 64, 48, "")
     assert decode(data).size == (64, 48)
     assert normalise_source(data).width == 64
 
 
 @pytest.mark.parametrize("format", PLAIN)
 def test_an_ordinary_file_has_no_warning(format: str) -> None:
-    kept = picture(PLAIN[format])
-    assert (kept.image_bytes, kept.warning) == (PLAIN[format], "")
+    image = picture(PLAIN[format])
+    assert (image.image_bytes, image.warning) == (PLAIN[format], "")
 
 
 def test_a_jpeg_without_its_end_marker_gets_one_and_a_warning() -> None:
     cut = PLAIN["jpeg"].removesuffix(b"\xff\xd9")
-    kept = picture(cut)
-    assert kept.image_bytes == PLAIN["jpeg"]
-    assert "no end marker" in kept.warning
-    assert normalise_source(cut).warning == kept.warning
+    image = picture(cut)
+    assert image.image_bytes == PLAIN["jpeg"]
+    assert "no end marker" in image.warning
+    assert normalise_source(cut).warning == image.warning
 
 
 def test_a_bad_checksum_of_a_note_is_put_right() -> None:
-    kept = picture(with_chunk(PLAIN["png"], b"tEXt", b"Title\0fox", crc=7))
-    assert kept.image_bytes == with_chunk(PLAIN["png"], b"tEXt", b"Title\0fox")
-    assert decode(kept.image_bytes).size == (64, 48)
-    assert "checksum" in kept.warning
+    image = picture(with_chunk(PLAIN["png"], b"tEXt", b"Title\0fox", crc=7))
+    assert image.image_bytes == with_chunk(PLAIN["png"], b"tEXt", b"Title\0fox")
+    assert decode(image.image_bytes).size == (64, 48)
+    assert "checksum" in image.warning
 
 
 def test_a_webp_that_lacks_its_padding_byte_gets_one_and_a_warning() -> None:
     odd = PLAIN["webp"] + b"JUNK\x01\0\0\0x\0"
     whole = odd[:4] + struct.pack("<I", len(odd) - 8) + odd[8:]
-    kept = picture(whole[:-1])
-    assert kept.image_bytes == whole
-    assert "padding byte" in kept.warning
+    image = picture(whole[:-1])
+    assert image.image_bytes == whole
+    assert "padding byte" in image.warning
 
 
 @pytest.mark.parametrize("length", [100, 700])

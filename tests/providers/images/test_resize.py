@@ -1,4 +1,4 @@
-"""Exact delivery: the copy has the pixels and the bytes that were asked for, and what cannot be is refused first."""
+"""Tests of resized copies: they have the requested size and bytes, and invalid parameters are refused first."""
 
 from __future__ import annotations
 
@@ -52,25 +52,25 @@ def refusal(size: str | None, fit: str | None = None, max_kb: int | None = None)
 @pytest.mark.parametrize(
     "size", ["0x0", "0x10", "8193x1", "1x8193", "-1x5", "800", "800x", "axb", "", "1.5x2", "99999999x1"]
 )
-def test_a_size_that_cannot_be_is_refused_before_anything_happens(size: str) -> None:
+def test_an_invalid_size_is_refused(size: str) -> None:
     assert "deliver_size" in refusal(size).message
 
 
-def test_so_are_other_things_that_cannot_be() -> None:
+def test_other_invalid_values_are_refused() -> None:
     for kb in (-1, 0, 3, 100_001):
         assert "deliver_max_kb" in refusal(None, None, kb).message
     assert "deliver_fit" in refusal(None, "pad").message
     assert "crop nor pad" in refusal("8x8", "stretch").message
 
 
-def test_what_is_not_asked_for_is_no_copy() -> None:
+def test_without_parameters_there_is_no_resize() -> None:
     assert parse_resize(None, None, None) is parse_resize(None, "crop", None) is None
     assert parse_resize("1200X630", None, None) == ResizeSpec(size=(1200, 630))
     assert parse_resize("8x9", "pad", 50) == ResizeSpec(size=(8, 9), fit="pad", max_kb=50)
     assert parse_resize(None, None, 4) == ResizeSpec(max_kb=4)
 
 
-def test_a_crop_covers_the_size_and_takes_evenly_from_both_sides() -> None:
+def test_a_crop_is_even_on_both_sides() -> None:
     made = resized_copy(halves(400, 100), ResizeSpec(size=(100, 100)))
     assert (made.width, made.height, made.format) == (100, 100, "png")
     assert (colour(made, 2, 50), colour(made, 97, 50)) == (RED, BLUE)
@@ -78,7 +78,7 @@ def test_a_crop_covers_the_size_and_takes_evenly_from_both_sides() -> None:
 
 
 @pytest.mark.parametrize(("mode", "around"), [("RGB", (255, 255, 255)), ("RGBA", (255, 255, 255, 0))])
-def test_padding_shows_all_of_it_on_white_or_on_nothing(mode: str, around: tuple[int, ...]) -> None:
+def test_padding_is_white_or_transparent(mode: str, around: tuple[int, ...]) -> None:
     made = resized_copy(halves(400, 100, mode=mode), ResizeSpec(size=(200, 200), fit="pad"))
     assert (made.width, made.height) == (200, 200)
     assert colour(made, 100, 10) == colour(made, 100, 190) == around
@@ -95,7 +95,7 @@ def test_padding_shows_all_of_it_on_white_or_on_nothing(mode: str, around: tuple
 @example(source=(300, 1), size=(1, 400), fit="pad", format="PNG")
 @example(source=(1, 300), size=(400, 1), fit="crop", format="JPEG")
 @settings(max_examples=examples(120), deadline=None)
-def test_the_copy_has_exactly_the_size_that_was_asked_for(
+def test_the_copy_has_exactly_the_requested_size(
     source: tuple[int, int], size: tuple[int, int], fit: Any, format: str
 ) -> None:
     made = resized_copy(halves(*source, format=format), ResizeSpec(size=size, fit=fit))
@@ -115,13 +115,13 @@ def test_noise_is_made_to_fit_by_quality_then_by_size(format: str, mode: str, be
     assert kb * 500 < len(made.image_bytes) <= kb * 1000
 
 
-def test_what_fits_as_it_is_stays_a_png() -> None:
+def test_a_png_that_fits_stays_a_png() -> None:
     made = resized_copy(halves(300, 300), ResizeSpec(max_kb=50))
     assert (made.format, made.width) == ("png", 300)
     assert colour(made, 0, 0) == RED
 
 
-def test_a_size_that_cannot_fit_says_what_it_would_take() -> None:
+def test_an_error_says_how_many_bytes_the_size_needs() -> None:
     with pytest.raises(ImageError) as caught:
         resized_copy(noise("PNG"), ResizeSpec(size=(2000, 2000), max_kb=4))
     assert "2000x2000" in caught.value.message
@@ -132,7 +132,7 @@ def test_a_size_that_cannot_fit_says_what_it_would_take() -> None:
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "I;16", "CMYK"])
-def test_every_kind_of_picture_can_be_delivered(mode: str) -> None:
+def test_every_kind_of_image_can_be_resized(mode: str) -> None:
     out = io.BytesIO()
     Image.new(mode, (40, 30)).save(out, "JPEG" if mode == "CMYK" else "PNG", icc_profile=b"of other colours")
     made = resized_copy(picture(out.getvalue()), ResizeSpec(size=(20, 20), max_kb=50))
@@ -141,7 +141,7 @@ def test_every_kind_of_picture_can_be_delivered(mode: str) -> None:
         assert ("icc_profile" in opened.info) is (mode == "P")  # one of greys or of print colours would be wrong here
 
 
-def test_a_copy_stands_upright_and_keeps_its_colour_profile_and_nothing_else() -> None:
+def test_a_copy_is_upright_and_keeps_only_its_colour_profile() -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "where I live"
     made = resized_copy(halves(80, 40, "JPEG", exif=exif, icc_profile=b"a profile"), ResizeSpec(max_kb=50))
@@ -150,6 +150,6 @@ def test_a_copy_stands_upright_and_keeps_its_colour_profile_and_nothing_else() -
     assert b"where I live" not in made.image_bytes
 
 
-def test_a_picture_that_cannot_be_decoded_is_no_crash() -> None:
+def test_an_undecodable_image_is_an_invalid_response() -> None:
     with pytest.raises(ImageError, match="The image cannot be resized"):
         resized_copy(Picture(b"no picture", "png", 8, 8), ResizeSpec(size=(4, 4)))

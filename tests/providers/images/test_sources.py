@@ -1,4 +1,4 @@
-"""Source pictures: every way to name one that works, and every way that is refused with the ways that work."""
+"""Tests of source images: every way to name one, and refusals with the ways that work."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FOX, OWL = png(8, 8, "orange"), png(9, 9, "brown")
 
 
 class AssetReader:
-    """Two pictures, the owl on top."""
+    """A storage with two assets; the owl is the newest."""
 
     def __init__(self) -> None:
         self.fox = Asset(new_id("img"), FOX, {"provider": "openai"})
@@ -41,7 +41,7 @@ class AssetReader:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """An allowed folder with a picture, beside a secret one."""
+    """An allowed folder with an image, beside a secret one."""
     for name in ("allowed", "secret"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "fox.png").write_bytes(FOX)
@@ -55,7 +55,7 @@ async def refusal(sources: SourceReader, words: str) -> ImageError:
     return caught.value
 
 
-async def test_an_id_a_resource_address_and_last_name_what_was_kept() -> None:
+async def test_assets_are_named_by_id_resource_uri_and_last() -> None:
     assets = AssetReader()
     sources = SourceReader(assets)
     for words in (assets.fox.id, f"image://assets/{assets.fox.id}", f" {assets.fox.id} "):
@@ -64,7 +64,7 @@ async def test_an_id_a_resource_address_and_last_name_what_was_kept() -> None:
     assert (await sources.read("last")).picture.image_bytes == OWL
 
 
-async def test_a_kept_picture_named_by_its_file_is_that_picture(folder: Path) -> None:
+async def test_the_file_of_an_asset_is_that_asset(folder: Path) -> None:
     assets = AssetReader()
     sources = SourceReader(assets, folders=(folder,))
     (folder / f"{assets.fox.id}.png").write_bytes(FOX)
@@ -74,7 +74,7 @@ async def test_a_kept_picture_named_by_its_file_is_that_picture(folder: Path) ->
     assert (await sources.read(str(folder / f"{assets.owl.id}.png"))).id is None
 
 
-async def test_a_kept_picture_is_known_by_what_its_file_says_and_leaves_without_it(folder: Path) -> None:
+async def test_an_asset_is_recognised_by_its_facts_which_are_removed(folder: Path) -> None:
     assets = AssetReader()
     marked = with_facts(FOX, {"id": assets.fox.id, "prompt": "a secret", "actual_usd": 0.04})
     assets.fox = Asset(assets.fox.id, marked, {"provider": "openai"})
@@ -90,7 +90,7 @@ async def test_a_kept_picture_is_known_by_what_its_file_says_and_leaves_without_
     assert (stranger.id, stranger.picture.image_bytes) == (None, OWL)
 
 
-async def test_a_storage_that_is_away_does_not_stop_a_file(folder: Path) -> None:
+async def test_a_storage_failure_does_not_stop_reading_a_file(folder: Path) -> None:
     class Away(AssetReader):
         async def get(self, id: str) -> Asset | None:
             raise ImageError(Reason.STORAGE_FAILED, "away")
@@ -100,7 +100,7 @@ async def test_a_storage_that_is_away_does_not_stop_a_file(folder: Path) -> None
 
 
 @pytest.mark.parametrize("words", ["img_" + "0" * 26, "image://assets/img_" + "0" * 26])
-async def test_an_id_that_is_not_there_is_not_found(words: str) -> None:
+async def test_an_unknown_id_is_not_found(words: str) -> None:
     assert (await refusal(SourceReader(AssetReader()), words)).reason is Reason.NOT_FOUND
     assert (await refusal(SourceReader(), "last")).reason is Reason.NOT_FOUND
 
@@ -121,20 +121,20 @@ async def test_a_file_elsewhere_is_refused_like_one_that_does_not_exist(folder: 
     (folder / "round").symlink_to(folder / "round")
     (secret.parent / "owl\u202f1.png").write_bytes(OWL)
     (secret.parent / "owl\u00a01.png").write_bytes(OWL)
-    asked = [
+    paths = [
         *(secret.parent / name for name in ("fox.png", "none.png", "owl 1.png", "owl\\ 1.png")),
         *(folder / "deep" / name for name in ("fox.png", "none.png", "owl 1.png", "owl\\ 1.png", "none/none.png")),
         *(folder / ".." / "secret" / name for name in ("fox.png", "none.png", "owl 1.png")),
         *(folder / name for name in ("link.png", "dangling.png")),
         *(folder.parent / f"{folder.name}2" / name for name in ("fox.png", "none.png")),
     ]
-    words = [str(path) for path in asked] + [secret.as_uri(), "/etc/passwd", "/none", "~/.ssh/id_rsa", "~nobody/x"]
+    words = [str(path) for path in paths] + [secret.as_uri(), "/etc/passwd", "/none", "~/.ssh/id_rsa", "~nobody/x"]
     refused = [await refusal(sources, each) for each in words]
     assert {error.message for error in refused} == {"The path is not in an allowed folder."}
     assert all("ATELIER_INPUT_DIRS" in error.hint for error in refused)
 
 
-async def test_a_file_that_is_missing_from_an_allowed_folder_is_told_by_its_path(folder: Path) -> None:
+async def test_a_file_missing_in_an_allowed_folder_is_named_by_its_path(folder: Path) -> None:
     sources = SourceReader(folders=(folder,))
     for path in ("none.png", "none/fox.png", "none/../nor this.png", "fox.png/fox.png", "x\n\u202e.png"):
         error = await refusal(sources, str(folder / path))
@@ -168,27 +168,27 @@ SHELL = {
 }
 
 
-@pytest.mark.parametrize(("kept", "asked"), SPELLED.values(), ids=SPELLED.keys())
+@pytest.mark.parametrize(("stored", "named"), SPELLED.values(), ids=SPELLED.keys())
 async def test_a_name_that_differs_by_spaces_or_normal_form_finds_the_one_file(
-    folder: Path, kept: str, asked: str
+    folder: Path, stored: str, named: str
 ) -> None:
-    (folder / kept).parent.mkdir(exist_ok=True)
-    (folder / kept).write_bytes(OWL)
+    (folder / stored).parent.mkdir(exist_ok=True)
+    (folder / stored).write_bytes(OWL)
     sources = SourceReader(folders=(folder,))
-    for words in (str(folder / asked), (folder / asked).as_uri(), f"'{folder / asked}'", f'"{folder / asked}"'):
+    for words in (str(folder / named), (folder / named).as_uri(), f"'{folder / named}'", f'"{folder / named}"'):
         assert (await sources.read(words)).picture.image_bytes == OWL
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a backslash stands between folders there")
-@pytest.mark.parametrize(("kept", "asked"), SHELL.values(), ids=SHELL.keys())
-async def test_a_path_that_was_written_for_a_shell_finds_its_file(folder: Path, kept: str, asked: str) -> None:
-    (folder / kept).write_bytes(OWL)
+@pytest.mark.parametrize(("stored", "named"), SHELL.values(), ids=SHELL.keys())
+async def test_a_path_that_was_written_for_a_shell_finds_its_file(folder: Path, stored: str, named: str) -> None:
+    (folder / stored).write_bytes(OWL)
     sources = SourceReader(folders=(folder,))
-    for words in (f"{folder}/{asked}", f"'{folder}/{asked}'"):
+    for words in (f"{folder}/{named}", f"'{folder}/{named}'"):
         assert (await sources.read(words)).picture.image_bytes == OWL
 
 
-async def test_the_exact_name_comes_first_and_of_several_others_none_is_taken(folder: Path) -> None:
+async def test_the_exact_name_comes_first_and_an_ambiguous_one_is_refused(folder: Path) -> None:
     sources = SourceReader(folders=(folder,))
     (folder / "red\u202ffox.png").write_bytes(FOX)
     (folder / "red\u00a0fox.png").write_bytes(OWL)
@@ -200,12 +200,12 @@ async def test_the_exact_name_comes_first_and_of_several_others_none_is_taken(fo
     assert (await sources.read(str(folder / "red fox.png"))).picture.width == 5
 
 
-async def test_nothing_but_spaces_and_normal_form_is_passed_over(folder: Path) -> None:
+async def test_other_differences_in_a_name_are_not_ignored(folder: Path) -> None:
     (folder / "red fox².png").write_bytes(OWL)
     sources = SourceReader(folders=(folder,))
     for name in ("red fox2.png", "redfox².png", "red  fox².png", "Red fox².png"):
         if not (folder / name).exists():  # some systems do not tell large letters from small ones
-            assert "not a file" in (await refusal(sources, str(folder / name))).message
+            assert "no file" in (await refusal(sources, str(folder / name))).message
 
 
 async def test_without_a_folder_no_path_is_read(folder: Path) -> None:
@@ -213,14 +213,14 @@ async def test_without_a_folder_no_path_is_read(folder: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
-async def test_what_is_no_file_is_refused_without_waiting_for_it(folder: Path) -> None:
+async def test_pipes_and_folders_are_refused_at_once(folder: Path) -> None:
     os.mkfifo(folder / "pipe.png")
     sources = SourceReader(folders=(folder,))
     assert "not a file" in (await refusal(sources, str(folder / "pipe.png"))).message
     assert "not a file" in (await refusal(sources, str(folder))).message
 
 
-async def test_a_file_is_judged_by_its_content(folder: Path) -> None:
+async def test_the_content_of_a_file_decides_not_its_name(folder: Path) -> None:
     (folder / "fox.txt").write_bytes(FOX)
     (folder / "text.png").write_text("no picture")
     sources = SourceReader(folders=(folder,))
@@ -251,7 +251,7 @@ async def test_a_small_data_uri_is_a_picture() -> None:
         "/\0",
     ],
 )
-async def test_whatever_else_is_refused_with_what_to_do(folder: Path, words: str) -> None:
+async def test_other_text_is_refused_with_a_hint(folder: Path, words: str) -> None:
     error = await refusal(SourceReader(AssetReader(), (folder,)), words)
     assert error.reason is Reason.INVALID_REQUEST
     assert len(error.message) < 200
@@ -259,7 +259,7 @@ async def test_whatever_else_is_refused_with_what_to_do(folder: Path, words: str
 
 @given(words=st.text(max_size=80))
 @settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_no_words_break_the_reader(folder: Path, words: str) -> None:
+async def test_no_text_breaks_the_reader(folder: Path, words: str) -> None:
     for text in (words, f"/{words}", f"file:{words}", f"data:{words}", f"~{words}", f"{folder}/{words}"):
         try:
             found = await SourceReader(AssetReader(), (folder,)).read(text)

@@ -1,4 +1,4 @@
-"""Forms: what the parts of a request are called."""
+"""Tests of multipart forms: file names."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ NAMES = {
 
 
 @pytest.mark.parametrize(("name", "sent"), NAMES.items())
-def test_a_file_is_called_as_on_the_disk_as_far_as_a_form_can_say_it(name: str, sent: str) -> None:
+def test_a_file_keeps_its_name_without_characters_that_break_forms(name: str, sent: str) -> None:
     assert file_name(replace(FOX, name=name)) == sent
     form = multipart("https://host.invalid/x", {}, [("image", replace(FOX, name=name))])
     (head,) = (line for line in form.content.split(b"\r\n") if line.lower().startswith(b"content-disposition"))
     assert head.decode().endswith(f'name="image"; filename="{sent}"')
 
 
-def test_the_suffix_says_what_the_bytes_are() -> None:
+def test_the_suffix_matches_the_bytes() -> None:
     assert file_name(replace(PHOTO, name="fox.JPG")) == "fox.JPG"
     assert file_name(replace(PHOTO, name="fox.heic")) == "fox.heic.jpeg"
     assert file_name(PHOTO) == "image.jpeg"
 
 
-def test_a_name_does_not_make_it_another_picture() -> None:
+def test_a_name_does_not_change_the_equality_of_pictures() -> None:
     assert replace(FOX, name="fox.png") == FOX
     assert "alice" not in repr(replace(FOX, name="alice.png"))

@@ -1,4 +1,4 @@
-"""Until when a paid request can be called off: while a connection is made and between tries, and at no other time."""
+"""Tests of paid requests: cancelling is free while a connection is made and between attempts, never otherwise."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ pytestmark = pytest.mark.anyio
 
 
 class Vendor(Emulator):
-    """It notes whether a request was held when it came."""
+    """Records whether a request was marked as in flight when it arrived."""
 
     def __init__(self) -> None:
-        self.told = list[bool]()
+        self.states = list[bool]()
         self.on_in_flight = list[bool]()
         super().__init__(Starlette(routes=[Route("/submit", self.submit, methods=["POST"])]))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            self.on_in_flight.append(self.told[-1])
+            self.on_in_flight.append(self.states[-1])
         await super().__call__(scope, receive, send)
 
     async def submit(self, request: Request) -> Response:
@@ -54,44 +54,44 @@ def explain(response: httpx.Response) -> ImageError:
 async def wire(vendor: Vendor, **endpoint: Any) -> AsyncGenerator[Wire]:
     at = Endpoint(base_url=vendor.url, custom=True, **endpoint)
     async with vendor_client(at, 5) as http:
-        yield Wire(http, at, explain, deadline=5, on_in_flight=vendor.told.append)
+        yield Wire(http, at, explain, deadline=5, on_in_flight=vendor.states.append)
 
 
-async def test_it_is_held_from_the_first_byte_on_and_not_while_the_connection_is_made(vendor: Vendor) -> None:
+async def test_the_request_is_in_flight_from_its_first_byte(vendor: Vendor) -> None:
     request = httpx.Request("POST", f"{vendor.url}/submit")
     async with wire(vendor) as line:
         await line.send(request)
-        assert False in vendor.told
-        assert vendor.told[-1]
-        vendor.told.clear()
+        assert False in vendor.states
+        assert vendor.states[-1]
+        vendor.states.clear()
         await line.send(request)  # through the connection of before
-    assert False not in vendor.told
+    assert False not in vendor.states
     assert vendor.on_in_flight == [True, True]
     assert "trace" not in request.extensions
 
 
-async def test_it_is_let_go_between_tries_and_held_again_in_each(vendor: Vendor, impatient: None) -> None:
+async def test_the_request_is_not_in_flight_between_attempts(vendor: Vendor, impatient: None) -> None:
     vendor.next(Answer(429, {}), Answer(503, {"error": {"message": "Overloaded."}}), None)
     async with wire(vendor) as line:
         await line.send(httpx.Request("POST", f"{vendor.url}/submit"))
     assert vendor.on_in_flight == [True] * 3
-    assert vendor.told.count(False) >= 3
-    assert vendor.told[-1]
+    assert vendor.states.count(False) >= 3
+    assert vendor.states[-1]
 
 
-async def test_a_refusal_in_which_it_ends_is_no_pause(vendor: Vendor) -> None:
+async def test_the_request_stays_in_flight_after_a_final_refusal(vendor: Vendor) -> None:
     vendor.next(Answer(400, {}))
     async with wire(vendor) as line:
         with pytest.raises(ImageError):
             await line.send(httpx.Request("POST", f"{vendor.url}/submit"))
-    assert vendor.told[-1]
+    assert vendor.states[-1]
 
 
-async def test_without_a_socket_it_is_held_from_the_start(vendor: Vendor) -> None:
+async def test_without_a_socket_the_request_is_in_flight_at_once(vendor: Vendor) -> None:
     on_in_flight = list[bool]()
 
     def answer(request: httpx.Request) -> httpx.Response:
-        on_in_flight.extend(vendor.told)
+        on_in_flight.extend(vendor.states)
         return httpx.Response(200)
 
     async with wire(vendor, transport=answer) as line:
@@ -99,9 +99,9 @@ async def test_without_a_socket_it_is_held_from_the_start(vendor: Vendor) -> Non
     assert on_in_flight == [True]
 
 
-async def test_what_httpcore_tells_in_words_that_nobody_knows_holds_it() -> None:
-    told = list[bool]()
-    paid = PaidRequest(told.append, None, retry_timeouts=False)
+async def test_an_unknown_trace_event_means_in_flight() -> None:
+    states = list[bool]()
+    paid = PaidRequest(states.append, None, retry_timeouts=False)
     await paid.trace("connection.connect_tcp.started", {})
     await paid.trace("carrier_pigeon.released", {})
-    assert told == [False, True]
+    assert states == [False, True]

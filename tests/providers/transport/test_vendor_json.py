@@ -1,4 +1,4 @@
-"""Reading answers: base64 as it comes, JSON that is broken, words that are not ours."""
+"""Tests of reading answers: base64 variants, broken JSON, text from outside."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Shape(VendorModel):
 
 
 @given(st.binary(max_size=400))
-def test_base64_is_read_however_it_is_written(data: bytes) -> None:
+def test_every_variant_of_base64_is_decoded(data: bytes) -> None:
     plain = base64.b64encode(data).decode()
     lines = "\n".join(plain[i : i + 7] for i in range(0, len(plain), 7))
     url_safe = base64.urlsafe_b64encode(data).decode()
@@ -67,12 +67,12 @@ def test_damaged_json_is_repaired_in_results_and_in_refusals(body: bytes, name: 
 
 
 @pytest.mark.parametrize("body", [b"", b"no", b'{"name": "x', b"[" * 1_000_000], ids=["empty", "words", "cut", "deep"])
-def test_what_is_no_json_at_all_is_a_value_error(body: bytes) -> None:
+def test_text_that_is_not_json_is_a_value_error(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         lenient_json(body)
 
 
-def test_what_a_vendor_adds_is_not_our_business() -> None:
+def test_unknown_fields_are_ignored() -> None:
     assert parse_answer(Shape, b'{"name": "x", "new": {"field": 1}}').name == "x"
 
 
@@ -99,13 +99,13 @@ def test_a_status_has_a_reason(status: int, reason: Reason) -> None:
 
 
 @given(st.text(max_size=600))
-def test_quoted_words_are_one_short_line_without_hidden_characters(words: str) -> None:
+def test_sanitized_text_is_one_short_line_without_hidden_characters(words: str) -> None:
     said = sanitize(words)
     assert len(said) <= 240
     assert said.isprintable()
 
 
-def test_only_passing_reasons_are_retryable() -> None:
+def test_only_temporary_reasons_are_retryable() -> None:
     retryable = {reason for reason in Reason if ImageError(reason, "x").retryable}
     assert retryable == {Reason.RATE_LIMITED, Reason.PROVIDER_UNAVAILABLE, Reason.TIMEOUT, Reason.NETWORK_ERROR}
     assert len(Reason) == 17

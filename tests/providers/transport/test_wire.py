@@ -1,4 +1,4 @@
-"""The only socket: who sees the key, what is repeated, how polls and downloads end."""
+"""Tests of `wire`: which hosts get the key, what is retried, how polls and downloads end."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ KEY = "key-0123456789"
 
 
 class Host(Emulator):
-    """A host with a job that is ready at the third look, a file, and a redirect to wherever `elsewhere` says."""
+    """A host with a task that is ready at the third poll, a file, and a redirect to `elsewhere`."""
 
     def __init__(self) -> None:
         self.looks = 0
         self.elsewhere = ""
         routes = [
             Route("/submit", self.submit, methods=["POST"]),
-            Route("/look", self.look),
+            Route("/look", self.poll),
             Route("/file", self.file),
             Route("/moved", self.moved, methods=["GET", "POST"]),
         ]
@@ -45,7 +45,7 @@ class Host(Emulator):
     async def submit(self, request: Request) -> Response:
         return JSONResponse({"ok": True})
 
-    async def look(self, request: Request) -> Response:
+    async def poll(self, request: Request) -> Response:
         self.looks += 1
         return JSONResponse({"ready": self.looks >= 3})
 
@@ -81,7 +81,7 @@ async def wire(host: Host, deadline: float = 5.0, **fields: Any) -> AsyncGenerat
         yield Wire(http, endpoint, explain, key=KEY, secrets=(KEY,), deadline=deadline)
 
 
-async def test_the_key_joins_a_copy_and_never_the_prepared_request(host: Host) -> None:
+async def test_the_key_is_added_to_a_copy_of_the_prepared_request(host: Host) -> None:
     request = httpx.Request("POST", f"{host.url}/submit", json={})
     async with wire(host, key_header="x-key", key_prefix="") as line:
         await line.send(request)
@@ -90,7 +90,7 @@ async def test_the_key_joins_a_copy_and_never_the_prepared_request(host: Host) -
 
 
 @pytest.mark.parametrize("value", ["füchsin".encode(), "füchsin".encode("latin-1"), b'x; y="\xff\xfe"'])
-async def test_a_header_that_is_not_ascii_costs_no_picture(host: Host, value: bytes) -> None:
+async def test_a_non_ascii_header_does_not_lose_the_image(host: Host, value: bytes) -> None:
     host.next(*[Adorned(b"content-disposition", value)] * 5)
     async with wire(host) as line:
         assert (await line.send(httpx.Request("POST", f"{host.url}/submit", json={}))).json() == {"ok": True}
@@ -117,7 +117,7 @@ async def test_a_poll_ends_at_the_deadline_with_an_unknown_outcome(host: Host) -
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "https://a\0b/", "nonsense", "", "gopher://127.0.0.1/"])
-async def test_an_address_that_is_none_is_not_asked_again_and_again(host: Host, url: str) -> None:
+async def test_an_invalid_url_is_not_retried(host: Host, url: str) -> None:
     async with wire(host) as line:
         for ask in (line.poll(url, lambda _: True), line.download(url)):
             with pytest.raises(ImageError) as caught:
@@ -126,7 +126,7 @@ async def test_an_address_that_is_none_is_not_asked_again_and_again(host: Host, 
             assert caught.value.outcome_unknown
 
 
-async def test_a_poll_survives_passing_failures_that_a_paid_request_would_not_repeat(host: Host) -> None:
+async def test_a_poll_retries_failures_that_a_paid_request_does_not(host: Host) -> None:
     host.next(Dropped(), Answer(500, {}), Answer(429, {}, {"retry-after": "0"}))
     async with wire(host) as line:
         await line.poll(f"{host.url}/look", lambda answer: answer.json()["ready"], every=0.01)
@@ -145,7 +145,7 @@ async def test_a_download_carries_no_key_even_through_a_redirect(host: Host, oth
     assert all("authorization" not in request.headers for request in host.requests)
 
 
-async def test_a_download_must_be_https_where_the_vendors_own_host_is(host: Host) -> None:
+async def test_a_download_must_be_https_if_the_base_url_is(host: Host) -> None:
     endpoint = Endpoint(base_url="https://vendor.invalid")
     async with vendor_client(endpoint, 5) as http:
         line = Wire(http, endpoint, explain, key=KEY)
@@ -161,9 +161,7 @@ async def test_a_download_must_be_https_where_the_vendors_own_host_is(host: Host
     ["http://10.0.0.1/file", "http://169.254.169.254/latest/meta-data", "http://[::1]/file", "http://inside.example/"],
 )
 @pytest.mark.parametrize("hops", [0, 1, 2])
-async def test_a_download_is_refused_at_the_hop_that_leads_into_a_private_network(
-    host: Host, private: str, hops: int
-) -> None:
+async def test_a_redirect_of_a_download_into_a_private_network_is_refused(host: Host, private: str, hops: int) -> None:
     async def resolve(name: str, port: int) -> list[str]:
         return ["10.0.0.7" if name == "inside.example" else "127.0.0.1"]
 
@@ -179,7 +177,7 @@ async def test_a_download_is_refused_at_the_hop_that_leads_into_a_private_networ
     assert len(host.requests) == hops
 
 
-async def test_a_dead_link_is_a_picture_lost_that_may_have_been_billed(host: Host) -> None:
+async def test_a_dead_link_is_an_invalid_response_that_may_be_billed(host: Host) -> None:
     async with wire(host) as line:
         with pytest.raises(ImageError) as caught:
             await line.download(f"{host.url}/gone")
@@ -188,7 +186,7 @@ async def test_a_dead_link_is_a_picture_lost_that_may_have_been_billed(host: Hos
     assert "404" in caught.value.message
 
 
-async def test_a_download_does_not_go_round_in_circles(host: Host) -> None:
+async def test_a_download_has_a_maximum_of_redirects(host: Host) -> None:
     host.elsewhere = f"{host.url}/moved"
     async with wire(host) as line:
         with pytest.raises(ImageError, match="redirects"):
@@ -196,7 +194,7 @@ async def test_a_download_does_not_go_round_in_circles(host: Host) -> None:
     assert len(host.requests) == 6
 
 
-async def test_a_signed_request_is_not_redirected(host: Host, other: Host) -> None:
+async def test_a_request_with_a_key_is_not_redirected(host: Host, other: Host) -> None:
     host.elsewhere = f"{other.url}/submit"
     async with wire(host) as line:
         with pytest.raises(ImageError, match="redirect"):
@@ -204,7 +202,7 @@ async def test_a_signed_request_is_not_redirected(host: Host, other: Host) -> No
     assert other.requests == []
 
 
-async def test_an_endless_429_is_asked_at_most_six_times(host: Host) -> None:
+async def test_a_429_is_retried_a_limited_number_of_times(host: Host) -> None:
     host.next(*[Answer(429, {}, {"retry-after": "0"})] * 20)
     async with wire(host) as line:
         with pytest.raises(ImageError) as caught:
@@ -213,7 +211,7 @@ async def test_an_endless_429_is_asked_at_most_six_times(host: Host) -> None:
     assert 2 <= len(host.requests) <= 6
 
 
-async def test_an_answer_without_end_is_cut_off(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_beyond_the_limit_is_refused(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atelier.providers.transport.wire.MAX_ANSWER_BYTES", 1000)
     host.next(Answer(200, b"x" * 5000))
     async with wire(host) as line:
@@ -222,7 +220,7 @@ async def test_an_answer_without_end_is_cut_off(host: Host, monkeypatch: pytest.
     assert caught.value.reason is Reason.INVALID_RESPONSE
 
 
-async def test_a_key_that_an_error_repeats_is_struck_out(host: Host) -> None:
+async def test_a_key_in_an_error_is_redacted(host: Host) -> None:
     host.next(Answer(401, {"you said": KEY}))
     async with wire(host) as line:
         with pytest.raises(ImageError) as caught:
@@ -260,7 +258,7 @@ async def test_only_the_first_part_of_a_long_refusal_is_read(host: Host) -> None
         ("http://127.0.0.1:1", "http://localhost:1/x", [False]),
     ],
 )
-async def test_which_hosts_are_asked_with_the_key(base: str, url: str, shown: list[bool]) -> None:
+async def test_only_trusted_hosts_get_the_key(base: str, url: str, shown: list[bool]) -> None:
     seen: list[bool] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -276,7 +274,7 @@ async def test_which_hosts_are_asked_with_the_key(base: str, url: str, shown: li
 
 
 @pytest.mark.parametrize("status", [408, 409])
-async def test_an_answer_that_may_follow_work_is_not_repeated_when_paid(host: Host, status: int) -> None:
+async def test_a_paid_request_with_an_unknown_outcome_is_not_retried(host: Host, status: int) -> None:
     host.next(*[Answer(status, {})] * 5)
     async with wire(host) as line:
         with pytest.raises(ImageError):
@@ -284,7 +282,7 @@ async def test_an_answer_that_may_follow_work_is_not_repeated_when_paid(host: Ho
     assert len(host.requests) == 1
 
 
-def test_a_multipart_request_is_the_same_for_the_same_question() -> None:
+def test_equal_multipart_requests_are_identical() -> None:
     fox = picture(png(4, 4))
     one = multipart("https://host.invalid/x", {"prompt": "a fox", "seed": None, "n": 2}, [("image[]", fox)])
     again = multipart("https://host.invalid/x", {"prompt": "a fox", "seed": None, "n": 2}, [("image[]", fox)])
@@ -294,7 +292,7 @@ def test_a_multipart_request_is_the_same_for_the_same_question() -> None:
     assert b'name="image[]"; filename="image.png"' in one.content
 
 
-def test_multipart_it_is_even_without_a_file() -> None:
+def test_a_form_without_files_is_multipart() -> None:
     bare = multipart("https://host.invalid/x", {"prompt": "a fox"})
     assert bare.headers["content-type"].startswith("multipart/form-data; boundary=")
     assert b'name="prompt"\r\n\r\na fox' in bare.read()
@@ -317,12 +315,12 @@ async def test_a_vendors_link_into_this_network_is_not_followed(host: Host, path
     assert host.requests == []
 
 
-async def test_a_vendors_link_is_dialled_where_it_was_judged(host: Host) -> None:
+async def test_a_vendors_link_is_fetched_from_the_checked_address(host: Host) -> None:
     endpoint = Endpoint(base_url="http://api.vendor.example", trusted_hosts=("vendor.example",))
-    asked = list[str]()
+    resolved = list[str]()
 
     async def resolve(name: str, port: int) -> list[str]:
-        asked.append(name)
+        resolved.append(name)
         return ["127.0.0.1"]
 
     async with vendor_client(endpoint, 5) as http:
@@ -330,7 +328,7 @@ async def test_a_vendors_link_is_dialled_where_it_was_judged(host: Host) -> None
             http, endpoint, explain, key=KEY, address_policy=AddressPolicy(resolve, allows=lambda address: True)
         )
         assert await wire.download(f"http://cdn.vendor.example:{host.port}/file") == b"picture"
-    assert asked == ["cdn.vendor.example"]
+    assert resolved == ["cdn.vendor.example"]
     assert host.requests[0].headers["host"] == f"cdn.vendor.example:{host.port}"
     assert "authorization" not in host.requests[0].headers
 
@@ -356,7 +354,7 @@ async def test_two_names_of_one_machine_never_share_a_connection() -> None:
     assert len(set(peers)) == 2
 
 
-async def test_a_gateway_in_this_network_may_lead_to_its_other_machines_but_not_to_the_clouds_secrets(
+async def test_a_gateway_in_this_network_may_link_to_private_but_not_to_link_local_addresses(
     host: Host, other: Host
 ) -> None:
     async with wire(host) as connected:

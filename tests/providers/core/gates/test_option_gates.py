@@ -1,4 +1,4 @@
-"""Which options reach a vendor: those of the row; for one that is not listed, none that undoes what Atelier says."""
+"""Tests of the option gates: a listed model accepts its own options, an unlisted one all that are safe."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def sent(model: str, **options: Any) -> str:
 
 
 @pytest.mark.parametrize("model", UNLISTED)
-def test_an_unlisted_model_is_given_any_option_of_its_vendor(model: str) -> None:
+def test_an_unlisted_model_accepts_options_of_its_vendor(model: str) -> None:
     body = sent(model, shimmer="high", steps_further=30, glossy=True)
     assert all(word in body for word in ("shimmer", "steps_further", "glossy", "high", "30", "true"))
 
 
 @pytest.mark.parametrize("model", UNLISTED)
-def test_but_none_that_says_otherwise_what_atelier_says(model: str) -> None:
+def test_an_option_cannot_override_a_parameter_of_atelier(model: str) -> None:
     for name in WRITTEN:
         error = refusal(model, {name: 1})
         assert (error.reason, error.facts["option"]) == (Reason.UNSUPPORTED_OPTION, name)
@@ -64,7 +64,7 @@ def test_but_none_that_says_otherwise_what_atelier_says(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", UNLISTED)
-def test_and_none_that_names_a_place(model: str) -> None:
+def test_an_option_cannot_name_a_location(model: str) -> None:
     for name in ELSEWHERE:
         error = refusal(model, {name: "https://elsewhere.example"})
         assert (error.reason, error.facts["option"]) == (Reason.UNSUPPORTED_OPTION, name)
@@ -72,19 +72,19 @@ def test_and_none_that_names_a_place(model: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["security", "blurring", "profile", "hostility", "linked", "currency"])
-def test_a_word_that_only_looks_like_a_place_is_none(name: str) -> None:
+def test_an_option_that_resembles_a_location_is_accepted(name: str) -> None:
     assert name in sent("gpt-image-9", **{name: 1})
 
 
-def test_every_field_that_a_vendor_file_writes_is_one_that_an_option_cannot_be() -> None:
-    """Written down from what is sent when everything is asked, so that a new field cannot be forgotten."""
-    asked: dict[str, dict[str, Any]] = {
+def test_an_option_cannot_override_a_field_that_an_adapter_writes() -> None:
+    """Collected from requests with every parameter, so that new fields are covered."""
+    requests: dict[str, dict[str, Any]] = {
         "gpt-image-9": {"quality": "x", "background": "auto", "output_format": "webp", "compression": 5, "size": "9x9"},
         "grok-imagine-image-9": {"quality": "x", "aspect_ratio": "1:1", "resolution": "9k"},
         "flux-9": {"size": "64x64", "seed": 1, "output_format": "png"},
         "sd9-large": {"aspect_ratio": "1:1", "negative_prompt": "x", "seed": 1, "style": "x", "output_format": "png"},
     }
-    for model, fields in asked.items():
+    for model, fields in requests.items():
         request = house().prepare(ImageRequest(prompt="a fox", model=model, count=2, **fields))
         body = request.read()
         names = from_json(body) if body.startswith(b"{") else [
@@ -96,11 +96,11 @@ def test_every_field_that_a_vendor_file_writes_is_one_that_an_option_cannot_be()
 
 
 @pytest.mark.parametrize("value", [None, [1], {"a": 1}, b"x", float("nan"), float("inf"), 2**70, "x" * 10_001])
-def test_a_value_that_is_not_plain_is_refused(value: Any) -> None:
+def test_a_nested_or_long_value_is_refused(value: Any) -> None:
     assert refusal("gpt-image-9", {"shimmer": value}).reason is Reason.INVALID_REQUEST
 
 
-def test_a_listed_model_says_what_it_offers_and_where_a_parameter_is() -> None:
+def test_a_listed_model_names_its_options_and_the_matching_parameter() -> None:
     error = refusal("flux-dev", {"negativePrompt": "fog"})
     assert error.hint.startswith("Give it as negative_prompt.")
     error = refusal("flux-dev", {"shimmer": 1})
@@ -108,21 +108,21 @@ def test_a_listed_model_says_what_it_offers_and_where_a_parameter_is() -> None:
     assert error.facts["offered"] == ["guidance", "prompt_upsampling", "safety_tolerance", "steps"]
 
 
-def test_a_value_beyond_its_limit_is_told_with_the_limit_and_who_takes_it() -> None:
+def test_a_value_beyond_its_limit_is_refused_with_the_limit() -> None:
     error = refusal("flux-dev", {"guidance": 9})
     assert error.message == "flux-dev does not support guidance=9."
     assert "1.5 to 5" in error.hint
     assert error.facts["models"] == ["flux-2-flex"]
 
 
-def test_words_of_the_callers_own_are_not_repeated() -> None:
+def test_a_refusal_does_not_repeat_the_callers_text() -> None:
     error = refusal("xai", {"user": "secret " * 100})
     assert "secret" not in f"{error.message} {error.hint} {error.facts}"
     assert "256 characters" in error.hint
 
 
 @pytest.mark.anyio
-async def test_nor_do_they_come_back_in_a_vendors_refusal(with_xai: Environ, xai: XAI) -> None:
+async def test_a_vendors_refusal_does_not_repeat_the_callers_text(with_xai: Environ, xai: XAI) -> None:
     xai.next(emulated.trouble(400, emulated.INVALID, "No user is called someone-of-the-house here."))
     async with Pipeline(Catalog(with_xai.get, lambda: TODAY)) as pipeline:
         with pytest.raises(ImageError) as caught:
@@ -130,7 +130,7 @@ async def test_nor_do_they_come_back_in_a_vendors_refusal(with_xai: Environ, xai
     assert "No user is called [hidden] here." in caught.value.message
 
 
-def test_only_texts_are_words_of_the_callers_own() -> None:
+def test_only_text_options_are_private() -> None:
     (row,) = [row for p in all_providers() for row in p.models if row.id.endswith("-relight")]
     options = {"foreground_prompt": "a fox", "light_source_direction": "left", "light_source_strength": 0.5}
     request = ImageRequest(operation=Operation.REPLACE_BACKGROUND, options=options)

@@ -1,4 +1,4 @@
-"""What a model takes in: a source or a seed that its vendor would refuse, or ignore, is refused before it is sent."""
+"""Tests of the gates for sources and seeds: values that the vendor would refuse or ignore are refused first."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Op = Operation
 
 
 def picture(width: int, height: int, weight: int = 100, format: str = "png") -> Picture:
-    """A picture as the gates see it, which look at no pixel."""
+    """A picture without valid pixels, which gates do not read."""
     return Picture(bytes(weight), format, width, height)
 
 
 def prepared(model: str, operation: Operation = Op.EDIT, *sources: Picture, **more: Any) -> object:
-    """What would be sent, unless it is refused."""
-    asked: dict[str, Any] = {"prompt": "a fox" if ROWS[model].max_prompt else "", **more}
-    request = ImageRequest(model=model, operation=operation, sources=sources, **asked)
+    """Prepare the request, which runs the gates first."""
+    fields: dict[str, Any] = {"prompt": "a fox" if ROWS[model].max_prompt else "", **more}
+    request = ImageRequest(model=model, operation=operation, sources=sources, **fields)
     return Pipeline(Catalog(lambda name: None, lambda: TODAY)).prepare(request)
 
 
@@ -45,7 +45,7 @@ def refusal(model: str, operation: Operation, *sources: Picture, **more: Any) ->
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS.values() if row.max_sources], ids=lambda row: row.id)
-def test_a_gif_is_taken_by_the_sketch_alone(row: Model) -> None:
+def test_only_the_sketch_accepts_a_gif(row: Model) -> None:
     request = ImageRequest(operation=Op.EDIT, prompt="a hat", sources=(normalise_source(GIF),))
     if row.id == "sketch":
         source_gates.source_formats_fit(request, row)
@@ -54,14 +54,14 @@ def test_a_gif_is_taken_by_the_sketch_alone(row: Model) -> None:
         source_gates.source_formats_fit(request, row)
 
 
-def test_which_of_several_sources_is_wrong_is_told() -> None:
+def test_an_error_names_the_source_that_is_wrong() -> None:
     error = refusal("gpt-image-2", Op.EDIT, picture(64, 64), normalise_source(GIF))
     assert error.message == "Source image 2 is a GIF, which gpt-image-2 does not take."
     assert "PNG, JPEG, WEBP" in error.hint
 
 
 @pytest.mark.parametrize(
-    ("model", "operation", "most"),
+    ("model", "operation", "limit"),
     [
         ("gpt-image-2", Op.EDIT, 50_000_000),
         ("grok-imagine-image-2.0", Op.EDIT, 10 * 2**20),
@@ -69,11 +69,11 @@ def test_which_of_several_sources_is_wrong_is_told() -> None:
         ("stable-image-ultra", Op.EDIT, 10 * 2**20 - 2**17),
     ],
 )
-def test_a_source_that_is_too_heavy_is_refused_with_the_limit(model: str, operation: Operation, most: int) -> None:
-    assert prepared(model, operation, picture(256, 256, most))
-    error = refusal(model, operation, picture(256, 256, most + 1))
+def test_a_source_with_too_many_bytes_is_refused_with_the_limit(model: str, operation: Operation, limit: int) -> None:
+    assert prepared(model, operation, picture(256, 256, limit))
+    error = refusal(model, operation, picture(256, 256, limit + 1))
     assert "MB; " in error.message
-    assert f"at most {most / 1e6:.4g} MB" in error.message
+    assert f"at most {limit / 1e6:.4g} MB" in error.message
 
 
 def test_several_sources_count_together_where_the_vendor_counts_the_request() -> None:
@@ -114,15 +114,15 @@ def test_a_source_of_the_wrong_size_is_refused_with_the_right_one(
 
 
 @pytest.mark.parametrize(
-    ("model", "most"),
+    ("model", "limit"),
     [("stable-image-core", 4_294_967_294), ("gemini-nano-banana-2.1", 2_147_483_647), ("flux-2-pro", 2**32 - 1)],
 )
-def test_a_seed_is_held_to_what_the_vendor_takes_up_to_the_last_call(model: str, most: int) -> None:
-    assert prepared(model, Op.GENERATE, seed=most)
-    assert prepared(model, Op.GENERATE, seed=most - 2, count=3)
-    assert f"takes 0 to {most}" in refusal(model, Op.GENERATE, seed=most + 1).message
-    error = refusal(model, Op.GENERATE, seed=most - 1, count=3)
-    assert f"the last of 3 images has {most + 1}" in error.message
+def test_the_seed_of_the_last_call_is_checked_too(model: str, limit: int) -> None:
+    assert prepared(model, Op.GENERATE, seed=limit)
+    assert prepared(model, Op.GENERATE, seed=limit - 2, count=3)
+    assert f"takes 0 to {limit}" in refusal(model, Op.GENERATE, seed=limit + 1).message
+    error = refusal(model, Op.GENERATE, seed=limit - 1, count=3)
+    assert f"the last of 3 images has {limit + 1}" in error.message
     assert "smaller" in error.hint
     assert "takes 0 to" in refusal(model, Op.GENERATE, seed=-1).message
 

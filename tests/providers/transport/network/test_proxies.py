@@ -1,4 +1,4 @@
-"""Which way requests go: through real proxies, around them, and what is said of one that cannot be used."""
+"""Tests of proxies: requests through real proxies, NO_PROXY, and errors for proxies that cannot be used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FOX = png(8, 8, "orange")
 
 
 class Site(Emulator):
-    """Has a picture wherever it is asked: as a vendor, as a link's host, or as an HTTP proxy for one."""
+    """Answers every request with an image: as a vendor, as a link's host, or as an HTTP proxy."""
 
     def __init__(self) -> None:
         super().__init__(Response(FOX, media_type="image/png"))
@@ -62,18 +62,18 @@ async def to_this_machine(name: str, port: int) -> Sequence[str]:
 
 
 def reaching(http: httpx.AsyncClient, endpoint: Endpoint) -> Wire:
-    """A wire for which every name leads to this machine, which is as good as public."""
+    """A Wire whose DNS resolves every name to this machine, which counts as public."""
     return Wire(http, endpoint, explain, address_policy=AddressPolicy(to_this_machine, allows=lambda address: True))
 
 
 async def sent(url: str) -> bytes:
-    """What a paid request to a vendor at that address brings."""
+    """Send a paid request to a vendor at that URL and return its answer."""
     endpoint = Endpoint(base_url=url)
     async with vendor_client(endpoint, 5) as http:
         return (await reaching(http, endpoint).send(httpx.Request("POST", f"{url}/v1", json={}))).content
 
 
-async def test_a_socks_proxy_is_asked_for_the_vendors_name(
+async def test_a_socks_proxy_resolves_the_vendors_name(
     site: Site, socks: Socks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", socks.url)
@@ -101,14 +101,14 @@ UNUSABLE = {
 
 @pytest.fixture(params=UNUSABLE)
 def unusable(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
-    """Each proxy that cannot be used, in place; what is said of it, and what is advised."""
+    """Each proxy that cannot be used, set in the environment, with the expected message and hint."""
     address, says, advises = UNUSABLE[request.param]
     monkeypatch.setitem(sys.modules, "socksio", None)
     monkeypatch.setenv("ALL_PROXY", address)
     return says, advises
 
 
-async def test_a_proxy_that_cannot_be_used_fails_only_what_would_use_it(
+async def test_an_unusable_proxy_fails_only_requests_that_need_it(
     site: Site, unusable: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says, advises = unusable
@@ -125,7 +125,7 @@ async def test_a_proxy_that_cannot_be_used_fails_only_what_would_use_it(
     assert "secret" not in f"{caught.value.message} {caught.value.hint}"
 
 
-async def test_a_vendors_link_goes_around_the_proxy_by_its_name_though_it_is_dialled_by_address(
+async def test_no_proxy_matches_the_name_of_a_pinned_link(
     site: Site, unusable: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "cdn.example.com")
@@ -140,7 +140,7 @@ async def test_a_vendors_link_goes_around_the_proxy_by_its_name_though_it_is_dia
     assert len(site.requests) == 1
 
 
-async def test_a_vendors_link_is_looked_up_unless_a_proxy_does_that(
+async def test_a_vendors_link_is_resolved_unless_a_proxy_does_it(
     site: Site, socks: Socks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", socks.url)
@@ -156,7 +156,7 @@ async def test_a_vendors_link_is_looked_up_unless_a_proxy_does_that(
     [(None, "no SOCKS 5 proxy answers"), ("closes", "no SOCKS 5 proxy answers"), ("refuses", "Host unreachable")],
     ids=["a web server", "closes", "refuses"],
 )
-async def test_what_fails_before_the_proxy_has_opened_the_way_has_cost_nothing(
+async def test_a_failure_before_the_proxy_tunnel_is_open_costs_nothing(
     proxy: Site, socks: Socks, fault: Trouble | None, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     socks.fault = fault
@@ -209,7 +209,7 @@ def test_no_proxy_is_read_as_curl_and_httpx_read_it(
     assert [url for url in through if not uses_proxy(httpx.URL(url))] == []
 
 
-def test_a_schemes_own_proxy_comes_before_the_one_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxy_of_a_scheme_comes_before_all_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:9")  # as some desktops set it beside the others
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     assert uses_proxy(httpx.URL("https://a.example")) == ("HTTPS_PROXY", "http://proxy.example:3128")

@@ -1,4 +1,4 @@
-"""Where a link may lead: thousands of hostile addresses, none of which ends at a machine that is not public."""
+"""Tests of the SSRF guard: thousands of hostile links, none of which leads to an address that is not public."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLAIN = {"www.example.com": "93.184.216.34"}
 
 
 def spellings(ip: IPv4Address) -> list[str]:
-    """The ways to write an IPv4 address that some parser or resolver somewhere takes for it."""
+    """Spellings of an IPv4 address that some parser or resolver accepts."""
     a, b, c, d = ip.packed
     number = int(ip)
     wide = str.maketrans("0123456789.", "０１２３４５６７８９。")
@@ -47,7 +47,7 @@ def urls(host: str) -> list[str]:
 
 
 def led_to(words: str, answers: Any = PLAIN) -> tuple[str, ...] | None:
-    """Where a link would be dialled by a machine with that view of the DNS; None where it is refused."""
+    """Return the addresses of a link with that DNS; None if it is refused."""
 
     async def resolve(name: str, port: int) -> list[str]:
         # an obliging resolver, which takes everything for an address that inet_aton would
@@ -58,25 +58,25 @@ def led_to(words: str, answers: Any = PLAIN) -> tuple[str, ...] | None:
         except OSError:
             return [answers[name]] if name in answers else []
 
-    async def look() -> tuple[str, ...]:
+    async def resolve_host() -> tuple[str, ...]:
         return await AddressPolicy(resolve=resolve).addresses(ssrf_guard.parse_link(words))
 
     try:
-        return anyio.run(look)
+        return anyio.run(resolve_host)
     except ValueError as error:
         assert str(error)  # noqa: PT017
         return None
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_no_spelling_of_a_private_address_is_dialled(address: str) -> None:
+def test_no_spelling_of_a_private_address_is_allowed(address: str) -> None:
     for host in spellings(IPv4Address(address)):
         for url in urls(host):
             assert led_to(url) in (None, ("93.184.216.34",)), url
 
 
 def resolve_allowed(words: str) -> str | None:
-    """The host that would be looked up, or dialled when it is an address."""
+    """Return the host of a link that would be resolved or connected to."""
     try:
         return ssrf_guard.lookup_host(ssrf_guard.parse_link(words))
     except ValueError:
@@ -85,7 +85,7 @@ def resolve_allowed(words: str) -> str | None:
 
 @given(ip=V4, port=st.sampled_from(["", ":443", ":0", ":65536", ":08443", ":x"]))
 @settings(max_examples=examples(350), deadline=None)
-def test_a_host_is_an_address_in_its_one_spelling_or_a_name_that_is_no_number(ip: IPv4Address, port: str) -> None:
+def test_a_host_is_a_canonical_address_or_a_public_name(ip: IPv4Address, port: str) -> None:
     for spelling in spellings(ip):  # 34 of them: about 12,000 hostile links in all
         host = resolve_allowed(f"https://{spelling}{port}/a.png")
         if host is None:
@@ -101,7 +101,7 @@ def test_a_host_is_an_address_in_its_one_spelling_or_a_name_that_is_no_number(ip
 
 @given(st.integers(0, 2**32 - 1).map(IPv4Address))
 @settings(max_examples=examples(400))
-def test_an_ipv4_address_that_the_registries_keep_back_is_not_public(ip: IPv4Address) -> None:
+def test_a_reserved_ipv4_address_is_not_public(ip: IPv4Address) -> None:
     if not ip.is_global or ip.is_multicast or ip.is_reserved:
         assert not is_public(str(ip))
     for inside in (f"::ffff:{ip}", f"64:ff9b::{ip}", f"::{ip}"):
@@ -110,12 +110,12 @@ def test_an_ipv4_address_that_the_registries_keep_back_is_not_public(ip: IPv4Add
 
 @given(st.one_of(st.ip_addresses(v=6), st.integers(0, 2**32 - 1).map(lambda low: IPv6Address(0x2002 << 112 | low))))
 @settings(max_examples=examples(400))
-def test_an_ipv6_address_that_the_registries_keep_back_is_not_public(ip: IPv6Address) -> None:
+def test_a_reserved_ipv6_address_is_not_public(ip: IPv6Address) -> None:
     if not ip.is_global or ip.is_multicast or ip.is_site_local or ip.ipv4_mapped or ip.sixtofour or ip.teredo:
         assert not is_public(str(ip))
 
 
-def test_public_machines_are_reached() -> None:
+def test_public_addresses_are_allowed() -> None:
     for address in ("93.184.216.34", "8.8.8.8", "2606:4700:4700::1111", "2a00:1450:4001::200e"):
         assert is_public(address)
     assert led_to("https://93.184.216.34/a.png") == ("93.184.216.34",)
@@ -130,17 +130,17 @@ def test_public_machines_are_reached() -> None:
      "host.docker.internal", "nas.home.arpa", "default.svc.cluster.local", "a..example.com", "-a.example.com",
      "x.onion", "ⓛocalhost", "[::1", "[fe80::1%25eth0]", "[::]", "1.2.3", "0", "example.1"],
 )  # fmt: skip
-def test_names_of_this_machine_and_network_are_not_even_looked_up(host: str) -> None:
+def test_local_names_are_not_resolved(host: str) -> None:
     assert led_to(f"https://{host}/a.png", {host: "93.184.216.34"}) is None
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost.", "a.localhost", "printer.local", "printer.local."])
-def test_a_name_of_this_machine_or_network_is_refused_as_such(host: str) -> None:
+def test_a_local_name_is_forbidden(host: str) -> None:
     with pytest.raises(ForbiddenError, match="leads into a private network"):
         ssrf_guard.lookup_host(ssrf_guard.parse_link(f"https://{host}/a.png"))
 
 
-def test_what_is_no_address_is_neither_public_nor_of_the_link_itself() -> None:
+def test_other_text_is_neither_a_public_nor_a_link_local_address() -> None:
     for words in ("", "www.example.com", "8.8.8", "8.8.8.8.", "169.254.169.254.example.com"):
         assert not is_public(words)
         assert not ssrf_guard.is_link_local(words)
@@ -164,7 +164,7 @@ def test_a_public_name_with_an_empty_port_is_looked_up() -> None:
      "https://www.example.com/\r\nHost: inside", "https://www.example.com\t/", " https://www.example.com/",
      "https://www.exam\u200bple.com/", "https://www.example.com:99999/", "https://www.example.com:-1/", "\0"],
 )  # fmt: skip
-def test_what_is_no_plain_https_address_is_refused(words: str) -> None:
+def test_a_link_must_be_a_plain_https_url(words: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         ssrf_guard.parse_link(words)
 
@@ -172,13 +172,13 @@ def test_what_is_no_plain_https_address_is_refused(words: str) -> None:
 @given(st.text(max_size=60))
 @example("https://[::ffff:127.0.0.1]/")
 @settings(max_examples=examples(500), deadline=None)
-def test_no_words_get_past_the_guard_or_break_it(words: str) -> None:
+def test_no_text_passes_or_breaks_the_guard(words: str) -> None:
     for text in (words, f"https://{words}", f"https://{words}/a.png", f"https://www.example.com{words}"):
         host = resolve_allowed(text)
         assert host is None or ssrf_guard.is_address(host) or ssrf_guard.NAME.fullmatch(host)
 
 
-def test_one_private_answer_forbids_the_name() -> None:
+def test_one_private_address_forbids_the_host() -> None:
     async def mixed(name: str, port: int) -> list[str]:
         return ["93.184.216.34", "10.0.0.1"]
 
@@ -186,7 +186,7 @@ def test_one_private_answer_forbids_the_name() -> None:
         anyio.run(AddressPolicy(resolve=mixed).addresses, httpx.URL("https://www.example.com/"))
 
 
-def test_a_name_without_an_address_is_its_own_failure() -> None:
+def test_a_host_without_an_address_has_its_own_error() -> None:
     async def none(name: str, port: int) -> list[str]:
         raise OSError("no such name")
 
@@ -228,7 +228,7 @@ def test_a_vendors_link_stays_out_of_this_network_unless_its_gateway_is_inside(
         assert anyio.run(AddressPolicy(resolve=resolve).addresses_of_vendor_link, httpx.URL(link), custom) == outcome
 
 
-def test_behind_a_proxy_which_looks_names_up_by_itself_only_addresses_are_judged(
+def test_behind_a_proxy_only_ip_addresses_are_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com:3128")

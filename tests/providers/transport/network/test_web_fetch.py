@@ -1,4 +1,4 @@
-"""A picture from a stranger's address, over real sockets: what is fetched, what is refused, and why."""
+"""Tests of fetching images from callers' links over real sockets: what is fetched, what is refused, and why."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from tests.exhaustive import examples
 pytestmark = pytest.mark.anyio
 
 FOX = png(8, 8, "orange")
-MOST = 100_000
+MAX_BYTES = 100_000
 
 
 class Site(Emulator):
-    """A web site: a picture, pages that are none, and redirects to wherever the path says."""
+    """A web site with an image, pages, and redirects to the address in the path."""
 
     def __init__(self) -> None:
         routes = [Route("/fox.png", self.fox), Route("/to", self.to), Route("/loop", self.loop)]
@@ -58,7 +58,7 @@ def site() -> Generator[Site]:
 
 
 class World:
-    """A view of the DNS in which the site is public, and a note of every look."""
+    """A DNS in which the site is public; records every query."""
 
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
@@ -78,7 +78,7 @@ def web(world: World, **options: Any) -> WebFetcher:
 
 async def refusal(fetcher: WebFetcher, url: str) -> ImageError:
     with pytest.raises(ImageError) as caught:
-        await fetcher.fetch(url, MOST)
+        await fetcher.fetch(url, MAX_BYTES)
     assert caught.value.hint
     assert not caught.value.outcome_unknown
     return caught.value
@@ -88,21 +88,21 @@ def at(site: Site, path: str, host: str = "pictures.example.com") -> str:
     return f"http://{host}:{site.port}{path}"
 
 
-async def test_a_picture_is_fetched_by_name_and_the_site_sees_no_more_than_it_must(site: Site) -> None:
+async def test_an_image_is_fetched_with_a_minimal_request(site: Site) -> None:
     world = World()
-    assert await web(world).fetch(at(site, "/fox.png?size=8"), MOST) == FOX
+    assert await web(world).fetch(at(site, "/fox.png?size=8"), MAX_BYTES) == FOX
     (request,) = site.requests
     assert world.asked == ["pictures.example.com"]
     assert request.headers["host"] == f"pictures.example.com:{site.port}"
     assert set(request.headers) <= {"host", "accept", "accept-encoding", "user-agent", "connection"}
 
 
-async def test_up_to_five_redirects_are_followed_and_each_hop_is_looked_up_once(site: Site) -> None:
+async def test_up_to_five_redirects_are_followed_and_each_host_is_resolved_once(site: Site) -> None:
     url = at(site, "/fox.png", "end.example.com")
     for hop in range(5):
         url = at(site, f"/to?{url}", f"hop{hop}.example.com")
     world = World()
-    assert await web(world).fetch(url, MOST) == FOX
+    assert await web(world).fetch(url, MAX_BYTES) == FOX
     assert world.asked == [f"hop{hop}.example.com" for hop in (4, 3, 2, 1, 0)] + ["end.example.com"]
     assert "cookie" not in site.requests[-1].headers
     assert "more than 5 times" in (await refusal(web(World()), at(site, "/loop"))).message
@@ -122,7 +122,7 @@ async def test_up_to_five_redirects_are_followed_and_each_hop_is_looked_up_once(
         ("/nothing.png", Reason.NOT_FOUND, "404"),
     ],
 )
-async def test_every_hop_is_judged(site: Site, path: str, reason: Reason, words: str) -> None:
+async def test_every_redirect_is_checked(site: Site, path: str, reason: Reason, words: str) -> None:
     error = await refusal(web(World()), at(site, path))
     assert (error.reason, words in error.message) == (reason, True), error.message
     assert len(site.requests) == 1
@@ -137,26 +137,26 @@ async def test_a_chain_of_redirects_ends_at_the_first_bad_hop(site: Site, chain:
         url = at(site, f"/to?{url}", f"{name}.example.com" if name in ("a", "b", "none") else name)
     good = next((i for i, name in enumerate(chain) if name not in ("a", "b")), len(chain))
     if good == len(chain) <= 5:
-        assert await web(World()).fetch(url, MOST) == FOX
+        assert await web(World()).fetch(url, MAX_BYTES) == FOX
     else:
         await refusal(web(World()), url)
     assert len(site.requests) == min(good + (good == len(chain)), 6)
 
 
-async def test_a_name_that_changes_its_mind_is_dialled_where_it_was_judged(site: Site) -> None:
+async def test_dns_rebinding_reaches_the_checked_address_only(site: Site) -> None:
     world = World("127.0.0.1", "10.0.0.1")
-    assert await web(world).fetch(at(site, "/fox.png"), MOST) == FOX
+    assert await web(world).fetch(at(site, "/fox.png"), MAX_BYTES) == FOX
     assert world.asked == ["pictures.example.com"]
     again = World("127.0.0.1", "10.0.0.1")
     assert "private" in (await refusal(web(again), at(site, "/to?/fox.png"))).message
 
 
-async def test_the_next_address_is_tried_when_one_takes_no_connection(site: Site) -> None:
+async def test_the_next_address_is_tried_if_one_refuses_the_connection(site: Site) -> None:
     async def resolve(name: str, port: int) -> list[str]:
         return ["127.0.0.2", "127.0.0.1"]
 
     address_policy = AddressPolicy(resolve, allows=lambda address: True)
-    assert await WebFetcher(address_policy, allow_http=True).fetch(at(site, "/fox.png"), MOST) == FOX
+    assert await WebFetcher(address_policy, allow_http=True).fetch(at(site, "/fox.png"), MAX_BYTES) == FOX
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ async def test_the_next_address_is_tried_when_one_takes_no_connection(site: Site
     [
         (Answer(200, b"<html>", {"content-type": "text/html"}), Reason.INVALID_REQUEST, "text/html instead"),
         (Answer(200, FOX, {"content-type": "image/png", "content-encoding": "br"}), Reason.INVALID_REQUEST, "compress"),
-        (Answer(200, b"x" * (MOST + 1), {"content-type": "image/png"}), Reason.INVALID_REQUEST, "larger than"),
+        (Answer(200, b"x" * (MAX_BYTES + 1), {"content-type": "image/png"}), Reason.INVALID_REQUEST, "larger than"),
         (Answer(403, b"", {}), Reason.INVALID_REQUEST, "status 403"),
         (Answer(503, b"", {}), Reason.NETWORK_ERROR, "status 503"),
         (Answer(304, b"", {}), Reason.INVALID_REQUEST, "status 304"),
@@ -175,7 +175,7 @@ async def test_the_next_address_is_tried_when_one_takes_no_connection(site: Site
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else value,
 )  # fmt: skip
-async def test_each_failure_has_its_own_words(site: Site, fault: Any, reason: Reason, words: str) -> None:
+async def test_each_failure_has_its_own_message(site: Site, fault: Any, reason: Reason, words: str) -> None:
     site.next(fault)
     error = await refusal(web(World(), seconds=0.4), at(site, "/fox.png"))
     assert (error.reason, words in error.message) == (reason, True), error.message
@@ -211,12 +211,12 @@ async def test_http_is_refused_unless_it_is_allowed(site: Site) -> None:
     assert site.requests == []
 
 
-async def test_a_refusal_does_not_repeat_what_the_address_says_beyond_its_host(site: Site) -> None:
+async def test_a_refusal_repeats_only_the_host_of_the_link(site: Site) -> None:
     error = await refusal(web(World()), at(site, "/nothing?token=geheim"))
     assert "geheim" not in f"{error.message}{error.hint}{error.facts}"
 
 
-async def test_a_fetched_picture_is_looked_at_like_any_other(site: Site) -> None:
+async def test_a_fetched_image_is_checked_like_any_other(site: Site) -> None:
     sources = SourceReader(web=web(World()), limits=SourceLimits(max_bytes=5000))
     assert (await sources.read(at(site, "/fox.png"))).picture.format == "png"
     for body, words in ((b"GIF89 no picture", "cannot be used"), (b"<svg/>", "not a PNG"), (b"x" * 6000, "larger")):
@@ -225,7 +225,7 @@ async def test_a_fetched_picture_is_looked_at_like_any_other(site: Site) -> None
             await sources.read(at(site, "/fox.png"))
 
 
-async def test_a_link_of_ours_is_looked_up_and_not_fetched() -> None:
+async def test_a_link_to_an_asset_is_read_from_the_storage() -> None:
     from atelier.providers.core.ids import new_id
     from atelier.providers.images.sources import Asset
 
@@ -260,7 +260,7 @@ async def tls_site(certificate: ssl.SSLContext):
 
 
 def certificate(folder: Path, name: str) -> ssl.SSLContext:
-    """A certificate for a name, in a file that a client can be told to trust."""
+    """A certificate for a name, in a file for SSL_CERT_FILE."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -299,10 +299,10 @@ def _fresh_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[N
 
 
 @pytest.mark.usefixtures("_fresh_trust")
-async def test_over_tls_the_certificate_is_checked_against_the_name_and_not_the_dialled_address(tmp_path: Path) -> None:
+async def test_tls_checks_the_certificate_against_the_name_of_a_pinned_request(tmp_path: Path) -> None:
     async with tls_site(certificate(tmp_path, "pictures.example.com")) as port:
         fetcher = web(World())
-        assert await fetcher.fetch(f"https://pictures.example.com:{port}/fox.png", MOST) == FOX
+        assert await fetcher.fetch(f"https://pictures.example.com:{port}/fox.png", MAX_BYTES) == FOX
         error = await refusal(fetcher, f"https://other.example.com:{port}/fox.png")
         assert error.reason is Reason.NETWORK_ERROR
         assert "certificate" in error.message.lower()

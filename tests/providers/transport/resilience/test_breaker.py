@@ -1,4 +1,4 @@
-"""The breaker: opens when a vendor is down, says so, and lets one call try before all the others."""
+"""Tests of the circuit breaker: it opens when a vendor is down, and one trial call decides whether it closes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Clock:
 
 
 def called(breaker: Breaker, end: BaseException | None = None) -> None:
-    """A call that is let in and ends like this; one that is not let in is a failure of the test."""
+    """Make a call that is admitted and ends with `end`."""
     try:
         with breaker.call():
             if end:
@@ -30,7 +30,7 @@ def called(breaker: Breaker, end: BaseException | None = None) -> None:
 
 
 def refusal(breaker: Breaker) -> ImageError:
-    """What a call is told that is not let in."""
+    """Return the error of a call that is refused."""
     with pytest.raises(ImageError) as caught, breaker.call():
         raise AssertionError("it was let in")
     return caught.value
@@ -43,7 +43,7 @@ def opened(clock: Clock) -> Breaker:
     return breaker
 
 
-def test_it_opens_after_failures_in_a_row_and_says_for_how_long() -> None:
+def test_the_breaker_opens_after_failures_in_a_row() -> None:
     clock = Clock()
     breaker = opened(clock)
     clock.now += 10
@@ -53,7 +53,7 @@ def test_it_opens_after_failures_in_a_row_and_says_for_how_long() -> None:
     assert "Stability AI failed 5 times in a row, so it is not called for 20 s" in error.message
 
 
-def test_one_call_tries_when_the_pause_is_over_and_the_others_are_refused_however_long_it_takes() -> None:
+def test_after_the_pause_one_trial_call_runs_and_others_are_refused() -> None:
     clock = Clock()
     breaker = opened(clock)
     clock.now += OPEN_SECONDS
@@ -67,7 +67,7 @@ def test_one_call_tries_when_the_pause_is_over_and_the_others_are_refused_howeve
         called(breaker)
 
 
-def test_a_failed_trial_opens_it_again() -> None:
+def test_a_failed_trial_call_opens_the_breaker_again() -> None:
     clock = Clock()
     breaker = opened(clock)
     clock.now += OPEN_SECONDS
@@ -75,7 +75,7 @@ def test_a_failed_trial_opens_it_again() -> None:
     assert refusal(breaker).retry_after == OPEN_SECONDS
 
 
-def test_a_trial_that_is_called_off_leaves_the_trying_to_the_next() -> None:
+def test_after_a_cancelled_trial_the_next_call_is_the_trial() -> None:
     clock = Clock()
     breaker = opened(clock)
     clock.now += OPEN_SECONDS
@@ -84,7 +84,7 @@ def test_a_trial_that_is_called_off_leaves_the_trying_to_the_next() -> None:
         refusal(breaker)
 
 
-def test_a_trial_of_before_does_not_count_once_another_call_has_shown_that_the_vendor_is_back() -> None:
+def test_an_old_trial_does_not_count_after_the_breaker_closed() -> None:
     clock = Clock()
     breaker = Breaker("xAI", clock)
     with breaker.call():  # it began before the vendor failed, and succeeds late
@@ -102,11 +102,11 @@ def test_a_trial_of_before_does_not_count_once_another_call_has_shown_that_the_v
 
 
 ANSWERED = [None, *(reason for reason in Reason if reason not in (Reason.PROVIDER_UNAVAILABLE, *IGNORED_REASONS))]
-"""Ends of a call that the vendor answered: a success, and every refusal."""
+"""Outcomes of calls that the vendor answered: a success, and every refusal."""
 
 
 @pytest.mark.parametrize("answered", ANSWERED)
-def test_any_other_end_shows_that_the_vendor_is_there(answered: Reason | None) -> None:
+def test_any_other_answer_closes_the_breaker(answered: Reason | None) -> None:
     other = ImageError(answered, "no") if answered else None
     clock = Clock()
     breaker = Breaker("xAI", clock)
@@ -124,16 +124,16 @@ def test_any_other_end_shows_that_the_vendor_is_there(answered: Reason | None) -
 
 
 @pytest.mark.parametrize(
-    "silence", [KeyboardInterrupt(), *(ImageError(reason, "?") for reason in IGNORED_REASONS)], ids=repr
+    "error", [KeyboardInterrupt(), *(ImageError(reason, "?") for reason in IGNORED_REASONS)], ids=repr
 )
-def test_who_goes_away_or_hears_nothing_can_say_nothing_about_the_vendor(silence: BaseException) -> None:
+def test_errors_without_an_answer_do_not_change_the_breaker(error: BaseException) -> None:
     clock = Clock()
     breaker = Breaker("xAI", clock)
     for _ in range(MAX_FAILURES):
-        called(breaker, silence)
+        called(breaker, error)
         called(breaker, DOWN)
     refusal(breaker)
     clock.now += OPEN_SECONDS
-    called(breaker, silence)  # as a trial it leaves the trying to the next
+    called(breaker, error)  # as a trial it leaves the trial to the next call
     with breaker.call():
         refusal(breaker)

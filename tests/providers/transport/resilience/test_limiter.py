@@ -1,4 +1,4 @@
-"""Turns: no more at once than allowed, callers in rotation, a queue with an end."""
+"""Tests of the limiter: the concurrency limit, callers in rotation, a bounded queue."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ pytestmark = pytest.mark.anyio
 
 
 async def no_progress() -> None:
-    """Who waits is not told."""
+    """Ignore the message for waiting callers."""
 
 
-async def test_callers_take_turns_and_none_waits_for_all_of_anothers(anyio_backend: str) -> None:
-    turns, served, gate = FairLimiter("OpenAI", 1, 100), list[str](), anyio.Event()
+async def test_callers_are_served_in_rotation(anyio_backend: str) -> None:
+    limiter, served, gate = FairLimiter("OpenAI", 1, 100), list[str](), anyio.Event()
 
     async def call(caller: str) -> None:
-        async with turns.slot(caller, new_id("job"), no_progress):
+        async with limiter.slot(caller, new_id("job"), no_progress):
             served.append(caller)
             await gate.wait()
 
@@ -32,43 +32,43 @@ async def test_callers_take_turns_and_none_waits_for_all_of_anothers(anyio_backe
     assert "".join(served) == "aabcaa"
 
 
-async def test_no_more_go_on_at_once_than_allowed() -> None:
-    turns, now, most = FairLimiter("OpenAI", 3, 100), 0, 0
+async def test_no_more_calls_run_than_the_limit() -> None:
+    limiter, now, maximum = FairLimiter("OpenAI", 3, 100), 0, 0
 
     async def call(caller: str) -> None:
-        nonlocal now, most
-        async with turns.slot(caller, new_id("job"), no_progress):
+        nonlocal now, maximum
+        async with limiter.slot(caller, new_id("job"), no_progress):
             now += 1
-            most = max(most, now)
+            maximum = max(maximum, now)
             await anyio.lowlevel.checkpoint()
             now -= 1
 
     async with anyio.create_task_group() as tasks:
         for n in range(20):
             tasks.start_soon(call, str(n % 4))
-    assert (most, now) == (3, 0)
+    assert (maximum, now) == (3, 0)
 
 
-async def refusal(turns: FairLimiter, caller: str = "1") -> ImageError:
-    """What who comes too late is told."""
+async def refusal(limiter: FairLimiter, caller: str = "1") -> ImageError:
+    """Return the error for a call that finds the queue full."""
     with pytest.raises(ImageError) as caught:
-        async with turns.slot(caller, new_id("job"), no_progress):
+        async with limiter.slot(caller, new_id("job"), no_progress):
             raise AssertionError("it was let in")
     return caught.value
 
 
 async def test_a_full_queue_refuses() -> None:
-    turns, gate = FairLimiter("OpenAI", 1, 2), anyio.Event()
+    limiter, gate = FairLimiter("OpenAI", 1, 2), anyio.Event()
 
     async def call() -> None:
-        async with turns.slot("1", new_id("job"), no_progress):
+        async with limiter.slot("1", new_id("job"), no_progress):
             await gate.wait()
 
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
             tasks.start_soon(call)
             await anyio.lowlevel.checkpoint()
-        error = await refusal(turns)
+        error = await refusal(limiter)
         assert (error.reason, error.retryable) == (Reason.RATE_LIMITED, True)
         assert (
             error.message
@@ -77,11 +77,11 @@ async def test_a_full_queue_refuses() -> None:
         gate.set()
 
 
-async def test_a_queue_that_one_caller_has_filled_has_room_for_one_call_of_each_other_up_to_an_end() -> None:
-    turns, gate = FairLimiter("OpenAI", 1, 2), anyio.Event()
+async def test_a_full_queue_accepts_one_call_of_each_other_caller_up_to_twice_its_length() -> None:
+    limiter, gate = FairLimiter("OpenAI", 1, 2), anyio.Event()
 
     async def call(caller: str) -> None:
-        async with turns.slot(caller, new_id("job"), no_progress):
+        async with limiter.slot(caller, new_id("job"), no_progress):
             await gate.wait()
 
     async with anyio.create_task_group() as tasks:
@@ -89,24 +89,24 @@ async def test_a_queue_that_one_caller_has_filled_has_room_for_one_call_of_each_
             tasks.start_soon(call, caller)
             await anyio.lowlevel.checkpoint()
         for late in ("2", "4"):
-            assert (await refusal(turns, late)).reason is Reason.RATE_LIMITED
+            assert (await refusal(limiter, late)).reason is Reason.RATE_LIMITED
         gate.set()
 
 
-async def test_where_none_may_wait_the_refusal_says_so() -> None:
-    turns = FairLimiter("OpenAI", 1, 0)
-    async with turns.slot("1", "a job", no_progress):
-        error = await refusal(turns)
+async def test_the_refusal_without_a_queue_says_so() -> None:
+    limiter = FairLimiter("OpenAI", 1, 0)
+    async with limiter.slot("1", "a job", no_progress):
+        error = await refusal(limiter)
     assert error.message == "OpenAI has its maximum of running calls, and there is no queue; nothing was sent."
-    async with turns.slot("2", "another", no_progress):
+    async with limiter.slot("2", "another", no_progress):
         pass
 
 
-async def test_a_job_that_has_begun_is_not_refused_halfway() -> None:
-    turns, served, gate = FairLimiter("Black Forest Labs", 2, 0), list[str](), anyio.Event()
+async def test_a_running_job_is_never_refused() -> None:
+    limiter, served, gate = FairLimiter("Black Forest Labs", 2, 0), list[str](), anyio.Event()
 
     async def call(name: str) -> None:
-        async with turns.slot("1", "a job of five calls", no_progress):
+        async with limiter.slot("1", "a job of five calls", no_progress):
             served.append(name)
             await gate.wait()
 
@@ -114,21 +114,21 @@ async def test_a_job_that_has_begun_is_not_refused_halfway() -> None:
         for name in "abcde":
             tasks.start_soon(call, name)
         await anyio.wait_all_tasks_blocked()
-        assert (await refusal(turns)).reason is Reason.RATE_LIMITED  # another job's
+        assert (await refusal(limiter)).reason is Reason.RATE_LIMITED  # another job's
         gate.set()
     assert "".join(served) == "abcde"
     async with (
-        turns.slot("2", "another", no_progress),
-        turns.slot("3", "one more", no_progress),
+        limiter.slot("2", "another", no_progress),
+        limiter.slot("3", "one more", no_progress),
     ):  # and then it is as it was
-        assert (await refusal(turns)).reason is Reason.RATE_LIMITED
+        assert (await refusal(limiter)).reason is Reason.RATE_LIMITED
 
 
-async def test_what_only_collects_waits_however_many_do_and_keeps_nobody_out() -> None:
-    turns, served, gate = FairLimiter("Black Forest Labs", 1, 1), list[str](), anyio.Event()
+async def test_a_call_that_collects_always_waits_and_does_not_count() -> None:
+    limiter, served, gate = FairLimiter("Black Forest Labs", 1, 1), list[str](), anyio.Event()
 
     async def call(name: str, job: str | None) -> None:
-        async with turns.slot(name, job, no_progress):
+        async with limiter.slot(name, job, no_progress):
             served.append(name)
             await gate.wait()
 
@@ -140,11 +140,11 @@ async def test_what_only_collects_waits_however_many_do_and_keeps_nobody_out() -
     assert "".join(served) == "abcd"
 
 
-async def test_who_leaves_while_waiting_takes_no_turn_along() -> None:
-    turns, gate, served = FairLimiter("OpenAI", 1, 5), anyio.Event(), list[str]()
+async def test_a_cancelled_caller_leaves_the_queue() -> None:
+    limiter, gate, served = FairLimiter("OpenAI", 1, 5), anyio.Event(), list[str]()
 
     async def call(name: str) -> None:
-        async with turns.slot(name, name, no_progress):
+        async with limiter.slot(name, name, no_progress):
             served.append(name)
             await gate.wait()
 
@@ -159,15 +159,15 @@ async def test_who_leaves_while_waiting_takes_no_turn_along() -> None:
     assert served == ["first", "last"]
 
 
-async def test_a_turn_that_comes_as_its_caller_leaves_is_passed_on() -> None:
-    turns, served, scopes = FairLimiter("OpenAI", 1, 5), list[str](), dict[str, anyio.CancelScope]()
+async def test_a_slot_given_to_a_cancelled_caller_goes_to_the_next() -> None:
+    limiter, served, scopes = FairLimiter("OpenAI", 1, 5), list[str](), dict[str, anyio.CancelScope]()
 
     async def call(name: str) -> None:
         with anyio.CancelScope() as scopes[name]:
-            async with turns.slot(name, name, no_progress):
+            async with limiter.slot(name, name, no_progress):
                 served.append(name)
 
-    async with anyio.create_task_group() as tasks, turns.slot("holder", "holder", no_progress):
+    async with anyio.create_task_group() as tasks, limiter.slot("holder", "holder", no_progress):
         for name in ("leaves", "stays"):
             tasks.start_soon(call, name)
             await anyio.lowlevel.checkpoint()

@@ -1,4 +1,4 @@
-"""When to send again, how long to wait before, and what an answer to a paid request leaves behind."""
+"""Tests of retries: which errors are retried, after which waits, and the outcome of refused paid requests."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ from atelier.providers.transport.resilience.retry import (
         ({"retry-after": "Fri, 21 Nov 1980 09:00:00 GMT"}, 0),
     ],
 )
-def test_seconds_milliseconds_and_nonsense(headers: dict[str, str], seconds: float | None) -> None:
+def test_retry_after_in_seconds_and_milliseconds(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers) == seconds
 
 
-def test_a_date_is_the_time_until_then() -> None:
+def test_retry_after_as_a_date() -> None:
     then = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
     assert 27 <= (retry_after({"retry-after": then}) or 0) <= 30
 
 
 @given(st.text(max_size=60))
-def test_no_header_breaks_the_reader(value: str) -> None:
+def test_no_header_breaks_retry_after(value: str) -> None:
     seconds = retry_after({"retry-after": value, "retry-after-ms": value})
     assert seconds is None or seconds >= 0
 
@@ -63,7 +63,7 @@ NOT_DONE, REFUSED, UNKNOWN = RefusalOutcome.NOT_DONE, RefusalOutcome.REFUSED, Re
         ([400, 401, 402, 403, 404, 407, 409, 413, 422, 428, 430, 451, 498], REFUSED, REFUSED),
     ],
 )
-def test_what_a_refused_paid_request_leaves_behind(
+def test_the_outcome_of_a_refused_paid_request(
     statuses: list[int], vendors: RefusalOutcome, others: RefusalOutcome
 ) -> None:
     assert {status: refusal_outcome(status, from_vendor=True) for status in statuses} == dict.fromkeys(
@@ -75,25 +75,25 @@ def test_what_a_refused_paid_request_leaves_behind(
 
 
 class Tries:
-    """Every try fails with this error; the pauses between them are noted, and take no time."""
+    """Attempts that all fail with this error; waits are recorded instead of slept."""
 
     def __init__(self, error: Exception, left: float = 1000.0) -> None:
         self.error, self.left = error, left
         self.count = 0
         self.pauses: list[float] = []
-        self.told: list[str] = []
+        self.messages: list[str] = []
 
     async def run(self) -> Tries:
-        """Try until it is given up."""
+        """Run all attempts."""
 
-        async def tell(message: str) -> None:
-            self.told.append(message)
+        async def report(message: str) -> None:
+            self.messages.append(message)
 
         async def sleep(seconds: float) -> None:
             self.pauses.append(seconds)
 
         with pytest.raises(type(self.error)) as caught:  # noqa: PT012 - a loop is the way to use a policy
-            async for attempt in retry_policy(lambda error: isinstance(error, ImageError), self.left, tell).copy(
+            async for attempt in retry_policy(lambda error: isinstance(error, ImageError), self.left, report).copy(
                 sleep=sleep
             ):
                 with attempt:
@@ -109,20 +109,20 @@ def busy(seconds: float | None = None) -> ImageError:
 
 @pytest.fixture
 def longest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the pauses that may be drawn always the longest."""
+    """Replace the jitter by its maximum."""
 
-    def most(low: float, high: float) -> float:
+    def maximum(low: float, high: float) -> float:
         assert low == 0
         return high
 
-    monkeypatch.setattr("random.uniform", most)
+    monkeypatch.setattr("random.uniform", maximum)
 
 
 @pytest.mark.anyio
-async def test_what_may_be_sent_again_is_tried_four_times_after_pauses_that_double(longest: None) -> None:
+async def test_a_retry_happens_three_times_after_doubling_pauses(longest: None) -> None:
     tries = await Tries(busy()).run()
     assert (tries.count, tries.pauses) == (MAX_ATTEMPTS, [0.5, 1.0, 2.0]) == (4, [0.5, 1.0, 2.0])
-    assert tries.told == [
+    assert tries.messages == [
         "The request failed; trying again.",
         "The request failed; trying again in 1 s.",
         "The request failed; trying again in 2 s.",
@@ -130,15 +130,15 @@ async def test_what_may_be_sent_again_is_tried_four_times_after_pauses_that_doub
 
 
 @pytest.mark.anyio
-async def test_the_vendors_own_wish_is_waited_for_and_a_little_longer(longest: None) -> None:
+async def test_the_wait_that_the_vendor_asked_for_is_kept(longest: None) -> None:
     tries = await Tries(busy(3.0)).run()
     assert (tries.count, tries.pauses) == (4, [3.25] * 3)
-    assert tries.told == ["The vendor asked to wait; trying again in 3 s."] * 3
+    assert tries.messages == ["The vendor asked to wait; trying again in 3 s."] * 3
     assert (await Tries(busy(0.0)).run()).pauses == [0.25] * 3
 
 
 @pytest.mark.anyio
-async def test_a_vendor_that_asks_for_more_than_a_minute_is_not_waited_for(longest: None) -> None:
+async def test_a_wait_of_more_than_a_minute_is_not_kept(longest: None) -> None:
     assert (await Tries(busy(MAX_RETRY_WAIT)).run()).count == 4
     assert (await Tries(busy(MAX_RETRY_WAIT + 0.001)).run()).count == 1
 
@@ -151,6 +151,6 @@ async def test_no_pause_goes_beyond_the_deadline(longest: None) -> None:
 
 
 @pytest.mark.anyio
-async def test_what_may_not_be_sent_again_is_tried_once() -> None:
+async def test_an_error_without_retry_has_one_attempt() -> None:
     tries = await Tries(ValueError("no")).run()
-    assert (tries.count, tries.pauses, tries.told) == (1, [], [])
+    assert (tries.count, tries.pauses, tries.messages) == (1, [], [])
