@@ -130,5 +130,5 @@ def test_the_steps_touch_the_files_of_the_table(copy: Path) -> None:
     assert set(changed) == {name for name in steps if (ROOT / name).exists()} | {"README.md", "manifest.json"}
     table = re.findall(r"^\| `([^`]+)`(?:, `([^`]+)`)? \|", PAGE, flags=re.MULTILINE)
     listed = {name for row in table for name in row if name}
-    assert all(any(name.startswith(each) for each in listed) for name in steps)
+    assert all(any(name.startswith(each) for each in listed) for name in steps), steps
     assert {"README.md", "manifest.json"} <= listed

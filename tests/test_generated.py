@@ -27,7 +27,7 @@ def test_the_bundle_asks_for_the_key_of_every_vendor_and_hands_it_over() -> None
     names = [provider.endpoint.key_variables[0] for provider in generated.keyed(built_in_providers())]
     assert [name for name in content["server"]["mcp_config"]["env"] if name.endswith("_API_KEY")] == names
     assert [name for name in content["user_config"] if name.endswith("_api_key")] == [name.lower() for name in names]
-    assert all(content["user_config"][name.lower()]["sensitive"] for name in names)
+    assert all(content["user_config"][name.lower()]["sensitive"] for name in names), names
 
 
 def test_a_vendor_that_left_the_registry_leaves_the_manifest() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -12,11 +14,19 @@ import anyio
 LONG = 30.0  # seconds
 
 
+def source_of(condition: Callable[[], object]) -> str:
+    """Return the line that a lambda stands in, or the name of another callable."""
+    name = getattr(condition, "__qualname__", repr(condition))
+    with contextlib.suppress(OSError, TypeError):
+        return inspect.getsource(condition).strip() if name.endswith("<lambda>") else name
+    return name
+
+
 def until(true: Callable[[], object]) -> None:
     """Wait until the condition is true. Fails after LONG seconds."""
     end = time.monotonic() + LONG
     while not true():
-        assert time.monotonic() < end, f"the condition was not met within {LONG:.0f} s"
+        assert time.monotonic() < end, f"not true within {LONG:.0f} s: {source_of(true)}"
         time.sleep(0.002)
 
 
@@ -24,7 +34,7 @@ async def eventually(true: Callable[[], object]) -> None:
     """Wait like `until`, in an event loop."""
     end = anyio.current_time() + LONG
     while not true():
-        assert anyio.current_time() < end, f"the condition was not met within {LONG:.0f} s"
+        assert anyio.current_time() < end, f"not true within {LONG:.0f} s: {source_of(true)}"
         await anyio.sleep(0.005)
 
 

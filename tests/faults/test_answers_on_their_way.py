@@ -194,7 +194,7 @@ def test_inline_images_stay_stored_when_their_caller_goes_while_the_answer_is_ma
         asked(process, 3, tool, arguments)
         again = answer(process, 3)["structuredContent"]
     assert len(books.records) == len(again["images"]) == 3
-    assert not any("id" in image for image in again["images"])
+    assert not any("id" in image for image in again["images"]), again["images"]
     assert len(around.billed) == 1
 
 
@@ -210,5 +210,5 @@ def test_inline_images_whose_answer_is_never_read_stay_stored(around: World, tmp
     assert not books.job.delivered
     again = collected(environ, tool, arguments)
     assert len(books.records) == len(again["images"]) == 3
-    assert not any("id" in image for image in again["images"])
+    assert not any("id" in image for image in again["images"]), again["images"]
     assert len(around.billed) == 1

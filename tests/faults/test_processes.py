@@ -87,7 +87,7 @@ async def test_killed_at_a_step_of_the_journal(
     assert bool(warned) == (state == "unknown")
     if collected:
         assert {image["id"] for image in again["images"]} == {record["id"] for record in books.records}
-        assert all(Path(image["path"]).is_file() for image in again["images"])
+        assert all(Path(image["path"]).is_file() for image in again["images"]), again["images"]
     Books.read(tmp_path).checked(f"{label}, then the same call", around.billed)
 
 
@@ -170,7 +170,7 @@ async def test_a_picture_that_the_disk_does_not_take_is_handed_over(around: Worl
         result = await client.call_tool(tool, asked)
     assert not result.is_error
     assert "Not stored" in str(result.content[0])
-    assert any(block.type == "image" for block in result.content)
+    assert any(block.type == "image" for block in result.content), result.content
     books = Books.read(tmp_path).checked("the pictures' disk is full", around.billed, unkept=True)
     assert books.job.state == "done"
 

@@ -128,8 +128,8 @@ def test_what_a_file_is_called_is_kept_nowhere(
     (folder / "private.png").write_bytes(png(64, 64))
     assert not edited(with_openai, str(folder / "private.png"))[0]
     kept = [path for path in tmp_path.rglob("*") if path.is_file() and path.parent != folder]
-    assert any(path.suffix == ".json" for path in kept)
-    assert any(path.name == "journal.db" for path in kept)
+    assert any(path.suffix == ".json" for path in kept), kept
+    assert any(path.name == "journal.db" for path in kept), kept
     assert not [path for path in kept if b"private" in path.read_bytes()]
 
 

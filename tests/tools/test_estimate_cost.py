@@ -58,7 +58,7 @@ async def test_an_edit_is_priced_without_its_picture(connect: Connect, operation
     more = {"search": "the hat"} if operation == "search_replace" else {}
     price = await told(connect, model="stability", operation=operation, **more)
     assert price["total_usd"] == usd
-    assert any("1024x1024 is assumed" in warning for warning in price["warnings"])
+    assert any("1024x1024 is assumed" in warning for warning in price["warnings"]), price["warnings"]
 
 
 async def test_a_picture_on_the_web_is_not_fetched(connect: Connect, openai: OpenAI) -> None:
@@ -76,7 +76,7 @@ async def test_what_is_impossible_is_refused_as_it_would_be_when_drawn(connect: 
 
 async def test_the_end_of_a_model_is_told(connect: Connect) -> None:
     price = await told(connect, prompt="a fox", model="gpt-image-1.5", quality="low", size="1024x1024")
-    assert any("2026-12-01" in warning for warning in price["warnings"])
+    assert any("2026-12-01" in warning for warning in price["warnings"]), price["warnings"]
 
 
 async def test_an_unknown_price_is_told_as_that(connect: Connect) -> None:
@@ -134,7 +134,7 @@ async def test_a_price_needs_no_ledger_that_can_be_written(connect: Connect, env
     price = await told(connect, model="stability")
     assert price["total_usd"] == 0.03
     assert "left_today_usd" not in price
-    assert any("budget is not known" in warning for warning in price["warnings"])
+    assert any("budget is not known" in warning for warning in price["warnings"]), price["warnings"]
 
 
 @pytest.mark.parametrize("more", [{"strength": 0.5}, {"image": "https://example.org/fox.png"}, {"search": "hat"}])
@@ -146,7 +146,7 @@ async def test_a_generation_with_what_only_a_change_has_is_refused(connect: Conn
 
 async def test_a_strength_alone_is_one_of_a_change(connect: Connect) -> None:
     price = await told(connect, prompt="a fox", strength=0.5, model="stable-image-ultra")
-    assert any("1024x1024 is assumed" in warning for warning in price["warnings"])
+    assert any("1024x1024 is assumed" in warning for warning in price["warnings"]), price["warnings"]
     assert (
         error(await estimate(connect, prompt="a fox", strength=0.5, model="openai"))["reason"] == "unsupported_option"
     )

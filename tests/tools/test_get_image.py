@@ -102,7 +102,7 @@ async def test_a_list_is_within_the_limits_and_goes_on_where_it_ended(
             result, told = await shown(client, **asked)
             assert len(json.dumps(told, ensure_ascii=False).encode()) <= 6_000
             assert len(text(result).encode()) <= 6_000
-            assert all(row["prompt"] and row["model"] and row["parent"] for row in told["pictures"])
+            assert all(row["prompt"] and row["model"] and row["parent"] for row in told["pictures"]), told["pictures"]
             seen += [row["id"] for row in told["pictures"]]
             pages += 1
             asked = {"before": seen[-1], "limit": count}

@@ -100,7 +100,7 @@ async def test_unfiltered_it_names_every_working_model_within_the_budget() -> No
         working = [row.id for row in provider.models if row.lifecycle.at(TODAY) != "retired"]
         assert told[provider.name][0] == provider.default
         assert sorted(told[provider.name]) == sorted(working)
-        assert all(id in answer.text for id in working)
+        assert all(id in answer.text for id in working), working
     assert "models" not in data(answer)
 
 
@@ -149,7 +149,7 @@ async def test_filtered_it_holds_every_row_within_the_budget(
         and (row.lifecycle.at(TODAY) != "retired" or (environ is not KEYS and p.endpoint.key_variables))
     ]
     assert sorted(ids(answer)) == sorted(wanted)
-    assert all(id in answer.text for id in wanted)
+    assert all(id in answer.text for id in wanted), wanted
 
 
 async def test_a_row_is_told_in_full() -> None:
@@ -231,7 +231,7 @@ async def test_filtered_every_model_has_its_price_or_is_said_to_have_none(vendor
     unknown = {id for id in ids(answer) if f"{id} (price unknown)" in answer.text}
     assert set(ids(answer)) - set(priced) == unknown
     assert bool(unknown) == (vendor == "flux")
-    assert all(f"{id} (" in answer.text for id in priced)
+    assert all(f"{id} (" in answer.text for id in priced), priced
 
 
 async def test_prices_are_told_for_an_operation_over_all_vendors() -> None:
@@ -300,7 +300,7 @@ async def test_a_wrong_preset_does_not_hide_the_list() -> None:
 async def test_columns_that_are_left_out_are_named() -> None:
     answer = await listed(KEYS, operation="generate")
     assert "Left out here for length: styles" in data(answer)["summary"]
-    assert all("styles" not in row for row in data(answer)["models"])
+    assert all("styles" not in row for row in data(answer)["models"]), data(answer)["models"]
     assert "style enhance|anime" in answer.text
 
 
@@ -309,7 +309,7 @@ async def test_an_unknown_vendor_is_refused_with_those_there_are(vendor: str) ->
     with pytest.raises(ImageError) as caught:
         await listed(KEYS, vendor=vendor)
     assert caught.value.reason is Reason.INVALID_REQUEST
-    assert all(name in caught.value.hint for name in VENDORS)
+    assert all(name in caught.value.hint for name in VENDORS), VENDORS
 
 
 async def test_the_same_question_has_the_same_answer() -> None:
@@ -326,7 +326,7 @@ async def test_an_unknown_operation_is_refused_with_those_there_are(connect: Con
 
 def test_the_description_names_every_vendor() -> None:
     words = TOOL.parameters.model_fields["vendor"].description or ""
-    assert all(name in words for name in VENDORS)
+    assert all(name in words for name in VENDORS), VENDORS
 
 
 def grown(count: int, **columns: Any) -> Catalog:
@@ -361,7 +361,7 @@ async def test_however_many_models_a_file_adds_the_budget_holds_and_the_rest_is_
     for provider in catalog.providers:
         models = told[provider.name]["models"]
         assert models[:1] == [provider.default][: len(models)]
-        assert all(id in answer.text for id in models)
+        assert all(id in answer.text for id in models), models
     more = told["openai"]["more"]
     assert f"- and {more} more models; list_models with vendor=openai names them." in answer.text
     assert more < count + 20
@@ -373,4 +373,4 @@ async def test_however_many_models_a_file_adds_the_budget_holds_and_the_rest_is_
 async def test_what_fits_is_told_whole_and_nothing_is_counted() -> None:
     answer = await listed(KEYS, providers=SIX)
     assert "more models" not in answer.text
-    assert all("more" not in vendor for vendor in data(answer)["vendors"])
+    assert all("more" not in vendor for vendor in data(answer)["vendors"]), data(answer)["vendors"]

@@ -193,7 +193,7 @@ def test_every_default_is_listed_and_not_retired() -> None:
 def test_no_two_rows_answer_to_the_same_name() -> None:
     names = [name for p in all_providers() for row in p.models for name in (row.id, *row.aliases, *row.snapshots)]
     assert len(names) == len(set(names))
-    assert all(name == name.lower() for name in names)
+    assert all(name == name.lower() for name in names), names
 
 
 def test_a_deprecated_row_works_with_a_warning_until_its_day_and_then_dies_by_itself() -> None:

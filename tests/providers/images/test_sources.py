@@ -131,7 +131,7 @@ async def test_a_file_elsewhere_is_refused_like_one_that_does_not_exist(folder: 
     words = [str(path) for path in paths] + [secret.as_uri(), "/etc/passwd", "/none", "~/.ssh/id_rsa", "~nobody/x"]
     refused = [await refusal(sources, each) for each in words]
     assert {error.message for error in refused} == {"The path is not in an allowed folder."}
-    assert all("ATELIER_INPUT_DIRS" in error.hint for error in refused)
+    assert all("ATELIER_INPUT_DIRS" in error.hint for error in refused), refused
 
 
 async def test_a_file_missing_in_an_allowed_folder_is_named_by_its_path(folder: Path) -> None:

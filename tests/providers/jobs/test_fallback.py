@@ -97,7 +97,7 @@ async def test_a_timeout_that_is_tried_again_leaves_both_in_the_books(
     openai.next(Slow(2))
     async with service() as one:
         result = await one.submit(FOX)
-    assert any("sent again" in warning for warning in result.warnings)
+    assert any("sent again" in warning for warning in result.warnings), result.warnings
     (row,) = await rows()
     assert len(openai.requests) == 2
     assert float(row.reserved_usd) == pytest.approx(0.005885 + 0.00592)

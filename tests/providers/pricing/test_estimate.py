@@ -305,7 +305,7 @@ def test_money_is_exact_ordered_and_never_negative(made: tuple[str, Job]) -> Non
     found = estimate(table(), *made)
     if found:
         amounts = [getattr(found, field.name) for field in fields(found) if field.name.endswith("_usd")]
-        assert all(isinstance(amount, Decimal) and amount.is_finite() for amount in amounts)
+        assert all(isinstance(amount, Decimal) and amount.is_finite() for amount in amounts), amounts
         assert 0 <= found.low_usd <= found.total_usd <= found.high_usd
         assert abs(found.per_image_usd * found.count - found.total_usd) < Decimal("1e-20")
 

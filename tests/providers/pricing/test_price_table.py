@@ -96,7 +96,7 @@ def test_no_figure_is_idle(section: str, index: int) -> None:
     fewer = table().model_copy(update={section: without})
     keys = [(gone.provider, id) for id in gone.models]
     assert set(keys) <= set(ROWS)
-    assert any(priced(key, fewer) != priced(key, table()) for key in keys)
+    assert any(priced(key, fewer) != priced(key, table()) for key in keys), keys
 
 
 def test_an_entry_names_only_words_that_its_models_offer() -> None:

@@ -73,7 +73,7 @@ def test_a_server_is_built_without_importing_any_vendor(environ: Environ, instal
 def skipped(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     """The facts of each warning that a plugin is left out."""
     records = [record for record in caplog.records if record.message == "vendor plugin skipped"]
-    assert all(record.levelno == logging.WARNING for record in records)
+    assert all(record.levelno == logging.WARNING for record in records), records
     return [getattr(record, "facts") for record in records]  # noqa: B009 - of `extra`, unknown to the type
 
 

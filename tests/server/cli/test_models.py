@@ -49,14 +49,16 @@ def test_the_table_is_aligned_and_names_every_model(environ: Environ) -> None:
     lines = models_command.table(offers(catalog), TODAY).splitlines()
     column = lines[0].index("operations")
     rows = [line for line in lines if line.startswith("  ")]
-    assert all(line[column - 2 : column] == "  " and line[column] != " " for line in rows)
+    assert all(line[column - 2 : column] == "  " and line[column] != " " for line in rows), rows
     assert len(rows) - 1 == sum(len(catalog.listed(p)) for p in all_providers())
     assert "OpenAI (openai): set OPENAI_API_KEY to use it" in lines
     assert "The built-in sketch (sketch): ready" in lines
-    assert any(line.startswith("  gpt-image-2.5-flare *") and " $0.0059-0.21" in line for line in rows)
-    assert any(line.startswith("  flux-2-pro-preview ") and line.endswith("  price unknown") for line in rows)
+    assert any(line.startswith("  gpt-image-2.5-flare *") and " $0.0059-0.21" in line for line in rows), rows
+    assert any(line.startswith("  flux-2-pro-preview ") and line.endswith("  price unknown") for line in rows), rows
     assert lines[-1].startswith("Prices: about, a picture")
-    assert any("gpt-image-1.5" in line and line.endswith("ends 2026-12-01, then gpt-image-2.5-flare") for line in rows)
+    assert any(
+        "gpt-image-1.5" in line and line.endswith("ends 2026-12-01, then gpt-image-2.5-flare") for line in rows
+    ), rows
 
 
 def test_the_command_narrows_the_list(environ: Environ) -> None:

@@ -48,7 +48,7 @@ def test_for_people_it_is_aligned_and_bears_no_control_characters(
     assert "\x1b" not in out
     rows = [line for line in out.splitlines() if line.startswith("  ")]
     column = rows[0].index(str(drawn))
-    assert all(line[column - 1] == " " != line[column] for line in rows)
+    assert all(line[column - 1] == " " != line[column] for line in rows), rows
     assert "record\n" in out
     assert "in the file\n" in out
 

@@ -64,7 +64,7 @@ def test_over_stdio_every_line_is_answered(environ: Environ) -> None:
     }
     said = spoken(environ, *lines)
     assert codes(said) == [(1, "result"), *lines.values()]
-    assert not any(each["result"].get("isError") for each in said[1:5])
+    assert not any(each["result"].get("isError") for each in said[1:5]), said[1:5]
 
 
 def test_each_message_of_a_batch_is_answered_by_itself(environ: Environ) -> None:

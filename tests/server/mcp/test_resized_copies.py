@@ -105,4 +105,6 @@ async def test_a_copy_that_cannot_be_made_costs_no_picture(connect: Connect) -> 
     (image,) = result.structured_content["images"]
     assert Path(image["path"]).is_file()
     assert "delivered" not in image
-    assert any("No copy was delivered" in warning for warning in result.structured_content["warnings"])
+    assert any("No copy was delivered" in warning for warning in result.structured_content["warnings"]), (
+        result.structured_content["warnings"]
+    )

@@ -56,8 +56,8 @@ async def test_whatever_has_to_go_the_path_stays_and_width_goes_with_height(tmp_
     folder = Path(str(tmp_path)[:60])
     shown = (await structured(result(n, folder), tmp_path))["images"]
     assert len(shown) == n
-    assert all("path" in image for image in shown)
-    assert all(("width" in image) == ("height" in image) for image in shown)
+    assert all("path" in image for image in shown), shown
+    assert all(("width" in image) == ("height" in image) for image in shown), shown
 
 
 async def test_paths_too_long_for_all_leave_their_folder(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ async def test_it_introduces_itself(connect: Connect) -> None:
         assert "generate_image" in (client.instructions or "")
         tools = (await client.list_tools()).tools
     assert [tool.name for tool in tools] == [tool.name for tool in TOOLS]
-    assert all([icon.mime_type for icon in tool.icons or []] == ["image/png"] for tool in tools)
+    assert all([icon.mime_type for icon in tool.icons or []] == ["image/png"] for tool in tools), tools
 
 
 async def test_without_a_key_a_sketch_is_drawn_stored_and_called_one(connect: Connect, tmp_path: Path) -> None:
@@ -111,7 +111,9 @@ async def test_many_pictures_share_the_budget(connect: Connect, n: int) -> None:
     assert len(json.dumps(result.structured_content).encode()) < 2_048
     assert result.structured_content is not None
     assert len({image["id"] for image in result.structured_content["images"]}) == n
-    assert all(image["id"] in text(result) for image in result.structured_content["images"])
+    assert all(image["id"] in text(result) for image in result.structured_content["images"]), result.structured_content[
+        "images"
+    ]
 
 
 async def test_base64_is_nowhere_but_in_image_blocks(connect: Connect) -> None:
@@ -194,7 +196,7 @@ async def test_progress_comes_after_a_second_rises_and_stops_with_the_answer(
         await anyio.sleep(0.1)
     assert told == len(seen) >= 1
     assert [number for number, _ in seen] == sorted({number for number, _ in seen})
-    assert any("OpenAI" in (message or "") for _, message in seen)
+    assert any("OpenAI" in (message or "") for _, message in seen), seen
 
 
 async def test_a_call_of_less_than_a_second_sends_no_progress(connect: Connect, with_openai: Environ) -> None:

@@ -48,7 +48,7 @@ async def test_the_official_client_gets_a_stored_picture(
     assert Path(drawn.structured_content["images"][0]["path"]).is_file()
     assert (drawn.structured_content["provider"], sketched.structured_content["provider"]) == ("openai", "sketch")
     assert refused.is_error
-    assert any("OpenAI" in (message or "") for message in seen)
+    assert any("OpenAI" in (message or "") for message in seen), seen
     assert len([path for path in files_in(tmp_path / "out") if path.suffix == ".png"]) == 2
 
 

@@ -252,7 +252,7 @@ async def test_a_store_that_takes_the_bucket_before_its_host_only_names_the_sett
     assert front.requests[-1].headers["host"] == f"{place.name}.localhost:{front.port}"
     assert storage.id_in(stored.url or "") == stored.id
     assert (await storage.head(stored.id) or {})["id"] == stored.id
-    assert all(key.startswith("customers/7/") for key in place.objects)
+    assert all(key.startswith("customers/7/") for key in place.objects), place.objects
 
 
 @pytest.mark.usefixtures("localhosts")
@@ -269,7 +269,7 @@ async def test_an_endpoint_that_holds_the_bucket_makes_no_folder_of_its_name(
     storage = s3.S3Storage(Connection(Settings.from_environ(environ).bucket, place.keys.environ.get), "7")
     stored = await put(storage)
     assert place.objects
-    assert all(key.startswith("customers/7/") for key in place.objects)
+    assert all(key.startswith("customers/7/") for key in place.objects), place.objects
     assert storage.id_in(stored.url or "") == stored.id
 
 

@@ -85,7 +85,9 @@ async def test_a_store_that_goes_away_in_the_middle_costs_no_picture(environ: En
         assert Path(second["path"]).is_file()
         assert "url" not in second
         assert "atelier flush" in text(after)
-        assert any("cannot be reached" in warning for warning in after.structured_content["warnings"])
+        assert any("cannot be reached" in warning for warning in after.structured_content["warnings"]), (
+            after.structured_content["warnings"]
+        )
         assert len(images(after)) == 1
         assert not edited.is_error
 

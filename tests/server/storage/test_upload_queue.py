@@ -241,7 +241,7 @@ async def test_a_store_in_trouble_is_not_asked_for_every_picture(
     front.next(*[Answer(403, denied, {"content-type": "application/xml"})] * 9)
     told = await flush(before(place.storage(endpoint=front.url), waiting))
     assert [flushed.id for flushed in told] == ids
-    assert all(flushed.problem for flushed in told)
+    assert all(flushed.problem for flushed in told), told
     assert len(front.requests) == 1
 
 

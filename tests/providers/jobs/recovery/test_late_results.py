@@ -82,7 +82,7 @@ async def test_what_the_vendor_does_not_finish_in_half_an_hour_is_bought_anew_wi
         result = await service.submit(OWL)
     assert isinstance(result, ImageResult)
     assert result.id != row.id
-    assert any(row.id in warning for warning in result.warnings)
+    assert any(row.id in warning for warning in result.warnings), result.warnings
     assert bought(flux) == 2
 
 
