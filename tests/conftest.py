@@ -31,6 +31,8 @@ pytest_plugins = ["tests.faults.tally"]
 
 TODAY = date(2026, 11, 21)
 
+EXTRA_WORKERS = 2
+
 Environ = dict[str, str]
 
 NO_FILES = {"ATELIER_CONFIG": os.devnull, "ATELIER_DOTENV": "off"}
@@ -42,6 +44,12 @@ Connect = Callable[..., AbstractAsyncContextManager[Client]]
 def pytest_configure(config: pytest.Config) -> None:
     """Let tests that draw examples draw few in a fast run and many in an exhaustive one."""
     settings.load_profile("exhaustive" if is_selected(config) else "fast")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return more workers than cores: a test waits for processes and timeouts nearly half of its time."""
+    return (os.cpu_count() or 1) + EXTRA_WORKERS
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` deselects

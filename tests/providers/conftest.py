@@ -1,4 +1,4 @@
-"""What tests of the desk and of recovery share: a look at who waits."""
+"""Fixtures that tests of the providers share: retries without a pause, and the jobs that callers wait for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import pytest
 from atelier.providers.core.types import ImageResult, Progress
 from atelier.providers.jobs.running_job import JobHandle, RunningJob
 from atelier.providers.jobs.waiter import JobWaiter
+
+
+@pytest.fixture(autouse=True)
+def _no_backoff(impatient: object) -> None:  # pyright: ignore[reportUnusedFunction]
+    """Retry at once, except where the vendor asks to wait."""
 
 
 @pytest.fixture

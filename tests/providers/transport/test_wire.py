@@ -119,7 +119,7 @@ async def test_a_poll_ends_at_the_deadline_with_an_unknown_outcome(host: Host) -
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "https://a\0b/", "nonsense", "", "gopher://127.0.0.1/"])
 async def test_an_invalid_url_is_not_retried(host: Host, url: str) -> None:
     async with wire(host) as line:
-        for ask in (line.poll(url, lambda _: True), line.download(url)):
+        for ask in (line.poll(url, lambda _: True, every=0.01), line.download(url)):
             with pytest.raises(ImageError) as caught:
                 await ask
             assert caught.value.reason is Reason.INVALID_RESPONSE
@@ -269,7 +269,7 @@ async def test_only_trusted_hosts_get_the_key(base: str, url: str, shown: list[b
     async with vendor_client(endpoint, 5) as http:
         line = Wire(http, endpoint, explain, key=KEY)
         with nullcontext() if shown else pytest.raises(ImageError):
-            await line.poll(url, lambda _: True)
+            await line.poll(url, lambda _: True, every=0.01)
     assert seen == shown
 
 
@@ -310,7 +310,7 @@ async def test_a_vendors_link_into_this_network_is_not_followed(host: Host, path
         careful = Wire(http, endpoint, explain, key=KEY, address_policy=AddressPolicy(resolve))
         for link in links:
             with pytest.raises(ImageError, match="private network") as caught:
-                await (careful.download(link) if path == "/file" else careful.poll(link, bool))
+                await (careful.download(link) if path == "/file" else careful.poll(link, bool, every=0.01))
             assert caught.value.reason is Reason.INVALID_RESPONSE
     assert host.requests == []
 

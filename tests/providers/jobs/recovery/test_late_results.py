@@ -29,16 +29,16 @@ WREN = replace(OWL, prompt="a wren")
 
 
 @pytest.fixture
-def impatient(with_flux: Environ, flux: Flux, soon: None) -> Environ:
+def slow_flux(with_flux: Environ, flux: Flux, soon: None) -> Environ:
     """A vendor that is longer at work than a call may take."""
     flux.polls.next(*[PENDING] * 100)
     return {**with_flux, "ATELIER_TIMEOUT_SECONDS": "0.3"}
 
 
 async def test_what_outlasts_the_deadline_is_collected_by_the_same_call(
-    impatient: Environ, today: Any, flux: Flux
+    slow_flux: Environ, today: Any, flux: Flux
 ) -> None:
-    async with a_desk(impatient, today) as service:
+    async with a_desk(slow_flux, today) as service:
         with pytest.raises(ImageError) as caught:
             await service.submit(OWL)
         assert "the same call, or get_image with job_" in caught.value.hint.lower()
@@ -51,8 +51,8 @@ async def test_what_outlasts_the_deadline_is_collected_by_the_same_call(
     assert (call.state, bought(flux)) == ("settled", 1)
 
 
-async def test_what_outlasts_the_deadline_is_collected_by_its_id(impatient: Environ, today: Any, flux: Flux) -> None:
-    async with a_desk(impatient, today) as service:
+async def test_what_outlasts_the_deadline_is_collected_by_its_id(slow_flux: Environ, today: Any, flux: Flux) -> None:
+    async with a_desk(slow_flux, today) as service:
         with pytest.raises(ImageError):
             await service.submit(OWL)
         alike = fingerprint(admit(service.pipeline.catalog, OWL), False, service.pipeline.home)
@@ -70,9 +70,9 @@ def an_hour_ago(connection: sqlite3.Connection) -> None:
 
 
 async def test_what_the_vendor_does_not_finish_in_half_an_hour_is_bought_anew_with_a_warning(
-    impatient: Environ, today: Any, flux: Flux
+    slow_flux: Environ, today: Any, flux: Flux
 ) -> None:
-    async with a_desk(impatient, today) as service:
+    async with a_desk(slow_flux, today) as service:
         with pytest.raises(ImageError):
             await service.submit(OWL)
         journal: Any = service.pipeline.journal
@@ -87,10 +87,10 @@ async def test_what_the_vendor_does_not_finish_in_half_an_hour_is_bought_anew_wi
 
 
 async def test_a_picture_of_several_that_came_too_late_joins_the_others(
-    impatient: Environ, today: Any, flux: Flux
+    slow_flux: Environ, today: Any, flux: Flux
 ) -> None:
     flux.polls.script.clear()
-    async with a_desk({**impatient, "ATELIER_CONCURRENCY": "1"}, today) as service:
+    async with a_desk({**slow_flux, "ATELIER_CONCURRENCY": "1"}, today) as service:
 
         async def on_progress(message: str) -> None:
             if message.startswith("1 of 2"):
@@ -113,10 +113,10 @@ async def test_a_picture_of_several_that_came_too_late_joins_the_others(
 
 
 async def test_where_one_of_several_was_never_sent_and_the_others_came_too_late_those_are_collected(
-    impatient: Environ, today: Any, flux: Flux
+    slow_flux: Environ, today: Any, flux: Flux
 ) -> None:
     full = [ImageError(Reason.STORAGE_FAILED, "The journal is full.")]
-    async with a_desk(impatient, today) as service:
+    async with a_desk(slow_flux, today) as service:
         journal = service.pipeline.journal
         sent = journal.mark_sent
 
