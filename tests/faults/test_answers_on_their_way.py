@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Environ, files_in
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.faults.books import Books
 from tests.faults.proxy import Held
 from tests.faults.servers import by_hand
@@ -198,6 +198,7 @@ def test_inline_images_stay_stored_when_their_caller_goes_while_the_answer_is_ma
     assert len(around.billed) == 1
 
 
+@exhaustive
 def test_inline_images_whose_answer_is_never_read_stay_stored(around: World, tmp_path: Path) -> None:
     environ = around.environ(tmp_path)
     tool, arguments = arguments_for("openai", tmp_path, 3)

@@ -18,7 +18,7 @@ from mcp.types import CallToolResult
 from atelier.providers.core.types import ImageResult
 from tests.conftest import Environ, files_in
 from tests.emulators.s3 import Keys, Ministack
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.faults import proxy as faulty
 from tests.faults.books import Books
 from tests.faults.proxy import Exchange, Fault, Proxy, Says
@@ -118,6 +118,7 @@ async def test_a_store_that_is_down(
     Books.read(tmp_path, bucket.records).checked("bucket: down, then a start", around.billed)
 
 
+@exhaustive
 @pytest.mark.anyio
 async def test_killed_with_a_picture_on_its_way_while_the_bucket_is_away(
     around: World, environ: Environ, bucket: Bucket, before_store: Proxy, tmp_path: Path
@@ -206,6 +207,7 @@ async def test_a_bucket_that_falls_silent_holds_up_no_answer(
     assert "did not answer in time" in str(shown.content[0])
 
 
+@exhaustive
 @pytest.mark.anyio
 async def test_what_lies_in_a_silent_bucket_is_collected_once_it_speaks_again(
     around: World, environ: Environ, asked: Asked, before_store: Proxy, mute: Mute

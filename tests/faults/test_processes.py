@@ -132,7 +132,7 @@ ENDS = ("client disconnects", "SIGTERM", "SIGINT", "cancelled, then SIGTERM")
 
 @pytest.mark.parametrize(
     ("vendor", "end"),
-    sample(product(("openai", "flux"), ENDS), [("openai", "client disconnects"), ("flux", "cancelled, then SIGTERM")]),
+    sample(product(("openai", "flux"), ENDS), [("openai", "client disconnects")]),
 )
 async def test_what_was_sent_is_seen_through_and_collected(
     around: World, tmp_path: Path, vendor: str, end: str
@@ -177,7 +177,7 @@ async def test_a_picture_that_the_disk_does_not_take_is_handed_over(around: Worl
 
 @pytest.mark.parametrize(
     "step",
-    sample(["open_job", "mark_sent", "save_vendor_task", "settle_call", "finish_job"], ["mark_sent", "settle_call"]),
+    sample(["open_job", "mark_sent", "save_vendor_task", "settle_call", "finish_job"], ["settle_call"]),
 )
 async def test_a_journal_whose_disk_is_full(around: World, tmp_path: Path, step: str) -> None:
     environ = around.environ(tmp_path)
@@ -214,7 +214,7 @@ async def test_a_clock_that_jumps(around: World, tmp_path: Path, jump: int) -> N
     assert (books.job.state, len(books.records)) == ("done", 1)
 
 
-@pytest.mark.parametrize("jump", sample([-86_400 * 400, 86_400 * 400], [-86_400 * 400]))
+@pytest.mark.parametrize("jump", sample([-86_400 * 400, 86_400 * 400], []))
 async def test_killed_after_the_clock_has_jumped(around: World, tmp_path: Path, jump: int) -> None:
     environ = around.environ(tmp_path)
     tool, asked = arguments_for("flux", tmp_path)

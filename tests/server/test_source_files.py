@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import Environ, png
 from tests.emulators.openai import OpenAI
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.providers.images.test_heif import phone_file
 from tests.server.process import SERVE, conversation, hello
 from tests.server.test_main import atelier
@@ -76,6 +76,7 @@ def test_a_path_as_a_terminal_writes_it_is_understood(with_openai: Environ, open
     assert len(file_names(openai)) == 2
 
 
+@exhaustive
 def test_pictures_without_a_file_are_called_image(with_openai: Environ, openai: OpenAI, folder: Path) -> None:
     mask = base64.b64encode(png(64, 64, "white", "L")).decode()
     (folder / "mask.png").write_bytes(base64.b64decode(mask))
@@ -133,6 +134,7 @@ def test_what_a_file_is_called_is_kept_nowhere(
     assert not [path for path in kept if b"private" in path.read_bytes()]
 
 
+@exhaustive
 def test_on_the_command_line_a_screenshot_is_found_in_any_folder(
     with_openai: Environ, openai: OpenAI, folder: Path
 ) -> None:

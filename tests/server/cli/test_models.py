@@ -23,6 +23,7 @@ from tests.conftest import TODAY, Environ
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Answer, Dropped
+from tests.exhaustive import exhaustive
 from tests.server.test_main import atelier
 from tests.vendors import only
 
@@ -94,6 +95,7 @@ def test_a_wrong_filter_is_one_line(environ: Environ, arguments: tuple[str, ...]
     assert says in done.stderr
 
 
+@exhaustive
 def test_a_broken_catalogue_stops_every_start_with_one_sentence(environ: Environ, tmp_path: Path) -> None:
     file = tmp_path / "models.json"
     file.write_text('{"models": [{"provider": "openai", "id": "gpt-image-2", "qualites": ["low"]}]}')

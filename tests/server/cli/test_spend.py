@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import Environ
 from tests.emulators.openai import OpenAI
+from tests.exhaustive import exhaustive
 from tests.server.test_main import atelier
 
 FOX = ("a fox", "--quality", "low", "--size", "1024x1024")
@@ -28,6 +29,7 @@ def test_what_was_spent_is_added_up(with_openai: Environ, openai: OpenAI) -> Non
     assert told["total_usd"] > 0
 
 
+@exhaustive
 def test_a_day_from_which_nothing_was_spent(with_openai: Environ, openai: OpenAI) -> None:
     atelier(with_openai, "generate", *FOX)
     assert "Nothing" in atelier(with_openai, "spend", "--since", "2999-01-01").stdout

@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Held
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.server.http_process import FOX, SECRET, SKETCH, Server, meanwhile, reason, serving, token
 from tests.server.mcp.test_server import text
 from tests.server.test_main import atelier
@@ -194,6 +194,7 @@ def test_a_second_signal_ends_it_at_once(with_openai: Environ, openai: OpenAI) -
     held.go.set()
 
 
+@exhaustive
 @pytest.mark.parametrize("arguments", [("--http", "--port", "0"), ("--http", "serve", "--port", "0")])
 def test_the_word_serve_may_be_left_out(environ: Environ, arguments: tuple[str, ...]) -> None:
     done = atelier(environ, *arguments)

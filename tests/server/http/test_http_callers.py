@@ -19,6 +19,7 @@ from tests.conftest import Environ, files_in
 from tests.emulators.flux import Flux
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Answer, Held
+from tests.exhaustive import exhaustive
 from tests.server.http_process import FOX, SKETCH, Server, meanwhile, reason, serving
 from tests.server.mcp.tasks_client import TasksClient, ask, begun, ended
 from tests.server.mcp.test_server import text
@@ -153,6 +154,7 @@ def test_a_picture_that_reached_the_disk_before_the_crash_is_its_callers(
     assert len(openai.requests) == 1
 
 
+@exhaustive
 async def test_a_picture_that_is_told_to_somebody_who_has_gone_is_collected_by_the_same_call(
     with_openai: Environ, openai: OpenAI
 ) -> None:
@@ -170,6 +172,7 @@ async def test_a_picture_that_is_told_to_somebody_who_has_gone_is_collected_by_t
         assert len(openai.requests) == 1
 
 
+@exhaustive
 async def test_a_journal_that_cannot_be_used_is_told_without_its_place(with_openai: Environ, tmp_path: Path) -> None:
     (tmp_path / "state" / "journal.db").mkdir(parents=True)
     with serving({**with_openai, "ATELIER_BUDGET_PER_DAY": "5"}) as server:

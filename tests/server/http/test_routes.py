@@ -221,6 +221,7 @@ def test_many_at_once_with_one_key_are_one_call(with_openai: Environ, openai: Op
     assert len(openai.requests) == len(pngs(tmp_path)) == 1
 
 
+@exhaustive
 def test_two_requests_that_meet_at_one_key_are_not_taken_for_each_other(with_openai: Environ, openai: OpenAI) -> None:
     with serving(with_openai) as server, ThreadPoolExecutor(12) as pool:
         for turn in range(5):
@@ -342,6 +343,7 @@ def test_a_look_without_a_body_delivers_nothing(with_openai: Environ, openai: Op
     assert len(openai.requests) == 1
 
 
+@exhaustive
 def test_a_body_that_does_not_come_holds_up_no_end(environ: Environ) -> None:
     with serving(environ) as ending, socket.create_connection(place_of(ending)) as line:
         head = f"POST /image/generate HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token()}\r\n"

@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import Environ
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Held
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.server.mcp.test_delivered_answers import answer, jobs, served, stuck
 from tests.server.process import SERVE, hello, like_a_host, say, started
 from tests.server.test_shutdown import pictures
@@ -30,7 +30,7 @@ SAVED_AND_STDIN = pytest.mark.parametrize(
     ("save", "stays"),
     sample(
         [(True, True), (True, False), (False, True), (False, False)],
-        [(True, True), (False, False)],
+        [(False, False)],
         id=lambda case: f"{'saved' if case[0] else 'in hand'}, stdin {'stays open' if case[1] else 'is closed'}",
     ),
 )
@@ -131,6 +131,7 @@ def test_a_host_that_goes_has_its_other_pictures_finished_and_written_down(
     assert len(pictures(tmp_path / "out")) == 2
 
 
+@exhaustive
 def test_what_was_not_sent_when_the_host_went_is_not_bought(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:

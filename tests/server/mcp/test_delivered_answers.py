@@ -18,6 +18,7 @@ import pytest
 from tests.conftest import Environ
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Slow
+from tests.exhaustive import exhaustive
 from tests.server.process import CALL, greet, say, started
 from tests.waiting import LONG, until
 
@@ -106,6 +107,7 @@ def test_a_task_whose_result_was_not_read_is_not_delivered(
         until(lambda: jobs(tmp_path) == [("done", 1)])
 
 
+@exhaustive
 def test_asked_to_end_it_does_not_wait_long_for_a_host_that_does_not_read(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:
@@ -144,6 +146,7 @@ def test_answers_do_not_run_into_each_other(with_openai: Environ, openai: OpenAI
     assert {each["id"] for each in told} == set(range(2, 8))
 
 
+@exhaustive
 def test_an_id_that_a_host_uses_twice_at_once_is_answered_twice(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:

@@ -25,7 +25,7 @@ from tests.conftest import Connect, Environ, files_in, png
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Answer, Held, Slow
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.waiting import eventually, leave
 
 pytestmark = pytest.mark.anyio
@@ -158,6 +158,7 @@ async def test_save_false_hands_the_picture_over_and_stores_nothing(connect: Con
     assert "not stored" in text(result)
 
 
+@exhaustive
 async def test_a_picture_too_large_to_hand_over_is_stored_after_all(connect: Connect, tmp_path: Path) -> None:
     async with connect() as client:
         result = await client.call_tool("generate_image", {"prompt": "a neon city", "n": 10, "save": False})

@@ -25,7 +25,7 @@ def parameters(environ: Environ, *arguments: str) -> StdioServerParameters:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("mode", sample(["auto", "legacy"], ["auto"]))
 @pytest.mark.parametrize(
     "arguments", [pytest.param((), id="bare"), pytest.param(("serve",), id="serve", marks=exhaustive)]
 )
@@ -52,7 +52,7 @@ async def test_the_official_client_gets_a_stored_picture(
     assert len([path for path in files_in(tmp_path / "out") if path.suffix == ".png"]) == 2
 
 
-@pytest.mark.parametrize("revision", ["2025-06-18", "2025-11-25"])
+@pytest.mark.parametrize("revision", sample(["2025-06-18", "2025-11-25"], ["2025-06-18"]))
 def test_a_handshake_of_either_older_revision_is_answered_in_kind(environ: Environ, revision: str) -> None:
     answers, log = conversation(environ, hello(revision), {"method": "tools/list", "id": 2})
     assert answers[1]["result"]["protocolVersion"] == revision

@@ -16,7 +16,7 @@ from atelier.providers.core.ids import uuid_of
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ
 from tests.emulators.s3 import Front, refusal
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.server.mcp.test_server import images, text
 from tests.server.storage.conftest import Place
 from tests.server.storage.test_upload_queue import in_the_bucket
@@ -31,6 +31,7 @@ def of(result: CallToolResult) -> dict[str, Any]:
     return dict(result.structured_content or {})
 
 
+@exhaustive
 async def test_a_store_without_conditional_puts_at_an_endpoint_with_the_bucket_has_the_picture(
     place: Place, front: Front, environ: Environ
 ) -> None:

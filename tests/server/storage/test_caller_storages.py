@@ -20,6 +20,7 @@ from atelier.server.storage.local import LocalStorage
 from tests.conftest import Environ, files_in
 from tests.emulators.s3 import Front
 from tests.emulators.server import Answer
+from tests.exhaustive import exhaustive
 from tests.server.http.test_http_callers import image
 from tests.server.http_process import SKETCH, serving, until
 from tests.server.storage.conftest import Place
@@ -113,6 +114,7 @@ def test_in_a_bucket_each_has_a_prefix_and_answers_have_the_buckets_link(place: 
         assert httpx.get(made["url"], trust_env=False).status_code == 200
 
 
+@exhaustive
 def test_while_the_bucket_is_away_pictures_wait_apart_and_tell_nothing_of_this_machine(
     place: Place, front: Front, environ: Environ, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ from atelier.server.storage.upload_queue import Flushed, UploadQueue
 from tests.conftest import files_in, png
 from tests.emulators.s3 import Front, Ministack
 from tests.emulators.server import Answer
+from tests.exhaustive import exhaustive
 from tests.server.storage.conftest import Place
 from tests.server.storage.test_storage import FOX, OWL, put
 from tests.waiting import LONG
@@ -184,6 +185,7 @@ async def many_waiting(place: Place, waiting: LocalStorage, n: int) -> list[str]
     return ids
 
 
+@exhaustive
 async def test_two_who_flush_at_once_deliver_everything_once(place: Place, waiting: LocalStorage) -> None:
     ids, told = await many_waiting(place, waiting, 12), list[Flushed]()
 
