@@ -174,6 +174,7 @@ def test_inline_images_are_answered_or_stay_stored_whenever_their_caller_goes(ar
     assert len(around.billed) == CANCELLED
 
 
+@exhaustive
 def test_inline_images_stay_stored_when_their_caller_goes_while_the_answer_is_made(
     around: World, tmp_path: Path
 ) -> None:

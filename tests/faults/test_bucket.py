@@ -193,6 +193,7 @@ async def soon(client: Client, tool: str, arguments: Mapping[str, Any]) -> CallT
         return await client.call_tool(tool, dict(arguments))
 
 
+@exhaustive
 @pytest.mark.anyio
 async def test_a_bucket_that_falls_silent_holds_up_no_answer(
     around: World, environ: Environ, asked: Asked, before_store: Proxy, mute: Mute
@@ -225,6 +226,7 @@ async def test_what_lies_in_a_silent_bucket_is_collected_once_it_speaks_again(
     assert len(around.billed) == 1
 
 
+@exhaustive
 @pytest.mark.anyio
 async def test_a_job_whose_pictures_cannot_be_looked_for_still_runs_and_others_are_answered(
     around: World, environ: Environ, asked: Asked, before_store: Proxy, mute: Mute, tmp_path: Path

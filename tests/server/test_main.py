@@ -14,7 +14,7 @@ from atelier.server.cli.terminal_messages import for_person
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
 from tests.emulators.socks import Socks
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.server.process import like_a_host
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +82,14 @@ def test_a_refusal_is_one_line_on_stderr(
     assert files_in(tmp_path) == []
 
 
-@pytest.mark.parametrize("command", [("serve",), ("serve", "--http", "--port", "0"), ("generate", "a fox")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(("serve",), marks=exhaustive),
+        pytest.param(("serve", "--http", "--port", "0"), marks=exhaustive),
+        ("generate", "a fox"),
+    ],
+)
 def test_a_fallback_that_is_no_model_is_refused_before_anything_is_begun(
     environ: Environ, tmp_path: Path, command: tuple[str, ...]
 ) -> None:

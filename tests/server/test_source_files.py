@@ -66,6 +66,7 @@ def test_a_screenshot_is_found_however_its_space_is_written_and_keeps_its_name(
     assert file_names(openai) == ["Screenshot 2026-11-29 at 9.41.07 AM.png"]
 
 
+@exhaustive
 @pytest.mark.skipif(sys.platform == "win32", reason="a backslash stands between folders there")
 def test_a_path_as_a_terminal_writes_it_is_understood(with_openai: Environ, openai: OpenAI, folder: Path) -> None:
     (folder / "fu\u0308chse (1).png").write_bytes(png(64, 64))

@@ -138,6 +138,7 @@ def test_what_a_crash_left_is_found_with_its_own_caller(with_flux: Environ, flux
     assert len([request for request in flux.requests if request.method == "POST"]) == 1
 
 
+@exhaustive
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_a_picture_that_reached_the_disk_before_the_crash_is_its_callers(
     with_openai: Environ, openai: OpenAI, tmp_path: Path

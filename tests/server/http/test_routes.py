@@ -272,6 +272,7 @@ def ended(server: Server, outcome: str) -> bool:
     return any(line.get("outcome") == outcome for line in server.log)
 
 
+@exhaustive
 def test_whoever_goes_before_the_vendor_has_it_spends_nothing(with_openai: Environ, openai: OpenAI) -> None:
     held = Held()
     openai.next(held)

@@ -193,6 +193,7 @@ def test_a_terminal_that_closes_under_a_server_does_not_lose_the_picture(
     assert [state for state, _ in jobs(tmp_path)] == ["done"]
 
 
+@exhaustive
 def test_a_command_whose_stdout_was_closed_says_so_and_is_told_its_picture_the_next_time(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:

@@ -90,6 +90,7 @@ def stuck(process: subprocess.Popen[str]) -> bool:
     return int.from_bytes(told, sys.byteorder) == NARROW
 
 
+@exhaustive
 def test_a_task_whose_result_was_not_read_is_not_delivered(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:
@@ -121,6 +122,7 @@ def test_asked_to_end_it_does_not_wait_long_for_a_host_that_does_not_read(
     assert jobs(tmp_path) == [("done", 0)]
 
 
+@exhaustive
 def test_a_call_that_comes_while_the_last_answers_leave_is_seen_through(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:

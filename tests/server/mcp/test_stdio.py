@@ -96,7 +96,7 @@ LEVELS: list[tuple[str | None, set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("level", "events"), sample(LEVELS, [LEVELS[0], LEVELS[3]]))
+@pytest.mark.parametrize(("level", "events"), sample(LEVELS, LEVELS[3:]))
 def test_the_level_chooses_the_lines_and_only_debug_has_prompts(
     with_openai: Environ, openai: OpenAI, level: str | None, events: set[str]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import cache
 from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import id_of, new_id
-from atelier.providers.core.types import AssetHandle
+from atelier.providers.core.types import AssetHandle, Picture
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
 from atelier.providers.transport.network.http_client import httpx
@@ -158,8 +159,13 @@ async def test_a_preview_is_kept_beside_its_picture_and_can_be_made_anew(storage
     assert await storage.get_preview(stored.id) == b"second"
 
 
+@cache
+def big_noise() -> Picture:
+    return picture(encoded_png(Image.frombytes("RGB", (2400, 2400), os.urandom(2400 * 2400 * 3))))
+
+
 async def test_a_big_picture_comes_back_whole(storage: Storage) -> None:
-    noise = picture(encoded_png(Image.frombytes("RGB", (2400, 2400), os.urandom(2400 * 2400 * 3))))
+    noise = big_noise()
     assert len(noise.image_bytes) > 16 * 2**20
     asset = await storage.get((await put(storage, picture=noise)).id)
     assert asset is not None
