@@ -31,7 +31,7 @@ pytest_plugins = ["tests.faults.tally"]
 
 TODAY = date(2026, 11, 21)
 
-EXTRA_WORKERS = 1
+EXTRA_WORKERS = 2
 
 Environ = dict[str, str]
 
