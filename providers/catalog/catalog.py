@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -61,6 +62,11 @@ class Catalog:
     @cached_property
     def _vendors(self) -> Vendors:
         return self.load()
+
+    def preload(self) -> None:
+        """Load the vendors ahead of the first call. It takes a while, so run it in a thread. Any failure comes back then."""
+        with suppress(Exception):
+            _ = self._vendors
 
     @property
     def providers(self) -> tuple[Provider, ...]:

@@ -67,7 +67,7 @@ async def recover_job(pipeline: Pipeline, row: JobRow) -> RecoveredJob | None:
 
     Raises storage_failed when its pictures cannot be looked for; then nothing is decided.
     """
-    journal, calls = pipeline.journal, await pipeline.journal.list_calls(row.id)
+    store, calls = pipeline.store, await pipeline.store.list_calls(row.id)
     at_home = is_at_home(pipeline, row.home)
     priced, key = _known(pipeline, row, calls) if at_home else (None, None)
     stored = await _stored(pipeline, row, calls) if at_home else {}
@@ -76,19 +76,19 @@ async def recover_job(pipeline: Pipeline, row: JobRow) -> RecoveredJob | None:
         pictures = stored.get(call.id, [])
         found += pictures
         if call.state == CallState.RESERVED:
-            await journal.release_call(call.id)
+            await store.release_call(call.id)
         elif call.state == CallState.RELEASED:
             continue  # its task, if it has one, came to nothing
         elif call.task and len(pictures) < call.pictures and priced and priced.choice.provider.collect:
             open_calls.append(call)
         elif call.state == CallState.SENT and pictures:
             for each in pictures:
-                await journal.add_asset(row.id, call.id, each["id"])
+                await store.add_asset(row.id, call.id, each["id"])
             cost = pictures[0].get("call_usd")  # of the call, some of whose pictures may have died on the way
-            await journal.settle_call(call.id, None if cost is None else Decimal(str(cost)))
+            await store.settle_call(call.id, None if cost is None else Decimal(str(cost)))
         elif call.state in (CallState.SENT, CallState.UNKNOWN):
             unknown = True
-            await journal.mark_call_unknown(call.id)
+            await store.mark_call_unknown(call.id)
     if open_calls and priced:
         prepared = _work(pipeline, row, priced, open_calls, stored, key)
         failed = row.count - len(found) - prepared.priced.job.request.count
@@ -103,7 +103,7 @@ async def recover_job(pipeline: Pipeline, row: JobRow) -> RecoveredJob | None:
         outcome = {**error_json(LOST), **late}  # another process may know the vendor's key
     else:
         outcome = error_json(FRUITLESS if billed else NEVER_SENT)
-    await journal.finish_job(row.id, state, outcome)
+    await store.finish_job(row.id, state, outcome)
     log.info("job recovered", extra={"facts": {"job": row.id, "pictures": len(found), "dark": unknown}})
     return None
 
@@ -137,8 +137,8 @@ def _work(
         due += call.pictures - len(has)
         job = replace(priced.job, request=replace(priced.job.request, count=call.pictures), task=call.task)
         provider, caps = priced.choice.provider.name, pipeline.budget.caps
-        vendor_call = vendor_call_for(pipeline.catalog, pipeline.journal, provider, call.id, job, caps)
-        vendor_call.was_left(has)
+        vendor_call = vendor_call_for(pipeline.catalog, pipeline.store, provider, call.id, job, caps)
+        vendor_call.resume(has)
         vendor_calls.append(vendor_call)
     left = replace(priced, job=replace(priced.job, request=replace(priced.job.request, count=due)))
     return PreparedJob(priced=left, vendor_calls=vendor_calls, requests=[None] * len(calls), key=key, caller=row.caller)

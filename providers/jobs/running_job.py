@@ -83,7 +83,7 @@ class RunningJob:
     @property
     def is_cancelled(self) -> bool:
         """Whether it was cancelled before anything was sent, so that no call can join it any more."""
-        return self.prepared.stop.cancel_called and not self.prepared.was_sent
+        return self.prepared.stop.cancel_called and not self.prepared.in_flight
 
     @property
     def collectable(self) -> bool:
@@ -141,7 +141,7 @@ class RunningJob:
         """Write how the job ended. Return False when the store cannot be written now."""
         try:
             for call in (*self.earlier_calls, *self.prepared.vendor_calls):
-                await call.catch_up()
+                await call.write_missed()
             await store.finish_job(self.id, self.state, self.outcome)
             if self.unknown_before and self.result:  # the answer tells of it
                 await store.mark_delivered(self.unknown_before.id)

@@ -57,7 +57,7 @@ class PricedRequest:
         )
 
 
-def gated(catalog: Catalog, request: ImageRequest) -> PricedRequest:
+def check_and_price(catalog: Catalog, request: ImageRequest) -> PricedRequest:
     """Through the catalogue and every gate, and priced."""
     choice = catalog.resolve(request.model, request.operation, request.origin)
     with error_facts(model=choice.model.id):
@@ -102,10 +102,10 @@ def restored(catalog: Catalog, request: ImageRequest, id: str) -> PricedRequest:
 
 
 def admit(catalog: Catalog, request: ImageRequest) -> PricedRequest:
-    """As `gated`; a refusal names the models that offer what was asked."""
+    """As `check_and_price`; a refusal names the models that offer what was asked."""
     try:
         with error_facts(operation=request.operation.value, model=request.model and sanitize(request.model, 60)):
-            return gated(catalog, request)
+            return check_and_price(catalog, request)
     except ImageError as error:
         others = _able(catalog, request) if error.reason in MATRIX else []
         if not others and error.reason is Reason.UNSUPPORTED_OPERATION:

@@ -10,7 +10,7 @@ from typing import Any
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Model
-from atelier.providers.pipeline.admit import PricedRequest, gated
+from atelier.providers.pipeline.admit import PricedRequest, check_and_price
 from atelier.providers.pricing.estimate import Estimate
 from atelier.providers.vendors.contract import Provider
 
@@ -46,7 +46,7 @@ def compare(catalog: Catalog, request: ImageRequest) -> list[Quote]:
     return sorted(found, key=lambda q: (q.estimate is None, q.estimate.total_usd if q.estimate else 0, len(q.cannot)))
 
 
-def over_budget(catalog: Catalog, priced: PricedRequest, cap: str, left: Decimal) -> ImageError:
+def over_budget_error(catalog: Catalog, priced: PricedRequest, cap: str, left: Decimal) -> ImageError:
     """The refusal of what costs more than is left: how much that is, and the cheapest way that fits into it."""
     estimate = priced.estimate
     assert estimate is not None, "what has no price breaks no cap"
@@ -64,7 +64,7 @@ def over_budget(catalog: Catalog, priced: PricedRequest, cap: str, left: Decimal
     )
 
 
-def unpriced(priced: PricedRequest) -> ImageError:
+def unpriced_error(priced: PricedRequest) -> ImageError:
     """The refusal of what has no known price where something has been set to hold spending down."""
     return ImageError(
         Reason.BUDGET_EXCEEDED,
@@ -87,7 +87,7 @@ def _quoted(catalog: Catalog, provider: Provider, row: Model, request: ImageRequ
     asked, cannot = replace(request, model=f"{provider.name}/{row.id}"), list[str]()
     while len(cannot) <= MOST_DROPPED:
         try:
-            priced = gated(catalog, asked)
+            priced = check_and_price(catalog, asked)
         except ImageError as error:
             option = error.facts.get("option")
             without = _without(asked, option, row) if error.reason is Reason.UNSUPPORTED_OPTION and option else None

@@ -12,7 +12,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.job_store import JobStore, NullJobStore
-from atelier.providers.pipeline.quotes import over_budget, unpriced, usd
+from atelier.providers.pipeline.quotes import over_budget_error, unpriced_error, usd
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.pricing.budget import Budget, Caps, Confirm, Reservation, Shortage
 from atelier.providers.pricing.estimate import actual, estimate
@@ -24,7 +24,7 @@ VARIANCE_WARNED = Decimal("0.2")
 """A bill that differs from its estimate by more than this share is told."""
 
 
-async def check_budget(catalog: Catalog, budget: Budget, journal: JobStore, priced: PricedRequest, caller: str) -> None:
+async def check_budget(catalog: Catalog, budget: Budget, store: JobStore, priced: PricedRequest, caller: str) -> None:
     """Refuse what costs more than may be spent, or has no price under any cap, before anyone is asked about it.
 
     Caps of a day and a month are held for good when the price is reserved; until then others may spend.
@@ -32,18 +32,18 @@ async def check_budget(catalog: Catalog, budget: Budget, journal: JobStore, pric
     price, caps = priced.estimate, budget.caps
     if price is None:
         if caps and not budget.allow_unpriced:
-            raise unpriced(priced)
+            raise unpriced_error(priced)
         return
     if caps.per_call is not None and price.high_usd > caps.per_call:
         cap = f"the {usd(caps.per_call)} that one call may cost (ATELIER_BUDGET_PER_CALL)"
-        raise over_budget(catalog, priced, cap, caps.per_call)
+        raise over_budget_error(catalog, priced, cap, caps.per_call)
     if price.high_usd == 0 or caps.per_day is caps.per_month is None:
         return
-    left = await journal.budget_left(caller, caps)
+    left = await store.budget_left(caller, caps)
     if caps.per_day is not None and left.day is not None and price.high_usd > left.day:
-        raise refused(catalog, priced, Shortage(period="day", cap=caps.per_day, left=left.day))
+        raise cap_exceeded(catalog, priced, Shortage(period="day", cap=caps.per_day, left=left.day))
     if caps.per_month is not None and left.month is not None and price.high_usd > left.month:
-        raise refused(catalog, priced, Shortage(period="month", cap=caps.per_month, left=left.month))
+        raise cap_exceeded(catalog, priced, Shortage(period="month", cap=caps.per_month, left=left.month))
 
 
 async def confirm_price(budget: Budget, priced: PricedRequest, confirm: Confirm | None) -> None:
@@ -65,18 +65,18 @@ async def confirm_price(budget: Budget, priced: PricedRequest, confirm: Confirm 
         raise ImageError(Reason.BUDGET_EXCEEDED, f"{cost}, and the user declined; nothing was sent.", hint=hint)
 
 
-def vendor_calls_for(catalog: Catalog, journal: JobStore, priced: PricedRequest, caps: Caps) -> list[VendorCall]:
+def vendor_calls_for(catalog: Catalog, store: JobStore, priced: PricedRequest, caps: Caps) -> list[VendorCall]:
     """An account for each vendor call; without books for what is free."""
-    books = NullJobStore() if priced.is_free else journal
+    books = NullJobStore() if priced.is_free else store
     provider = priced.choice.provider.name
     return [vendor_call_for(catalog, books, provider, new_id("chg"), job, caps) for job in priced.calls]
 
 
-def vendor_call_for(catalog: Catalog, journal: JobStore, provider: str, id: str, job: Job, caps: Caps) -> VendorCall:
+def vendor_call_for(catalog: Catalog, store: JobStore, provider: str, id: str, job: Job, caps: Caps) -> VendorCall:
     """That of one call."""
     price = estimate(catalog.prices, provider, job)
     bill = partial(actual, catalog.prices, provider)
-    return VendorCall(id, journal, job, bill, price.total_usd if price else None, caps)
+    return VendorCall(id, store, job, bill, price.total_usd if price else None, caps)
 
 
 def reservations_for(
@@ -102,10 +102,10 @@ def reservations_for(
     ]
 
 
-def refused(catalog: Catalog, priced: PricedRequest, short: Shortage) -> ImageError:
+def cap_exceeded(catalog: Catalog, priced: PricedRequest, short: Shortage) -> ImageError:
     """The refusal of what would break a cap of a day or a month."""
     cap = f"the {usd(short.cap)} of this {short.period} (ATELIER_BUDGET_PER_{short.period.upper()}, UTC)"
-    return over_budget(catalog, priced, cap, short.left)
+    return over_budget_error(catalog, priced, cap, short.left)
 
 
 def cost_variance(priced: PricedRequest, vendor_calls: Sequence[VendorCall]) -> list[str]:

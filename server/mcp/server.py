@@ -26,7 +26,7 @@ from mcp.types import (
 from mcp.types import Tool as ToolDescription
 from pydantic import AnyUrl
 
-from atelier.providers.catalog.catalog import utc_today
+from atelier.providers.catalog.catalog import Catalog, utc_today
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.jobs.running_job import LOOKING
@@ -70,6 +70,7 @@ class AtelierServer(MCPServer[ServerState]):
         self, settings: Settings, today: Callable[[], date], caller_of_request: Callable[[], str] | None
     ) -> None:
         self.calls = Calls(remote=caller_of_request is not None)
+        self._listed = anyio.Event()  # set once a host has asked for the tools
         self.finished = anyio.Event()  # set when the host has disconnected and every answer is written
         self._state: ServerState | None = None
         self._writer: MessageWriter | None = None
@@ -107,12 +108,18 @@ class AtelierServer(MCPServer[ServerState]):
         service = ImageService(pipeline, wait=self._settings.wait_seconds, fallback=self._settings.fallback)
         async with service, anyio.create_task_group() as tasks:
             self._state = ServerState(service, storage)
+            tasks.start_soon(self._preload, pipeline.catalog)
             tasks.start_soon(flushing, self._storages)
             tasks.start_soon(_recover_periodically, service)
             yield self._state
             if self._writer:
                 await self._writer.drain()  # before the service closes: it marks jobs as delivered
             tasks.cancel_scope.cancel()
+
+    async def _preload(self, catalog: Catalog) -> None:
+        """Load the vendors while the model reads the tools, so that neither `initialize` nor the first call waits."""
+        await self._listed.wait()
+        await anyio.to_thread.run_sync(catalog.preload)
 
     @property
     def state(self) -> ServerState:
@@ -137,6 +144,7 @@ class AtelierServer(MCPServer[ServerState]):
 
     async def list_tools(self) -> list[ToolDescription]:
         """Return the descriptions of `TOOLS`, then those of added tools."""
+        self._listed.set()
         return [*self._descriptions, *await super().list_tools()]
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
