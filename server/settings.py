@@ -27,7 +27,7 @@ from pydantic import (
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.catalog.catalog_overlay import with_file
-from atelier.providers.core.environment import OWN_PREFIX
+from atelier.providers.core.environment import OWN_PREFIX, variable
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pricing.budget import Caps
 from atelier.providers.vendors.registry import all_providers
@@ -161,7 +161,10 @@ class Settings(BaseModel):
 
     def lookup(self, name: str) -> str | None:
         """A variable's value by its name, secrets included; they are never part of a repr."""
-        return next((value for source in self._sources if (value := source.get(name)) is not None), None)
+        for source in self._sources:
+            if (value := variable(source.values, name)) is not None:
+                return value
+        return None
 
     @property
     def pictures(self) -> Path:

@@ -64,7 +64,7 @@ class Catalog:
         return self.load()
 
     def preload(self) -> None:
-        """Load the vendors ahead of the first call. It takes a while, so run it in a thread. Any failure comes back then."""
+        """Load the vendors before the first call; it takes a while. An error is raised by that call."""
         with suppress(Exception):
             _ = self._vendors
 

@@ -233,7 +233,7 @@ class ImageService:
         pipeline, priced, (caller, alike) = self.pipeline, job.prepared.priced, job.identity
         charges = reservations_for(pipeline.catalog, priced, job.prepared.vendor_calls, caller)
         request = {**request_json(priced), "asked": job.fingerprint, "home": pipeline.for_caller(caller).home}
-        entry = NewJob(id=job.id, caller=caller, fingerprint=alike, request=request, most=self._max_running)
+        entry = NewJob(id=job.id, caller=caller, fingerprint=alike, request=request, max_running=self._max_running)
         while not free:
             opened = await pipeline.store.open_job(entry, charges, pipeline.budget.caps)
             if isinstance(opened, Shortage):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ from atelier.server.settings import Settings
 from atelier.server.storage.caller_storages import CallerStorages
 from atelier.tools import TOOLS
 from atelier.tools.parameters.arguments import parameters_of
-from atelier.tools.tool import Answer, Call, Tool
+from atelier.tools.tool import Call, Tool
 
 RECOVERY_INTERVAL = 60.0  # seconds between two sweeps for orphaned jobs
 LOOKUP_TIMEOUT = 5.0  # seconds that a read-only tool may take beyond the wait limit of a job
@@ -202,18 +203,18 @@ class AtelierServer(MCPServer[ServerState]):
                 confirm=confirm,
                 confirm_price=self._declined.confirm_price(caller, confirm),
             )
-            answer = await self._run(tool, params, service, call)
+            answer = None
+            with anyio.move_on_after(self._time_limit(tool)):
+                answer = await tool.run(params, service, call)
+            if answer is None:
+                message = "The storage did not answer in time."
+                raise ImageError(Reason.STORAGE_FAILED, message, hint="Try again later; nothing is lost.")
             with delivering(state.service, answer.job):
                 return await results.tool_result(answer, state.storage(caller), self._settings)
 
-    async def _run(self, tool: Tool[Any], params: Any, service: ImageService, call: Call) -> Answer:
-        """Run the tool. A tool that only reads fails after the wait limit and LOOKUP_TIMEOUT."""
-        if tool.kind == "creates":
-            return await tool.run(params, service, call)
-        with anyio.move_on_after(self._settings.wait_seconds + LOOKUP_TIMEOUT):
-            return await tool.run(params, service, call)
-        message = "The storage did not answer in time."
-        raise ImageError(Reason.STORAGE_FAILED, message, hint="Try again later; nothing is lost.")
+    def _time_limit(self, tool: Tool[Any]) -> float:
+        """Return the seconds that a tool may take. One that only reads ends LOOKUP_TIMEOUT after the wait limit."""
+        return math.inf if tool.kind == "creates" else self._settings.wait_seconds + LOOKUP_TIMEOUT
 
 
 async def _recover_periodically(service: ImageService) -> None:
