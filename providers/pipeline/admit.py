@@ -61,11 +61,13 @@ class PricedRequest:
 
 def check_and_price(catalog: Catalog, request: ImageRequest) -> PricedRequest:
     """Resolve, check and price a request. Raises ImageError."""
-    choice = catalog.resolve(request.model, request.operation, request.origin)
-    with error_facts(model=choice.model.id):
-        lifecycle_warning = preflight.check_lifecycle(choice.model, choice.endpoint, catalog.today())
-        request, dropped = without_extras(stripped(request), choice.provider, choice.model)
-        size = preflight.check_request(request, choice.model)
+    requested = request.model and sanitize(request.model, 60)
+    with error_facts(operation=request.operation.value, model=requested):
+        choice = catalog.resolve(request.model, request.operation, request.origin)
+        with error_facts(model=choice.model.id):
+            lifecycle_warning = preflight.check_lifecycle(choice.model, choice.endpoint, catalog.today())
+            request, dropped = without_extras(stripped(request), choice.provider, choice.model)
+            size = preflight.check_request(request, choice.model)
     sent = f"Sent as size {size[0]}x{size[1]}: {choice.model.id} takes sizes in pixels." if size else ""
     job = Job(id=new_id("job"), request=request, model=choice.model, endpoint=choice.endpoint, size=size)
     return PricedRequest(
@@ -103,19 +105,15 @@ def restored(catalog: Catalog, request: ImageRequest, id: str) -> PricedRequest:
     return PricedRequest(choice=choice, job=job, estimate=estimate(catalog.prices, choice.provider.name, job))
 
 
-def admit(catalog: Catalog, request: ImageRequest) -> PricedRequest:
-    """Resolve, check and price a request. A refusal names the models that support the request."""
-    try:
-        with error_facts(operation=request.operation.value, model=request.model and sanitize(request.model, 60)):
-            return check_and_price(catalog, request)
-    except ImageError as error:
-        others = _alternatives(catalog, request) if error.reason in MODEL_LIMITS else []
-        if not others and error.reason is Reason.UNSUPPORTED_OPERATION:
-            others = catalog.able(lambda row: request.operation in row.operations)
-        if others:
-            error.hint = f"{error.hint} Models that support it: {', '.join(others[:MAX_ALTERNATIVES])}.".strip()
-            error.facts["models"] = others
-        raise
+def with_alternatives(catalog: Catalog, request: ImageRequest, error: ImageError) -> ImageError:
+    """Return the refusal of a request with the names of the models that support it."""
+    others = _alternatives(catalog, request) if error.reason in MODEL_LIMITS else []
+    if not others and error.reason is Reason.UNSUPPORTED_OPERATION:
+        others = catalog.able(lambda row: request.operation in row.operations)
+    if others:
+        error.hint = f"{error.hint} Models that support it: {', '.join(others[:MAX_ALTERNATIVES])}.".strip()
+        error.facts["models"] = others
+    return error
 
 
 def _alternatives(catalog: Catalog, request: ImageRequest) -> list[str]:

@@ -103,7 +103,10 @@ class Pipeline:
 
     def admit(self, request: ImageRequest) -> PricedRequest:
         """Resolve the model, check every limit and price the request. Raises ImageError before any I/O."""
-        return admission.admit(self.catalog, request)
+        try:
+            return admission.check_and_price(self.catalog, request)
+        except ImageError as error:
+            raise admission.with_alternatives(self.catalog, request, error) from error.__cause__
 
     def prepare(self, request: ImageRequest) -> httpx.Request:
         """Return the first request that `run` would send. It has no key, and needs none."""

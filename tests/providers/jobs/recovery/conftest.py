@@ -12,7 +12,7 @@ from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.outcome import fingerprint, request_json
 from atelier.providers.jobs.service import ImageService
-from atelier.providers.pipeline.admit import admit
+from atelier.providers.pipeline.admit import check_and_price
 from atelier.providers.pipeline.job_store import NewJob
 from atelier.providers.pipeline.reserve import reservations_for, vendor_calls_for
 from atelier.providers.pricing.budget import Caps
@@ -38,7 +38,7 @@ async def left_behind(
     """A job as a process leaves it that is killed at some point; its id and those of its calls."""
     settings = Settings.from_environ(environ)
     catalog, store = catalog_of(settings, today), job_store_of(settings, today)
-    priced = admit(catalog, replace(request, count=count))
+    priced = check_and_price(catalog, replace(request, count=count))
     vendor_calls = vendor_calls_for(catalog, store, priced, Caps())
     charges = reservations_for(catalog, priced, vendor_calls, "1")
     home = storage_of(settings).home

@@ -15,7 +15,7 @@ import pytest
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.jobs.outcome import fingerprint
-from atelier.providers.pipeline.admit import admit
+from atelier.providers.pipeline.admit import check_and_price
 from atelier.providers.transport.wire import MAX_POLL_FAILURES
 from tests.conftest import Environ, files_in
 from tests.emulators.flux import PENDING, Flux
@@ -55,7 +55,7 @@ async def test_what_outlasts_the_deadline_is_collected_by_its_id(slow_flux: Envi
     async with a_desk(slow_flux, today) as service:
         with pytest.raises(ImageError):
             await service.submit(OWL)
-        alike = fingerprint(admit(service.pipeline.catalog, OWL), False, service.pipeline.home)
+        alike = fingerprint(check_and_price(service.pipeline.catalog, OWL), False, service.pipeline.home)
         row = await service.pipeline.store.find_duplicate("1", alike)
         assert row
         assert row.collectable
