@@ -4,13 +4,13 @@ from __future__ import annotations
 
 
 class PartialImage(str):
-    """The message, with the bytes of the image; the first has `index` 0. It travels as any other progress does."""
+    """The message, with the bytes of the image; the first has `number` 0. It travels as any other progress does."""
 
     image_bytes: bytes
-    index: int
+    number: int
 
-    def __new__(cls, message: str, image_bytes: bytes, index: int) -> PartialImage:
+    def __new__(cls, message: str, image_bytes: bytes, number: int) -> PartialImage:
         """Return the message with its image."""
         made = super().__new__(cls, message)
-        made.image_bytes, made.index = image_bytes, index
+        made.image_bytes, made.number = image_bytes, number
         return made

@@ -29,7 +29,7 @@ def test_each_unfinished_image_is_whole_however_the_stream_is_cut(size: int, end
     found = [message for at in range(0, len(body), size) for message in events.feed(body[at : at + size])]
     assert found == [f"Part {number} of the image has arrived." for number in (1, 2, 3)]
     partial = [message for message in found if isinstance(message, PartialImage)]
-    assert [(each.index, each.image_bytes) for each in partial] == list(enumerate(IMAGES))
+    assert [(each.number, each.image_bytes) for each in partial] == list(enumerate(IMAGES))
 
 
 @pytest.mark.parametrize(
