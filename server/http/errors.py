@@ -11,10 +11,9 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from atelier.providers.core.errors import ImageError, Reason, internal_error
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.tools.parameters.arguments import MAX_PROBLEMS, refused, sentence
 
 STATUSES = {
@@ -90,13 +89,6 @@ def failed(error: ImageError) -> Response:
 def gone() -> Response:
     """Return the response to a client that has disconnected, which only the log of a proxy shows."""
     return Response(status_code=499)
-
-
-async def unrouted(request: Request, refusal: Exception) -> Response:
-    """Return the response to what the router refuses, and to what fails outside of any call."""
-    if isinstance(refusal, HTTPException):
-        return failed(refused_by_router(refusal))
-    return failed(refusal if isinstance(refusal, ImageError) else internal_error())
 
 
 def refused_by_router(refusal: HTTPException) -> RefusedError:

@@ -6,15 +6,11 @@ The status decides which exception a client raises, and `x-should-retry` whether
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from starlette.responses import JSONResponse, Response
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.http.errors import KEY_TAKEN, RefusedError
-from atelier.server.http.errors import failed as failed_plainly
-
-PREFIX = "/v1/"
 
 INVALID, QUOTA, SERVER = "invalid_request_error", "insufficient_quota", "server_error"
 
@@ -57,11 +53,6 @@ def failed(error: ImageError) -> Response:
         headers["Retry-After"] = str(math.ceil(error.retry_after))
     own = error.headers if isinstance(error, RefusedError) else {}
     return JSONResponse(error_body(error), _answer(error)[0], headers | own)
-
-
-def failed_at(path: str) -> Callable[[ImageError], Response]:
-    """Return the function that answers a failure at this path, in the shape that its clients know."""
-    return failed if path.startswith(PREFIX) else failed_plainly
 
 
 def invalid(message: str, param: str, hint: str = "") -> ImageError:

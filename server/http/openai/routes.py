@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Body, Request
 from starlette.responses import JSONResponse, Response
@@ -45,9 +45,7 @@ def router(server: AtelierServer) -> APIRouter:
         waiting = service.with_wait(math.inf).for_caller(caller)
 
         async def run(on_progress: Progress) -> Answer:
-            return await call.tool.run(
-                call.parameters, waiting, Call(caller=caller, on_progress=on_progress, key=key)
-            )
+            return await call.tool.run(call.parameters, waiting, Call(caller=caller, on_progress=on_progress, key=key))
 
         if call.stream:
             return EventStream(kind, call, run, server.calls, service)
@@ -56,7 +54,7 @@ def router(server: AtelierServer) -> APIRouter:
             return _json(images_answer(answer, as_url=call.as_url))
 
     @routes.post("/images/generations", response_model=ImagesAnswer)
-    async def generations(request: Request, body: dict[str, Any] = Body()) -> Response:
+    async def generations(request: Request, body: Annotated[dict[str, Any], Body()]) -> Response:
         """Make images from a prompt, as OpenAI's API does."""
         return await answer_to(request, "image_generation", call_of(generate_image.TOOL, body))
 
@@ -73,7 +71,7 @@ def router(server: AtelierServer) -> APIRouter:
             raise RefusedError(415, "The body is neither a form nor JSON.", f"Send Content-Type: {FORM}.")
         if not isinstance(body, dict):
             raise RefusedError(400, "The body is not a JSON object.", "Send the parameters by their names.")
-        named = sources_of(body)
+        named = sources_of(cast("dict[str, Any]", body))
         return await answer_to(request, "image_edit", call_of(edit_image.TOOL, named, form=kind == FORM))
 
     @routes.get("/models")

@@ -52,11 +52,12 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events, or the answer to a call that fails before the first."""
-        sender, receiver = anyio.create_memory_object_stream[bytes | Answer | Exception](math.inf)
+        sender, receiver = anyio.create_memory_object_stream[PartialImage | Answer | Exception](math.inf)
+        outcome = list[Answer | Exception]()
 
         async def on_progress(message: str) -> None:
             if isinstance(message, PartialImage):
-                sender.send_nowait(self._partial(message))
+                sender.send_nowait(message)
 
         async def disconnect() -> None:
             while (await receive())["type"] != "http.disconnect":
@@ -72,11 +73,12 @@ class EventStream(Response):
             with self._calls.answering(f"{scope['path']} stream"), sender, receiver:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(run)
-                    outcome = await self._forward(receiver, send)
-                if isinstance(outcome, Exception):
-                    raise outcome
-                with delivering(self._service, outcome.job):
-                    await self._send(send, b"".join(self._completed(outcome)), last=True)
+                    outcome.append(await self._forward(receiver, send))
+                (ended,) = outcome
+                if isinstance(ended, Exception):
+                    raise ended
+                with delivering(self._service, ended.job):
+                    await self._send(send, b"".join(self._completed(ended)), last=True)
         except ImageError as error:
             if self._started:
                 await self._send(send, _event("error", error_body(error)), last=True)
@@ -86,16 +88,17 @@ class EventStream(Response):
             await gone()(scope, receive, send)
 
     async def _forward(
-        self, receiver: MemoryObjectReceiveStream[bytes | Answer | Exception], send: Send
+        self, receiver: MemoryObjectReceiveStream[PartialImage | Answer | Exception], send: Send
     ) -> Answer | Exception:
         """Send what arrives until the call has ended, and return how it did."""
         while True:
-            arrived: bytes | Answer | Exception = KEEPALIVE
+            chunk = KEEPALIVE
             with anyio.move_on_after(KEEPALIVE_INTERVAL):
                 arrived = await receiver.receive()
-            if not isinstance(arrived, bytes):
-                return arrived
-            await self._send(send, arrived)
+                if not isinstance(arrived, PartialImage):
+                    return arrived
+                chunk = self._partial(arrived)
+            await self._send(send, chunk)
 
     async def _send(self, send: Send, chunk: bytes, *, last: bool = False) -> None:
         if not self._started:
@@ -104,7 +107,7 @@ class EventStream(Response):
         await send({"type": "http.response.body", "body": chunk, "more_body": not last})
 
     def _partial(self, image: PartialImage) -> bytes:
-        data = {"b64_json": b64encode(image.image_bytes).decode(), "partial_image.number": image.index}
+        data = {"b64_json": b64encode(image.image_bytes).decode(), "partial_image_index": image.number}
         return self._of_kind("partial_image", data)
 
     def _completed(self, answer: Answer) -> list[bytes]:
