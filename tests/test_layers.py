@@ -35,6 +35,7 @@ HOMES = {
     "mcp": ("server",),
     "boto3": ("server.storage.s3_client",),
     "botocore": ("server.storage.s3_client",),
+    "fastapi": ("server.http",),
     "starlette": ("server.http",),
     "uvicorn": ("server.http",),
     "h11": ("server.http.protocol",),

@@ -1,4 +1,7 @@
-"""The HTTP app: MCP at /mcp for both protocol eras and plain routes beside it, behind one `AccessMiddleware`."""
+"""The HTTP app: MCP at /mcp for both protocol eras and plain routes beside it, behind one `AccessMiddleware`.
+
+`app_of` includes the routers; `routing` says what a module of routes looks like.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,28 @@ import contextlib
 import socket
 import sys
 from collections.abc import Generator
+from importlib.metadata import version
 
 import uvicorn
+from fastapi import FastAPI
 from mcp.server.transport_security import TransportSecuritySettings
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.server.calls import CallerGoneError
+from atelier.server.http import image_api
 from atelier.server.http.access import AccessMiddleware, caller
 from atelier.server.http.auth import is_loopback, verifier_of
 from atelier.server.http.body import RepairedMessages, body_limit
-from atelier.server.http.errors import unrouted
-from atelier.server.http.routes import routes
+from atelier.server.http.error_shapes import unrouted
+from atelier.server.http.openai import routes as openai
+from atelier.server.http.routing import HeadAsGet
 from atelier.server.logs import log
 from atelier.server.mcp.server import AtelierServer, build_server
 from atelier.server.settings import Settings
 from atelier.server.shutdown import until_idle
 
+MCP_PATH = "/mcp"
 GRACEFUL_SHUTDOWN_TIMEOUT = 2  # seconds for the last answers to be sent, and for streams that stay open
 
 
@@ -73,21 +79,30 @@ async def served(settings: Settings, host: str, port: int) -> int:
         return await until_idle(lambda: web.serve([listener]), lambda: server.busy, stop_accepting, stop)
 
 
-def app_of(server: AtelierServer) -> Starlette:
+def app_of(server: AtelierServer) -> FastAPI:
     """Return the app of MCP and the plain routes. `AccessMiddleware` checks hosts and origins before it."""
-    limit = body_limit(server.source_max_mb)
-    app = server.streamable_http_app(
+    mcp = server.streamable_http_app(
+        streamable_http_path=MCP_PATH,
         stateless_http=True,
-        max_request_body_size=limit,
+        max_request_body_size=body_limit(server.source_max_mb),
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    app.router.redirect_slashes = False  # a redirect would lose the body
-    for route in app.router.routes:
-        if isinstance(route, Route):  # that of MCP
+    app = FastAPI(
+        title="Atelier",
+        version=version("atelier-mcp"),
+        lifespan=mcp.router.lifespan_context,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect would lose the body
+        exception_handlers=dict.fromkeys((HTTPException, ImageError, Exception), unrouted),
+    )
+    for route in mcp.router.routes:
+        if isinstance(route, Route):
             route.app = RepairedMessages(route.app)
-    app.router.routes.extend(routes(server))
-    for kind in (HTTPException, ImageError, CallerGoneError, Exception):
-        app.add_exception_handler(kind, unrouted)
+        app.router.routes.append(route)
+    for router in (image_api.router(server), openai.router(server)):
+        app.include_router(router)
+    app.add_middleware(HeadAsGet, mcp_path=MCP_PATH)
     return app
 
 

@@ -9,12 +9,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from atelier.providers.core.errors import ImageError, Reason, internal_error
-from atelier.server.calls import CallerGoneError
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.tools.parameters.arguments import MAX_PROBLEMS, refused, sentence
 
 STATUSES = {
     Reason.INVALID_REQUEST: 400,
@@ -91,16 +91,20 @@ def gone() -> Response:
     return Response(status_code=499)
 
 
-async def unrouted(request: Request, refusal: Exception) -> Response:
-    """Return the response to what the router refuses, and to what fails outside of any call."""
-    if isinstance(refusal, CallerGoneError):
-        return gone()
-    if isinstance(refusal, ImageError):
-        return failed(refusal)
-    if not isinstance(refusal, HTTPException):
-        return failed(internal_error())
+def refused_by_router(refusal: HTTPException) -> RefusedError:
+    """Return the refusal of the router as an error."""
     words = SENTENCES.get(refusal.status_code, ("The request cannot be read.", "Correct it and try again."))
-    return failed(RefusedError(refusal.status_code, *words, headers=refusal.headers))
+    headers = dict(refusal.headers or {})
+    if "GET" in (allowed := headers.get("Allow", "").split(", ")) and "HEAD" not in allowed:
+        headers["Allow"] = ", ".join([*allowed, "HEAD"])  # answered as GET
+    return RefusedError(refusal.status_code, *words, headers=headers)
+
+
+def invalid(refusal: RequestValidationError) -> ImageError:
+    """Return the error for a request that does not fit the schema. It names the fields and never their values."""
+    problems = refusal.errors()
+    said = [sentence(problem, ".".join(map(str, problem["loc"][1:])) or "body") for problem in problems[:MAX_PROBLEMS]]
+    return refused(said, len(problems), "See /docs for what this address takes.")
 
 
 def _as_json(error: ImageError) -> dict[str, Any]:

@@ -30,16 +30,16 @@ def parameters_of(tool: Tool[ParametersT], arguments: Mapping[str, Any]) -> Para
     unknown = [name for name in arguments if name not in tool.parameters.model_fields]
     takes = f"{tool.name} takes: {', '.join(known)}."
     if len(unknown) > MAX_PROBLEMS:
-        raise _refused([_unknown(str(name), tool.name, known) for name in unknown[:MAX_PROBLEMS]], len(unknown), takes)
+        raise refused([_unknown(str(name), tool.name, known) for name in unknown[:MAX_PROBLEMS]], len(unknown), takes)
     try:
         return tool.parameters.model_validate(dict(arguments))
     except ValidationError as error:
         count = error.error_count()
         problems = error.errors(include_url=False, include_input=False) if count <= MAX_VALIDATED_PROBLEMS else []
     if not problems:
-        raise _refused([f"more than {MAX_VALIDATED_PROBLEMS} of the values are wrong"], 1, takes)
+        raise refused([f"more than {MAX_VALIDATED_PROBLEMS} of the values are wrong"], 1, takes)
     sentences = [_sentence(problem, tool.name, known) for problem in problems[:MAX_PROBLEMS]]
-    raise _refused(sentences, count, takes if unknown else _described(tool, str(problems[0]["loc"][0])))
+    raise refused(sentences, count, takes if unknown else _described(tool, str(problems[0]["loc"][0])))
 
 
 def _described(tool: Tool[Any], name: str) -> str:
@@ -47,7 +47,7 @@ def _described(tool: Tool[Any], name: str) -> str:
     return f"{name}: {tool.parameters.model_fields[name].description}"
 
 
-def _refused(sentences: list[str], count: int, hint: str) -> ImageError:
+def refused(sentences: list[str], count: int, hint: str) -> ImageError:
     """Return the error that lists the first of `count` problems and counts the rest."""
     more = [f"and {count - len(sentences)} more"] if count > len(sentences) else []
     message = "; ".join([*sentences, *more])
@@ -82,8 +82,15 @@ def _sentence(problem: ErrorDetails, tool: str, known: list[str]) -> str:
     place = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return _unknown(place, tool, known)
+    return sentence(problem, place)
+
+
+def sentence(problem: ErrorDetails, place: str) -> str:
+    """Say what is wrong with the value at a place, without the value."""
     name = sanitize(place, 60)
     if problem["type"] == "missing":
         return f"the argument “{name}” is missing"
+    if problem["type"] == "extra_forbidden":
+        return f"“{name}” is not known"
     says = PROBLEM_SENTENCES.get(problem["type"], "has a value that cannot be used")
     return f"“{name}” {says.format_map(problem.get('ctx', {}))}".replace("'", "")
