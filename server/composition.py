@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, cast
 
 from atelier.providers.catalog.catalog import Catalog, utc_today
 from atelier.providers.catalog.catalog_overlay import with_file
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.sources import SourceLimits, SourceReader
+from atelier.providers.pipeline.dispatch import Slots
+from atelier.providers.pipeline.job_store import JobStore
 from atelier.providers.pipeline.pipeline import Pipeline, Tenants
 from atelier.providers.pricing.budget import Budget
 from atelier.providers.transport.network.web_fetch import WebFetcher
 from atelier.providers.vendors.registry import all_providers
-from atelier.server.database.engine import Database
-from atelier.server.database.jobs import SqliteJobStore
-from atelier.server.database.process_lock import ProcessLock
-from atelier.server.settings import Settings
+from atelier.server.settings import STATE_URL, Settings
 from atelier.server.storage.caller_storages import CallerStorages
 from atelier.server.storage.upload_queue import UploadQueue
+
+if TYPE_CHECKING:
+    from atelier.server.database.jobs import SqlJobStore
+    from atelier.server.database.slots import VendorSlots
 
 
 def storage_of(settings: Settings) -> UploadQueue:
@@ -32,11 +38,56 @@ def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Cat
     return Catalog(settings.lookup, today, lambda: with_file(all_providers(), settings.catalog, today))
 
 
-def job_store_of(settings: Settings, today: Callable[[], date] = utc_today, *, remote: bool = False) -> SqliteJobStore:
-    """Return the store of jobs and money; its file is created by the first write. See Database."""
-    return SqliteJobStore(
-        Database(settings.state / "journal.db", remote=remote), ProcessLock(settings.state / "processes"), today
-    )
+def job_store_of(settings: Settings, today: Callable[[], date] = utc_today, *, remote: bool = False) -> SqlJobStore:
+    """Return the store of jobs and money, in a file or in PostgreSQL; it is created by the first write."""
+    from atelier.server.database.jobs import SqlJobStore
+    from atelier.server.database.process_lock import FileProcessLock, SessionProcessLock
+
+    if url := settings.lookup(STATE_URL):
+        from atelier.server.database.notifications import PostgresNotifications
+        from atelier.server.database.postgres import PostgresDatabase
+
+        database = PostgresDatabase(url)
+        return SqlJobStore(database, SessionProcessLock(database.url), today, PostgresNotifications(database.url))
+    from atelier.server.database.sqlite import SqliteDatabase
+
+    file = SqliteDatabase(settings.state / "journal.db", remote=remote)
+    return SqlJobStore(file, FileProcessLock(settings.state / "processes"), today)
+
+
+class DeferredJobStore:
+    """A job store that is made when it is first used: importing SQLAlchemy must not delay the start of a server."""
+
+    def __init__(self, make: Callable[[], JobStore]) -> None:
+        self._make = make
+        self._lock = Lock()
+        self._made: JobStore | None = None
+
+    def load(self) -> JobStore:
+        """Make the store. This takes a while, so a server calls it in a thread once it has answered its host."""
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.load(), name)
+
+
+def slots_of(settings: Settings) -> Slots | None:
+    """Return the concurrency slots of vendors that all replicas share; None without PostgreSQL."""
+    url = settings.lookup(STATE_URL)
+    if url is None:
+        return None
+
+    @cache
+    def slots() -> VendorSlots:
+        from atelier.server.database.postgres import parse_url
+        from atelier.server.database.slots import VendorSlots
+
+        return VendorSlots(parse_url(url))
+
+    return lambda vendor, limit: slots().slot(vendor, limit)
 
 
 def sources_of(settings: Settings, storage: Storage, folders: tuple[Path, ...] = ()) -> SourceReader:
@@ -71,7 +122,7 @@ def pipeline_of(
         storage,
         sources_of(settings, storage, (*settings.readable, *folders)) if storage else None,
         tenants=tenants_of(settings, storages) if storages else None,
-        store=job_store_of(settings, today, remote=storages is not None),
+        store=cast("JobStore", DeferredJobStore(lambda: job_store_of(settings, today, remote=storages is not None))),
         budget=Budget(
             caps=settings.caps,
             confirm_above=settings.confirm_above,
@@ -81,4 +132,5 @@ def pipeline_of(
         concurrency=settings.concurrency,
         queue=settings.queue_limit,
         retry_timeouts=settings.retry_timeouts,
+        slots=slots_of(settings),
     )

@@ -15,7 +15,7 @@ from atelier.providers.core.types import ImageRequest, ImageResult, Operation, R
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
 from atelier.providers.pipeline.admit import PricedRequest
-from atelier.providers.pipeline.job_store import KEYED, JobRow
+from atelier.providers.pipeline.job_store import CallIdentity, JobRow
 from atelier.providers.pipeline.quotes import usd
 
 SOURCE_FIELDS = ("sources", "mask")
@@ -78,14 +78,14 @@ def fingerprint(priced: PricedRequest, inline: bool, home: str = "") -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def keyed(key: str) -> str:
-    """Return the fingerprint that stands for an idempotency key."""
-    return KEYED + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+def key_hash(key: str) -> str:
+    """Return the hash by which an idempotency key, or the text of its call, is stored."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def check_key(mine: str, other: str | None) -> None:
+def check_key(identity: CallIdentity, other: str | None) -> None:
     """Raise invalid_request if a key was used for another request. `other` is the fingerprint of the earlier one."""
-    if other is not None and other != mine:
+    if identity.key and other is not None and other != identity.fingerprint:
         message, hint = "This key was given to another request within the last day.", "Give every request its own key."
         raise ImageError(Reason.INVALID_REQUEST, message, hint=hint, facts={"key": "taken"})
 
@@ -202,7 +202,7 @@ def _damaged(row: JobRow) -> ImageError:
 
 def unknown_outcome_warning(row: JobRow) -> str:
     """What to tell a person who asks again for what may have been billed before."""
-    before = f"The same was asked before ({row.id}, {row.created[:16]} UTC)"
+    before = f"The same was asked before ({row.id}, {row.created_at:%Y-%m-%d %H:%M} UTC)"
     if billed := error_of(row).facts.get("billed_usd"):
         return f"{before}; it was billed {usd(billed)}, and the vendor did not hand its picture out."
     return (

@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup
 from atelier.providers.core.types import ImageResult
 from atelier.providers.jobs.running_job import RunningJob
 from atelier.providers.pipeline.fallback import run_with_fallback
+from atelier.providers.pipeline.job_store import CallIdentity
 from atelier.providers.pipeline.pipeline import Pipeline
 
 
@@ -21,7 +22,7 @@ class JobRunner:
         self._pipeline = pipeline
         self._tasks = tasks
         self._jobs: dict[str, RunningJob] = {}
-        self._by_identity: dict[tuple[str, str], RunningJob] = {}
+        self._by_identity: dict[tuple[str, str, bool], RunningJob] = {}
         self._stopped = False
         self._closing = anyio.Event()
 
@@ -34,15 +35,15 @@ class JobRunner:
         """Return the job of that id, until its end is written."""
         return self._jobs.get(id)
 
-    def find_duplicate(self, identity: tuple[str, str]) -> RunningJob | None:
+    def find_duplicate(self, identity: CallIdentity) -> RunningJob | None:
         """Return the running job of the same call."""
-        return self._by_identity.get(identity)
+        return self._by_identity.get(identity.match)
 
     def start(self, job: RunningJob) -> None:
         """Run a job until it ends. After `stop_unsent` it sends nothing."""
         if self._stopped:
             job.prepared.stop.cancel()
-        self._jobs[job.id] = self._by_identity[job.identity] = job
+        self._jobs[job.id] = self._by_identity[job.identity.match] = job
         self._tasks.start_soon(self._run, job)
 
     def stop_unsent(self) -> None:
@@ -58,7 +59,7 @@ class JobRunner:
 
     async def _run(self, job: RunningJob) -> None:
         """Dispatch the job, write how it ended, then wake its callers."""
-        pipeline = self._pipeline.for_caller(job.identity[0])
+        pipeline = self._pipeline.for_caller(job.identity.caller)
         try:
             if job.fallback:
                 result = await run_with_fallback(
@@ -72,8 +73,8 @@ class JobRunner:
         except Exception as error:  # noqa: BLE001 - the callers that wait get it
             job.fail(error)
         written = await job.write_end(self._pipeline.store)
-        if self._by_identity.get(job.identity) is job:
-            del self._by_identity[job.identity]
+        if self._by_identity.get(job.identity.match) is job:
+            del self._by_identity[job.identity.match]
         if written:
             self._forget(job)
         job.done.set()

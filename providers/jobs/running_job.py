@@ -14,7 +14,7 @@ from atelier.providers.core.errors import ImageError, Reason, internal_error
 from atelier.providers.core.types import ImageResult, Progress
 from atelier.providers.jobs.outcome import error_json, outcome_of
 from atelier.providers.jobs.recovery import found_outcome, merged_outcome
-from atelier.providers.pipeline.job_store import JobRow, JobStore
+from atelier.providers.pipeline.job_store import CallIdentity, JobRow, JobStore
 from atelier.providers.pipeline.prepared_job import PreparedJob
 from atelier.providers.pipeline.states import JobState, final_state
 from atelier.providers.pipeline.vendor_call import VendorCall
@@ -49,10 +49,8 @@ class RunningJob:
 
     prepared: PreparedJob
     """Its vendor calls. Fallback and `safe_prompt` put another in its place."""
-    identity: tuple[str, str]
-    """The caller, and the fingerprint or idempotency key: equal calls join one job."""
-    fingerprint: str = ""
-    """The request's own fingerprint, to which an idempotency key is held."""
+    identity: CallIdentity
+    """Equal calls join one job."""
     inline_limit: int = 0
     """The bytes of images that the caller takes in the answer instead of having them stored; 0 stores them."""
     fallback: Sequence[str] = ()

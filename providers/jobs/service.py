@@ -20,14 +20,14 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, ImageResult, Progress
 from atelier.providers.jobs.delivery import DeliveryTracker
 from atelier.providers.jobs.inline_results import InlineResults
-from atelier.providers.jobs.outcome import check_key, fingerprint, keyed, request_json, unknown_outcome_warning
+from atelier.providers.jobs.outcome import check_key, fingerprint, key_hash, request_json, unknown_outcome_warning
 from atelier.providers.jobs.runner import JobRunner
 from atelier.providers.jobs.running_job import JobHandle, RunningJob
 from atelier.providers.jobs.sweeper import OrphanSweeper
 from atelier.providers.jobs.waiter import JobWaiter
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.fallback import check_fallback_names
-from atelier.providers.pipeline.job_store import JobRow, NewJob
+from atelier.providers.pipeline.job_store import CallIdentity, JobRow, NewJob
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.reserve import cap_exceeded, reservations_for
 from atelier.providers.pipeline.states import JobState
@@ -137,15 +137,15 @@ class ImageService:
         self.pipeline.for_caller(caller).check_delivery(request, inline=bool(inline_limit))
         priced = self.pipeline.admit(request)
         # 2. identify the call
-        own = keyed(body) if key and body else await self._fingerprint(priced, bool(inline_limit), caller)
-        identity = (caller, keyed(key) if key else own)
+        own = key_hash(body) if key and body else await self._fingerprint(priced, bool(inline_limit), caller)
+        identity = CallIdentity(caller=caller, fingerprint=own, key=key_hash(key) if key else None)
         # 3. join a running job, or collect an earlier one
         while (running := self._runner.find_duplicate(identity)) and running.is_cancelled:
             await running.done.wait()
-        earlier = None if priced.is_free and not key else await self._waiter.find_duplicate(*identity, deadline)
-        check_key(own, earlier and earlier.request.get("asked"))
+        earlier = None if priced.is_free and not key else await self._waiter.find_duplicate(identity, deadline)
+        check_key(identity, earlier and earlier.fingerprint)
         if running := self._runner.find_duplicate(identity):
-            check_key(own, running.fingerprint)
+            check_key(identity, running.identity.fingerprint)
             return self._returned(await self._waiter.wait_for_result(running, on_progress, deadline), caller)
         collects = earlier is not None and (bool(key) or earlier.state != JobState.OUTCOME_UNKNOWN)
         if earlier and collects and (result := await self._collected(earlier, on_progress, deadline, keep=bool(key))):
@@ -157,15 +157,13 @@ class ImageService:
         prepared = await self.pipeline.begin(priced, caller, confirm)
         deadline += anyio.current_time() - asked_at  # a person's time to answer is not the vendor's
         # 5. reserve: write the job and its reservations, unless an equal call was quicker
-        job = RunningJob(
-            prepared=prepared, identity=identity, fingerprint=own, inline_limit=inline_limit, fallback=models
-        )
+        job = RunningJob(prepared=prepared, identity=identity, inline_limit=inline_limit, fallback=models)
         if earlier and earlier.state == JobState.OUTCOME_UNKNOWN:
             job.notes, job.unknown_before = [unknown_outcome_warning(earlier)], earlier
         duplicate = await run_shielded(partial(self._open, job, free=priced.is_free and not key))
         # 6. dispatch, store, settle: in the runner; wait for it
         if duplicate:
-            check_key(own, duplicate.request.get("asked"))
+            check_key(identity, duplicate.fingerprint)
             return self._returned(await self._waiter.wait_for_row(duplicate, on_progress, deadline), caller)
         return self._returned(await self._waiter.wait_for_result(job, on_progress, deadline), caller)
 
@@ -173,10 +171,11 @@ class ImageService:
         self, key: str, body: str, *, caller: str = "1", on_progress: Progress = no_progress
     ) -> Result | None:
         """Return the result of the call with that key, if there was one. Its model and sources may be gone by now."""
-        row = await self.pipeline.store.find_duplicate(caller, keyed(key))
+        identity = CallIdentity(caller=caller, fingerprint=key_hash(body), key=key_hash(key))
+        row = await self.pipeline.store.find_duplicate(identity)
         if row is None:
             return None
-        check_key(keyed(body), row.request.get("asked"))
+        check_key(identity, row.fingerprint)
         return self._returned(await self._waiter.wait_for_row(row, on_progress, self._deadline()), caller)
 
     async def get_result(self, id: str, *, caller: str = "1", on_progress: Progress = no_progress) -> Result:
@@ -188,7 +187,7 @@ class ImageService:
 
     def cancel(self, id: str, *, caller: str = "1") -> None:
         """Cancel the vendor calls of a job that were not sent yet, unless a caller waits for it."""
-        if (job := self._runner.get(id)) and job.identity[0] == caller and not job.listeners:
+        if (job := self._runner.get(id)) and job.identity.caller == caller and not job.listeners:
             job.prepared.stop.cancel()
 
     def mark_delivered(self, job: str) -> None:
@@ -230,10 +229,10 @@ class ImageService:
 
     async def _open(self, job: RunningJob, free: bool) -> JobRow | None:
         """Write the job, reserve its price and start it; return the equal job that another call wrote first."""
-        pipeline, priced, (caller, alike) = self.pipeline, job.prepared.priced, job.identity
+        pipeline, priced, caller = self.pipeline, job.prepared.priced, job.identity.caller
         charges = reservations_for(pipeline.catalog, priced, job.prepared.vendor_calls, caller)
-        request = {**request_json(priced), "asked": job.fingerprint, "home": pipeline.for_caller(caller).home}
-        entry = NewJob(id=job.id, caller=caller, fingerprint=alike, request=request, max_running=self._max_running)
+        request = {**request_json(priced), "home": pipeline.for_caller(caller).home}
+        entry = NewJob(id=job.id, identity=job.identity, request=request, max_running=self._max_running)
         while not free:
             opened = await pipeline.store.open_job(entry, charges, pipeline.budget.caps)
             if isinstance(opened, Shortage):

@@ -13,7 +13,7 @@ from atelier.providers.jobs.inline_results import InlineResults
 from atelier.providers.jobs.outcome import error_json
 from atelier.providers.jobs.recovery import LOST, is_at_home, recover_job
 from atelier.providers.jobs.running_job import COLLECTING, RunningJob
-from atelier.providers.pipeline.job_store import JobRow
+from atelier.providers.pipeline.job_store import CallIdentity, JobRow
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.states import JobState
 
@@ -91,7 +91,7 @@ class OrphanSweeper:
             await self._pipeline.store.finish_job(row.id, JobState.OUTCOME_UNKNOWN, error_json(LOST))
             return True
         if job:
-            identity = (row.caller, row.id)
+            identity = CallIdentity(caller=row.caller, fingerprint=row.id)
             running = RunningJob(
                 prepared=job.prepared, identity=identity, found=job.found, notes=job.notes, latest=COLLECTING
             )

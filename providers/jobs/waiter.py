@@ -18,7 +18,7 @@ from atelier.providers.jobs.outcome import addressed, error_of, result_of
 from atelier.providers.jobs.runner import JobRunner
 from atelier.providers.jobs.running_job import JobHandle, RunningJob, handle_of_row
 from atelier.providers.jobs.sweeper import OrphanSweeper
-from atelier.providers.pipeline.job_store import JobRow
+from atelier.providers.pipeline.job_store import CallIdentity, JobRow
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.states import JobState
 
@@ -40,10 +40,10 @@ class JobWaiter:
         self._deliveries = deliveries
         self._sweeper = sweeper
 
-    async def find_duplicate(self, caller: str, fingerprint: str, deadline: float) -> JobRow | None:
+    async def find_duplicate(self, identity: CallIdentity, deadline: float) -> JobRow | None:
         """Return an earlier job of the same call to join, to collect or to warn of, if there is one."""
         swept = False
-        while row := await self._pipeline.store.find_duplicate(caller, fingerprint):
+        while row := await self._pipeline.store.find_duplicate(identity):
             if await self._deliveries.wait_recorded(row.id):
                 continue
             if not (self._is_remote(row) or row.collectable) or swept:
@@ -71,7 +71,7 @@ class JobWaiter:
         if job.error:
             raise job.error
         if job.result:
-            return await addressed(job.result, self._pipeline.for_caller(job.identity[0]).storage)
+            return await addressed(job.result, self._pipeline.for_caller(job.identity.caller).storage)
         job.keeps_running = True
         return job.handle
 
@@ -86,7 +86,7 @@ class JobWaiter:
                 await self._sweeper.sweep()
                 latest, was_collectable = REMOTE, row.collectable
                 if not was_collectable and not self._runner.get(row.id):
-                    await anyio.sleep(REMOTE_JOB_POLL_INTERVAL)
+                    await self._pipeline.store.wait_for_end(row.id, REMOTE_JOB_POLL_INTERVAL)
                 row = await self._pipeline.store.get_job(row.id) or _lost(row)
                 if was_collectable and row.collectable:
                     break  # the vendor was asked, and its images are not ready

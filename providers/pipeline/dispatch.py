@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -20,6 +21,9 @@ from atelier.providers.transport.resilience.limiter import FairLimiter
 from atelier.providers.transport.wire import Wire
 from atelier.providers.vendors.contract import Provider, Reply
 
+Slots = Callable[[str, int], AbstractAsyncContextManager[None]]
+"""Holds one of so many slots of a vendor, which all replicas share."""
+
 FATAL_REASONS = (Reason.AUTHENTICATION, Reason.QUOTA_EXCEEDED)
 """Errors that every other call with the same key would meet as well."""
 
@@ -27,11 +31,14 @@ FATAL_REASONS = (Reason.AUTHENTICATION, Reason.QUOTA_EXCEEDED)
 class Dispatcher:
     """The HTTP client, limiter and breaker of each vendor. `timeout` is seconds for one call; see `Pipeline`."""
 
-    def __init__(self, *, timeout: float, concurrency: int | None, queue: int, retry_timeouts: bool) -> None:
+    def __init__(
+        self, *, timeout: float, concurrency: int | None, queue: int, retry_timeouts: bool, slots: Slots | None
+    ) -> None:
         self._timeout = timeout
         self._concurrency = concurrency
         self._queue = queue
         self._retry_timeouts = retry_timeouts
+        self._slots = slots
         self._clients: dict[str, httpx.AsyncClient] = {}
         self._limiters: dict[str, FairLimiter] = {}
         self._breakers: dict[str, Breaker] = {}
@@ -50,7 +57,10 @@ class Dispatcher:
         waiting = partial(on_progress, f"Waiting for a turn at {provider.title}.")
         limiter, breaker = self._limiter(provider, job.endpoint), self._breaker(provider)
         try:
-            async with limiter.slot(prepared.caller, None if collects else job.id, waiting):
+            async with (
+                limiter.slot(prepared.caller, None if collects else job.id, waiting),
+                nullcontext() if collects else self._shared_slot(provider, job.endpoint),
+            ):
                 with (
                     nullcontext() if collects else breaker.call(),
                     redacting(*secrets),
@@ -73,6 +83,11 @@ class Dispatcher:
     def _limiter(self, provider: Provider, endpoint: Endpoint) -> FairLimiter:
         limit = self._concurrency or endpoint.concurrency
         return self._limiters.setdefault(provider.name, FairLimiter(provider.title, limit, self._queue))
+
+    def _shared_slot(self, provider: Provider, endpoint: Endpoint) -> AbstractAsyncContextManager[None]:
+        if self._slots is None:
+            return nullcontext()
+        return self._slots(provider.name, self._concurrency or endpoint.concurrency)
 
     def _breaker(self, provider: Provider) -> Breaker:
         return self._breakers.setdefault(provider.name, Breaker(provider.title))

@@ -8,35 +8,45 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
 from atelier.providers.pipeline.states import JobState
 from atelier.providers.pricing.budget import Caps, Ledger, NoLedger, Reservation, Shortage
 
-KEYED = "key:"
-"""The prefix of a fingerprint that stands for an idempotency key."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallIdentity:
+    """By which equal calls of a caller are known: the idempotency key (its hash), or else the request's fingerprint."""
+
+    caller: str
+    fingerprint: str
+    key: str | None = None
+
+    @property
+    def match(self) -> tuple[str, str, bool]:
+        """Equal for equal calls."""
+        return self.caller, self.key or self.fingerprint, self.key is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
     """A job as it is written before anything is sent.
 
-    fingerprint  equal for equal requests, or made from the idempotency key
     request      what a recovery needs: the fields of the ImageRequest except its sources, and `home` (see Storage)
     max_running  how many jobs of the caller may run at once, this one included
     """
 
     id: str
-    caller: str
-    fingerprint: str
+    identity: CallIdentity
     request: Mapping[str, Any]
     max_running: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
-    """A job in the store. `created` is UTC.
+    """A job in the store. `owner` is the process that runs it.
 
     `outcome` is the result or the error of a job that has ended, as JSON; with `collectable` if the vendor may still
     hand out images.
@@ -44,11 +54,13 @@ class JobRow:
 
     id: str
     caller: str
+    fingerprint: str
     request: Mapping[str, Any]
     state: JobState
     outcome: Mapping[str, Any]
+    owner: str
+    created_at: datetime
     delivered: bool
-    created: str
     reserved_usd: Decimal
 
     @property
@@ -94,7 +106,7 @@ class JobStore(Ledger, Protocol):
         """
         ...
 
-    async def find_duplicate(self, caller: str, fingerprint: str) -> JobRow | None:
+    async def find_duplicate(self, identity: CallIdentity) -> JobRow | None:
         """Return the newest equal job that runs or is not delivered, with a result or an unknown outcome.
 
         With an idempotency key: that runs, or ended within a day with a result or an unknown outcome.
@@ -113,12 +125,22 @@ class JobStore(Ledger, Protocol):
         """Record that an image of the call is stored."""
         ...
 
-    async def finish_job(self, job: str, state: JobState, outcome: Mapping[str, Any]) -> None:
-        """End a job. If it has more images than when it was delivered, it becomes undelivered."""
+    async def wait_for_end(self, id: str, seconds: float) -> None:
+        """Wait until the job of another process may have ended, for so many seconds at most."""
         ...
 
-    async def mark_delivered(self, job: str) -> None:
-        """Record that the answer with its result was written, or that a caller was warned of its unknown outcome."""
+    async def finish_job(self, id: str, state: JobState, outcome: Mapping[str, Any]) -> bool:
+        """End a job. If it has more images than when it was delivered, it becomes undelivered.
+
+        False if it does not run, or another process has claimed it.
+        """
+        ...
+
+    async def mark_delivered(self, id: str) -> bool:
+        """Record that the answer with its result was written, or that a caller was warned of its unknown outcome.
+
+        False if there is no such job, or it was delivered before.
+        """
         ...
 
     async def claim_orphaned_jobs(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
@@ -132,11 +154,11 @@ class JobStore(Ledger, Protocol):
         """Return the jobs whose inline images are older than an hour, of callers and homes that are `ours`."""
         ...
 
-    async def forget_inline(self, job: str) -> None:
+    async def forget_inline(self, id: str) -> None:
         """Record that the inline images of the job are deleted."""
         ...
 
-    async def list_calls(self, job: str) -> list[CallRow]:
+    async def list_calls(self, id: str) -> list[CallRow]:
         """Return the vendor calls of a job, in their order."""
         ...
 
@@ -152,7 +174,7 @@ class NullJobStore(NoLedger):
         """Return None: nothing is short, and no job is equal."""
         return None
 
-    async def find_duplicate(self, caller: str, fingerprint: str) -> JobRow | None:
+    async def find_duplicate(self, identity: CallIdentity) -> JobRow | None:
         """Return nothing."""
         return None
 
@@ -166,11 +188,16 @@ class NullJobStore(NoLedger):
     async def add_asset(self, job: str, charge: str, image: str) -> None:
         """Do nothing."""
 
-    async def finish_job(self, job: str, state: JobState, outcome: Mapping[str, Any]) -> None:
+    async def wait_for_end(self, id: str, seconds: float) -> None:
         """Do nothing."""
 
-    async def mark_delivered(self, job: str) -> None:
+    async def finish_job(self, id: str, state: JobState, outcome: Mapping[str, Any]) -> bool:
         """Do nothing."""
+        return True
+
+    async def mark_delivered(self, id: str) -> bool:
+        """Do nothing."""
+        return True
 
     async def claim_orphaned_jobs(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
         """Return nothing."""
@@ -180,10 +207,10 @@ class NullJobStore(NoLedger):
         """Return nothing."""
         return []
 
-    async def forget_inline(self, job: str) -> None:
+    async def forget_inline(self, id: str) -> None:
         """Do nothing."""
 
-    async def list_calls(self, job: str) -> list[CallRow]:
+    async def list_calls(self, id: str) -> list[CallRow]:
         """Return nothing."""
         return []
 

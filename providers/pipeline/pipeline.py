@@ -26,7 +26,7 @@ from atelier.providers.images.sources import SourceReader
 from atelier.providers.pipeline import admit as admission
 from atelier.providers.pipeline import reserve
 from atelier.providers.pipeline.admit import PricedRequest
-from atelier.providers.pipeline.dispatch import FATAL_REASONS, Dispatcher
+from atelier.providers.pipeline.dispatch import FATAL_REASONS, Dispatcher, Slots
 from atelier.providers.pipeline.job_store import JobStore, NullJobStore
 from atelier.providers.pipeline.prepared_job import PreparedJob
 from atelier.providers.pipeline.safe_prompt import SECOND_ATTEMPT_HINT, prepare_softened
@@ -53,6 +53,7 @@ class Pipeline:
     timeout         seconds for one vendor call
     concurrency     calls of this process to one vendor at once; None is the vendor's own limit
     queue           calls that may wait for a slot at one vendor
+    slots           hold a vendor's slot in all replicas
     retry_timeouts  repeat a call that timed out or was cut off, although the vendor may bill both
     """
 
@@ -69,6 +70,7 @@ class Pipeline:
         concurrency: int | None = None,
         queue: int = QUEUE_LIMIT,
         retry_timeouts: bool = False,
+        slots: Slots | None = None,
     ) -> None:
         self.catalog = catalog
         self.storage = storage
@@ -77,7 +79,7 @@ class Pipeline:
         self.store = store or NullJobStore()
         self.budget = budget or Budget()
         self._dispatcher = Dispatcher(
-            timeout=timeout, concurrency=concurrency, queue=queue, retry_timeouts=retry_timeouts
+            timeout=timeout, concurrency=concurrency, queue=queue, retry_timeouts=retry_timeouts, slots=slots
         )
 
     def for_caller(self, caller: str) -> Self:

@@ -54,7 +54,7 @@ class VendorCall:
         self._caps = caps
         self._bill = bill
         self._has_task = False
-        self._missed: list[Callable[[], Awaitable[None]]] = []
+        self._missed: list[Callable[[], Awaitable[object]]] = []
 
     def resume(self, stored_digests: Sequence[str]) -> None:
         """Continue a call that a process sent and did not finish."""
@@ -137,7 +137,7 @@ class VendorCall:
             await self._missed[0]()
             self._missed.pop(0)
 
-    async def _write(self, write: Callable[[], Awaitable[None]]) -> None:
+    async def _write(self, write: Callable[[], Awaitable[object]]) -> None:
         try:
             await write()
         except ImageError as error:

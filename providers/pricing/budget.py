@@ -88,20 +88,20 @@ class Ledger(Protocol):
         """Reserve all of them or none; a Shortage when a cap of the caller would be broken."""
         ...
 
-    async def mark_sent(self, id: str) -> None:
-        """The vendor is about to have the request: from here on it may bill."""
+    async def mark_sent(self, id: str) -> bool:
+        """The vendor is about to have the request: from here on it may bill. False if it is in a state that does not allow it."""
         ...
 
-    async def settle_call(self, id: str, usd: Decimal | None) -> None:
-        """It was billed; None where neither the vendor nor the price list says how much."""
+    async def settle_call(self, id: str, usd: Decimal | None) -> bool:
+        """It was billed; None where neither the vendor nor the price list says how much. False if it has ended before."""
         ...
 
-    async def release_call(self, id: str) -> None:
-        """It was not billed."""
+    async def release_call(self, id: str) -> bool:
+        """It was not billed. False if it has ended before."""
         ...
 
-    async def mark_call_unknown(self, id: str) -> None:
-        """It is unknown whether it was billed: the reservation stays."""
+    async def mark_call_unknown(self, id: str) -> bool:
+        """It is unknown whether it was billed: the reservation stays. False if it was not sent, or has ended before."""
         ...
 
     async def reserve_retry(self, id: str, caps: Caps) -> Shortage | None:
@@ -123,17 +123,21 @@ class NoLedger:
         """Never short."""
         return None
 
-    async def mark_sent(self, id: str) -> None:
+    async def mark_sent(self, id: str) -> bool:
         """Do nothing."""
+        return True
 
-    async def settle_call(self, id: str, usd: Decimal | None) -> None:
+    async def settle_call(self, id: str, usd: Decimal | None) -> bool:
         """Do nothing."""
+        return True
 
-    async def release_call(self, id: str) -> None:
+    async def release_call(self, id: str) -> bool:
         """Do nothing."""
+        return True
 
-    async def mark_call_unknown(self, id: str) -> None:
+    async def mark_call_unknown(self, id: str) -> bool:
         """Do nothing."""
+        return True
 
     async def reserve_retry(self, id: str, caps: Caps) -> Shortage | None:
         """Never short."""

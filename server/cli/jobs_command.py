@@ -79,7 +79,7 @@ def table(jobs_found: Sequence[Job]) -> str:
         pictures = f"{len(stored(row, calls))}/{request.get('count', 1)}"
         prompt = sanitize(request.get("prompt", ""), MAX_PROMPT_CHARACTERS)
         delivered, price = "yes" if row.delivered else "no", cost(row, calls)
-        lines.append((row.id, row.created[:16], row.state, delivered, _model(row), pictures, price, prompt))
+        lines.append((row.id, f"{row.created_at:%Y-%m-%d %H:%M}", row.state, delivered, _model(row), pictures, price, prompt))
     return aligned(lines, LEFT_COLUMNS)
 
 
@@ -93,7 +93,7 @@ def page(row: JobRow, calls: Sequence[CallRow]) -> str:
     lines = [
         ("job", row.id),
         ("state", f"{row.state}{', delivered' if row.delivered else ''}"),
-        ("begun", f"{row.created[:19]} UTC, for {row.caller}"),
+        ("begun", f"{row.created_at:%Y-%m-%d %H:%M:%S} UTC, for {row.caller}"),
         *((name, sanitize(value, 400)) for name, value in request.items()),
         ("prompt", sanitize(row.request.get("prompt", ""), 32_000)),
         ("cost", cost(row, calls)),
@@ -111,7 +111,7 @@ def facts(row: JobRow, calls: Sequence[CallRow]) -> dict[str, Any]:
         "id": row.id,
         "state": row.state,
         "delivered": row.delivered,
-        "created": f"{row.created[:19].replace(' ', 'T')}Z",
+        "created": f"{row.created_at:%Y-%m-%dT%H:%M:%SZ}",
         "caller": row.caller,
         "request": dict(row.request),
         "cost_usd": float(row.reserved_usd),

@@ -15,7 +15,7 @@ from atelier.providers.pipeline.quotes import usd
 from atelier.server.cli.output import say
 from atelier.server.cli.output import table as aligned
 from atelier.server.composition import job_store_of
-from atelier.server.database.ledger import COLUMNS, By, Spent
+from atelier.server.database.ledger import GROUPINGS, By, Spent
 from atelier.server.settings import Settings
 
 
@@ -70,7 +70,7 @@ def total(rows: list[Spent]) -> Decimal:
 def declare(commands: Any) -> None:
     """`atelier spend`"""
     parser = commands.add_parser("spend", help="show what was spent", description=spend.__doc__)
-    parser.add_argument("--by", choices=list(COLUMNS), default="model", help="how to group; by model by default")
+    parser.add_argument("--by", choices=list(GROUPINGS), default="model", help="how to group; by model by default")
     parser.add_argument("--since", metavar="YYYY-MM-DD", help="the first day that counts, in UTC")
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
     parser.set_defaults(run=spend)

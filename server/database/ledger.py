@@ -1,33 +1,56 @@
-"""The ledger: `Ledger` in the journal, and the sums of what was spent."""
+"""The ledger: reservations and costs of vendor calls, and the sums of what was spent."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Connection, case, func, insert, literal, select, update
 
 from atelier.providers.core.ids import new_id
 from atelier.providers.pipeline.states import CALL_TRANSITIONS, CallState, sources_of
 from atelier.providers.pricing.budget import Caps, Left, Reservation, Shortage, micro, micro_up, usd_of
 from atelier.server.database.engine import Database
+from atelier.server.database.schema import Usd, vendor_calls
 
 By = Literal["model", "vendor", "day", "caller"]
 
-COLUMNS: dict[By, str] = {"model": "provider || '/' || model", "vendor": "provider", "day": "day", "caller": "caller"}
-"""The column of each grouping of `spend`."""
+calls = vendor_calls.c
+
+GROUPINGS: dict[By, ColumnElement[str]] = {
+    "model": calls.provider + "/" + calls.model,
+    "vendor": calls.provider,
+    "day": calls.day,
+    "caller": calls.caller,
+}
+"""The expression of each grouping of `spend`."""
+
+NOTHING = literal(Decimal(0), Usd)
+
+COUNTED = case(
+    (calls.state == CallState.RELEASED, NOTHING),
+    (calls.state == CallState.SETTLED, func.coalesce(calls.spent_usd, calls.reserved_usd, NOTHING)),
+    else_=func.coalesce(calls.reserved_usd, NOTHING),
+)
+"""USD of a call that count towards the caps."""
+
+
+def utc_now() -> datetime:
+    """Return the time by which rows are written and compared."""
+    return datetime.now(UTC)
 
 
 def utc_day() -> date:
-    """Return the day on which a charge counts."""
-    return datetime.now(UTC).date()
+    """Return the day on which a call counts."""
+    return utc_now().date()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """One group: its vendor calls and pictures that were or may have been billed, and USD.
+    """One group: its vendor calls and images that were or may have been billed, and USD.
 
     `unsettled_usd` is the part whose bill is not known: calls under way, and those with an unknown outcome.
     """
@@ -39,112 +62,133 @@ class Spent:
     unsettled_usd: Decimal
 
 
-class SqliteLedger:
-    """Charges of every process that shares the journal."""
+class SqlLedger:
+    """Vendor calls of every process that shares the database."""
 
     def __init__(self, database: Database, today: Callable[[], date] = utc_day) -> None:
         self.database = database
         self._today = today
 
     async def reserve(self, charges: Sequence[Reservation], caps: Caps) -> Shortage | None:
-        """Reserve all charges or none; they are of one caller."""
+        """Reserve all of them or none; they are of one caller."""
         return await self.database.write(lambda connection: self.reserve_in(connection, charges, caps))
 
-    def reserve_in(self, connection: sqlite3.Connection, charges: Sequence[Reservation], caps: Caps) -> Shortage | None:
-        """The same within a transaction."""
+    def reserve_in(self, connection: Connection, charges: Sequence[Reservation], caps: Caps) -> Shortage | None:
+        """Do the same within a transaction."""
         if not charges:  # of a job that is free
             return None
-        day, wanted = self._today().isoformat(), sum(micro_up(c.usd) for c in charges if c.usd is not None)
+        self.database.lock_caller(connection, charges[0].caller)
         rows = [
-            (c.id, c.job, c.caller, c.provider, c.model, c.operation, c.pictures, day,
-             None if c.usd is None else micro_up(c.usd))
-            for c in charges
-        ]  # fmt: skip
+            {
+                "id": each.id,
+                "job_id": each.job,
+                "caller": each.caller,
+                "provider": each.provider,
+                "model": each.model,
+                "operation": each.operation,
+                "image_count": each.pictures,
+                "day": self._today().isoformat(),
+                "reserved_usd": None if each.usd is None else usd_of(micro_up(each.usd)),
+                "state": CallState.RESERVED,
+            }
+            for each in charges
+        ]
+        wanted = sum((row["reserved_usd"] for row in rows if row["reserved_usd"] is not None), Decimal(0))
         if short := self._short(connection, charges[0].caller, wanted, caps):
             return short
-        columns = "id, job, caller, provider, model, operation, pictures, day, reserved, state"
-        connection.executemany(f"INSERT INTO charges ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'reserved')", rows)  # noqa: S608 - ours
+        connection.execute(insert(vendor_calls), rows)
         return None
 
-    async def mark_sent(self, id: str) -> None:
-        """Record that the request is about to be sent."""
-        await self._move(id, CallState.SENT)
+    async def mark_sent(self, id: str) -> bool:
+        """Record that the request is about to be sent. False if the call is in a state that does not allow it."""
+        return await self._move(id, CallState.SENT, sent_at=utc_now())
 
-    async def settle_call(self, id: str, usd: Decimal | None) -> None:
-        """Record what was billed."""
-        await self._move(id, CallState.SETTLED, None if usd is None else micro(usd))
+    async def settle_call(self, id: str, usd: Decimal | None) -> bool:
+        """Record what was billed. False if the call was settled or released before."""
+        spent = None if usd is None else usd_of(micro(usd))
+        return await self._move(id, CallState.SETTLED, spent_usd=spent, settled_at=utc_now())
 
-    async def release_call(self, id: str) -> None:
-        """Record that nothing was billed."""
-        await self._move(id, CallState.RELEASED)
+    async def release_call(self, id: str) -> bool:
+        """Record that nothing was billed. False if the call has ended before."""
+        return await self._move(id, CallState.RELEASED)
 
-    async def mark_call_unknown(self, id: str) -> None:
-        """Record that it is unknown whether it was billed."""
-        await self._move(id, CallState.UNKNOWN)
+    async def mark_call_unknown(self, id: str) -> bool:
+        """Record that it is unknown whether it was billed. False if it was not sent, or has ended before."""
+        return await self._move(id, CallState.UNKNOWN)
 
     async def reserve_retry(self, id: str, caps: Caps) -> Shortage | None:
-        """Reserve a retry; the first request becomes unknown, since it may be billed as well."""
-        columns = "job, caller, provider, model, operation, pictures, day, reserved"
+        """Reserve a retry as a second row; it begins as unknown, since both requests may be billed."""
 
-        def transaction(connection: sqlite3.Connection) -> Shortage | None:
-            query = "SELECT caller, coalesce(reserved, 0) FROM charges WHERE id = ?"
-            found = connection.execute(query, (id,)).fetchone()
-            caller, reserved = found or ("", 0)
-            if short := self._short(connection, caller, reserved, caps):
+        def transaction(connection: Connection) -> Shortage | None:
+            found = connection.execute(select(vendor_calls).where(calls.id == id)).mappings().one_or_none()
+            if found is None:
+                return None
+            self.database.lock_caller(connection, found["caller"])
+            if short := self._short(connection, found["caller"], found["reserved_usd"] or Decimal(0), caps):
                 return short
-            copied = (
-                f"INSERT INTO charges (id, {columns}, state) SELECT ?, {columns}, 'unknown' FROM charges WHERE id = ?"  # noqa: S608
-            )
-            connection.execute(copied, (new_id("chg"), id))
+            retry = {"id": new_id("chg"), "retry_of": id, "state": CallState.UNKNOWN, "sent_at": utc_now()}
+            connection.execute(insert(vendor_calls), {**found, **retry, "vendor_task": None})
             return None
 
         return await self.database.write(transaction)
 
     async def budget_left(self, caller: str, caps: Caps) -> Left:
         """Return what the caller may still spend."""
-        day = self._today().isoformat()
 
-        def transaction(connection: sqlite3.Connection) -> Left:
+        def transaction(connection: Connection) -> Left:
             found = {
-                period: usd_of(max(0, micro(cap) - _counted(connection, caller, since)))
-                for period, cap, since in _periods(caps, day)
+                period: max(Decimal(0), usd_of(micro(cap)) - _counted(connection, caller, since))
+                for period, cap, since in _periods(caps, self._today().isoformat())
             }
             return Left(day=found.get("day"), month=found.get("month"))
 
         return await self.database.read(transaction, Left(day=caps.per_day, month=caps.per_month))
 
-    async def spend_by(self, by: By, since: date | None = None) -> list[Spent]:
-        """Return what was spent from a day on, by descending cost, or days in their order."""
-        order = "name" if by == "day" else "usd DESC, name"
-        query = f"""
-            SELECT {COLUMNS[by]} AS name, count(*) AS calls, sum(pictures) AS pictures, sum(counted) AS usd,
-                sum(CASE WHEN state = 'settled' THEN 0 ELSE counted END) AS unsettled
-            FROM spending WHERE state != 'released' AND day >= ? GROUP BY name ORDER BY {order}
-        """  # noqa: S608 - the column is one of ours
+    async def spend_by(self, by: By, since: date | None = None, caller: str | None = None) -> list[Spent]:
+        """Return what was spent from a day on, by all or by one caller; by descending cost, or days in their order."""
+        name, usd = GROUPINGS[by].label("name"), func.sum(COUNTED, type_=Usd).label("usd")
+        unsettled = func.sum(case((calls.state == CallState.SETTLED, NOTHING), else_=COUNTED), type_=Usd)
+        query = (
+            select(name, func.count(), func.sum(calls.image_count), usd, unsettled)
+            .where(calls.state != CallState.RELEASED, calls.day >= (since.isoformat() if since else ""))
+            .group_by(name)
+            .order_by(*([name] if by == "day" else [usd.desc(), name]))
+        )
+        if caller is not None:
+            query = query.where(calls.caller == caller)
 
-        def transaction(connection: sqlite3.Connection) -> list[Spent]:
-            rows = connection.execute(query, (since.isoformat() if since else "",)).fetchall()
+        def transaction(connection: Connection) -> list[Spent]:
             return [
-                Spent(name=name, calls=calls, pictures=pictures, usd=usd_of(usd), unsettled_usd=usd_of(unsettled))
-                for name, calls, pictures, usd, unsettled in rows
+                Spent(name=name, calls=calls, pictures=pictures, usd=usd, unsettled_usd=unsettled)
+                for name, calls, pictures, usd, unsettled in connection.execute(query)
             ]
 
         return await self.database.read(transaction, [])
 
-    def _short(self, connection: sqlite3.Connection, caller: str, wanted: int, caps: Caps) -> Shortage | None:
-        """Return the cap that `wanted` micro-USD more would exceed."""
+    async def restore_call(self, row: Mapping[str, Any]) -> bool:
+        """Write a settled vendor call that the ledger does not have. False if it has it."""
+
+        def transaction(connection: Connection) -> bool:
+            if connection.execute(select(calls.id).where(calls.id == row["id"])).one_or_none():
+                return False
+            connection.execute(insert(vendor_calls), {**row, "state": CallState.SETTLED})
+            return True
+
+        return await self.database.write(transaction)
+
+    def _short(self, connection: Connection, caller: str, wanted: Decimal, caps: Caps) -> Shortage | None:
+        """Return the cap that `wanted` USD more would exceed."""
         for period, cap, since in _periods(caps, self._today().isoformat()):
-            left = micro(cap) - _counted(connection, caller, since)
+            left = usd_of(micro(cap)) - _counted(connection, caller, since)
             if wanted > left:
-                return Shortage(period=period, cap=cap, left=usd_of(max(0, left)))
+                return Shortage(period=period, cap=cap, left=max(Decimal(0), left))
         return None
 
-    async def _move(self, id: str, state: CallState, spent: int | None = None) -> None:
-        """Move a call to a state, if the present one allows it."""
+    async def _move(self, id: str, state: CallState, **values: Any) -> bool:
+        """Move a call to a state, if the present one allows it. Return whether it did."""
         before = sources_of(state, CALL_TRANSITIONS)
-        marks = ", ".join("?" * len(before))
-        statement = f"UPDATE charges SET state = ?, spent = ? WHERE id = ? AND state IN ({marks})"  # noqa: S608
-        await self.database.write(lambda connection: connection.execute(statement, (state, spent, id, *before)))
+        statement = update(vendor_calls).where(calls.id == id, calls.state.in_(before)).values(state=state, **values)
+        return await self.database.write(lambda connection: connection.execute(statement).rowcount > 0)
 
 
 def _periods(caps: Caps, day: str) -> list[tuple[Literal["day", "month"], Decimal, str]]:
@@ -157,8 +201,8 @@ def _periods(caps: Caps, day: str) -> list[tuple[Literal["day", "month"], Decima
     return found
 
 
-def _counted(connection: sqlite3.Connection, caller: str, since: str) -> int:
-    """Return the micro-USD of a caller from a day on."""
-    query = "SELECT coalesce(sum(counted), 0) FROM spending WHERE caller = ? AND day >= ?"
-    (found,) = connection.execute(query, (caller, since)).fetchone()
-    return found
+def _counted(connection: Connection, caller: str, since: str) -> Decimal:
+    """Return the USD of a caller from a day on."""
+    total = func.sum(COUNTED, type_=Usd)
+    found = connection.execute(select(total).where(calls.caller == caller, calls.day >= since)).scalar_one()
+    return found or Decimal(0)

@@ -1,65 +1,145 @@
-"""The journal's tables, as the steps that lead to them. A step that was once released is never changed."""
+"""The tables, for SQLite and PostgreSQL alike; `migrations` makes them and brings older ones up to date."""
 
 from __future__ import annotations
 
-MONEY = (
-    """
-    CREATE TABLE charges (
-        id TEXT PRIMARY KEY,
-        job TEXT NOT NULL,
-        caller TEXT NOT NULL,
-        provider TEXT NOT NULL,
-        model TEXT NOT NULL,
-        operation TEXT NOT NULL,
-        pictures INTEGER NOT NULL,
-        day TEXT NOT NULL,
-        reserved INTEGER CHECK (reserved >= 0),
-        spent INTEGER CHECK (spent >= 0),
-        state TEXT NOT NULL CHECK (state IN ('reserved', 'sent', 'settled', 'released', 'unknown'))
-    ) STRICT
-    """,
-    "CREATE INDEX charges_by_day ON charges (caller, day)",
-    """
-    CREATE VIEW spending AS SELECT *, CASE state
-        WHEN 'released' THEN 0
-        WHEN 'settled' THEN coalesce(spent, reserved, 0)
-        ELSE coalesce(reserved, 0)
-    END AS counted FROM charges
-    """,
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
 )
-"""One row per vendor call. Money in micro-USD; `day` in UTC, of the reservation; `counted` counts towards the caps."""
 
-JOBS = (
-    """
-    CREATE TABLE jobs (
-        id TEXT PRIMARY KEY,
-        caller TEXT NOT NULL,
-        fingerprint TEXT NOT NULL,
-        request TEXT NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('running', 'done', 'failed', 'unknown', 'cancelled')),
-        outcome TEXT NOT NULL DEFAULT '{}',
-        delivered INTEGER NOT NULL DEFAULT 0,
-        owner TEXT NOT NULL,
-        created TEXT NOT NULL
-    ) STRICT
-    """,
-    "CREATE INDEX jobs_alike ON jobs (caller, fingerprint)",
-    "CREATE INDEX jobs_running ON jobs (state) WHERE state = 'running'",
-    "ALTER TABLE charges ADD COLUMN task TEXT",
-    "CREATE INDEX charges_of_job ON charges (job)",
-    """
-    CREATE TABLE assets (
-        id TEXT PRIMARY KEY,
-        job TEXT NOT NULL,
-        charge TEXT NOT NULL
-    ) STRICT
-    """,
-    "CREATE INDEX assets_of_charge ON assets (charge)",
+from atelier.providers.pipeline.states import CallState, JobState
+from atelier.providers.pricing.budget import MICRO
+
+
+class Usd(TypeDecorator[Decimal]):
+    """USD, exact to the micro-dollar: NUMERIC in PostgreSQL, an integer of micro-USD in SQLite, which has no decimals."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """Return the column type."""
+        return dialect.type_descriptor(BigInteger() if dialect.name == "sqlite" else Numeric(14, 6))
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+        """Return the amount as it is stored."""
+        return int(value * MICRO) if value is not None and dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+        """Return a stored amount in USD."""
+        if value is None:
+            return None
+        return Decimal(value) / MICRO if dialect.name == "sqlite" else Decimal(value)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A time in UTC. SQLite stores it without its zone, as text."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the time as it is stored."""
+        return value.replace(tzinfo=None) if value is not None and dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return a stored time in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _one_of(column: str, values: Any) -> str:
+    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
+
+
+RUNNING = text(f"state = '{JobState.RUNNING.value}'")
+UNKEYED = text(f"state = '{JobState.RUNNING.value}' AND idempotency_key IS NULL")
+
+metadata = MetaData()
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("caller", String, nullable=False),
+    Column("fingerprint", String, nullable=False),  # equal for equal requests
+    Column("idempotency_key", String),  # the hash of the caller's key
+    Column("request", Text, nullable=False),  # JSON
+    Column("state", String, nullable=False),
+    Column("outcome", Text, nullable=False),  # JSON
+    Column("image_count", Integer, nullable=False),  # images in the outcome
+    Column("collectable", Boolean, nullable=False),  # the vendor may still hand out images
+    Column("inline", Boolean, nullable=False),  # the images are deleted once delivered, or after an hour
+    Column("owner", String, nullable=False),  # the process that runs the job; see `process_lock`
+    Column("created_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime),
+    Column("delivered_at", UtcTime),
+    CheckConstraint(_one_of("state", JobState), name="jobs_state"),
+    CheckConstraint("(state = 'running') = (finished_at IS NULL)", name="jobs_finished"),
+    Index("jobs_by_request", "caller", "fingerprint"),
+    Index("jobs_by_key", "caller", "idempotency_key"),
+    Index("jobs_by_time", "created_at"),
+    Index("jobs_running", "owner", sqlite_where=RUNNING, postgresql_where=RUNNING),
+    Index("jobs_one_of_a_request", "caller", "fingerprint", unique=True, sqlite_where=UNKEYED, postgresql_where=UNKEYED),
+    Index("jobs_one_of_a_key", "caller", "idempotency_key", unique=True, sqlite_where=RUNNING, postgresql_where=RUNNING),
 )
-"""`request`, `outcome` and `task` are JSON objects. `owner` is the process that runs the job; see `process_lock.py`."""
 
-LATEST = ("CREATE INDEX jobs_by_time ON jobs (created)",)
-"""So that collectable jobs and the list of the newest are found without reading all rows."""
+vendor_calls = Table(
+    "vendor_calls",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("job_id", String, nullable=False, index=True),
+    Column("retry_of", String),  # the call that timed out and was sent again
+    Column("caller", String, nullable=False),
+    Column("provider", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("operation", String, nullable=False),
+    Column("image_count", Integer, nullable=False),  # images that were requested
+    Column("day", String(10), nullable=False),  # UTC, of the reservation: YYYY-MM-DD
+    Column("reserved_usd", Usd),  # NULL where no price is known
+    Column("spent_usd", Usd),  # NULL until it is known
+    Column("state", String, nullable=False),
+    Column("vendor_task", Text),  # JSON, by which the images can be collected
+    Column("sent_at", UtcTime),
+    Column("settled_at", UtcTime),
+    CheckConstraint(_one_of("state", CallState), name="vendor_calls_state"),
+    CheckConstraint("reserved_usd >= 0 AND spent_usd >= 0", name="vendor_calls_usd"),
+    CheckConstraint("(state = 'settled') = (settled_at IS NOT NULL)", name="vendor_calls_settled"),
+    Index("vendor_calls_by_day", "caller", "day"),
+)
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (MONEY, JOBS, LATEST)
-"""Step n leads from schema n - 1 to schema n, which the file keeps as its user_version."""
+assets = Table(
+    "assets",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("job_id", String, nullable=False),
+    Column("vendor_call_id", String, nullable=False, index=True),
+)
+"""The stored images of vendor calls. The images themselves are never in the database."""
+
+rate_counters = Table(
+    "rate_counters",
+    metadata,
+    Column("caller", String, primary_key=True),
+    Column("minute", BigInteger, primary_key=True),  # since 1970
+    Column("calls", Integer, nullable=False),
+)
+"""Calls of a caller in a minute, for a rate limit that all replicas share."""

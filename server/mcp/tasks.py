@@ -167,7 +167,7 @@ def _task_fields(row: JobRow, message: str = "") -> dict[str, Any]:
 
 
 def _created(row: JobRow) -> datetime:
-    return datetime.fromisoformat(row.created).replace(tzinfo=UTC)
+    return row.created_at
 
 
 def _iso(time: datetime) -> str:
