@@ -39,7 +39,9 @@ from atelier.server.storage.s3_client import Addressing, Bucket, without_bucket
 PREFIX = OWN_PREFIX
 
 JWT_SECRET = "ATELIER_JWT_SECRET"  # noqa: S105 - its name
-"""The one secret of ours; like the vendors' keys it is read through `lookup` and is no field."""
+LINK_SECRET = "ATELIER_LINK_SECRET"  # noqa: S105 - its name
+SECRETS = (JWT_SECRET, LINK_SECRET)
+"""Our secrets; like the vendors' keys they are read through `lookup` and are no fields."""
 
 CUSTOMER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$")
 
@@ -135,6 +137,7 @@ class Settings(BaseModel):
     s3_public_base_url: Address | None = None
     s3_url_ttl: int = Field(default=86_400, ge=1, le=604_800)
     customer_id: Annotated[str, Field(pattern=CUSTOMER.pattern), AfterValidator(_checked_customer)] = "1"
+    link_ttl: int = Field(default=86_400, ge=1, le=31_536_000)
     jwks_url: Address | None = None
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
@@ -206,7 +209,7 @@ class Settings(BaseModel):
 
         `notice` gets a sentence for each variable that is not used. Raises invalid_request, which names what is wrong.
         """
-        names = [*(variable_of(field) for field in cls.model_fields), JWT_SECRET]
+        names = [*(variable_of(field) for field in cls.model_fields), *SECRETS]
         return cls.from_sources(read_sources(environ, names, notice))
 
     @classmethod
