@@ -28,7 +28,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.pricing.budget import Caps
 from atelier.server.config_files import Notice, Source, read_sources, state_folder
 from atelier.server.logs import LogLevel
-from atelier.server.setting_values import (
+from atelier.server.settings.values import (
     MUST,
     NAMED,
     Address,
