@@ -32,7 +32,7 @@ from atelier.server.http.errors import RefusedError, shutting_down
 from atelier.server.logs import log
 from atelier.server.storage.remote_storage import address
 
-PUBLIC = re.compile(r"/healthz|/\.well-known/.*")
+PUBLIC = re.compile(r"/healthz|/i/[^/]*|/\.well-known/.*")
 """Paths without a token. Clients ask for `/.well-known/` before they have one, and get 404."""
 
 CHALLENGE = "WWW-Authenticate"

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.server.http import image_api
+from atelier.server.http import image_api, links
 from atelier.server.http.access import AccessMiddleware, caller
 from atelier.server.http.auth import is_loopback, verifier_of
 from atelier.server.http.body import RepairedMessages, body_limit
@@ -51,6 +51,7 @@ async def served(settings: Settings, host: str, port: int) -> int:
     """
     verify = verifier_of(settings)
     server = build_server(settings, caller_of_request=caller)
+    _ = server.storages.links.key  # fails here rather than with the first image
     with listening(host, port) as listener:
         name, number = listener.getsockname()[:2]
         limit = body_limit(settings.source_max_mb)
@@ -100,7 +101,7 @@ def app_of(server: AtelierServer) -> FastAPI:
         if isinstance(route, Route):
             route.app = RepairedMessages(route.app)
         app.router.routes.append(route)
-    for router in (image_api.router(server), openai.router(server)):
+    for router in (image_api.router(server), openai.router(server), links.router(server)):
         app.include_router(router)
     app.add_middleware(HeadAsGet, mcp_path=MCP_PATH)
     return app

@@ -78,7 +78,7 @@ class AtelierServer(MCPServer[ServerState]):
         self._settings = settings
         self.source_max_mb = settings.source_max_mb
         self._today = today
-        self._storages = CallerStorages(settings)
+        self.storages = CallerStorages(settings)
         self._declined = DeclinedCosts()
         self._many_callers = caller_of_request is not None
         self.caller = caller_of_request or (lambda: settings.customer_id)
@@ -100,17 +100,17 @@ class AtelierServer(MCPServer[ServerState]):
 
     @asynccontextmanager
     async def _lifespan(self) -> AsyncGenerator[ServerState]:
-        shared = None if self._many_callers else self._storages.of_customer()
+        shared = None if self._many_callers else self.storages.of_customer()
 
         def storage(caller: str) -> Storage:
-            return shared or self._storages.of_caller(caller)
+            return shared or self.storages.of_caller(caller)
 
         pipeline = pipeline_of(self._settings, shared, self._today, storages=None if shared else storage)
         service = ImageService(pipeline, wait=self._settings.wait_seconds, fallback=self._settings.fallback)
         async with service, anyio.create_task_group() as tasks:
             self._state = ServerState(service, storage)
             tasks.start_soon(self._preload, pipeline.catalog)
-            tasks.start_soon(flushing, self._storages)
+            tasks.start_soon(flushing, self.storages)
             tasks.start_soon(_recover_periodically, service)
             yield self._state
             if self._writer:
