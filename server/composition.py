@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -134,3 +135,11 @@ def pipeline_of(
         retry_timeouts=settings.retry_timeouts,
         slots=slots_of(settings),
     )
+
+
+def preload(pipeline: Pipeline) -> None:
+    """Load the vendors and the database ahead of the first call. An error comes back when they are needed."""
+    with suppress(Exception):
+        pipeline.catalog.preload()
+        if isinstance(store := cast("object", pipeline.store), DeferredJobStore):
+            store.load()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -64,10 +63,9 @@ class Catalog:
         return self.load()
 
     def preload(self) -> None:
-        """Load the vendors before the first call; it takes a while. An error is raised by that call."""
-        with suppress(Exception):
-            for provider in self.providers:
-                self.located(provider)
+        """Load the vendors before the first call; it takes a while."""
+        for provider in self.providers:
+            self.located(provider)
 
     @property
     def providers(self) -> tuple[Provider, ...]:

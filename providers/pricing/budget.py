@@ -85,34 +85,34 @@ class Ledger(Protocol):
     """
 
     async def reserve(self, charges: Sequence[Reservation], caps: Caps) -> Shortage | None:
-        """Reserve all of them or none; a Shortage when a cap of the caller would be broken."""
+        """Reserve all of them or none. Returns a Shortage if a cap of the caller would be exceeded."""
         ...
 
     async def mark_sent(self, id: str) -> bool:
-        """The vendor is about to have the request: from here on it may bill. False if it is in a state that does not allow it."""
+        """Record that the request is about to leave. False if the call is in a state that does not allow it."""
         ...
 
     async def settle_call(self, id: str, usd: Decimal | None) -> bool:
-        """It was billed; None where neither the vendor nor the price list says how much. False if it has ended before."""
+        """Record the bill in USD; None where it is not known. False if the call has ended before."""
         ...
 
     async def release_call(self, id: str) -> bool:
-        """It was not billed. False if it has ended before."""
+        """Release the reservation: nothing was billed. False if the call has ended before."""
         ...
 
     async def mark_call_unknown(self, id: str) -> bool:
-        """It is unknown whether it was billed: the reservation stays. False if it was not sent, or has ended before."""
+        """Keep the reservation: the bill is unknown. False if the call was not sent, or has ended before."""
         ...
 
     async def reserve_retry(self, id: str, caps: Caps) -> Shortage | None:
-        """It is to be sent a second time, and the first may be billed as well: that one's reservation stays beside it.
+        """Reserve the price once more before a request is repeated, because the vendor may bill both.
 
-        A Shortage when a cap of its caller would be broken; then nothing is written, and it must not be sent.
+        Returns a Shortage if a cap would be exceeded; then nothing is written, and it must not be repeated.
         """
         ...
 
     async def budget_left(self, caller: str, caps: Caps) -> Left:
-        """What the caller may still spend."""
+        """Return what the caller may still spend."""
         ...
 
 

@@ -79,7 +79,9 @@ def table(jobs_found: Sequence[Job]) -> str:
         pictures = f"{len(stored(row, calls))}/{request.get('count', 1)}"
         prompt = sanitize(request.get("prompt", ""), MAX_PROMPT_CHARACTERS)
         delivered, price = "yes" if row.delivered else "no", cost(row, calls)
-        lines.append((row.id, f"{row.created_at:%Y-%m-%d %H:%M}", row.state, delivered, _model(row), pictures, price, prompt))
+        lines.append(
+            (row.id, f"{row.created_at:%Y-%m-%d %H:%M}", row.state, delivered, _model(row), pictures, price, prompt)
+        )
     return aligned(lines, LEFT_COLUMNS)
 
 

@@ -1,4 +1,4 @@
-"""Jobs, vendor calls and the ledger in one SQLite file, shared by the processes of a machine.
+"""Jobs, vendor calls and the ledger, in a SQLite file or in PostgreSQL, through SQLAlchemy Core.
 
 Start with `schema`, then `jobs` and `ledger`. Imports `providers`.
 """

@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
+from functools import partial
 from typing import Any
 
 import anyio
-from sqlalchemy import Connection, Row, Select, and_, case, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, case, func, insert, select, update
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.pipeline.job_store import CallIdentity, CallRow, JobRow, NewJob
 from atelier.providers.pipeline.states import JOB_TRANSITIONS, CallState, JobState, sources_of
 from atelier.providers.pricing.budget import Caps, Reservation, Shortage
 from atelier.server.database.engine import Database
-from atelier.server.database.ledger import COUNTED, SqlLedger, utc_day, utc_now
+from atelier.server.database.job_queries import (
+    JOB_ROWS,
+    ORPHAN_OPEN_TO_ALL_AFTER,
+    claim,
+    duplicates,
+    expired_inline,
+    job,
+    job_row,
+    json_object,
+    one_row,
+    orphaned,
+    to_json,
+)
+from atelier.server.database.ledger import SqlLedger, utc_day, utc_now
 from atelier.server.database.notifications import JobNotifications
 from atelier.server.database.process_lock import ProcessLock
-from atelier.server.database.schema import Usd, assets, jobs, vendor_calls
+from atelier.server.database.schema import assets, jobs, vendor_calls
 from atelier.server.logs import log
-
-IDEMPOTENCY_KEY_TTL = timedelta(days=1)
-"""How long an idempotency key stands for the same call."""
-ORPHAN_OPEN_TO_ALL_AFTER = timedelta(days=1)
-"""After that any process claims an orphaned job, whichever folders it serves: no job stays running for ever."""
-INLINE_TTL = timedelta(hours=1)
-"""How long the images of `save=false` stay stored for a caller who has not got them."""
-COLLECT_WINDOW = timedelta(minutes=30)
-"""How long a vendor is polled for an unfinished task: FLUX keeps an image for ten minutes after it is ready."""
-
-job = jobs.c
-
-COUNTED_USD = (
-    select(func.coalesce(func.sum(COUNTED, type_=Usd), 0, type_=Usd))
-    .where(vendor_calls.c.job_id == job.id)
-    .scalar_subquery()
-)
-JOB_ROWS: Select[Any] = select(jobs, COUNTED_USD.label("counted_usd"))
 
 
 class SqlJobStore(SqlLedger):
@@ -60,7 +55,7 @@ class SqlJobStore(SqlLedger):
 
         def transaction(connection: Connection) -> Shortage | JobRow | None:
             self.database.lock_caller(connection, identity.caller)
-            alike = _one(connection, _duplicates(identity))
+            alike = one_row(connection, duplicates(identity))
             if alike and (alike.state != JobState.OUTCOME_UNKNOWN or identity.key):
                 return alike
             _check_number(connection, entry)
@@ -73,7 +68,7 @@ class SqlJobStore(SqlLedger):
                     "caller": identity.caller,
                     "fingerprint": identity.fingerprint,
                     "idempotency_key": identity.key,
-                    "request": _json(entry.request),
+                    "request": to_json(entry.request),
                     "state": JobState.RUNNING,
                     "outcome": "{}",
                     "image_count": 0,
@@ -89,11 +84,11 @@ class SqlJobStore(SqlLedger):
 
     async def find_duplicate(self, identity: CallIdentity) -> JobRow | None:
         """Return the newest equal job that runs, is not delivered, or ended with an unknown outcome."""
-        return await self.database.read(lambda connection: _one(connection, _duplicates(identity)), None)
+        return await self.database.read(lambda connection: one_row(connection, duplicates(identity)), None)
 
     async def get_job(self, id: str) -> JobRow | None:
         """Return the job of that id."""
-        return await self.database.read(lambda connection: _one(connection, JOB_ROWS.where(job.id == id)), None)
+        return await self.database.read(lambda connection: one_row(connection, JOB_ROWS.where(job.id == id)), None)
 
     async def wait_for_end(self, id: str, seconds: float) -> None:
         """Wait until the job of another process may have ended, for so many seconds at most."""
@@ -101,7 +96,7 @@ class SqlJobStore(SqlLedger):
 
     async def save_vendor_task(self, charge: str, task: Mapping[str, Any]) -> None:
         """Store the vendor task of a call."""
-        await self._do(update(vendor_calls).where(vendor_calls.c.id == charge).values(vendor_task=_json(task)))
+        await self._do(update(vendor_calls).where(vendor_calls.c.id == charge).values(vendor_task=to_json(task)))
 
     async def add_asset(self, job: str, charge: str, image: str) -> None:
         """Record that an image of the call is stored."""
@@ -124,7 +119,7 @@ class SqlJobStore(SqlLedger):
             .where(job.id == id, job.state.in_(sources_of(state, JOB_TRANSITIONS)), job.owner.in_(self._owner.names))
             .values(
                 state=state,
-                outcome=_json(outcome),
+                outcome=to_json(outcome),
                 image_count=count,
                 collectable=bool(outcome.get("collectable")),
                 inline=bool(outcome.get("inline")),
@@ -139,52 +134,37 @@ class SqlJobStore(SqlLedger):
 
     async def mark_delivered(self, id: str) -> bool:
         """Record that its answer was delivered. False if there is no such job, or it was delivered before."""
-        return await self._do(update(jobs).where(job.id == id, job.delivered_at.is_(None)).values(delivered_at=utc_now()))
+        return await self._do(
+            update(jobs).where(job.id == id, job.delivered_at.is_(None)).values(delivered_at=utc_now())
+        )
 
     async def claim_orphaned_jobs(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
         """Claim the running jobs whose process is dead and those that can be collected late, and return them."""
-        now = utc_now()
-        late = and_(job.state == JobState.OUTCOME_UNKNOWN, job.collectable, job.created_at > now - COLLECT_WINDOW)
-        rows = await self._list(JOB_ROWS.where(or_(job.state == JobState.RUNNING, late)).order_by(job.created_at))
-        open_to_all = {row.id for row in rows if row.created_at < now - ORPHAN_OPEN_TO_ALL_AFTER}
+        rows = await self._list(orphaned())
+        open_to_all = {row.id for row in rows if row.created_at < utc_now() - ORPHAN_OPEN_TO_ALL_AFTER}
         candidates = [row for row in rows if row.id in open_to_all or ours(row.caller, row.home)]
         if not candidates:
             return []
         owners = {row.owner for row in candidates if row.state == JobState.RUNNING}
         dead = {owner for owner in owners if await anyio.to_thread.run_sync(self._owner.is_dead, owner)}
-        claimed = [row for row in candidates if row.state != JobState.RUNNING or row.owner in dead]
-        return [row for row in claimed if await self.database.write(lambda connection, row=row: self._claim(connection, row))]
+        orphans = [row for row in candidates if row.state != JobState.RUNNING or row.owner in dead]
+        return [row for row in orphans if await self.database.write(partial(self._claim, row))]
 
-    def _claim(self, connection: Connection, row: JobRow) -> bool:
+    def _claim(self, row: JobRow, connection: Connection) -> bool:
         """Claim a job, unless another process was quicker or an equal job runs meanwhile."""
         self.database.lock_caller(connection, row.caller)
-        other = jobs.alias()
-        equal = exists().where(
-            other.c.id != row.id,
-            other.c.caller == row.caller,
-            other.c.state == JobState.RUNNING,
-            or_(
-                and_(other.c.fingerprint == row.fingerprint, other.c.idempotency_key.is_(None), job.idempotency_key.is_(None)),
-                other.c.idempotency_key == job.idempotency_key,
-            ),
-        )
-        statement = (
-            update(jobs)
-            .where(job.id == row.id, job.owner == row.owner, job.state == row.state, ~equal)
-            .values(owner=self._owner.name, state=JobState.RUNNING, finished_at=None)
-        )
-        return connection.execute(statement).rowcount > 0
+        claimed = claim(row).values(owner=self._owner.name, state=JobState.RUNNING, finished_at=None)
+        return connection.execute(claimed).rowcount > 0
 
     async def list_expired_inline(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
         """Return the jobs whose inline images have expired."""
-        expired = and_(job.inline, job.state == JobState.COMPLETED, job.created_at < utc_now() - INLINE_TTL)
-        return [row for row in await self._list(JOB_ROWS.where(expired)) if ours(row.caller, row.home)]
+        return [row for row in await self._list(expired_inline()) if ours(row.caller, row.home)]
 
     async def forget_inline(self, id: str) -> None:
         """Record that the inline images of a job are deleted."""
         if row := await self.get_job(id):
             left = {name: value for name, value in row.outcome.items() if name != "inline"}
-            await self._do(update(jobs).where(job.id == id).values(outcome=_json(left), inline=False))
+            await self._do(update(jobs).where(job.id == id).values(outcome=to_json(left), inline=False))
 
     async def list_calls(self, id: str) -> list[CallRow]:
         """Return the vendor calls of a job."""
@@ -201,7 +181,7 @@ class SqlJobStore(SqlLedger):
                     model=f"{row.provider}/{row.model}",
                     state=CallState(row.state),
                     pictures=row.image_count,
-                    task=_object(row.vendor_task) if row.vendor_task else None,
+                    task=json_object(row.vendor_task) if row.vendor_task else None,
                     images=tuple(stored.get(row.id, ())),
                 )
                 for row in connection.execute(select(vendor_calls).where(calls.job_id == id).order_by(calls.id))
@@ -221,7 +201,7 @@ class SqlJobStore(SqlLedger):
         await anyio.to_thread.run_sync(self._owner.close)
 
     async def _list(self, query: Select[Any]) -> list[JobRow]:
-        return await self.database.read(lambda connection: [_row(each) for each in connection.execute(query)], [])
+        return await self.database.read(lambda connection: [job_row(each) for each in connection.execute(query)], [])
 
     async def _do(self, statement: Any, changed: str | None = None) -> bool:
         """Run a statement; return whether a row was changed. Waiters hear of the job that `changed`."""
@@ -237,21 +217,6 @@ class SqlJobStore(SqlLedger):
         return await self.database.write(transaction)
 
 
-def _duplicates(identity: CallIdentity) -> Select[Any]:
-    """Return the query for the job of an equal call that can be joined, collected or warned of."""
-    ended = job.state.in_([JobState.COMPLETED, JobState.OUTCOME_UNKNOWN])
-    if identity.key:
-        billed = and_(job.state == JobState.FAILED, COUNTED_USD > 0)
-        stands = and_(or_(job.state == JobState.RUNNING, ended, billed), job.created_at > utc_now() - IDEMPOTENCY_KEY_TTL)
-        same = job.idempotency_key == identity.key
-    else:
-        stands = and_(job.delivered_at.is_(None), or_(job.state == JobState.RUNNING, ended))
-        same = and_(job.fingerprint == identity.fingerprint, job.idempotency_key.is_(None))
-    running_first = case((job.state == JobState.RUNNING, 0), else_=1)
-    query = JOB_ROWS.where(job.caller == identity.caller, same, stands)
-    return query.order_by(running_first, job.created_at.desc()).limit(1)
-
-
 def _check_number(connection: Connection, entry: NewJob) -> None:
     """Raise rate_limited when one more job of the caller would be too many, in all processes together."""
     if entry.max_running is not None:
@@ -260,36 +225,3 @@ def _check_number(connection: Connection, entry: NewJob) -> None:
         if running >= entry.max_running:
             message = f"{running} jobs are running already; nothing was sent."
             raise ImageError(Reason.RATE_LIMITED, message, hint="Wait until some of them are done.")
-
-
-def _one(connection: Connection, query: Select[Any]) -> JobRow | None:
-    found = connection.execute(query).one_or_none()
-    return _row(found) if found else None
-
-
-def _row(row: Row[Any]) -> JobRow:
-    return JobRow(
-        id=row.id,
-        caller=row.caller,
-        fingerprint=row.fingerprint,
-        request=_object(row.request),
-        state=JobState(row.state),
-        outcome=_object(row.outcome),
-        owner=row.owner,
-        created_at=row.created_at,
-        delivered=row.delivered_at is not None,
-        reserved_usd=row.counted_usd,
-    )
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(dict(value), ensure_ascii=False, default=str)
-
-
-def _object(text: str) -> dict[str, Any]:
-    """Parse a JSON object; an empty one for anything else, since one damaged row must not stop the others."""
-    try:
-        found: Any = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]

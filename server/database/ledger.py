@@ -78,6 +78,11 @@ class SqlLedger:
         if not charges:  # of a job that is free
             return None
         self.database.lock_caller(connection, charges[0].caller)
+        reserved = [None if each.usd is None else usd_of(micro_up(each.usd)) for each in charges]
+        wanted = sum((usd for usd in reserved if usd is not None), Decimal(0))
+        if short := self._short(connection, charges[0].caller, wanted, caps):
+            return short
+        day = self._today().isoformat()
         rows = [
             {
                 "id": each.id,
@@ -87,15 +92,12 @@ class SqlLedger:
                 "model": each.model,
                 "operation": each.operation,
                 "image_count": each.pictures,
-                "day": self._today().isoformat(),
-                "reserved_usd": None if each.usd is None else usd_of(micro_up(each.usd)),
+                "day": day,
+                "reserved_usd": usd,
                 "state": CallState.RESERVED,
             }
-            for each in charges
+            for each, usd in zip(charges, reserved, strict=True)
         ]
-        wanted = sum((row["reserved_usd"] for row in rows if row["reserved_usd"] is not None), Decimal(0))
-        if short := self._short(connection, charges[0].caller, wanted, caps):
-            return short
         connection.execute(insert(vendor_calls), rows)
         return None
 

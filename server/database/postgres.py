@@ -58,9 +58,8 @@ class PostgresDatabase(Database):
 
     def transact(self, transaction: Transaction[Result], *, writes: bool) -> Result:
         """Run a transaction in this thread."""
-        with translated_errors():
-            with self._open().begin() as connection:
-                return transaction(connection)
+        with translated_errors(), self._open().begin() as connection:
+            return transaction(connection)
 
     def lock_caller(self, connection: Connection, caller: str) -> None:
         """Hold up the other writers of a caller until the transaction ends."""

@@ -29,14 +29,14 @@ from atelier.providers.pricing.budget import MICRO
 
 
 class Usd(TypeDecorator[Decimal]):
-    """USD, exact to the micro-dollar: NUMERIC in PostgreSQL, an integer of micro-USD in SQLite, which has no decimals."""
+    """USD, exact to the micro-dollar: NUMERIC in PostgreSQL, an integer of micro-USD in SQLite."""
 
     impl = BigInteger
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> Any:
         """Return the column type."""
-        return dialect.type_descriptor(BigInteger() if dialect.name == "sqlite" else Numeric(14, 6))
+        return BigInteger() if dialect.name == "sqlite" else Numeric(14, 6)
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
         """Return the amount as it is stored."""
@@ -98,8 +98,8 @@ jobs = Table(
     Index("jobs_by_key", "caller", "idempotency_key"),
     Index("jobs_by_time", "created_at"),
     Index("jobs_running", "owner", sqlite_where=RUNNING, postgresql_where=RUNNING),
-    Index("jobs_one_of_a_request", "caller", "fingerprint", unique=True, sqlite_where=UNKEYED, postgresql_where=UNKEYED),
-    Index("jobs_one_of_a_key", "caller", "idempotency_key", unique=True, sqlite_where=RUNNING, postgresql_where=RUNNING),
+    Index("jobs_unique_request", "caller", "fingerprint", unique=True, sqlite_where=UNKEYED, postgresql_where=UNKEYED),
+    Index("jobs_unique_key", "caller", "idempotency_key", unique=True, sqlite_where=RUNNING, postgresql_where=RUNNING),
 )
 
 vendor_calls = Table(

@@ -27,14 +27,14 @@ from mcp.types import (
 from mcp.types import Tool as ToolDescription
 from pydantic import AnyUrl
 
-from atelier.providers.catalog.catalog import Catalog, utc_today
+from atelier.providers.catalog.catalog import utc_today
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.jobs.running_job import LOOKING
 from atelier.providers.jobs.service import ImageService
 from atelier.server.calls import Calls, delivering, log_arguments
 from atelier.server.cli.flush_command import flushing
-from atelier.server.composition import pipeline_of
+from atelier.server.composition import pipeline_of, preload
 from atelier.server.logs import log
 from atelier.server.mcp import resources, results
 from atelier.server.mcp.elicitation import DeclinedCosts, InputNeeded, confirm_callback
@@ -48,7 +48,8 @@ from atelier.tools import TOOLS
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Call, Tool
 
-RECOVERY_INTERVAL = 60.0  # seconds between two sweeps for orphaned jobs
+PRELOAD_DELAY = 1.0  # seconds after which a host that has not asked for the tools is not waited for
+RECOVERY_INTERVAL = 15.0  # seconds between two sweeps for orphaned jobs
 LOOKUP_TIMEOUT = 5.0  # seconds that a read-only tool may take beyond the wait limit of a job
 PROGRESS_DELAY = 1.0  # seconds without progress at the beginning of a call; see `progress`
 PROGRESS_GAP = 0.05  # seconds between the last progress notification and the answer
@@ -109,18 +110,30 @@ class AtelierServer(MCPServer[ServerState]):
         service = ImageService(pipeline, wait=self._settings.wait_seconds, fallback=self._settings.fallback)
         async with service, anyio.create_task_group() as tasks:
             self._state = ServerState(service, storage)
-            tasks.start_soon(self._preload, pipeline.catalog)
             tasks.start_soon(flushing, self.storages)
-            tasks.start_soon(_recover_periodically, service)
+            tasks.start_soon(self._recover_periodically, service)
             yield self._state
             if self._writer:
                 await self._writer.drain()  # before the service closes: it marks jobs as delivered
             tasks.cancel_scope.cancel()
 
-    async def _preload(self, catalog: Catalog) -> None:
-        """Load the vendors while the model reads the tools, so that neither `initialize` nor the first call waits."""
-        await self._listed.wait()
-        await anyio.to_thread.run_sync(catalog.preload)
+    async def _recover_periodically(self, service: ImageService) -> None:
+        """Recover orphaned jobs every RECOVERY_INTERVAL. An error is logged and fails no call.
+
+        Before that the vendors and the database are loaded in a thread, while the model reads the tools: neither
+        `initialize` nor the first call has to wait for them.
+        """
+        with anyio.move_on_after(PRELOAD_DELAY):
+            await self._listed.wait()
+        await anyio.to_thread.run_sync(preload, service.pipeline)
+        while True:
+            try:
+                await service.recover()
+            except ImageError as error:
+                log.error("recovery failed", extra={"facts": {"why": error.message}})
+            except Exception:  # noqa: BLE001 - it must not end the server
+                log.exception("recovery failed")
+            await anyio.sleep(RECOVERY_INTERVAL)
 
     @property
     def state(self) -> ServerState:
@@ -215,18 +228,6 @@ class AtelierServer(MCPServer[ServerState]):
     def _time_limit(self, tool: Tool[Any]) -> float:
         """Return the seconds that a tool may take. One that only reads ends LOOKUP_TIMEOUT after the wait limit."""
         return math.inf if tool.kind == "creates" else self._settings.wait_seconds + LOOKUP_TIMEOUT
-
-
-async def _recover_periodically(service: ImageService) -> None:
-    """Recover orphaned jobs every RECOVERY_INTERVAL. An error is logged and fails no call."""
-    while True:
-        try:
-            await service.recover()
-        except ImageError as error:
-            log.error("recovery failed", extra={"facts": {"why": error.message}})
-        except Exception:  # noqa: BLE001 - it must not end the server
-            log.exception("recovery failed")
-        await anyio.sleep(RECOVERY_INTERVAL)
 
 
 def build_server(

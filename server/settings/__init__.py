@@ -44,7 +44,9 @@ PREFIX = OWN_PREFIX
 
 JWT_SECRET = "ATELIER_JWT_SECRET"  # noqa: S105 - its name
 LINK_SECRET = "ATELIER_LINK_SECRET"  # noqa: S105 - its name
-SECRETS = (JWT_SECRET, LINK_SECRET)
+STATE_URL = "ATELIER_STATE_URL"
+
+SECRETS = (JWT_SECRET, LINK_SECRET, STATE_URL)
 """Our secrets; like the vendors' keys they are read through `lookup` and are no fields."""
 
 CUSTOMER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$")

@@ -38,9 +38,9 @@ TABLES = (
     "CREATE INDEX jobs_by_key ON jobs (caller, idempotency_key)",
     "CREATE INDEX jobs_by_time ON jobs (created_at)",
     "CREATE INDEX jobs_running ON jobs (owner) WHERE state = 'running'",
-    "CREATE UNIQUE INDEX jobs_one_of_a_request ON jobs (caller, fingerprint)"
+    "CREATE UNIQUE INDEX jobs_unique_request ON jobs (caller, fingerprint)"
     " WHERE state = 'running' AND idempotency_key IS NULL",
-    "CREATE UNIQUE INDEX jobs_one_of_a_key ON jobs (caller, idempotency_key) WHERE state = 'running'",
+    "CREATE UNIQUE INDEX jobs_unique_key ON jobs (caller, idempotency_key) WHERE state = 'running'",
     """
     CREATE TABLE vendor_calls (
         id VARCHAR PRIMARY KEY,
@@ -105,8 +105,8 @@ def upgrade() -> None:
 def _copy_calls(connection: Connection, *, has_tasks: bool) -> None:
     connection.execute(
         text(
-            "INSERT INTO vendor_calls SELECT id, job, NULL, caller, provider, model, operation, pictures, day, reserved,"
-            f" spent, state, {'task' if has_tasks else 'NULL'}, NULL,"
+            "INSERT INTO vendor_calls SELECT id, job, NULL, caller, provider, model, operation, pictures, day,"  # noqa: S608
+            f" reserved, spent, state, {'task' if has_tasks else 'NULL'}, NULL,"
             " CASE state WHEN 'settled' THEN day || ' 00:00:00.000000' END FROM earlier_charges"
         )
     )

@@ -1,0 +1,105 @@
+"""The queries of jobs, and their rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, Update, and_, case, exists, func, or_, select, update
+
+from atelier.providers.pipeline.job_store import CallIdentity, JobRow
+from atelier.providers.pipeline.states import JobState
+from atelier.server.database.ledger import COUNTED, utc_now
+from atelier.server.database.schema import Usd, jobs, vendor_calls
+
+IDEMPOTENCY_KEY_TTL = timedelta(days=1)
+"""How long an idempotency key stands for the same call."""
+ORPHAN_OPEN_TO_ALL_AFTER = timedelta(days=1)
+"""After that any process claims an orphaned job, whichever folders it serves: no job stays running for ever."""
+INLINE_TTL = timedelta(hours=1)
+"""How long the images of `save=false` stay stored for a caller who has not got them."""
+COLLECT_WINDOW = timedelta(minutes=30)
+"""How long a vendor is polled for an unfinished task: FLUX keeps an image for ten minutes after it is ready."""
+
+job = jobs.c
+
+COUNTED_USD = (
+    select(func.coalesce(func.sum(COUNTED, type_=Usd), 0, type_=Usd))
+    .where(vendor_calls.c.job_id == job.id)
+    .scalar_subquery()
+)
+JOB_ROWS: Select[Any] = select(jobs, COUNTED_USD.label("counted_usd"))
+
+
+def duplicates(identity: CallIdentity) -> Select[Any]:
+    """Return the query for the job of an equal call that can be joined, collected or warned of."""
+    ended = job.state.in_([JobState.COMPLETED, JobState.OUTCOME_UNKNOWN])
+    if identity.key:
+        billed = and_(job.state == JobState.FAILED, COUNTED_USD > 0)
+        stands = and_(
+            or_(job.state == JobState.RUNNING, ended, billed), job.created_at > utc_now() - IDEMPOTENCY_KEY_TTL
+        )
+        same = job.idempotency_key == identity.key
+    else:
+        stands = and_(job.delivered_at.is_(None), or_(job.state == JobState.RUNNING, ended))
+        same = and_(job.fingerprint == identity.fingerprint, job.idempotency_key.is_(None))
+    running_first = case((job.state == JobState.RUNNING, 0), else_=1)
+    query = JOB_ROWS.where(job.caller == identity.caller, same, stands)
+    return query.order_by(running_first, job.created_at.desc()).limit(1)
+
+
+def orphaned() -> Select[Any]:
+    """Return the query for running jobs, whose process may be dead, and for those that can be collected late."""
+    late = and_(job.state == JobState.OUTCOME_UNKNOWN, job.collectable, job.created_at > utc_now() - COLLECT_WINDOW)
+    return JOB_ROWS.where(or_(job.state == JobState.RUNNING, late)).order_by(job.created_at)
+
+
+def claim(row: JobRow) -> Update:
+    """Return the update of a job that no other process has claimed meanwhile, and of which no equal one runs."""
+    other = jobs.alias("other").c
+    without_keys = and_(other.idempotency_key.is_(None), job.idempotency_key.is_(None))
+    same_request = and_(other.fingerprint == job.fingerprint, without_keys)
+    same = or_(same_request, other.idempotency_key == job.idempotency_key)
+    runs = exists().where(other.id != job.id, other.caller == job.caller, other.state == JobState.RUNNING, same)
+    return update(jobs).where(job.id == row.id, job.owner == row.owner, job.state == row.state, ~runs)
+
+
+def expired_inline() -> Select[Any]:
+    """Return the query for jobs whose inline images have expired."""
+    old = job.created_at < utc_now() - INLINE_TTL
+    return JOB_ROWS.where(job.inline, job.state == JobState.COMPLETED, old)
+
+
+def one_row(connection: Connection, query: Select[Any]) -> JobRow | None:
+    found = connection.execute(query).one_or_none()
+    return job_row(found) if found else None
+
+
+def job_row(row: Row[Any]) -> JobRow:
+    return JobRow(
+        id=row.id,
+        caller=row.caller,
+        fingerprint=row.fingerprint,
+        request=json_object(row.request),
+        state=JobState(row.state),
+        outcome=json_object(row.outcome),
+        owner=row.owner,
+        created_at=row.created_at,
+        delivered=row.delivered_at is not None,
+        reserved_usd=row.counted_usd,
+    )
+
+
+def to_json(value: Mapping[str, Any]) -> str:
+    return json.dumps(dict(value), ensure_ascii=False, default=str)
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Parse a JSON object; an empty one for anything else, since one damaged row must not stop the others."""
+    try:
+        found: Any = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]
