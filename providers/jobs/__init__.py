@@ -9,6 +9,7 @@ and `sweeper` deal with the jobs of processes that died. The states and their ta
                      running --b--> cancelled
                      running --b--> unknown
                      unknown --c--> running
+                     done --c--> running
 
     a  JobStore.open_job, in one transaction with the reservations of its vendor calls (service)
     b  JobStore.finish_job, once the calls are settled (runner), or when nothing is left to collect (recovery)

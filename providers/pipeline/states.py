@@ -16,7 +16,7 @@ class JobState(StrEnum):
     RUNNING = "running"
     """`open_job` writes it before anything is sent; the process that owns the job ends it."""
     COMPLETED = "done"
-    """It has at least one stored image."""
+    """It has at least one stored image. The sweeper claims it while the vendor may hand out more."""
     FAILED = "failed"
     """It has no image, and nothing was billed but what a refusal cost."""
     CANCELLED = "cancelled"
@@ -46,6 +46,7 @@ JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.RUNNING: frozenset(
         {JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.OUTCOME_UNKNOWN},
     ),
+    JobState.COMPLETED: frozenset({JobState.RUNNING}),
     JobState.OUTCOME_UNKNOWN: frozenset({JobState.RUNNING}),
 }
 """State of a job -> the states that may follow."""

@@ -19,7 +19,11 @@ class Database(ABC):
     @property
     @abstractmethod
     def exists(self) -> bool:
-        """Whether anything was ever written."""
+        """Whether anything was ever written, as far as can be seen. It raises nothing."""
+
+    @abstractmethod
+    def is_readable(self) -> bool:
+        """Return whether there is anything to read. Raises storage_failed where nothing could ever be written."""
 
     @abstractmethod
     def transact(self, transaction: Transaction[Result], *, writes: bool) -> Result:
@@ -41,7 +45,7 @@ class Database(ABC):
         """Run a transaction that only reads. Returns `default` where nothing was ever written, and writes nothing."""
 
         def run() -> Result:
-            return self.transact(transaction, writes=False) if self.exists else default
+            return self.transact(transaction, writes=False) if self.is_readable() else default
 
         return await anyio.to_thread.run_sync(run)
 

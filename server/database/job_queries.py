@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Update, and_, case, exists, func, or_, select, update
 
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow
-from atelier.providers.pipeline.states import JobState
+from atelier.providers.pipeline.states import JOB_TRANSITIONS, JobState, sources_of
 from atelier.server.database.ledger import COUNTED, utc_now
 from atelier.server.database.schema import Usd, jobs, vendor_calls
 
@@ -52,15 +52,16 @@ def duplicates(identity: CallIdentity) -> Select[Any]:
 
 def orphaned() -> Select[Any]:
     """Return the query for running jobs, whose process may be dead, and for those that can be collected late."""
-    late = and_(job.state == JobState.OUTCOME_UNKNOWN, job.collectable, job.created_at > utc_now() - COLLECT_WINDOW)
+    ended = job.state.in_(sources_of(JobState.RUNNING, JOB_TRANSITIONS))
+    late = and_(ended, job.collectable, job.created_at > utc_now() - COLLECT_WINDOW)
     return JOB_ROWS.where(or_(job.state == JobState.RUNNING, late)).order_by(job.created_at)
 
 
 def claim(row: JobRow) -> Update:
     """Return the update of a job that no other process has claimed meanwhile, and of which no equal one runs."""
     other = jobs.alias("other").c
-    without_keys = and_(other.idempotency_key.is_(None), job.idempotency_key.is_(None))
-    same_request = and_(other.fingerprint == job.fingerprint, without_keys)
+    comparable = [column.is_(None) for each in (job, other) for column in (each.idempotency_key, each.delivered_at)]
+    same_request = and_(other.fingerprint == job.fingerprint, *comparable)
     same = or_(same_request, other.idempotency_key == job.idempotency_key)
     runs = exists().where(other.id != job.id, other.caller == job.caller, other.state == JobState.RUNNING, same)
     return update(jobs).where(job.id == row.id, job.owner == row.owner, job.state == row.state, ~runs)

@@ -56,6 +56,10 @@ class PostgresDatabase(Database):
         """True: the tables are made when first needed."""
         return True
 
+    def is_readable(self) -> bool:
+        """Return True."""
+        return True
+
     def transact(self, transaction: Transaction[Result], *, writes: bool) -> Result:
         """Run a transaction in this thread."""
         with translated_errors(), self._open().begin() as connection:

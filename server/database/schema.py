@@ -71,7 +71,7 @@ def _one_of(column: str, values: Any) -> str:
 
 
 RUNNING = text(f"state = '{JobState.RUNNING.value}'")
-UNKEYED = text(f"state = '{JobState.RUNNING.value}' AND idempotency_key IS NULL")
+UNKEYED = text(f"state = '{JobState.RUNNING.value}' AND idempotency_key IS NULL AND delivered_at IS NULL")
 
 metadata = MetaData()
 

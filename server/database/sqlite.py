@@ -55,7 +55,13 @@ class SqliteDatabase(Database):
 
     @property
     def exists(self) -> bool:
-        """Whether there is a file to read."""
+        """Whether there is a file."""
+        with suppress(OSError):
+            return bool(self._engine or _identity(self._path))
+        return False
+
+    def is_readable(self) -> bool:
+        """Return whether there is a file to read."""
         with self._lock, self._translated_errors():
             if self._engine or _identity(self._path):
                 return True

@@ -57,9 +57,13 @@ class Books:
                 closing(sqlite3.connect(file)) as found,
                 suppress(sqlite3.OperationalError),
             ):  # its tables are being made
-                for id, state, delivered, outcome in found.execute("SELECT id, state, delivered, outcome FROM jobs"):
+                for id, state, delivered, outcome in found.execute(
+                    "SELECT id, state, delivered_at IS NOT NULL, outcome FROM jobs"
+                ):
                     books.jobs[id] = Job(id, state, bool(delivered), json.loads(outcome))
-                rows = found.execute("SELECT id, job, pictures, reserved, spent, state FROM charges ORDER BY id")
+                rows = found.execute(
+                    "SELECT id, job_id, image_count, reserved_usd, spent_usd, state FROM vendor_calls ORDER BY id"
+                )
                 books.charges = [Reservation(*row) for row in rows]
         for place in (folder / "out", folder / "state" / "spool"):
             for path in files_in(place):

@@ -23,8 +23,8 @@ from typing import Any
 import anyio
 from mcp.types import CallToolResult
 
-from atelier.server.database import engine, jobs, ledger
-from atelier.server.database.jobs import SqliteJobStore
+from atelier.server.database import ledger, sqlite
+from atelier.server.database.jobs import SqlJobStore
 from atelier.server.main import main
 from atelier.server.mcp import results
 
@@ -36,7 +36,7 @@ Step = Callable[..., Coroutine[Any, Any, Any]]
 
 def wrapped(step: str, around: Callable[[Step], Step]) -> None:
     """Put something around a step of the journal."""
-    setattr(SqliteJobStore, step, around(getattr(SqliteJobStore, step)))
+    setattr(SqlJobStore, step, around(getattr(SqlJobStore, step)))
 
 
 def killed(step: str, when: str) -> None:
@@ -73,16 +73,16 @@ def ended(step: str, when: str) -> None:
 def full(step: str, writes: str) -> None:
     """SQLite says so when it writes, whatever it is that it should write."""
     left = [0]
-    transact: Callable[..., Any] = engine.Database._transact  # pyright: ignore[reportPrivateUsage]
+    transact: Callable[..., Any] = sqlite.SqliteDatabase.transact
 
-    def stuck(self: engine.Database, begin: str, prepared: Any) -> Any:
-        def out_of_space(connection: sqlite3.Connection) -> Any:
+    def stuck(self: sqlite.SqliteDatabase, transaction: Any, *, writes: bool) -> Any:
+        def out_of_space(connection: Any) -> Any:
             raise sqlite3.OperationalError("database or disk is full")
 
-        if begin == "BEGIN IMMEDIATE" and left[0]:
+        if writes and left[0]:
             left[0] -= 1
-            return transact(self, begin, out_of_space)
-        return transact(self, begin, prepared)
+            return transact(self, out_of_space, writes=True)
+        return transact(self, transaction, writes=writes)
 
     def around(own: Step) -> Step:
         async def first(*arguments: Any) -> Any:
@@ -94,7 +94,7 @@ def full(step: str, writes: str) -> None:
         return first
 
     used = list[str]()
-    setattr(engine.Database, "_transact", stuck)  # noqa: B010 - it is another's
+    setattr(sqlite.SqliteDatabase, "transact", stuck)  # noqa: B010 - it is another's
     wrapped(step, around)
 
 
@@ -126,7 +126,7 @@ def jumping(step: str, seconds: str) -> None:
 
     time.time = lambda: real() + offset[0]
     time.time_ns = lambda: real_ns() + int(offset[0] * 1e9)
-    jobs.datetime = ledger.datetime = Jumped  # pyright: ignore[reportPrivateImportUsage]
+    ledger.datetime = Jumped  # pyright: ignore[reportPrivateImportUsage]
     wrapped(step, around)
 
 

@@ -78,7 +78,7 @@ async def test_an_inline_image_is_deleted_after_an_hour(
     async with service() as one:
         await one.submit(FOX, inline_limit=LARGE)
     with sqlite3.connect(Path(with_openai["ATELIER_STATE_DIR"]) / "journal.db") as connection:
-        connection.execute("UPDATE jobs SET created = datetime('now', ?)", (age,))
+        connection.execute("UPDATE jobs SET created_at = datetime('now', ?)", (age,))
     async with service() as another:
         await another.recover()
     assert len(await pictures(tmp_path / "out")) == left

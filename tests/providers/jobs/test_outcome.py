@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -113,11 +114,13 @@ def test_an_error_comes_back_with_what_may_be_kept_of_it() -> None:
     row = JobRow(
         id="job_1",
         caller="1",
+        fingerprint="",
+        owner="",
         request={},
         state=JobState.OUTCOME_UNKNOWN,
         outcome=told,
         delivered=False,
-        created="",
+        created_at=datetime.now(UTC),
         reserved_usd=Decimal(0),
     )
     back = error_of(row)

@@ -42,7 +42,7 @@ def test_the_drawing_of_a_vendor_call_shows_the_transitions_that_are_allowed() -
 
 def test_the_sources_of_a_state_are_those_that_may_lead_to_it() -> None:
     assert sources_of(CallState.SETTLED, CALL_TRANSITIONS) == [CallState.SENT, CallState.UNKNOWN]
-    assert sources_of(JobState.RUNNING, JOB_TRANSITIONS) == [JobState.OUTCOME_UNKNOWN]
+    assert sources_of(JobState.RUNNING, JOB_TRANSITIONS) == [JobState.COMPLETED, JobState.OUTCOME_UNKNOWN]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import anyio
 import pytest
+from sqlalchemy import update
 
 from atelier.server.composition import job_store_of
+from atelier.server.database.schema import jobs
 from atelier.server.main import main
 from atelier.server.settings import Settings
 from tests.conftest import Environ, files_in
@@ -105,7 +107,7 @@ def test_a_job_whose_call_runs_shows_what_has_landed(history: list[str], capsys:
     async def landed() -> None:
         journal = job_store_of(Settings.from_environ())
         await journal.add_asset(history[1], (await journal.list_calls(history[1]))[0].id, "img_1")
-        await journal.database.write(lambda c: c.execute("UPDATE jobs SET state = 'running'"))
+        await journal.database.write(lambda c: c.execute(update(jobs).values(state="running", finished_at=None)))
         await journal.aclose()
 
     anyio.run(landed)

@@ -8,58 +8,67 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from sqlalchemy import text, update
 
-from atelier.providers.pipeline.job_store import JobRow, NewJob
+from atelier.providers.pipeline.job_store import CallIdentity, JobRow, NewJob
 from atelier.providers.pipeline.states import JobState
 from atelier.providers.pricing.budget import Caps, Shortage
-from atelier.server.database.engine import Database
-from atelier.server.database.jobs import SqliteJobStore
-from atelier.server.database.process_lock import ProcessLock
+from atelier.server.database.jobs import SqlJobStore
+from atelier.server.database.schema import jobs
+from tests.server.database.conftest import open_store
 from tests.server.database.test_ledger import charge
 
 pytestmark = pytest.mark.anyio
+
+
+async def age(journal: SqlJobStore, by: timedelta) -> None:
+    """Make every job older."""
+    then = update(jobs).values(created_at=datetime.now(UTC) - by)
+    await journal.database.write(lambda connection: connection.execute(then))
 
 
 def anyones(caller: str, home: str) -> bool:
     return True
 
 
-def journal_at(folder: Path) -> SqliteJobStore:
-    owner = ProcessLock(folder / "processes")
-    return SqliteJobStore(Database(folder / "journal.db"), owner, lambda: date(2026, 11, 21))
+def journal_at(place: str | Path) -> SqlJobStore:
+    return open_store(str(place))
 
 
-def entry(id: str, fingerprint: str = "same", caller: str = "1") -> NewJob:
+def identity(fingerprint: str = "same", caller: str = "1", key: str | None = None) -> CallIdentity:
+    return CallIdentity(caller=caller, fingerprint=fingerprint, key=key)
+
+
+def entry(id: str, **more: Any) -> NewJob:
     return NewJob(
         id=id,
-        caller=caller,
-        fingerprint=fingerprint,
+        identity=identity(**more),
         request={"prompt": "ein Fuchs für 5 €", "count": 1, "home": "/elsewhere"},
     )
 
 
-async def opened(journal: SqliteJobStore, id: str, caps: Caps = Caps(), **more: Any) -> Shortage | JobRow | None:  # noqa: B008
+async def opened(journal: SqlJobStore, id: str, caps: Caps = Caps(), **more: Any) -> Shortage | JobRow | None:  # noqa: B008
     return await journal.open_job(entry(id, **more), [replace(charge(f"chg_{id}"), job=id)], caps)
 
 
 async def test_looking_leaves_no_file_behind(tmp_path: Path) -> None:
     journal = journal_at(tmp_path / "state")
-    assert await journal.find_duplicate("1", "same") is None
+    assert await journal.find_duplicate(identity()) is None
     assert await journal.claim_orphaned_jobs(anyones) == []
     await journal.mark_delivered("job_x")
     await journal.finish_job("job_x", JobState("done"), {})
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_job_and_its_reservation_are_written_together_or_not_at_all(tmp_path: Path) -> None:
-    journal = journal_at(tmp_path)
+async def test_a_job_and_its_reservation_are_written_together_or_not_at_all(place: str) -> None:
+    journal = journal_at(place)
     short = await opened(journal, "job_a", Caps(per_day=Decimal("0.01")))
     assert isinstance(short, Shortage)
     assert await journal.get_job("job_a") is None
@@ -70,8 +79,8 @@ async def test_a_job_and_its_reservation_are_written_together_or_not_at_all(tmp_
     await journal.aclose()
 
 
-async def test_the_same_call_is_joined_until_it_is_delivered(tmp_path: Path) -> None:
-    journal = journal_at(tmp_path)
+async def test_the_same_call_is_joined_until_it_is_delivered(place: str) -> None:
+    journal = journal_at(place)
     await opened(journal, "job_a")
     joined = await opened(journal, "job_b")
     assert isinstance(joined, JobRow)
@@ -88,37 +97,37 @@ async def test_the_same_call_is_joined_until_it_is_delivered(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
-async def test_what_came_to_nothing_is_not_collected(tmp_path: Path, state: Any) -> None:
-    journal = journal_at(tmp_path)
+async def test_what_came_to_nothing_is_not_collected(place: str, state: Any) -> None:
+    journal = journal_at(place)
     await opened(journal, "job_a")
     await journal.finish_job("job_a", state, {})
-    assert await journal.find_duplicate("1", "same") is None
+    assert await journal.find_duplicate(identity()) is None
     assert await opened(journal, "job_b") is None
     await journal.aclose()
 
 
-async def test_what_was_handed_over_and_not_stored_is_not_collected(tmp_path: Path) -> None:
-    journal = journal_at(tmp_path)
+async def test_what_was_handed_over_and_not_stored_is_not_collected(place: str) -> None:
+    journal = journal_at(place)
     await opened(journal, "job_a")
     await journal.finish_job("job_a", JobState("done"), {"images": []})
-    assert await journal.find_duplicate("1", "same") is None
+    assert await journal.find_duplicate(identity()) is None
     await journal.aclose()
 
 
-async def test_an_end_in_the_dark_is_matched_but_not_joined(tmp_path: Path) -> None:
-    journal = journal_at(tmp_path)
+async def test_an_end_in_the_dark_is_matched_but_not_joined(place: str) -> None:
+    journal = journal_at(place)
     await opened(journal, "job_a")
     await journal.mark_call_unknown("chg_job_a")
     await journal.finish_job("job_a", JobState("unknown"), {"reason": "timeout"})
-    row = await journal.find_duplicate("1", "same")
+    row = await journal.find_duplicate(identity())
     assert row is not None
     assert (row.state, row.reserved_usd) == ("unknown", Decimal("0.04"))
     assert await opened(journal, "job_b") is None
     await journal.aclose()
 
 
-async def test_a_call_keeps_its_task_and_its_pictures(tmp_path: Path) -> None:
-    journal = journal_at(tmp_path)
+async def test_a_call_keeps_its_task_and_its_pictures(place: str) -> None:
+    journal = journal_at(place)
     await opened(journal, "job_a")
     await journal.save_vendor_task("chg_job_a", {"id": "t1", "cost": Decimal("3.0")})
     await journal.add_asset("job_a", "chg_job_a", "img_1")
@@ -128,8 +137,8 @@ async def test_a_call_keeps_its_task_and_its_pictures(tmp_path: Path) -> None:
     await journal.aclose()
 
 
-async def test_the_end_of_a_job_stands(tmp_path: Path) -> None:
-    journal = journal_at(tmp_path)
+async def test_the_end_of_a_job_stands(place: str) -> None:
+    journal = journal_at(place)
     await opened(journal, "job_a")
     await journal.finish_job("job_a", JobState("done"), {"images": [{"id": "img_1"}]})
     await journal.finish_job("job_a", JobState("failed"), {})
@@ -143,11 +152,10 @@ async def test_the_end_of_a_job_stands(tmp_path: Path) -> None:
 
 LEAVES = """
 import os, signal, sys, anyio
-from pathlib import Path
 from tests.server.database.test_jobs import journal_at, opened
 
-async def main(folder):
-    journal = journal_at(Path(folder))
+async def main(place):
+    journal = journal_at(place)
     await opened(journal, "job_a")
     print("ready", flush=True)
     await anyio.sleep(60)
@@ -156,13 +164,13 @@ anyio.run(main, sys.argv[1])
 """
 
 
-def test_the_jobs_of_a_process_that_was_killed_are_taken_over_once(tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", LEAVES, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+def test_the_jobs_of_a_process_that_was_killed_are_taken_over_once(place: str) -> None:
+    process = subprocess.Popen([sys.executable, "-c", LEAVES, place], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
 
     async def look() -> list[list[str]]:
-        one, another = journal_at(tmp_path), journal_at(tmp_path)
+        one, another = journal_at(place), journal_at(place)
         alive = await one.claim_orphaned_jobs(anyones)
         os.kill(process.pid, signal.SIGKILL)
         process.wait(10)
@@ -177,19 +185,19 @@ def test_the_jobs_of_a_process_that_was_killed_are_taken_over_once(tmp_path: Pat
     assert found == [[], ["job_a"], [], [], ["job_a"]]
 
 
-def test_the_request_is_json_that_other_programs_can_read(tmp_path: Path) -> None:
+def test_the_request_is_json_that_other_programs_can_read(place: str) -> None:
     async def written() -> str:
-        journal = journal_at(tmp_path)
+        journal = journal_at(place)
         await opened(journal, "job_a")
-        found = await journal.database.read(lambda c: c.execute("SELECT request FROM jobs").fetchone()[0], "")
+        found = await journal.database.read(lambda c: str(c.execute(text("SELECT request FROM jobs")).scalar()), "")
         await journal.aclose()
         return found
 
     assert json.loads(anyio.run(written))["count"] == 1
 
 
-async def test_what_somebody_keeps_elsewhere_is_left_to_them_for_a_day(tmp_path: Path) -> None:
-    one, another = journal_at(tmp_path), journal_at(tmp_path)
+async def test_what_somebody_keeps_elsewhere_is_left_to_them_for_a_day(place: str) -> None:
+    one, another = journal_at(place), journal_at(place)
     await opened(one, "job_a")
     await one.aclose()
     asked = list[tuple[str, str]]()
@@ -200,21 +208,21 @@ async def test_what_somebody_keeps_elsewhere_is_left_to_them_for_a_day(tmp_path:
 
     assert await another.claim_orphaned_jobs(not_ours) == []
     assert asked == [("1", "/elsewhere")]
-    await another.database.write(lambda c: c.execute("UPDATE jobs SET created = datetime('now', '-25 hours')"))
+    await age(another, timedelta(hours=25))
     assert [row.id for row in await another.claim_orphaned_jobs(not_ours)] == ["job_a"]
     await another.aclose()
 
 
-async def test_more_pictures_than_were_delivered_are_to_be_delivered_again(tmp_path: Path) -> None:
-    journal, one, two = journal_at(tmp_path), {"id": "img_1"}, {"id": "img_2"}
+async def test_more_pictures_than_were_delivered_are_to_be_delivered_again(place: str) -> None:
+    journal, one, two = journal_at(place), {"id": "img_1"}, {"id": "img_2"}
     await opened(journal, "job_a")
     await journal.finish_job("job_a", JobState("done"), {"images": [one], "collectable": True})
     await journal.mark_delivered("job_a")
-    assert await journal.find_duplicate("1", "same") is None
+    assert await journal.find_duplicate(identity()) is None
     for images, delivered in (([one], True), ([one, two], False)):
         assert [row.id for row in await journal.claim_orphaned_jobs(anyones)] == ["job_a"]
         assert (
-            await journal.find_duplicate("1", "same") is None
+            await journal.find_duplicate(identity()) is None
         )  # while it is collected a person who asks again gets another
         await journal.finish_job("job_a", JobState("done"), {"images": images, "collectable": True})
         row = await journal.get_job("job_a")
@@ -224,12 +232,12 @@ async def test_more_pictures_than_were_delivered_are_to_be_delivered_again(tmp_p
 
 
 @pytest.mark.parametrize("broken", ["{", "[]", "", "null"])
-async def test_one_damaged_row_does_not_stop_the_others(tmp_path: Path, broken: str) -> None:
-    journal, later = journal_at(tmp_path), journal_at(tmp_path)
+async def test_one_damaged_row_does_not_stop_the_others(place: str, broken: str) -> None:
+    journal, later = journal_at(place), journal_at(place)
     await opened(journal, "job_a")
     await opened(journal, "job_b", fingerprint="other")
-    damage = "UPDATE jobs SET request = ?, outcome = ? WHERE id = 'job_a'"
-    await journal.database.write(lambda c: c.execute(damage, (broken, broken)))
+    damage = update(jobs).where(jobs.c.id == "job_a").values(request=broken, outcome=broken)
+    await journal.database.write(lambda connection: connection.execute(damage))
     await journal.aclose()
     assert [row.id for row in await later.claim_orphaned_jobs(anyones)] == ["job_a", "job_b"]
     assert {row.id for row in await later.list_jobs(5)} == {"job_a", "job_b"}

@@ -18,9 +18,10 @@ from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from atelier.providers.pricing.budget import Caps, Reservation, micro, micro_up, usd_of
-from atelier.server.database.engine import Database
-from atelier.server.database.ledger import SqliteLedger
+from atelier.server.database.ledger import SqlLedger
+from atelier.server.database.sqlite import SqliteDatabase
 from tests.exhaustive import sample
+from tests.server.database.conftest import open_store
 
 pytestmark = pytest.mark.anyio
 
@@ -40,16 +41,16 @@ def charge(id: str, usd: str | None = "0.04", caller: str = "1") -> Reservation:
     )
 
 
-def ledger_at(folder: Path, day: date = DAY) -> SqliteLedger:
-    return SqliteLedger(Database(folder / "journal.db"), lambda: day)
+def ledger_at(place: str | Path, day: date = DAY) -> SqlLedger:
+    return open_store(str(place), day)
 
 
-async def spent(ledger: SqliteLedger) -> Decimal:
+async def spent(ledger: SqlLedger) -> Decimal:
     return sum((row.usd for row in await ledger.spend_by("model")), Decimal(0))
 
 
-async def test_what_is_reserved_counts_until_it_is_released(tmp_path: Path) -> None:
-    ledger, caps = ledger_at(tmp_path), Caps(per_day=Decimal("0.10"))
+async def test_what_is_reserved_counts_until_it_is_released(place: str) -> None:
+    ledger, caps = ledger_at(place), Caps(per_day=Decimal("0.10"))
     assert await ledger.reserve([charge("a"), charge("b")], caps) is None
     assert (await ledger.budget_left("1", caps)).day == Decimal("0.02")
     short = await ledger.reserve([charge("c")], caps)
@@ -59,14 +60,14 @@ async def test_what_is_reserved_counts_until_it_is_released(tmp_path: Path) -> N
     assert await ledger.reserve([charge("c")], caps) is None
 
 
-async def test_all_charges_of_a_request_are_reserved_or_none(tmp_path: Path) -> None:
-    ledger, caps = ledger_at(tmp_path), Caps(per_month=Decimal("0.10"))
+async def test_all_charges_of_a_request_are_reserved_or_none(place: str) -> None:
+    ledger, caps = ledger_at(place), Caps(per_month=Decimal("0.10"))
     assert await ledger.reserve([charge(str(n)) for n in range(3)], caps) is not None
     assert await spent(ledger) == 0
 
 
-async def test_a_bill_counts_as_billed_and_an_unknown_outcome_as_reserved(tmp_path: Path) -> None:
-    ledger = ledger_at(tmp_path)
+async def test_a_bill_counts_as_billed_and_an_unknown_outcome_as_reserved(place: str) -> None:
+    ledger = ledger_at(place)
     await ledger.reserve([charge("a"), charge("b"), charge("c"), charge("d", None)], Caps())
     for id in "abcd":
         await ledger.mark_sent(id)
@@ -80,8 +81,8 @@ async def test_a_bill_counts_as_billed_and_an_unknown_outcome_as_reserved(tmp_pa
     assert row.unsettled_usd == Decimal("0.04")
 
 
-async def test_what_has_ended_stays_so(tmp_path: Path) -> None:
-    ledger = ledger_at(tmp_path)
+async def test_what_has_ended_stays_so(place: str) -> None:
+    ledger = ledger_at(place)
     await ledger.reserve([charge("a"), charge("b")], Caps())
     await ledger.mark_sent("a")
     await ledger.settle_call("a", Decimal("0.02"))
@@ -92,21 +93,21 @@ async def test_what_has_ended_stays_so(tmp_path: Path) -> None:
     assert await spent(ledger) == Decimal("0.02")
 
 
-async def test_days_and_months_begin_anew_in_utc(tmp_path: Path) -> None:
+async def test_days_and_months_begin_anew_in_utc(place: str) -> None:
     caps = Caps(per_day=Decimal("0.05"), per_month=Decimal("0.10"))
     days = [date(2026, 11, 29), date(2026, 11, 30), date(2026, 11, 30), date(2026, 12, 1)]
-    shorts = [await ledger_at(tmp_path, day).reserve([charge(str(n))], caps) for n, day in enumerate(days)]
+    shorts = [await ledger_at(place, day).reserve([charge(str(n))], caps) for n, day in enumerate(days)]
     assert [short and short.period for short in shorts] == [None, None, "day", None]
-    assert [row.name for row in await ledger_at(tmp_path).spend_by("day")] == ["2026-11-29", "2026-11-30", "2026-12-01"]
-    (row,) = await ledger_at(tmp_path).spend_by("vendor", since=date(2026, 11, 30))
+    assert [row.name for row in await ledger_at(place).spend_by("day")] == ["2026-11-29", "2026-11-30", "2026-12-01"]
+    (row,) = await ledger_at(place).spend_by("vendor", since=date(2026, 11, 30))
     assert row.usd == Decimal("0.08")
 
 
-async def test_earlier_days_count_against_the_cap_of_their_month_and_not_of_another_day(tmp_path: Path) -> None:
+async def test_earlier_days_count_against_the_cap_of_their_month_and_not_of_another_day(place: str) -> None:
     november = [date(2026, 11, 1), date(2026, 11, 10), date(2026, 11, 20)]
     for n, day in enumerate([date(2026, 10, 31), *november]):
-        assert await ledger_at(tmp_path, day).reserve([charge(str(n))], Caps()) is None
-    ledger, caps = ledger_at(tmp_path, DAY), Caps(per_day=Decimal("0.05"), per_month=Decimal("0.15"))
+        assert await ledger_at(place, day).reserve([charge(str(n))], Caps()) is None
+    ledger, caps = ledger_at(place, DAY), Caps(per_day=Decimal("0.05"), per_month=Decimal("0.15"))
     left = await ledger.budget_left("1", caps)
     assert (left.day, left.month) == (Decimal("0.05"), Decimal("0.03"))
     short = await ledger.reserve([charge("more")], caps)
@@ -116,31 +117,31 @@ async def test_earlier_days_count_against_the_cap_of_their_month_and_not_of_anot
     assert await ledger.reserve([charge("less", "0.03")], caps) is None
 
 
-async def test_what_another_caller_spent_counts_against_no_cap(tmp_path: Path) -> None:
+async def test_what_another_caller_spent_counts_against_no_cap(place: str) -> None:
     for n, day in enumerate([date(2026, 11, 10), DAY]):
-        assert await ledger_at(tmp_path, day).reserve([charge(str(n), caller="2")], Caps()) is None
-    ledger, caps = ledger_at(tmp_path, DAY), Caps(per_day=Decimal("0.05"), per_month=Decimal("0.05"))
+        assert await ledger_at(place, day).reserve([charge(str(n), caller="2")], Caps()) is None
+    ledger, caps = ledger_at(place, DAY), Caps(per_day=Decimal("0.05"), per_month=Decimal("0.05"))
     left = await ledger.budget_left("1", caps)
     assert (left.day, left.month) == (Decimal("0.05"), Decimal("0.05"))
     assert await ledger.reserve([charge("a")], caps) is None
 
 
-async def test_a_charge_of_exactly_what_is_left_fits_and_a_micro_dollar_more_does_not(tmp_path: Path) -> None:
-    ledger, caps = ledger_at(tmp_path), Caps(per_day=Decimal("0.05"), per_month=Decimal("0.05"))
+async def test_a_charge_of_exactly_what_is_left_fits_and_a_micro_dollar_more_does_not(place: str) -> None:
+    ledger, caps = ledger_at(place), Caps(per_day=Decimal("0.05"), per_month=Decimal("0.05"))
     assert await ledger.reserve([charge("a", "0.050001")], caps) is not None
     assert await ledger.reserve([charge("a", "0.05")], caps) is None
 
 
-async def test_each_caller_has_a_budget_of_their_own(tmp_path: Path) -> None:
-    ledger, caps = ledger_at(tmp_path), Caps(per_day=Decimal("0.05"))
+async def test_each_caller_has_a_budget_of_their_own(place: str) -> None:
+    ledger, caps = ledger_at(place), Caps(per_day=Decimal("0.05"))
     assert await ledger.reserve([charge("a")], caps) is None
     assert await ledger.reserve([charge("b")], caps) is not None
     assert await ledger.reserve([charge("c", caller="2")], caps) is None
     assert [row.name for row in await ledger.spend_by("caller")] == ["1", "2"]
 
 
-async def test_many_callers_in_one_process_cannot_overshoot(tmp_path: Path) -> None:
-    ledger, caps, taken = ledger_at(tmp_path), Caps(per_day=Decimal("0.40")), list[str]()
+async def test_many_callers_in_one_process_cannot_overshoot(place: str) -> None:
+    ledger, caps, taken = ledger_at(place), Caps(per_day=Decimal("0.40")), list[str]()
 
     async def call(id: str) -> None:
         if await ledger.reserve([charge(id)], caps) is None:
@@ -162,7 +163,7 @@ from tests.server.database.test_ledger import charge, ledger_at
 from atelier.providers.pricing.budget import Caps
 
 async def main(folder, name):
-    ledger, caps, taken = ledger_at(Path(folder)), Caps(per_day=Decimal("1.00")), 0
+    ledger, caps, taken = ledger_at(folder), Caps(per_day=Decimal("1.00")), 0
     sys.stdin.readline()
     async def call(id):
         nonlocal taken
@@ -178,8 +179,8 @@ anyio.run(main, sys.argv[1], sys.argv[2])
 """
 
 
-def test_two_processes_on_one_journal_cannot_overshoot(tmp_path: Path) -> None:
-    run = [sys.executable, "-c", CALLER, str(tmp_path)]
+def test_two_processes_on_one_journal_cannot_overshoot(place: str) -> None:
+    run = [sys.executable, "-c", CALLER, place]
     both = [subprocess.Popen([*run, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for name in "ab"]
     for process in both:
         assert process.stdin is not None
@@ -187,7 +188,7 @@ def test_two_processes_on_one_journal_cannot_overshoot(tmp_path: Path) -> None:
         process.stdin.flush()
     taken = [int(process.communicate(timeout=60)[0]) for process in both]
     assert sum(taken) == 25  # of 60 that were wanted
-    assert anyio.run(spent, ledger_at(tmp_path)) == Decimal("1.00")
+    assert anyio.run(spent, ledger_at(place)) == Decimal("1.00")
 
 
 STEPS = """
@@ -198,7 +199,7 @@ from atelier.providers.pricing.budget import Caps
 from tests.server.database.test_ledger import charge, ledger_at
 
 async def main(folder, last):
-    ledger = ledger_at(Path(folder))
+    ledger = ledger_at(folder)
     steps = [
         lambda: ledger.reserve([charge("a"), charge("b"), charge("c")], Caps()),
         lambda: ledger.mark_sent("a"), lambda: ledger.settle_call("a", Decimal("0.01")),
@@ -221,12 +222,10 @@ anyio.run(main, sys.argv[1], int(sys.argv[2]))
         [(1, "0.12"), (6, "0.05")],
     ),
 )
-async def test_a_process_that_is_killed_between_two_steps_leaves_true_sums(
-    tmp_path: Path, last: int, counted: str
-) -> None:
-    done = await anyio.run_process([sys.executable, "-c", STEPS, str(tmp_path), str(last)], check=False)
+async def test_a_process_that_is_killed_between_two_steps_leaves_true_sums(place: str, last: int, counted: str) -> None:
+    done = await anyio.run_process([sys.executable, "-c", STEPS, place, str(last)], check=False)
     assert done.returncode == -9, done.stderr
-    ledger = ledger_at(tmp_path)
+    ledger = ledger_at(place)
     assert await spent(ledger) == Decimal(counted)
     assert await ledger.reserve([charge("next")], Caps(per_day=Decimal(counted) + Decimal("0.04"))) is None
 
@@ -239,8 +238,8 @@ class Interleaved(RuleBasedStateMachine):
         self.temporary = tempfile.TemporaryDirectory()
         self.folder = self.temporary.name
         self.cap = 100_000
-        self.database = Database(Path(self.folder) / "journal.db")
-        self.ledger = SqliteLedger(self.database, lambda: DAY)
+        self.database = SqliteDatabase(Path(self.folder) / "journal.db")
+        self.ledger = SqlLedger(self.database, lambda: DAY)
         self.open: dict[str, int] = {}
         self.closed = 0
         self.count = 0
@@ -276,8 +275,8 @@ class Interleaved(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         anyio.run(self.database.aclose)
-        self.database = Database(Path(self.folder) / "journal.db")
-        self.ledger = SqliteLedger(self.database, lambda: DAY)
+        self.database = SqliteDatabase(Path(self.folder) / "journal.db")
+        self.ledger = SqlLedger(self.database, lambda: DAY)
 
     @invariant()
     def balanced(self) -> None:
@@ -304,8 +303,8 @@ def test_money_survives_json() -> None:
     assert json.dumps(float(usd_of(micro(Decimal("0.1"))))) == "0.1"
 
 
-async def test_a_call_that_was_not_sent_can_be_neither_settled_nor_unknown(tmp_path: Path) -> None:
-    ledger = ledger_at(tmp_path)
+async def test_a_call_that_was_not_sent_can_be_neither_settled_nor_unknown(place: str) -> None:
+    ledger = ledger_at(place)
     await ledger.reserve([charge("a")], Caps())
     await ledger.settle_call("a", Decimal("0.02"))
     await ledger.mark_call_unknown("a")

@@ -13,8 +13,8 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.pipeline.states import JobState
-from atelier.server.database.jobs import SqliteJobStore
-from tests.server.database.test_jobs import anyones, journal_at, opened
+from atelier.server.database.jobs import SqlJobStore
+from tests.server.database.test_jobs import anyones, identity, journal_at, opened
 
 pytestmark = [
     pytest.mark.anyio,
@@ -55,11 +55,11 @@ HOW = [moved, moved_alone, removed, removed_alone, removed_with_its_folder]
 How = Callable[[Path], None]
 
 
-async def assert_refused(journal: SqliteJobStore, folder: Path) -> None:
+async def assert_refused(journal: SqlJobStore, folder: Path) -> None:
     """Neither reading nor writing is possible, and the error tells what to do."""
     for attempt in (
         opened(journal, "job_b", fingerprint="other"),
-        journal.find_duplicate("1", "same"),
+        journal.find_duplicate(identity()),
         journal.spend_by("model"),
     ):
         with pytest.raises(ImageError) as caught:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from atelier.server.database.jobs import SqliteJobStore
+from atelier.server.database.jobs import SqlJobStore
 from tests.conftest import Environ, files_in
 from tests.server.database.test_jobs import journal_at, opened
 from tests.server.process import like_a_host
@@ -43,7 +43,7 @@ def state() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-async def one_job(state: Path) -> SqliteJobStore:
+async def one_job(state: Path) -> SqlJobStore:
     journal = journal_at(state)
     await opened(journal, "job_a")
     await journal.mark_sent("chg_job_a")

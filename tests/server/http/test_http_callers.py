@@ -92,7 +92,7 @@ def test_every_caller_has_a_budget_of_their_own(with_openai: Environ, openai: Op
     assert statuses == [200, 402, 402] * 2
     assert len(openai.requests) == 2
     with sqlite3.connect(Path(with_openai["ATELIER_STATE_DIR"]) / "journal.db") as connection:
-        spent = dict(connection.execute("SELECT caller, sum(spent) FROM charges GROUP BY caller"))
+        spent = dict(connection.execute("SELECT caller, sum(spent_usd) FROM vendor_calls GROUP BY caller"))
     assert set(spent) == {"alice", "bob"}
     assert len(set(spent.values())) == 1
 

@@ -33,7 +33,9 @@ def pngs(folder: Path) -> list[Path]:
 def counted(environ: Environ) -> list[tuple[str, str, int | None, int | None]]:
     """Caller, state, and micro-USD reserved and spent, of every vendor call."""
     with sqlite3.connect(Path(environ["ATELIER_STATE_DIR"]) / "journal.db") as connection:
-        return connection.execute("SELECT caller, state, reserved, spent FROM charges ORDER BY id").fetchall()
+        return connection.execute(
+            "SELECT caller, state, reserved_usd, spent_usd FROM vendor_calls ORDER BY id"
+        ).fetchall()
 
 
 def test_a_picture_is_made_shown_fetched_and_changed(server: Server) -> None:
@@ -337,7 +339,7 @@ def test_a_look_without_a_body_delivers_nothing(with_openai: Environ, openai: Op
             assert web.head(f"/image/{job}").status_code == 200
     journal = Path(with_openai["ATELIER_STATE_DIR"]) / "journal.db"
     with sqlite3.connect(journal) as connection:
-        connection.execute("UPDATE jobs SET delivered = 0")
+        connection.execute("UPDATE jobs SET delivered_at = NULL")
     with serving(with_openai) as server:
         with server.web() as web:
             assert web.head(f"/image/{job}").content == b""

@@ -35,7 +35,7 @@ FLUX_FOX = {"prompt": "a fox", "model": "flux-2-pro", "size": "1024x1024"}
 def charges(environ: Environ) -> list[tuple[str, int | None, int | None]]:
     """State, reserved and spent of every vendor call, in micro-USD."""
     with sqlite3.connect(Path(environ["ATELIER_STATE_DIR"]) / "journal.db") as connection:
-        return connection.execute("SELECT state, reserved, spent FROM charges ORDER BY rowid").fetchall()
+        return connection.execute("SELECT state, reserved_usd, spent_usd FROM vendor_calls ORDER BY rowid").fetchall()
 
 
 async def test_the_answer_tells_the_bill_beside_the_estimate(

@@ -79,7 +79,7 @@ def jobs(folder: Path) -> list[tuple[str, int]]:
     with closing(sqlite3.connect(folder / "state" / "journal.db")) as journal:
         if not journal.execute("SELECT 1 FROM sqlite_master WHERE name = 'jobs'").fetchone():
             return []
-        return journal.execute("SELECT state, delivered FROM jobs ORDER BY created").fetchall()
+        return journal.execute("SELECT state, delivered_at IS NOT NULL FROM jobs ORDER BY created_at").fetchall()
 
 
 def stuck(process: subprocess.Popen[str]) -> bool:

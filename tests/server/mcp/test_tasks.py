@@ -212,10 +212,10 @@ async def test_a_task_is_unknown_after_a_day(host: Host, openai: OpenAI, tmp_pat
         held.go.set()
         await ended(client.session, handle.task_id)
         with closing(sqlite3.connect(tmp_path / "state" / "journal.db")) as journal, journal:
-            journal.execute("UPDATE jobs SET created = datetime(created, '-23 hours', '-59 minutes')")
+            journal.execute("UPDATE jobs SET created_at = datetime(created_at, '-23 hours', '-59 minutes')")
         assert (await ask(client.session, "tasks/get", handle.task_id))["status"] == "completed"
         with closing(sqlite3.connect(tmp_path / "state" / "journal.db")) as journal, journal:
-            journal.execute("UPDATE jobs SET created = datetime(created, '-2 minutes')")
+            journal.execute("UPDATE jobs SET created_at = datetime(created_at, '-2 minutes')")
         await unknown(client, handle.task_id)
 
 

@@ -16,7 +16,7 @@ depends_on = None
 TABLES = (
     """
     CREATE TABLE jobs (
-        id VARCHAR PRIMARY KEY,
+        id VARCHAR NOT NULL PRIMARY KEY,
         caller VARCHAR NOT NULL,
         fingerprint VARCHAR NOT NULL,
         idempotency_key VARCHAR,
@@ -39,11 +39,11 @@ TABLES = (
     "CREATE INDEX jobs_by_time ON jobs (created_at)",
     "CREATE INDEX jobs_running ON jobs (owner) WHERE state = 'running'",
     "CREATE UNIQUE INDEX jobs_unique_request ON jobs (caller, fingerprint)"
-    " WHERE state = 'running' AND idempotency_key IS NULL",
+    " WHERE state = 'running' AND idempotency_key IS NULL AND delivered_at IS NULL",
     "CREATE UNIQUE INDEX jobs_unique_key ON jobs (caller, idempotency_key) WHERE state = 'running'",
     """
     CREATE TABLE vendor_calls (
-        id VARCHAR PRIMARY KEY,
+        id VARCHAR NOT NULL PRIMARY KEY,
         job_id VARCHAR NOT NULL,
         retry_of VARCHAR,
         caller VARCHAR NOT NULL,
@@ -65,7 +65,7 @@ TABLES = (
     """,
     "CREATE INDEX ix_vendor_calls_job_id ON vendor_calls (job_id)",
     "CREATE INDEX vendor_calls_by_day ON vendor_calls (caller, day)",
-    "CREATE TABLE assets (id VARCHAR PRIMARY KEY, job_id VARCHAR NOT NULL, vendor_call_id VARCHAR NOT NULL)",
+    "CREATE TABLE assets (id VARCHAR NOT NULL PRIMARY KEY, job_id VARCHAR NOT NULL, vendor_call_id VARCHAR NOT NULL)",
     "CREATE INDEX ix_assets_vendor_call_id ON assets (vendor_call_id)",
     """
     CREATE TABLE rate_counters (

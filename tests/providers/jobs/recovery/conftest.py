@@ -13,7 +13,7 @@ from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.outcome import fingerprint, request_json
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.admit import check_and_price
-from atelier.providers.pipeline.job_store import NewJob
+from atelier.providers.pipeline.job_store import CallIdentity, NewJob
 from atelier.providers.pipeline.reserve import reservations_for, vendor_calls_for
 from atelier.providers.pricing.budget import Caps
 from atelier.providers.vendors.flux import tasks as flux_tasks
@@ -44,8 +44,7 @@ async def left_behind(
     home = storage_of(settings).home
     entry = NewJob(
         id=priced.job.id,
-        caller="1",
-        fingerprint=fingerprint(priced, False, home),
+        identity=CallIdentity(caller="1", fingerprint=fingerprint(priced, False, home)),
         request={**request_json(priced), "home": home},
     )
     await store.open_job(entry, charges, Caps())

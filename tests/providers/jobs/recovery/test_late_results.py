@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -11,11 +10,13 @@ from typing import Any
 
 import anyio
 import pytest
+from sqlalchemy import Connection, text
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.jobs.outcome import fingerprint
 from atelier.providers.pipeline.admit import check_and_price
+from atelier.providers.pipeline.job_store import CallIdentity
 from atelier.providers.transport.wire import MAX_POLL_FAILURES
 from tests.conftest import Environ, files_in
 from tests.emulators.flux import PENDING, Flux
@@ -56,7 +57,7 @@ async def test_what_outlasts_the_deadline_is_collected_by_its_id(slow_flux: Envi
         with pytest.raises(ImageError):
             await service.submit(OWL)
         alike = fingerprint(check_and_price(service.pipeline.catalog, OWL), False, service.pipeline.home)
-        row = await service.pipeline.store.find_duplicate("1", alike)
+        row = await service.pipeline.store.find_duplicate(CallIdentity(caller="1", fingerprint=alike))
         assert row
         assert row.collectable
         flux.polls.script.clear()
@@ -65,8 +66,8 @@ async def test_what_outlasts_the_deadline_is_collected_by_its_id(slow_flux: Envi
     assert bought(flux) == 1
 
 
-def an_hour_ago(connection: sqlite3.Connection) -> None:
-    connection.execute("UPDATE jobs SET created = datetime('now', '-1 hour')")
+def an_hour_ago(connection: Connection) -> None:
+    connection.execute(text("UPDATE jobs SET created_at = datetime('now', '-1 hour')"))
 
 
 async def test_what_the_vendor_does_not_finish_in_half_an_hour_is_bought_anew_with_a_warning(

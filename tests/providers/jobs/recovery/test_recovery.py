@@ -6,12 +6,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
 from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.images.identify import picture
 from atelier.server.composition import job_store_of, storage_of
+from atelier.server.database.schema import jobs
 from atelier.server.settings import Settings
 from tests.conftest import Environ, png
 from tests.emulators.openai import OpenAI
@@ -85,7 +87,7 @@ async def test_a_job_of_another_version_is_settled_all_the_same(
     job, _ = await left_behind(with_openai, today, FOX, sent=True)
     store = job_store_of(Settings.from_environ(with_openai))
     await store.database.write(
-        lambda c: c.execute("""UPDATE jobs SET request = '{"operation": "sculpt", "model": "x/y"}'""")
+        lambda c: c.execute(update(jobs).values(request='{"operation": "sculpt", "model": "x/y"}'))
     )
     await store.aclose()
     found, calls = await recovered(with_openai, today, job)

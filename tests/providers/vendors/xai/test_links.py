@@ -22,7 +22,7 @@ from atelier.providers.pipeline.job_store import CallRow, JobRow
 from atelier.providers.transport.wire import Wire, httpx
 from atelier.providers.vendors.xai import PROVIDER
 from atelier.server.composition import pipeline_of, storage_of
-from atelier.server.database.jobs import SqliteJobStore
+from atelier.server.database.jobs import SqlJobStore
 from atelier.server.settings import Settings
 from tests.conftest import Environ, png
 from tests.emulators import xai as emulated
@@ -115,7 +115,7 @@ async def collected(environ: Environ) -> tuple[JobRow, ImageResult | None, list[
         while service.in_flight:
             await anyio.sleep(0.01)
         store = service.pipeline.store
-        assert isinstance(store, SqliteJobStore)
+        assert isinstance(store, SqlJobStore)
         (row,) = await store.list_jobs(10)
         found = await service.get_result(row.id) if row.state == "done" else None
         assert not isinstance(found, JobHandle)
