@@ -197,7 +197,7 @@ class Pipeline:
                 else:
                     count = len(reply.pictures)
                     await report(on_progress, "Storing the picture." if count == 1 else f"Storing {count} pictures.")
-                    result = await store_images(self.storage, prepared.priced, vendor_call, reply)
+                    result = await store_images(self.storage, prepared, vendor_call, reply)
                 await vendor_call.settle()
                 if len(prepared.vendor_calls) > 1:
                     await report(on_progress, prepared.progress)

@@ -19,7 +19,6 @@ from atelier.providers.core.ids import new_id
 from atelier.providers.core.types import ImageResult, Picture, ResultImage, Usage
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.provenance import embed_facts
-from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.prepared_job import PreparedJob
 from atelier.providers.pipeline.reserve import cost_variance
 from atelier.providers.pipeline.resized_copy import with_copy
@@ -37,14 +36,14 @@ class CallResult(NamedTuple):
     warnings: list[str]
 
 
-async def store_images(storage: Storage, priced: PricedRequest, vendor_call: VendorCall, reply: Reply) -> CallResult:
+async def store_images(storage: Storage, prepared: PreparedJob, vendor_call: VendorCall, reply: Reply) -> CallResult:
     """Store the images of a call concurrently. One that cannot be stored is returned without a handle, with a warning.
 
     The images that an earlier process stored of the same call are skipped.
     """
     stored_before, new = Counter(vendor_call.stored_digests), list[tuple[Picture, dict[str, Any]]]()
     for made in reply.pictures:
-        record = await anyio.to_thread.run_sync(asset_record, new_id("img"), priced, vendor_call, reply, made)
+        record = await anyio.to_thread.run_sync(asset_record, new_id("img"), prepared, vendor_call, reply, made)
         if stored_before[record["original_sha256"]]:
             stored_before[record["original_sha256"]] -= 1
         else:
@@ -61,7 +60,7 @@ async def store_images(storage: Storage, priced: PricedRequest, vendor_call: Ven
         elif outcome.warning:
             warnings.append(outcome.warning)
         image = ResultImage(picture, handle)
-        if resize := priced.job.request.deliver:
+        if resize := prepared.priced.job.request.deliver:
             image, copy_warnings = await with_copy(image, record, resize, storage.put)
             warnings += copy_warnings
         images.append(image)
@@ -148,17 +147,17 @@ RECORDED_OPTIONS = (
 
 
 def asset_record(
-    id: str, priced: PricedRequest, vendor_call: VendorCall, reply: Reply, picture: Picture
+    id: str, prepared: PreparedJob, vendor_call: VendorCall, reply: Reply, picture: Picture
 ) -> dict[str, Any]:
     """Return the record that is stored with an image. Amounts are USD of this image; `call_usd` is the whole call's."""
-    request = priced.job.request
-    price = priced.estimate
+    priced, request, price = prepared.priced, prepared.priced.job.request, prepared.priced.estimate
     options = {name: value for name in RECORDED_OPTIONS if (value := getattr(request, name)) is not None}
     share = reply.cost_usd / len(reply.pictures) if reply.cost_usd is not None else None
     return {
         "id": id,
         "job": priced.job.id,
         "call": vendor_call.id,
+        "caller": prepared.caller,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "operation": request.operation.value,
         "prompt": request.prompt,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import anyio
 
@@ -15,13 +16,18 @@ from atelier.providers.pipeline.quotes import usd
 from atelier.server.cli.output import say
 from atelier.server.cli.output import table as aligned
 from atelier.server.composition import job_store_of
-from atelier.server.database.ledger import GROUPINGS, By, Spent
+from atelier.server.database.rebuild import calls_of, records_in
+from atelier.server.database.spending import By, Spent
 from atelier.server.settings import Settings
+from atelier.server.storage.caller_storages import CallerStorages
 
 
 def spend(options: argparse.Namespace) -> int:
     """Print what was spent, grouped by model by default."""
     since = _day(options.since)
+    if options.rebuild:
+        restored = anyio.run(rebuild)
+        say(f"{restored} vendor call{'' if restored == 1 else 's'} restored.", sys.stderr)
     rows = anyio.run(spent, options.by, since)
     say(as_json(rows) if options.json else table(options.by, rows))
     return 0
@@ -34,6 +40,19 @@ async def spent(by: By, since: date | None) -> list[Spent]:
         return await journal.spend_by(by, since)
     finally:
         await journal.aclose()
+
+
+async def rebuild() -> int:
+    """Restore the ledger from the records of every caller's images. Return how many vendor calls it lacked."""
+    settings = Settings.load()
+    store, restored = job_store_of(settings), 0
+    try:
+        for folder, storage in await CallerStorages(settings).stored():
+            for row in calls_of(await records_in(storage), folder):
+                restored += await store.restore_call(row)
+        return restored
+    finally:
+        await store.aclose()
 
 
 def table(by: str, rows: list[Spent]) -> str:
@@ -70,8 +89,9 @@ def total(rows: list[Spent]) -> Decimal:
 def declare(commands: Any) -> None:
     """`atelier spend`"""
     parser = commands.add_parser("spend", help="show what was spent", description=spend.__doc__)
-    parser.add_argument("--by", choices=list(GROUPINGS), default="model", help="how to group; by model by default")
+    parser.add_argument("--by", choices=get_args(By), default="model", help="how to group; by model by default")
     parser.add_argument("--since", metavar="YYYY-MM-DD", help="the first day that counts, in UTC")
+    parser.add_argument("--rebuild", action="store_true", help="first restore a lost ledger from the stored images")
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
     parser.set_defaults(run=spend)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -15,8 +14,7 @@ from atelier.providers.pipeline.states import CALL_TRANSITIONS, CallState, sourc
 from atelier.providers.pricing.budget import Caps, Left, Reservation, Shortage, micro, micro_up, usd_of
 from atelier.server.database.engine import Database
 from atelier.server.database.schema import Usd, vendor_calls
-
-By = Literal["model", "vendor", "day", "caller"]
+from atelier.server.database.spending import By, Spent
 
 calls = vendor_calls.c
 
@@ -46,20 +44,6 @@ def utc_now() -> datetime:
 def utc_day() -> date:
     """Return the day on which a call counts."""
     return utc_now().date()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spent:
-    """One group: its vendor calls and images that were or may have been billed, and USD.
-
-    `unsettled_usd` is the part whose bill is not known: calls under way, and those with an unknown outcome.
-    """
-
-    name: str
-    calls: int
-    pictures: int
-    usd: Decimal
-    unsettled_usd: Decimal
 
 
 class SqlLedger:

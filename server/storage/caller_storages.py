@@ -9,16 +9,20 @@ A caller's name is made by `callers`. All callers share one connection to the bu
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
+
+import anyio
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.images.asset_storage import Storage
 from atelier.server.http.callers import is_name, name_of
 from atelier.server.settings import CUSTOMER, Settings
 from atelier.server.storage.local import LocalStorage
 from atelier.server.storage.remote_storage import RemoteStorage
 from atelier.server.storage.s3 import S3Storage
-from atelier.server.storage.s3_client import Connection
+from atelier.server.storage.s3_client import Bucket, Connection
 from atelier.server.storage.signed_links import signed_links_of
 from atelier.server.storage.upload_queue import UploadQueue
 
@@ -56,6 +60,15 @@ class CallerStorages:
         callers = [name for name in _folders(self._waiting / CALLERS_FOLDER) if is_name(name)]
         return [*(self.of_customer(name) for name in customers), *(self._of_name(name) for name in callers)]
 
+    async def stored(self) -> list[tuple[str, Storage]]:
+        """Return the name and the storage of every caller with stored images. Raises storage_failed."""
+        if connection := self._connection:
+            names = await connection.run(partial(_folders_in_bucket, connection.bucket))
+            return [(name, S3Storage(connection, name)) for name in names]
+        names = await anyio.to_thread.run_sync(_folders, self._pictures / "customers")
+        callers = [(name, LocalStorage(self._pictures / "customers" / name)) for name in names]
+        return [(self._customer, LocalStorage(self._pictures)), *callers]
+
     def _of_name(self, name: str) -> UploadQueue:
         return self._queue(name, self._pictures / "customers" / name, self._waiting / CALLERS_FOLDER / name)
 
@@ -64,6 +77,15 @@ class CallerStorages:
         if self._connection:
             return UploadQueue(S3Storage(self._connection, name), queued, write_ahead=True)
         return UploadQueue(LocalStorage(folder), queued, write_ahead=False)
+
+
+def _folders_in_bucket(bucket: Bucket, client: Any) -> list[str]:
+    """Return the names of the customers' folders."""
+    found, prefix = list[str](), f"{bucket.prefix}customers/"
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket.name, Prefix=prefix, Delimiter="/")
+    for page in pages:
+        found += [str(each["Prefix"])[len(prefix) : -1] for each in page.get("CommonPrefixes", ())]
+    return found
 
 
 def _folders(path: Path) -> list[str]:
