@@ -11,7 +11,7 @@ from typing import Literal
 
 from atelier.providers.core.ids import new_id
 from atelier.providers.pipeline.states import CALL_TRANSITIONS, CallState, sources_of
-from atelier.providers.pricing.budget import Caps, Left, Reservation, Shortage, micro, micro_up, usd_of
+from atelier.providers.pricing.budget import Caps, Left, Reservation, Shortage, Spending, micro, micro_up, usd_of
 from atelier.server.database.engine import Database
 
 By = Literal["model", "vendor", "day", "caller"]
@@ -113,6 +113,16 @@ class SqliteLedger:
 
         return await self.database.read(transaction, Left(day=caps.per_day, month=caps.per_month))
 
+    async def spending(self, caller: str) -> Spending:
+        """Return what the caller has spent."""
+        day = self._today().isoformat()
+
+        def transaction(connection: sqlite3.Connection) -> Spending:
+            today, month = (_counted(connection, caller, since) for since in (day, _month_of(day)))
+            return Spending(day=usd_of(today), month=usd_of(month))
+
+        return await self.database.read(transaction, Spending())
+
     async def spend_by(self, by: By, since: date | None = None) -> list[Spent]:
         """Return what was spent from a day on, by descending cost, or days in their order."""
         order = "name" if by == "day" else "usd DESC, name"
@@ -153,8 +163,13 @@ def _periods(caps: Caps, day: str) -> list[tuple[Literal["day", "month"], Decima
     if caps.per_day is not None:
         found.append(("day", caps.per_day, day))
     if caps.per_month is not None:
-        found.append(("month", caps.per_month, day[:8] + "01"))
+        found.append(("month", caps.per_month, _month_of(day)))
     return found
+
+
+def _month_of(day: str) -> str:
+    """Return the first day of the month."""
+    return day[:8] + "01"
 
 
 def _counted(connection: sqlite3.Connection, caller: str, since: str) -> int:

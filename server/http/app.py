@@ -18,11 +18,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.server.http import image_api
+from atelier.server.http import health
 from atelier.server.http.access import AccessMiddleware, caller
 from atelier.server.http.auth import is_loopback, verifier_of
 from atelier.server.http.body import RepairedMessages, body_limit
 from atelier.server.http.errors import unrouted
+from atelier.server.http.rest import asset_api, image_api
 from atelier.server.http.routing import HeadAsGet
 from atelier.server.logs import log
 from atelier.server.mcp.server import AtelierServer, build_server
@@ -99,7 +100,7 @@ def app_of(server: AtelierServer) -> FastAPI:
         if isinstance(route, Route):
             route.app = RepairedMessages(route.app)
         app.router.routes.append(route)
-    for router in (image_api.router(server),):
+    for router in (image_api.router(server), asset_api.router(server), health.router(server)):
         app.include_router(router)
     app.add_middleware(HeadAsGet, mcp_path=MCP_PATH)
     return app

@@ -33,7 +33,7 @@ from atelier.providers.jobs.running_job import LOOKING
 from atelier.providers.jobs.service import ImageService
 from atelier.server.calls import Calls, delivering, log_arguments
 from atelier.server.cli.flush_command import flushing
-from atelier.server.composition import pipeline_of
+from atelier.server.composition import pipeline_of, source_limits_of
 from atelier.server.logs import log
 from atelier.server.mcp import resources, results
 from atelier.server.mcp.elicitation import DeclinedCosts, InputNeeded, confirm_callback
@@ -75,6 +75,7 @@ class AtelierServer(MCPServer[ServerState]):
         self._writer: MessageWriter | None = None
         self._settings = settings
         self.source_max_mb = settings.source_max_mb
+        self.source_limits = source_limits_of(settings)
         self._today = today
         self._storages = CallerStorages(settings)
         self._declined = DeclinedCosts()
