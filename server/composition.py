@@ -32,7 +32,7 @@ def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Cat
     return Catalog(settings.lookup, today, lambda: with_file(all_providers(), settings.catalog, today))
 
 
-def journal_of(settings: Settings, today: Callable[[], date] = utc_today, *, remote: bool = False) -> SqliteJobStore:
+def job_store_of(settings: Settings, today: Callable[[], date] = utc_today, *, remote: bool = False) -> SqliteJobStore:
     """Return the store of jobs and money; its file is created by the first write. See Database."""
     return SqliteJobStore(
         Database(settings.state / "journal.db", remote=remote), ProcessLock(settings.state / "processes"), today
@@ -76,7 +76,7 @@ def pipeline_of(
         storage,
         sources_of(settings, storage, (*settings.readable, *folders)) if storage else None,
         tenants=tenants_of(settings, storages) if storages else None,
-        journal=journal_of(settings, today, remote=storages is not None),
+        store=job_store_of(settings, today, remote=storages is not None),
         budget=Budget(
             caps=settings.caps,
             confirm_above=settings.confirm_above,

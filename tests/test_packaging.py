@@ -201,9 +201,9 @@ async def test_the_command_of_the_readmes_blocks_answers(checkout: Path, tmp_pat
 
 def test_the_readme_names_every_setting() -> None:
     from atelier.providers.vendors.registry import all_providers
-    from atelier.server.settings import JWT_SECRET, PREFIX, Settings
+    from atelier.server.settings import PREFIX, SECRETS, Settings
 
-    names = [JWT_SECRET, *(PREFIX + field.upper() for field in Settings.model_fields)]
+    names = [*SECRETS, *(PREFIX + field.upper() for field in Settings.model_fields)]
     names += [
         name for p in all_providers() for name in (*p.endpoint.key_variables, p.endpoint.base_url_variable) if name
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from atelier.providers.pricing.budget import Caps, Reservation
-from atelier.server.composition import journal_of
+from atelier.server.composition import job_store_of
 from atelier.server.settings import Settings
 from atelier.tools.estimate_cost import EstimateOutput
 from tests.conftest import TODAY, Connect, Environ
@@ -57,7 +57,7 @@ SPENT: tuple[tuple[str, str, int, str, str | None], ...] = (
 
 @pytest.mark.anyio
 async def test_the_table_of_spending_is_what_the_command_prints(environ: Environ) -> None:
-    ledger = journal_of(Settings.from_environ(environ), lambda: TODAY)
+    ledger = job_store_of(Settings.from_environ(environ), lambda: TODAY)
     for number, (provider, model, pictures, reserved, billed) in enumerate(SPENT):
         id = f"chg_{number}"
         charge = Reservation(

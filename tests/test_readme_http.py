@@ -12,7 +12,9 @@ import sys
 import anyio
 import pytest
 
+from atelier.server.http.app import app_of
 from atelier.server.http.auth import verifier_of
+from atelier.server.mcp.server import build_server
 from atelier.server.settings import Settings
 from tests.conftest import Environ
 from tests.server.http_process import SECRET
@@ -42,3 +44,10 @@ def test_the_example_prints_a_picture_as_it_is_pasted_and_ends_as_is_said(enviro
         ["bash", "-c", f"{block}\n{end}; wait"], env=environ, capture_output=True, text=True, check=False, timeout=60
     )
     assert json.loads(done.stdout)["data"]["images"], done.stderr
+
+
+def test_the_routes_are_those_that_are_served(environ: Environ) -> None:
+    paths = app_of(build_server(Settings.from_environ(environ))).openapi()["paths"]
+    table = SECTION.partition("| route |")[2].partition("\n\n")[0]
+    named = set(re.findall(r"`((?:GET|POST|DELETE) /\S+)`", table))
+    assert named == {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}

@@ -95,7 +95,7 @@ async def _budget_left(pipeline: Pipeline, call: Call) -> tuple[Left, list[str]]
     if caps.per_day is caps.per_month is None:
         return Left(), []
     try:
-        return await pipeline.journal.budget_left(call.caller, caps), []
+        return await pipeline.store.budget_left(call.caller, caps), []
     except ImageError as error:
         return Left(), [f"What is left of the budget is not known. {error.message} {error.hint}".strip()]
 

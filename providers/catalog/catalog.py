@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from itertools import takewhile
-from urllib.parse import urlsplit
 
 from atelier.providers.core.environment import base_url_variable, key_variable
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates.refusals import close_names, did_you_mean
 from atelier.providers.core.types import CURRENT, Endpoint, Feature, Lookup, Model, Operation
 from atelier.providers.pricing.price_table import Prices, table
-from atelier.providers.transport.base_url import base_url
+from atelier.providers.transport.base_url import base_url, host_of
 from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.registry import all_providers
 
@@ -57,10 +57,17 @@ class Catalog:
     lookup: Lookup
     today: Callable[[], date] = utc_today
     load: Callable[[], Vendors] = shipped
+    _endpoints: dict[str, Endpoint] = field(default_factory=dict[str, Endpoint], init=False, repr=False)
 
     @cached_property
     def _vendors(self) -> Vendors:
         return self.load()
+
+    def preload(self) -> None:
+        """Load the vendors before the first call; it takes a while. An error is raised by that call."""
+        with suppress(Exception):
+            for provider in self.providers:
+                self.located(provider)
 
     @property
     def providers(self) -> tuple[Provider, ...]:
@@ -164,12 +171,20 @@ class Catalog:
         return [row for row in provider.models if row.lifecycle.at(self.today()) != "retired"]
 
     def located(self, provider: Provider) -> Endpoint:
-        """Return the vendor's endpoint at the base URL of the settings, if one is set, with the variables in use."""
+        """Return the vendor's endpoint at the base URL of the settings, if one is set, with the variables in use.
+
+        The variables of a process do not change, so the answer is computed once.
+        """
+        if provider.name not in self._endpoints:
+            self._endpoints[provider.name] = self._locate(provider)
+        return self._endpoints[provider.name]
+
+    def _locate(self, provider: Provider) -> Endpoint:
         endpoint = self._keyed(provider.endpoint)
         variable = base_url_variable(provider.endpoint, self.lookup)
         if not (variable and (url := self.lookup(variable))):
             return endpoint
-        base, host = base_url(url, endpoint), _host(url)
+        base, host = base_url(url, endpoint), host_of(url)
         if host is None:
             message = f"{variable} is not the address of an API."
             hint = "Write it as https://host/path, without user, query or fragment."
@@ -202,18 +217,6 @@ class Catalog:
         hint = did_you_mean(near) or f"Call list_models for all names; each vendor's default: {defaults}."
         message = f"No model is called “{sanitize(wanted, 60)}”."
         return ImageError(Reason.UNKNOWN_MODEL, message, hint=hint, facts={"near": near})
-
-
-def _host(url: str) -> str | None:
-    """Return the host of a base URL, or None for one with a password or without a valid host and port."""
-    try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").encode("idna").decode()
-        usable = parts.scheme in ("http", "https") and host and (parts.port is None or parts.port > 0)
-    except ValueError:
-        return None
-    odd = parts.username or parts.password or parts.query or parts.fragment or not url.isprintable() or " " in url
-    return host if usable and not odd else None
 
 
 def _row(provider: Provider, name: str) -> Model | None:

@@ -1,16 +1,20 @@
-"""Run work concurrently, shielded from cancellation, or with progress reports."""
+"""Run work concurrently or shielded from cancellation, and report its progress."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 import anyio
 
 from atelier.providers.core.errors import ImageError, Reason, internal_error
+from atelier.providers.core.types import Progress
 
 Outcome = TypeVar("Outcome")
+
+PROGRESS_TIMEOUT = 1.0  # seconds
 
 
 def is_cancelled() -> bool:
@@ -18,17 +22,11 @@ def is_cancelled() -> bool:
     return anyio.current_effective_deadline() == -math.inf
 
 
-async def run_in_scope(scope: anyio.CancelScope, action: Callable[[], Awaitable[Outcome]]) -> Outcome:
-    """Return the result of an action run in a scope, which may be or become shielded but is never cancelled itself."""
-    results = list[Outcome]()
-    with scope:
-        results.append(await action())
-    return results[0]
-
-
 async def run_shielded(action: Callable[[], Awaitable[Outcome]]) -> Outcome:
     """Return the result of an action that finishes even if its caller is cancelled."""
-    return await run_in_scope(anyio.CancelScope(shield=True), action)
+    with anyio.CancelScope(shield=True):
+        return await action()
+    raise AssertionError("the scope is never cancelled itself")
 
 
 async def run_concurrently(
@@ -90,16 +88,10 @@ async def race(
     return box[0]
 
 
-async def run_with_progress(report: Callable[[], Awaitable[None]], action: Callable[[], Awaitable[Outcome]]) -> Outcome:
-    """Return the result of an action while `report` sends progress, which cannot delay or fail the action."""
-    outcomes = list[Outcome | ImageError]()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(run_concurrently, [report])
-        outcomes += await run_concurrently([action])
-        tasks.cancel_scope.cancel()
-    if isinstance(outcomes[0], ImageError):
-        raise outcomes[0]
-    return outcomes[0]
+async def report(on_progress: Progress, message: str) -> None:
+    """Report progress while a paid image is in memory: a callback that fails or blocks must not lose it."""
+    with suppress(Exception), anyio.move_on_after(PROGRESS_TIMEOUT):
+        await on_progress(message)
 
 
 async def no_progress(message: str) -> None:

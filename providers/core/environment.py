@@ -64,7 +64,10 @@ def own_variable_names(endpoint: Endpoint) -> tuple[str, ...]:
 def key_variable(endpoint: Endpoint, lookup: Lookup) -> str | None:
     """Return the variable that holds the vendor's key; those with the prefix come first."""
     names = (*(OWN_PREFIX + name for name in endpoint.key_variables), *endpoint.key_variables)
-    return next((name for name in names if _is_set(name, lookup)), None)
+    for name in names:
+        if _is_set(name, lookup):
+            return name
+    return None
 
 
 def base_url_variable(endpoint: Endpoint, lookup: Lookup) -> str | None:
@@ -102,7 +105,9 @@ def _is_set(name: str, lookup: Lookup) -> bool:
 
 
 def _clean(value: str | None) -> str | None:
-    text = (value or "").strip()
+    if not value:
+        return None
+    text = value.strip()
     if HOME in text:
         try:
             text = text.replace(HOME, str(Path.home()))

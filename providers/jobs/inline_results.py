@@ -28,9 +28,9 @@ class InlineResults:
 
     async def delete_expired(self) -> None:
         """Delete the images of inline results of this process's storages that are older than an hour."""
-        for row in await self._pipeline.journal.list_expired_inline(self._is_ours):
+        for row in await self._pipeline.store.list_expired_inline(self._is_ours):
             await self._deleted(row.caller, _ids(row))
-            await self._pipeline.journal.forget_inline(row.id)
+            await self._pipeline.store.forget_inline(row.id)
 
     async def _deleted(self, caller: str, images: Iterable[str]) -> None:
         for image in images:

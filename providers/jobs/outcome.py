@@ -1,4 +1,4 @@
-"""What a job asked for and what came of it, as the journal keeps it: JSON there and back."""
+"""Convert requests, results and errors to the JSON of the job store and back; compute fingerprints."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.job_store import KEYED, JobRow
 from atelier.providers.pipeline.quotes import usd
 
-PICTURES = ("sources", "mask")
-"""Fields of a request that are never sent again, and whose content is told by their hash."""
+SOURCE_FIELDS = ("sources", "mask")
+"""Fields of a request that are not stored; a fingerprint has the hashes of their content."""
 
-AUTO = ("size", "quality", "background")
-"""Fields in which every model that takes "auto" means by it what it does when nothing is said."""
+AUTO_FIELDS = ("size", "quality", "background")
+"""Fields in which "auto" means the same as leaving the field out."""
 
-WORDS = ("prompt", "negative_prompt")
-"""Fields in which the space around does not make it another picture."""
+TEXT_FIELDS = ("prompt", "negative_prompt")
+"""Fields in which surrounding space makes no difference."""
 
-DAMAGE = (LookupError, TypeError, ValueError, ArithmeticError)
-"""What reading a row comes to whose JSON is not as it was written."""
+DAMAGE_ERRORS = (LookupError, TypeError, ValueError, ArithmeticError)
+"""Errors from reading a row whose JSON is damaged."""
 
-TELLABLE = ("outcome", "request_id", "code", "status", "billed_usd")
-"""Facts of an error that are kept."""
+STORED_FACTS = ("outcome", "request_id", "code", "status", "billed_usd")
+"""Facts of an error that are stored."""
 
 
 def request_json(priced: PricedRequest) -> dict[str, Any]:
-    """A request without its pictures, with the model that it came to."""
+    """Return a request as JSON, without its sources and with the resolved model."""
     request = priced.job.request
-    plain = {f.name: getattr(request, f.name) for f in fields(request) if f.name not in PICTURES}
+    plain = {f.name: getattr(request, f.name) for f in fields(request) if f.name not in SOURCE_FIELDS}
     model = f"{priced.choice.provider.name}/{priced.job.model.id}"
     copy = {"deliver": asdict(request.deliver)} if request.deliver else {}
     return {
@@ -49,10 +49,10 @@ def request_json(priced: PricedRequest) -> dict[str, Any]:
 
 
 def request_of(stored: Mapping[str, Any]) -> ImageRequest:
-    """The same, for the records of pictures that are still to come."""
+    """Return the request of a stored job, without its sources."""
     fields_: dict[str, Any] = {**stored, "operation": Operation(stored["operation"])}
-    for ours in ("asked", "home"):
-        fields_.pop(ours, None)
+    for added in ("asked", "home"):
+        fields_.pop(added, None)
     if copy := fields_.get("deliver"):
         size = copy["size"]
         fields_["deliver"] = ResizeSpec(
@@ -62,36 +62,36 @@ def request_of(stored: Mapping[str, Any]) -> ImageRequest:
 
 
 def fingerprint(priced: PricedRequest, inline: bool, home: str = "") -> str:
-    """Equal for calls that ask for the same, with the same content of pictures, to be kept or handed over alike."""
+    """Return a hash that is equal for equal requests: the same options, source content and kind of delivery."""
     request = priced.job.request
     pictures = [*request.sources, *([request.mask] if request.mask else [])]
     content = [hashlib.sha256(each.image_bytes).hexdigest() for each in pictures]
     identity = {**request_json(priced), "pictures": content, "masked": bool(request.mask), "inline": inline,
             "home": home}  # fmt: skip
-    identity.pop("origin", None)  # where a picture came from does not make it another
+    identity.pop("origin", None)  # where a source came from makes no difference
     identity = {
-        name: value for name, value in identity.items() if name not in AUTO or value != "auto"
+        name: value for name, value in identity.items() if name not in AUTO_FIELDS or value != "auto"
     }  # as when left out
     if size := parse_size(str(identity.get("size"))):
         identity["size"] = size
-    identity |= {name: str(identity[name]).strip() for name in WORDS if name in identity}
+    identity |= {name: str(identity[name]).strip() for name in TEXT_FIELDS if name in identity}
     return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def keyed(key: str) -> str:
-    """The fingerprint of a call that its caller gave a key."""
+    """Return the fingerprint that stands for an idempotency key."""
     return KEYED + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def check_key(asked: str, other: str | None) -> None:
-    """Raise invalid_request when a key stands for another call already: `other` is what that asked, if there is one."""
-    if other is not None and other != asked:
+def check_key(mine: str, other: str | None) -> None:
+    """Raise invalid_request if a key was used for another request. `other` is the fingerprint of the earlier one."""
+    if other is not None and other != mine:
         message, hint = "This key was given to another request within the last day.", "Give every request its own key."
         raise ImageError(Reason.INVALID_REQUEST, message, hint=hint, facts={"key": "taken"})
 
 
 def outcome_of(result: ImageResult) -> dict[str, Any]:
-    """A result; its pictures by their ids. One that is in nobody's keeping is not told: it cannot be had again."""
+    """Return a result as JSON, with the ids of its stored images."""
     return {
         "images": [stored for image in result.images if (stored := _image_json(image))],
         "provider": result.provider,
@@ -107,13 +107,13 @@ def outcome_of(result: ImageResult) -> dict[str, Any]:
 
 
 async def result_of(row: JobRow, storage: Storage) -> ImageResult:
-    """A result that was kept, with its pictures as the storage has them now.
+    """Return a stored result, with its images as the storage has them now.
 
-    Raises not_found when all have gone, storage_failed when the row is damaged.
+    Raises not_found when all are gone, storage_failed when the row is damaged.
     """
     try:
         return await _result(row, storage)
-    except DAMAGE as error:
+    except DAMAGE_ERRORS as error:
         raise _damaged(row) from error
 
 
@@ -140,7 +140,7 @@ async def _result(row: JobRow, storage: Storage) -> ImageResult:
 
 
 async def addressed(result: ImageResult, storage: Storage | None) -> ImageResult:
-    """The result for whoever asks now: a handle that leads nowhere yet gets the address that this caller knows."""
+    """Return the result with the path or link of each image, as this caller can use it."""
     if storage is None:
         return result
     return replace(result, images=tuple([await _addressed(image, storage) for image in result.images]))
@@ -154,7 +154,7 @@ async def _addressed(image: ResultImage, storage: Storage) -> ResultImage:
 
 
 def _image_json(image: ResultImage) -> dict[str, Any] | None:
-    """A kept picture and its copy; None for one that is not stored."""
+    """Return a stored image and its copy as JSON; None for an image that is not stored."""
     where, made = image.stored, image.picture
     if where is None:
         return None
@@ -163,7 +163,7 @@ def _image_json(image: ResultImage) -> dict[str, Any] | None:
 
 
 async def _image(stored: Mapping[str, Any], storage: Storage) -> ResultImage | None:
-    """The same as it is now, with a fresh link; None for one that is no longer there."""
+    """Return a stored image with a fresh link; None if it is gone."""
     asset = await storage.get(stored["id"])
     if asset is None:
         return None
@@ -173,8 +173,8 @@ async def _image(stored: Mapping[str, Any], storage: Storage) -> ResultImage | N
 
 
 def error_json(error: ImageError) -> dict[str, Any]:
-    """An error, as far as it may be kept."""
-    facts = {name: error.facts[name] for name in TELLABLE if name in error.facts}
+    """Return an error as JSON, with the facts in STORED_FACTS."""
+    facts = {name: error.facts[name] for name in STORED_FACTS if name in error.facts}
     if "billed_usd" in facts:
         facts["billed_usd"] = str(facts["billed_usd"])
     stored = {"reason": error.reason.value, "message": error.message, "hint": error.hint, "facts": facts}
@@ -182,7 +182,7 @@ def error_json(error: ImageError) -> dict[str, Any]:
 
 
 def error_of(row: JobRow) -> ImageError:
-    """The error in which a job ended, which a caller may not have heard; another when the row is damaged."""
+    """Return the error in which a job ended; storage_failed if the row is damaged."""
     stored = row.outcome
     try:
         facts = {**stored.get("facts", {}), "job": row.id}
@@ -190,7 +190,7 @@ def error_of(row: JobRow) -> ImageError:
             facts["billed_usd"] = Decimal(facts["billed_usd"])
         hint, pause = stored.get("hint", ""), stored.get("retry_after")
         return ImageError(Reason(stored["reason"]), stored["message"], hint=hint, retry_after=pause, facts=facts)
-    except DAMAGE:
+    except DAMAGE_ERRORS:
         return _damaged(row)
 
 

@@ -2,7 +2,7 @@
 
 Killed at this point     the next sweep does this
 reserved                 releases the reservation: nothing was sent
-sent                     keeps the reservation, and warns whoever repeats the call: the outcome is unknown
+sent                     keeps the reservation, and warns the next equal call: the outcome is unknown
 vendor task known        collects the images from the vendor, whatever was billed
 asset stored             adds the images that the storage has of the call, and settles its bill from their records
 settled                  completes the job with the images that are stored
@@ -47,10 +47,7 @@ FRUITLESS = ImageError(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveredJob:
-    """What can still be had of a job: the work to collect, and the records of the pictures that were found.
-
-    `notes` say what cannot be had.
-    """
+    """A job to collect: its vendor calls, the records of the images that are stored, and notes on what is lost."""
 
     prepared: PreparedJob
     found: Sequence[Mapping[str, Any]]
@@ -58,16 +55,16 @@ class RecoveredJob:
 
 
 def is_at_home(pipeline: Pipeline, home: str) -> bool:
-    """Whether that is where the pipeline keeps pictures; a damaged row tells no home, and is anybody's."""
+    """Whether the pipeline stores its images there. A damaged row has no home, and any process may take it."""
     return home in ("", pipeline.home)
 
 
 async def recover_job(pipeline: Pipeline, row: JobRow) -> RecoveredJob | None:
-    """Settle what is known of a job that was left behind. None when that is all: then it has ended.
+    """Settle what is known of an orphaned job. Returns the job to collect, or None if it has ended.
 
-    Raises storage_failed when its pictures cannot be looked for; then nothing is decided.
+    Raises storage_failed when its images cannot be looked up; then nothing is changed.
     """
-    journal, calls = pipeline.journal, await pipeline.journal.list_calls(row.id)
+    store, calls = pipeline.store, await pipeline.store.list_calls(row.id)
     at_home = is_at_home(pipeline, row.home)
     priced, key = _known(pipeline, row, calls) if at_home else (None, None)
     stored = await _stored(pipeline, row, calls) if at_home else {}
@@ -76,42 +73,42 @@ async def recover_job(pipeline: Pipeline, row: JobRow) -> RecoveredJob | None:
         pictures = stored.get(call.id, [])
         found += pictures
         if call.state == CallState.RESERVED:
-            await journal.release_call(call.id)
+            await store.release_call(call.id)
         elif call.state == CallState.RELEASED:
-            continue  # its task, if it has one, came to nothing
+            continue
         elif call.task and len(pictures) < call.pictures and priced and priced.choice.provider.collect:
             open_calls.append(call)
         elif call.state == CallState.SENT and pictures:
             for each in pictures:
-                await journal.add_asset(row.id, call.id, each["id"])
-            cost = pictures[0].get("call_usd")  # of the call, some of whose pictures may have died on the way
-            await journal.settle_call(call.id, None if cost is None else Decimal(str(cost)))
+                await store.add_asset(row.id, call.id, each["id"])
+            cost = pictures[0].get("call_usd")  # of the whole call: some of its images may be lost
+            await store.settle_call(call.id, None if cost is None else Decimal(str(cost)))
         elif call.state in (CallState.SENT, CallState.UNKNOWN):
             unknown = True
-            await journal.mark_call_unknown(call.id)
+            await store.mark_call_unknown(call.id)
     if open_calls and priced:
-        prepared = _work(pipeline, row, priced, open_calls, stored, key)
+        prepared = _prepared(pipeline, row, priced, open_calls, stored, key)
         failed = row.count - len(found) - prepared.priced.job.request.count
         notes = [f"{failed} of {row.count} pictures failed earlier."] if failed > 0 else []
         return RecoveredJob(prepared=prepared, found=found, notes=notes)
     billed = any(call.state == CallState.SETTLED for call in calls)
     state = final_state(has_images=bool(found), outcome_known=not unknown, billed=billed, cancelled=True)
     if found:
-        outcome = outcome_of_found(found, row.count)
+        outcome = found_outcome(found, row.count)
     elif unknown:
         late = {"collectable": True} if at_home and priced is None and any(call.task for call in calls) else {}
         outcome = {**error_json(LOST), **late}  # another process may know the vendor's key
     else:
         outcome = error_json(FRUITLESS if billed else NEVER_SENT)
-    await journal.finish_job(row.id, state, outcome)
-    log.info("job recovered", extra={"facts": {"job": row.id, "pictures": len(found), "dark": unknown}})
+    await store.finish_job(row.id, state, outcome)
+    log.info("job recovered", extra={"facts": {"job": row.id, "pictures": len(found), "unknown": unknown}})
     return None
 
 
 def _known(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> tuple[PricedRequest | None, str | None]:
-    """The job as it was sent, by the model that it had moved on to, with the vendor's key; None for what is not known.
+    """Return the job as it was sent, with the model of its last fallback, and the vendor's key; None where unknown.
 
-    The model or its key may be missing here, and another version may have written the row.
+    This process may lack the model or the key, and another version may have written the row.
     """
     models = [call.model for call in calls if call.state != CallState.RELEASED]
     try:
@@ -122,7 +119,7 @@ def _known(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> tuple[P
         return None, None
 
 
-def _work(
+def _prepared(
     pipeline: Pipeline,
     row: JobRow,
     priced: PricedRequest,
@@ -130,35 +127,37 @@ def _work(
     stored: Mapping[str, Sequence[Mapping[str, Any]]],
     key: str | None,
 ) -> PreparedJob:
-    """The calls that a vendor still knows, as work without anything to send, for what of their pictures is missing."""
+    """Return the job that collects the missing images of these calls."""
     vendor_calls, due = list[VendorCall](), 0
     for call in calls:
         has = [str(each.get("original_sha256")) for each in stored.get(call.id, ())]
         due += call.pictures - len(has)
         job = replace(priced.job, request=replace(priced.job.request, count=call.pictures), task=call.task)
         provider, caps = priced.choice.provider.name, pipeline.budget.caps
-        vendor_call = vendor_call_for(pipeline.catalog, pipeline.journal, provider, call.id, job, caps)
-        vendor_call.was_left(has)
+        vendor_call = vendor_call_for(pipeline.catalog, pipeline.store, provider, call.id, job, caps)
+        vendor_call.resume(has)
         vendor_calls.append(vendor_call)
     left = replace(priced, job=replace(priced.job, request=replace(priced.job.request, count=due)))
     return PreparedJob(priced=left, vendor_calls=vendor_calls, requests=[None] * len(calls), key=key, caller=row.caller)
 
 
 async def _stored(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> dict[str, list[Mapping[str, Any]]]:
-    """The records of the job's pictures that are in the storage, by call; those that the journal missed included."""
+    """Return the records of the job's stored images by call, with those that the job store missed."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     if pipeline.storage is None:
         return found
     heads = [await pipeline.storage.head(image) for call in calls for image in call.images]
     newest = await _since(pipeline.storage, row.id) if any(call.state == CallState.SENT for call in calls) else []
     for id, record in {str(each["id"]): each for each in (*heads, *newest) if each}.items():
-        if record.get("job") == row.id and record.get("operation") != "deliver":  # a copy is no picture of a call
+        if (
+            record.get("job") == row.id and record.get("operation") != "deliver"
+        ):  # a resized copy is not an image of a call
             found.setdefault(str(record.get("call")), []).append({**record, "id": id})
     return found
 
 
 async def _since(storage: Storage, job: str) -> list[Mapping[str, Any]]:
-    """The records of the pictures that were made since that job began, by their ids, and at least a page of them."""
+    """Return the records of the images that were stored since the job began, and at least one page."""
     found, began = list[Mapping[str, Any]](), job.partition("_")[2]
     for _ in range(PAGES):
         page = await storage.newest(PAGE, str(found[-1]["id"]) if found else None)
@@ -168,8 +167,8 @@ async def _since(storage: Storage, job: str) -> list[Mapping[str, Any]]:
     return found
 
 
-def outcome_of_found(found: Sequence[Mapping[str, Any]], wanted: int, notes: Sequence[str] = ()) -> dict[str, Any]:
-    """The result of a job of `wanted` pictures that were found again, by their records."""
+def found_outcome(found: Sequence[Mapping[str, Any]], wanted: int, notes: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the outcome of a job of `wanted` images by the records of those that were found."""
     lost = f" {wanted - len(found)} of {wanted} pictures are missing." if len(found) < wanted else ""
     known = _cost(found)
     return {
@@ -182,15 +181,17 @@ def outcome_of_found(found: Sequence[Mapping[str, Any]], wanted: int, notes: Seq
     }
 
 
-def joined(found: Sequence[Mapping[str, Any]], rest: Mapping[str, Any], again: Collection[str]) -> dict[str, Any]:
-    """The result of a job of which some pictures were found and the rest was collected, by the calls `again`."""
+def merged_outcome(
+    found: Sequence[Mapping[str, Any]], rest: Mapping[str, Any], again: Collection[str]
+) -> dict[str, Any]:
+    """Return the outcome of a job whose images were partly found and partly collected, by the calls `again`."""
     before, after = _cost([each for each in found if each["call"] not in again]), rest["actual_usd"]
     known = None if before is None or after is None else str(before + Decimal(after))
     return {**rest, "images": [*_images(found), *rest["images"]], "actual_usd": known}
 
 
 def _cost(found: Sequence[Mapping[str, Any]]) -> Decimal | None:
-    """USD of the calls that made them, with those of their pictures that were lost."""
+    """Return the USD of the calls that made the images, lost ones included."""
     costs = {each["call"]: each.get("call_usd") for each in found}.values()
     return None if None in costs else sum((Decimal(str(cost)) for cost in costs), Decimal(0))
 

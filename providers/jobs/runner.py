@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup
 
 from atelier.providers.core.types import ImageResult
 from atelier.providers.jobs.running_job import RunningJob
-from atelier.providers.pipeline.fallback import with_fallback
+from atelier.providers.pipeline.fallback import run_with_fallback
 from atelier.providers.pipeline.pipeline import Pipeline
 
 
@@ -58,25 +58,28 @@ class JobRunner:
 
     async def _run(self, job: RunningJob) -> None:
         """Dispatch the job, write how it ended, then wake its callers."""
+        pipeline = self._pipeline.for_caller(job.identity[0])
         try:
-            job.result = self._finished(job, await self._dispatched(job))
-        except Exception as error:  # noqa: BLE001 - the callers who wait get it
+            if job.fallback:
+                result = await run_with_fallback(
+                    pipeline, job.prepared, job.fallback, job.on_progress, job.continue_with
+                )
+            else:
+                result = await pipeline.carry_out(
+                    job.prepared, on_progress=job.on_progress, on_replaced=job.continue_with
+                )
+            job.result = self._finished(job, result)
+        except Exception as error:  # noqa: BLE001 - the callers that wait get it
             job.fail(error)
-        written = await job.write_end(self._pipeline.journal)
+        written = await job.write_end(self._pipeline.store)
         if self._by_identity.get(job.identity) is job:
             del self._by_identity[job.identity]
         if written:
             self._forget(job)
         job.done.set()
         if not written:
-            await job.write_end_later(self._pipeline.journal, self._closing)
+            await job.write_end_later(self._pipeline.store, self._closing)
             self._forget(job)
-
-    async def _dispatched(self, job: RunningJob) -> ImageResult:
-        pipeline = self._pipeline.for_caller(job.identity[0])
-        if not job.fallback:
-            return await pipeline.carry_out(job.prepared, on_progress=job.on_progress, now=job.continue_with)
-        return await with_fallback(pipeline, job.prepared, job.fallback, job.on_progress, job.continue_with)
 
     @staticmethod
     def _finished(job: RunningJob, result: ImageResult) -> ImageResult:

@@ -13,7 +13,7 @@ import anyio
 from atelier.providers.core.errors import ImageError, Reason, internal_error
 from atelier.providers.core.types import ImageResult, Progress
 from atelier.providers.jobs.outcome import error_json, outcome_of
-from atelier.providers.jobs.recovery import joined, outcome_of_found
+from atelier.providers.jobs.recovery import found_outcome, merged_outcome
 from atelier.providers.pipeline.job_store import JobRow, JobStore
 from atelier.providers.pipeline.prepared_job import PreparedJob
 from atelier.providers.pipeline.states import JobState, final_state
@@ -83,7 +83,7 @@ class RunningJob:
     @property
     def is_cancelled(self) -> bool:
         """Whether it was cancelled before anything was sent, so that no call can join it any more."""
-        return self.prepared.stop.cancel_called and not self.prepared.was_sent
+        return self.prepared.stop.cancel_called and not self.prepared.in_flight
 
     @property
     def collectable(self) -> bool:
@@ -108,12 +108,12 @@ class RunningJob:
         outcome = error_json(self.error) if self.error else {}
         if self.result and self.found:
             calls = [call.id for call in self.prepared.vendor_calls]
-            outcome = joined(self.found, outcome_of(self.result), calls)
+            outcome = merged_outcome(self.found, outcome_of(self.result), calls)
         elif self.result:
             outcome = outcome_of(self.result)
         elif self.found:
             wanted = len(self.found) + self.prepared.priced.job.request.count
-            outcome = outcome_of_found(self.found, wanted, self.notes)
+            outcome = found_outcome(self.found, wanted, self.notes)
         return {**outcome, "collectable": True} if self.collectable else outcome
 
     @property
@@ -141,7 +141,7 @@ class RunningJob:
         """Write how the job ended. Return False when the store cannot be written now."""
         try:
             for call in (*self.earlier_calls, *self.prepared.vendor_calls):
-                await call.catch_up()
+                await call.write_missed()
             await store.finish_job(self.id, self.state, self.outcome)
             if self.unknown_before and self.result:  # the answer tells of it
                 await store.mark_delivered(self.unknown_before.id)

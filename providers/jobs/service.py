@@ -26,10 +26,10 @@ from atelier.providers.jobs.running_job import JobHandle, RunningJob
 from atelier.providers.jobs.sweeper import OrphanSweeper
 from atelier.providers.jobs.waiter import JobWaiter
 from atelier.providers.pipeline.admit import PricedRequest
-from atelier.providers.pipeline.fallback import check_names
+from atelier.providers.pipeline.fallback import check_fallback_names
 from atelier.providers.pipeline.job_store import JobRow, NewJob
 from atelier.providers.pipeline.pipeline import Pipeline
-from atelier.providers.pipeline.reserve import refused, reservations_for
+from atelier.providers.pipeline.reserve import cap_exceeded, reservations_for
 from atelier.providers.pipeline.states import JobState
 from atelier.providers.pricing.budget import Confirm, Shortage
 
@@ -58,7 +58,7 @@ class ImageService:
         self._closing = anyio.Event()
         self._runner = JobRunner(pipeline, self._tasks)
         self._inline = InlineResults(pipeline)
-        self._deliveries = DeliveryTracker(pipeline.journal, self._tasks, self._inline.delete)
+        self._deliveries = DeliveryTracker(pipeline.store, self._tasks, self._inline.delete)
         self._sweeper = OrphanSweeper(pipeline, self._inline, self._runner.start, self._tasks)
         self._waiter = JobWaiter(pipeline, self._runner, self._deliveries, self._sweeper)
 
@@ -76,7 +76,7 @@ class ImageService:
         self._outer_tasks.cancel_scope.shield = True
         await self._outer_tasks.__aexit__(None, None, None)
         await run_shielded(partial(self.pipeline.__aexit__, kind, error, trace))
-        await run_shielded(self.pipeline.journal.aclose)
+        await run_shielded(self.pipeline.store.aclose)
 
     async def _run_tasks(self, *, task_status: TaskStatus[None]) -> None:
         """Keep the task group open until the service closes, even if its user is cancelled: what was sent is paid."""
@@ -152,7 +152,7 @@ class ImageService:
             return self._returned(result, caller)
         # 4. prepare: the wire requests, the key, the budget, and a person's yes to the price
         models = self._fallback if fallback is None else fallback
-        check_names(self.pipeline.catalog, models, request.operation)
+        check_fallback_names(self.pipeline.catalog, models, request.operation)
         asked_at = anyio.current_time()
         prepared = await self.pipeline.begin(priced, caller, confirm)
         deadline += anyio.current_time() - asked_at  # a person's time to answer is not the vendor's
@@ -173,7 +173,7 @@ class ImageService:
         self, key: str, body: str, *, caller: str = "1", on_progress: Progress = no_progress
     ) -> Result | None:
         """Return the result of the call with that key, if there was one. Its model and sources may be gone by now."""
-        row = await self.pipeline.journal.find_duplicate(caller, keyed(key))
+        row = await self.pipeline.store.find_duplicate(caller, keyed(key))
         if row is None:
             return None
         check_key(keyed(body), row.request.get("asked"))
@@ -181,7 +181,7 @@ class ImageService:
 
     async def get_result(self, id: str, *, caller: str = "1", on_progress: Progress = no_progress) -> Result:
         """Return the result of a job, or its handle. Raises not_found, or the error in which the job ended."""
-        row = await self.pipeline.journal.get_job(id)
+        row = await self.pipeline.store.get_job(id)
         if row is None or row.caller != caller:
             raise ImageError(Reason.NOT_FOUND, f"There is no job {id}.", hint=NO_JOB)
         return self._returned(await self._waiter.wait_for_row(row, on_progress, self._deadline()), caller)
@@ -210,7 +210,7 @@ class ImageService:
         except ImageError as error:
             gone, damaged = (error.facts.get(word) == earlier.id for word in ("gone", "damaged"))
             if not keep and (gone or damaged):
-                await self.pipeline.journal.mark_delivered(earlier.id)
+                await self.pipeline.store.mark_delivered(earlier.id)
             if keep or not gone:
                 raise
         return None
@@ -233,11 +233,11 @@ class ImageService:
         pipeline, priced, (caller, alike) = self.pipeline, job.prepared.priced, job.identity
         charges = reservations_for(pipeline.catalog, priced, job.prepared.vendor_calls, caller)
         request = {**request_json(priced), "asked": job.fingerprint, "home": pipeline.for_caller(caller).home}
-        entry = NewJob(id=job.id, caller=caller, fingerprint=alike, request=request, most=self._max_running)
+        entry = NewJob(id=job.id, caller=caller, fingerprint=alike, request=request, max_running=self._max_running)
         while not free:
-            opened = await pipeline.journal.open_job(entry, charges, pipeline.budget.caps)
+            opened = await pipeline.store.open_job(entry, charges, pipeline.budget.caps)
             if isinstance(opened, Shortage):
-                raise refused(pipeline.catalog, priced, opened)
+                raise cap_exceeded(pipeline.catalog, priced, opened)
             if opened is None:
                 break
             if not await self._deliveries.wait_recorded(opened.id):

@@ -74,7 +74,7 @@ class OrphanSweeper:
 
     async def _claim_and_recover(self) -> None:
         """Recover each claimed job. One whose images cannot be looked for now stays claimed for the next sweep."""
-        self._claimed += await self._pipeline.journal.claim_orphaned_jobs(self._may_claim)
+        self._claimed += await self._pipeline.store.claim_orphaned_jobs(self._may_claim)
         for row in list(self._claimed):
             if await self._recovered(row):
                 self._claimed.remove(row)
@@ -88,7 +88,7 @@ class OrphanSweeper:
             return False
         except Exception:  # a job that cannot be understood must neither stop the others nor stay running
             log.exception("job not recovered", extra={"facts": {"job": row.id}})
-            await self._pipeline.journal.finish_job(row.id, JobState.OUTCOME_UNKNOWN, error_json(LOST))
+            await self._pipeline.store.finish_job(row.id, JobState.OUTCOME_UNKNOWN, error_json(LOST))
             return True
         if job:
             identity = (row.caller, row.id)

@@ -43,7 +43,7 @@ class JobWaiter:
     async def find_duplicate(self, caller: str, fingerprint: str, deadline: float) -> JobRow | None:
         """Return an earlier job of the same call to join, to collect or to warn of, if there is one."""
         swept = False
-        while row := await self._pipeline.journal.find_duplicate(caller, fingerprint):
+        while row := await self._pipeline.store.find_duplicate(caller, fingerprint):
             if await self._deliveries.wait_recorded(row.id):
                 continue
             if not (self._is_remote(row) or row.collectable) or swept:
@@ -66,7 +66,7 @@ class JobWaiter:
             job.listeners.remove(on_progress)
             if is_cancelled() and not (job.done.is_set() or job.listeners or job.keeps_running):
                 job.prepared.stop.cancel()
-        if job.found and not self._runner.get(job.id) and (row := await self._pipeline.journal.get_job(job.id)):
+        if job.found and not self._runner.get(job.id) and (row := await self._pipeline.store.get_job(job.id)):
             return await self.wait_for_row(row, on_progress, deadline)
         if job.error:
             raise job.error
@@ -87,7 +87,7 @@ class JobWaiter:
                 latest, was_collectable = REMOTE, row.collectable
                 if not was_collectable and not self._runner.get(row.id):
                     await anyio.sleep(REMOTE_JOB_POLL_INTERVAL)
-                row = await self._pipeline.journal.get_job(row.id) or _lost(row)
+                row = await self._pipeline.store.get_job(row.id) or _lost(row)
                 if was_collectable and row.collectable:
                     break  # the vendor was asked, and its images are not ready
         if job := self._runner.get(row.id):

@@ -1,4 +1,4 @@
-"""The first step of a request: who does it, if it can be done at all, and for how much. No I/O."""
+"""Resolve the model of a request, check the request against its limits, and price it. No I/O."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from atelier.providers.core.types import ImageRequest, Model, Operation
 from atelier.providers.pricing.estimate import Estimate, estimate
 from atelier.providers.vendors.contract import Job, Provider
 
-MATRIX = (Reason.UNSUPPORTED_OPERATION, Reason.UNSUPPORTED_OPTION)
-SPECK = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg==")
+MODEL_LIMITS = (Reason.UNSUPPORTED_OPERATION, Reason.UNSUPPORTED_OPTION)
+TINY_MASK = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
+)
 """A white PNG of one pixel."""
-NAMED = 5  # how many models that could do it are named in a refusal
+MAX_ALTERNATIVES = 5  # models that a refusal names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PricedRequest:
-    """A job, who does it, and what the caller should know beforehand. `estimate` is None without a known price.
+    """A request with its vendor, model and price. `estimate` is None where no price is known.
 
-    `dropped` is the part of `warnings` about what the caller gave and the request no longer has.
+    `dropped` are the warnings about arguments that were left out of the request.
     """
 
     choice: Choice
@@ -34,14 +36,14 @@ class PricedRequest:
 
     @property
     def is_free(self) -> bool:
-        """Whether it surely costs nothing, so that it is in no books: it must work where nothing can be written."""
+        """Whether it certainly costs nothing. It is not written to the job store, so it works where nothing can be."""
         return self.estimate is not None and self.estimate.high_usd == 0
 
     @property
     def calls(self) -> tuple[Job, ...]:
-        """The vendor calls that the job takes: one, or several when more pictures are wanted than one call makes.
+        """The vendor calls of the job: several if the request wants more images than one call makes.
 
-        A seed goes up from call to call, or every call would make the same picture.
+        The seed is increased from call to call; otherwise every call would make the same image.
         """
         request, most = self.job.request, self.job.model.max_count
         return tuple(
@@ -57,20 +59,22 @@ class PricedRequest:
         )
 
 
-def gated(catalog: Catalog, request: ImageRequest) -> PricedRequest:
-    """Through the catalogue and every gate, and priced."""
-    choice = catalog.resolve(request.model, request.operation, request.origin)
-    with error_facts(model=choice.model.id):
-        fading = preflight.check_lifecycle(choice.model, choice.endpoint, catalog.today())
-        request, dropped = without_extras(stripped(request), choice.provider, choice.model)
-        size = preflight.check_request(request, choice.model)
+def check_and_price(catalog: Catalog, request: ImageRequest) -> PricedRequest:
+    """Resolve, check and price a request. Raises ImageError."""
+    requested = request.model and sanitize(request.model, 60)
+    with error_facts(operation=request.operation.value, model=requested):
+        choice = catalog.resolve(request.model, request.operation, request.origin)
+        with error_facts(model=choice.model.id):
+            lifecycle_warning = preflight.check_lifecycle(choice.model, choice.endpoint, catalog.today())
+            request, dropped = without_extras(stripped(request), choice.provider, choice.model)
+            size = preflight.check_request(request, choice.model)
     sent = f"Sent as size {size[0]}x{size[1]}: {choice.model.id} takes sizes in pixels." if size else ""
     job = Job(id=new_id("job"), request=request, model=choice.model, endpoint=choice.endpoint, size=size)
     return PricedRequest(
         choice=choice,
         job=job,
         estimate=estimate(catalog.prices, choice.provider.name, job),
-        warnings=tuple(w for w in (*dropped, fading, "" if request.size else sent) if w),
+        warnings=tuple(w for w in (*dropped, lifecycle_warning, "" if request.size else sent) if w),
         dropped=dropped,
     )
 
@@ -82,7 +86,7 @@ def stripped(request: ImageRequest) -> ImageRequest:
 
 
 def without_extras(request: ImageRequest, provider: Provider, model: Model) -> tuple[ImageRequest, tuple[str, ...]]:
-    """Return the request without what a variation has no use for, and a warning that names it."""
+    """Return the request without the arguments that a variation does not use, and a warning that names them."""
     if request.operation is not Operation.VARIATION or request.operation not in model.operations:
         return request, ()
     prompt = request.prompt if provider.prompted_variations else ""
@@ -95,44 +99,40 @@ def without_extras(request: ImageRequest, provider: Provider, model: Model) -> t
 
 
 def restored(catalog: Catalog, request: ImageRequest, id: str) -> PricedRequest:
-    """A job that was admitted, and sent, by a process that died. Its pictures are gone, so no gate can be asked."""
+    """Return the priced request of a job that a dead process sent. Nothing is checked: its sources are gone."""
     choice = catalog.resolve(request.model, request.operation)
     job = Job(id=id, request=request, model=choice.model, endpoint=choice.endpoint)
     return PricedRequest(choice=choice, job=job, estimate=estimate(catalog.prices, choice.provider.name, job))
 
 
-def admit(catalog: Catalog, request: ImageRequest) -> PricedRequest:
-    """As `gated`; a refusal names the models that offer what was asked."""
-    try:
-        with error_facts(operation=request.operation.value, model=request.model and sanitize(request.model, 60)):
-            return gated(catalog, request)
-    except ImageError as error:
-        others = _able(catalog, request) if error.reason in MATRIX else []
-        if not others and error.reason is Reason.UNSUPPORTED_OPERATION:
-            others = catalog.able(lambda row: request.operation in row.operations)
-        if others:
-            error.hint = f"{error.hint} Models that support it: {', '.join(others[:NAMED])}.".strip()
-            error.facts["models"] = others
-        raise
+def with_alternatives(catalog: Catalog, request: ImageRequest, error: ImageError) -> ImageError:
+    """Return the refusal of a request with the names of the models that support it."""
+    others = _alternatives(catalog, request) if error.reason in MODEL_LIMITS else []
+    if not others and error.reason is Reason.UNSUPPORTED_OPERATION:
+        others = catalog.able(lambda row: request.operation in row.operations)
+    if others:
+        error.hint = f"{error.hint} Models that support it: {', '.join(others[:MAX_ALTERNATIVES])}.".strip()
+        error.facts["models"] = others
+    return error
 
 
-def _able(catalog: Catalog, request: ImageRequest) -> list[str]:
-    """The models that would do this very request, as their rows have it and as their vendor's `prepare` has it.
+def _alternatives(catalog: Catalog, request: ImageRequest) -> list[str]:
+    """Return the ids of the models whose row and vendor accept the request.
 
-    Nothing is sent here, so that what would only be encoded is left out: a refusal is not to take seconds.
+    The image bytes are left out, because encoding them for every model would take seconds.
     """
     request = stripped(request)
-    hollow = replace(
+    without_bytes = replace(
         request,
         sources=tuple(replace(source, image_bytes=b"") for source in request.sources),
-        mask=request.mask and replace(request.mask, image_bytes=SPECK),
+        mask=request.mask and replace(request.mask, image_bytes=TINY_MASK),
     )
 
     def fits(row: Model) -> bool:
         provider = next(provider for provider in catalog.providers if any(row is own for own in provider.models))
         try:
             size = preflight.check_request(without_extras(request, provider, row)[0], row)
-            bare, _ = without_extras(hollow, provider, row)
+            bare, _ = without_extras(without_bytes, provider, row)
             provider.prepare(Job(id="", request=bare, model=row, endpoint=provider.endpoint, size=size))
         except ImageError:
             return False
@@ -142,7 +142,7 @@ def _able(catalog: Catalog, request: ImageRequest) -> list[str]:
 
 
 def key_of(catalog: Catalog, priced: PricedRequest) -> str | None:
-    """The vendor's key. Raises authentication with the variables that could hold it."""
+    """Return the vendor's key, None if it needs none. Raises authentication, with the variables that can hold it."""
     provider, endpoint = priced.choice.provider, priced.choice.endpoint
     key = endpoint.key(catalog.lookup)
     if endpoint.key_variables and key is None:

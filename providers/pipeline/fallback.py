@@ -1,4 +1,4 @@
-"""Moving on to another model: only after a failure that may pass, and never after a possible charge."""
+"""Fall back to another model after a temporary failure that cost nothing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.prepared_job import PreparedJob
 
 
-def check_names(catalog: Catalog, models: Sequence[str], operation: Operation) -> None:
-    """Raise unknown_model for a name that is none: a slip is not to show only when it is needed."""
+def check_fallback_names(catalog: Catalog, models: Sequence[str], operation: Operation) -> None:
+    """Raise unknown_model for a wrong name at once, not only when the model is needed."""
     for name in models:
         try:
             catalog.resolve(name, operation)
@@ -23,66 +23,69 @@ def check_names(catalog: Catalog, models: Sequence[str], operation: Operation) -
             raise
 
 
-async def with_fallback(
+async def run_with_fallback(
     pipeline: Pipeline,
     prepared: PreparedJob,
     models: Sequence[str],
     on_progress: Progress,
-    now: Callable[[PreparedJob], None],
+    on_replaced: Callable[[PreparedJob], None],
 ) -> ImageResult:
-    """Carry the work out, by the first of the models that can where its own fails. `now` hears what is worked on.
+    """Carry the job out with its own model, or else with the first of the models that can.
 
-    Each attempt is held against the budget anew. The result names what was tried; so does the last error.
+    The budget is checked for each attempt. The result and the last error list the failed attempts; `on_replaced` is
+    called with each new attempt.
     """
-    tried, left = list[str](), list(models)
+    failures, remaining = list[str](), list(models)
 
-    def move_on(to: PreparedJob) -> None:
+    def continue_with(attempt: PreparedJob) -> None:
         nonlocal prepared
-        prepared = to
-        now(to)
+        prepared = attempt
+        on_replaced(attempt)
 
     while True:
         try:
-            result = await pipeline.carry_out(prepared, on_progress=on_progress, now=move_on)
+            result = await pipeline.carry_out(prepared, on_progress=on_progress, on_replaced=continue_with)
         except ImageError as error:
             charged = prepared.spent_usd != 0
-            if not left or not error.retryable or error.outcome_unknown or charged or prepared.stop.cancel_called:
-                raise _naming(error, tried) from error.__cause__
-            passed = list[str]()
-            following = await _next(pipeline, prepared, left, passed)
-            if following is None:
-                raise _naming(error, [*tried, *passed]) from error.__cause__
-            tried += [f"{_name(prepared.priced)} failed: {error.message}", *passed]
-            if prepared.stop.cancel_called:  # everybody has gone meanwhile
-                following.stop.cancel()
-            move_on(following)
+            if not remaining or not error.retryable or error.outcome_unknown or charged or prepared.stop.cancel_called:
+                raise _with_failures(error, failures) from error.__cause__
+            skipped = list[str]()
+            attempt = await _next_attempt(pipeline, prepared, remaining, skipped)
+            if attempt is None:
+                raise _with_failures(error, [*failures, *skipped]) from error.__cause__
+            failures += [f"{_name(prepared.priced)} failed: {error.message}", *skipped]
+            if prepared.stop.cancel_called:  # all callers left meanwhile
+                attempt.stop.cancel()
+            continue_with(attempt)
             await on_progress(f"Moving on to {_name(prepared.priced)}.")
         else:
-            said = [f"Drawn by {_name(prepared.priced)} in place of the model that was meant. {' '.join(tried)}"]
-            return replace(result, warnings=(*(said if tried else ()), *result.warnings))
+            summary = f"Drawn by {_name(prepared.priced)} in place of the model that was meant. {' '.join(failures)}"
+            return replace(result, warnings=(*([summary] if failures else ()), *result.warnings))
 
 
-async def _next(pipeline: Pipeline, prepared: PreparedJob, left: list[str], passed: list[str]) -> PreparedJob | None:
-    """The same job by the next model that can do it, within the budget and for no more than was agreed to."""
+async def _next_attempt(
+    pipeline: Pipeline, prepared: PreparedJob, remaining: list[str], skipped: list[str]
+) -> PreparedJob | None:
+    """Return the job with the next model that can do it, within the budget and the price that was agreed to."""
     first = prepared.priced
 
     async def no_dearer(question: str) -> bool:
-        return bool(first.estimate and another.estimate and another.estimate.high_usd <= first.estimate.high_usd)
+        return bool(first.estimate and other.estimate and other.estimate.high_usd <= first.estimate.high_usd)
 
-    while left:
-        name = left.pop(0)
+    while remaining:
+        name = remaining.pop(0)
         try:
-            another = pipeline.admit(replace(first.job.request, model=name))
-            another = replace(another, warnings=(*first.dropped, *another.warnings), dropped=first.dropped)
-            return await pipeline.begin_again(prepared, another, no_dearer)
+            other = pipeline.admit(replace(first.job.request, model=name))
+            other = replace(other, warnings=(*first.dropped, *other.warnings), dropped=first.dropped)
+            return await pipeline.begin_again(prepared, other, no_dearer)
         except ImageError as error:
-            passed.append(f"{name} was passed over: {error.message}")
+            skipped.append(f"{name} was passed over: {error.message}")
     return None
 
 
-def _naming(error: ImageError, tried: Sequence[str]) -> ImageError:
-    if tried:
-        error.hint = f"{error.hint} Also tried: {' '.join(tried)}".strip()
+def _with_failures(error: ImageError, failures: Sequence[str]) -> ImageError:
+    if failures:
+        error.hint = f"{error.hint} Also tried: {' '.join(failures)}".strip()
     return error
 
 

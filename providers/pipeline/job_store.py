@@ -1,8 +1,7 @@
-"""What must outlive the process, as the pipeline needs it: jobs, their vendor calls, their pictures, their money.
+"""The store of jobs: their vendor calls, images and money, which must outlive the process.
 
-A job is written before anything is sent; a vendor's own task id the moment it is known; each picture as it lands;
-delivered only when the answer has left. So whoever reads the journal after a crash knows what may have been billed,
-what can still be collected, and what nobody will ever know.
+A job is written before anything is sent, a vendor's task as soon as it is known, each image once it is stored, and the
+delivery once the answer was written. So after a crash the store shows what may be billed and what can be collected.
 """
 
 from __future__ import annotations
@@ -16,30 +15,31 @@ from atelier.providers.pipeline.states import JobState
 from atelier.providers.pricing.budget import Caps, Ledger, NoLedger, Reservation, Shortage
 
 KEYED = "key:"
-"""How the fingerprint of a call begins that its caller gave a key of its own."""
+"""The prefix of a fingerprint that stands for an idempotency key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
     """A job as it is written before anything is sent.
 
-    `fingerprint` is equal for calls that ask for the same thing. `request` is what a restart goes on from: the fields
-    of the ImageRequest but for the pictures, which are never sent again, and the `home` of those that are to be made.
-    `most` is how many jobs of the caller may run at once, this one included.
+    fingerprint  equal for equal requests, or made from the idempotency key
+    request      what a recovery needs: the fields of the ImageRequest except its sources, and `home` (see Storage)
+    max_running  how many jobs of the caller may run at once, this one included
     """
 
     id: str
     caller: str
     fingerprint: str
     request: Mapping[str, Any]
-    most: int | None = None
+    max_running: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
-    """A job as it stands. `outcome` is its result or its error in JSON, once it has ended; `created` is UTC.
+    """A job in the store. `created` is UTC.
 
-    Whether a vendor may still have some of it is told there as well, as `collectable`.
+    `outcome` is the result or the error of a job that has ended, as JSON; with `collectable` if the vendor may still
+    hand out images.
     """
 
     id: str
@@ -53,26 +53,26 @@ class JobRow:
 
     @property
     def home(self) -> str:
-        """Where its pictures are kept; see Storage."""
+        """Where its images are stored; see Storage."""
         return str(self.request.get("home", ""))
 
     @property
     def count(self) -> int:
-        """How many pictures were asked for; a damaged row may not tell."""
-        told = self.request.get("count")
-        return told if isinstance(told, int) else 1
+        """How many images were requested; 1 if the row is damaged."""
+        count = self.request.get("count")
+        return count if isinstance(count, int) else 1
 
     @property
     def collectable(self) -> bool:
-        """Whether it ended without its pictures, and its vendor may still have them."""
+        """Whether it ended without images that the vendor may still hand out."""
         return self.state == JobState.OUTCOME_UNKNOWN and bool(self.outcome.get("collectable"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRow:
-    """One vendor call of a job: where its money stands, the vendor's task if it has one, the pictures that landed.
+    """One vendor call of a job: its ledger state, the vendor's task, the ids of its stored images.
 
-    `model` is the one that was asked, as vendor/model: not that of the request where the job had moved on.
+    `pictures` is how many images were requested; `model` is `vendor/model`, which a fallback changes.
     """
 
     id: str
@@ -84,106 +84,108 @@ class CallRow:
 
 
 class JobStore(Ledger, Protocol):
-    """Every method is one transaction and raises storage_failed when the journal cannot be used."""
+    """Every method is one transaction, and raises storage_failed when the store cannot be used."""
 
     async def open_job(self, entry: NewJob, charges: Sequence[Reservation], caps: Caps) -> Shortage | JobRow | None:
-        """Write a job and reserve its charges. The JobRow of the same call that can be joined or collected instead,
-        or a Shortage when a cap would be broken; then nothing is written. Raises rate_limited when too many run."""
+        """Write a job and its reservations. Returns None when they are written.
+
+        Returns the JobRow of an equal call that can be joined or collected, or a Shortage if a cap would be exceeded.
+        Raises rate_limited if too many jobs of the caller run.
+        """
         ...
 
     async def find_duplicate(self, caller: str, fingerprint: str) -> JobRow | None:
-        """The newest job of that call that runs, was not delivered, or ended in the dark and was not told of yet.
+        """Return the newest equal job that runs or is not delivered, with a result or an unknown outcome.
 
-        Of a call with a key: that runs, or ended within a day with a result or in the dark, told of or not.
+        With an idempotency key: that runs, or ended within a day with a result or an unknown outcome.
         """
         ...
 
     async def get_job(self, id: str) -> JobRow | None:
-        """The job of that id."""
+        """Return the job of that id."""
         ...
 
     async def save_vendor_task(self, charge: str, task: Mapping[str, Any]) -> None:
-        """The vendor's own name for the work, by which a restart can collect it."""
+        """Store the vendor's task, by which a recovery collects the images."""
         ...
 
     async def add_asset(self, job: str, charge: str, image: str) -> None:
-        """A picture of the call is stored."""
+        """Record that an image of the call is stored."""
         ...
 
     async def finish_job(self, job: str, state: JobState, outcome: Mapping[str, Any]) -> None:
-        """The job has ended. One that has more pictures than when it was delivered is to be delivered again."""
+        """End a job. If it has more images than when it was delivered, it becomes undelivered."""
         ...
 
     async def mark_delivered(self, job: str) -> None:
-        """Its answer has left, or its dark end was told of."""
+        """Record that the answer with its result was written, or that a caller was warned of its unknown outcome."""
         ...
 
     async def claim_orphaned_jobs(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
-        """The running jobs whose process is dead, and for half an hour those of which the vendor may still have some.
+        """Claim the running jobs whose process died, and for half an hour the collectable ones that ended.
 
-        Only those whose caller and home are `ours`, and after a day those that nobody wanted. From now on they run, and
-        are this process's.
+        Only those whose caller and home are `ours`; after a day any. They run from now on, owned by this process.
         """
         ...
 
     async def list_expired_inline(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
-        """The jobs whose inline images are older than an hour, of callers and homes that are `ours`."""
+        """Return the jobs whose inline images are older than an hour, of callers and homes that are `ours`."""
         ...
 
     async def forget_inline(self, job: str) -> None:
-        """The inline images of the job are deleted."""
+        """Record that the inline images of the job are deleted."""
         ...
 
     async def list_calls(self, job: str) -> list[CallRow]:
-        """The vendor calls of a job, in their order."""
+        """Return the vendor calls of a job, in their order."""
         ...
 
     async def aclose(self) -> None:
-        """Close it; what this process still runs is an orphan from now on."""
+        """Close the store. Jobs of this process that still run are orphaned."""
         ...
 
 
 class NullJobStore(NoLedger):
-    """Remembers nothing, for a program that uses the library without a server."""
+    """Stores nothing: for programs that use the library without a server."""
 
     async def open_job(self, entry: NewJob, charges: Sequence[Reservation], caps: Caps) -> Shortage | JobRow | None:
-        """Never short, never the same."""
+        """Return None: nothing is short, and no job is equal."""
         return None
 
     async def find_duplicate(self, caller: str, fingerprint: str) -> JobRow | None:
-        """None."""
+        """Return nothing."""
         return None
 
     async def get_job(self, id: str) -> JobRow | None:
-        """None."""
+        """Return nothing."""
         return None
 
     async def save_vendor_task(self, charge: str, task: Mapping[str, Any]) -> None:
-        """Not written."""
+        """Do nothing."""
 
     async def add_asset(self, job: str, charge: str, image: str) -> None:
-        """Not written."""
+        """Do nothing."""
 
     async def finish_job(self, job: str, state: JobState, outcome: Mapping[str, Any]) -> None:
-        """Not written."""
+        """Do nothing."""
 
     async def mark_delivered(self, job: str) -> None:
-        """Not written."""
+        """Do nothing."""
 
     async def claim_orphaned_jobs(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
-        """None."""
+        """Return nothing."""
         return []
 
     async def list_expired_inline(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
-        """None."""
+        """Return nothing."""
         return []
 
     async def forget_inline(self, job: str) -> None:
-        """Not written."""
+        """Do nothing."""
 
     async def list_calls(self, job: str) -> list[CallRow]:
-        """None."""
+        """Return nothing."""
         return []
 
     async def aclose(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""A request that may be sent: who does it, the calls that it takes, and in whose name."""
+"""A job that may be sent: its priced request, its vendor calls, and the caller that pays."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from atelier.providers.transport.wire import httpx
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedJob:
-    """Calls and their requests, in one order. A call without a request was sent before and is collected.
+    """Vendor calls and their requests, in one order. A call without a request was sent before and is collected.
 
-    Cancelling `stop` keeps from being sent, or sent again, what
-    no vendor can have yet; the rest goes on.
+    Cancelling `stop` cancels the calls that no vendor can have yet, and their retries; the others are finished.
     """
 
     priced: PricedRequest
@@ -29,17 +28,24 @@ class PreparedJob:
     stop: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     @property
-    def was_sent(self) -> bool:
-        """Whether a vendor may have any of it."""
-        return any(vendor_call.was_sent for vendor_call in self.vendor_calls)
+    def in_flight(self) -> bool:
+        """Whether a vendor may have a request of the job."""
+        return any(vendor_call.in_flight for vendor_call in self.vendor_calls)
 
     @property
     def collectable(self) -> bool:
-        """Whether the vendor may still have some of it."""
+        """Whether the vendor may hand out more images."""
         return any(vendor_call.collectable for vendor_call in self.vendor_calls)
 
     @property
     def spent_usd(self) -> Decimal | None:
-        """What the calls cost together, those that failed and were billed included; None where one is not known."""
+        """The cost of all calls, with those that failed and were billed; None where one is not known."""
         spent = [vendor_call.spent for vendor_call in self.vendor_calls]
         return None if None in spent else sum((each for each in spent if each is not None), Decimal(0))
+
+    @property
+    def progress(self) -> str:
+        """How many of the images are stored, in words."""
+        done = [call for call in self.vendor_calls if call.state == "closed" and call.spent != 0]
+        ready = sum(call.job.request.count for call in done)
+        return f"{ready} of {self.priced.job.request.count} pictures are there."

@@ -1,4 +1,4 @@
-"""What a request would cost elsewhere, and what to say when it costs more than may be spent. No I/O."""
+"""Compare the price of a request over all models, and suggest what fits a budget. No I/O."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Model
-from atelier.providers.pipeline.admit import PricedRequest, gated
+from atelier.providers.pipeline.admit import PricedRequest, check_and_price
 from atelier.providers.pricing.estimate import Estimate
 from atelier.providers.vendors.contract import Provider
 
-FIELDS = {"output_compression": "compression"}
-"""Options that a request calls otherwise than a refusal does."""
+FIELD_NAMES = {"output_compression": "compression"}
+"""Option as a refusal names it -> field of ImageRequest, where the names differ."""
 
-MOST_DROPPED = 12  # options of a request that a comparison leaves out before it gives a model up
+MAX_DROPPED_OPTIONS = 12  # that a comparison leaves out before it skips the model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """What one model would take for a request. `cannot` are the options that it would have to be asked without."""
+    """The price of a request with one model. `cannot` are the options that the model does not support."""
 
     provider: Provider
     model: Model
@@ -36,9 +36,9 @@ class Quote:
 
 
 def compare(catalog: Catalog, request: ImageRequest) -> list[Quote]:
-    """The request priced over every model that can be used now and can do it, the cheapest first, unpriced ones last.
+    """Return the price with every usable model that supports the operation, the cheapest first, unpriced ones last.
 
-    Where no vendor has a key, every vendor is compared, for whoever has to choose one.
+    If no vendor has a key, all vendors are compared.
     """
     keyed = [p for p in catalog.providers if p.endpoint.key_variables and catalog.usable(p)]
     shown = [p for p in catalog.providers if catalog.usable(p)] if keyed else catalog.providers
@@ -46,12 +46,14 @@ def compare(catalog: Catalog, request: ImageRequest) -> list[Quote]:
     return sorted(found, key=lambda q: (q.estimate is None, q.estimate.total_usd if q.estimate else 0, len(q.cannot)))
 
 
-def over_budget(catalog: Catalog, priced: PricedRequest, cap: str, left: Decimal) -> ImageError:
-    """The refusal of what costs more than is left: how much that is, and the cheapest way that fits into it."""
+def over_budget_error(catalog: Catalog, priced: PricedRequest, cap: str, left: Decimal) -> ImageError:
+    """Return the error for a price above what is left, with the cheapest alternatives that fit."""
     estimate = priced.estimate
-    assert estimate is not None, "what has no price breaks no cap"
-    ways = sorted(_ways(catalog, priced, left), key=lambda way: (way.price == 0, way.less, way.price))
-    fits = [f"{way.words} ({usd(way.price)})" for way in ways[:1]]
+    assert estimate is not None, "a request without a price exceeds no cap"
+    alternatives = sorted(
+        _alternatives(catalog, priced, left), key=lambda each: (each.price == 0, each.less, each.price)
+    )
+    fits = [f"{each.words} ({usd(each.price)})" for each in alternatives[:1]]
     fewer = int((left / (estimate.high_usd / estimate.count)).to_integral_value(ROUND_FLOOR))
     if 0 < fewer < estimate.count:
         fits.append(f"{fewer} of the {estimate.count} pictures")
@@ -64,8 +66,8 @@ def over_budget(catalog: Catalog, priced: PricedRequest, cap: str, left: Decimal
     )
 
 
-def unpriced(priced: PricedRequest) -> ImageError:
-    """The refusal of what has no known price where something has been set to hold spending down."""
+def unpriced_error(priced: PricedRequest) -> ImageError:
+    """Return the error for a request without a known price under a budget."""
     return ImageError(
         Reason.BUDGET_EXCEEDED,
         f"The price of {priced.job.model.id} is not known, so no budget can be held against it; nothing was sent.",
@@ -74,7 +76,7 @@ def unpriced(priced: PricedRequest) -> ImageError:
 
 
 def usd(amount: Decimal) -> str:
-    """`$0.04`, or as many digits as a small amount needs."""
+    """Return an amount as text, such as `$0.04`, with more digits for a small one."""
     if amount == 0:
         return "$0"
     if amount == round(amount, 2):
@@ -83,30 +85,30 @@ def usd(amount: Decimal) -> str:
 
 
 def _quoted(catalog: Catalog, provider: Provider, row: Model, request: ImageRequest) -> Quote | None:
-    """One model's price; without the options that it refuses, None when it cannot do the thing itself."""
-    asked, cannot = replace(request, model=f"{provider.name}/{row.id}"), list[str]()
-    while len(cannot) <= MOST_DROPPED:
+    """Return one model's price, without the options that it refuses; None if it does not support the operation."""
+    attempt, cannot = replace(request, model=f"{provider.name}/{row.id}"), list[str]()
+    while len(cannot) <= MAX_DROPPED_OPTIONS:
         try:
-            priced = gated(catalog, asked)
+            priced = check_and_price(catalog, attempt)
         except ImageError as error:
             option = error.facts.get("option")
-            without = _without(asked, option, row) if error.reason is Reason.UNSUPPORTED_OPTION and option else None
-            if without is None or without == asked:
+            without = _without(attempt, option, row) if error.reason is Reason.UNSUPPORTED_OPTION and option else None
+            if without is None or without == attempt:
                 return None
             cannot.append(str(option))
-            asked = without
+            attempt = without
         else:
             return Quote(provider=provider, model=row, estimate=priced.estimate, cannot=tuple(cannot))
     return None
 
 
 def _without(request: ImageRequest, option: str, row: Model) -> ImageRequest | None:
-    """The request without an option; None for one that it does not have."""
+    """Return the request without an option; None if it has no such option."""
     if option in request.options:
         return replace(request, options={k: v for k, v in request.options.items() if k != option})
     if option == "images":
         return replace(request, sources=request.sources[: row.max_sources])
-    field = FIELDS.get(option, option)
+    field = FIELD_NAMES.get(option, option)
     if not hasattr(request, field):
         return None
     absent: dict[str, Any] = {field: "" if field == "prompt" else None}
@@ -114,23 +116,23 @@ def _without(request: ImageRequest, option: str, row: Model) -> ImageRequest | N
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
-    """Another way to have the pictures: `price` is USD at most, `less` says that it is not all that was asked."""
+class _Alternative:
+    """Another way to get the images. `price` is the highest cost in USD; `less` if an option is left out."""
 
     words: str
     price: Decimal
     less: bool = False
 
 
-def _ways(catalog: Catalog, priced: PricedRequest, left: Decimal) -> Iterator[_Way]:
-    """What is to be had for what is left: a lower quality, another model, or one that cannot honour every option."""
+def _alternatives(catalog: Catalog, priced: PricedRequest, left: Decimal) -> Iterator[_Alternative]:
+    """Yield what fits the budget: a lower quality, another model, or one that does not support every option."""
     request, model = priced.job.request, priced.job.model
     mine = f"{priced.choice.provider.name}/{model.id}"
     for quality in model.qualities:
         quote = _quoted(catalog, priced.choice.provider, model, replace(request, quality=quality))
         if quote and not quote.cannot and quote.estimate and quote.estimate.high_usd <= left:
-            yield _Way(f"{mine} with quality={quality}", quote.estimate.high_usd)
+            yield _Alternative(f"{mine} with quality={quality}", quote.estimate.high_usd)
     for quote in compare(catalog, request):
         if quote.name != mine and quote.estimate and quote.estimate.high_usd <= left:
             without = f" without {', '.join(quote.cannot)}" if quote.cannot else ""
-            yield _Way(f"{quote.name}{without}", quote.estimate.high_usd, bool(quote.cannot))
+            yield _Alternative(f"{quote.name}{without}", quote.estimate.high_usd, bool(quote.cannot))

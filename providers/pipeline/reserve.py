@@ -1,4 +1,4 @@
-"""The money step: what a request may cost is held against the caps, asked about, and reserved; all before sending."""
+"""Check a price against the budget, ask for consent, and build the reservations. Nothing is sent before."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.job_store import JobStore, NullJobStore
-from atelier.providers.pipeline.quotes import over_budget, unpriced, usd
+from atelier.providers.pipeline.quotes import over_budget_error, unpriced_error, usd
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.pricing.budget import Budget, Caps, Confirm, Reservation, Shortage
 from atelier.providers.pricing.estimate import actual, estimate
@@ -20,34 +20,34 @@ from atelier.providers.vendors.contract import Job
 
 log = logging.getLogger("atelier")
 
-VARIANCE_WARNED = Decimal("0.2")
-"""A bill that differs from its estimate by more than this share is told."""
+WARNED_VARIANCE = Decimal("0.2")
+"""The share by which a bill may differ from its estimate without a warning."""
 
 
-async def check_budget(catalog: Catalog, budget: Budget, journal: JobStore, priced: PricedRequest, caller: str) -> None:
-    """Refuse what costs more than may be spent, or has no price under any cap, before anyone is asked about it.
+async def check_budget(catalog: Catalog, budget: Budget, store: JobStore, priced: PricedRequest, caller: str) -> None:
+    """Raise budget_exceeded if the price exceeds a cap, or if it is unknown and there is a cap.
 
-    Caps of a day and a month are held for good when the price is reserved; until then others may spend.
+    This comes before the question of `confirm_price`. The reservation checks the caps of day and month once more.
     """
     price, caps = priced.estimate, budget.caps
     if price is None:
         if caps and not budget.allow_unpriced:
-            raise unpriced(priced)
+            raise unpriced_error(priced)
         return
     if caps.per_call is not None and price.high_usd > caps.per_call:
         cap = f"the {usd(caps.per_call)} that one call may cost (ATELIER_BUDGET_PER_CALL)"
-        raise over_budget(catalog, priced, cap, caps.per_call)
+        raise over_budget_error(catalog, priced, cap, caps.per_call)
     if price.high_usd == 0 or caps.per_day is caps.per_month is None:
         return
-    left = await journal.budget_left(caller, caps)
+    left = await store.budget_left(caller, caps)
     if caps.per_day is not None and left.day is not None and price.high_usd > left.day:
-        raise refused(catalog, priced, Shortage(period="day", cap=caps.per_day, left=left.day))
+        raise cap_exceeded(catalog, priced, Shortage(period="day", cap=caps.per_day, left=left.day))
     if caps.per_month is not None and left.month is not None and price.high_usd > left.month:
-        raise refused(catalog, priced, Shortage(period="month", cap=caps.per_month, left=left.month))
+        raise cap_exceeded(catalog, priced, Shortage(period="month", cap=caps.per_month, left=left.month))
 
 
 async def confirm_price(budget: Budget, priced: PricedRequest, confirm: Confirm | None) -> None:
-    """Ask the person who pays, where it costs enough to be asked about. Raises budget_exceeded without a yes."""
+    """Ask for consent to a price above `Budget.confirm_above`. Raises budget_exceeded without it."""
     limit, price = budget.confirm_above, priced.estimate
     if limit is None or (price is not None and price.high_usd <= limit):
         return
@@ -65,24 +65,24 @@ async def confirm_price(budget: Budget, priced: PricedRequest, confirm: Confirm 
         raise ImageError(Reason.BUDGET_EXCEEDED, f"{cost}, and the user declined; nothing was sent.", hint=hint)
 
 
-def vendor_calls_for(catalog: Catalog, journal: JobStore, priced: PricedRequest, caps: Caps) -> list[VendorCall]:
-    """An account for each vendor call; without books for what is free."""
-    books = NullJobStore() if priced.is_free else journal
+def vendor_calls_for(catalog: Catalog, store: JobStore, priced: PricedRequest, caps: Caps) -> list[VendorCall]:
+    """Return the vendor calls of a job. Those of a free job are not recorded."""
+    recorded_in = NullJobStore() if priced.is_free else store
     provider = priced.choice.provider.name
-    return [vendor_call_for(catalog, books, provider, new_id("chg"), job, caps) for job in priced.calls]
+    return [vendor_call_for(catalog, recorded_in, provider, new_id("chg"), job, caps) for job in priced.calls]
 
 
-def vendor_call_for(catalog: Catalog, journal: JobStore, provider: str, id: str, job: Job, caps: Caps) -> VendorCall:
-    """That of one call."""
+def vendor_call_for(catalog: Catalog, store: JobStore, provider: str, id: str, job: Job, caps: Caps) -> VendorCall:
+    """Return a vendor call with its estimate and the function that bills it."""
     price = estimate(catalog.prices, provider, job)
     bill = partial(actual, catalog.prices, provider)
-    return VendorCall(id, journal, job, bill, price.total_usd if price else None, caps)
+    return VendorCall(id, store, job, bill, price.total_usd if price else None, caps)
 
 
 def reservations_for(
     catalog: Catalog, priced: PricedRequest, vendor_calls: Sequence[VendorCall], caller: str
 ) -> list[Reservation]:
-    """What each call may cost at most; none of what is free."""
+    """Return the highest cost of each call; nothing for a free job."""
     if priced.is_free:
         return []
     provider = priced.choice.provider.name
@@ -102,21 +102,21 @@ def reservations_for(
     ]
 
 
-def refused(catalog: Catalog, priced: PricedRequest, short: Shortage) -> ImageError:
-    """The refusal of what would break a cap of a day or a month."""
+def cap_exceeded(catalog: Catalog, priced: PricedRequest, short: Shortage) -> ImageError:
+    """Return the error for a request that would exceed the cap of the day or the month."""
     cap = f"the {usd(short.cap)} of this {short.period} (ATELIER_BUDGET_PER_{short.period.upper()}, UTC)"
-    return over_budget(catalog, priced, cap, short.left)
+    return over_budget_error(catalog, priced, cap, short.left)
 
 
 def cost_variance(priced: PricedRequest, vendor_calls: Sequence[VendorCall]) -> list[str]:
-    """A warning where the bill is not about what was estimated, and the log has it as well."""
-    told = [vendor_call.estimated for vendor_call in vendor_calls]
+    """Return a warning if the bill differs from the estimate by more than WARNED_VARIANCE, and log it."""
+    estimates = [vendor_call.estimated for vendor_call in vendor_calls]
     billed = [vendor_call.spent for vendor_call in vendor_calls]
-    if None in told or None in billed:
+    if None in estimates or None in billed:
         return []
-    estimated = sum((each for each in told if each is not None), Decimal(0))
+    estimated = sum((each for each in estimates if each is not None), Decimal(0))
     spent = sum((each for each in billed if each is not None), Decimal(0))
-    if abs(spent - estimated) <= VARIANCE_WARNED * estimated:
+    if abs(spent - estimated) <= WARNED_VARIANCE * estimated:
         return []
     facts = {"provider": priced.choice.provider.name, "model": priced.job.model.id, "job": priced.job.id}
     log.warning("bill differs", extra={"facts": {**facts, "estimated_usd": estimated, "billed_usd": spent}})

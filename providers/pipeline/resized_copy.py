@@ -1,4 +1,4 @@
-"""After a picture is kept: the copy that somebody wanted in a size of their own, kept beside it as its child."""
+"""Store a resized copy beside an image, as its child, in the size that the caller requested."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ from atelier.providers.images.provenance import embed_facts
 from atelier.providers.images.resize import KB, resized_copy
 
 Put = Callable[[str, Picture, Mapping[str, Any]], Awaitable[AssetHandle]]
-"""How a storage keeps a picture."""
+"""`Storage.put`."""
 
-LOST = "The copy does not bear the maker's C2PA manifest, which holds for the original only."
+NO_C2PA = "The copy does not bear the maker's C2PA manifest, which holds for the original only."
 
 
 async def with_copy(
-    image: ResultImage, record: Mapping[str, Any], delivery: ResizeSpec, put: Put
+    image: ResultImage, record: Mapping[str, Any], resize: ResizeSpec, put: Put
 ) -> tuple[ResultImage, list[str]]:
-    """A kept picture with its copy, and what to say of it. Without a copy it stays as it is: it is paid for."""
+    """Return a stored image with its copy, and warnings. If the copy fails the image is returned without one."""
     if image.stored is None:
         return image, ["No copy was made, because the picture could not be stored."]
     try:
-        copy = await anyio.to_thread.run_sync(resized_copy, image.picture, delivery)
-        copy, copy_record = await anyio.to_thread.run_sync(_with_facts, copy, _record(record, copy, delivery), delivery)
+        copy = await anyio.to_thread.run_sync(resized_copy, image.picture, resize)
+        copy, copy_record = await anyio.to_thread.run_sync(_with_facts, copy, _record(record, copy, resize), resize)
         stored = await put(copy_record["id"], copy, copy_record)
     except ImageError as error:
         return image, [f"No copy was delivered: {error.message} {error.hint}".strip()]
     warnings = [stored.warning] if stored.warning else []
     if copy.format != image.picture.format:
         warnings.append(f"The copy is a {copy.format}: a {image.picture.format} does not fit.")
-    return replace(image, copy=ResultImage(copy, stored)), [*warnings, *([LOST] if record.get("c2pa") else [])]
+    return replace(image, copy=ResultImage(copy, stored)), [*warnings, *([NO_C2PA] if record.get("c2pa") else [])]
 
 
-def _with_facts(copy: Picture, record: dict[str, Any], delivery: ResizeSpec) -> tuple[Picture, dict[str, Any]]:
-    """Embed the facts in the copy, unless it would then be larger than it may."""
+def _with_facts(copy: Picture, record: dict[str, Any], resize: ResizeSpec) -> tuple[Picture, dict[str, Any]]:
+    """Embed the record in the copy, unless that would exceed the size limit."""
     marked, marked_record = embed_facts(copy, record)
-    if delivery.max_kb is None or marked_record["bytes"] <= delivery.max_kb * KB:
+    if resize.max_kb is None or marked_record["bytes"] <= resize.max_kb * KB:
         return marked, marked_record
     return copy, {**record, "bytes": len(copy.image_bytes), "c2pa": False, "embedded": False}
 
 
-def _record(record: Mapping[str, Any], copy: Picture, delivery: ResizeSpec) -> dict[str, Any]:
-    """The record of a copy: made of the same prompt, by nobody that is paid for it."""
-    asked = {"deliver_size": delivery.words, "deliver_fit": delivery.fit, "deliver_max_kb": delivery.max_kb}
+def _record(record: Mapping[str, Any], copy: Picture, resize: ResizeSpec) -> dict[str, Any]:
+    """Return the record of a copy, which costs nothing."""
+    options = {"deliver_size": resize.words, "deliver_fit": resize.fit, "deliver_max_kb": resize.max_kb}
     return {
         **record,
         "id": new_id("img"),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "operation": "deliver",
-        "asked": {name: value for name, value in asked.items() if value is not None},
+        "asked": {name: value for name, value in options.items() if value is not None},
         "width": copy.width,
         "height": copy.height,
         "mime": copy.mime,

@@ -1,13 +1,12 @@
-"""The option `safe_prompt`: after a refusal that cost nothing, what the one more try asks for in softer words.
+"""The option `safe_prompt`: after a free refusal of the prompt, one more attempt with milder words.
 
-The caller sees what was sent: the answer warns, and its `prompt_used` is the softened prompt.
+The answer warns of it, and its `prompt_used` is the softened prompt.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
@@ -60,11 +59,14 @@ SOFTER = {
     "violent": "lively",
     "violence": "commotion",
 }
-"""Words that image filters object to, and what stands in their place; an empty one is left out."""
+"""Word that image filters object to -> its replacement; an empty one removes the word."""
 
 CLAUSE = "Show it as a safe, non-graphic and clearly fictional picture, suitable for all ages."
 
 WORD = re.compile(rf"\b({'|'.join(SOFTER)})\b[ \t]?", re.IGNORECASE)
+
+
+SECOND_ATTEMPT_HINT = "This was the second attempt, with the softened prompt of safe_prompt."
 
 
 def soften(prompt: str) -> str:
@@ -78,50 +80,40 @@ def soften(prompt: str) -> str:
     return f"{words.rstrip('.')}. {CLAUSE}" if words else CLAUSE
 
 
-async def soften_once(
+async def prepare_softened(
     admit: Admit, begin_again: BeginAgain, prepared: PreparedJob, error: ImageError
 ) -> PreparedJob | None:
-    """Return the one more attempt after an error, reserved; None when there is to be none.
+    """Return the second attempt after an error, with its reservations written; None if there is none.
 
-    The calls alone have the softened prompt: records and the result keep the request as it was made.
+    Only its calls have the softened prompt: records and the result have the request as the caller made it.
     """
     if not may_soften(prepared, error):
         return None
     first, prompt = prepared.priced, soften(prepared.priced.job.request.prompt)
     model = f"{first.choice.provider.name}/{first.job.model.id}"
     try:
-        begun = await begin_again(prepared, admit(replace(first.job.request, model=model, prompt=prompt)), _agreed)
+        begun = await begin_again(prepared, admit(replace(first.job.request, model=model, prompt=prompt)), _consent)
     except ImageError as obstacle:
         error.hint = f"{error.hint} safe_prompt could not send a softened prompt: {obstacle.message}".strip()
         return None
-    return replace(begun, priced=replace(first, warnings=(warning(prompt), *first.warnings)))
+    return replace(begun, priced=replace(first, warnings=(softened_warning(prompt), *first.warnings)))
 
 
-async def _agreed(question: str) -> bool:
-    """The price was agreed to with the first attempt, which cost nothing."""
+async def _consent(question: str) -> bool:
+    """The caller consented to the price of the first attempt, which cost nothing."""
     return True
 
 
-@contextmanager
-def refusals_name_it() -> Generator[None]:
-    """Within the block, an error says that it is the softened prompt's."""
-    try:
-        yield
-    except ImageError as error:
-        error.hint = f"{error.hint} This was the second attempt, with the softened prompt of safe_prompt.".strip()
-        raise
-
-
 def may_soften(prepared: PreparedJob, error: ImageError) -> bool:
-    """Whether one more try was asked for and is safe: the vendor refused the content of all of it, and billed none."""
+    """Whether a second attempt was requested and is free of risk: the vendor refused the content and billed nothing."""
     request = prepared.priced.job.request
-    asked_for = request.options.get(SAFE_PROMPT) is True and bool(request.prompt) and None not in prepared.requests
+    requested = request.options.get(SAFE_PROMPT) is True and bool(request.prompt) and None not in prepared.requests
     refused_for_free = error.reason is Reason.CONTENT_POLICY and not error.outcome_unknown and prepared.spent_usd == 0
-    return asked_for and refused_for_free and not prepared.stop.cancel_called
+    return requested and refused_for_free and not prepared.stop.cancel_called
 
 
-def warning(prompt: str) -> str:
-    """What the answer says of the softened prompt that was sent."""
+def softened_warning(prompt: str) -> str:
+    """Return the warning that quotes the softened prompt."""
     return (
         f"The prompt was refused as it was written, at no cost, and safe_prompt sent it softened: “{sanitize(prompt)}”"
     )

@@ -1,4 +1,4 @@
-"""The last step: every picture to storage with its record, and the replies of several calls made one."""
+"""Store the images of a vendor call with their records, and merge the results of a job's calls."""
 
 from __future__ import annotations
 
@@ -9,30 +9,40 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 
 from atelier.providers.core.concurrency import run_concurrently
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
-from atelier.providers.core.types import Picture, ResultImage, Usage
+from atelier.providers.core.types import ImageResult, Picture, ResultImage, Usage
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.provenance import embed_facts
 from atelier.providers.pipeline.admit import PricedRequest
+from atelier.providers.pipeline.prepared_job import PreparedJob
+from atelier.providers.pipeline.reserve import cost_variance
 from atelier.providers.pipeline.resized_copy import with_copy
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.vendors.contract import Reply
 
+BILLED_TWICE = "A call timed out and was sent again; the first may have been billed as well."
 
-async def store_images(
-    storage: Storage, priced: PricedRequest, vendor_call: VendorCall, reply: Reply
-) -> tuple[list[ResultImage], list[str]]:
-    """Store the images of a call at once. One that no storage takes is returned without a handle, and with a warning.
 
-    All are stored before progress tells of any: an image that is not stored yet would die with the process.
+class CallResult(NamedTuple):
+    """The result of one vendor call: its reply, its images, and warnings about those that could not be stored."""
+
+    reply: Reply
+    images: list[ResultImage]
+    warnings: list[str]
+
+
+async def store_images(storage: Storage, priced: PricedRequest, vendor_call: VendorCall, reply: Reply) -> CallResult:
+    """Store the images of a call concurrently. One that cannot be stored is returned without a handle, with a warning.
+
+    The images that an earlier process stored of the same call are skipped.
     """
-    stored_before, new = Counter(vendor_call.has), list[tuple[Picture, dict[str, Any]]]()
+    stored_before, new = Counter(vendor_call.stored_digests), list[tuple[Picture, dict[str, Any]]]()
     for made in reply.pictures:
         record = await anyio.to_thread.run_sync(asset_record, new_id("img"), priced, vendor_call, reply, made)
         if stored_before[record["original_sha256"]]:
@@ -42,7 +52,7 @@ async def store_images(
     outcomes = await run_concurrently([partial(storage.put, record["id"], picture, record) for picture, record in new])
     for outcome in outcomes:
         if not isinstance(outcome, ImageError):
-            await vendor_call.image_stored(outcome.id)
+            await vendor_call.add_asset(outcome.id)
     images, warnings = list[ResultImage](), list[str]()
     for (picture, record), outcome in zip(new, outcomes, strict=True):
         handle = None if isinstance(outcome, ImageError) else outcome
@@ -51,11 +61,48 @@ async def store_images(
         elif outcome.warning:
             warnings.append(outcome.warning)
         image = ResultImage(picture, handle)
-        if delivery := priced.job.request.deliver:
-            image, copy_warnings = await with_copy(image, record, delivery, storage.put)
+        if resize := priced.job.request.deliver:
+            image, copy_warnings = await with_copy(image, record, resize, storage.put)
             warnings += copy_warnings
         images.append(image)
-    return images, warnings
+    return CallResult(reply, images, warnings)
+
+
+def merged_result(prepared: PreparedJob, outcomes: Sequence[CallResult | ImageError]) -> ImageResult:
+    """Return the result of a job by the outcomes of its vendor calls.
+
+    Raises their error when no call made an image; one that may be billed comes before the others.
+    """
+    priced, request = prepared.priced, prepared.priced.job.request
+    done = [outcome for outcome in outcomes if not isinstance(outcome, ImageError)]
+    errors = [outcome for outcome in outcomes if isinstance(outcome, ImageError)]
+    if not done:
+        raise next((error for error in errors if error.outcome_unknown), errors[0])
+    reply = merged_reply([each.reply for each in done])
+    images = [image for each in done for image in each.images]
+    complete = len(images) == request.count
+    billed_twice = any(vendor_call.possibly_billed_twice for vendor_call in prepared.vendor_calls)
+    warnings = (
+        *shortfall_warnings(errors, request.count, len(images), priced.job.id if prepared.collectable else None),
+        *priced.warnings,
+        *(cost_variance(priced, prepared.vendor_calls) if complete else ()),
+        *([BILLED_TWICE] if billed_twice else ()),
+        *reply.warnings,
+        *(picture.warning for picture in (*request.sources, *(image.picture for image in images)) if picture.warning),
+        *(warning for each in done for warning in each.warnings),
+    )
+    return ImageResult(
+        id=priced.job.id,
+        images=tuple(images),
+        provider=priced.choice.provider.name,
+        model=priced.job.model.id,
+        usage=reply.usage,
+        estimated_usd=priced.estimate.total_usd if priced.estimate else None,
+        actual_usd=prepared.spent_usd,
+        notice=priced.choice.notice,
+        warnings=tuple(dict.fromkeys(warnings)),
+        details=reply.details,
+    )
 
 
 def with_prompts(reply: Reply, prompt: str) -> Reply:
@@ -66,14 +113,14 @@ def with_prompts(reply: Reply, prompt: str) -> Reply:
 
 
 def request_ids(details: Mapping[str, Any]) -> list[str]:
-    """The vendor's id of each request that it answered, by a reply's details."""
+    """Return the vendor's request ids in the details of a reply."""
     several: Sequence[str] = details.get("request_ids", ())
     one = details.get("request_id")
     return list(several) or ([str(one)] if one else [])
 
 
-def merged(replies: Sequence[Reply]) -> Reply:
-    """The replies of a job's calls as one: tokens and costs added up, every request id told."""
+def merged_reply(replies: Sequence[Reply]) -> Reply:
+    """Return the replies of a job's calls as one, with the sums of tokens and costs and with every request id."""
     ids = [reply.details["request_id"] for reply in replies if reply.details.get("request_id")]
     costs = [reply.cost_usd for reply in replies]
     details = {**replies[0].details, **({"request_ids": ids} if len(ids) > 1 else {})}
@@ -86,25 +133,27 @@ def merged(replies: Sequence[Reply]) -> Reply:
     )
 
 
-def shortfall(errors: Iterable[ImageError], delivery: int, got: int, collectable: str | None) -> list[str]:
-    """What to say when only some of a job's pictures came; of `collectable`, the job's id, the rest may come yet."""
+def shortfall_warnings(errors: Iterable[ImageError], count: int, got: int, collectable: str | None) -> list[str]:
+    """Return the warnings when only some of `count` images came. `collectable` is the id of a job that may get more."""
     reasons = dict.fromkeys(error.message for error in errors)
-    warnings = [f"Only {got} of {delivery} pictures were made: {' '.join(reasons)}"] if reasons else []
+    warnings = [f"Only {got} of {count} pictures were made: {' '.join(reasons)}"] if reasons else []
     later = "What the vendor hands out within half an hour is added: the same call, or get_image with {}, has it then."
     return [*warnings, later.format(collectable)] if collectable else warnings
 
 
-ASKED = ("size", "aspect_ratio", "resolution", "quality", "style", "background", "output_format", "compression")
-"""Options that a record tells as they were asked, so that a picture can be asked for again."""
+RECORDED_OPTIONS = (
+    "size", "aspect_ratio", "resolution", "quality", "style", "background", "output_format", "compression", "strength",
+)  # fmt: skip
+"""Options that a record has as they were requested, so that the request can be repeated."""
 
 
 def asset_record(
     id: str, priced: PricedRequest, vendor_call: VendorCall, reply: Reply, picture: Picture
 ) -> dict[str, Any]:
-    """What is written beside a picture. Money in USD, for this picture alone but for `call_usd`: all of the call."""
+    """Return the record that is stored with an image. Amounts are USD of this image; `call_usd` is the whole call's."""
     request = priced.job.request
     price = priced.estimate
-    asked = {name: value for name in (*ASKED, "strength") if (value := getattr(request, name)) is not None}
+    options = {name: value for name in RECORDED_OPTIONS if (value := getattr(request, name)) is not None}
     share = reply.cost_usd / len(reply.pictures) if reply.cost_usd is not None else None
     return {
         "id": id,
@@ -118,12 +167,12 @@ def asset_record(
         "provider": priced.choice.provider.name,
         "model": priced.job.model.id,
         "seed": picture.seed if picture.seed is not None else vendor_call.job.request.seed,
-        "asked": {**asked, **request.options},
+        "asked": {**options, **request.options},
         "width": picture.width,
         "height": picture.height,
         "mime": picture.mime,
         "bytes": len(picture.image_bytes),
-        "original_sha256": hashlib.sha256(picture.image_bytes).hexdigest(),  # known again when it is collected twice
+        "original_sha256": hashlib.sha256(picture.image_bytes).hexdigest(),  # recognises it when it is collected twice
         "estimated_usd": None if price is None else float(price.per_image_usd),
         "actual_usd": None if share is None else float(share),
         "call_usd": None if reply.cost_usd is None else float(reply.cost_usd),

@@ -136,16 +136,16 @@ class NoLedger:
         return None
 
     async def mark_sent(self, id: str) -> None:
-        """Not written."""
+        """Do nothing."""
 
     async def settle_call(self, id: str, usd: Decimal | None) -> None:
-        """Not written."""
+        """Do nothing."""
 
     async def release_call(self, id: str) -> None:
-        """Not written."""
+        """Do nothing."""
 
     async def mark_call_unknown(self, id: str) -> None:
-        """Not written."""
+        """Do nothing."""
 
     async def reserve_retry(self, id: str, caps: Caps) -> Shortage | None:
         """Never short."""

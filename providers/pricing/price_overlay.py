@@ -11,7 +11,7 @@ from atelier.providers.core.gates.refusals import close_names, did_you_mean
 from atelier.providers.core.sizes import parse_size
 from atelier.providers.core.types import Model
 from atelier.providers.pricing.price_parts import tiers
-from atelier.providers.pricing.price_table import Cell, Figure, Figures, NewJob, Price, Prices, Tokens
+from atelier.providers.pricing.price_table import Cell, Figure, Figures, Price, PriceEntry, Prices, Tokens
 from atelier.providers.vendors.contract import Provider
 
 SECTIONS = ("rows", "rates", "tokens", "usual")
@@ -72,7 +72,7 @@ def _fits(figure: Figure, provider: Provider, id: str, place: str) -> None:
         ids = [row.id for row in provider.models]
         hint = did_you_mean(close_names(id, ids)) or f"Its models: {', '.join(ids)}."
         raise _wrong(f"{place}.models", f"{provider.title} has no {sanitize(id, 60)}", hint)
-    if row is None or not isinstance(figure, NewJob):
+    if row is None or not isinstance(figure, PriceEntry):
         return
     for dimension, offered in (("quality", row.qualities), ("resolution", tiers(row)), ("size", row.sizes)):
         words: str | None = getattr(figure, dimension)
@@ -89,7 +89,7 @@ def _is_free(word: str, row: Model) -> bool:
 
 def _key(figure: Figure, id: str) -> object:
     """Return what an entry prices; two entries for the same would contradict each other."""
-    cell = figure.cell if isinstance(figure, NewJob) else None
+    cell = figure.cell if isinstance(figure, PriceEntry) else None
     sent = figure.unit == "per_source" if isinstance(figure, Price) else None
     of = figure.of if isinstance(figure, Tokens) else None
     return type(figure), figure.provider, id, cell, sent, of

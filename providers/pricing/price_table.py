@@ -71,7 +71,7 @@ class Figure(Strict):
     note: str = ""
 
 
-class NewJob(Figure):
+class PriceEntry(Figure):
     """A figure that may depend on options of the image. An absent dimension is any, "a|b" is either."""
 
     quality: Word | None = None
@@ -89,7 +89,7 @@ class NewJob(Figure):
         return all(own is None or value in own.split("|") for own, value in pairs)
 
 
-class Price(NewJob):
+class Price(PriceEntry):
     """USD of a unit: a picture, a successful call paid in credits, its first megapixel, or a source picture."""
 
     unit: Literal["per_image", "credits", "per_megapixel", "per_source"]
@@ -117,7 +117,7 @@ class Rates(Figure):
     image_output: Usd
 
 
-class Tokens(NewJob):
+class Tokens(PriceEntry):
     """Tokens that a picture takes, by exactly one of `tokens`, `grid` and `rule`.
 
     `of`: the output image; each partial picture of a stream; a source picture; what is added to the prompt;
@@ -163,7 +163,7 @@ class Tokens(NewJob):
         return self.tokens_min if self.tokens_min is not None else self.likely
 
 
-class Usual(NewJob):
+class Usual(PriceEntry):
     """The option that a vendor chooses itself. `certain` where it is the documented default, else only likely."""
 
     certain: bool = False

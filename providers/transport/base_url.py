@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from atelier.providers.core.types import Endpoint
 from atelier.providers.transport.exchange import safe_url
@@ -17,6 +18,18 @@ def base_url(configured: str, endpoint: Endpoint) -> str:
     """Return a configured base URL without trailing slashes, and without the version if request paths contain it."""
     url = configured.rstrip("/")
     return url if endpoint.base_path or VERSIONS.search(endpoint.base_url) else VERSIONS.sub("", url).rstrip("/")
+
+
+def host_of(url: str) -> str | None:
+    """Return the host of a base URL, or None for one with a password or without a valid host and port."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna").decode()
+        usable = parts.scheme in ("http", "https") and host and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return None
+    odd = parts.username or parts.password or parts.query or parts.fragment or not url.isprintable() or " " in url
+    return host if usable and not odd else None
 
 
 def base_url_hint(endpoint: Endpoint) -> str:

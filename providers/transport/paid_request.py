@@ -29,7 +29,7 @@ class PaidRequest:
 
     def __init__(
         self,
-        on_in_flight: Callable[[bool], None] | None,
+        on_in_flight: Callable[[bool], None],
         before_repeat: Callable[[], Awaitable[None]] | None,
         *,
         retry_timeouts: bool,
@@ -48,7 +48,7 @@ class PaidRequest:
         if self.unknown_error and self._before_repeat:
             await self._before_repeat()
         self.unknown_error = self._answered = None
-        self._set_in_flight(True)
+        self._on_in_flight(True)
 
     async def trace(self, event: str, info: dict[str, Any]) -> None:
         """Handle a trace event of httpcore. After any event but those in CONNECTING the vendor may have the request."""
@@ -57,7 +57,7 @@ class PaidRequest:
                 await self._line.aclose()  # httpcore leaves it open when the request is cancelled
         elif not event.endswith(".failed"):
             self._line = info.get("return_value") if event == "connection.connect_tcp.complete" else self._line
-            self._set_in_flight(event not in CONNECTING)
+            self._on_in_flight(event not in CONNECTING)
 
     def record_refusal(self, error: ImageError, status: int) -> None:
         """Record an error answer; mark the error's outcome as unknown if the vendor may have done the work."""
@@ -74,12 +74,8 @@ class PaidRequest:
             return False
         if error.outcome_unknown:
             self.unknown_error, self._repeated = error, True
-        self._set_in_flight(False)
+        self._on_in_flight(False)
         return True
-
-    def _set_in_flight(self, in_flight: bool) -> None:
-        if self._on_in_flight:
-            self._on_in_flight(in_flight)
 
     def _may_repeat(self, error: ImageError) -> bool:
         """Whether the attempt certainly cost nothing, or the operator allowed a second bill with `retry_timeouts`."""

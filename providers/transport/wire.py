@@ -22,7 +22,7 @@ from atelier.providers.transport.exchange import Exchange, safe_url
 from atelier.providers.transport.network.address_policy import AddressPolicy, send_to
 from atelier.providers.transport.network.http_client import httpx, read_body, transport_error
 from atelier.providers.transport.paid_request import PaidRequest
-from atelier.providers.transport.resilience.retry import retry_after, retry_policy
+from atelier.providers.transport.resilience.retry import is_temporary, retry_after, retry_policy
 from atelier.providers.transport.vendor_json import base64_bytes, invalid_response, is_data_uri
 
 __all__ = ["Wire", "httpx", "retry_after"]
@@ -62,7 +62,7 @@ class Wire:
         on_progress: Progress | None = None,
         save_vendor_task: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
         before_repeat: Callable[[], Awaitable[None]] | None = None,
-        on_in_flight: Callable[[bool], None] | None = None,
+        on_in_flight: Callable[[bool], None] = lambda _: None,
         address_policy: AddressPolicy = AddressPolicy(),  # noqa: B008 - frozen
         vendor: str = "",
         job: str = "",
@@ -95,17 +95,17 @@ class Wire:
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send a paid request and return its answer. Raises what `explain` reads, timeout or network_error."""
         paid = PaidRequest(self._on_in_flight, self._before_repeat, retry_timeouts=self._retry_timeouts)
-
-        async def exchange(attempt: int) -> httpx.Response:
-            await paid.start_attempt()
-            return await self._exchange(request, MAX_ANSWER_BYTES, attempt, paid=paid)
-
         try:
-            return await self._with_retries(exchange, paid.should_retry)
+            async for attempt in retry_policy(paid.should_retry, self._seconds_left(), self.on_progress):
+                with attempt:
+                    await paid.start_attempt()
+                    number = attempt.retry_state.attempt_number
+                    return await self._exchange(request, MAX_ANSWER_BYTES, number, paid=paid)
         except BaseException:
             if paid.unknown_error:
                 raise paid.unknown_error from None
             raise
+        raise AssertionError("the policy either returns or raises")
 
     async def get(self, url: str) -> httpx.Response:
         """Return the answer to a free GET, such as a list of models. Raises as `send` does."""
@@ -181,17 +181,10 @@ class Wire:
         self, request: httpx.Request, cap: int = MAX_ANSWER_BYTES, *, with_key: bool = True
     ) -> httpx.Response:
         """Make an exchange that costs nothing; any temporary failure is retried."""
-        return await self._with_retries(
-            lambda attempt: self._exchange(request, cap, attempt, with_key=with_key),
-            lambda error: isinstance(error, ImageError) and error.retryable,
-        )
-
-    async def _with_retries(
-        self, exchange: Callable[[int], Awaitable[httpx.Response]], again: Callable[[BaseException], bool]
-    ) -> httpx.Response:
-        async for attempt in retry_policy(again, self._seconds_left(), self.on_progress):
+        async for attempt in retry_policy(is_temporary, self._seconds_left(), self.on_progress):
             with attempt:
-                return await exchange(attempt.retry_state.attempt_number)
+                number = attempt.retry_state.attempt_number
+                return await self._exchange(request, cap, number, with_key=with_key)
         raise AssertionError("the policy either returns or raises")
 
     async def _exchange(
@@ -231,7 +224,10 @@ class Wire:
             # a read timeout does not bound a slow drip
             with anyio.fail_after(max(0.0, min(self._seconds_left(), self._deadline))):
                 addresses = () if paid else await resolve_allowed(request.url, self._endpoint, self._address_policy)
-                arriving = await send_to(self._client, outgoing, addresses)
+                if addresses:
+                    arriving = await send_to(self._client, outgoing, addresses)
+                else:
+                    arriving = await self._client.send(outgoing, stream=True)
                 try:
                     return await read_body(arriving, cap, self.on_progress)
                 finally:

@@ -16,7 +16,7 @@ from atelier.providers.pipeline.quotes import usd
 from atelier.providers.pipeline.states import JobState
 from atelier.server.cli.output import say
 from atelier.server.cli.output import table as aligned
-from atelier.server.composition import journal_of
+from atelier.server.composition import job_store_of
 from atelier.server.settings import Settings
 
 DEFAULT_LIMIT = 20  # jobs in the list
@@ -49,7 +49,7 @@ async def newest_jobs(limit: int, state: JobState | None) -> list[Job]:
         raise ImageError(
             Reason.INVALID_REQUEST, "--limit should be at least 1.", hint=f"Leave it out for {DEFAULT_LIMIT}."
         )
-    journal = journal_of(Settings.load())
+    journal = job_store_of(Settings.load())
     try:
         return [(row, await journal.list_calls(row.id)) for row in await journal.list_jobs(limit, state)]
     finally:
@@ -58,7 +58,7 @@ async def newest_jobs(limit: int, state: JobState | None) -> list[Job]:
 
 async def find_job(id: str) -> Job:
     """Return one job with its vendor calls. Raises not_found or storage_failed."""
-    journal = journal_of(Settings.load())
+    journal = job_store_of(Settings.load())
     try:
         row = await journal.get_job(id)
         if row is None:

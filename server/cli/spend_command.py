@@ -14,7 +14,7 @@ from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pipeline.quotes import usd
 from atelier.server.cli.output import say
 from atelier.server.cli.output import table as aligned
-from atelier.server.composition import journal_of
+from atelier.server.composition import job_store_of
 from atelier.server.database.ledger import COLUMNS, By, Spent
 from atelier.server.settings import Settings
 
@@ -29,7 +29,7 @@ def spend(options: argparse.Namespace) -> int:
 
 async def spent(by: By, since: date | None) -> list[Spent]:
     """Return the groups from the ledger."""
-    journal = journal_of(Settings.load())
+    journal = job_store_of(Settings.load())
     try:
         return await journal.spend_by(by, since)
     finally:

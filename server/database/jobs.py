@@ -185,10 +185,10 @@ class SqliteJobStore(SqliteLedger):
 
 def _check_number(connection: sqlite3.Connection, entry: NewJob) -> None:
     """Raise rate_limited when one more job of the caller would be too many, in all processes together."""
-    if entry.most is not None:
+    if entry.max_running is not None:
         query = "SELECT count(*) FROM jobs WHERE caller = ? AND state = 'running'"
         (running,) = connection.execute(query, (entry.caller,)).fetchone()
-        if running >= entry.most:
+        if running >= entry.max_running:
             message = f"{running} jobs are running already; nothing was sent."
             raise ImageError(Reason.RATE_LIMITED, message, hint="Wait until some of them are done.")
 

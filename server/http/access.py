@@ -27,11 +27,12 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.calls import AnswerDelivery, answer_delivery
 from atelier.server.http.auth import Verify, is_loopback
 from atelier.server.http.body import MIN_BODY_LIMIT, check_body_headers, read_body, replayed
-from atelier.server.http.errors import RefusedError, failed, shutting_down
+from atelier.server.http.error_shapes import failed_at
+from atelier.server.http.errors import RefusedError, shutting_down
 from atelier.server.logs import log
 from atelier.server.storage.remote_storage import address
 
-PUBLIC = re.compile(r"/healthz|/\.well-known/.*")
+PUBLIC = re.compile(r"/healthz|/i/[^/]*|/\.well-known/.*")
 """Paths without a token. Clients ask for `/.well-known/` before they have one, and get 404."""
 
 CHALLENGE = "WWW-Authenticate"
@@ -77,7 +78,7 @@ class AccessMiddleware:
             return
         except RefusedError as refusal:
             log.info("request refused", extra={"facts": {"status": refusal.status, "why": refusal.message}})
-            await failed(refusal)(scope, receive, send)
+            await failed_at(scope["path"])(refusal)(scope, receive, send)
             return
         address.set(f"{request.url.scheme}://{host}")
         await _track_delivery(self._app, scope, receive, send)

@@ -18,11 +18,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.server.http import health
+from atelier.server.http import health, links
 from atelier.server.http.access import AccessMiddleware, caller
 from atelier.server.http.auth import is_loopback, verifier_of
 from atelier.server.http.body import RepairedMessages, body_limit
-from atelier.server.http.errors import unrouted
+from atelier.server.http.error_shapes import unrouted
+from atelier.server.http.openai import routes as openai
 from atelier.server.http.rest import asset_api, image_api
 from atelier.server.http.routing import HeadAsGet
 from atelier.server.logs import log
@@ -51,6 +52,7 @@ async def served(settings: Settings, host: str, port: int) -> int:
     """
     verify = verifier_of(settings)
     server = build_server(settings, caller_of_request=caller)
+    _ = server.storages.links.key  # fails here rather than with the first image
     with listening(host, port) as listener:
         name, number = listener.getsockname()[:2]
         limit = body_limit(settings.source_max_mb)
@@ -100,8 +102,8 @@ def app_of(server: AtelierServer) -> FastAPI:
         if isinstance(route, Route):
             route.app = RepairedMessages(route.app)
         app.router.routes.append(route)
-    for router in (image_api.router(server), asset_api.router(server), health.router(server)):
-        app.include_router(router)
+    for module in (image_api, asset_api, openai, links, health):
+        app.include_router(module.router(server))
     app.add_middleware(HeadAsGet, mcp_path=MCP_PATH)
     return app
 

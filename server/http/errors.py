@@ -8,10 +8,9 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
-from atelier.providers.core.errors import ImageError, Reason, internal_error, public_facts
+from atelier.providers.core.errors import ImageError, Reason, public_facts
 from atelier.server.http.rest.contract import ErrorData, ErrorResponse
 from atelier.tools.parameters.arguments import MAX_PROBLEMS, refused, sentence
 
@@ -124,13 +123,6 @@ def status_of(error: ImageError) -> int:
 def gone() -> Response:
     """Return the response to a client that has disconnected, which only the log of a proxy shows."""
     return Response(status_code=499)
-
-
-async def unrouted(request: Request, refusal: Exception) -> Response:
-    """Return the response to what the router refuses, and to what fails outside of any call."""
-    if isinstance(refusal, HTTPException):
-        return failed(refused_by_router(refusal))
-    return failed(refusal if isinstance(refusal, ImageError) else internal_error())
 
 
 def refused_by_router(refusal: HTTPException) -> RefusedError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from mcp.types import (
 from mcp.types import Tool as ToolDescription
 from pydantic import AnyUrl
 
-from atelier.providers.catalog.catalog import utc_today
+from atelier.providers.catalog.catalog import Catalog, utc_today
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.jobs.running_job import LOOKING
@@ -45,7 +46,7 @@ from atelier.server.settings import Settings
 from atelier.server.storage.caller_storages import CallerStorages
 from atelier.tools import TOOLS
 from atelier.tools.parameters.arguments import parameters_of
-from atelier.tools.tool import Answer, Call, Tool
+from atelier.tools.tool import Call, Tool
 
 RECOVERY_INTERVAL = 60.0  # seconds between two sweeps for orphaned jobs
 LOOKUP_TIMEOUT = 5.0  # seconds that a read-only tool may take beyond the wait limit of a job
@@ -70,6 +71,7 @@ class AtelierServer(MCPServer[ServerState]):
         self, settings: Settings, today: Callable[[], date], caller_of_request: Callable[[], str] | None
     ) -> None:
         self.calls = Calls(remote=caller_of_request is not None)
+        self._listed = anyio.Event()  # set once a host has asked for the tools
         self.finished = anyio.Event()  # set when the host has disconnected and every answer is written
         self._state: ServerState | None = None
         self._writer: MessageWriter | None = None
@@ -77,7 +79,7 @@ class AtelierServer(MCPServer[ServerState]):
         self.source_max_mb = settings.source_max_mb
         self.source_limits = source_limits_of(settings)
         self._today = today
-        self._storages = CallerStorages(settings)
+        self.storages = CallerStorages(settings)
         self._declined = DeclinedCosts()
         self._many_callers = caller_of_request is not None
         self.caller = caller_of_request or (lambda: settings.customer_id)
@@ -99,21 +101,27 @@ class AtelierServer(MCPServer[ServerState]):
 
     @asynccontextmanager
     async def _lifespan(self) -> AsyncGenerator[ServerState]:
-        shared = None if self._many_callers else self._storages.of_customer()
+        shared = None if self._many_callers else self.storages.of_customer()
 
         def storage(caller: str) -> Storage:
-            return shared or self._storages.of_caller(caller)
+            return shared or self.storages.of_caller(caller)
 
         pipeline = pipeline_of(self._settings, shared, self._today, storages=None if shared else storage)
         service = ImageService(pipeline, wait=self._settings.wait_seconds, fallback=self._settings.fallback)
         async with service, anyio.create_task_group() as tasks:
             self._state = ServerState(service, storage)
-            tasks.start_soon(flushing, self._storages)
+            tasks.start_soon(self._preload, pipeline.catalog)
+            tasks.start_soon(flushing, self.storages)
             tasks.start_soon(_recover_periodically, service)
             yield self._state
             if self._writer:
                 await self._writer.drain()  # before the service closes: it marks jobs as delivered
             tasks.cancel_scope.cancel()
+
+    async def _preload(self, catalog: Catalog) -> None:
+        """Load the vendors while the model reads the tools, so that neither `initialize` nor the first call waits."""
+        await self._listed.wait()
+        await anyio.to_thread.run_sync(catalog.preload)
 
     @property
     def state(self) -> ServerState:
@@ -138,6 +146,7 @@ class AtelierServer(MCPServer[ServerState]):
 
     async def list_tools(self) -> list[ToolDescription]:
         """Return the descriptions of `TOOLS`, then those of added tools."""
+        self._listed.set()
         return [*self._descriptions, *await super().list_tools()]
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
@@ -195,18 +204,18 @@ class AtelierServer(MCPServer[ServerState]):
                 confirm=confirm,
                 confirm_price=self._declined.confirm_price(caller, confirm),
             )
-            answer = await self._run(tool, params, service, call)
+            answer = None
+            with anyio.move_on_after(self._time_limit(tool)):
+                answer = await tool.run(params, service, call)
+            if answer is None:
+                message = "The storage did not answer in time."
+                raise ImageError(Reason.STORAGE_FAILED, message, hint="Try again later; nothing is lost.")
             with delivering(state.service, answer.job):
                 return await results.tool_result(answer, state.storage(caller), self._settings)
 
-    async def _run(self, tool: Tool[Any], params: Any, service: ImageService, call: Call) -> Answer:
-        """Run the tool. A tool that only reads fails after the wait limit and LOOKUP_TIMEOUT."""
-        if tool.kind == "creates":
-            return await tool.run(params, service, call)
-        with anyio.move_on_after(self._settings.wait_seconds + LOOKUP_TIMEOUT):
-            return await tool.run(params, service, call)
-        message = "The storage did not answer in time."
-        raise ImageError(Reason.STORAGE_FAILED, message, hint="Try again later; nothing is lost.")
+    def _time_limit(self, tool: Tool[Any]) -> float:
+        """Return the seconds that a tool may take. One that only reads ends LOOKUP_TIMEOUT after the wait limit."""
+        return math.inf if tool.kind == "creates" else self._settings.wait_seconds + LOOKUP_TIMEOUT
 
 
 async def _recover_periodically(service: ImageService) -> None:

@@ -135,7 +135,7 @@ class Tasks(Extension):
 
     async def _row(self, ctx: RequestContext, id: str) -> JobRow:
         """Return the job of a task. Raises not_found for an unknown or expired task, and for another caller's."""
-        row = await self._service(ctx).pipeline.journal.get_job(id)
+        row = await self._service(ctx).pipeline.store.get_job(id)
         if row is None or row.caller != self._caller_of_request() or datetime.now(UTC) - _created(row) > TASK_TTL:
             raise ImageError(Reason.NOT_FOUND, "Unknown task")
         return row

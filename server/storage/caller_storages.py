@@ -13,13 +13,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.images.asset_storage import Storage
 from atelier.server.http.callers import is_name, name_of
 from atelier.server.settings import CUSTOMER, Settings
 from atelier.server.storage.local import LocalStorage
 from atelier.server.storage.remote_storage import RemoteStorage
 from atelier.server.storage.s3 import S3Storage
 from atelier.server.storage.s3_client import Connection
+from atelier.server.storage.signed_links import signed_links_of
 from atelier.server.storage.upload_queue import UploadQueue
 
 CALLERS_FOLDER = "_callers"  # no customer id begins with an underscore
@@ -34,16 +34,21 @@ class CallerStorages:
         self._waiting = settings.state / "spool"
         self._customer = settings.customer_id
         self._connection = Connection(settings.bucket, settings.lookup) if settings.storage == "s3" else None
-        self.of_caller = lru_cache(MAX_CACHED_CALLERS)(self._of_caller)
+        self.links = signed_links_of(settings)
+        self.of_owner = lru_cache(MAX_CACHED_CALLERS)(self._of_owner)
 
     def of_customer(self, customer: str | None = None) -> UploadQueue:
         """Return the queue of a customer on this machine, by default the customer of the settings."""
         name = customer or self._customer
         return self._queue(name, self._pictures, self._waiting / name)
 
-    def _of_caller(self, caller: str) -> Storage:
+    def of_caller(self, caller: str) -> RemoteStorage:
         """Return the storage of a remote caller, which hides this machine's folders."""
-        return RemoteStorage(self._of_name(name_of(caller)))
+        return self.of_owner(name_of(caller))
+
+    def _of_owner(self, name: str) -> RemoteStorage:
+        """Return the storage of the remote caller with this folder."""
+        return RemoteStorage(self._of_name(name), name, self.links)
 
     def all(self) -> list[UploadQueue]:
         """Return the queues of all customers and callers with a folder of queued pictures. Raises storage_failed."""

@@ -14,21 +14,27 @@ from atelier.providers.core.types import AssetHandle, Picture
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.sources import Asset
 from atelier.server.logs import log
+from atelier.server.storage.signed_links import Kind, SignedLinks
 
 address: ContextVar[str] = ContextVar("address", default="")
 """Scheme, host and port under which the caller reached this server."""
 
-FILE = re.compile(r"/image/(img_[0-9a-z]{26})/file")
+FILE = re.compile(r"/image/(img_[0-9a-z]{26})/file|/i/(img_[0-9a-z]{26})")
 TRANSIENT = frozenset({"unreachable", "failing", None})
 """Storage troubles that may pass; a timeout has None."""
 QUEUED_WARNING = "The picture is queued on the server and uploaded later; its id works meanwhile."
 
 
 class RemoteStorage:
-    """A storage whose handles have addresses: the store's own link, else one of this server."""
+    """A storage whose handles have addresses: the store's own link, else a signed one of this server.
 
-    def __init__(self, storage: Storage) -> None:
+    `owner` is the folder of its images, by which a link finds them.
+    """
+
+    def __init__(self, storage: Storage, owner: str, links: SignedLinks) -> None:
         self._storage = storage
+        self._owner = owner
+        self._links = links
 
     @property
     def home(self) -> str:
@@ -71,7 +77,7 @@ class RemoteStorage:
         """See Storage; it has no path."""
         with without_locations():
             where = await self._storage.where(id)
-        return _handle(where) if where else None
+        return self._handle(where) if where else None
 
     def id_in(self, url: str) -> str | None:
         """Return the id in a link of the store or of this server."""
@@ -81,7 +87,7 @@ class RemoteStorage:
             return None
         found = FILE.fullmatch(parts.path)
         ours = found and address.get() and url.startswith(f"{address.get()}/")
-        return found[1] if found and ours else self._storage.id_in(url)
+        return (found[1] or found[2]) if found and ours else self._storage.id_in(url)
 
     async def put_preview(self, id: str, jpeg: bytes) -> str | None:
         """See Storage; it has no path."""
@@ -90,6 +96,10 @@ class RemoteStorage:
     async def get_preview(self, id: str) -> bytes | None:
         """See Storage."""
         return await self._storage.get_preview(id)
+
+    def _handle(self, stored: AssetHandle) -> AssetHandle:
+        own = f"{address.get()}{self._links.path(Kind.IMAGE, self._owner, stored.id)}" if address.get() else None
+        return AssetHandle(id=stored.id, url=stored.url or own, warning=QUEUED_WARNING if stored.warning else "")
 
 
 @contextmanager
@@ -110,8 +120,3 @@ def without_location(error: ImageError) -> ImageError:
     if error.facts.get("trouble") in TRANSIENT:
         message, hint = "The server cannot reach its storage now.", "Try again later, or tell its operator."
     return ImageError(error.reason, message, hint=hint, facts={**error.facts, "sealed": True})
-
-
-def _handle(stored: AssetHandle) -> AssetHandle:
-    url = stored.url or (f"{address.get()}/image/{stored.id}/file" if address.get() else None)
-    return AssetHandle(id=stored.id, url=url, warning=QUEUED_WARNING if stored.warning else "")

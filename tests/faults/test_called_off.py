@@ -139,7 +139,7 @@ async def test_while_the_connection_is_made(around: World, tmp_path: Path) -> No
                     await anyio.sleep(0.005)
                 await anyio.wait_all_tasks_blocked()
 
-            calls = service.pipeline.journal.list_calls
+            calls = service.pipeline.store.list_calls
             await called_off(service, "openai", dialling)
     nothing_spent(around, tmp_path, "called off, dialling")
 

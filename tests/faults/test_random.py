@@ -106,7 +106,7 @@ class Dice:
 def hooked(service: ImageService, dice: Dice, goes: anyio.CancelScope) -> None:
     """The journal and the storage of a desk, with what the dice have for them: the first caller goes, the disk is full
     once."""
-    journal, storage, full = service.pipeline.journal, service.pipeline.storage, [dice.full]
+    journal, storage, full = service.pipeline.store, service.pipeline.storage, [dice.full]
     assert storage is not None
 
     def step(name: str, own: Step) -> Step:

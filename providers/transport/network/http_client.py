@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import Callable
 from functools import cache
@@ -12,6 +11,7 @@ import httpx2 as httpx
 
 from atelier.providers.core.errors import MAY_BE_BILLED, ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint, Progress
+from atelier.providers.transport.event_stream import EventProgress
 from atelier.providers.transport.network.proxies import EnvironmentTransport
 from atelier.providers.transport.vendor_json import invalid_response
 
@@ -127,24 +127,15 @@ def with_body(response: httpx.Response, body: bytes, status: int | None = None) 
     return httpx.Response(status or response.status_code, headers=headers, content=body)
 
 
-EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
-HAS_JSON = re.compile(rb"(?:^|[\r\n])data:\s*\{")  # a ping or a comment has none
-EVENT_EDGE = 512  # bytes kept at either end of an incomplete event, enough to see its kind and its end
-
-
 async def read_body(arriving: httpx.Response, cap: int, on_progress: Progress) -> httpx.Response:
     """Read a body of up to `cap` bytes and return the response. Parts of an event stream are reported as progress."""
-    streams = arriving.headers.get("content-type", "").startswith("text/event-stream")
-    chunks, size, parts, rest = list[bytes](), 0, 0, b""
+    events = EventProgress() if arriving.headers.get("content-type", "").startswith("text/event-stream") else None
+    chunks, size = list[bytes](), 0
     async for chunk in arriving.aiter_bytes():
         size += len(chunk)
         if size > cap:
             raise invalid_response(f"The vendor's answer is larger than {cap // 2**20} MB.")
         chunks.append(chunk)
-        if streams:
-            *events, rest = EVENT_END.split(rest + chunk)
-            for _ in filter(HAS_JSON.search, events):
-                parts += 1
-                await on_progress(f"Part {parts} of the image has arrived.")
-            rest = rest if len(rest) <= 2 * EVENT_EDGE else rest[:EVENT_EDGE] + rest[-EVENT_EDGE:]
+        for message in events.feed(chunk) if events else ():
+            await on_progress(message)
     return with_body(arriving, b"".join(chunks))

@@ -61,6 +61,11 @@ def refusal_outcome(status: int, *, from_vendor: bool) -> RefusalOutcome:
     return RefusalOutcome.NOT_DONE if status in TEMPORARY_STATUSES else RefusalOutcome.REFUSED
 
 
+def is_temporary(error: BaseException) -> bool:
+    """Whether an exchange that costs nothing is retried after this error."""
+    return isinstance(error, ImageError) and error.retryable
+
+
 def retry_policy(should_retry: Callable[[BaseException], bool], left: float, on_progress: Progress) -> AsyncRetrying:
     """Retry what `should_retry` allows, at most MAX_ATTEMPTS times, and never wait beyond the `left` seconds."""
 

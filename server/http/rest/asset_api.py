@@ -80,7 +80,7 @@ def router(server: AtelierServer) -> APIRouter:
     async def usage() -> Response:
         """Return what the caller has spent today and this month, and the budgets."""
         caller, pipeline = server.caller(), server.state.service.pipeline
-        caps, spent = pipeline.budget.caps, await pipeline.journal.spending(caller)
+        caps, spent = pipeline.budget.caps, await pipeline.store.spending(caller)
         return answered(
             UsageData(
                 customer_id=caller,

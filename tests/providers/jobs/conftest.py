@@ -13,7 +13,7 @@ import pytest
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.job_store import JobRow
-from atelier.server.composition import journal_of, pipeline_of, storage_of
+from atelier.server.composition import job_store_of, pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ, files_in
 from tests.waiting import LONG, eventually
@@ -41,11 +41,11 @@ def rows(with_openai: Environ) -> Callable[[], Any]:
     """What the journal has, newest first."""
 
     async def found() -> list[JobRow]:
-        journal = journal_of(Settings.from_environ(with_openai))
+        store = job_store_of(Settings.from_environ(with_openai))
         try:
-            return await journal.list_jobs(100)
+            return await store.list_jobs(100)
         finally:
-            await journal.aclose()
+            await store.aclose()
 
     return found
 

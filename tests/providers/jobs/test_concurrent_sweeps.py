@@ -34,7 +34,7 @@ class Store(NullJobStore):
 
 
 def sweeper(store: Store, tasks: TaskGroup) -> OrphanSweeper:
-    pipeline = Pipeline(Catalog(dict[str, str]().get), journal=store)
+    pipeline = Pipeline(Catalog(dict[str, str]().get), store=store)
     return OrphanSweeper(pipeline, InlineResults(pipeline), lambda job: None, tasks)
 
 

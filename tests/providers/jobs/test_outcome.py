@@ -14,7 +14,7 @@ from atelier.providers.core.sizes import ResizeSpec
 from atelier.providers.core.types import ImageRequest, Operation, Picture
 from atelier.providers.images.sources import normalise_source
 from atelier.providers.jobs.outcome import error_json, error_of, fingerprint, request_json, request_of
-from atelier.providers.pipeline.admit import admit
+from atelier.providers.pipeline.admit import check_and_price
 from atelier.providers.pipeline.job_store import JobRow
 from atelier.providers.pipeline.states import JobState
 from tests.conftest import png
@@ -27,7 +27,7 @@ EDIT = ImageRequest(
 
 
 def mark(request: ImageRequest, inline: bool = False) -> str:
-    return fingerprint(admit(CATALOG, request), inline)
+    return fingerprint(check_and_price(CATALOG, request), inline)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def mark(request: ImageRequest, inline: bool = False) -> str:
     ids=["plain", "edit", "delivered", "more"],
 )
 def test_a_request_comes_back_without_its_pictures_and_with_its_model(request_: ImageRequest) -> None:
-    kept = request_json(admit(CATALOG, request_))
+    kept = request_json(check_and_price(CATALOG, request_))
     expected = replace(request_, model="openai/gpt-image-2.5-flare", sources=(), mask=None)
     assert request_of(kept) == expected
 
@@ -54,7 +54,7 @@ def test_what_a_source_file_is_called_is_neither_asked_nor_kept() -> None:
     (fox,) = EDIT.sources
     named = replace(EDIT, sources=(replace(fox, name="alice.png"),))
     assert mark(named) == mark(EDIT)
-    assert "alice" not in str(request_json(admit(CATALOG, named)))
+    assert "alice" not in str(request_json(check_and_price(CATALOG, named)))
 
 
 @pytest.mark.parametrize(

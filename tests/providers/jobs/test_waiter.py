@@ -105,15 +105,15 @@ async def test_two_processes_share_one_job_and_who_waits_for_the_other_is_told_s
 
 
 async def test_a_call_that_joins_hears_at_once_what_the_job_is_doing(service: Open, openai: OpenAI) -> None:
-    held, joined = Held(), Told("OpenAI")
+    held, merged_outcome = Held(), Told("OpenAI")
     openai.next(held)
     async with service() as one, anyio.create_task_group() as tasks:
         tasks.start_soon(one.submit, FOX)
         await held.arrival()
-        tasks.start_soon(partial(one.submit, FOX, on_progress=joined))
-        await joined.it()
+        tasks.start_soon(partial(one.submit, FOX, on_progress=merged_outcome))
+        await merged_outcome.it()
         held.go.set()
-    assert "Looking at the request." not in joined.all
+    assert "Looking at the request." not in merged_outcome.all
     assert len(openai.requests) == 1
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.types import ImageRequest, Operation, Picture, Usage
-from atelier.providers.pipeline.admit import admit
+from atelier.providers.pipeline.admit import check_and_price
 from atelier.providers.pricing.estimate import actual, estimate, table
 from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.transport.wire import Wire
@@ -35,7 +35,7 @@ WIDE, SQUARE, SMALL = Picture(b"", "png", 1536, 1024), Picture(b"", "png", 1024,
 
 def job(model: str, **asked: Any) -> tuple[str, Job]:
     gateways = {"OPENAI_BASE_URL": "https://gateway.example/v1"}
-    priced = admit(Catalog(gateways.get, lambda: TODAY), ImageRequest(prompt="a fox", model=model, **asked))
+    priced = check_and_price(Catalog(gateways.get, lambda: TODAY), ImageRequest(prompt="a fox", model=model, **asked))
     return priced.choice.provider.name, priced.job
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.types import ImageRequest, Model, Operation, Picture
-from atelier.providers.pipeline.admit import admit
+from atelier.providers.pipeline.admit import check_and_price
 from atelier.providers.pricing.estimate import Estimate, estimate, table
 from atelier.providers.vendors.contract import Job
 from atelier.providers.vendors.registry import all_providers
@@ -30,7 +30,7 @@ def of(width: int, height: int) -> Picture:
 
 
 def priced(model: str, prompt: str = PROMPT, n: int = 1, **asked: Any) -> Estimate | None:
-    priced = admit(CATALOG, ImageRequest(prompt=prompt, model=model, count=n, **asked))
+    priced = check_and_price(CATALOG, ImageRequest(prompt=prompt, model=model, count=n, **asked))
     return estimate(CATALOG.prices, priced.choice.provider.name, priced.job)
 
 
@@ -46,7 +46,7 @@ def usd(found: Estimate) -> tuple[Decimal, Decimal, Decimal]:
 
 def bare_job(model: str, options: dict[str, Any] | None = None, **asked: Any) -> Job:
     """A job without a prompt, as estimate_cost may have none, and with options that no gate has seen."""
-    job = admit(CATALOG, ImageRequest(prompt=PROMPT, model=model, **asked)).job
+    job = check_and_price(CATALOG, ImageRequest(prompt=PROMPT, model=model, **asked)).job
     return replace(job, request=replace(job.request, prompt="", options=options or {}))
 
 

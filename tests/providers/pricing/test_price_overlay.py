@@ -13,7 +13,7 @@ from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.catalog.catalog_overlay import with_file
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Picture, Usage
-from atelier.providers.pipeline.admit import admit
+from atelier.providers.pipeline.admit import check_and_price
 from atelier.providers.pricing.estimate import Estimate, actual, estimate
 from atelier.providers.pricing.price_table import table
 from atelier.providers.vendors.contract import Reply
@@ -43,14 +43,14 @@ def catalog(path: Path) -> Catalog:
 
 
 def price(catalog: Catalog, model: str, **asked: Any) -> Estimate:
-    priced = admit(catalog, ImageRequest(prompt="a fox", model=model, **asked))
+    priced = check_and_price(catalog, ImageRequest(prompt="a fox", model=model, **asked))
     found = estimate(catalog.prices, priced.choice.provider.name, priced.job)
     assert found
     return found
 
 
 def paid(catalog: Catalog, model: str, usage: Usage) -> Decimal | None:
-    priced = admit(catalog, ImageRequest(prompt="a fox", model=model))
+    priced = check_and_price(catalog, ImageRequest(prompt="a fox", model=model))
     reply = Reply(pictures=(Picture(b"", "png", 1024, 1024),), usage=usage)
     return actual(catalog.prices, priced.choice.provider.name, priced.job, reply)
 
@@ -94,7 +94,7 @@ def test_rates_stand_for_prices_by_the_piece(tmp_path: Path) -> None:
 def test_a_new_model_has_the_prices_of_the_file_and_no_others(tmp_path: Path) -> None:
     new = {"provider": "openai", "id": "gpt-image-3", "like": "gpt-image-2", "snapshots": ["gpt-image-3-2027-01-01"]}
     bare = catalog(file(tmp_path, [new]))
-    priced = admit(bare, ImageRequest(prompt="a fox", model="gpt-image-3"))
+    priced = check_and_price(bare, ImageRequest(prompt="a fox", model="gpt-image-3"))
     assert estimate(bare.prices, "openai", priced.job) is None
     named = {"provider": "openai", "models": ["gpt-image-3"], **DATED}
     rates = {**RATES, "models": ["gpt-image-3"]}

@@ -18,7 +18,7 @@ from atelier.providers.core.types import ImageRequest, Model, Operation, Picture
 from atelier.providers.pricing import price_table
 from atelier.providers.pricing.estimate import Estimate, estimate
 from atelier.providers.pricing.price_parts import tiers
-from atelier.providers.pricing.price_table import Figure, NewJob, Price, Prices, Tokens, figures, table
+from atelier.providers.pricing.price_table import Figure, Price, PriceEntry, Prices, Tokens, figures, table
 from atelier.providers.vendors.contract import Job
 from atelier.providers.vendors.registry import all_providers
 
@@ -101,9 +101,9 @@ def test_no_figure_is_idle(section: str, index: int) -> None:
 
 def test_an_entry_names_only_words_that_its_models_offer() -> None:
     for entry in figures(table()):
-        for id in entry.models if isinstance(entry, NewJob) else ():
+        for id in entry.models if isinstance(entry, PriceEntry) else ():
             row = ROWS[entry.provider, id]
-            assert isinstance(entry, NewJob)
+            assert isinstance(entry, PriceEntry)
             words, offered = (entry.quality, entry.resolution, entry.size), (row.qualities, tiers(row), row.sizes)
             for word, known in zip(words, offered, strict=True):
                 assert word is None or set(word.split("|")) <= set(known), entry
@@ -111,8 +111,8 @@ def test_an_entry_names_only_words_that_its_models_offer() -> None:
 
 def test_a_figure_is_told_once() -> None:
     told = Counter(
-        (type(e), e.provider, id, e.cell if isinstance(e, NewJob) else None, e.unit if isinstance(e, Price) else None,
-         e.of if isinstance(e, Tokens) else None)
+        (type(e), e.provider, id, e.cell if isinstance(e, PriceEntry) else None,
+         e.unit if isinstance(e, Price) else None, e.of if isinstance(e, Tokens) else None)
         for e in figures(table()) for id in e.models
     )  # fmt: skip
     assert told.most_common(1)[0][1] == 1

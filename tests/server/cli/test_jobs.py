@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from atelier.server.composition import journal_of
+from atelier.server.composition import job_store_of
 from atelier.server.main import main
 from atelier.server.settings import Settings
 from tests.conftest import Environ, files_in
@@ -92,7 +92,7 @@ def test_one_job_is_told_with_its_calls_its_pictures_and_its_reason(
 
 def test_the_vendors_own_name_of_the_work_is_told(history: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     async def noted() -> None:
-        journal = journal_of(Settings.from_environ())
+        journal = job_store_of(Settings.from_environ())
         await journal.save_vendor_task((await journal.list_calls(history[1]))[0].id, {"id": "task-77"})
         await journal.aclose()
 
@@ -103,7 +103,7 @@ def test_the_vendors_own_name_of_the_work_is_told(history: list[str], capsys: py
 
 def test_a_job_whose_call_runs_shows_what_has_landed(history: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     async def landed() -> None:
-        journal = journal_of(Settings.from_environ())
+        journal = job_store_of(Settings.from_environ())
         await journal.add_asset(history[1], (await journal.list_calls(history[1]))[0].id, "img_1")
         await journal.database.write(lambda c: c.execute("UPDATE jobs SET state = 'running'"))
         await journal.aclose()

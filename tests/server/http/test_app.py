@@ -40,7 +40,7 @@ async def test_the_official_client_draws_in_both_eras(server: Server, mode: Any)
         image["id"],
         ["text", "image"],
     )
-    assert image["url"] == f"{server.url}/image/{image['id']}/file"
+    assert image["url"].startswith(f"{server.url}/i/{image['id']}?e=")
     assert "path" not in image
     assert server.environ["ATELIER_OUTPUT_DIR"] not in f"{drawn} {shown}"
     assert refused.is_error
@@ -112,7 +112,7 @@ def test_behind_a_proxy_links_have_the_name_and_the_scheme_that_it_was_called_by
         with server.web() as web:
             headers = {"Host": "pictures.example.com", "X-Forwarded-Proto": "https"}
             told = data_of(web.post("/image/generate", json=body_of(SKETCH), headers=headers))
-    assert told["images"][0]["url"].startswith("https://pictures.example.com/image/img_")
+    assert told["images"][0]["url"].startswith("https://pictures.example.com/i/img_")
 
 
 def test_what_is_not_there_and_what_cannot_be_done_is_told_in_json(server: Server) -> None:

@@ -12,12 +12,12 @@ from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.outcome import fingerprint, request_json
 from atelier.providers.jobs.service import ImageService
-from atelier.providers.pipeline.admit import admit
+from atelier.providers.pipeline.admit import check_and_price
 from atelier.providers.pipeline.job_store import NewJob
 from atelier.providers.pipeline.reserve import reservations_for, vendor_calls_for
 from atelier.providers.pricing.budget import Caps
 from atelier.providers.vendors.flux import tasks as flux_tasks
-from atelier.server.composition import catalog_of, journal_of, pipeline_of, storage_of
+from atelier.server.composition import catalog_of, job_store_of, pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ
 from tests.emulators.flux import Flux
@@ -37,9 +37,9 @@ async def left_behind(
 ) -> tuple[str, list[str]]:
     """A job as a process leaves it that is killed at some point; its id and those of its calls."""
     settings = Settings.from_environ(environ)
-    catalog, journal = catalog_of(settings, today), journal_of(settings, today)
-    priced = admit(catalog, replace(request, count=count))
-    vendor_calls = vendor_calls_for(catalog, journal, priced, Caps())
+    catalog, store = catalog_of(settings, today), job_store_of(settings, today)
+    priced = check_and_price(catalog, replace(request, count=count))
+    vendor_calls = vendor_calls_for(catalog, store, priced, Caps())
     charges = reservations_for(catalog, priced, vendor_calls, "1")
     home = storage_of(settings).home
     entry = NewJob(
@@ -48,12 +48,12 @@ async def left_behind(
         fingerprint=fingerprint(priced, False, home),
         request={**request_json(priced), "home": home},
     )
-    await journal.open_job(entry, charges, Caps())
+    await store.open_job(entry, charges, Caps())
     for vendor_call in vendor_calls if sent else ():
-        await vendor_call.sent()
+        await vendor_call.mark_sent()
         if task:
             await vendor_call.save_vendor_task(task)
-    await journal.aclose()
+    await store.aclose()
     return priced.job.id, [vendor_call.id for vendor_call in vendor_calls]
 
 
@@ -67,7 +67,7 @@ async def recovered(environ: Environ, today: Any, job: str) -> tuple[Any, list[A
             found: Any = await service.get_result(job)
         except ImageError as error:
             found = error
-        return found, await service.pipeline.journal.list_calls(job)
+        return found, await service.pipeline.store.list_calls(job)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.jobs.outcome import fingerprint
-from atelier.providers.pipeline.admit import admit
+from atelier.providers.pipeline.admit import check_and_price
 from atelier.providers.transport.wire import MAX_POLL_FAILURES
 from tests.conftest import Environ, files_in
 from tests.emulators.flux import PENDING, Flux
@@ -47,7 +47,7 @@ async def test_what_outlasts_the_deadline_is_collected_by_the_same_call(
         assert isinstance(result, ImageResult)
         assert result.images[0].stored
         assert result.actual_usd == Decimal("0.03")
-        (call,) = await service.pipeline.journal.list_calls(result.id)
+        (call,) = await service.pipeline.store.list_calls(result.id)
     assert (call.state, bought(flux)) == ("settled", 1)
 
 
@@ -55,8 +55,8 @@ async def test_what_outlasts_the_deadline_is_collected_by_its_id(slow_flux: Envi
     async with a_desk(slow_flux, today) as service:
         with pytest.raises(ImageError):
             await service.submit(OWL)
-        alike = fingerprint(admit(service.pipeline.catalog, OWL), False, service.pipeline.home)
-        row = await service.pipeline.journal.find_duplicate("1", alike)
+        alike = fingerprint(check_and_price(service.pipeline.catalog, OWL), False, service.pipeline.home)
+        row = await service.pipeline.store.find_duplicate("1", alike)
         assert row
         assert row.collectable
         flux.polls.script.clear()
@@ -75,9 +75,9 @@ async def test_what_the_vendor_does_not_finish_in_half_an_hour_is_bought_anew_wi
     async with a_desk(slow_flux, today) as service:
         with pytest.raises(ImageError):
             await service.submit(OWL)
-        journal: Any = service.pipeline.journal
-        (row,) = await journal.list_jobs(5)
-        await journal.database.write(an_hour_ago)
+        store: Any = service.pipeline.store
+        (row,) = await store.list_jobs(5)
+        await store.database.write(an_hour_ago)
         flux.polls.script.clear()
         result = await service.submit(OWL)
     assert isinstance(result, ImageResult)
@@ -117,15 +117,15 @@ async def test_where_one_of_several_was_never_sent_and_the_others_came_too_late_
 ) -> None:
     full = [ImageError(Reason.STORAGE_FAILED, "The journal is full.")]
     async with a_desk(slow_flux, today) as service:
-        journal = service.pipeline.journal
-        sent = journal.mark_sent
+        store = service.pipeline.store
+        sent = store.mark_sent
 
         async def full_once(charge: str) -> None:
             if full:
                 raise full.pop()
             await sent(charge)
 
-        setattr(journal, "mark_sent", full_once)  # noqa: B010 - an instance's own
+        setattr(store, "mark_sent", full_once)  # noqa: B010 - an instance's own
         with pytest.raises(ImageError) as caught:
             await service.submit(replace(OWL, count=3))
         assert caught.value.outcome_unknown

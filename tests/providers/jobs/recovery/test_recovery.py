@@ -11,7 +11,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
 from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.images.identify import picture
-from atelier.server.composition import journal_of, storage_of
+from atelier.server.composition import job_store_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ, png
 from tests.emulators.openai import OpenAI
@@ -83,11 +83,11 @@ async def test_a_job_of_another_version_is_settled_all_the_same(
     with_openai: Environ, today: Any, openai: OpenAI
 ) -> None:
     job, _ = await left_behind(with_openai, today, FOX, sent=True)
-    journal = journal_of(Settings.from_environ(with_openai))
-    await journal.database.write(
+    store = job_store_of(Settings.from_environ(with_openai))
+    await store.database.write(
         lambda c: c.execute("""UPDATE jobs SET request = '{"operation": "sculpt", "model": "x/y"}'""")
     )
-    await journal.aclose()
+    await store.aclose()
     found, calls = await recovered(with_openai, today, job)
     assert found.reason is Reason.INTERNAL
     assert calls[0].state == "unknown"

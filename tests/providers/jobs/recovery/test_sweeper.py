@@ -17,7 +17,7 @@ from atelier.providers.core.types import ImageResult
 from atelier.providers.jobs.recovery import recover_job
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.transport.resilience.breaker import MAX_FAILURES
-from atelier.server.composition import journal_of
+from atelier.server.composition import job_store_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ
 from tests.emulators.flux import PENDING, Flux
@@ -48,8 +48,8 @@ async def collected(service: ImageService) -> list[str]:
     await service.recover()
     while service.in_flight:
         await anyio.sleep(0.01)
-    journal: Any = service.pipeline.journal
-    return [row.state for row in await journal.list_jobs(10)]
+    store: Any = service.pipeline.store
+    return [row.state for row in await store.list_jobs(10)]
 
 
 async def test_a_task_is_collected_while_the_breaker_is_open(
@@ -138,28 +138,28 @@ async def test_one_of_which_nothing_can_be_written_strands_none_of_the_others(
 
     monkeypatch.setattr("atelier.providers.jobs.sweeper.recover_job", odd)
     async with a_desk(with_flux, today) as service:
-        journal: Any = service.pipeline.journal
-        finish = journal.finish_job
+        store: Any = service.pipeline.store
+        finish = store.finish_job
 
         async def full_once(*arguments: Any) -> None:
             if full:
                 raise full.pop()
             await finish(*arguments)
 
-        journal.finish_job = full_once
+        store.finish_job = full_once
         with pytest.raises(ImageError, match="full"):
             await service.recover()
         await service.recover()
-        assert [(await journal.get_job(job)).state for job in jobs] == ["cancelled"] * 3
+        assert [(await store.get_job(job)).state for job in jobs] == ["cancelled"] * 3
 
 
 async def test_a_call_that_was_refused_for_free_is_not_asked_for_again(
     with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any]
 ) -> None:
     job, calls = await left_behind(with_flux, today, OWL, sent=True, task=await submitted(), count=2)
-    journal = journal_of(Settings.from_environ(with_flux))
-    await journal.release_call(calls[0])
-    await journal.aclose()
+    store = job_store_of(Settings.from_environ(with_flux))
+    await store.release_call(calls[0])
+    await store.aclose()
     found, after = await recovered(with_flux, today, job)
     assert isinstance(found, ImageResult)
     assert found.actual_usd == Decimal("0.03")

@@ -11,7 +11,7 @@ import pytest
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import ImageRequest, ImageResult
 from atelier.providers.jobs.service import ImageService
-from atelier.server.composition import journal_of, pipeline_of, storage_of
+from atelier.server.composition import job_store_of, pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ
 from tests.emulators.flux import PENDING, Flux
@@ -73,10 +73,10 @@ async def test_a_task_that_could_not_be_asked_for_after_a_restart_is_asked_for_l
     job, _ = await left_behind(with_flux, today, OWL, sent=True, task={**task, "polling_url": "http://127.0.0.1:9/"})
     found, _ = await recovered({**with_flux, "ATELIER_TIMEOUT_SECONDS": "0.3"}, today, job)
     assert found.outcome_unknown
-    journal = journal_of(Settings.from_environ(with_flux))
-    (call,) = await journal.list_calls(job)
-    await journal.save_vendor_task(call.id, task)  # the network is back
-    await journal.aclose()
+    store = job_store_of(Settings.from_environ(with_flux))
+    (call,) = await store.list_calls(job)
+    await store.save_vendor_task(call.id, task)  # the network is back
+    await store.aclose()
     found, calls = await recovered(with_flux, today, job)
     assert isinstance(found, ImageResult)
     assert (calls[0].state, bought(flux)) == ("settled", 1)
@@ -104,7 +104,7 @@ async def test_a_job_that_moved_on_is_collected_from_the_vendor_that_has_it(
         result = await service.submit(fox)
         assert isinstance(result, ImageResult)
         assert (result.provider, result.model) == ("flux", "flux-2-pro")
-        assert [call.state for call in await service.pipeline.journal.list_calls(result.id)] == ["released", "settled"]
+        assert [call.state for call in await service.pipeline.store.list_calls(result.id)] == ["released", "settled"]
     assert bought(flux) == 1
 
 

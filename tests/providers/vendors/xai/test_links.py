@@ -114,12 +114,12 @@ async def collected(environ: Environ) -> tuple[JobRow, ImageResult | None, list[
         await service.recover()
         while service.in_flight:
             await anyio.sleep(0.01)
-        journal = service.pipeline.journal
-        assert isinstance(journal, SqliteJobStore)
-        (row,) = await journal.list_jobs(10)
+        store = service.pipeline.store
+        assert isinstance(store, SqliteJobStore)
+        (row,) = await store.list_jobs(10)
         found = await service.get_result(row.id) if row.state == "done" else None
         assert not isinstance(found, JobHandle)
-        return row, found, await journal.list_calls(row.id)
+        return row, found, await store.list_calls(row.id)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -171,5 +171,5 @@ async def test_an_answer_without_links_leaves_no_note(with_xai: Environ, xai: XA
     settings = Settings.from_environ(with_xai)
     async with ImageService(pipeline_of(settings, storage_of(settings))) as service:
         result = await service.submit(ImageRequest(prompt="a fox", model="xai"))
-        (call,) = await service.pipeline.journal.list_calls(result.id)
+        (call,) = await service.pipeline.store.list_calls(result.id)
     assert call.task is None

@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,78 +20,34 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationError,
-    ValidationInfo,
     field_validator,
 )
 
-from atelier.providers.catalog.catalog import Catalog
-from atelier.providers.catalog.catalog_overlay import with_file
-from atelier.providers.core.environment import OWN_PREFIX
-from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.environment import OWN_PREFIX, variable
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.pricing.budget import Caps
-from atelier.providers.vendors.registry import all_providers
 from atelier.server.config_files import Notice, Source, read_sources, state_folder
-from atelier.server.http.callers import is_customer
 from atelier.server.logs import LogLevel
+from atelier.server.settings.values import (
+    MUST,
+    NAMED,
+    Address,
+    Usd,
+    checked_catalog,
+    checked_customer,
+    checked_fallback,
+    folder_prefix,
+)
 from atelier.server.storage.s3_client import Addressing, Bucket, without_bucket
 
 PREFIX = OWN_PREFIX
 
 JWT_SECRET = "ATELIER_JWT_SECRET"  # noqa: S105 - its name
-"""The one secret of ours; like the vendors' keys it is read through `lookup` and is no field."""
+LINK_SECRET = "ATELIER_LINK_SECRET"  # noqa: S105 - its name
+SECRETS = (JWT_SECRET, LINK_SECRET)
+"""Our secrets; like the vendors' keys they are read through `lookup` and are no fields."""
 
 CUSTOMER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$")
-
-MUST = {
-    "bool_parsing": "be on or off",
-    "float_parsing": "be a number",
-    "int_parsing": "be a whole number",
-    "decimal_parsing": "be a number of USD",
-    "string_pattern_mismatch": "be an address that begins with http:// or https://",
-    "literal_error": "be local or s3",
-}
-"""What a value should be, where pydantic's own message speaks of types."""
-
-NAMED = {
-    "customer_id": "be letters, digits and . _ @ - only, and a number be above 0",
-    "log_level": "be debug, info, warning or error",
-    "s3_addressing": "be auto, virtual or path",
-}
-"""The same for single settings."""
-
-
-def _checked_catalog(file: Path | None) -> Path | None:
-    """Refuse a catalog file that is wrong, so that it stops the start and not the first call."""
-    if file:
-        with_file(all_providers(), file)
-    return file
-
-
-def _checked_fallback(models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-    """Refuse a fallback that names no model. What a model can do is not checked here."""
-    catalog = Catalog(lambda name: None, load=lambda: with_file(all_providers(), info.data.get("catalog")))
-    for name in models:
-        try:
-            catalog.resolve(name)
-        except ImageError as error:
-            message = f"ATELIER_FALLBACK is wrong: no model is called “{sanitize(name, 60)}”."
-            raise ImageError(Reason.INVALID_REQUEST, message, hint=error.hint) from None
-    return models
-
-
-def _checked_customer(id: str) -> str:
-    if not is_customer(id):
-        raise ValueError("not above 0")
-    return id
-
-
-Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
-Address = Annotated[str, Field(pattern=r"^https?://[^/\s]+\S*$")]
-
-
-def _folder(prefix: str) -> str:
-    """Return a prefix of keys as that of a folder."""
-    return f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
 
 class Settings(BaseModel):
@@ -114,14 +69,14 @@ class Settings(BaseModel):
     source_max_megapixels: float = Field(default=40.0, gt=0, le=100)
     allow_http_sources: bool = False
     default_model: str | None = None
-    catalog: Annotated[Path | None, AfterValidator(_checked_catalog)] = None
+    catalog: Annotated[Path | None, AfterValidator(checked_catalog)] = None
     budget_per_call: Usd | None = None
     budget_per_day: Usd | None = None
     budget_per_month: Usd | None = None
     confirm_above: Usd | None = None
     allow_unpriced: bool = False
     wait_seconds: float = Field(default=50.0, ge=0, le=3600)
-    fallback: Annotated[tuple[str, ...], AfterValidator(_checked_fallback)] = ()
+    fallback: Annotated[tuple[str, ...], AfterValidator(checked_fallback)] = ()
     queue_limit: int = Field(default=100, ge=0, le=10_000)
     timeout_seconds: float = Field(default=300.0, gt=0, le=3600)
     concurrency: int | None = Field(default=None, ge=1, le=100)
@@ -131,10 +86,11 @@ class Settings(BaseModel):
     s3_endpoint_url: Address | None = None
     s3_region: str | None = None
     s3_addressing: Addressing = "auto"
-    s3_prefix: Annotated[str, AfterValidator(_folder)] = ""
+    s3_prefix: Annotated[str, AfterValidator(folder_prefix)] = ""
     s3_public_base_url: Address | None = None
     s3_url_ttl: int = Field(default=86_400, ge=1, le=604_800)
-    customer_id: Annotated[str, Field(pattern=CUSTOMER.pattern), AfterValidator(_checked_customer)] = "1"
+    customer_id: Annotated[str, Field(pattern=CUSTOMER.pattern), AfterValidator(checked_customer)] = "1"
+    link_ttl: int = Field(default=86_400, ge=1, le=31_536_000)
     jwks_url: Address | None = None
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
@@ -161,7 +117,10 @@ class Settings(BaseModel):
 
     def lookup(self, name: str) -> str | None:
         """A variable's value by its name, secrets included; they are never part of a repr."""
-        return next((value for source in self._sources if (value := source.get(name)) is not None), None)
+        for source in self._sources:
+            if (value := variable(source.values, name)) is not None:
+                return value
+        return None
 
     @property
     def pictures(self) -> Path:
@@ -206,7 +165,7 @@ class Settings(BaseModel):
 
         `notice` gets a sentence for each variable that is not used. Raises invalid_request, which names what is wrong.
         """
-        names = [*(variable_of(field) for field in cls.model_fields), JWT_SECRET]
+        names = [*(variable_of(field) for field in cls.model_fields), *SECRETS]
         return cls.from_sources(read_sources(environ, names, notice))
 
     @classmethod

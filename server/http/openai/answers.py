@@ -1,0 +1,99 @@
+"""The answers of this face. What OpenAI's have no field for is under `atelier`; its clients pass over it."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+
+from pydantic import BaseModel
+
+from atelier.providers.core.types import ResultImage
+from atelier.tools.image_answer import ImageOutput, UsageData
+from atelier.tools.tool import Answer
+
+
+class ImageItem(BaseModel):
+    """One image: its bytes, or a link where the client asked for one. `id` names it in later calls."""
+
+    b64_json: str | None = None
+    url: str | None = None
+    revised_prompt: str | None = None
+    id: str | None = None
+
+
+class TokenUsage(BaseModel):
+    """Tokens as the vendor counted them."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+
+
+class CallFacts(BaseModel):
+    """Which model answered, what it cost, and what the caller should know."""
+
+    provider: str
+    model: str
+    estimated_usd: float | None = None
+    actual_usd: float | None = None
+    request_id: str | None = None
+    warnings: list[str] | None = None
+
+
+class ImagesAnswer(BaseModel):
+    """The answer of /v1/images/generations and /v1/images/edits."""
+
+    created: int
+    data: list[ImageItem]
+    output_format: str | None = None
+    size: str | None = None
+    usage: TokenUsage | None = None
+    atelier: CallFacts
+
+
+class ModelItem(BaseModel):
+    """One model. `created` is not known of any, and 0."""
+
+    id: str
+    object: str = "model"
+    created: int = 0
+    owned_by: str
+
+
+class ModelList(BaseModel):
+    """The answer of /v1/models."""
+
+    object: str = "list"
+    data: list[ModelItem]
+
+
+def images_answer(answer: Answer, *, as_url: bool) -> ImagesAnswer:
+    """Return the answer to a call whose images are made."""
+    assert isinstance(answer.data, ImageOutput)
+    data, first = answer.data, answer.pictures[0].picture
+    return ImagesAnswer(
+        created=int(time.time()),
+        data=[_item(image, as_url=as_url) for image in answer.pictures],
+        output_format=first.format,
+        size=f"{first.width}x{first.height}",
+        usage=_usage(data.usage),
+        atelier=CallFacts.model_validate(data.model_dump(include=set(CallFacts.model_fields))),
+    )
+
+
+def _item(image: ResultImage, *, as_url: bool) -> ImageItem:
+    stored = image.stored
+    url = stored.url if stored and as_url else None
+    return ImageItem(
+        b64_json=None if url else b64encode(image.image_bytes).decode(),  # one that could not be stored has no link
+        url=url,
+        revised_prompt=image.prompt_used,
+        id=stored.id if stored else None,
+    )
+
+
+def _usage(usage: UsageData | None) -> TokenUsage | None:
+    if usage is None:
+        return None
+    sent, made = usage.input_tokens or 0, usage.output_tokens or 0
+    return TokenUsage(input_tokens=sent, output_tokens=made, total_tokens=sent + made)

@@ -1,0 +1,67 @@
+"""What the values of settings may be, and what is said of a wrong one."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationInfo
+
+from atelier.providers.catalog.catalog import Catalog
+from atelier.providers.catalog.catalog_overlay import with_file
+from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.vendors.registry import all_providers
+from atelier.server.http.callers import is_customer
+
+MUST = {
+    "bool_parsing": "be on or off",
+    "float_parsing": "be a number",
+    "int_parsing": "be a whole number",
+    "decimal_parsing": "be a number of USD",
+    "string_pattern_mismatch": "be an address that begins with http:// or https://",
+    "literal_error": "be local or s3",
+}
+"""What a value should be, where pydantic's own message speaks of types."""
+
+NAMED = {
+    "customer_id": "be letters, digits and . _ @ - only, and a number be above 0",
+    "log_level": "be debug, info, warning or error",
+    "s3_addressing": "be auto, virtual or path",
+}
+"""The same for single settings."""
+
+
+def checked_catalog(file: Path | None) -> Path | None:
+    """Refuse a catalog file that is wrong, so that it stops the start and not the first call."""
+    if file:
+        with_file(all_providers(), file)
+    return file
+
+
+def checked_fallback(models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    """Refuse a fallback that names no model. What a model can do is not checked here."""
+    catalog = Catalog(lambda name: None, load=lambda: with_file(all_providers(), info.data.get("catalog")))
+    for name in models:
+        try:
+            catalog.resolve(name)
+        except ImageError as error:
+            message = f"ATELIER_FALLBACK is wrong: no model is called “{sanitize(name, 60)}”."
+            raise ImageError(Reason.INVALID_REQUEST, message, hint=error.hint) from None
+    return models
+
+
+def checked_customer(id: str) -> str:
+    """Return the id. Raises ValueError for one that is no customer's."""
+    if not is_customer(id):
+        raise ValueError("not above 0")
+    return id
+
+
+Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Address = Annotated[str, Field(pattern=r"^https?://[^/\s]+\S*$")]
+
+
+def folder_prefix(prefix: str) -> str:
+    """Return a prefix of keys as that of a folder."""
+    return f"{prefix.strip('/')}/" if prefix.strip("/") else ""

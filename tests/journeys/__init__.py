@@ -1,0 +1,1 @@
+"""Whole stories of users, through real processes and official clients."""

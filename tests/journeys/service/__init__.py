@@ -1,0 +1,1 @@
+"""The service over HTTP as its customers meet it."""
