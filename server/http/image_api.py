@@ -34,7 +34,7 @@ RETRY_AFTER = "2"  # seconds after which to ask for a job again
 
 
 def router(server: AtelierServer) -> APIRouter:
-    """Return the routes of images and of the health check."""
+    """Return the routes."""
     routes = router_of(server)
 
     async def draw(tool: Tool[Any], request: Request) -> Response:
@@ -78,11 +78,6 @@ def router(server: AtelierServer) -> APIRouter:
             raise ImageError(Reason.NOT_FOUND, "There is no such picture.", hint="Give an asset id of your own.")
         headers = {"Cache-Control": "private", "X-Content-Type-Options": "nosniff"}
         return Response(asset.image_bytes, media_type=picture(asset.image_bytes).mime, headers=headers)
-
-    @routes.get("/healthz")
-    async def healthy() -> Response:
-        """Answer while the server runs."""
-        return JSONResponse({"ok": True})
 
     return routes
 
