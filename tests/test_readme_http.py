@@ -14,6 +14,7 @@ import pytest
 
 from atelier.server.http.app import app_of
 from atelier.server.http.auth import verifier_of
+from atelier.server.http.metrics import Metrics
 from atelier.server.mcp.server import build_server
 from atelier.server.settings import Settings
 from tests.conftest import Environ
@@ -47,7 +48,7 @@ def test_the_example_prints_a_picture_as_it_is_pasted_and_ends_as_is_said(enviro
 
 
 def test_the_routes_are_those_that_are_served(environ: Environ) -> None:
-    paths = app_of(build_server(Settings.from_environ(environ))).openapi()["paths"]
+    paths = app_of(build_server(Settings.from_environ(environ)), Metrics(), None).openapi()["paths"]
     table = SECTION.partition("| route |")[2].partition("\n\n")[0]
     named = set(re.findall(r"`((?:GET|POST|DELETE) /\S+)`", table))
     assert named == {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}

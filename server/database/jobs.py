@@ -88,6 +88,11 @@ class SqliteJobStore(SqliteLedger):
 
         return await self.database.write(transaction)
 
+    async def count_by_state(self) -> dict[str, int]:
+        """Return how many jobs there are in each state."""
+        query = "SELECT state, count(*) FROM jobs GROUP BY state"
+        return await self.database.read(lambda connection: dict(connection.execute(query).fetchall()), {})
+
     async def find_duplicate(self, caller: str, fingerprint: str) -> JobRow | None:
         """The newest job of that call that runs, was not delivered, or ended with an unknown outcome."""
         return await self.database.read(lambda connection: _one(connection, ALIKE, caller, fingerprint), None)

@@ -188,7 +188,7 @@ def test_a_second_signal_ends_it_at_once(with_openai: Environ, openai: OpenAI) -
         server.draw(FOX)
         held.wait()
         server.process.send_signal(signal.SIGTERM)
-        until(lambda: server.get("/healthz").status_code == 503)
+        until(lambda: server.get("/readyz", None).status_code == 503)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(LONG) == -signal.SIGTERM
     held.go.set()
