@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +25,8 @@ from atelier.server.storage.remote_storage import without_location
 Callback = Callable[[], None]
 
 MAX_ARGUMENT = 2000  # characters of an argument in the log
+MINUTE = 60.0  # seconds
+MAX_COUNTED_CALLERS = 10_000  # above it those who were idle for a minute are forgotten
 
 
 @dataclass(slots=True)
@@ -71,24 +74,71 @@ class CallerGoneError(Exception):
     """The caller disconnected before the answer."""
 
 
+class CallerLimits:
+    """How many calls a caller may begin in a minute, and have answered at once. None is without limit.
+
+    A caller who has been idle may begin a minute's calls at once (a token bucket).
+    """
+
+    def __init__(
+        self, per_minute: int | None, at_once: int | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._per_minute = per_minute
+        self._at_once = at_once
+        self._clock = clock
+        self._used = dict[str, tuple[float, float]]()  # the caller's calls that count, and when they were counted
+        self._running = Counter[str]()
+
+    @contextmanager
+    def slot(self, caller: str) -> Generator[None]:
+        """Count a call within the block. Raises rate_limited, at once."""
+        if self._at_once is not None and self._running[caller] >= self._at_once:
+            message = f"You have {self._at_once} calls running, and no more are taken at once."
+            raise ImageError(Reason.RATE_LIMITED, message, hint="Try again when one has ended.", retry_after=1.0)
+        if self._per_minute is not None:
+            self._count(caller, self._per_minute)
+        self._running[caller] += 1
+        try:
+            yield
+        finally:
+            self._running -= Counter((caller,))  # drops entries at 0
+
+    def _count(self, caller: str, per_minute: int) -> None:
+        now = self._clock()
+        if len(self._used) > MAX_COUNTED_CALLERS:
+            self._used = {name: entry for name, entry in self._used.items() if now - entry[1] < MINUTE}
+        used, since = self._used.get(caller, (0.0, now))
+        used = max(0.0, used - (now - since) * per_minute / MINUTE)
+        if used + 1 > per_minute:
+            wait = (used + 1 - per_minute) * MINUTE / per_minute
+            message = f"You have begun {per_minute} calls within a minute, and no more are taken."
+            raise ImageError(Reason.RATE_LIMITED, message, hint="Try again a little later.", retry_after=wait)
+        self._used[caller] = used + 1, now
+
+
 class Calls:
     """Counts the calls that are being answered, including those whose caller disconnected.
 
     Errors for `remote` callers name no folders of this machine.
     """
 
-    def __init__(self, *, remote: bool = False) -> None:
+    def __init__(self, *, remote: bool = False, limits: CallerLimits | None = None) -> None:
         self.count = 0
         self._remote = remote
+        self._limits = limits or CallerLimits(None, None)
 
     @contextmanager
-    def answering(self, name: str) -> Generator[None]:
-        """Answer a call within the block: log it, and raise every failure of ours as an ImageError."""
+    def answering(self, name: str, caller: str | None = None) -> Generator[None]:
+        """Answer a call within the block: log it, and raise every failure of ours as an ImageError.
+
+        A call with a `caller` counts towards the caller's limits. Raises rate_limited above them.
+        """
         call_id.set(new_id("call"))
         began, outcome = time.monotonic(), "cancelled"
         self.count += 1
         try:
-            yield
+            with self._limits.slot(caller) if caller else nullcontext():
+                yield
             outcome = "done"
         except CallerGoneError:
             raise

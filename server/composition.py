@@ -93,8 +93,13 @@ def slots_of(settings: Settings) -> Slots | None:
 
 def sources_of(settings: Settings, storage: Storage, folders: tuple[Path, ...] = ()) -> SourceReader:
     """Return the reader of source images. `folders` may be read from; none for callers on other machines."""
-    limits = SourceLimits(int(settings.source_max_mb * 2**20), int(settings.source_max_megapixels * 1e6))
-    return SourceReader(storage, folders, WebFetcher(allow_http=settings.allow_http_sources), storage.id_in, limits)
+    web = WebFetcher(allow_http=settings.allow_http_sources)
+    return SourceReader(storage, folders, web, storage.id_in, source_limits_of(settings))
+
+
+def source_limits_of(settings: Settings) -> SourceLimits:
+    """Return the maximum size of a source image."""
+    return SourceLimits(int(settings.source_max_mb * 2**20), int(settings.source_max_megapixels * 1e6))
 
 
 def tenants_of(settings: Settings, storages: Callable[[str], Storage]) -> Tenants:

@@ -38,6 +38,7 @@ HOMES = {
     "fastapi": ("server.http",),
     "starlette": ("server.http",),
     "uvicorn": ("server.http",),
+    "prometheus_client": ("server.http.metrics", "server.http.health"),
     "h11": ("server.http.protocol",),
     "jwt": ("server.http.auth",),
     "tenacity": ("providers.transport.resilience.retry",),

@@ -28,17 +28,22 @@ Leave out what the user did not ask for; what a model cannot honour is refused b
 Each call may cost money. Takes 5 to 60 seconds."""
 
 
-class EditParameters(ImageParameters):
-    """The parameters that edit_image and estimate_cost share, beside those of every image call."""
+class EditOptions(ImageParameters):
+    """The options of an edit, beside those of every image call."""
 
-    images: edit_fields.Images = []  # noqa: RUF012 - pydantic copies it
-    mask: edit_fields.Mask = None
     strength: edit_fields.Strength = None
     search: edit_fields.Search = None
     left: edit_fields.Side = None
     right: edit_fields.Side = None
     top: edit_fields.Side = None
     bottom: edit_fields.Side = None
+
+
+class EditParameters(EditOptions):
+    """The parameters that edit_image and estimate_cost share."""
+
+    images: edit_fields.Images = []  # noqa: RUF012 - pydantic copies it
+    mask: edit_fields.Mask = None
 
 
 class EditImage(EditParameters):

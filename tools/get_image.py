@@ -30,6 +30,7 @@ LIST_DETAILS = ((80, True), (40, True), (20, True), (20, False))
 """Characters of each prompt and whether the time is shown. A list uses the first pair with which it fits."""
 MAX_DATA_BYTES = 6000  # of a list, as text and as data: hosts paste either into the model's context
 MAX_LIMIT = 50
+UPLOAD = "upload"  # the operation in the record of an image that its caller uploaded
 DEFAULT_LIMIT = 10
 
 
@@ -109,10 +110,11 @@ async def run(params: GetImage, service: ImageService, call: Call) -> Answer:
 
 async def _shown(asset: Asset, storage: Storage) -> Answer:
     record = asset.record
-    shown = ResultImage(picture(asset.image_bytes), await storage.where(asset.id))
+    made = picture(asset.image_bytes, prompt_used=record.get("prompt_used"), seed=record.get("seed"))
+    shown = ResultImage(made, await storage.where(asset.id))
     image = image_data(shown)
     warnings = [shown.stored.warning] if shown.stored and shown.stored.warning else []
-    made = f"{record.get('provider', 'unknown')}/{record.get('model', 'unknown')}"
+    uploaded = record.get("operation") == UPLOAD
     size = f"{image.width}×{image.height} {shown.format.upper()}"
     prompt, cost = _prompt(record, MAX_PROMPT_CHARACTERS), record.get("actual_usd")
     data = GetImageOutput(
@@ -131,7 +133,7 @@ async def _shown(asset: Asset, storage: Storage) -> Answer:
     )
     facts = {
         "Made": record.get("created_at"),
-        "By": made,
+        "By": None if uploaded else _maker(record),
         "Operation": record.get("operation"),
         "Prompt": prompt and f"“{prompt}”",
         "Seed": record.get("seed"),
@@ -167,7 +169,7 @@ def _page(records: list[Mapping[str, Any]], characters: int, timed: bool, *, mor
             id=str(record["id"]),
             created_at=record.get("created_at") if timed else None,
             prompt=_prompt(record, characters),
-            model=f"{record.get('provider')}/{record.get('model')}",
+            model=UPLOAD if record.get("operation") == UPLOAD else _maker(record),
             actual_usd=record.get("actual_usd"),
             parent=record.get("parent"),
         )
@@ -189,6 +191,10 @@ def _line(row: ListedImage) -> str:
     parent = f", of {row.parent}" if row.parent else ""
     time = f" {row.created_at[:16]}Z" if row.created_at else ""
     return f"- {row.id}{time} {row.model}{cost}{parent}: “{row.prompt or ''}”"
+
+
+def _maker(record: Mapping[str, Any]) -> str:
+    return f"{record.get('provider', 'unknown')}/{record.get('model', 'unknown')}"
 
 
 def _prompt(record: Mapping[str, Any], limit: int) -> str | None:

@@ -94,7 +94,8 @@ def format_result(result: ImageResult) -> Answer:
         request_id=_request_id(result),
         warnings=list(result.warnings) or None,
     )
-    return Answer(text="\n".join(line for line in lines if line), data=data, pictures=result.images, job=result.id)
+    text = "\n".join(line for line in lines if line)
+    return Answer(text=text, data=data, pictures=result.images, job=result.id, notice=result.notice)
 
 
 def _usage(usage: Usage | None) -> UsageData | None:

@@ -12,7 +12,7 @@ from atelier.providers.jobs.service import ImageService, JobHandle
 from atelier.tools.image_answer import format_handle, format_result
 from atelier.tools.parameters import fields
 from atelier.tools.parameters.option_parsing import parse_options, refuse_parameters
-from atelier.tools.tool import ANSWER_BUDGET, Answer, Call, Parameters
+from atelier.tools.tool import Answer, Call, Parameters
 
 
 class ImageParameters(Parameters):
@@ -80,7 +80,7 @@ async def submit(request: ImageRequest, params: ImageParameters, service: ImageS
     result = await service.submit(
         request,
         caller=call.caller,
-        inline_limit=0 if params.save else ANSWER_BUDGET,
+        inline_limit=0 if params.save else call.inline_limit,
         fallback=fallback_of(params),
         key=call.key,
         body=_call_text(params) if call.key else None,

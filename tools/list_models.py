@@ -99,6 +99,18 @@ async def run(params: ListModels, service: ImageService, call: Call) -> Answer:
     return Answer(text=_filtered_text(summary, found, shown, today), data=data)
 
 
+def full_list(params: ListModels, catalog: Catalog) -> ListModelsOutput:
+    """Return the models that can be used, every row with every column, for programs."""
+    found, today = offers(catalog, params.operation, params.vendor), catalog.today()
+    shown = [offer for offer in found if not offer.key]
+    return ListModelsOutput(
+        summary=_summary(catalog, params, found),
+        vendors=[_vendor(offer, offer, today) for offer in found],
+        models=[row for offer in shown for row in groups(offer, today)],
+        prices=prices(shown, today),
+    )
+
+
 def _filtered_text(summary: str, found: list[Offer], shown: list[Offer], today: date) -> str:
     """Return the text with every column, or with columns cut short if that is too long."""
     text = summary

@@ -31,13 +31,15 @@ class Answer:
     """`text` is complete without `data`, and `data` without `text`, since hosts show one or the other.
 
     `pictures` are attached in the order of `data.images`: a stored picture as a preview, any other inline. `job` is the
-    id of the job whose result this is; it is marked as delivered once the answer has been written.
+    id of the job whose result this is; it is marked as delivered once the answer has been written. `notice` is a part
+    of both texts, for answers that show neither.
     """
 
     text: str
     data: Output
     pictures: tuple[ResultImage, ...] = ()
     job: str | None = None
+    notice: str = ""
 
 
 async def _always(question: str) -> bool:
@@ -50,7 +52,8 @@ class Call:
     """One call of a tool: the caller's name and the callbacks to its client.
 
     `confirm` asks the user to confirm a cost; None when the client supports no elicitation. `confirm_price` is used in
-    its place when the call has `confirm_cost`. `key` is the caller's idempotency key.
+    its place when the call has `confirm_cost`. `key` is the caller's idempotency key. `inline_limit` is how many bytes
+    of images the answer can carry when they are not to be stored.
     """
 
     caller: str
@@ -58,6 +61,7 @@ class Call:
     confirm: Confirm | None = None
     confirm_price: Confirm = _always
     key: str | None = None
+    inline_limit: int = ANSWER_BUDGET
 
 
 ParametersT = TypeVar("ParametersT", bound=Parameters)

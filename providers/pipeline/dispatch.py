@@ -80,6 +80,11 @@ class Dispatcher:
             raise
         return vendor_call.record_reply(reply)
 
+    @property
+    def waiting(self) -> dict[str, int]:
+        """How many calls wait for a slot, by the vendor's name."""
+        return {name: limiter.waiting for name, limiter in self._limiters.items()}
+
     def _limiter(self, provider: Provider, endpoint: Endpoint) -> FairLimiter:
         limit = self._concurrency or endpoint.concurrency
         return self._limiters.setdefault(provider.name, FairLimiter(provider.title, limit, self._queue))

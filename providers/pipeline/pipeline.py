@@ -91,6 +91,11 @@ class Pipeline:
         return other
 
     @property
+    def waiting(self) -> dict[str, int]:
+        """How many calls wait for a slot, by the vendor's name."""
+        return self._dispatcher.waiting
+
+    @property
     def home(self) -> str:
         """Where images are stored; see `Storage.home`."""
         return self.storage.home if self.storage else ""

@@ -77,6 +77,14 @@ class Left:
     month: Decimal | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """USD of a caller that count against the caps, today and this month, reservations included."""
+
+    day: Decimal = Decimal(0)
+    month: Decimal = Decimal(0)
+
+
 class Ledger(Protocol):
     """What was reserved and what was spent. Every method is one transaction; storage_failed when it cannot be written.
 
@@ -115,6 +123,10 @@ class Ledger(Protocol):
         """Return what the caller may still spend."""
         ...
 
+    async def spending(self, caller: str) -> Spending:
+        """What the caller has spent."""
+        ...
+
 
 class NoLedger:
     """Keeps no books, for a program that uses the library without a server: a cap by day or month cannot be held."""
@@ -142,6 +154,10 @@ class NoLedger:
     async def reserve_retry(self, id: str, caps: Caps) -> Shortage | None:
         """Never short."""
         return None
+
+    async def spending(self, caller: str) -> Spending:
+        """Nothing is known."""
+        return Spending()
 
     async def budget_left(self, caller: str, caps: Caps) -> Left:
         """Not known."""

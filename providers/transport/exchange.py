@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,10 @@ REQUEST_ID_HEADERS = (
 )  # fmt: skip
 """Response headers with the vendor's request id, in the order of preference. A CDN's id, such as cf-ray, does not help
 the vendor's support."""
+
+
+observers = list[Callable[[str, str], None]]()
+"""Called with the vendor and the outcome of each exchange: `ok`, or the reason of its failure. For metrics."""
 
 
 def request_id(headers: httpx.Headers) -> str | None:
@@ -73,3 +78,5 @@ class Exchange:
         }
         present = {name: fact for name, fact in fields.items() if fact not in (None, "")}
         log.info("vendor exchange", extra={"facts": present})
+        for observe in observers:
+            observe(vendor, reason or "ok")

@@ -82,6 +82,11 @@ class SqlJobStore(SqlLedger):
 
         return await self.database.write(transaction)
 
+    async def count_by_state(self) -> dict[str, int]:
+        """Return how many jobs there are in each state."""
+        query = select(job.state, func.count()).group_by(job.state)
+        return await self.database.read(lambda c: {row[0]: row[1] for row in c.execute(query)}, {})
+
     async def find_duplicate(self, identity: CallIdentity) -> JobRow | None:
         """Return the newest equal job that runs, is not delivered, or ended with an unknown outcome."""
         return await self.database.read(lambda connection: one_row(connection, duplicates(identity)), None)

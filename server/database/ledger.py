@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, insert, literal, s
 
 from atelier.providers.core.ids import new_id
 from atelier.providers.pipeline.states import CALL_TRANSITIONS, CallState, sources_of
-from atelier.providers.pricing.budget import Caps, Left, Reservation, Shortage, micro, micro_up, usd_of
+from atelier.providers.pricing.budget import Caps, Left, Reservation, Shortage, Spending, micro, micro_up, usd_of
 from atelier.server.database.engine import Database
 from atelier.server.database.schema import Usd, vendor_calls
 from atelier.server.database.spending import By, Spent
@@ -130,8 +130,18 @@ class SqlLedger:
 
         return await self.database.read(transaction, Left(day=caps.per_day, month=caps.per_month))
 
-    async def spend_by(self, by: By, since: date | None = None, caller: str | None = None) -> list[Spent]:
-        """Return what was spent from a day on, by all or by one caller; by descending cost, or days in their order."""
+    async def spending(self, caller: str) -> Spending:
+        """Return what the caller has spent."""
+        day = self._today().isoformat()
+
+        def transaction(connection: Connection) -> Spending:
+            today, month = (_counted(connection, caller, since) for since in (day, _month_of(day)))
+            return Spending(day=today, month=month)
+
+        return await self.database.read(transaction, Spending())
+
+    async def spend_by(self, by: By, since: date | None = None) -> list[Spent]:
+        """Return what was spent from a day on, by descending cost, or days in their order."""
         name, usd = GROUPINGS[by].label("name"), func.sum(COUNTED, type_=Usd).label("usd")
         unsettled = func.sum(case((calls.state == CallState.SETTLED, NOTHING), else_=COUNTED), type_=Usd)
         query = (
@@ -140,8 +150,6 @@ class SqlLedger:
             .group_by(name)
             .order_by(*([name] if by == "day" else [usd.desc(), name]))
         )
-        if caller is not None:
-            query = query.where(calls.caller == caller)
 
         def transaction(connection: Connection) -> list[Spent]:
             return [
@@ -183,8 +191,13 @@ def _periods(caps: Caps, day: str) -> list[tuple[Literal["day", "month"], Decima
     if caps.per_day is not None:
         found.append(("day", caps.per_day, day))
     if caps.per_month is not None:
-        found.append(("month", caps.per_month, day[:8] + "01"))
+        found.append(("month", caps.per_month, _month_of(day)))
     return found
+
+
+def _month_of(day: str) -> str:
+    """Return the first day of the month."""
+    return day[:8] + "01"
 
 
 def _counted(connection: Connection, caller: str, since: str) -> Decimal:

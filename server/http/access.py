@@ -27,12 +27,16 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.calls import AnswerDelivery, answer_delivery
 from atelier.server.http.auth import Verify, is_loopback
 from atelier.server.http.body import MIN_BODY_LIMIT, check_body_headers, read_body, replayed
+from atelier.server.http.discovery import metadata_parameters
 from atelier.server.http.error_shapes import failed_at
 from atelier.server.http.errors import RefusedError, shutting_down
 from atelier.server.logs import log
 from atelier.server.storage.remote_storage import address
 
-PUBLIC = re.compile(r"/healthz|/i/[^/]*|/\.well-known/.*")
+PROBES = re.compile(r"/healthz|/readyz|/metrics")
+"""Paths that answer while the server is shutting down as well."""
+METRICS = "/metrics"
+PUBLIC = re.compile(r"/healthz|/readyz|/i/[^/]*|/\.well-known/.*")
 """Paths without a token. Clients ask for `/.well-known/` before they have one, and get 404."""
 
 CHALLENGE = "WWW-Authenticate"
@@ -42,13 +46,16 @@ HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 class AccessMiddleware:
     """Runs the checks before an app. `limit` is how many bytes a body may have; `local` means that the server
-    listens on loopback."""
+    listens on loopback; `issuer` is where users can log in."""
 
-    def __init__(self, app: ASGIApp, verify: Verify, *, local: bool, limit: int = MIN_BODY_LIMIT) -> None:
+    def __init__(
+        self, app: ASGIApp, verify: Verify, *, local: bool, limit: int = MIN_BODY_LIMIT, issuer: str | None = None
+    ) -> None:
         self._app = AuthContextMiddleware(app)
         self._verify = verify
         self._limit = limit
         self._local = local
+        self._issuer = issuer
         self._closing = False
         self._reading = set[anyio.CancelScope]()
 
@@ -67,7 +74,8 @@ class AccessMiddleware:
         request = Request(scope, receive)
         try:
             host = self._checked_host(request)
-            public = PUBLIC.fullmatch(scope["path"])
+            address.set(f"{request.url.scheme}://{host}")
+            public = PUBLIC.fullmatch(scope["path"]) or (self._local and scope["path"] == METRICS)
             if not public:
                 scope["user"] = await self._user(request)
             check_body_headers(request, self._limit)
@@ -80,13 +88,12 @@ class AccessMiddleware:
             log.info("request refused", extra={"facts": {"status": refusal.status, "why": refusal.message}})
             await failed_at(scope["path"])(refusal)(scope, receive, send)
             return
-        address.set(f"{request.url.scheme}://{host}")
         await _track_delivery(self._app, scope, receive, send)
 
     def _checked_host(self, request: Request) -> str:
         """Return the `Host` of a request. Raises RefusedError for a name of another server, for a page of another
         origin, and when the server is about to end."""
-        if self._closing:
+        if self._closing and not PROBES.fullmatch(request.scope["path"]):
             raise shutting_down()
         hosts = request.headers.getlist("host")
         found = HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
@@ -103,15 +110,20 @@ class AccessMiddleware:
         scheme, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
         if scheme.lower() != "bearer" or not token.strip():
             message, hint = "A token is needed.", "Send one as Authorization: Bearer TOKEN."
-            raise RefusedError(401, message, hint, headers={CHALLENGE: "Bearer"})
+            raise RefusedError(401, message, hint, headers=self._challenge(request))
         try:
             caller = await self._verify(token.strip())
         except ImageError as error:
             if error.reason is not Reason.AUTHENTICATION:
                 raise RefusedError(503, error.message, error.hint, retry_after=error.retry_after) from None
-            headers = {CHALLENGE: 'Bearer error="invalid_token"'}
+            headers = self._challenge(request, 'error="invalid_token"')
             raise RefusedError(401, error.message, error.hint, headers=headers) from None
         return AuthenticatedUser(AccessToken(token="", client_id=caller, subject=caller, scopes=[]))
+
+    def _challenge(self, request: Request, *parameters: str) -> dict[str, str]:
+        """Return the header that says how to get a token."""
+        found = [*parameters, *metadata_parameters(self._issuer, request.url.path)]
+        return {CHALLENGE: f"Bearer {', '.join(found)}".strip()}
 
     async def _body(self, request: Request) -> bytes:
         """Read the body of a request. Raises RefusedError when it is too large, and when the server is about to end."""

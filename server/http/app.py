@@ -18,19 +18,22 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.server.http import image_api, links
+from atelier.providers.transport import exchange
+from atelier.server.http import discovery, health, links
 from atelier.server.http.access import AccessMiddleware, caller
 from atelier.server.http.auth import is_loopback, verifier_of
 from atelier.server.http.body import RepairedMessages, body_limit
+from atelier.server.http.discovery import MCP_PATH, issuer_of
 from atelier.server.http.error_shapes import unrouted
+from atelier.server.http.metrics import MeasuredRequests, Metrics
 from atelier.server.http.openai import routes as openai
+from atelier.server.http.rest import asset_api, image_api
 from atelier.server.http.routing import HeadAsGet
 from atelier.server.logs import log
 from atelier.server.mcp.server import AtelierServer, build_server
 from atelier.server.settings import Settings
 from atelier.server.shutdown import until_idle
 
-MCP_PATH = "/mcp"
 GRACEFUL_SHUTDOWN_TIMEOUT = 2  # seconds for the last answers to be sent, and for streams that stay open
 
 
@@ -55,9 +58,13 @@ async def served(settings: Settings, host: str, port: int) -> int:
     with listening(host, port) as listener:
         name, number = listener.getsockname()[:2]
         limit = body_limit(settings.source_max_mb)
-        access = AccessMiddleware(app_of(server), verify, local=is_loopback(name), limit=limit)
+        metrics, issuer = Metrics(), issuer_of(settings)
+        exchange.observers.append(metrics.record_exchange)
+        access = AccessMiddleware(
+            app_of(server, metrics, issuer), verify, local=is_loopback(name), limit=limit, issuer=issuer
+        )
         config = uvicorn.Config(
-            access,
+            MeasuredRequests(access, metrics),
             http="h11",
             lifespan="on",
             log_config=None,
@@ -69,6 +76,7 @@ async def served(settings: Settings, host: str, port: int) -> int:
         web = UnsignalledServer(config)
 
         def stop_accepting() -> None:
+            server.draining = True
             access.close()
             server.state.service.stop_unsent()
 
@@ -80,7 +88,7 @@ async def served(settings: Settings, host: str, port: int) -> int:
         return await until_idle(lambda: web.serve([listener]), lambda: server.busy, stop_accepting, stop)
 
 
-def app_of(server: AtelierServer) -> FastAPI:
+def app_of(server: AtelierServer, metrics: Metrics, issuer: str | None) -> FastAPI:
     """Return the app of MCP and the plain routes. `AccessMiddleware` checks hosts and origins before it."""
     mcp = server.streamable_http_app(
         streamable_http_path=MCP_PATH,
@@ -101,7 +109,14 @@ def app_of(server: AtelierServer) -> FastAPI:
         if isinstance(route, Route):
             route.app = RepairedMessages(route.app)
         app.router.routes.append(route)
-    for router in (image_api.router(server), openai.router(server), links.router(server)):
+    for router in (
+        image_api.router(server),
+        asset_api.router(server),
+        openai.router(server),
+        links.router(server),
+        health.router(server, metrics),
+        discovery.router(server, issuer),
+    ):
         app.include_router(router)
     app.add_middleware(HeadAsGet, mcp_path=MCP_PATH)
     return app

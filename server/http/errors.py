@@ -1,7 +1,4 @@
-"""Refusals over HTTP: one table from reasons to statuses, and one shape for every body.
-
-{"error": {"reason", "message", "hint", "retryable", "retry_after", "job"?, "outcome"?, "billed_usd"?}}
-"""
+"""Refusals over HTTP: one table from reasons to statuses, and one envelope, `ErrorResponse` of the contract."""
 
 from __future__ import annotations
 
@@ -11,9 +8,10 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError, Reason, public_facts
+from atelier.server.http.rest.contract import ErrorData, ErrorResponse
 from atelier.tools.parameters.arguments import MAX_PROBLEMS, refused, sentence
 
 STATUSES = {
@@ -23,17 +21,17 @@ STATUSES = {
     Reason.UNSUPPORTED_OPERATION: 400,
     Reason.UNSUPPORTED_OPTION: 400,
     Reason.BUDGET_EXCEEDED: 402,
-    Reason.CONTENT_POLICY: 403,
+    Reason.CONTENT_POLICY: 400,
     Reason.NOT_FOUND: 404,
     Reason.RATE_LIMITED: 429,
     Reason.INTERNAL: 500,
-    Reason.STORAGE_FAILED: 500,
     Reason.AUTHENTICATION: 502,  # the vendor refuses our key; a bad token of the caller is refused by AccessMiddleware
     Reason.QUOTA_EXCEEDED: 502,
     Reason.NETWORK_ERROR: 502,
     Reason.INVALID_RESPONSE: 502,
-    Reason.PROVIDER_UNAVAILABLE: 503,
-    Reason.TIMEOUT: 504,
+    Reason.PROVIDER_UNAVAILABLE: 502,
+    Reason.TIMEOUT: 502,
+    Reason.STORAGE_FAILED: 502,
 }
 
 KEY_TAKEN = 422  # the idempotency key was used for another request
@@ -41,10 +39,31 @@ KEY_TAKEN = 422  # the idempotency key was used for another request
 CLOSE = {"Connection": "close"}  # nothing more is read of this connection
 
 SENTENCES = {
-    404: ("There is nothing at this address.", "See README, “Over HTTP”."),
+    404: ("There is nothing at this address.", "See /docs for the addresses that there are."),
     405: ("This address does not take that method.", "The header Allow tells which it takes."),
 }
 """Message and hint of what the router refuses."""
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    code: {"model": ErrorResponse, "description": words}
+    for code, words in {
+        400: "The request cannot be done, or the vendor's policy forbids it.",
+        401: "There is no good token.",
+        402: "It would exceed the budget.",
+        403: "The page is of another origin.",
+        404: "There is nothing of the caller by that id.",
+        405: "The address does not take that method.",
+        413: "The body is too large.",
+        415: "The body is of a kind that is not read here.",
+        421: "The server does not go by that name.",
+        KEY_TAKEN: "The idempotency key stands for another request.",
+        429: "There are too many calls, here or at the vendor.",
+        500: "Atelier failed.",
+        502: "The vendor failed, or no storage took the image.",
+        503: "The server is about to end, or cannot check tokens now.",
+    }.items()
+}
+"""What the schema says of every route."""
 
 REASONS = {
     401: Reason.AUTHENTICATION,
@@ -79,11 +98,26 @@ def shutting_down() -> RefusedError:
 
 def failed(error: ImageError) -> Response:
     """Return the response to a refused request or a failed call."""
-    wait = {"Retry-After": str(math.ceil(error.retry_after))} if error.retry_after is not None else {}
+    code, headers = status_of(error), error.headers if isinstance(error, RefusedError) else {}
+    if error.retry_after is not None:
+        headers = {"Retry-After": str(math.ceil(error.retry_after)), **headers}
+    data = ErrorData(
+        reason=error.reason,
+        message=error.message,
+        hint=error.hint,
+        retryable=error.retryable,
+        retry_after=error.retry_after,
+        facts=public_facts(error),
+    )
+    body = ErrorResponse(code=code, error=data).model_dump_json()
+    return Response(body, code, headers, media_type="application/json")
+
+
+def status_of(error: ImageError) -> int:
+    """Return the status of an error."""
     if isinstance(error, RefusedError):
-        return JSONResponse({"error": _as_json(error)}, error.status, wait | error.headers)
-    status = KEY_TAKEN if error.facts.get("key") == "taken" else STATUSES[error.reason]
-    return JSONResponse({"error": _as_json(error)}, status, wait)
+        return error.status
+    return KEY_TAKEN if error.facts.get("key") == "taken" else STATUSES[error.reason]
 
 
 def gone() -> Response:
@@ -105,16 +139,3 @@ def invalid(refusal: RequestValidationError) -> ImageError:
     problems = refusal.errors()
     said = [sentence(problem, ".".join(map(str, problem["loc"][1:])) or "body") for problem in problems[:MAX_PROBLEMS]]
     return refused(said, len(problems), "See /docs for what this address takes.")
-
-
-def _as_json(error: ImageError) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "reason": error.reason.value,
-        "message": error.message,
-        "hint": error.hint,
-        "retryable": error.retryable,
-        "retry_after": error.retry_after,
-    }
-    shown |= {name: error.facts[name] for name in ("job", "outcome") if name in error.facts}
-    billed = error.facts.get("billed_usd")
-    return shown | ({"billed_usd": float(billed)} if billed is not None else {})

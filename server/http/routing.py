@@ -19,14 +19,15 @@ A handler raises ImageError for what it refuses, and uses `while_connected` for 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.exceptions import HTTPException, RequestValidationError
+from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from pydantic_core import from_json
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -36,6 +37,8 @@ from atelier.server.calls import CallerGoneError
 from atelier.server.http.errors import RefusedError, failed, gone, invalid, refused_by_router
 from atelier.server.mcp.jsonrpc import repaired
 from atelier.server.mcp.server import AtelierServer
+
+MAX_VALUES = 1000  # in the body of a request; the longest that can be meant has about 100
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Made = TypeVar("Made")
@@ -61,7 +64,7 @@ def router_of(
 
             async def answer(request: Request) -> Response:
                 try:
-                    with server.calls.answering(f"{request.method} {self.path}"):
+                    with server.calls.answering(f"{request.method} {self.path}", None if public else server.caller()):
                         return await _handled(handle, request, json_body=json_body)
                 except ImageError as error:
                     return refuse(error)
@@ -103,9 +106,27 @@ class _LenientRequest(Request):
     async def json(self) -> Any:
         """Return the parsed body. Raises RefusedError, which never quotes it."""
         try:
-            return from_json(repaired((await self.body()).decode(errors="replace")), allow_inf_nan=False)
+            parsed = from_json(repaired((await self.body()).decode(errors="replace")), allow_inf_nan=False)
         except ValueError:
             raise RefusedError(400, "The body is not JSON.", "Send one JSON object.") from None
+        _check_count(parsed)
+        return parsed
+
+
+def _check_count(parsed: Any) -> None:
+    """Raise RefusedError for a body with too many values: to list what is wrong with each would take seconds."""
+    ahead: list[Any] = [parsed]
+    count = 0
+    while ahead:
+        value = ahead.pop()
+        if isinstance(value, dict):
+            value = list(cast("dict[str, Any]", value).values())
+        if isinstance(value, list):
+            below = cast("list[Any]", value)
+            ahead += below
+            count += len(below)
+        if count > MAX_VALUES:
+            raise RefusedError(400, f"The body has more than {MAX_VALUES:,} values.", "Send the parameters alone.")
 
 
 def _is_form(route: APIRoute) -> bool:

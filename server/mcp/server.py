@@ -32,9 +32,9 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.jobs.running_job import LOOKING
 from atelier.providers.jobs.service import ImageService
-from atelier.server.calls import Calls, delivering, log_arguments
+from atelier.server.calls import CallerLimits, Calls, delivering, log_arguments
 from atelier.server.cli.flush_command import flushing
-from atelier.server.composition import pipeline_of, preload
+from atelier.server.composition import pipeline_of, preload, source_limits_of
 from atelier.server.logs import log
 from atelier.server.mcp import resources, results
 from atelier.server.mcp.elicitation import DeclinedCosts, InputNeeded, confirm_callback
@@ -71,13 +71,16 @@ class AtelierServer(MCPServer[ServerState]):
     def __init__(
         self, settings: Settings, today: Callable[[], date], caller_of_request: Callable[[], str] | None
     ) -> None:
-        self.calls = Calls(remote=caller_of_request is not None)
+        limits = CallerLimits(settings.rate_limit, settings.caller_concurrency)
+        self.calls = Calls(remote=caller_of_request is not None, limits=limits)
         self._listed = anyio.Event()  # set once a host has asked for the tools
+        self.draining = False  # set when the process is about to end
         self.finished = anyio.Event()  # set when the host has disconnected and every answer is written
         self._state: ServerState | None = None
         self._writer: MessageWriter | None = None
         self._settings = settings
         self.source_max_mb = settings.source_max_mb
+        self.source_limits = source_limits_of(settings)
         self._today = today
         self.storages = CallerStorages(settings)
         self._declined = DeclinedCosts()
@@ -170,7 +173,7 @@ class AtelierServer(MCPServer[ServerState]):
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         """Read a picture, its preview, or an added resource."""
         if str(uri).startswith(resources.SCHEME):
-            with resources.protocol_errors(), self.calls.answering("resources/read"):
+            with resources.protocol_errors(), self.calls.answering("resources/read", self.caller()):
                 return await resources.read(str(uri), self.state.storage(self.caller()))
         return await super().read_resource(uri, context)
 
@@ -190,7 +193,7 @@ class AtelierServer(MCPServer[ServerState]):
         if context is None:
             raise MCPError(code=INVALID_PARAMS, message="A tool is called within a session.")
         try:
-            with self.calls.answering(name):
+            with self.calls.answering(name, self.caller()):
                 log_arguments(name, arguments)
                 return await self._answer(tool, arguments, context)
         except InputNeeded as question:

@@ -80,6 +80,8 @@ class Settings(BaseModel):
     wait_seconds: float = Field(default=50.0, ge=0, le=3600)
     fallback: Annotated[tuple[str, ...], AfterValidator(checked_fallback)] = ()
     queue_limit: int = Field(default=100, ge=0, le=10_000)
+    rate_limit: int | None = Field(default=None, ge=1, le=1_000_000)
+    caller_concurrency: int | None = Field(default=None, ge=1, le=10_000)
     timeout_seconds: float = Field(default=300.0, gt=0, le=3600)
     concurrency: int | None = Field(default=None, ge=1, le=100)
     retry_timeouts: bool = False

@@ -125,6 +125,10 @@ class UploadQueue:
             return await (self._waiting if await self._waiting.head(id) else self._store).put_preview(id, jpeg)
         return None
 
+    async def count(self) -> int:
+        """Return how many images are queued."""
+        return len(await self._waiting.ids())
+
     async def get_preview(self, id: str) -> bytes | None:
         """See Storage."""
         return await self._waiting.get_preview(id) or await self._store.get_preview(id)

@@ -26,6 +26,9 @@ SECRET = "a secret that is long enough for HS256"
 SKETCH = {"prompt": "a fox", "model": "sketch", "size": "64x64"}
 FOX = {"prompt": "a fox", "model": "gpt-image-2.5-flare", "size": "1024x1024", "quality": "low"}
 
+OUTSIDE = ("prompt", "image", "images", "mask", "customer_id", "save_to_db", "request_id")
+"""Parameters that are not among the settings."""
+
 
 def token(caller: str = "alice", *, secret: str = SECRET, **claims: Any) -> str:
     """A token as an identity provider would sign it; a claim of None is left out."""
@@ -33,11 +36,28 @@ def token(caller: str = "alice", *, secret: str = SECRET, **claims: Any) -> str:
     return jwt.encode({name: value for name, value in said.items() if value is not None}, secret, "HS256")
 
 
+def body_of(asked: dict[str, Any]) -> dict[str, Any]:
+    """The body of the contract with these parameters of a tool."""
+    outside = {name: asked[name] for name in OUTSIDE if name in asked}
+    return {**outside, "settings": {"image": {name: value for name, value in asked.items() if name not in OUTSIDE}}}
+
+
+def data_of(answer: httpx.Response) -> dict[str, Any]:
+    """What an answer says, in its one envelope."""
+    found = answer.json()
+    assert (found.keys(), found["success"]) == ({"success", "code", "data"}, True), answer.text
+    assert found["code"] == answer.status_code
+    return found["data"]
+
+
 def reason(answer: httpx.Response) -> str:
     """That of a refusal, which is JSON in its one shape."""
     assert answer.headers["content-type"] == "application/json"
-    (error,) = answer.json().values()
-    assert {"reason", "message", "hint", "retryable", "retry_after"} <= error.keys()
+    found = answer.json()
+    assert (found.keys(), found["success"]) == ({"success", "code", "error"}, False), answer.text
+    assert found["code"] == answer.status_code
+    error = found["error"]
+    assert error.keys() == {"reason", "message", "hint", "retryable", "retry_after", "facts"}
     assert "Traceback" not in answer.text
     return error["reason"]
 
@@ -65,7 +85,7 @@ class Server:
         """POST /image/generate"""
         headers = {} if key is None else {"Idempotency-Key": key}
         with self.web(caller) as web:
-            return web.post("/image/generate", json=asked, headers=headers)
+            return web.post("/image/generate", json=body_of(asked), headers=headers)
 
     def get(self, path: str, caller: str | None = "alice") -> httpx.Response:
         """GET"""

@@ -11,7 +11,7 @@ from mcp_types import TextContent
 from atelier.server.http.body import body_limit
 from tests.conftest import Environ, png
 from tests.exhaustive import exhaustive, sample
-from tests.server.http_process import reason, serving
+from tests.server.http_process import body_of, reason, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -41,9 +41,9 @@ async def test_a_source_and_a_mask_may_be_as_large_as_the_settings_allow(environ
     asked = {"image": largest, "mask": largest, "prompt": "in the snow", "model": "sketch"}
     with serving(served(environ, limit)) as server:
         with server.web() as web:
-            answer = web.post("/image/edit", json=asked)
+            answer = web.post("/image/edit", json=body_of(asked))
             assert answer.status_code == 200, answer.text
-            refused = web.post("/image/edit", json=asked | {"mask": None, "image": heavy(limit * MB + 1)})
+            refused = web.post("/image/edit", json=body_of(asked | {"mask": None, "image": heavy(limit * MB + 1)}))
             assert (refused.status_code, reason(refused)) == (400, "invalid_request")
             assert f"larger than {limit} MB" in refused.json()["error"]["message"]
         async with server.mcp() as client:

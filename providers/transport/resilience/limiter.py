@@ -38,6 +38,11 @@ class FairLimiter:
         self._waiting: OrderedDict[str, deque[QueuedCall]] = OrderedDict()
         self._running = Counter[str | None]()
 
+    @property
+    def waiting(self) -> int:
+        """The number of calls that wait."""
+        return sum(map(len, self._waiting.values()))
+
     @asynccontextmanager
     async def slot(
         self, caller: str, job: str | None, on_waiting: Callable[[], Awaitable[None]]

@@ -16,7 +16,7 @@ from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Held
 from tests.exhaustive import exhaustive, sample
-from tests.server.http_process import FOX, SECRET, SKETCH, Server, meanwhile, reason, serving, token
+from tests.server.http_process import FOX, SECRET, SKETCH, Server, body_of, data_of, meanwhile, reason, serving, token
 from tests.server.mcp.test_server import text
 from tests.server.test_main import atelier
 from tests.server.test_shutdown import SIGNALS
@@ -111,13 +111,13 @@ def test_behind_a_proxy_links_have_the_name_and_the_scheme_that_it_was_called_by
         server.url = f"http://127.0.0.1:{server.url.rpartition(':')[2]}"
         with server.web() as web:
             headers = {"Host": "pictures.example.com", "X-Forwarded-Proto": "https"}
-            told = web.post("/image/generate", json=SKETCH, headers=headers).json()
+            told = data_of(web.post("/image/generate", json=body_of(SKETCH), headers=headers))
     assert told["images"][0]["url"].startswith("https://pictures.example.com/i/img_")
 
 
 def test_what_is_not_there_and_what_cannot_be_done_is_told_in_json(server: Server) -> None:
     with server.web() as web:
-        answers = [web.get("/nowhere"), web.get("/image/generate"), web.delete("/image/last"), web.post("/healthz")]
+        answers = [web.get("/nowhere"), web.get("/image/generate"), web.put("/image/last"), web.post("/healthz")]
         found = [(answer.status_code, reason(answer), answer.headers.get("allow")) for answer in answers]
     assert found[:2] == [(404, "not_found", None), (405, "invalid_request", "POST")]
     assert [(status, set((allow or "").split(", "))) for status, _, allow in found[2:]] == [(405, {"GET", "HEAD"})] * 2
@@ -127,7 +127,7 @@ def test_a_call_is_one_line_in_the_log_and_no_token_prompt_or_query_is(server: S
     word = token()
     before = len(server.lines)
     with server.web() as web:
-        web.post("/image/generate?secret=xyzzy", json={**SKETCH, "prompt": "the garden of my aunt"})
+        web.post("/image/generate?secret=xyzzy", json=body_of({**SKETCH, "prompt": "the garden of my aunt"}))
         web.get(f"/image/last?token={word}")
     until(lambda: len([line for line in server.log[before:] if line["event"] == "tool called"]) == 2)
     lines = [line for line in server.log[before:] if line["event"] == "tool called"]
@@ -149,9 +149,9 @@ def test_asked_to_end_it_takes_no_new_calls_and_stores_what_is_billed(
     held = Held()
     openai.next(held)
     with serving({**with_openai, "ATELIER_WAIT_SECONDS": "0", "ATELIER_CONCURRENCY": "1"}) as server:
-        sent = server.draw(FOX).json()["job"]
+        sent = data_of(server.draw(FOX))["job"]
         held.wait()
-        queued = server.draw({**FOX, "prompt": "an owl"}).json()["job"]
+        queued = data_of(server.draw({**FOX, "prompt": "an owl"}))["job"]
         server.process.send_signal(number)
         until(lambda: server.get("/image/last").status_code == 503)
         late = server.draw(SKETCH)
@@ -172,7 +172,7 @@ def test_whoever_waits_is_answered_before_it_ends_and_open_connections_do_not_ho
     openai.next(held)
     with serving(with_openai) as server, server.web() as web, server.web() as other:
         other.get("/healthz")  # a connection that stays open
-        with meanwhile(lambda: web.post("/image/generate", json=FOX)) as answer:
+        with meanwhile(lambda: web.post("/image/generate", json=body_of(FOX))) as answer:
             held.wait()
             server.process.send_signal(signal.SIGTERM)
             held.go.set()
@@ -188,7 +188,7 @@ def test_a_second_signal_ends_it_at_once(with_openai: Environ, openai: OpenAI) -
         server.draw(FOX)
         held.wait()
         server.process.send_signal(signal.SIGTERM)
-        until(lambda: server.get("/healthz").status_code == 503)
+        until(lambda: server.get("/readyz", None).status_code == 503)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(LONG) == -signal.SIGTERM
     held.go.set()

@@ -68,16 +68,14 @@ def test_half_a_body_does_not_keep_the_server_from_ending(environ: Environ, path
 def test_a_flood_of_names_or_values_is_refused_in_a_sentence(server: Server) -> None:
     flood = {"prompt": "a fox"}
     names = json.dumps({**flood, **{f"k{number}": 1 for number in range(500_000)}})
-    values = json.dumps({**flood, "options": [1] * 1_000_000})
+    values = json.dumps({**flood, "settings": {"image": {"options": [1] * 1_000_000}}})
     refused = list[str]()
     with server.web() as web:
         for body in (names, values):
             answer = web.post("/image/generate", content=body, headers={"Content-Type": "application/json"})
             assert answer.status_code == 400
             refused.append(answer.json()["error"]["message"])
-    assert "no argument “k0”; " in refused[0]
-    assert refused[0].endswith("no argument “k4”; and 499995 more.")
-    assert refused[1] == "More than 100 of the values are wrong."
+    assert refused == ["The body has more than 1,000 values."] * 2
 
 
 @pytest.mark.parametrize("path", ["/image/generate", "/mcp"])

@@ -20,7 +20,7 @@ from tests.emulators.flux import Flux
 from tests.emulators.openai import OpenAI
 from tests.emulators.server import Answer, Held
 from tests.exhaustive import exhaustive
-from tests.server.http_process import FOX, SKETCH, Server, meanwhile, reason, serving
+from tests.server.http_process import FOX, SKETCH, Server, body_of, data_of, meanwhile, reason, serving
 from tests.server.mcp.tasks_client import TasksClient, ask, begun, ended
 from tests.server.mcp.test_server import text
 from tests.waiting import LONG, until
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[3]
 
 def image(answer: httpx.Response) -> str:
     assert answer.status_code == 200, answer.text
-    return answer.json()["images"][0]["id"]
+    return data_of(answer)["images"][0]["id"]
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
@@ -44,7 +44,7 @@ async def test_nobody_sees_anothers_pictures(server: Server, mode: Any) -> None:
         assert server.get(path, carol).status_code == 200
     with server.web(dave) as web:
         for source in (hers, "last", f"{server.url}/image/{hers}/file"):
-            refused = web.post("/image/edit", json={"image": source, "prompt": "a hat", "model": "sketch"})
+            refused = web.post("/image/edit", json=body_of({"image": source, "prompt": "a hat", "model": "sketch"}))
             assert (refused.status_code, reason(refused)) == (404, "not_found")
     async with server.mcp(dave, mode) as his, server.mcp(carol, mode) as client:
         assert (await his.call_tool("get_image", {"id": hers})).is_error
@@ -79,7 +79,7 @@ async def test_nobody_sees_collects_or_cancels_anothers_job_or_task(
             held.go.set()
             await ended(hers.session, handle.task_id)
             assert server.get(f"/image/{handle.task_id}", "bob").status_code == 404
-            done = server.get(f"/image/{handle.task_id}").json()["images"][0]["id"]
+            done = data_of(server.get(f"/image/{handle.task_id}"))["images"][0]["id"]
         bobs = image(server.draw(FOX, "bob"))  # his own, and not what alice has
     assert {path.stem for path in files_in(tmp_path / "out" / "customers" / "alice")} >= {done}
     assert {path.stem for path in files_in(tmp_path / "out" / "customers" / "bob")} == {bobs}
@@ -104,7 +104,7 @@ def test_every_claim_has_a_folder_of_its_own_and_none_leads_out_of_it(server: Se
     for claim, id in made.items():
         (found,) = root.rglob(f"{id}.png")
         assert found.relative_to(root).parts[:2] == ("customers", name_of(claim))
-        assert server.get("/image/last", claim).json()["images"][0]["id"] == id
+        assert data_of(server.get("/image/last", claim))["images"][0]["id"] == id
     for absurd in ("", "a\nb", "x" * 256):
         assert server.get("/image/last", absurd).status_code == 401
 
@@ -123,7 +123,7 @@ def test_what_a_crash_left_is_found_with_its_own_caller(with_flux: Environ, flux
     asked = {"prompt": "a fox", "model": "flux-2-pro", "size": "64x64"}
     flux.next(None, *[waiting] * 100)
     with serving({**with_flux, "ATELIER_WAIT_SECONDS": "0"}) as server:
-        job = server.draw(asked, "auth0|12").json()["job"]
+        job = data_of(server.draw(asked, "auth0|12"))["job"]
         until(lambda: len(flux.requests) > 1)
         server.process.kill()
         server.process.wait(LONG)
@@ -181,7 +181,7 @@ async def test_a_journal_that_cannot_be_used_is_told_without_its_place(with_open
         async with server.mcp() as client:
             called = await client.call_tool("generate_image", FOX)
             priced = await client.call_tool("estimate_cost", FOX)
-    assert (refused.status_code, reason(refused)) == (500, "storage_failed")
+    assert (refused.status_code, reason(refused)) == (502, "storage_failed")
     assert called.is_error
     assert "is not known" in text(priced)
     assert str(tmp_path) not in f"{refused.text} {called} {priced}"
@@ -194,9 +194,9 @@ def test_a_paid_picture_that_no_disk_takes_is_in_the_answer_itself(
     with serving(faulty, program=[str(ROOT / "tests" / "faults" / "launcher.py")]) as server:
         answer = server.draw(FOX, key="k")
         again = server.draw(FOX, key="k")
-    (told,) = answer.json()["images"]
-    assert len(base64.b64decode(told["b64"])) == told["bytes"]
-    assert "url" not in told
+    (told,) = data_of(answer)["images"]
+    head, _, whole = told["url"].partition(",")
+    assert (head, len(base64.b64decode(whole)), told["id"]) == ("data:image/png;base64", told["bytes"], None)
     assert str(tmp_path) not in answer.text + again.text
     assert (again.status_code, reason(again)) == (404, "not_found")
     assert len(openai.requests) == 1

@@ -12,7 +12,7 @@ from atelier.providers.transport.network.http_client import httpx
 from atelier.server.settings import Settings
 from atelier.server.storage.signed_links import Kind, LinkState, SignedLinks, signed_links_of
 from tests.conftest import Environ
-from tests.server.http_process import SKETCH, Server, serving
+from tests.server.http_process import SKETCH, Server, body_of, data_of, serving
 
 ID = "img_01m89esccjeaqaj6k91aarb667"
 
@@ -23,18 +23,18 @@ def opened(url: str) -> httpx.Response:
 
 
 def test_anyone_opens_the_link_of_an_answer_and_asking_again_gives_another(server: Server) -> None:
-    image = server.draw(SKETCH).json()["images"][0]
+    image = data_of(server.draw(SKETCH))["images"][0]
     file = opened(image["url"])
     assert (file.status_code, file.headers["content-type"], len(file.content)) == (200, "image/png", image["bytes"])
     assert file.headers["x-content-type-options"] == "nosniff"
     assert re.fullmatch(r"private, max-age=\d+", file.headers["cache-control"])
     assert file.headers["content-disposition"] == f'inline; filename="{image["id"]}.png"'
     assert file.headers["referrer-policy"] == "no-referrer"
-    again = server.get(f"/image/{image['id']}").json()["images"][0]["url"]
+    again = data_of(server.get(f"/image/{image['id']}"))["images"][0]["url"]
     assert opened(again).content == file.content
     with server.web() as web:  # its owner may name it as a source
         edit = {"image": again, "prompt": "a hat", "model": "sketch"}
-        assert web.post("/image/edit", json=edit).status_code == 200
+        assert web.post("/image/edit", json=body_of(edit)).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_anyone_opens_the_link_of_an_answer_and_asking_again_gives_another(serve
     ],
 )
 def test_a_link_that_was_altered_is_a_page_with_one_sentence(server: Server, pattern: str, text: str) -> None:
-    url = server.draw(SKETCH).json()["images"][0]["url"]
+    url = data_of(server.draw(SKETCH))["images"][0]["url"]
     altered, count = re.subn(pattern, text, url, count=1)
     assert count == 1
     page = opened(altered)

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from atelier.providers.transport.network.http_client import httpx
-from atelier.tools.image_answer import ImageOutput
+from atelier.server.http.rest.contract import ImageData
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import MODERATED, NO_QUOTA, OpenAI, trouble
 from tests.emulators.server import Held
 from tests.exhaustive import exhaustive, sample
-from tests.server.http_process import FOX, SKETCH, Server, meanwhile, reason, serving, token
+from tests.server.http_process import FOX, SKETCH, Server, body_of, data_of, meanwhile, reason, serving, token
 from tests.waiting import LONG, until
 
 MB = 2**20
@@ -40,17 +40,18 @@ def counted(environ: Environ) -> list[tuple[str, str, int | None, int | None]]:
 
 def test_a_picture_is_made_shown_fetched_and_changed(server: Server) -> None:
     drawn = server.draw({**SKETCH, "n": 10, "deliver_size": "32x32"})
-    told = drawn.json()
+    told = data_of(drawn)
     assert drawn.status_code == 200
     assert len(told["images"]) == 10
     assert len(drawn.content) > 2000  # in full, where MCP cuts it down
-    ImageOutput.model_validate(told)
+    ImageData.model_validate(told)
+    assert told["image_url"] == told["images"][0]["url"]
     image = told["images"][3]
     assert image["url"].startswith(f"{server.url}/i/{image['id']}?e=")
     assert image["delivered"]["url"].startswith(f"{server.url}/i/{image['delivered']['id']}?e=")
     assert '"path"' not in drawn.text
     assert server.environ["ATELIER_OUTPUT_DIR"] not in drawn.text
-    shown = server.get(f"/image/{image['id']}").json()
+    shown = data_of(server.get(f"/image/{image['id']}"))
     assert shown["prompt"] == "a fox"
     assert shown["images"][0]["url"].startswith(f"{server.url}/i/{image['id']}?e=")
     file = server.get(f"/image/{image['id']}/file")
@@ -59,8 +60,10 @@ def test_a_picture_is_made_shown_fetched_and_changed(server: Server) -> None:
     newest = ""
     with server.web() as web:
         for source in (image["id"], image["url"], "last"):
-            edited = web.post("/image/edit", json={"image": source, "prompt": "a hat", "model": "sketch"}).json()
-            parent = web.get(f"/image/{edited['images'][0]['id']}").json()["parent"]
+            edited = data_of(
+                web.post("/image/edit", json=body_of({"image": source, "prompt": "a hat", "model": "sketch"}))
+            )
+            parent = data_of(web.get(f"/image/{edited['images'][0]['id']}"))["parent"]
             assert parent == (newest if source == "last" else image["id"])
             newest = edited["images"][0]["id"]
     kept = list(Path(server.environ["ATELIER_OUTPUT_DIR"]).glob(f"customers/alice/*/*/{image['id']}.*"))
@@ -84,15 +87,22 @@ BODIES: dict[str, tuple[bytes, dict[str, str], int]] = {
     "half": (b'{"prompt": "a f', JSON, 400),
     "a list": (b'[{"prompt": "a fox"}]', JSON, 400),
     "a word": (b'"a fox"', JSON, 400),
-    "NaN": (b'{"prompt": "a fox", "seed": NaN}', JSON, 400),
+    "NaN": (b'{"prompt": "a fox", "settings": {"image": {"seed": NaN}}}', JSON, 400),
     "too deep": (DEEP, JSON, 400),
     "deep and closed": (DEEP + b"]" * 100_000 + b"}", JSON, 400),
-    "unknown": (b'{"prompt": "a fox", "colour": "red"}', JSON, 400),
+    "unknown": (b'{"prompt": "a fox", "settings": {"image": {"colour": "red"}}}', JSON, 400),
+    "unknown above": (b'{"prompt": "a fox", "colour": "red"}', JSON, 400),
+    "a tool's": (b'{"prompt": "a fox", "model": "sketch"}', JSON, 400),
+    "blank": (b'{"prompt": " "}', JSON, 400),
+    "half a size": (b'{"prompt": "a fox", "settings": {"image": {"width": 64}}}', JSON, 400),
+    "two sizes": (b'{"prompt": "a", "settings": {"image": {"width": 64, "height": 64, "size": "64x64"}}}', JSON, 400),
+    "customer 0": (b'{"prompt": "a fox", "customer_id": 0}', JSON, 400),
+    "customer -1": (b'{"prompt": "a fox", "customer_id": "-1"}', JSON, 400),
+    "another customer": (b'{"prompt": "a fox", "customer_id": 7}', JSON, 400),
     "wrong type": (b'{"prompt": {"text": "a fox"}}', JSON, 400),
-    "too many": (b'{"prompt": "a fox", "n": 11}', JSON, 400),
+    "too many": (b'{"prompt": "a fox", "settings": {"image": {"n": 11}}}', JSON, 400),
     "missing": (b"{}", JSON, 400),
-    "no model": (b'{"prompt": "a fox", "model": "nope"}', JSON, 400),
-    "handed over": (b'{"prompt": "a fox", "model": "sketch", "save": false}', JSON, 400),
+    "no model": (b'{"prompt": "a fox", "settings": {"image": {"model": "nope"}}}', JSON, 400),
     "no type": (b'{"prompt": "a fox"}', {}, 415),
     "a form": (b"prompt=a+fox", {"content-type": "application/x-www-form-urlencoded"}, 415),
     "text": (b'{"prompt": "a fox"}', {"content-type": "text/plain"}, 415),
@@ -115,7 +125,7 @@ def test_a_large_body_without_a_length_is_refused_as_well_and_one_at_the_limit_i
     with server.web() as web:
         answer = web.post("/image/generate", content=(b" " * MB for _ in range(LIMIT // MB + 1)), headers=JSON)
         assert answer.status_code == 413
-        body = json.dumps(SKETCH).encode()
+        body = json.dumps(body_of(SKETCH)).encode()
         assert web.post("/image/generate", content=body.ljust(LIMIT), headers=JSON).status_code == 200
         mcp = web.post("/mcp", content=b" " * (LIMIT + 1), headers=JSON)
         assert mcp.status_code == 413
@@ -126,7 +136,7 @@ def test_a_large_body_without_a_length_is_refused_as_well_and_one_at_the_limit_i
 )
 def test_nothing_of_the_servers_own_can_be_named(server: Server, source: str) -> None:
     with server.web() as web:
-        answer = web.post("/image/edit", json={"image": source, "prompt": "x", "model": "sketch"})
+        answer = web.post("/image/edit", json=body_of({"image": source, "prompt": "x", "model": "sketch"}))
         assert (answer.status_code, reason(answer)) == (400, "invalid_request")
 
 
@@ -139,7 +149,7 @@ def test_errors_have_the_status_that_says_whose_they_are(with_openai: Environ, o
             found.append((answer.status_code, reason(answer)))
             assert openai.key not in answer.text
     assert found == [
-        (403, "content_policy"),
+        (400, "content_policy"),
         (502, "quota_exceeded"),
         (502, "authentication"),
         (402, "budget_exceeded"),
@@ -154,12 +164,16 @@ def test_what_outlasts_the_wait_is_collected_by_its_address(with_openai: Environ
     with serving({**with_openai, "ATELIER_WAIT_SECONDS": "0"}) as server:
         first = server.draw(FOX)
         place = first.headers["location"]
-        assert (first.status_code, first.json()["status"], place) == (202, "running", f"/image/{first.json()['job']}")
+        assert (first.status_code, data_of(first)["status"], place) == (
+            202,
+            "running",
+            f"/image/{data_of(first)['job']}",
+        )
         still = server.get(place)
         assert (still.status_code, still.headers["location"], "retry-after" in still.headers) == (202, place, True)
         held.go.set()
         until(lambda: server.get(place).status_code == 200)
-        told = server.get(place).json()
+        told = data_of(server.get(place))
         assert told["images"][0]["url"].startswith(f"{server.url}/i/img_")
         assert server.get(told["images"][0]["url"]).status_code == 200
     assert len(openai.requests) == 1
@@ -171,9 +185,13 @@ KEYS = ["", "a b", "ü", "x" * 256, "a\tb"]
 @pytest.mark.parametrize("key", KEYS)
 def test_a_key_that_is_none_is_refused(server: Server, key: str) -> None:
     with server.web() as web:
-        answer = web.post("/image/generate", json=SKETCH, headers=httpx.Headers({"Idempotency-Key": key}, "utf-8"))
+        answer = web.post(
+            "/image/generate", json=body_of(SKETCH), headers=httpx.Headers({"Idempotency-Key": key}, "utf-8")
+        )
         assert (answer.status_code, reason(answer)) == (400, "invalid_request")
-        twice = web.post("/image/generate", json=SKETCH, headers=[("Idempotency-Key", "a"), ("Idempotency-Key", "b")])
+        twice = web.post(
+            "/image/generate", json=body_of(SKETCH), headers=[("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+        )
         assert twice.status_code == 400
 
 
@@ -183,15 +201,15 @@ def test_a_key_is_one_call_for_one_caller_also_after_a_restart(
 ) -> None:
     key = "order-7!" + "x" * 200
     with serving(with_openai) as server:
-        first = server.draw(asked, key=key).json()
-        again = server.draw(asked, key=key).json()
+        first = data_of(server.draw(asked, key=key))
+        again = data_of(server.draw(asked, key=key))
         other = server.draw({**asked, "prompt": "an owl"}, key=key)
-        bob = server.draw(asked, "bob", key=key).json()
-        new = server.draw(asked, key="order-8").json()
+        bob = data_of(server.draw(asked, "bob", key=key))
+        new = data_of(server.draw(asked, key="order-8"))
     with serving(with_openai) as server:
         later = server.draw(asked, key=key)
         assert server.get(f"/image/{first['images'][0]['id']}/file").status_code == 200
-    assert first["images"][0]["id"] == again["images"][0]["id"] == later.json()["images"][0]["id"]
+    assert first["images"][0]["id"] == again["images"][0]["id"] == data_of(later)["images"][0]["id"]
     assert (other.status_code, reason(other)) == (422, "invalid_request")
     assert len({told["images"][0]["id"] for told in (first, bob, new)}) == 3
     assert len(pngs(tmp_path)) == 3
@@ -199,13 +217,15 @@ def test_a_key_is_one_call_for_one_caller_also_after_a_restart(
 
 
 def test_a_key_stands_for_what_was_said_even_when_that_means_another_picture_by_now(server: Server) -> None:
-    first = server.draw(SKETCH).json()["images"][0]["id"]
+    first = data_of(server.draw(SKETCH))["images"][0]["id"]
     asked = {"image": "last", "prompt": "a hat", "model": "sketch"}
     with server.web() as web:
-        edited = [web.post("/image/edit", json=asked, headers={"Idempotency-Key": "hat"}).json() for _ in range(2)]
+        edited = [
+            data_of(web.post("/image/edit", json=body_of(asked), headers={"Idempotency-Key": "hat"})) for _ in range(2)
+        ]
         assert edited[0]["images"][0]["id"] == edited[1]["images"][0]["id"]
-        assert web.get(f"/image/{edited[1]['images'][0]['id']}").json()["parent"] == first
-        as_new = web.post("/image/generate", json=SKETCH, headers={"Idempotency-Key": "hat"})
+        assert data_of(web.get(f"/image/{edited[1]['images'][0]['id']}"))["parent"] == first
+        as_new = web.post("/image/generate", json=body_of(SKETCH), headers={"Idempotency-Key": "hat"})
         assert as_new.status_code == 422
 
 
@@ -220,7 +240,7 @@ def test_many_at_once_with_one_key_are_one_call(with_openai: Environ, openai: Op
         held.go.set()
         answers = [future.result() for future in same]
     assert {answer.status_code for answer in answers} == {200}
-    assert len({answer.json()["images"][0]["id"] for answer in answers}) == 1
+    assert len({data_of(answer)["images"][0]["id"] for answer in answers}) == 1
     assert len(openai.requests) == len(pngs(tmp_path)) == 1
 
 
@@ -249,7 +269,11 @@ def test_killed_while_the_vendor_works_a_key_is_told_so_and_not_bought_again(
     with serving(with_openai) as server:
         for _ in range(2):
             told = server.draw(FOX, key="k")
-            assert (told.status_code, told.json()["error"]["outcome"], reason(told)) == (500, "unknown", "internal")
+            assert (told.status_code, told.json()["error"]["facts"]["outcome"], reason(told)) == (
+                500,
+                "unknown",
+                "internal",
+            )
         assert len(openai.requests) == 1
         assert server.draw(FOX, "bob", key="k").status_code == 200
         assert server.draw(FOX, key="k2").status_code == 200
@@ -262,7 +286,7 @@ def test_killed_while_the_vendor_works_a_key_is_told_so_and_not_bought_again(
 
 def left(server: Server, asked: dict[str, Any], until_then: Callable[[], object], caller: str = "alice") -> None:
     """Ask, and close the connection without waiting for an answer, once something is true."""
-    body = json.dumps(asked).encode()
+    body = json.dumps(body_of(asked)).encode()
     host, _, port = server.url.removeprefix("http://").partition(":")
     head = f"POST /image/generate HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {token(caller)}\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -301,7 +325,7 @@ def test_what_the_vendor_has_goes_on_without_its_caller_and_the_same_call_collec
         until(lambda: pngs(tmp_path))
         collected = server.draw(FOX)
         assert collected.status_code == 200
-        assert [path.stem for path in pngs(tmp_path)] == [collected.json()["images"][0]["id"]]
+        assert [path.stem for path in pngs(tmp_path)] == [data_of(collected)["images"][0]["id"]]
         assert len(openai.requests) == 1
         server.draw(FOX)  # it was delivered, so this is another
     assert len(openai.requests) == len(pngs(tmp_path)) == 2
@@ -333,7 +357,7 @@ def test_one_slow_caller_holds_up_no_other(with_openai: Environ, openai: OpenAI)
 
 def test_a_look_without_a_body_delivers_nothing(with_openai: Environ, openai: OpenAI) -> None:
     with serving({**with_openai, "ATELIER_WAIT_SECONDS": "0"}) as server:
-        job = server.draw(FOX).json()["job"]
+        job = data_of(server.draw(FOX))["job"]
         until(lambda: server.get(f"/image/{job}").status_code == 200)
         with server.web() as web:
             assert web.head(f"/image/{job}").status_code == 200
@@ -392,16 +416,16 @@ def test_a_key_tells_what_came_of_a_call_whose_source_has_gone_and_whose_model_i
 ) -> None:
     plain = {"prompt": "a fox", "size": "1024x1024", "quality": "low"}
     with serving({**with_openai, "ATELIER_DEFAULT_MODEL": "openai"}) as server:
-        drawn = server.draw(plain, key="one").json()
+        drawn = data_of(server.draw(plain, key="one"))
         change = {"image": drawn["images"][0]["id"], "prompt": "a hat", "model": "openai"}
         with server.web() as web:
-            edited = web.post("/image/edit", json=change, headers={"Idempotency-Key": "two"}).json()
+            edited = data_of(web.post("/image/edit", json=body_of(change), headers={"Idempotency-Key": "two"}))
     for path in files_in(Path(with_openai["ATELIER_OUTPUT_DIR"])):
         if path.name.startswith(drawn["images"][0]["id"]):
             path.unlink()
     with serving({**with_openai, "ATELIER_DEFAULT_MODEL": "sketch"}) as server, server.web() as web:
-        again = web.post("/image/edit", json=change, headers={"Idempotency-Key": "two"})
-        assert again.json()["images"][0]["id"] == edited["images"][0]["id"]
+        again = web.post("/image/edit", json=body_of(change), headers={"Idempotency-Key": "two"})
+        assert data_of(again)["images"][0]["id"] == edited["images"][0]["id"]
         assert server.draw(plain, key="one").status_code == 404  # its picture was the one that has gone
         assert server.draw({**plain, "n": 2}, key="one").status_code == 422
     assert len(openai.requests) == 2

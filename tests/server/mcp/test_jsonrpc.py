@@ -11,7 +11,7 @@ from mcp.types import JSONRPCError
 
 from atelier.server.mcp.jsonrpc import message_of, messages_of
 from tests.conftest import Environ
-from tests.server.http_process import SKETCH, Server, reason
+from tests.server.http_process import SKETCH, Server, body_of, reason
 from tests.server.process import hello, started
 from tests.waiting import LONG
 
@@ -129,7 +129,7 @@ def test_over_http_a_broken_body_for_mcp_is_answered_by_its_id(server: Server, r
 @pytest.mark.parametrize("prompt", [b"a fox", b"a fox \\ud83e", b"a fox \xff"])
 def test_over_http_a_body_with_a_bom_or_bad_text_is_read(server: Server, prompt: bytes) -> None:
     headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-    arguments = json.dumps({**SKETCH, "prompt": "PROMPT"}).encode().replace(b"PROMPT", prompt)
+    arguments = json.dumps(body_of({**SKETCH, "prompt": "PROMPT"})).encode().replace(b"PROMPT", prompt)
     with server.web() as web:
         drawn = web.post("/image/generate", content=BOM + arguments, headers=headers)
         called = web.post("/mcp", content=BOM + call(prompt), headers=headers)

@@ -22,7 +22,7 @@ from tests.emulators.s3 import Front
 from tests.emulators.server import Answer
 from tests.exhaustive import exhaustive
 from tests.server.http.test_http_callers import image
-from tests.server.http_process import SKETCH, serving, until
+from tests.server.http_process import SKETCH, data_of, serving, until
 from tests.server.storage.conftest import Place
 from tests.server.storage.test_storage import FOX
 from tests.server.storage.test_upload_queue import command, in_the_bucket
@@ -105,7 +105,7 @@ async def test_a_running_server_tries_again_and_is_quiet_when_nothing_waits(
 def test_in_a_bucket_each_has_a_prefix_and_answers_have_the_buckets_link(place: Place, environ: Environ) -> None:
     environ |= in_the_bucket(place)
     with serving(environ) as server:
-        told = {caller: server.draw(SKETCH, caller).json()["images"][0] for caller in ("alice", "auth0|12")}
+        told = {caller: data_of(server.draw(SKETCH, caller))["images"][0] for caller in ("alice", "auth0|12")}
         assert server.get(f"/image/{told['alice']['id']}", "auth0|12").status_code == 404
     for caller, made in told.items():
         stem = f"customers/{name_of(caller)}/assets/image/{uuid_of(made['id'])}"
@@ -124,7 +124,7 @@ def test_while_the_bucket_is_away_pictures_wait_apart_and_tell_nothing_of_this_m
     with serving(environ) as server:
         drawn = {caller: server.draw(SKETCH, caller) for caller in ("alice", "Bob")}
         for caller, answer in drawn.items():
-            told = answer.json()
+            told = data_of(answer)
             assert told["images"][0]["url"].startswith(f"{server.url}/i/{told['images'][0]['id']}?e=")
             assert told["warnings"]
             words = ID.sub("", answer.text)

@@ -1,0 +1,122 @@
+"""The routes that make images, price them, and list the models.
+
+POST /image/generate, /image/edit   200 with the images, or 202 with the job that makes them
+POST /image/estimate                what it would cost
+GET  /image/models                  what can be used
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+
+from atelier.providers.core.concurrency import no_progress
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.server.http.errors import ERRORS
+from atelier.server.http.rest.answers import answered, image_answer
+from atelier.server.http.rest.contract import (
+    APIResponse,
+    EditRequest,
+    EstimateRequest,
+    GenerateRequest,
+    ImageData,
+    Sides,
+)
+from atelier.server.http.rest.contract import Request as AnyRequest
+from atelier.server.http.routing import router_of, while_connected
+from atelier.server.idempotency import key_of
+from atelier.server.mcp.server import AtelierServer
+from atelier.tools import edit_image, estimate_cost, generate_image, list_models
+from atelier.tools.estimate_cost import EstimateOutput
+from atelier.tools.list_models import ListModels, ListModelsOutput
+from atelier.tools.parameters.arguments import parameters_of
+from atelier.tools.tool import Call, Tool
+
+ACCEPTED: dict[int | str, dict[str, Any]] = {
+    202: {"model": APIResponse[ImageData], "description": "A job makes the images; Location says where they will be."}
+}
+
+
+async def idempotency_key(
+    request: Request,
+    idempotency_key: Annotated[
+        str | None,
+        Header(description="1 to 255 visible ASCII characters. Calls with one key within a day are one call."),
+    ] = None,
+) -> str | None:
+    """Return the key of the request."""
+    return key_of(request.headers.getlist("idempotency-key"), "Idempotency-Key")
+
+
+Key = Annotated[str | None, Depends(idempotency_key)]
+
+
+def router(server: AtelierServer) -> APIRouter:
+    """Return the routes."""
+    routes = router_of(server, tags=["images"], responses=ERRORS)
+
+    async def draw(
+        tool: Tool[Any], asked: GenerateRequest | EditRequest, request: Request, key: str | None
+    ) -> Response:
+        caller, service = server.caller(), server.state.service
+        check_customer(asked, caller)
+        given = tool_arguments(asked)
+        given["save"] = asked.save_to_db and asked.settings.image.save
+        call = Call(caller=caller, on_progress=no_progress, key=key, inline_limit=sys.maxsize)
+        run = partial(tool.run, parameters_of(tool, given), service.for_caller(caller), call)
+        answer = await while_connected(request, run)
+        return image_answer(answer, service, settings_asked(asked), asked.request_id)
+
+    @routes.post("/image/generate", response_model=APIResponse[ImageData], responses=ACCEPTED)
+    async def generate(asked: GenerateRequest, request: Request, key: Key) -> Response:
+        """Make images from a prompt."""
+        return await draw(generate_image.TOOL, asked, request, key)
+
+    @routes.post("/image/edit", response_model=APIResponse[ImageData], responses=ACCEPTED)
+    async def edit(asked: EditRequest, request: Request, key: Key) -> Response:
+        """Make a new image from one that exists."""
+        return await draw(edit_image.TOOL, asked, request, key)
+
+    @routes.post("/image/estimate", response_model=APIResponse[EstimateOutput])
+    async def estimate(asked: EstimateRequest) -> Response:
+        """Return what a request would cost. Nothing is sent to a vendor."""
+        caller = server.caller()
+        check_customer(asked, caller)
+        params = parameters_of(estimate_cost.TOOL, tool_arguments(asked))
+        call = Call(caller=caller, on_progress=no_progress)
+        return answered((await estimate_cost.run(params, server.state.service.for_caller(caller), call)).data)
+
+    @routes.get("/image/models", response_model=APIResponse[ListModelsOutput])
+    async def models(filters: Annotated[ListModels, Query()]) -> Response:
+        """Return the models that can be used, and what each takes and costs."""
+        return answered(list_models.full_list(filters, server.state.service.pipeline.catalog))
+
+    return routes
+
+
+def check_customer(asked: AnyRequest, caller: str) -> None:
+    """Raise invalid_request when the request names another customer than its token."""
+    if asked.customer_id not in (None, caller):
+        message = "“customer_id” is not the customer of the token."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave it out, or send that customer's token.")
+
+
+def settings_asked(asked: GenerateRequest | EditRequest | EstimateRequest) -> dict[str, Any]:
+    """Return the settings that the request has, except the model, which may be an alias of what was used."""
+    return asked.settings.image.model_dump(exclude_unset=True, exclude_none=True, exclude={"model"})
+
+
+def tool_arguments(asked: GenerateRequest | EditRequest | EstimateRequest) -> dict[str, Any]:
+    """Return the arguments of the tool. Raises invalid_request for half a size, or two."""
+    own = asked.model_dump(exclude_unset=True, exclude={"settings", "save_to_db", *AnyRequest.model_fields})
+    image = cast("Sides", asked.settings.image)
+    settings = asked.settings.image.model_dump(exclude_unset=True, exclude={*Sides.model_fields})
+    if image.width is image.height is None:
+        return {**settings, **own}
+    if image.width is None or image.height is None or settings.get("size"):
+        message = "“width” and “height” go together, and not with “size”."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Give both and no size, or the size alone.")
+    return {**settings, **own, "size": f"{image.width}x{image.height}"}

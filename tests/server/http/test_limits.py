@@ -1,0 +1,46 @@
+"""Limits over HTTP: what is above them is refused at once, in the shape of each client."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Environ
+from tests.emulators.openai import OpenAI
+from tests.emulators.server import Held
+from tests.server.http_process import FOX, SKETCH, meanwhile, reason, serving
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_calls_above_the_rate_are_refused_with_the_time_to_wait(environ: Environ) -> None:
+    with serving({**environ, "ATELIER_RATE_LIMIT": "2"}) as server:
+        assert [server.draw(SKETCH).status_code for _ in range(2)] == [200, 200]
+        refused = server.draw(SKETCH)
+        assert (refused.status_code, reason(refused)) == (429, "rate_limited")
+        assert 0 < int(refused.headers["retry-after"]) <= 30
+        with server.web() as web:
+            face = web.post("/v1/images/generations", json=SKETCH)
+        assert (face.status_code, face.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+        assert "retry-after" in face.headers
+        async with server.mcp() as client:
+            called = await client.call_tool("list_models", {})
+        assert called.is_error
+        assert "calls within a minute" in str(called.content)
+        assert server.get("/healthz", None).status_code == 200
+        assert server.draw(SKETCH, "bob").status_code == 200
+
+
+def test_calls_above_the_number_at_once_are_refused_and_others_are_answered(
+    with_openai: Environ, openai: OpenAI
+) -> None:
+    held = Held()
+    openai.next(held)
+    with serving({**with_openai, "ATELIER_CALLER_CONCURRENCY": "1"}) as server:
+        with meanwhile(lambda: server.draw(FOX)) as first:
+            held.wait()
+            refused = server.draw(SKETCH)
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+            assert server.draw(SKETCH, "bob").status_code == 200
+            held.go.set()
+        assert first[0].status_code == 200
+        assert server.draw(SKETCH).status_code == 200
