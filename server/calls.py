@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
@@ -74,34 +74,50 @@ class CallerGoneError(Exception):
     """The caller disconnected before the answer."""
 
 
+CountCall = Callable[[str, int, float], Awaitable[bool]]
+"""Counts a call of a caller, by the limit of a minute and the time; False for a call too many."""
+
+
 class CallerLimits:
     """How many calls a caller may begin in a minute, and have answered at once. None is without limit.
 
-    A caller who has been idle may begin a minute's calls at once (a token bucket).
+    A caller who has been idle may begin a minute's calls at once (a token bucket). With `count`, replicas share the
+    calls of a minute.
     """
 
     def __init__(
-        self, per_minute: int | None, at_once: int | None, clock: Callable[[], float] = time.monotonic
+        self,
+        per_minute: int | None,
+        at_once: int | None,
+        clock: Callable[[], float] = time.monotonic,
+        count: CountCall | None = None,
     ) -> None:
         self._per_minute = per_minute
         self._at_once = at_once
         self._clock = clock
+        self._shared_count = count
         self._used = dict[str, tuple[float, float]]()  # the caller's calls that count, and when they were counted
         self._running = Counter[str]()
 
-    @contextmanager
-    def slot(self, caller: str) -> Generator[None]:
+    @asynccontextmanager
+    async def slot(self, caller: str) -> AsyncGenerator[None]:
         """Count a call within the block. Raises rate_limited, at once."""
         if self._at_once is not None and self._running[caller] >= self._at_once:
             message = f"You have {self._at_once} calls running, and no more are taken at once."
             raise ImageError(Reason.RATE_LIMITED, message, hint="Try again when one has ended.", retry_after=1.0)
         if self._per_minute is not None:
-            self._count(caller, self._per_minute)
+            await self._count_call(caller, self._per_minute)
         self._running[caller] += 1
         try:
             yield
         finally:
             self._running -= Counter((caller,))  # drops entries at 0
+
+    async def _count_call(self, caller: str, per_minute: int) -> None:
+        if self._shared_count is None:
+            self._count(caller, per_minute)
+        elif not await self._shared_count(caller, per_minute, time.time()):
+            raise _too_many(per_minute, MINUTE / per_minute)
 
     def _count(self, caller: str, per_minute: int) -> None:
         now = self._clock()
@@ -111,9 +127,13 @@ class CallerLimits:
         used = max(0.0, used - (now - since) * per_minute / MINUTE)
         if used + 1 > per_minute:
             wait = (used + 1 - per_minute) * MINUTE / per_minute
-            message = f"You have begun {per_minute} calls within a minute, and no more are taken."
-            raise ImageError(Reason.RATE_LIMITED, message, hint="Try again a little later.", retry_after=wait)
+            raise _too_many(per_minute, wait)
         self._used[caller] = used + 1, now
+
+
+def _too_many(per_minute: int, wait: float) -> ImageError:
+    message = f"You have begun {per_minute} calls within a minute, and no more are taken."
+    return ImageError(Reason.RATE_LIMITED, message, hint="Try again a little later.", retry_after=wait)
 
 
 class Calls:
@@ -127,8 +147,8 @@ class Calls:
         self._remote = remote
         self._limits = limits or CallerLimits(None, None)
 
-    @contextmanager
-    def answering(self, name: str, caller: str | None = None) -> Generator[None]:
+    @asynccontextmanager
+    async def answering(self, name: str, caller: str | None = None) -> AsyncGenerator[None]:
         """Answer a call within the block: log it, and raise every failure of ours as an ImageError.
 
         A call with a `caller` counts towards the caller's limits. Raises rate_limited above them.
@@ -137,7 +157,7 @@ class Calls:
         began, outcome = time.monotonic(), "cancelled"
         self.count += 1
         try:
-            with self._limits.slot(caller) if caller else nullcontext():
+            async with self._limits.slot(caller) if caller else nullcontext():
                 yield
             outcome = "done"
         except CallerGoneError:

@@ -20,6 +20,7 @@ from atelier.providers.pipeline.pipeline import Pipeline, Tenants
 from atelier.providers.pricing.budget import Budget
 from atelier.providers.transport.network.web_fetch import WebFetcher
 from atelier.providers.vendors.registry import all_providers
+from atelier.server.calls import CountCall
 from atelier.server.settings import STATE_URL, Settings
 from atelier.server.storage.caller_storages import CallerStorages
 from atelier.server.storage.upload_queue import UploadQueue
@@ -148,3 +149,16 @@ def preload(pipeline: Pipeline) -> None:
         pipeline.catalog.preload()
         if isinstance(store := cast("object", pipeline.store), DeferredJobStore):
             store.load()
+
+
+def call_counter(settings: Settings, store: Callable[[], JobStore]) -> CountCall | None:
+    """Return a function that counts a caller's calls in the database that all replicas share; None without one."""
+    if settings.lookup(STATE_URL) is None:
+        return None
+
+    async def count(caller: str, per_minute: int, now: float) -> bool:
+        from atelier.server.database.rate_counter import count_call
+
+        return await count_call(cast("SqlJobStore", store()).database, caller, per_minute, now)
+
+    return count

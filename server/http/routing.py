@@ -64,7 +64,8 @@ def router_of(
 
             async def answer(request: Request) -> Response:
                 try:
-                    with server.calls.answering(f"{request.method} {self.path}", None if public else server.caller()):
+                    name, caller = f"{request.method} {self.path}", None if public else server.caller()
+                    async with server.calls.answering(name, caller):
                         return await _handled(handle, request, json_body=json_body)
                 except ImageError as error:
                     return refuse(error)

@@ -34,7 +34,7 @@ from atelier.providers.jobs.running_job import LOOKING
 from atelier.providers.jobs.service import ImageService
 from atelier.server.calls import CallerLimits, Calls, delivering, log_arguments
 from atelier.server.cli.flush_command import flushing
-from atelier.server.composition import pipeline_of, preload, source_limits_of
+from atelier.server.composition import call_counter, pipeline_of, preload, source_limits_of
 from atelier.server.logs import log
 from atelier.server.mcp import resources, results
 from atelier.server.mcp.elicitation import DeclinedCosts, InputNeeded, confirm_callback
@@ -71,7 +71,8 @@ class AtelierServer(MCPServer[ServerState]):
     def __init__(
         self, settings: Settings, today: Callable[[], date], caller_of_request: Callable[[], str] | None
     ) -> None:
-        limits = CallerLimits(settings.rate_limit, settings.caller_concurrency)
+        count = call_counter(settings, lambda: self.state.service.pipeline.store)
+        limits = CallerLimits(settings.rate_limit, settings.caller_concurrency, count=count)
         self.calls = Calls(remote=caller_of_request is not None, limits=limits)
         self._listed = anyio.Event()  # set once a host has asked for the tools
         self.draining = False  # set when the process is about to end
@@ -141,7 +142,7 @@ class AtelierServer(MCPServer[ServerState]):
     @property
     def state(self) -> ServerState:
         """The state of the running server."""
-        assert self._state, "the server is running"
+        assert self._state
         return self._state
 
     @property
@@ -173,8 +174,9 @@ class AtelierServer(MCPServer[ServerState]):
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         """Read a picture, its preview, or an added resource."""
         if str(uri).startswith(resources.SCHEME):
-            with resources.protocol_errors(), self.calls.answering("resources/read", self.caller()):
-                return await resources.read(str(uri), self.state.storage(self.caller()))
+            with resources.protocol_errors():
+                async with self.calls.answering("resources/read", self.caller()):
+                    return await resources.read(str(uri), self.state.storage(self.caller()))
         return await super().read_resource(uri, context)
 
     async def _complete(self, ref: Any, argument: CompletionArgument, context: Any) -> Completion | None:
@@ -193,7 +195,7 @@ class AtelierServer(MCPServer[ServerState]):
         if context is None:
             raise MCPError(code=INVALID_PARAMS, message="A tool is called within a session.")
         try:
-            with self.calls.answering(name, self.caller()):
+            async with self.calls.answering(name, self.caller()):
                 log_arguments(name, arguments)
                 return await self._answer(tool, arguments, context)
         except InputNeeded as question:

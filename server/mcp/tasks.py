@@ -82,8 +82,9 @@ class Tasks(Extension):
     async def _handle_request(self, name: str, do: Handler, ctx: RequestContext, params: TaskParams) -> HandlerResult:
         """Check that the client declares the extension, then call the handler."""
         require_client_extension(ctx, TASKS)
-        with _protocol_errors(), self._calls.answering(name):
-            return await do(ctx, params)
+        with _protocol_errors():
+            async with self._calls.answering(name):
+                return await do(ctx, params)
 
     async def intercept_tool_call(
         self, params: CallToolRequestParams, ctx: RequestContext, call_next: CallNext

@@ -2,53 +2,57 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.calls import CallerLimits
 
+pytestmark = pytest.mark.anyio
 
-def test_a_caller_may_begin_so_many_calls_a_minute_and_others_are_not_held_up() -> None:
+
+async def test_a_caller_may_begin_so_many_calls_a_minute_and_others_are_not_held_up() -> None:
     now = 0.0
     limits = CallerLimits(6, None, lambda: now)
 
-    def call(caller: str) -> None:
-        with limits.slot(caller):
+    async def call(caller: str) -> None:
+        async with limits.slot(caller):
             pass
 
     for _ in range(6):
-        call("alice")
+        await call("alice")
     with pytest.raises(ImageError) as caught:
-        call("alice")
+        await call("alice")
     assert caught.value.reason is Reason.RATE_LIMITED
     assert caught.value.retry_after == 10.0
-    call("bob")
+    await call("bob")
     now = 9.9
     with pytest.raises(ImageError):
-        call("alice")
+        await call("alice")
     now = 10.0
-    call("alice")
+    await call("alice")
     now = 1000.0
     for _ in range(6):  # idle minutes are not saved up
-        call("alice")
+        await call("alice")
     with pytest.raises(ImageError):
-        call("alice")
+        await call("alice")
 
 
-def test_a_caller_has_so_many_calls_at_once_however_they_end() -> None:
+async def test_a_caller_has_so_many_calls_at_once_however_they_end() -> None:
     limits = CallerLimits(None, 2)
-    with ExitStack() as calls:
+    async with AsyncExitStack() as calls:
         for _ in range(2):
-            calls.enter_context(limits.slot("alice"))
-        with pytest.raises(ImageError) as caught, limits.slot("alice"):
-            pass
+            await calls.enter_async_context(limits.slot("alice"))
+        with pytest.raises(ImageError) as caught:
+            async with limits.slot("alice"):
+                pass
         assert (caught.value.reason, caught.value.retry_after) == (Reason.RATE_LIMITED, 1.0)
-        with limits.slot("bob"):
+        async with limits.slot("bob"):
             pass
-    with pytest.raises(RuntimeError), limits.slot("alice"):
-        raise RuntimeError
-    with ExitStack() as calls:
+    with pytest.raises(RuntimeError):
+        async with limits.slot("alice"):
+            raise RuntimeError
+    async with AsyncExitStack() as calls:
         for _ in range(2):
-            calls.enter_context(limits.slot("alice"))
+            await calls.enter_async_context(limits.slot("alice"))

@@ -70,15 +70,16 @@ class EventStream(Response):
                 sender.send_nowait(error)
 
         try:
-            with self._calls.answering(f"{scope['path']} stream"), sender, receiver:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(run)
-                    outcome.append(await self._forward(receiver, send))
-                (ended,) = outcome
-                if isinstance(ended, Exception):
-                    raise ended
-                with delivering(self._service, ended.job):
-                    await self._send(send, b"".join(self._completed(ended)), last=True)
+            async with self._calls.answering(f"{scope['path']} stream"):
+                with sender, receiver:
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(run)
+                        outcome.append(await self._forward(receiver, send))
+                    (ended,) = outcome
+                    if isinstance(ended, Exception):
+                        raise ended
+                    with delivering(self._service, ended.job):
+                        await self._send(send, b"".join(self._completed(ended)), last=True)
         except ImageError as error:
             if self._started:
                 await self._send(send, _event("error", error_body(error)), last=True)

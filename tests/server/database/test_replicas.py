@@ -12,6 +12,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.pipeline.states import JobState
 from atelier.server.database.postgres import PostgresDatabase, parse_url
 from atelier.server.database.process_lock import SessionProcessLock
+from atelier.server.database.rate_counter import count_call
 from atelier.server.database.slots import VendorSlots
 from tests.postgres import new_database
 from tests.server.database.conftest import open_store
@@ -110,6 +111,17 @@ async def test_a_waiter_hears_at_once_of_a_job_that_another_process_ends(url: st
         await anyio.sleep(0.5)
         await runs.finish_job("job_a", JobState.FAILED, {})
     assert time.monotonic() - began < 10
+
+
+async def test_replicas_share_the_calls_of_a_minute(url: str) -> None:
+    one, other = open_store(url).database, open_store(url).database
+    began = 1_000_000 * 60.0
+    counted = [await count_call((one, other)[n % 2], "alice", 4, began + n) for n in range(6)]
+    assert counted == [True] * 4 + [False] * 2
+    assert await count_call(one, "bob", 4, began)
+    assert not await count_call(other, "alice", 4, began + 60)
+    assert await count_call(other, "alice", 4, began + 75)  # a quarter of the minute before is over
+    assert not await count_call(one, "alice", 4, began + 76)
 
 
 async def test_slots_are_shared_and_come_back(url: str) -> None:
