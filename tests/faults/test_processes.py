@@ -13,6 +13,7 @@ import anyio
 import pytest
 from mcp.client import Client
 
+from tests.emulators.flux import PENDING
 from tests.exhaustive import sample
 from tests.faults.books import Books
 from tests.faults.launcher import STEPS
@@ -113,6 +114,7 @@ async def test_two_servers_side_by_side_take_up_what_a_third_left(around: World,
     environ = around.environ(tmp_path)
     tool, asked = arguments_for("flux", tmp_path)
     await killed_at(environ, "save_vendor_task", "after", tool, asked)
+    around.flux.polls.next(*[PENDING] * 8)  # so that neither has an answer before the other has asked
     ids = list[str]()
     async with served(environ) as one, served(environ) as other, anyio.create_task_group() as tasks:
 
