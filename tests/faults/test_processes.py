@@ -13,7 +13,6 @@ import anyio
 import pytest
 from mcp.client import Client
 
-from tests.emulators.flux import PENDING
 from tests.exhaustive import sample
 from tests.faults.books import Books
 from tests.faults.launcher import STEPS
@@ -114,13 +113,14 @@ async def test_two_servers_side_by_side_take_up_what_a_third_left(around: World,
     environ = around.environ(tmp_path)
     tool, asked = arguments_for("flux", tmp_path)
     await killed_at(environ, "save_vendor_task", "after", tool, asked)
-    around.flux.polls.next(*[PENDING] * 8)  # so that neither has an answer before the other has asked
     ids = list[str]()
     async with served(environ) as one, served(environ) as other, anyio.create_task_group() as tasks:
 
         async def collected(client: Client) -> None:
             ids.append(answered(await client.call_tool(tool, asked))["images"][0]["id"])
 
+        for client in (one, other):  # once both have opened the job store, they look into it at the same time
+            await client.call_tool("get_image", {"id": "job_00000000000000000000000000"})
         tasks.start_soon(collected, one)
         tasks.start_soon(collected, other)
     assert len(set(ids)) == 1
