@@ -19,6 +19,7 @@ from atelier.server.database.jobs import SqliteJobStore
 from atelier.server.database.process_lock import ProcessLock
 from atelier.server.settings import Settings
 from atelier.server.storage.caller_storages import CallerStorages
+from atelier.server.storage.remote_storage import RemoteStorage
 from atelier.server.storage.upload_queue import UploadQueue
 
 
@@ -42,7 +43,8 @@ def job_store_of(settings: Settings, today: Callable[[], date] = utc_today, *, r
 def sources_of(settings: Settings, storage: Storage, folders: tuple[Path, ...] = ()) -> SourceReader:
     """Return the reader of source images. `folders` may be read from; none for callers on other machines."""
     web = WebFetcher(allow_http=settings.allow_http_sources)
-    return SourceReader(storage, folders, web, storage.id_in, source_limits_of(settings))
+    hint = storage.upload_hint if isinstance(storage, RemoteStorage) else str
+    return SourceReader(storage, folders, web, storage.id_in, source_limits_of(settings), hint)
 
 
 def source_limits_of(settings: Settings) -> SourceLimits:

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.transport import exchange
-from atelier.server.http import discovery, health, links
+from atelier.server.http import discovery, health
 from atelier.server.http.access import AccessMiddleware, caller
 from atelier.server.http.auth import is_loopback, verifier_of
 from atelier.server.http.body import RepairedMessages, body_limit
@@ -28,6 +28,7 @@ from atelier.server.http.discovery import MCP_PATH, issuer_of
 from atelier.server.http.error_shapes import unrouted
 from atelier.server.http.metrics import MeasuredRequests, Metrics
 from atelier.server.http.openai import routes as openai
+from atelier.server.http.pages import links, upload_page
 from atelier.server.http.rest import asset_api, image_api, pages
 from atelier.server.http.routing import HeadAsGet
 from atelier.server.logs import log
@@ -118,6 +119,7 @@ def app_of(server: AtelierServer, metrics: Metrics, issuer: str | None) -> FastA
         asset_api.router(server),
         openai.router(server),
         links.router(server),
+        upload_page.router(server),
         health.router(server, metrics),
         discovery.router(server, issuer),
     ):

@@ -188,6 +188,14 @@ class Period(BaseModel):
     left_usd: float | None
 
 
+class UploadLinkData(BaseModel):
+    """A link that takes one upload. `id` names the image once it is uploaded."""
+
+    upload_url: str
+    id: str
+    expires_at: str
+
+
 class UsageData(BaseModel):
     """The caller's own spending."""
 
