@@ -23,6 +23,7 @@ from atelier.providers.vendors.registry import all_providers
 from atelier.server.calls import CountCall
 from atelier.server.settings import STATE_URL, Settings
 from atelier.server.storage.caller_storages import CallerStorages
+from atelier.server.storage.remote_storage import RemoteStorage
 from atelier.server.storage.upload_queue import UploadQueue
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def slots_of(settings: Settings) -> Slots | None:
 def sources_of(settings: Settings, storage: Storage, folders: tuple[Path, ...] = ()) -> SourceReader:
     """Return the reader of source images. `folders` may be read from; none for callers on other machines."""
     web = WebFetcher(allow_http=settings.allow_http_sources)
-    return SourceReader(storage, folders, web, storage.id_in, source_limits_of(settings))
+    hint = storage.upload_hint if isinstance(storage, RemoteStorage) else str
+    return SourceReader(storage, folders, web, storage.id_in, source_limits_of(settings), hint)
 
 
 def source_limits_of(settings: Settings) -> SourceLimits:

@@ -36,6 +36,7 @@ HOMES = {
     "boto3": ("server.storage.s3_client",),
     "botocore": ("server.storage.s3_client",),
     "fastapi": ("server.http",),
+    "fastapi_offline": ("server.http.app",),
     "starlette": ("server.http",),
     "uvicorn": ("server.http",),
     "prometheus_client": ("server.http.metrics", "server.http.health"),

@@ -97,8 +97,8 @@ class SourceImage:
 class SourceReader:
     """Reads the source images that a caller names. Paths are allowed inside `folders` only.
 
-    `own_link` recognises links of the storage, whose assets are read directly. `web` fetches all other links; it never
-    sends a key.
+    `own_link` recognises links of the storage, whose assets are read directly. `web` fetches all other links, without a
+    key. `upload_hint` says where an image can be uploaded; empty where it cannot.
     """
 
     assets: AssetReader | None = None
@@ -106,6 +106,7 @@ class SourceReader:
     web: WebFetcher = field(default_factory=WebFetcher)
     own_link: OwnLinkResolver = no_own_links
     limits: SourceLimits = SourceLimits()
+    upload_hint: Callable[[], str] = str
 
     async def read(self, name: str) -> SourceImage:
         """Return the image that `name` names.
@@ -134,8 +135,8 @@ class SourceReader:
     @property
     def forms(self) -> str:
         """A hint with the ways to name an image that work here."""
-        path = "the path of a file in an allowed folder, " if self.folders else ""
-        return f"Give an asset id, “last”, a public https address, {path}or its bytes as base64 or a data: URI."
+        path, upload = "the path of a file in an allowed folder, " if self.folders else "", self.upload_hint()
+        return f"Give an asset id, “last”, a public https address, {path}or its bytes as base64 or a data: URI.{upload}"
 
     async def _stored(self, id: str | None) -> SourceImage:
         asset = None

@@ -36,7 +36,7 @@ from atelier.server.storage.remote_storage import address
 PROBES = re.compile(r"/healthz|/readyz|/metrics")
 """Paths that answer while the server is shutting down as well."""
 METRICS = "/metrics"
-PUBLIC = re.compile(r"/healthz|/readyz|/i/[^/]*|/\.well-known/.*")
+PUBLIC = re.compile(r"/|/docs(/.*)?|/openapi\.json|/healthz|/readyz|/(i|upload)/[^/]*|/\.well-known/.*")
 """Paths without a token. Clients ask for `/.well-known/` before they have one, and get 404."""
 
 CHALLENGE = "WWW-Authenticate"

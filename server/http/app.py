@@ -13,13 +13,14 @@ from importlib.metadata import version
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.transport import exchange
-from atelier.server.http import discovery, health, links
+from atelier.server.http import discovery, health
 from atelier.server.http.access import AccessMiddleware, caller
 from atelier.server.http.auth import is_loopback, verifier_of
 from atelier.server.http.body import RepairedMessages, body_limit
@@ -27,7 +28,8 @@ from atelier.server.http.discovery import MCP_PATH, issuer_of
 from atelier.server.http.error_shapes import unrouted
 from atelier.server.http.metrics import MeasuredRequests, Metrics
 from atelier.server.http.openai import routes as openai
-from atelier.server.http.rest import asset_api, image_api
+from atelier.server.http.pages import links, upload_page
+from atelier.server.http.rest import asset_api, image_api, pages
 from atelier.server.http.routing import HeadAsGet
 from atelier.server.logs import log
 from atelier.server.mcp.server import AtelierServer, build_server
@@ -96,12 +98,14 @@ def app_of(server: AtelierServer, metrics: Metrics, issuer: str | None) -> FastA
         max_request_body_size=body_limit(server.source_max_mb),
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    app = FastAPI(
+    app = FastAPIOffline(
         title="Atelier",
         version=version("atelier-mcp"),
         lifespan=mcp.router.lifespan_context,
-        docs_url=None,
+        docs_url=pages.DOCS,
         redoc_url=None,
+        openapi_url=pages.SCHEMA,
+        static_url=pages.DOCS_FILES,
         redirect_slashes=False,  # a redirect would lose the body
         exception_handlers=dict.fromkeys((HTTPException, ImageError, Exception), unrouted),
     )
@@ -110,10 +114,12 @@ def app_of(server: AtelierServer, metrics: Metrics, issuer: str | None) -> FastA
             route.app = RepairedMessages(route.app)
         app.router.routes.append(route)
     for router in (
+        pages.router(MCP_PATH),
         image_api.router(server),
         asset_api.router(server),
         openai.router(server),
         links.router(server),
+        upload_page.router(server),
         health.router(server, metrics),
         discovery.router(server, issuer),
     ):

@@ -6,10 +6,12 @@ import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.ids import new_id
 from atelier.providers.core.types import AssetHandle, Picture
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.sources import Asset
@@ -23,6 +25,15 @@ FILE = re.compile(r"/image/(img_[0-9a-z]{26})/file|/i/(img_[0-9a-z]{26})")
 TRANSIENT = frozenset({"unreachable", "failing", None})
 """Storage troubles that may pass; a timeout has None."""
 QUEUED_WARNING = "The picture is queued on the server and uploaded later; its id works meanwhile."
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLink:
+    """A link that takes one upload, the id that its image will have, and its end in seconds since 1970."""
+
+    url: str
+    id: str
+    expires: int
 
 
 class RemoteStorage:
@@ -96,6 +107,19 @@ class RemoteStorage:
     async def get_preview(self, id: str) -> bytes | None:
         """See Storage."""
         return await self._storage.get_preview(id)
+
+    def upload_link(self) -> UploadLink:
+        """Return a new link under which one image can be uploaded without a token."""
+        id = new_id("img")
+        path, expires = self._links.path(Kind.UPLOAD, self._owner, id), self._links.expiry(Kind.UPLOAD)
+        return UploadLink(f"{address.get()}{path}", id, expires)
+
+    def upload_hint(self) -> str:
+        """Return a sentence with a new upload link; empty where the server does not know its own address."""
+        if not address.get():
+            return ""
+        link = self.upload_link()
+        return f" Or have the user upload it at {link.url} (works once, for an hour), and give {link.id}."
 
     def _handle(self, stored: AssetHandle) -> AssetHandle:
         own = f"{address.get()}{self._links.path(Kind.IMAGE, self._owner, stored.id)}" if address.get() else None

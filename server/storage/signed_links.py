@@ -57,8 +57,12 @@ class SignedLinks:
 
     def path(self, kind: Kind, owner: str, id: str) -> str:
         """Return the path and query of a new link."""
-        expires = int(self._clock()) + self._ttl[kind]
+        expires = self.expiry(kind)
         return f"/{kind}/{id}?{urlencode({'e': expires, 'c': owner, 's': self._signature(kind, owner, id, expires)})}"
+
+    def expiry(self, kind: Kind) -> int:
+        """Return when a link ends that is made now, in seconds since 1970."""
+        return int(self._clock()) + self._ttl[kind]
 
     def state(self, kind: Kind, id: str, owner: str, expires: int, signature: str) -> LinkState:
         """Return whether a link is as it was made, and still alive."""

@@ -6,10 +6,13 @@ The status decides which exception a client raises, and `x-should-retry` whether
 from __future__ import annotations
 
 import math
+from typing import Any
 
+from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.server.http.errors import ERRORS as PLAIN_ERRORS
 from atelier.server.http.errors import KEY_TAKEN, RefusedError
 
 INVALID, QUOTA, SERVER = "invalid_request_error", "insufficient_quota", "server_error"
@@ -39,11 +42,32 @@ OF_HTTP = {401: (INVALID, "invalid_api_key"), 404: (INVALID, "not_found"), 503: 
 """Status of a refusal that has to do with HTTP alone -> type and code; any other is an invalid request."""
 
 
-def error_body(error: ImageError) -> dict[str, dict[str, str | None]]:
-    """Return the body of the answer to a failed call, which is the data of an error event in a stream as well."""
+class ErrorFacts(BaseModel):
+    """What went wrong; `param` names the parameter at fault, where it is known."""
+
+    message: str
+    type: str
+    code: str
+    param: str | None
+
+
+class ErrorAnswer(BaseModel):
+    """The body of the answer to a failed call, which is the data of an error event in a stream as well."""
+
+    error: ErrorFacts
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    code: {"model": ErrorAnswer, "description": facts["description"]} for code, facts in PLAIN_ERRORS.items()
+}
+"""What the schema says of every route."""
+
+
+def error_body(error: ImageError) -> ErrorAnswer:
+    """Return the body for a failed call."""
     _, kind, code = _answer(error)
     message = f"{error.message} {error.hint}".strip()
-    return {"error": {"message": message, "type": kind, "code": code, "param": _param(error)}}
+    return ErrorAnswer(error=ErrorFacts(message=message, type=kind, code=code, param=_param(error)))
 
 
 def failed(error: ImageError) -> Response:
@@ -52,7 +76,7 @@ def failed(error: ImageError) -> Response:
     if error.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after))
     own = error.headers if isinstance(error, RefusedError) else {}
-    return JSONResponse(error_body(error), _answer(error)[0], headers | own)
+    return JSONResponse(error_body(error).model_dump(), _answer(error)[0], headers | own)
 
 
 def invalid(message: str, param: str, hint: str = "") -> ImageError:

@@ -23,7 +23,8 @@ from atelier.providers.core.types import Progress
 from atelier.server.calls import delivering
 from atelier.server.http.errors import RefusedError
 from atelier.server.http.openai.answers import ImagesAnswer, ModelItem, ModelList, images_answer
-from atelier.server.http.openai.errors import failed
+from atelier.server.http.openai.bodies import EDIT_BODY, EVENTS, GENERATION_BODY
+from atelier.server.http.openai.errors import ERRORS, failed
 from atelier.server.http.openai.parameters import ImageCall, call_of, form_of, sources_of
 from atelier.server.http.openai.streams import EventStream
 from atelier.server.http.routing import router_of, while_connected
@@ -37,7 +38,7 @@ FORM = "multipart/form-data"
 
 def router(server: AtelierServer) -> APIRouter:
     """Return the routes."""
-    routes = router_of(server, failed, prefix="/v1", tags=["OpenAI"])
+    routes = router_of(server, failed, prefix="/v1", tags=["OpenAI"], responses=ERRORS)
 
     async def answer_to(request: Request, kind: str, call: ImageCall) -> Response:
         key = key_of(request.headers.getlist("idempotency-key"), "Idempotency-Key")
@@ -53,12 +54,12 @@ def router(server: AtelierServer) -> APIRouter:
         with delivering(service, answer.job):
             return _json(images_answer(answer, as_url=call.as_url))
 
-    @routes.post("/images/generations", response_model=ImagesAnswer)
+    @routes.post("/images/generations", response_model=ImagesAnswer, responses=EVENTS, openapi_extra=GENERATION_BODY)
     async def generations(request: Request, body: Annotated[dict[str, Any], Body()]) -> Response:
         """Make images from a prompt, as OpenAI's API does."""
         return await answer_to(request, "image_generation", call_of(generate_image.TOOL, body))
 
-    @routes.post("/images/edits", response_model=ImagesAnswer)
+    @routes.post("/images/edits", response_model=ImagesAnswer, responses=EVENTS, openapi_extra=EDIT_BODY)
     async def edits(request: Request) -> Response:
         """Make a new image from others, as OpenAI's API does."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

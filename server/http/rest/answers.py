@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from atelier.providers.core.types import ResultImage
 from atelier.providers.jobs.service import ImageService
 from atelier.server.calls import delivering
-from atelier.server.http.rest.contract import APIResponse, CopyFacts, ImageData, ImageFacts, TokenUsage
+from atelier.server.http.rest.contract import APIResponse, CopyFacts, ImageData, ImageFacts, TokenCounts
 from atelier.tools.get_image import GetImageOutput
 from atelier.tools.image_answer import ImageOutput
 from atelier.tools.tool import Answer
@@ -57,7 +57,7 @@ def _image_data(answer: Answer, asked: Mapping[str, Any], request_id: str | None
         warnings=[*notice, *(found.warnings or ())],
     )
     if isinstance(found, ImageOutput):
-        usage = found.usage and TokenUsage(**found.usage.model_dump())
+        usage = found.usage and TokenCounts(**found.usage.model_dump())
         return data.model_copy(update={"usage": usage, "vendor_request_id": found.request_id})
     record = found.model_dump(include={"operation", "prompt", "parent", "created_at"})
     return data.model_copy(update=record)

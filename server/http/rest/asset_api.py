@@ -4,11 +4,13 @@ GET    /image/{id}        the result or state of a job, or an image and how it c
 GET    /image/{id}/file   the image itself
 DELETE /image/{id}        deletes the image and its record
 POST   /image/upload      stores an image, whose id edits take
+POST   /image/upload-link a link to a page on which a person can do that
 GET    /usage             spending and budget
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Annotated, Any
@@ -21,7 +23,7 @@ from atelier.providers.images.identify import picture
 from atelier.providers.images.sources import ASSET
 from atelier.server.http.errors import ERRORS, SENTENCES, RefusedError
 from atelier.server.http.rest.answers import answered, image_answer
-from atelier.server.http.rest.contract import APIResponse, DeletedData, ImageData, Period, UsageData
+from atelier.server.http.rest.contract import APIResponse, DeletedData, ImageData, Period, UploadLinkData, UsageData
 from atelier.server.http.rest.image_api import ACCEPTED
 from atelier.server.http.rest.uploads import UPLOAD_BODY, store_upload
 from atelier.server.http.routing import router_of, while_connected
@@ -30,7 +32,7 @@ from atelier.tools import get_image
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Call
 
-POST_ONLY = ("generate", "edit", "estimate", "upload")
+POST_ONLY = ("generate", "edit", "estimate", "upload", "upload-link")
 
 FILE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}, "description": "The image."}
@@ -48,6 +50,13 @@ def router(server: AtelierServer) -> APIRouter:
     async def upload(request: Request) -> Response:
         """Store an image of the caller. It costs nothing, and its id can be the `image` of an edit."""
         return await store_upload(request, server)
+
+    @routes.post("/image/upload-link", response_model=APIResponse[UploadLinkData])
+    async def upload_link() -> Response:
+        """Return a link to a page on which a person can upload one image for the caller, without a token."""
+        link = server.storages.of_caller(server.caller()).upload_link()
+        expires_at = datetime.fromtimestamp(link.expires, UTC).isoformat().replace("+00:00", "Z")
+        return answered(UploadLinkData(upload_url=link.url, id=link.id, expires_at=expires_at))
 
     @routes.get("/image/{id}", response_model=APIResponse[ImageData], responses=ACCEPTED)
     async def show(id: Id, request: Request) -> Response:

@@ -142,7 +142,7 @@ class ImageFacts(CopyFacts):
     delivered: Annotated[CopyFacts | None, Field(description="The copy of deliver_size or deliver_max_kb.")] = None
 
 
-class TokenUsage(BaseModel):
+class TokenCounts(BaseModel):
     """Tokens as the vendor counted them."""
 
     input_tokens: int | None = None
@@ -167,7 +167,7 @@ class ImageData(BaseModel):
     images: list[ImageFacts] = []
     estimated_usd: float | None = None
     actual_usd: float | None = None
-    usage: TokenUsage | None = None
+    usage: TokenCounts | None = None
     request_id: Annotated[str | None, Field(description="That of the request.")] = None
     vendor_request_id: str | None = None
     warnings: list[str] = []
@@ -186,6 +186,14 @@ class Period(BaseModel):
     spent_usd: float
     cap_usd: Annotated[float | None, Field(description="Absent budgets are null.")]
     left_usd: float | None
+
+
+class UploadLinkData(BaseModel):
+    """A link that takes one upload. `id` names the image once it is uploaded."""
+
+    upload_url: str
+    id: str
+    expires_at: str
 
 
 class UsageData(BaseModel):

@@ -12,7 +12,8 @@ from starlette.datastructures import UploadFile
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
 from atelier.providers.core.types import ResultImage
-from atelier.providers.images.sources import SIZE_HINT, normalise_source
+from atelier.providers.images.asset_storage import Storage
+from atelier.providers.images.sources import SIZE_HINT, SourceLimits, normalise_source
 from atelier.server.http.errors import RefusedError
 from atelier.server.http.rest.answers import image_answer
 from atelier.server.mcp.server import AtelierServer
@@ -36,22 +37,25 @@ UPLOAD_BODY: dict[str, Any] = {
 
 async def store_upload(request: Request, server: AtelierServer) -> Response:
     """Store the image of the body, and answer with its id. Raises invalid_request for what is not an image."""
-    caller, service = server.caller(), server.state.service
-    data, limits = await _uploaded(request), server.source_limits
+    storage = server.state.storage(server.caller())
+    answer = await store_image(new_id("img"), await _uploaded(request), storage, server.source_limits)
+    return image_answer(answer, server.state.service, {})
+
+
+async def store_image(id: str, data: bytes, storage: Storage, limits: SourceLimits) -> Answer:
+    """Store an image under an id. Raises invalid_request, and storage_failed where the id is taken by another image."""
     if len(data) > limits.max_bytes:
         message = f"The image is larger than {limits.max_bytes / 2**20:g} MiB."
         raise RefusedError(413, message, SIZE_HINT)
     image = await anyio.to_thread.run_sync(normalise_source, data, limits)
-    id = new_id("img")
     created_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     facts = {"width": image.width, "height": image.height, "mime": image.mime, "bytes": len(image.image_bytes)}
     record = {"id": id, "created_at": created_at, "operation": UPLOAD, **facts}
-    storage = server.state.storage(caller)
     stored = await storage.put(id, image, record)
     handle = await storage.where(id) or stored
     warnings = [warning for warning in (image.warning, stored.warning) if warning]
     shown = GetImageOutput(summary="", operation=UPLOAD, created_at=created_at, warnings=warnings)
-    return image_answer(Answer(text="", data=shown, pictures=(ResultImage(image, handle),)), service, {})
+    return Answer(text="", data=shown, pictures=(ResultImage(image, handle),))
 
 
 async def _uploaded(request: Request) -> bytes:

@@ -132,7 +132,7 @@ def test_while_the_bucket_is_away_pictures_wait_apart_and_tell_nothing_of_this_m
             assert server.get(told["images"][0]["url"], caller).status_code == 200
             file = f"/image/{told['images'][0]['id']}/file"
             assert server.get(file, caller).status_code == 200
-            assert server.get(file, "eve").status_code == 500  # nobody can look for one
+            assert server.get(file, "eve").status_code == 502  # nobody can look for one
         front.script.clear()
         assert command(environ).stdout.splitlines()[-1] == "2 delivered, 0 still waiting."
     assert files_in(tmp_path / "state" / "spool") == []

@@ -1,0 +1,269 @@
+"""`POST /image/generate` as it was ordered, field by field, with images in a bucket; and the routes around it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from atelier.providers.core.ids import uuid_of
+from atelier.providers.transport.network.http_client import httpx
+from tests.conftest import Environ, png
+from tests.emulators.openai import BROKEN_JSON, BROKEN_SERVER, MODERATED, NO_QUOTA, OpenAI, trouble
+from tests.emulators.s3 import Keys, Ministack, ministack
+from tests.emulators.server import Answer, Held
+from tests.exhaustive import sample
+from tests.server.http_process import Server, data_of, reason, serving
+from tests.waiting import until
+
+CUSTOMER = "123"
+NUMBERS = count(1)
+
+ORDER: dict[str, Any] = {
+    "prompt": "A serene mountain landscape at sunset",
+    "settings": {"image": {"model": "openai", "width": 1024, "height": 1024, "quality": "high"}},
+    "customer_id": 123,
+    "save_to_db": True,
+}
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket of a test's own."""
+
+    store: Ministack
+    keys: Keys
+    name: str
+
+    @property
+    def environ(self) -> Environ:
+        """The settings that keep images in it."""
+        return {
+            "ATELIER_STORAGE": "s3",
+            "ATELIER_S3_BUCKET": self.name,
+            "ATELIER_S3_ENDPOINT_URL": self.store.url,
+            **self.keys.environ,
+        }
+
+    @property
+    def objects(self) -> list[str]:
+        """The keys of what is in it."""
+        return self.store.keys(self.name)
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[tuple[Ministack, Keys]]:
+    with ministack() as running:
+        yield running, running.user()
+
+
+@pytest.fixture
+def bucket(store: tuple[Ministack, Keys]) -> Bucket:
+    name = f"service-{next(NUMBERS)}"
+    store[0].bucket(name)
+    return Bucket(*store, name)
+
+
+def ordered(server: Server, caller: str = CUSTOMER, key: str | None = None, **changes: Any) -> httpx.Response:
+    """POST the order, with changes at its top."""
+    with server.web(caller) as web:
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return web.post("/image/generate", json={**ORDER, **changes}, headers=headers)
+
+
+def test_the_order_is_answered_field_by_field(with_openai: Environ, openai: OpenAI, bucket: Bucket) -> None:
+    with serving({**with_openai, **bucket.environ}) as server:
+        answer = ordered(server, request_id="order-7")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+        assert {name: answer.json()[name] for name in ("success", "code")} == {"success": True, "code": 200}
+        data = data_of(answer)
+        (image,) = data["images"]
+        bill = data.pop("actual_usd")
+        assert 0 < bill <= data.pop("estimated_usd") * 1.5
+        assert data.pop("usage").keys() == {"input_tokens", "output_tokens"}
+        assert data == {
+            "status": "done",
+            "job": None,
+            "image_url": image["url"],
+            "provider": "openai",
+            "model": openai.requests[0].json["model"],
+            "operation": None,
+            "prompt": None,
+            "parent": None,
+            "created_at": None,
+            "settings": {"width": 1024, "height": 1024, "quality": "high"},
+            "images": [image],
+            "request_id": "order-7",
+            "vendor_request_id": data["vendor_request_id"],
+            "warnings": [],
+        }
+        assert data["vendor_request_id"].startswith("req_")
+        file = httpx.get(data["image_url"], trust_env=False)  # no token is needed
+        assert Image.open(io.BytesIO(file.content)).size == (1024, 1024)
+        assert image == {
+            "id": image["id"],
+            "url": data["image_url"],
+            "mime": file.headers["content-type"],
+            "width": 1024,
+            "height": 1024,
+            "bytes": len(file.content),
+            "prompt_used": ORDER["prompt"],
+            "seed": None,
+            "delivered": None,
+        }
+        stem = f"customers/123/assets/image/{uuid_of(image['id'])}"
+        assert data["image_url"].startswith(f"{bucket.store.url}/{bucket.name}/{stem}.png")
+        assert {f"{stem}.png", f"{stem}.json"} <= set(bucket.objects)
+        spent = data_of(server.get("/usage", CUSTOMER))
+        assert spent["today"] == {"spent_usd": pytest.approx(bill), "cap_usd": None, "left_usd": None}
+        assert data_of(server.get("/usage", "124"))["month"]["spent_usd"] == 0
+        with server.web("124") as other:
+            assert other.delete(f"/image/{image['id']}").status_code == 404
+        with server.web(CUSTOMER) as web:
+            assert data_of(web.delete(f"/image/{image['id']}")) == {"id": image["id"], "deleted": True}
+            assert web.delete(f"/image/{image['id']}").status_code == 404
+        assert bucket.objects == []
+    (sent,) = openai.requests
+    assert (sent.json["size"], sent.json["quality"]) == ("1024x1024", "high")
+
+
+def test_without_saving_the_whole_image_is_in_the_answer_and_nothing_is_kept(
+    with_openai: Environ, openai: OpenAI, bucket: Bucket
+) -> None:
+    noise = io.BytesIO()
+    Image.effect_noise((1024, 1024), 90).save(noise, "PNG")
+    made = {"created": 1, "data": [{"b64_json": base64.b64encode(noise.getvalue()).decode()}]}
+    openai.next(Answer(200, made, {"x-request-id": "req_noise"}))
+    with serving({**with_openai, **bucket.environ}) as server:
+        data = data_of(ordered(server, save_to_db=False))
+        head, _, whole = data["image_url"].partition(",")
+        assert head == "data:image/png;base64"
+        image = Image.open(io.BytesIO(base64.b64decode(whole)))
+        assert (image.size, len(base64.b64decode(whole))) == ((1024, 1024), data["images"][0]["bytes"])
+        assert data["images"][0]["bytes"] > 500_000  # far beyond what an answer over MCP carries
+        assert (data["images"][0]["id"], data["images"][0]["url"]) == (None, data["image_url"])
+        until(lambda: bucket.objects == [])
+        assert server.get("/image/last", CUSTOMER).status_code == 404
+        data_of(ordered(server, save_to_db=False, key="k"))  # it was delivered, so this is a new request
+        until(lambda: bucket.objects == [])
+        again = ordered(server, save_to_db=False, key="k")
+        assert (again.status_code, reason(again)) == (409, "not_found")
+    assert len(openai.requests) == 2
+
+
+FAILURES: dict[str, tuple[Answer, int, str, str | None]] = {
+    "policy": (MODERATED, 400, "content_policy", None),
+    "vendor limit": (trouble(429, "rate_limit_exceeded", "Slow down.", retry_after="400"), 429, "rate_limited", None),
+    "our quota": (NO_QUOTA, 502, "quota_exceeded", None),
+    "our key": (trouble(401, "invalid_api_key", "Incorrect API key provided."), 502, "authentication", None),
+    "down": (BROKEN_SERVER, 502, "provider_unavailable", None),
+    "nonsense": (BROKEN_JSON, 502, "invalid_response", "unknown"),
+    "a gateway": (Answer(504, b"<html></html>", {"content-type": "text/html"}), 502, "provider_unavailable", "unknown"),
+}
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "why", "outcome"), sample(FAILURES.values(), [*FAILURES.values()][:2], id=lambda case: case[2])
+)
+def test_a_failure_of_the_vendor_has_its_status(
+    with_openai: Environ, openai: OpenAI, answer: Answer, status: int, why: str, outcome: str | None
+) -> None:
+    openai.next(*[answer] * 10)
+    with serving(with_openai) as server:
+        failed = ordered(server)
+    assert (failed.status_code, reason(failed)) == (status, why), failed.text
+    error = failed.json()["error"]
+    assert error["facts"].get("outcome") == outcome
+    assert failed.headers.get("retry-after") == (str(int(error["retry_after"])) if error["retry_after"] else None)
+    assert ("retry-after" in failed.headers) == (status == 429)
+    assert openai.key not in failed.text
+
+
+def test_a_vendor_that_is_late_is_502(with_openai: Environ, openai: OpenAI) -> None:
+    held = Held()
+    openai.next(held)
+    with serving({**with_openai, "ATELIER_TIMEOUT_SECONDS": "0.5"}) as server:
+        late = ordered(server)
+        held.go.set()
+    assert (late.status_code, reason(late), late.json()["error"]["facts"]["outcome"]) == (502, "timeout", "unknown")
+
+
+def test_what_the_caller_can_correct_is_refused_before_the_vendor_has_it(with_openai: Environ, openai: OpenAI) -> None:
+    with serving({**with_openai, "ATELIER_BUDGET_PER_CALL": "0.5", "ATELIER_SOURCE_MAX_MB": "1"}) as server:
+        wrong = [
+            ordered(server, prompt=""), ordered(server, customer_id=0), ordered(server, customer_id=-5),
+            ordered(server, customer_id=124), ordered(server, customer_id="alice"), ordered(server, customer_id=True),
+            ordered(server, settings={"image": {"style": "anime"}}), ordered(server, colour="red"),
+        ]  # fmt: skip
+        assert [answer.status_code for answer in wrong] == [400] * len(wrong)
+        expensive = {"image": {"model": "openai", "n": 10, "quality": "high", "size": "3072x2048"}}
+        assert ordered(server, settings=expensive).status_code == 402
+        with server.web(None) as stranger:
+            assert stranger.post("/image/generate", json=ORDER).status_code == 401
+        with server.web(CUSTOMER) as web:
+            assert web.post("/image/generate", data={"prompt": "a fox"}).status_code == 415
+            large = web.post("/image/upload", content=bytes(2**20 + 1), headers={"Content-Type": "image/png"})
+            assert (large.status_code, reason(large)) == (413, "invalid_request")
+            text = web.post("/image/upload", content=b"no image", headers={"Content-Type": "image/png"})
+            assert (text.status_code, reason(text)) == (400, "invalid_request")
+            assert web.post("/image/upload", json={}).status_code == 415
+            assert web.post("/image/upload", data={"file": "x"}, files={}).status_code == 415
+            assert web.get("/image/img_01m89esccjeaqaj6k91aarb667").status_code == 404
+        assert openai.requests == []
+        assert ordered(server, key="k").status_code == 200
+        assert ordered(server, key="k").status_code == 200
+        assert ordered(server, key="k", prompt="another").status_code == 422
+    assert len(openai.requests) == 1
+
+
+def test_a_call_that_outlasts_the_wait_is_a_job(with_openai: Environ, openai: OpenAI) -> None:
+    held = Held()
+    openai.next(held)
+    with serving({**with_openai, "ATELIER_WAIT_SECONDS": "0"}) as server:
+        accepted = ordered(server, request_id="order-7")
+        data = data_of(accepted)
+        assert (accepted.status_code, data["status"], data["request_id"]) == (202, "running", "order-7")
+        assert accepted.headers["location"] == f"/image/{data['job']}"
+        assert (data["image_url"], data["images"], data["provider"]) == (None, [], "openai")
+        assert data["estimated_usd"] > 0
+        held.go.set()
+        place = accepted.headers["location"]
+        until(lambda: server.get(place, CUSTOMER).status_code == 200)
+        done = data_of(server.get(place, CUSTOMER))
+    assert (done["status"], done["images"][0]["width"]) == ("done", 1024)
+    assert done["image_url"] == done["images"][0]["url"]
+
+
+@pytest.mark.anyio
+async def test_an_upload_is_edited_through_mcp_and_rest(environ: Environ) -> None:
+    photo = png(320, 200, "teal")
+    with serving(environ) as server:
+        with server.web(CUSTOMER) as web:
+            form = data_of(web.post("/image/upload", files={"file": ("photo.png", photo, "image/png")}))
+            bare = data_of(web.post("/image/upload", content=photo, headers={"Content-Type": "image/png"}))
+            for told in (form, bare):
+                (image,) = told["images"]
+                assert (told["operation"], told["image_url"], image["width"]) == ("upload", image["url"], 320)
+                assert web.get(f"/image/{image['id']}/file").status_code == 200
+            id = form["images"][0]["id"]
+            change = {"image": id, "prompt": "a hat", "settings": {"image": {"model": "sketch"}}}
+            edited = data_of(web.post("/image/edit", json=change))["images"][0]["id"]
+            assert data_of(web.get(f"/image/{edited}"))["parent"] == id
+            priced = data_of(web.post("/image/estimate", json={"image": id, **change}))
+            assert priced["total_usd"] == 0
+            assert "sketch" in [row["vendor"] for row in data_of(web.get("/image/models"))["models"]]
+            assert data_of(web.get("/usage"))["today"]["spent_usd"] == 0
+        async with server.mcp(CUSTOMER) as client:
+            result = await client.call_tool("edit_image", {"image": id, "prompt": "a moon", "model": "sketch"})
+            assert not result.is_error
+            listed = await client.call_tool("get_image", {"list": True})
+            assert listed.structured_content is not None
+            assert [row["model"] for row in listed.structured_content["pictures"]][-2:] == ["upload", "upload"]
+        async with server.mcp("124") as other:
+            assert (await other.call_tool("edit_image", {"image": id, "prompt": "x", "model": "sketch"})).is_error

@@ -1,0 +1,65 @@
+"""The schema at /openapi.json, against the running service: no 500, and no answer that it does not describe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis import checks as general_checks
+from schemathesis.specs.openapi import checks as openapi_checks
+
+from atelier.server.http.rest.contract import EditSettings, EstimateSettings, GenerateSettings, Sides
+from atelier.tools.edit_image import EditImage
+from atelier.tools.estimate_cost import EstimateCost
+from atelier.tools.generate_image import GenerateImage
+from atelier.tools.tool import Parameters
+from tests.exhaustive import parameters
+from tests.server.http_process import Server, token
+
+GENERAL: Any = general_checks
+OF_OPENAPI: Any = openapi_checks
+CHECKS = [
+    GENERAL.not_a_server_error,
+    OF_OPENAPI.status_code_conformance,
+    OF_OPENAPI.content_type_conformance,
+    OF_OPENAPI.response_headers_conformance,
+    OF_OPENAPI.response_schema_conformance,
+]
+SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+INPUTS = {"prompt", "image", "images", "mask"}
+
+
+@pytest.mark.parametrize("count", [parameters(8, is_fast=True), parameters(150, is_fast=False)])
+def test_each_answer_is_in_the_schema(server: Server, count: int) -> None:
+    openapi: Any = schemathesis.openapi
+    schema = openapi.from_url(f"{server.url}/openapi.json").include(path_regex="^/(image|usage|v1)")
+    operations: list[Any] = [result.ok() for result in schema.get_all_operations()]
+    assert len(operations) == 14
+    headers = {"Authorization": f"Bearer {token('fuzz')}"}
+    for operation in operations:
+        for mode in GenerationMode:  # requests that fit the schema, and such that do not
+
+            @settings(max_examples=count, suppress_health_check=SLOW, deadline=None, database=None)
+            @given(case=operation.as_strategy(mode))
+            def each(case: Any) -> None:
+                case.call_and_validate(headers=headers, checks=CHECKS)
+
+            each()
+    assert not [line for line in server.log if line["level"] == "error"]
+
+
+@pytest.mark.parametrize(
+    ("settings_model", "tool"),
+    [(GenerateSettings, GenerateImage), (EditSettings, EditImage), (EstimateSettings, EstimateCost)],
+)
+def test_the_settings_are_the_parameters_of_the_tool(settings_model: type[Parameters], tool: type[Parameters]) -> None:
+    given_names, known = settings_model.model_fields, tool.model_fields
+    assert set(given_names) - set(Sides.model_fields) == set(known) - INPUTS
+    for name in set(known) - INPUTS:
+        assert (given_names[name].description, given_names[name].default) == (
+            known[name].description,
+            known[name].default,
+        )
