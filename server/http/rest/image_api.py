@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from atelier.providers.core.concurrency import no_progress
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.server.http.errors import ERRORS
+from atelier.server.http.errors import ERRORS, RefusedError
 from atelier.server.http.rest.answers import answered, image_answer
 from atelier.server.http.rest.contract import (
     APIResponse,
@@ -34,6 +34,8 @@ from atelier.tools.estimate_cost import EstimateOutput
 from atelier.tools.list_models import ListModels, ListModelsOutput
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Call, Tool
+
+GONE = "gone"  # a fact of the error about a job whose images were deleted
 
 ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: {"model": APIResponse[ImageData], "description": "A job makes the images; Location says where they will be."}
@@ -67,7 +69,13 @@ def router(server: AtelierServer) -> APIRouter:
         given["save"] = asked.save_to_db and asked.settings.image.save
         call = Call(caller=caller, on_progress=no_progress, key=key, inline_limit=sys.maxsize)
         run = partial(tool.run, parameters_of(tool, given), service.for_caller(caller), call)
-        answer = await while_connected(request, run)
+        try:
+            answer = await while_connected(request, run)
+        except ImageError as error:
+            if key and GONE in error.facts:
+                message = "The images of this idempotency key are no longer kept."
+                raise RefusedError(409, message, "Use another key for new images.") from None
+            raise
         return image_answer(answer, service, settings_asked(asked), asked.request_id)
 
     @routes.post("/image/generate", response_model=APIResponse[ImageData], responses=ACCEPTED)

@@ -150,7 +150,10 @@ def test_without_saving_the_whole_image_is_in_the_answer_and_nothing_is_kept(
         assert (data["images"][0]["id"], data["images"][0]["url"]) == (None, data["image_url"])
         until(lambda: bucket.objects == [])
         assert server.get("/image/last", CUSTOMER).status_code == 404
-        data_of(ordered(server, save_to_db=False))  # it was delivered, so this is a new request
+        data_of(ordered(server, save_to_db=False, key="k"))  # it was delivered, so this is a new request
+        until(lambda: bucket.objects == [])
+        again = ordered(server, save_to_db=False, key="k")
+        assert (again.status_code, reason(again)) == (409, "not_found")
     assert len(openai.requests) == 2
 
 

@@ -198,5 +198,5 @@ def test_a_paid_picture_that_no_disk_takes_is_in_the_answer_itself(
     head, _, whole = told["url"].partition(",")
     assert (head, len(base64.b64decode(whole)), told["id"]) == ("data:image/png;base64", told["bytes"], None)
     assert str(tmp_path) not in answer.text + again.text
-    assert (again.status_code, reason(again)) == (404, "not_found")
+    assert (again.status_code, reason(again)) == (409, "not_found")
     assert len(openai.requests) == 1

@@ -424,6 +424,6 @@ def test_a_key_tells_what_came_of_a_call_whose_source_has_gone_and_whose_model_i
     with serving({**with_openai, "ATELIER_DEFAULT_MODEL": "sketch"}) as server, server.web() as web:
         again = web.post("/image/edit", json=body_of(change), headers={"Idempotency-Key": "two"})
         assert data_of(again)["images"][0]["id"] == edited["images"][0]["id"]
-        assert server.draw(plain, key="one").status_code == 404  # its picture was the one that has gone
+        assert server.draw(plain, key="one").status_code == 409  # its picture was the one that has gone
         assert server.draw({**plain, "n": 2}, key="one").status_code == 422
     assert len(openai.requests) == 2
