@@ -28,9 +28,9 @@ from atelier.server.http.discovery import MCP_PATH, issuer_of
 from atelier.server.http.error_shapes import unrouted
 from atelier.server.http.metrics import MeasuredRequests, Metrics
 from atelier.server.http.openai import routes as openai
-from atelier.server.http.pages import links, upload_page
 from atelier.server.http.rest import asset_api, image_api, pages
 from atelier.server.http.routing import HeadAsGet
+from atelier.server.http.signed_pages import links, upload_page
 from atelier.server.logs import log
 from atelier.server.mcp.server import AtelierServer, build_server
 from atelier.server.settings import Settings

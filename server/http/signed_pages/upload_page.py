@@ -14,9 +14,9 @@ from starlette.responses import HTMLResponse, Response
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.http.body import body_limit, read_body, replayed
 from atelier.server.http.errors import RefusedError, failed
-from atelier.server.http.pages.links import SAFETY, Expires, Owner, Signature, storage_finder
 from atelier.server.http.rest.uploads import store_image
 from atelier.server.http.routing import router_of
+from atelier.server.http.signed_pages.links import SAFETY, Expires, Owner, Signature, storage_finder
 from atelier.server.mcp.server import AtelierServer
 from atelier.server.storage.signed_links import Kind
 
