@@ -236,7 +236,7 @@ def test_over_stdio_nothing_of_it_is_loaded(environ: Environ) -> None:
         "from atelier.server.mcp.server import build_server\n"
         "build_server(Settings.from_environ())\n"
         "ours = ('atelier.server.http.app', 'atelier.server.http.auth')\n"
-        "print([name for name in sys.modules if name == 'jwt' or name.startswith(ours)])"
+        "print([name for name in sys.modules if name in ('jwt', 'fastapi') or name.startswith(ours)])"
     )
     done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
