@@ -12,7 +12,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from atelier.providers.core.types import ImageResult, Progress
+    from atelier.providers.core.results import ImageResult
+    from atelier.providers.core.types import Progress
 
 __all__ = ["generate"]
 

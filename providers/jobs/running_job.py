@@ -11,7 +11,8 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.errors import ImageError, Reason, internal_error
-from atelier.providers.core.types import ImageResult, Progress
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.types import Progress
 from atelier.providers.jobs.outcome import error_json, outcome_of
 from atelier.providers.jobs.recovery import found_outcome, merged_outcome
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow, JobStore

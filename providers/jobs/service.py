@@ -17,7 +17,8 @@ from anyio.abc import TaskStatus
 
 from atelier.providers.core.concurrency import no_progress, run_shielded
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import ImageRequest, ImageResult, Progress
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.types import ImageRequest, Progress
 from atelier.providers.jobs.delivery import DeliveryTracker
 from atelier.providers.jobs.inline_results import InlineResults
 from atelier.providers.jobs.outcome import check_key, fingerprint, key_hash, request_json, unknown_outcome_warning

@@ -12,7 +12,8 @@ import anyio
 
 from atelier.providers.core.concurrency import is_cancelled
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import ImageResult, Progress
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.types import Progress
 from atelier.providers.jobs.delivery import DeliveryTracker
 from atelier.providers.jobs.outcome import addressed, error_of, result_of
 from atelier.providers.jobs.runner import JobRunner

@@ -20,7 +20,8 @@ from typing import Self
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.concurrency import no_progress, report, run_concurrently, run_shielded
 from atelier.providers.core.errors import ImageError, Reason, internal_error
-from atelier.providers.core.types import ImageRequest, ImageResult, Progress, ResultImage
+from atelier.providers.core.results import ImageResult, ResultImage
+from atelier.providers.core.types import ImageRequest, Progress
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.sources import SourceReader
 from atelier.providers.pipeline import admit as admission

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,7 +16,8 @@ import anyio
 from atelier.providers.core.concurrency import run_concurrently
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
-from atelier.providers.core.types import ImageResult, Picture, ResultImage, Usage
+from atelier.providers.core.results import ImageResult, ResultImage, Usage
+from atelier.providers.core.types import Picture
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.provenance import embed_facts
 from atelier.providers.pipeline.prepared_job import PreparedJob
@@ -109,13 +110,6 @@ def with_prompts(reply: Reply, prompt: str) -> Reply:
     return replace(
         reply, pictures=tuple(replace(p, prompt_used=p.prompt_used or prompt or None) for p in reply.pictures)
     )
-
-
-def request_ids(details: Mapping[str, Any]) -> list[str]:
-    """Return the vendor's request ids in the details of a reply."""
-    several: Sequence[str] = details.get("request_ids", ())
-    one = details.get("request_id")
-    return list(several) or ([str(one)] if one else [])
 
 
 def merged_reply(replies: Sequence[Reply]) -> Reply:

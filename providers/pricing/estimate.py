@@ -12,7 +12,8 @@ from decimal import Decimal
 from itertools import product
 from typing import Any
 
-from atelier.providers.core.types import ImageRequest, Model, Usage
+from atelier.providers.core.results import Usage
+from atelier.providers.core.types import ImageRequest, Model
 from atelier.providers.pricing.price_parts import MILLION, SQUARE, Amount, Basis, beside, least_to_most, output, tiers
 from atelier.providers.pricing.price_table import Cell, Figure, Figures, Prices, Rates, Usual, table
 from atelier.providers.vendors.contract import Job, Reply

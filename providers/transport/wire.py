@@ -158,7 +158,7 @@ class Wire:
         """
         if is_data_uri(url):
             return base64_bytes(url)
-        target = vendor_url(url.strip(), self._endpoint, httpx.URL(f"{self._endpoint.base_url}/"))
+        target = self.resolve_link(url)
         await self.on_progress(message)
         for _ in range(MAX_REDIRECTS + 1):
             try:
@@ -176,6 +176,10 @@ class Wire:
                 return response.content
             target = vendor_url(response.headers.get("location", ""), self._endpoint, target)
         raise invalid_response(f"The vendor's download link redirects more than {MAX_REDIRECTS} times.")
+
+    def resolve_link(self, url: str) -> httpx.URL:
+        """Return a link of an answer, which may be relative to the base URL. Raises invalid_response."""
+        return vendor_url(url.strip(), self._endpoint, httpx.URL(f"{self._endpoint.base_url}/"))
 
     async def _send_free(
         self, request: httpx.Request, cap: int = MAX_ANSWER_BYTES, *, with_key: bool = True

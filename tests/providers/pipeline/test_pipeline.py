@@ -14,7 +14,8 @@ import pytest
 
 from atelier.providers import generate
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import AssetHandle, ImageRequest, Picture
+from atelier.providers.core.results import AssetHandle
+from atelier.providers.core.types import ImageRequest, Picture
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.vendors import flux as flux_vendor
 from atelier.providers.vendors import xai as xai_vendor
