@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from atelier.providers.core.types import Picture
+if TYPE_CHECKING:
+    from atelier.providers.core.types import Picture
 
 ToolShape = Literal["anthropic", "openai", "openai_chat", "langchain"]
 """anthropic    a `tool_result` block of Anthropic's Messages API

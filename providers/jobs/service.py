@@ -20,6 +20,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest, Progress
 from atelier.providers.jobs.delivery import DeliveryTracker
+from atelier.providers.jobs.image_calls import ImageCalls
 from atelier.providers.jobs.inline_results import InlineResults
 from atelier.providers.jobs.outcome import check_key, fingerprint, key_hash, request_json, unknown_outcome_warning
 from atelier.providers.jobs.runner import JobRunner
@@ -43,7 +44,7 @@ NO_JOB = "Take the id from the answer that said “running”, or make the same 
 Result = ImageResult | JobHandle
 
 
-class ImageService:
+class ImageService(ImageCalls):
     """Submits requests and runs their jobs. An async context manager: leaving it waits for what was sent.
 
     `wait` is how many seconds a caller waits; None is without limit. `fallback` are the models to move on to.

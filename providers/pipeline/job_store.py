@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from atelier.providers.pipeline.states import JobState
-from atelier.providers.pricing.budget import Caps, Ledger, NoLedger, Reservation, Shortage
+from atelier.providers.pricing.budget import Caps, Ledger, NoLedger, Reservation, Shortage, without_a_ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +171,8 @@ class NullJobStore(NoLedger):
     """Stores nothing: for programs that use the library without a server."""
 
     async def open_job(self, entry: NewJob, charges: Sequence[Reservation], caps: Caps) -> Shortage | JobRow | None:
-        """Return None: nothing is short, and no job is equal."""
+        """Return None: no job is equal. Raises budget_exceeded where a cap by day or month is set."""
+        without_a_ledger(caps)
         return None
 
     async def find_duplicate(self, identity: CallIdentity) -> JobRow | None:

@@ -34,6 +34,7 @@ from atelier.providers.pipeline.safe_prompt import SECOND_ATTEMPT_HINT, prepare_
 from atelier.providers.pipeline.settle import CallResult, merged_result, store_images, with_prompts
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.pricing.budget import Budget, Confirm
+from atelier.providers.transport.network.http_client import OwnTransport
 from atelier.providers.transport.wire import httpx
 
 Tenants = Callable[[str], tuple[Storage, SourceReader]]
@@ -55,6 +56,7 @@ class Pipeline:
     concurrency     calls of this process to one vendor at once; None is the vendor's own limit
     queue           calls that may wait for a slot at one vendor
     slots           hold a vendor's slot in all replicas
+    transport       sends requests to vendors in place of our sockets
     retry_timeouts  repeat a call that timed out or was cut off, although the vendor may bill both
     """
 
@@ -72,6 +74,7 @@ class Pipeline:
         queue: int = QUEUE_LIMIT,
         retry_timeouts: bool = False,
         slots: Slots | None = None,
+        transport: OwnTransport | None = None,
     ) -> None:
         self.catalog = catalog
         self.storage = storage
@@ -80,7 +83,12 @@ class Pipeline:
         self.store = store or NullJobStore()
         self.budget = budget or Budget()
         self._dispatcher = Dispatcher(
-            timeout=timeout, concurrency=concurrency, queue=queue, retry_timeouts=retry_timeouts, slots=slots
+            timeout=timeout,
+            concurrency=concurrency,
+            queue=queue,
+            retry_timeouts=retry_timeouts,
+            slots=slots,
+            transport=transport,
         )
 
     def for_caller(self, caller: str) -> Self:
