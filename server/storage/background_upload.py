@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 import anyio
 
 from atelier.providers.core.errors import ImageError
-from atelier.server.logs import log
+from atelier.server.observability.logs import log
 from atelier.server.storage.caller_storages import CallerStorages
 from atelier.server.storage.upload_queue import UploadOutcome, UploadQueue
 
