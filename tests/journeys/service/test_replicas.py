@@ -78,11 +78,12 @@ class Callers:
     async def _ask(
         self, web: httpx.AsyncClient, number: int, customer: str, prompt: str, headers: dict[str, str]
     ) -> None:
+        again = 0
         while True:
             server = self.servers[number % len(self.servers)]
             number += 1
             try:
-                key = {"Idempotency-Key": f"{customer} {prompt}"}
+                key = {"Idempotency-Key": f"{customer}-{prompt.split()[-1]}-{again}"}
                 answer = await web.post(f"{server.url}/image/generate", json=asked(prompt), headers=headers | key)
             except httpx.TransportError:
                 await anyio.sleep(0.2)
@@ -92,6 +93,9 @@ class Callers:
                 ids = {image["id"] for image in answer.json()["data"]["images"]}
                 self.images.setdefault((customer, prompt), set()).update(ids)
                 return
+            if answer.status_code == 500 and answer.json()["error"]["facts"].get("outcome") == "unknown":
+                again += 1  # told that it may be billed, the caller asks once more
+                continue
             assert answer.status_code in (202, 429), answer.text  # the rest would not pass
             await anyio.sleep(float(answer.headers["retry-after"]) / 4)
 
@@ -156,7 +160,7 @@ async def test_a_replica_that_is_killed_loses_nothing_and_nothing_is_billed_twic
             ("USD settled", settled),
         )
         assert len(flux.billed) - calls["settled"] <= unknown
-        assert calls["settled"] <= customers * prompts  # nothing is bought twice
+        assert calls["settled"] == customers * prompts  # nothing is bought twice
         assert Decimal("0.03") * calls["settled"] == settled  # exact to the micro-dollar
         assert billed - settled == Decimal("0.03") * (len(flux.billed) - calls["settled"])
 
