@@ -17,6 +17,7 @@ from anyio.abc import TaskStatus
 
 from atelier.providers.core.concurrency import no_progress, run_shielded
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.log_context import add_context
 from atelier.providers.core.types import ImageRequest, ImageResult, Progress
 from atelier.providers.jobs.delivery import DeliveryTracker
 from atelier.providers.jobs.inline_results import InlineResults
@@ -30,6 +31,7 @@ from atelier.providers.pipeline.fallback import check_fallback_names
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow, NewJob
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.reserve import cap_exceeded, reservations_for
+from atelier.providers.pipeline.settle import request_ids
 from atelier.providers.pipeline.states import JobState
 from atelier.providers.pricing.budget import Confirm, Shortage
 
@@ -220,6 +222,7 @@ class ImageService:
     def _returned(self, result: Result, caller: str) -> Result:
         if isinstance(result, ImageResult):
             self._inline.add(result, caller)
+            add_context(request_id=next(iter(request_ids(result.details)), None))
         return result
 
     async def _fingerprint(self, priced: PricedRequest, inline: bool, caller: str) -> str:

@@ -12,6 +12,8 @@ import anyio
 
 from atelier.providers.core.concurrency import is_cancelled
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.log_context import add_context
+from atelier.providers.core.tracing import current_span
 from atelier.providers.core.types import ImageResult, Progress
 from atelier.providers.jobs.delivery import DeliveryTracker
 from atelier.providers.jobs.outcome import addressed, error_of, result_of
@@ -57,6 +59,7 @@ class JobWaiter:
 
     async def wait_for_result(self, job: RunningJob, on_progress: Progress, deadline: float) -> ImageResult | JobHandle:
         """Wait for a job of this process. The last caller that leaves before anything was sent cancels it."""
+        _note_job(job.id)
         await on_progress(job.latest)
         job.listeners.append(on_progress)
         try:
@@ -77,6 +80,7 @@ class JobWaiter:
 
     async def wait_for_row(self, row: JobRow, on_progress: Progress, deadline: float) -> ImageResult | JobHandle:
         """Wait for a job by its row, whichever process runs it or ran it."""
+        _note_job(row.id)
         latest = REMOTE
         if self._is_remote(row):
             await on_progress(latest)
@@ -108,6 +112,12 @@ class JobWaiter:
 
     def _is_remote(self, row: JobRow) -> bool:
         return row.state == JobState.RUNNING and not self._runner.get(row.id)
+
+
+def _note_job(id: str) -> None:
+    """Name the job in the log lines and the span of the call."""
+    add_context(job=id)
+    current_span().set({"atelier.job.id": id})
 
 
 def _lost(row: JobRow) -> NoReturn:

@@ -13,6 +13,7 @@ from atelier.providers.core.environment import hint_with_variables
 from atelier.providers.core.errors import ImageError, Reason, error_facts, redacting
 from atelier.providers.core.gates.option_gates import private_texts
 from atelier.providers.core.types import Endpoint, Progress
+from atelier.providers.pipeline.model_span import model_span, record_reply
 from atelier.providers.pipeline.prepared_job import PreparedJob
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.transport.network.http_client import httpx, vendor_client
@@ -65,6 +66,7 @@ class Dispatcher:
                     nullcontext() if collects else breaker.call(),
                     redacting(*secrets),
                     error_facts(operation=job.request.operation.value, model=job.model.id),
+                    model_span(provider.name, job) as vendor_span,
                 ):
                     await on_progress(f"{provider.title} is drawing ({job.model.id}).")
                     wire = self._wire(provider, vendor_call, prepared.key, secrets, on_progress)
@@ -75,6 +77,7 @@ class Dispatcher:
                         await checkpoint_if_cancelled()  # the slot may have come when the caller was cancelled
                         await run_shielded(vendor_call.mark_sent)
                         reply = await provider.read(await wire.send(request), job, wire)
+                    record_reply(vendor_span, reply)
         except ImageError as error:
             error.hint = hint_with_variables(error.hint, provider.endpoint, job.endpoint)
             raise

@@ -16,7 +16,8 @@ import anyio
 from atelier.providers.core.concurrency import run_concurrently
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
-from atelier.providers.core.types import ImageResult, Picture, ResultImage, Usage
+from atelier.providers.core.tracing import span
+from atelier.providers.core.types import AssetHandle, ImageResult, Picture, ResultImage, Usage
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.provenance import embed_facts
 from atelier.providers.pipeline.prepared_job import PreparedJob
@@ -48,7 +49,7 @@ async def store_images(storage: Storage, prepared: PreparedJob, vendor_call: Ven
             stored_before[record["original_sha256"]] -= 1
         else:
             new.append(await anyio.to_thread.run_sync(embed_facts, made, record))
-    outcomes = await run_concurrently([partial(storage.put, record["id"], picture, record) for picture, record in new])
+    outcomes = await run_concurrently([partial(_stored, storage, picture, record) for picture, record in new])
     for outcome in outcomes:
         if not isinstance(outcome, ImageError):
             await vendor_call.add_asset(outcome.id)
@@ -65,6 +66,12 @@ async def store_images(storage: Storage, prepared: PreparedJob, vendor_call: Ven
             warnings += copy_warnings
         images.append(image)
     return CallResult(reply, images, warnings)
+
+
+async def _stored(storage: Storage, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
+    """Store one image, in a span."""
+    with span("store image", {"atelier.asset.id": record["id"], "atelier.asset.size": record["bytes"]}):
+        return await storage.put(record["id"], picture, record)
 
 
 def merged_result(prepared: PreparedJob, outcomes: Sequence[CallResult | ImageError]) -> ImageResult:

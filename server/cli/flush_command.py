@@ -13,7 +13,7 @@ import anyio
 
 from atelier.providers.core.errors import ImageError
 from atelier.server.cli.output import say
-from atelier.server.logs import log
+from atelier.server.observability.logs import log
 from atelier.server.settings import Settings
 from atelier.server.storage.caller_storages import CallerStorages
 from atelier.server.storage.upload_queue import Flushed, UploadQueue
