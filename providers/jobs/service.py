@@ -178,7 +178,8 @@ class ImageService:
         if row is None:
             return None
         check_key(identity, row.fingerprint)
-        return self._returned(await self._waiter.wait_for_row(row, on_progress, self._deadline()), caller)
+        result = await self._collected(row, on_progress, self._deadline(), keep=True)
+        return self._returned(result, caller) if result else None
 
     async def get_result(self, id: str, *, caller: str = "1", on_progress: Progress = no_progress) -> Result:
         """Return the result of a job, or its handle. Raises not_found, or the error in which the job ended."""
