@@ -17,9 +17,11 @@ from functools import partial
 
 from atelier.providers.core.errors import ImageError, Reason, internal_error, sanitize
 from atelier.providers.core.ids import new_id
+from atelier.providers.core.log_context import add_context, start_context
+from atelier.providers.core.tracing import current_span
 from atelier.providers.jobs.service import ImageService
-from atelier.server.logs import call_id, log
 from atelier.server.mcp.elicitation import InputNeeded
+from atelier.server.observability.logs import call_id, log
 from atelier.server.storage.remote_storage import without_location
 
 Callback = Callable[[], None]
@@ -154,6 +156,8 @@ class Calls:
         A call with a `caller` counts towards the caller's limits. Raises rate_limited above them.
         """
         call_id.set(new_id("call"))
+        start_context(caller=caller)
+        current_span().set({"atelier.call.id": call_id.get(), "atelier.caller": caller})
         began, outcome = time.monotonic(), "cancelled"
         self.count += 1
         try:
@@ -167,6 +171,7 @@ class Calls:
             raise
         except ImageError as error:
             outcome = error.reason.value
+            add_context(request_id=error.facts.get("request_id"))
             if error.__cause__ is not None:
                 log.error("unexpected error", exc_info=error.__cause__, extra={"facts": {"tool": name}})
             raise self.for_caller(error) from None
@@ -176,6 +181,7 @@ class Calls:
             raise internal_error(f"The server's log has it under {call_id.get()}; please report it.") from error
         finally:
             self.count -= 1
+            current_span().set({"atelier.outcome": outcome})
             seconds = round(time.monotonic() - began, 3)
             log.info("tool called", extra={"facts": {"tool": name, "outcome": outcome, "seconds": seconds}})
 

@@ -12,7 +12,7 @@ from atelier.providers.core.errors import ImageError
 from atelier.server.cli import commands as cli
 from atelier.server.cli.output import UnwritableStreamError
 from atelier.server.cli.terminal_messages import for_person
-from atelier.server.logs import log
+from atelier.server.observability.logs import log
 from atelier.server.shutdown import EndedError
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import anyio
 
@@ -63,14 +63,20 @@ async def until_idle(
     end: Callable[[], None] | None = None,
     unwritten: Callable[[], int] = lambda: 0,
     finished: Callable[[], Awaitable[None]] = anyio.sleep_forever,
+    before_exit: Callable[[], None] = lambda: None,
 ) -> int:
     """Serve until `serve` returns, or a signal comes and no job or call is running. Returns the exit code.
 
     `on_signal` is called at the signal and `end` once the server is idle. Without `end` the process exits at once then,
     because a thread that reads stdin would hold up an orderly end; so it does shortly after `finished` returns, if
-    `serve` has not returned by then. Answers that are `unwritten` get DELIVERY_TIMEOUT.
+    `serve` has not returned by then. Answers that are `unwritten` get DELIVERY_TIMEOUT. `before_exit` is called before
+    an exit at once.
     """
     code = 0
+
+    def exit_now() -> NoReturn:
+        before_exit()
+        os._exit(code)
 
     async def shut_down(number: int) -> None:
         nonlocal code
@@ -82,13 +88,13 @@ async def until_idle(
             await anyio.sleep(IDLE_POLL_INTERVAL)
             remaining -= 0 if busy else IDLE_POLL_INTERVAL
         if end is None:
-            os._exit(code)
+            exit_now()
         end()
 
     async def exit_when_finished() -> None:
         await finished()
         await anyio.sleep(DELIVERY_TIMEOUT)
-        os._exit(code)
+        exit_now()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_on_first_signal, shut_down)

@@ -40,6 +40,7 @@ HOMES = {
     "starlette": ("server.http",),
     "uvicorn": ("server.http",),
     "prometheus_client": ("server.http.metrics", "server.http.health"),
+    "opentelemetry": ("server.observability.otel",),
     "h11": ("server.http.protocol",),
     "jwt": ("server.http.auth",),
     "tenacity": ("providers.transport.resilience.retry",),

@@ -8,7 +8,13 @@ from dataclasses import replace
 import anyio
 from anyio.abc import TaskGroup
 
+<<<<<<< HEAD
 from atelier.providers.core.results import ImageResult
+=======
+from atelier.providers.core.log_context import start_context
+from atelier.providers.core.tracing import span
+from atelier.providers.core.types import ImageResult
+>>>>>>> main
 from atelier.providers.jobs.running_job import RunningJob
 from atelier.providers.pipeline.fallback import run_with_fallback
 from atelier.providers.pipeline.job_store import CallIdentity
@@ -58,6 +64,17 @@ class JobRunner:
         self._closing.set()
 
     async def _run(self, job: RunningJob) -> None:
+        """Run the job in a span, a child of the span of the call that began it."""
+        start_context(caller=job.identity.caller, job=job.id)
+        with span("job", {"atelier.job.id": job.id, "atelier.caller": job.identity.caller}) as job_span:
+            await self._carry_out(job)
+            spent = job.prepared.spent_usd
+            cost = None if spent is None else float(spent)
+            job_span.set({"atelier.job.state": job.state.value, "atelier.cost_usd": cost})
+            if job.error:
+                job_span.fail(job.error)
+
+    async def _carry_out(self, job: RunningJob) -> None:
         """Dispatch the job, write how it ended, then wake its callers."""
         pipeline = self._pipeline.for_caller(job.identity.caller)
         try:

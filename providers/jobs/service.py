@@ -17,8 +17,13 @@ from anyio.abc import TaskStatus
 
 from atelier.providers.core.concurrency import no_progress, run_shielded
 from atelier.providers.core.errors import ImageError, Reason
+<<<<<<< HEAD
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest, Progress
+=======
+from atelier.providers.core.log_context import add_context
+from atelier.providers.core.types import ImageRequest, ImageResult, Progress
+>>>>>>> main
 from atelier.providers.jobs.delivery import DeliveryTracker
 from atelier.providers.jobs.image_calls import ImageCalls
 from atelier.providers.jobs.inline_results import InlineResults
@@ -32,6 +37,7 @@ from atelier.providers.pipeline.fallback import check_fallback_names
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow, NewJob
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.reserve import cap_exceeded, reservations_for
+from atelier.providers.pipeline.settle import request_ids
 from atelier.providers.pipeline.states import JobState
 from atelier.providers.pricing.budget import Confirm, Shortage
 
@@ -162,11 +168,11 @@ class ImageService(ImageCalls):
         job = RunningJob(prepared=prepared, identity=identity, inline_limit=inline_limit, fallback=models)
         if earlier and earlier.state == JobState.OUTCOME_UNKNOWN:
             job.notes, job.unknown_before = [unknown_outcome_warning(earlier)], earlier
-        duplicate = await run_shielded(partial(self._open, job, free=priced.is_free and not key))
-        # 6. dispatch, store, settle: in the runner; wait for it
-        if duplicate:
+        while duplicate := await run_shielded(partial(self._open, job, free=priced.is_free and not key)):
             check_key(identity, duplicate.fingerprint)
-            return self._returned(await self._waiter.wait_for_row(duplicate, on_progress, deadline), caller)
+            if result := await self._collected(duplicate, on_progress, deadline, keep=bool(key)):
+                return self._returned(result, caller)
+        # 6. dispatch, store, settle: in the runner; wait for it
         return self._returned(await self._waiter.wait_for_result(job, on_progress, deadline), caller)
 
     async def replay(
@@ -178,7 +184,8 @@ class ImageService(ImageCalls):
         if row is None:
             return None
         check_key(identity, row.fingerprint)
-        return self._returned(await self._waiter.wait_for_row(row, on_progress, self._deadline()), caller)
+        result = await self._collected(row, on_progress, self._deadline(), keep=True)
+        return self._returned(result, caller) if result else None
 
     async def get_result(self, id: str, *, caller: str = "1", on_progress: Progress = no_progress) -> Result:
         """Return the result of a job, or its handle. Raises not_found, or the error in which the job ended."""
@@ -202,13 +209,16 @@ class ImageService(ImageCalls):
         await self._sweeper.clean_up()
 
     async def _collected(self, earlier: JobRow, on_progress: Progress, deadline: float, *, keep: bool) -> Result | None:
-        """Return what an earlier job made; None if its images are gone and the call may buy anew.
+        """Return what an earlier job made; None if its images are gone, or it was cancelled, and a new job may start.
 
-        With `keep` (an idempotency key) the earlier outcome stands, whatever it is.
+        With `keep` (an idempotency key) the earlier outcome stands, unless nothing was sent.
         """
         try:
             return await self._waiter.wait_for_row(earlier, on_progress, deadline)
         except ImageError as error:
+            row = await self.pipeline.store.get_job(earlier.id)
+            if row and row.state == JobState.CANCELLED:  # its process ended before anything was sent
+                return None
             gone, damaged = (error.facts.get(word) == earlier.id for word in ("gone", "damaged"))
             if not keep and (gone or damaged):
                 await self.pipeline.store.mark_delivered(earlier.id)
@@ -219,6 +229,7 @@ class ImageService(ImageCalls):
     def _returned(self, result: Result, caller: str) -> Result:
         if isinstance(result, ImageResult):
             self._inline.add(result, caller)
+            add_context(request_id=next(iter(request_ids(result.details)), None))
         return result
 
     async def _fingerprint(self, priced: PricedRequest, inline: bool, caller: str) -> str:

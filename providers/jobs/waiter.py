@@ -12,8 +12,14 @@ import anyio
 
 from atelier.providers.core.concurrency import is_cancelled
 from atelier.providers.core.errors import ImageError, Reason
+<<<<<<< HEAD
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import Progress
+=======
+from atelier.providers.core.log_context import add_context
+from atelier.providers.core.tracing import current_span
+from atelier.providers.core.types import ImageResult, Progress
+>>>>>>> main
 from atelier.providers.jobs.delivery import DeliveryTracker
 from atelier.providers.jobs.outcome import addressed, error_of, result_of
 from atelier.providers.jobs.runner import JobRunner
@@ -26,8 +32,8 @@ from atelier.providers.pipeline.states import JobState
 REMOTE_JOB_POLL_INTERVAL = 0.5  # seconds between two looks at a job of another process
 STORAGE_TIMEOUT = 3.0  # seconds that a storage has at least to return the images of a job that has ended
 
-REMOTE = "Another process works on it."
-REMOTE_OR_ORPHANED = "Another process works on it or has left it behind, which is being looked into."
+REMOTE = "Another process is running this job."
+REMOTE_OR_ORPHANED = "Another process is running this job, or it stopped and the job is being recovered."
 
 
 class JobWaiter:
@@ -58,6 +64,7 @@ class JobWaiter:
 
     async def wait_for_result(self, job: RunningJob, on_progress: Progress, deadline: float) -> ImageResult | JobHandle:
         """Wait for a job of this process. The last caller that leaves before anything was sent cancels it."""
+        _note_job(job.id)
         await on_progress(job.latest)
         job.listeners.append(on_progress)
         try:
@@ -78,6 +85,7 @@ class JobWaiter:
 
     async def wait_for_row(self, row: JobRow, on_progress: Progress, deadline: float) -> ImageResult | JobHandle:
         """Wait for a job by its row, whichever process runs it or ran it."""
+        _note_job(row.id)
         latest = REMOTE
         if self._is_remote(row):
             await on_progress(latest)
@@ -109,6 +117,12 @@ class JobWaiter:
 
     def _is_remote(self, row: JobRow) -> bool:
         return row.state == JobState.RUNNING and not self._runner.get(row.id)
+
+
+def _note_job(id: str) -> None:
+    """Name the job in the log lines and the span of the call."""
+    add_context(job=id)
+    current_span().set({"atelier.job.id": id})
 
 
 def _lost(row: JobRow) -> NoReturn:

@@ -13,6 +13,7 @@ from atelier.providers.core.environment import hint_with_variables
 from atelier.providers.core.errors import ImageError, Reason, error_facts, redacting
 from atelier.providers.core.gates.option_gates import private_texts
 from atelier.providers.core.types import Endpoint, Progress
+from atelier.providers.pipeline.model_span import model_span, record_reply
 from atelier.providers.pipeline.prepared_job import PreparedJob
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.transport.network.address_policy import AddressPolicy
@@ -63,7 +64,7 @@ class Dispatcher:
         provider, job, collects = prepared.priced.choice.provider, vendor_call.job, request is None
         texts = (job.request.prompt, job.request.negative_prompt, *private_texts(job.request, job.model))
         secrets = tuple(text for text in (prepared.key, *texts) if text)
-        waiting = partial(on_progress, f"Waiting for a turn at {provider.title}.")
+        waiting = partial(on_progress, f"Waiting for a free slot at {provider.title}.")
         limiter, breaker = self._limiter(provider, job.endpoint), self._breaker(provider)
         try:
             async with (
@@ -74,6 +75,7 @@ class Dispatcher:
                     nullcontext() if collects else breaker.call(),
                     redacting(*secrets),
                     error_facts(operation=job.request.operation.value, model=job.model.id),
+                    model_span(provider.name, job) as vendor_span,
                 ):
                     await on_progress(f"{provider.title} is drawing ({job.model.id}).")
                     wire = self._wire(provider, vendor_call, prepared.key, secrets, on_progress)
@@ -84,6 +86,7 @@ class Dispatcher:
                         await checkpoint_if_cancelled()  # the slot may have come when the caller was cancelled
                         await run_shielded(vendor_call.mark_sent)
                         reply = await provider.read(await wire.send(request), job, wire)
+                    record_reply(vendor_span, reply)
         except ImageError as error:
             error.hint = hint_with_variables(error.hint, provider.endpoint, job.endpoint)
             raise

@@ -16,8 +16,13 @@ import anyio
 from atelier.providers.core.concurrency import run_concurrently
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
+<<<<<<< HEAD
 from atelier.providers.core.results import ImageResult, ResultImage, Usage
 from atelier.providers.core.types import Picture
+=======
+from atelier.providers.core.tracing import span
+from atelier.providers.core.types import AssetHandle, ImageResult, Picture, ResultImage, Usage
+>>>>>>> main
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.provenance import embed_facts
 from atelier.providers.pipeline.prepared_job import PreparedJob
@@ -49,7 +54,7 @@ async def store_images(storage: Storage, prepared: PreparedJob, vendor_call: Ven
             stored_before[record["original_sha256"]] -= 1
         else:
             new.append(await anyio.to_thread.run_sync(embed_facts, made, record))
-    outcomes = await run_concurrently([partial(storage.put, record["id"], picture, record) for picture, record in new])
+    outcomes = await run_concurrently([partial(_stored, storage, picture, record) for picture, record in new])
     for outcome in outcomes:
         if not isinstance(outcome, ImageError):
             await vendor_call.add_asset(outcome.id)
@@ -66,6 +71,12 @@ async def store_images(storage: Storage, prepared: PreparedJob, vendor_call: Ven
             warnings += copy_warnings
         images.append(image)
     return CallResult(reply, images, warnings)
+
+
+async def _stored(storage: Storage, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
+    """Store one image, in a span."""
+    with span("store image", {"atelier.asset.id": record["id"], "atelier.asset.size": record["bytes"]}):
+        return await storage.put(record["id"], picture, record)
 
 
 def merged_result(prepared: PreparedJob, outcomes: Sequence[CallResult | ImageError]) -> ImageResult:
@@ -130,7 +141,7 @@ def shortfall_warnings(errors: Iterable[ImageError], count: int, got: int, colle
     """Return the warnings when only some of `count` images came. `collectable` is the id of a job that may get more."""
     reasons = dict.fromkeys(error.message for error in errors)
     warnings = [f"Only {got} of {count} pictures were made: {' '.join(reasons)}"] if reasons else []
-    later = "What the vendor hands out within half an hour is added: the same call, or get_image with {}, has it then."
+    later = "Images that arrive within 30 minutes are added: the same call, or get_image with {}, collects them."
     return [*warnings, later.format(collectable)] if collectable else warnings
 
 

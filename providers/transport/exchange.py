@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from atelier.providers.core.errors import ImageError, sanitize
+from atelier.providers.core.tracing import span
 from atelier.providers.transport.network.http_client import httpx
 
 log = logging.getLogger("atelier")
@@ -54,6 +56,35 @@ class Exchange:
             "size": len(response.content),
             "request_id": request_id(response.headers),
         }
+
+    @contextmanager
+    def recorded(self, target: httpx.URL, vendor: str, job: str) -> Generator[None]:
+        """Make the exchange within the block: record its span, log it, and add its facts to an ImageError."""
+        failure: BaseException | None = None
+        attributes = {
+            "http.request.method": self.method,
+            "http.request.resend_count": self.attempt - 1 or None,
+            "url.full": self.url,
+            "server.address": sanitize(target.host, 100),
+            "server.port": target.port or (80 if target.scheme == "http" else 443),
+        }
+        with span(self.method, attributes, kind="client") as exchange_span:
+            try:
+                yield
+            except BaseException as error:
+                failure = error
+                if isinstance(error, ImageError):
+                    self.add_facts(error)
+                raise
+            finally:
+                exchange_span.set(
+                    {
+                        "http.response.status_code": self.facts.get("status"),
+                        "http.response.body.size": self.facts.get("size"),
+                        "atelier.vendor.request_id": self.facts.get("request_id"),
+                    }
+                )
+                self.log(vendor, job, failure)
 
     def add_facts(self, error: ImageError) -> None:
         """Add the facts of this exchange to an error. Facts that the error already has are kept."""

@@ -15,6 +15,8 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.errors import ImageError, Reason, redacting
+from atelier.providers.core.log_context import add_context
+from atelier.providers.core.tracing import traced
 from atelier.providers.core.types import Endpoint, Progress
 from atelier.providers.transport.answer_check import check_answer, refusal_error
 from atelier.providers.transport.base_url import is_trusted, resolve_allowed, vendor_url
@@ -111,6 +113,7 @@ class Wire:
         """Return the answer to a free GET, such as a list of models. Raises as `send` does."""
         return await self._send_free(httpx.Request("GET", vendor_url(url, self._endpoint)))
 
+    @traced("poll")
     async def poll(
         self,
         url: str,
@@ -144,7 +147,7 @@ class Wire:
             if self._seconds_left() <= every:
                 raise ImageError(
                     Reason.TIMEOUT,
-                    f"The vendor was still at work after {self._deadline:.0f} seconds.",
+                    f"The vendor did not finish within {self._deadline:.0f} seconds.",
                     hint="Raise ATELIER_TIMEOUT_SECONDS or try again later.",
                     facts={"outcome": "unknown", "collectable": True},
                 )
@@ -160,6 +163,10 @@ class Wire:
             return base64_bytes(url)
         target = self.resolve_link(url)
         await self.on_progress(message)
+        return await self._download(target)
+
+    @traced("download")
+    async def _download(self, target: httpx.URL) -> bytes:
         for _ in range(MAX_REDIRECTS + 1):
             try:
                 response = await self._send_free(httpx.Request("GET", target), MAX_DOWNLOAD_BYTES, with_key=False)
@@ -203,18 +210,12 @@ class Wire:
         """Send one request, log the exchange and return its whole answer. Raises ImageError for every failure."""
         with redacting(*self._secrets):
             exchange = Exchange(request.method, safe_url(request.url), attempt)
-            ended: BaseException | None = None
-            try:
+            with exchange.recorded(request.url, *self._names):
                 response = await self._receive(request, cap, with_key=with_key, paid=paid)
                 exchange.record_answer(response)
+                if paid:
+                    add_context(request_id=exchange.facts["request_id"])
                 check_answer(response, request.url, self._endpoint, self._explain, with_key=with_key, paid=paid)
-            except BaseException as error:
-                ended = error
-                if isinstance(error, ImageError):
-                    exchange.add_facts(error)
-                raise
-            finally:
-                exchange.log(*self._names, ended)
         return response
 
     async def _receive(

@@ -49,8 +49,9 @@ Subcommands = Any  # the type of argparse's subparsers is private
 def serve(options: argparse.Namespace) -> int:
     """Serve MCP over stdio until the host closes the pipe, or over HTTP until a signal."""
     # mcp takes half a second to import; the other commands do not need it
-    from atelier.server import logs
     from atelier.server.mcp.server import build_server
+    from atelier.server.observability import logs
+    from atelier.server.observability.tracing import start_tracing
 
     logs.configure()
     if not options.http and sys.stdin.isatty():
@@ -60,15 +61,24 @@ def serve(options: argparse.Namespace) -> int:
         )
     settings = Settings.load(logs.log.warning)
     logs.set_level(settings.log_level or ("info" if options.http else "warning"))
-    if options.http:
-        from atelier.server.http.app import served
+    flush = start_tracing(prompts=settings.otel_prompts)
+    try:
+        if options.http:
+            from atelier.server.http.app import served
 
-        return anyio.run(
-            served, settings, options.host or DEFAULT_HOST, DEFAULT_PORT if options.port is None else options.port
+            return anyio.run(
+                served, settings, options.host or DEFAULT_HOST, DEFAULT_PORT if options.port is None else options.port
+            )
+        server = build_server(settings)
+        served = partial(
+            until_idle,
+            unwritten=lambda: server.unwritten_answers,
+            finished=server.finished.wait,
+            before_exit=flush,
         )
-    server = build_server(settings)
-    served = partial(until_idle, unwritten=lambda: server.unwritten_answers, finished=server.finished.wait)
-    return anyio.run(served, server.run_stdio_async, lambda: server.busy)
+        return anyio.run(served, server.run_stdio_async, lambda: server.busy)
+    finally:
+        flush()
 
 
 def generate(options: argparse.Namespace) -> int:

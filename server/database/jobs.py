@@ -32,7 +32,7 @@ from atelier.server.database.ledger import SqlLedger, utc_day, utc_now
 from atelier.server.database.notifications import JobNotifications
 from atelier.server.database.process_lock import ProcessLock
 from atelier.server.database.schema import assets, jobs, vendor_calls
-from atelier.server.logs import log
+from atelier.server.observability.logs import log
 
 
 class SqlJobStore(SqlLedger):

@@ -11,7 +11,7 @@ import anyio
 from sqlalchemy import URL, Connection, text
 
 from atelier.server.database.postgres import session_engine
-from atelier.server.logs import log
+from atelier.server.observability.logs import log
 
 CHANNEL = "atelier_jobs"
 LISTEN_TIMEOUT = 1.0  # seconds between two looks whether the process ends

@@ -19,7 +19,7 @@ from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from atelier.server.database.postgres import session_engine, translated_errors
-from atelier.server.logs import log
+from atelier.server.observability.logs import log
 
 
 class ProcessLock(Protocol):

@@ -30,7 +30,7 @@ from atelier.server.http.body import MIN_BODY_LIMIT, check_body_headers, read_bo
 from atelier.server.http.discovery import metadata_parameters
 from atelier.server.http.error_shapes import failed_at
 from atelier.server.http.errors import RefusedError, shutting_down
-from atelier.server.logs import log
+from atelier.server.observability.logs import log
 from atelier.server.storage.remote_storage import address
 
 PROBES = re.compile(r"/healthz|/readyz|/metrics")

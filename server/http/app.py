@@ -31,8 +31,8 @@ from atelier.server.http.openai import routes as openai
 from atelier.server.http.rest import asset_api, image_api, pages
 from atelier.server.http.routing import HeadAsGet
 from atelier.server.http.signed_pages import links, upload_page
-from atelier.server.logs import log
 from atelier.server.mcp.server import AtelierServer, build_server
+from atelier.server.observability.logs import log
 from atelier.server.settings import Settings
 from atelier.server.shutdown import until_idle
 

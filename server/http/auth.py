@@ -17,7 +17,7 @@ from pydantic_core import from_json
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.transport.network.http_client import environment_transport, httpx
 from atelier.server.http.callers import caller_in
-from atelier.server.logs import log
+from atelier.server.observability.logs import log
 from atelier.server.settings import JWT_SECRET, Settings
 
 LEEWAY = 30  # seconds that clocks may differ

@@ -23,8 +23,8 @@ from pydantic_core import from_json
 
 from atelier.providers.core.concurrency import is_cancelled
 from atelier.server.calls import AnswerDelivery, answer_delivery
-from atelier.server.logs import log
 from atelier.server.mcp.jsonrpc import messages_of
+from atelier.server.observability.logs import log
 from atelier.server.shutdown import DELIVERY_TIMEOUT
 
 LINE_TIMEOUT = 1.0  # seconds that a call waits for the line that is being written

@@ -20,6 +20,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, CallToolRequestParams, CallToolResult, RequestParams
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.log_context import add_context
 from atelier.providers.jobs.service import ImageService, JobHandle
 from atelier.providers.pipeline.job_store import JobRow
 from atelier.server.calls import Calls, delivering
@@ -84,6 +85,7 @@ class Tasks(Extension):
         require_client_extension(ctx, TASKS)
         with _protocol_errors():
             async with self._calls.answering(name):
+                add_context(caller=self._caller_of_request(), job=params.task_id)
                 return await do(ctx, params)
 
     async def intercept_tool_call(

@@ -27,7 +27,7 @@ from atelier.providers.core.environment import OWN_PREFIX, variable
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.pricing.budget import Caps
 from atelier.server.config_files import Notice, Source, read_sources, state_folder
-from atelier.server.logs import LogLevel
+from atelier.server.observability.logs import LogLevel
 from atelier.server.settings.values import (
     MUST,
     NAMED,
@@ -100,6 +100,7 @@ class Settings(BaseModel):
     jwt_audience: str | None = None
     structured_content: bool = True
     resource_links: bool = False
+    otel_prompts: bool = False
 
     @field_validator("fallback", mode="before")
     @classmethod
@@ -209,5 +210,5 @@ def _absolute(path: Path, variable: str) -> Path:
     try:
         return path.expanduser().absolute()
     except (RuntimeError, OSError):  # no home folder is known, or the working directory has gone
-        message = f"The folder {path} leads nowhere on this machine."
+        message = f"The folder {path} cannot be resolved."
         raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Set {variable} to an absolute path.") from None

@@ -16,7 +16,7 @@ from atelier.providers.core.results import AssetHandle
 from atelier.providers.core.types import Picture
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.sources import Asset
-from atelier.server.logs import log
+from atelier.server.observability.logs import log
 from atelier.server.storage.signed_links import Kind, SignedLinks
 
 address: ContextVar[str] = ContextVar("address", default="")

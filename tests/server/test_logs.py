@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from atelier.server.calls import log_arguments
-from atelier.server.logs import JsonLines, TextLines, call_id, configure, log, set_level
+from atelier.server.observability.logs import JsonLines, TextLines, call_id, configure, log, set_level
 
 
 def record(event: str, level: int = logging.INFO, **facts: Any) -> logging.LogRecord:

@@ -12,6 +12,7 @@ from http import HTTPStatus
 import anyio
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.tracing import traced
 from atelier.providers.transport.network import ssrf_guard
 from atelier.providers.transport.network.address_policy import AddressPolicy, UnknownHostError, send_to
 from atelier.providers.transport.network.http_client import httpx, untrusted_client
@@ -35,6 +36,7 @@ class WebFetcher:
     seconds: float = 30.0
     redirects: int = MAX_REDIRECTS
 
+    @traced("fetch source")
     async def fetch(self, link: str, max_bytes: int) -> bytes:
         """Return the bytes at a link whose content type is an image; the caller has to identify them.
 

@@ -14,7 +14,8 @@ from typing import Annotated, Any, cast
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from atelier.providers.core.concurrency import no_progress
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.log_context import add_context
 from atelier.server.http.errors import ERRORS, RefusedError
 from atelier.server.http.rest.answers import answered, image_answer
 from atelier.server.http.rest.contract import (
@@ -65,6 +66,7 @@ def router(server: AtelierServer) -> APIRouter:
     ) -> Response:
         caller, service = server.caller(), server.state.service
         check_customer(asked, caller)
+        add_context(client_request_id=asked.request_id and sanitize(asked.request_id))
         given = tool_arguments(asked)
         given["save"] = asked.save_to_db and asked.settings.image.save
         call = Call(caller=caller, on_progress=no_progress, key=key, inline_limit=sys.maxsize)

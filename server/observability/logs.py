@@ -14,6 +14,9 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from atelier.providers.core.log_context import context_facts
+from atelier.providers.core.tracing import current_span
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 call_id: ContextVar[str] = ContextVar("call_id", default="-")
@@ -23,11 +26,12 @@ log = logging.getLogger("atelier")
 
 
 def facts_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Return the facts that were given as `extra={"facts": {...}}`, and the kind and place of an exception.
+    """Return the facts of the task and its trace, those given as `extra={"facts": {...}}`, and an exception's place.
 
     An exception's own message is left out, because it may quote a prompt.
     """
-    facts = dict[str, Any](getattr(record, "facts", {}))
+    trace = {"trace_id": trace_id} if (trace_id := current_span().trace_id) else {}
+    facts: dict[str, Any] = {**context_facts(), **trace, **getattr(record, "facts", {})}
     if record.exc_info and record.exc_info[0]:
         facts["error"] = record.exc_info[0].__name__
         facts["at"] = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(record.exc_info[2])]

@@ -1,0 +1,135 @@
+"""Spans of the steps of a job, for a tracer that the program installs. Without one a span is a call that does nothing.
+
+The library imports no tracing SDK; `server/observability/tracing.py` installs one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar
+
+Kind = Literal["internal", "client", "server"]
+"""A step of this process, a request to another one, or the answer to a request from another one."""
+
+Attributes = Mapping[str, str | int | float | bool | None]
+"""None is left out. Names are those of OpenTelemetry's conventions where they have one, else begin with `atelier.`"""
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+
+class Span(Protocol):
+    """One step, with its beginning, its end and its parent."""
+
+    @property
+    def trace_id(self) -> str | None:
+        """The id of the trace, in hexadecimal digits."""
+        ...
+
+    def rename(self, name: str) -> None:
+        """Replace the name."""
+        ...
+
+    def set(self, attributes: Attributes) -> None:
+        """Add attributes."""
+        ...
+
+    def fail(self, error: BaseException | str) -> None:
+        """Mark the step as failed, by an error or its type."""
+        ...
+
+
+class Tracer(Protocol):
+    """Begins spans. Each is a child of the current one, or of the one that the headers of a request name."""
+
+    records_prompts: bool
+
+    def span(
+        self, name: str, attributes: Attributes, kind: Kind, headers: Mapping[str, str] | None
+    ) -> AbstractContextManager[Span]:
+        """Record what happens within the block. An exception that leaves it is the span's failure."""
+        ...
+
+    def current(self) -> Span:
+        """Return the span that the running task is in."""
+        ...
+
+
+class _NoSpan:
+    """A span that is not recorded."""
+
+    trace_id = None
+
+    def rename(self, name: str) -> None:
+        """Do nothing."""
+
+    def set(self, attributes: Attributes) -> None:
+        """Do nothing."""
+
+    def fail(self, error: BaseException | str) -> None:
+        """Do nothing."""
+
+
+class _NoTracer:
+    """The tracer until one is installed."""
+
+    records_prompts = False
+
+    def span(
+        self, name: str, attributes: Attributes, kind: Kind, headers: Mapping[str, str] | None
+    ) -> AbstractContextManager[Span]:
+        """Return a block that records nothing."""
+        return _UNRECORDED
+
+    def current(self) -> Span:
+        """Return a span that is not recorded."""
+        return _NO_SPAN
+
+
+_NO_SPAN = _NoSpan()
+_UNRECORDED = nullcontext(_NO_SPAN)
+
+_tracer: Tracer = _NoTracer()
+
+
+def install(tracer: Tracer) -> None:
+    """Record spans with this tracer from now on."""
+    global _tracer
+    _tracer = tracer
+
+
+def span(
+    name: str,
+    attributes: Attributes | None = None,
+    *,
+    kind: Kind = "internal",
+    headers: Mapping[str, str] | None = None,
+) -> AbstractContextManager[Span]:
+    """Record what happens within the block as a span; see `Tracer`."""
+    return _tracer.span(name, attributes or {}, kind, headers)
+
+
+def current_span() -> Span:
+    """Return the span that the running task is in."""
+    return _tracer.current()
+
+
+def records_prompts() -> bool:
+    """Whether the operator wants prompts in spans."""
+    return _tracer.records_prompts
+
+
+def traced(name: str) -> Callable[[Callable[P, Awaitable[Result]]], Callable[P, Coroutine[Any, Any, Result]]]:
+    """Return a decorator that records each call of an async function as a span."""
+
+    def decorate(function: Callable[P, Awaitable[Result]]) -> Callable[P, Coroutine[Any, Any, Result]]:
+        @wraps(function)
+        async def run(*args: P.args, **kwargs: P.kwargs) -> Result:
+            with span(name):
+                return await function(*args, **kwargs)
+
+        return run
+
+    return decorate
