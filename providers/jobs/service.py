@@ -17,13 +17,9 @@ from anyio.abc import TaskStatus
 
 from atelier.providers.core.concurrency import no_progress, run_shielded
 from atelier.providers.core.errors import ImageError, Reason
-<<<<<<< HEAD
+from atelier.providers.core.log_context import add_context
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest, Progress
-=======
-from atelier.providers.core.log_context import add_context
-from atelier.providers.core.types import ImageRequest, ImageResult, Progress
->>>>>>> main
 from atelier.providers.jobs.delivery import DeliveryTracker
 from atelier.providers.jobs.image_calls import ImageCalls
 from atelier.providers.jobs.inline_results import InlineResults

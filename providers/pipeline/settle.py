@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,13 +16,9 @@ import anyio
 from atelier.providers.core.concurrency import run_concurrently
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
-<<<<<<< HEAD
-from atelier.providers.core.results import ImageResult, ResultImage, Usage
-from atelier.providers.core.types import Picture
-=======
+from atelier.providers.core.results import AssetHandle, ImageResult, ResultImage, Usage
 from atelier.providers.core.tracing import span
-from atelier.providers.core.types import AssetHandle, ImageResult, Picture, ResultImage, Usage
->>>>>>> main
+from atelier.providers.core.types import Picture
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.provenance import embed_facts
 from atelier.providers.pipeline.prepared_job import PreparedJob

@@ -194,8 +194,7 @@ class Wire:
         """Make an exchange that costs nothing; any temporary failure is retried."""
         async for attempt in retry_policy(is_temporary, self._seconds_left(), self.on_progress):
             with attempt:
-                number = attempt.retry_state.attempt_number
-                return await self._exchange(request, cap, number, with_key=with_key)
+                return await self._exchange(request, cap, attempt.retry_state.attempt_number, with_key=with_key)
         raise AssertionError("the policy either returns or raises")
 
     async def _exchange(
