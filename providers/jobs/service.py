@@ -33,7 +33,6 @@ from atelier.providers.pipeline.fallback import check_fallback_names
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow, NewJob
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.reserve import cap_exceeded, reservations_for
-from atelier.providers.pipeline.settle import request_ids
 from atelier.providers.pipeline.states import JobState
 from atelier.providers.pricing.budget import Confirm, Shortage
 
@@ -225,7 +224,7 @@ class ImageService(ImageCalls):
     def _returned(self, result: Result, caller: str) -> Result:
         if isinstance(result, ImageResult):
             self._inline.add(result, caller)
-            add_context(request_id=next(iter(request_ids(result.details)), None))
+            add_context(request_id=next(iter(result.vendor_request_ids), None))
         return result
 
     async def _fingerprint(self, priced: PricedRequest, inline: bool, caller: str) -> str:
