@@ -29,7 +29,7 @@ class JobRunner:
         self._closing = anyio.Event()
 
     @property
-    def in_flight(self) -> Sequence[str]:
+    def active_jobs(self) -> Sequence[str]:
         """The ids of the jobs that have not ended."""
         return [id for id, job in self._jobs.items() if not job.done.is_set()]
 
@@ -79,7 +79,7 @@ class JobRunner:
                     pipeline, job.prepared, job.fallback, job.on_progress, job.continue_with
                 )
             else:
-                result = await pipeline.carry_out(
+                result = await pipeline.execute(
                     job.prepared, on_progress=job.on_progress, on_replaced=job.continue_with
                 )
             job.result = self._finished(job, result)
