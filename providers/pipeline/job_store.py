@@ -34,7 +34,7 @@ class CallIdentity:
 class NewJob:
     """A job as it is written before anything is sent.
 
-    request      the data needed for recovery: the fields of the ImageRequest except its sources, and `home` (see Storage)
+    request      the data for recovery: the fields of the ImageRequest except its sources, and `home` (see Storage)
     max_running  how many jobs of the caller may run at once, this one included
     """
 
@@ -103,7 +103,7 @@ class JobStore(Ledger, Protocol):
     ) -> CapExceeded | JobRow | None:
         """Write a job and its reservations. Returns None when they are written.
 
-        Returns the JobRow of an equal call that can be joined or collected, or a CapExceeded if a cap would be exceeded.
+        Returns the JobRow of an equal call that can be joined or collected, or a CapExceeded.
         Raises rate_limited if too many jobs of the caller run.
         """
         ...

@@ -84,7 +84,7 @@ class Pipeline:
         )
 
     def for_caller(self, caller: str) -> Self:
-        """Return the pipeline over a caller's images. Everything else is shared, including each vendor's concurrency limit."""
+        """Return the pipeline over a caller's images. All else is shared, limits at vendors included."""
         if self._tenants is None:
             return self
         other = copy.copy(self)

@@ -71,7 +71,10 @@ def refusal_error(response: httpx.Response, explain: Explain) -> ImageError:
 
 
 def web_page_error(url: httpx.URL, endpoint: Endpoint) -> ImageError:
-    """Return the error for a success answer that is a web page. With a custom base URL the page is a misconfiguration, so nothing was billed."""
+    """Return the error for a success answer that is a web page.
+
+    With a custom base URL the page is a misconfiguration, so nothing was billed.
+    """
     message = f"{safe_url(url)} answered with a web page in place of an image."
     if endpoint.custom:
         return ImageError(Reason.INVALID_RESPONSE, message, hint=base_url_hint(endpoint))

@@ -217,7 +217,10 @@ class Wire:
     async def _receive(
         self, request: httpx.Request, cap: int, *, with_key: bool, paid: PaidRequest | None
     ) -> httpx.Response:
-        """Send one request and return its whole answer, success or error. Unless `paid`, the URL may come from a vendor's response and is checked."""
+        """Send one request and return its whole answer, success or error.
+
+        Unless `paid`, the URL may come from a vendor's response and is checked.
+        """
         outgoing = self._with_key(request) if with_key else request
         if paid:
             outgoing.extensions["trace"] = paid.trace
