@@ -63,14 +63,14 @@ class JobRunner:
         """Run the job in a span, a child of the span of the call that began it."""
         start_context(caller=job.identity.caller, job=job.id)
         with span("job", {"atelier.job.id": job.id, "atelier.caller": job.identity.caller}) as job_span:
-            await self._carry_out(job)
+            await self._execute(job)
             spent = job.prepared.spent_usd
             cost = None if spent is None else float(spent)
             job_span.set({"atelier.job.state": job.state.value, "atelier.cost_usd": cost})
             if job.error:
                 job_span.fail(job.error)
 
-    async def _carry_out(self, job: RunningJob) -> None:
+    async def _execute(self, job: RunningJob) -> None:
         """Dispatch the job, write how it ended, then wake its callers."""
         pipeline = self._pipeline.for_caller(job.identity.caller)
         try:
