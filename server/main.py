@@ -1,50 +1,21 @@
-"""Start here: the `atelier` command and its subcommands."""
+"""Start here: the `atelier` command.
+
+A server over stdio answers its host before anything heavy is imported; `cli.entry` has the subcommands.
+"""
 
 from __future__ import annotations
 
-import argparse
-import logging
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 
-from atelier.providers.core.errors import ImageError
-from atelier.server.cli import commands as cli
-from atelier.server.cli.output import UnwritableStreamError
-from atelier.server.cli.terminal_messages import for_person
-from atelier.server.observability.logs import log
-from atelier.server.shutdown import EndedError
+from atelier.server.mcp import early_answers
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a subcommand, `serve` when none is named. Exit code 1: refused or failed; 2: wrong usage."""
-    for stream in (sys.stdout, sys.stderr):
-        if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
-            reconfigure(encoding="utf-8", errors="replace")  # a Windows console may use a narrower encoding
-    log.addHandler(logging.NullHandler())  # commands print sentences; only `serve` writes log lines
-    parser = argparse.ArgumentParser(
-        prog="atelier", description="Pictures from several vendors' image models, over MCP."
-    )
-    parser.add_argument("--version", action="version", version=f"atelier {version('atelier-mcp')}")
-    commands = parser.add_subparsers(title="commands", metavar="command")
-    for declare in cli.COMMANDS:
-        declare(commands)
-    cli.add_http_options(parser, default=None)
-    parser.set_defaults(run=cli.serve)
-    options = parser.parse_args(arguments)
-    if wrong := cli.check_http(options):
-        parser.error(wrong)
-    try:
-        sys.exit(options.run(options))
-    except ImageError as error:
-        sys.stderr.write(f"atelier: {for_person(f'{error.message} {error.hint}'.strip())}\n")
-        sys.exit(1)
-    except UnwritableStreamError as unwritable:
-        sys.stderr.write(f"atelier: {unwritable.strerror}.\n")
-        sys.exit(1)
-    except EndedError as signalled:
-        sys.exit(signalled.code)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our output closed it, as `| head` does
-        sys.exit(1)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words in ([], ["serve"]) and sys.stdin is not None and not sys.stdin.isatty():
+        early_answers.start()
+    from atelier.server.cli.entry import run
+
+    run(words)

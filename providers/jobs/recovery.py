@@ -35,13 +35,15 @@ PAGE, PAGES = 200, 50  # records that are read at most to find the images of a j
 
 LOST = ImageError(
     Reason.INTERNAL,
-    "Atelier was stopped while the vendor worked; what came of it cannot be found out.",
+    "Atelier was stopped while the vendor worked; the outcome is unknown.",
     hint="The vendor may have billed it. Ask again for a new picture.",
     facts={"outcome": "unknown"},
 )
 NEVER_SENT = ImageError(Reason.INTERNAL, "Atelier was stopped before anything was sent.", hint="Ask again.")
 FRUITLESS = ImageError(
-    Reason.INTERNAL, "The vendor billed this job and no picture of it is there; Atelier was stopped.", hint="Ask again."
+    Reason.INTERNAL,
+    "The vendor billed this job, but no image of it was stored: Atelier was stopped.",
+    hint="Ask again.",
 )
 
 

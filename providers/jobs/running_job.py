@@ -21,7 +21,7 @@ from atelier.providers.pipeline.vendor_call import VendorCall
 
 log = logging.getLogger("atelier")
 
-LOOKING = "Looking at the request."
+LOOKING = "Checking the request."
 COLLECTING = "Collecting what the vendor made before this job's process ended."
 STORE_RETRY_INTERVAL = 5.0  # seconds until a store that could not be written is tried again
 

@@ -162,11 +162,11 @@ class ImageService:
         job = RunningJob(prepared=prepared, identity=identity, inline_limit=inline_limit, fallback=models)
         if earlier and earlier.state == JobState.OUTCOME_UNKNOWN:
             job.notes, job.unknown_before = [unknown_outcome_warning(earlier)], earlier
-        duplicate = await run_shielded(partial(self._open, job, free=priced.is_free and not key))
-        # 6. dispatch, store, settle: in the runner; wait for it
-        if duplicate:
+        while duplicate := await run_shielded(partial(self._open, job, free=priced.is_free and not key)):
             check_key(identity, duplicate.fingerprint)
-            return self._returned(await self._waiter.wait_for_row(duplicate, on_progress, deadline), caller)
+            if result := await self._collected(duplicate, on_progress, deadline, keep=bool(key)):
+                return self._returned(result, caller)
+        # 6. dispatch, store, settle: in the runner; wait for it
         return self._returned(await self._waiter.wait_for_result(job, on_progress, deadline), caller)
 
     async def replay(
@@ -178,7 +178,8 @@ class ImageService:
         if row is None:
             return None
         check_key(identity, row.fingerprint)
-        return self._returned(await self._waiter.wait_for_row(row, on_progress, self._deadline()), caller)
+        result = await self._collected(row, on_progress, self._deadline(), keep=True)
+        return self._returned(result, caller) if result else None
 
     async def get_result(self, id: str, *, caller: str = "1", on_progress: Progress = no_progress) -> Result:
         """Return the result of a job, or its handle. Raises not_found, or the error in which the job ended."""
@@ -202,13 +203,16 @@ class ImageService:
         await self._sweeper.clean_up()
 
     async def _collected(self, earlier: JobRow, on_progress: Progress, deadline: float, *, keep: bool) -> Result | None:
-        """Return what an earlier job made; None if its images are gone and the call may buy anew.
+        """Return what an earlier job made; None if its images are gone, or it was cancelled, and a new job may start.
 
-        With `keep` (an idempotency key) the earlier outcome stands, whatever it is.
+        With `keep` (an idempotency key) the earlier outcome stands, unless nothing was sent.
         """
         try:
             return await self._waiter.wait_for_row(earlier, on_progress, deadline)
         except ImageError as error:
+            row = await self.pipeline.store.get_job(earlier.id)
+            if row and row.state == JobState.CANCELLED:  # its process ended before anything was sent
+                return None
             gone, damaged = (error.facts.get(word) == earlier.id for word in ("gone", "damaged"))
             if not keep and (gone or damaged):
                 await self.pipeline.store.mark_delivered(earlier.id)

@@ -27,8 +27,8 @@ from atelier.providers.pipeline.states import JobState
 REMOTE_JOB_POLL_INTERVAL = 0.5  # seconds between two looks at a job of another process
 STORAGE_TIMEOUT = 3.0  # seconds that a storage has at least to return the images of a job that has ended
 
-REMOTE = "Another process works on it."
-REMOTE_OR_ORPHANED = "Another process works on it or has left it behind, which is being looked into."
+REMOTE = "Another process is running this job."
+REMOTE_OR_ORPHANED = "Another process is running this job, or it stopped and the job is being recovered."
 
 
 class JobWaiter:

@@ -1,4 +1,5 @@
 """The steps of one request: admit, price, reserve, dispatch, store, settle. Imports everything below.
 
-Start with `pipeline` (Pipeline.run), which calls the other modules in that order.
+Start with `pipeline` (Pipeline), whose docstring lists the steps. `jobs` calls them one by one: ImageService the steps
+before anything is sent, JobRunner the rest.
 """

@@ -55,7 +55,7 @@ class Dispatcher:
         provider, job, collects = prepared.priced.choice.provider, vendor_call.job, request is None
         texts = (job.request.prompt, job.request.negative_prompt, *private_texts(job.request, job.model))
         secrets = tuple(text for text in (prepared.key, *texts) if text)
-        waiting = partial(on_progress, f"Waiting for a turn at {provider.title}.")
+        waiting = partial(on_progress, f"Waiting for a free slot at {provider.title}.")
         limiter, breaker = self._limiter(provider, job.endpoint), self._breaker(provider)
         try:
             async with (

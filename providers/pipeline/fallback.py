@@ -57,9 +57,9 @@ async def run_with_fallback(
             if prepared.stop.cancel_called:  # all callers left meanwhile
                 attempt.stop.cancel()
             continue_with(attempt)
-            await on_progress(f"Moving on to {_name(prepared.priced)}.")
+            await on_progress(f"Falling back to {_name(prepared.priced)}.")
         else:
-            summary = f"Drawn by {_name(prepared.priced)} in place of the model that was meant. {' '.join(failures)}"
+            summary = f"Made with {_name(prepared.priced)} instead of the requested model. {' '.join(failures)}"
             return replace(result, warnings=(*([summary] if failures else ()), *result.warnings))
 
 
@@ -79,7 +79,7 @@ async def _next_attempt(
             other = replace(other, warnings=(*first.dropped, *other.warnings), dropped=first.dropped)
             return await pipeline.begin_again(prepared, other, no_dearer)
         except ImageError as error:
-            skipped.append(f"{name} was passed over: {error.message}")
+            skipped.append(f"{name} was skipped: {error.message}")
     return None
 
 

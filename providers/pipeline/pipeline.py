@@ -168,7 +168,7 @@ class Pipeline:
             attempt = softened
             if on_replaced:
                 on_replaced(attempt)
-            await on_progress("The vendor refused the prompt; sending it once more in softer words.")
+            await on_progress("The vendor refused the prompt; sending a softened version.")
 
     async def run(self, request: ImageRequest, *, on_progress: Progress = no_progress) -> ImageResult:
         """Make the images and return them, without a job: for programs that use the library alone."""
@@ -178,7 +178,7 @@ class Pipeline:
     def check_delivery(self, request: ImageRequest, inline: bool) -> None:
         """Raise invalid_request for a resized copy where the original is not stored."""
         if request.deliver and (inline or not self.storage):
-            message = "A copy is delivered beside the stored picture, and nothing is stored here."
+            message = "deliver_size needs a stored image, and this call stores none."
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave out save=false, or the deliver_ options.")
 
     async def _call(

@@ -48,4 +48,4 @@ class PreparedJob:
         """How many of the images are stored, in words."""
         done = [call for call in self.vendor_calls if call.state == "closed" and call.spent != 0]
         ready = sum(call.job.request.count for call in done)
-        return f"{ready} of {self.priced.job.request.count} pictures are there."
+        return f"{ready} of {self.priced.job.request.count} images are stored."

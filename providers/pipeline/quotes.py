@@ -57,7 +57,7 @@ def over_budget_error(catalog: Catalog, priced: PricedRequest, cap: str, left: D
     fewer = int((left / (estimate.high_usd / estimate.count)).to_integral_value(ROUND_FLOOR))
     if 0 < fewer < estimate.count:
         fits.append(f"{fewer} of the {estimate.count} pictures")
-    advice = f"What fits: {', or '.join(fits)}." if fits else "Nothing fits into it; the cap would have to be raised."
+    advice = f"What fits: {', or '.join(fits)}." if fits else "No model fits the remaining budget; raise the cap."
     return ImageError(
         Reason.BUDGET_EXCEEDED,
         f"This may cost {usd(estimate.high_usd)}, and {usd(left)} is left of {cap}; nothing was sent.",
@@ -70,7 +70,7 @@ def unpriced_error(priced: PricedRequest) -> ImageError:
     """Return the error for a request without a known price under a budget."""
     return ImageError(
         Reason.BUDGET_EXCEEDED,
-        f"The price of {priced.job.model.id} is not known, so no budget can be held against it; nothing was sent.",
+        f"The price of {priced.job.model.id} is not known, so it cannot be checked against a budget; nothing was sent.",
         hint="Use a model with a price (list_models), or set ATELIER_ALLOW_UNPRICED=true.",
     )
 

@@ -57,7 +57,7 @@ async def confirm_price(budget: Budget, priced: PricedRequest, confirm: Confirm 
     if confirm is None:
         raise ImageError(
             Reason.BUDGET_EXCEEDED,
-            f"{cost}, and the user is to be asked about more than {usd(limit)}; nothing was sent.",
+            f"{cost}, and the user must confirm costs above {usd(limit)}; nothing was sent.",
             hint="Ask the user; when they agree, call again with confirm_cost=true.",
         )
     if not await confirm(f"{cost}. Go ahead?"):

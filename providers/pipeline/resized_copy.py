@@ -19,7 +19,7 @@ from atelier.providers.images.resize import KB, resized_copy
 Put = Callable[[str, Picture, Mapping[str, Any]], Awaitable[AssetHandle]]
 """`Storage.put`."""
 
-NO_C2PA = "The copy does not bear the maker's C2PA manifest, which holds for the original only."
+NO_C2PA = "The resized copy has no C2PA manifest: the original's signature does not cover it."
 
 
 async def with_copy(
@@ -27,13 +27,13 @@ async def with_copy(
 ) -> tuple[ResultImage, list[str]]:
     """Return a stored image with its copy, and warnings. If the copy fails the image is returned without one."""
     if image.stored is None:
-        return image, ["No copy was made, because the picture could not be stored."]
+        return image, ["No resized copy was made, because the image could not be stored."]
     try:
         copy = await anyio.to_thread.run_sync(resized_copy, image.picture, resize)
         copy, copy_record = await anyio.to_thread.run_sync(_with_facts, copy, _record(record, copy, resize), resize)
         stored = await put(copy_record["id"], copy, copy_record)
     except ImageError as error:
-        return image, [f"No copy was delivered: {error.message} {error.hint}".strip()]
+        return image, [f"No resized copy was made: {error.message} {error.hint}".strip()]
     warnings = [stored.warning] if stored.warning else []
     if copy.format != image.picture.format:
         warnings.append(f"The copy is a {copy.format}: a {image.picture.format} does not fit.")

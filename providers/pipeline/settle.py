@@ -143,7 +143,7 @@ def shortfall_warnings(errors: Iterable[ImageError], count: int, got: int, colle
     """Return the warnings when only some of `count` images came. `collectable` is the id of a job that may get more."""
     reasons = dict.fromkeys(error.message for error in errors)
     warnings = [f"Only {got} of {count} pictures were made: {' '.join(reasons)}"] if reasons else []
-    later = "What the vendor hands out within half an hour is added: the same call, or get_image with {}, has it then."
+    later = "Images that arrive within 30 minutes are added: the same call, or get_image with {}, collects them."
     return [*warnings, later.format(collectable)] if collectable else warnings
 
 

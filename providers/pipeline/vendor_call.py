@@ -81,7 +81,7 @@ class VendorCall:
         Raises storage_failed, or budget_exceeded when the budget does not cover both; then it must not be repeated.
         """
         if short := await self._store.reserve_retry(self.id, self._caps):
-            message = f"A second try would break the cap of this {short.period}."
+            message = f"A retry would exceed the budget of this {short.period}."
             raise ImageError(Reason.BUDGET_EXCEEDED, message, hint="Raise the cap, or wait.")
         self.possibly_billed_twice += 1
 
@@ -142,4 +142,4 @@ class VendorCall:
             await write()
         except ImageError as error:
             self._missed.append(write)
-            log.error("job store not written", extra={"facts": {"charge": self.id, "why": error.message}})
+            log.error("job store not written", extra={"facts": {"vendor_call": self.id, "why": error.message}})

@@ -147,7 +147,7 @@ class Wire:
             if self._seconds_left() <= every:
                 raise ImageError(
                     Reason.TIMEOUT,
-                    f"The vendor was still at work after {self._deadline:.0f} seconds.",
+                    f"The vendor did not finish within {self._deadline:.0f} seconds.",
                     hint="Raise ATELIER_TIMEOUT_SECONDS or try again later.",
                     facts={"outcome": "unknown", "collectable": True},
                 )

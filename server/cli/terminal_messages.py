@@ -6,11 +6,11 @@ import re
 
 PHRASES = (
     (r"Ask the user; when they agree, call again with confirm_cost=true\.", "Run it again with --confirm-cost."),
-    (r"\bthe user is to be asked\b", "you are to be asked"),
+    (r"\bthe user must confirm\b", "you must confirm"),
     (r"\bthe user declined\b", "you declined"),
     (r"\bestimate_cost with compare=true\b", "`atelier cost PROMPT --compare`"),
     (r"\bThe same call, or get_image with \w+, collects\b", "The same command collects"),
-    (r"\bthe same call, or get_image with \w+, has it\b", "the same command has it"),
+    (r"\bthe same call, or get_image with \w+, collects\b", "the same command collects"),
     (r"\bCall get_image with list=true\b", "Run `atelier jobs`"),
     (r"\bget_image with list=true\b", "`atelier jobs`"),
     (r"\bCall list_models\b", "Run `atelier models`"),

@@ -1,4 +1,7 @@
-"""The tables, for SQLite and PostgreSQL alike; `migrations` makes them and brings older ones up to date."""
+"""The tables, for SQLite and PostgreSQL alike; `migrations` makes them and brings older ones up to date.
+
+Rows are never deleted: they are the record of what was spent. `atelier jobs` and `atelier spend` read all of them.
+"""
 
 from __future__ import annotations
 

@@ -141,9 +141,9 @@ class SqliteDatabase(Database):
             if isinstance(error, NotADirectoryError):
                 why, hint = "its folder is a file", "Set ATELIER_STATE_DIR to a folder."
             elif isinstance(error, Timeout) or "locked" in why:
-                why, hint = LOCKED, "Another program holds it. Try again when that has let go."
+                why, hint = LOCKED, "Another process has locked it. Close that process and try again."
             elif any(words in why for words in DAMAGED):
-                hint = "Move it away and restart Atelier; what was spent is then counted anew."
+                hint = "Move it away and restart Atelier; spending is then counted from zero."
             raise ImageError(Reason.STORAGE_FAILED, f"{self._name} cannot be used ({why}).", hint=hint) from None
 
 

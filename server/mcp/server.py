@@ -33,7 +33,6 @@ from atelier.providers.images.asset_storage import Storage
 from atelier.providers.jobs.running_job import LOOKING
 from atelier.providers.jobs.service import ImageService
 from atelier.server.calls import CallerLimits, Calls, delivering, log_arguments
-from atelier.server.cli.flush_command import flushing
 from atelier.server.composition import call_counter, pipeline_of, preload, source_limits_of
 from atelier.server.mcp import resources, results
 from atelier.server.mcp.elicitation import DeclinedCosts, InputNeeded, confirm_callback
@@ -43,6 +42,7 @@ from atelier.server.mcp.stdio import MessageWriter, protocol_pipes
 from atelier.server.mcp.tasks import Tasks, supports_tasks, with_task_limits
 from atelier.server.observability.logs import log
 from atelier.server.settings import Settings
+from atelier.server.storage.background_upload import upload_periodically
 from atelier.server.storage.caller_storages import CallerStorages
 from atelier.tools import TOOLS
 from atelier.tools.parameters.arguments import parameters_of
@@ -114,7 +114,7 @@ class AtelierServer(MCPServer[ServerState]):
         service = ImageService(pipeline, wait=self._settings.wait_seconds, fallback=self._settings.fallback)
         async with service, anyio.create_task_group() as tasks:
             self._state = ServerState(service, storage)
-            tasks.start_soon(flushing, self.storages)
+            tasks.start_soon(upload_periodically, self.storages)
             tasks.start_soon(self._recover_periodically, service)
             yield self._state
             if self._writer:

@@ -6,6 +6,7 @@ A host that closes stdout has disconnected, as if it had closed stdin.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -23,6 +24,8 @@ from pydantic_core import from_json
 
 from atelier.providers.core.concurrency import is_cancelled
 from atelier.server.calls import AnswerDelivery, answer_delivery
+from atelier.server.mcp import early_answers
+from atelier.server.mcp.early_answers import AnswerRecorder, EarlyAnswers
 from atelier.server.mcp.jsonrpc import messages_of
 from atelier.server.observability.logs import log
 from atelier.server.shutdown import DELIVERY_TIMEOUT
@@ -33,27 +36,39 @@ LINE_TIMEOUT = 1.0  # seconds that a call waits for the line that is being writt
 class MessageReader(anyio.AsyncFile[str]):
     """Reads the protocol's lines. Iterating yields valid messages; `refuse` answers each invalid one."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, early: EarlyAnswers | None, recorder: AnswerRecorder) -> None:
         super().__init__(stream)
         self.refuse: Callable[[SessionMessage], Awaitable[None]] | None = None
+        self._early = early
+        self._recorder = recorder
 
     async def __aiter__(self) -> AsyncGenerator[str]:
-        while line := await self.readline():
+        while line := await self._next_line():
             for message in messages_of(line):
                 if isinstance(message, str):
+                    self._recorder.request(message)
                     yield message
                 elif self.refuse:
                     await self.refuse(SessionMessage(message))
+
+    async def _next_line(self) -> str:
+        if self._early is None:
+            return await self.readline()
+        return await anyio.to_thread.run_sync(self._early.lines.get)
 
 
 class MessageWriter(anyio.AsyncFile[str]):
     """Writes the protocol's lines and tracks the answers that are not written yet.
 
-    The server runs in the scope `host`, which is cancelled once the host has closed stdout.
+    The server runs in the scope `host`, which is cancelled once the host has closed stdout. A request that was answered
+    early is not answered again.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, early: EarlyAnswers | None, recorder: AnswerRecorder) -> None:
         super().__init__(stream)
+        self._answered = early.answered if early else set[str]()
+        self._recorder = recorder
+        self._skips = False
         self.host = anyio.CancelScope()
         self._last = ""
         self._written = anyio.Event()
@@ -114,12 +129,16 @@ class MessageWriter(anyio.AsyncFile[str]):
     async def write(self, b: str) -> int:
         """Buffer the line of one message."""
         self._last, self._line_done = b, anyio.Event()
-        await self._write_to_host(partial(super().write, b))
+        self._skips = bool(self._answered) and self._take_answered(b)
+        if not self._skips:
+            await self._write_to_host(partial(super().write, b))
         return len(b)
 
     async def flush(self) -> None:
         """Write the line, then complete the delivery of its answer."""
-        await self._write_to_host(super().flush)
+        if not self._skips:
+            await self._write_to_host(super().flush)
+            self._recorder.answer(self._last)
         self._written.set()
         if self._deliveries:
             message = from_json(self._last)
@@ -128,6 +147,15 @@ class MessageWriter(anyio.AsyncFile[str]):
                 if not deliveries:
                     del self._deliveries[message["id"]]
         self._line_done.set()
+
+    def _take_answered(self, line: str) -> bool:
+        """Return whether this is an answer that was given early; the host may use its id again."""
+        message = from_json(line)
+        id = json.dumps(message.get("id"))
+        if "method" in message or id not in self._answered:
+            return False
+        self._answered.discard(id)
+        return True
 
     async def _write_to_host(self, act: Callable[[], Awaitable[object]]) -> None:
         """Write unless the host has disconnected. When it disconnects now, no pending answer is delivered."""
@@ -155,10 +183,11 @@ def protocol_pipes() -> Generator[tuple[MessageReader, MessageWriter]]:
     try:
         # never closed: an abandoned thread may still read or write here
         stdin = os.fdopen(stdin_copy, encoding="utf-8", errors="replace", newline="\n", closefd=False)
-        yield (
-            MessageReader(stdin),
-            MessageWriter(os.fdopen(stdout_copy, "w", encoding="utf-8", newline="\n", closefd=False)),
-        )
+        stdout = os.fdopen(stdout_copy, "w", encoding="utf-8", newline="\n", closefd=False)
+        early, recorder = early_answers.started(), early_answers.recorder()
+        if early:
+            early.hand_over()
+        yield MessageReader(stdin, early, recorder), MessageWriter(stdout, early, recorder)
     finally:
         sys.stdout.flush()
         os.dup2(stdout_copy, 1)

@@ -210,5 +210,5 @@ def _absolute(path: Path, variable: str) -> Path:
     try:
         return path.expanduser().absolute()
     except (RuntimeError, OSError):  # no home folder is known, or the working directory has gone
-        message = f"The folder {path} leads nowhere on this machine."
+        message = f"The folder {path} cannot be resolved."
         raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Set {variable} to an absolute path.") from None

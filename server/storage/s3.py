@@ -143,9 +143,9 @@ class S3Storage:
                 if code == "PreconditionFailed":
                     return False
                 if may_refuse_condition(error.response):
-                    encode_record = self._write_if_absent(client, key, data, mime, **more)
-                    self._connection.conditional = not encode_record  # the same put without the header worked
-                    return encode_record
+                    created = self._write_if_absent(client, key, data, mime, **more)
+                    self._connection.conditional = not created  # the same put without the header worked
+                    return created
                 if code != "ConditionalRequestConflict" or attempt == MAX_PUT_ATTEMPTS - 1:
                     raise
                 time.sleep(0.1 * 2**attempt)  # another put of that key is in progress

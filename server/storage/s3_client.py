@@ -1,6 +1,6 @@
 """The bucket and its boto3 client. boto3 is imported by the first use, since that takes long.
 
-Errors become storage_failed with a message by the code of the answer or the type of the exception; see TROUBLES.
+Errors become storage_failed with a message by the code of the answer or the type of the exception; see ERRORS_BY_CODE.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ STORE_WIDE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Flushed:
+class UploadOutcome:
     """The outcome of one queued picture: where it is stored, or why it is still queued."""
 
     id: str
@@ -54,7 +54,7 @@ class UploadQueue:
 
     @property
     def _waiting_note(self) -> str:
-        return f"The picture waits in {self._waiting.folder}; `atelier flush` delivers it."
+        return f"The image is queued in {self._waiting.folder}; `atelier flush` uploads it."
 
     @property
     def home(self) -> str:
@@ -133,7 +133,7 @@ class UploadQueue:
         """See Storage."""
         return await self._waiting.get_preview(id) or await self._store.get_preview(id)
 
-    async def flush(self) -> AsyncIterator[Flushed]:
+    async def flush(self) -> AsyncIterator[UploadOutcome]:
         """Upload the queued pictures, oldest first, and yield each outcome. Raises storage_failed for the folder.
 
         A trouble of the store itself ends the attempts; a trouble of one picture does not.
@@ -141,34 +141,34 @@ class UploadQueue:
         problem = ""
         for id in await self._waiting.ids():
             if problem:
-                yield Flushed(id, problem=problem)
+                yield UploadOutcome(id, problem=problem)
                 continue
             try:
                 if done := await self._upload(id):
                     yield done
             except ImageError as error:
-                yield Flushed(id, problem=f"{error.message} {error.hint}".strip())
+                yield UploadOutcome(id, problem=f"{error.message} {error.hint}".strip())
                 if error.facts.get("trouble") in STORE_WIDE:
                     problem = error.message
 
-    async def _upload(self, id: str) -> Flushed | None:
+    async def _upload(self, id: str) -> UploadOutcome | None:
         """Upload one picture. Return None when another process did so first."""
         try:
             asset = await self._waiting.get(id)
         except ImageError as error:
-            return Flushed(id, problem=error.message)
+            return UploadOutcome(id, problem=error.message)
         if asset is None or (picture := _picture(asset)) is None:
             if id not in await self._waiting.ids():
                 return None
             if await self._store.head(id):  # it was uploaded, but not removed from the folder
                 await self._release(id)
                 return None
-            return Flushed(id, problem=f"It is damaged; see {self._waiting.folder}.")
+            return UploadOutcome(id, problem=f"It is damaged; see {self._waiting.folder}.")
         stored = await self._store.put(id, picture, asset.record)
         if jpeg := await self._waiting.get_preview(id):
             await self._store.put_preview(id, jpeg)
         await self._release(id)
-        return Flushed(id, stored)
+        return UploadOutcome(id, stored)
 
     async def _release(self, id: str) -> None:
         """Remove a picture from the folder. If that fails, the next flush finds it uploaded."""

@@ -150,7 +150,7 @@ Seed = Annotated[
     Annotated[int, Field(ge=0, le=MAX_SEED)] | None,
     Blank,
     Number,
-    Field(description="Fixes the chance for a repeatable picture, where the model has seeds."),
+    Field(description="Random seed for a repeatable image, where the model has seeds."),
 ]
 Options = Annotated[
     list[Annotated[str, Field(max_length=10_100)]],
@@ -164,7 +164,7 @@ Options = Annotated[
 Save = Annotated[
     bool,
     BeforeValidator(_blank_is_true),
-    Field(description="false hands the picture over in the answer instead of storing it; too large ones are stored."),
+    Field(description="false returns the image in the answer instead of storing it; too large ones are stored."),
 ]
 
 ConfirmCost = Annotated[
@@ -182,7 +182,7 @@ DeliverFit = Annotated[
     Literal["crop", "pad"] | None,
     Blank,
     Word,
-    Field(description="How the copy comes to deliver_size: crop (usual) or pad."),
+    Field(description="How the copy is fitted to deliver_size: crop (usual) or pad."),
 ]
 DeliverMaxKb = Annotated[
     Annotated[int, Field(ge=MIN_KB, le=MAX_KB)] | None,
@@ -195,6 +195,6 @@ Fallback = Annotated[
     BeforeValidator(parse_list),
     Field(
         max_length=5,
-        description="Models to move on to, in order, where the vendor is down, or [none].",
+        description="Fallback models, tried in order when the vendor is down, or [none].",
     ),
 ]

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 import pytest
@@ -16,14 +13,13 @@ from atelier.providers.core.ids import uuid_of
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ, png
 from tests.emulators.openai import BROKEN_JSON, BROKEN_SERVER, MODERATED, NO_QUOTA, OpenAI, trouble
-from tests.emulators.s3 import Keys, Ministack, ministack
 from tests.emulators.server import Answer, Held
 from tests.exhaustive import sample
+from tests.journeys.service.conftest import Bucket
 from tests.server.http_process import Server, data_of, reason, serving
 from tests.waiting import until
 
 CUSTOMER = "123"
-NUMBERS = count(1)
 
 ORDER: dict[str, Any] = {
     "prompt": "A serene mountain landscape at sunset",
@@ -31,43 +27,6 @@ ORDER: dict[str, Any] = {
     "customer_id": 123,
     "save_to_db": True,
 }
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """A bucket of a test's own."""
-
-    store: Ministack
-    keys: Keys
-    name: str
-
-    @property
-    def environ(self) -> Environ:
-        """The settings that keep images in it."""
-        return {
-            "ATELIER_STORAGE": "s3",
-            "ATELIER_S3_BUCKET": self.name,
-            "ATELIER_S3_ENDPOINT_URL": self.store.url,
-            **self.keys.environ,
-        }
-
-    @property
-    def objects(self) -> list[str]:
-        """The keys of what is in it."""
-        return self.store.keys(self.name)
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[tuple[Ministack, Keys]]:
-    with ministack() as running:
-        yield running, running.user()
-
-
-@pytest.fixture
-def bucket(store: tuple[Ministack, Keys]) -> Bucket:
-    name = f"service-{next(NUMBERS)}"
-    store[0].bucket(name)
-    return Bucket(*store, name)
 
 
 def ordered(server: Server, caller: str = CUSTOMER, key: str | None = None, **changes: Any) -> httpx.Response:

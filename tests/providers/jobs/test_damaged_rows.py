@@ -41,7 +41,7 @@ async def test_a_damaged_row_is_told_once_in_a_sentence_and_then_the_same_call_b
     async with service() as one:
         await one.submit(FOX)
         damaged(file, damage)
-        with pytest.raises(ImageError, match="its row in the journal is damaged") as caught:
+        with pytest.raises(ImageError, match="its row in the database is damaged") as caught:
             await one.submit(FOX)
         assert caught.value.reason is Reason.STORAGE_FAILED
         assert len(openai.requests) == 1

@@ -31,7 +31,7 @@ async def test_a_vendor_that_is_down_is_passed_over_and_the_answer_says_so(
     assert isinstance(result, ImageResult)
     assert result.provider == "sketch"
     assert "openai/gpt-image-2.5-flare failed" in result.warnings[0]
-    assert "stability was passed over" in result.warnings[0]
+    assert "stability was skipped" in result.warnings[0]
     (row,) = await rows()
     assert (row.state, row.reserved_usd) == ("done", 0)
 
@@ -63,7 +63,7 @@ async def test_one_that_cannot_do_the_operation_is_passed_over(
     async with service(fallback=Settings.from_environ(with_openai).fallback) as one:
         result = await one.submit(edit)
     assert result.model == "gpt-image-2"
-    assert "stable-image-core was passed over" in result.warnings[0]
+    assert "stable-image-core was skipped" in result.warnings[0]
 
 
 async def test_a_fallback_is_held_against_the_budget_anew(service: Open, openai: OpenAI, with_openai: Environ) -> None:

@@ -101,7 +101,7 @@ async def test_two_processes_share_one_job_and_who_waits_for_the_other_is_told_s
         held.go.set()
     assert len({result.id for result in results}) == 1
     assert len(openai.requests) == 1
-    assert elsewhere.all == ["Another process works on it."]
+    assert elsewhere.all == ["Another process is running this job."]
 
 
 async def test_a_call_that_joins_hears_at_once_what_the_job_is_doing(service: Open, openai: OpenAI) -> None:
@@ -113,7 +113,7 @@ async def test_a_call_that_joins_hears_at_once_what_the_job_is_doing(service: Op
         tasks.start_soon(partial(one.submit, FOX, on_progress=merged_outcome))
         await merged_outcome.it()
         held.go.set()
-    assert "Looking at the request." not in merged_outcome.all
+    assert "Checking the request." not in merged_outcome.all
     assert len(openai.requests) == 1
 
 

@@ -119,7 +119,7 @@ async def test_a_file_that_another_program_holds_is_told_as_that(
         with pytest.raises(ImageError) as caught:
             await one.write(count)
         assert "database is locked" in caught.value.message
-        assert caught.value.hint == "Another program holds it. Try again when that has let go."
+        assert caught.value.hint == "Another process has locked it. Close that process and try again."
     held.close()
     assert await database.write(count) == 0
     await database.aclose()

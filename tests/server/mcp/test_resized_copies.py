@@ -40,7 +40,7 @@ async def test_a_copy_is_kept_beside_the_picture_as_its_child(connect: Connect, 
         "provider": "sketch", "model": "sketch", "seed": 3, "actual_usd": 0.0, "parent": image["id"],
     }  # fmt: skip
     assert "400x400 PNG delivered as 120x63" in result.structured_content["summary"]
-    assert "(native 400×400 PNG)" in text(result)
+    assert "(original 400×400 PNG)" in text(result)
     assert copy["path"] in text(result)
     assert len(images(result)) == 1
     assert not again.is_error
@@ -65,7 +65,7 @@ async def test_every_picture_has_its_copy(connect: Connect) -> None:
     async with connect() as client:
         result = await client.call_tool("generate_image", {"prompt": "a fox", "n": 3, "deliver_size": "64x64"})
     assert result.structured_content is not None
-    assert text(result).count("Delivered copy: 64×64") == 3
+    assert text(result).count("Resized copy: 64×64") == 3
 
 
 async def test_no_vendor_hears_of_it(connect: Connect, with_openai: Environ, openai: OpenAI) -> None:
@@ -105,6 +105,6 @@ async def test_a_copy_that_cannot_be_made_costs_no_picture(connect: Connect) -> 
     (image,) = result.structured_content["images"]
     assert Path(image["path"]).is_file()
     assert "delivered" not in image
-    assert any("No copy was delivered" in warning for warning in result.structured_content["warnings"]), (
+    assert any("No resized copy was made" in warning for warning in result.structured_content["warnings"]), (
         result.structured_content["warnings"]
     )

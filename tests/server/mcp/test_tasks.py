@@ -174,7 +174,7 @@ async def test_what_was_not_sent_is_cancelled_and_costs_nothing(host: Host, open
         await held.arrival()
         second = await begun(client, "generate_image", OWL)
         waiting = await ask(client.session, "tasks/get", second.task_id)
-        assert waiting["statusMessage"] == "Waiting for a turn at OpenAI."
+        assert waiting["statusMessage"] == "Waiting for a free slot at OpenAI."
         assert await ask(client.session, "tasks/cancel", second.task_id) == {"resultType": "complete"}
         assert (await ended(client.session, second.task_id))["status"] == "cancelled"
         held.go.set()

@@ -12,9 +12,9 @@ import pytest
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id, uuid_of
 from atelier.providers.transport.network.http_client import httpx
-from atelier.server.cli import flush_command
 from atelier.server.http.callers import name_of
 from atelier.server.settings import Settings
+from atelier.server.storage import background_upload
 from atelier.server.storage.caller_storages import CallerStorages
 from atelier.server.storage.local import LocalStorage
 from tests.conftest import Environ, files_in
@@ -43,7 +43,7 @@ async def waiting(environ: Environ, *folders: str) -> list[str]:
 
 async def test_on_a_disk_the_customer_has_the_folder_and_callers_one_each(environ: Environ, tmp_path: Path) -> None:
     await waiting(environ, "1", "7", "_callers/alice", f"_callers/{name_of('Bob')}")
-    assert command(environ).stdout.splitlines()[-1] == "4 delivered, 0 still waiting."
+    assert command(environ).stdout.splitlines()[-1] == "4 uploaded, 0 still queued."
     parts = sorted(path.relative_to(tmp_path / "out").parts[:-3] for path in files_in(tmp_path / "out"))
     assert parts == sorted([(), ("customers", "alice"), (), ("customers", name_of("Bob"))] * 2)
     assert files_in(tmp_path / "state" / "spool") == []
@@ -52,7 +52,7 @@ async def test_on_a_disk_the_customer_has_the_folder_and_callers_one_each(enviro
 async def test_what_is_no_ones_folder_is_left_alone(environ: Environ, tmp_path: Path) -> None:
     await waiting(environ, "_other", "_callers/Bob", "_callers/a b")
     (tmp_path / "state" / "spool" / "file").write_text("x")
-    assert command(environ).stdout == "0 delivered, 0 still waiting.\n"
+    assert command(environ).stdout == "0 uploaded, 0 still queued.\n"
     assert len(files_in(tmp_path / "state" / "spool")) == 7
 
 
@@ -76,17 +76,17 @@ def test_a_spool_that_cannot_be_looked_into_is_told(
 async def test_a_running_server_tries_again_and_is_quiet_when_nothing_waits(
     environ: Environ, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(flush_command, "FLUSH_INTERVAL", 0.01)
+    monkeypatch.setattr(background_upload, "UPLOAD_INTERVAL", 0.01)
     caplog.set_level(logging.INFO, "atelier")
     (tmp_path / "out").write_text("in the way")
     await waiting(environ, "1", "_callers/alice")
 
     def said() -> list[tuple[int, int]]:
-        return [(record.facts["delivered"], record.facts["waiting"]) for record in caplog.records]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+        return [(record.facts["uploaded"], record.facts["queued"]) for record in caplog.records]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
 
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(flush_command.flushing, CallerStorages(Settings.from_environ(environ)))
+            tasks.start_soon(background_upload.upload_periodically, CallerStorages(Settings.from_environ(environ)))
             while len(said()) < 3:
                 await anyio.sleep(0.01)
             assert set(said()) == {(0, 2)}
@@ -134,7 +134,7 @@ def test_while_the_bucket_is_away_pictures_wait_apart_and_tell_nothing_of_this_m
             assert server.get(file, caller).status_code == 200
             assert server.get(file, "eve").status_code == 502  # nobody can look for one
         front.script.clear()
-        assert command(environ).stdout.splitlines()[-1] == "2 delivered, 0 still waiting."
+        assert command(environ).stdout.splitlines()[-1] == "2 uploaded, 0 still queued."
     assert files_in(tmp_path / "state" / "spool") == []
     for caller, answer in drawn.items():
         stem = f"customers/{name_of(caller)}/assets/image/{uuid_of(image(answer))}"
@@ -150,4 +150,4 @@ async def test_a_server_delivers_for_every_caller_that_has_something_waiting(
         until(lambda: len(place.objects) == 6)
         until(lambda: not files_in(tmp_path / "state" / "spool"))
         assert server.get(f"/image/{hers}").status_code == 200
-        until(lambda: [line["delivered"] for line in server.log if line["event"] == "uploaded queued pictures"] == [3])
+        until(lambda: [line["uploaded"] for line in server.log if line["event"] == "uploaded queued images"] == [3])

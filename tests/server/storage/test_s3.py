@@ -417,8 +417,8 @@ def test_boto3_is_not_imported_before_a_bucket_is_used() -> None:
         "import anyio\n"
         "storage = storage_of(Settings.from_environ({'ATELIER_STORAGE': 's3', 'ATELIER_S3_BUCKET': 'b',"
         " 'ATELIER_STATE_DIR': '/nowhere'}))\n"
-        "from atelier.server.cli.flush_command import flushed\n"
-        "anyio.run(flushed, storage)\n"
+        "from atelier.server.storage.background_upload import upload_once\n"
+        "anyio.run(upload_once, storage)\n"
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)

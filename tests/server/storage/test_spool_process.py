@@ -56,10 +56,10 @@ def test_killed_while_it_uploads_a_picture_is_delivered_once_by_the_next_flush(
     assert [path.suffix for path in files_in(tmp_path / "state")] == [".json", ".png"]
     front.script.clear()
     done = command(environ)
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1 delivered, 0 still waiting.")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1 uploaded, 0 still queued.")
     assert [key.rpartition(".")[2] for key in place.objects] == ["json", "png"]
     assert files_in(tmp_path / "state") == []
-    assert command(environ).stdout == "0 delivered, 0 still waiting.\n"
+    assert command(environ).stdout == "0 uploaded, 0 still queued.\n"
     assert len(place.objects) == 2
 
 
@@ -96,13 +96,13 @@ async def test_a_store_that_goes_away_in_the_middle_costs_no_picture(environ: En
         place = arranged(server)
         environ |= in_the_bucket(place)
         done = command(environ)
-        assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "2 delivered, 0 still waiting.")
+        assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "2 uploaded, 0 still queued.")
         stems = sorted(str(uuid_of(id)) for id in (id_of(after), id_of(edited)))
         assert [key.rpartition("/")[2] for key in place.objects] == [
             f"{stem}.{ending}" for stem in stems for ending in ("json", "png", "preview.jpg")
         ]
         assert files_in(tmp_path / "state") == []
-        assert command(environ).stdout == "0 delivered, 0 still waiting.\n"
+        assert command(environ).stdout == "0 uploaded, 0 still queued.\n"
 
 
 @pytest.mark.anyio

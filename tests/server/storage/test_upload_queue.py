@@ -20,7 +20,7 @@ from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
 from atelier.server.storage import upload_queue as module
 from atelier.server.storage.local import LocalStorage
-from atelier.server.storage.upload_queue import Flushed, UploadQueue
+from atelier.server.storage.upload_queue import UploadOutcome, UploadQueue
 from tests.conftest import files_in, png
 from tests.emulators.s3 import Front, Ministack
 from tests.emulators.server import Answer
@@ -42,7 +42,7 @@ def before(store: Storage, waiting: LocalStorage) -> UploadQueue:
     return UploadQueue(store, waiting, write_ahead=True)
 
 
-async def flush(spool: UploadQueue) -> list[Flushed]:
+async def flush(spool: UploadQueue) -> list[UploadOutcome]:
     return [flushed async for flushed in spool.flush()]
 
 
@@ -187,7 +187,7 @@ async def many_waiting(place: Place, waiting: LocalStorage, n: int) -> list[str]
 
 @exhaustive
 async def test_two_who_flush_at_once_deliver_everything_once(place: Place, waiting: LocalStorage) -> None:
-    ids, told = await many_waiting(place, waiting, 12), list[Flushed]()
+    ids, told = await many_waiting(place, waiting, 12), list[UploadOutcome]()
 
     async def run() -> None:
         told.extend(await flush(before(place.storage(), waiting)))
@@ -268,14 +268,14 @@ async def test_the_command_tells_of_each_picture_and_of_what_still_waits(
     done = command(environ)
     assert done.returncode == 1
     assert [line.split()[0] for line in done.stdout.splitlines()] == [ids[0], ids[2], "2"]
-    assert done.stdout.splitlines()[-1] == "2 delivered, 1 still waiting."
+    assert done.stdout.splitlines()[-1] == "2 uploaded, 1 still queued."
     assert ids[1] in done.stderr
     told: dict[str, Any] = json.loads(command(environ, "--json").stdout)
     assert (told["delivered"], [left["id"] for left in told["waiting"]]) == ([], [ids[1]])
     for path in files_in(waiting.folder):
         path.unlink()
     done = command(environ)
-    assert (done.returncode, done.stdout) == (0, "0 delivered, 0 still waiting.\n")
+    assert (done.returncode, done.stdout) == (0, "0 uploaded, 0 still queued.\n")
 
 
 def in_the_bucket(place: Place, endpoint: str | None = None) -> dict[str, str]:

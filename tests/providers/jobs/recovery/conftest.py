@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -34,8 +35,9 @@ async def left_behind(
     sent: bool,
     task: Mapping[str, Any] | None = None,
     count: int = 1,
+    alive: AsyncExitStack | None = None,
 ) -> tuple[str, list[str]]:
-    """A job as a process leaves it that is killed at some point; its id and those of its calls."""
+    """A job as a process leaves it that is killed at some point, or when `alive` closes; its id and its calls'."""
     settings = Settings.from_environ(environ)
     catalog, store = catalog_of(settings, today), job_store_of(settings, today)
     priced = check_and_price(catalog, replace(request, count=count))
@@ -52,7 +54,10 @@ async def left_behind(
         await vendor_call.mark_sent()
         if task:
             await vendor_call.save_vendor_task(task)
-    await store.aclose()
+    if alive is None:
+        await store.aclose()
+    else:
+        alive.push_async_callback(store.aclose)
     return priced.job.id, [vendor_call.id for vendor_call in vendor_calls]
 
 

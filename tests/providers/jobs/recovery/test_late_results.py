@@ -172,7 +172,7 @@ async def test_what_was_billed_and_not_handed_out_is_told_as_such(
             await service.submit(OWL)
         result = await service.submit(OWL)
     assert isinstance(result, ImageResult)
-    assert "it was billed $0.03, and the vendor did not hand its picture out" in result.warnings[0]
+    assert "it was billed $0.03, but no image was received" in result.warnings[0]
 
 
 REFUSALS = [Answer(401, {}), Answer(403, {}), Answer(402, {}), Answer(425, b""), Answer(307, b"", {"location": "/x"})]

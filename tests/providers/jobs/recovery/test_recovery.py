@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from decimal import Decimal
 from typing import Any
 
+import anyio
 import pytest
 from sqlalchemy import update
 
@@ -120,3 +122,25 @@ async def test_an_old_picture_is_matched_however_many_are_newer(
         await stored(with_openai, "job_other", "chg_other")
     found, _ = await recovered(with_openai, today, job)
     assert [kept.stored and kept.stored.id for kept in found.images] == [id]
+
+
+async def test_a_caller_who_waits_for_a_job_whose_process_died_before_it_was_sent_gets_one_of_its_own(
+    with_openai: Environ, today: Any, openai: OpenAI
+) -> None:
+    async with AsyncExitStack() as other, a_desk(with_openai, today) as service:
+        job, _ = await left_behind(with_openai, today, FOX, sent=False, alive=other)
+        results = list[Any]()
+
+        async def submit() -> None:
+            results.append(await service.submit(FOX))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(submit)
+            await anyio.sleep(0.3)  # it waits for the other process
+            assert openai.requests == []
+            await other.aclose()
+        assert isinstance(results[0], ImageResult)
+        assert results[0].id != job
+        with pytest.raises(ImageError, match="before anything was sent"):
+            await service.get_result(job)
+    assert len(openai.requests) == 1
