@@ -1,4 +1,4 @@
-"""The HTTP app: MCP at /mcp for both protocol eras and plain routes beside it, behind one `AccessMiddleware`.
+"""The HTTP app: MCP at /mcp for both protocol versions and plain routes beside it, behind one `AccessMiddleware`.
 
 `app_of` includes the routers; `routing` says what a module of routes looks like.
 """
