@@ -1,4 +1,4 @@
-"""The vendors. `generate` is the front door for a program that wants pictures without a server.
+"""The image library. Call `generate` to make images without a server.
 
 from atelier.providers import generate
 
@@ -23,7 +23,7 @@ async def generate(
     """Make `n` pictures and return them in memory; nothing is stored, and no ledger is kept.
 
     `options` are the other fields of `core.types.ImageRequest` (size, quality, seed, ...); an unknown one is a
-    TypeError. `on_progress` is awaited with a word on how far it is. Keys and the budget of one call come from the
+    TypeError. `on_progress` is awaited with a progress message. Keys and the budget of one call come from the
     environment; where a budget by day or month is set, which nothing could be held against here, only what is free is
     made. Raises `core.errors.ImageError`.
     """
@@ -36,7 +36,7 @@ async def generate(
     from atelier.providers.core.environment import variable
     from atelier.providers.core.types import ImageRequest
     from atelier.providers.pipeline.pipeline import Pipeline
-    from atelier.providers.pricing.budget import from_variables, without_a_ledger
+    from atelier.providers.pricing.budget import from_variables, require_no_period_caps
     from atelier.providers.vendors.registry import all_providers
 
     lookup = partial(variable, os.environ)
@@ -47,5 +47,5 @@ async def generate(
     async with Pipeline(catalog, budget=budget) as pipeline:
         price = pipeline.admit(request).estimate
         if price is None or price.high_usd:
-            without_a_ledger(budget.caps)
+            require_no_period_caps(budget.caps)
         return await pipeline.run(request, on_progress=on_progress or no_progress)

@@ -1,7 +1,7 @@
 """The calls that are being answered, over any transport: an id and a line in the log, and one error boundary.
 
-An answer is delivered when its transport says so: over stdio when its line is written, over HTTP when the last byte of
-the response was sent, in memory at once. Until then `answer_delivery` holds the callbacks.
+An answer is delivered when its transport reports it as written: over stdio when its line is written, over HTTP when
+the last byte of the response was sent, in memory at once. Until then `answer_delivery` holds the callbacks.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from atelier.providers.core.errors import ImageError, Reason
 KEY = re.compile(r"[!-~]{1,255}")
 
 
-def key_of(given: Sequence[str], name: str) -> str | None:
+def parse_idempotency_key(given: Sequence[str], name: str) -> str | None:
     """Return the key that was given, if any. Raises invalid_request for a malformed key or for several."""
     if given and (len(given) > 1 or not KEY.fullmatch(given[0])):
         message = f"{name} is wrong: it should be one, of 1 to 255 visible ASCII characters."

@@ -1,4 +1,4 @@
-"""Ends the process on a signal, but not before the images that a vendor bills have arrived and are stored.
+"""Ends the process on a signal, after all billed images are stored.
 
 A second signal ends it at once. Where signals cannot be watched (Windows), they keep their default effect. A closing
 terminal may send SIGHUP several times; a process that was started to outlive it (`nohup`) ignores them.

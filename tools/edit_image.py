@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.gates.option_gates import OURS
+from atelier.providers.core.gates.option_gates import ATELIER_OPTIONS
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.sources import SourceImage
@@ -101,7 +101,7 @@ def operation_of(word: str | None, masked: bool) -> Operation:
 def edit_fields_of(params: EditParameters) -> dict[str, Any]:
     """Return the parameters as fields of an ImageRequest, except the pictures."""
     common = request_fields(params)
-    own: dict[str, Any] = {name: value for name in OURS if (value := getattr(params, name)) is not None}
+    own: dict[str, Any] = {name: value for name in ATELIER_OPTIONS if (value := getattr(params, name)) is not None}
     return {**common, "strength": params.strength, "options": {**common["options"], **own}}
 
 

@@ -17,7 +17,7 @@ from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.quotes import Quote, compare
 from atelier.providers.pipeline.quotes import usd as plain_usd
-from atelier.providers.pricing.budget import Left
+from atelier.providers.pricing.budget import BudgetLeft
 from atelier.tools.edit_image import EditParameters, edit_fields_of, operation_of
 from atelier.tools.image_answer import usd
 from atelier.tools.image_call import ImageParameters, request_fields
@@ -89,15 +89,15 @@ async def run(params: EstimateCost, service: ImageService, call: Call) -> Answer
     return _format_price(pipeline.admit(request), left, assumed)
 
 
-async def _budget_left(pipeline: Pipeline, call: Call) -> tuple[Left, list[str]]:
+async def _budget_left(pipeline: Pipeline, call: Call) -> tuple[BudgetLeft, list[str]]:
     """Return what is left of the budget, and a warning when the ledger cannot be read: the estimate needs no ledger."""
     caps = pipeline.budget.caps
     if caps.per_day is caps.per_month is None:
-        return Left(), []
+        return BudgetLeft(), []
     try:
         return await pipeline.store.budget_left(call.caller, caps), []
     except ImageError as error:
-        return Left(), [f"What is left of the budget is not known. {error.message} {error.hint}".strip()]
+        return BudgetLeft(), [f"What is left of the budget is not known. {error.message} {error.hint}".strip()]
 
 
 async def priced_request(params: EstimateCost, pipeline: Pipeline) -> tuple[ImageRequest, list[str]]:
@@ -129,7 +129,7 @@ async def _found(words: str | None, pipeline: Pipeline) -> SourceImage | None:
     return await pipeline.sources.read(words) if here and words else None
 
 
-def _format_price(priced: PricedRequest, left: Left, assumed: list[str]) -> Answer:
+def _format_price(priced: PricedRequest, left: BudgetLeft, assumed: list[str]) -> Answer:
     name, price = f"{priced.choice.provider.name}/{priced.job.model.id}", priced.estimate
     notes = [*assumed, *(price.notes if price else ()), *priced.warnings]
     data = EstimateOutput(summary="", provider=priced.choice.provider.name, model=priced.job.model.id)
@@ -162,7 +162,7 @@ def _format_price(priced: PricedRequest, left: Left, assumed: list[str]) -> Answ
     return Answer(text="\n".join(line for line in lines if line), data=data)
 
 
-def _format_comparison(quotes: list[Quote], left: Left, assumed: list[str]) -> Answer:
+def _format_comparison(quotes: list[Quote], left: BudgetLeft, assumed: list[str]) -> Answer:
     rows = [
         ModelPrice(
             model=quote.name,
@@ -194,13 +194,13 @@ def _line(quote: Quote) -> str:
     return f"- {quote.name}: {cost}" + (f"; without {', '.join(quote.cannot)}" if quote.cannot else "")
 
 
-def _with_budget(data: EstimateOutput, left: Left) -> EstimateOutput:
+def _with_budget(data: EstimateOutput, left: BudgetLeft) -> EstimateOutput:
     amounts = {"left_today_usd": left.day, "left_this_month_usd": left.month}
     known = {name: _float(amount) for name, amount in amounts.items() if amount is not None}
     return data.model_copy(update=known)
 
 
-def _budget_lines(left: Left) -> list[str]:
+def _budget_lines(left: BudgetLeft) -> list[str]:
     amounts = [
         f"{plain_usd(amount)} {when}"
         for amount, when in ((left.day, "today"), (left.month, "this month"))

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from atelier.providers.core.types import ImageResult, ResultImage, Usage
 from atelier.providers.jobs.service import JobHandle
 from atelier.providers.pipeline.quotes import usd as plain_usd
-from atelier.providers.pipeline.settle import request_ids
+from atelier.providers.pipeline.result import request_ids
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Output
 
 

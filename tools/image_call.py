@@ -48,7 +48,7 @@ class ImageParameters(Parameters):
 NAMES = {"n": "count", "output_compression": "compression"}
 """Parameter -> field of ImageRequest, where the names differ."""
 
-OURS = ("save", "deliver_size", "deliver_fit", "deliver_max_kb", "confirm_cost", "fallback")
+NOT_SENT = ("save", "deliver_size", "deliver_fit", "deliver_max_kb", "confirm_cost", "fallback")
 """Parameters that are not sent to the vendor."""
 
 
@@ -57,13 +57,15 @@ def request_fields(params: ImageParameters) -> dict[str, Any]:
 
     Raises invalid_request for a resized copy that cannot be made.
     """
-    common = {NAMES.get(name, name): getattr(params, name) for name in ImageParameters.model_fields if name not in OURS}
+    common = {
+        NAMES.get(name, name): getattr(params, name) for name in ImageParameters.model_fields if name not in NOT_SENT
+    }
     copy = parse_resize(params.deliver_size, params.deliver_fit, params.deliver_max_kb)
     return {**common, "options": parse_options(params.options), "deliver": copy}
 
 
 def fallback_of(params: ImageParameters) -> list[str] | None:
-    """Return the fallback models. None means those of the settings: some hosts fill in an empty list."""
+    """Return the fallback models. an empty list means the configured default: some hosts send [] for unset fields."""
     return [] if params.fallback == ["none"] else params.fallback or None
 
 

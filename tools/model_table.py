@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.providers.core.gates.option_gates import OURS
+from atelier.providers.core.gates.option_gates import ATELIER_OPTIONS
 from atelier.providers.core.types import Model, Operation
 from atelier.providers.pricing.estimate import SQUARE, Hint, Prices, hint, table
 from atelier.providers.vendors.contract import Provider
@@ -228,7 +228,7 @@ def _operations(row: Model) -> list[str]:
 
 def _options(row: Model) -> list[str]:
     """Return the features of a row and the vendor's own options, those with their values."""
-    briefs = {limit.option: limit.summary for limit in row.limits if limit.option not in OURS}
+    briefs = {limit.option: limit.summary for limit in row.limits if limit.option not in ATELIER_OPTIONS}
     return [briefs.get(name, name) for name in sorted({*row.features, *row.options})]
 
 

@@ -10,7 +10,7 @@
       from_vendor  whether the error was in the vendor's own JSON body, not in a gateway's page
 
 `facts["outcome"] == "unknown"` means that the vendor may have done, and billed, the work. `facts["collectable"]` means
-that the vendor may still hand the result out, and that its task id is known.
+that the vendor may still return the result, and that its task id is known.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ RETRYABLE = frozenset({Reason.RATE_LIMITED, Reason.PROVIDER_UNAVAILABLE, Reason.
 
 
 class ImageError(Exception):
-    """The only exception that leaves the library on purpose."""
+    """The only exception that the library raises deliberately."""
 
     def __init__(
         self,

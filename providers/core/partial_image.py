@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class PartialImage(str):
-    """The message, with the bytes of the image; the first has `number` 0. It travels as any other progress does."""
+    """The message with the bytes of the image; the first has `number` 0. Progress callbacks get it."""
 
     image_bytes: bytes
     number: int

@@ -29,7 +29,7 @@ SHORTENABLE = ("prompt_used", "negative_prompt", "prompt")
 """Fields that are shortened, the longest first, if there is no room; the record keeps the full text."""
 
 NAMESPACE = "urn:atelier:picture:1#"
-OURS = re.compile(rb'<rdf:Description rdf:about="" xmlns:atelier="[^"]*"[^>]*/>\n?')
+ATELIER_XMP = re.compile(rb'<rdf:Description rdf:about="" xmlns:atelier="[^"]*"[^>]*/>\n?')
 TOOLKIT = b'x:xmptk="Atelier"'  # a packet written by Atelier alone
 NOTE = re.compile(rb"""atelier:facts(?:="([^"]*)"|='([^']*)'|>([^<]*)<)""")
 END = b"</rdf:RDF>"
@@ -85,7 +85,7 @@ def without_facts(data: bytes) -> bytes:
         if not found or not NOTE.search(found[1]) or is_signed(format, all):
             return data
         part, packet = found
-        theirs = OURS.sub(b"", packet)
+        theirs = ATELIER_XMP.sub(b"", packet)
         foreign = TOOLKIT not in packet and not NOTE.search(
             theirs
         )  # else Atelier wrote all of it, or another program rewrote it
@@ -126,7 +126,7 @@ def _packet(facts: Mapping[str, Any], theirs: bytes | None) -> bytes:
         blank = PACKET.format(created=html.escape(str(facts.get("created_at", ""))), description=words)
         theirs = blank.encode()
     else:
-        theirs = OURS.sub(b"", theirs)  # older facts, which a vendor copied from a source image
+        theirs = ATELIER_XMP.sub(b"", theirs)  # older facts, which a vendor copied from a source image
     before, end, after = theirs.rpartition(END)
     if not end:
         raise ValueError("the packet has no end")

@@ -13,7 +13,7 @@ and `sweeper` deal with the jobs of processes that died. The states and their ta
 
     a  JobStore.open_job, in one transaction with the reservations of its vendor calls (service)
     b  JobStore.finish_job, once the calls are settled (runner), or when nothing is left to collect (recovery)
-    c  JobStore.claim_orphaned_jobs, while the vendor may still hand out the images (sweeper)
+    c  JobStore.claim_orphaned_jobs, while the vendor may still return the images (sweeper)
 
     vendor call
         (new)    --d--> reserved --e--> sent --f--> settled
@@ -22,9 +22,9 @@ and `sweeper` deal with the jobs of processes that died. The states and their ta
                                         sent --h--> unknown
                                         unknown --f--> settled
 
-    d  open_job or reserve; reserve_retry creates a second row, in unknown, for a try whose answer never came
-    e  mark_sent, just before the request leaves        f  settle_call, after the images are stored
-    g  release_call, never sent or refused for free     h  mark_call_unknown, the reservation stays
+    d  open_job or reserve; reserve_retry creates a second row, in unknown, for an attempt that timed out
+    e  mark_sent, just before the request is sent       f  settle_call, after the images are stored
+    g  release_call, never sent or refused unbilled    h  mark_call_unknown, the reservation stays
 
     delivery
         `delivered` is set once the answer has been written to the client (delivery). Until then the same request

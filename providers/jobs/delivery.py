@@ -1,4 +1,4 @@
-"""Delivered answers: record them behind the answer's back, and delete the images that were returned inline.
+"""Delivered answers: record them in the background, and delete the images that were returned inline.
 
 An answer counts as delivered once its transport has written it. A repeat of the call that arrives before that is
 recorded waits here, so that it is a new request.

@@ -24,15 +24,15 @@ class InlineResults:
     async def delete(self, job: str) -> None:
         """Delete the images of a job that was delivered, if they were returned inline. Raises storage_failed."""
         caller, images = self._returned.pop(job, ("", list[str]()))
-        await self._deleted(caller, images)
+        await self._delete_images(caller, images)
 
     async def delete_expired(self) -> None:
         """Delete the images of inline results of this process's storages that are older than an hour."""
         for row in await self._pipeline.store.list_expired_inline(self._is_ours):
-            await self._deleted(row.caller, _ids(row))
+            await self._delete_images(row.caller, _ids(row))
             await self._pipeline.store.forget_inline(row.id)
 
-    async def _deleted(self, caller: str, images: Iterable[str]) -> None:
+    async def _delete_images(self, caller: str, images: Iterable[str]) -> None:
         for image in images:
             if storage := self._pipeline.for_caller(caller).storage:
                 await storage.delete(image)

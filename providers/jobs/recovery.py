@@ -20,27 +20,27 @@ from typing import Any
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
-from atelier.providers.jobs.outcome import error_json, request_of
-from atelier.providers.pipeline.admit import PricedRequest, key_of, restored
+from atelier.providers.jobs.stored_outcome import decode_request, encode_error
+from atelier.providers.pipeline.admit import PricedRequest, restore_priced_request, vendor_api_key
+from atelier.providers.pipeline.budget_check import vendor_call_for
 from atelier.providers.pipeline.job_store import CallRow, JobRow
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.prepared_job import PreparedJob
-from atelier.providers.pipeline.reserve import vendor_call_for
 from atelier.providers.pipeline.states import CallState, final_state
 from atelier.providers.pipeline.vendor_call import VendorCall
 
 log = logging.getLogger("atelier")
 
-PAGE, PAGES = 200, 50  # records that are read at most to find the images of a job that died
+PAGE_SIZE, MAX_PAGES = 200, 50  # records that are read at most to find the images of a job that died
 
-LOST = ImageError(
+UNKNOWN_OUTCOME_ERROR = ImageError(
     Reason.INTERNAL,
     "Atelier was stopped while the vendor worked; the outcome is unknown.",
     hint="The vendor may have billed it. Ask again for a new picture.",
     facts={"outcome": "unknown"},
 )
 NEVER_SENT = ImageError(Reason.INTERNAL, "Atelier was stopped before anything was sent.", hint="Ask again.")
-FRUITLESS = ImageError(
+BILLED_WITHOUT_IMAGES = ImageError(
     Reason.INTERNAL,
     "The vendor billed this job, but no image of it was stored: Atelier was stopped.",
     hint="Ask again.",
@@ -56,8 +56,8 @@ class RecoveredJob:
     notes: Sequence[str]
 
 
-def is_at_home(pipeline: Pipeline, home: str) -> bool:
-    """Whether the pipeline stores its images there. A damaged row has no home, and any process may take it."""
+def stores_here(pipeline: Pipeline, home: str) -> bool:
+    """Whether the pipeline stores its images there. A damaged row has no location, so any process may claim it."""
     return home in ("", pipeline.home)
 
 
@@ -67,8 +67,8 @@ async def recover_job(pipeline: Pipeline, row: JobRow) -> RecoveredJob | None:
     Raises storage_failed when its images cannot be looked up; then nothing is changed.
     """
     store, calls = pipeline.store, await pipeline.store.list_calls(row.id)
-    at_home = is_at_home(pipeline, row.home)
-    priced, key = _known(pipeline, row, calls) if at_home else (None, None)
+    at_home = stores_here(pipeline, row.home)
+    priced, key = _restore_request(pipeline, row, calls) if at_home else (None, None)
     stored = await _stored(pipeline, row, calls) if at_home else {}
     open_calls, unknown, found = list[CallRow](), False, list[Mapping[str, Any]]()
     for call in calls:
@@ -99,24 +99,26 @@ async def recover_job(pipeline: Pipeline, row: JobRow) -> RecoveredJob | None:
         outcome = found_outcome(found, row.count)
     elif unknown:
         late = {"collectable": True} if at_home and priced is None and any(call.task for call in calls) else {}
-        outcome = {**error_json(LOST), **late}  # another process may know the vendor's key
+        outcome = {**encode_error(UNKNOWN_OUTCOME_ERROR), **late}  # another process may know the vendor's key
     else:
-        outcome = error_json(FRUITLESS if billed else NEVER_SENT)
+        outcome = encode_error(BILLED_WITHOUT_IMAGES if billed else NEVER_SENT)
     await store.finish_job(row.id, state, outcome)
     log.info("job recovered", extra={"facts": {"job": row.id, "pictures": len(found), "unknown": unknown}})
     return None
 
 
-def _known(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> tuple[PricedRequest | None, str | None]:
+def _restore_request(
+    pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]
+) -> tuple[PricedRequest | None, str | None]:
     """Return the job as it was sent, with the model of its last fallback, and the vendor's key; None where unknown.
 
     This process may lack the model or the key, and another version may have written the row.
     """
     models = [call.model for call in calls if call.state != CallState.RELEASED]
     try:
-        request = replace(request_of(row.request), model=models[-1])
-        priced = restored(pipeline.catalog, request, row.id)
-        return priced, key_of(pipeline.catalog, priced)
+        request = replace(decode_request(row.request), model=models[-1])
+        priced = restore_priced_request(pipeline.catalog, request, row.id)
+        return priced, vendor_api_key(pipeline.catalog, priced)
     except (ImageError, TypeError, ValueError, LookupError):
         return None, None
 
@@ -149,7 +151,9 @@ async def _stored(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> 
     if pipeline.storage is None:
         return found
     heads = [await pipeline.storage.head(image) for call in calls for image in call.images]
-    newest = await _since(pipeline.storage, row.id) if any(call.state == CallState.SENT for call in calls) else []
+    newest = (
+        await _records_since(pipeline.storage, row.id) if any(call.state == CallState.SENT for call in calls) else []
+    )
     for id, record in {str(each["id"]): each for each in (*heads, *newest) if each}.items():
         if (
             record.get("job") == row.id and record.get("operation") != "deliver"
@@ -158,13 +162,13 @@ async def _stored(pipeline: Pipeline, row: JobRow, calls: Sequence[CallRow]) -> 
     return found
 
 
-async def _since(storage: Storage, job: str) -> list[Mapping[str, Any]]:
+async def _records_since(storage: Storage, job: str) -> list[Mapping[str, Any]]:
     """Return the records of the images that were stored since the job began, and at least one page."""
     found, began = list[Mapping[str, Any]](), job.partition("_")[2]
-    for _ in range(PAGES):
-        page = await storage.newest(PAGE, str(found[-1]["id"]) if found else None)
+    for _ in range(MAX_PAGES):
+        page = await storage.newest(PAGE_SIZE, str(found[-1]["id"]) if found else None)
         found += page
-        if len(page) < PAGE or str(page[-1]["id"]).partition("_")[2] < began:
+        if len(page) < PAGE_SIZE or str(page[-1]["id"]).partition("_")[2] < began:
             break
     return found
 

@@ -29,7 +29,7 @@ class JobRunner:
         self._closing = anyio.Event()
 
     @property
-    def in_flight(self) -> Sequence[str]:
+    def active_jobs(self) -> Sequence[str]:
         """The ids of the jobs that have not ended."""
         return [id for id, job in self._jobs.items() if not job.done.is_set()]
 
@@ -63,14 +63,14 @@ class JobRunner:
         """Run the job in a span, a child of the span of the call that began it."""
         start_context(caller=job.identity.caller, job=job.id)
         with span("job", {"atelier.job.id": job.id, "atelier.caller": job.identity.caller}) as job_span:
-            await self._carry_out(job)
+            await self._execute(job)
             spent = job.prepared.spent_usd
             cost = None if spent is None else float(spent)
             job_span.set({"atelier.job.state": job.state.value, "atelier.cost_usd": cost})
             if job.error:
                 job_span.fail(job.error)
 
-    async def _carry_out(self, job: RunningJob) -> None:
+    async def _execute(self, job: RunningJob) -> None:
         """Dispatch the job, write how it ended, then wake its callers."""
         pipeline = self._pipeline.for_caller(job.identity.caller)
         try:
@@ -79,7 +79,7 @@ class JobRunner:
                     pipeline, job.prepared, job.fallback, job.on_progress, job.continue_with
                 )
             else:
-                result = await pipeline.carry_out(
+                result = await pipeline.execute(
                     job.prepared, on_progress=job.on_progress, on_replaced=job.continue_with
                 )
             job.result = self._finished(job, result)

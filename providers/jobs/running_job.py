@@ -12,8 +12,8 @@ import anyio
 
 from atelier.providers.core.errors import ImageError, Reason, internal_error
 from atelier.providers.core.types import ImageResult, Progress
-from atelier.providers.jobs.outcome import error_json, outcome_of
 from atelier.providers.jobs.recovery import found_outcome, merged_outcome
+from atelier.providers.jobs.stored_outcome import encode_error, encode_result
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow, JobStore
 from atelier.providers.pipeline.prepared_job import PreparedJob
 from atelier.providers.pipeline.states import JobState, final_state
@@ -21,14 +21,14 @@ from atelier.providers.pipeline.vendor_call import VendorCall
 
 log = logging.getLogger("atelier")
 
-LOOKING = "Checking the request."
+CHECKING_REQUEST = "Checking the request."
 COLLECTING = "Collecting what the vendor made before this job's process ended."
 STORE_RETRY_INTERVAL = 5.0  # seconds until a store that could not be written is tried again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobHandle:
-    """What a caller gets when the wait limit passes: the id of a job that goes on, and its latest progress."""
+    """Returned when the wait limit passes: the id of a job that goes on, and its latest progress."""
 
     id: str
     provider: str
@@ -54,19 +54,19 @@ class RunningJob:
     inline_limit: int = 0
     """The bytes of images that the caller takes in the answer instead of having them stored; 0 stores them."""
     fallback: Sequence[str] = ()
-    """The models to move on to."""
+    """The fallback models, in order."""
     earlier_calls: list[VendorCall] = field(default_factory=list[VendorCall])
-    """The vendor calls of models that the job has moved on from."""
+    """The vendor calls of attempts that were replaced."""
     notes: Sequence[str] = ()
     """Warnings for the answer."""
     unknown_before: JobRow | None = None
-    """An earlier job of the same call whose outcome is unknown; its caller is told with this job's result."""
+    """An earlier job of the same call whose outcome is unknown; this job's result warns about it."""
     found: Sequence[Mapping[str, Any]] = ()
     """Of a recovered job: the records of the images that were stored before."""
-    latest: str = LOOKING
+    latest: str = CHECKING_REQUEST
     """The latest progress."""
     keeps_running: bool = False
-    """A caller was given the job's id and will come back, so that the job goes on without callers."""
+    """A caller has the job's id and can collect it later, so the job goes on when no caller waits."""
     listeners: list[Progress] = field(default_factory=list[Progress])
     """The progress callbacks of the callers that wait."""
     done: anyio.Event = field(default_factory=anyio.Event)
@@ -85,7 +85,7 @@ class RunningJob:
 
     @property
     def collectable(self) -> bool:
-        """Whether the vendor may still hand out some of its images."""
+        """Whether the vendor may still return some of its images."""
         return self.prepared.collectable
 
     @property
@@ -102,13 +102,13 @@ class RunningJob:
 
     @property
     def outcome(self) -> dict[str, Any]:
-        """What the store keeps of how it ended."""
-        outcome = error_json(self.error) if self.error else {}
+        """Return the outcome to store."""
+        outcome = encode_error(self.error) if self.error else {}
         if self.result and self.found:
             calls = [call.id for call in self.prepared.vendor_calls]
-            outcome = merged_outcome(self.found, outcome_of(self.result), calls)
+            outcome = merged_outcome(self.found, encode_result(self.result), calls)
         elif self.result:
-            outcome = outcome_of(self.result)
+            outcome = encode_result(self.result)
         elif self.found:
             wanted = len(self.found) + self.prepared.priced.job.request.count
             outcome = found_outcome(self.found, wanted, self.notes)
@@ -116,7 +116,7 @@ class RunningJob:
 
     @property
     def handle(self) -> JobHandle:
-        """What a caller gets whose wait limit has passed."""
+        """Return what a caller gets when its wait limit has passed."""
         priced, price = self.prepared.priced, self.prepared.priced.estimate
         return JobHandle(
             id=self.id,
@@ -139,9 +139,9 @@ class RunningJob:
         """Write how the job ended. Return False when the store cannot be written now."""
         try:
             for call in (*self.earlier_calls, *self.prepared.vendor_calls):
-                await call.write_missed()
+                await call.flush_pending_writes()
             await store.finish_job(self.id, self.state, self.outcome)
-            if self.unknown_before and self.result:  # the answer tells of it
+            if self.unknown_before and self.result:  # the result warns about it
                 await store.mark_delivered(self.unknown_before.id)
         except ImageError as error:
             log.error("job store not written", extra={"facts": {"job": self.id, "why": error.message}})
@@ -166,6 +166,6 @@ class RunningJob:
             await listener(message)
 
     def continue_with(self, prepared: PreparedJob) -> None:
-        """Continue with other vendor calls, and keep those of before for what is still to be written of them."""
+        """Continue with other vendor calls; keep the earlier ones, whose states may not be written yet."""
         self.earlier_calls += self.prepared.vendor_calls
         self.prepared = prepared

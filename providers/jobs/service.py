@@ -1,7 +1,8 @@
 """The image service: submit a request, wait for its result up to a limit, or get it later by the job's id.
 
 A job runs in the service's own task group, so it outlives the call that began it. An equal call joins a running job,
-and collects one that has ended and was not delivered. The last caller that leaves before anything was sent cancels it.
+and collects one that has ended and was not delivered. When the last caller disconnects before anything was sent, the
+job is cancelled.
 """
 
 from __future__ import annotations
@@ -19,26 +20,27 @@ from atelier.providers.core.concurrency import no_progress, run_shielded
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.log_context import add_context
 from atelier.providers.core.types import ImageRequest, ImageResult, Progress
+from atelier.providers.jobs.deduplication import check_key, fingerprint, key_hash
 from atelier.providers.jobs.delivery import DeliveryTracker
 from atelier.providers.jobs.inline_results import InlineResults
-from atelier.providers.jobs.outcome import check_key, fingerprint, key_hash, request_json, unknown_outcome_warning
 from atelier.providers.jobs.runner import JobRunner
 from atelier.providers.jobs.running_job import JobHandle, RunningJob
+from atelier.providers.jobs.stored_outcome import encode_request, unknown_outcome_warning
 from atelier.providers.jobs.sweeper import OrphanSweeper
 from atelier.providers.jobs.waiter import JobWaiter
 from atelier.providers.pipeline.admit import PricedRequest
+from atelier.providers.pipeline.budget_check import cap_exceeded, reservations_for
 from atelier.providers.pipeline.fallback import check_fallback_names
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow, NewJob
 from atelier.providers.pipeline.pipeline import Pipeline
-from atelier.providers.pipeline.reserve import cap_exceeded, reservations_for
-from atelier.providers.pipeline.settle import request_ids
+from atelier.providers.pipeline.result import request_ids
 from atelier.providers.pipeline.states import JobState
-from atelier.providers.pricing.budget import Confirm, Shortage
+from atelier.providers.pricing.budget import CapExceeded, Confirm
 
 __all__ = ["ImageService", "JobHandle"]
 
-WAIT = 50.0  # seconds that a caller waits before it gets the job's id; hosts give up at 60
-MIN_WAIT = 1.0  # seconds that are left to a caller who has waited before
+WAIT_TIMEOUT = 50.0  # seconds that a caller waits before it gets the job's id; hosts give up at 60
+MIN_WAIT = 1.0  # seconds that `with_time_spent` leaves at least
 NO_JOB = "Take the id from the answer that said “running”, or make the same call again: it joins a job that still runs."
 
 Result = ImageResult | JobHandle
@@ -50,7 +52,7 @@ class ImageService:
     `wait` is how many seconds a caller waits; None is without limit. `fallback` are the models to move on to.
     """
 
-    def __init__(self, pipeline: Pipeline, *, wait: float | None = WAIT, fallback: Sequence[str] = ()) -> None:
+    def __init__(self, pipeline: Pipeline, *, wait: float | None = WAIT_TIMEOUT, fallback: Sequence[str] = ()) -> None:
         self.pipeline = pipeline
         self._wait = wait
         self._max_running: int | None = None
@@ -89,18 +91,18 @@ class ImageService:
             self._deliveries.close()
 
     @property
-    def in_flight(self) -> Collection[str]:
+    def active_jobs(self) -> Collection[str]:
         """The ids of the jobs that run, or whose delivery is being recorded."""
-        return [*self._runner.in_flight, *self._deliveries.recording]
+        return [*self._runner.active_jobs, *self._deliveries.recording]
 
     def with_wait(self, wait: float, max_running: int | None = None) -> Self:
-        """Return the service for a caller who waits so many seconds, and may have so many running jobs."""
+        """Return the service with another wait limit (seconds) and limit of running jobs."""
         other = copy.copy(self)
         other._wait, other._max_running = wait, max_running  # noqa: SLF001 - its own
         return other
 
     def with_time_spent(self, seconds: float) -> Self:
-        """Return the service for a caller who has waited so many seconds already."""
+        """Return the service with the wait limit reduced by the seconds that the caller has waited."""
         if self._wait is None:
             return self
         return self.with_wait(max(min(self._wait, MIN_WAIT), self._wait - seconds), self._max_running)
@@ -132,7 +134,7 @@ class ImageService:
         `caller` pays. `inline_limit` is the bytes of images that the caller takes in the answer instead of having them
         stored; 0 stores them. `fallback` are the models to move on to, by default the service's. Calls with the same
         idempotency `key` within a day are one call, whose `body` (by default the request) must stay the same.
-        `confirm` asks the caller about a price; see `Pipeline.begin`.
+        `confirm` asks the caller about a price; see `Pipeline.prepare_job`.
         """
         # 1. admit: resolve the model, pass the gates, price it
         deadline = self._deadline()
@@ -155,10 +157,10 @@ class ImageService:
         # 4. prepare: the wire requests, the key, the budget, and a person's yes to the price
         models = self._fallback if fallback is None else fallback
         check_fallback_names(self.pipeline.catalog, models, request.operation)
-        asked_at = anyio.current_time()
-        prepared = await self.pipeline.begin(priced, caller, confirm)
-        deadline += anyio.current_time() - asked_at  # a person's time to answer is not the vendor's
-        # 5. reserve: write the job and its reservations, unless an equal call was quicker
+        confirming_since = anyio.current_time()
+        prepared = await self.pipeline.prepare_job(priced, caller, confirm)
+        deadline += anyio.current_time() - confirming_since  # the user's time to confirm does not count
+        # 5. reserve: write the job and its reservations, unless a duplicate was written first
         job = RunningJob(prepared=prepared, identity=identity, inline_limit=inline_limit, fallback=models)
         if earlier and earlier.state == JobState.OUTCOME_UNKNOWN:
             job.notes, job.unknown_before = [unknown_outcome_warning(earlier)], earlier
@@ -194,7 +196,7 @@ class ImageService:
             job.prepared.stop.cancel()
 
     def mark_delivered(self, job: str) -> None:
-        """The answer with the job's result was written: from now on the same call is a new request."""
+        """Record that the result was delivered; from now on the same call is a new request."""
         self._deliveries.mark_delivered(job)
 
     async def recover(self) -> None:
@@ -231,18 +233,18 @@ class ImageService:
         return await anyio.to_thread.run_sync(fingerprint, priced, inline, self.pipeline.for_caller(caller).home)
 
     def _deadline(self) -> float:
-        """When the wait of a caller that comes now ends, by anyio's clock."""
+        """Return the deadline of a wait that starts now, by anyio's clock."""
         return anyio.current_time() + (float("inf") if self._wait is None else self._wait)
 
     async def _open(self, job: RunningJob, free: bool) -> JobRow | None:
         """Write the job, reserve its price and start it; return the equal job that another call wrote first."""
         pipeline, priced, caller = self.pipeline, job.prepared.priced, job.identity.caller
-        charges = reservations_for(pipeline.catalog, priced, job.prepared.vendor_calls, caller)
-        request = {**request_json(priced), "home": pipeline.for_caller(caller).home}
+        reservations = reservations_for(pipeline.catalog, priced, job.prepared.vendor_calls, caller)
+        request = {**encode_request(priced), "home": pipeline.for_caller(caller).home}
         entry = NewJob(id=job.id, identity=job.identity, request=request, max_running=self._max_running)
         while not free:
-            opened = await pipeline.store.open_job(entry, charges, pipeline.budget.caps)
-            if isinstance(opened, Shortage):
+            opened = await pipeline.store.open_job(entry, reservations, pipeline.budget.caps)
+            if isinstance(opened, CapExceeded):
                 raise cap_exceeded(pipeline.catalog, priced, opened)
             if opened is None:
                 break

@@ -10,9 +10,9 @@ from anyio.abc import TaskGroup
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.jobs.inline_results import InlineResults
-from atelier.providers.jobs.outcome import error_json
-from atelier.providers.jobs.recovery import LOST, is_at_home, recover_job
+from atelier.providers.jobs.recovery import UNKNOWN_OUTCOME_ERROR, recover_job, stores_here
 from atelier.providers.jobs.running_job import COLLECTING, RunningJob
+from atelier.providers.jobs.stored_outcome import encode_error
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.states import JobState
@@ -21,7 +21,7 @@ log = logging.getLogger("atelier")
 
 
 class _Sweep:
-    """A sweep that has not begun yet, and how it ended."""
+    """One sweep, shared by all callers that requested it before it began."""
 
     def __init__(self) -> None:
         self.ended = anyio.Event()
@@ -31,7 +31,7 @@ class _Sweep:
 class OrphanSweeper:
     """Sweeps run in the task group, one after the other; concurrent callers share the next one.
 
-    `start` runs a job of which the vendor can still hand out images.
+    `start` runs a job of which the vendor can still return images.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class OrphanSweeper:
     async def sweep(self) -> None:
         """Wait for a whole sweep from now on. Raises storage_failed when the store cannot be read.
 
-        A caller that leaves does not cancel the sweep: rows that were claimed are this process's.
+        Cancelling a caller does not cancel the sweep: this process owns the rows that it claimed.
         """
         if self._next is None:
             self._next = _Sweep()
@@ -76,10 +76,10 @@ class OrphanSweeper:
         """Recover each claimed job. One whose images cannot be looked for now stays claimed for the next sweep."""
         self._claimed += await self._pipeline.store.claim_orphaned_jobs(self._may_claim)
         for row in list(self._claimed):
-            if await self._recovered(row):
+            if await self._try_recover(row):
                 self._claimed.remove(row)
 
-    async def _recovered(self, row: JobRow) -> bool:
+    async def _try_recover(self, row: JobRow) -> bool:
         """Return whether the job has ended or runs again."""
         try:
             job = await recover_job(self._pipeline.for_caller(row.caller), row)
@@ -88,7 +88,7 @@ class OrphanSweeper:
             return False
         except Exception:  # a job that cannot be understood must neither stop the others nor stay running
             log.exception("job not recovered", extra={"facts": {"job": row.id}})
-            await self._pipeline.store.finish_job(row.id, JobState.OUTCOME_UNKNOWN, error_json(LOST))
+            await self._pipeline.store.finish_job(row.id, JobState.OUTCOME_UNKNOWN, encode_error(UNKNOWN_OUTCOME_ERROR))
             return True
         if job:
             identity = CallIdentity(caller=row.caller, fingerprint=row.id)
@@ -100,4 +100,4 @@ class OrphanSweeper:
 
     def _may_claim(self, caller: str, home: str) -> bool:
         """Whether this process stores that caller's images where the job's are."""
-        return is_at_home(self._pipeline.for_caller(caller), home)
+        return stores_here(self._pipeline.for_caller(caller), home)

@@ -16,9 +16,9 @@ from atelier.providers.core.log_context import add_context
 from atelier.providers.core.tracing import current_span
 from atelier.providers.core.types import ImageResult, Progress
 from atelier.providers.jobs.delivery import DeliveryTracker
-from atelier.providers.jobs.outcome import addressed, error_of, result_of
 from atelier.providers.jobs.runner import JobRunner
 from atelier.providers.jobs.running_job import JobHandle, RunningJob, handle_of_row
+from atelier.providers.jobs.stored_outcome import decode_error, decode_result, with_locations
 from atelier.providers.jobs.sweeper import OrphanSweeper
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow
 from atelier.providers.pipeline.pipeline import Pipeline
@@ -32,7 +32,7 @@ REMOTE_OR_ORPHANED = "Another process is running this job, or it stopped and the
 
 
 class JobWaiter:
-    """Waits for jobs over one pipeline; it starts none, but has orphaned ones swept."""
+    """Waits for jobs over one pipeline; it starts none, and triggers the sweeper for orphaned ones."""
 
     def __init__(
         self, pipeline: Pipeline, runner: JobRunner, deliveries: DeliveryTracker, sweeper: OrphanSweeper
@@ -74,7 +74,7 @@ class JobWaiter:
         if job.error:
             raise job.error
         if job.result:
-            return await addressed(job.result, self._pipeline.for_caller(job.identity.caller).storage)
+            return await with_locations(job.result, self._pipeline.for_caller(job.identity.caller).storage)
         job.keeps_running = True
         return job.handle
 
@@ -91,9 +91,9 @@ class JobWaiter:
                 latest, was_collectable = REMOTE, row.collectable
                 if not was_collectable and not self._runner.get(row.id):
                     await self._pipeline.store.wait_for_end(row.id, REMOTE_JOB_POLL_INTERVAL)
-                row = await self._pipeline.store.get_job(row.id) or _lost(row)
+                row = await self._pipeline.store.get_job(row.id) or _raise_row_missing(row)
                 if was_collectable and row.collectable:
-                    break  # the vendor was asked, and its images are not ready
+                    break  # the vendor was polled; no images yet
         if job := self._runner.get(row.id):
             return await self.wait_for_result(job, on_progress, deadline)
         if row.state == JobState.RUNNING or (row.collectable and scope.cancelled_caught):
@@ -104,9 +104,9 @@ class JobWaiter:
         """Return the stored result of a job that has ended. Raises the error in which it did, or storage_failed."""
         storage = self._pipeline.for_caller(row.caller).storage
         if row.state != JobState.COMPLETED or storage is None:
-            raise error_of(row)
+            raise decode_error(row)
         with anyio.CancelScope(deadline=max(deadline, anyio.current_time() + STORAGE_TIMEOUT)):
-            return await result_of(row, storage)
+            return await decode_result(row, storage)
         message = f"The images of {row.id} are stored, but their storage did not answer in time."
         raise ImageError(Reason.STORAGE_FAILED, message, hint="Ask again later; they are not paid for again.")
 
@@ -120,7 +120,7 @@ def _note_job(id: str) -> None:
     current_span().set({"atelier.job.id": id})
 
 
-def _lost(row: JobRow) -> NoReturn:
+def _raise_row_missing(row: JobRow) -> NoReturn:
     """Raise storage_failed: whether a process works on the job is not known any more."""
     message = f"The job store that held {row.id} was moved or removed meanwhile."
     hint = "The same call later joins it if it still runs, or else makes new images."

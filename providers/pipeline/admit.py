@@ -66,7 +66,7 @@ def check_and_price(catalog: Catalog, request: ImageRequest) -> PricedRequest:
         choice = catalog.resolve(request.model, request.operation, request.origin)
         with error_facts(model=choice.model.id):
             lifecycle_warning = preflight.check_lifecycle(choice.model, choice.endpoint, catalog.today())
-            request, dropped = without_extras(stripped(request), choice.provider, choice.model)
+            request, dropped = drop_unused_arguments(strip_prompts(request), choice.provider, choice.model)
             size = preflight.check_request(request, choice.model)
     sent = f"Sent as size {size[0]}x{size[1]}: {choice.model.id} takes sizes in pixels." if size else ""
     job = Job(id=new_id("job"), request=request, model=choice.model, endpoint=choice.endpoint, size=size)
@@ -79,13 +79,15 @@ def check_and_price(catalog: Catalog, request: ImageRequest) -> PricedRequest:
     )
 
 
-def stripped(request: ImageRequest) -> ImageRequest:
+def strip_prompts(request: ImageRequest) -> ImageRequest:
     """Return the request without the space around its prompts; a negative prompt of nothing else is absent."""
     negative = (request.negative_prompt or "").strip() or None
     return replace(request, prompt=request.prompt.strip(), negative_prompt=negative)
 
 
-def without_extras(request: ImageRequest, provider: Provider, model: Model) -> tuple[ImageRequest, tuple[str, ...]]:
+def drop_unused_arguments(
+    request: ImageRequest, provider: Provider, model: Model
+) -> tuple[ImageRequest, tuple[str, ...]]:
     """Return the request without the arguments that a variation does not use, and a warning that names them."""
     if request.operation is not Operation.VARIATION or request.operation not in model.operations:
         return request, ()
@@ -98,7 +100,7 @@ def without_extras(request: ImageRequest, provider: Provider, model: Model) -> t
     return replace(request, prompt=prompt, mask=None), (warning,)
 
 
-def restored(catalog: Catalog, request: ImageRequest, id: str) -> PricedRequest:
+def restore_priced_request(catalog: Catalog, request: ImageRequest, id: str) -> PricedRequest:
     """Return the priced request of a job that a dead process sent. Nothing is checked: its sources are gone."""
     choice = catalog.resolve(request.model, request.operation)
     job = Job(id=id, request=request, model=choice.model, endpoint=choice.endpoint)
@@ -121,7 +123,7 @@ def _alternatives(catalog: Catalog, request: ImageRequest) -> list[str]:
 
     The image bytes are left out, because encoding them for every model would take seconds.
     """
-    request = stripped(request)
+    request = strip_prompts(request)
     without_bytes = replace(
         request,
         sources=tuple(replace(source, image_bytes=b"") for source in request.sources),
@@ -131,8 +133,8 @@ def _alternatives(catalog: Catalog, request: ImageRequest) -> list[str]:
     def fits(row: Model) -> bool:
         provider = next(provider for provider in catalog.providers if any(row is own for own in provider.models))
         try:
-            size = preflight.check_request(without_extras(request, provider, row)[0], row)
-            bare, _ = without_extras(without_bytes, provider, row)
+            size = preflight.check_request(drop_unused_arguments(request, provider, row)[0], row)
+            bare, _ = drop_unused_arguments(without_bytes, provider, row)
             provider.prepare(Job(id="", request=bare, model=row, endpoint=provider.endpoint, size=size))
         except ImageError:
             return False
@@ -141,7 +143,7 @@ def _alternatives(catalog: Catalog, request: ImageRequest) -> list[str]:
     return catalog.able(fits)
 
 
-def key_of(catalog: Catalog, priced: PricedRequest) -> str | None:
+def vendor_api_key(catalog: Catalog, priced: PricedRequest) -> str | None:
     """Return the vendor's key, None if it needs none. Raises authentication, with the variables that can hold it."""
     provider, endpoint = priced.choice.provider, priced.choice.endpoint
     key = endpoint.key(catalog.lookup)

@@ -23,7 +23,7 @@ from atelier.providers.transport.wire import Wire
 from atelier.providers.vendors.contract import Provider, Reply
 
 Slots = Callable[[str, int], AbstractAsyncContextManager[None]]
-"""Holds one of so many slots of a vendor, which all replicas share."""
+"""Holds one of a vendor's slots, whose number all replicas share."""
 
 FATAL_REASONS = (Reason.AUTHENTICATION, Reason.QUOTA_EXCEEDED)
 """Errors that every other call with the same key would meet as well."""
@@ -49,7 +49,7 @@ class Dispatcher:
     ) -> Reply:
         """Send the request and return the vendor's reply with its cost. Raises ImageError.
 
-        A call without a request was sent by a process that died: its images are collected. They are paid for, so
+        `request` is None for a call that a dead process sent: its images are collected. They are paid for, so
         neither a full queue nor an open breaker refuses it.
         """
         provider, job, collects = prepared.priced.choice.provider, vendor_call.job, request is None

@@ -30,7 +30,7 @@ async def run_with_fallback(
     on_progress: Progress,
     on_replaced: Callable[[PreparedJob], None],
 ) -> ImageResult:
-    """Carry the job out with its own model, or else with the first of the models that can.
+    """Execute the job; after a temporary failure that was not billed, try the fallback models in order.
 
     The budget is checked for each attempt. The result and the last error list the failed attempts; `on_replaced` is
     called with each new attempt.
@@ -44,7 +44,7 @@ async def run_with_fallback(
 
     while True:
         try:
-            result = await pipeline.carry_out(prepared, on_progress=on_progress, on_replaced=continue_with)
+            result = await pipeline.execute(prepared, on_progress=on_progress, on_replaced=continue_with)
         except ImageError as error:
             charged = prepared.spent_usd != 0
             if not remaining or not error.retryable or error.outcome_unknown or charged or prepared.stop.cancel_called:
@@ -69,7 +69,7 @@ async def _next_attempt(
     """Return the job with the next model that can do it, within the budget and the price that was agreed to."""
     first = prepared.priced
 
-    async def no_dearer(question: str) -> bool:
+    async def costs_no_more(question: str) -> bool:
         return bool(first.estimate and other.estimate and other.estimate.high_usd <= first.estimate.high_usd)
 
     while remaining:
@@ -77,7 +77,7 @@ async def _next_attempt(
         try:
             other = pipeline.admit(replace(first.job.request, model=name))
             other = replace(other, warnings=(*first.dropped, *other.warnings), dropped=first.dropped)
-            return await pipeline.begin_again(prepared, other, no_dearer)
+            return await pipeline.prepare_replacement(prepared, other, costs_no_more)
         except ImageError as error:
             skipped.append(f"{name} was skipped: {error.message}")
     return None

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from atelier.providers.pipeline.states import JobState
-from atelier.providers.pricing.budget import Caps, Ledger, NoLedger, Reservation, Shortage
+from atelier.providers.pricing.budget import CapExceeded, Caps, Ledger, NoLedger, Reservation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class CallIdentity:
 class NewJob:
     """A job as it is written before anything is sent.
 
-    request      what a recovery needs: the fields of the ImageRequest except its sources, and `home` (see Storage)
+    request      the data for recovery: the fields of the ImageRequest except its sources, and `home` (see Storage)
     max_running  how many jobs of the caller may run at once, this one included
     """
 
@@ -76,7 +76,7 @@ class JobRow:
 
     @property
     def collectable(self) -> bool:
-        """Whether it ended without images that the vendor may still hand out."""
+        """Whether it ended without images that the vendor may still return."""
         return self.state == JobState.OUTCOME_UNKNOWN and bool(self.outcome.get("collectable"))
 
 
@@ -98,10 +98,12 @@ class CallRow:
 class JobStore(Ledger, Protocol):
     """Every method is one transaction, and raises storage_failed when the store cannot be used."""
 
-    async def open_job(self, entry: NewJob, charges: Sequence[Reservation], caps: Caps) -> Shortage | JobRow | None:
+    async def open_job(
+        self, entry: NewJob, reservations: Sequence[Reservation], caps: Caps
+    ) -> CapExceeded | JobRow | None:
         """Write a job and its reservations. Returns None when they are written.
 
-        Returns the JobRow of an equal call that can be joined or collected, or a Shortage if a cap would be exceeded.
+        Returns the JobRow of an equal call that can be joined or collected, or a CapExceeded.
         Raises rate_limited if too many jobs of the caller run.
         """
         ...
@@ -117,16 +119,16 @@ class JobStore(Ledger, Protocol):
         """Return the job of that id."""
         ...
 
-    async def save_vendor_task(self, charge: str, task: Mapping[str, Any]) -> None:
+    async def save_vendor_task(self, vendor_call_id: str, task: Mapping[str, Any]) -> None:
         """Store the vendor's task, by which a recovery collects the images."""
         ...
 
-    async def add_asset(self, job: str, charge: str, image: str) -> None:
+    async def add_asset(self, job: str, vendor_call_id: str, image: str) -> None:
         """Record that an image of the call is stored."""
         ...
 
     async def wait_for_end(self, id: str, seconds: float) -> None:
-        """Wait until the job of another process may have ended, for so many seconds at most."""
+        """Wait until the job of another process may have ended, for at most `seconds`."""
         ...
 
     async def finish_job(self, id: str, state: JobState, outcome: Mapping[str, Any]) -> bool:
@@ -170,7 +172,9 @@ class JobStore(Ledger, Protocol):
 class NullJobStore(NoLedger):
     """Stores nothing: for programs that use the library without a server."""
 
-    async def open_job(self, entry: NewJob, charges: Sequence[Reservation], caps: Caps) -> Shortage | JobRow | None:
+    async def open_job(
+        self, entry: NewJob, reservations: Sequence[Reservation], caps: Caps
+    ) -> CapExceeded | JobRow | None:
         """Return None: nothing is short, and no job is equal."""
         return None
 
@@ -182,10 +186,10 @@ class NullJobStore(NoLedger):
         """Return nothing."""
         return None
 
-    async def save_vendor_task(self, charge: str, task: Mapping[str, Any]) -> None:
+    async def save_vendor_task(self, vendor_call_id: str, task: Mapping[str, Any]) -> None:
         """Do nothing."""
 
-    async def add_asset(self, job: str, charge: str, image: str) -> None:
+    async def add_asset(self, job: str, vendor_call_id: str, image: str) -> None:
         """Do nothing."""
 
     async def wait_for_end(self, id: str, seconds: float) -> None:

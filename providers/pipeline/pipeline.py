@@ -1,9 +1,9 @@
 """One image request, from the request to its stored images.
 
-    admit      resolve the model, pass the gates, price it                          no I/O
-    begin      build the wire requests, check the budget, the key and the consent   nothing is written
-    (open)     `ImageService` writes the job and its reservations                   nothing is sent
-    carry_out  for each vendor call: send, read the reply, store its images, settle its bill
+    admit        resolve the model, pass the gates, price it                        no I/O
+    prepare_job  build the wire requests, check budget and key, confirm the price   nothing is written
+    (open)       `ImageService` writes the job and its reservations                 nothing is sent
+    execute      for each vendor call: send, read the reply, store its images, settle its bill
 
 `prepare` returns the request that would be sent, for callers who only want to see it.
 """
@@ -24,13 +24,14 @@ from atelier.providers.core.types import ImageRequest, ImageResult, Progress, Re
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.sources import SourceReader
 from atelier.providers.pipeline import admit as admission
-from atelier.providers.pipeline import reserve
+from atelier.providers.pipeline import budget_check
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.dispatch import FATAL_REASONS, Dispatcher, Slots
 from atelier.providers.pipeline.job_store import JobStore, NullJobStore
 from atelier.providers.pipeline.prepared_job import PreparedJob
+from atelier.providers.pipeline.result import merged_result
 from atelier.providers.pipeline.safe_prompt import SECOND_ATTEMPT_HINT, prepare_softened
-from atelier.providers.pipeline.settle import CallResult, merged_result, store_images, with_prompts
+from atelier.providers.pipeline.store_images import CallResult, store_images, with_prompts
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.pricing.budget import Budget, Confirm
 from atelier.providers.transport.wire import httpx
@@ -83,7 +84,7 @@ class Pipeline:
         )
 
     def for_caller(self, caller: str) -> Self:
-        """Return the pipeline over a caller's images. Everything else is shared, the slots at vendors included."""
+        """Return the pipeline over a caller's images. All else is shared, limits at vendors included."""
         if self._tenants is None:
             return self
         other = copy.copy(self)
@@ -120,25 +121,25 @@ class Pipeline:
         priced = self.admit(request)
         return priced.choice.provider.prepare(priced.calls[0])
 
-    async def begin(self, priced: PricedRequest, caller: str, confirm: Confirm | None) -> PreparedJob:
+    async def prepare_job(self, priced: PricedRequest, caller: str, confirm: Confirm | None) -> PreparedJob:
         """Build the wire requests and check budget, key and consent. Raises ImageError before anything is written."""
         requests = [priced.choice.provider.prepare(job) for job in priced.calls]
-        await reserve.check_budget(self.catalog, self.budget, self.store, priced, caller)
-        key = admission.key_of(self.catalog, priced)
-        await reserve.confirm_price(self.budget, priced, confirm)
-        vendor_calls = reserve.vendor_calls_for(self.catalog, self.store, priced, self.budget.caps)
+        await budget_check.check_budget(self.catalog, self.budget, self.store, priced, caller)
+        key = admission.vendor_api_key(self.catalog, priced)
+        await budget_check.confirm_price(self.budget, priced, confirm)
+        vendor_calls = budget_check.vendor_calls_for(self.catalog, self.store, priced, self.budget.caps)
         return PreparedJob(priced=priced, vendor_calls=vendor_calls, requests=requests, key=key, caller=caller)
 
-    async def begin_again(self, prepared: PreparedJob, other: PricedRequest, confirm: Confirm) -> PreparedJob:
+    async def prepare_replacement(self, prepared: PreparedJob, other: PricedRequest, confirm: Confirm) -> PreparedJob:
         """Return the same job with another request, after its reservations are written."""
         priced = replace(other, job=replace(other.job, id=prepared.priced.job.id))
-        begun = await self.begin(priced, prepared.caller, confirm)
-        reservations = reserve.reservations_for(self.catalog, priced, begun.vendor_calls, prepared.caller)
+        replacement = await self.prepare_job(priced, prepared.caller, confirm)
+        reservations = budget_check.reservations_for(self.catalog, priced, replacement.vendor_calls, prepared.caller)
         if short := await self.store.reserve(reservations, self.budget.caps):
-            raise reserve.cap_exceeded(self.catalog, priced, short)
-        return begun
+            raise budget_check.cap_exceeded(self.catalog, priced, short)
+        return replacement
 
-    async def carry_out(
+    async def execute(
         self,
         prepared: PreparedJob,
         *,
@@ -162,7 +163,7 @@ class Pipeline:
                 if attempt is not prepared:
                     error.hint = f"{error.hint} {SECOND_ATTEMPT_HINT}".strip()
                     raise
-                softened = await prepare_softened(self.admit, self.begin_again, prepared, error)
+                softened = await prepare_softened(self.admit, self.prepare_replacement, prepared, error)
                 if softened is None:
                     raise
             attempt = softened
@@ -173,7 +174,7 @@ class Pipeline:
     async def run(self, request: ImageRequest, *, on_progress: Progress = no_progress) -> ImageResult:
         """Make the images and return them, without a job: for programs that use the library alone."""
         self.check_delivery(request, inline=False)
-        return await self.carry_out(await self.begin(self.admit(request), "1", None), on_progress=on_progress)
+        return await self.execute(await self.prepare_job(self.admit(request), "1", None), on_progress=on_progress)
 
     def check_delivery(self, request: ImageRequest, inline: bool) -> None:
         """Raise invalid_request for a resized copy where the original is not stored."""
@@ -190,7 +191,7 @@ class Pipeline:
     ) -> CallResult:
         """Make one vendor call, store its images, then settle its bill.
 
-        A caller that leaves while the vendor cannot have the request cancels it for free. From then on the call is
+        A cancellation before the request reaches the vendor stops the call. After that it runs to the end, because
         finished, because the vendor bills it.
         """
         try:
@@ -208,7 +209,7 @@ class Pipeline:
                     await report(on_progress, prepared.progress)
                 return result
         except BaseException as error:
-            await run_shielded(partial(vendor_call.record_failure, error))
+            await run_shielded(partial(vendor_call.close_failed, error))
             if isinstance(error, Exception) and not isinstance(error, ImageError):
                 raise internal_error(billed=vendor_call.spent is None) from error
             raise

@@ -34,7 +34,7 @@ class PreparedJob:
 
     @property
     def collectable(self) -> bool:
-        """Whether the vendor may hand out more images."""
+        """Whether the vendor may return more images."""
         return any(vendor_call.collectable for vendor_call in self.vendor_calls)
 
     @property

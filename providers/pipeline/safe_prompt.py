@@ -17,7 +17,7 @@ from atelier.providers.pipeline.prepared_job import PreparedJob
 from atelier.providers.pricing.budget import Confirm
 
 Admit = Callable[[ImageRequest], PricedRequest]
-BeginAgain = Callable[[PreparedJob, PricedRequest, Confirm], Awaitable[PreparedJob]]
+PrepareReplacement = Callable[[PreparedJob, PricedRequest, Confirm], Awaitable[PreparedJob]]
 
 SOFTER = {
     "blood": "red paint",
@@ -81,7 +81,7 @@ def soften(prompt: str) -> str:
 
 
 async def prepare_softened(
-    admit: Admit, begin_again: BeginAgain, prepared: PreparedJob, error: ImageError
+    admit: Admit, prepare_replacement: PrepareReplacement, prepared: PreparedJob, error: ImageError
 ) -> PreparedJob | None:
     """Return the second attempt after an error, with its reservations written; None if there is none.
 
@@ -92,11 +92,13 @@ async def prepare_softened(
     first, prompt = prepared.priced, soften(prepared.priced.job.request.prompt)
     model = f"{first.choice.provider.name}/{first.job.model.id}"
     try:
-        begun = await begin_again(prepared, admit(replace(first.job.request, model=model, prompt=prompt)), _consent)
+        replacement = await prepare_replacement(
+            prepared, admit(replace(first.job.request, model=model, prompt=prompt)), _consent
+        )
     except ImageError as obstacle:
         error.hint = f"{error.hint} safe_prompt could not send a softened prompt: {obstacle.message}".strip()
         return None
-    return replace(begun, priced=replace(first, warnings=(softened_warning(prompt), *first.warnings)))
+    return replace(replacement, priced=replace(first, warnings=(softened_warning(prompt), *first.warnings)))
 
 
 async def _consent(question: str) -> bool:

@@ -16,11 +16,11 @@ class JobState(StrEnum):
     RUNNING = "running"
     """`open_job` writes it before anything is sent; the process that owns the job ends it."""
     COMPLETED = "done"
-    """It has at least one stored image. The sweeper claims it while the vendor may hand out more."""
+    """It has at least one stored image. The sweeper claims it while the vendor may return more."""
     FAILED = "failed"
     """It has no image, and nothing was billed but what a refusal cost."""
     CANCELLED = "cancelled"
-    """Its caller left, or the process ended, before anything was sent."""
+    """The caller disconnected, or the process ended, before anything was sent."""
     OUTCOME_UNKNOWN = "unknown"
     """The vendor may have billed it, or did, and there is no image. The sweeper claims it while it is collectable."""
 
@@ -29,13 +29,13 @@ class CallState(StrEnum):
     """The state of one vendor call and of its money in the ledger."""
 
     RESERVED = "reserved"
-    """Its highest price counts against the budgets; nothing was sent."""
+    """The high end of its estimate counts against the budgets; nothing was sent."""
     SENT = "sent"
-    """Written just before the request leaves: from here on the vendor may bill it."""
+    """Written just before the request is sent: from here on the vendor may bill it."""
     SETTLED = "settled"
     """The vendor's bill is known."""
     RELEASED = "released"
-    """It was never sent, or the vendor refused it for free."""
+    """It was never sent, or the vendor refused it without billing."""
     UNKNOWN = "unknown"
     """Whether the vendor billed it is not known: the reservation stays."""
 
@@ -59,7 +59,7 @@ CALL_TRANSITIONS: Mapping[CallState, frozenset[CallState]] = {
 """State of a vendor call -> the states that may follow."""
 
 
-def sources_of(target: State, transitions: Mapping[State, frozenset[State]]) -> list[State]:
+def states_before(target: State, transitions: Mapping[State, frozenset[State]]) -> list[State]:
     """Return the states from which `target` may be entered."""
     return [source for source, targets in transitions.items() if target in targets]
 

@@ -1,6 +1,6 @@
 """One call of a job to its vendor, and its state in the ledger; see `states.CallState`.
 
-A state that cannot be written must not cost the image: the failure is logged, and `write_missed` writes it later.
+A failed state write must not lose the image: the failure is logged, and `flush_pending_writes` writes it later.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class VendorCall:
     in_flight              the vendor may have the request; False during a connection attempt and a retry's pause
     scope                  the call runs in it; shielded while `in_flight`, because the vendor bills what it has
     possibly_billed_twice  attempts that timed out and were repeated
-    resumed                a process that died sent it; an error while it is collected does not show that it was free
+    resumed                a dead process sent it, so an error while collecting does not prove that nothing was billed
     stored_digests         SHA-256 of its images that are stored
-    collectable            the vendor may hand out more of its images
+    collectable            the vendor may return more of its images
     """
 
     def __init__(self, id: str, store: JobStore, job: Job, bill: Bill, estimated: Decimal | None, caps: Caps) -> None:
@@ -54,7 +54,7 @@ class VendorCall:
         self._caps = caps
         self._bill = bill
         self._has_task = False
-        self._missed: list[Callable[[], Awaitable[object]]] = []
+        self._pending_writes: list[Callable[[], Awaitable[object]]] = []
 
     def resume(self, stored_digests: Sequence[str]) -> None:
         """Continue a call that a process sent and did not finish."""
@@ -66,7 +66,7 @@ class VendorCall:
         self.scope.shield = self.in_flight = in_flight
 
     async def mark_sent(self) -> None:
-        """Record that the request is about to leave. Raises storage_failed, and then it must not leave."""
+        """Record that the request is about to be sent. Raises storage_failed; the request must then not be sent."""
         await self._store.mark_sent(self.id)
         self.state = "sent"
 
@@ -86,7 +86,7 @@ class VendorCall:
         self.possibly_billed_twice += 1
 
     def record_reply(self, reply: Reply) -> Reply:
-        """Record that the vendor delivered. Returns the reply with its cost."""
+        """Record that the vendor returned images. Returns the reply with its cost."""
         self.spent, self.state = self._bill(self.job, reply), "billed"
         self.collectable = reply.collectable and (self._has_task or self.resumed)
         return replace(reply, cost_usd=self.spent)
@@ -100,14 +100,14 @@ class VendorCall:
         self.state = "closed"
         await self._write(partial(self._store.settle_call, self.id, self.spent))
 
-    async def record_failure(self, error: BaseException) -> None:
+    async def close_failed(self, error: BaseException) -> None:
         """Settle, release or mark as unknown a call that a refusal, an error or a cancellation ended."""
         if self.state == "closed":
             return
         refusal, resumable = error if isinstance(error, ImageError) else None, self._has_task or self.resumed
         internal = isinstance(error, Exception) and refusal is None
         self.collectable = resumable and (internal or (refusal is not None and refusal.collectable))
-        cost = self.spent if self.state == "billed" else self._stated_cost(error)
+        cost = self.spent if self.state == "billed" else self._cost_of_failure(error)
         free = refusal is not None and not refusal.outcome_unknown and not self.resumed
         cancelled_unsent = refusal is None and not self.in_flight
         if cost is not None:
@@ -123,7 +123,7 @@ class VendorCall:
             self.state, self.spent = "closed", None
             await self._write(partial(self._store.mark_call_unknown, self.id))
 
-    def _stated_cost(self, error: BaseException) -> Decimal | None:
+    def _cost_of_failure(self, error: BaseException) -> Decimal | None:
         """Return what a failure cost, where the vendor says so, in USD or in tokens."""
         facts = error.facts if isinstance(error, ImageError) else {}
         if isinstance(usage := facts.get("usage"), Usage):
@@ -131,15 +131,15 @@ class VendorCall:
         cost = facts.get("cost_usd")
         return None if cost is None else Decimal(cost)
 
-    async def write_missed(self) -> None:
+    async def flush_pending_writes(self) -> None:
         """Write what could not be written when it happened. Raises storage_failed when it still cannot be."""
-        while self._missed:
-            await self._missed[0]()
-            self._missed.pop(0)
+        while self._pending_writes:
+            await self._pending_writes[0]()
+            self._pending_writes.pop(0)
 
     async def _write(self, write: Callable[[], Awaitable[object]]) -> None:
         try:
             await write()
         except ImageError as error:
-            self._missed.append(write)
+            self._pending_writes.append(write)
             log.error("job store not written", extra={"facts": {"vendor_call": self.id, "why": error.message}})

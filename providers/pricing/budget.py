@@ -16,7 +16,7 @@ from atelier.providers.core.types import Lookup
 MICRO = 1_000_000
 
 Confirm = Callable[[str], Awaitable[bool]]
-"""Asks the person that pays; True is a yes."""
+"""Asks the user to confirm a price; True means yes."""
 
 
 def micro_up(usd: Decimal) -> int:
@@ -61,7 +61,7 @@ class Reservation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shortage:
+class CapExceeded:
     """The cap that a reservation would exceed, and what is left of it, in USD."""
 
     period: Literal["day", "month"]
@@ -70,7 +70,7 @@ class Shortage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
+class BudgetLeft:
     """USD that may still be spent today and this month; None without a cap."""
 
     day: Decimal | None = None
@@ -92,8 +92,8 @@ class Ledger(Protocol):
     at its price once settled, at the reservation until then.
     """
 
-    async def reserve(self, charges: Sequence[Reservation], caps: Caps) -> Shortage | None:
-        """Reserve all of them or none. Returns a Shortage if a cap of the caller would be exceeded."""
+    async def reserve(self, reservations: Sequence[Reservation], caps: Caps) -> CapExceeded | None:
+        """Reserve all of them or none. Returns a CapExceeded if a cap of the caller would be exceeded."""
         ...
 
     async def mark_sent(self, id: str) -> bool:
@@ -112,14 +112,14 @@ class Ledger(Protocol):
         """Keep the reservation: the bill is unknown. False if the call was not sent, or has ended before."""
         ...
 
-    async def reserve_retry(self, id: str, caps: Caps) -> Shortage | None:
+    async def reserve_retry(self, id: str, caps: Caps) -> CapExceeded | None:
         """Reserve the price once more before a request is repeated, because the vendor may bill both.
 
-        Returns a Shortage if a cap would be exceeded; then nothing is written, and it must not be repeated.
+        Returns a CapExceeded if a cap would be exceeded; then nothing is written, and it must not be repeated.
         """
         ...
 
-    async def budget_left(self, caller: str, caps: Caps) -> Left:
+    async def budget_left(self, caller: str, caps: Caps) -> BudgetLeft:
         """Return what the caller may still spend."""
         ...
 
@@ -131,8 +131,8 @@ class Ledger(Protocol):
 class NoLedger:
     """Keeps no books, for a program that uses the library without a server: a cap by day or month cannot be held."""
 
-    async def reserve(self, charges: Sequence[Reservation], caps: Caps) -> Shortage | None:
-        """Never short."""
+    async def reserve(self, reservations: Sequence[Reservation], caps: Caps) -> CapExceeded | None:
+        """Return None: there is no cap."""
         return None
 
     async def mark_sent(self, id: str) -> bool:
@@ -151,17 +151,17 @@ class NoLedger:
         """Do nothing."""
         return True
 
-    async def reserve_retry(self, id: str, caps: Caps) -> Shortage | None:
-        """Never short."""
+    async def reserve_retry(self, id: str, caps: Caps) -> CapExceeded | None:
+        """Return None: there is no cap."""
         return None
 
     async def spending(self, caller: str) -> Spending:
         """Nothing is known."""
         return Spending()
 
-    async def budget_left(self, caller: str, caps: Caps) -> Left:
-        """Not known."""
-        return Left()
+    async def budget_left(self, caller: str, caps: Caps) -> BudgetLeft:
+        """Return no amounts."""
+        return BudgetLeft()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +192,7 @@ def from_variables(lookup: Lookup) -> Budget:
     return Budget(caps=caps, allow_unpriced=lookup("ATELIER_ALLOW_UNPRICED") == "true")
 
 
-def without_a_ledger(caps: Caps) -> None:
+def require_no_period_caps(caps: Caps) -> None:
     """Raise budget_exceeded where a cap by day or month is set, since a library call has no ledger."""
     if caps.per_day is caps.per_month is None:
         return

@@ -18,13 +18,13 @@ from atelier.providers.core.errors import ImageError, Reason, redacting
 from atelier.providers.core.log_context import add_context
 from atelier.providers.core.tracing import traced
 from atelier.providers.core.types import Endpoint, Progress
-from atelier.providers.transport.answer_check import check_answer, refusal_error
 from atelier.providers.transport.base_url import is_trusted, resolve_allowed, vendor_url
 from atelier.providers.transport.exchange import Exchange, safe_url
 from atelier.providers.transport.network.address_policy import AddressPolicy, send_to
 from atelier.providers.transport.network.http_client import httpx, read_body, transport_error
 from atelier.providers.transport.paid_request import PaidRequest
 from atelier.providers.transport.resilience.retry import is_temporary, retry_after, retry_policy
+from atelier.providers.transport.response_check import check_response, refusal_error
 from atelier.providers.transport.vendor_json import base64_bytes, invalid_response, is_data_uri
 
 __all__ = ["Wire", "httpx", "retry_after"]
@@ -95,7 +95,7 @@ class Wire:
             await self._save_vendor_task(task)
 
     async def send(self, request: httpx.Request) -> httpx.Response:
-        """Send a paid request and return its answer. Raises what `explain` reads, timeout or network_error."""
+        """Send a paid request and return its answer. Raises the error from `explain`, timeout or network_error."""
         paid = PaidRequest(self._on_in_flight, self._before_repeat, retry_timeouts=self._retry_timeouts)
         try:
             async for attempt in retry_policy(paid.should_retry, self._seconds_left(), self.on_progress):
@@ -211,18 +211,21 @@ class Wire:
                 exchange.record_answer(response)
                 if paid:
                     add_context(request_id=exchange.facts["request_id"])
-                check_answer(response, request.url, self._endpoint, self._explain, with_key=with_key, paid=paid)
+                check_response(response, request.url, self._endpoint, self._explain, with_key=with_key, paid=paid)
         return response
 
     async def _receive(
         self, request: httpx.Request, cap: int, *, with_key: bool, paid: PaidRequest | None
     ) -> httpx.Response:
-        """Send one request and return its whole answer, success or error. A URL that is not `paid` may be a link."""
+        """Send one request and return its whole answer, success or error.
+
+        Unless `paid`, the URL may come from a vendor's response and is checked.
+        """
         outgoing = self._with_key(request) if with_key else request
         if paid:
             outgoing.extensions["trace"] = paid.trace
         try:
-            # a read timeout does not bound a slow drip
+            # a read timeout does not limit a response that arrives byte by byte
             with anyio.fail_after(max(0.0, min(self._seconds_left(), self._deadline))):
                 addresses = () if paid else await resolve_allowed(request.url, self._endpoint, self._address_policy)
                 if addresses:

@@ -19,7 +19,7 @@ from atelier.server.cli.cost_command import estimate, locate_files
 from atelier.server.cli.output import CLEAR, progress_line, say
 from atelier.server.cli.result_lines import announce
 from atelier.server.composition import pipeline_of, storage_of
-from atelier.server.idempotency import key_of
+from atelier.server.idempotency import parse_idempotency_key
 from atelier.server.mcp.progress import progress
 from atelier.server.settings import Settings
 from atelier.server.shutdown import interruptible, until_idle
@@ -130,7 +130,7 @@ async def _make_images(
     options: argparse.Namespace,
     settings: Settings,
 ) -> int:
-    key = key_of(options.idempotency_key, "--idempotency-key")
+    key = parse_idempotency_key(options.idempotency_key, "--idempotency-key")
     pipeline = pipeline_of(settings, storage_of(settings), folders=folders)
     async with ImageService(pipeline, wait=None, fallback=settings.fallback) as service:
         request = await request_of(service)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Update, and_, case, exists, func, or_, select, update
 
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow
-from atelier.providers.pipeline.states import JOB_TRANSITIONS, JobState, sources_of
+from atelier.providers.pipeline.states import JOB_TRANSITIONS, JobState, states_before
 from atelier.server.database.ledger import COUNTED, utc_now
 from atelier.server.database.schema import Usd, jobs, vendor_calls
 
@@ -52,7 +52,7 @@ def duplicates(identity: CallIdentity) -> Select[Any]:
 
 def orphaned() -> Select[Any]:
     """Return the query for running jobs, whose process may be dead, and for those that can be collected late."""
-    ended = job.state.in_(sources_of(JobState.RUNNING, JOB_TRANSITIONS))
+    ended = job.state.in_(states_before(JobState.RUNNING, JOB_TRANSITIONS))
     late = and_(ended, job.collectable, job.created_at > utc_now() - COLLECT_WINDOW)
     return JOB_ROWS.where(or_(job.state == JobState.RUNNING, late)).order_by(job.created_at)
 

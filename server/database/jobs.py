@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Select, and_, case, func, insert, select, upd
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.pipeline.job_store import CallIdentity, CallRow, JobRow, NewJob
-from atelier.providers.pipeline.states import JOB_TRANSITIONS, CallState, JobState, sources_of
-from atelier.providers.pricing.budget import Caps, Reservation, Shortage
+from atelier.providers.pipeline.states import JOB_TRANSITIONS, CallState, JobState, states_before
+from atelier.providers.pricing.budget import CapExceeded, Caps, Reservation
 from atelier.server.database.engine import Database
 from atelier.server.database.job_queries import (
     JOB_ROWS,
@@ -49,17 +49,19 @@ class SqlJobStore(SqlLedger):
         self._owner = owner
         self._notifications = notifications or JobNotifications()
 
-    async def open_job(self, entry: NewJob, charges: Sequence[Reservation], caps: Caps) -> Shortage | JobRow | None:
+    async def open_job(
+        self, entry: NewJob, reservations: Sequence[Reservation], caps: Caps
+    ) -> CapExceeded | JobRow | None:
         """Write a job and reserve its charges, or return the same call's job to wait for or collect."""
         identity = entry.identity
 
-        def transaction(connection: Connection) -> Shortage | JobRow | None:
+        def transaction(connection: Connection) -> CapExceeded | JobRow | None:
             self.database.lock_caller(connection, identity.caller)
             alike = one_row(connection, duplicates(identity))
             if alike and (alike.state != JobState.OUTCOME_UNKNOWN or identity.key):
                 return alike
-            _check_number(connection, entry)
-            if short := self.reserve_in(connection, charges, caps):
+            _check_running_limit(connection, entry)
+            if short := self.reserve_in(connection, reservations, caps):
                 return short
             connection.execute(
                 insert(jobs),
@@ -96,19 +98,21 @@ class SqlJobStore(SqlLedger):
         return await self.database.read(lambda connection: one_row(connection, JOB_ROWS.where(job.id == id)), None)
 
     async def wait_for_end(self, id: str, seconds: float) -> None:
-        """Wait until the job of another process may have ended, for so many seconds at most."""
+        """Wait until the job of another process may have ended, for at most `seconds`."""
         await self._notifications.wait(id, seconds)
 
-    async def save_vendor_task(self, charge: str, task: Mapping[str, Any]) -> None:
+    async def save_vendor_task(self, vendor_call_id: str, task: Mapping[str, Any]) -> None:
         """Store the vendor task of a call."""
-        await self._do(update(vendor_calls).where(vendor_calls.c.id == charge).values(vendor_task=to_json(task)))
+        await self._do(
+            update(vendor_calls).where(vendor_calls.c.id == vendor_call_id).values(vendor_task=to_json(task))
+        )
 
-    async def add_asset(self, job: str, charge: str, image: str) -> None:
+    async def add_asset(self, job: str, vendor_call_id: str, image: str) -> None:
         """Record that an image of the call is stored."""
 
         def transaction(connection: Connection) -> None:
             if not connection.execute(select(assets.c.id).where(assets.c.id == image)).one_or_none():
-                connection.execute(insert(assets), {"id": image, "job_id": job, "vendor_call_id": charge})
+                connection.execute(insert(assets), {"id": image, "job_id": job, "vendor_call_id": vendor_call_id})
 
         if self.database.exists:
             await self.database.write(transaction)
@@ -121,7 +125,7 @@ class SqlJobStore(SqlLedger):
         delivered = func.coalesce(job.delivered_at, now) if uncollectable else job.delivered_at
         statement = (
             update(jobs)
-            .where(job.id == id, job.state.in_(sources_of(state, JOB_TRANSITIONS)), job.owner.in_(self._owner.names))
+            .where(job.id == id, job.state.in_(states_before(state, JOB_TRANSITIONS)), job.owner.in_(self._owner.names))
             .values(
                 state=state,
                 outcome=to_json(outcome),
@@ -132,10 +136,10 @@ class SqlJobStore(SqlLedger):
                 delivered_at=case((more_than_delivered, None), else_=delivered),
             )
         )
-        landed = await self._do(statement, changed=id)
-        if not landed and self.database.exists and await self.get_job(id):
+        written = await self._do(statement, changed=id)
+        if not written and self.database.exists and await self.get_job(id):
             log.warning("job end not written", extra={"facts": {"job": id, "why": "another process has claimed it"}})
-        return landed
+        return written
 
     async def mark_delivered(self, id: str) -> bool:
         """Record that its answer was delivered. False if there is no such job, or it was delivered before."""
@@ -156,7 +160,7 @@ class SqlJobStore(SqlLedger):
         return [row for row in orphans if await self.database.write(partial(self._claim, row))]
 
     def _claim(self, row: JobRow, connection: Connection) -> bool:
-        """Claim a job, unless another process was quicker or an equal job runs meanwhile."""
+        """Claim a job, unless another process claimed it first or an equal job runs meanwhile."""
         self.database.lock_caller(connection, row.caller)
         claimed = claim(row).values(owner=self._owner.name, state=JobState.RUNNING, finished_at=None)
         return connection.execute(claimed).rowcount > 0
@@ -209,21 +213,21 @@ class SqlJobStore(SqlLedger):
         return await self.database.read(lambda connection: [job_row(each) for each in connection.execute(query)], [])
 
     async def _do(self, statement: Any, changed: str | None = None) -> bool:
-        """Run a statement; return whether a row was changed. Waiters hear of the job that `changed`."""
+        """Run a statement; return whether a row was changed. Waiters are notified of the job that `changed`."""
         if not self.database.exists:  # a free job has no row, and its events make no file
             return False
 
         def transaction(connection: Connection) -> bool:
-            landed = connection.execute(statement).rowcount > 0
-            if landed and changed:
+            changed_row = connection.execute(statement).rowcount > 0
+            if changed_row and changed:
                 self._notifications.notify(connection, changed)
-            return landed
+            return changed_row
 
         return await self.database.write(transaction)
 
 
-def _check_number(connection: Connection, entry: NewJob) -> None:
-    """Raise rate_limited when one more job of the caller would be too many, in all processes together."""
+def _check_running_limit(connection: Connection, entry: NewJob) -> None:
+    """Raise rate_limited when the caller's running jobs, in all processes together, have reached the limit."""
     if entry.max_running is not None:
         query = select(func.count()).where(job.caller == entry.identity.caller, job.state == JobState.RUNNING)
         running = connection.execute(query).scalar_one()

@@ -10,8 +10,17 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, case, func, insert, literal, select, update
 
 from atelier.providers.core.ids import new_id
-from atelier.providers.pipeline.states import CALL_TRANSITIONS, CallState, sources_of
-from atelier.providers.pricing.budget import Caps, Left, Reservation, Shortage, Spending, micro, micro_up, usd_of
+from atelier.providers.pipeline.states import CALL_TRANSITIONS, CallState, states_before
+from atelier.providers.pricing.budget import (
+    BudgetLeft,
+    CapExceeded,
+    Caps,
+    Reservation,
+    Spending,
+    micro,
+    micro_up,
+    usd_of,
+)
 from atelier.server.database.engine import Database
 from atelier.server.database.schema import Usd, vendor_calls
 from atelier.server.database.spending import By, Spent
@@ -42,7 +51,7 @@ def utc_now() -> datetime:
 
 
 def utc_day() -> date:
-    """Return the day on which a call counts."""
+    """Return today's date in UTC, by which budget periods are counted."""
     return utc_now().date()
 
 
@@ -53,18 +62,18 @@ class SqlLedger:
         self.database = database
         self._today = today
 
-    async def reserve(self, charges: Sequence[Reservation], caps: Caps) -> Shortage | None:
+    async def reserve(self, reservations: Sequence[Reservation], caps: Caps) -> CapExceeded | None:
         """Reserve all of them or none; they are of one caller."""
-        return await self.database.write(lambda connection: self.reserve_in(connection, charges, caps))
+        return await self.database.write(lambda connection: self.reserve_in(connection, reservations, caps))
 
-    def reserve_in(self, connection: Connection, charges: Sequence[Reservation], caps: Caps) -> Shortage | None:
-        """Do the same within a transaction."""
-        if not charges:  # of a job that is free
+    def reserve_in(self, connection: Connection, reservations: Sequence[Reservation], caps: Caps) -> CapExceeded | None:
+        """Reserve within an open transaction."""
+        if not reservations:  # of a job that is free
             return None
-        self.database.lock_caller(connection, charges[0].caller)
-        reserved = [None if each.usd is None else usd_of(micro_up(each.usd)) for each in charges]
+        self.database.lock_caller(connection, reservations[0].caller)
+        reserved = [None if each.usd is None else usd_of(micro_up(each.usd)) for each in reservations]
         wanted = sum((usd for usd in reserved if usd is not None), Decimal(0))
-        if short := self._short(connection, charges[0].caller, wanted, caps):
+        if short := self._exceeded_cap(connection, reservations[0].caller, wanted, caps):
             return short
         day = self._today().isoformat()
         rows = [
@@ -80,37 +89,37 @@ class SqlLedger:
                 "reserved_usd": usd,
                 "state": CallState.RESERVED,
             }
-            for each, usd in zip(charges, reserved, strict=True)
+            for each, usd in zip(reservations, reserved, strict=True)
         ]
         connection.execute(insert(vendor_calls), rows)
         return None
 
     async def mark_sent(self, id: str) -> bool:
         """Record that the request is about to be sent. False if the call is in a state that does not allow it."""
-        return await self._move(id, CallState.SENT, sent_at=utc_now())
+        return await self._change_state(id, CallState.SENT, sent_at=utc_now())
 
     async def settle_call(self, id: str, usd: Decimal | None) -> bool:
         """Record what was billed. False if the call was settled or released before."""
         spent = None if usd is None else usd_of(micro(usd))
-        return await self._move(id, CallState.SETTLED, spent_usd=spent, settled_at=utc_now())
+        return await self._change_state(id, CallState.SETTLED, spent_usd=spent, settled_at=utc_now())
 
     async def release_call(self, id: str) -> bool:
         """Record that nothing was billed. False if the call has ended before."""
-        return await self._move(id, CallState.RELEASED)
+        return await self._change_state(id, CallState.RELEASED)
 
     async def mark_call_unknown(self, id: str) -> bool:
         """Record that it is unknown whether it was billed. False if it was not sent, or has ended before."""
-        return await self._move(id, CallState.UNKNOWN)
+        return await self._change_state(id, CallState.UNKNOWN)
 
-    async def reserve_retry(self, id: str, caps: Caps) -> Shortage | None:
+    async def reserve_retry(self, id: str, caps: Caps) -> CapExceeded | None:
         """Reserve a retry as a second row; it begins as unknown, since both requests may be billed."""
 
-        def transaction(connection: Connection) -> Shortage | None:
+        def transaction(connection: Connection) -> CapExceeded | None:
             found = connection.execute(select(vendor_calls).where(calls.id == id)).mappings().one_or_none()
             if found is None:
                 return None
             self.database.lock_caller(connection, found["caller"])
-            if short := self._short(connection, found["caller"], found["reserved_usd"] or Decimal(0), caps):
+            if short := self._exceeded_cap(connection, found["caller"], found["reserved_usd"] or Decimal(0), caps):
                 return short
             retry = {"id": new_id("chg"), "retry_of": id, "state": CallState.UNKNOWN, "sent_at": utc_now()}
             connection.execute(insert(vendor_calls), {**found, **retry, "vendor_task": None})
@@ -118,24 +127,24 @@ class SqlLedger:
 
         return await self.database.write(transaction)
 
-    async def budget_left(self, caller: str, caps: Caps) -> Left:
+    async def budget_left(self, caller: str, caps: Caps) -> BudgetLeft:
         """Return what the caller may still spend."""
 
-        def transaction(connection: Connection) -> Left:
+        def transaction(connection: Connection) -> BudgetLeft:
             found = {
-                period: max(Decimal(0), usd_of(micro(cap)) - _counted(connection, caller, since))
+                period: max(Decimal(0), usd_of(micro(cap)) - _spent_since(connection, caller, since))
                 for period, cap, since in _periods(caps, self._today().isoformat())
             }
-            return Left(day=found.get("day"), month=found.get("month"))
+            return BudgetLeft(day=found.get("day"), month=found.get("month"))
 
-        return await self.database.read(transaction, Left(day=caps.per_day, month=caps.per_month))
+        return await self.database.read(transaction, BudgetLeft(day=caps.per_day, month=caps.per_month))
 
     async def spending(self, caller: str) -> Spending:
         """Return what the caller has spent."""
         day = self._today().isoformat()
 
         def transaction(connection: Connection) -> Spending:
-            today, month = (_counted(connection, caller, since) for since in (day, _month_of(day)))
+            today, month = (_spent_since(connection, caller, since) for since in (day, _month_of(day)))
             return Spending(day=today, month=month)
 
         return await self.database.read(transaction, Spending())
@@ -170,17 +179,17 @@ class SqlLedger:
 
         return await self.database.write(transaction)
 
-    def _short(self, connection: Connection, caller: str, wanted: Decimal, caps: Caps) -> Shortage | None:
+    def _exceeded_cap(self, connection: Connection, caller: str, wanted: Decimal, caps: Caps) -> CapExceeded | None:
         """Return the cap that `wanted` USD more would exceed."""
         for period, cap, since in _periods(caps, self._today().isoformat()):
-            left = usd_of(micro(cap)) - _counted(connection, caller, since)
+            left = usd_of(micro(cap)) - _spent_since(connection, caller, since)
             if wanted > left:
-                return Shortage(period=period, cap=cap, left=max(Decimal(0), left))
+                return CapExceeded(period=period, cap=cap, left=max(Decimal(0), left))
         return None
 
-    async def _move(self, id: str, state: CallState, **values: Any) -> bool:
+    async def _change_state(self, id: str, state: CallState, **values: Any) -> bool:
         """Move a call to a state, if the present one allows it. Return whether it did."""
-        before = sources_of(state, CALL_TRANSITIONS)
+        before = states_before(state, CALL_TRANSITIONS)
         statement = update(vendor_calls).where(calls.id == id, calls.state.in_(before)).values(state=state, **values)
         return await self.database.write(lambda connection: connection.execute(statement).rowcount > 0)
 
@@ -200,7 +209,7 @@ def _month_of(day: str) -> str:
     return day[:8] + "01"
 
 
-def _counted(connection: Connection, caller: str, since: str) -> Decimal:
+def _spent_since(connection: Connection, caller: str, since: str) -> Decimal:
     """Return the USD of a caller from a day on."""
     total = func.sum(COUNTED, type_=Usd)
     found = connection.execute(select(total).where(calls.caller == caller, calls.day >= since)).scalar_one()

@@ -94,7 +94,7 @@ class SqliteDatabase(Database):
             if _identity(self._path) is None:
                 for ending in SIDE_FILES:  # of a removed file that another process still has open
                     self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
-                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # prompts and prices are their owner's
+                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # prompts and prices are private
             engine = create_engine("sqlite://", creator=self._connect, poolclass=StaticPool)
             try:
                 with _begun(engine, "IMMEDIATE") as connection:

@@ -1,4 +1,4 @@
-"""The MCP server that serves `TOOLS`: one error boundary, one lifespan, both protocol eras."""
+"""The MCP server that serves `TOOLS`: one error boundary, one lifespan, both protocol versions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from pydantic import AnyUrl
 from atelier.providers.catalog.catalog import utc_today
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
-from atelier.providers.jobs.running_job import LOOKING
+from atelier.providers.jobs.running_job import CHECKING_REQUEST
 from atelier.providers.jobs.service import ImageService
 from atelier.server.calls import CallerLimits, Calls, delivering, log_arguments
 from atelier.server.composition import call_counter, pipeline_of, preload, source_limits_of
@@ -58,7 +58,7 @@ PROGRESS_INTERVAL = 9.0  # seconds between notifications; hosts time out without
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """What the lifespan of the server holds."""
+    """Objects that live as long as the server."""
 
     service: ImageService
     storage: Callable[[str], Storage]
@@ -148,7 +148,7 @@ class AtelierServer(MCPServer[ServerState]):
     @property
     def busy(self) -> int:
         """The number of calls in progress and of running jobs."""
-        return self.calls.count + (len(self._state.service.in_flight) if self._state else 0)
+        return self.calls.count + (len(self._state.service.active_jobs) if self._state else 0)
 
     @property
     def unwritten_answers(self) -> int:
@@ -211,7 +211,11 @@ class AtelierServer(MCPServer[ServerState]):
         as_task = supports_tasks(context.request_context, tool.name)
         service = (with_task_limits(state.service) if as_task else state.service).for_caller(caller)
         async with progress(
-            progress_reporter(context), PROGRESS_INTERVAL, first=LOOKING, delay=PROGRESS_DELAY, gap=PROGRESS_GAP
+            progress_reporter(context),
+            PROGRESS_INTERVAL,
+            first=CHECKING_REQUEST,
+            delay=PROGRESS_DELAY,
+            gap=PROGRESS_GAP,
         ) as on_progress:
             confirm = confirm_callback(context)
             confirm = self._declined.remember_answers(caller, confirm) if confirm else None

@@ -1,6 +1,6 @@
 """MCP over stdin and stdout. Every line is answered; an answer is delivered when its whole line has been written.
 
-The host may read slowly, not at all, or die in the middle of a line: then the result in that answer was not delivered.
+The host may read slowly, not at all, or exit in the middle of a line: then the result in that answer was not delivered.
 A host that closes stdout has disconnected, as if it had closed stdin.
 """
 
@@ -108,7 +108,7 @@ class MessageWriter(anyio.AsyncFile[str]):
     async def track_delivery(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Middleware: complete the `AnswerDelivery` of a request when its answer is written, or lost.
 
-        A request that has been cancelled is never answered.
+        No response is sent for a cancelled request.
         """
         if ctx.request_id is None:
             return await call_next(ctx)

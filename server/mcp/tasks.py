@@ -1,7 +1,7 @@
 """The extension io.modelcontextprotocol/tasks (SEP-2663): a client that declares it gets a task instead of waiting.
 
 A task is a job and has the job's id. It is read from the database, so that it outlives this process. Elicitation comes
-before there is a job and stays an ordinary multi round trip. No other client sees a task.
+before there is a job and uses the ordinary multi-round-trip flow. No other client sees a task.
 Facts: the extension's specification of 2026-07-28, and facts/mcp-sdk.md.
 """
 

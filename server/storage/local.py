@@ -60,7 +60,7 @@ class LocalStorage:
         return await anyio.to_thread.run_sync(self._delete, id)
 
     async def link(self, id: str) -> str | None:
-        """None: a file has a path and no address."""
+        """Return None: a local file has no URL."""
         return None
 
     async def where(self, id: str) -> AssetHandle | None:
@@ -69,7 +69,7 @@ class LocalStorage:
         return AssetHandle(id=id, path=str(self._record(id).with_name(record["file"]))) if record else None
 
     def id_in(self, url: str) -> str | None:
-        """None: see `link`."""
+        """Return None: a local file has no URL."""
         return None
 
     async def put_preview(self, id: str, jpeg: bytes) -> str | None:

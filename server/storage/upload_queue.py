@@ -1,8 +1,8 @@
-"""A store with a local folder for the pictures that it has not accepted yet.
+"""Storage with a local queue for images whose upload failed.
 
-A paid picture is on this disk before it is announced, whatever the store does. `flush` uploads queued pictures. It may
-run in several processes at once and be killed at any point: the store overwrites no picture and recognises its own, and
-a picture leaves the folder only once the store has it.
+A paid image is on this disk before the result is returned, even if the store is down. `flush` uploads queued images.
+It may run in several processes at once and be killed at any point: the store overwrites no image and recognises its
+own, and an image leaves the folder only once the store has it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STORE_TIMEOUT = 30.0  # seconds that a put waits for the store
 STORE_WIDE = frozenset(
     {"bucket", "credentials", "denied", "region", "addressing", "full", "unreachable", "failing", "disk"}
 )
-"""Troubles that concern every picture; any other concerns one picture."""
+"""Causes of failure that concern every image; any other concerns one image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class UploadOutcome:
 
 
 class UploadQueue:
-    """`store` with the local folder `waiting` before it.
+    """Writes to `store`, and to the local folder `waiting` when that fails.
 
     With `write_ahead` every picture is written to the folder before the store is tried: for a slow store, so that not
     even `kill -9` during the upload loses a picture.

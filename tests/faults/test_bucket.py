@@ -127,7 +127,7 @@ async def test_killed_with_a_picture_on_its_way_while_the_bucket_is_away(
     with before_store.down():
         await killed_at(environ, "add_asset", "before", tool, asked)
         async with desk_over(environ) as service:  # nobody can say now whether it is in the bucket
-            assert not service.in_flight
+            assert not service.active_jobs
         books = Books.read(tmp_path)
         assert (books.job.state, [charge.state for charge in books.charges]) == ("running", ["sent"])
     async with served(environ) as client:

@@ -52,7 +52,7 @@ async def called_off(
             await when()
         tasks.cancel_scope.cancel()
     with anyio.fail_after(AT_ONCE):
-        await eventually(lambda: not service.in_flight)
+        await eventually(lambda: not service.active_jobs)
 
 
 def nothing_spent(around: World, folder: Path, label: str) -> None:
@@ -110,7 +110,7 @@ async def test_by_its_id(around: World, tmp_path: Path) -> None:
                 ticket = await service.with_wait(0.1).get_result(ticket.id)
                 assert isinstance(ticket, JobHandle)
             service.cancel(ticket.id)
-            await eventually(lambda: not service.in_flight)
+            await eventually(lambda: not service.active_jobs)
     nothing_spent(around, tmp_path, "called off by its id")
 
 
@@ -135,7 +135,7 @@ async def test_while_the_connection_is_made(around: World, tmp_path: Path) -> No
         async with desk_over(environ) as service:
 
             async def dialling() -> None:
-                while [call.state for id in service.in_flight for call in await calls(id)] != ["sent"]:
+                while [call.state for id in service.active_jobs for call in await calls(id)] != ["sent"]:
                     await anyio.sleep(0.005)
                 await anyio.wait_all_tasks_blocked()
 

@@ -196,7 +196,7 @@ async def test_a_caller_who_leaves_the_queue_costs_nothing(around: World, tmp_pa
         await held.arrival()
         async with anyio.create_task_group() as leaving:
             leaving.start_soon(service.submit, request_for("openai", prompt="an owl"))
-            await eventually(lambda: len(service.in_flight) == 2)
+            await eventually(lambda: len(service.active_jobs) == 2)
             leaving.cancel_scope.cancel()
         held.go.set()
     books = Books.read(tmp_path).checked("leaves the queue", around.billed)

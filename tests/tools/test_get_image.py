@@ -1,4 +1,4 @@
-"""get_image: one that was made, the newest, or what came of a job; in both protocol eras."""
+"""get_image: one that was made, the newest, or what came of a job; in both protocol versions."""
 
 from __future__ import annotations
 

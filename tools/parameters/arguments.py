@@ -1,4 +1,4 @@
-"""Validate the arguments of a call, and say in one sentence what is wrong with them."""
+"""Validate the arguments of a call, and describe the errors in one sentence."""
 
 from __future__ import annotations
 

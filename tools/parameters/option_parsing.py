@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from atelier.providers.core.gates.option_gates import OURS
+from atelier.providers.core.gates.option_gates import ATELIER_OPTIONS
 
 OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]{0,59})\s*=(.*)", re.DOTALL)
 MAX_NUMBER_CHARACTERS = 40  # characters
 
-EDITING = ("image", "images", "mask", "operation", "strength", *OURS)
+EDITING = ("image", "images", "mask", "operation", "strength", *ATELIER_OPTIONS)
 """Parameters of edit_image that generate_image does not have."""
 
 

@@ -13,7 +13,7 @@ from atelier.providers.core.gates.refusals import unsupported
 from atelier.providers.core.types import ImageRequest, Model
 
 SIDES = ("left", "right", "top", "bottom")
-OURS = ("search", *SIDES)
+ATELIER_OPTIONS = ("search", *SIDES)
 """Options with names of Atelier; an adapter translates them for vendors that support them."""
 
 SAFE_PROMPT = "safe_prompt"
@@ -77,7 +77,7 @@ def options_are_known(request: ImageRequest, model: Model) -> None:
         parameter = PARAMETERS.get(snake(option))
         operation_hint = None if model.any_value else OPERATION_HINTS.get(option)
         hint = operation_hint or (f"Give it as {parameter}." if parameter else "")
-        if not model.any_value or option in (*OURS, SAFE_PROMPT):
+        if not model.any_value or option in (*ATELIER_OPTIONS, SAFE_PROMPT):
             raise unsupported(option, None, model, sorted(model.options), hint)
         if parameter is not None:
             raise unsupported(option, None, model, [], hint or "Leave it out; Atelier sets it by itself.")

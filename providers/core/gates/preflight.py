@@ -49,13 +49,13 @@ def check_lifecycle(model: Model, endpoint: Endpoint, today: date) -> str | None
     return f"{model.id} is deprecated and ends{when or ' on a date not yet named'}. {instead}"
 
 
-def prompt_is_there(request: ImageRequest, model: Model) -> None:
+def check_prompt_is_given(request: ImageRequest, model: Model) -> None:
     has_background = request.operation is Operation.REPLACE_BACKGROUND and len(request.sources) > 1
     if not request.prompt.strip() and request.operation not in PROMPTLESS and not has_background:
         raise ImageError(Reason.INVALID_REQUEST, "The prompt is empty.", hint="Describe the image in words.")
 
 
-def prompt_fits(request: ImageRequest, model: Model) -> None:
+def check_prompt_length(request: ImageRequest, model: Model) -> None:
     if request.prompt and model.max_prompt == 0:
         raise unsupported("prompt", None, model, [])
     for name, text in (("prompt", request.prompt), ("negative_prompt", request.negative_prompt or "")):
@@ -67,7 +67,7 @@ def prompt_fits(request: ImageRequest, model: Model) -> None:
             )
 
 
-def operation_is_offered(request: ImageRequest, model: Model) -> None:
+def check_operation(request: ImageRequest, model: Model) -> None:
     if request.operation not in model.operations:
         raise ImageError(
             Reason.UNSUPPORTED_OPERATION,
@@ -76,13 +76,13 @@ def operation_is_offered(request: ImageRequest, model: Model) -> None:
         )
 
 
-def count_is_in_range(request: ImageRequest, model: Model) -> None:
+def check_count(request: ImageRequest, model: Model) -> None:
     if not 1 <= request.count <= MAX_IMAGES:
         message = f"n is {request.count}; a request makes 1 to {MAX_IMAGES} images."
         raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Ask for at most {MAX_IMAGES}.")
 
 
-def sources_fit(request: ImageRequest, model: Model) -> None:
+def check_sources(request: ImageRequest, model: Model) -> None:
     given, needs = len(request.sources), request.operation is not Operation.GENERATE
     if needs and not given:
         message = f"There is no image to {_words(request.operation)}."
@@ -105,14 +105,14 @@ def sources_fit(request: ImageRequest, model: Model) -> None:
         )
 
 
-def size_is_unambiguous(request: ImageRequest, model: Model) -> None:
+def check_size_options(request: ImageRequest, model: Model) -> None:
     if request.size and (request.aspect_ratio or request.resolution):
         other = "aspect_ratio" if request.aspect_ratio else "resolution"
         message = f"size and {other} were both given, and they may contradict each other."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Give size alone, or aspect_ratio with resolution.")
 
 
-def words_are_offered(request: ImageRequest, model: Model) -> None:
+def check_choices(request: ImageRequest, model: Model) -> None:
     for option, value, offered in (
         ("resolution", request.resolution, model.resolutions),
         ("quality", request.quality, model.qualities),
@@ -124,7 +124,7 @@ def words_are_offered(request: ImageRequest, model: Model) -> None:
             raise unsupported(option, value, model, offered)
 
 
-def features_are_offered(request: ImageRequest, model: Model) -> None:
+def check_features(request: ImageRequest, model: Model) -> None:
     for feature, value in (
         (Feature.NEGATIVE_PROMPT, request.negative_prompt),
         (Feature.SEED, request.seed),
@@ -135,7 +135,7 @@ def features_are_offered(request: ImageRequest, model: Model) -> None:
             raise unsupported(feature, None, model, [])
 
 
-def outpaint_has_a_side(request: ImageRequest, model: Model) -> None:
+def check_outpaint_sides(request: ImageRequest, model: Model) -> None:
     if request.operation is Operation.OUTPAINT and not any(request.options.get(side) for side in SIDES):
         message = "outpaint needs a side to extend and a number of pixels."
         raise ImageError(
@@ -145,7 +145,7 @@ def outpaint_has_a_side(request: ImageRequest, model: Model) -> None:
         )
 
 
-def options_agree(request: ImageRequest, model: Model) -> None:
+def check_option_combinations(request: ImageRequest, model: Model) -> None:
     if not request.sources and (request.mask or request.strength is not None):
         option = "mask" if request.mask else "strength"
         raise ImageError(
@@ -214,22 +214,22 @@ def _exact(text: str, model: Model) -> tuple[int, int] | None:
 
 
 GATES: tuple[Gate, ...] = (
-    operation_is_offered,
-    prompt_is_there,
-    count_is_in_range,
-    sources_fit,
+    check_operation,
+    check_prompt_is_given,
+    check_count,
+    check_sources,
     source_gates.source_formats_fit,
-    source_gates.source_weights_fit,
+    source_gates.check_source_bytes,
     source_gates.source_sizes_fit,
-    size_is_unambiguous,
-    words_are_offered,
-    features_are_offered,
+    check_size_options,
+    check_choices,
+    check_features,
     source_gates.seed_is_in_range,
-    prompt_fits,
+    check_prompt_length,
     options_are_known,
     options_are_within_limits,
-    outpaint_has_a_side,
-    options_agree,
+    check_outpaint_sides,
+    check_option_combinations,
 )
 
 

@@ -17,7 +17,7 @@ def source_formats_fit(request: ImageRequest, model: Model) -> None:
             raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Save it as one of {formats}.")
 
 
-def source_weights_fit(request: ImageRequest, model: Model) -> None:
+def check_source_bytes(request: ImageRequest, model: Model) -> None:
     for place, picture in _placed(request):
         if model.max_source_bytes and len(picture.image_bytes) > model.max_source_bytes:
             message = (

@@ -44,7 +44,7 @@ class AddressPolicy:
     async def addresses(self, url: httpx.URL) -> tuple[str, ...]:
         """Return the addresses to connect to. Raises ForbiddenError, UnknownHostError or, for a bad host, ValueError.
 
-        One forbidden address forbids the host: the others may be there to get it past the check.
+        One forbidden address forbids the host: the public ones may be decoys.
         """
         found = await self._looked_up(ssrf_guard.lookup_host(url), url)
         if not found:
@@ -63,7 +63,7 @@ class AddressPolicy:
             if any(is_link_local(address) for address in await self._looked_up(url.host, url)):
                 raise ForbiddenError("leads to a link-local address")
             return ()
-        if uses_proxy(url):  # the proxy resolves names, and this machine perhaps cannot
+        if uses_proxy(url):  # the proxy resolves names, and this machine may be unable to
             name = ssrf_guard.lookup_host(url)
             if is_address(name) and not self.allows(name):
                 raise ForbiddenError("leads into a private network")

@@ -19,7 +19,7 @@ from atelier.providers.core.errors import ImageError, Reason
 
 
 class QueuedCall(NamedTuple):
-    """A waiting call: the event that gives it a slot, and whether it counts against the limit."""
+    """A waiting call: the event that is set when it gets a slot, and whether it counts against the limit."""
 
     slot: anyio.Event
     counts: bool

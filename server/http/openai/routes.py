@@ -28,7 +28,7 @@ from atelier.server.http.openai.errors import ERRORS, failed
 from atelier.server.http.openai.parameters import ImageCall, call_of, form_of, sources_of
 from atelier.server.http.openai.streams import EventStream
 from atelier.server.http.routing import router_of, while_connected
-from atelier.server.idempotency import key_of
+from atelier.server.idempotency import parse_idempotency_key
 from atelier.server.mcp.server import AtelierServer
 from atelier.tools import edit_image, generate_image
 from atelier.tools.tool import Answer, Call
@@ -41,7 +41,7 @@ def router(server: AtelierServer) -> APIRouter:
     routes = router_of(server, failed, prefix="/v1", tags=["OpenAI"], responses=ERRORS)
 
     async def answer_to(request: Request, kind: str, call: ImageCall) -> Response:
-        key = key_of(request.headers.getlist("idempotency-key"), "Idempotency-Key")
+        key = parse_idempotency_key(request.headers.getlist("idempotency-key"), "Idempotency-Key")
         service, caller = server.state.service, server.caller()
         waiting = service.with_wait(math.inf).for_caller(caller)
 

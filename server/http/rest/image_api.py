@@ -28,7 +28,7 @@ from atelier.server.http.rest.contract import (
 )
 from atelier.server.http.rest.contract import Request as AnyRequest
 from atelier.server.http.routing import router_of, while_connected
-from atelier.server.idempotency import key_of
+from atelier.server.idempotency import parse_idempotency_key
 from atelier.server.mcp.server import AtelierServer
 from atelier.tools import edit_image, estimate_cost, generate_image, list_models
 from atelier.tools.estimate_cost import EstimateOutput
@@ -51,7 +51,7 @@ async def idempotency_key(
     ] = None,
 ) -> str | None:
     """Return the key of the request."""
-    return key_of(request.headers.getlist("idempotency-key"), "Idempotency-Key")
+    return parse_idempotency_key(request.headers.getlist("idempotency-key"), "Idempotency-Key")
 
 
 Key = Annotated[str | None, Depends(idempotency_key)]

@@ -75,4 +75,4 @@ async def pictures(folder: Path) -> list[Path]:
 
 async def settled(service: ImageService) -> None:
     """Wait until nothing runs any more."""
-    await eventually(lambda: not service.in_flight)
+    await eventually(lambda: not service.active_jobs)

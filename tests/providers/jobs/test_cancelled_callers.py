@@ -33,7 +33,7 @@ async def test_who_leaves_before_anything_is_sent_pays_nothing(
         tasks.start_soon(one.submit, OWL)
         await held.arrival()
         await leave(lambda: one.submit(FOX, on_progress=turn), turn.it)
-        await eventually(lambda: len(one.in_flight) == 1)
+        await eventually(lambda: len(one.active_jobs) == 1)
         held.go.set()
     assert len(openai.requests) == 1
     found = {row.request["prompt"]: row for row in await rows()}
@@ -48,7 +48,7 @@ async def test_who_leaves_after_it_was_sent_finds_it_on_the_next_call(
     openai.next(held)
     async with service() as one:
         await leave(lambda: one.submit(FOX), held.arrival)
-        assert len(one.in_flight) == len(openai.requests) == 1
+        assert len(one.active_jobs) == len(openai.requests) == 1
         held.go.set()
         await settled(one)
         result = await one.submit(FOX)

@@ -13,7 +13,7 @@ from atelier.providers.pipeline.states import (
     CallState,
     JobState,
     final_state,
-    sources_of,
+    states_before,
 )
 
 ARROW = re.compile(r"(\(new\)|\w+) +--(\w)--> (\w+)")
@@ -41,8 +41,8 @@ def test_the_drawing_of_a_vendor_call_shows_the_transitions_that_are_allowed() -
 
 
 def test_the_sources_of_a_state_are_those_that_may_lead_to_it() -> None:
-    assert sources_of(CallState.SETTLED, CALL_TRANSITIONS) == [CallState.SENT, CallState.UNKNOWN]
-    assert sources_of(JobState.RUNNING, JOB_TRANSITIONS) == [JobState.COMPLETED, JobState.OUTCOME_UNKNOWN]
+    assert states_before(CallState.SETTLED, CALL_TRANSITIONS) == [CallState.SENT, CallState.UNKNOWN]
+    assert states_before(JobState.RUNNING, JOB_TRANSITIONS) == [JobState.COMPLETED, JobState.OUTCOME_UNKNOWN]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.pricing.budget import Budget, Caps, from_variables, micro, micro_up, without_a_ledger
+from atelier.providers.pricing.budget import Budget, Caps, from_variables, micro, micro_up, require_no_period_caps
 
 ONE = Decimal(1)
 
@@ -47,15 +47,15 @@ def test_one_cap_is_a_budget(caps: Caps) -> None:
 @pytest.mark.parametrize("caps", [Caps(per_day=ONE), Caps(per_month=ONE), Caps(per_day=ONE, per_month=ONE)])
 def test_a_cap_of_a_day_or_a_month_needs_a_ledger(caps: Caps) -> None:
     with pytest.raises(ImageError) as caught:
-        without_a_ledger(caps)
+        require_no_period_caps(caps)
     assert caught.value.reason is Reason.BUDGET_EXCEEDED
     assert "budget by day or month" in caught.value.message
     assert caught.value.hint
 
 
 def test_a_cap_of_a_call_needs_none() -> None:
-    without_a_ledger(Caps(per_call=ONE))
-    without_a_ledger(Caps())
+    require_no_period_caps(Caps(per_call=ONE))
+    require_no_period_caps(Caps())
 
 
 @pytest.mark.parametrize(("usd", "nearest", "up"), [("0.0000025", 3, 3), ("0.0000024", 2, 3), ("0.000002", 2, 2)])

@@ -19,7 +19,7 @@ from sqlalchemy import text, update
 
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow, NewJob
 from atelier.providers.pipeline.states import JobState
-from atelier.providers.pricing.budget import Caps, Shortage
+from atelier.providers.pricing.budget import CapExceeded, Caps
 from atelier.server.database.jobs import SqlJobStore
 from atelier.server.database.schema import jobs
 from tests.server.database.conftest import open_store
@@ -54,7 +54,7 @@ def entry(id: str, **more: Any) -> NewJob:
     )
 
 
-async def opened(journal: SqlJobStore, id: str, caps: Caps = Caps(), **more: Any) -> Shortage | JobRow | None:  # noqa: B008
+async def opened(journal: SqlJobStore, id: str, caps: Caps = Caps(), **more: Any) -> CapExceeded | JobRow | None:  # noqa: B008
     return await journal.open_job(entry(id, **more), [replace(charge(f"chg_{id}"), job=id)], caps)
 
 
@@ -70,7 +70,7 @@ async def test_looking_leaves_no_file_behind(tmp_path: Path) -> None:
 async def test_a_job_and_its_reservation_are_written_together_or_not_at_all(place: str) -> None:
     journal = journal_at(place)
     short = await opened(journal, "job_a", Caps(per_day=Decimal("0.01")))
-    assert isinstance(short, Shortage)
+    assert isinstance(short, CapExceeded)
     assert await journal.get_job("job_a") is None
     assert await opened(journal, "job_a") is None
     row = await journal.get_job("job_a")

@@ -1,4 +1,4 @@
-"""The real process over HTTP: both protocol eras, who is let in, and how it ends."""
+"""The real process over HTTP: both protocol versions, who is let in, and how it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures as resources, through the official client in both protocol eras."""
+"""Pictures as resources, through the official client in both protocol versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server as a host meets it: the official client, in this process, in both protocol eras."""
+"""The server as a host meets it: the official client, in this process, in both protocol versions."""
 
 from __future__ import annotations
 

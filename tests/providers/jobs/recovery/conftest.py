@@ -11,11 +11,12 @@ import pytest
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import ImageRequest
-from atelier.providers.jobs.outcome import fingerprint, request_json
+from atelier.providers.jobs.deduplication import fingerprint
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.jobs.stored_outcome import encode_request
 from atelier.providers.pipeline.admit import check_and_price
+from atelier.providers.pipeline.budget_check import reservations_for, vendor_calls_for
 from atelier.providers.pipeline.job_store import CallIdentity, NewJob
-from atelier.providers.pipeline.reserve import reservations_for, vendor_calls_for
 from atelier.providers.pricing.budget import Caps
 from atelier.providers.vendors.flux import tasks as flux_tasks
 from atelier.server.composition import catalog_of, job_store_of, pipeline_of, storage_of
@@ -47,7 +48,7 @@ async def left_behind(
     entry = NewJob(
         id=priced.job.id,
         identity=CallIdentity(caller="1", fingerprint=fingerprint(priced, False, home)),
-        request={**request_json(priced), "home": home},
+        request={**encode_request(priced), "home": home},
     )
     await store.open_job(entry, charges, Caps())
     for vendor_call in vendor_calls if sent else ():
@@ -66,7 +67,7 @@ async def recovered(environ: Environ, today: Any, job: str) -> tuple[Any, list[A
     settings = Settings.from_environ(environ)
     async with ImageService(pipeline_of(settings, storage_of(settings), today)) as service:
         await service.recover()
-        await eventually(lambda: not service.in_flight)
+        await eventually(lambda: not service.active_jobs)
         try:
             found: Any = await service.get_result(job)
         except ImageError as error:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, ImageResult
-from atelier.providers.jobs.outcome import fingerprint
+from atelier.providers.jobs.deduplication import fingerprint
 from atelier.providers.pipeline.admit import check_and_price
 from atelier.providers.pipeline.job_store import CallIdentity
 from atelier.providers.transport.wire import MAX_POLL_FAILURES
@@ -104,7 +104,7 @@ async def test_a_picture_of_several_that_came_too_late_joins_the_others(
         service.mark_delivered(first.id)
         flux.polls.script.clear()
         await service.recover()
-        while service.in_flight:
+        while service.active_jobs:
             await anyio.sleep(0.01)
         whole = await service.submit(replace(OWL, count=2))  # which has not been delivered whole
     assert isinstance(whole, ImageResult)
@@ -152,7 +152,7 @@ async def test_a_link_that_did_not_answer_is_followed_later_and_the_others_are_k
         service.mark_delivered(first.id)
         xai.script.clear()
         await service.recover()
-        while service.in_flight:
+        while service.active_jobs:
             await anyio.sleep(0.01)
         whole = await service.submit(two)
     assert isinstance(whole, ImageResult)

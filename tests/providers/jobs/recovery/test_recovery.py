@@ -115,7 +115,7 @@ async def test_an_error_tells_of_the_earlier_job_in_the_dark_as_well(
 async def test_an_old_picture_is_matched_however_many_are_newer(
     with_openai: Environ, today: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("atelier.providers.jobs.recovery.PAGE", 2)
+    monkeypatch.setattr("atelier.providers.jobs.recovery.PAGE_SIZE", 2)
     job, (call,) = await left_behind(with_openai, today, FOX, sent=True)
     id = await stored(with_openai, job, call)
     for _ in range(5):

@@ -46,7 +46,7 @@ def least(low: float, high: float) -> float:
 async def collected(service: ImageService) -> list[str]:
     """Take up what was left behind, wait for it, and tell how it ended; the newest first."""
     await service.recover()
-    while service.in_flight:
+    while service.active_jobs:
         await anyio.sleep(0.01)
     store: Any = service.pipeline.store
     return [row.state for row in await store.list_jobs(10)]
@@ -119,7 +119,7 @@ async def test_who_keeps_pictures_elsewhere_takes_up_no_job_of_ours(
     job, _ = await left_behind(with_flux, today, OWL, sent=True, task=await submitted())
     async with a_desk({**with_flux, "ATELIER_OUTPUT_DIR": str(tmp_path / "another")}, today) as service:
         await service.recover()
-        assert not service.in_flight
+        assert not service.active_jobs
     found, _ = await recovered(with_flux, today, job)
     assert isinstance(found, ImageResult)
     assert bought(flux) == 1

@@ -111,7 +111,7 @@ async def collected(environ: Environ) -> tuple[JobRow, ImageResult | None, list[
     settings = Settings.from_environ(environ)
     async with ImageService(pipeline_of(settings, storage_of(settings))) as service:
         await service.recover()
-        while service.in_flight:
+        while service.active_jobs:
             await anyio.sleep(0.01)
         store: Any = service.pipeline.store
         (row,) = await store.list_jobs(10)

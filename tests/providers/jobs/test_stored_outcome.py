@@ -14,7 +14,8 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.sizes import ResizeSpec
 from atelier.providers.core.types import ImageRequest, Operation, Picture
 from atelier.providers.images.sources import normalise_source
-from atelier.providers.jobs.outcome import error_json, error_of, fingerprint, request_json, request_of
+from atelier.providers.jobs.deduplication import fingerprint
+from atelier.providers.jobs.stored_outcome import decode_error, decode_request, encode_error, encode_request
 from atelier.providers.pipeline.admit import check_and_price
 from atelier.providers.pipeline.job_store import JobRow
 from atelier.providers.pipeline.states import JobState
@@ -42,9 +43,9 @@ def mark(request: ImageRequest, inline: bool = False) -> str:
     ids=["plain", "edit", "delivered", "more"],
 )
 def test_a_request_comes_back_without_its_pictures_and_with_its_model(request_: ImageRequest) -> None:
-    kept = request_json(check_and_price(CATALOG, request_))
+    kept = encode_request(check_and_price(CATALOG, request_))
     expected = replace(request_, model="openai/gpt-image-2.5-flare", sources=(), mask=None)
-    assert request_of(kept) == expected
+    assert decode_request(kept) == expected
 
 
 def test_the_same_call_has_the_same_fingerprint_however_its_model_was_named() -> None:
@@ -55,7 +56,7 @@ def test_what_a_source_file_is_called_is_neither_asked_nor_kept() -> None:
     (fox,) = EDIT.sources
     named = replace(EDIT, sources=(replace(fox, name="alice.png"),))
     assert mark(named) == mark(EDIT)
-    assert "alice" not in str(request_json(check_and_price(CATALOG, named)))
+    assert "alice" not in str(encode_request(check_and_price(CATALOG, named)))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_a_mask_counts_by_its_content() -> None:
 
 def test_an_error_comes_back_with_what_may_be_kept_of_it() -> None:
     error = ImageError(Reason.TIMEOUT, "Late.", hint="Look.", facts={"outcome": "unknown", "secret": "sk-1"})
-    told = error_json(error)
+    told = encode_error(error)
     row = JobRow(
         id="job_1",
         caller="1",
@@ -123,7 +124,7 @@ def test_an_error_comes_back_with_what_may_be_kept_of_it() -> None:
         created_at=datetime.now(UTC),
         reserved_usd=Decimal(0),
     )
-    back = error_of(row)
+    back = decode_error(row)
     assert (back.reason, back.message, back.hint, back.outcome_unknown) == (Reason.TIMEOUT, "Late.", "Look.", True)
     assert "sk-1" not in str(told)
     assert back.facts["job"] == "job_1"

@@ -1,31 +1,23 @@
-"""Convert requests, results and errors to the JSON of the job store and back; compute fingerprints."""
+"""Convert requests, results and errors to the JSON of the job store and back."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from decimal import Decimal
 from typing import Any
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.sizes import ResizeSpec, parse_size
+from atelier.providers.core.sizes import ResizeSpec
 from atelier.providers.core.types import ImageRequest, ImageResult, Operation, ResultImage, Usage
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
 from atelier.providers.pipeline.admit import PricedRequest
-from atelier.providers.pipeline.job_store import CallIdentity, JobRow
+from atelier.providers.pipeline.job_store import JobRow
 from atelier.providers.pipeline.quotes import usd
 
 SOURCE_FIELDS = ("sources", "mask")
 """Fields of a request that are not stored; a fingerprint has the hashes of their content."""
-
-AUTO_FIELDS = ("size", "quality", "background")
-"""Fields in which "auto" means the same as leaving the field out."""
-
-TEXT_FIELDS = ("prompt", "negative_prompt")
-"""Fields in which surrounding space makes no difference."""
 
 DAMAGE_ERRORS = (LookupError, TypeError, ValueError, ArithmeticError)
 """Errors from reading a row whose JSON is damaged."""
@@ -34,7 +26,7 @@ STORED_FACTS = ("outcome", "request_id", "code", "status", "billed_usd")
 """Facts of an error that are stored."""
 
 
-def request_json(priced: PricedRequest) -> dict[str, Any]:
+def encode_request(priced: PricedRequest) -> dict[str, Any]:
     """Return a request as JSON, without its sources and with the resolved model."""
     request = priced.job.request
     plain = {f.name: getattr(request, f.name) for f in fields(request) if f.name not in SOURCE_FIELDS}
@@ -48,7 +40,7 @@ def request_json(priced: PricedRequest) -> dict[str, Any]:
     }
 
 
-def request_of(stored: Mapping[str, Any]) -> ImageRequest:
+def decode_request(stored: Mapping[str, Any]) -> ImageRequest:
     """Return the request of a stored job, without its sources."""
     fields_: dict[str, Any] = {**stored, "operation": Operation(stored["operation"])}
     for added in ("asked", "home"):
@@ -61,37 +53,7 @@ def request_of(stored: Mapping[str, Any]) -> ImageRequest:
     return ImageRequest(**fields_)
 
 
-def fingerprint(priced: PricedRequest, inline: bool, home: str = "") -> str:
-    """Return a hash that is equal for equal requests: the same options, source content and kind of delivery."""
-    request = priced.job.request
-    pictures = [*request.sources, *([request.mask] if request.mask else [])]
-    content = [hashlib.sha256(each.image_bytes).hexdigest() for each in pictures]
-    identity = {**request_json(priced), "pictures": content, "masked": bool(request.mask), "inline": inline,
-            "home": home}  # fmt: skip
-    identity.pop("origin", None)  # where a source came from makes no difference
-    identity = {
-        name: value for name, value in identity.items() if name not in AUTO_FIELDS or value != "auto"
-    }  # as when left out
-    if size := parse_size(str(identity.get("size"))):
-        identity["size"] = size
-    identity |= {name: str(identity[name]).strip() for name in TEXT_FIELDS if name in identity}
-    return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def key_hash(key: str) -> str:
-    """Return the hash by which an idempotency key, or the text of its call, is stored."""
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def check_key(identity: CallIdentity, other: str | None) -> None:
-    """Raise invalid_request if a key was used for another request. `other` is the fingerprint of the earlier one."""
-    if identity.key and other is not None and other != identity.fingerprint:
-        message = "This idempotency key was used for another request in the last 24 hours."
-        hint = "Give every request its own key."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint, facts={"key": "taken"})
-
-
-def outcome_of(result: ImageResult) -> dict[str, Any]:
+def encode_result(result: ImageResult) -> dict[str, Any]:
     """Return a result as JSON, with the ids of its stored images."""
     return {
         "images": [stored for image in result.images if (stored := _image_json(image))],
@@ -107,7 +69,7 @@ def outcome_of(result: ImageResult) -> dict[str, Any]:
     }
 
 
-async def result_of(row: JobRow, storage: Storage) -> ImageResult:
+async def decode_result(row: JobRow, storage: Storage) -> ImageResult:
     """Return a stored result, with its images as the storage has them now.
 
     Raises not_found when all are gone, storage_failed when the row is damaged.
@@ -140,15 +102,15 @@ async def _result(row: JobRow, storage: Storage) -> ImageResult:
     )
 
 
-async def addressed(result: ImageResult, storage: Storage | None) -> ImageResult:
+async def with_locations(result: ImageResult, storage: Storage | None) -> ImageResult:
     """Return the result with the path or link of each image, as this caller can use it."""
     if storage is None:
         return result
-    return replace(result, images=tuple([await _addressed(image, storage) for image in result.images]))
+    return replace(result, images=tuple([await _with_location(image, storage) for image in result.images]))
 
 
-async def _addressed(image: ResultImage, storage: Storage) -> ResultImage:
-    copy, stored = await _addressed(image.copy, storage) if image.copy else None, image.stored
+async def _with_location(image: ResultImage, storage: Storage) -> ResultImage:
+    copy, stored = await _with_location(image.copy, storage) if image.copy else None, image.stored
     if stored and not (stored.path or stored.url) and (where := await storage.where(stored.id)):
         stored = replace(where, warning=stored.warning or where.warning)
     return replace(image, stored=stored, copy=copy)
@@ -173,7 +135,7 @@ async def _image(stored: Mapping[str, Any], storage: Storage) -> ResultImage | N
     return ResultImage(made, await storage.where(stored["id"]), copy)
 
 
-def error_json(error: ImageError) -> dict[str, Any]:
+def encode_error(error: ImageError) -> dict[str, Any]:
     """Return an error as JSON, with the facts in STORED_FACTS."""
     facts = {name: error.facts[name] for name in STORED_FACTS if name in error.facts}
     if "billed_usd" in facts:
@@ -182,7 +144,7 @@ def error_json(error: ImageError) -> dict[str, Any]:
     return {**stored, "retry_after": error.retry_after} if error.retry_after is not None else stored
 
 
-def error_of(row: JobRow) -> ImageError:
+def decode_error(row: JobRow) -> ImageError:
     """Return the error in which a job ended; storage_failed if the row is damaged."""
     stored = row.outcome
     try:
@@ -202,9 +164,9 @@ def _damaged(row: JobRow) -> ImageError:
 
 
 def unknown_outcome_warning(row: JobRow) -> str:
-    """What to tell a person who asks again for what may have been billed before."""
+    """Return the warning that an earlier, equal request may have been billed."""
     before = f"The same request was made before ({row.id}, {row.created_at:%Y-%m-%d %H:%M} UTC)"
-    if billed := error_of(row).facts.get("billed_usd"):
+    if billed := decode_error(row).facts.get("billed_usd"):
         return f"{before}; it was billed {usd(billed)}, but no image was received."
     return (
         f"{before}; its outcome is unknown, "

@@ -1,13 +1,12 @@
-"""Store the images of a vendor call with their records, and merge the results of a job's calls."""
+"""Store the images of a vendor call with their records, and their resized copies."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,16 +16,13 @@ from atelier.providers.core.concurrency import run_concurrently
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
 from atelier.providers.core.tracing import span
-from atelier.providers.core.types import AssetHandle, ImageResult, Picture, ResultImage, Usage
+from atelier.providers.core.types import AssetHandle, Picture, ResultImage, Usage
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.provenance import embed_facts
 from atelier.providers.pipeline.prepared_job import PreparedJob
-from atelier.providers.pipeline.reserve import cost_variance
 from atelier.providers.pipeline.resized_copy import with_copy
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.vendors.contract import Reply
-
-BILLED_TWICE = "A call timed out and was sent again; the first may have been billed as well."
 
 
 class CallResult(NamedTuple):
@@ -74,77 +70,11 @@ async def _stored(storage: Storage, picture: Picture, record: Mapping[str, Any])
         return await storage.put(record["id"], picture, record)
 
 
-def merged_result(prepared: PreparedJob, outcomes: Sequence[CallResult | ImageError]) -> ImageResult:
-    """Return the result of a job by the outcomes of its vendor calls.
-
-    Raises their error when no call made an image; one that may be billed comes before the others.
-    """
-    priced, request = prepared.priced, prepared.priced.job.request
-    done = [outcome for outcome in outcomes if not isinstance(outcome, ImageError)]
-    errors = [outcome for outcome in outcomes if isinstance(outcome, ImageError)]
-    if not done:
-        raise next((error for error in errors if error.outcome_unknown), errors[0])
-    reply = merged_reply([each.reply for each in done])
-    images = [image for each in done for image in each.images]
-    complete = len(images) == request.count
-    billed_twice = any(vendor_call.possibly_billed_twice for vendor_call in prepared.vendor_calls)
-    warnings = (
-        *shortfall_warnings(errors, request.count, len(images), priced.job.id if prepared.collectable else None),
-        *priced.warnings,
-        *(cost_variance(priced, prepared.vendor_calls) if complete else ()),
-        *([BILLED_TWICE] if billed_twice else ()),
-        *reply.warnings,
-        *(picture.warning for picture in (*request.sources, *(image.picture for image in images)) if picture.warning),
-        *(warning for each in done for warning in each.warnings),
-    )
-    return ImageResult(
-        id=priced.job.id,
-        images=tuple(images),
-        provider=priced.choice.provider.name,
-        model=priced.job.model.id,
-        usage=reply.usage,
-        estimated_usd=priced.estimate.total_usd if priced.estimate else None,
-        actual_usd=prepared.spent_usd,
-        notice=priced.choice.notice,
-        warnings=tuple(dict.fromkeys(warnings)),
-        details=reply.details,
-    )
-
-
 def with_prompts(reply: Reply, prompt: str) -> Reply:
-    """Return the reply with the prompt that was sent on each picture whose vendor reports no rewriting of it."""
+    """Return the reply with the prompt that was sent on each image whose vendor reports no rewritten prompt."""
     return replace(
         reply, pictures=tuple(replace(p, prompt_used=p.prompt_used or prompt or None) for p in reply.pictures)
     )
-
-
-def request_ids(details: Mapping[str, Any]) -> list[str]:
-    """Return the vendor's request ids in the details of a reply."""
-    several: Sequence[str] = details.get("request_ids", ())
-    one = details.get("request_id")
-    return list(several) or ([str(one)] if one else [])
-
-
-def merged_reply(replies: Sequence[Reply]) -> Reply:
-    """Return the replies of a job's calls as one, with the sums of tokens and costs and with every request id."""
-    ids = [reply.details["request_id"] for reply in replies if reply.details.get("request_id")]
-    costs = [reply.cost_usd for reply in replies]
-    details = {**replies[0].details, **({"request_ids": ids} if len(ids) > 1 else {})}
-    return Reply(
-        pictures=tuple(picture for reply in replies for picture in reply.pictures),
-        usage=_added([reply.usage for reply in replies]),
-        cost_usd=None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0)),
-        warnings=tuple(dict.fromkeys(warning for reply in replies for warning in reply.warnings)),
-        details=details,
-    )
-
-
-def shortfall_warnings(errors: Iterable[ImageError], count: int, got: int, collectable: str | None) -> list[str]:
-    """Return the warnings when only some of `count` images came. `collectable` is the id of a job that may get more."""
-    reasons = dict.fromkeys(error.message for error in errors)
-    warnings = [f"Only {got} of {count} pictures were made: {' '.join(reasons)}"] if reasons else []
-    later = "Images that arrive within 30 minutes are added: the same call, or get_image with {}, collects them."
-    return [*warnings, later.format(collectable)] if collectable else warnings
 
 
 RECORDED_OPTIONS = (
@@ -192,14 +122,3 @@ def _tokens(usage: Usage | None) -> dict[str, Any] | None:
     if usage is None:
         return None
     return {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens, **usage.details}
-
-
-def _added(usages: Sequence[Usage | None]) -> Usage | None:
-    counted = [usage for usage in usages if usage is not None]
-    if len(counted) <= 1:
-        return counted[0] if counted else None
-    return Usage(
-        input_tokens=sum(usage.input_tokens for usage in counted),
-        output_tokens=sum(usage.output_tokens for usage in counted),
-        details={"calls": [dict(usage.details) for usage in counted]},
-    )

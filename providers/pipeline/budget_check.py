@@ -1,4 +1,4 @@
-"""Check a price against the budget, ask for consent, and build the reservations. Nothing is sent before."""
+"""Check the budget, confirm the price, and build the vendor calls and reservations; JobStore writes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.job_store import JobStore, NullJobStore
 from atelier.providers.pipeline.quotes import over_budget_error, unpriced_error, usd
 from atelier.providers.pipeline.vendor_call import VendorCall
-from atelier.providers.pricing.budget import Budget, Caps, Confirm, Reservation, Shortage
+from atelier.providers.pricing.budget import Budget, CapExceeded, Caps, Confirm, Reservation
 from atelier.providers.pricing.estimate import actual, estimate
 from atelier.providers.vendors.contract import Job
 
@@ -41,9 +41,9 @@ async def check_budget(catalog: Catalog, budget: Budget, store: JobStore, priced
         return
     left = await store.budget_left(caller, caps)
     if caps.per_day is not None and left.day is not None and price.high_usd > left.day:
-        raise cap_exceeded(catalog, priced, Shortage(period="day", cap=caps.per_day, left=left.day))
+        raise cap_exceeded(catalog, priced, CapExceeded(period="day", cap=caps.per_day, left=left.day))
     if caps.per_month is not None and left.month is not None and price.high_usd > left.month:
-        raise cap_exceeded(catalog, priced, Shortage(period="month", cap=caps.per_month, left=left.month))
+        raise cap_exceeded(catalog, priced, CapExceeded(period="month", cap=caps.per_month, left=left.month))
 
 
 async def confirm_price(budget: Budget, priced: PricedRequest, confirm: Confirm | None) -> None:
@@ -102,7 +102,7 @@ def reservations_for(
     ]
 
 
-def cap_exceeded(catalog: Catalog, priced: PricedRequest, short: Shortage) -> ImageError:
+def cap_exceeded(catalog: Catalog, priced: PricedRequest, short: CapExceeded) -> ImageError:
     """Return the error for a request that would exceed the cap of the day or the month."""
     cap = f"the {usd(short.cap)} of this {short.period} (ATELIER_BUDGET_PER_{short.period.upper()}, UTC)"
     return over_budget_error(catalog, priced, cap, short.left)

@@ -21,7 +21,7 @@ UNCLEAR = (Reason.INVALID_REQUEST, Reason.PROVIDER_UNAVAILABLE, Reason.AUTHENTIC
 Explain = Callable[[httpx.Response], ImageError]
 
 
-def check_answer(
+def check_response(
     response: httpx.Response,
     url: httpx.URL,
     endpoint: Endpoint,
@@ -71,7 +71,10 @@ def refusal_error(response: httpx.Response, explain: Explain) -> ImageError:
 
 
 def web_page_error(url: httpx.URL, endpoint: Endpoint) -> ImageError:
-    """Return the error for a success answer that is a web page. A custom base URL that has one bills nothing."""
+    """Return the error for a success answer that is a web page.
+
+    With a custom base URL the page is a misconfiguration, so nothing was billed.
+    """
     message = f"{safe_url(url)} answered with a web page in place of an image."
     if endpoint.custom:
         return ImageError(Reason.INVALID_RESPONSE, message, hint=base_url_hint(endpoint))
