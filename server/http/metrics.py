@@ -1,4 +1,4 @@
-"""What /metrics shows: requests and vendors' failures as they happen; jobs, money and queues as they are when asked."""
+"""What /metrics shows: requests and vendors' failures as they happen; jobs, money and queues as they are now."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ async def test_jobs_and_spend_are_refused_with_what_to_do_and_nothing_is_written
     for command in ("jobs", "spend"):
         code, said = atelier(state, command)
         assert (code, "Traceback" in said) == (1, False), said
-        assert f"The journal {state / 'journal.db'} cannot be used (Permission denied)." in said
+        assert f"The database {state / 'journal.db'} cannot be used (Permission denied)." in said
         assert "set ATELIER_STATE_DIR to a folder that can be written" in said
     assert [path.name for path in state.iterdir()] == before
 
