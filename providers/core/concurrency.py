@@ -64,7 +64,7 @@ async def run_concurrently(
 
 
 async def race(
-    event: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[Outcome]], lost: type[BaseException]
+    event: Callable[[], Awaitable[None]], action: Callable[[], Awaitable[Outcome]], lost: type[BaseException]
 ) -> Outcome:
     """Do something, and cancel it when an event comes first; `lost` is raised if it did not finish all the same."""
     box, failure = list[Outcome](), None
@@ -76,7 +76,7 @@ async def race(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch)
         try:
-            box.append(await work())
+            box.append(await action())
         except Exception as error:  # noqa: BLE001 - raised again outside, since a task group would wrap it
             failure = error
         finally:

@@ -139,7 +139,5 @@ def refused_by_router(refusal: HTTPException) -> RefusedError:
 def invalid(refusal: RequestValidationError) -> ImageError:
     """Return the error for a request that does not fit the schema. It names the fields and never their values."""
     problems = refusal.errors()
-    texts = [
-        sentence(problem, ".".join(map(str, problem["loc"][1:])) or "body") for problem in problems[:MAX_PROBLEMS]
-    ]
+    texts = [sentence(problem, ".".join(map(str, problem["loc"][1:])) or "body") for problem in problems[:MAX_PROBLEMS]]
     return refused(texts, len(problems), "See /docs for what this address takes.")
