@@ -27,7 +27,7 @@ from tests.emulators.stability import Stability
 from tests.emulators.xai import XAI
 from tests.exhaustive import exhaustive, is_selected
 
-pytest_plugins = ["tests.faults.tally"]
+pytest_plugins = ["tests.faults.tally", "tests.leaks"]
 
 TODAY = date(2026, 11, 21)
 
@@ -70,7 +70,7 @@ def anyio_backend() -> str:
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
     """Remove the keys and settings of the developer's environment."""
     for name in list(os.environ):
-        if name.startswith(("ATELIER_", "AWS_")) or name.endswith(("_API_KEY", "_BASE_URL", "_API_KEY_FILE")):
+        if name.startswith(("ATELIER_", "AWS_", "OTEL_")) or name.endswith(("_API_KEY", "_BASE_URL", "_API_KEY_FILE")):
             monkeypatch.delenv(name)
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         monkeypatch.setenv(name, os.devnull)

@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar
 
-Kind = Literal["internal", "client", "server"]
-"""A step of this process, a request to another one, or the answer to a request from another one."""
+Kind = Literal["internal", "client"]
+"""A step of this process, or a request to another one."""
 
 Attributes = Mapping[str, str | int | float | bool | None]
 """None is left out. Names are those of OpenTelemetry's conventions where they have one, else begin with `atelier.`"""
@@ -28,27 +28,21 @@ class Span(Protocol):
         """The id of the trace, in hexadecimal digits."""
         ...
 
-    def rename(self, name: str) -> None:
-        """Replace the name."""
-        ...
-
     def set(self, attributes: Attributes) -> None:
         """Add attributes."""
         ...
 
-    def fail(self, error: BaseException | str) -> None:
-        """Mark the step as failed, by an error or its type."""
+    def fail(self, error: BaseException) -> None:
+        """Mark the step as failed."""
         ...
 
 
 class Tracer(Protocol):
-    """Begins spans. Each is a child of the current one, or of the one that the headers of a request name."""
+    """Begins spans, each a child of the one that the running task is in."""
 
     records_prompts: bool
 
-    def span(
-        self, name: str, attributes: Attributes, kind: Kind, headers: Mapping[str, str] | None
-    ) -> AbstractContextManager[Span]:
+    def span(self, name: str, attributes: Attributes, kind: Kind) -> AbstractContextManager[Span]:
         """Record what happens within the block. An exception that leaves it is the span's failure."""
         ...
 
@@ -62,13 +56,10 @@ class _NoSpan:
 
     trace_id = None
 
-    def rename(self, name: str) -> None:
-        """Do nothing."""
-
     def set(self, attributes: Attributes) -> None:
         """Do nothing."""
 
-    def fail(self, error: BaseException | str) -> None:
+    def fail(self, error: BaseException) -> None:
         """Do nothing."""
 
 
@@ -77,9 +68,7 @@ class _NoTracer:
 
     records_prompts = False
 
-    def span(
-        self, name: str, attributes: Attributes, kind: Kind, headers: Mapping[str, str] | None
-    ) -> AbstractContextManager[Span]:
+    def span(self, name: str, attributes: Attributes, kind: Kind) -> AbstractContextManager[Span]:
         """Return a block that records nothing."""
         return _UNRECORDED
 
@@ -100,15 +89,9 @@ def install(tracer: Tracer) -> None:
     _tracer = tracer
 
 
-def span(
-    name: str,
-    attributes: Attributes | None = None,
-    *,
-    kind: Kind = "internal",
-    headers: Mapping[str, str] | None = None,
-) -> AbstractContextManager[Span]:
+def span(name: str, attributes: Attributes | None = None, *, kind: Kind = "internal") -> AbstractContextManager[Span]:
     """Record what happens within the block as a span; see `Tracer`."""
-    return _tracer.span(name, attributes or {}, kind, headers)
+    return _tracer.span(name, attributes or {}, kind)
 
 
 def current_span() -> Span:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import sys
 from collections.abc import Generator
@@ -13,6 +14,7 @@ from importlib.metadata import version
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.exceptions import HTTPException
@@ -35,6 +37,18 @@ from atelier.server.mcp.server import AtelierServer, build_server
 from atelier.server.observability.logs import log
 from atelier.server.settings import Settings
 from atelier.server.shutdown import until_idle
+
+UNTRACED = re.compile(r"/healthz|/readyz|/metrics|/(i|upload)/.*")
+"""Paths without a span: probes, and signed links, whose address is a secret."""
+
+TELEMETRY: TelemetryConfig = {
+    "operation_spans": False,
+    "metrics": False,
+    "logs": False,
+    "auto_configure": False,
+    "exclude": lambda scope: UNTRACED.fullmatch(scope["path"]) is not None,
+}
+"""FastAPI records a span of each other request, where `start_tracing` has set a provider."""
 
 GRACEFUL_SHUTDOWN_TIMEOUT = 2  # seconds for the last answers to be sent, and for streams that stay open
 
@@ -106,6 +120,7 @@ def app_of(server: AtelierServer, metrics: Metrics, issuer: str | None) -> FastA
         redoc_url=None,
         openapi_url=pages.SCHEMA,
         static_url=pages.DOCS_FILES,
+        telemetry=TELEMETRY,
         redirect_slashes=False,  # a redirect would lose the body
         exception_handlers=dict.fromkeys((HTTPException, ImageError, Exception), unrouted),
     )

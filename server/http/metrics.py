@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import time
-from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 import anyio
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.tracing import span
-from atelier.server.http.access import PROBES
 from atelier.server.mcp.server import AtelierServer
 from atelier.server.observability.logs import log
 
@@ -21,7 +17,6 @@ if TYPE_CHECKING:
     from atelier.server.database.jobs import SqlJobStore
 
 SECONDS = (0.05, 0.25, 1, 2.5, 5, 10, 20, 40, 60, 120, 300)
-OTHER = "other"  # the route of an address that is not served
 LOOK_TIMEOUT = 5.0  # seconds for everything that is looked up; the rest is shown without it
 
 
@@ -80,10 +75,7 @@ class Metrics:
 
 
 class MeasuredRequests:
-    """An ASGI app that counts the requests to another, and records each as a span that continues its caller's trace.
-
-    An address that is not served counts as `other`. Probes have no span.
-    """
+    """An ASGI app that counts the requests to another. An address that is not served counts as `other`."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -94,20 +86,7 @@ class MeasuredRequests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if PROBES.fullmatch(scope["path"]):
-            await self._measured(scope, receive, send)
-            return
-        attributes = {"http.request.method": scope["method"], "url.scheme": scope["scheme"]}
-        with span(scope["method"], attributes, kind="server", headers=Headers(scope=scope)) as request_span:
-            route, status = await self._measured(scope, receive, send)
-            request_span.rename(f"{scope['method']} {route}")
-            request_span.set({"http.route": route, "http.response.status_code": status})
-            if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                request_span.fail(str(status))
-
-    async def _measured(self, scope: Scope, receive: Receive, send: Send) -> tuple[str, int]:
-        """Answer one request, and return its route and the status of the answer."""
-        began, status, route = time.monotonic(), 499, OTHER  # a client that is gone before the answer
+        began, status = time.monotonic(), 499  # a client that is gone before the answer
 
         async def send_watched(message: Message) -> None:
             nonlocal status
@@ -118,6 +97,5 @@ class MeasuredRequests:
         try:
             await self._app(scope, receive, send_watched)
         finally:
-            route = getattr(scope.get("route"), "path", OTHER)
+            route = getattr(scope.get("route"), "path", "other")
             self._metrics.record_request(scope["method"], route, status, time.monotonic() - began)
-        return route, status

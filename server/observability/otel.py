@@ -1,7 +1,7 @@
 """The OpenTelemetry SDK: the tracer behind `providers/core/tracing.py`, and the export of spans over OTLP/HTTP.
 
-The provider is set for the whole process, so the spans of the MCP SDK (one for each message, with the trace that
-`_meta.traceparent` names) are exported as well.
+The provider is set for the whole process, so two libraries export their spans as well: the MCP SDK one for each
+message, in the trace that `_meta.traceparent` names, and FastAPI one for each request, in the trace of its header.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from threading import Thread
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.propagate import extract
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -29,7 +28,6 @@ LAST_EXPORT_TIMEOUT = 3.0  # seconds that the end of the process waits for a col
 KINDS: Mapping[Kind, SpanKind] = {
     "internal": SpanKind.INTERNAL,
     "client": SpanKind.CLIENT,
-    "server": SpanKind.SERVER,
 }
 
 
@@ -64,17 +62,13 @@ class OtelSpan:
         context = self._span.get_span_context()
         return format_trace_id(context.trace_id) if context.is_valid else None
 
-    def rename(self, name: str) -> None:
-        """Replace the name."""
-        self._span.update_name(name)
-
     def set(self, attributes: Attributes) -> None:
         """Add attributes."""
         self._span.set_attributes({name: value for name, value in attributes.items() if value is not None})
 
-    def fail(self, error: BaseException | str) -> None:
+    def fail(self, error: BaseException) -> None:
         """Mark the step as failed, by the reason of an ImageError or the type of another error."""
-        self._span.set_attribute("error.type", error if isinstance(error, str) else _type_of(error))
+        self._span.set_attribute("error.type", _type_of(error))
         self._span.set_status(StatusCode.ERROR)
 
 
@@ -86,11 +80,10 @@ class OtelTracer:
         self._tracer = provider.get_tracer(NAME, version("atelier-mcp"))
 
     @contextmanager
-    def span(self, name: str, attributes: Attributes, kind: Kind, headers: Mapping[str, str] | None) -> Generator[Span]:
+    def span(self, name: str, attributes: Attributes, kind: Kind) -> Generator[Span]:
         """Record what happens within the block."""
-        context = None if headers is None else extract(headers)
         with self._tracer.start_as_current_span(
-            name, context, KINDS[kind], record_exception=False, set_status_on_exception=False
+            name, kind=KINDS[kind], record_exception=False, set_status_on_exception=False
         ) as started:
             span = OtelSpan(started)
             span.set(attributes)

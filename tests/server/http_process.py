@@ -18,10 +18,11 @@ from mcp.client.streamable_http import streamable_http_client
 
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ
+from tests.leaks import JWT_SECRET, check
 from tests.server.process import started
 from tests.waiting import LONG, until
 
-SECRET = "a secret that is long enough for HS256"
+SECRET = JWT_SECRET
 
 SKETCH = {"prompt": "a fox", "model": "sketch", "size": "64x64"}
 FOX = {"prompt": "a fox", "model": "gpt-image-2.5-flare", "size": "1024x1024", "quality": "low"}
@@ -129,6 +130,7 @@ def serving(environ: Environ, *arguments: str, program: Sequence[str] = ("-m", "
                 process.kill()
             reader.join(LONG)
         assert process.stdout.read() == ""
+        check("".join(server.lines), "stderr of the server")
 
 
 def _read(stream: IO[str], lines: list[str]) -> None:

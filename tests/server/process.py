@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.conftest import NO_FILES, Environ
+from tests.leaks import check
 from tests.waiting import LONG
 
 SERVE = [sys.executable, "-m", "atelier.server", "serve"]
@@ -85,4 +86,5 @@ def conversation(
         process.stdin.close()
         log = process.stderr.read()
         assert process.wait(LONG) == 0, log
+    check(log, "stderr of the server")
     return answers, log
