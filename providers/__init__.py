@@ -20,7 +20,7 @@ __all__ = ["generate"]
 async def generate(
     prompt: str, *, model: str | None = None, n: int = 1, on_progress: Progress | None = None, **options: Any
 ) -> ImageResult:
-    """Make `n` pictures and return them in memory; nothing is stored, and no ledger is kept.
+    """Make `n` pictures and return them in memory; nothing is stored, and no ledger is written.
 
     `options` are the other fields of `core.types.ImageRequest` (size, quality, seed, ...); an unknown one is a
     TypeError. `on_progress` is awaited with a progress message. Keys and the budget of one call come from the

@@ -53,7 +53,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         403: "The page is of another origin.",
         404: "There is nothing of the caller by that id.",
         405: "The address does not take that method.",
-        409: "The images of the idempotency key are no longer kept.",
+        409: "The images of the idempotency key are no longer stored.",
         413: "The body is too large.",
         415: "The body is of a kind that is not read here.",
         421: "The server does not go by that name.",

@@ -28,8 +28,8 @@ def turned(format: str, orientation: int) -> bytes:
     return out.getvalue()
 
 
-@pytest.marker.parametrize("format", ["png", "jpeg", "webp"])
-@pytest.marker.parametrize("orientation", range(2, 9))
+@pytest.mark.parametrize("format", ["png", "jpeg", "webp"])
+@pytest.mark.parametrize("orientation", range(2, 9))
 def test_a_source_is_rotated_upright(format: str, orientation: int) -> None:
     data = turned(format, orientation)
     with Image.open(io.BytesIO(data)) as image:
@@ -41,7 +41,7 @@ def test_a_source_is_rotated_upright(format: str, orientation: int) -> None:
     assert not is_turned(made.image_bytes)
 
 
-@pytest.marker.parametrize("format", ["png", "jpeg", "webp"])
+@pytest.mark.parametrize("format", ["png", "jpeg", "webp"])
 def test_a_source_that_is_upright_stays_byte_for_byte(format: str) -> None:
     for orientation in (1, 9, 300):
         data = turned(format, orientation)
