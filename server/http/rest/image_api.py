@@ -73,7 +73,7 @@ def router(server: AtelierServer) -> APIRouter:
             answer = await while_connected(request, run)
         except ImageError as error:
             if key and GONE in error.facts:
-                message = "The images of this idempotency key are no longer kept."
+                message = "The images of this idempotency key are no longer stored."
                 raise RefusedError(409, message, "Use another key for new images.") from None
             raise
         return image_answer(answer, service, requested_settings(body), body.request_id)

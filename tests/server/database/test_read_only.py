@@ -25,6 +25,7 @@ NOBODY = 65_534
 
 RUNS = f"""
 import os, sys, tomllib  # loaded first: the interpreter's own files may be unreadable for that user
+import atelier.server.cli.entry, atelier.server.composition, atelier.server.database.jobs  # which `main` imports later
 from atelier.server.main import main
 if os.getuid() == 0:  # whom no permission stops
     os.setgid({NOBODY})
