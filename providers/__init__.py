@@ -1,51 +1,72 @@
-"""The image library. Call `generate` to make images without a server.
+"""The vendors, and the library for programs that make images without a server. See docs/library.md.
 
 from atelier.providers import generate
 
 result = await generate("a lighthouse at dusk", model="openai", size="1024x1024")
-result.images[0].image_bytes
+result.image_bytes
+
+Every call has a twin for programs without an event loop (`generate_sync`). `ImageService` keeps connections and limits
+over several calls. A name is loaded when it is first used, so that importing a module below loads nothing else.
 """
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from atelier.providers.core.types import ImageResult, Progress
+    from atelier.providers.core.errors import ImageError, Reason
+    from atelier.providers.core.results import ImageResult, ResultImage
+    from atelier.providers.jobs.image_calls import ImageInput, ImageOptions
+    from atelier.providers.jobs.service import ImageService
+    from atelier.providers.library import (
+        edit,
+        edit_sync,
+        estimate,
+        estimate_sync,
+        generate,
+        generate_sync,
+        prepare,
+        prepare_sync,
+        upscale,
+        upscale_sync,
+        vary,
+        vary_sync,
+    )
 
-__all__ = ["generate"]
+__all__ = [
+    "ImageError",
+    "ImageInput",
+    "ImageOptions",
+    "ImageResult",
+    "ImageService",
+    "Reason",
+    "ResultImage",
+    "edit",
+    "edit_sync",
+    "estimate",
+    "estimate_sync",
+    "generate",
+    "generate_sync",
+    "prepare",
+    "prepare_sync",
+    "upscale",
+    "upscale_sync",
+    "vary",
+    "vary_sync",
+]
+
+HOMES = {
+    "core.errors": ("ImageError", "Reason"),
+    "core.results": ("ImageResult", "ResultImage"),
+    "jobs.image_calls": ("ImageInput", "ImageOptions"),
+    "jobs.service": ("ImageService",),
+}
+"""Module -> the names that it has; all others are in `library`."""
 
 
-async def generate(
-    prompt: str, *, model: str | None = None, n: int = 1, on_progress: Progress | None = None, **options: Any
-) -> ImageResult:
-    """Make `n` pictures and return them in memory; nothing is stored, and no ledger is written.
-
-    `options` are the other fields of `core.types.ImageRequest` (size, quality, seed, ...); an unknown one is a
-    TypeError. `on_progress` is awaited with a progress message. Keys and the budget of one call come from the
-    environment; where a budget by day or month is set, which nothing could be held against here, only what is free is
-    made. Raises `core.errors.ImageError`.
-    """
-    from functools import partial
-    from pathlib import Path
-
-    from atelier.providers.catalog.catalog import Catalog
-    from atelier.providers.catalog.catalog_overlay import with_file
-    from atelier.providers.core.concurrency import no_progress
-    from atelier.providers.core.environment import variable
-    from atelier.providers.core.types import ImageRequest
-    from atelier.providers.pipeline.pipeline import Pipeline
-    from atelier.providers.pricing.budget import from_variables, require_no_period_caps
-    from atelier.providers.vendors.registry import all_providers
-
-    lookup = partial(variable, os.environ)
-    file = lookup("ATELIER_CATALOG")
-    catalog = Catalog(lookup, load=lambda: with_file(all_providers(), Path(file) if file else None))
-    request = ImageRequest(prompt=prompt, model=model, count=n, **options)
-    budget = from_variables(lookup)
-    async with Pipeline(catalog, budget=budget) as pipeline:
-        price = pipeline.admit(request).estimate
-        if price is None or price.high_usd:
-            require_no_period_caps(budget.caps)
-        return await pipeline.run(request, on_progress=on_progress or no_progress)
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = next((module for module, names in HOMES.items() if name in names), "library")
+    return getattr(import_module(f"{__name__}.{home}"), name)

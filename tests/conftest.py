@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from filelock import FileLock
 from hypothesis import is_hypothesis_test, settings
 from mcp.client import Client
 from PIL import Image
@@ -26,6 +27,7 @@ from tests.emulators.server import Emulator
 from tests.emulators.stability import Stability
 from tests.emulators.xai import XAI
 from tests.exhaustive import exhaustive, is_selected
+from tests.wheel import Wheel, installed
 
 pytest_plugins = ["tests.faults.tally", "tests.leaks"]
 
@@ -59,6 +61,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
                 item.add_marker(exhaustive)
+
+
+@pytest.fixture(scope="session")
+def installed_wheel(tmp_path_factory: pytest.TempPathFactory) -> Wheel:
+    """The wheel in an environment that has nothing else, one for all workers."""
+    folder = tmp_path_factory.getbasetemp().parent / "installed-wheel"
+    with FileLock(f"{folder}.lock"):
+        return installed(folder)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.providers.core.types import ResultImage
+from atelier.providers.core.results import ResultImage
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
 from atelier.providers.images.sources import ASSET, Asset, newest_asset_id

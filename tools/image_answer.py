@@ -8,10 +8,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from atelier.providers.core.types import ImageResult, ResultImage, Usage
+from atelier.providers.core.results import ImageResult, ResultImage, Usage
 from atelier.providers.jobs.service import JobHandle
 from atelier.providers.pipeline.quotes import usd as plain_usd
-from atelier.providers.pipeline.result import request_ids
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Output
 
 
@@ -104,7 +103,7 @@ def _usage(usage: Usage | None) -> UsageData | None:
 
 def _request_id(result: ImageResult) -> str | None:
     """Return the vendor's id of the first request."""
-    ids = request_ids(result.details)
+    ids = result.vendor_request_ids
     return ids[0] if ids else None
 
 

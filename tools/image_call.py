@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import field_validator
 
-from atelier.providers.core.types import ImageRequest, ImageResult
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.types import ImageRequest
 from atelier.providers.images.resize import parse_resize
 from atelier.providers.jobs.service import ImageService, JobHandle
 from atelier.tools.image_answer import format_handle, format_result

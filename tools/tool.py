@@ -8,7 +8,8 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from atelier.providers.core.types import Progress, ResultImage
+from atelier.providers.core.results import ResultImage
+from atelier.providers.core.types import Progress
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pricing.budget import Confirm
 

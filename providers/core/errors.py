@@ -24,6 +24,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, cast
 
+from atelier.providers.core.tool_results import ToolShape, tool_result
+
 
 class Reason(StrEnum):
     """Why a call did not end in an image. A closed list, because programs switch on it."""
@@ -70,6 +72,22 @@ class ImageError(Exception):
         self.retry_after = retry_after
         self.facts: dict[str, Any] = dict(facts or {})
         self.from_vendor = from_vendor
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the error as JSON has it."""
+        found = {
+            "reason": self.reason.value,
+            "message": self.message,
+            "hint": self.hint,
+            "retryable": self.retryable,
+            "retry_after": self.retry_after,
+            "facts": public_facts(self),
+        }
+        return {name: value for name, value in found.items() if value not in (None, "", {})}
+
+    def as_tool_result(self, shape: ToolShape, call_id: str) -> dict[str, Any]:
+        """Return the answer to a tool call of another agent; see `tool_result`."""
+        return tool_result(shape, call_id, {"error": self.as_dict()}, error=True)
 
     @property
     def retryable(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from atelier.providers.core.sizes import ResizeSpec, SizeRule
 
 Lookup = Callable[[str], str | None]  # the value of an environment variable; None when unset
 Progress = Callable[[str], Awaitable[None]]  # receives a short message for the user
+ResponseFormat = Literal["binary", "base64", "url"]  # how a program takes the images; `url` is the vendor's own link
 
 
 class Operation(StrEnum):
@@ -53,7 +53,8 @@ class Feature(StrEnum):
 class Picture:
     """An encoded image; `format` (png, jpeg, webp, gif) and size are read from its bytes.
 
-    `prompt_used` is the prompt as the vendor rewrote it, or in a result the prompt as sent; `seed` is the vendor's.
+    `prompt_used` is the prompt as the vendor rewrote it, or in a result the prompt as sent; `seed` is the vendor's, as
+    is `url`, a link that is valid for a short time.
     """
 
     image_bytes: bytes = field(repr=False)
@@ -64,6 +65,7 @@ class Picture:
     seed: int | None = None
     warning: str = ""
     name: str = field(default="", repr=False, compare=False)  # of the file that the source was read from
+    url: str = field(default="", repr=False, compare=False)
 
     @property
     def mime(self) -> str:
@@ -77,7 +79,8 @@ class ImageRequest:
 
     `strength` is 0 (keep the source) to 1 (ignore it). `parent` is the asset id of the first source, and `origin` the
     vendor that made it, which is preferred when no model is named. `deliver` is the resized copy stored beside each
-    image; it is not sent to the vendor.
+    image; it is not sent to the vendor. `response_format` is None where the caller did not choose. `timeout` is seconds
+    for one vendor call, None those of the pipeline.
     `options` are `search` (what to find, for search_replace and recolor), `left`, `right`, `top` and `bottom` (pixels
     to add, for outpaint), those in the model's row, and for an unlisted model the fields of its vendor. Their values
     are texts, numbers and booleans.
@@ -103,6 +106,8 @@ class ImageRequest:
     parent: str | None = None
     origin: str | None = None
     deliver: ResizeSpec | None = None
+    response_format: ResponseFormat | None = None
+    timeout: float | None = None
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
 
@@ -130,10 +135,10 @@ class Model:
 
     `sizes` are exact sizes and words such as "auto"; `size_rule` adds ranges of sizes. `max_count` counts images per
     vendor call, `max_prompt` characters. `aliases` are Atelier's other names, `snapshots` the vendor's dated ids, which
-    are sent unchanged. `options` are the vendor's own, and `limits` their values. Source images are checked against
-    `source_formats`, `source_rule` and `max_source_bytes`, and with the mask against `max_upload_bytes`; 0 means no
-    known limit. Seeds are 0 to `max_seed`. `wire` selects the vendor's API. `any_value` marks an unlisted model, whose
-    values are not checked.
+    are sent unchanged. `links`: the vendor can answer with links. `options` are the vendor's own, and `limits` their
+    values. Source images are checked against `source_formats`, `source_rule` and `max_source_bytes`, and with the mask
+    against `max_upload_bytes`; 0 means no known limit. Seeds are 0 to `max_seed`. `wire` selects the vendor's API.
+    `any_value` marks an unlisted model, whose values are not checked.
     """
 
     id: str
@@ -148,6 +153,7 @@ class Model:
     styles: tuple[str, ...] = ()
     backgrounds: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
+    links: bool = False
     features: frozenset[Feature] = frozenset()
     options: frozenset[str] = frozenset()
     limits: tuple[Limit, ...] = ()
@@ -193,63 +199,3 @@ class Endpoint:
     def key(self, lookup: Lookup) -> str | None:
         """Return the first key that is set."""
         return next((key for name in self.key_variables if (key := lookup(name))), None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """The token counts in the vendor's answer."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssetHandle:
-    """Where an asset is stored: `path` on this machine, or `url`; `warning` if not in the configured storage."""
-
-    id: str
-    path: str | None = None
-    url: str | None = None
-    warning: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ResultImage:
-    """An image of a result: its bytes, its asset unless it is an inline result, and its resized copy, if any."""
-
-    picture: Picture
-    stored: AssetHandle | None = None
-    copy: ResultImage | None = None
-
-    @property
-    def image_bytes(self) -> bytes:
-        """The encoded image."""
-        return self.picture.image_bytes
-
-    @property
-    def format(self) -> str:
-        """png, jpeg, webp or gif."""
-        return self.picture.format
-
-    @property
-    def prompt_used(self) -> str | None:
-        """The prompt as the vendor rewrote it, else as sent; None if none was sent."""
-        return self.picture.prompt_used
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageResult:
-    """The result of a request. Costs in USD, None if unknown. `notice` is shown before everything else."""
-
-    id: str
-    images: tuple[ResultImage, ...]
-    provider: str
-    model: str
-    usage: Usage | None = None
-    estimated_usd: Decimal | None = None
-    actual_usd: Decimal | None = None
-    notice: str = ""
-    warnings: tuple[str, ...] = ()
-    details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    inline: bool = False  # its images are stored only until it is delivered

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from atelier.providers.core.types import AssetHandle, Picture
+from atelier.providers.core.results import AssetHandle
+from atelier.providers.core.types import Picture
 from atelier.providers.images.sources import AssetReader
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from atelier.providers.core.types import ImageResult
+from atelier.providers.core.results import ImageResult
 from atelier.providers.pipeline.job_store import JobRow
 from atelier.providers.pipeline.pipeline import Pipeline
 

@@ -11,7 +11,9 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.errors import ImageError, Reason, internal_error
-from atelier.providers.core.types import ImageResult, Progress
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.tool_results import ToolShape, tool_result
+from atelier.providers.core.types import Progress
 from atelier.providers.jobs.recovery import found_outcome, merged_outcome
 from atelier.providers.jobs.stored_outcome import encode_error, encode_result
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow, JobStore
@@ -35,6 +37,11 @@ class JobHandle:
     model: str
     latest: str
     estimated_usd: Decimal | None = None
+
+    def as_tool_result(self, shape: ToolShape, call_id: str) -> dict[str, Any]:
+        """Return the answer to a tool call of another agent; see `tool_result`."""
+        facts = {"job": self.id, "status": "running", "progress": self.latest}
+        return tool_result(shape, call_id, {**facts, "provider": self.provider, "model": self.model})
 
 
 def handle_of_row(row: JobRow, latest: str) -> JobHandle:

@@ -19,9 +19,11 @@ from anyio.abc import TaskStatus
 from atelier.providers.core.concurrency import no_progress, run_shielded
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.log_context import add_context
-from atelier.providers.core.types import ImageRequest, ImageResult, Progress
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.types import ImageRequest, Progress
 from atelier.providers.jobs.deduplication import check_key, fingerprint, key_hash
 from atelier.providers.jobs.delivery import DeliveryTracker
+from atelier.providers.jobs.image_calls import ImageCalls
 from atelier.providers.jobs.inline_results import InlineResults
 from atelier.providers.jobs.runner import JobRunner
 from atelier.providers.jobs.running_job import JobHandle, RunningJob
@@ -33,7 +35,6 @@ from atelier.providers.pipeline.budget_check import cap_exceeded, reservations_f
 from atelier.providers.pipeline.fallback import check_fallback_names
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow, NewJob
 from atelier.providers.pipeline.pipeline import Pipeline
-from atelier.providers.pipeline.result import request_ids
 from atelier.providers.pipeline.states import JobState
 from atelier.providers.pricing.budget import CapExceeded, Confirm
 
@@ -46,7 +47,7 @@ NO_JOB = "Take the id from the answer that said “running”, or make the same 
 Result = ImageResult | JobHandle
 
 
-class ImageService:
+class ImageService(ImageCalls):
     """Submits requests and runs their jobs. An async context manager: leaving it waits for what was sent.
 
     `wait` is how many seconds a caller waits; None is without limit. `fallback` are the models to move on to.
@@ -225,7 +226,7 @@ class ImageService:
     def _returned(self, result: Result, caller: str) -> Result:
         if isinstance(result, ImageResult):
             self._inline.add(result, caller)
-            add_context(request_id=next(iter(request_ids(result.details)), None))
+            add_context(request_id=next(iter(result.vendor_request_ids), None))
         return result
 
     async def _fingerprint(self, priced: PricedRequest, inline: bool, caller: str) -> str:

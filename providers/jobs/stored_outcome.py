@@ -8,8 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.results import ImageResult, ResultImage, Usage
 from atelier.providers.core.sizes import ResizeSpec
-from atelier.providers.core.types import ImageRequest, ImageResult, Operation, ResultImage, Usage
+from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
 from atelier.providers.pipeline.admit import PricedRequest
@@ -61,8 +62,7 @@ def encode_result(result: ImageResult) -> dict[str, Any]:
         "model": result.model,
         "estimated_usd": _text(result.estimated_usd),
         "actual_usd": _text(result.actual_usd),
-        "usage": result.usage
-        and {"input_tokens": result.usage.input_tokens, "output_tokens": result.usage.output_tokens},
+        "usage": result.usage and result.usage.tokens(),
         "warnings": list(result.warnings),
         "details": dict(result.details),
         **({"inline": True} if result.inline else {}),

@@ -16,7 +16,8 @@ from atelier.providers.core.types import Endpoint, Progress
 from atelier.providers.pipeline.model_span import model_span, record_reply
 from atelier.providers.pipeline.prepared_job import PreparedJob
 from atelier.providers.pipeline.vendor_call import VendorCall
-from atelier.providers.transport.network.http_client import httpx, vendor_client
+from atelier.providers.transport.network.address_policy import AddressPolicy
+from atelier.providers.transport.network.http_client import OwnTransport, httpx, vendor_client
 from atelier.providers.transport.resilience.breaker import Breaker
 from atelier.providers.transport.resilience.limiter import FairLimiter
 from atelier.providers.transport.wire import Wire
@@ -33,14 +34,22 @@ class Dispatcher:
     """The HTTP client, limiter and breaker of each vendor. `timeout` is seconds for one call; see `Pipeline`."""
 
     def __init__(
-        self, *, timeout: float, concurrency: int | None, queue: int, retry_timeouts: bool, slots: Slots | None
+        self,
+        *,
+        timeout: float,
+        concurrency: int | None,
+        queue: int,
+        retry_timeouts: bool,
+        slots: Slots | None,
+        transport: OwnTransport | None,
     ) -> None:
         self._timeout = timeout
         self._concurrency = concurrency
         self._queue = queue
         self._retry_timeouts = retry_timeouts
         self._slots = slots
-        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._transport = transport
+        self._clients: dict[tuple[str, float], httpx.AsyncClient] = {}
         self._limiters: dict[str, FairLimiter] = {}
         self._breakers: dict[str, Breaker] = {}
 
@@ -108,20 +117,21 @@ class Dispatcher:
         secrets: tuple[str, ...],
         on_progress: Progress,
     ) -> Wire:
-        endpoint = vendor_call.job.endpoint
-        if provider.name not in self._clients:
-            self._clients[provider.name] = vendor_client(endpoint, self._timeout)
+        endpoint, timeout = vendor_call.job.endpoint, vendor_call.job.request.timeout or self._timeout
+        if (provider.name, timeout) not in self._clients:
+            self._clients[provider.name, timeout] = vendor_client(endpoint, timeout, self._transport)
         return Wire(
-            self._clients[provider.name],
+            self._clients[provider.name, timeout],
             endpoint,
             provider.explain,
             key=key,
             secrets=secrets,
-            deadline=self._timeout,
+            deadline=timeout,
             retry_timeouts=self._retry_timeouts,
             on_progress=on_progress,
             save_vendor_task=vendor_call.save_vendor_task,
             before_repeat=vendor_call.reserve_retry,
+            address_policy=AddressPolicy(resolves_elsewhere=self._transport is not None),
             on_in_flight=vendor_call.set_in_flight,
             vendor=provider.name,
             job=vendor_call.job.id,

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.types import ImageResult, Operation, Progress
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.types import Operation, Progress
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.prepared_job import PreparedJob

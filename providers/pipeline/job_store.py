@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from atelier.providers.pipeline.states import JobState
-from atelier.providers.pricing.budget import CapExceeded, Caps, Ledger, NoLedger, Reservation
+from atelier.providers.pricing.budget import CapExceeded, Caps, Ledger, NoLedger, Reservation, require_no_period_caps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +175,8 @@ class NullJobStore(NoLedger):
     async def open_job(
         self, entry: NewJob, reservations: Sequence[Reservation], caps: Caps
     ) -> CapExceeded | JobRow | None:
-        """Return None: nothing is short, and no job is equal."""
+        """Return None: no job is equal. Raises budget_exceeded where a cap by day or month is set."""
+        require_no_period_caps(caps)
         return None
 
     async def find_duplicate(self, identity: CallIdentity) -> JobRow | None:

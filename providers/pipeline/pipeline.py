@@ -20,7 +20,8 @@ from typing import Self
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.concurrency import no_progress, report, run_concurrently, run_shielded
 from atelier.providers.core.errors import ImageError, Reason, internal_error
-from atelier.providers.core.types import ImageRequest, ImageResult, Progress, ResultImage
+from atelier.providers.core.results import ImageResult, ResultImage
+from atelier.providers.core.types import ImageRequest, Progress
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.sources import SourceReader
 from atelier.providers.pipeline import admit as admission
@@ -34,6 +35,7 @@ from atelier.providers.pipeline.safe_prompt import SECOND_ATTEMPT_HINT, prepare_
 from atelier.providers.pipeline.store_images import CallResult, store_images, with_prompts
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.pricing.budget import Budget, Confirm
+from atelier.providers.transport.network.http_client import OwnTransport
 from atelier.providers.transport.wire import httpx
 
 Tenants = Callable[[str], tuple[Storage, SourceReader]]
@@ -55,6 +57,7 @@ class Pipeline:
     concurrency     calls of this process to one vendor at once; None is the vendor's own limit
     queue           calls that may wait for a slot at one vendor
     slots           hold a vendor's slot in all replicas
+    transport       sends requests to vendors in place of our sockets
     retry_timeouts  repeat a call that timed out or was cut off, although the vendor may bill both
     """
 
@@ -72,6 +75,7 @@ class Pipeline:
         queue: int = QUEUE_LIMIT,
         retry_timeouts: bool = False,
         slots: Slots | None = None,
+        transport: OwnTransport | None = None,
     ) -> None:
         self.catalog = catalog
         self.storage = storage
@@ -80,7 +84,12 @@ class Pipeline:
         self.store = store or NullJobStore()
         self.budget = budget or Budget()
         self._dispatcher = Dispatcher(
-            timeout=timeout, concurrency=concurrency, queue=queue, retry_timeouts=retry_timeouts, slots=slots
+            timeout=timeout,
+            concurrency=concurrency,
+            queue=queue,
+            retry_timeouts=retry_timeouts,
+            slots=slots,
+            transport=transport,
         )
 
     def for_caller(self, caller: str) -> Self:

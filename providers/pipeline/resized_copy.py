@@ -11,8 +11,9 @@ import anyio
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
+from atelier.providers.core.results import AssetHandle, ResultImage
 from atelier.providers.core.sizes import ResizeSpec
-from atelier.providers.core.types import AssetHandle, Picture, ResultImage
+from atelier.providers.core.types import Picture
 from atelier.providers.images.provenance import embed_facts
 from atelier.providers.images.resize import KB, resized_copy
 

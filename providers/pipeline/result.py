@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.types import ImageResult, Usage
+from atelier.providers.core.results import ImageResult, Usage
 from atelier.providers.pipeline.budget_check import cost_variance
 from atelier.providers.pipeline.prepared_job import PreparedJob
 from atelier.providers.pipeline.store_images import CallResult
@@ -51,13 +50,6 @@ def merged_result(prepared: PreparedJob, outcomes: Sequence[CallResult | ImageEr
         warnings=tuple(dict.fromkeys(warnings)),
         details=reply.details,
     )
-
-
-def request_ids(details: Mapping[str, Any]) -> list[str]:
-    """Return the vendor's request ids in the details of a reply."""
-    several: Sequence[str] = details.get("request_ids", ())
-    one = details.get("request_id")
-    return list(several) or ([str(one)] if one else [])
 
 
 def merged_reply(replies: Sequence[Reply]) -> Reply:

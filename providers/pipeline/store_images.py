@@ -15,8 +15,9 @@ import anyio
 from atelier.providers.core.concurrency import run_concurrently
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
+from atelier.providers.core.results import AssetHandle, ResultImage, Usage
 from atelier.providers.core.tracing import span
-from atelier.providers.core.types import AssetHandle, Picture, ResultImage, Usage
+from atelier.providers.core.types import Picture
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.provenance import embed_facts
 from atelier.providers.pipeline.prepared_job import PreparedJob

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import anyio
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import Usage
+from atelier.providers.core.results import Usage
 from atelier.providers.pipeline.job_store import JobStore
 from atelier.providers.pricing.budget import Caps
 from atelier.providers.vendors.contract import Job, Reply

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from itertools import product
 from typing import Any
 
-from atelier.providers.core.types import ImageRequest, Model, Usage
+from atelier.providers.core.results import Usage
+from atelier.providers.core.types import ImageRequest, Model
 from atelier.providers.pricing.price_parts import MILLION, SQUARE, Amount, Basis, beside, least_to_most, output, tiers
 from atelier.providers.pricing.price_table import Cell, Figure, Figures, Prices, Rates, Usual, table
 from atelier.providers.vendors.contract import Job, Reply
@@ -39,6 +40,10 @@ class Estimate:
     source: str
     as_of: str
     notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the estimate as JSON has it."""
+        return {name: float(value) if isinstance(value, Decimal) else value for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)

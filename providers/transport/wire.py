@@ -145,12 +145,9 @@ class Wire:
                     )
                     raise
             if self._seconds_left() <= every:
-                raise ImageError(
-                    Reason.TIMEOUT,
-                    f"The vendor did not finish within {self._deadline:.0f} seconds.",
-                    hint="Raise ATELIER_TIMEOUT_SECONDS or try again later.",
-                    facts={"outcome": "unknown", "collectable": True},
-                )
+                message = f"The vendor did not finish within {self._deadline:.0f} seconds."
+                hint = "Raise ATELIER_TIMEOUT_SECONDS or try again later."
+                raise ImageError(Reason.TIMEOUT, message, hint=hint, facts={"outcome": "unknown", "collectable": True})
             await anyio.sleep(every)
 
     async def download(self, url: str, message: str = "The image is done; downloading it.") -> bytes:
@@ -161,7 +158,7 @@ class Wire:
         """
         if is_data_uri(url):
             return base64_bytes(url)
-        target = vendor_url(url.strip(), self._endpoint, httpx.URL(f"{self._endpoint.base_url}/"))
+        target = self.resolve_link(url)
         await self.on_progress(message)
         return await self._download(target)
 
@@ -184,14 +181,17 @@ class Wire:
             target = vendor_url(response.headers.get("location", ""), self._endpoint, target)
         raise invalid_response(f"The vendor's download link redirects more than {MAX_REDIRECTS} times.")
 
+    def resolve_link(self, url: str) -> httpx.URL:
+        """Return a link of an answer, which may be relative to the base URL. Raises invalid_response."""
+        return vendor_url(url.strip(), self._endpoint, httpx.URL(f"{self._endpoint.base_url}/"))
+
     async def _send_free(
         self, request: httpx.Request, cap: int = MAX_ANSWER_BYTES, *, with_key: bool = True
     ) -> httpx.Response:
         """Make an exchange that costs nothing; any temporary failure is retried."""
         async for attempt in retry_policy(is_temporary, self._seconds_left(), self.on_progress):
             with attempt:
-                number = attempt.retry_state.attempt_number
-                return await self._exchange(request, cap, number, with_key=with_key)
+                return await self._exchange(request, cap, attempt.retry_state.attempt_number, with_key=with_key)
         raise AssertionError("the policy either returns or raises")
 
     async def _exchange(

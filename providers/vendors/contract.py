@@ -16,7 +16,8 @@ from types import MappingProxyType
 from typing import Any
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.types import Endpoint, ImageRequest, Model, Operation, Picture, Usage
+from atelier.providers.core.results import Usage
+from atelier.providers.core.types import Endpoint, ImageRequest, Model, Operation, Picture
 from atelier.providers.transport.wire import Wire, httpx
 
 

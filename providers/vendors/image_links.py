@@ -6,6 +6,7 @@ A link is saved before it is followed, because the image behind it is paid for. 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self, TypeVar
 
 import anyio
@@ -78,12 +79,14 @@ async def _image(vendor: str, item: Item | None, progress: str, wire: Wire) -> P
         where = sanitize(item.url)
         raise invalid_response(f"{vendor} put the picture into a bucket that Atelier cannot read: {where}.")
     try:
-        return picture(await wire.download(item.url, progress), prompt_used=item.revised_prompt)
+        image = await wire.download(item.url, progress)
+        return replace(picture(image, prompt_used=item.revised_prompt), url=str(wire.resolve_link(item.url)))
     except ImageError as error:
         if error.facts.get("status", "broken") is None:  # the download itself has retried
             raise
     await anyio.sleep(DOWNLOAD_RETRY_DELAY)
-    return picture(await wire.download(item.url, progress), prompt_used=item.revised_prompt)
+    image = await wire.download(item.url, progress)
+    return replace(picture(image, prompt_used=item.revised_prompt), url=str(wire.resolve_link(item.url)))
 
 
 def losses(images: Sequence[Picture], failures: Sequence[ImageError]) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.errors import sanitize
-from atelier.providers.core.types import ImageRequest, ImageResult
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
 from atelier.server.cli import flush_command, jobs_command, models_command, show_command, spend_command
 from atelier.server.cli.cost_command import estimate, locate_files

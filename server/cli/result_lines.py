@@ -6,7 +6,7 @@ import json
 import sys
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import ImageResult
+from atelier.providers.core.results import ImageResult
 from atelier.server.cli.output import UnwritableStreamError, say
 from atelier.tools.image_answer import format_result, size_of, usd
 

@@ -27,7 +27,7 @@ from mcp.types import (
 from mcp.types import Tool as ToolDescription
 
 from atelier.providers.core.errors import ImageError, public_facts
-from atelier.providers.core.types import AssetHandle, ResultImage
+from atelier.providers.core.results import AssetHandle, ResultImage
 from atelier.providers.images.asset_storage import Storage
 from atelier.server.mcp.input_schema import flat_schema
 from atelier.server.mcp.previews import previews

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
-from atelier.providers.core.types import AssetHandle, Picture
+from atelier.providers.core.results import AssetHandle
+from atelier.providers.core.types import Picture
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.sources import Asset
 from atelier.server.observability.logs import log

@@ -16,7 +16,8 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import AssetHandle, Picture
+from atelier.providers.core.results import AssetHandle
+from atelier.providers.core.types import Picture
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import identify
 from atelier.providers.images.sources import Asset

@@ -22,7 +22,8 @@ from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.environment import variable
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.gates.option_gates import SAFE_PROMPT
-from atelier.providers.core.types import AssetHandle, ImageRequest, ImageResult, Model, Operation, Picture
+from atelier.providers.core.results import AssetHandle, ImageResult
+from atelier.providers.core.types import ImageRequest, Model, Operation, Picture
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.transport.network.http_client import vendor_client
 from atelier.providers.transport.wire import Wire, httpx

@@ -229,8 +229,8 @@ class OpenAI(Emulator):
 
     def _check(self, body: dict[str, Any]) -> None:
         if self.older and str(body.get("model")).startswith("dall-e"):
-            if body.get("response_format") != "b64_json":
-                raise RefusedError(trouble(400, "invalid_value", "This host has no place for links."))
+            if body.get("response_format") not in ("b64_json", "url"):
+                raise RefusedError(trouble(400, "invalid_value", "Invalid value for 'response_format'."))
             return
         check(body)
 
@@ -306,12 +306,11 @@ class OpenAI(Emulator):
             events.append({"type": f"{kind}.completed", "b64_json": picture, "usage": usage, **about})
             return StreamingResponse(told(events), media_type="text/event-stream", headers=headers)
         count = n if self.delivered is None else self.delivered
-        data = [self._item(picture) for _ in range(count)]
+        linked = self.links or body.get("response_format") == "url"
+        data = [self._link(picture) if linked else {"b64_json": picture} for _ in range(count)]
         return JSONResponse({"created": 1795132800, **about, "data": data, "usage": usage}, headers=headers)
 
-    def _item(self, picture: str) -> dict[str, str]:
-        if not self.links:
-            return {"b64_json": picture}
+    def _link(self, picture: str) -> dict[str, str]:
         self._linked.append(base64.b64decode(picture))
         return {"url": f"links/{len(self._linked) - 1}"}
 

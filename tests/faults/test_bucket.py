@@ -15,7 +15,7 @@ import pytest
 from mcp.client import Client
 from mcp.types import CallToolResult
 
-from atelier.providers.core.types import ImageResult
+from atelier.providers.core.results import ImageResult
 from tests.conftest import Environ, files_in
 from tests.emulators.s3 import Keys, Ministack
 from tests.exhaustive import exhaustive, sample

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from atelier.providers.core.types import ImageResult
+from atelier.providers.core.results import ImageResult
 from atelier.providers.jobs.service import ImageService, JobHandle
 from tests.conftest import Environ
 from tests.faults import proxy as faulty

@@ -16,7 +16,7 @@ import anyio
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import ImageResult
+from atelier.providers.core.results import ImageResult
 from atelier.providers.jobs.service import ImageService
 from tests.exhaustive import parameters
 from tests.faults import proxy as faulty

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.types import ImageResult
+from atelier.providers.core.results import ImageResult
 from tests.conftest import Environ
 from tests.emulators import flux
 from tests.exhaustive import sample

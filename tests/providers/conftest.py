@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from atelier.providers.core.types import ImageResult, Progress
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.types import Progress
 from atelier.providers.jobs.running_job import JobHandle, RunningJob
 from atelier.providers.jobs.waiter import JobWaiter
 

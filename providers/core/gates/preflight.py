@@ -13,7 +13,12 @@ from fractions import Fraction
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.gates import source_gates
-from atelier.providers.core.gates.option_gates import SIDES, options_are_known, options_are_within_limits
+from atelier.providers.core.gates.option_gates import (
+    SIDES,
+    check_response_format,
+    options_are_known,
+    options_are_within_limits,
+)
 from atelier.providers.core.gates.refusals import truncate, unsupported
 from atelier.providers.core.sizes import RESOLUTION_PIXELS, parse_ratio, parse_size
 from atelier.providers.core.types import PROMPTLESS, Endpoint, Feature, ImageRequest, Model, Operation
@@ -224,6 +229,7 @@ GATES: tuple[Gate, ...] = (
     check_size_options,
     check_choices,
     check_features,
+    check_response_format,
     source_gates.seed_is_in_range,
     check_prompt_length,
     options_are_known,

@@ -36,10 +36,14 @@ class UnknownHostError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """The rules for links: how a host is resolved, and which addresses are allowed."""
+    """The rules for links: how a host is resolved, and which addresses are allowed.
+
+    `resolves_elsewhere`: names are resolved by a program's own transport.
+    """
 
     resolve: Resolve = resolve_dns
     allows: Callable[[str], bool] = is_public
+    resolves_elsewhere: bool = False
 
     async def addresses(self, url: httpx.URL) -> tuple[str, ...]:
         """Return the addresses to connect to. Raises ForbiddenError, UnknownHostError or, for a bad host, ValueError.
@@ -63,7 +67,7 @@ class AddressPolicy:
             if any(is_link_local(address) for address in await self._looked_up(url.host, url)):
                 raise ForbiddenError("leads to a link-local address")
             return ()
-        if uses_proxy(url):  # the proxy resolves names, and this machine may be unable to
+        if self.resolves_elsewhere or uses_proxy(url):  # the proxy resolves names, and this machine may be unable to
             name = ssrf_guard.lookup_host(url)
             if is_address(name) and not self.allows(name):
                 raise ForbiddenError("leads into a private network")

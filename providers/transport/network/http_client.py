@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
 from functools import cache
 
-import anyio
 import httpx2 as httpx
 
 from atelier.providers.core.errors import MAY_BE_BILLED, ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint, Progress
 from atelier.providers.transport.event_stream import EventProgress
+from atelier.providers.transport.network.own_client import OwnTransport, own_transport
 from atelier.providers.transport.network.proxies import EnvironmentTransport
 from atelier.providers.transport.vendor_json import invalid_response
 
-__all__ = ["environment_transport", "httpx", "transport_error", "untrusted_client", "vendor_client", "with_body"]
+__all__ = [
+    "OwnTransport",
+    "environment_transport",
+    "httpx",
+    "transport_error",
+    "untrusted_client",
+    "vendor_client",
+    "with_body",
+]
 
 NEVER_SENT = (
     httpx.ConnectError,
@@ -28,13 +35,14 @@ NEVER_SENT = (
 """Exceptions raised before the vendor had the request, which therefore cost nothing."""
 
 
-def vendor_client(endpoint: Endpoint, deadline: float) -> httpx.AsyncClient:
+def vendor_client(endpoint: Endpoint, deadline: float, own: OwnTransport | None = None) -> httpx.AsyncClient:
     """Return a vendor's client. It follows no redirects, which could leak the key. `deadline` is in seconds.
 
-    Raises invalid_request when this machine's certificates cannot be used.
+    `own` sends in place of a socket. Raises invalid_request when this machine's certificates cannot be used.
     """
     timeout = httpx.Timeout(max(endpoint.timeout, deadline), connect=10.0)
-    transport = _InProcess(endpoint.transport) if endpoint.transport else environment_transport()
+    given = endpoint.transport or own
+    transport = own_transport(given) if given else environment_transport()
     return httpx.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False)
 
 
@@ -71,16 +79,6 @@ def ssl_context() -> ssl.SSLContext:
 def _load_context() -> ssl.SSLContext:
     """Load the certificates once, because that is slow."""
     return httpx.create_ssl_context()
-
-
-class _InProcess(httpx.AsyncBaseTransport):
-    """Answer requests by a function instead of a socket. It runs in a thread, because it may be slow."""
-
-    def __init__(self, answer: Callable[[httpx.Request], httpx.Response]) -> None:
-        self.answer = answer
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await anyio.to_thread.run_sync(self.answer, request)
 
 
 def transport_error(error: Exception, endpoint: Endpoint, host: str) -> ImageError:

@@ -36,6 +36,7 @@ def row(
     """
     common: dict[str, Any] = {
         "formats": ("jpeg", "png", "webp"),
+        "links": True,
         "features": SEED,
         "max_sources": 1,
         "max_source_bytes": 15_000_000,

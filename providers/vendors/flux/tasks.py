@@ -5,6 +5,7 @@ Facts: the vendor's OpenAPI and docs of 2026-05, FLUX 3 as read by third parties
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from pydantic import Field, FiniteFloat
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Picture
 from atelier.providers.images.identify import picture
-from atelier.providers.transport.vendor_json import Lenient, VendorModel, invalid_response, parse_answer
+from atelier.providers.transport.vendor_json import Lenient, VendorModel, invalid_response, is_data_uri, parse_answer
 from atelier.providers.transport.wire import Wire, httpx
 from atelier.providers.vendors.contract import Job, Reply
 
@@ -116,7 +117,8 @@ async def _image_of(url: str, job: Job, wire: Wire) -> Picture:
 async def _downloaded(result: Result, job: Job, wire: Wire) -> Picture:
     used = result.expanded_prompt or result.prompt
     rewritten = used if used != job.request.prompt else None
-    return picture(await wire.download(result.sample), prompt_used=rewritten, seed=result.seed)
+    image = picture(await wire.download(result.sample), prompt_used=rewritten, seed=result.seed)
+    return image if is_data_uri(result.sample) else replace(image, url=str(wire.resolve_link(result.sample)))
 
 
 async def _finished(url: str, wire: Wire) -> Result:

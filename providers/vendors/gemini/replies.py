@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.providers.core.types import Usage
+from atelier.providers.core.results import Usage
 from atelier.providers.vendors.gemini.shapes import Answer, Share
 from atelier.providers.vendors.image_links import Item
 

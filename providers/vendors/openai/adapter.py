@@ -15,7 +15,8 @@ from pydantic.alias_generators import to_snake
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates.option_gates import SAFE_PROMPT
-from atelier.providers.core.types import Endpoint, Operation, Picture, Usage
+from atelier.providers.core.results import Usage
+from atelier.providers.core.types import Endpoint, Operation, Picture
 from atelier.providers.images.masks import transparent_where_white
 from atelier.providers.transport.multipart import multipart
 from atelier.providers.transport.vendor_errors import error_status
@@ -58,7 +59,7 @@ def prepare(job: Job) -> httpx.Request:
         "background": request.background,
         "output_format": request.output_format,
         "output_compression": request.compression,
-        "response_format": "b64_json" if job.model.wire == DALL_E else None,
+        "response_format": _response_format(job),
         "stream": True if "partial_images" in request.options else None,
     }
     if not request.sources:
@@ -70,6 +71,13 @@ def prepare(job: Job) -> httpx.Request:
         files.append(("mask", _mask(request.mask)))
     path = "variations" if request.operation is Operation.VARIATION else "edits"
     return multipart(f"{base}/images/{path}", body, files)
+
+
+def _response_format(job: Job) -> str | None:
+    """Return what the older dialect needs; the GPT Image models refuse the field."""
+    if job.model.wire != DALL_E:
+        return None
+    return "url" if job.request.response_format == "url" else "b64_json"
 
 
 MAX_MASK_BYTES = 4_000_000

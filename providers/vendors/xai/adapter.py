@@ -35,7 +35,7 @@ ENDPOINT = Endpoint(
 
 
 def prepare(job: Job) -> httpx.Request:
-    """Build the request. It asks for base64, because an image behind a link is lost when the download fails.
+    """Build the request. It asks for base64 by default, as an image behind a link is lost when the download fails.
 
     The gates pass any option of an unlisted model, but xAI drops fields that it does not know and bills the call.
     """
@@ -53,7 +53,7 @@ def prepare(job: Job) -> httpx.Request:
         "aspect_ratio": request.aspect_ratio,
         "resolution": request.resolution,
         "quality": request.quality,
-        "response_format": "b64_json",
+        "response_format": "url" if request.response_format == "url" else "b64_json",
         **request.options,
     }
     present = {name: value for name, value in body.items() if value is not None}

@@ -7,7 +7,7 @@ from base64 import b64encode
 
 from pydantic import BaseModel
 
-from atelier.providers.core.types import ResultImage
+from atelier.providers.core.results import ResultImage
 from atelier.tools.image_answer import ImageOutput, UsageData
 from atelier.tools.tool import Answer
 

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import Response
 from pydantic import BaseModel
 
-from atelier.providers.core.types import ResultImage
+from atelier.providers.core.results import ResultImage
 from atelier.providers.jobs.service import ImageService
 from atelier.server.calls import delivering
 from atelier.server.http.rest.contract import APIResponse, CopyFacts, ImageData, ImageFacts, TokenCounts

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import ImageResult
+from atelier.providers.core.results import ImageResult
 from tests.conftest import Environ
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import ImageRequest, ImageResult, Operation
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.identify import picture
 from atelier.server.settings import Settings
 from tests.conftest import Environ, png

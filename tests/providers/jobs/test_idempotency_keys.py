@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import ImageRequest, ImageResult
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings

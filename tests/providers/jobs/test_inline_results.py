@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from atelier.providers.core.types import ImageResult
+from atelier.providers.core.results import ImageResult
 from atelier.providers.jobs.service import JobHandle
 from tests.conftest import Environ
 from tests.emulators.openai import OpenAI

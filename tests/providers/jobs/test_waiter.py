@@ -13,7 +13,8 @@ import pytest
 
 from atelier.providers.core.concurrency import no_progress
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import ImageRequest, ImageResult, Progress
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.types import ImageRequest, Progress
 from atelier.providers.jobs.service import MIN_WAIT, ImageService, JobHandle
 from tests.conftest import Environ, files_in
 from tests.emulators import openai as emulated

@@ -14,7 +14,8 @@ import pytest
 
 from atelier.providers import generate
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import AssetHandle, ImageRequest, Picture
+from atelier.providers.core.results import AssetHandle
+from atelier.providers.core.types import ImageRequest, Picture
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.vendors import flux as flux_vendor
 from atelier.providers.vendors import xai as xai_vendor
@@ -259,7 +260,7 @@ async def test_the_front_door_returns_pictures_in_memory() -> None:
     assert (result.provider, result.images[0].format, result.images[0].stored) == ("sketch", "png", None)
     assert result.images[0].image_bytes.startswith(b"\x89PNG")
     with pytest.raises(TypeError):
-        await generate("a fox", colour="red")
+        await generate("a fox", colour="red")  # pyright: ignore[reportCallIssue] - what a type checker refuses as well
 
 
 def test_no_prompt_is_in_the_repr_of_a_request() -> None:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atelier.providers.catalog.catalog import Catalog
-from atelier.providers.core.types import ImageRequest, Operation, Picture, Usage
+from atelier.providers.core.results import Usage
+from atelier.providers.core.types import ImageRequest, Operation, Picture
 from atelier.providers.pipeline.admit import check_and_price
 from atelier.providers.pricing.estimate import actual, estimate, table
 from atelier.providers.transport.network.http_client import httpx

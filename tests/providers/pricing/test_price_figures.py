@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.core.results import Usage
 from atelier.providers.core.sizes import parse_size
-from atelier.providers.core.types import ImageRequest, Model, Picture, Usage
+from atelier.providers.core.types import ImageRequest, Model, Picture
 from atelier.providers.pricing.estimate import actual, estimate
 from atelier.providers.pricing.price_table import Figure, Prices, table
 from atelier.providers.vendors.contract import Job, Provider, Reply

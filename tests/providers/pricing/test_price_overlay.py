@@ -12,7 +12,8 @@ import pytest
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.catalog.catalog_overlay import with_file
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import ImageRequest, Picture, Usage
+from atelier.providers.core.results import Usage
+from atelier.providers.core.types import ImageRequest, Picture
 from atelier.providers.pipeline.admit import check_and_price
 from atelier.providers.pricing.estimate import Estimate, actual, estimate
 from atelier.providers.pricing.price_table import table

@@ -18,7 +18,8 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, ElicitResult
 
-from atelier.providers.core.types import ImageRequest, ImageResult
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.mcp import tasks

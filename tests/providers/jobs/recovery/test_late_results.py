@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import Connection, text
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import ImageRequest, ImageResult
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.deduplication import fingerprint
 from atelier.providers.pipeline.admit import check_and_price
 from atelier.providers.pipeline.job_store import CallIdentity

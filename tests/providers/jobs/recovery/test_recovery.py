@@ -12,7 +12,8 @@ from sqlalchemy import update
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
-from atelier.providers.core.types import ImageRequest, ImageResult
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.types import ImageRequest
 from atelier.providers.images.identify import picture
 from atelier.server.composition import job_store_of, storage_of
 from atelier.server.database.schema import jobs

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import ImageResult
+from atelier.providers.core.results import ImageResult
 from atelier.providers.jobs.recovery import recover_job
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.transport.resilience.breaker import MAX_FAILURES

@@ -13,7 +13,8 @@ from PIL import Image, ImageChops
 
 from atelier.providers import generate
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.types import ImageRequest, ImageResult, Operation
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.sources import normalise_source
 from atelier.providers.vendors.sketch import PROVIDER

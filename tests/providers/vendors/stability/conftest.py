@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.types import ImageRequest, ImageResult, Operation
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.masks import normalise_mask as masked
 from atelier.providers.images.sources import normalise_source
 from atelier.providers.vendors.stability import PROVIDER

@@ -16,7 +16,8 @@ import anyio
 import pytest
 
 from atelier.providers.core.errors import Reason
-from atelier.providers.core.types import ImageRequest, ImageResult
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService, JobHandle
 from atelier.providers.pipeline.job_store import CallRow, JobRow
 from atelier.providers.transport.wire import Wire, httpx
