@@ -22,6 +22,7 @@ from atelier.server.storage.signed_links import Kind
 
 HEADERS = {
     **SAFETY,
+    "Referrer-Policy": "same-origin",  # with no-referrer a browser sends the form with “Origin: null”, which is refused
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
 }

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from typing import Any
 
 import openai
 import pytest
-from filelock import FileLock
 from PIL import Image
 
 from atelier.providers.transport.network.http_client import httpx
@@ -23,6 +21,7 @@ from tests.conftest import NO_FILES
 from tests.emulators.flux import Flux
 from tests.emulators.openai import MODERATED, OpenAI
 from tests.emulators.server import Held
+from tests.journeys.service.npm import installed
 from tests.server.http_process import Server, serving, token
 from tests.waiting import LONG, until
 
@@ -227,17 +226,8 @@ def test_a_client_that_gives_up_and_tries_again_gets_the_one_image(service: Serv
 
 @pytest.fixture(scope="session")
 def node_client(request: pytest.FixtureRequest) -> Path:
-    """The folder with the JavaScript client, installed once; skipped only where there is no npm."""
-    npm = shutil.which("npm")
-    if npm is None:
-        assert not os.environ.get("CI"), "the JavaScript client has to be tried here"
-        pytest.skip("npm is not installed")
-    folder = request.config.cache.mkdir(NODE_CLIENT.replace("@", "-")) if request.config.cache else Path()
-    with FileLock(folder / "lock"):
-        if not (folder / "node_modules/openai/package.json").exists():
-            command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save", NODE_CLIENT]
-            subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    return folder
+    """The package.json beside the JavaScript client."""
+    return installed(NODE_CLIENT, request.config)
 
 
 def test_the_javascript_client_does_the_same(service: Service, node_client: Path, tmp_path: Path) -> None:
@@ -245,7 +235,7 @@ def test_the_javascript_client_does_the_same(service: Service, node_client: Path
     source.write_bytes(png().read())
     script = Path(__file__).with_name("openai_client.mjs")
     command = ["node", str(script), f"{service.server.url}/v1", token("bob"), str(source)]
-    environ = {**os.environ, "OPENAI_CLIENT": str(node_client / "package.json")}
+    environ = {**os.environ, "OPENAI_CLIENT": str(node_client)}
     ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=LONG)
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)

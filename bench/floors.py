@@ -1,0 +1,45 @@
+"""What the measures are compared with: the least that could do the same."""
+
+from __future__ import annotations
+
+import base64
+import io
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+
+from PIL import Image
+
+ONE_TOOL = """
+from mcp.server.mcpserver import MCPServer
+server = MCPServer("floor")
+
+@server.tool()
+def echo(text: str) -> str:
+    return text
+
+server.run()
+"""
+"""A server with one tool on the bare SDK."""
+
+
+def one_tool() -> list[str]:
+    """Return the command that runs it."""
+    file = Path(tempfile.gettempdir()) / "atelier_bench_floor.py"
+    file.write_text(ONE_TOOL)
+    return [sys.executable, str(file)]
+
+
+def generate(url: str, key: str, body: bytes, folder: Path) -> None:
+    """POST, parse, decode, write the image and a preview of it: a generation without any promise."""
+    import json
+
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"{url}/images/generations", data=body, headers=headers)
+    with urllib.request.urlopen(request) as answer:
+        data = base64.b64decode(json.load(answer)["data"][0]["b64_json"])
+    (folder / "image.png").write_bytes(data)
+    image = Image.open(io.BytesIO(data))
+    image.thumbnail((512, 512))
+    image.convert("RGB").save(folder / "preview.jpg", "JPEG", quality=80)

@@ -1,0 +1,192 @@
+"""The measures. Each returns one sample: seconds (or bytes) of Atelier, and of its floor."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anyio
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters
+from PIL import Image
+
+from bench import floors
+from tests.emulators.openai import KEY, OpenAI
+from tests.emulators.server import Answer, Slow
+
+SERVER = [sys.executable, "-m", "atelier.server"]
+HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
+FOX = {"prompt": "a fox", "model": "gpt-image-2.5-flare", "size": "1024x1024", "quality": "low"}
+
+
+class Sample(NamedTuple):
+    """One run of Atelier and of its floor, in the same unit."""
+
+    ours: float
+    floor: float
+
+
+class Bench:
+    """A folder for the run, and a vendor without latency."""
+
+    def __init__(self, vendor: OpenAI) -> None:
+        self.vendor = vendor
+        self.folder = Path(tempfile.mkdtemp(prefix="atelier-bench-"))
+        self.environ = {
+            **os.environ,
+            "ATELIER_STATE_DIR": str(self.folder / "state"),
+            "ATELIER_OUTPUT_DIR": str(self.folder / "out"),
+            "ATELIER_DOTENV": "off",
+            "ATELIER_CONCURRENCY": "64",
+            "OPENAI_API_KEY": KEY,
+            "OPENAI_BASE_URL": vendor.url,
+        }
+        noise = Image.frombytes("RGB", (832, 832), os.urandom(832 * 832 * 3))
+        noise.save(self.folder / "noise.png")
+        data = base64.b64encode((self.folder / "noise.png").read_bytes()).decode()
+        self.large = Answer(200, {"created": 1, "data": [{"b64_json": data}], "usage": None})
+
+    @asynccontextmanager
+    async def client(self, command: list[str]) -> AsyncGenerator[Client]:
+        """Connect the official client to a server, once it has loaded everything."""
+        parameters = StdioServerParameters(command=command[0], args=command[1:], env=self.environ)
+        async with Client(parameters) as client:
+            await client.list_tools()
+            if command is SERVER:
+                await self.draw(client, "warm up")
+            yield client
+
+    async def draw(self, client: Client, prompt: str, **more: Any) -> None:
+        """Make one image."""
+        answer = await client.call_tool("generate_image", {**FOX, "prompt": prompt, **more})
+        assert not answer.is_error, answer.content
+
+    def spawn(self, command: list[str], *, call: dict[str, Any] | None = None) -> float:
+        """Return the seconds from the start of a process until it has answered `initialize`, or a call after it."""
+        began = time.perf_counter()
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self.environ) as process:
+            assert process.stdin
+            assert process.stdout
+
+            def ask(id: int, method: str, params: dict[str, Any]) -> None:
+                assert process.stdin
+                assert process.stdout
+                message = {"jsonrpc": "2.0", "id": id, "method": method, "params": params}
+                process.stdin.write(json.dumps(message).encode() + b"\n")
+                process.stdin.flush()
+                while f'"id":{id},'.encode() not in process.stdout.readline():
+                    pass
+
+            ask(1, "initialize", HELLO)
+            if call:
+                process.stdin.write(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
+                ask(2, "tools/call", call)
+            took = time.perf_counter() - began
+            process.stdin.close()
+            process.stdout.read()
+        return took
+
+
+async def timed(work: Callable[[], Awaitable[object]]) -> float:
+    """Return the seconds that some work takes."""
+    began = time.perf_counter()
+    await work()
+    return time.perf_counter() - began
+
+
+async def start(bench: Bench) -> Sample:
+    """Spawn to `initialize` answered."""
+    floor = floors.one_tool()
+    bench.spawn(SERVER)  # records the answers, where there are none yet
+    return Sample(bench.spawn(SERVER), bench.spawn(floor))
+
+
+async def first_call(bench: Bench) -> Sample:
+    """Spawn to the first call answered: a free draft, and an echo."""
+    sketch = {"name": "generate_image", "arguments": {"prompt": "a fox", "model": "sketch", "size": "64x64"}}
+    echo = {"name": "echo", "arguments": {"text": "a fox"}}
+    return Sample(bench.spawn(SERVER, call=sketch), bench.spawn(floors.one_tool(), call=echo))
+
+
+async def list_tools(bench: Bench) -> Sample:
+    """`tools/list`, asked again."""
+    async with bench.client(SERVER) as ours, bench.client(floors.one_tool()) as floor:
+        return Sample(await timed(ours.list_tools), await timed(floor.list_tools))
+
+
+async def estimate(bench: Bench) -> Sample:
+    """`estimate_cost`, and an echo: a call without a vendor."""
+    async with bench.client(SERVER) as ours, bench.client(floors.one_tool()) as floor:
+        await ours.call_tool("estimate_cost", FOX)
+        took = await timed(lambda: ours.call_tool("estimate_cost", FOX))
+        await floor.call_tool("echo", {"text": "a"})
+        return Sample(took, await timed(lambda: floor.call_tool("echo", {"text": "a"})))
+
+
+async def generate(bench: Bench) -> Sample:
+    """A 2 MB PNG from a vendor without latency: stored, with a preview; the floor is a script."""
+    body = json.dumps({"model": FOX["model"], "prompt": "a fox", "size": "1024x1024", "quality": "low"}).encode()
+    async with bench.client(SERVER) as client:
+        bench.vendor.next(bench.large)
+        await bench.draw(client, f"warm {time.time()}")
+        bench.vendor.next(bench.large, bench.large)
+        ours = await timed(lambda: bench.draw(client, f"a fox {time.time()}"))
+        script = await timed(
+            lambda: anyio.to_thread.run_sync(floors.generate, bench.vendor.url, KEY, body, bench.folder)
+        )
+        return Sample(ours, script)
+
+
+async def at_once(bench: Bench) -> Sample:
+    """Eight calls at once, of which the vendor takes a second each."""
+    async with bench.client(SERVER) as client:
+        bench.vendor.next(*[Slow(1.0)] * 8)
+
+        async def all_of_them() -> None:
+            async with anyio.create_task_group() as tasks:
+                for number in range(8):
+                    tasks.start_soon(bench.draw, client, f"a fox {number} {time.time()}")
+
+        return Sample(await timed(all_of_them), 1.0)
+
+
+async def answers_under_load(bench: Bench) -> Sample:
+    """The 99th percentile of `tools/list` while 16 generations of 2 MB run, and the slowest of an idle server."""
+    async with bench.client(SERVER) as client:
+        idle = [await timed(client.list_tools) for _ in range(50)]
+        bench.vendor.next(*[bench.large] * 16)
+        under_load = list[float]()
+        async with anyio.create_task_group() as tasks:
+            async with anyio.create_task_group() as drawing:
+
+                async def ask() -> None:
+                    while True:
+                        under_load.append(await timed(client.list_tools))
+                        await anyio.sleep(0.005)
+
+                tasks.start_soon(ask)
+                for number in range(16):
+                    drawing.start_soon(bench.draw, client, f"an owl {number} {time.time()}")
+            tasks.cancel_scope.cancel()
+        return Sample(sorted(under_load)[int(0.99 * len(under_load))], max(idle))
+
+
+MEASURES: dict[str, tuple[Callable[[Bench], Awaitable[Sample]], float]] = {
+    "start: spawn to initialize": (start, 0.12),
+    "start: spawn to first call": (first_call, 1.10),
+    "tools/list": (list_tools, 1.2),
+    "estimate_cost": (estimate, 1.4),
+    "generate_image, 2 MB PNG": (generate, 1.15),
+    "8 calls at once, vendor takes 1 s": (at_once, 1.10),
+    "tools/list, 16 generations run": (answers_under_load, 2.2),
+}
+"""Name -> the measure, and the ratio to its floor that is the target."""
