@@ -26,6 +26,7 @@ PACKAGES = (
     "providers",
     "tools",
     "server",
+    "providers.testing",
 )
 """Each may import itself and those before it."""
 
@@ -47,7 +48,13 @@ HOMES = {
     "httpx2": ("providers.transport.network",),
     "socksio": ("providers.transport.network.proxies",),
     "httpx": (),
-    "PIL": ("providers.images", "providers.vendors.gemini.imagen", "providers.vendors.sketch", "server.mcp.previews"),
+    "PIL": (
+        "providers.testing",
+        "providers.images",
+        "providers.vendors.gemini.imagen",
+        "providers.vendors.sketch",
+        "server.mcp.previews",
+    ),
     "pillow_heif": ("providers.images.heif",),
     "openai": (),
 }

@@ -1,4 +1,4 @@
-"""What /metrics shows: requests and vendors' failures as they happen; jobs, money and queues as they are when asked."""
+"""What /metrics shows: requests and vendors' failures as they happen; jobs, money and queues as they are now."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ class Metrics:
             self._waiting.labels(vendor).set(count)
         with anyio.move_on_after(LOOK_TIMEOUT):
             try:
-                await self._look(server)
+                await self._update_gauges(server)
             except ImageError as error:
                 log.error("metrics are incomplete", extra={"facts": {"why": error.message}})
         return generate_latest(self.registry)
 
-    async def _look(self, server: AtelierServer) -> None:
+    async def _update_gauges(self, server: AtelierServer) -> None:
         store = cast("SqlJobStore", server.state.service.pipeline.store)
         for state, count in (await store.count_by_state()).items():
             self._jobs.labels(state).set(count)
