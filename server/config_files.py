@@ -25,7 +25,7 @@ APP = "atelier"
 """The name of our folders below the platform's."""
 
 MACOS_STATE = Path("~/Library/Application Support") / APP
-"""Where earlier versions kept their state on macOS, also where `XDG_STATE_HOME` was set."""
+"""Where earlier versions stored their state on macOS, also where `XDG_STATE_HOME` was set."""
 
 CONFIG = "ATELIER_CONFIG"
 """Names the configuration file. Only the environment can set it."""

@@ -35,7 +35,7 @@ class EndedError(Exception):
         self.code = 128 + number
 
 
-async def interruptible(work: Callable[[], Awaitable[Outcome]], on_signal: Callable[[], None]) -> Outcome:
+async def interruptible(action: Callable[[], Awaitable[Outcome]], on_signal: Callable[[], None]) -> Outcome:
     """Do something that a signal cancels, except for its shielded parts. Raises EndedError when it did not finish.
 
     `on_signal` is called at the signal, to explain why the end may take a while.
@@ -50,7 +50,7 @@ async def interruptible(work: Callable[[], Awaitable[Outcome]], on_signal: Calla
 
     async def run() -> Outcome:
         with scope:
-            return await work()
+            return await action()
         raise EndedError(received[0])
 
     return await race(partial(_on_first_signal, stop), run, EndedError)

@@ -128,7 +128,7 @@ def row_data(provider: Provider, row: Model, today: date) -> RowData:
 def vendor_lines(offer: Offer, today: date, limit: int | None) -> list[str]:
     """Return the lines of a vendor: the most common value of each column once, then what each group has of its own.
 
-    A `limit` shortens each column to so many values and names retired rows without columns; None shortens nothing.
+    A `limit` shortens each column to that many values and names retired rows without columns; None shortens nothing.
     """
     rows = [row for row in offer.rows if limit is None or not retired(row, today)]
     columns_of = {row.id: describe(row, limit) for row in rows}

@@ -32,11 +32,11 @@ async def run_shielded(action: Callable[[], Awaitable[Outcome]]) -> Outcome:
 async def run_concurrently(
     actions: Sequence[Callable[[], Awaitable[Outcome]]],
     stop: anyio.CancelScope | None = None,
-    final: Collection[Reason] = (),
+    stop_on: Collection[Reason] = (),
 ) -> list[Outcome | ImageError]:
     """Run actions concurrently and return the result or ImageError of each.
 
-    Cancelling `stop` cancels the actions that are not shielded. So does an error with a reason in `final`, which the
+    Cancelling `stop` cancels the actions that are not shielded. So does an error with a reason in `stop_on`, which the
     other actions would run into as well: it becomes the outcome of those that were cancelled.
     """
     outcomes: dict[int, Outcome | ImageError] = {}
@@ -47,7 +47,7 @@ async def run_concurrently(
             outcomes[index] = await actions[index]()
         except ImageError as error:
             outcomes[index] = error
-            if error.reason in final:
+            if error.reason in stop_on:
                 final_errors.append(error)
                 stop.cancel()
         except Exception as error:  # noqa: BLE001 - it must not cancel the other actions
@@ -64,7 +64,7 @@ async def run_concurrently(
 
 
 async def race(
-    event: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[Outcome]], lost: type[BaseException]
+    event: Callable[[], Awaitable[None]], action: Callable[[], Awaitable[Outcome]], lost: type[BaseException]
 ) -> Outcome:
     """Do something, and cancel it when an event comes first; `lost` is raised if it did not finish all the same."""
     box, failure = list[Outcome](), None
@@ -76,7 +76,7 @@ async def race(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch)
         try:
-            box.append(await work())
+            box.append(await action())
         except Exception as error:  # noqa: BLE001 - raised again outside, since a task group would wrap it
             failure = error
         finally:

@@ -105,8 +105,8 @@ def _names(folder: int | Path) -> list[str]:
 
 def _plain_name(name: str) -> str:
     """Return a name in Unicode NFC with plain spaces, for comparison."""
-    joined = unicodedata.normalize("NFC", os.path.normcase(name))
-    return "".join(" " if letter.isspace() else letter for letter in joined)
+    normalized = unicodedata.normalize("NFC", os.path.normcase(name))
+    return "".join(" " if letter.isspace() else letter for letter in normalized)
 
 
 def _open(path: Path, folders: tuple[Path, ...]) -> int:

@@ -50,9 +50,9 @@ def _png(data: bytes) -> Iterator[Part]:
 def _jpeg(data: bytes) -> Iterator[Part]:
     start = 2
     while True:
-        mark, kind, length = _unpack(">BBH", data, start)
+        marker, kind, length = _unpack(">BBH", data, start)
         end = start + 2 + length
-        if mark != 0xFF or kind in (0x00, 0xFF) or 0xD0 <= kind <= 0xD9 or length < 2 or end > len(data):
+        if marker != 0xFF or kind in (0x00, 0xFF) or 0xD0 <= kind <= 0xD9 or length < 2 or end > len(data):
             raise ValueError("a segment is broken")
         yield Part(bytes([kind]), data[start + 4 : end], start, end)
         if kind == SCAN[0]:

@@ -92,7 +92,7 @@ def rotate_upright(picture: Picture) -> Picture:
 
 def is_turned(data: bytes) -> bool:
     """Whether the metadata of an image says that its pixels are rotated or mirrored."""
-    if not any(mark in data for mark in ORIENTED):
+    if not any(marker in data for marker in ORIENTED):
         return False
     with suppress(Exception):
         image = open_image(data, identify(data)[0])

@@ -45,17 +45,17 @@ class PricedRequest:
 
         The seed is increased from call to call; otherwise every call would make the same image.
         """
-        request, most = self.job.request, self.job.model.max_count
+        request, max_count = self.job.request, self.job.model.max_count
         return tuple(
             replace(
                 self.job,
                 request=replace(
                     request,
-                    count=min(most, request.count - done),
+                    count=min(max_count, request.count - done),
                     seed=None if request.seed is None else request.seed + done,
                 ),
             )
-            for done in range(0, request.count, most)
+            for done in range(0, request.count, max_count)
         )
 
 

@@ -67,7 +67,7 @@ async def run_with_fallback(
 async def _next_attempt(
     pipeline: Pipeline, prepared: PreparedJob, remaining: list[str], skipped: list[str]
 ) -> PreparedJob | None:
-    """Return the job with the next model that can do it, within the budget and the price that was agreed to."""
+    """Return the job with the next model that can do it, within the budget and the confirmed price."""
     first = prepared.priced
 
     async def costs_no_more(question: str) -> bool:

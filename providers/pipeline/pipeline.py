@@ -50,7 +50,7 @@ class Pipeline:
 
     storage         where images are stored; without one the result holds them
     sources         reads source images
-    tenants         returns a caller's own storage and sources, where callers are kept apart
+    tenants         returns a caller's own storage and sources, where callers are separated
     store           jobs and money
     budget          caps on spending
     timeout         seconds for one vendor call

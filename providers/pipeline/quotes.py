@@ -42,7 +42,7 @@ def compare(catalog: Catalog, request: ImageRequest) -> list[Quote]:
     """
     keyed = [p for p in catalog.providers if p.endpoint.key_variables and catalog.usable(p)]
     shown = [p for p in catalog.providers if catalog.usable(p)] if keyed else catalog.providers
-    found = [quote for p in shown for row in catalog.listed(p) if (quote := _quoted(catalog, p, row, request))]
+    found = [quote for p in shown for row in catalog.listed(p) if (quote := _quote_for(catalog, p, row, request))]
     return sorted(found, key=lambda q: (q.estimate is None, q.estimate.total_usd if q.estimate else 0, len(q.cannot)))
 
 
@@ -84,7 +84,7 @@ def usd(amount: Decimal) -> str:
     return f"${amount:.4f}" if amount >= Decimal("0.0001") else f"${amount:.2g}"
 
 
-def _quoted(catalog: Catalog, provider: Provider, row: Model, request: ImageRequest) -> Quote | None:
+def _quote_for(catalog: Catalog, provider: Provider, row: Model, request: ImageRequest) -> Quote | None:
     """Return one model's price, without the options that it refuses; None if it does not support the operation."""
     attempt, cannot = replace(request, model=f"{provider.name}/{row.id}"), list[str]()
     while len(cannot) <= MAX_DROPPED_OPTIONS:
@@ -129,7 +129,7 @@ def _alternatives(catalog: Catalog, priced: PricedRequest, left: Decimal) -> Ite
     request, model = priced.job.request, priced.job.model
     mine = f"{priced.choice.provider.name}/{model.id}"
     for quality in model.qualities:
-        quote = _quoted(catalog, priced.choice.provider, model, replace(request, quality=quality))
+        quote = _quote_for(catalog, priced.choice.provider, model, replace(request, quality=quality))
         if quote and not quote.cannot and quote.estimate and quote.estimate.high_usd <= left:
             yield _Alternative(f"{mine} with quality={quality}", quote.estimate.high_usd)
     for quote in compare(catalog, request):

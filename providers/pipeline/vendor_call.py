@@ -1,4 +1,4 @@
-"""One call of a job to its vendor, and its state in the ledger; see `states.CallState`.
+"""One call of a job to its vendor. Its row in the ledger has a `states.CallState`.
 
 A failed state write must not lose the image: the failure is logged, and `flush_pending_writes` writes it later.
 """
@@ -29,13 +29,16 @@ Bill = Callable[[Job, Reply], Decimal | None]
 class VendorCall:
     """One vendor call. Amounts are USD, None where not known: `estimated` before it was sent, `spent` as billed.
 
-    state                  reserved; sent: the vendor may bill it; billed: its images are not stored yet; closed
+    state                  its progress in this process, see below
     in_flight              the vendor may have the request; False during a connection attempt and a retry's pause
     scope                  the call runs in it; shielded while `in_flight`, because the vendor bills what it has
     possibly_billed_twice  attempts that timed out and were repeated
     resumed                a dead process sent it, so an error while collecting does not prove that nothing was billed
     stored_digests         SHA-256 of its images that are stored
     collectable            the vendor may return more of its images
+
+    `state` is not CallState, which is the row's: reserved and sent are the same; in billed the vendor has replied and
+    the images are being stored, while the row is still sent; in closed the row is settled, released or unknown.
     """
 
     def __init__(self, id: str, store: JobStore, job: Job, bill: Bill, estimated: Decimal | None, caps: Caps) -> None:

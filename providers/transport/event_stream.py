@@ -13,7 +13,7 @@ from atelier.providers.transport.vendor_json import Lenient, VendorModel, base64
 
 EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 HAS_JSON = re.compile(rb"(?:^|[\r\n])data:\s*\{")  # a ping or a comment has none
-EVENT_EDGE = 512  # bytes kept at either end of an incomplete event, enough to see its kind and its end
+EVENT_EDGE = 512  # bytes stored at either end of an incomplete event, enough to see its kind and its end
 
 
 class PartialEvent(VendorModel):

@@ -87,7 +87,7 @@ class Exchange:
                 self.log(vendor, job, failure)
 
     def add_facts(self, error: ImageError) -> None:
-        """Add the facts of this exchange to an error. Facts that the error already has are kept."""
+        """Add the facts of this exchange to an error. Facts that the error already has stay."""
         for name, fact in {"url": self.url, **self.facts}.items():
             if fact is not None and error.facts.get(name) is None:
                 error.facts[name] = fact

@@ -45,7 +45,7 @@ class Wire:
     key               added to a copy of the request just before it is sent, and only to a trusted host
     secrets           the key and the prompt, which are redacted in error messages
     deadline          seconds for the whole call, including waits and polls
-    retry_timeouts    send a call that timed out once more, in twice the time; `before_repeat` is awaited before that
+    retry_timeouts    retry a call that timed out, with twice the time; `before_repeat` is awaited before that
     on_in_flight      called with True when the vendor may have the paid request, with False while it cannot
     save_vendor_task  stores the vendor's task, so that a restart collects it
     address_policy    the addresses that links of the vendor may lead to; `vendor` and `job` are names for the log

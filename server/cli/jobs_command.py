@@ -49,24 +49,24 @@ async def newest_jobs(limit: int, state: JobState | None) -> list[Job]:
         raise ImageError(
             Reason.INVALID_REQUEST, "--limit should be at least 1.", hint=f"Leave it out for {DEFAULT_LIMIT}."
         )
-    journal = job_store_of(Settings.load())
+    job_store = job_store_of(Settings.load())
     try:
-        return [(row, await journal.list_calls(row.id)) for row in await journal.list_jobs(limit, state)]
+        return [(row, await job_store.list_calls(row.id)) for row in await job_store.list_jobs(limit, state)]
     finally:
-        await journal.aclose()
+        await job_store.aclose()
 
 
 async def find_job(id: str) -> Job:
     """Return one job with its vendor calls. Raises not_found or storage_failed."""
-    journal = job_store_of(Settings.load())
+    job_store = job_store_of(Settings.load())
     try:
-        row = await journal.get_job(id)
+        row = await job_store.get_job(id)
         if row is None:
             message = f"There is no job {sanitize(id, 60)}."
             raise ImageError(Reason.NOT_FOUND, message, hint="`atelier jobs` lists the newest.")
-        return row, await journal.list_calls(row.id)
+        return row, await job_store.list_calls(row.id)
     finally:
-        await journal.aclose()
+        await job_store.aclose()
 
 
 def table(jobs_found: Sequence[Job]) -> str:

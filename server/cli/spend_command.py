@@ -35,11 +35,11 @@ def spend(options: argparse.Namespace) -> int:
 
 async def spent(by: By, since: date | None) -> list[Spent]:
     """Return the groups from the ledger."""
-    journal = job_store_of(Settings.load())
+    job_store = job_store_of(Settings.load())
     try:
-        return await journal.spend_by(by, since)
+        return await job_store.spend_by(by, since)
     finally:
-        await journal.aclose()
+        await job_store.aclose()
 
 
 async def rebuild() -> int:

@@ -22,10 +22,10 @@ class JobNotifications:
     """Knows of no ends: waiters poll. The database of one machine needs no more."""
 
     def notify(self, connection: Connection, job: str) -> None:
-        """Tell the waiters of every process that a job has ended, once the transaction is committed."""
+        """Notify the waiters of every process that a job has ended, once the transaction is committed."""
 
     async def wait(self, job: str, seconds: float) -> None:
-        """Return when the job may have ended, after so many seconds at the latest."""
+        """Return when the job may have ended, after `seconds` at the latest."""
         await anyio.sleep(seconds)
 
     def close(self) -> None:
@@ -47,7 +47,7 @@ class PostgresNotifications(JobNotifications):
         connection.execute(text("SELECT pg_notify(:channel, :job)"), {"channel": CHANNEL, "job": job})
 
     async def wait(self, job: str, seconds: float) -> None:
-        """Return when the job has ended, after so many seconds at the latest: a notification may be lost."""
+        """Return when the job has ended, after `seconds` at the latest: a notification may be lost."""
         mine = asyncio.get_running_loop(), asyncio.Event()
         with self._lock:
             self._waiting[job].append(mine)

@@ -14,20 +14,20 @@ async def count_call(database: Database, caller: str, per_minute: int, now: floa
     The calls of the last minute are those of this one, and the share of the previous one that is not over yet.
     """
     minute, seconds = divmod(now, 60)
-    counter = rate_counters.c
-    mine = counter.caller == caller
+    columns = rate_counters.c
+    mine = columns.caller == caller
 
     def transaction(connection: Connection) -> bool:
         database.lock_caller(connection, caller)
-        rows = connection.execute(select(counter.minute, counter.calls).where(mine))
+        rows = connection.execute(select(columns.minute, columns.calls).where(mine))
         counted = {row.minute: row.calls for row in rows}
         this, previous = counted.get(int(minute), 0), counted.get(int(minute) - 1, 0)
         if this + 1 + previous * (1 - seconds / 60) > per_minute:
             return False
         if this:
-            connection.execute(update(rate_counters).where(mine, counter.minute == minute).values(calls=this + 1))
+            connection.execute(update(rate_counters).where(mine, columns.minute == minute).values(calls=this + 1))
         else:
-            connection.execute(delete(rate_counters).where(mine, counter.minute < minute - 1))
+            connection.execute(delete(rate_counters).where(mine, columns.minute < minute - 1))
             connection.execute(insert(rate_counters), {"caller": caller, "minute": int(minute), "calls": 1})
         return True
 

@@ -48,7 +48,7 @@ class SqliteDatabase(Database):
 
     def __init__(self, path: Path, *, remote: bool = False) -> None:
         self._path = path
-        self._name = "The server's journal" if remote else f"The journal {path}"
+        self._name = "The server's database" if remote else f"The database {path}"
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._opened_as: tuple[int, int] | None = None

@@ -53,7 +53,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         403: "The page is of another origin.",
         404: "There is nothing of the caller by that id.",
         405: "The address does not take that method.",
-        409: "The images of the idempotency key are no longer kept.",
+        409: "The images of the idempotency key are no longer stored.",
         413: "The body is too large.",
         415: "The body is of a kind that is not read here.",
         421: "The server does not go by that name.",
@@ -139,5 +139,5 @@ def refused_by_router(refusal: HTTPException) -> RefusedError:
 def invalid(refusal: RequestValidationError) -> ImageError:
     """Return the error for a request that does not fit the schema. It names the fields and never their values."""
     problems = refusal.errors()
-    said = [sentence(problem, ".".join(map(str, problem["loc"][1:])) or "body") for problem in problems[:MAX_PROBLEMS]]
-    return refused(said, len(problems), "See /docs for what this address takes.")
+    texts = [sentence(problem, ".".join(map(str, problem["loc"][1:])) or "body") for problem in problems[:MAX_PROBLEMS]]
+    return refused(texts, len(problems), "See /docs for what this address takes.")

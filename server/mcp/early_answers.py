@@ -65,7 +65,7 @@ class EarlyAnswers:
         self.lines.put("")
 
     def _answer(self, line: str) -> None:
-        """Answer a request that is recorded. After any other one the SDK answers, so that the order is kept."""
+        """Answer a request that is recorded. After any other one the SDK answers, so that the order stays."""
         request = _request(line)
         if request is None:
             return

@@ -48,7 +48,7 @@ from atelier.tools import TOOLS
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Call, Tool
 
-PRELOAD_DELAY = 1.0  # seconds after which a host that has not asked for the tools is not waited for
+PRELOAD_DELAY = 1.0  # seconds after which a host that has not listed the tools is not waited for
 RECOVERY_INTERVAL = 15.0  # seconds between two sweeps for orphaned jobs
 LOOKUP_TIMEOUT = 5.0  # seconds that a read-only tool may take beyond the wait limit of a job
 PROGRESS_DELAY = 1.0  # seconds without progress at the beginning of a call; see `progress`
@@ -74,7 +74,7 @@ class AtelierServer(MCPServer[ServerState]):
         count = call_counter(settings, lambda: self.state.service.pipeline.store)
         limits = CallerLimits(settings.rate_limit, settings.caller_concurrency, count=count)
         self.calls = Calls(remote=caller_of_request is not None, limits=limits)
-        self._listed = anyio.Event()  # set once a host has asked for the tools
+        self._listed = anyio.Event()  # set once a host has listed the tools
         self.draining = False  # set when the process is about to end
         self.finished = anyio.Event()  # set when the host has disconnected and every answer is written
         self._state: ServerState | None = None

@@ -1,4 +1,4 @@
-"""What the values of settings may be, and what is said of a wrong one."""
+"""Validate the values of settings, with the error message for a wrong one."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from atelier.server.storage.signed_links import signed_links_of
 from atelier.server.storage.upload_queue import UploadQueue
 
 CALLERS_FOLDER = "_callers"  # no customer id begins with an underscore
-MAX_CACHED_CALLERS = 1000  # a queue remembers that its store did not answer, so it is kept
+MAX_CACHED_CALLERS = 1000  # a queue remembers that its store did not answer, so it is cached
 
 
 class CallerStorages:

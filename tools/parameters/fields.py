@@ -170,13 +170,13 @@ Save = Annotated[
 ConfirmCost = Annotated[
     bool,
     BeforeValidator(blank_is_false),
-    Field(description="true only once the user agreed to the cost that a refusal named."),
+    Field(description="true only once the user confirmed the cost that a refusal named."),
 ]
 DeliverSize = Annotated[
     Annotated[str, Field(max_length=40)] | None,
     Blank,
     Word,
-    Field(description="Exact WIDTHxHEIGHT (1200x630) of a copy kept beside the picture; not sent to the model."),
+    Field(description="Exact WIDTHxHEIGHT (1200x630) of a copy stored beside the picture; not sent to the model."),
 ]
 DeliverFit = Annotated[
     Literal["crop", "pad"] | None,

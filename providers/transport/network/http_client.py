@@ -55,7 +55,7 @@ def environment_transport() -> EnvironmentTransport:
 
 
 def untrusted_client(seconds: float) -> httpx.AsyncClient:
-    """Return a client for links from outside, without key, redirects, cookies, proxy or kept connections.
+    """Return a client for links from outside, without key, redirects, cookies, proxy or reused connections.
 
     A proxy would resolve names by itself, past the address policy. Raises as `vendor_client` does.
     """

@@ -84,7 +84,7 @@ def retry_policy(should_retry: Callable[[BaseException], bool], left: float, on_
 
 
 def _requested_wait(state: RetryCallState) -> float | None:
-    """Return the seconds that the vendor asked to wait."""
+    """Return the seconds of pause that the vendor requested."""
     error = state.outcome.exception() if state.outcome else None
     return error.retry_after if isinstance(error, ImageError) else None
 

@@ -13,7 +13,7 @@ from atelier.tools.tool import Answer
 
 
 class ImageItem(BaseModel):
-    """One image: its bytes, or a link where the client asked for one. `id` names it in later calls."""
+    """One image: its bytes, or a link where the client requested one. `id` names it in later calls."""
 
     b64_json: str | None = None
     url: str | None = None

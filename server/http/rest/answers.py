@@ -27,17 +27,17 @@ def answered(data: BaseModel, code: int = 200, headers: Mapping[str, str] | None
 
 
 def image_answer(
-    answer: Answer, service: ImageService, asked: Mapping[str, Any], request_id: str | None = None
+    answer: Answer, service: ImageService, requested: Mapping[str, Any], request_id: str | None = None
 ) -> Response:
     """Return images, or 202 with the job that makes them. The job is delivered once the response was sent."""
-    data = _image_data(answer, asked, request_id)
+    data = _image_data(answer, requested, request_id)
     if data.status == "running":
         return answered(data, 202, {"Location": f"/image/{data.job}", "Retry-After": RETRY_AFTER})
     with delivering(service, answer.job):
         return answered(data)
 
 
-def _image_data(answer: Answer, asked: Mapping[str, Any], request_id: str | None) -> ImageData:
+def _image_data(answer: Answer, requested: Mapping[str, Any], request_id: str | None) -> ImageData:
     found = answer.data
     assert isinstance(found, ImageOutput | GetImageOutput), "the tools that answer with images"
     images = [_image_facts(image) for image in answer.pictures]
@@ -49,7 +49,7 @@ def _image_data(answer: Answer, asked: Mapping[str, Any], request_id: str | None
         image_url=images[0].url if images else None,
         provider=found.provider,
         model=found.model,
-        settings={**asked, **size},
+        settings={**requested, **size},
         images=images,
         estimated_usd=found.estimated_usd,
         actual_usd=found.actual_usd,

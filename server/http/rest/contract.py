@@ -135,7 +135,7 @@ class CopyFacts(BaseModel):
 
 
 class ImageFacts(CopyFacts):
-    """One image. `url` is a link, or the image as a data URI when it is not kept, and then `id` is null."""
+    """One image. `url` is a link, or the image as a data URI when it is not stored, and then `id` is null."""
 
     prompt_used: Annotated[str | None, Field(description="The prompt as the vendor rewrote it, else as sent.")] = None
     seed: int | None = None

@@ -61,41 +61,39 @@ def router(server: AtelierServer) -> APIRouter:
     """Return the routes."""
     routes = router_of(server, tags=["images"], responses=ERRORS)
 
-    async def draw(
-        tool: Tool[Any], asked: GenerateRequest | EditRequest, request: Request, key: str | None
-    ) -> Response:
+    async def draw(tool: Tool[Any], body: GenerateRequest | EditRequest, request: Request, key: str | None) -> Response:
         caller, service = server.caller(), server.state.service
-        check_customer(asked, caller)
-        add_context(client_request_id=asked.request_id and sanitize(asked.request_id))
-        given = tool_arguments(asked)
-        given["save"] = asked.save_to_db and asked.settings.image.save
+        check_customer(body, caller)
+        add_context(client_request_id=body.request_id and sanitize(body.request_id))
+        given = tool_arguments(body)
+        given["save"] = body.save_to_db and body.settings.image.save
         call = Call(caller=caller, on_progress=no_progress, key=key, inline_limit=sys.maxsize)
         run = partial(tool.run, parameters_of(tool, given), service.for_caller(caller), call)
         try:
             answer = await while_connected(request, run)
         except ImageError as error:
             if key and GONE in error.facts:
-                message = "The images of this idempotency key are no longer kept."
+                message = "The images of this idempotency key are no longer stored."
                 raise RefusedError(409, message, "Use another key for new images.") from None
             raise
-        return image_answer(answer, service, settings_asked(asked), asked.request_id)
+        return image_answer(answer, service, requested_settings(body), body.request_id)
 
     @routes.post("/image/generate", response_model=APIResponse[ImageData], responses=ACCEPTED)
-    async def generate(asked: GenerateRequest, request: Request, key: Key) -> Response:
+    async def generate(body: GenerateRequest, request: Request, key: Key) -> Response:
         """Make images from a prompt."""
-        return await draw(generate_image.TOOL, asked, request, key)
+        return await draw(generate_image.TOOL, body, request, key)
 
     @routes.post("/image/edit", response_model=APIResponse[ImageData], responses=ACCEPTED)
-    async def edit(asked: EditRequest, request: Request, key: Key) -> Response:
+    async def edit(body: EditRequest, request: Request, key: Key) -> Response:
         """Make a new image from one that exists."""
-        return await draw(edit_image.TOOL, asked, request, key)
+        return await draw(edit_image.TOOL, body, request, key)
 
     @routes.post("/image/estimate", response_model=APIResponse[EstimateOutput])
-    async def estimate(asked: EstimateRequest) -> Response:
+    async def estimate(body: EstimateRequest) -> Response:
         """Return what a request would cost. Nothing is sent to a vendor."""
         caller = server.caller()
-        check_customer(asked, caller)
-        params = parameters_of(estimate_cost.TOOL, tool_arguments(asked))
+        check_customer(body, caller)
+        params = parameters_of(estimate_cost.TOOL, tool_arguments(body))
         call = Call(caller=caller, on_progress=no_progress)
         return answered((await estimate_cost.run(params, server.state.service.for_caller(caller), call)).data)
 
@@ -107,23 +105,23 @@ def router(server: AtelierServer) -> APIRouter:
     return routes
 
 
-def check_customer(asked: AnyRequest, caller: str) -> None:
+def check_customer(body: AnyRequest, caller: str) -> None:
     """Raise invalid_request when the request names another customer than its token."""
-    if asked.customer_id not in (None, caller):
+    if body.customer_id not in (None, caller):
         message = "“customer_id” is not the customer of the token."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave it out, or send that customer's token.")
 
 
-def settings_asked(asked: GenerateRequest | EditRequest | EstimateRequest) -> dict[str, Any]:
+def requested_settings(body: GenerateRequest | EditRequest | EstimateRequest) -> dict[str, Any]:
     """Return the settings that the request has, except the model, which may be an alias of what was used."""
-    return asked.settings.image.model_dump(exclude_unset=True, exclude_none=True, exclude={"model"})
+    return body.settings.image.model_dump(exclude_unset=True, exclude_none=True, exclude={"model"})
 
 
-def tool_arguments(asked: GenerateRequest | EditRequest | EstimateRequest) -> dict[str, Any]:
+def tool_arguments(body: GenerateRequest | EditRequest | EstimateRequest) -> dict[str, Any]:
     """Return the arguments of the tool. Raises invalid_request for half a size, or two."""
-    own = asked.model_dump(exclude_unset=True, exclude={"settings", "save_to_db", *AnyRequest.model_fields})
-    image = cast("Sides", asked.settings.image)
-    settings = asked.settings.image.model_dump(exclude_unset=True, exclude={*Sides.model_fields})
+    own = body.model_dump(exclude_unset=True, exclude={"settings", "save_to_db", *AnyRequest.model_fields})
+    image = cast("Sides", body.settings.image)
+    settings = body.settings.image.model_dump(exclude_unset=True, exclude={*Sides.model_fields})
     if image.width is image.height is None:
         return {**settings, **own}
     if image.width is None or image.height is None or settings.get("size"):

@@ -170,7 +170,7 @@ async def test_an_end_in_the_dark_is_told_once_to_who_asks_again(
         one.mark_delivered(warned.id)
         silent = await one.submit(FOX)
     assert lost.id in warned.warnings[0]
-    assert "may have cost up to $0.0059" in warned.warnings[0]
+    assert "may have been billed up to $0.0059" in warned.warnings[0]
     assert not any(lost.id in warning for warning in silent.warnings), silent.warnings
     assert len(openai.requests) == 3
 

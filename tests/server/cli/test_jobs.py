@@ -94,9 +94,9 @@ def test_one_job_is_told_with_its_calls_its_pictures_and_its_reason(
 
 def test_the_vendors_own_name_of_the_work_is_told(history: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     async def noted() -> None:
-        journal = job_store_of(Settings.from_environ())
-        await journal.save_vendor_task((await journal.list_calls(history[1]))[0].id, {"id": "task-77"})
-        await journal.aclose()
+        job_store = job_store_of(Settings.from_environ())
+        await job_store.save_vendor_task((await job_store.list_calls(history[1]))[0].id, {"id": "task-77"})
+        await job_store.aclose()
 
     anyio.run(noted)
     assert exit_of("jobs", history[1]) == 0
@@ -105,10 +105,10 @@ def test_the_vendors_own_name_of_the_work_is_told(history: list[str], capsys: py
 
 def test_a_job_whose_call_runs_shows_what_has_landed(history: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     async def landed() -> None:
-        journal = job_store_of(Settings.from_environ())
-        await journal.add_asset(history[1], (await journal.list_calls(history[1]))[0].id, "img_1")
-        await journal.database.write(lambda c: c.execute(update(jobs).values(state="running", finished_at=None)))
-        await journal.aclose()
+        job_store = job_store_of(Settings.from_environ())
+        await job_store.add_asset(history[1], (await job_store.list_calls(history[1]))[0].id, "img_1")
+        await job_store.database.write(lambda c: c.execute(update(jobs).values(state="running", finished_at=None)))
+        await job_store.aclose()
 
     anyio.run(landed)
     assert exit_of("jobs", "--state", "running") == 0

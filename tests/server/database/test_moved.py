@@ -65,7 +65,7 @@ async def assert_refused(journal: SqlJobStore, folder: Path) -> None:
         with pytest.raises(ImageError) as caught:
             await attempt
         assert caught.value.reason is Reason.STORAGE_FAILED
-        assert caught.value.message == f"The journal {folder / 'journal.db'} was moved or removed while Atelier runs."
+        assert caught.value.message == f"The database {folder / 'journal.db'} was moved or removed while Atelier runs."
         assert caught.value.hint == "Restart Atelier, or put the file back."
 
 

@@ -25,6 +25,7 @@ NOBODY = 65_534
 
 RUNS = f"""
 import os, sys, tomllib  # loaded first: the interpreter's own files may be unreadable for that user
+import atelier.server.cli.entry, atelier.server.composition, atelier.server.database.jobs  # which `main` imports later
 from atelier.server.main import main
 if os.getuid() == 0:  # whom no permission stops
     os.setgid({NOBODY})
@@ -71,7 +72,7 @@ async def test_jobs_and_spend_are_refused_with_what_to_do_and_nothing_is_written
     for command in ("jobs", "spend"):
         code, said = atelier(state, command)
         assert (code, "Traceback" in said) == (1, False), said
-        assert f"The journal {state / 'journal.db'} cannot be used (Permission denied)." in said
+        assert f"The database {state / 'journal.db'} cannot be used (Permission denied)." in said
         assert "set ATELIER_STATE_DIR to a folder that can be written" in said
     assert [path.name for path in state.iterdir()] == before
 

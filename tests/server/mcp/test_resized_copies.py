@@ -83,7 +83,7 @@ async def test_no_vendor_hears_of_it(connect: Connect, with_openai: Environ, ope
         ({"deliver_size": "9000x10"}, "deliver_size"),
         ({"deliver_max_kb": 3}, "deliver_max_kb"),
         ({"deliver_fit": "pad"}, "deliver_fit"),
-        ({"deliver_size": "64x64", "save": False}, "nothing is stored"),
+        ({"deliver_size": "64x64", "save": False}, "this call stores none"),
     ],
 )
 async def test_what_cannot_be_delivered_is_refused_before_anything_is_billed(
