@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from atelier.providers.core.errors import ImageError
+from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint, Model, Operation
 from atelier.providers.images.identify import picture
-from atelier.providers.transport.vendor_json import VendorModel, base64_bytes, parse_answer, reason_for_status
-from atelier.providers.transport.wire import Wire, httpx
+from atelier.providers.transport.vendor_json import (
+    VendorModel,
+    base64_bytes,
+    parse_answer,
+    parse_refusal,
+    reason_for_status,
+)
+from atelier.providers.transport.wire import Wire, httpx, retry_after
 from atelier.providers.vendors.contract import Job, Provider, Reply
 
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
@@ -32,8 +38,19 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
     return Reply(pictures=(picture(base64_bytes(answer.image)),), cost_usd=Decimal(0))
 
 
+class Refusal(VendorModel):
+    error: str = ""
+
+
 def explain(response: httpx.Response) -> ImageError:
-    return ImageError(reason_for_status(response.status_code), f"Dots answered {response.status_code}.")
+    words = sanitize(parse_refusal(Refusal, response.content).error)
+    moderated = response.status_code == 422
+    return ImageError(
+        Reason.CONTENT_POLICY if moderated else reason_for_status(response.status_code),
+        f"Dots answered {response.status_code}: “{words}”.",
+        hint="Change the request as the message says.",
+        retry_after=retry_after(response.headers),
+    )
 
 
 PROVIDER = Provider(

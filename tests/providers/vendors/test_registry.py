@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters
 
 from atelier.providers.vendors import registry
 from atelier.providers.vendors.registry import GROUP, all_providers, built_in_providers, with_plugins
 from tests.conftest import Environ
+from tests.server.http_process import data_of, serving
 from tests.server.process import like_a_host
 
 ROOT = Path(__file__).parents[3]
@@ -50,6 +53,25 @@ def test_a_vendor_of_another_distribution_generates_by_the_command(environ: Envi
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert (answer["provider"], answer["model"], answer["images"][0]["width"]) == ("dots", "dots-1", 1)
+
+
+@pytest.mark.anyio
+async def test_it_draws_over_stdio(environ: Environ, installed: Path) -> None:
+    started = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "atelier.server"],
+        env=like_a_host(environ | {"PYTHONPATH": str(installed)}),
+    )
+    async with Client(started) as client:
+        drawn = await client.call_tool("generate_image", {"prompt": "a fox", "model": "dots"})
+    assert drawn.structured_content is not None
+    assert drawn.structured_content["provider"] == "dots"
+
+
+def test_it_draws_over_http(environ: Environ, installed: Path) -> None:
+    with serving(environ | {"PYTHONPATH": str(installed)}) as server, server.web("123") as web:
+        order = {"prompt": "a fox", "settings": {"image": {"model": "dots"}}}
+        assert data_of(web.post("/image/generate", json=order))["provider"] == "dots"
 
 
 def test_the_command_lists_it_after_the_built_in_vendors(environ: Environ, installed: Path) -> None:

@@ -1,0 +1,59 @@
+"""The test kit of the wheel: a vendor of another distribution runs its suite outside of the repository."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.wheel import Wheel, installed
+
+PLUGIN = Path(__file__).parent / "plugin"
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory: pytest.TempPathFactory) -> Wheel:
+    """An environment with the wheel, its extra `testing`, and the plugin."""
+    wheel = installed(tmp_path_factory.mktemp("kit"), extras="[testing]")
+    wheel.install("--no-deps", PLUGIN)
+    return wheel
+
+
+def outcome(kit: Wheel, folder: Path, *arguments: str) -> tuple[int, int]:
+    """Return how many tests of the vendor passed, and how many failed."""
+    out = kit.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_dots.py", *arguments, cwd=folder, fails=True)
+    passed, failed = (re.search(rf"(\d+) {word}", out) for word in ("passed", "failed"))
+    return int(passed[1]) if passed else 0, int(failed[1]) if failed else 0
+
+
+def test_a_vendor_of_another_distribution_passes_the_suite(kit: Wheel, tmp_path: Path) -> None:
+    shutil.copy(PLUGIN / "dots_conformance.py", tmp_path / "test_dots.py")
+    passed, failed = outcome(kit, tmp_path)
+    assert (passed > 60, failed) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("promise", "broken"),
+    [
+        ('"prompt": job.request.prompt', '"prompt": "a hen"'),
+        ("if moderated else", "if not moderated else"),
+        ("retry_after=retry_after(response.headers)", "retry_after=None"),
+        ('hint="Change the request as the message says."', 'hint=""'),
+        ("frozenset({Operation.GENERATE})", "frozenset(Operation)"),
+        ("cost_usd=Decimal(0)", "cost_usd=None"),
+    ],
+    ids=["prompt", "moderation", "retry-after", "hint", "operations", "cost"],
+)
+def test_a_vendor_that_breaks_a_promise_does_not(kit: Wheel, tmp_path: Path, promise: str, broken: str) -> None:
+    code = (PLUGIN / "atelier_dots.py").read_text(encoding="utf-8")
+    assert code.count(promise) == 1
+    (tmp_path / "atelier_dots.py").write_text(code.replace(promise, broken), encoding="utf-8")
+    shutil.copy(PLUGIN / "dots_conformance.py", tmp_path / "test_dots.py")
+    assert outcome(kit, tmp_path, "-x")[1] == 1
+
+
+def test_it_draws_from_the_library(kit: Wheel, tmp_path: Path) -> None:
+    program = "from atelier.providers import generate_sync as g; print(g('a fox', model='dots').provider)"
+    assert kit.python("-c", program, cwd=tmp_path) == "dots\n"
