@@ -102,12 +102,13 @@ class CallerLimits:
         self._running = Counter[str]()
 
     @asynccontextmanager
-    async def slot(self, caller: str) -> AsyncGenerator[None]:
-        """Count a call within the block. Raises rate_limited, at once."""
+    async def slot(self, caller: str, *, begun: bool = False) -> AsyncGenerator[None]:
+        """Count a call within the block; one that has `begun` counts no more towards its minute. Raises rate_limited,
+        at once."""
         if self._at_once is not None and self._running[caller] >= self._at_once:
             message = f"You have {self._at_once} calls running, and no more are taken at once."
             raise ImageError(Reason.RATE_LIMITED, message, hint="Try again when one has ended.", retry_after=1.0)
-        if self._per_minute is not None:
+        if self._per_minute is not None and not begun:
             await self._count_call(caller, self._per_minute)
         self._running[caller] += 1
         try:
@@ -150,10 +151,11 @@ class Calls:
         self._limits = limits or CallerLimits(None, None)
 
     @asynccontextmanager
-    async def answering(self, name: str, caller: str | None = None) -> AsyncGenerator[None]:
+    async def answering(self, name: str, caller: str | None = None, *, begun: bool = False) -> AsyncGenerator[None]:
         """Answer a call within the block: log it, and raise every failure of ours as an ImageError.
 
-        A call with a `caller` counts towards the caller's limits. Raises rate_limited above them.
+        A call with a `caller` counts towards the caller's limits; `begun` is as in `CallerLimits.slot`. Raises
+        rate_limited above them.
         """
         call_id.set(new_id("call"))
         start_context(caller=caller)
@@ -161,7 +163,7 @@ class Calls:
         began, outcome = time.monotonic(), "cancelled"
         self.count += 1
         try:
-            async with self._limits.slot(caller) if caller else nullcontext():
+            async with self._limits.slot(caller, begun=begun) if caller else nullcontext():
                 yield
             outcome = "done"
         except CallerGoneError:

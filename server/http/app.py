@@ -126,7 +126,7 @@ def app_of(server: AtelierServer, metrics: Metrics, issuer: str | None) -> FastA
     )
     for route in mcp.router.routes:
         if isinstance(route, Route):
-            route.app = RepairedMessages(route.app)
+            route.app = RepairedMessages(route)
         app.router.routes.append(route)
     for router in (
         pages.router(MCP_PATH),

@@ -9,7 +9,8 @@ import math
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
 from atelier.server.http.errors import CLOSE, RefusedError
 from atelier.server.mcp.jsonrpc import message_of
@@ -57,13 +58,15 @@ def replayed(body: bytes, receive: Receive) -> Receive:
 
 
 class RepairedMessages:
-    """An ASGI app that passes bodies on as valid JSON-RPC messages, and answers any other body with an error."""
+    """The app of a route that gets bodies as valid JSON-RPC messages; any other body is answered with an error."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, route: Route) -> None:
+        self._app = route.app
+        self._route = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        scope["route"] = self._route  # as FastAPI does for its own routes; metrics name it
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from http import HTTPMethod
 from typing import TYPE_CHECKING, cast
 
 import anyio
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 SECONDS = (0.05, 0.25, 1, 2.5, 5, 10, 20, 40, 60, 120, 300)
 LOOK_TIMEOUT = 5.0  # seconds for everything that is looked up; the rest is shown without it
+METHODS = frozenset(HTTPMethod)  # a client may send any word as one
 
 
 class Metrics:
@@ -50,7 +52,7 @@ class Metrics:
 
     def record_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self._requests.labels(method, route, status).inc()
+        self._requests.labels(method if method in METHODS else "other", route, status).inc()
         self._latency.labels(route).observe(seconds)
 
     async def text(self, server: AtelierServer) -> bytes:

@@ -49,7 +49,7 @@ def router(server: AtelierServer) -> APIRouter:
             return await call.tool.run(call.parameters, waiting, Call(caller=caller, on_progress=on_progress, key=key))
 
         if call.stream:
-            return EventStream(kind, call, run, server.calls, service)
+            return EventStream(kind, call, run, caller, server.calls, service)
         answer = await while_connected(request, partial(run, no_progress))
         with delivering(service, answer.job):
             return _json(images_answer(answer, as_url=call.as_url))

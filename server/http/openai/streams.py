@@ -43,11 +43,15 @@ Run = Callable[[Progress], Awaitable[Answer]]
 
 
 class EventStream(Response):
-    """The response of a call with `stream`; the call runs while it is sent. `kind` begins the names of its events."""
+    """The response of a call with `stream`; the call runs while it is sent. `kind` begins the names of its events.
 
-    def __init__(self, kind: str, call: ImageCall, run: Run, calls: Calls, service: ImageService) -> None:
+    The route has begun the call of the `caller`, and has ended before this is sent.
+    """
+
+    def __init__(self, kind: str, call: ImageCall, run: Run, caller: str, calls: Calls, service: ImageService) -> None:
         super().__init__()
-        self._kind, self._call, self._run, self._calls, self._service = kind, call, run, calls, service
+        self._kind, self._call, self._run, self._service = kind, call, run, service
+        self._caller, self._calls = caller, calls
         self._started = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +74,7 @@ class EventStream(Response):
                 sender.send_nowait(error)
 
         try:
-            async with self._calls.answering(f"{scope['path']} stream"):
+            async with self._calls.answering(f"{scope['path']} stream", self._caller, begun=True):
                 with sender, receiver:
                     async with anyio.create_task_group() as tasks:
                         tasks.start_soon(run)

@@ -50,6 +50,9 @@ def test_metrics_count_requests_vendors_failures_money_and_jobs(with_openai: Env
         assert [server.draw({**FOX, "prompt": word}).status_code for word in ("a fox", "a wolf")] == [200, 502]
         assert server.get("/nowhere").status_code == 404
         assert server.get("/usage/of/none", None).status_code == 401
+        with server.web() as web:
+            assert [web.request(word, "/nowhere").status_code for word in ("FOX", "WOLF")] == [404, 404]
+            assert web.post("/mcp", json={}).status_code == 400
         answer = server.get("/metrics", None)
         assert answer.headers["content-type"].startswith("text/plain")
         lines = answer.text.splitlines()
@@ -58,6 +61,8 @@ def test_metrics_count_requests_vendors_failures_money_and_jobs(with_openai: Env
         'atelier_http_requests_total{method="POST",route="/image/generate",status="502"} 1.0',
         'atelier_http_requests_total{method="GET",route="other",status="404"} 1.0',
         'atelier_http_requests_total{method="GET",route="other",status="401"} 1.0',
+        'atelier_http_requests_total{method="other",route="other",status="404"} 2.0',
+        'atelier_http_requests_total{method="POST",route="/mcp",status="400"} 1.0',
         'atelier_http_request_seconds_count{route="/image/generate"} 2.0',
         'atelier_vendor_exchanges_total{outcome="ok",vendor="openai"} 1.0',
         'atelier_vendor_exchanges_total{outcome="quota_exceeded",vendor="openai"} 1.0',

@@ -44,3 +44,16 @@ def test_calls_above_the_number_at_once_are_refused_and_others_are_answered(
             held.go.set()
         assert first[0].status_code == 200
         assert server.draw(SKETCH).status_code == 200
+
+
+def test_a_stream_is_a_call_at_once_until_it_ends_and_one_of_its_minute(with_openai: Environ, openai: OpenAI) -> None:
+    held = Held()
+    openai.next(held)
+    limits = {"ATELIER_CALLER_CONCURRENCY": "1", "ATELIER_RATE_LIMIT": "3"}
+    with serving({**with_openai, **limits}) as server, server.web() as web:
+        with meanwhile(lambda: web.post("/v1/images/generations", json={**FOX, "stream": True})) as first:
+            held.wait()
+            assert reason(server.draw(SKETCH)) == "rate_limited"
+            held.go.set()
+        assert "image_generation.completed" in first[0].text
+        assert [server.draw(SKETCH).status_code for _ in range(3)] == [200, 200, 429]
