@@ -19,9 +19,9 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 from PIL import Image
 
+from atelier.providers.testing.server import Answer, Slow
 from bench import floors
 from tests.emulators.openai import KEY, OpenAI
-from tests.emulators.server import Answer, Slow
 
 SERVER = [sys.executable, "-m", "atelier.server"]
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -14,16 +13,17 @@ import pytest
 from filelock import FileLock
 from hypothesis import is_hypothesis_test, settings
 from mcp.client import Client
-from PIL import Image
 
 from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.testing.conformance.bench import TODAY
+from atelier.providers.testing.images import encoded_png, png
+from atelier.providers.testing.server import Emulator
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.mcp.server import build_server
 from atelier.server.settings import Settings
 from tests.emulators.flux import Flux
 from tests.emulators.gemini import Gemini
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Emulator
 from tests.emulators.stability import Stability
 from tests.emulators.xai import XAI
 from tests.exhaustive import exhaustive, is_selected
@@ -31,9 +31,9 @@ from tests.wheel import Wheel, installed
 
 pytest_plugins = ["tests.faults.tally", "tests.leaks"]
 
-TODAY = date(2026, 11, 21)
-
 EXTRA_WORKERS = 2
+
+__all__ = ["TODAY", "encoded_png", "png"]
 
 Environ = dict[str, str]
 
@@ -206,15 +206,3 @@ def connect(request: Any, environ: Environ, today: Callable[[], date]) -> Connec
 def files_in(folder: Path) -> list[Path]:
     """Return every file below a folder; none when it does not exist."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def encoded_png(image: Image.Image) -> bytes:
-    """Return a picture as a PNG."""
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
-
-
-def png(width: int, height: int, colour: Any = "navy", mode: str = "RGB") -> bytes:
-    """Return a PNG of one colour."""
-    return encoded_png(Image.new(mode, (width, height), colour))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from atelier.providers.testing.conformance.suite import ProviderConformance
 from atelier.providers.vendors.registry import all_providers
 from tests.conformance.benches import BENCHES
-from tests.conformance.suite import Conformance
+from tests.exhaustive import exhaustive
 
 
-class TestEveryVendor(Conformance):
+class TestEveryVendor(ProviderConformance):
     benches = BENCHES
+    slow = (exhaustive,)
 
 
 def test_every_vendor_of_the_catalogue_is_on_the_bench() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.bench import Bench
+from atelier.providers.testing.conformance.bench import Bench
+from atelier.providers.testing.conformance.cases import CASES, kind_of, row_of, with_speed
 from tests.conformance.benches import BENCHES
-from tests.conformance.cases import CASES, kind_of, row_of, with_speed
 from tests.exhaustive import exhaustive, sample
 
 ROOT = Path(__file__).parents[1]

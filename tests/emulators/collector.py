@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tests.emulators.server import Emulator
+from atelier.providers.testing.server import Emulator
 
 KEY = "otlp-emulated-0123456789abcdef"
 

@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tests.emulators.server import Answer, Bill, Emulator
+from atelier.providers.testing.server import Answer, Bill, Emulator
 
 KEY = "bfl-emulated-0123456789abcdef"
 SEED = 42

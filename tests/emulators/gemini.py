@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.emulators.server import Answer, Emulator
+from atelier.providers.testing.server import Answer, Emulator
 
 KEY = "AIzaEmulated-0123456789abcdef"
 SIZES = {

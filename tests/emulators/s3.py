@@ -23,8 +23,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from atelier.providers.testing.server import Answer, Emulator
 from atelier.providers.transport.network.http_client import httpx
-from tests.emulators.server import Answer, Emulator
 
 MINISTACK = "ministack==1.5.33"
 ROOT = ("AKIAROOTROOTROOTROOT", "root-secret")

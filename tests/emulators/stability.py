@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.emulators.server import Answer, Bill, Emulator
+from atelier.providers.testing.server import Answer, Bill, Emulator
 from tests.emulators.stability_rules import MODELS, TOOLS, Form, RefusedError, check, refuse, trouble
 
 KEY = "sk-emulated-stability-0123456789"

@@ -11,10 +11,10 @@ import openai as sdk
 import pytest
 from PIL import Image
 
+from atelier.providers.testing.server import Drip, Dropped, Slow
 from tests.conftest import png
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Drip, Dropped, Slow
 
 Connect = Callable[..., sdk.OpenAI]
 

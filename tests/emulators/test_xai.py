@@ -18,9 +18,9 @@ import pytest
 from openai.types import ImagesResponse
 from PIL import Image
 
+from atelier.providers.testing.server import Answer, Dropped, Slow
 from tests.conftest import png
 from tests.emulators import xai as emulated
-from tests.emulators.server import Answer, Dropped, Slow
 from tests.emulators.xai import XAI
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from atelier.providers.testing.server import Bill
 from tests.conftest import files_in
-from tests.emulators.server import Bill
 from tests.faults.tally import Line, count
 from tests.faults.world import micro
 

@@ -16,8 +16,8 @@ from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from atelier.providers.testing.waiting import LONG, Gate
 from atelier.providers.transport.network.http_client import httpx
-from tests.waiting import LONG, Gate
 
 
 class Upstream(Protocol):

@@ -16,10 +16,10 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult
 
+from atelier.providers.testing.waiting import LONG
 from tests.conftest import Environ
 from tests.faults.books import Books
 from tests.server.process import SERVE, greet, started
-from tests.waiting import LONG
 
 LAUNCHER = [sys.executable, str(Path(__file__).with_name("launcher.py"))]
 GONE = (MCPError, anyio.ClosedResourceError, anyio.BrokenResourceError)

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.waiting import LONG, until
 from tests.conftest import Environ, files_in
 from tests.exhaustive import exhaustive, sample
 from tests.faults.books import Books
@@ -24,7 +25,6 @@ from tests.faults.proxy import Held
 from tests.faults.servers import by_hand
 from tests.faults.world import World, arguments_for
 from tests.server.process import like_a_host, say
-from tests.waiting import LONG, until
 
 SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ
 

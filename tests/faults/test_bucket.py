@@ -16,6 +16,7 @@ from mcp.client import Client
 from mcp.types import CallToolResult
 
 from atelier.providers.core.results import ImageResult
+from atelier.providers.testing.waiting import LONG
 from tests.conftest import Environ, files_in
 from tests.emulators.s3 import Keys, Ministack
 from tests.exhaustive import exhaustive, sample
@@ -24,7 +25,6 @@ from tests.faults.books import Books
 from tests.faults.proxy import Exchange, Fault, Proxy, Says
 from tests.faults.servers import answered, at_rest, killed_at, served
 from tests.faults.world import World, arguments_for, desk_over, request_for
-from tests.waiting import LONG
 
 NUMBERS = count(1)
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"

@@ -14,12 +14,12 @@ import pytest
 
 from atelier.providers.core.results import ImageResult
 from atelier.providers.jobs.service import ImageService, JobHandle
+from atelier.providers.testing.waiting import LONG, eventually
 from tests.conftest import Environ
 from tests.faults import proxy as faulty
 from tests.faults.books import Books
 from tests.faults.proxy import Held, Says
 from tests.faults.world import VENDORS, World, desk_over, request_for
-from tests.waiting import LONG, eventually
 
 pytestmark = pytest.mark.anyio
 

@@ -13,6 +13,7 @@ import anyio
 import pytest
 from mcp.client import Client
 
+from atelier.providers.testing.waiting import LONG
 from tests.exhaustive import sample
 from tests.faults.books import Books
 from tests.faults.launcher import STEPS
@@ -20,7 +21,6 @@ from tests.faults.proxy import Held
 from tests.faults.servers import GONE, answered, at_rest, by_hand, killed_at, served
 from tests.faults.world import World, arguments_for
 from tests.server.process import say
-from tests.waiting import LONG
 
 pytestmark = [
     pytest.mark.anyio,

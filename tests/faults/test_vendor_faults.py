@@ -14,6 +14,7 @@ import pytest
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.results import ImageResult
+from atelier.providers.testing.waiting import eventually
 from tests.conftest import Environ
 from tests.emulators import flux
 from tests.exhaustive import sample
@@ -21,7 +22,6 @@ from tests.faults import proxy as faulty
 from tests.faults.books import Books
 from tests.faults.proxy import Fault, Held, Says
 from tests.faults.world import TASKS, VENDORS, World, desk_over, request_for
-from tests.waiting import eventually
 
 PENDING = Says(200, b'{"status": "Pending"}')
 SOON = "0.6"  # seconds until a call is given up, where it has to be

@@ -31,10 +31,10 @@ from atelier.providers import (
     vary,
 )
 from atelier.providers.images.identify import picture
+from atelier.providers.testing.server import Answer, Slow
 from tests.conftest import Environ, png
 from tests.emulators.flux import Flux
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Answer, Slow
 from tests.emulators.stability import Stability
 from tests.emulators.xai import XAI
 

@@ -16,11 +16,11 @@ import jwt
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from atelier.providers.testing.waiting import LONG, until
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ
 from tests.leaks import JWT_SECRET, check
 from tests.server.process import started
-from tests.waiting import LONG, until
 
 SECRET = JWT_SECRET
 

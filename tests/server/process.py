@@ -9,9 +9,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from atelier.providers.testing.waiting import LONG
 from tests.conftest import NO_FILES, Environ
 from tests.leaks import check
-from tests.waiting import LONG
 
 SERVE = [sys.executable, "-m", "atelier.server", "serve"]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from atelier.providers.testing.server import Held, Slow
+from atelier.providers.testing.waiting import LONG, until
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Held, Slow
 from tests.exhaustive import sample
 from tests.server.process import CALL, SERVE, greet, hello, say, started
-from tests.waiting import LONG, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 

@@ -10,6 +10,8 @@ import pytest
 
 from atelier.providers.images.sources import SourceReader
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.testing.server import Held
+from atelier.providers.testing.waiting import LONG, eventually
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings
 from atelier.tools import edit_image
@@ -18,9 +20,7 @@ from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Answer, Call
 from tests.conftest import Environ
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Held
 from tests.providers.transport.network.test_web_fetch import Site, World, at, web
-from tests.waiting import LONG, eventually
 
 pytestmark = pytest.mark.anyio
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from atelier.providers.testing.conformance.bench import Bench
 from atelier.providers.vendors.registry import BUILT_IN
-from tests.conformance.bench import Bench
 
 BENCHES: tuple[Bench, ...] = tuple(import_module(f"tests.conformance.benches.{name}").BENCH for name in BUILT_IN)

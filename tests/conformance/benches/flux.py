@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from atelier.providers.core.types import Model
+from atelier.providers.testing.conformance.bench import Bench, Body, Faults
+from atelier.providers.testing.server import Answer, Emulator
 from atelier.providers.vendors.flux import PROVIDER, tasks
-from tests.conformance.bench import Bench, Body, Faults
 from tests.emulators import flux
-from tests.emulators.server import Answer, Emulator
 
 
 def stage(host: flux.Flux, patch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from atelier.providers.core.types import Model
+from atelier.providers.testing.conformance.bench import Bench, Body, Faults
 from atelier.providers.vendors.gemini import PROVIDER
 from atelier.providers.vendors.gemini.models import PREDICT
-from tests.conformance.bench import Bench, Body, Faults
 from tests.emulators import gemini
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from atelier.providers.core.types import Model
+from atelier.providers.testing.conformance.bench import Bench, Body, Faults
+from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.openai import PROVIDER
 from atelier.providers.vendors.openai.models import DALL_E
-from tests.conformance.bench import Bench, Body, Faults
 from tests.emulators import openai
-from tests.emulators.server import Answer
 
 
 def stage(host: openai.OpenAI, patch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from atelier.providers.core.types import Endpoint, Model
+from atelier.providers.testing.conformance.bench import Bench, Body
+from atelier.providers.testing.server import Emulator
 from atelier.providers.transport.wire import httpx
 from atelier.providers.vendors.sketch import PROVIDER, adapter
-from tests.conformance.bench import Bench, Body
-from tests.emulators.server import Emulator
 
 
 async def drawn(request: Request) -> Response:

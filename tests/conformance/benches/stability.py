@@ -6,11 +6,11 @@ import pytest
 
 from atelier.providers.core.errors import Reason
 from atelier.providers.core.types import Model, Operation
+from atelier.providers.testing.conformance.bench import Bench, Body, Faults
+from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.stability import PROVIDER, adapter
 from atelier.providers.vendors.stability.models import OUTPAINT, SD3
-from tests.conformance.bench import Bench, Body, Faults
 from tests.emulators import stability
-from tests.emulators.server import Answer
 
 
 def stage(host: stability.Stability, patch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from atelier.providers.core.types import Model
+from atelier.providers.testing.conformance.bench import Bench, Body, Faults
 from atelier.providers.vendors.xai import PROVIDER
-from tests.conformance.bench import Bench, Body, Faults
 from tests.emulators import xai
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from atelier.providers.testing.waiting import LONG
 from tests.conftest import Environ
 from tests.journeys.service.npm import installed, needed
 from tests.server.http_process import SKETCH, data_of, serving
-from tests.waiting import LONG
 
 DRIVER = "playwright-core@1.65.1"
 

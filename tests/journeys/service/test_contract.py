@@ -10,14 +10,14 @@ import pytest
 from PIL import Image
 
 from atelier.providers.core.ids import uuid_of
+from atelier.providers.testing.server import Answer, Held
+from atelier.providers.testing.waiting import until
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ, png
 from tests.emulators.openai import BROKEN_JSON, BROKEN_SERVER, MODERATED, NO_QUOTA, OpenAI, trouble
-from tests.emulators.server import Answer, Held
 from tests.exhaustive import sample
 from tests.journeys.service.conftest import Bucket
 from tests.server.http_process import Server, data_of, reason, serving
-from tests.waiting import until
 
 CUSTOMER = "123"
 

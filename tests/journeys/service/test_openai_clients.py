@@ -16,14 +16,14 @@ import openai
 import pytest
 from PIL import Image
 
+from atelier.providers.testing.server import Held
+from atelier.providers.testing.waiting import LONG, until
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import NO_FILES
 from tests.emulators.flux import Flux
 from tests.emulators.openai import MODERATED, OpenAI
-from tests.emulators.server import Held
 from tests.journeys.service.npm import installed
 from tests.server.http_process import Server, serving, token
-from tests.waiting import LONG, until
 
 NODE_CLIENT = "openai@6.49.0"
 

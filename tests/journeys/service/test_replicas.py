@@ -15,15 +15,15 @@ import anyio
 import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
 
+from atelier.providers.testing.server import Held
+from atelier.providers.testing.waiting import LONG, until
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ
 from tests.emulators.flux import PENDING, Flux
-from tests.emulators.server import Held
 from tests.exhaustive import parameters
 from tests.journeys.service.conftest import Bucket
 from tests.postgres import Postgres, new_database
 from tests.server.http_process import Server, body_of, meanwhile, serving, token
-from tests.waiting import LONG, until
 
 pytestmark = pytest.mark.anyio
 

@@ -13,10 +13,10 @@ import pytest
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.job_store import JobRow
+from atelier.providers.testing.waiting import LONG, eventually
 from atelier.server.composition import job_store_of, pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ, files_in
-from tests.waiting import LONG, eventually
 
 FOX = ImageRequest(prompt="a fox", model="gpt-image-2.5-flare", size="1024x1024", quality="low")
 

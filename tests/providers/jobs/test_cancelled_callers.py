@@ -12,11 +12,11 @@ import pytest
 
 from atelier.providers.core.results import ImageResult
 from atelier.providers.jobs.service import JobHandle
+from atelier.providers.testing.server import Held
+from atelier.providers.testing.waiting import eventually, leave
 from tests.conftest import Environ
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Held
 from tests.providers.jobs.conftest import FOX, Open, Told, pictures, settled
-from tests.waiting import eventually, leave
 
 pytestmark = pytest.mark.anyio
 

@@ -17,6 +17,8 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import AssetHandle
 from atelier.providers.core.types import ImageRequest, Picture
 from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.testing.server import Fault, Held, Slow
+from atelier.providers.testing.waiting import Gate, eventually, leave
 from atelier.providers.vendors import flux as flux_vendor
 from atelier.providers.vendors import xai as xai_vendor
 from atelier.providers.vendors.openai import PROVIDER
@@ -25,10 +27,8 @@ from tests.emulators import flux as flux_emulator
 from tests.emulators import openai as emulated
 from tests.emulators.flux import Flux
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Fault, Held, Slow
 from tests.emulators.xai import XAI
 from tests.vendors import studio
-from tests.waiting import Gate, eventually, leave
 
 pytestmark = pytest.mark.anyio
 

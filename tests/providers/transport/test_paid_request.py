@@ -14,11 +14,11 @@ from starlette.routing import Route
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import Endpoint
+from atelier.providers.testing.server import Answer, Emulator
 from atelier.providers.transport.network.http_client import httpx, vendor_client
 from atelier.providers.transport.paid_request import PaidRequest
 from atelier.providers.transport.vendor_json import reason_for_status
 from atelier.providers.transport.wire import Wire
-from tests.emulators.server import Answer, Emulator
 
 pytestmark = pytest.mark.anyio
 

@@ -15,13 +15,13 @@ from starlette.routing import Route
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint
 from atelier.providers.images.identify import picture
+from atelier.providers.testing.server import Adorned, Answer, Dropped, Emulator
 from atelier.providers.transport.multipart import multipart
 from atelier.providers.transport.network.address_policy import AddressPolicy
 from atelier.providers.transport.network.http_client import httpx, vendor_client
 from atelier.providers.transport.vendor_json import reason_for_status
 from atelier.providers.transport.wire import Wire
 from tests.conftest import png
-from tests.emulators.server import Adorned, Answer, Dropped, Emulator
 
 pytestmark = pytest.mark.anyio
 

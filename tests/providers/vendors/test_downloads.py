@@ -8,13 +8,13 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
+from atelier.providers.testing.server import Answer
 from atelier.providers.vendors import flux as flux_vendor
 from atelier.providers.vendors import openai as openai_vendor
 from atelier.providers.vendors import xai as xai_vendor
 from tests.conftest import Environ
 from tests.emulators.flux import Flux
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Answer
 from tests.emulators.xai import XAI
 from tests.vendors import studio
 

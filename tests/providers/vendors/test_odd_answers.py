@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.testing.conformance.bench import Bench
+from atelier.providers.testing.conformance.helpers import run
+from atelier.providers.testing.conformance.odd_bodies import ODD_BODIES
+from atelier.providers.testing.server import Answer, Emulator
 from atelier.providers.transport.resilience.retry import RefusalOutcome, refusal_outcome
-from tests.conformance.bench import Bench
 from tests.conformance.benches import BENCHES
-from tests.conformance.suite import run
-from tests.emulators.server import Answer, Emulator
 
 pytestmark = pytest.mark.anyio
 
@@ -135,55 +134,7 @@ async def test_an_error_has_the_facts_of_its_exchange(bench: Bench, host: Emulat
     assert facts["model"]
 
 
-@dataclass(frozen=True)
-class Rewritten:
-    """The right answer, with its bytes as a careless gateway passes them on."""
-
-    change: Callable[[bytes], bytes]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
-        parts, start = list[bytes](), dict[str, Any]()
-
-        async def gather(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                start.update(message)
-                return
-            parts.append(message.get("body", b""))
-            if not message.get("more_body", False):
-                body = self.change(b"".join(parts))
-                kept = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
-                await send({**start, "headers": [*kept, (b"content-length", str(len(body)).encode())]})
-                await send({"type": "http.response.body", "body": body})
-
-        await app(scope, receive, gather)
-
-
-def with_note(note: bytes) -> Callable[[bytes], bytes]:
-    """A field more, in bytes that are no good JSON."""
-    return lambda body: b'{"note": ' + note + b", " + body.lstrip()[1:]
-
-
-ODD: dict[str, Callable[[bytes], bytes]] = {
-    "a BOM": lambda body: b"\xef\xbb\xbf" + body,
-    "space around": lambda body: b"\r\n \t" + body + b"\n\n",
-    "a raw line break in a text": with_note(b'"two\nlines"'),
-    "a bad byte": with_note(b'"caf\xe9"'),
-    "half a surrogate pair": with_note(rb'"\ud83e"'),
-    "NaN": with_note(b"NaN"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("change", ODD.values(), ids=ODD)
-async def test_odd_bytes_around_an_image_do_not_cost_it(
-    bench: Bench, host: Emulator, change: Callable[[bytes], bytes]
-) -> None:
-    host.next(Rewritten(change))
-    result = await run(bench, host, bench.least_request(bench.default))
-    assert len(result.images) == 1
-    assert len([request for request in host.requests if request.method == "POST"]) == 1
-
-
-@pytest.mark.parametrize("change", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("change", ODD_BODIES.values(), ids=ODD_BODIES)
 async def test_odd_bytes_around_a_refusal_do_not_cost_its_words(
     bench: Bench, host: Emulator, change: Callable[[bytes], bytes]
 ) -> None:

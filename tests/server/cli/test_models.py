@@ -13,6 +13,7 @@ import pytest
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import Lifecycle
+from atelier.providers.testing.server import Answer, Dropped
 from atelier.providers.vendors import openai as openai_vendor
 from atelier.providers.vendors.registry import all_providers
 from atelier.server.cli import models_command
@@ -22,7 +23,6 @@ from atelier.tools.model_table import offers
 from tests.conftest import TODAY, Environ
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Answer, Dropped
 from tests.exhaustive import exhaustive
 from tests.server.test_main import atelier
 from tests.vendors import only

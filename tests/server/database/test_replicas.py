@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.pipeline.states import JobState
+from atelier.providers.testing.waiting import eventually
 from atelier.server.database.postgres import PostgresDatabase, parse_url
 from atelier.server.database.process_lock import SessionProcessLock
 from atelier.server.database.rate_counter import count_call
@@ -17,7 +18,6 @@ from atelier.server.database.slots import VendorSlots
 from tests.postgres import new_database
 from tests.server.database.conftest import open_store
 from tests.server.database.test_jobs import anyones, opened
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.server import Held
+from atelier.providers.testing.waiting import LONG, until
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Held
 from tests.exhaustive import exhaustive, sample
 from tests.server.http_process import FOX, SECRET, SKETCH, Server, body_of, data_of, meanwhile, reason, serving, token
 from tests.server.mcp.test_server import text
 from tests.server.test_main import atelier
 from tests.server.test_shutdown import SIGNALS
-from tests.waiting import LONG, until
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 

@@ -18,12 +18,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.testing.server import Answer, Dropped, Emulator, Held
+from atelier.providers.testing.waiting import LONG
 from atelier.server.http import auth
 from atelier.server.http.auth import Verify, verifier_of
 from atelier.server.settings import Settings
-from tests.emulators.server import Answer, Dropped, Emulator, Held
 from tests.server.http_process import SECRET, token
-from tests.waiting import LONG
 
 pytestmark = pytest.mark.anyio
 

@@ -11,10 +11,10 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from atelier.providers.testing.waiting import LONG
 from tests.conftest import Environ
 from tests.exhaustive import sample
 from tests.server.http_process import SKETCH, Server, reason, serving, token
-from tests.waiting import LONG
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 

@@ -6,12 +6,12 @@ import signal
 import time
 from pathlib import Path
 
+from atelier.providers.testing.server import Held
+from atelier.providers.testing.waiting import until
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ
 from tests.emulators.openai import NO_QUOTA, OpenAI
-from tests.emulators.server import Held
 from tests.server.http_process import FOX, SKETCH, meanwhile, serving
-from tests.waiting import until
 
 
 def test_ready_turns_red_at_the_signal_and_the_running_call_is_answered(with_openai: Environ, openai: OpenAI) -> None:

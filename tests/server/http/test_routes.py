@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.server import Held
+from atelier.providers.testing.waiting import LONG, until
 from atelier.providers.transport.network.http_client import httpx
 from atelier.server.http.rest.contract import ImageData
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import MODERATED, NO_QUOTA, OpenAI, trouble
-from tests.emulators.server import Held
 from tests.exhaustive import exhaustive, sample
 from tests.server.http_process import FOX, SKETCH, Server, body_of, data_of, meanwhile, reason, serving, token
-from tests.waiting import LONG, until
 
 MB = 2**20
 LIMIT = 68 * MB  # a source and a mask of 25 MB each in base64, and a MB for the rest

@@ -12,8 +12,8 @@ from mcp.client.session import ClientSession
 from mcp.types import CallToolResult, Request, RequestParams, Result
 from pydantic import ConfigDict
 
+from atelier.providers.testing.waiting import LONG
 from atelier.server.mcp.tasks import TASKS
-from tests.waiting import LONG
 
 
 class Handle(Result):

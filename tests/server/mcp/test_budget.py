@@ -12,13 +12,13 @@ import pytest
 from mcp.client import Client
 from mcp.types import METHOD_NOT_FOUND, CallToolResult, ElicitRequestParams, ElicitResult, ErrorData
 
+from atelier.providers.testing.server import Answer, Dropped
 from atelier.server.mcp.server import build_server
 from atelier.server.settings import Settings
 from tests.conftest import Connect, Environ, files_in, png
 from tests.emulators import openai as emulated
 from tests.emulators.flux import Flux
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Answer, Dropped
 from tests.emulators.stability import Stability
 from tests.server.mcp.test_server import error, text
 

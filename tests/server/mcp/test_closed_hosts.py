@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.server import Held
+from atelier.providers.testing.waiting import LONG, until
 from tests.conftest import Environ
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Held
 from tests.exhaustive import exhaustive, sample
 from tests.server.mcp.test_delivered_answers import answer, jobs, served, stuck
 from tests.server.process import SERVE, hello, like_a_host, say, started
 from tests.server.test_shutdown import pictures
-from tests.waiting import LONG, until
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the size of a pipe can be set on Linux only")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.server import Slow
+from atelier.providers.testing.waiting import LONG, until
 from tests.conftest import Environ
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Slow
 from tests.exhaustive import exhaustive
 from tests.server.process import CALL, greet, say, started
-from tests.waiting import LONG, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the size of a pipe can be set on Linux only")
 

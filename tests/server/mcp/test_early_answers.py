@@ -12,9 +12,9 @@ import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 
+from atelier.providers.testing.waiting import until
 from tests.conftest import Environ
 from tests.server.process import hello, started
-from tests.waiting import until
 
 SKETCH = {"name": "generate_image", "arguments": {"prompt": "a fox", "model": "sketch", "size": "64x64"}}
 

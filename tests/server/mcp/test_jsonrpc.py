@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from mcp.types import JSONRPCError
 
+from atelier.providers.testing.waiting import LONG
 from atelier.server.mcp.jsonrpc import message_of, messages_of
 from tests.conftest import Environ
 from tests.server.http_process import SKETCH, Server, body_of, reason
 from tests.server.process import hello, started
-from tests.waiting import LONG
 
 PING = {"jsonrpc": "2.0", "id": 7, "method": "ping"}
 BOM = b"\xef\xbb\xbf"

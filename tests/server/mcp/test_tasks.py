@@ -21,6 +21,8 @@ from mcp.types import CallToolResult, ElicitResult
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.testing.server import Held, Slow
+from atelier.providers.testing.waiting import eventually
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.mcp import tasks
 from atelier.server.mcp.server import build_server
@@ -28,9 +30,7 @@ from atelier.server.settings import Settings
 from tests.conftest import Connect, Environ, files_in
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Held, Slow
 from tests.server.mcp.tasks_client import TasksClient, ask, begun, ended
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.server import Answer
+from atelier.providers.testing.waiting import LONG
 from tests.conftest import Environ, served
 from tests.emulators.collector import KEY, CollectedSpan, Collector
 from tests.emulators.flux import Flux
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Answer
 from tests.exhaustive import exhaustive, sample
 from tests.server.http_process import FOX, SECRET, body_of, data_of, serving
 from tests.server.process import conversation, greet, hello, like_a_host, say, started
-from tests.waiting import LONG
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"

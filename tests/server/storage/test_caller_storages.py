@@ -11,6 +11,7 @@ import pytest
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id, uuid_of
+from atelier.providers.testing.server import Answer
 from atelier.providers.transport.network.http_client import httpx
 from atelier.server.http.callers import name_of
 from atelier.server.settings import Settings
@@ -19,7 +20,6 @@ from atelier.server.storage.caller_storages import CallerStorages
 from atelier.server.storage.local import LocalStorage
 from tests.conftest import Environ, files_in
 from tests.emulators.s3 import Front
-from tests.emulators.server import Answer
 from tests.exhaustive import exhaustive
 from tests.server.http.test_http_callers import image
 from tests.server.http_process import SKETCH, data_of, serving, until

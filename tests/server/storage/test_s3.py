@@ -17,6 +17,8 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id, uuid_of
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
+from atelier.providers.testing.server import Answer, Fault, Held, Slow
+from atelier.providers.testing.waiting import LONG, leave
 from atelier.providers.transport.network.http_client import httpx
 from atelier.server.settings import Settings
 from atelier.server.storage import s3, s3_client
@@ -24,11 +26,9 @@ from atelier.server.storage.remote_storage import without_location
 from atelier.server.storage.s3_client import Bucket, Connection, connect
 from tests.emulators.s3 import Front, Keys, Lost, Ministack
 from tests.emulators.s3 import refusal as refused_by
-from tests.emulators.server import Answer, Fault, Held, Slow
 from tests.exhaustive import sample
 from tests.server.storage.conftest import Place
 from tests.server.storage.test_storage import FOX, OWL, put
-from tests.waiting import LONG, leave
 
 pytestmark = pytest.mark.anyio
 

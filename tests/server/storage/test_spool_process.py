@@ -15,18 +15,18 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 
 from atelier.providers.core.ids import new_id, uuid_of
+from atelier.providers.testing.server import Fault, Held, Slow
+from atelier.providers.testing.waiting import LONG, until
 from atelier.server.storage.local import LocalStorage
 from tests.conftest import Environ, files_in
 from tests.emulators.openai import OpenAI
 from tests.emulators.s3 import Front, Lost, Ministack, ministack
-from tests.emulators.server import Fault, Held, Slow
 from tests.exhaustive import exhaustive, sample
 from tests.server.mcp.test_server import images, text
 from tests.server.process import hello, say, started
 from tests.server.storage.conftest import Place
 from tests.server.storage.test_storage import FOX
 from tests.server.storage.test_upload_queue import command, in_the_bucket, many_waiting
-from tests.waiting import LONG, until
 
 DRAW = [sys.executable, "-m", "atelier.server", "generate", "a fox", "--model", "sketch", "--size", "64x64"]
 

@@ -19,16 +19,16 @@ from atelier.providers.core.results import AssetHandle
 from atelier.providers.core.types import Picture
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
+from atelier.providers.testing.server import Answer
+from atelier.providers.testing.waiting import LONG
 from atelier.server.storage import upload_queue as module
 from atelier.server.storage.local import LocalStorage
 from atelier.server.storage.upload_queue import UploadOutcome, UploadQueue
 from tests.conftest import files_in, png
 from tests.emulators.s3 import Front, Ministack
-from tests.emulators.server import Answer
 from tests.exhaustive import exhaustive
 from tests.server.storage.conftest import Place
 from tests.server.storage.test_storage import FOX, OWL, put
-from tests.waiting import LONG
 
 pytestmark = pytest.mark.anyio
 

@@ -18,10 +18,10 @@ from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.deduplication import fingerprint
 from atelier.providers.pipeline.admit import check_and_price
 from atelier.providers.pipeline.job_store import CallIdentity
+from atelier.providers.testing.server import Answer
 from atelier.providers.transport.wire import MAX_POLL_FAILURES
 from tests.conftest import Environ, files_in
 from tests.emulators.flux import PENDING, Flux
-from tests.emulators.server import Answer
 from tests.emulators.xai import XAI
 from tests.providers.jobs.recovery.conftest import OWL, a_desk, bought, left_behind, recovered
 

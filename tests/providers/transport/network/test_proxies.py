@@ -10,13 +10,13 @@ from starlette.responses import Response
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Endpoint
+from atelier.providers.testing.server import Emulator
 from atelier.providers.transport.network.address_policy import AddressPolicy
 from atelier.providers.transport.network.http_client import httpx, vendor_client
 from atelier.providers.transport.network.proxies import uses_proxy
 from atelier.providers.transport.network.web_fetch import WebFetcher
 from atelier.providers.transport.wire import Wire
 from tests.conftest import png
-from tests.emulators.server import Emulator
 from tests.emulators.socks import Socks, Trouble
 from tests.providers.transport.test_wire import explain
 

@@ -21,11 +21,11 @@ from starlette.routing import Route
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.sources import SourceLimits, SourceReader
+from atelier.providers.testing.server import Answer, Drip, Dropped, Emulator, Slow
 from atelier.providers.transport.network import http_client
 from atelier.providers.transport.network.address_policy import AddressPolicy
 from atelier.providers.transport.network.web_fetch import WebFetcher
 from tests.conftest import png
-from tests.emulators.server import Answer, Drip, Dropped, Emulator, Slow
 from tests.exhaustive import examples
 
 pytestmark = pytest.mark.anyio

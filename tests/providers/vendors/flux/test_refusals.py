@@ -6,11 +6,11 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
+from atelier.providers.testing.server import Answer, Drip, Dropped, Fault, Slow
 from atelier.providers.vendors.flux import PROVIDER
 from tests.conftest import Environ
 from tests.emulators import flux as emulated
 from tests.emulators.flux import Flux
-from tests.emulators.server import Answer, Drip, Dropped, Fault, Slow
 from tests.providers.vendors.flux.conftest import refused
 from tests.vendors import studio
 

@@ -10,6 +10,7 @@ import pytest
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
+from atelier.providers.testing.server import Answer, Fault
 from atelier.providers.transport.network.address_policy import AddressPolicy
 from atelier.providers.transport.resilience.retry import MAX_ATTEMPTS
 from atelier.providers.transport.wire import MAX_POLL_FAILURES, Wire, httpx
@@ -19,7 +20,6 @@ from atelier.providers.vendors.flux import adapter as vendor
 from tests.conftest import TODAY, Environ, png
 from tests.emulators import flux as emulated
 from tests.emulators.flux import Flux
-from tests.emulators.server import Answer, Fault
 from tests.providers.vendors.flux.conftest import keyed, refused, sent
 from tests.vendors import only, studio
 

@@ -9,11 +9,11 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
+from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.openai import PROVIDER
 from tests.conftest import Environ, png
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Answer
 from tests.vendors import studio
 
 pytestmark = pytest.mark.anyio

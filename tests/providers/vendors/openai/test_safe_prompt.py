@@ -7,12 +7,12 @@ import pytest
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.pipeline.safe_prompt import CLAUSE, soften
+from atelier.providers.testing.server import Dropped
 from atelier.providers.vendors import flux
 from atelier.providers.vendors.openai import PROVIDER
 from tests.conftest import Environ
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
-from tests.emulators.server import Dropped
 from tests.vendors import studio
 
 pytestmark = pytest.mark.anyio

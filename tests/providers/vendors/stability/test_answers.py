@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from atelier.providers.core.errors import Reason
+from atelier.providers.testing.server import Answer, Dropped, Fault
 from atelier.providers.transport.resilience.retry import MAX_ATTEMPTS
 from atelier.providers.transport.wire import MAX_POLL_FAILURES
 from atelier.providers.vendors.stability import PROVIDER
 from atelier.providers.vendors.stability import adapter as vendor
 from tests.conftest import Environ, png
 from tests.emulators import stability as emulated
-from tests.emulators.server import Answer, Dropped, Fault
 from tests.emulators.stability import Stability
 from tests.providers.vendors.stability.conftest import PHOTO, RELIT, Op, asked, refused, run
 from tests.vendors import studio

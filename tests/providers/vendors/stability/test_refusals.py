@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from atelier.providers.core.errors import Reason
+from atelier.providers.testing.server import Answer, Drip, Dropped, Fault, Slow
 from tests.conftest import Environ
 from tests.emulators import stability as emulated
-from tests.emulators.server import Answer, Drip, Dropped, Fault, Slow
 from tests.emulators.stability import Stability
 from tests.providers.vendors.stability.conftest import asked, refused, run
 

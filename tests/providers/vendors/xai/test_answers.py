@@ -10,10 +10,10 @@ import pytest
 
 from atelier.providers.core.errors import Reason
 from atelier.providers.core.types import ImageRequest
+from atelier.providers.testing.server import Answer, Fault
 from atelier.providers.vendors.xai import PROVIDER
 from tests.conftest import Environ, png
 from tests.emulators import xai as emulated
-from tests.emulators.server import Answer, Fault
 from tests.emulators.xai import XAI
 from tests.providers.vendors.xai.conftest import edit, refused, source
 from tests.vendors import studio

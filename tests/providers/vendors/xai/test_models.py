@@ -12,9 +12,9 @@ from atelier.providers.core.errors import Reason
 from atelier.providers.core.types import ImageRequest, Operation, Picture
 from atelier.providers.images import sources
 from atelier.providers.images.masks import normalise_mask
+from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.xai import PROVIDER
 from tests.conftest import Environ, png
-from tests.emulators.server import Answer
 from tests.emulators.xai import XAI
 from tests.providers.vendors.xai.conftest import edit, refused, source
 from tests.vendors import studio

@@ -6,10 +6,10 @@ import pytest
 
 from atelier.providers.core.errors import Reason
 from atelier.providers.core.types import ImageRequest
+from atelier.providers.testing.server import Answer, Drip, Dropped, Fault, Slow
 from atelier.providers.vendors.xai import PROVIDER
 from tests.conftest import Environ
 from tests.emulators import xai as emulated
-from tests.emulators.server import Answer, Drip, Dropped, Fault, Slow
 from tests.emulators.xai import XAI
 from tests.providers.vendors.xai.conftest import refused
 from tests.vendors import studio

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tests.waiting import Gate, until
+from atelier.providers.testing.waiting import Gate, until
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,11 +13,14 @@ from atelier.providers.core.errors import Reason
 from atelier.providers.core.types import PROMPTLESS, Feature, ImageRequest, Model, Operation
 from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.sources import normalise_source
+from atelier.providers.testing.images import png
+from atelier.providers.testing.server import Emulator, Fault
 from atelier.providers.vendors.contract import Provider
-from tests.conftest import png
-from tests.emulators.server import Emulator, Fault
 
 Body = Mapping[str, Any]
+
+TODAY = date(2026, 11, 21)
+"""The day of the tests, so that lifecycles do not change under them."""
 
 MASKED = frozenset({Operation.INPAINT, Operation.ERASE})
 PHOTO = normalise_source(png(256, 256, "orange"))
@@ -68,7 +72,7 @@ class Bench:
     threw away without a word, where it does such things. `answers_later`, of a vendor whose images can be collected by
     a task or a link: makes the host answer so, and names the row that it does it for.
     `prices` are expected prices for the figures of the vendor in prices.json, as `test_price_figures.EXPECTED`:
-    models, the words of the request, USD.
+    models, the words of the request, USD. Without `has_prices` the vendor neither states its cost nor has figures.
     """
 
     provider: Provider
@@ -85,6 +89,7 @@ class Bench:
     dropped: Callable[[Any], list[str]] = nothing
     answers_later: Callable[[Any], Model] | None = None
     prices: tuple[tuple[str, str, str], ...] = ()
+    has_prices: bool = True
 
     @property
     def name(self) -> str:

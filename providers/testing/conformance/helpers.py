@@ -1,0 +1,129 @@
+"""What the promises share: a pipeline over the vendor, its requests, and how they are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from email import message_from_bytes
+from functools import partial
+from typing import Any
+
+import pytest
+from pydantic_core import from_json
+
+from atelier.providers.catalog.catalog import Catalog
+from atelier.providers.core.environment import variable
+from atelier.providers.core.errors import ImageError
+from atelier.providers.core.results import AssetHandle, ImageResult
+from atelier.providers.core.types import ImageRequest, Picture
+from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.pricing.price_table import table
+from atelier.providers.testing.conformance.bench import TODAY, Bench
+from atelier.providers.testing.conformance.columns import Change
+from atelier.providers.testing.server import Emulator, Received
+from atelier.providers.transport.wire import httpx
+from atelier.providers.vendors.registry import all_providers
+
+MOST_REQUESTS = 6
+WRONG_KEY = "wrong-key-0123456789"
+PRIVATE_PROMPT = "the secret garden of my aunt"
+
+
+class RecordingStorage:
+    """A storage that keeps the records only."""
+
+    def __init__(self) -> None:
+        self.records: list[Mapping[str, Any]] = []
+
+    async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
+        self.records.append(record)
+        return AssetHandle(id=id)
+
+
+def studio(bench: Bench, environ: Mapping[str, str], *, timeout: float = 30.0, **options: Any) -> Pipeline:
+    """The pipeline over the whole catalogue, so that a refusal can name another vendor's model."""
+    others = tuple(provider for provider in all_providers() if provider.name != bench.name)
+    catalog = Catalog(partial(variable, environ), lambda: TODAY, lambda: ((bench.provider, *others), table()))
+    return Pipeline(catalog, timeout=timeout, **options)
+
+
+async def run(bench: Bench, host: Emulator, request: ImageRequest, **options: Any) -> ImageResult:
+    async with studio(bench, bench.environ(host), **options) as pipeline:
+        return await pipeline.run(request)
+
+
+async def refused(bench: Bench, environ: Mapping[str, str], request: ImageRequest, **options: Any) -> ImageError:
+    """The refusal, which says what happened and what to do."""
+    async with studio(bench, environ, **options) as pipeline:
+        with pytest.raises(ImageError) as caught:
+            await pipeline.run(request)
+    assert caught.value.message
+    assert caught.value.hint
+    return caught.value
+
+
+def orders(host: Emulator) -> list[Received]:
+    """The requests that cost money."""
+    return [request for request in list(host.requests) if request.method == "POST"]
+
+
+def everything(bench: Bench, host: Emulator) -> list[Received]:
+    hosts = {id(each): each for each in (host, bench.delivers(host))}
+    return [request for each in hosts.values() for request in each.requests]
+
+
+def told(error: ImageError) -> str:
+    return f"{error!r} {error.message} {error.hint} {error.facts}"
+
+
+def fields(content_type: str, body: bytes) -> dict[str, Any]:
+    """A body as names and values: JSON, or a form, whose files are told by their size."""
+    if content_type.startswith("application/json"):
+        return from_json(body)
+    form = message_from_bytes(b"content-type: " + content_type.encode() + b"\r\n\r\n" + body)
+    parts: Any = form.get_payload()
+    return {
+        part.get_param("name", header="content-disposition"): len(part.get_payload(decode=True))
+        if part.get_filename()
+        else part.get_payload()
+        for part in parts
+    }
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """Every value of a body, however deep."""
+    match value:
+        case dict() | list():
+            inner: Any = value  # pyright: ignore[reportUnknownVariableType] - what JSON holds
+            for each in inner.values() if isinstance(value, dict) else inner:
+                yield from leaves(each)
+        case _:
+            yield value
+
+
+def same(prepared: httpx.Request, fired: Received, key_header: str) -> bool:
+    """Whether what was shown is what was sent; key, host and length are the wire's business, as are client headers."""
+    shown = {name: value for name, value in prepared.headers.items() if name not in ("host", "content-length")}
+    sent = {name: value for name, value in fired.headers.items() if name in shown}
+    whole = (prepared.method, prepared.url.path, prepared.read()) == (fired.method, fired.path, fired.body)
+    return whole and shown == sent and key_header not in shown
+
+
+def altered(request: ImageRequest, change: Change) -> ImageRequest:
+    """The request with a change; options come on top of those that the operation needs."""
+    options = {**request.options, **change.get("options", {})}
+    return replace(request, **{**change, "options": options})
+
+
+def is_a_strangers(request: Received) -> bool:
+    """Whether it was sent to another name than that of the base URL."""
+    return not request.headers["host"].startswith("127.0.0.1:")
+
+
+def assert_only_the_vendor_saw_the_key(bench: Bench, host: Emulator) -> None:
+    for request in everything(bench, host):
+        ours = not is_a_strangers(request) and not request.path.startswith(bench.downloads)
+        shown = bench.key in request.headers.get(bench.provider.endpoint.key_header.lower(), "")
+        assert shown == ours, request.path
+        assert bench.key not in f"{request.path} {request.body!r}"
+        assert ours or bench.key not in repr(request.headers)
