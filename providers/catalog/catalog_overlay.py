@@ -67,6 +67,7 @@ class Row(Strict):
     max_seed: Count = 0
     max_prompt: Count = 0
     wire: str = ""
+    links: bool = False
     lifecycle: Life = Life(stage="current")
 
     def columns(self) -> dict[str, Any]:
