@@ -91,4 +91,5 @@ class FailurePromises:
         result = await run(bench, host, bench.least_request(bench.default), storage=shelf)
         (record,) = shelf.records
         assert (result.actual_usd is not None) == bench.has_prices
+        assert not host.billed or result.actual_usd == sum(bill.usd for bill in host.billed)
         assert record["call_usd"] == (None if result.actual_usd is None else float(result.actual_usd))
