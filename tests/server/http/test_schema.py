@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -48,7 +49,9 @@ def test_each_answer_is_in_the_schema(server: Server, count: int) -> None:
                 case.call_and_validate(headers=headers, checks=CHECKS)
 
             each()
-    assert not [line for line in server.log if line["level"] == "error"]
+    gone = "LocalProtocolError"  # h11's, for an answer to a connection that the client has broken off
+    errors = [line for line in server.log if line["level"] == "error" and line.get("error") != gone]
+    assert not errors, json.dumps(errors)
 
 
 @pytest.mark.parametrize(
