@@ -17,6 +17,7 @@ import re
 from urllib.parse import urlsplit
 
 import anyio
+from anyio.lowlevel import checkpoint
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware, get_access_token
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
@@ -71,6 +72,7 @@ class AccessMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        await checkpoint()  # uvicorn may have refused a malformed body already; by now its connection has ended
         request = Request(scope, receive)
         try:
             host = self._checked_host(request)

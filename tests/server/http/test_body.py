@@ -106,11 +106,15 @@ def test_what_is_no_http_is_refused_and_is_no_error_in_the_log(server: Server, s
     assert not [line for line in server.log[before:] if line["level"] == "error"]
 
 
-def test_a_bad_chunk_right_after_the_head_is_refused(server: Server) -> None:
+@pytest.mark.parametrize("path", ["/image/generate", "/mcp"])
+def test_a_bad_chunk_right_after_the_head_is_refused_and_is_no_error_in_the_log(server: Server, path: str) -> None:
+    before = len(server.lines)
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     with connected(server) as connection:
-        connection.sendall(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n")
+        connection.sendall(f"{head}ZZ\r\n".encode())
         assert heard(connection).startswith(b"HTTP/1.1 400")
     assert server.get("/healthz", None).status_code == 200
+    assert not [line for line in server.log[before:] if line["level"] == "error"]
 
 
 @pytest.mark.parametrize("path", ["/image/generate", "/mcp"])
