@@ -19,7 +19,7 @@ def only(*providers: Provider) -> Callable[[], Vendors]:
     return lambda: (providers, table())
 
 
-def studio(provider: Provider, environ: Mapping[str, str], *, today: date = TODAY, **options: Any) -> Pipeline:
+def open_pipeline(provider: Provider, environ: Mapping[str, str], *, today: date = TODAY, **options: Any) -> Pipeline:
     """Return a pipeline with this vendor and without storage."""
     catalog = Catalog(lambda name: variable(environ, name), lambda: today, only(provider))
     return Pipeline(catalog, **options)

@@ -1,4 +1,4 @@
-"""What every emulator is built on: uvicorn in a thread on a loopback port, a log of requests, scripted faults."""
+"""The base of every emulator: uvicorn in a thread on a loopback port, a log of requests, scripted faults."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def stage(host: Any, patch: pytest.MonkeyPatch) -> None:
     """It needs no preparation."""
 
 
-def least(model: Model) -> Body:
+def minimal_body(model: Model) -> Body:
     return {"prompt": "a fox"}
 
 
@@ -51,7 +51,7 @@ BENCH = Bench(
     host=host,
     key=KEY,
     stage=stage,
-    least=least,
+    minimal_body=minimal_body,
     faults=Faults(
         forbidden=refusal(403, "Not for you."),
         no_credit=refusal(402, "Pay first."),

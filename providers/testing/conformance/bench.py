@@ -1,4 +1,4 @@
-"""What a vendor brings to the suite: its record, an emulator, its own way to say each failure."""
+"""Describes a vendor to the suite: its record, an emulator, and how it reports each failure."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ EVERYWHERE = normalise_mask(png(256, 256, "white", "L"))
 SEARCHING = frozenset({Operation.SEARCH_REPLACE, Operation.RECOLOR})
 
 
-def the_host_itself(host: Any) -> Emulator:
-    """Where the answer comes that carries the picture, or refuses it."""
+def same_host(host: Any) -> Emulator:
+    """Return the host itself: its answer has the image, or the refusal."""
     return host
 
 
 def nothing(host: Any) -> list[str]:
-    """What a strict vendor drops: it refuses instead."""
+    """Return nothing: a strict vendor refuses unknown fields instead of dropping them."""
     return []
 
 
-def where_there_are_words(model: Model, operation: Operation) -> bool:
+def takes_prompt(model: Model, operation: Operation) -> bool:
     return operation not in PROMPTLESS and model.max_prompt > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """The vendor's own way to say each failure. `too_many` takes the seconds that the vendor asks to wait, `refused`
-    the words of a 400, which the vendor may fill with what it was sent."""
+    """The vendor's answer for each failure. `too_many` takes the seconds to wait, `refused` the message of a 400, which
+    may quote the request."""
 
     forbidden: Fault
     no_credit: Fault
@@ -60,34 +60,36 @@ class Faults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """A vendor on the bench.
+    """A vendor and what the suite needs to know of it.
 
-    `host` makes its emulator and `stage` sets it up for a test, with every row of ours served there and the
-    vendor's waits cut short. `least` is the whole body that asks a model for “a fox”. Without `faults` nothing but the
-    matrix is tried: there is no socket on which anything could go wrong.
-
-    `needs_prompt` says for which cells the vendor wants words. `refuses` are rows that the vendor file itself refuses,
-    with the reason. `downloads` are the beginnings of paths where pictures lie, `astray` makes the vendor link to
-    another host name, `delivers` is the host whose answer carries the picture, and `dropped` the fields that the host
-    threw away without a word, where it does such things. `answers_later`, of a vendor whose images can be collected by
-    a task or a link: makes the host answer so, and names the row that it does it for.
-    `prices` are expected prices for the figures of the vendor in prices.json, as `test_price_figures.EXPECTED`:
-    models, the words of the request, USD. Without `has_prices` the vendor neither states its cost nor has figures.
+    host               makes its emulator
+    stage              sets the emulator up for a test: it serves every row, and polls are not waited for
+    minimal_body       returns the whole body for the prompt “a fox”
+    faults             its answers for failures; None for a vendor without a socket, of which only options are tried
+    needs_prompt       returns whether the vendor requires a prompt for an operation
+    refuses            rows that the adapter itself refuses, with the reason
+    downloads          prefixes of the paths of images behind links
+    link_elsewhere     makes the vendor link to another host name
+    delivers           returns the host whose answer has the image
+    dropped            returns the fields that the host ignored silently, if it does that
+    collectable_model  makes the host answer with a task or link that can be collected; returns the model to ask for
+    prices             expected prices of the vendor's figures in prices.json: models, words of the request, USD
+    has_prices         False if the vendor neither states its cost nor has figures
     """
 
     provider: Provider
     host: Callable[[], Emulator]
     key: str = ""
     stage: Callable[[Any, pytest.MonkeyPatch], None]
-    least: Callable[[Model], Body]
+    minimal_body: Callable[[Model], Body]
     faults: Faults | None = None
-    needs_prompt: Callable[[Model, Operation], bool] = where_there_are_words
+    needs_prompt: Callable[[Model, Operation], bool] = takes_prompt
     refuses: Mapping[str, Reason] = field(default_factory=dict[str, Reason])
     downloads: tuple[str, ...] = ()
-    astray: Callable[[Any], None] | None = None
-    delivers: Callable[[Any], Emulator] = the_host_itself
+    link_elsewhere: Callable[[Any], None] | None = None
+    delivers: Callable[[Any], Emulator] = same_host
     dropped: Callable[[Any], list[str]] = nothing
-    answers_later: Callable[[Any], Model] | None = None
+    collectable_model: Callable[[Any], Model] | None = None
     prices: tuple[tuple[str, str, str], ...] = ()
     has_prices: bool = True
 
@@ -101,35 +103,35 @@ class Bench:
         return next(row for row in self.provider.models if row.id == self.provider.default)
 
     def environ(self, host: Emulator, key: str = "") -> dict[str, str]:
-        """The environment of someone whose vendor is the emulator."""
+        """Return the environment with the key and the emulator's base URL."""
         endpoint = self.provider.endpoint
         keys = dict.fromkeys(endpoint.key_variables[:1], key or self.key)
         return {**keys, endpoint.base_url_variable: host.url}
 
-    def least_request(self, model: Model, operation: Operation | None = None, **more: Any) -> ImageRequest:
-        """The smallest request for a cell that the vendor can carry out; for the row's first operation unless told."""
+    def minimal_request(self, model: Model, operation: Operation | None = None, **more: Any) -> ImageRequest:
+        """Return the smallest request that the model accepts, by default for its first operation."""
         operation = operation or first_operation(model)
         given: dict[str, Any] = {
             "prompt": "a fox" if self.needs_prompt(model, operation) else "",
             "sources": (PHOTO,) if operation is not Operation.GENERATE else (),
             "mask": EVERYWHERE if operation in MASKED and Feature.MASK in model.features else None,
-            "options": its_options(operation),
+            "options": required_options(operation),
             **more,
         }
         return ImageRequest(model=f"{self.name}/{model.id}", operation=operation, **given)
 
-    def asked_of_anyone(self, model: Model, operation: Operation) -> ImageRequest:
-        """What a caller asks who takes it that this model can: whatever the operation itself needs."""
+    def request_of_any_caller(self, model: Model, operation: Operation) -> ImageRequest:
+        """Return a request for the operation, whether or not the model supports it."""
         prompt, over = "" if operation in PROMPTLESS else "a fox", EVERYWHERE if operation in MASKED else None
-        return self.least_request(model, operation, prompt=prompt, mask=over)
+        return self.minimal_request(model, operation, prompt=prompt, mask=over)
 
 
 def first_operation(model: Model) -> Operation:
     return next(operation for operation in Operation if operation in model.operations)
 
 
-def its_options(operation: Operation) -> dict[str, Any]:
-    """What an operation means nothing without."""
+def required_options(operation: Operation) -> dict[str, Any]:
+    """Return the options that an operation requires."""
     if operation is Operation.OUTPAINT:
         return {"left": 16}
     return {"search": "the hat"} if operation in SEARCHING else {}

@@ -1,4 +1,4 @@
-"""What the suite is tried on: every cell, column and failure of a bench, each with the words that it goes by."""
+"""The cases of the suite: every cell, column and failure of a bench, each with its id."""
 
 from __future__ import annotations
 
@@ -115,9 +115,9 @@ def one_by_one(bench: Bench) -> Cases:
         yield bench.faults, "one picture a call"
 
 
-def led_astray(bench: Bench) -> Cases:
-    if bench.astray:
-        yield bench.astray, "links to another host"
+def linking_elsewhere(bench: Bench) -> Cases:
+    if bench.link_elsewhere:
+        yield bench.link_elsewhere, "links to another host"
 
 
 def odd_bodies(bench: Bench) -> Cases:
@@ -125,9 +125,9 @@ def odd_bodies(bench: Bench) -> Cases:
         yield from ((change, what) for what, change in ODD_BODIES.items())
 
 
-def answering_later(bench: Bench) -> Cases:
-    if bench.answers_later:
-        yield bench.answers_later, "a task or a link"
+def collectable_models(bench: Bench) -> Cases:
+    if bench.collectable_model:
+        yield bench.collectable_model, "a task or a link"
 
 
 CASES: dict[str, Callable[[Bench], Cases]] = {
@@ -144,8 +144,8 @@ CASES: dict[str, Callable[[Bench], Cases]] = {
     "faults": with_faults,
     "odd": odd_bodies,
     "one_by_one": one_by_one,
-    "astray": led_astray,
-    "answers_later": answering_later,
+    "link_elsewhere": linking_elsewhere,
+    "collectable_model": collectable_models,
 }
 """Argument of a test -> what it is given, for each bench."""
 

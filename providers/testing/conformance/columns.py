@@ -101,8 +101,8 @@ def unlisted(row: Model) -> dict[str, list[Change]]:
     for feature in Feature:
         if feature not in row.features:
             found[feature] = [{name: value for name, value in SWITCHES[feature].items() if name != "output_format"}]
-    strange = {option for other in TODAYS for option in other.options} | {"no_such_option"}
-    found["options"] = [{"options": {option: 1}} for option in sorted(strange - row.options)]
+    unknown = {option for other in TODAYS for option in other.options} | {"no_such_option"}
+    found["options"] = [{"options": {option: 1}} for option in sorted(unknown - row.options)]
     found["images"] = [{"sources": (PHOTO,) * (row.max_sources + 1)}]
     if row.max_prompt == 0:
         found["prompt"] = [{"prompt": "a fox"}]

@@ -1,4 +1,4 @@
-"""What can go wrong with a vendor's answer, and what must be told of it."""
+"""What can go wrong with a vendor's answer, and the error that a caller must get."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from atelier.providers.core.errors import Reason
-from atelier.providers.testing.conformance.bench import Bench, Faults, the_host_itself
+from atelier.providers.testing.conformance.bench import Bench, Faults, same_host
 from atelier.providers.testing.server import Answer, Drip, Dropped, Emulator, Fault, Slow
 
 Cases = Iterator[tuple[Any, str]]
@@ -23,7 +23,7 @@ class Failure:
     again: bool = False
     unknown: bool | None = False
     deadline: float = 30.0
-    where: Callable[[Any], Emulator] = the_host_itself
+    where: Callable[[Any], Emulator] = same_host
 
 
 def failures(bench: Bench) -> Cases:
@@ -32,7 +32,7 @@ def failures(bench: Bench) -> Cases:
     yield from as_a_gateway_says_it()
     yield from as_the_vendor_says_it(bench, bench.faults)
     yield from without_an_answer()
-    if bench.delivers is not the_host_itself:
+    if bench.delivers is not same_host:
         yield from after_the_order(bench)
 
 

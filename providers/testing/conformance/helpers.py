@@ -24,13 +24,13 @@ from atelier.providers.testing.server import Emulator, Received
 from atelier.providers.transport.wire import httpx
 from atelier.providers.vendors.registry import all_providers
 
-MOST_REQUESTS = 6
+MAX_REQUESTS = 6
 WRONG_KEY = "wrong-key-0123456789"
 PRIVATE_PROMPT = "the secret garden of my aunt"
 
 
 class RecordingStorage:
-    """A storage that keeps the records only."""
+    """A storage that stores only the records."""
 
     def __init__(self) -> None:
         self.records: list[Mapping[str, Any]] = []
@@ -40,21 +40,21 @@ class RecordingStorage:
         return AssetHandle(id=id)
 
 
-def studio(bench: Bench, environ: Mapping[str, str], *, timeout: float = 30.0, **options: Any) -> Pipeline:
-    """The pipeline over the whole catalogue, so that a refusal can name another vendor's model."""
+def open_pipeline(bench: Bench, environ: Mapping[str, str], *, timeout: float = 30.0, **options: Any) -> Pipeline:
+    """Return a pipeline over the whole catalog, so that a refusal can name another vendor's model."""
     others = tuple(provider for provider in all_providers() if provider.name != bench.name)
     catalog = Catalog(partial(variable, environ), lambda: TODAY, lambda: ((bench.provider, *others), table()))
     return Pipeline(catalog, timeout=timeout, **options)
 
 
 async def run(bench: Bench, host: Emulator, request: ImageRequest, **options: Any) -> ImageResult:
-    async with studio(bench, bench.environ(host), **options) as pipeline:
+    async with open_pipeline(bench, bench.environ(host), **options) as pipeline:
         return await pipeline.run(request)
 
 
 async def refused(bench: Bench, environ: Mapping[str, str], request: ImageRequest, **options: Any) -> ImageError:
-    """The refusal, which says what happened and what to do."""
-    async with studio(bench, environ, **options) as pipeline:
+    """Return the error that a request raises; it has a message and a hint."""
+    async with open_pipeline(bench, environ, **options) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(request)
     assert caught.value.message
@@ -62,22 +62,22 @@ async def refused(bench: Bench, environ: Mapping[str, str], request: ImageReques
     return caught.value
 
 
-def orders(host: Emulator) -> list[Received]:
-    """The requests that cost money."""
+def paid_requests(host: Emulator) -> list[Received]:
+    """Return the requests that cost money."""
     return [request for request in list(host.requests) if request.method == "POST"]
 
 
-def everything(bench: Bench, host: Emulator) -> list[Received]:
+def all_requests(bench: Bench, host: Emulator) -> list[Received]:
     hosts = {id(each): each for each in (host, bench.delivers(host))}
     return [request for each in hosts.values() for request in each.requests]
 
 
-def told(error: ImageError) -> str:
+def error_text(error: ImageError) -> str:
     return f"{error!r} {error.message} {error.hint} {error.facts}"
 
 
 def fields(content_type: str, body: bytes) -> dict[str, Any]:
-    """A body as names and values: JSON, or a form, whose files are told by their size."""
+    """Return the fields of a JSON body or of a form; a file is its size in bytes."""
     if content_type.startswith("application/json"):
         return from_json(body)
     form = message_from_bytes(b"content-type: " + content_type.encode() + b"\r\n\r\n" + body)
@@ -90,19 +90,19 @@ def fields(content_type: str, body: bytes) -> dict[str, Any]:
     }
 
 
-def leaves(value: Any) -> Iterator[Any]:
-    """Every value of a body, however deep."""
+def values_in(value: Any) -> Iterator[Any]:
+    """Yield every value of a body, at any depth."""
     match value:
         case dict() | list():
             inner: Any = value  # pyright: ignore[reportUnknownVariableType] - what JSON holds
             for each in inner.values() if isinstance(value, dict) else inner:
-                yield from leaves(each)
+                yield from values_in(each)
         case _:
             yield value
 
 
 def same(prepared: httpx.Request, fired: Received, key_header: str) -> bool:
-    """Whether what was shown is what was sent; key, host and length are the wire's business, as are client headers."""
+    """Return whether the prepared request was sent unchanged, except for key, host, length and client headers."""
     shown = {name: value for name, value in prepared.headers.items() if name not in ("host", "content-length")}
     sent = {name: value for name, value in fired.headers.items() if name in shown}
     whole = (prepared.method, prepared.url.path, prepared.read()) == (fired.method, fired.path, fired.body)
@@ -110,19 +110,19 @@ def same(prepared: httpx.Request, fired: Received, key_header: str) -> bool:
 
 
 def altered(request: ImageRequest, change: Change) -> ImageRequest:
-    """The request with a change; options come on top of those that the operation needs."""
+    """Return the request with a change. Its options are added to those that the operation requires."""
     options = {**request.options, **change.get("options", {})}
     return replace(request, **{**change, "options": options})
 
 
-def is_a_strangers(request: Received) -> bool:
-    """Whether it was sent to another name than that of the base URL."""
+def is_for_another_host(request: Received) -> bool:
+    """Return whether it was sent to another host name than that of the base URL."""
     return not request.headers["host"].startswith("127.0.0.1:")
 
 
 def assert_only_the_vendor_saw_the_key(bench: Bench, host: Emulator) -> None:
-    for request in everything(bench, host):
-        ours = not is_a_strangers(request) and not request.path.startswith(bench.downloads)
+    for request in all_requests(bench, host):
+        ours = not is_for_another_host(request) and not request.path.startswith(bench.downloads)
         shown = bench.key in request.headers.get(bench.provider.endpoint.key_header.lower(), "")
         assert shown == ours, request.path
         assert bench.key not in f"{request.path} {request.body!r}"

@@ -1,4 +1,4 @@
-"""Bodies that careless gateways make of a right answer. None of them may cost a paid image."""
+"""Variants of a valid body that gateways produce. None of them may lose a paid image."""
 
 from __future__ import annotations
 

@@ -9,14 +9,14 @@ import pytest
 
 from atelier.providers.testing.conformance.bench import Bench
 from atelier.providers.testing.conformance.cases import CASES, with_speed
-from atelier.providers.testing.conformance.exchange import ExchangePromises
-from atelier.providers.testing.conformance.failing import FailurePromises
-from atelier.providers.testing.conformance.leaving import LeavingPromises
-from atelier.providers.testing.conformance.matrix import MatrixPromises
+from atelier.providers.testing.conformance.failure_promises import FailurePromises
+from atelier.providers.testing.conformance.interruption_promises import InterruptionPromises
+from atelier.providers.testing.conformance.option_promises import OptionPromises
+from atelier.providers.testing.conformance.request_promises import RequestPromises
 from atelier.providers.testing.server import Emulator
 
 
-class ProviderConformance(MatrixPromises, ExchangePromises, FailurePromises, LeavingPromises):
+class ProviderConformance(OptionPromises, RequestPromises, FailurePromises, InterruptionPromises):
     """One test for each promise, for each of `benches`. `slow` marks the cases beyond a sample of each kind."""
 
     benches: ClassVar[tuple[Bench, ...]] = ()
@@ -24,7 +24,7 @@ class ProviderConformance(MatrixPromises, ExchangePromises, FailurePromises, Lea
     pytestmark = pytest.mark.anyio
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """The argument of a test says on what it is tried."""
+        """Parametrize each test by the cases that its argument names."""
         for name in (name for name in CASES if name in metafunc.fixturenames):
             found = [(bench, *case) for bench in self.benches for case in with_speed(bench, CASES[name](bench))]
             cases = [
@@ -38,12 +38,12 @@ class ProviderConformance(MatrixPromises, ExchangePromises, FailurePromises, Lea
 
     @pytest.fixture
     def host(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
-        """An emulator for one test; there is no pause between tries, except what the vendor asks for."""
+        """Serve an emulator for one test. Retries do not wait, unless the vendor asks for it."""
 
-        def least(low: float, high: float) -> float:
+        def shortest_wait(low: float, high: float) -> float:
             return low
 
-        monkeypatch.setattr("random.uniform", least)
+        monkeypatch.setattr("random.uniform", shortest_wait)
         host = bench.host()
         with host.serving():
             bench.stage(host, monkeypatch)

@@ -15,15 +15,15 @@ def stage(host: flux.Flux, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(tasks, "POLL_INTERVAL", 0.01)
 
 
-def least(model: Model) -> Body:
+def minimal_body(model: Model) -> Body:
     return {"prompt": "a fox"}
 
 
-def astray(host: flux.Flux) -> None:
+def link_elsewhere(host: flux.Flux) -> None:
     host.polls_name = "localhost"
 
 
-def answers_later(host: flux.Flux) -> Model:
+def collectable_model(host: flux.Flux) -> Model:
     """Every answer is a task."""
     return next(row for row in PROVIDER.models if row.id == PROVIDER.default)
 
@@ -37,7 +37,7 @@ BENCH = Bench(
     host=flux.Flux,
     key=flux.KEY,
     stage=stage,
-    least=least,
+    minimal_body=minimal_body,
     faults=Faults(
         forbidden=flux.NOT_AUTHENTICATED,
         no_credit=flux.NO_CREDITS,
@@ -50,8 +50,8 @@ BENCH = Bench(
         refused=lambda words: flux.trouble(400, words),
     ),
     downloads=("/results/", "/blobs/"),
-    astray=astray,
+    link_elsewhere=link_elsewhere,
     delivers=polls,
-    answers_later=answers_later,
+    collectable_model=collectable_model,
     dropped=lambda host: host.dropped,
 )

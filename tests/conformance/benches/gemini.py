@@ -18,14 +18,14 @@ def stage(host: gemini.Gemini, patch: pytest.MonkeyPatch) -> None:
             patch.setitem(gemini.MODELS, row.id, (gemini.TEN, tuple(gemini.SCALES), 14))
 
 
-def least(model: Model) -> Body:
+def minimal_body(model: Model) -> Body:
     if model.wire == PREDICT:
         return {"instances": [{"prompt": "a fox"}], "parameters": {"sampleCount": 1, "includeRaiReason": True}}
     parts = [{"text": "a fox"}]
     return {"contents": [{"role": "user", "parts": parts}], "generationConfig": {"responseModalities": ["IMAGE"]}}
 
 
-def answers_later(host: gemini.Gemini) -> Model:
+def collectable_model(host: gemini.Gemini) -> Model:
     """A gateway answers with a file."""
     host.links = True
     return next(row for row in PROVIDER.models if row.id == PROVIDER.default)
@@ -36,9 +36,9 @@ BENCH = Bench(
     host=gemini.Gemini,
     key=gemini.KEY,
     stage=stage,
-    least=least,
+    minimal_body=minimal_body,
     downloads=("/files/",),
-    answers_later=answers_later,
+    collectable_model=collectable_model,
     faults=Faults(
         forbidden=gemini.trouble(403, "PERMISSION_DENIED", "The caller does not have permission."),
         no_credit=gemini.NO_FREE_TIER,

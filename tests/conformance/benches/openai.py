@@ -18,12 +18,12 @@ def stage(host: openai.OpenAI, patch: pytest.MonkeyPatch) -> None:
     host.older = True
 
 
-def least(model: Model) -> Body:
+def minimal_body(model: Model) -> Body:
     dialect = {"response_format": "b64_json"} if model.wire == DALL_E else {}
     return {"model": model.id, "prompt": "a fox", **dialect}
 
 
-def answers_later(host: openai.OpenAI) -> Model:
+def collectable_model(host: openai.OpenAI) -> Model:
     """A compatible host answers with links."""
     host.links = True
     return next(row for row in PROVIDER.models if row.id == PROVIDER.default)
@@ -34,9 +34,9 @@ BENCH = Bench(
     host=openai.OpenAI,
     key=openai.KEY,
     stage=stage,
-    least=least,
+    minimal_body=minimal_body,
     downloads=("/v1/links/",),
-    answers_later=answers_later,
+    collectable_model=collectable_model,
     faults=Faults(
         forbidden=openai.trouble(403, "unsupported_country_region_territory", "Country not supported."),
         no_credit=openai.NO_QUOTA,

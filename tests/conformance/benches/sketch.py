@@ -31,7 +31,7 @@ def stage(host: Emulator, patch: pytest.MonkeyPatch) -> None:
     """It serves its one row as it is."""
 
 
-def least(model: Model) -> Body:
+def minimal_body(model: Model) -> Body:
     return {"prompt": "a fox"}
 
 
@@ -40,5 +40,5 @@ BENCH = Bench(
     provider=replace(PROVIDER, endpoint=SOCKET),
     host=host,
     stage=stage,
-    least=least,
+    minimal_body=minimal_body,
 )

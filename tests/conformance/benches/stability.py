@@ -18,7 +18,7 @@ def stage(host: stability.Stability, patch: pytest.MonkeyPatch) -> None:
     host.patience = 0.0
 
 
-def least(model: Model) -> Body:
+def minimal_body(model: Model) -> Body:
     return {"prompt": "a fox", **({"model": model.id} if model.wire == SD3 else {})}
 
 
@@ -27,7 +27,7 @@ def needs_prompt(model: Model, operation: Operation) -> bool:
     return model.max_prompt > 0 and model.wire != OUTPAINT
 
 
-def answers_later(host: stability.Stability) -> Model:
+def collectable_model(host: stability.Stability) -> Model:
     """Two endpoints answer with a task."""
     return next(row for row in PROVIDER.models if row.id == "stable-image-upscale-creative")
 
@@ -37,7 +37,7 @@ BENCH = Bench(
     host=stability.Stability,
     key=stability.KEY,
     stage=stage,
-    least=least,
+    minimal_body=minimal_body,
     faults=Faults(
         forbidden=stability.trouble(403, "permission_denied", "You lack the permission."),
         no_credit=stability.NO_CREDITS,
@@ -52,5 +52,5 @@ BENCH = Bench(
     needs_prompt=needs_prompt,
     refuses={"stable-diffusion-v1-6": Reason.MODEL_RETIRED},  # of an older API, which the vendor file does not speak
     dropped=lambda host: host.ignored,
-    answers_later=answers_later,
+    collectable_model=collectable_model,
 )

@@ -15,15 +15,15 @@ def stage(host: xai.XAI, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(xai, "FIRST", (*xai.FIRST, "grok-2-image"))
 
 
-def least(model: Model) -> Body:
+def minimal_body(model: Model) -> Body:
     return {"model": model.id, "prompt": "a fox", "response_format": "b64_json"}
 
 
-def astray(host: xai.XAI) -> None:
+def link_elsewhere(host: xai.XAI) -> None:
     host.always_links, host.redirect = True, f"http://localhost:{host.port}/pictures/{{name}}"
 
 
-def answers_later(host: xai.XAI) -> Model:
+def collectable_model(host: xai.XAI) -> Model:
     """An older host answers with links."""
     host.always_links = True
     return next(row for row in PROVIDER.models if row.id == PROVIDER.default)
@@ -34,7 +34,7 @@ BENCH = Bench(
     host=xai.XAI,
     key=xai.KEY,
     stage=stage,
-    least=least,
+    minimal_body=minimal_body,
     faults=Faults(
         forbidden=xai.BLOCKED_KEY,
         no_credit=xai.NO_CREDITS,
@@ -47,7 +47,7 @@ BENCH = Bench(
         refused=lambda words: xai.trouble(400, xai.INVALID, words),
     ),
     downloads=("/links/", "/pictures/"),
-    astray=astray,
-    answers_later=answers_later,
+    link_elsewhere=link_elsewhere,
+    collectable_model=collectable_model,
     dropped=lambda host: host.dropped,
 )

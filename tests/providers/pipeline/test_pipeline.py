@@ -28,7 +28,7 @@ from tests.emulators import openai as emulated
 from tests.emulators.flux import Flux
 from tests.emulators.openai import OpenAI
 from tests.emulators.xai import XAI
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -67,7 +67,7 @@ class FullShelf:
 
 async def test_a_missing_key_is_told_after_the_gates_and_before_any_io(openai: OpenAI, environ: Environ) -> None:
     environ["OPENAI_BASE_URL"] = openai.url
-    async with studio(PROVIDER, environ) as pipeline:
+    async with open_pipeline(PROVIDER, environ) as pipeline:
         with pytest.raises(ImageError) as untrusted_client:
             await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
         with pytest.raises(ImageError) as impossible:
@@ -81,7 +81,7 @@ async def test_a_missing_key_is_told_after_the_gates_and_before_any_io(openai: O
 async def test_the_record_says_how_the_picture_came_to_be(with_openai: Environ, openai: OpenAI) -> None:
     shelf = AssetReader()
     request = ImageRequest(prompt="a fox", model="openai", size="1536x1024", quality="low", parent="img_before")
-    async with studio(PROVIDER, with_openai, storage=shelf) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai, storage=shelf) as pipeline:
         result = await pipeline.run(request)
     (record,) = shelf.records
     stored = result.images[0].stored
@@ -98,7 +98,7 @@ async def test_the_record_says_how_the_picture_came_to_be(with_openai: Environ, 
 
 async def test_the_record_of_each_of_several_pictures_has_its_share_of_the_bill(with_xai: Environ, xai: XAI) -> None:
     shelf = AssetReader()
-    async with studio(xai_vendor.PROVIDER, with_xai, storage=shelf) as pipeline:
+    async with open_pipeline(xai_vendor.PROVIDER, with_xai, storage=shelf) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="xai", count=3))
     assert len(xai.requests) == 1
     assert result.actual_usd == Decimal("0.12")
@@ -110,7 +110,7 @@ async def test_the_record_of_a_picture_with_a_call_of_its_own_has_the_bill_of_th
     with_flux: Environ, flux: Flux
 ) -> None:
     shelf = AssetReader()
-    async with studio(flux_vendor.PROVIDER, with_flux, storage=shelf) as pipeline:
+    async with open_pipeline(flux_vendor.PROVIDER, with_flux, storage=shelf) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="flux", count=3))
     assert result.actual_usd == Decimal("0.09")
     assert [(record["actual_usd"], record["call_usd"]) for record in shelf.records] == [(0.03, 0.03)] * 3
@@ -118,7 +118,7 @@ async def test_the_record_of_a_picture_with_a_call_of_its_own_has_the_bill_of_th
 
 async def test_the_record_has_the_seed_that_the_vendor_drew_by(with_flux: Environ, flux: Flux) -> None:
     shelf = AssetReader()
-    async with studio(flux_vendor.PROVIDER, with_flux, storage=shelf) as pipeline:
+    async with open_pipeline(flux_vendor.PROVIDER, with_flux, storage=shelf) as pipeline:
         await pipeline.run(ImageRequest(prompt="a fox", model="flux"))
         await pipeline.run(ImageRequest(prompt="a fox", model="flux", seed=7))
     assert [record["seed"] for record in shelf.records] == [flux_emulator.SEED] * 2
@@ -129,7 +129,7 @@ async def test_where_the_vendor_names_no_seed_the_record_has_the_one_that_was_se
 ) -> None:
     shelf, picture = AssetReader(), f"data:image/png;base64,{base64.b64encode(png(64, 48)).decode()}"
     flux.polls.next(*[flux_emulator.state("Ready", result={"sample": picture})] * 3)
-    async with studio(flux_vendor.PROVIDER, with_flux, storage=shelf) as pipeline:
+    async with open_pipeline(flux_vendor.PROVIDER, with_flux, storage=shelf) as pipeline:
         await pipeline.run(ImageRequest(prompt="a fox", model="flux", count=3, seed=7))
     assert sorted(record["seed"] for record in shelf.records) == [7, 8, 9]
 
@@ -137,14 +137,14 @@ async def test_where_the_vendor_names_no_seed_the_record_has_the_one_that_was_se
 async def test_a_refused_call_stores_nothing(with_openai: Environ, openai: OpenAI) -> None:
     openai.next(emulated.MODERATED)
     shelf = AssetReader()
-    async with studio(PROVIDER, with_openai, storage=shelf) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai, storage=shelf) as pipeline:
         with pytest.raises(ImageError):
             await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
     assert shelf.records == []
 
 
 async def test_a_picture_that_no_storage_takes_is_handed_over(with_openai: Environ) -> None:
-    async with studio(PROVIDER, with_openai, storage=FullShelf()) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai, storage=FullShelf()) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
     assert result.images[0].image_bytes
     assert result.images[0].stored is None
@@ -159,7 +159,7 @@ async def test_a_vendor_sees_no_more_jobs_at_once_than_its_limit(with_openai: En
 
     held = Held()
     openai.next(*[held] * 3)
-    async with studio(PROVIDER, with_openai, concurrency=2) as pipeline, anyio.create_task_group() as tasks:
+    async with open_pipeline(PROVIDER, with_openai, concurrency=2) as pipeline, anyio.create_task_group() as tasks:
         for _ in range(3):
             tasks.start_soon(
                 lambda: pipeline.run(ImageRequest(prompt="a fox", model="openai"), on_progress=on_progress)
@@ -188,7 +188,7 @@ async def test_what_would_meet_every_call_stops_those_that_are_not_sent_and_no_o
     openai.older = True
     openai.next(None, Slow(0.3), fault)
     shelf = AssetReader()
-    async with studio(PROVIDER, with_openai, storage=shelf, concurrency=2) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai, storage=shelf, concurrency=2) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="dall-e-3", count=8))
     assert len(openai.requests) == sent
     assert len(result.images) == len(shelf.records) == sent - 1
@@ -200,7 +200,7 @@ async def test_a_wrong_key_is_shown_no_more_often_than_the_vendor_has_turns(
     with_openai: Environ, openai: OpenAI
 ) -> None:
     openai.older, with_openai["OPENAI_API_KEY"] = True, "sk-wrong"
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(ImageRequest(prompt="a fox", model="dall-e-3", count=10))
     assert caught.value.reason is Reason.AUTHENTICATION
@@ -215,7 +215,7 @@ async def test_a_call_cancelled_while_it_stores_is_stored(with_openai: Environ) 
             return await super().put(id, picture, record)
 
     shelf = SlowShelf()
-    async with studio(PROVIDER, with_openai, storage=shelf) as pipeline, anyio.create_task_group() as tasks:
+    async with open_pipeline(PROVIDER, with_openai, storage=shelf) as pipeline, anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: pipeline.run(ImageRequest(prompt="a fox", model="openai", count=2)))
     assert len(shelf.records) == 2
 
@@ -226,14 +226,14 @@ async def test_what_was_sent_is_stored_when_the_caller_leaves_between_calls(
     openai.older, held = True, Held()
     openai.next(None, held)
     shelf, request = AssetReader(), ImageRequest(prompt="a fox", model="dall-e-3", count=2)
-    async with studio(PROVIDER, with_openai, storage=shelf, concurrency=1) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai, storage=shelf, concurrency=1) as pipeline:
         await leave(lambda: pipeline.run(request), held.arrival, then=held.go.set)
     assert len(openai.requests) == len(shelf.records) == 2
 
 
 async def test_images_are_all_stored_though_the_caller_leaves_meanwhile(with_openai: Environ) -> None:
     shelf, request = HeldShelf(), ImageRequest(prompt="a fox", model="openai", count=4)
-    async with studio(PROVIDER, with_openai, storage=shelf) as pipeline, anyio.create_task_group() as tasks:
+    async with open_pipeline(PROVIDER, with_openai, storage=shelf) as pipeline, anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: pipeline.run(request))
         await shelf.gate.arrival()
         tasks.cancel_scope.cancel()
@@ -288,7 +288,7 @@ async def test_a_fault_of_ours_after_it_was_sent_is_told_as_what_may_be_billed(w
     async def broken(*arguments: Any) -> Any:
         raise RuntimeError("a fault")
 
-    async with studio(replace(PROVIDER, read=broken), with_openai) as pipeline:
+    async with open_pipeline(replace(PROVIDER, read=broken), with_openai) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
     assert (caught.value.reason, caught.value.outcome_unknown) == (Reason.INTERNAL, True)

@@ -16,7 +16,7 @@ from tests.conftest import Environ
 from tests.emulators.flux import Flux
 from tests.emulators.openai import OpenAI
 from tests.emulators.xai import XAI
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +25,7 @@ METADATA = Answer(302, b"", {"location": "http://169.254.169.254/latest/meta-dat
 
 
 async def assert_redirect_is_refused(vendor: Any, environ: Environ) -> None:
-    async with studio(vendor.PROVIDER, environ) as pipeline:
+    async with open_pipeline(vendor.PROVIDER, environ) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(ImageRequest(prompt="a fox", model=vendor.PROVIDER.name))
     assert caught.value.message == "The vendor sent a link that leads to a link-local address."

@@ -40,7 +40,7 @@ def host(bench: Bench, monkeypatch: pytest.MonkeyPatch, impatient: None) -> Gene
 async def refused(bench: Bench, host: Emulator, *answers: Any) -> ImageError:
     host.next(*answers)
     with pytest.raises(ImageError) as caught:
-        await run(bench, host, bench.least_request(bench.default))
+        await run(bench, host, bench.minimal_request(bench.default))
     return caught.value
 
 

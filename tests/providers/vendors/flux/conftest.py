@@ -18,7 +18,7 @@ from atelier.providers.vendors.flux import PROVIDER
 from atelier.providers.vendors.flux import tasks as vendor
 from tests.conftest import Environ, encoded_png, png
 from tests.emulators.flux import Flux
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 Body = dict[str, Any]
 
@@ -48,7 +48,7 @@ def data(picture: Picture) -> str:
 
 async def sent(environ: Environ, flux: Flux, **asked: Any) -> tuple[str, Body]:
     """Path and body of what a request came to, having been carried out without a field lost on the way."""
-    async with studio(PROVIDER, environ) as pipeline:
+    async with open_pipeline(PROVIDER, environ) as pipeline:
         await pipeline.run(ImageRequest(**asked))
     assert flux.dropped == []
     return flux.requests[0].path, flux.requests[0].json
@@ -56,7 +56,7 @@ async def sent(environ: Environ, flux: Flux, **asked: Any) -> tuple[str, Body]:
 
 async def refused(environ: Environ, **asked: Any) -> ImageError:
     wanted: Body = {"prompt": "a fox in the snow", "model": "flux", **asked}
-    async with studio(PROVIDER, environ) as pipeline:
+    async with open_pipeline(PROVIDER, environ) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(ImageRequest(**wanted))
     assert caught.value.message

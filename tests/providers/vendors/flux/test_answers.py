@@ -14,14 +14,14 @@ from atelier.providers.vendors.flux import PROVIDER
 from tests.conftest import Environ, png
 from tests.emulators import flux as emulated
 from tests.emulators.flux import Flux
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_what_comes_back_is_told_with_cost_seed_and_size(with_flux: Environ, flux: Flux) -> None:
     flux.polls.next(emulated.PENDING, emulated.GENERATING, emulated.state("Polishing"))
-    async with studio(PROVIDER, with_flux) as pipeline:
+    async with open_pipeline(PROVIDER, with_flux) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="flux", size="512x1024"))
     made = result.images[0].picture
     assert (made.format, made.width, made.height, made.seed) == ("jpeg", 512, 1024, emulated.SEED)
@@ -43,7 +43,7 @@ async def test_what_is_beside_the_point_does_not_cost_the_picture(with_flux: Env
     result = {"sample": f"{flux.url}/sample", "seed": odd, "prompt": odd, "expanded_prompt": odd}
     flux.next(Answer(200, task), emulated.state("Pending", result=odd), emulated.state("Ready", result=result))
     flux.next(Answer(200, png(64, 48)))
-    async with studio(PROVIDER, with_flux) as pipeline:
+    async with open_pipeline(PROVIDER, with_flux) as pipeline:
         made = await pipeline.run(ImageRequest(prompt="a fox", model="flux"))
     assert (made.images[0].picture.width, made.actual_usd) == (64, Decimal("0.03"))
     assert json.dumps(dict(made.details), allow_nan=False)
@@ -53,14 +53,14 @@ async def test_what_is_beside_the_point_does_not_cost_the_picture(with_flux: Env
 async def test_what_is_no_price_is_not_told_as_one(with_flux: Environ, flux: Flux, cost: Any) -> None:
     flux.next(Answer(200, {"id": "c0ff", "polling_url": f"{flux.url}/v1/get_result?id=c0ff", "cost": cost}))
     flux.next(emulated.state("Ready", result={"sample": f"{flux.url}/sample"}), Answer(200, png(64, 48)))
-    async with studio(PROVIDER, with_flux) as pipeline:
+    async with open_pipeline(PROVIDER, with_flux) as pipeline:
         assert (await pipeline.run(ImageRequest(prompt="a fox", model="flux"))).actual_usd == Decimal(
             "0.03"
         )  # the list price
 
 
 async def test_several_pictures_are_several_tasks_with_a_seed_each_and_one_bill(with_flux: Environ, flux: Flux) -> None:
-    async with studio(PROVIDER, with_flux) as pipeline:
+    async with open_pipeline(PROVIDER, with_flux) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="flux", count=3, seed=7))
     submits = [request.json for request in flux.requests if request.path == "/v1/flux-2-pro"]
     assert len(result.images) == len(submits) == 3
@@ -70,6 +70,6 @@ async def test_several_pictures_are_several_tasks_with_a_seed_each_and_one_bill(
 
 
 async def test_the_vendors_rewriting_of_the_prompt_is_told(with_flux: Environ, flux: Flux) -> None:
-    async with studio(PROVIDER, with_flux) as pipeline:
+    async with open_pipeline(PROVIDER, with_flux) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="flux-3-image"))
     assert (result.images[0].format, result.images[0].prompt_used) == ("png", emulated.EXPANDED)

@@ -14,7 +14,7 @@ from tests.conftest import TODAY, Environ
 from tests.emulators import flux as emulated
 from tests.emulators.flux import Flux
 from tests.providers.vendors.flux.conftest import EDIT, FOX, FOXES, HEN, OUTPAINTING, Body, data, half_mask, refused
-from tests.vendors import only, studio
+from tests.vendors import only, open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -96,7 +96,7 @@ async def test_an_unlisted_model_is_asked_as_the_listed_one_it_is_most_like_with
         **{f"input_image_{number}": data(HEN) for number in range(2, 9)},
     }
     request = ImageRequest(prompt="a", model="flux-3-x", operation=EDIT, sources=FOXES, resolution="8k")
-    prepared = studio(PROVIDER, with_flux).prepare(request)
+    prepared = open_pipeline(PROVIDER, with_flux).prepare(request)
     assert json.loads(prepared.content) == {"prompt": "a", "resolution": "8k", "images": [data(FOX), data(HEN)]}
 
 
@@ -104,7 +104,7 @@ async def test_of_an_unlisted_model_too_one_picture_is_asked_at_a_time(
     with_flux: Environ, flux: Flux, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(emulated.MODELS, "flux-4-pro", emulated.MODELS["flux-2-pro"])
-    async with studio(PROVIDER, with_flux) as pipeline:
+    async with open_pipeline(PROVIDER, with_flux) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="flux-4-pro", count=3))
     assert len(result.images) == [request.path for request in flux.requests].count("/v1/flux-4-pro") == 3
     assert result.warnings == ()
@@ -122,7 +122,7 @@ def test_what_left_the_vendors_list_works_with_a_warning(model: str) -> None:
     asked = ImageRequest(prompt="a fox", model=model)
     if model != "flux-pro":
         asked = ImageRequest(prompt="a fox", model=model, operation=EDIT, sources=(FOX,))
-    told = " ".join(studio(PROVIDER, {}).admit(asked).warnings)
+    told = " ".join(open_pipeline(PROVIDER, {}).admit(asked).warnings)
     assert "deprecated" in told
     assert "flux-2-pro" in told
 

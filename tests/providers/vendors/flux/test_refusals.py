@@ -12,7 +12,7 @@ from tests.conftest import Environ
 from tests.emulators import flux as emulated
 from tests.emulators.flux import Flux
 from tests.providers.vendors.flux.conftest import refused
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -70,7 +70,7 @@ async def test_a_validation_error_names_the_field(
 async def test_after_a_passing_failure_the_picture_comes(with_flux: Environ, flux: Flux) -> None:
     flux.next(emulated.BROKEN_SERVER, emulated.RATE_LIMITED)
     flux.polls.next(emulated.OVERLOADED, emulated.RATE_LIMITED, emulated.PENDING, Dropped())
-    async with studio(PROVIDER, with_flux) as pipeline:
+    async with open_pipeline(PROVIDER, with_flux) as pipeline:
         assert (await pipeline.run(ImageRequest(prompt="a fox", model="flux"))).images
     assert [request.path for request in flux.requests].count("/v1/flux-2-pro") == 3
     assert len(flux.polls.requests) == 5
@@ -88,7 +88,7 @@ async def test_a_timed_out_submit_may_be_billed_and_is_not_sent_again(
     with_flux: Environ, flux: Flux, fault: Fault
 ) -> None:
     flux.next(fault)
-    async with studio(PROVIDER, with_flux, timeout=0.4) as pipeline:
+    async with open_pipeline(PROVIDER, with_flux, timeout=0.4) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(ImageRequest(prompt="a fox", model="flux"))
     assert (caught.value.reason, caught.value.outcome_unknown) == (Reason.TIMEOUT, True)

@@ -25,7 +25,7 @@ from tests.providers.vendors.flux.conftest import (
     refused,
     sent,
 )
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -153,7 +153,7 @@ async def test_the_mask_arrives_white_where_the_picture_changes(
 
 async def test_what_is_prepared_is_what_is_fired_and_bears_no_key(with_flux: Environ, flux: Flux) -> None:
     request = ImageRequest(prompt="a fox", model="flux-kontext-pro", operation=EDIT, sources=FOXES)
-    async with studio(PROVIDER, with_flux) as pipeline:
+    async with open_pipeline(PROVIDER, with_flux) as pipeline:
         prepared = pipeline.prepare(request)
         await pipeline.run(request)
     fired = flux.requests[0]
@@ -164,5 +164,5 @@ async def test_what_is_prepared_is_what_is_fired_and_bears_no_key(with_flux: Env
 
 
 async def test_preparing_needs_no_key() -> None:
-    prepared = studio(PROVIDER, {}).prepare(ImageRequest(prompt="a fox", model="bfl"))
+    prepared = open_pipeline(PROVIDER, {}).prepare(ImageRequest(prompt="a fox", model="bfl"))
     assert str(prepared.url) == "https://api.bfl.ai/v1/flux-2-pro"

@@ -21,7 +21,7 @@ from tests.conftest import TODAY, Environ, png
 from tests.emulators import flux as emulated
 from tests.emulators.flux import Flux
 from tests.providers.vendors.flux.conftest import keyed, refused, sent
-from tests.vendors import only, studio
+from tests.vendors import only, open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +36,7 @@ async def test_each_stage_of_a_task_is_told_once(with_flux: Environ, flux: Flux)
     async def on_progress(message: str) -> None:
         told.append(message)
 
-    async with studio(PROVIDER, with_flux) as pipeline:
+    async with open_pipeline(PROVIDER, with_flux) as pipeline:
         await pipeline.run(ImageRequest(prompt="a fox", model="flux"), on_progress=on_progress)
     assert told[-4:] == [
         "Black Forest Labs has queued the picture.",
@@ -175,7 +175,7 @@ async def test_a_key_kept_from_a_strange_polling_host_is_explained(with_flux: En
 
 async def test_a_task_that_outlives_the_deadline_may_be_billed(with_flux: Environ, flux: Flux) -> None:
     flux.polls.next(*[emulated.PENDING] * 1000)
-    async with studio(PROVIDER, with_flux, timeout=1) as pipeline:
+    async with open_pipeline(PROVIDER, with_flux, timeout=1) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(ImageRequest(prompt="a fox", model="flux"))
     assert flux.polls.script, "it is asked for no more"

@@ -16,14 +16,14 @@ from tests.conftest import Environ
 from tests.emulators import gemini as emulated
 from tests.emulators.gemini import Gemini
 from tests.providers.vendors.gemini.conftest import FOX, MODEL, ask, imagen
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_thoughts_are_billed_but_are_no_result(with_gemini: Environ, gemini: Gemini) -> None:
     gemini.thinks = True
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         result = await pipeline.run(FOX)
     assert [image.picture.width for image in result.images] == [1024]
     assert result.usage is not None
@@ -38,13 +38,13 @@ async def test_thoughts_are_billed_but_are_no_result(with_gemini: Environ, gemin
 
 async def test_the_format_is_read_from_the_bytes(with_gemini: Environ, gemini: Gemini) -> None:
     gemini.format = "JPEG"
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         assert [image.format for image in (await pipeline.run(FOX)).images] == ["jpeg"]
 
 
 async def test_another_model_than_the_asked_one_is_told(with_gemini: Environ, gemini: Gemini) -> None:
     gemini.served = "gemini-3.1-flash-image"
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         result = await pipeline.run(FOX)
     assert result.details["model_version"] == "gemini-3.1-flash-image"
     assert result.warnings == (f"Google answered with gemini-3.1-flash-image in place of {MODEL}.",)
@@ -55,7 +55,7 @@ async def test_a_gateway_may_say_null_for_what_is_absent(with_gemini: Environ, g
     candidate = {"content": {"role": None, "parts": [part]}, "finishReason": None, "finishMessage": None}
     nulls = {"promptFeedback": None, "usageMetadata": None, "modelVersion": None, "responseId": None}
     gemini.next(Answer(200, {"candidates": [candidate], **nulls}))
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         result = await pipeline.run(FOX)
     assert (len(result.images), result.usage, result.details) == (1, None, {})
 
@@ -78,12 +78,12 @@ async def test_what_is_beside_the_point_does_not_cost_the_picture(
     beside = {"promptFeedback": odd, "modelVersion": odd, "responseId": odd, "predictions": odd}
     for usage in ({**counts, **details}, odd):
         gemini.next(Answer(200, {"candidates": [candidate], "usageMetadata": usage, **beside}))
-        async with studio(PROVIDER, with_gemini) as pipeline:
+        async with open_pipeline(PROVIDER, with_gemini) as pipeline:
             result = await pipeline.run(FOX)
         assert [image.picture.width for image in result.images] == [8]
         assert json.dumps(dict(result.details), allow_nan=False)
     gemini.next(Answer(200, {"predictions": [{**IMAGEN_DRAWN, "prompt": odd, "raiFilteredReason": odd}]}))
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         assert len((await pipeline.run(imagen())).images) == 1
 
 
@@ -104,7 +104,7 @@ async def test_a_broken_picture_does_not_take_the_others_with_it(
     with_gemini: Environ, gemini: Gemini, asked: ImageRequest, body: Any
 ) -> None:
     gemini.next(Answer(200, body))
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         result = await pipeline.run(asked)
     assert len(result.images) == 1
     assert "1 of 2 pictures could not be used" in " ".join(result.warnings)
@@ -115,7 +115,7 @@ async def test_a_broken_picture_alone_is_an_answer_that_cannot_be_used(
     with_gemini: Environ, gemini: Gemini, part: Any
 ) -> None:
     gemini.next(emulated.finished("STOP", None, part))
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(FOX)
     assert (caught.value.reason, caught.value.outcome_unknown) == (Reason.INVALID_RESPONSE, True)
@@ -123,7 +123,7 @@ async def test_a_broken_picture_alone_is_an_answer_that_cannot_be_used(
 
 async def test_words_beside_the_picture_are_details(with_gemini: Environ, gemini: Gemini) -> None:
     gemini.next(emulated.finished("STOP", None, {"text": "Here is\nyour fox."}, DRAWN))
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         assert (await pipeline.run(FOX)).details["text"] == "Here is your fox."
 
 
@@ -133,7 +133,7 @@ async def test_several_pictures_are_several_calls_that_differ_in_their_seed(
     for model in ("gemini-3-pro-image", "gemini-9-image"):
         gemini.reset()
         gemini.next(*[emulated.finished("STOP", None, DRAWN)] * 3)
-        async with studio(PROVIDER, with_gemini) as pipeline:
+        async with open_pipeline(PROVIDER, with_gemini) as pipeline:
             result = await pipeline.run(ask(model=model, count=3, seed=7))
         assert len(result.images) == 3
         assert sorted(request.json["generationConfig"]["seed"] for request in gemini.requests) == [7, 8, 9]
@@ -143,7 +143,7 @@ async def test_several_pictures_are_several_calls_that_differ_in_their_seed(
 
 async def test_a_blocked_picture_does_not_take_the_others_with_it(with_gemini: Environ, gemini: Gemini) -> None:
     gemini.next(None, emulated.finished("IMAGE_SAFETY"), None)
-    async with studio(PROVIDER, with_gemini, concurrency=1) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini, concurrency=1) as pipeline:
         result = await pipeline.run(ask(count=3))
     assert len(result.images) == 2
     assert result.warnings == ("Only 2 of 3 pictures were made: Google answered without a picture (IMAGE_SAFETY).",)

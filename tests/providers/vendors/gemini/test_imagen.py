@@ -17,7 +17,7 @@ from tests.conftest import Environ, png
 from tests.emulators import gemini as emulated
 from tests.emulators.gemini import Gemini
 from tests.providers.vendors.gemini.conftest import carried, drawing, imagen
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +29,7 @@ def masked(operation: Operation, mask: bytes | None, **asked: Any) -> ImageReque
 
 
 async def test_imagen_is_asked_for_one_picture_and_no_more(with_gemini: Environ, gemini: Gemini) -> None:
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         result = await pipeline.run(imagen())
     assert gemini.requests[-1].path == "/v1beta/models/imagen-4.0-generate-001:predict"
     assert gemini.requests[-1].json == {
@@ -49,7 +49,7 @@ async def test_imagen_has_more_options(with_gemini: Environ, gemini: Gemini) -> 
         output_format="jpeg",
         compression=80,
     )
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         result = await pipeline.run(request)
     assert gemini.requests[-1].json["parameters"] == {
         "sampleCount": 3,
@@ -69,7 +69,7 @@ async def test_the_prompt_as_imagen_enhanced_it_comes_back(with_gemini: Environ,
     request = imagen(model="imagen-9", options={"enhancePrompt": True})
     told = {"bytesBase64Encoded": emulated.drawn((8, 8)), "prompt": "a fox in deep snow"}
     gemini.next(Answer(200, {"predictions": [told]}))
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         result = await pipeline.run(request)
     assert gemini.requests[-1].json["parameters"]["enhancePrompt"] is True
     assert result.images[0].prompt_used == "a fox in deep snow"
@@ -77,7 +77,7 @@ async def test_the_prompt_as_imagen_enhanced_it_comes_back(with_gemini: Environ,
 
 async def test_pictures_that_imagen_withholds_are_told(with_gemini: Environ, gemini: Gemini) -> None:
     gemini.filtered = 1
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         result = await pipeline.run(imagen(count=3))
     assert len(result.images) == 2
     assert "2 of 3 pictures: “58061214: the picture may violate our policies.”" in result.warnings[-1]
@@ -95,7 +95,7 @@ async def test_an_answer_of_imagen_without_a_picture(
     with_gemini: Environ, gemini: Gemini, fault: Answer, reason: Reason
 ) -> None:
     gemini.next(fault)
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(imagen())
     assert caught.value.reason is reason
@@ -131,7 +131,7 @@ def left_and_right(left: Any, right: Any, mode: str = "L") -> bytes:
 async def test_the_mask_that_arrives_is_not_zero_where_the_picture_changes(
     with_gemini: Environ, gemini: Gemini, mask: bytes, operation: Operation, mode: str
 ) -> None:
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         result = await pipeline.run(masked(operation, mask))
     body = gemini.requests[-1].json
     raw, drawn = body["instances"][0]["referenceImages"]
@@ -148,7 +148,7 @@ async def test_the_mask_that_arrives_is_not_zero_where_the_picture_changes(
 
 
 async def test_imagen_finds_the_background_by_itself(with_gemini: Environ, gemini: Gemini) -> None:
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         await pipeline.run(masked(Operation.REPLACE_BACKGROUND, None))
     _, own = gemini.requests[-1].json["instances"][0]["referenceImages"]
     assert own == {
@@ -164,7 +164,7 @@ async def test_imagen_finds_the_background_by_itself(with_gemini: Environ, gemin
 async def test_without_a_mask_imagen_has_nothing_to_change(
     with_gemini: Environ, gemini: Gemini, operation: Operation, words: str
 ) -> None:
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         with pytest.raises(ImageError, match=words) as caught:
             await pipeline.run(masked(operation, None))
     assert caught.value.reason is Reason.INVALID_REQUEST
@@ -172,6 +172,6 @@ async def test_without_a_mask_imagen_has_nothing_to_change(
 
 
 async def test_erasing_needs_no_prompt(with_gemini: Environ, gemini: Gemini) -> None:
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         assert (await pipeline.run(masked(Operation.ERASE, png(64, 48, 255, "L"), prompt=""))).images
     assert gemini.requests[-1].json["instances"][0]["prompt"] == ""

@@ -16,7 +16,7 @@ from atelier.providers.vendors.gemini.models import MODELS
 from tests.conftest import Environ, png
 from tests.emulators.gemini import Gemini
 from tests.providers.vendors.gemini.conftest import MODEL, ask, content, drawing, imagen
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -50,7 +50,7 @@ LISTED = {model.id: model for model in MODELS}
 async def test_what_cannot_be_honoured_is_refused_before_anything_is_sent(
     with_gemini: Environ, gemini: Gemini, asked: dict[str, Any]
 ) -> None:
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(ask(**asked))
     assert caught.value.reason is Reason.UNSUPPORTED_OPTION
@@ -66,7 +66,7 @@ async def test_only_generate_and_edit_are_offered(with_gemini: Environ, gemini: 
     }
     for model in ("gemini", "gemini-9-image"):
         request = ask(model=model, operation=operation, **whole)
-        async with studio(PROVIDER, with_gemini) as pipeline:
+        async with open_pipeline(PROVIDER, with_gemini) as pipeline:
             with pytest.raises(ImageError) as caught:
                 await pipeline.run(request)
         assert caught.value.reason is Reason.UNSUPPORTED_OPERATION
@@ -93,7 +93,7 @@ async def test_only_generate_and_edit_are_offered(with_gemini: Environ, gemini: 
     ],
 )
 async def test_names(name: str, id: str) -> None:
-    assert studio(PROVIDER, {}).catalog.resolve(name).model.id == id
+    assert open_pipeline(PROVIDER, {}).catalog.resolve(name).model.id == id
 
 
 RETIRED = [model for model in MODELS if model.lifecycle.stage == "retired"]
@@ -105,10 +105,10 @@ async def test_a_retired_model_is_refused_on_googles_host_and_tried_on_another(m
     given = (drawing(64, 48),) if model.max_sources == 1 else ()
     request = imagen(model=model.id, operation=operation, sources=given)
     with pytest.raises(ImageError) as caught:
-        studio(PROVIDER, {}).admit(request)
+        open_pipeline(PROVIDER, {}).admit(request)
     assert caught.value.reason is Reason.MODEL_RETIRED
     assert LISTED[caught.value.facts["successor"]].lifecycle.stage == "current"
-    elsewhere = studio(PROVIDER, {"GOOGLE_GEMINI_BASE_URL": "https://gateway.example"})
+    elsewhere = open_pipeline(PROVIDER, {"GOOGLE_GEMINI_BASE_URL": "https://gateway.example"})
     assert "custom base URL" in elsewhere.admit(request).warnings[0]
     assert str(elsewhere.prepare(request).url).startswith("https://gateway.example/v1beta/models/")
 
@@ -124,13 +124,13 @@ def test_the_days_on_which_models_ended() -> None:
 
 def test_a_fading_model_works_with_a_warning_and_dies_by_itself() -> None:
     request = ImageRequest(prompt="a fox", model="gemini-2.5-flash-image")
-    (warning,) = studio(PROVIDER, {}, today=date(2027, 3, 14)).admit(request).warnings
+    (warning,) = open_pipeline(PROVIDER, {}, today=date(2027, 3, 14)).admit(request).warnings
     assert "ends on 2027-03-15" in warning
     assert MODEL in warning
     with pytest.raises(ImageError) as caught:
-        studio(PROVIDER, {}, today=date(2027, 3, 15)).admit(request)
+        open_pipeline(PROVIDER, {}, today=date(2027, 3, 15)).admit(request)
     assert caught.value.reason is Reason.MODEL_RETIRED
-    (undated,) = studio(PROVIDER, {}).admit(ImageRequest(prompt="a fox", model="nano-banana-2")).warnings
+    (undated,) = open_pipeline(PROVIDER, {}).admit(ImageRequest(prompt="a fox", model="nano-banana-2")).warnings
     assert "not yet named" in undated
 
 
@@ -138,7 +138,7 @@ def test_a_fading_model_works_with_a_warning_and_dies_by_itself() -> None:
 
 
 async def test_an_unlisted_model_gets_what_its_api_has_words_for() -> None:
-    pipeline = studio(PROVIDER, {})
+    pipeline = open_pipeline(PROVIDER, {})
     newer = ImageRequest(
         prompt="a fox", model="gemini-9-image", aspect_ratio="5:2", resolution="8k", seed=7, options={"topK": 3}
     )
@@ -165,7 +165,7 @@ async def test_an_unlisted_model_gets_what_its_api_has_words_for() -> None:
 async def test_what_an_unlisted_model_cannot_be_told_is_refused_and_not_dropped(
     with_gemini: Environ, gemini: Gemini, asked: dict[str, Any]
 ) -> None:
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         with pytest.raises(ImageError):
             await pipeline.run(ask(**asked))
     assert not gemini.requests
@@ -174,5 +174,5 @@ async def test_what_an_unlisted_model_cannot_be_told_is_refused_and_not_dropped(
 async def test_a_name_cannot_lead_elsewhere_on_the_host() -> None:
     for name in ("google/../../v1/files?x=1#", "google/a/../../files", "gemini-x?key=1", "gemini-x y"):
         with pytest.raises(ImageError) as caught:
-            studio(PROVIDER, {}).prepare(ImageRequest(prompt="a fox", model=name))
+            open_pipeline(PROVIDER, {}).prepare(ImageRequest(prompt="a fox", model=name))
         assert caught.value.reason is Reason.UNKNOWN_MODEL

@@ -14,7 +14,7 @@ from tests.conftest import Environ
 from tests.emulators import gemini as emulated
 from tests.emulators.gemini import Gemini
 from tests.providers.vendors.gemini.conftest import FOX
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +47,7 @@ async def test_each_failure_has_its_reason_and_only_the_safe_ones_are_repeated(
     with_gemini: Environ, gemini: Gemini, fault: Fault, reason: Reason, requests: int
 ) -> None:
     gemini.next(*[fault] * 10)
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(FOX)
     assert caught.value.reason is reason
@@ -110,7 +110,7 @@ async def test_an_answer_without_a_picture_tells_why(
     with_gemini: Environ, gemini: Gemini, fault: Answer, reason: Reason, words: str
 ) -> None:
     gemini.next(fault)
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(FOX)
     assert caught.value.reason is reason
@@ -124,7 +124,7 @@ async def test_an_answer_without_a_picture_tells_why(
 @pytest.mark.usefixtures("impatient")
 async def test_after_a_passing_failure_the_picture_comes(with_gemini: Environ, gemini: Gemini) -> None:
     gemini.next(emulated.BROKEN_SERVER, emulated.RATE_LIMITED)
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         assert (await pipeline.run(FOX)).images
     assert len(gemini.requests) == 3
 
@@ -134,7 +134,7 @@ async def test_the_delay_of_a_429_is_read_from_its_details(
     with_gemini: Environ, gemini: Gemini, delay: str, seconds: float
 ) -> None:
     gemini.next(emulated.rate_limited(delay))
-    async with studio(PROVIDER, with_gemini, timeout=5) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini, timeout=5) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(FOX)
     assert (caught.value.reason, caught.value.retry_after) == (Reason.RATE_LIMITED, seconds)
@@ -146,7 +146,7 @@ async def test_a_timed_out_call_may_be_billed_and_is_not_sent_again(
     with_gemini: Environ, gemini: Gemini, fault: Fault
 ) -> None:
     gemini.next(fault)
-    async with studio(PROVIDER, with_gemini, timeout=0.3) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini, timeout=0.3) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(FOX)
     assert caught.value.reason is Reason.TIMEOUT
@@ -166,7 +166,7 @@ async def test_neither_key_nor_prompt_comes_back_in_an_error(
     with_gemini: Environ, gemini: Gemini, fault: Answer
 ) -> None:
     gemini.next(fault)
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(FOX)
     told = f"{caught.value!r} {caught.value.message} {caught.value.hint} {caught.value.facts}"

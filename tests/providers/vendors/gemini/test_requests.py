@@ -12,7 +12,7 @@ from tests.conftest import Environ
 from tests.emulators import gemini as emulated
 from tests.emulators.gemini import Gemini
 from tests.providers.vendors.gemini.conftest import FOX, MODEL, carried, content, drawing
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +20,7 @@ PATH = f"/v1beta/models/{MODEL}:generateContent"
 
 
 async def test_only_what_was_asked_is_on_the_wire(with_gemini: Environ, gemini: Gemini) -> None:
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         result = await pipeline.run(FOX)
     assert gemini.requests[-1].path == PATH
     assert gemini.requests[-1].json == content({"text": "a fox in the snow"})
@@ -37,7 +37,7 @@ async def test_every_option_reaches_the_vendor_in_its_own_words(with_gemini: Env
         seed=7,
         options={"thinking_level": "high"},
     )
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         result = await pipeline.run(request)
     assert gemini.requests[-1].json == content(
         {"text": "a fox"},
@@ -51,14 +51,14 @@ async def test_every_option_reaches_the_vendor_in_its_own_words(with_gemini: Env
 @pytest.mark.parametrize(("word", "sent"), [("512", "512"), ("1k", "1K"), ("2k", "2K"), ("4k", "4K")])
 async def test_resolution_words_become_image_sizes(gemini: Gemini, word: str, sent: str) -> None:
     request = ImageRequest(prompt="a fox", model="gemini-3.1-flash-image", resolution=word)
-    prepared = studio(PROVIDER, {}).prepare(request)
+    prepared = open_pipeline(PROVIDER, {}).prepare(request)
     assert json.loads(prepared.content)["generationConfig"]["imageConfig"] == {"imageSize": sent}
 
 
 async def test_source_pictures_arrive_untouched_and_in_order(with_gemini: Environ, gemini: Gemini) -> None:
     first, second = drawing(64, 64), drawing(96, 64, "WEBP")
     request = ImageRequest(operation=Operation.EDIT, prompt="join them", model="gemini", sources=(first, second))
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         result = await pipeline.run(request)
     text, *images = gemini.requests[-1].json["contents"][0]["parts"]
     assert text == {"text": "join them"}
@@ -69,7 +69,7 @@ async def test_source_pictures_arrive_untouched_and_in_order(with_gemini: Enviro
 
 async def test_what_is_prepared_is_what_is_fired_and_bears_no_key(with_gemini: Environ, gemini: Gemini) -> None:
     request = ImageRequest(operation=Operation.EDIT, prompt="a hat", model="gemini", sources=(drawing(8, 8),), seed=1)
-    async with studio(PROVIDER, with_gemini) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         prepared = pipeline.prepare(request)
         await pipeline.run(request)
     fired = gemini.requests[-1]
@@ -82,7 +82,7 @@ async def test_what_is_prepared_is_what_is_fired_and_bears_no_key(with_gemini: E
 
 
 async def test_preparing_needs_no_key() -> None:
-    prepared = studio(PROVIDER, {}).prepare(FOX)
+    prepared = open_pipeline(PROVIDER, {}).prepare(FOX)
     assert str(prepared.url) == f"https://generativelanguage.googleapis.com{PATH}"
 
 
@@ -97,7 +97,7 @@ async def test_the_google_key_comes_before_the_gemini_key(
     with_gemini: Environ, gemini: Gemini, keys: Environ, used: str
 ) -> None:
     gemini.key = used
-    async with studio(PROVIDER, with_gemini | keys) as pipeline:
+    async with open_pipeline(PROVIDER, with_gemini | keys) as pipeline:
         assert (await pipeline.run(FOX)).images
 
 
@@ -109,7 +109,7 @@ async def test_the_vendors_own_client_asks_in_the_same_words(with_gemini: Enviro
     request = ImageRequest(
         operation=Operation.EDIT, prompt="a hat", model="gemini", aspect_ratio="3:2", seed=7, sources=(picture,)
     )
-    ours = studio(PROVIDER, with_gemini).prepare(request)
+    ours = open_pipeline(PROVIDER, with_gemini).prepare(request)
     client = genai.Client(api_key=gemini.key, http_options=types.HttpOptions(base_url=gemini.url, api_version="v1beta"))
     client.models.generate_content(  # pyright: ignore[reportUnknownMemberType] - its own types are loose
         model=MODEL,

@@ -14,13 +14,13 @@ from atelier.providers.vendors.openai import PROVIDER
 from tests.conftest import Environ, png
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_usage_request_id_and_what_auto_became_are_told(with_openai: Environ, openai: OpenAI) -> None:
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="openai", quality="low"))
     assert result.usage is not None
     assert result.usage.output_tokens == 196
@@ -32,7 +32,7 @@ async def test_usage_request_id_and_what_auto_became_are_told(with_openai: Envir
 async def test_one_broken_picture_does_not_cost_the_others(with_openai: Environ, openai: OpenAI) -> None:
     good = base64.b64encode(png(8, 8)).decode()
     openai.next(Answer(200, {"data": [{"b64_json": good}, {"b64_json": good[:40]}]}))
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="openai", count=2))
     assert len(result.images) == 1
     assert "1 of 2" in " ".join(result.warnings)
@@ -42,7 +42,7 @@ async def test_one_broken_picture_does_not_cost_the_others(with_openai: Environ,
 async def test_one_misshapen_item_does_not_cost_its_sibling(with_openai: Environ, openai: OpenAI, item: object) -> None:
     good = base64.b64encode(png(8, 8)).decode()
     openai.next(Answer(200, {"data": [item, {"b64_json": good}]}))
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         assert len((await pipeline.run(ImageRequest(prompt="a fox", model="openai", count=2))).images) == 1
 
 
@@ -51,7 +51,7 @@ async def test_odd_words_beside_a_picture_do_not_cost_it(with_openai: Environ, o
     assert isinstance(odd, dict)
     good = base64.b64encode(png(8, 8)).decode()
     openai.next(Answer(200, {"data": [{"b64_json": good, "revised_prompt": 7}], **odd}))
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         assert (await pipeline.run(ImageRequest(prompt="a fox", model="openai"))).images
 
 
@@ -59,7 +59,7 @@ async def test_an_answer_that_says_it_is_compressed_and_is_not_may_be_billed(
     with_openai: Environ, openai: OpenAI
 ) -> None:
     openai.next(Answer(200, b"{}", {"content-encoding": "gzip"}))
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
     assert caught.value.reason is Reason.INVALID_RESPONSE
@@ -68,7 +68,7 @@ async def test_an_answer_that_says_it_is_compressed_and_is_not_may_be_billed(
 
 async def test_fewer_pictures_than_asked_are_delivered_with_a_warning(with_openai: Environ, openai: OpenAI) -> None:
     openai.delivered = 2
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="openai", count=3))
     assert len(result.images) == 2
     assert "2 of 3" in " ".join(result.warnings)
@@ -81,7 +81,7 @@ async def test_partial_pictures_are_a_sign_of_life_and_not_a_result(with_openai:
         said.append(message)
 
     request = ImageRequest(prompt="a fox", model="openai", options={"partial_images": 2})
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         result = await pipeline.run(request, on_progress=on_progress)
     assert openai.requests[-1].json["stream"] is True
     assert len(result.images) == 1
@@ -91,7 +91,7 @@ async def test_partial_pictures_are_a_sign_of_life_and_not_a_result(with_openai:
 
 async def test_a_refusal_in_the_middle_of_a_stream_is_a_refusal(with_openai: Environ, openai: OpenAI) -> None:
     openai.next(emulated.STREAM_ERROR)
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(ImageRequest(prompt="a fox", model="openai", options={"partial_images": 1}))
     assert caught.value.reason is Reason.CONTENT_POLICY
@@ -101,7 +101,7 @@ async def test_a_refusal_in_the_middle_of_a_stream_is_a_refusal(with_openai: Env
 async def test_when_some_calls_fail_the_paid_pictures_are_delivered(with_openai: Environ, openai: OpenAI) -> None:
     openai.older = True
     openai.next(None, emulated.MODERATED, None)
-    async with studio(PROVIDER, with_openai, concurrency=1) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai, concurrency=1) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="dall-e-3", count=3))
     assert len(result.images) == 2
     assert result.warnings[0].startswith("Only 2 of 3 pictures were made")

@@ -16,7 +16,7 @@ from atelier.providers.vendors.openai import PROVIDER
 from tests.conftest import Environ, png
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -26,13 +26,13 @@ pytestmark = pytest.mark.anyio
 )
 async def test_an_unlisted_model_is_not_asked_for_what_would_be_dropped(fields: dict[str, Any]) -> None:
     with pytest.raises(ImageError) as caught:
-        studio(PROVIDER, {}).prepare(ImageRequest(prompt="a fox", model="gpt-image-9", **fields))
+        open_pipeline(PROVIDER, {}).prepare(ImageRequest(prompt="a fox", model="gpt-image-9", **fields))
     assert caught.value.reason is Reason.UNSUPPORTED_OPTION
 
 
 def test_an_unlisted_model_is_asked_by_its_own_name_with_values_unchecked() -> None:
     request = ImageRequest(prompt="a fox", model="openai/Qwen-Image", quality="superb", size="7000x7000")
-    sent = json.loads(studio(PROVIDER, {}).prepare(request).content)
+    sent = json.loads(open_pipeline(PROVIDER, {}).prepare(request).content)
     assert sent == {"model": "Qwen-Image", "prompt": "a fox", "quality": "superb", "size": "7000x7000"}
 
 
@@ -43,7 +43,7 @@ async def test_an_unlisted_model_of_a_host_that_speaks_openais_api_may_try_edits
     openai.older = True  # it serves variations
     fox, hole = normalise_source(png(64, 64)), normalise_mask(png(64, 64, "white", "L"))
     asked = ImageRequest(prompt="a hat", model="openai/qwen-image", sources=(fox,))
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         assert (await pipeline.run(replace(asked, operation=Operation.EDIT))).images
         assert (await pipeline.run(replace(asked, operation=Operation.INPAINT, mask=hole))).images
         assert (await pipeline.run(replace(asked, operation=Operation.VARIATION, prompt=""))).images
@@ -55,14 +55,14 @@ async def test_an_unlisted_model_of_a_host_that_speaks_openais_api_may_try_edits
 @pytest.mark.parametrize("option", ["search", "left"])
 async def test_our_own_words_are_not_passed_on_to_a_model_that_is_not_listed(option: str) -> None:
     with pytest.raises(ImageError) as caught:
-        studio(PROVIDER, {}).prepare(ImageRequest(prompt="a fox", model="gpt-image-9", options={option: 5}))
+        open_pipeline(PROVIDER, {}).prepare(ImageRequest(prompt="a fox", model="gpt-image-9", options={option: 5}))
     assert caught.value.reason is Reason.UNSUPPORTED_OPTION
 
 
 async def test_the_older_dialect_works_on_a_host_that_still_speaks_it(with_openai: Environ, openai: OpenAI) -> None:
     openai.older = True
     fox = normalise_source(png(64, 64))
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         drawn = await pipeline.run(ImageRequest(prompt="a fox", model="dall-e-3", style="vivid", quality="hd"))
         await pipeline.run(
             ImageRequest(operation=Operation.VARIATION, model="dall-e-2", sources=(fox,), size="256x256")
@@ -74,7 +74,7 @@ async def test_the_older_dialect_works_on_a_host_that_still_speaks_it(with_opena
 
 async def test_a_model_takes_no_more_pictures_in_a_call_than_it_can(with_openai: Environ, openai: OpenAI) -> None:
     openai.older = True
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="dall-e-3", count=3))
     assert len(result.images) == 3
     assert len(openai.requests) == 3

@@ -11,7 +11,7 @@ from atelier.providers.vendors.openai import PROVIDER
 from tests.conftest import Environ
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +42,7 @@ async def test_each_failure_has_its_reason_and_only_the_safe_ones_are_repeated(
     with_openai: Environ, openai: OpenAI, fault: Fault, reason: Reason, requests: int
 ) -> None:
     openai.next(*[fault] * 10)
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(ImageRequest(prompt="a fox in the snow", model="openai"))
     assert caught.value.reason is reason
@@ -53,14 +53,14 @@ async def test_each_failure_has_its_reason_and_only_the_safe_ones_are_repeated(
 
 async def test_after_a_passing_failure_the_picture_comes(with_openai: Environ, openai: OpenAI) -> None:
     openai.next(emulated.BROKEN_SERVER, emulated.RATE_LIMITED)
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         assert (await pipeline.run(ImageRequest(prompt="a fox", model="openai"))).images
     assert len(openai.requests) == 3
 
 
 async def test_a_wait_longer_than_the_deadline_is_told_instead_of_waited(with_openai: Environ, openai: OpenAI) -> None:
     openai.next(emulated.trouble(429, "rate_limit_exceeded", "Slow down.", retry_after="45"))
-    async with studio(PROVIDER, with_openai, timeout=5) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai, timeout=5) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
     assert (caught.value.reason, caught.value.retry_after) == (Reason.RATE_LIMITED, 45)
@@ -72,7 +72,7 @@ async def test_a_timed_out_call_may_be_billed_and_is_not_sent_again(
     with_openai: Environ, openai: OpenAI, fault: Fault
 ) -> None:
     openai.next(fault)
-    async with studio(PROVIDER, with_openai, timeout=0.5) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai, timeout=0.5) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
     assert caught.value.reason is Reason.TIMEOUT
@@ -84,14 +84,14 @@ async def test_who_prefers_a_double_bill_to_a_miss_has_timed_out_calls_repeated(
     with_openai: Environ, openai: OpenAI
 ) -> None:
     openai.next(Slow(3))
-    async with studio(PROVIDER, with_openai, timeout=1.5, retry_timeouts=True) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai, timeout=1.5, retry_timeouts=True) as pipeline:
         assert (await pipeline.run(ImageRequest(prompt="a fox", model="openai"))).images
     assert len(openai.requests) == 2
 
 
 async def test_a_closed_port_is_a_network_error_that_cost_nothing(environ: Environ) -> None:
     environ |= {"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
-    async with studio(PROVIDER, environ, timeout=3) as pipeline:
+    async with open_pipeline(PROVIDER, environ, timeout=3) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
     assert caught.value.reason is Reason.NETWORK_ERROR
@@ -100,7 +100,7 @@ async def test_a_closed_port_is_a_network_error_that_cost_nothing(environ: Envir
 
 async def test_neither_key_nor_prompt_comes_back_in_an_error(with_openai: Environ, openai: OpenAI) -> None:
     openai.next(emulated.trouble(400, None, f"Bad: {openai.key} asked for the secret garden of my aunt"))
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(ImageRequest(prompt="the secret garden of my aunt", model="openai"))
     told = f"{caught.value!r} {caught.value.message} {caught.value.hint} {caught.value.facts}"
@@ -116,7 +116,7 @@ async def test_whatever_the_prompt_is_the_vendors_words_are_read_right(
     with_openai: Environ, openai: OpenAI, prompt: str
 ) -> None:
     openai.next(emulated.trouble(400, "invalid_value", f"Bad prompt: {prompt}!"))
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(ImageRequest(prompt=prompt, model="openai"))
     assert caught.value.reason is Reason.INVALID_REQUEST
@@ -129,7 +129,7 @@ async def test_what_cannot_be_a_key_is_refused_by_its_variables_name(
     with_openai: Environ, openai: OpenAI, key: str
 ) -> None:
     with_openai["OPENAI_API_KEY"] = key
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
     assert caught.value.reason is Reason.AUTHENTICATION

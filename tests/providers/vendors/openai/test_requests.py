@@ -15,13 +15,13 @@ from atelier.providers.vendors.openai import PROVIDER
 from tests.conftest import Environ, png
 from tests.emulators.openai import OpenAI
 from tests.exhaustive import sample
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_only_what_was_asked_is_on_the_wire(with_openai: Environ, openai: OpenAI) -> None:
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
     assert openai.requests[-1].json == {"model": "gpt-image-2.5-flare", "prompt": "a fox"}
     assert openai.requests[-1].headers["authorization"] == f"Bearer {openai.key}"
@@ -38,7 +38,7 @@ async def test_every_option_reaches_the_vendor_in_its_own_words(with_openai: Env
         output_format="webp",
         compression=80,
     )
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         result = await pipeline.run(request)
     assert openai.requests[-1].json == {
         "model": "gpt-image-2.6-sunburst",
@@ -54,7 +54,7 @@ async def test_every_option_reaches_the_vendor_in_its_own_words(with_openai: Env
 
 
 async def test_a_ratio_becomes_a_size_and_the_answer_says_so(with_openai: Environ, openai: OpenAI) -> None:
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         wide = await pipeline.run(ImageRequest(prompt="a", model="openai", aspect_ratio="16:9", resolution="4k"))
         await pipeline.run(ImageRequest(prompt="a", model="chatgpt-image-latest", aspect_ratio="2:3"))
     assert [request.json["size"] for request in openai.requests] == ["3840x2160", "1024x1536"]
@@ -63,7 +63,7 @@ async def test_a_ratio_becomes_a_size_and_the_answer_says_so(with_openai: Enviro
 
 async def test_what_is_prepared_is_what_is_fired_and_bears_no_key(with_openai: Environ, openai: OpenAI) -> None:
     request = ImageRequest(prompt="a fox", model="openai", size="1024x1536", quality="high")
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         prepared = pipeline.prepare(request)
         await pipeline.run(request)
     fired = openai.requests[-1]
@@ -74,13 +74,13 @@ async def test_what_is_prepared_is_what_is_fired_and_bears_no_key(with_openai: E
 
 
 async def test_preparing_needs_no_key(openai: OpenAI) -> None:
-    prepared = studio(PROVIDER, {}).prepare(ImageRequest(prompt="a fox", model="openai"))
+    prepared = open_pipeline(PROVIDER, {}).prepare(ImageRequest(prompt="a fox", model="openai"))
     assert str(prepared.url) == "https://api.openai.com/v1/images/generations"
 
 
 async def test_an_edit_sends_its_pictures_as_files(with_openai: Environ, openai: OpenAI) -> None:
     fox, owl = normalise_source(png(64, 48, "orange")), normalise_source(png(32, 32, "brown"))
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         await pipeline.run(ImageRequest(operation=Operation.EDIT, prompt="a hat", model="openai", sources=(fox,)))
         await pipeline.run(ImageRequest(operation=Operation.EDIT, prompt="a hat", model="openai", sources=(fox, owl)))
     assert [request.path for request in openai.requests] == ["/v1/images/edits"] * 2
@@ -93,7 +93,7 @@ async def test_an_edit_sends_its_pictures_as_files(with_openai: Environ, openai:
 async def test_a_tier_alone_keeps_the_shape_of_the_source(with_openai: Environ, openai: OpenAI) -> None:
     fox = normalise_source(png(320, 256))
     request = ImageRequest(operation=Operation.EDIT, prompt="a hat", model="openai", sources=(fox,), resolution="2k")
-    sent = studio(PROVIDER, with_openai).prepare(request).read()
+    sent = open_pipeline(PROVIDER, with_openai).prepare(request).read()
     assert b"2240x1792" in sent or b"2320x1856" in sent
 
 
@@ -106,7 +106,7 @@ async def test_a_mask_arrives_transparent_where_it_changes(with_openai: Environ,
     request = ImageRequest(
         operation=Operation.INPAINT, prompt="a hat", model="openai", sources=(fox,), mask=normalise_mask(out.getvalue())
     )
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         prepared = pipeline.prepare(request)
         await pipeline.run(request)
     (arrived,) = openai.masks
@@ -124,9 +124,9 @@ def test_a_mask_of_four_megabytes_or_more_is_refused_before_it_is_sent(shades: i
     fox, over = normalise_source(png(2400, 2400)), normalise_mask(out.getvalue())
     request = ImageRequest(operation=Operation.INPAINT, prompt="a hat", model="openai", sources=(fox,), mask=over)
     if shades == 2:
-        assert studio(PROVIDER, {}).prepare(request)
+        assert open_pipeline(PROVIDER, {}).prepare(request)
         return
     with pytest.raises(ImageError, match="OpenAI takes less than 4") as caught:
-        studio(PROVIDER, {}).prepare(request)
+        open_pipeline(PROVIDER, {}).prepare(request)
     assert caught.value.reason is Reason.INVALID_REQUEST
     assert "hard edges" in caught.value.hint

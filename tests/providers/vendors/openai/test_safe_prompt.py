@@ -13,7 +13,7 @@ from atelier.providers.vendors.openai import PROVIDER
 from tests.conftest import Environ
 from tests.emulators import openai as emulated
 from tests.emulators.openai import OpenAI
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +22,7 @@ KNIGHT = ImageRequest(prompt="a bloody knight", model="openai", quality="low", o
 
 async def test_a_refused_prompt_is_sent_once_more_in_softer_words(with_openai: Environ, openai: OpenAI) -> None:
     openai.next(emulated.MODERATED)
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         result = await pipeline.run(KNIGHT)
     first, second = (request.json["prompt"] for request in openai.requests)
     assert first == "a bloody knight"
@@ -34,7 +34,7 @@ async def test_a_refused_prompt_is_sent_once_more_in_softer_words(with_openai: E
 
 async def test_there_is_one_more_try_and_no_third(with_openai: Environ, openai: OpenAI) -> None:
     openai.next(emulated.MODERATED, emulated.MODERATED)
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         with pytest.raises(ImageError, match="moderation") as caught:
             await pipeline.run(KNIGHT)
     assert caught.value.reason is Reason.CONTENT_POLICY
@@ -48,14 +48,14 @@ async def test_without_a_free_refusal_or_unasked_nothing_is_sent_again(
 ) -> None:
     openai.next(Dropped() if asked else emulated.MODERATED)
     request = KNIGHT if asked else ImageRequest(prompt="a bloody knight", model="openai", quality="low")
-    async with studio(PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
         with pytest.raises(ImageError):
             await pipeline.run(request)
     assert len(openai.requests) == 1
 
 
 async def test_another_vendor_refuses_the_option_by_name(with_openai: Environ) -> None:
-    async with studio(flux.PROVIDER, with_openai) as pipeline:
+    async with open_pipeline(flux.PROVIDER, with_openai) as pipeline:
         with pytest.raises(ImageError, match="safe_prompt") as caught:
             pipeline.admit(ImageRequest(prompt="a knight", model="flux-2-pro", options={"safe_prompt": True}))
     assert caught.value.reason is Reason.UNSUPPORTED_OPTION

@@ -22,13 +22,13 @@ from atelier.providers.vendors.sketch.lettering import letter
 from atelier.providers.vendors.sketch.scenes import SCENES, paint, palette_of
 from tests.conftest import png
 from tests.exhaustive import examples
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
 
 async def sketch(**request: Any) -> ImageResult:
-    async with studio(PROVIDER, {}) as pipeline:
+    async with open_pipeline(PROVIDER, {}) as pipeline:
         fields: dict[str, Any] = {"prompt": "a lighthouse at dusk", "size": "320x240", **request}
         return await pipeline.run(ImageRequest(**fields))
 
@@ -165,5 +165,5 @@ async def test_what_it_cannot_do_is_refused(request_: dict[str, Any], reason: Re
 
 
 async def test_what_is_prepared_is_whole_and_only_what_was_asked() -> None:
-    prepared = studio(PROVIDER, {}).prepare(ImageRequest(prompt="a fox"))
+    prepared = open_pipeline(PROVIDER, {}).prepare(ImageRequest(prompt="a fox"))
     assert prepared.content == b'{"prompt":"a fox"}'

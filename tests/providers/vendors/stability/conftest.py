@@ -14,7 +14,7 @@ from atelier.providers.images.sources import normalise_source
 from atelier.providers.vendors.stability import PROVIDER
 from atelier.providers.vendors.stability import adapter as vendor
 from tests.conftest import Environ, png
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 Op = Operation
 
@@ -37,7 +37,7 @@ def asked(model: str, operation: Operation = Operation.GENERATE, prompt: str = "
 
 
 async def run(environ: Environ, request: ImageRequest, **options: Any) -> ImageResult:
-    async with studio(PROVIDER, environ, **options) as pipeline:
+    async with open_pipeline(PROVIDER, environ, **options) as pipeline:
         return await pipeline.run(request)
 
 

@@ -16,7 +16,7 @@ from tests.conftest import Environ, png
 from tests.emulators import stability as emulated
 from tests.emulators.stability import Stability
 from tests.providers.vendors.stability.conftest import PHOTO, RELIT, Op, asked, refused, run
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -54,7 +54,7 @@ async def test_a_result_is_awaited_with_the_key_on_the_same_host(
     async def on_progress(message: str) -> None:
         told.append(message)
 
-    async with studio(PROVIDER, with_stability) as pipeline:
+    async with open_pipeline(PROVIDER, with_stability) as pipeline:
         result = await pipeline.run(asked(RELIT, Op.REPLACE_BACKGROUND, sources=(PHOTO,)), on_progress=on_progress)
     assert "queued" in told[-1]
     submit, *polls = stability.requests

@@ -26,7 +26,7 @@ from tests.providers.vendors.stability.conftest import (
     refused,
     run,
 )
-from tests.vendors import only, studio
+from tests.vendors import only, open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -183,7 +183,7 @@ UNLISTED: list[tuple[ImageRequest, str, list[bytes]]] = [
 def test_unlisted_models_are_asked_as_the_listed_ones_that_they_are_most_like(
     request_: ImageRequest, path: str, parts: list[bytes]
 ) -> None:
-    prepared = studio(PROVIDER, {}).prepare(request_)
+    prepared = open_pipeline(PROVIDER, {}).prepare(request_)
     assert prepared.url.raw_path.decode() == f"/v2beta/stable-image/{path}"
     body = prepared.read()
     assert [part for part in parts if part not in body] == []
@@ -214,7 +214,7 @@ async def test_the_retired_one_is_refused_with_its_successor_on_every_host(
 ) -> None:
     custom = await refused(with_stability, asked("stability/stable-diffusion-v1-6"))
     with pytest.raises(ImageError) as caught:
-        studio(PROVIDER, {}).prepare(asked("stable-diffusion-v1-6"))
+        open_pipeline(PROVIDER, {}).prepare(asked("stable-diffusion-v1-6"))
     for error in (custom, caught.value):
         assert error.reason is Reason.MODEL_RETIRED
         assert "stable-image-core" in error.hint

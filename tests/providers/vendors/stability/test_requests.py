@@ -18,7 +18,7 @@ from tests.emulators import stability as emulated
 from tests.emulators.stability import Stability
 from tests.emulators.stability_rules import TOOLS
 from tests.providers.vendors.stability.conftest import MASK, OTHER, PHOTO, RELIT, SEARCHED, WIDE, Op, asked, run
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -236,7 +236,7 @@ async def test_white_and_transparent_are_what_changes_in_the_pixels_that_arrive(
 async def test_what_is_prepared_is_what_is_fired_and_bears_no_key(
     with_stability: Environ, stability: Stability, request_: ImageRequest, tool: str, fields: object, files: object
 ) -> None:
-    async with studio(PROVIDER, with_stability) as pipeline:
+    async with open_pipeline(PROVIDER, with_stability) as pipeline:
         prepared = pipeline.prepare(request_)
         await pipeline.run(request_)
     fired = stability.requests[0]
@@ -248,5 +248,5 @@ async def test_what_is_prepared_is_what_is_fired_and_bears_no_key(
 
 
 def test_preparing_needs_no_key() -> None:
-    prepared = studio(PROVIDER, {}).prepare(asked("stability/ultra"))
+    prepared = open_pipeline(PROVIDER, {}).prepare(asked("stability/ultra"))
     assert str(prepared.url) == "https://api.stability.ai/v2beta/stable-image/generate/ultra"

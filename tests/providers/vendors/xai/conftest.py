@@ -12,7 +12,7 @@ from atelier.providers.core.types import ImageRequest, Operation, Picture
 from atelier.providers.images import sources
 from atelier.providers.vendors.xai import PROVIDER
 from tests.conftest import Environ, png
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 
 def source(colour: str = "navy", width: int = 64, height: int = 48) -> Picture:
@@ -25,7 +25,7 @@ def edit(*pictures: Picture, **fields: Any) -> ImageRequest:
 
 
 async def refused(request: ImageRequest, environ: Environ, **options: Any) -> ImageError:
-    async with studio(PROVIDER, environ, **options) as pipeline:
+    async with open_pipeline(PROVIDER, environ, **options) as pipeline:
         with pytest.raises(ImageError) as caught:
             await pipeline.run(request)
     return caught.value

@@ -16,13 +16,13 @@ from tests.conftest import Environ, png
 from tests.emulators import xai as emulated
 from tests.emulators.xai import XAI
 from tests.providers.vendors.xai.conftest import edit, refused, source
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_the_cost_is_exact_and_the_request_id_is_told(with_xai: Environ, xai: XAI) -> None:
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         result = await pipeline.run(edit(source(), source(), quality="medium", resolution="2k", count=3))
         small = await pipeline.run(ImageRequest(prompt="a fox", model="grok-imagine-image"))
     assert result.actual_usd == Decimal("0.26")  # three at 0.08 and two sources at 0.01
@@ -35,7 +35,7 @@ async def test_the_smallest_tick_is_not_rounded(with_xai: Environ, xai: XAI) -> 
     item = {"b64_json": base64.b64encode(png(8, 8)).decode()}
     body = {"model": "grok-imagine-image-2.0", "data": [item], "usage": {"cost_in_usd_ticks": 12_345_678_901_671}}
     xai.next(Answer(200, body), Answer(200, {"data": [{**item, "revised_prompt": "a red fox"}]}))
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         exact = await pipeline.run(ImageRequest(prompt="a fox", model="xai"))
         silent = await pipeline.run(ImageRequest(prompt="a fox", model="xai"))
     assert exact.actual_usd == Decimal("1234.5678901671")
@@ -51,7 +51,7 @@ async def test_what_is_beside_the_point_does_not_cost_the_picture(with_xai: Envi
     item = {"b64_json": base64.b64encode(png(8, 8)).decode(), "revised_prompt": odd}
     for usage in (odd, {"cost_in_usd_ticks": odd}):
         xai.next(Answer(200, {"model": odd, "data": [item, odd], "usage": usage}))
-        async with studio(PROVIDER, with_xai) as pipeline:
+        async with open_pipeline(PROVIDER, with_xai) as pipeline:
             result = await pipeline.run(ImageRequest(prompt="a fox", model="xai"))
         assert (len(result.images), result.actual_usd) == (1, Decimal("0.06"))
         xai.next(Answer(400, {"error": "Rejected by content moderation.", "code": odd, "usage": usage}))
@@ -67,7 +67,7 @@ async def test_a_cost_is_told_in_few_words(with_xai: Environ, xai: XAI, ticks: A
 
 async def test_base64_may_come_as_a_data_url(with_xai: Environ, xai: XAI) -> None:
     xai.prefixed = True
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         assert (await pipeline.run(ImageRequest(prompt="a fox", model="xai"))).images[0].format == "jpeg"
 
 
@@ -76,7 +76,7 @@ async def test_base64_may_come_as_a_data_url(with_xai: Environ, xai: XAI) -> Non
 
 async def test_what_moderation_let_through_is_delivered_with_a_warning(with_xai: Environ, xai: XAI) -> None:
     xai.withheld = 1
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="xai", count=3, quality="low"))
     assert len(result.images) == 2
     assert result.warnings == ("xAI sent 2 of 3 pictures; 1 did not pass the vendor's moderation.",)
@@ -86,7 +86,7 @@ async def test_what_moderation_let_through_is_delivered_with_a_warning(with_xai:
 async def test_a_broken_picture_does_not_take_the_others_with_it(with_xai: Environ, xai: XAI) -> None:
     good = {"b64_json": base64.b64encode(png(8, 8)).decode(), "respect_moderation": True}
     xai.next(Answer(200, {"model": "grok-imagine-image-2.0", "data": [good, {"b64_json": "AAAA"}, {}]}))
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="xai", count=4))
     assert len(result.images) == 1
     assert result.warnings == ("xAI sent 1 of 4 pictures.",)

@@ -30,7 +30,7 @@ from tests.emulators import xai as emulated
 from tests.emulators.xai import XAI
 from tests.providers.vendors.xai.conftest import refused
 from tests.server.process import like_a_host
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize("redirect", [None, "/pictures/{name}"], ids=["direct", "redirected"])
 async def test_links_are_followed_without_the_key(with_xai: Environ, xai: XAI, redirect: str | None) -> None:
     xai.always_links, xai.redirect = True, redirect
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="xai", count=2))
     assert [image.format for image in result.images] == ["jpeg", "jpeg"]
     bought, *downloads = xai.requests
@@ -54,7 +54,7 @@ async def test_each_of_several_downloads_is_told(with_xai: Environ, xai: XAI) ->
     async def on_progress(message: str) -> None:
         told.append(message)
 
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         await pipeline.run(ImageRequest(prompt="a fox", model="grok", count=3), on_progress=on_progress)
     assert told[-3:] == ["Downloading 1 of 3.", "Downloading 2 of 3.", "Downloading 3 of 3."]
 
@@ -62,7 +62,7 @@ async def test_each_of_several_downloads_is_told(with_xai: Environ, xai: XAI) ->
 async def test_a_broken_delivery_is_fetched_once_more(with_xai: Environ, xai: XAI) -> None:
     xai.always_links = True
     xai.next(None, Answer(200, png(64, 64)[:-20]))
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="grok"))
     assert len(result.images) == 1
     assert [request.method for request in xai.requests] == ["POST", "GET", "GET"]
@@ -72,7 +72,7 @@ async def test_the_key_does_not_follow_a_link_to_another_host(with_xai: Environ,
     elsewhere = Emulator(xai.app)
     with elsewhere.serving():
         xai.always_links, xai.redirect = True, f"http://localhost:{elsewhere.port}/pictures/{{name}}"
-        async with studio(PROVIDER, with_xai) as pipeline:
+        async with open_pipeline(PROVIDER, with_xai) as pipeline:
             assert (await pipeline.run(ImageRequest(prompt="a fox", model="xai"))).images
     (download,) = elsewhere.requests
     assert xai.key not in repr(download.headers)
@@ -90,7 +90,7 @@ async def test_a_dead_link_is_a_lost_picture_and_not_a_reason_to_buy_again(with_
 async def test_a_download_is_tried_again_but_the_picture_is_bought_once(with_xai: Environ, xai: XAI) -> None:
     xai.always_links = True
     xai.next(None, emulated.OVERLOADED, Dropped())
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         assert (await pipeline.run(ImageRequest(prompt="a fox", model="xai"))).images
     assert [request.method for request in xai.requests] == ["POST", "GET", "GET", "GET"]
 
@@ -153,7 +153,7 @@ async def test_base64_is_not_written_down_and_its_loss_is_told(with_xai: Environ
     xai.pictures["1.jpeg"] = emulated.drawn(1.0, "1k")
     inline = base64.b64encode(emulated.drawn(1.0, "1k")).decode()
     data = [{"b64_json": inline}, {"url": f"{xai.root}/links/1.jpeg"}, None]
-    pipeline = studio(PROVIDER, with_xai)
+    pipeline = open_pipeline(PROVIDER, with_xai)
     job = pipeline.admit(ImageRequest(prompt="a fox", model="xai", count=2)).job
     async with httpx.AsyncClient() as client:
         wire = Wire(client, job.endpoint, PROVIDER.explain, save_vendor_task=note)

@@ -17,7 +17,7 @@ from atelier.providers.vendors.xai import PROVIDER
 from tests.conftest import Environ, png
 from tests.emulators.xai import XAI
 from tests.providers.vendors.xai.conftest import edit, refused, source
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -92,7 +92,7 @@ async def test_an_unlisted_model_passes_with_fields_of_the_vendor() -> None:
     request = ImageRequest(
         prompt="a fox", model="grok-imagine-image-3.0", quality="ultra", options={"thinking": "high"}
     )
-    prepared = studio(PROVIDER, {}).prepare(request)
+    prepared = open_pipeline(PROVIDER, {}).prepare(request)
     assert b'"quality":"ultra"' in prepared.content
     assert b'"thinking":"high"' in prepared.content
 
@@ -118,7 +118,7 @@ async def test_a_retired_model_is_tried_where_someone_else_serves_it(with_xai: E
 async def test_a_redirected_model_works_and_the_answer_says_what_it_was(
     with_xai: Environ, xai: XAI, model: str
 ) -> None:
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model=model))
     deprecated, served = result.warnings
     assert "deprecated" in deprecated
@@ -134,7 +134,7 @@ async def test_a_dated_name_is_sent_as_it_is_and_is_the_model_itself(with_xai: E
         Answer(200, {"model": "grok-imagine-image", "data": [item]}),
         Answer(200, {"model": "grok-imagine-image-2026-03-02", "data": [item]}),
     )
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         dated = await pipeline.run(ImageRequest(prompt="a fox", model="grok-imagine-image-2026-03-02"))
         bare = await pipeline.run(ImageRequest(prompt="a fox", model="grok-imagine-image"))
     assert [request.json["model"] for request in xai.requests] == [dated.model, bare.model]

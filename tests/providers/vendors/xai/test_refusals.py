@@ -12,7 +12,7 @@ from tests.conftest import Environ
 from tests.emulators import xai as emulated
 from tests.emulators.xai import XAI
 from tests.providers.vendors.xai.conftest import refused
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -63,7 +63,7 @@ async def test_each_failure_has_its_reason_and_only_the_safe_ones_are_repeated(
 @pytest.mark.usefixtures("impatient")
 async def test_after_a_passing_failure_the_picture_comes(with_xai: Environ, xai: XAI) -> None:
     xai.next(emulated.BROKEN_SERVER, emulated.RATE_LIMITED)
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         assert (await pipeline.run(ImageRequest(prompt="a fox", model="xai"))).images
     assert len(xai.requests) == 3
 

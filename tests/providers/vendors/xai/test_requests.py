@@ -14,13 +14,13 @@ from atelier.providers.vendors.xai import PROVIDER
 from tests.conftest import Environ, png
 from tests.emulators.xai import XAI
 from tests.providers.vendors.xai.conftest import edit, source
-from tests.vendors import studio
+from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_only_what_was_asked_is_on_the_wire(with_xai: Environ, xai: XAI) -> None:
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         await pipeline.run(ImageRequest(prompt="a fox", model="grok"))
     fired = xai.requests[-1]
     assert fired.path == "/v1/images/generations"
@@ -39,7 +39,7 @@ async def test_every_option_reaches_the_vendor_in_its_own_words(with_xai: Enviro
         quality="medium",
         options={"user": "someone"},
     )
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         result = await pipeline.run(request)
     assert xai.requests[-1].json == {
         "model": "grok-imagine-image-2.0",
@@ -57,7 +57,7 @@ async def test_every_option_reaches_the_vendor_in_its_own_words(with_xai: Enviro
 
 async def test_one_source_picture_is_an_object_at_the_edits_path(with_xai: Environ, xai: XAI) -> None:
     picture = source("red")
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         await pipeline.run(edit(picture, quality="low", aspect_ratio="5:2"))
     fired = xai.requests[-1]
     assert fired.path == "/v1/images/edits"
@@ -77,7 +77,7 @@ async def test_one_source_picture_is_an_object_at_the_edits_path(with_xai: Envir
 async def test_several_source_pictures_are_a_list_in_order(with_xai: Environ, xai: XAI) -> None:
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)]
     five = [sources.normalise_source(png(8, 8, colour)) for colour in colours]
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         await pipeline.run(edit(*five))
     assert xai.requests[-1].path == "/v1/images/edits"
     assert "image" not in xai.requests[-1].json
@@ -85,7 +85,7 @@ async def test_several_source_pictures_are_a_list_in_order(with_xai: Environ, xa
 
 
 async def test_a_source_picture_never_goes_where_it_would_be_dropped(with_xai: Environ, xai: XAI) -> None:
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         await pipeline.run(edit(source(), operation=Operation.GENERATE))
     assert xai.requests[-1].path == "/v1/images/edits"
     assert xai.dropped == []
@@ -95,7 +95,7 @@ async def test_a_source_picture_never_goes_where_it_would_be_dropped(with_xai: E
 async def test_the_stated_type_of_a_source_is_that_of_its_bytes(with_xai: Environ, xai: XAI, format: str) -> None:
     out = io.BytesIO()
     Image.new("RGB", (32, 32), "navy").save(out, format)
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         await pipeline.run(edit(sources.normalise_source(out.getvalue())))
     assert xai.requests[-1].json["image"]["url"].startswith(f"data:image/{format.lower()};base64,")
 
@@ -106,7 +106,7 @@ async def test_the_stated_type_of_a_source_is_that_of_its_bytes(with_xai: Enviro
 async def test_what_is_prepared_is_what_is_fired_and_bears_no_key(
     with_xai: Environ, xai: XAI, request_: ImageRequest
 ) -> None:
-    async with studio(PROVIDER, with_xai) as pipeline:
+    async with open_pipeline(PROVIDER, with_xai) as pipeline:
         prepared = pipeline.prepare(request_)
         await pipeline.run(request_)
     fired = xai.requests[-1]
@@ -117,7 +117,7 @@ async def test_what_is_prepared_is_what_is_fired_and_bears_no_key(
 
 
 async def test_preparing_needs_no_key_and_names_the_vendors_own_host() -> None:
-    pipeline = studio(PROVIDER, {})
+    pipeline = open_pipeline(PROVIDER, {})
     assert str(pipeline.prepare(edit(source())).url) == "https://api.x.ai/v1/images/edits"
     made = pipeline.prepare(ImageRequest(prompt="a fox", model="xai"))
     assert str(made.url) == "https://api.x.ai/v1/images/generations"

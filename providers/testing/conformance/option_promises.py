@@ -11,33 +11,33 @@ from atelier.providers.testing.conformance.bench import TODAY, Bench
 from atelier.providers.testing.conformance.cases import Cell, Column
 from atelier.providers.testing.conformance.columns import COMPANIONS, Change
 from atelier.providers.testing.conformance.helpers import (
+    all_requests,
     altered,
-    everything,
     fields,
-    leaves,
-    orders,
+    open_pipeline,
+    paid_requests,
     refused,
     run,
     same,
-    studio,
+    values_in,
 )
 from atelier.providers.testing.server import Emulator
 from atelier.providers.vendors.registry import all_providers
 
 
-class MatrixPromises:
+class OptionPromises:
     """Every cell and every column of the vendor's rows."""
 
     async def test_an_offered_operation_makes_a_picture_of_what_was_prepared(
         self, bench: Bench, host: Emulator, offered: Cell
     ) -> None:
-        request = bench.least_request(offered.model, offered.operation)
-        async with studio(bench, bench.environ(host)) as pipeline:
+        request = bench.minimal_request(offered.model, offered.operation)
+        async with open_pipeline(bench, bench.environ(host)) as pipeline:
             prepared = pipeline.prepare(request)
             result = await pipeline.run(request)
-        (order,) = orders(host)
+        (order,) = paid_requests(host)
         assert same(prepared, order, bench.provider.endpoint.key_header.lower())
-        assert None not in leaves(fields(order.headers["content-type"], order.body))
+        assert None not in values_in(fields(order.headers["content-type"], order.body))
         assert bench.dropped(host) == []
         (image,) = result.images
         assert image.image_bytes
@@ -49,7 +49,7 @@ class MatrixPromises:
     async def test_an_operation_that_is_not_offered_is_refused_and_who_offers_it_is_named(
         self, bench: Bench, host: Emulator, missing: Cell
     ) -> None:
-        request = bench.asked_of_anyone(missing.model, missing.operation)
+        request = bench.request_of_any_caller(missing.model, missing.operation)
         error = await refused(bench, bench.environ(host), request)
         assert error.reason is Reason.UNSUPPORTED_OPERATION
         able = {
@@ -61,27 +61,27 @@ class MatrixPromises:
         assert named <= able
         assert bool(named) == bool(able)
         assert not able or any(id in error.hint for id in named)
-        assert everything(bench, host) == []
+        assert all_requests(bench, host) == []
 
     async def test_an_option_that_a_row_lacks_is_refused_by_name(
         self, bench: Bench, host: Emulator, untaken: Column
     ) -> None:
         for change in untaken.changes:
-            request = altered(bench.least_request(untaken.model), change)
+            request = altered(bench.minimal_request(untaken.model), change)
             error = await refused(bench, bench.environ(host), request)
             assert error.reason is Reason.UNSUPPORTED_OPTION, change
             assert error.facts["option"] in (untaken.option, *change.get("options", ())), change
-        assert everything(bench, host) == []
+        assert all_requests(bench, host) == []
 
     async def test_a_value_beyond_the_limit_of_an_option_is_refused_with_what_it_may_be(
         self, bench: Bench, host: Emulator, limited: Column
     ) -> None:
         for change in limited.changes:
-            error = await refused(bench, bench.environ(host), altered(bench.least_request(limited.model), change))
+            error = await refused(bench, bench.environ(host), altered(bench.minimal_request(limited.model), change))
             assert error.reason is Reason.UNSUPPORTED_OPTION, change
             assert error.facts["option"] in change["options"], change
             assert error.facts["offered"][0] in error.hint
-        assert everything(bench, host) == []
+        assert all_requests(bench, host) == []
 
     def test_what_the_values_of_every_option_may_be_is_known(self, bench: Bench) -> None:
         for row in bench.provider.models:
@@ -91,15 +91,15 @@ class MatrixPromises:
         self, bench: Bench, host: Emulator, malformed: Column
     ) -> None:
         for change in malformed.changes:
-            error = await refused(bench, bench.environ(host), altered(bench.least_request(malformed.model), change))
+            error = await refused(bench, bench.environ(host), altered(bench.minimal_request(malformed.model), change))
             assert error.reason is Reason.INVALID_REQUEST, change
-        assert everything(bench, host) == []
+        assert all_requests(bench, host) == []
 
     def test_an_option_that_a_row_lists_reaches_the_wire_or_is_refused(self, bench: Bench, taken: Column) -> None:
         elsewhere = {bench.provider.endpoint.base_url_variable: "http://127.0.0.1:9"}  # where retired rows are tried
-        pipeline, reached = studio(bench, elsewhere), list[bool]()
+        pipeline, reached = open_pipeline(bench, elsewhere), list[bool]()
         for operation in taken.model.operations:
-            plain = bench.least_request(taken.model, operation)
+            plain = bench.minimal_request(taken.model, operation)
             for change in taken.changes:
                 without: Change = {"output_format": change["output_format"]} if "compression" in change else {}
                 without = {**without, "options": COMPANIONS.get(taken.option, {})}
@@ -125,13 +125,13 @@ class MatrixPromises:
     async def test_a_row_that_the_vendor_file_cannot_speak_is_refused(
         self, bench: Bench, host: Emulator, own_refusal: Model
     ) -> None:
-        error = await refused(bench, bench.environ(host), bench.least_request(own_refusal))
+        error = await refused(bench, bench.environ(host), bench.minimal_request(own_refusal))
         assert error.reason is bench.refuses[own_refusal.id]
-        assert everything(bench, host) == []
+        assert all_requests(bench, host) == []
 
     def test_on_the_vendors_own_host_a_row_dies_by_the_calendar(self, bench: Bench, fading: Model) -> None:
-        pipeline = studio(bench, {})
-        request = bench.least_request(fading)
+        pipeline = open_pipeline(bench, {})
+        request = bench.minimal_request(fading)
         if fading.lifecycle.at(TODAY) == "retired":
             with pytest.raises(ImageError) as caught:
                 pipeline.admit(request)
@@ -150,11 +150,11 @@ class MatrixPromises:
     async def test_links_are_given_where_the_row_has_them_and_refused_elsewhere(
         self, bench: Bench, host: Emulator, generating: Model
     ) -> None:
-        request = bench.least_request(generating, Operation.GENERATE, response_format="url")
+        request = bench.minimal_request(generating, Operation.GENERATE, response_format="url")
         if generating.links:
             result = await run(bench, host, request)
             assert result.images[0].picture.url.startswith("http")
         else:
             error = await refused(bench, bench.environ(host), request)
             assert error.reason is Reason.UNSUPPORTED_OPTION
-            assert everything(bench, host) == []
+            assert all_requests(bench, host) == []

@@ -9,12 +9,12 @@ from atelier.providers.core.errors import Reason
 from atelier.providers.testing.conformance.bench import Bench, Faults
 from atelier.providers.testing.conformance.failures import Failure
 from atelier.providers.testing.conformance.helpers import (
-    MOST_REQUESTS,
+    MAX_REQUESTS,
     RecordingStorage,
-    orders,
+    open_pipeline,
+    paid_requests,
     refused,
     run,
-    studio,
 )
 from atelier.providers.testing.conformance.odd_bodies import Rewritten
 from atelier.providers.testing.server import Emulator
@@ -27,18 +27,18 @@ class FailurePromises:
         self, bench: Bench, host: Emulator, failure: Failure
     ) -> None:
         failure.where(host).next(*[failure.fault] * 40)
-        shelf, request = RecordingStorage(), bench.least_request(bench.default)
-        error = await refused(bench, bench.environ(host), request, timeout=failure.deadline, storage=shelf)
+        storage, request = RecordingStorage(), bench.minimal_request(bench.default)
+        error = await refused(bench, bench.environ(host), request, timeout=failure.deadline, storage=storage)
         assert error.reason is failure.reason
         assert failure.unknown in (None, error.outcome_unknown)
-        assert 1 < len(orders(host)) <= MOST_REQUESTS if failure.again else len(orders(host)) == 1
-        assert shelf.records == []
+        assert 1 < len(paid_requests(host)) <= MAX_REQUESTS if failure.again else len(paid_requests(host)) == 1
+        assert storage.records == []
 
     async def test_after_passing_failures_the_picture_comes(self, bench: Bench, host: Emulator, faults: Faults) -> None:
         host.next(faults.broken_server, faults.too_many(0))
-        result = await run(bench, host, bench.least_request(bench.default))
+        result = await run(bench, host, bench.minimal_request(bench.default))
         assert result.images
-        assert len(orders(host)) == 3
+        assert len(paid_requests(host)) == 3
 
     async def test_the_wait_that_the_vendor_asks_for_is_kept_and_told(
         self, bench: Bench, host: Emulator, faults: Faults
@@ -50,31 +50,31 @@ class FailurePromises:
 
         host.next(faults.too_many(0.3))
         began = time.monotonic()
-        async with studio(bench, bench.environ(host)) as pipeline:
-            await pipeline.run(bench.least_request(bench.default), on_progress=on_progress)
+        async with open_pipeline(bench, bench.environ(host)) as pipeline:
+            await pipeline.run(bench.minimal_request(bench.default), on_progress=on_progress)
         assert time.monotonic() - began >= 0.3
-        assert len(orders(host)) == 2
+        assert len(paid_requests(host)) == 2
         assert any("asked to wait" in message for message in said), said
 
     async def test_a_wait_too_long_to_sit_through_is_told_instead(
         self, bench: Bench, host: Emulator, faults: Faults
     ) -> None:
         host.next(faults.too_many(90))
-        error = await refused(bench, bench.environ(host), bench.least_request(bench.default))
-        assert (error.reason, error.retry_after, len(orders(host))) == (Reason.RATE_LIMITED, 90, 1)
+        error = await refused(bench, bench.environ(host), bench.minimal_request(bench.default))
+        assert (error.reason, error.retry_after, len(paid_requests(host))) == (Reason.RATE_LIMITED, 90, 1)
 
     async def test_a_closed_port_is_a_network_error_that_cost_nothing(
         self, bench: Bench, host: Emulator, faults: Faults
     ) -> None:
         environ = {**bench.environ(host), bench.provider.endpoint.base_url_variable: "http://127.0.0.1:9"}
-        error = await refused(bench, environ, bench.least_request(bench.default))
+        error = await refused(bench, environ, bench.minimal_request(bench.default))
         assert (error.reason, error.outcome_unknown) == (Reason.NETWORK_ERROR, False)
 
     async def test_paid_pictures_are_delivered_when_another_call_fails(
         self, bench: Bench, host: Emulator, one_by_one: Faults
     ) -> None:
         bench.delivers(host).next(one_by_one.moderated[0])
-        result = await run(bench, host, bench.least_request(bench.default, count=3))
+        result = await run(bench, host, bench.minimal_request(bench.default, count=3))
         assert len(result.images) == 2
         assert "Only 2 of 3" in result.warnings[0]
 
@@ -82,14 +82,14 @@ class FailurePromises:
         self, bench: Bench, host: Emulator, odd: Callable[[bytes], bytes]
     ) -> None:
         host.next(Rewritten(odd))
-        result = await run(bench, host, bench.least_request(bench.default))
+        result = await run(bench, host, bench.minimal_request(bench.default))
         assert len(result.images) == 1
-        assert len(orders(host)) == 1
+        assert len(paid_requests(host)) == 1
 
     async def test_what_was_billed_is_in_the_result_and_in_the_record(self, bench: Bench, host: Emulator) -> None:
-        shelf = RecordingStorage()
-        result = await run(bench, host, bench.least_request(bench.default), storage=shelf)
-        (record,) = shelf.records
+        storage = RecordingStorage()
+        result = await run(bench, host, bench.minimal_request(bench.default), storage=storage)
+        (record,) = storage.records
         assert (result.actual_usd is not None) == bench.has_prices
         assert not host.billed or result.actual_usd == sum(bill.usd for bill in host.billed)
         assert record["call_usd"] == (None if result.actual_usd is None else float(result.actual_usd))

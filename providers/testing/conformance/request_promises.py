@@ -16,57 +16,57 @@ from atelier.providers.testing.conformance.helpers import (
     PRIVATE_PROMPT,
     WRONG_KEY,
     RecordingStorage,
+    all_requests,
     assert_only_the_vendor_saw_the_key,
-    everything,
+    error_text,
     fields,
-    is_a_strangers,
-    orders,
+    is_for_another_host,
+    open_pipeline,
+    paid_requests,
     refused,
     run,
-    studio,
-    told,
 )
 from atelier.providers.testing.server import Answer, Emulator
 
 
-class ExchangePromises:
+class RequestPromises:
     """What is sent, and to whom."""
 
     def test_a_prompt_alone_sends_only_what_the_vendor_needs(
         self, bench: Bench, host: Emulator, generating: Model
     ) -> None:
-        request = bench.least_request(generating, Operation.GENERATE)
-        prepared = studio(bench, bench.environ(host)).prepare(request)
-        assert fields(prepared.headers["content-type"], prepared.read()) == bench.least(generating)
+        request = bench.minimal_request(generating, Operation.GENERATE)
+        prepared = open_pipeline(bench, bench.environ(host)).prepare(request)
+        assert fields(prepared.headers["content-type"], prepared.read()) == bench.minimal_body(generating)
 
     async def test_the_same_question_is_the_same_request(self, bench: Bench, host: Emulator, offered: Cell) -> None:
-        request = bench.least_request(offered.model, offered.operation)
-        first, second = (studio(bench, bench.environ(host)).prepare(request) for _ in range(2))
+        request = bench.minimal_request(offered.model, offered.operation)
+        first, second = (open_pipeline(bench, bench.environ(host)).prepare(request) for _ in range(2))
         assert (str(first.url), first.headers, first.read()) == (str(second.url), second.headers, second.read())
         shown = f"{first.url} {first.headers!r}".encode() + first.read()
         assert not bench.key or bench.key.encode() not in shown
 
     async def test_pictures_beyond_one_call_become_several_calls(self, bench: Bench, host: Emulator) -> None:
-        result = await run(bench, host, bench.least_request(bench.default, count=3))
+        result = await run(bench, host, bench.minimal_request(bench.default, count=3))
         assert len(result.images) == 3
-        assert len(orders(host)) == math.ceil(3 / bench.default.max_count)
+        assert len(paid_requests(host)) == math.ceil(3 / bench.default.max_count)
 
     async def test_the_key_goes_to_the_vendor_and_not_along_with_downloads(
         self, bench: Bench, host: Emulator, faults: Faults
     ) -> None:
-        await run(bench, host, bench.least_request(bench.default))
-        assert orders(host)
+        await run(bench, host, bench.minimal_request(bench.default))
+        assert paid_requests(host)
         assert_only_the_vendor_saw_the_key(bench, host)
 
     async def test_the_key_does_not_follow_a_link_to_another_host(
-        self, bench: Bench, host: Emulator, astray: Callable[[Any], None]
+        self, bench: Bench, host: Emulator, link_elsewhere: Callable[[Any], None]
     ) -> None:
-        astray(host)
+        link_elsewhere(host)
         try:
-            await run(bench, host, bench.least_request(bench.default))
+            await run(bench, host, bench.minimal_request(bench.default))
         except ImageError as error:  # a stranger may want the key that he did not get
             assert error.reason is Reason.AUTHENTICATION  # noqa: PT017
-        assert any(is_a_strangers(request) for request in everything(bench, host))
+        assert any(is_for_another_host(request) for request in all_requests(bench, host))
         assert_only_the_vendor_saw_the_key(bench, host)
 
     @pytest.mark.parametrize("status", [302, 307, 308])
@@ -74,39 +74,39 @@ class ExchangePromises:
         self, bench: Bench, host: Emulator, faults: Faults, status: int
     ) -> None:
         host.next(Answer(status, b"", {"location": f"http://localhost:{host.port}/"}))
-        error = await refused(bench, bench.environ(host), bench.least_request(bench.default))
+        error = await refused(bench, bench.environ(host), bench.minimal_request(bench.default))
         assert error.reason is Reason.INVALID_RESPONSE
-        assert len(everything(bench, host)) == 1
+        assert len(all_requests(bench, host)) == 1
 
     async def test_neither_key_nor_prompt_comes_back_in_an_error(
         self, bench: Bench, host: Emulator, faults: Faults
     ) -> None:
         host.next(faults.refused(f"Bad: {bench.key} asked for {PRIVATE_PROMPT}"))
-        error = await refused(bench, bench.environ(host), bench.least_request(bench.default, prompt=PRIVATE_PROMPT))
-        assert "Bad:" in told(error)
-        assert bench.key not in told(error)
-        assert PRIVATE_PROMPT not in told(error)
+        error = await refused(bench, bench.environ(host), bench.minimal_request(bench.default, prompt=PRIVATE_PROMPT))
+        assert "Bad:" in error_text(error)
+        assert bench.key not in error_text(error)
+        assert PRIVATE_PROMPT not in error_text(error)
 
     async def test_no_key_is_in_a_record(self, bench: Bench, host: Emulator, faults: Faults) -> None:
-        shelf = RecordingStorage()
-        await run(bench, host, bench.least_request(bench.default), storage=shelf)
-        (record,) = shelf.records
+        storage = RecordingStorage()
+        await run(bench, host, bench.minimal_request(bench.default), storage=storage)
+        (record,) = storage.records
         assert (record["provider"], record["model"], record["prompt"]) == (bench.name, bench.default.id, "a fox")
         assert bench.key not in repr(record)
 
     async def test_a_wrong_key_is_a_matter_of_authentication_and_not_repeated(
         self, bench: Bench, host: Emulator, faults: Faults
     ) -> None:
-        error = await refused(bench, bench.environ(host, WRONG_KEY), bench.least_request(bench.default))
-        assert (error.reason, error.retryable, len(orders(host))) == (Reason.AUTHENTICATION, False, 1)
-        assert WRONG_KEY not in told(error)
+        error = await refused(bench, bench.environ(host, WRONG_KEY), bench.minimal_request(bench.default))
+        assert (error.reason, error.retryable, len(paid_requests(host))) == (Reason.AUTHENTICATION, False, 1)
+        assert WRONG_KEY not in error_text(error)
 
     async def test_a_missing_key_is_told_before_anything_is_sent(
         self, bench: Bench, host: Emulator, faults: Faults
     ) -> None:
         endpoint = bench.provider.endpoint
         environ = {endpoint.base_url_variable: host.url}
-        error = await refused(bench, environ, bench.least_request(bench.default))
+        error = await refused(bench, environ, bench.minimal_request(bench.default))
         assert error.reason is Reason.AUTHENTICATION
         assert all(name in error.hint for name in endpoint.key_variables), endpoint.key_variables
-        assert everything(bench, host) == []
+        assert all_requests(bench, host) == []
