@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.exhaustive import sample
 from tests.wheel import Wheel, installed
 
 PLUGIN = Path(__file__).parent / "plugin"
@@ -34,22 +35,23 @@ def test_a_vendor_of_another_distribution_passes_the_suite(kit: Wheel, tmp_path:
     assert (passed > 60, failed) == (True, 0)
 
 
-@pytest.mark.parametrize(
-    ("promise", "broken"),
-    [
-        ('"prompt": job.request.prompt', '"prompt": "a hen"'),
-        ("if moderated else", "if not moderated else"),
-        ("retry_after=retry_after(response.headers)", "retry_after=None"),
-        ('hint="Change the request as the message says."', 'hint=""'),
-        ("frozenset({Operation.GENERATE})", "frozenset(Operation)"),
-        ("cost_usd=Decimal(0)", "cost_usd=None"),
-    ],
-    ids=["prompt", "moderation", "retry-after", "hint", "operations", "cost"],
-)
-def test_a_vendor_that_breaks_a_promise_does_not(kit: Wheel, tmp_path: Path, promise: str, broken: str) -> None:
+BREAKS = {
+    "prompt": ('"prompt": job.request.prompt', '"prompt": "a hen"'),
+    "moderation": ("if moderated else", "if not moderated else"),
+    "retry-after": ("retry_after=retry_after(response.headers)", "retry_after=None"),
+    "hint": ('hint="Change the request as the message says."', 'hint=""'),
+    "operations": ("frozenset({Operation.GENERATE})", "frozenset(Operation)"),
+    "cost": ("cost_usd=Decimal(0)", "cost_usd=None"),
+}
+"""A promise -> a piece of the vendor, and what breaks the promise in its place."""
+
+
+@pytest.mark.parametrize("promise", sample(list(BREAKS), ["prompt"]))
+def test_a_vendor_that_breaks_a_promise_does_not(kit: Wheel, tmp_path: Path, promise: str) -> None:
+    kept, broken = BREAKS[promise]
     code = (PLUGIN / "atelier_dots.py").read_text(encoding="utf-8")
-    assert code.count(promise) == 1
-    (tmp_path / "atelier_dots.py").write_text(code.replace(promise, broken), encoding="utf-8")
+    assert code.count(kept) == 1
+    (tmp_path / "atelier_dots.py").write_text(code.replace(kept, broken), encoding="utf-8")
     shutil.copy(PLUGIN / "dots_conformance.py", tmp_path / "test_dots.py")
     assert outcome(kit, tmp_path, "-x")[1] == 1
 

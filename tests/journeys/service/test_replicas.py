@@ -20,7 +20,7 @@ from atelier.providers.testing.waiting import LONG, until
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ
 from tests.emulators.flux import PENDING, Flux
-from tests.exhaustive import parameters
+from tests.exhaustive import exhaustive, parameters
 from tests.journeys.service.conftest import Bucket
 from tests.postgres import Postgres, new_database
 from tests.server.http_process import Server, body_of, meanwhile, serving, token
@@ -176,6 +176,7 @@ async def test_a_replica_that_is_killed_loses_nothing_and_nothing_is_billed_twic
                     assert web.get(f"/image/{id}/file").status_code == (200 if owner == reader else 404)
 
 
+@exhaustive
 async def test_any_replica_answers_for_a_job_an_image_and_a_link_of_another(
     shared: Environ, tmp_path: Any, flux: Flux
 ) -> None:
@@ -193,6 +194,7 @@ async def test_any_replica_answers_for_a_job_an_image_and_a_link_of_another(
         assert second.get("/usage").json()["data"]["today"]["spent_usd"] == 0.03
 
 
+@exhaustive
 async def test_budgets_and_rate_limits_hold_across_replicas(shared: Environ, tmp_path: Any, flux: Flux) -> None:
     limits = {"ATELIER_BUDGET_PER_DAY": "0.10", "ATELIER_RATE_LIMIT": "12"}
     one, two = ({**shared, **limits, "ATELIER_STATE_DIR": str(tmp_path / f"state-{n}")} for n in range(2))
