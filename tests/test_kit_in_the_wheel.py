@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.wheel import Wheel, installed
 
 PLUGIN = Path(__file__).parent / "plugin"
@@ -46,6 +46,7 @@ BREAKS = {
 """A promise -> a piece of the vendor, and what breaks the promise in its place."""
 
 
+@exhaustive
 @pytest.mark.parametrize("promise", sample(list(BREAKS), ["prompt"]))
 def test_a_vendor_that_breaks_a_promise_does_not(kit: Wheel, tmp_path: Path, promise: str) -> None:
     kept, broken = BREAKS[promise]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.exhaustive import exhaustive
+
 LEAKS = {
     "log": "logging.getLogger('atelier').warning('listening', extra={'facts': {'key': KEY}})",
     "library": "logging.getLogger('httpx2').warning('sent %s', KEY)",
@@ -31,6 +33,7 @@ def test_clean():
 """
 
 
+@exhaustive
 def test_each_way_to_leak_a_key_fails_the_test_in_which_it_happens(tmp_path: Path) -> None:
     tests = [f"def test_{name}():\n    {leak}\n" for name, leak in LEAKS.items()]
     file = tmp_path / "test_leaking.py"

@@ -15,6 +15,7 @@ from atelier.server.composition import job_store_of
 from atelier.server.settings import Settings
 from atelier.tools.estimate_cost import EstimateOutput
 from tests.conftest import TODAY, Connect, Environ
+from tests.exhaustive import exhaustive
 from tests.server.mcp.test_server import text
 from tests.server.test_main import atelier
 
@@ -55,6 +56,7 @@ SPENT: tuple[tuple[str, str, int, str, str | None], ...] = (
 """Calls of the example: provider, model, pictures, USD reserved and billed, None where nobody knows."""
 
 
+@exhaustive
 @pytest.mark.anyio
 async def test_the_table_of_spending_is_what_the_command_prints(environ: Environ) -> None:
     ledger = job_store_of(Settings.from_environ(environ), lambda: TODAY)

@@ -118,6 +118,7 @@ def arrived_slowly(process: subprocess.Popen[str]) -> bytes:
     return b"".join(parts)
 
 
+@exhaustive
 def test_what_the_command_line_cannot_tell_is_told_by_the_same_command(around: World, tmp_path: Path) -> None:
     environ = around.environ(tmp_path)
     command = [sys.executable, "-m", "atelier.server", "generate", "a fox", "--model", "flux-2-pro"]
@@ -139,6 +140,7 @@ def test_what_the_command_line_cannot_tell_is_told_by_the_same_command(around: W
 CANCELLED = 60  # calls, each cancelled somewhere around the moment in which its answer is made
 
 
+@exhaustive
 def test_inline_images_are_answered_or_stay_stored_whenever_their_caller_goes(around: World, tmp_path: Path) -> None:
     environ, dice, held = around.environ(tmp_path), random.Random(5), Held()
     around.proxy("openai").next("put", held)  # the first goes while the vendor works

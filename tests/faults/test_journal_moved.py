@@ -14,7 +14,7 @@ import pytest
 from mcp.types import CallToolResult
 
 from tests.conftest import Environ
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.faults.proxy import Held
 from tests.faults.servers import answered, served
 from tests.faults.world import World, arguments_for
@@ -41,6 +41,7 @@ def assert_refused(result: CallToolResult) -> None:
     assert "Restart Atelier" in str(result.content[0])
 
 
+@exhaustive
 @pytest.mark.parametrize("how", sample([moved, removed], [moved]))
 async def test_at_rest_only_what_is_free_is_drawn_until_a_restart(around: World, tmp_path: Path, how: How) -> None:
     environ = around.environ(tmp_path)

@@ -14,7 +14,7 @@ import pytest
 from mcp.client import Client
 
 from atelier.providers.testing.waiting import LONG
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.faults.books import Books
 from tests.faults.launcher import STEPS
 from tests.faults.proxy import Held
@@ -176,6 +176,7 @@ async def test_a_picture_that_the_disk_does_not_take_is_handed_over(around: Worl
     assert books.job.state == "done"
 
 
+@exhaustive
 @pytest.mark.parametrize(
     "step",
     sample(["open_job", "mark_sent", "save_vendor_task", "settle_call", "finish_job"], ["settle_call"]),

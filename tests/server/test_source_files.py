@@ -88,6 +88,7 @@ def test_pictures_without_a_file_are_called_image(with_openai: Environ, openai: 
     assert file_names(openai) == ["image.png", "image.png"]  # the mask is one that was made from the file
 
 
+@exhaustive
 def test_a_missing_file_and_a_folder_that_is_not_allowed_are_told_apart_and_nothing_is_sent(
     with_openai: Environ, openai: OpenAI, folder: Path
 ) -> None:
@@ -124,6 +125,7 @@ def test_without_the_decoder_one_sentence_names_the_extra(with_openai: Environ, 
     assert not openai.requests
 
 
+@exhaustive
 def test_what_a_file_is_called_is_kept_nowhere(
     with_openai: Environ, openai: OpenAI, folder: Path, tmp_path: Path
 ) -> None:

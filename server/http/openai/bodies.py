@@ -50,7 +50,15 @@ GENERATION_BODY: dict[str, Any] = {
         "content": {"application/json": {"schema": GenerationBody.model_json_schema()}},
     }
 }
-EVENTS: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "The images, or events."}
+EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": {"type": "object"}},
+    },
+    "required": ["data"],
 }
-"""The answer to a call with `stream`, beside that in JSON."""
+EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": EVENT}}, "description": "The images, or events."}
+}
+"""The answer to a call with `stream`, beside that in JSON; before OpenAPI 3.2 the schema is that of one event."""

@@ -94,6 +94,7 @@ def test_pages_of_another_origin_are_kept_out(server: Server, path: str, origin:
         assert own.status_code == 404
 
 
+@exhaustive
 def test_on_every_other_address_a_page_must_come_from_the_host_itself(environ: Environ) -> None:
     with serving(environ, "--host", "0.0.0.0") as server:
         port = server.url.rpartition(":")[2]
@@ -164,6 +165,7 @@ def test_asked_to_end_it_takes_no_new_calls_and_stores_what_is_billed(
     assert states == {sent: "done", queued: "cancelled"}
 
 
+@exhaustive
 @POSIX
 def test_whoever_waits_is_answered_before_it_ends_and_open_connections_do_not_hold_it_up(
     with_openai: Environ, openai: OpenAI

@@ -13,7 +13,7 @@ import pytest
 
 from atelier.providers.testing.waiting import LONG
 from tests.conftest import Environ
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.server.http_process import SKETCH, Server, reason, serving, token
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
@@ -52,6 +52,7 @@ def told(answer: bytes) -> tuple[int, str]:
     return int(head.split()[1]), json.loads(body)["error"]["reason"]
 
 
+@exhaustive
 @POSIX
 @pytest.mark.parametrize("path", sample(["/image/generate", "/mcp"], ["/image/generate"]))
 def test_half_a_body_does_not_keep_the_server_from_ending(environ: Environ, path: str) -> None:

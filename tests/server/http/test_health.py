@@ -11,6 +11,7 @@ from atelier.providers.testing.waiting import until
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ
 from tests.emulators.openai import NO_QUOTA, OpenAI
+from tests.exhaustive import exhaustive
 from tests.server.http_process import FOX, SKETCH, meanwhile, serving
 
 
@@ -77,6 +78,7 @@ def test_metrics_count_requests_vendors_failures_money_and_jobs(with_openai: Env
     assert "alice" not in answer.text
 
 
+@exhaustive
 def test_metrics_need_a_token_where_other_machines_can_ask(environ: Environ) -> None:
     with serving(environ, "--host", "0.0.0.0") as server:
         server.url = server.url.replace("0.0.0.0", "127.0.0.1")

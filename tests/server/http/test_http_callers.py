@@ -109,6 +109,7 @@ def test_every_claim_has_a_folder_of_its_own_and_none_leads_out_of_it(server: Se
         assert server.get("/image/last", absurd).status_code == 401
 
 
+@exhaustive
 def test_the_customer_of_the_settings_is_somebody_else(environ: Environ, tmp_path: Path) -> None:
     with serving(environ) as server:
         image(server.draw(SKETCH, "1"))
@@ -117,6 +118,7 @@ def test_the_customer_of_the_settings_is_somebody_else(environ: Environ, tmp_pat
     ] * 2
 
 
+@exhaustive
 def test_what_a_crash_left_is_found_with_its_own_caller(with_flux: Environ, flux: Flux, tmp_path: Path) -> None:
     """The vendor works by tasks: what the first process asked for, the second one collects."""
     waiting = Answer(200, {"status": "Pending"})
@@ -187,6 +189,7 @@ async def test_a_journal_that_cannot_be_used_is_told_without_its_place(with_open
     assert str(tmp_path) not in f"{refused.text} {called} {priced}"
 
 
+@exhaustive
 def test_a_paid_picture_that_no_disk_takes_is_in_the_answer_itself(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:

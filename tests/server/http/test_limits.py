@@ -7,6 +7,7 @@ import pytest
 from atelier.providers.testing.server import Held
 from tests.conftest import Environ
 from tests.emulators.openai import OpenAI
+from tests.exhaustive import exhaustive
 from tests.server.http_process import FOX, SKETCH, meanwhile, reason, serving
 
 pytestmark = pytest.mark.anyio
@@ -46,6 +47,7 @@ def test_calls_above_the_number_at_once_are_refused_and_others_are_answered(
         assert server.draw(SKETCH).status_code == 200
 
 
+@exhaustive
 def test_a_stream_is_a_call_at_once_until_it_ends_and_one_of_its_minute(with_openai: Environ, openai: OpenAI) -> None:
     held = Held()
     openai.next(held)

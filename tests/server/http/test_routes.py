@@ -158,6 +158,7 @@ def test_errors_have_the_status_that_says_whose_they_are(with_openai: Environ, o
     ]
 
 
+@exhaustive
 def test_what_outlasts_the_wait_is_collected_by_its_address(with_openai: Environ, openai: OpenAI) -> None:
     held = Held()
     openai.next(held)
@@ -229,6 +230,7 @@ def test_a_key_stands_for_what_was_said_even_when_that_means_another_picture_by_
         assert as_new.status_code == 422
 
 
+@exhaustive
 def test_many_at_once_with_one_key_are_one_call(with_openai: Environ, openai: OpenAI, tmp_path: Path) -> None:
     held = Held()
     openai.next(held)
@@ -254,6 +256,7 @@ def test_two_requests_that_meet_at_one_key_are_not_taken_for_each_other(with_ope
     assert len(openai.requests) == 5
 
 
+@exhaustive
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_killed_while_the_vendor_works_a_key_is_told_so_and_not_bought_again(
     with_openai: Environ, openai: OpenAI
@@ -313,6 +316,7 @@ def test_whoever_goes_before_the_vendor_has_it_spends_nothing(with_openai: Envir
     assert [state for _, state, *_ in counted(with_openai)] == ["settled", "released"]
 
 
+@exhaustive
 def test_what_the_vendor_has_goes_on_without_its_caller_and_the_same_call_collects_it(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:
@@ -344,6 +348,7 @@ def test_a_client_that_leaves_in_the_midst_of_its_own_body_is_no_crash(server: S
     assert [(line["level"], line["event"]) for line in server.log[before:]] == [("info", "client disconnected")]
 
 
+@exhaustive
 def test_one_slow_caller_holds_up_no_other(with_openai: Environ, openai: OpenAI) -> None:
     held = Held()
     openai.next(held)
@@ -355,6 +360,7 @@ def test_one_slow_caller_holds_up_no_other(with_openai: Environ, openai: OpenAI)
     assert slow[0].status_code == 200
 
 
+@exhaustive
 def test_a_look_without_a_body_delivers_nothing(with_openai: Environ, openai: OpenAI) -> None:
     with serving({**with_openai, "ATELIER_WAIT_SECONDS": "0"}) as server:
         job = data_of(server.draw(FOX))["job"]

@@ -29,6 +29,7 @@ CHECKS = [
     OF_OPENAPI.response_headers_conformance,
     OF_OPENAPI.response_schema_conformance,
 ]
+NOT_HTTP = (400, b"Invalid HTTP request received.")  # uvicorn's answer to heads such as "content-length: x"
 SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 INPUTS = {"prompt", "image", "images", "mask"}
 
@@ -46,7 +47,9 @@ def test_each_answer_is_in_the_schema(server: Server, count: int) -> None:
             @settings(max_examples=count, suppress_health_check=SLOW, deadline=None, database=None)
             @given(case=operation.as_strategy(mode))
             def each(case: Any) -> None:
-                case.call_and_validate(headers=headers, checks=CHECKS)
+                response = case.call(headers=headers)
+                if (response.status_code, response.content) != NOT_HTTP:
+                    case.validate_response(response, checks=CHECKS)
 
             each()
     errors = [line for line in server.log if line["level"] == "error"]

@@ -95,6 +95,7 @@ def test_a_host_that_goes_while_the_vendor_works_finds_its_picture_when_it_comes
     assert len(openai.requests) == 1
 
 
+@exhaustive
 @linux
 @SAVED_AND_STDIN
 def test_a_host_that_goes_in_the_middle_of_an_answer_finds_its_picture_when_it_comes_back(
@@ -113,6 +114,7 @@ def test_a_host_that_goes_in_the_middle_of_an_answer_finds_its_picture_when_it_c
     assert len(openai.requests) == 1
 
 
+@exhaustive
 def test_a_host_that_goes_has_its_other_pictures_finished_and_written_down(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:
@@ -150,6 +152,7 @@ def test_what_was_not_sent_when_the_host_went_is_not_bought(
     assert len(openai.requests) == 1
 
 
+@exhaustive
 @linux
 @SAVED
 def test_a_host_that_closes_stdin_and_does_not_read_does_not_hold_up_the_end(

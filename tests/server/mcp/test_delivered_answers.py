@@ -160,6 +160,7 @@ def test_an_id_that_a_host_uses_twice_at_once_is_answered_twice(
         until(lambda: jobs(tmp_path) == [("done", 1), ("done", 1)])
 
 
+@exhaustive
 def test_a_host_that_leaves_the_moment_it_has_its_answer_has_been_delivered_it(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from mcp.client.stdio import StdioServerParameters
 
 from atelier.providers.testing.waiting import until
 from tests.conftest import Environ
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.server.process import hello, started
 
 SKETCH = {"name": "generate_image", "arguments": {"prompt": "a fox", "model": "sketch", "size": "64x64"}}
@@ -92,6 +92,7 @@ def test_a_call_after_early_answers_is_answered_by_the_sdk_and_an_id_can_be_used
     assert answers[4]["result"] == answers[1]["result"]
 
 
+@exhaustive
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", sample(["auto", "legacy"], ["auto"]))
 async def test_the_official_client_is_served_as_before(environ: Environ, mode: Any) -> None:

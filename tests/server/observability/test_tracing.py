@@ -104,6 +104,7 @@ def test_a_call_over_stdio_continues_the_trace_of_its_meta(
         assert line["call"] == tool.attributes["atelier.call.id"]
 
 
+@exhaustive
 def test_polls_and_downloads_are_spans_of_their_own(with_flux: Environ, flux: Flux, collector: Collector) -> None:
     conversation(with_flux | collector.environ, hello("2025-11-25"), call("flux-2-pro"))
     model = collector.only("generate_content flux-2-pro")
@@ -179,6 +180,7 @@ def test_a_request_over_http_continues_the_trace_of_its_header(
         assert secret not in everything(collector) + "".join(server.lines)
 
 
+@exhaustive
 @pytest.mark.anyio
 async def test_a_tool_called_over_http_is_in_the_trace_of_its_request(environ: Environ, collector: Collector) -> None:
     with serving(environ | collector.environ) as server:
@@ -187,6 +189,7 @@ async def test_a_tool_called_over_http_is_in_the_trace_of_its_request(environ: E
     assert lineage(collector, collector.only("job")) == ["job", "tools/call generate_image", "POST /mcp"]
 
 
+@exhaustive
 def test_a_signal_ends_the_process_after_its_spans_are_exported(environ: Environ, collector: Collector) -> None:
     with started(environ | collector.environ) as process:
         greet(process)

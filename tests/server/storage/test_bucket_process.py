@@ -48,6 +48,7 @@ async def test_a_store_without_conditional_puts_at_an_endpoint_with_the_bucket_h
     assert len(refused) == 1
 
 
+@exhaustive
 @pytest.mark.parametrize("mode", sample(["auto", "legacy"], ["auto"]))
 async def test_links_are_fresh_previews_are_made_once_and_the_resource_is_the_object(
     place: Place, front: Front, environ: Environ, mode: Any

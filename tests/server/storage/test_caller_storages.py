@@ -141,6 +141,7 @@ def test_while_the_bucket_is_away_pictures_wait_apart_and_tell_nothing_of_this_m
         assert {f"{stem}.json", f"{stem}.png"} <= set(place.objects)
 
 
+@exhaustive
 async def test_a_server_delivers_for_every_caller_that_has_something_waiting(
     place: Place, environ: Environ, tmp_path: Path
 ) -> None:

@@ -26,7 +26,7 @@ from atelier.server.storage.remote_storage import without_location
 from atelier.server.storage.s3_client import Bucket, Connection, connect
 from tests.emulators.s3 import Front, Keys, Lost, Ministack
 from tests.emulators.s3 import refusal as refused_by
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.server.storage.conftest import Place
 from tests.server.storage.test_storage import FOX, OWL, put
 
@@ -176,6 +176,7 @@ async def test_a_passing_trouble_costs_no_picture_and_makes_no_second(
     assert len(place.objects) == 2
 
 
+@exhaustive
 async def test_a_store_that_fails_on_and_on_is_given_up(place: Place, front: Front) -> None:
     front.next(*[SLOW_DOWN] * 9)
     assert (await refusal(place.storage(endpoint=front.url))).facts["trouble"] == "failing"

@@ -39,6 +39,7 @@ KILLED_AT: dict[str, tuple[list[Fault | None], int]] = {
 """What happens to the requests of an upload, and how many the bucket has seen by then."""
 
 
+@exhaustive
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no such signal")
 @pytest.mark.parametrize("when", sample(KILLED_AT, ["before the record"]))
 def test_killed_while_it_uploads_a_picture_is_delivered_once_by_the_next_flush(
@@ -101,7 +102,7 @@ async def test_a_store_that_goes_away_in_the_middle_costs_no_picture(environ: En
         assert [key.rpartition("/")[2] for key in place.objects] == [
             f"{stem}.{ending}" for stem in stems for ending in ("json", "png", "preview.jpg")
         ]
-        assert files_in(tmp_path / "state") == []
+        assert files_in(tmp_path / "state" / "spool") == []
         assert command(environ).stdout == "0 uploaded, 0 still queued.\n"
 
 
@@ -120,6 +121,7 @@ async def test_a_later_start_delivers_in_the_background(place: Place, environ: E
     ]
 
 
+@exhaustive
 @pytest.mark.anyio
 async def test_a_store_that_hangs_holds_up_neither_the_start_nor_a_tool_that_does_not_need_it(
     place: Place, front: Front, environ: Environ, tmp_path: Path

@@ -202,6 +202,7 @@ async def test_two_who_flush_at_once_deliver_everything_once(place: Place, waiti
     assert files_in(waiting.folder) == []
 
 
+@exhaustive
 async def test_a_put_under_way_and_a_flush_do_not_disturb_each_other(place: Place, waiting: LocalStorage) -> None:
     spool = before(place.storage(), waiting)
     async with anyio.create_task_group() as tasks:

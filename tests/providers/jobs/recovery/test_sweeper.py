@@ -23,6 +23,7 @@ from atelier.server.composition import job_store_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ
 from tests.emulators.flux import PENDING, Flux
+from tests.exhaustive import exhaustive
 from tests.providers.jobs.recovery.conftest import OWL, a_desk, bought, left_behind, recovered
 
 pytestmark = pytest.mark.anyio
@@ -70,6 +71,7 @@ async def test_a_task_is_collected_while_the_breaker_is_open(
     assert "failed 5 times in a row" in caught.value.message  # to collect a task is not to ask for a picture
 
 
+@exhaustive
 async def test_tasks_that_cannot_be_collected_do_not_open_the_breaker(
     with_flux: Environ, today: Any, flux: Flux, submitted: Callable[[], Any], hasty: None
 ) -> None:
