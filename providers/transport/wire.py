@@ -111,7 +111,11 @@ class Wire:
 
     async def get(self, url: str) -> httpx.Response:
         """Return the answer to a free GET, such as a list of models. Raises as `send` does."""
-        return await self._send_free(httpx.Request("GET", vendor_url(url, self._endpoint)))
+        return await self.request("GET", url)
+
+    async def request(self, method: str, url: str) -> httpx.Response:
+        """Return the answer to a free request without a body, such as a cancellation. Raises as `send` does."""
+        return await self._send_free(httpx.Request(method, vendor_url(url, self._endpoint)))
 
     @traced("poll")
     async def poll(
