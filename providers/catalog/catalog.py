@@ -40,7 +40,8 @@ def shipped() -> Vendors:
 class Choice:
     """The vendor and model that a name means.
 
-    `notice` is for the user, where no model was named and no key is set; `warning`, where the name is of an ended family.
+    `notice` is for the user, where no model was named and no key is set; `warning`, where the name is of a family
+    that the vendor has ended.
     """
 
     provider: Provider
@@ -85,8 +86,9 @@ class Catalog:
         """Return the vendor and model for an id, an alias, a vendor's name, `vendor/model` or None.
 
         A vendor's name means its default, or its first model that can do the operation. None means the setting, else
-        the first vendor with a key that can do it, without any key a local server whose address is set; to edit an image
-        its own vendor (`prefer`, by name) comes before both. An unlisted id with a prefix of a vendor is passed on unchanged. Raises unknown_model for any other.
+        the first vendor with a key that can do it, without any key a local server whose address is set; to edit an
+        image its own vendor (`prefer`, by name) comes before both. An unlisted id with a prefix of a vendor is passed
+        on unchanged. Raises unknown_model for any other.
         """
         if name:
             return self._named(name, operation)
