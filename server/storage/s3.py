@@ -190,7 +190,7 @@ class S3Storage:
 
     def _get(self, id: str, client: Any) -> Asset | None:
         record = self._head(id, client)
-        data = record and self._read(client, self._folder + record["file"])
+        data = self._read(client, self._folder + record["file"]) if record else None
         return Asset(id, data, record) if record and data is not None else None
 
     def _ids(self, limit: int, before: str | None, client: Any) -> list[str]:
