@@ -8,7 +8,7 @@ from tests.conformance.benches import BENCHES
 from tests.exhaustive import exhaustive
 
 THOROUGH = frozenset({"openai", "gemini", "flux", "xai", "stability", "sketch"})
-"""Vendors of which a fast run tries the whole default row, because they differ most; of the others it tries a few cells."""
+"""Vendors of which a fast run tries the whole default row, as they differ most; of the others it tries a few cells."""
 
 
 class TestEveryVendor(ProviderConformance):
