@@ -26,9 +26,8 @@ def test_the_bundle_asks_for_the_key_of_every_vendor_and_hands_it_over() -> None
     content = json.loads(generated.MANIFEST.read_text(encoding="utf-8"))
     names = [provider.endpoint.key_variables[0] for provider in generated.keyed(built_in_providers())]
     assert list(content["server"]["mcp_config"]["env"])[: len(names)] == names
-    settings = content["user_config"].items()
-    keys = [name for name, setting in settings if setting["title"].endswith(" API key")]
-    assert keys == [name.lower() for name in names]
+    titled = [name for name, setting in content["user_config"].items() if setting["title"].endswith(" API key")]
+    assert titled == [name.lower() for name in names]
     assert all(content["user_config"][name.lower()]["sensitive"] for name in names), names
 
 

@@ -60,6 +60,7 @@ class Provider:
     name                 its id, which is also the name of its package
     title                its name for people
     names                names that mean its `default` model
+    ended_names          names of model families that the vendor has ended; they mean its `default`, with a warning
     prefixes             ids that begin with one of these are its models, listed or not
     collect              where an image can be collected by a vendor task or a link; see the module
     cancel               where a task can be cancelled; `read` then meets the end of the task, however it ended
@@ -74,6 +75,7 @@ class Provider:
     endpoint: Endpoint
     models: tuple[Model, ...]
     default: str
+    ended_names: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     prepare: Callable[[Job], httpx.Request]
     read: Callable[[httpx.Response, Job, Wire], Awaitable[Reply]]

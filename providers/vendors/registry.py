@@ -24,6 +24,8 @@ BUILT_IN = (
     "flux",
     "xai",
     "stability",
+    "ideogram",
+    "recraft",
     "fal",
     "sketch",
 )

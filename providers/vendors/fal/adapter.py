@@ -170,4 +170,4 @@ async def cancel(job: Job, wire: Wire) -> None:
     """Ask fal to drop the request; what still waits in the queue is free. The SDK uses PUT, some programs DELETE."""
     queued = Queued.model_validate(job.task)
     if queued.cancel_url:
-        await wire.request("PUT", queued.cancel_url)
+        await wire.free("PUT", queued.cancel_url)

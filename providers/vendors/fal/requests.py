@@ -124,7 +124,7 @@ def _failed(status: Status, *, started: bool) -> ImageError:
 async def _result(queued: Queued, wire: Wire) -> httpx.Response:
     """Return the result. A refusal may have been billed if a machine ran; errors of the vendor's machines are free."""
     try:
-        return await wire.get(queued.response_url)
+        return await wire.free("GET", queued.response_url)
     except ImageError as error:
         final = error.from_vendor and error.facts.get("code") in TEMPORARY
         if not final:

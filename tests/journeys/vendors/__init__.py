@@ -1,1 +1,1 @@
-"""A user's way through each vendor: the real server over stdio, with the official MCP client, against an emulator."""
+"""One journey for each vendor through the real server over stdio: cost, generate, edit, refusal, crash and collect."""

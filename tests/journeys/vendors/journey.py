@@ -1,48 +1,45 @@
-"""The steps of a journey: a server with one vendor, its tools, and a call whose server is killed."""
+"""The journey of one vendor: what is asked, and what its emulator must have seen."""
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
-from mcp.client import Client
-from mcp.types import TextContent
-
-from tests.conftest import Environ, png
-from tests.faults.servers import answered, killed_at, served
+from atelier.providers.testing.conformance.bench import Bench
 
 
-def started(environ: Environ) -> AbstractAsyncContextManager[Client]:
-    """Return the official client on a server over stdio."""
-    return served(environ)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journey:
+    """A vendor's journey.
+
+    generate, edit  arguments beside the prompt; `edit` is of the image that was generated
+    usd             what an image of `generate` costs, None where no price is known
+    links           makes the emulator answer such that the images can be collected after a crash
+    free            paths of POSTs that cost nothing, such as uploads
+    environ         further variables
+    """
+
+    generate: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    edit: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    usd: float | None = None
+    links: Callable[[Any], None] = lambda host: None
+    free: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def photo(folder: Path, width: int = 256, height: int = 256, colour: str = "orange", mode: str = "RGB") -> str:
-    """Write a picture that a caller may name as a source, and return its path."""
-    path = folder / "out" / f"{colour}-{mode}-{width}x{height}.png"
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(png(width, height, colour, mode))
-    return str(path)
+def always_links(host: Any) -> None:
+    host.always_links = True
 
 
-async def made(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
-    """Call a tool that makes images; each image is a file."""
-    answer = answered(await client.call_tool(tool, arguments))
-    assert answer["images"], answer
-    assert all(Path(image["path"]).is_file() for image in answer["images"])
-    return answer
+JOURNEYS: dict[str, Journey] = {
+    "ideogram": Journey(generate={"quality": "turbo"}, edit={"strength": 0.3}, usd=0.03),
+    "fal": Journey(edit={"strength": 0.3}, usd=0.025),
+    "recraft": Journey(edit={"strength": 0.3}, usd=0.035, links=always_links),
+}
 
 
-async def refused(client: Client, tool: str, **arguments: Any) -> str:
-    """Call a tool that refuses; return its words."""
-    answer = await client.call_tool(tool, arguments)
-    assert answer.is_error
-    return " ".join(block.text for block in answer.content if isinstance(block, TextContent))
-
-
-async def collected_after_a_crash(environ: Environ, tool: str, **arguments: Any) -> dict[str, Any]:
-    """Kill the server once it has stored the vendor's task; return what the same call to the next server gives."""
-    await killed_at(environ, "save_vendor_task", "after", tool, arguments)
-    async with started(environ) as client:
-        return await made(client, tool, **arguments)
+def bench_of(vendor: str) -> Bench:
+    """Return the vendor's bench."""
+    return import_module(f"tests.conformance.benches.{vendor}").BENCH
