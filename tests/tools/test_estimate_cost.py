@@ -159,4 +159,4 @@ async def test_one_model_is_no_plural(connect: Connect) -> None:
 
 async def test_a_comparison_tells_in_data_as_well_what_it_assumed(connect: Connect) -> None:
     price = await told(connect, prompt="red", operation="edit", compare=True)
-    assert price["warnings"] == ["A source picture of 1024x1024 is assumed."]
+    assert price["warnings"] == ["A source image of 1024x1024 is assumed."]
