@@ -31,7 +31,7 @@ from atelier.tools.parameters import fields
 from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
 
 DESCRIPTION = """\
-List the vendors and models that can be used now: their operations, sizes, qualities, formats, limits, about what a \
+List the vendors and models that can be used now: their operations, sizes, qualities, formats, limits, about what an \
 image costs, and until when they work. Free, instant, and changes nothing. Call it when the user asks what there is, \
 or to choose a model by what it can do; an image needs no such call, since a model is chosen when none is named. \
 Filter by `vendor`, `operation` or a `word` for every column, with styles, backgrounds and rarer options."""
