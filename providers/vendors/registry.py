@@ -25,6 +25,7 @@ BUILT_IN = (
     "xai",
     "stability",
     "ideogram",
+    "recraft",
     "sketch",
 )
 """The packages beside this module, in the order in which vendors are listed and a default is looked for."""

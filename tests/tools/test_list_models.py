@@ -318,7 +318,7 @@ async def test_a_row_dies_by_itself() -> None:
 
 async def test_what_a_vendor_cannot_do_is_answered_with_who_can() -> None:
     answer = await listed(KEYS, vendor="openai", operation="upscale")
-    assert answer.text == "No model of openai that can upscale. Vendors that have one: stability."
+    assert answer.text == "No model of openai that can upscale. Vendors that have one: stability, recraft."
     assert data(answer)["models"] == []
 
 
