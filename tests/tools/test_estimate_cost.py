@@ -153,7 +153,7 @@ async def test_a_strength_alone_is_one_of_a_change(connect: Connect) -> None:
 
 
 async def test_one_model_is_no_plural(connect: Connect) -> None:
-    result = await estimate(connect, operation="remove_background", compare=True)
+    result = await estimate(connect, operation="recolor", prompt="red", search="hat", compare=True)
     assert "1 model can do it" in text(result)
 
 
