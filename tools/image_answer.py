@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Literal
@@ -67,12 +68,16 @@ class ImageOutput(Output):
     warnings: list[str] | None = None
 
 
-def format_result(result: ImageResult) -> Answer:
-    """Return the answer of a call whose job has completed. Inline images are attached, and named by no id or path."""
+def format_result(result: ImageResult, inline_limit: int = ANSWER_BUDGET, *, whole: bool = False) -> Answer:
+    """Return the answer of a call whose job has completed.
+
+    Inline images are attached and have no id or path. `whole` attaches stored ones, if `inline_limit` bytes suffice.
+    """
     if result.inline:
         result = replace(result, images=tuple(ResultImage(image.picture) for image in result.images))
     images = [image_data(image) for image in result.images]
-    fate, brief = CLOSINGS[_closing(result)]
+    whole = whole and bytes_of(result.images) <= inline_limit
+    fate, brief = CLOSINGS["both" if whole else _closing(result, inline_limit)]
     lines = [
         result.notice,
         *_ready(images),
@@ -93,8 +98,15 @@ def format_result(result: ImageResult) -> Answer:
         request_id=_request_id(result),
         warnings=list(result.warnings) or None,
     )
-    text = "\n".join(line for line in lines if line)
-    return Answer(text=text, data=data, pictures=result.images, job=result.id, notice=result.notice)
+    return Answer(
+        text="\n".join(line for line in lines if line),
+        data=data,
+        pictures=result.images,
+        job=result.id,
+        notice=result.notice,
+        whole=whole,
+        inline_limit=inline_limit,
+    )
 
 
 def _usage(usage: Usage | None) -> UsageData | None:
@@ -107,7 +119,7 @@ def _request_id(result: ImageResult) -> str | None:
     return ids[0] if ids else None
 
 
-def format_handle(running: JobHandle) -> Answer:
+def format_handle(running: JobHandle, output_path: str | None = None) -> Answer:
     """Return the answer of a call whose job still runs when the wait limit passes."""
     summary = (
         f"Still running: {running.latest} Call get_image with id {running.id}, or the same call again, to collect it; "
@@ -122,13 +134,21 @@ def format_handle(running: JobHandle) -> Answer:
         model=running.model,
         estimated_usd=_float(running.estimated_usd),
     )
-    return Answer(text=f"{summary}\nModel: {running.provider}/{running.model}", data=data)
+    answer = Answer(text=f"{summary}\nModel: {running.provider}/{running.model}", data=data)
+    return answer.with_note("Give output_path to get_image to have the file written.") if output_path else answer
 
+
+PREVIEW_ATTACHED = "Only a small preview is attached; if you cannot see it, do not describe it."
+NO_PREVIEW = "No preview is attached: do not describe the image."
 
 CLOSINGS = {
     "stored": (
-        "Show the user the path or link. Only a small preview is attached; if you cannot see it, do not describe it.",
+        f"Show the user the path or link. {PREVIEW_ATTACHED}",
         "show the user the path or link",
+    ),
+    "both": (
+        "Show the user the path or link. What is attached is the full size.",
+        "show the user the path or link; the full size is attached",
     ),
     "inline": (
         "What is attached is the full size; it was not stored.",
@@ -150,15 +170,20 @@ def _cost(result: ImageResult) -> str:
     return f"cost {usd(result.actual_usd)}" + (f" (estimated {usd(expected)})" if expected is not None else "")
 
 
-def _closing(result: ImageResult) -> str:
+def _closing(result: ImageResult, inline_limit: int) -> str:
     if all(image.stored for image in result.images):
         return "stored"
-    return "inline" if is_inline(result.images) else "preview only"
+    return "inline" if is_inline(result.images, inline_limit) else "preview only"
 
 
-def is_inline(images: tuple[ResultImage, ...]) -> bool:
+def is_inline(images: Sequence[ResultImage], inline_limit: int) -> bool:
     """Return whether the pictures that are not stored fit into the answer in full size."""
-    return sum(len(image.image_bytes) for image in images if image.stored is None) <= ANSWER_BUDGET
+    return bytes_of([image for image in images if image.stored is None]) <= inline_limit
+
+
+def bytes_of(images: Sequence[ResultImage]) -> int:
+    """Return the size of the images together."""
+    return sum(len(image.image_bytes) for image in images)
 
 
 def usd(amount: Decimal) -> str:
