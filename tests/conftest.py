@@ -80,7 +80,9 @@ def anyio_backend() -> str:
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
     """Remove the keys and settings of the developer's environment."""
     for name in list(os.environ):
-        if name.startswith(("ATELIER_", "AWS_", "OTEL_")) or name.endswith(("_API_KEY", "_BASE_URL", "_API_KEY_FILE")):
+        if name.startswith(("ATELIER_", "AWS_", "OTEL_")) or name.endswith(
+            ("_API_KEY", "_API_TOKEN", "_BASE_URL", "_API_KEY_FILE")
+        ):
             monkeypatch.delenv(name)
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         monkeypatch.setenv(name, os.devnull)

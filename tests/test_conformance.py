@@ -7,10 +7,14 @@ from atelier.providers.vendors.registry import all_providers
 from tests.conformance.benches import BENCHES
 from tests.exhaustive import exhaustive
 
+THOROUGH = frozenset({"openai", "gemini", "flux", "xai", "stability", "sketch"})
+"""Vendors of which a fast run tries the whole default row, as they differ most; of the others it tries a few cells."""
+
 
 class TestEveryVendor(ProviderConformance):
     benches = BENCHES
     slow = (exhaustive,)
+    brief = frozenset(provider.name for provider in all_providers()) - THOROUGH
 
 
 def test_every_vendor_of_the_catalogue_is_on_the_bench() -> None:

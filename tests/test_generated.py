@@ -25,8 +25,9 @@ def test_the_file_has_the_vendors_of_the_registry(path: Path, expected: Callable
 def test_the_bundle_asks_for_the_key_of_every_vendor_and_hands_it_over() -> None:
     content = json.loads(generated.MANIFEST.read_text(encoding="utf-8"))
     names = [provider.endpoint.key_variables[0] for provider in generated.keyed(built_in_providers())]
-    assert [name for name in content["server"]["mcp_config"]["env"] if name.endswith("_API_KEY")] == names
-    assert [name for name in content["user_config"] if name.endswith("_api_key")] == [name.lower() for name in names]
+    assert list(content["server"]["mcp_config"]["env"])[: len(names)] == names
+    titled = [name for name, setting in content["user_config"].items() if setting["title"].endswith(" API key")]
+    assert titled == [name.lower() for name in names]
     assert all(content["user_config"][name.lower()]["sensitive"] for name in names), names
 
 

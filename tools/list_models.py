@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from atelier.providers.catalog.catalog import Catalog
-from atelier.providers.core.errors import ImageError
+from atelier.providers.core.errors import ImageError, sanitize
 from atelier.providers.core.gates.preflight import MAX_IMAGES
 from atelier.providers.core.types import Operation
 from atelier.providers.jobs.service import ImageService
@@ -21,6 +21,7 @@ from atelier.tools.model_table import (
     basis,
     groups,
     offers,
+    price,
     prices,
     retired,
     span,
@@ -32,15 +33,16 @@ from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
 DESCRIPTION = """\
 List the vendors and models that can be used now, with prices, sizes and until when they work. Free, instant. \
 Call it when the user asks what there is, or to choose a model by what it can do; an image needs no such call. \
-Filter by `vendor` or `operation` for every column, with styles and rarer options."""
+Filter by `vendor`, `operation` or a `word` for every column, with styles and rarer options."""
 
 MAX_DATA_BYTES = 6000  # of the structured part; hosts paste it into the model's context
 MAX_TEXT_BYTES = 9200  # of the text of a list with a filter
+MAX_FILTERED_BYTES = 12_000  # of both together, of every vendor with a filter; else the list is as without one
 MAX_BRIEF_BYTES = 8000  # of text and structured part together in a list without filter
 MAX_BRIEF_DATA_BYTES = 2100  # of its structured part
-NAMED_MODELS = (1000, 60, 50, 40, 30, 25, 22, 20, 18, 16, 14, 12, 10, 8, 6, 5, 4, 3, 2, 1, 0)
-"""How many models of each vendor are named: the first of these numbers with which the answer fits."""
-TRUNCATION_NOTE = " Long lists are cut short; ask with vendor or operation for all of it."
+NAMED_MODELS = (1000, 60, 50, 40, 30, 25, 22, 20, 18, 16, 14, 12, 10, 8, 6, 5, 4)
+"""How many models of each vendor are named: the first of these numbers with which the answer fits, else one."""
+TRUNCATION_NOTE = " Long lists are cut short; ask with vendor, operation or word for all of it."
 MAX_BRIEF_WORDS = 6  # of a column in a list without filter
 FILTERED_WORDS = (None, 20, 12, MAX_BRIEF_WORDS)
 """How many words of a column a list with a filter has: the first number with which the text fits; None is all."""
@@ -61,6 +63,11 @@ class ListModels(Parameters):
         fields.Blank,
         fields.Word,
         Field(description=f"Only this vendor: {', '.join(BUILT_IN[:-1])} or {BUILT_IN[-1]}."),
+    ] = None
+    word: Annotated[
+        Annotated[str, Field(max_length=60)] | None,
+        fields.Blank,
+        Field(description="Only models with this in their name, vendor, operations, options or styles."),
     ] = None
 
 
@@ -87,20 +94,22 @@ class ListModelsOutput(Output):
 
 
 async def run(params: ListModels, service: ImageService, call: Call) -> Answer:
-    """List the models, as text and as data."""
+    """List the models, as text and as data: with a filter every column, unless too many vendors have a model."""
     catalog, today = service.pipeline.catalog, service.pipeline.catalog.today()
-    found, filtered = offers(catalog, params.operation, params.vendor), bool(params.operation or params.vendor)
+    found = offers(catalog, params.operation, params.vendor, params.word)
     summary, shown = _summary(catalog, params, found), [offer for offer in found if not offer.key or params.vendor]
-    if not filtered:
-        return _brief(summary, found, shown, today)
-    vendors = [_vendor(offer) for offer in found]
-    data = _with_rows(ListModelsOutput(summary=summary, vendors=vendors), shown, today)
-    return Answer(text=_filtered_text(summary, found, shown, today), data=data)
+    if params.operation or params.vendor or params.word:
+        vendors = [_vendor(offer) for offer in found]
+        data = _with_rows(ListModelsOutput(summary=summary, vendors=vendors), shown, today)
+        text = _filtered_text(summary, found, shown, today)
+        if params.vendor or (data.models is not None and len(text.encode()) + _bytes(data) < MAX_FILTERED_BYTES):
+            return Answer(text=text, data=data)
+    return _brief(summary, found, shown, today)
 
 
 def full_list(params: ListModels, catalog: Catalog) -> ListModelsOutput:
     """Return the models that can be used, every row with every column, for programs."""
-    found, today = offers(catalog, params.operation, params.vendor), catalog.today()
+    found, today = offers(catalog, params.operation, params.vendor, params.word), catalog.today()
     shown = [offer for offer in found if not offer.key]
     return ListModelsOutput(
         summary=_summary(catalog, params, found),
@@ -123,25 +132,43 @@ def _filtered_text(summary: str, found: list[Offer], shown: list[Offer], today: 
 
 
 def _brief(summary: str, found: list[Offer], shown: list[Offer], today: date) -> Answer:
-    """Name as many models of each vendor as fit, and count the rest."""
+    """Name as many models of each vendor as fit, and count the rest; of many vendors only their defaults."""
     for limit in NAMED_MODELS:
         parts = {offer.provider.name: offer.first(limit) for offer in shown}
         lines = [line for offer in shown for line in _lines(parts[offer.provider.name], offer, today)]
-        text = "\n".join([summary, *lines, *_unshown(found, shown), *_foot(shown, TRUNCATION_NOTE)])
-        vendors = [_vendor(offer, parts.get(offer.provider.name), today) for offer in found]
-        data = ListModelsOutput(summary=summary, vendors=vendors)
+        text, data = _listed(summary, found, shown, parts, lines, today)
         size = _bytes(data)
         if size < MAX_BRIEF_DATA_BYTES and len(text.encode()) + size < MAX_BRIEF_BYTES:
             return Answer(text=text, data=data)
-    return Answer(text=summary, data=ListModelsOutput(summary=summary, vendors=[_vendor(offer) for offer in found]))
+    parts = {offer.provider.name: offer.first(1) for offer in shown}
+    text, data = _listed(summary, found, shown, parts, [_overview_line(offer, today) for offer in shown], today)
+    return Answer(text=text, data=data)
+
+
+def _listed(
+    summary: str, found: list[Offer], shown: list[Offer], parts: dict[str, Offer], lines: list[str], today: date
+) -> tuple[str, ListModelsOutput]:
+    """Return the text with these lines, and the data with these parts of the offers."""
+    text = "\n".join([summary, *lines, *_unshown(found, shown), *_foot(shown, TRUNCATION_NOTE)])
+    vendors = [_vendor(offer, parts.get(offer.provider.name), today) for offer in found]
+    return text, ListModelsOutput(summary=summary, vendors=vendors)
 
 
 def _lines(part: Offer, whole: Offer, today: date) -> list[str]:
     """Return the lines of a vendor, and a line that counts the models that are not named."""
-    more = len(whole.rows) - len(part.rows)
-    vendor = whole.provider.name
-    lines = vendor_lines(part, today, MAX_BRIEF_WORDS) if part.rows else [f"{whole.provider.title} ({vendor}):"]
-    return [*lines, *([f"- and {more} more models; list_models with vendor={vendor} names them."] if more else [])]
+    more, vendor = len(whole.rows) - len(part.rows), whole.provider.name
+    counted = [f"- and {more} more models; list_models with vendor={vendor} names them."] if more else []
+    return [*vendor_lines(part, today, MAX_BRIEF_WORDS), *counted]
+
+
+def _overview_line(offer: Offer, today: date) -> str:
+    """Return one line for a vendor: its default with its price, all of its operations, and how many models it has."""
+    default, vendor, more = offer.rows[0], offer.provider.name, len(offer.rows) - 1
+    able = [operation.value for operation in Operation if any(operation in row.operations for row in offer.rows)]
+    cost = price(offer, default, today)
+    counted = f"; and {more} more models; list_models with vendor={vendor} names them." if more else "."
+    named = f"{offer.provider.title} ({vendor}): {default.id}{f' ({cost})' if cost else ''}"
+    return f"{named}; {', '.join(able)}{counted}"
 
 
 def _vendor(offer: Offer, part: Offer | None = None, today: date = date.min) -> VendorData:
@@ -168,13 +195,15 @@ def _foot(shown: list[Offer], cut: str = "") -> list[str]:
 
 def _summary(catalog: Catalog, params: ListModels, found: list[Offer]) -> str:
     verb = f" that can {params.operation.value.replace('_', ' ')}" if params.operation else ""
+    verb += f" with “{sanitize(params.word, 60)}”" if params.word else ""
     ready = [o.provider.name for o in found if not o.key]
     missing = [f"{o.provider.name} (set {' or '.join(o.key)})" for o in found if o.key]
     if not found:
-        able = [o.provider.name for o in offers(catalog, params.operation)]
-        return f"No model of {params.vendor}{verb}. Vendors that have one: {', '.join(able) or 'none'}."
+        able = [o.provider.name for o in offers(catalog, params.operation, word=params.word)]
+        of = f" of {params.vendor}" if params.vendor else ""
+        return f"No model{of}{verb}. Vendors that have one: {', '.join(able) or 'none'}."
     lines = [f"Ready{verb}: {', '.join(ready) or 'none'}.", f"Without a key: {', '.join(missing)}." if missing else ""]
-    if not params.vendor:
+    if not (params.vendor or params.word):
         try:
             choice = catalog.resolve(None, params.operation or Operation.GENERATE)
             lines.append(f"When no model is named: {choice.provider.name}/{choice.model.id}.")

@@ -45,15 +45,24 @@ def vendors(catalog: Catalog, name: str | None) -> list[Provider]:
     raise ImageError(Reason.INVALID_REQUEST, message, hint=f"The vendors are {names}.")
 
 
-def offers(catalog: Catalog, operation: Operation | None = None, vendor: str | None = None) -> list[Offer]:
-    """Return the vendors that have a row for the operation, in the catalog's order."""
+def offers(
+    catalog: Catalog, operation: Operation | None = None, vendor: str | None = None, word: str | None = None
+) -> list[Offer]:
+    """Return the vendors that have a row for the operation, and with the word, in the catalog's order."""
     found = list[Offer]()
     for provider in vendors(catalog, vendor):
         rows = [row for row in catalog.listed(provider) if operation is None or operation in row.operations]
+        rows = [row for row in rows if word is None or word.lower() in _words(provider, row)]
         if rows:
             missing = () if catalog.usable(provider) else provider.endpoint.key_variables
             found.append(Offer(provider, rows, catalog.prices, missing))
     return found
+
+
+def _words(provider: Provider, row: Model) -> str:
+    """Return what a word is looked for in, in lower case."""
+    names = (row.id, *row.aliases, *row.snapshots, provider.title, *provider.names)
+    return " ".join((*names, *_operations(row), *_options(row), *row.styles)).lower()
 
 
 class RowData(BaseModel):

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
-from itertools import takewhile
 
+from atelier.providers.catalog.rows import listed_row, unlisted_row
 from atelier.providers.core.environment import base_url_variable, key_variable
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates.refusals import close_names, did_you_mean
-from atelier.providers.core.types import CURRENT, Endpoint, Feature, Lookup, Model, Operation
+from atelier.providers.core.types import Endpoint, Lookup, Model, Operation
 from atelier.providers.pricing.price_table import Prices, table
 from atelier.providers.transport.base_url import base_url, host_of
 from atelier.providers.vendors.contract import Provider
@@ -38,12 +38,17 @@ def shipped() -> Vendors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The vendor and model that a name means. `notice` is for the user, where no model was named and no key is set."""
+    """The vendor and model that a name means.
+
+    `notice` is for the user, where no model was named and no key is set; `warning`, where the name is of a family
+    that the vendor has ended.
+    """
 
     provider: Provider
     model: Model
     endpoint: Endpoint
     notice: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,8 +86,9 @@ class Catalog:
         """Return the vendor and model for an id, an alias, a vendor's name, `vendor/model` or None.
 
         A vendor's name means its default, or its first model that can do the operation. None means the setting, else
-        the first vendor with a key that can do it; to edit an image its own vendor (`prefer`, by name) comes before
-        both. An unlisted id with a prefix of a vendor is passed on unchanged. Raises unknown_model for any other.
+        the first vendor with a key that can do it, without any key a local server whose address is set; to edit an
+        image its own vendor (`prefer`, by name) comes before both. An unlisted id with a prefix of a vendor is passed
+        on unchanged. Raises unknown_model for any other.
         """
         if name:
             return self._named(name, operation)
@@ -104,29 +110,40 @@ class Catalog:
         return sorted(rows, key=lambda row: row.id != provider.default)
 
     def usable(self, provider: Provider) -> bool:
-        """Return whether the vendor's key is set, or it needs none."""
-        return not provider.endpoint.key_variables or self._keyed(provider.endpoint).key(self.lookup) is not None
+        """Return whether the vendor's key is set; of a local server, which has none, whether its address is."""
+        endpoint = provider.endpoint
+        if not endpoint.key_variables:
+            return not endpoint.base_url_variable or base_url_variable(endpoint, self.lookup) is not None
+        return self._keyed(endpoint).key(self.lookup) is not None
 
     def _named(self, name: str, operation: Operation) -> Choice:
         wanted = name.strip().lower()
         vendor, _, rest = wanted.partition("/")
         for provider in self.providers:
             if wanted in provider.names:
-                row = self._row_for(provider, operation) or _row(provider, provider.default)
+                row = self._row_for(provider, operation) or listed_row(provider, provider.default)
                 return self._choice(provider, row)
         for provider in self.providers:
-            if row := _row(provider, wanted):
+            if wanted in provider.ended_names or (vendor in provider.names and rest in provider.ended_names):
+                return self._successor(provider, operation, rest or wanted)
+        for provider in self.providers:
+            if row := listed_row(provider, wanted):
                 return self._choice(provider, row)
         for provider in self.providers:
             if vendor in provider.names and rest:
-                if row := _row(provider, rest):
+                if row := listed_row(provider, rest):
                     return self._choice(provider, row)
                 if provider.prefixes and UNLISTED.fullmatch(rest):
-                    return self._choice(provider, _unlisted(provider, name.strip().partition("/")[2]))
+                    return self._choice(provider, unlisted_row(provider, name.strip().partition("/")[2]))
         for provider in self.providers:
             if wanted.startswith(provider.prefixes) and UNLISTED.fullmatch(wanted):
-                return self._choice(provider, _unlisted(provider, name.strip()))
+                return self._choice(provider, unlisted_row(provider, name.strip()))
         raise self._unknown(name)
+
+    def _successor(self, provider: Provider, operation: Operation, name: str) -> Choice:
+        """Return the vendor's model for the name of an ended family, with a warning."""
+        choice = self._choice(provider, self._row_for(provider, operation) or listed_row(provider, provider.default))
+        return replace(choice, warning=f"{provider.title} has ended {name}; {choice.model.id} is used in its place.")
 
     def _preset(self, operation: Operation) -> Choice | None:
         """Return the model of ATELIER_DEFAULT_MODEL, if it can do the operation."""
@@ -149,11 +166,13 @@ class Catalog:
         return None
 
     def _first_usable(self, operation: Operation) -> Choice:
-        keyed = [p for p in self.providers if p.endpoint.key_variables and self.usable(p)]
-        free = [p for p in self.providers if not p.endpoint.key_variables]
-        for provider in keyed or free:
+        usable = [p for p in self.providers if self.usable(p)]
+        keyed = [p for p in usable if p.endpoint.key_variables]
+        local = [p for p in usable if not p.endpoint.key_variables and p.endpoint.base_url_variable]
+        built_in = [p for p in usable if p not in keyed and p not in local]
+        for provider in keyed or [*local, *built_in]:
             if row := self._row_for(provider, operation):
-                return self._choice(provider, row, "" if keyed else self._keyless(provider))
+                return self._choice(provider, row, self._keyless(provider) if provider in built_in else "")
         raise ImageError(
             Reason.UNSUPPORTED_OPERATION,
             f"None of the vendors that are set up can {operation.value.replace('_', ' ')}.",
@@ -215,31 +234,3 @@ class Catalog:
         hint = did_you_mean(near) or f"Call list_models for all names; each vendor's default: {defaults}."
         message = f"No model is called “{sanitize(wanted, 60)}”."
         return ImageError(Reason.UNKNOWN_MODEL, message, hint=hint, facts={"near": near})
-
-
-def _row(provider: Provider, name: str) -> Model | None:
-    for row in provider.models:
-        if name == row.id or name in row.aliases:
-            return row
-        if name in row.snapshots:
-            return replace(row, id=name)
-    return None
-
-
-def _unlisted(provider: Provider, id: str) -> Model:
-    """Return a row for an unlisted model: the columns of the row with the nearest id; values are not checked.
-
-    Where the vendor has `unlisted_operations`, the row has them too, with a mask and as many sources as any row.
-    """
-
-    def similarity(row: Model) -> tuple[int, bool]:
-        pairs = takewhile(lambda pair: pair[0] == pair[1], zip(row.id, id.lower(), strict=False))
-        return len(list(pairs)), row.id == provider.default
-
-    nearest = max(provider.models, key=similarity)
-    row = replace(nearest, id=id, aliases=(), snapshots=(), lifecycle=CURRENT, any_value=True)
-    if not (further := provider.unlisted_operations):
-        return row
-    features = row.features | {Feature.MASK} if Operation.INPAINT in further else row.features
-    max_sources = max(other.max_sources for other in provider.models)
-    return replace(row, operations=row.operations | further, features=features, max_sources=max_sources)

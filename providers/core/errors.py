@@ -172,7 +172,7 @@ def sanitize(untrusted: object, limit: int = 240) -> str:
     before the text is truncated, which could leave half of one. Base64 is replaced by a placeholder.
     """
     text = str(untrusted)
-    if hidden := sorted(_hidden.get(), key=len, reverse=True):
+    if hidden := sorted((secret for secret in _hidden.get() if secret in text), key=len, reverse=True):
         text = re.sub("|".join(re.escape(secret) for secret in hidden), "[hidden]", text)
     text = " ".join(strip_control(BASE64.sub("[base64] ", text)).split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

@@ -46,6 +46,10 @@ class Storage(AssetReader, Protocol):
         """Return a new handle with the path on this machine, the link, or both; None if there is no such asset."""
         ...
 
+    def located(self, handle: AssetHandle) -> AssetHandle:
+        """Return a handle of `put` with the path or the link by which this caller reaches the image. Does no I/O."""
+        ...
+
     def id_in(self, url: str) -> str | None:
         """Return the id in a link of this storage, without any I/O; None for another link."""
         ...

@@ -18,14 +18,23 @@ Size = tuple[int, int]
 
 def picture(data: bytes, *, prompt_used: str | None = None, seed: int | None = None) -> Picture:
     """Return a vendor's bytes as a Picture. Raises invalid_response unless they are a whole png, jpeg, webp or gif."""
+    warning = ""
+    try:
+        found = identify(data)
+    except ValueError:
+        data, warning, found = _repaired(data)
+    return Picture(data, *found, strip_control(prompt_used) if prompt_used else None, seed, warning)
+
+
+def _repaired(data: bytes) -> tuple[bytes, str, tuple[str, int, int]]:
+    """Return a file that can be read, a warning, and what it is. Raises invalid_response."""
     from atelier.providers.images.repair import repair
 
     try:
         data, warning = repair(data)
-        format, width, height = identify(data)
+        return data, warning, identify(data)
     except ValueError as error:
         raise invalid_response(f"The vendor sent an image that cannot be read: {error}.") from None
-    return Picture(data, format, width, height, strip_control(prompt_used) if prompt_used else None, seed, warning)
 
 
 def identify(data: bytes) -> tuple[str, int, int]:

@@ -49,6 +49,16 @@ def transparent_where_white(mask: Picture) -> Picture:
     return Picture(out.getvalue(), "png", mask.width, mask.height)
 
 
+def black_where_white(mask: Picture) -> Picture:
+    """Return the mask with black where the image changes, and white elsewhere."""
+    from PIL import Image, ImageChops
+
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(mask.image_bytes)) as white:
+        ImageChops.invert(white.convert("L")).save(out, "PNG")
+    return Picture(out.getvalue(), "png", mask.width, mask.height)
+
+
 def _refused(message: str, hint: str) -> ImageError:
     return ImageError(Reason.INVALID_REQUEST, message, hint=hint)
 

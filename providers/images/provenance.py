@@ -48,26 +48,36 @@ def embed_facts(picture: Picture, record: Mapping[str, Any]) -> tuple[Picture, d
 
     Never fails: if the facts cannot be embedded safely, the paid image stays as it is.
     """
-    data = with_facts(picture.image_bytes, record)
-    outcome = {"bytes": len(data), "c2pa": has_c2pa(data), "embedded": data is not picture.image_bytes}
+    data = _with_facts(picture.image_bytes, (picture.format, picture.width, picture.height), record)
+    c2pa = _has_c2pa(data, picture.format)
+    outcome = {"bytes": len(data), "c2pa": c2pa, "embedded": data is not picture.image_bytes}
     return replace(picture, image_bytes=data), {**record, **outcome}
 
 
 def with_facts(data: bytes, record: Mapping[str, Any]) -> bytes:
     """Return the file with the facts embedded; the same object if it is signed, has no room or cannot be parsed."""
+    try:
+        found = identify(data)
+    except ValueError:
+        return data
+    return _with_facts(data, found, record)
+
+
+def _with_facts(data: bytes, found: tuple[str, int, int], record: Mapping[str, Any]) -> bytes:
+    """Do the same for a file of this format and size."""
     facts = {name: record[name] for name in FACTS if record.get(name) is not None}
     if facts.get("prompt_used") == facts.get("prompt"):  # store it once, the space is limited
         facts.pop("prompt_used", None)
     try:
-        format, *size = identify(data)
+        format = found[0]
         all = parts(format, data) if format in PARTS else []
         if not all or is_signed(format, all):
             return data
-        found = xmp_of(format, all)
-        while len(packet := _packet(facts, found[1] if found else None)) > MAX_JPEG_PACKET:
+        theirs = xmp_of(format, all)
+        while len(packet := _packet(facts, theirs[1] if theirs else None)) > MAX_JPEG_PACKET:
             facts = _shorter(facts)
         made = with_xmp(format, data, all, packet)
-        sound = identify(made) == (format, *size) and read(made) == facts
+        sound = identify(made) == found and _read(format, made) == facts
     except Exception:  # noqa: BLE001 - no problem with the metadata may cost the image
         return data
     return made if sound else data
@@ -99,7 +109,13 @@ def without_facts(data: bytes) -> bytes:
 def read(data: bytes) -> dict[str, Any] | None:
     """Return the facts embedded in a file; None if there are none that can be read."""
     try:
-        format = identify(data)[0]
+        return _read(identify(data)[0], data)
+    except ValueError:
+        return None
+
+
+def _read(format: str, data: bytes) -> dict[str, Any] | None:
+    try:
         found = xmp_of(format, parts(format, data)) if format in PARTS else None
         note = NOTE.search(found[1]) if found else None
         facts: Any = json.loads(html.unescape((note[1] or note[2] or note[3] or b"").decode())) if note else None
@@ -111,7 +127,13 @@ def read(data: bytes) -> dict[str, Any] | None:
 def has_c2pa(data: bytes) -> bool:
     """Whether a file has a C2PA manifest. The signature is not verified."""
     try:
-        format = identify(data)[0]
+        return _has_c2pa(data, identify(data)[0])
+    except ValueError:
+        return False
+
+
+def _has_c2pa(data: bytes, format: str) -> bool:
+    try:
         return format in PARTS and is_signed(format, parts(format, data))
     except ValueError:
         return False

@@ -102,18 +102,16 @@ async def _result(row: JobRow, storage: Storage) -> ImageResult:
     )
 
 
-async def with_locations(result: ImageResult, storage: Storage | None) -> ImageResult:
+def with_locations(result: ImageResult, storage: Storage | None) -> ImageResult:
     """Return the result with the path or link of each image, as this caller can use it."""
     if storage is None:
         return result
-    return replace(result, images=tuple([await _with_location(image, storage) for image in result.images]))
+    return replace(result, images=tuple(_with_location(image, storage) for image in result.images))
 
 
-async def _with_location(image: ResultImage, storage: Storage) -> ResultImage:
-    copy, stored = await _with_location(image.copy, storage) if image.copy else None, image.stored
-    if stored and not (stored.path or stored.url) and (where := await storage.where(stored.id)):
-        stored = replace(where, warning=stored.warning or where.warning)
-    return replace(image, stored=stored, copy=copy)
+def _with_location(image: ResultImage, storage: Storage) -> ResultImage:
+    stored = image.stored and replace(storage.located(image.stored), warning=image.stored.warning)
+    return replace(image, stored=stored, copy=image.copy and _with_location(image.copy, storage))
 
 
 def _image_json(image: ResultImage) -> dict[str, Any] | None:

@@ -75,7 +75,7 @@ class JobWaiter:
         if job.error:
             raise job.error
         if job.result:
-            return await with_locations(job.result, self._pipeline.for_caller(job.identity.caller).storage)
+            return with_locations(job.result, self._pipeline.for_caller(job.identity.caller).storage)
         job.keeps_running = True
         return job.handle
 

@@ -39,13 +39,7 @@ async def store_images(storage: Storage, prepared: PreparedJob, vendor_call: Ven
 
     The images that an earlier process stored of the same call are skipped.
     """
-    stored_before, new = Counter(vendor_call.stored_digests), list[tuple[Picture, dict[str, Any]]]()
-    for made in reply.pictures:
-        record = await anyio.to_thread.run_sync(asset_record, new_id("img"), prepared, vendor_call, reply, made)
-        if stored_before[record["original_sha256"]]:
-            stored_before[record["original_sha256"]] -= 1
-        else:
-            new.append(await anyio.to_thread.run_sync(embed_facts, made, record))
+    new = await anyio.to_thread.run_sync(_new_assets, prepared, vendor_call, reply)
     outcomes = await run_concurrently([partial(_stored, storage, picture, record) for picture, record in new])
     for outcome in outcomes:
         if not isinstance(outcome, ImageError):
@@ -63,6 +57,18 @@ async def store_images(storage: Storage, prepared: PreparedJob, vendor_call: Ven
             warnings += copy_warnings
         images.append(image)
     return CallResult(reply, images, warnings)
+
+
+def _new_assets(prepared: PreparedJob, vendor_call: VendorCall, reply: Reply) -> list[tuple[Picture, dict[str, Any]]]:
+    """Return each image that is not stored yet, with its facts embedded, and its record."""
+    stored_before, new = Counter(vendor_call.stored_digests), list[tuple[Picture, dict[str, Any]]]()
+    for made in reply.pictures:
+        record = asset_record(new_id("img"), prepared, vendor_call, reply, made)
+        if stored_before[record["original_sha256"]]:
+            stored_before[record["original_sha256"]] -= 1
+        else:
+            new.append(embed_facts(made, record))
+    return new
 
 
 async def _stored(storage: Storage, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:

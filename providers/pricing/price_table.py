@@ -200,7 +200,9 @@ class Prices(Figures):
         def own(entries: tuple[Kind, ...]) -> tuple[Kind, ...]:
             return tuple(entry for entry in entries if entry.provider == provider and id in entry.models)
 
-        return Figures(rows=own(self.rows), rates=own(self.rates), tokens=own(self.tokens), usual=own(self.usual))
+        return Figures.model_construct(  # the entries were validated with the table
+            sources={}, rows=own(self.rows), rates=own(self.rates), tokens=own(self.tokens), usual=own(self.usual)
+        )
 
 
 Kind = TypeVar("Kind", bound=Figure)

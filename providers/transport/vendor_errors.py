@@ -111,12 +111,15 @@ def vendor_error(body: bytes) -> VendorError:
     return _read(value)
 
 
+ERROR_FIELDS = re.compile(rb'"(?:error|success"|code")')
+
+
 def error_status(body: bytes) -> int | None:
     """Return the status that an error in a 200 stands for: 200 if it has no code, None if there is no error.
 
     An answer with an image, or a link to one, is not an error.
     """
-    if b'"error' not in body and b'"success"' not in body and b'"code"' not in body:
+    if not ERROR_FIELDS.search(body):
         return None  # an ordinary answer, which may be large
     try:
         value = lenient_json(body)

@@ -59,6 +59,7 @@ class Provider:
     name                 its id, which is also the name of its package
     title                its name for people
     names                names that mean its `default` model
+    ended_names          names of model families that the vendor has ended; they mean its `default`, with a warning
     prefixes             ids that begin with one of these are its models, listed or not
     collect              where an image can be collected by a vendor task or a link; see the module
     lifecycles           where the vendor publishes it: id of every served model -> the day on which that ends
@@ -72,6 +73,7 @@ class Provider:
     endpoint: Endpoint
     models: tuple[Model, ...]
     default: str
+    ended_names: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     prepare: Callable[[Job], httpx.Request]
     read: Callable[[httpx.Response, Job, Wire], Awaitable[Reply]]

@@ -20,7 +20,7 @@ def name_conflict(providers: Iterable[Provider]) -> NameConflict | None:
     """Return the first name that two vendors or two models have, or a vendor and a model that is not its default."""
     vendors, owners = dict[str, Provider](), dict[str, str]()
     for provider in providers:
-        for name in {provider.name, *provider.names}:
+        for name in {provider.name, *provider.names, *provider.ended_names}:
             if name in vendors:
                 reason = f"{name} names both {vendors[name].title} and {provider.title}"
                 return NameConflict(reason, "A name is one vendor's.")

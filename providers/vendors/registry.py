@@ -24,6 +24,8 @@ BUILT_IN = (
     "flux",
     "xai",
     "stability",
+    "ideogram",
+    "recraft",
     "sketch",
 )
 """The packages beside this module, in the order in which vendors are listed and a default is looked for."""

@@ -33,18 +33,23 @@ HEADS = ("model", "operations", "sizes", "qualities", "formats", "sources", "pro
 def models(options: argparse.Namespace) -> int:
     """List the models with what each can do, or check when they end."""
     settings = Settings.load(lambda sentence: say(sentence, sys.stderr))
-    given = {name: value for name in ("operation", "vendor") if (value := getattr(options, name)) is not None}
+    given = {
+        name: value
+        for name in list_models.TOOL.parameters.model_fields
+        if (value := getattr(options, name)) is not None
+    }
     params = parameters_of(list_models.TOOL, given)
     catalog = catalog_of(settings)
-    if params.operation and (options.check or options.markdown):
-        message = "--operation narrows the list, and neither --check nor --markdown."
+    narrowing = next((name for name in ("operation", "word") if getattr(params, name)), None)
+    if narrowing and (options.check or options.markdown):
+        message = f"--{narrowing} narrows the list, and neither --check nor --markdown."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave it out.")
     if options.check:
         return anyio.run(check, catalog, params.vendor)
     if options.markdown:
         say(markdown(vendors(catalog, params.vendor)))
         return 0
-    found = offers(catalog, params.operation, params.vendor)
+    found = offers(catalog, params.operation, params.vendor, params.word)
     say(as_json(found, catalog.today()) if options.json else table(found, catalog.today()))
     return 0
 

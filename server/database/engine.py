@@ -26,8 +26,8 @@ class Database(ABC):
         """Return whether there is anything to read. Raises storage_failed where nothing could ever be written."""
 
     @abstractmethod
-    def transact(self, transaction: Transaction[Result], *, writes: bool) -> Result:
-        """Run a transaction in this thread."""
+    def transact(self, transaction: Transaction[Result], *, writes: bool, durable: bool = True) -> Result:
+        """Run a transaction in this thread; see `write` for `durable`."""
 
     @abstractmethod
     def lock_caller(self, connection: Connection, caller: str) -> None:
@@ -37,9 +37,12 @@ class Database(ABC):
     def close(self) -> None:
         """Close every connection."""
 
-    async def write(self, transaction: Transaction[Result]) -> Result:
-        """Run a transaction that writes."""
-        return await anyio.to_thread.run_sync(lambda: self.transact(transaction, writes=True))
+    async def write(self, transaction: Transaction[Result], *, durable: bool = True) -> Result:
+        """Run a transaction that writes. It may be run twice, so it changes nothing but the database.
+
+        Without `durable`, a power cut may undo it, though never without what was written after it.
+        """
+        return await anyio.to_thread.run_sync(lambda: self.transact(transaction, writes=True, durable=durable))
 
     async def read(self, transaction: Transaction[Result], default: Result) -> Result:
         """Run a transaction that only reads. Returns `default` where nothing was ever written, and writes nothing."""

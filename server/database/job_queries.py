@@ -7,12 +7,26 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Update, and_, case, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow
 from atelier.providers.pipeline.states import JOB_TRANSITIONS, JobState, states_before
 from atelier.server.database.ledger import COUNTED, utc_now
-from atelier.server.database.schema import Usd, jobs, vendor_calls
+from atelier.server.database.schema import Usd, UtcTime, jobs, vendor_calls
 
 IDEMPOTENCY_KEY_TTL = timedelta(days=1)
 """How long an idempotency key stands for the same call."""
@@ -31,23 +45,56 @@ COUNTED_USD = (
     .scalar_subquery()
 )
 JOB_ROWS: Select[Any] = select(jobs, COUNTED_USD.label("counted_usd"))
+JOB_BY_ID = JOB_ROWS.where(job.id == bindparam("job_id"))
+
+MORE_THAN_DELIVERED = and_(job.image_count >= 1, job.image_count < bindparam("images"))
+FINISH = {
+    state: update(jobs)
+    .where(
+        job.id == bindparam("job_id"),
+        job.state.in_(states_before(state, JOB_TRANSITIONS)),
+        job.owner.in_(bindparam("owners", expanding=True)),
+    )
+    .values(
+        state=state,
+        image_count=bindparam("images"),
+        delivered_at=case(
+            (MORE_THAN_DELIVERED, None), else_=func.coalesce(job.delivered_at, bindparam("delivered", type_=UtcTime()))
+        ),
+    )
+    for state in JobState
+}
+"""The statement that ends a job in a state. With more images than when it was delivered it becomes undelivered."""
+DELIVER = update(jobs).where(job.id == bindparam("job_id"), job.delivered_at.is_(None))
 
 
-def duplicates(identity: CallIdentity) -> Select[Any]:
+def _newest_duplicate(same: ColumnElement[bool], stands: ColumnElement[bool]) -> Select[Any]:
     """Return the query for the job of an equal call that can be joined, collected or warned of."""
-    ended = job.state.in_([JobState.COMPLETED, JobState.OUTCOME_UNKNOWN])
-    if identity.key:
-        billed = and_(job.state == JobState.FAILED, COUNTED_USD > 0)
-        stands = and_(
-            or_(job.state == JobState.RUNNING, ended, billed), job.created_at > utc_now() - IDEMPOTENCY_KEY_TTL
-        )
-        same = job.idempotency_key == identity.key
-    else:
-        stands = and_(job.delivered_at.is_(None), or_(job.state == JobState.RUNNING, ended))
-        same = and_(job.fingerprint == identity.fingerprint, job.idempotency_key.is_(None))
     running_first = case((job.state == JobState.RUNNING, 0), else_=1)
-    query = JOB_ROWS.where(job.caller == identity.caller, same, stands)
+    query = JOB_ROWS.where(job.caller == bindparam("caller"), same, stands)
     return query.order_by(running_first, job.created_at.desc()).limit(1)
+
+
+ENDED = job.state.in_([JobState.COMPLETED, JobState.OUTCOME_UNKNOWN])
+DUPLICATE_BY_KEY = _newest_duplicate(
+    job.idempotency_key == bindparam("key"),
+    and_(
+        or_(job.state == JobState.RUNNING, ENDED, and_(job.state == JobState.FAILED, COUNTED_USD > 0)),
+        job.created_at > bindparam("since"),
+    ),
+)
+DUPLICATE_BY_REQUEST = _newest_duplicate(
+    and_(job.fingerprint == bindparam("fingerprint"), job.idempotency_key.is_(None)),
+    and_(job.delivered_at.is_(None), or_(job.state == JobState.RUNNING, ENDED)),
+)
+
+
+def find_duplicate(connection: Connection, identity: CallIdentity) -> JobRow | None:
+    """Return the newest job of an equal call that can be joined, collected or warned of."""
+    if identity.key:
+        since = utc_now() - IDEMPOTENCY_KEY_TTL
+        return one_row(connection, DUPLICATE_BY_KEY, caller=identity.caller, key=identity.key, since=since)
+    return one_row(connection, DUPLICATE_BY_REQUEST, caller=identity.caller, fingerprint=identity.fingerprint)
 
 
 def orphaned() -> Select[Any]:
@@ -73,8 +120,8 @@ def expired_inline() -> Select[Any]:
     return JOB_ROWS.where(job.inline, job.state == JobState.COMPLETED, old)
 
 
-def one_row(connection: Connection, query: Select[Any]) -> JobRow | None:
-    found = connection.execute(query).one_or_none()
+def one_row(connection: Connection, query: Select[Any], **parameters: Any) -> JobRow | None:
+    found = connection.execute(query, parameters).one_or_none()
     return job_row(found) if found else None
 
 

@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import anyio
-from sqlalchemy import Connection, Select, and_, case, func, insert, select, update
+from sqlalchemy import Connection, Select, func, insert, select, update
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.pipeline.job_store import CallIdentity, CallRow, JobRow, NewJob
-from atelier.providers.pipeline.states import JOB_TRANSITIONS, CallState, JobState, states_before
+from atelier.providers.pipeline.states import CallState, JobState
 from atelier.providers.pricing.budget import CapExceeded, Caps, Reservation
 from atelier.server.database.engine import Database
 from atelier.server.database.job_queries import (
+    DELIVER,
+    FINISH,
+    JOB_BY_ID,
     JOB_ROWS,
     ORPHAN_OPEN_TO_ALL_AFTER,
     claim,
-    duplicates,
     expired_inline,
+    find_duplicate,
     job,
     job_row,
     json_object,
@@ -57,7 +61,7 @@ class SqlJobStore(SqlLedger):
 
         def transaction(connection: Connection) -> CapExceeded | JobRow | None:
             self.database.lock_caller(connection, identity.caller)
-            alike = one_row(connection, duplicates(identity))
+            alike = find_duplicate(connection, identity)
             if alike and (alike.state != JobState.OUTCOME_UNKNOWN or identity.key):
                 return alike
             _check_running_limit(connection, entry)
@@ -82,7 +86,7 @@ class SqlJobStore(SqlLedger):
             )
             return None
 
-        return await self.database.write(transaction)
+        return await self.database.write(transaction, durable=False)  # `mark_sent` is, before anything is sent
 
     async def count_by_state(self) -> dict[str, int]:
         """Return how many jobs there are in each state."""
@@ -91,11 +95,11 @@ class SqlJobStore(SqlLedger):
 
     async def find_duplicate(self, identity: CallIdentity) -> JobRow | None:
         """Return the newest equal job that runs, is not delivered, or ended with an unknown outcome."""
-        return await self.database.read(lambda connection: one_row(connection, duplicates(identity)), None)
+        return await self.database.read(lambda connection: find_duplicate(connection, identity), None)
 
     async def get_job(self, id: str) -> JobRow | None:
         """Return the job of that id."""
-        return await self.database.read(lambda connection: one_row(connection, JOB_ROWS.where(job.id == id)), None)
+        return await self.database.read(lambda connection: one_row(connection, JOB_BY_ID, job_id=id), None)
 
     async def wait_for_end(self, id: str, seconds: float) -> None:
         """Wait until the job of another process may have ended, for at most `seconds`."""
@@ -115,37 +119,30 @@ class SqlJobStore(SqlLedger):
                 connection.execute(insert(assets), {"id": image, "job_id": job, "vendor_call_id": vendor_call_id})
 
         if self.database.exists:
-            await self.database.write(transaction)
+            await self.database.write(transaction, durable=False)
 
     async def finish_job(self, id: str, state: JobState, outcome: Mapping[str, Any]) -> bool:
         """End a job of this process. False if it does not run, or another process has claimed it."""
         count, now = len(outcome.get("images", ())), utc_now()
         uncollectable = state == JobState.COMPLETED and not count  # its images could not be stored
-        more_than_delivered = and_(job.image_count >= 1, job.image_count < count)
-        delivered = func.coalesce(job.delivered_at, now) if uncollectable else job.delivered_at
-        statement = (
-            update(jobs)
-            .where(job.id == id, job.state.in_(states_before(state, JOB_TRANSITIONS)), job.owner.in_(self._owner.names))
-            .values(
-                state=state,
-                outcome=to_json(outcome),
-                image_count=count,
-                collectable=bool(outcome.get("collectable")),
-                inline=bool(outcome.get("inline")),
-                finished_at=now,
-                delivered_at=case((more_than_delivered, None), else_=delivered),
-            )
-        )
-        written = await self._do(statement, changed=id)
+        parameters = {
+            "job_id": id,
+            "owners": self._owner.names,
+            "images": count,
+            "delivered": now if uncollectable else None,
+            "outcome": to_json(outcome),
+            "collectable": bool(outcome.get("collectable")),
+            "inline": bool(outcome.get("inline")),
+            "finished_at": now,
+        }
+        written = await self._do(FINISH[state], parameters, changed=id, durable=False)
         if not written and self.database.exists and await self.get_job(id):
             log.warning("job end not written", extra={"facts": {"job": id, "why": "another process has claimed it"}})
         return written
 
     async def mark_delivered(self, id: str) -> bool:
         """Record that its answer was delivered. False if there is no such job, or it was delivered before."""
-        return await self._do(
-            update(jobs).where(job.id == id, job.delivered_at.is_(None)).values(delivered_at=utc_now())
-        )
+        return await self._do(DELIVER, {"job_id": id, "delivered_at": utc_now()}, durable=False)
 
     async def claim_orphaned_jobs(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
         """Claim the running jobs whose process is dead and those that can be collected late, and return them."""
@@ -212,18 +209,25 @@ class SqlJobStore(SqlLedger):
     async def _list(self, query: Select[Any]) -> list[JobRow]:
         return await self.database.read(lambda connection: [job_row(each) for each in connection.execute(query)], [])
 
-    async def _do(self, statement: Any, changed: str | None = None) -> bool:
+    async def _do(
+        self,
+        statement: Any,
+        parameters: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        changed: str | None = None,
+        durable: bool = True,
+    ) -> bool:
         """Run a statement; return whether a row was changed. Waiters are notified of the job that `changed`."""
         if not self.database.exists:  # a free job has no row, and its events make no file
             return False
 
         def transaction(connection: Connection) -> bool:
-            changed_row = connection.execute(statement).rowcount > 0
+            changed_row = connection.execute(statement, parameters).rowcount > 0
             if changed_row and changed:
                 self._notifications.notify(connection, changed)
             return changed_row
 
-        return await self.database.write(transaction)
+        return await self.database.write(transaction, durable=durable)
 
 
 def _check_running_limit(connection: Connection, entry: NewJob) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, case, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, insert, literal, select, update
 
 from atelier.providers.core.ids import new_id
 from atelier.providers.pipeline.states import CALL_TRANSITIONS, CallState, states_before
@@ -43,6 +43,14 @@ COUNTED = case(
     else_=func.coalesce(calls.reserved_usd, NOTHING),
 )
 """USD of a call that count towards the caps."""
+
+STATE_CHANGES = {
+    state: update(vendor_calls)
+    .where(calls.id == bindparam("call_id"), calls.state.in_(states_before(state, CALL_TRANSITIONS)))
+    .values(state=state)
+    for state in CallState
+}
+"""The statement that moves a call to a state, if the present one allows it; built once, because that is slow."""
 
 
 def utc_now() -> datetime:
@@ -189,9 +197,10 @@ class SqlLedger:
 
     async def _change_state(self, id: str, state: CallState, **values: Any) -> bool:
         """Move a call to a state, if the present one allows it. Return whether it did."""
-        before = states_before(state, CALL_TRANSITIONS)
-        statement = update(vendor_calls).where(calls.id == id, calls.state.in_(before)).values(state=state, **values)
-        return await self.database.write(lambda connection: connection.execute(statement).rowcount > 0)
+        parameters = {"call_id": id, **values}
+        return await self.database.write(
+            lambda connection: connection.execute(STATE_CHANGES[state], parameters).rowcount > 0
+        )
 
 
 def _periods(caps: Caps, day: str) -> list[tuple[Literal["day", "month"], Decimal, str]]:

@@ -60,8 +60,8 @@ class PostgresDatabase(Database):
         """Return True."""
         return True
 
-    def transact(self, transaction: Transaction[Result], *, writes: bool) -> Result:
-        """Run a transaction in this thread."""
+    def transact(self, transaction: Transaction[Result], *, writes: bool, durable: bool = True) -> Result:
+        """Run a transaction in this thread. All are durable, because this process may outlive the server."""
         with translated_errors(), self._open().begin() as connection:
             return transaction(connection)
 

@@ -1,7 +1,8 @@
 """The job store's file: SQLite in WAL mode, shared by every process on the machine.
 
 A writer takes the lock before it reads (BEGIN IMMEDIATE), so that what it decides by is still true when it writes;
-others wait for it up to `LOCK_TIMEOUT` seconds.
+others wait for it up to `LOCK_TIMEOUT` seconds. What several threads write at once is committed together: a commit
+waits for the disk, which takes longer than all else.
 
 A file that is moved or removed while a process has it open is an error until that process is restarted: what it wrote
 from then on would be in a file that no other process reads.
@@ -13,12 +14,16 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, Engine, StaticPool, create_engine
+from sqlalchemy import Connection, StaticPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from atelier.providers.core.errors import ImageError, Reason
@@ -36,8 +41,22 @@ LOCKED = "database is locked"
 SIDE_FILES = ("-wal", "-shm")
 """The endings of the files that SQLite keeps beside an open one."""
 
+READ = ("BEGIN DEFERRED",)
+WRITE = ("PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE")
+WRITE_DURABLY = ("PRAGMA synchronous = FULL", "BEGIN IMMEDIATE")
+"""The statements that begin a transaction. A commit with FULL brings all that was committed before to the disk."""
+
 EARLIER_SCHEMAS = 3
 """The highest `user_version` of files that were written before Alembic counted the steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A transaction that waits to be committed, and its result."""
+
+    transaction: Transaction[Any]
+    durable: bool
+    result: Future[Any] = field(default_factory=Future[Any])
 
 
 class SqliteDatabase(Database):
@@ -50,32 +69,52 @@ class SqliteDatabase(Database):
         self._path = path
         self._name = "The server's database" if remote else f"The database {path}"
         self._lock = threading.Lock()
-        self._engine: Engine | None = None
+        self._connection: Connection | None = None
         self._opened_as: tuple[int, int] | None = None
+        self._writes = deque[Write]()
 
     @property
     def exists(self) -> bool:
         """Whether there is a file."""
         with suppress(OSError):
-            return bool(self._engine or _identity(self._path))
+            return bool(self._connection or _identity(self._path))
         return False
 
     def is_readable(self) -> bool:
         """Return whether there is a file to read."""
         with self._lock, self._translated_errors():
-            if self._engine or _identity(self._path):
+            if self._connection or _identity(self._path):
                 return True
             self._check_folder()
             return False
 
-    def transact(self, transaction: Transaction[Result], *, writes: bool) -> Result:
-        """Run a transaction in this thread."""
-        with self._lock, self._translated_errors():
-            if self._engine and _identity(self._path) != self._opened_as:
-                message = f"{self._name} was moved or removed while Atelier runs."
-                raise ImageError(Reason.STORAGE_FAILED, message, hint="Restart Atelier, or put the file back.")
-            with _begun(self._engine or self._open(), "IMMEDIATE" if writes else "DEFERRED") as connection:
+    def transact(self, transaction: Transaction[Result], *, writes: bool, durable: bool = True) -> Result:
+        """Run a transaction in this thread, or have another thread commit it with its own."""
+        if not writes:
+            with self._lock, self._begun(READ) as connection:
                 return transaction(connection)
+        write = Write(transaction, durable)
+        self._writes.append(write)
+        with self._lock:
+            if self._writes:
+                self._commit([self._writes.popleft() for _ in range(len(self._writes))])
+        return write.result.result()
+
+    def _commit(self, writes: Sequence[Write]) -> None:
+        """Run transactions in one of SQLite's. If any of them fails, each is run alone."""
+        durable = any(write.durable for write in writes)
+        try:
+            with self._begun(WRITE_DURABLY if durable else WRITE) as connection:
+                results = [write.transaction(connection) for write in writes]
+        except BaseException as error:  # noqa: BLE001 - the thread that waits for the result raises it
+            if len(writes) == 1:
+                writes[0].result.set_exception(error)
+                return
+            for write in writes:
+                self._commit([write])
+        else:
+            for write, result in zip(writes, results, strict=True):
+                write.result.set_result(result)
 
     def lock_caller(self, connection: Connection, caller: str) -> None:
         """Do nothing: a writer has the file for itself."""
@@ -83,11 +122,23 @@ class SqliteDatabase(Database):
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            if self._engine is not None:
-                self._engine.dispose()
-                self._engine = None
+            if self._connection is not None:
+                self._connection.close()
+                self._connection.engine.dispose()
+                self._connection = None
 
-    def _open(self) -> Engine:
+    @contextmanager
+    def _begun(self, begin: Sequence[str]) -> Generator[Connection]:
+        """Run a transaction within the block. The caller has the lock."""
+        with self._translated_errors():
+            if self._connection and _identity(self._path) != self._opened_as:
+                message = f"{self._name} was moved or removed while Atelier runs."
+                raise ImageError(Reason.STORAGE_FAILED, message, hint="Restart Atelier, or put the file back.")
+            connection = self._connection or self._open()
+            with _transaction(connection, begin):
+                yield connection
+
+    def _open(self) -> Connection:
         self._check_folder()
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(self._path.with_suffix(".lock"), timeout=LOCK_TIMEOUT, thread_local=False, mode=0o600):
@@ -97,20 +148,20 @@ class SqliteDatabase(Database):
                 os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # prompts and prices are private
             engine = create_engine("sqlite://", creator=self._connect, poolclass=StaticPool)
             try:
-                with _begun(engine, "IMMEDIATE") as connection:
+                connection = engine.connect()
+                with _transaction(connection, WRITE_DURABLY):
                     self._check_version(connection)
                     migrate(connection, self._name, "set ATELIER_STATE_DIR to another folder")
             except BaseException:
                 engine.dispose()
                 raise
-            self._engine, self._opened_as = engine, _identity(self._path)
-        return engine
+            self._connection, self._opened_as = connection, _identity(self._path)
+        return connection
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
         try:
             _set_wal_mode(connection)
-            connection.execute("PRAGMA synchronous = FULL")  # a power cut must not lose what was sent
         except BaseException:
             connection.close()
             raise
@@ -148,17 +199,17 @@ class SqliteDatabase(Database):
 
 
 @contextmanager
-def _begun(engine: Engine, kind: str) -> Generator[Connection]:
-    """Run a transaction of this kind within the block. The driver begins none by itself (`isolation_level=None`)."""
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"BEGIN {kind}")
-        try:
-            yield connection
-            connection.commit()
-        except BaseException:
-            with suppress(DBAPIError, sqlite3.Error):
-                connection.rollback()
-            raise
+def _transaction(connection: Connection, begin: Sequence[str]) -> Generator[None]:
+    """Run a transaction within the block. The driver begins none by itself (`isolation_level=None`)."""
+    for statement in begin:
+        connection.exec_driver_sql(statement)
+    try:
+        yield
+        connection.commit()
+    except BaseException:
+        with suppress(DBAPIError, sqlite3.Error):
+            connection.rollback()
+        raise
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -69,6 +69,10 @@ class LocalStorage:
         record = await self.head(id)
         return AssetHandle(id=id, path=str(self._record(id).with_name(record["file"]))) if record else None
 
+    def located(self, handle: AssetHandle) -> AssetHandle:
+        """Return the handle: it names the location already."""
+        return handle
+
     def id_in(self, url: str) -> str | None:
         """Return None: a local file has no URL."""
         return None

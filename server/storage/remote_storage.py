@@ -57,7 +57,7 @@ class RemoteStorage:
         """See Storage."""
         with without_locations():
             stored = await self._storage.put(id, picture, record)
-        # `where` adds the address of this server
+        # `located` adds the address by which a caller knows this server
         return AssetHandle(id=id, url=stored.url, warning=QUEUED_WARNING if stored.warning else "")
 
     async def get(self, id: str) -> Asset | None:
@@ -89,7 +89,12 @@ class RemoteStorage:
         """See Storage; it has no path."""
         with without_locations():
             where = await self._storage.where(id)
-        return self._handle(where) if where else None
+        return self.located(where) if where else None
+
+    def located(self, handle: AssetHandle) -> AssetHandle:
+        """Return the handle with the store's link, else a signed link of this server; it has no path."""
+        own = f"{address.get()}{self._links.path(Kind.IMAGE, self._owner, handle.id)}" if address.get() else None
+        return AssetHandle(id=handle.id, url=handle.url or own, warning=QUEUED_WARNING if handle.warning else "")
 
     def id_in(self, url: str) -> str | None:
         """Return the id in a link of the store or of this server."""
@@ -121,10 +126,6 @@ class RemoteStorage:
             return ""
         link = self.upload_link()
         return f" Or have the user upload it at {link.url} (works once, for an hour), and give {link.id}."
-
-    def _handle(self, stored: AssetHandle) -> AssetHandle:
-        own = f"{address.get()}{self._links.path(Kind.IMAGE, self._owner, stored.id)}" if address.get() else None
-        return AssetHandle(id=stored.id, url=stored.url or own, warning=QUEUED_WARNING if stored.warning else "")
 
 
 @contextmanager

@@ -46,8 +46,7 @@ class S3Storage:
     """The pictures of one customer in a bucket. Customers share a connection."""
 
     def __init__(self, connection: Connection, customer: str) -> None:
-        self._connection = connection
-        self._bucket = connection.bucket
+        self._connection, self._bucket = connection, connection.bucket
         self._folder = f"{self._bucket.prefix}customers/{customer}/assets/image/"
 
     @property
@@ -88,6 +87,10 @@ class S3Storage:
         """See Storage; it has no path."""
         url = await self.link(id)
         return AssetHandle(id=id, url=url) if url else None
+
+    def located(self, handle: AssetHandle) -> AssetHandle:
+        """Return the handle: it names the location already."""
+        return handle
 
     def id_in(self, url: str) -> str | None:
         """Return the id in a public or signed link of this bucket, valid or expired."""
@@ -186,10 +189,9 @@ class S3Storage:
         return asset_files.parse_record(self._read(client, f"{self._stem(id)}.json") or b"")
 
     def _get(self, id: str, client: Any) -> Asset | None:
-        if (record := self._head(id, client)) is None:
-            return None
-        data = self._read(client, self._folder + record["file"])
-        return None if data is None else Asset(id, data, record)
+        record = self._head(id, client)
+        data = self._read(client, self._folder + record["file"]) if record else None
+        return Asset(id, data, record) if record and data is not None else None
 
     def _ids(self, limit: int, before: str | None, client: Any) -> list[str]:
         """Return the newest ids that have a record, newest first."""

@@ -69,7 +69,8 @@ class UploadQueue:
             stored = await self._try_store(id, picture, record)
         except ImageError as error:
             if error.facts.get("trouble") == "taken":
-                await self._release(id)
+                if self._write_ahead:
+                    await self._release(id)
                 raise
             held = held if self._write_ahead else await self._hold(id, picture, record)
             if not isinstance(held, AssetHandle):
@@ -77,7 +78,8 @@ class UploadQueue:
             return AssetHandle(
                 id=id, path=held.path, warning=f"{error.message} {self._waiting_note} {error.hint}".strip()
             )
-        await self._release(id)
+        if self._write_ahead:
+            await self._release(id)
         return stored
 
     async def get(self, id: str) -> Asset | None:
@@ -115,6 +117,10 @@ class UploadQueue:
         if here := await self._waiting.where(id):
             return replace(here, warning=self._waiting_note)
         return await self._store.where(id)
+
+    def located(self, handle: AssetHandle) -> AssetHandle:
+        """See Storage."""
+        return self._store.located(handle)
 
     def id_in(self, url: str) -> str | None:
         """See Storage."""

@@ -75,14 +75,14 @@ def full(step: str, writes: str) -> None:
     left = [0]
     transact: Callable[..., Any] = sqlite.SqliteDatabase.transact
 
-    def stuck(self: sqlite.SqliteDatabase, transaction: Any, *, writes: bool) -> Any:
+    def stuck(self: sqlite.SqliteDatabase, transaction: Any, *, writes: bool, durable: bool = True) -> Any:
         def out_of_space(connection: Any) -> Any:
             raise sqlite3.OperationalError("database or disk is full")
 
         if writes and left[0]:
             left[0] -= 1
             return transact(self, out_of_space, writes=True)
-        return transact(self, transaction, writes=writes)
+        return transact(self, transaction, writes=writes, durable=durable)
 
     def around(own: Step) -> Step:
         async def first(*arguments: Any) -> Any:

@@ -130,12 +130,10 @@ async def test_the_budget_holds_when_every_host_is_custom_and_retired_rows_are_n
 
 @pytest.mark.parametrize("environ", [KEYS, KEYS | GATEWAYS], ids=["vendors", "gateways"])
 @pytest.mark.parametrize("operation", [None, *Operation])
-@pytest.mark.parametrize("vendor", [None, *VENDORS])
-async def test_filtered_it_holds_every_row_within_the_budget(
-    environ: Environ, operation: Operation | None, vendor: str | None
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_of_a_vendor_it_holds_every_row_within_the_budget(
+    environ: Environ, operation: Operation | None, vendor: str
 ) -> None:
-    if operation is None and vendor is None:
-        return
     answer = await listed(environ, operation=operation, vendor=vendor)
     words, structured = bytes_of(answer)
     assert structured <= 6_000
@@ -144,12 +142,50 @@ async def test_filtered_it_holds_every_row_within_the_budget(
         row.id
         for p in all_providers()
         for row in p.models
-        if vendor in (None, p.name)
+        if vendor == p.name
         and (operation is None or operation in row.operations)
         and (row.lifecycle.at(TODAY) != "retired" or (environ is not KEYS and p.endpoint.key_variables))
     ]
     assert sorted(ids(answer)) == sorted(wanted)
     assert all(id in answer.text for id in wanted), wanted
+
+
+@pytest.mark.parametrize("operation", Operation)
+async def test_of_an_operation_it_names_or_counts_every_row_of_every_vendor_within_the_budget(
+    operation: Operation,
+) -> None:
+    answer = await listed(KEYS, operation=operation)
+    assert sum(bytes_of(answer)) < 12_000
+    told = {vendor["name"]: vendor for vendor in data(answer)["vendors"]}
+    for provider in all_providers():
+        able = [r.id for r in provider.models if operation in r.operations and r.lifecycle.at(TODAY) != "retired"]
+        assert (provider.name in told) == bool(able)
+        if able and "models" in data(answer):
+            assert set(able) <= set(ids(answer))
+        elif able:
+            assert len(told[provider.name]["models"]) + told[provider.name].get("more", 0) == len(able)
+
+
+async def test_of_many_vendors_there_is_one_line_each_with_default_price_and_operations(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("atelier.tools.list_models.MAX_BRIEF_BYTES", 4_000)
+    answer = await listed(KEYS)
+    assert sum(bytes_of(answer)) < 6_000
+    line = next(line for line in answer.text.splitlines() if line.startswith("Stability AI"))
+    assert line.startswith("Stability AI (stability): stable-image-core ($0.03); generate, edit, inpaint, outpaint, ")
+    assert line.endswith("; and 21 more models; list_models with vendor=stability names them.")
+
+
+async def test_a_word_is_looked_for_in_names_operations_options_and_styles() -> None:
+    assert ids(await listed(KEYS, word="Kontext")) == ["flux-kontext-pro", "flux-kontext-max"]
+    assert "stable-image-erase" in ids(await listed(KEYS, word="erase"))
+    assert "stable-image-core" in ids(await listed(KEYS, word="neon-punk"))
+    assert ids(await listed(KEYS, word="upscale", vendor="stability")) == [
+        "stable-image-upscale-fast", "stable-image-upscale-conservative", "stable-image-upscale-creative",
+    ]  # fmt: skip
+    nothing = await listed(KEYS, word="no-such-thing")
+    assert nothing.text.startswith("No model with “no-such-thing”.")
 
 
 async def test_a_row_is_told_in_full() -> None:
@@ -235,16 +271,17 @@ async def test_filtered_every_model_has_its_price_or_is_said_to_have_none(vendor
 
 
 async def test_prices_are_told_for_an_operation_over_all_vendors() -> None:
-    told = data(await listed(KEYS, operation="generate"))["prices"]
+    told = data(await listed(KEYS, operation="edit", providers=SIX))["prices"]
     assert {"low_usd": 0.03, "high_usd": 0.075, "ids": ["flux-2-pro"]} in told
     assert {"low_usd": 0.0336, "high_usd": 0.0756, "ids": ["gemini-nano-banana-2.1"]} in told
 
 
 async def test_where_even_prices_do_not_fit_that_is_said_and_the_text_has_them() -> None:
-    answer = await listed(KEYS | GATEWAYS, operation="generate")
+    service = ImageService(Pipeline(grown(40)))
+    answer = await run(ListModels(vendor="openai"), service, Call(caller="1", on_progress=no_progress))
     assert ", prices; narrow the list for them." in data(answer)["summary"]
     assert "prices" not in data(answer)
-    assert "flux-2-pro ($0.03-0.075)" in answer.text
+    assert "gpt-image-2.5-flare ($0.0059-0.21)" in answer.text
 
 
 async def test_what_its_vendor_no_longer_sells_has_no_price() -> None:
@@ -281,7 +318,7 @@ async def test_a_row_dies_by_itself() -> None:
 
 async def test_what_a_vendor_cannot_do_is_answered_with_who_can() -> None:
     answer = await listed(KEYS, vendor="openai", operation="upscale")
-    assert answer.text == "No model of openai that can upscale. Vendors that have one: stability."
+    assert answer.text == "No model of openai that can upscale. Vendors that have one: stability, recraft."
     assert data(answer)["models"] == []
 
 
@@ -292,19 +329,19 @@ async def test_without_a_vendor_that_can_it_says_which_key_would_help() -> None:
 
 
 async def test_a_wrong_preset_does_not_hide_the_list() -> None:
-    answer = await listed(KEYS | {"ATELIER_DEFAULT_MODEL": "midjourney"})
+    answer = await listed(KEYS | {"ATELIER_DEFAULT_MODEL": "pixelmill"})
     assert "ATELIER_DEFAULT_MODEL is wrong." in answer.text
     assert "flux-2-pro" in answer.text
 
 
 async def test_columns_that_are_left_out_are_named() -> None:
-    answer = await listed(KEYS, operation="generate")
+    answer = await listed(KEYS, operation="edit", providers=SIX)
     assert "Left out here for length: styles" in data(answer)["summary"]
     assert all("styles" not in row for row in data(answer)["models"]), data(answer)["models"]
     assert "style enhance|anime" in answer.text
 
 
-@pytest.mark.parametrize("vendor", ["midjourney", "gpt-image-2"])
+@pytest.mark.parametrize("vendor", ["pixelmill", "gpt-image-2"])
 async def test_an_unknown_vendor_is_refused_with_those_there_are(vendor: str) -> None:
     with pytest.raises(ImageError) as caught:
         await listed(KEYS, vendor=vendor)

@@ -14,6 +14,7 @@ PROVIDER = Provider(
     name="gemini",
     title="Google",
     names=("gemini", "google"),
+    ended_names=("imagen",),
     endpoint=ENDPOINT,
     models=MODELS,
     default=BANANA,

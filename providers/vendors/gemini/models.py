@@ -80,7 +80,7 @@ MODELS = (
     gemini("gemini-3.1-flash-image-preview", tiers=ALL_TIERS, life=ended(2026, 6, 25)),
     gemini("gemini-2.0-flash-preview-image-generation", ratios=(), tiers=(), sources=3, life=ended(2025, 11, 14)),
     gemini("gemini-2.0-flash-exp-image-generation", ratios=(), tiers=(), sources=3, life=ended(2025, 11, 14)),
-    replace(IMAGEN, id="imagen-4.0-generate-001", aliases=("imagen", "imagen-4"), resolutions=TWO_TIERS),
+    replace(IMAGEN, id="imagen-4.0-generate-001", aliases=("imagen-4",), resolutions=TWO_TIERS),
     replace(IMAGEN, id="imagen-4.0-ultra-generate-001", resolutions=TWO_TIERS, lifecycle=ended(2026, 8, 17, PRO)),
     replace(IMAGEN, id="imagen-4.0-fast-generate-001"),
     replace(IMAGEN, id="imagen-3.0-generate-002", lifecycle=ended(2025, 11, 10)),

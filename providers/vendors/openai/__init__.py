@@ -13,7 +13,8 @@ from atelier.providers.vendors.openai.models import FLARE, MODELS
 PROVIDER = Provider(
     name="openai",
     title="OpenAI",
-    names=("openai", "dall-e", "gpt-image"),
+    names=("openai", "gpt-image"),
+    ended_names=("dall-e",),
     endpoint=ENDPOINT,
     models=MODELS,
     default=FLARE,

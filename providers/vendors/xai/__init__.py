@@ -13,6 +13,7 @@ PROVIDER = Provider(
     name="xai",
     title="xAI",
     names=("xai", "grok"),
+    ended_names=("grok-2-image",),
     endpoint=ENDPOINT,
     models=MODELS,
     default=LATEST,

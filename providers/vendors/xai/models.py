@@ -57,8 +57,7 @@ MODELS = (
     ),
     imagine("grok-imagine-image-pro", lifecycle=REDIRECTED),
     Model(
-        id="grok-2-image",
-        snapshots=("grok-2-image-1212",),
+        id="grok-2-image-1212",
         operations=frozenset({Operation.GENERATE}),
         links=True,
         max_count=10,

@@ -12,7 +12,7 @@ from tests.emulators import xai
 
 def stage(host: xai.XAI, patch: pytest.MonkeyPatch) -> None:
     """A custom host, where the first model still answers."""
-    patch.setattr(xai, "FIRST", (*xai.FIRST, "grok-2-image"))
+    patch.setattr(xai, "FIRST", (*xai.FIRST, "grok-2-image-1212"))
 
 
 def minimal_body(model: Model) -> Body:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -9,9 +10,12 @@ import pytest
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.gates import preflight
-from atelier.providers.core.types import Lifecycle, Operation
+from atelier.providers.core.types import Endpoint, ImageRequest, Lifecycle, Model, Operation
+from atelier.providers.pipeline.admit import check_and_price
+from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.registry import all_providers
 from tests.conftest import TODAY
+from tests.vendors import only
 
 
 def catalog(today: date = TODAY, **environ: str) -> Catalog:
@@ -40,7 +44,9 @@ def catalog(today: date = TODAY, **environ: str) -> Catalog:
         ("google", "gemini-nano-banana-2.1"),
         ("nano-banana", "gemini-nano-banana-2.1"),
         ("nano-banana-pro", "gemini-3-pro-image"),
-        ("imagen", "imagen-4.0-generate-001"),
+        ("imagen", "gemini-nano-banana-2.1"),
+        ("grok-2-image", "grok-imagine-image-2.0"),
+        ("xai/grok-2-image", "grok-imagine-image-2.0"),
         ("imagen-5", "imagen-5"),
         ("grok", "grok-imagine-image-2.0"),
         ("xai", "grok-imagine-image-2.0"),
@@ -60,6 +66,51 @@ def test_a_name_becomes_a_model(name: str, model: str) -> None:
     assert catalog().resolve(name).model.id == model
 
 
+@pytest.mark.parametrize(
+    ("family", "successor", "dead"),
+    [
+        ("dall-e", "gpt-image-2.5-flare", "dall-e-3"),
+        ("imagen", "gemini-nano-banana-2.1", "imagen-4.0-generate-001"),
+        ("grok-2-image", "grok-imagine-image-2.0", "grok-2-image-1212"),
+    ],
+)
+def test_an_ended_family_means_its_successor_with_a_warning_and_a_dead_id_is_refused(
+    family: str, successor: str, dead: str
+) -> None:
+    admitted = check_and_price(catalog(), ImageRequest(prompt="a fox", model=family))
+    assert admitted.job.model.id == successor
+    assert any(f"has ended {family}; {successor} is used" in warning for warning in admitted.warnings)
+    with pytest.raises(ImageError) as caught:
+        check_and_price(catalog(), ImageRequest(prompt="a fox", model=dead))
+    assert caught.value.reason is Reason.MODEL_RETIRED
+    assert str(caught.value.facts["successor"]) in caught.value.hint
+
+
+def local_server() -> Provider:
+    """A vendor without a key at an address of the user's."""
+    endpoint = Endpoint(base_url="http://127.0.0.1:7860", base_url_variable="LOCAL_BASE_URL")
+    own = {"name": "local", "names": ("local",), "endpoint": endpoint}
+    return replace(next(p for p in all_providers() if p.name == "sketch"), **own, models=(LOCAL,), default=LOCAL.id)
+
+
+LOCAL = Model(id="local-model", operations=frozenset({Operation.GENERATE}))
+
+
+@pytest.mark.parametrize(
+    ("environ", "vendor"),
+    [
+        ({}, "sketch"),
+        ({"LOCAL_BASE_URL": "http://127.0.0.1:7860"}, "local"),
+        ({"LOCAL_BASE_URL": "http://127.0.0.1:7860", "STABILITY_API_KEY": "sk-x"}, "stability"),
+    ],
+)
+def test_a_local_server_is_the_default_only_where_it_is_set_up_and_alone(environ: dict[str, str], vendor: str) -> None:
+    found = Catalog(environ.get, lambda: TODAY, only(local_server(), *all_providers()))
+    assert found.resolve(None).provider.name == vendor
+    assert bool(found.resolve(None).notice) == (vendor == "sketch")
+    assert found.resolve("local").provider.name == "local"
+
+
 def test_an_unlisted_model_of_a_known_vendor_passes_with_open_capabilities() -> None:
     choice = catalog().resolve("gpt-image-9")
     assert choice.provider.name == "openai"
@@ -71,7 +122,7 @@ def test_an_unlisted_model_of_a_known_vendor_passes_with_open_capabilities() -> 
     "name",
     [
         "gpt-imge-2",
-        "midjourney",
+        "pixelmill",
         "",
         "x" * 5000,
         "nobody/gpt-image-2",

@@ -215,7 +215,7 @@ def test_an_edit_pays_for_its_sources() -> None:
         ("xai", {"quality": "medium", "resolution": "2k", "n": 2}, "0.16", "0.16", "0.16"),
         ("xai", {"quality": "low", "n": 3, "operation": EDIT, "sources": (of(9, 9), of(9, 9))}, "0.14", "0.18", "0.18"),
         ("grok-imagine-image", {"operation": EDIT, "sources": (of(9, 9),)}, "0.022", "0.022", "0.022"),
-        ("grok-2-image", {}, "0.07", "0.07", "0.07"),
+        ("grok-2-image-1212", {}, "0.07", "0.07", "0.07"),
         ("dall-e-3", {"quality": "hd", "size": "1792x1024"}, "0.12", "0.12", "0.12"),
         ("dall-e-3", {}, "0.04", "0.04", "0.12"),
         ("dall-e-2", {"size": "256x256", "n": 3}, "0.048", "0.048", "0.048"),

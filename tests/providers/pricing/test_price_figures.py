@@ -193,7 +193,7 @@ EXPECTED: tuple[tuple[str, str, str], ...] = (
     ("grok-imagine-image-quality grok-imagine-image-pro", "1k", "0.04"),
     ("grok-imagine-image-quality grok-imagine-image-pro", "2k", "0.06"),
     ("grok-imagine-image-quality grok-imagine-image-pro", "1k +source", "0.05"),
-    ("grok-2-image", "", "0.07"),
+    ("grok-2-image-1212", "", "0.07"),
     # Stability, in credits of one cent (the vendor's OpenAPI document of 2026 and its notice of 2025-08-01).
     ("stable-image-ultra", "", "0.08"),
     ("stable-image-core", "", "0.03"),

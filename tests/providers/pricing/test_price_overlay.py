@@ -143,8 +143,8 @@ SLIPS: list[tuple[dict[str, Any], str, str]] = [
     ({"tokens": [{"provider": "openai", "models": ["gpt-image-2"], **DATED}]}, "prices.tokens[0]", "grid"),
     ({"sources": {"ours": INVOICE["invoice"]}}, "prices.sources.ours", "already"),
     ({"sources": {"invoice": {"what": "x"}}}, "prices.sources.invoice.date", "missing"),
-    ({"usual": [{**DATED, "provider": "xai", "models": ["grok-2-image"], "quality": "low"}]},
-     "prices.usual[0].quality", "grok-2-image has no quality"),
+    ({"usual": [{**DATED, "provider": "xai", "models": ["grok-2-image-1212"], "quality": "low"}]},
+     "prices.usual[0].quality", "grok-2-image-1212 has no quality"),
 ]  # fmt: skip
 
 

@@ -6,11 +6,14 @@ import sqlite3
 import stat
 import sys
 from pathlib import Path
+from threading import Event
 
+import anyio
 import pytest
 from sqlalchemy import Connection, func, select, text
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.testing.waiting import LONG
 from atelier.server.database.migrations.migrate import LATEST
 from atelier.server.database.schema import vendor_calls
 from atelier.server.database.sqlite import SqliteDatabase
@@ -52,6 +55,54 @@ async def test_work_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     await database.aclose()
     with sqlite3.connect(tmp_path / "journal.db") as connection:
         assert not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'half'").fetchall()
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+async def test_what_is_written_at_once_is_committed_together_and_fails_alone(tmp_path: Path, repeated: bool) -> None:
+    path, begun, go_on = tmp_path / "journal.db", Event(), Event()
+    database = SqliteDatabase(path)
+    await database.write(lambda connection: connection.execute(text("CREATE TABLE numbers (x INTEGER UNIQUE)")))
+    watcher = sqlite3.connect(path, check_same_thread=False)
+    committed, failed = list[int](), list[int]()
+
+    def slow(connection: Connection) -> None:
+        begun.set()
+        go_on.wait(LONG)
+
+    async def insert(number: int) -> None:
+        def transaction(connection: Connection) -> None:
+            committed.append(watcher.execute("SELECT count(*) FROM numbers").fetchone()[0])
+            connection.execute(text("INSERT INTO numbers VALUES (:x)"), {"x": number})
+
+        try:
+            await database.write(transaction)
+        except ImageError:
+            failed.append(number)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(database.write, slow)
+        await anyio.to_thread.run_sync(begun.wait, LONG)
+        for number in range(8):
+            tasks.start_soon(insert, 3 if repeated and number == 5 else number)
+        await anyio.sleep(0.2)  # they queue up behind the slow one
+        go_on.set()
+    stored = [row[0] for row in watcher.execute("SELECT x FROM numbers ORDER BY x")]
+    watcher.close()
+    await database.aclose()
+    assert (stored, failed) == (([0, 1, 2, 3, 4, 6, 7], [3]) if repeated else ([*range(8)], []))
+    assert (committed == [0] * 8) != repeated  # what fails together is run once more, each alone
+
+
+@pytest.mark.parametrize(("durable", "synchronous"), [(True, 2), (False, 1)])
+async def test_only_a_durable_write_waits_for_the_disk(tmp_path: Path, durable: bool, synchronous: int) -> None:
+    database = SqliteDatabase(tmp_path / "journal.db")
+
+    def mode(connection: Connection) -> int:
+        return connection.execute(text("PRAGMA synchronous")).scalar_one()
+
+    assert await database.write(mode, durable=durable) == synchronous
+    assert await database.write(mode) == 2
+    await database.aclose()
 
 
 async def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:

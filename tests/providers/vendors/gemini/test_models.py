@@ -87,7 +87,7 @@ async def test_only_generate_and_edit_are_offered(with_gemini: Environ, gemini: 
         ("nano-banana-2-lite", "gemini-3.1-flash-lite-image"),
         ("nano-banana-pro", "gemini-3-pro-image"),
         ("nano-banana-pro-preview", "gemini-3-pro-image"),
-        ("imagen", "imagen-4.0-generate-001"),
+        ("imagen-4", "imagen-4.0-generate-001"),
         ("gemini-9-image", "gemini-9-image"),
         ("imagen-9", "imagen-9"),
     ],

@@ -1,0 +1,38 @@
+"""The row of a model: a listed one by its name, or one for an id that its vendor does not list."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import takewhile
+
+from atelier.providers.core.types import CURRENT, Feature, Model, Operation
+from atelier.providers.vendors.contract import Provider
+
+
+def listed_row(provider: Provider, name: str) -> Model | None:
+    """Return the row with this id, alias or dated id; a dated id is sent unchanged."""
+    for row in provider.models:
+        if name == row.id or name in row.aliases:
+            return row
+        if name in row.snapshots:
+            return replace(row, id=name)
+    return None
+
+
+def unlisted_row(provider: Provider, id: str) -> Model:
+    """Return a row for an unlisted model: the columns of the row with the nearest id; values are not checked.
+
+    Where the vendor has `unlisted_operations`, the row has them too, with a mask and as many sources as any row.
+    """
+
+    def similarity(row: Model) -> tuple[int, bool]:
+        pairs = takewhile(lambda pair: pair[0] == pair[1], zip(row.id, id.lower(), strict=False))
+        return len(list(pairs)), row.id == provider.default
+
+    nearest = max(provider.models, key=similarity)
+    row = replace(nearest, id=id, aliases=(), snapshots=(), lifecycle=CURRENT, any_value=True)
+    if not (further := provider.unlisted_operations):
+        return row
+    features = row.features | {Feature.MASK} if Operation.INPAINT in further else row.features
+    max_sources = max(other.max_sources for other in provider.models)
+    return replace(row, operations=row.operations | further, features=features, max_sources=max_sources)

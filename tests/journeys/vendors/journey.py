@@ -1,0 +1,44 @@
+"""The journey of one vendor: what is asked, and what its emulator must have seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from atelier.providers.testing.conformance.bench import Bench
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journey:
+    """A vendor's journey.
+
+    generate, edit  arguments beside the prompt; `edit` is of the image that was generated
+    usd             what an image of `generate` costs, None where no price is known
+    links           makes the emulator answer such that the images can be collected after a crash
+    free            paths of POSTs that cost nothing, such as uploads
+    environ         further variables
+    """
+
+    generate: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    edit: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    usd: float | None = None
+    links: Callable[[Any], None] = lambda host: None
+    free: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def always_links(host: Any) -> None:
+    host.always_links = True
+
+
+JOURNEYS: dict[str, Journey] = {
+    "ideogram": Journey(generate={"quality": "turbo"}, edit={"strength": 0.3}, usd=0.03),
+    "recraft": Journey(edit={"strength": 0.3}, usd=0.035, links=always_links),
+}
+
+
+def bench_of(vendor: str) -> Bench:
+    """Return the vendor's bench."""
+    return import_module(f"tests.conformance.benches.{vendor}").BENCH
