@@ -18,7 +18,8 @@ from atelier.providers.images.resize import resized_copy
 from atelier.providers.images.sources import ASSET, Asset, newest_asset_id
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.resized_copy import store_copy
-from atelier.tools.image_answer import CLOSINGS, ImageData, image_data
+from atelier.tools.closing_lines import closing_lines
+from atelier.tools.image_answer import ImageData, image_data
 from atelier.tools.image_call import answer_of, files_of, with_files
 from atelier.tools.image_list import UPLOAD, ListedImage, maker_of, newest_images, prompt_of
 from atelier.tools.parameters import fields
@@ -118,7 +119,7 @@ async def run(params: GetImage, service: ImageService, call: Call) -> Answer:
     id = await newest_asset_id(storage) if words == "last" else words
     asset = await storage.get(id) if id and ASSET.fullmatch(id) else None
     if asset is None:
-        what = "There is no picture yet." if words == "last" else f"There is no picture “{sanitize(words, 60)}”."
+        what = "There is no image yet." if words == "last" else f"There is no image “{sanitize(words, 60)}”."
         raise ImageError(Reason.NOT_FOUND, what, hint="Call get_image with list=true for those that there are.")
     answer = await _shown(asset, storage, wanted, delivery, call)
     if params.output_path:
@@ -142,7 +143,7 @@ async def _shown(asset: Asset, storage: Storage, wanted: ResizeSpec | None, deli
     warnings += [shown.stored.warning] if shown.stored and shown.stored.warning and not warnings else []
     record, image = asset.record, image_data(shown)
     whole = delivery.inline and len(shown.image_bytes) <= call.inline_limit
-    fate, brief = CLOSINGS[_closing(shown, whole=whole)]
+    fate, brief = closing_lines([shown], call.inline_limit, whole=whole)
     name = f"A copy of {asset.id}" if wanted else asset.id
     size = f"{image.width}×{image.height} {shown.format.upper()}"
     prompt, cost = prompt_of(record, MAX_PROMPT_CHARACTERS), record.get("actual_usd")
@@ -192,13 +193,6 @@ async def _image(
     if keep:
         return await store_copy(made, record, wanted, storage.put)
     return ResultImage(await anyio.to_thread.run_sync(resized_copy, made, wanted)), []
-
-
-def _closing(shown: ResultImage, *, whole: bool) -> str:
-    """Return the key of CLOSINGS for an image that is shown."""
-    if shown.stored:
-        return "both" if whole else "stored"
-    return "inline" if whole else "preview only"
 
 
 TOOL = Tool(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from pydantic import BaseModel
 from atelier.providers.core.results import ImageResult, ResultImage, Usage
 from atelier.providers.jobs.service import JobHandle
 from atelier.providers.pipeline.quotes import usd as plain_usd
+from atelier.tools.closing_lines import bytes_of, closing_lines
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Output
 
 
@@ -74,10 +74,10 @@ def format_result(result: ImageResult, inline_limit: int = ANSWER_BUDGET, *, who
     Inline images are attached and have no id or path. `whole` attaches stored ones, if `inline_limit` bytes suffice.
     """
     if result.inline:
-        result = replace(result, images=tuple(ResultImage(image.picture) for image in result.images))
+        result = _without_storage(result)
     images = [image_data(image) for image in result.images]
     whole = whole and bytes_of(result.images) <= inline_limit
-    fate, brief = CLOSINGS["both" if whole else _closing(result, inline_limit)]
+    fate, brief = closing_lines(result.images, inline_limit, whole=whole)
     lines = [
         result.notice,
         *_ready(images),
@@ -106,6 +106,18 @@ def format_result(result: ImageResult, inline_limit: int = ANSWER_BUDGET, *, who
         notice=result.notice,
         whole=whole,
         inline_limit=inline_limit,
+        usage=result.usage,
+        inline=result.inline,
+    )
+
+
+def _without_storage(result: ImageResult) -> ImageResult:
+    """Return the result without where its images are stored until the answer is delivered, and warnings about that."""
+    about = {image.stored.warning for image in result.images if image.stored}
+    return replace(
+        result,
+        images=tuple(ResultImage(image.picture) for image in result.images),
+        warnings=tuple(warning for warning in result.warnings if warning not in about),
     )
 
 
@@ -138,52 +150,12 @@ def format_handle(running: JobHandle, output_path: str | None = None) -> Answer:
     return answer.with_note("Give output_path to get_image to have the file written.") if output_path else answer
 
 
-PREVIEW_ATTACHED = "Only a small preview is attached; if you cannot see it, do not describe it."
-NO_PREVIEW = "No preview is attached: do not describe the image."
-
-CLOSINGS = {
-    "stored": (
-        f"Show the user the path or link. {PREVIEW_ATTACHED}",
-        "show the user the path or link",
-    ),
-    "both": (
-        "Show the user the path or link. What is attached is the full size.",
-        "show the user the path or link; the full size is attached",
-    ),
-    "inline": (
-        "What is attached is the full size; it was not stored.",
-        "attached to this answer, not stored",
-    ),
-    "preview only": (
-        "The full picture is too large to attach and could not be stored; only its preview is attached.",
-        "not stored and too large to attach",
-    ),
-}
-"""Where the pictures are -> the closing line of the text, and the same for the summary."""
-
-
 def _cost(result: ImageResult) -> str:
     """Return the actual cost, with the estimate when it differs."""
     if result.actual_usd is None:
         return "cost not known" + (f", about {usd(result.estimated_usd)}" if result.estimated_usd is not None else "")
     expected = result.estimated_usd if result.estimated_usd != result.actual_usd else None
     return f"cost {usd(result.actual_usd)}" + (f" (estimated {usd(expected)})" if expected is not None else "")
-
-
-def _closing(result: ImageResult, inline_limit: int) -> str:
-    if all(image.stored for image in result.images):
-        return "stored"
-    return "inline" if is_inline(result.images, inline_limit) else "preview only"
-
-
-def is_inline(images: Sequence[ResultImage], inline_limit: int) -> bool:
-    """Return whether the pictures that are not stored fit into the answer in full size."""
-    return bytes_of([image for image in images if image.stored is None]) <= inline_limit
-
-
-def bytes_of(images: Sequence[ResultImage]) -> int:
-    """Return the size of the images together."""
-    return sum(len(image.image_bytes) for image in images)
 
 
 def usd(amount: Decimal) -> str:

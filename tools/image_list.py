@@ -75,7 +75,7 @@ def _page(records: list[Mapping[str, Any]], characters: int, timed: bool, *, mor
     ]
     older = f" Older ones: before={rows[-1].id}." if more else ""
     return Page(
-        f"{len(rows)} picture{'' if len(rows) == 1 else 's'}, the newest first.{older}" if rows else "No picture.", rows
+        f"{len(rows)} image{'' if len(rows) == 1 else 's'}, the newest first.{older}" if rows else "No image.", rows
     )
 
 

@@ -79,7 +79,7 @@ class VendorData(BaseModel):
     variables: Annotated[list[str] | None, Field(description="Set one of these to use the vendor.")] = None
     models: Annotated[list[str] | None, Field(description="Ids, the vendor's default first.")] = None
     more: Annotated[int | None, Field(description="Models for which there was no room.")] = None
-    low_usd: Annotated[float | None, Field(description="About, of one picture by the default.")] = None
+    low_usd: Annotated[float | None, Field(description="About, of one image by the default.")] = None
     high_usd: Annotated[float | None, Field(description="Absent when some choice has no known price.")] = None
 
 

@@ -55,12 +55,12 @@ Strength = Annotated[
     Annotated[float, Field(ge=0, le=1)] | None,
     Blank,
     Number,
-    Field(description="How far from the picture: 0 keeps it, 1 ignores it; where the model takes it."),
+    Field(description="How far from the image: 0 keeps it, 1 ignores it; where the model takes it."),
 ]
 Search = Annotated[
     Annotated[str, Field(max_length=10_000)] | None,
     Blank,
-    Field(description="What to find in the picture, for search_replace and recolor."),
+    Field(description="What to find in the image, for search_replace and recolor."),
 ]
 Side = Annotated[
     Annotated[int, Field(ge=0, le=MAX_SIDE_PIXELS)] | None,

@@ -195,7 +195,7 @@ DeliverSize = Annotated[
     Annotated[str, Field(max_length=40)] | None,
     Blank,
     Word,
-    Field(description="Exact WIDTHxHEIGHT (1200x630) of a copy stored beside the picture; not sent to the model."),
+    Field(description="Exact WIDTHxHEIGHT (1200x630) of a copy stored beside the image; not sent to the model."),
 ]
 DeliverFit = Annotated[
     Literal["crop", "pad"] | None,
