@@ -248,5 +248,5 @@ class Listing(VendorModel):
 
 async def lifecycles(wire: Wire, endpoint: Endpoint) -> dict[str, date | None]:
     """Return every model of GET /models with the day on which it is switched off, if one is named."""
-    listing = parse_answer(Listing, (await wire.get(f"{endpoint.base_url}/models")).content)
+    listing = parse_answer(Listing, (await wire.free("GET", f"{endpoint.base_url}/models")).content)
     return {model.id: model.shutdown_date for model in listing.data}
