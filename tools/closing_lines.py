@@ -31,7 +31,7 @@ _CLOSINGS = {
 
 
 def closing_lines(images: Sequence[ResultImage], inline_limit: int, *, whole: bool) -> tuple[str, str]:
-    """Return the closing line of the text, and the words for the summary. `whole` says that stored ones are attached."""
+    """Return the closing line of the text, and the words for the summary. `whole`: stored ones are attached."""
     if all(image.stored for image in images):
         return _CLOSINGS["both" if whole else "stored"]
     return _CLOSINGS["inline" if is_inline(images, inline_limit) else "preview only"]
