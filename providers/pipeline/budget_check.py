@@ -15,7 +15,7 @@ from atelier.providers.pipeline.job_store import JobStore, NullJobStore
 from atelier.providers.pipeline.quotes import over_budget_error, unpriced_error, usd
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.pricing.budget import Budget, CapExceeded, Caps, Confirm, Reservation
-from atelier.providers.pricing.estimate import actual, estimate
+from atelier.providers.pricing.estimate import Estimate, actual, estimate
 from atelier.providers.vendors.contract import Job
 
 log = logging.getLogger("atelier")
@@ -68,15 +68,21 @@ async def confirm_price(budget: Budget, priced: PricedRequest, confirm: Confirm 
 def vendor_calls_for(catalog: Catalog, store: JobStore, priced: PricedRequest, caps: Caps) -> list[VendorCall]:
     """Return the vendor calls of a job. Those of a free job are not recorded."""
     recorded_in = NullJobStore() if priced.is_free else store
-    provider = priced.choice.provider.name
-    return [vendor_call_for(catalog, recorded_in, provider, new_id("chg"), job, caps) for job in priced.calls]
+    return [vendor_call_for(catalog, recorded_in, priced, new_id("chg"), job, caps) for job in priced.calls]
 
 
-def vendor_call_for(catalog: Catalog, store: JobStore, provider: str, id: str, job: Job, caps: Caps) -> VendorCall:
+def vendor_call_for(
+    catalog: Catalog, store: JobStore, priced: PricedRequest, id: str, job: Job, caps: Caps
+) -> VendorCall:
     """Return a vendor call with its estimate and the function that bills it."""
-    price = estimate(catalog.prices, provider, job)
-    bill = partial(actual, catalog.prices, provider)
+    price = price_of_call(catalog, priced, job)
+    bill = partial(actual, catalog.prices, priced.choice.provider.name)
     return VendorCall(id, store, job, bill, price.total_usd if price else None, caps)
+
+
+def price_of_call(catalog: Catalog, priced: PricedRequest, job: Job) -> Estimate | None:
+    """Return the estimate of one vendor call of a request."""
+    return priced.estimate if job is priced.job else estimate(catalog.prices, priced.choice.provider.name, job)
 
 
 def reservations_for(
@@ -86,7 +92,7 @@ def reservations_for(
     if priced.is_free:
         return []
     provider = priced.choice.provider.name
-    prices = [estimate(catalog.prices, provider, vendor_call.job) for vendor_call in vendor_calls]
+    prices = [price_of_call(catalog, priced, vendor_call.job) for vendor_call in vendor_calls]
     return [
         Reservation(
             id=vendor_call.id,
