@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from email import message_from_bytes
 from functools import partial
@@ -64,7 +64,12 @@ async def refused(bench: Bench, environ: Mapping[str, str], request: ImageReques
 
 def paid_requests(host: Emulator) -> list[Received]:
     """Return the requests that cost money."""
-    return [request for request in list(host.requests) if request.method == "POST"]
+    return [request for request in without_aside(host, list(host.requests)) if request.method == "POST"]
+
+
+def without_aside(host: Emulator, requests: Sequence[Received]) -> list[Received]:
+    """Return the requests but those that are made beside the paid ones, such as uploads."""
+    return [request for request in requests if not (host.aside and request.path.startswith(host.aside))]
 
 
 def all_requests(bench: Bench, host: Emulator) -> list[Received]:
@@ -101,12 +106,14 @@ def values_in(value: Any) -> Iterator[Any]:
             yield value
 
 
-def same(prepared: httpx.Request, fired: Received, key_header: str) -> bool:
-    """Return whether the prepared request was sent unchanged, except for key, host, length and client headers."""
+def same(prepared: httpx.Request, fired: Received, bench: Bench) -> bool:
+    """Return whether the prepared request was sent unchanged, except for key, host, length and client headers, and for
+    what the vendor adds as it is sent."""
     shown = {name: value for name, value in prepared.headers.items() if name not in ("host", "content-length")}
     sent = {name: value for name, value in fired.headers.items() if name in shown}
-    whole = (prepared.method, prepared.url.path, prepared.read()) == (fired.method, fired.path, fired.body)
-    return whole and shown == sent and key_header not in shown
+    body = bench.as_prepared(fired.body) if bench.as_prepared else fired.body
+    whole = (prepared.method, prepared.url.path, prepared.read()) == (fired.method, fired.path, body)
+    return whole and shown == sent and bench.provider.endpoint.key_header.lower() not in shown
 
 
 def altered(request: ImageRequest, change: Change) -> ImageRequest:

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from atelier.providers.testing.conformance.bench import Bench
+from atelier.providers.vendors.registry import package_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,7 @@ class Journey:
     links           makes the emulator answer such that the images can be collected after a crash
     free            paths of POSTs that cost nothing, such as uploads
     environ         further variables
+    names_its_task  the caller names the task, so that it is stored before the request is sent
     """
 
     generate: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -27,6 +29,7 @@ class Journey:
     links: Callable[[Any], None] = lambda host: None
     free: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
+    names_its_task: bool = False
 
 
 def always_links(host: Any) -> None:
@@ -35,6 +38,7 @@ def always_links(host: Any) -> None:
 
 JOURNEYS: dict[str, Journey] = {
     "ideogram": Journey(generate={"quality": "turbo"}, edit={"strength": 0.3}, usd=0.03),
+    "sd-webui": Journey(edit={"strength": 0.3}, usd=0, free=("/sdapi/v1/interrupt",)),
     "replicate": Journey(edit={"strength": 0.3}, usd=0.025),
     "fal": Journey(edit={"strength": 0.3}, usd=0.025),
     "recraft": Journey(edit={"strength": 0.3}, usd=0.035, links=always_links),
@@ -43,4 +47,4 @@ JOURNEYS: dict[str, Journey] = {
 
 def bench_of(vendor: str) -> Bench:
     """Return the vendor's bench."""
-    return import_module(f"tests.conformance.benches.{vendor}").BENCH
+    return import_module(f"tests.conformance.benches.{package_of(vendor)}").BENCH
