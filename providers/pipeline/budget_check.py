@@ -15,7 +15,7 @@ from atelier.providers.pipeline.job_store import JobStore, NullJobStore
 from atelier.providers.pipeline.quotes import over_budget_error, unpriced_error, usd
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.pricing.budget import Budget, CapExceeded, Caps, Confirm, Reservation
-from atelier.providers.pricing.estimate import actual, estimate
+from atelier.providers.pricing.estimate import Estimate, actual, estimate
 from atelier.providers.vendors.contract import Job
 
 log = logging.getLogger("atelier")
@@ -69,12 +69,20 @@ def vendor_calls_for(catalog: Catalog, store: JobStore, priced: PricedRequest, c
     """Return the vendor calls of a job. Those of a free job are not recorded."""
     recorded_in = NullJobStore() if priced.is_free else store
     provider = priced.choice.provider.name
-    return [vendor_call_for(catalog, recorded_in, provider, new_id("chg"), job, caps) for job in priced.calls]
+    quoted = priced.estimate
+    return [vendor_call_for(catalog, recorded_in, provider, new_id("chg"), job, caps, quoted) for job in priced.calls]
 
 
-def vendor_call_for(catalog: Catalog, store: JobStore, provider: str, id: str, job: Job, caps: Caps) -> VendorCall:
+def _price(catalog: Catalog, provider: str, job: Job, whole: Estimate | None) -> Estimate | None:
+    """Return the price of a call by the table, else its share of the price that the vendor stated for the whole job."""
+    return estimate(catalog.prices, provider, job) or (whole and whole.share(job.request.count))
+
+
+def vendor_call_for(
+    catalog: Catalog, store: JobStore, provider: str, id: str, job: Job, caps: Caps, whole: Estimate | None = None
+) -> VendorCall:
     """Return a vendor call with its estimate and the function that bills it."""
-    price = estimate(catalog.prices, provider, job)
+    price = _price(catalog, provider, job, whole)
     bill = partial(actual, catalog.prices, provider)
     return VendorCall(id, store, job, bill, price.total_usd if price else None, caps)
 
@@ -86,7 +94,7 @@ def reservations_for(
     if priced.is_free:
         return []
     provider = priced.choice.provider.name
-    prices = [estimate(catalog.prices, provider, vendor_call.job) for vendor_call in vendor_calls]
+    prices = [_price(catalog, provider, vendor_call.job, priced.estimate) for vendor_call in vendor_calls]
     return [
         Reservation(
             id=vendor_call.id,

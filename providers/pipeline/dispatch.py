@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from decimal import Decimal
 from functools import partial
 
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -21,10 +22,12 @@ from atelier.providers.transport.network.http_client import OwnTransport, httpx,
 from atelier.providers.transport.resilience.breaker import Breaker
 from atelier.providers.transport.resilience.limiter import FairLimiter
 from atelier.providers.transport.wire import Wire
-from atelier.providers.vendors.contract import Provider, Reply
+from atelier.providers.vendors.contract import Job, Provider, Reply
 
 Slots = Callable[[str, int], AbstractAsyncContextManager[None]]
 """Holds one of a vendor's slots, whose number all replicas share."""
+
+QUOTE_TIMEOUT = 10.0  # seconds for a price that the vendor states
 
 FATAL_REASONS = (Reason.AUTHENTICATION, Reason.QUOTA_EXCEEDED)
 """Errors that every other call with the same key would meet as well."""
@@ -83,6 +86,8 @@ class Dispatcher:
                         assert provider.collect is not None, "a call without a request is collected"
                         reply = await provider.collect(job, wire)
                     else:
+                        if provider.upload:
+                            request = await provider.upload(job, request, wire)
                         await checkpoint_if_cancelled()  # the slot may have come when the caller was cancelled
                         await run_shielded(vendor_call.mark_sent)
                         reply = await provider.read(await wire.send(request), job, wire)
@@ -118,10 +123,8 @@ class Dispatcher:
         on_progress: Progress,
     ) -> Wire:
         endpoint, timeout = vendor_call.job.endpoint, vendor_call.job.request.timeout or self._timeout
-        if (provider.name, timeout) not in self._clients:
-            self._clients[provider.name, timeout] = vendor_client(endpoint, timeout, self._transport)
         return Wire(
-            self._clients[provider.name, timeout],
+            self._client(provider, endpoint, timeout),
             endpoint,
             provider.explain,
             key=key,
@@ -136,6 +139,26 @@ class Dispatcher:
             vendor=provider.name,
             job=vendor_call.job.id,
         )
+
+    def _client(self, provider: Provider, endpoint: Endpoint, timeout: float) -> httpx.AsyncClient:
+        if (provider.name, timeout) not in self._clients:
+            self._clients[provider.name, timeout] = vendor_client(endpoint, timeout, self._transport)
+        return self._clients[provider.name, timeout]
+
+    async def quote(self, provider: Provider, job: Job, key: str) -> Decimal | None:
+        """Return what the vendor says that a call will cost, in USD. Raises ImageError."""
+        assert provider.quote is not None, "only such a vendor is asked"
+        wire = Wire(
+            self._client(provider, job.endpoint, self._timeout),
+            job.endpoint,
+            provider.explain,
+            key=key,
+            secrets=(key, job.request.prompt),
+            deadline=QUOTE_TIMEOUT,
+            vendor=provider.name,
+            job=job.id,
+        )
+        return await provider.quote(job, wire)
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -62,6 +62,8 @@ class Provider:
     ended_names          names of model families that the vendor has ended; they mean its `default`, with a warning
     prefixes             ids that begin with one of these are its models, listed or not
     collect              where an image can be collected by a vendor task or a link; see the module
+    upload               where source images are uploaded first: returns the request with their names; costs nothing
+    quote                where the vendor says for free what a request will cost, in USD; None where it does not know
     lifecycles           where the vendor publishes it: id of every served model -> the day on which that ends
     prompted_variations  it makes variations from a source and a prompt
     unlisted_operations  what an unlisted model may do besides what the listed one with the nearest id can
@@ -79,6 +81,8 @@ class Provider:
     read: Callable[[httpx.Response, Job, Wire], Awaitable[Reply]]
     explain: Callable[[httpx.Response], ImageError]
     collect: Callable[[Job, Wire], Awaitable[Reply]] | None = None
+    upload: Callable[[Job, httpx.Request, Wire], Awaitable[httpx.Request]] | None = None
+    quote: Callable[[Job, Wire], Awaitable[Decimal | None]] | None = None
     lifecycles: Callable[[Wire, Endpoint], Awaitable[Mapping[str, date | None]]] | None = None
     prompted_variations: bool = False
     unlisted_operations: frozenset[Operation] = frozenset()
