@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 
 from bench.measures import MEASURES, Bench, Sample
-from tests.emulators.openai import OpenAI
+from bench.vendor import vendor_process
 
 OUT = Path(__file__).resolve().parent.parent / "build" / "bench"
 
@@ -28,13 +28,11 @@ def main() -> int:
     parser.add_argument("--only", default="", help="measures whose name has this in it")
     options = parser.parse_args()
     samples: dict[str, list[Sample]] = {name: [] for name in MEASURES if options.only in name}
-    vendor = OpenAI()
-    with vendor.serving():
-        bench = Bench(vendor)
+    with vendor_process() as url:
+        bench = Bench(url)
         for _ in range(options.runs):
             for name, taken in samples.items():
                 taken.append(anyio.run(MEASURES[name][0], bench))
-                vendor.reset()
     rows = [row_of(name, taken) for name, taken in samples.items()]
     sys.stdout.write(f"{'measure':36} {'ours ms':>9} {'floor ms':>9} {'ratio':>7} {'spread':>13} {'target':>7}\n")
     for row in rows:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import io
+import json
 import sys
 import tempfile
 import urllib.request
 from pathlib import Path
 
-from PIL import Image
+from atelier.server.mcp.previews import preview
 
 ONE_TOOL = """
 from mcp.server.mcpserver import MCPServer
@@ -31,15 +31,12 @@ def one_tool() -> list[str]:
     return [sys.executable, str(file)]
 
 
-def generate(url: str, key: str, body: bytes, folder: Path) -> None:
-    """POST, parse, decode, write the image and a preview of it: a generation without any promise."""
-    import json
-
+def generate(url: str, key: str, folder: Path) -> None:
+    """POST, parse, decode, write the image and the same preview of it: a generation without any promise."""
+    body = json.dumps({"model": "gpt-image-2.5-flare", "prompt": "large"}).encode()
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     request = urllib.request.Request(f"{url}/images/generations", data=body, headers=headers)
     with urllib.request.urlopen(request) as answer:
         data = base64.b64decode(json.load(answer)["data"][0]["b64_json"])
     (folder / "image.png").write_bytes(data)
-    image = Image.open(io.BytesIO(data))
-    image.thumbnail((512, 512))
-    image.convert("RGB").save(folder / "preview.jpg", "JPEG", quality=80)
+    (folder / "preview.jpg").write_bytes(preview(data))

@@ -22,7 +22,7 @@ from atelier.providers.core.tracing import current_span
 from atelier.providers.jobs.service import ImageService
 from atelier.server.mcp.elicitation import InputNeeded
 from atelier.server.observability.logs import call_id, log
-from atelier.server.storage.remote_storage import without_location
+from atelier.server.storage.remote_storage import without_addresses, without_location
 
 Callback = Callable[[], None]
 
@@ -189,4 +189,4 @@ class Calls:
 
     def for_caller(self, error: ImageError) -> ImageError:
         """Return the error as its caller may read it."""
-        return without_location(error) if self._remote else error
+        return without_addresses(without_location(error)) if self._remote else error

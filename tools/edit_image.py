@@ -19,11 +19,11 @@ from atelier.tools.parameters import edit_fields
 from atelier.tools.tool import Answer, Call, Tool
 
 DESCRIPTION = """\
-Change a picture that exists: edit it by instruction, repaint what a mask marks, extend it, erase something, \
+Change an image that exists: edit it by instruction, repaint what a mask marks, extend it, erase something, \
 cut out or replace its background, find and replace or recolour something, upscale it, or make variations. \
-Name the picture by the asset id of an earlier answer, by “last”, by a public https address, or by a path; it stays as \
-it is, and the changed one is a new picture with an id of its own. \
-Without `model` a vendor is chosen that can do it, the picture's own vendor first, and the answer says which. \
+Name the image by the asset id of an earlier answer, by “last”, by a public https address, or by a path; it stays as \
+it is, and the changed one is a new image with an id of its own. \
+Without `model` a vendor is chosen that can do it, the image's own vendor first, and the answer says which. \
 Leave out what the user did not ask for; what a model cannot honour is refused by name before anything is billed. \
 Each call may cost money. Takes 5 to 60 seconds."""
 

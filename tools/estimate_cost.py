@@ -26,10 +26,10 @@ from atelier.tools.tool import Answer, Call, Output, Tool
 
 DESCRIPTION = """\
 Estimate what generate_image or edit_image would cost with the same parameters, in USD, without making anything: free, \
-instant, and nothing is sent to a vendor. Returns the price of one picture and of all of them, a range where the \
+instant, and nothing is sent to a vendor. Returns the price of one image and of all of them, a range where the \
 vendor prices by outcome, how it was worked out, and what is left of the budget. With `compare` the same request is \
 priced over every model that can be used, the cheapest first, with the options that each cannot honour. \
-Call it when the user asks about cost, before many or large pictures, or when a call was refused as over budget."""
+Call it when the user asks about cost, before many or large images, or when a call was refused as over budget."""
 
 EDIT_ONLY = ("image", *(name for name in EditParameters.model_fields if name not in ImageParameters.model_fields))
 """Parameters that only an edit has."""
@@ -64,7 +64,7 @@ class EstimateOutput(Output):
     summary: str
     provider: str | None = None
     model: str | None = None
-    per_image_usd: Annotated[float | None, Field(description="The likely price of one picture.")] = None
+    per_image_usd: Annotated[float | None, Field(description="The likely price of one image.")] = None
     total_usd: Annotated[float | None, Field(description="The likely price of all of them.")] = None
     low_usd: Annotated[float | None, Field(description="Of all of them, at least.")] = None
     high_usd: Annotated[float | None, Field(description="Of all of them, at most; what a budget reserves.")] = None
@@ -109,7 +109,7 @@ async def priced_request(params: EstimateCost, pipeline: Pipeline) -> tuple[Imag
     masked = bool(params.mask) or params.operation in (Operation.INPAINT, Operation.ERASE)
     change = [name for name in EDIT_ONLY if getattr(params, name) not in (None, [])]
     if params.operation == Operation.GENERATE and change:
-        message = f"A picture made from words alone takes no {' and no '.join(change)}."
+        message = f"An image made from words alone takes no {' and no '.join(change)}."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave that out, or name the operation that is meant.")
     if params.operation == Operation.GENERATE or not (params.operation or change):
         return ImageRequest(prompt=prompt, **request_fields(params)), []
@@ -124,7 +124,7 @@ async def priced_request(params: EstimateCost, pipeline: Pipeline) -> tuple[Imag
         origin=found[0].provider if found[0] else None,
         vendor_image=found[0].vendor_image if found[0] else None,
     )
-    return request, ["A source picture of 1024x1024 is assumed."] if None in found else []
+    return request, ["A source image of 1024x1024 is assumed."] if None in found else []
 
 
 async def _found(words: str | None, pipeline: Pipeline) -> SourceImage | None:
@@ -139,11 +139,11 @@ def _format_price(priced: PricedRequest, left: BudgetLeft, assumed: list[str]) -
     if price is None:
         summary, lines = f"The price of {name} is not known.", list[str]()
     else:
-        count = f"{price.count} picture{'' if price.count == 1 else 's'}"
+        count = f"{price.count} image{'' if price.count == 1 else 's'}"
         summary = f"About {usd(price.total_usd)} for {count} by {name}" + (
             f", between {usd(price.low_usd)} and {usd(price.high_usd)}." if price.low_usd < price.high_usd else "."
         )
-        each = f"{usd(price.per_image_usd)} a picture; " if price.count > 1 else ""
+        each = f"{usd(price.per_image_usd)} an image; " if price.count > 1 else ""
         lines = [
             f"How: {each}{price.basis}: {price.arithmetic}.",
             f"Price from {price.source}, as of {price.as_of}.",

@@ -10,13 +10,13 @@ from atelier.tools.parameters import fields
 from atelier.tools.tool import Answer, Call, Tool
 
 DESCRIPTION = """\
-Make one or more pictures from words: photos, illustrations, logos, icons, posters, diagrams, drafts. \
+Make one or more images from words: photos, illustrations, logos, icons, posters, diagrams, drafts. \
 Returns a small preview, where the full file is, and what it cost. \
-Put everything about the picture into `prompt`; leave out every other parameter that the user did not ask for, \
+Put everything about the image into `prompt`; leave out every other parameter that the user did not ask for, \
 since absent means the model's own default. \
 An option that the chosen model cannot honour is refused by name before anything is sent or billed; \
 drop it or pick a model that offers it. \
-Each picture may cost money: do not repeat a call that succeeded unless the user wants another picture. \
+Each image may cost money: do not repeat a call that succeeded unless the user wants another image. \
 Takes 5 to 60 seconds."""
 
 

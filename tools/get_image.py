@@ -20,10 +20,10 @@ from atelier.tools.parameters import fields
 from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
 
 DESCRIPTION = """\
-Show a picture that was made before, with a fresh link or its path and how it came to be; collect the result of a job \
-that was still running; or list the newest pictures. Free, and changes nothing. \
-Give an asset id, a job id from an answer with status “running”, or “last”; with `list` the newest pictures are listed \
-with prompt, model, cost and parent. Call it for a job that runs instead of asking for the picture again."""
+Show an image that was made before, with a fresh link or its path and how it came to be; collect the result of a job \
+that was still running; or list the newest images. Free, and changes nothing. \
+Give an asset id, a job id from an answer with status “running”, or “last”; with `list` the newest images are listed \
+with prompt, model, cost and parent. Call it for a job that runs instead of asking for the image again."""
 
 MAX_PROMPT_CHARACTERS = 300  # of the prompt of one picture; a list has fewer
 LIST_DETAILS = ((80, True), (40, True), (20, True), (20, False))
@@ -42,7 +42,7 @@ class GetImage(Parameters):
         fields.Blank,
         Field(description="An asset id (img_...), a job id (job_...), a link of ours, or last, also when left out."),
     ] = None
-    list: Annotated[bool, fields.Switch, Field(description="true lists the newest pictures instead.")] = False
+    list: Annotated[bool, fields.Switch, Field(description="true lists the newest images instead.")] = False
     limit: Annotated[
         Annotated[int, Field(ge=1, le=MAX_LIMIT)] | None,
         fields.Blank,
@@ -92,7 +92,7 @@ async def run(params: GetImage, service: ImageService, call: Call) -> Answer:
     """Return a picture, a job's result, or a list."""
     storage = service.pipeline.storage
     if storage is None:
-        raise ImageError(Reason.NOT_FOUND, "Nothing is stored here.", hint="Make a picture first.")
+        raise ImageError(Reason.NOT_FOUND, "Nothing is stored here.", hint="Make an image first.")
     if params.list or params.before:
         return await _list(storage, params.limit or DEFAULT_LIMIT, params.before)
     words = (params.id or "last").strip()
@@ -103,7 +103,7 @@ async def run(params: GetImage, service: ImageService, call: Call) -> Answer:
     id = await newest_asset_id(storage) if words == "last" else words
     asset = await storage.get(id) if id and ASSET.fullmatch(id) else None
     if asset is None:
-        what = "There is no picture yet." if words == "last" else f"There is no picture “{sanitize(words, 60)}”."
+        what = "There is no image yet." if words == "last" else f"There is no image “{sanitize(words, 60)}”."
         raise ImageError(Reason.NOT_FOUND, what, hint="Call get_image with list=true for those that there are.")
     return await _shown(asset, storage)
 
@@ -176,7 +176,7 @@ def _page(records: list[Mapping[str, Any]], characters: int, timed: bool, *, mor
         for record in records
     ]
     older = f" Older ones: before={rows[-1].id}." if more else ""
-    summary = f"{len(rows)} picture{'' if len(rows) == 1 else 's'}, the newest first.{older}" if rows else "No picture."
+    summary = f"{len(rows)} image{'' if len(rows) == 1 else 's'}, the newest first.{older}" if rows else "No image."
     lines = [_line(row) for row in rows]
     return Answer(text="\n".join([summary, *lines]), data=GetImageOutput(summary=summary, pictures=rows))
 

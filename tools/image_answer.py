@@ -70,7 +70,7 @@ class ImageOutput(Output):
 def format_result(result: ImageResult) -> Answer:
     """Return the answer of a call whose job has completed. Inline images are attached, and named by no id or path."""
     if result.inline:
-        result = replace(result, images=tuple(ResultImage(image.picture) for image in result.images))
+        result = _without_storage(result)
     images = [image_data(image) for image in result.images]
     fate, brief = CLOSINGS[_closing(result)]
     lines = [
@@ -94,7 +94,25 @@ def format_result(result: ImageResult) -> Answer:
         warnings=list(result.warnings) or None,
     )
     text = "\n".join(line for line in lines if line)
-    return Answer(text=text, data=data, pictures=result.images, job=result.id, notice=result.notice)
+    return Answer(
+        text=text,
+        data=data,
+        pictures=result.images,
+        job=result.id,
+        notice=result.notice,
+        usage=result.usage,
+        inline=result.inline,
+    )
+
+
+def _without_storage(result: ImageResult) -> ImageResult:
+    """Return the result without where its images are stored until the answer is delivered, and warnings about that."""
+    about = {image.stored.warning for image in result.images if image.stored}
+    return replace(
+        result,
+        images=tuple(ResultImage(image.picture) for image in result.images),
+        warnings=tuple(warning for warning in result.warnings if warning not in about),
+    )
 
 
 def _usage(usage: Usage | None) -> UsageData | None:
@@ -135,7 +153,7 @@ CLOSINGS = {
         "attached to this answer, not stored",
     ),
     "preview only": (
-        "The full picture is too large to attach and could not be stored; only its preview is attached.",
+        "The full image is too large to attach and could not be stored; only its preview is attached.",
         "not stored and too large to attach",
     ),
 }

@@ -31,9 +31,9 @@ from atelier.tools.parameters import fields
 from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
 
 DESCRIPTION = """\
-List the vendors and models that can be used now: their operations, sizes, qualities, formats, limits, about what a \
-picture costs, and until when they work. Free, instant, and changes nothing. Call it when the user asks what there is, \
-or to choose a model by what it can do; a picture needs no such call, since a model is chosen when none is named. \
+List the vendors and models that can be used now: their operations, sizes, qualities, formats, limits, about what an \
+image costs, and until when they work. Free, instant, and changes nothing. Call it when the user asks what there is, \
+or to choose a model by what it can do; an image needs no such call, since a model is chosen when none is named. \
 Filter by `vendor`, `operation` or a `word` for every column, with styles, backgrounds and rarer options."""
 
 MAX_DATA_BYTES = 6000  # of the structured part; hosts paste it into the model's context
@@ -80,7 +80,7 @@ class VendorData(BaseModel):
     variables: Annotated[list[str] | None, Field(description="Set one of these to use the vendor.")] = None
     models: Annotated[list[str] | None, Field(description="Ids, the vendor's default first.")] = None
     more: Annotated[int | None, Field(description="Models for which there was no room.")] = None
-    low_usd: Annotated[float | None, Field(description="About, of one picture by the default.")] = None
+    low_usd: Annotated[float | None, Field(description="About, of one image by the default.")] = None
     high_usd: Annotated[float | None, Field(description="Absent when some choice has no known price.")] = None
 
 

@@ -79,7 +79,7 @@ class RowData(BaseModel):
     backgrounds: list[str] | None = None
     formats: list[str] | None = None
     options: list[str] | None = None
-    per_call: Annotated[int, Field(description="Pictures of one vendor call; more take several calls.")]
+    per_call: Annotated[int, Field(description="Images of one vendor call; more take several calls.")]
     max_sources: int
     max_prompt: Annotated[int, Field(description="Characters; 0 takes no prompt.")]
     stage: Annotated[str | None, Field(description="deprecated or retired; else the model is current.")] = None
@@ -175,7 +175,7 @@ def describe(row: Model, limit: int | None = None) -> list[str]:
         ", ".join(filter(None, shape)) or "no size",
         _phrase("quality", row.qualities, limit) or "no quality",
         _phrase("output_format", row.formats, limit) or "no output_format",
-        f"{row.max_sources or 'no'} source picture{'' if row.max_sources == 1 else 's'}",
+        f"{row.max_sources or 'no'} source image{'' if row.max_sources == 1 else 's'}",
         f"prompt of {row.max_prompt:,} characters" if row.max_prompt else "no prompt",
         f"{row.max_count} a vendor call",
     ]
@@ -198,7 +198,7 @@ def span(offer: Offer, row: Model, today: date) -> tuple[float | None, float | N
 
 def basis() -> str:
     """Return the sentence that explains the prices of a list."""
-    return f"Prices: about, a picture, sources extra, at {SQUARE} if sizes are free; {table().as_of}."
+    return f"Prices: about, an image, sources extra, at {SQUARE} if sizes are free; {table().as_of}."
 
 
 def price(offer: Offer, row: Model, today: date) -> str:

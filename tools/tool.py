@@ -8,7 +8,7 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from atelier.providers.core.results import ResultImage
+from atelier.providers.core.results import ResultImage, Usage
 from atelier.providers.core.types import Progress
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pricing.budget import Confirm
@@ -41,6 +41,8 @@ class Answer:
     pictures: tuple[ResultImage, ...] = ()
     job: str | None = None
     notice: str = ""
+    usage: Usage | None = None
+    inline: bool = False
 
 
 async def _always(question: str) -> bool:

@@ -218,7 +218,7 @@ class Catalog:
         keys = [p.endpoint.key_variables[0] for p in self.providers if p.endpoint.key_variables]
         return (
             f"No vendor key is set, so this is an offline draft by the built-in {drawn_by.name} (free, not a model's)."
-            f" Set {' or '.join(keys) if len(keys) < 3 else 'one of ' + ', '.join(keys)} for a real picture."
+            f" Set {' or '.join(keys) if len(keys) < 3 else 'one of ' + ', '.join(keys)} for a real image."
         )
 
     def _choice(self, provider: Provider, model: Model | None, notice: str = "") -> Choice:

@@ -88,6 +88,16 @@ async def race(
     return box[0]
 
 
+async def run_beside(companion: Callable[[], Awaitable[None]], action: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Return the result of an action, with a companion that runs until the action ends and never raises."""
+
+    async def whole_time() -> None:
+        await companion()
+        await anyio.sleep_forever()
+
+    return await race(whole_time, action, AssertionError)
+
+
 async def report(on_progress: Progress, message: str) -> None:
     """Report progress while a paid image is in memory: a callback that fails or blocks must not lose it."""
     with suppress(Exception), anyio.move_on_after(PROGRESS_TIMEOUT):

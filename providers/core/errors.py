@@ -178,6 +178,11 @@ def sanitize(untrusted: object, limit: int = 240) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
+def is_visible(text: str) -> bool:
+    """Return whether a text has a character besides spaces, controls and formatting such as U+200B."""
+    return any(unicodedata.category(c) not in ("Cc", "Cf") for c in text if not c.isspace())
+
+
 def strip_control(text: str) -> str:
     """Replace every control and invisible character by a space."""
     return "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)

@@ -54,8 +54,8 @@ class Picture:
     """An encoded image; `format` (png, jpeg, webp, gif) and size are read from its bytes.
 
     `prompt_used` is the prompt as the vendor rewrote it, or in a result the prompt as sent; `seed` is the vendor's, as
-    is `url`, a link that is valid for a short time. `vendor_image` is the vendor's name of the image, by which the vendor
-    can change it.
+    is `url`, a link that is valid for a short time. `vendor_image` is the vendor's name of the image, by which it can
+    be changed there.
     """
 
     image_bytes: bytes = field(repr=False)
@@ -81,8 +81,8 @@ class ImageRequest:
 
     `strength` is 0 (keep the source) to 1 (ignore it). `parent` is the asset id of the first source, `origin` the
     vendor that made it, which is preferred when no model is named, and `vendor_image` that vendor's name of it.
-    `deliver` is the resized copy stored beside each image; it is not sent to the vendor. `response_format` is None where
-    the caller did not choose. `timeout` is seconds for one vendor call, None those of the pipeline.
+    `deliver` is the resized copy stored beside each image; it is not sent to the vendor. `response_format` is None
+    where the caller did not choose. `timeout` is seconds for one vendor call, None those of the pipeline.
     `options` are `search` (what to find, for search_replace and recolor), `left`, `right`, `top` and `bottom` (pixels
     to add, for outpaint), those in the model's row, and for an unlisted model the fields of its vendor. Their values
     are texts, numbers and booleans.

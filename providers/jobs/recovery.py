@@ -36,7 +36,7 @@ PAGE_SIZE, MAX_PAGES = 200, 50  # records that are read at most to find the imag
 UNKNOWN_OUTCOME_ERROR = ImageError(
     Reason.INTERNAL,
     "Atelier was stopped while the vendor worked; the outcome is unknown.",
-    hint="The vendor may have billed it. Ask again for a new picture.",
+    hint="The vendor may have billed it. Ask again for a new image.",
     facts={"outcome": "unknown"},
 )
 NEVER_SENT = ImageError(Reason.INTERNAL, "Atelier was stopped before anything was sent.", hint="Ask again.")
@@ -91,7 +91,7 @@ async def recover_job(pipeline: Pipeline, row: JobRow) -> RecoveredJob | None:
     if open_calls and priced:
         prepared = _prepared(pipeline, row, priced, open_calls, stored, key)
         failed = row.count - len(found) - prepared.priced.job.request.count
-        notes = [f"{failed} of {row.count} pictures failed earlier."] if failed > 0 else []
+        notes = [f"{failed} of {row.count} images failed earlier."] if failed > 0 else []
         return RecoveredJob(prepared=prepared, found=found, notes=notes)
     billed = any(call.state == CallState.SETTLED for call in calls)
     state = final_state(has_images=bool(found), outcome_known=not unknown, billed=billed, cancelled=True)
@@ -175,7 +175,7 @@ async def _records_since(storage: Storage, job: str) -> list[Mapping[str, Any]]:
 
 def found_outcome(found: Sequence[Mapping[str, Any]], wanted: int, notes: Sequence[str] = ()) -> dict[str, Any]:
     """Return the outcome of a job of `wanted` images by the records of those that were found."""
-    lost = f" {wanted - len(found)} of {wanted} pictures are missing." if len(found) < wanted else ""
+    lost = f" {wanted - len(found)} of {wanted} images are missing." if len(found) < wanted else ""
     known = _cost(found)
     return {
         "images": _images(found),

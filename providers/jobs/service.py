@@ -192,9 +192,9 @@ class ImageService(ImageCalls):
         return self._returned(await self._waiter.wait_for_row(row, on_progress, self._deadline()), caller)
 
     def cancel(self, id: str, *, caller: str = "1") -> None:
-        """Cancel the vendor calls of a job that were not sent yet, unless a caller waits for it."""
+        """Cancel a job unless a caller waits for it: what was not sent yet, and what the vendor can cancel."""
         if (job := self._runner.get(id)) and job.identity.caller == caller and not job.listeners:
-            job.prepared.stop.cancel()
+            job.prepared.cancel()
 
     def mark_delivered(self, job: str) -> None:
         """Record that the result was delivered; from now on the same call is a new request."""

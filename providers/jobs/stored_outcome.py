@@ -85,7 +85,7 @@ async def _result(row: JobRow, storage: Storage) -> ImageResult:
     found = [(each["id"], await _image(each, storage)) for each in stored["images"]]
     images, gone = [image for _, image in found if image], [id for id, image in found if image is None]
     if not images:
-        message = f"The pictures of {row.id} are no longer in the storage."
+        message = f"The images of {row.id} are no longer in the storage."
         raise ImageError(Reason.NOT_FOUND, message, hint="Make new ones.", facts={"gone": row.id})
     missing = [f"No longer there: {', '.join(gone)}."] if gone else []
     return ImageResult(
@@ -157,7 +157,7 @@ def decode_error(row: JobRow) -> ImageError:
 
 def _damaged(row: JobRow) -> ImageError:
     message = f"The result of {row.id} cannot be read: its row in the database is damaged."
-    hint = "If it has pictures, get_image with list=true shows them; look there before you ask for new ones."
+    hint = "If it has images, get_image with list=true shows them; look there before you ask for new ones."
     return ImageError(Reason.STORAGE_FAILED, message, hint=hint, facts={"job": row.id, "damaged": row.id})
 
 

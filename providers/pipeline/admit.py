@@ -6,7 +6,7 @@ import base64
 from dataclasses import dataclass, replace
 
 from atelier.providers.catalog.catalog import Catalog, Choice
-from atelier.providers.core.errors import ImageError, Reason, error_facts, sanitize
+from atelier.providers.core.errors import ImageError, Reason, error_facts, is_visible, sanitize
 from atelier.providers.core.gates import preflight
 from atelier.providers.core.ids import new_id
 from atelier.providers.core.types import ImageRequest, Model, Operation
@@ -80,9 +80,13 @@ def check_and_price(catalog: Catalog, request: ImageRequest) -> PricedRequest:
 
 
 def strip_prompts(request: ImageRequest) -> ImageRequest:
-    """Return the request without the space around its prompts; a negative prompt of nothing else is absent."""
-    negative = (request.negative_prompt or "").strip() or None
-    return replace(request, prompt=request.prompt.strip(), negative_prompt=negative)
+    """Return the request without the space around its prompts. One without a visible character is empty or absent."""
+    negative = _stripped(request.negative_prompt or "") or None
+    return replace(request, prompt=_stripped(request.prompt), negative_prompt=negative)
+
+
+def _stripped(prompt: str) -> str:
+    return prompt.strip() if is_visible(prompt) else ""
 
 
 def drop_unused_arguments(
@@ -95,7 +99,7 @@ def drop_unused_arguments(
     names = [*(["prompt"] if request.prompt != prompt else []), *(["mask"] if request.mask else [])]
     if not names:
         return request, ()
-    made_from = "the picture and the prompt" if provider.prompted_variations else "the picture alone"
+    made_from = "the image and the prompt" if provider.prompted_variations else "the image alone"
     warning = f"The {' and the '.join(names)} was not sent: {model.id} makes a variation from {made_from}."
     return replace(request, prompt=prompt, mask=None), (warning,)
 

@@ -52,7 +52,7 @@ async def confirm_price(budget: Budget, priced: PricedRequest, confirm: Confirm 
     if limit is None or (price is not None and price.high_usd <= limit):
         return
     pictures, model = priced.job.request.count, f"{priced.choice.provider.name}/{priced.job.model.id}"
-    what = f"{pictures} picture{'' if pictures == 1 else 's'} by {model}"
+    what = f"{pictures} image{'' if pictures == 1 else 's'} by {model}"
     cost = f"{what}: the price is not known" if price is None else f"{what} may cost {usd(price.high_usd)}"
     if confirm is None:
         raise ImageError(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from atelier.providers.core.concurrency import run_shielded
+from atelier.providers.core.concurrency import no_progress, run_beside, run_shielded
 from atelier.providers.core.environment import hint_with_variables
 from atelier.providers.core.errors import ImageError, Reason, error_facts, redacting
 from atelier.providers.core.gates.option_gates import private_texts
@@ -23,6 +25,8 @@ from atelier.providers.transport.resilience.breaker import Breaker
 from atelier.providers.transport.resilience.limiter import FairLimiter
 from atelier.providers.transport.wire import Wire
 from atelier.providers.vendors.contract import Job, Provider, Reply
+
+log = logging.getLogger("atelier")
 
 Slots = Callable[[str, int], AbstractAsyncContextManager[None]]
 """Holds one of a vendor's slots, whose number all replicas share."""
@@ -82,20 +86,41 @@ class Dispatcher:
                 ):
                     await on_progress(f"{provider.title} is drawing ({job.model.id}).")
                     wire = self._wire(provider, vendor_call, prepared.key, secrets, on_progress)
-                    if request is None:
-                        assert provider.collect is not None, "a call without a request is collected"
-                        reply = await provider.collect(job, wire)
-                    else:
+                    if request is not None:
                         if provider.upload:
                             request = await provider.upload(job, request, wire)
                         await checkpoint_if_cancelled()  # the slot may have come when the caller was cancelled
                         await run_shielded(vendor_call.mark_sent)
-                        reply = await provider.read(await wire.send(request), job, wire)
+                    ask = partial(self._ask, provider, job, wire, request)
+                    if provider.cancel is None:
+                        reply = await ask()
+                    else:
+                        reply = await run_beside(partial(self._cancel, prepared, vendor_call, secrets), ask)
                     record_reply(vendor_span, reply)
         except ImageError as error:
             error.hint = hint_with_variables(error.hint, provider.endpoint, job.endpoint)
             raise
         return vendor_call.record_reply(reply)
+
+    async def _ask(self, provider: Provider, job: Job, wire: Wire, request: httpx.Request | None) -> Reply:
+        """Send the request and return the reply, or collect that of a call without a request."""
+        if request is not None:
+            return await provider.read(await wire.send(request), job, wire)
+        assert provider.collect is not None, "a call without a request is collected"
+        return await provider.collect(job, wire)
+
+    async def _cancel(self, prepared: PreparedJob, vendor_call: VendorCall, secrets: tuple[str, ...]) -> None:
+        """Wait until the caller cancels the job, then ask the vendor to stop the task, if it is known by then."""
+        provider = prepared.priced.choice.provider
+        assert provider.cancel is not None, "only such a vendor is asked"
+        await prepared.cancel_requested.wait()
+        if (task := vendor_call.task or vendor_call.job.task) is None:
+            return
+        wire = self._wire(provider, vendor_call, prepared.key, secrets, no_progress)
+        try:
+            await provider.cancel(replace(vendor_call.job, task=task), wire)
+        except ImageError as error:  # the vendor goes on, and so does the call
+            log.warning("vendor task not cancelled", extra={"facts": {"vendor": provider.name, "why": error.message}})
 
     @property
     def waiting(self) -> dict[str, int]:

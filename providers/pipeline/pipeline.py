@@ -236,7 +236,7 @@ class Pipeline:
                     result = CallResult(reply, [ResultImage(picture) for picture in reply.pictures], [])
                 else:
                     count = len(reply.pictures)
-                    await report(on_progress, "Storing the picture." if count == 1 else f"Storing {count} pictures.")
+                    await report(on_progress, "Storing the image." if count == 1 else f"Storing {count} images.")
                     result = await store_images(self.storage, prepared, vendor_call, reply)
                 await vendor_call.settle()
                 if len(prepared.vendor_calls) > 1:

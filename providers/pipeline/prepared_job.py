@@ -17,7 +17,8 @@ from atelier.providers.transport.wire import httpx
 class PreparedJob:
     """Vendor calls and their requests, in one order. A call without a request was sent before and is collected.
 
-    Cancelling `stop` cancels the calls that no vendor can have yet, and their retries; the others are finished.
+    Cancelling `stop` cancels the calls that no vendor can have yet, and their retries; the others are finished, unless
+    `cancel_requested` is set and the vendor can cancel a task.
     """
 
     priced: PricedRequest
@@ -26,6 +27,12 @@ class PreparedJob:
     key: str | None
     caller: str
     stop: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    cancel_requested: anyio.Event = field(default_factory=anyio.Event)
+
+    def cancel(self) -> None:
+        """Cancel the job because its caller asked for it."""
+        self.stop.cancel()
+        self.cancel_requested.set()
 
     @property
     def in_flight(self) -> bool:

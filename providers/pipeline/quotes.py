@@ -56,7 +56,7 @@ def over_budget_error(catalog: Catalog, priced: PricedRequest, cap: str, left: D
     fits = [f"{each.words} ({usd(each.price)})" for each in alternatives[:1]]
     fewer = int((left / (estimate.high_usd / estimate.count)).to_integral_value(ROUND_FLOOR))
     if 0 < fewer < estimate.count:
-        fits.append(f"{fewer} of the {estimate.count} pictures")
+        fits.append(f"{fewer} of the {estimate.count} images")
     advice = f"What fits: {', or '.join(fits)}." if fits else "No model fits the remaining budget; raise the cap."
     return ImageError(
         Reason.BUDGET_EXCEEDED,

@@ -69,7 +69,7 @@ def merged_reply(replies: Sequence[Reply]) -> Reply:
 def shortfall_warnings(errors: Iterable[ImageError], count: int, got: int, collectable: str | None) -> list[str]:
     """Return the warnings when only some of `count` images came. `collectable` is the id of a job that may get more."""
     reasons = dict.fromkeys(error.message for error in errors)
-    warnings = [f"Only {got} of {count} pictures were made: {' '.join(reasons)}"] if reasons else []
+    warnings = [f"Only {got} of {count} images were made: {' '.join(reasons)}"] if reasons else []
     later = "Images that arrive within 30 minutes are added: the same call, or get_image with {}, collects them."
     return [*warnings, later.format(collectable)] if collectable else warnings
 

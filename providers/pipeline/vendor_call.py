@@ -35,6 +35,7 @@ class VendorCall:
     possibly_billed_twice  attempts that timed out and were repeated
     resumed                a dead process sent it, so an error while collecting does not prove that nothing was billed
     stored_digests         SHA-256 of its images that are stored
+    task                   the vendor's task, once it is known
     collectable            the vendor may return more of its images
 
     `state` is not CallState, which is the row's: reserved and sent are the same; in billed the vendor has replied and
@@ -56,7 +57,7 @@ class VendorCall:
         self._store = store
         self._caps = caps
         self._bill = bill
-        self._has_task = False
+        self.task: Mapping[str, Any] | None = None
         self._pending_writes: list[Callable[[], Awaitable[object]]] = []
 
     def resume(self, stored_digests: Sequence[str]) -> None:
@@ -75,7 +76,7 @@ class VendorCall:
 
     async def save_vendor_task(self, task: Mapping[str, Any]) -> None:
         """Store the vendor's task, by which a restart collects the images."""
-        self._has_task = True
+        self.task = task
         await self._write(partial(self._store.save_vendor_task, self.id, task))
 
     async def reserve_retry(self) -> None:
@@ -91,7 +92,7 @@ class VendorCall:
     def record_reply(self, reply: Reply) -> Reply:
         """Record that the vendor returned images. Returns the reply with its cost."""
         self.spent, self.state = self._bill(self.job, reply), "billed"
-        self.collectable = reply.collectable and (self._has_task or self.resumed)
+        self.collectable = reply.collectable and (self.task is not None or self.resumed)
         return replace(reply, cost_usd=self.spent)
 
     async def add_asset(self, image: str) -> None:
@@ -107,7 +108,7 @@ class VendorCall:
         """Settle, release or mark as unknown a call that a refusal, an error or a cancellation ended."""
         if self.state == "closed":
             return
-        refusal, resumable = error if isinstance(error, ImageError) else None, self._has_task or self.resumed
+        refusal, resumable = error if isinstance(error, ImageError) else None, self.task is not None or self.resumed
         internal = isinstance(error, Exception) and refusal is None
         self.collectable = resumable and (internal or (refusal is not None and refusal.collectable))
         cost = self.spent if self.state == "billed" else self._cost_of_failure(error)

@@ -61,10 +61,10 @@ def _priced(row: Price, by_tokens: Amount | None, count: int) -> Amount:
         return sure(usd, f"{times}{_plain(row.usd / CREDIT)} credits x {dollars(CREDIT)}", row, basis="credits")
     if not usd:
         return sure(usd, "free", row, basis="free")
-    found = sure(usd, f"{times}{dollars(row.usd)} a picture", row, basis="flat" if row.cell == Cell() else "grid")
+    found = sure(usd, f"{times}{dollars(row.usd)} an image", row, basis="flat" if row.cell == Cell() else "grid")
     if by_tokens is None or abs(by_tokens.likely - usd) <= ROUNDING * count:
         return found
-    note = f"by its tokens, which the vendor counts, a picture costs {dollars(by_tokens.likely / count)}"
+    note = f"by its tokens, which the vendor counts, an image costs {dollars(by_tokens.likely / count)}"
     low, high = min(usd, by_tokens.likely), max(usd, by_tokens.likely)
     return replace(found, low=low, high=high, used=(row, *by_tokens.used), notes=(note,))
 
@@ -96,7 +96,7 @@ def _megapixels(row: Price, model: Model, cell: Cell, request: ImageRequest, cou
     if size is None and sources:
         made = Fraction(sources[0].width * sources[0].height, MEGAPIXEL)
         made = min(made, Fraction(rule.max_pixels, MEGAPIXEL)) if rule else made
-        notes.append("the picture is taken to be as large as its source")
+        notes.append("the image is taken to be as large as its source")
     else:
         made = Fraction(size[0] * size[1], MEGAPIXEL) if size else Fraction(1)
     if size is None and not sources:
@@ -129,7 +129,7 @@ def _sources_at_a_price(own: Figures, model: Model, request: ImageRequest, count
     if row and given:
         calls, each = -(-count // model.max_count), given * row.usd
         times = f"{count} x " if count > 1 else ""
-        words = f"{times}{given} source picture{'s' if given > 1 else ''} x {dollars(row.usd)}"
+        words = f"{times}{given} source image{'s' if given > 1 else ''} x {dollars(row.usd)}"
         yield Amount(calls * each, count * each, count * each, words, (row,))
 
 
@@ -157,7 +157,7 @@ def _sources_in_tokens(own: Figures, rates: Rates, request: ImageRequest, count:
         high = request.options.get("input_fidelity") == "high"
         each = [token_counts.tiles(source.width, source.height, high_fidelity=high) for source in request.sources]
     total = count * sum(each)
-    yield _range(rates.image_input, (total, total, total), "source picture tokens", rates, row)
+    yield _range(rates.image_input, (total, total, total), "source image tokens", rates, row)
 
 
 def _more_output(own: Figures, rates: Rates, request: ImageRequest, count: int) -> Iterable[Amount]:
@@ -166,7 +166,7 @@ def _more_output(own: Figures, rates: Rates, request: ImageRequest, count: int) 
     for row in own.tokens:
         if row.of == "partial" and isinstance(partials, int) and partials > 0:
             high = count * partials * row.likely
-            yield _range(rates.image_output, (0, high, high), "tokens of partial pictures", rates, row)
+            yield _range(rates.image_output, (0, high, high), "tokens of partial images", rates, row)
         if row.of in ("text", "thought") and rates.text_output is not None:
             counts = (count * row.lowest, count * row.likely, count * row.highest)
             yield _range(rates.text_output, counts, f"{row.of} tokens", rates, row)

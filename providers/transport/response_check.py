@@ -48,8 +48,7 @@ def check_response(
         error.from_vendor = error.from_vendor or status is not None  # a gateway's error page is never a 200
         paid.record_refusal(error, status or response.status_code)
         if response.status_code == HTTPStatus.NOT_FOUND and endpoint.custom:
-            error.message += f" The URL was {safe_url(url)}."
-            error.hint = base_url_hint(endpoint)
+            error.hint = f"{base_url_hint(endpoint)} The request went to {safe_url(url)}."
     raise error
 
 
@@ -88,8 +87,9 @@ def web_page_error(url: httpx.URL, endpoint: Endpoint) -> ImageError:
 
     With a custom base URL the page is a misconfiguration, so nothing was billed.
     """
-    message = f"{safe_url(url)} answered with a web page in place of an image."
+    message = "The vendor's address answered with a web page in place of an image."
     if endpoint.custom:
-        return ImageError(Reason.INVALID_RESPONSE, message, hint=base_url_hint(endpoint))
+        hint = f"{base_url_hint(endpoint)} The request went to {safe_url(url)}."
+        return ImageError(Reason.INVALID_RESPONSE, message, hint=hint)
     hint = f"A proxy or a sign-in page may be in between. {MAY_BE_BILLED}"
     return ImageError(Reason.INVALID_RESPONSE, message, hint=hint, facts={"outcome": "unknown"})

@@ -109,9 +109,9 @@ class Wire:
             raise
         raise AssertionError("the policy either returns or raises")
 
-    async def get(self, url: str) -> httpx.Response:
-        """Return the answer to a free GET, such as a list of models. Raises as `send` does."""
-        return await self._send_free(httpx.Request("GET", vendor_url(url, self._endpoint)))
+    async def free(self, method: str, url: str, **body: Any) -> httpx.Response:
+        """Return the answer to a request that costs nothing, such as a list or a cancellation. Raises as `send`."""
+        return await self._send_free(httpx.Request(method, vendor_url(url, self._endpoint), **body))
 
     async def ask(self, request: httpx.Request, *, with_key: bool = True) -> httpx.Response:
         """Return the answer to a request that costs nothing, such as an upload or a price. Raises as `send` does.

@@ -1,9 +1,10 @@
-"""The contract of a vendor: a `Provider` record with three functions, and a fourth where images can be collected.
+"""The contract of a vendor: a `Provider` record with three functions, and further ones where the vendor has them.
 
-prepare(job)               builds the HTTP request without the key; no I/O
-read(response, job, wire)  makes a Reply of a success; may poll or download; raises refusals that come with status 200
-explain(response)          makes an ImageError of an error answer
-collect(job, wire)         makes a Reply of what `read` saved, after the process that sent the request has died
+prepare(job)                  builds the HTTP request without the key; no I/O
+read(response, job, wire)     makes a Reply of a success; may poll or download; raises refusals with status 200
+explain(response)             makes an ImageError of an error answer
+collect(job, wire)            makes a Reply of what `read` saved, after the process that sent the request has died
+cancel(job, wire)             asks the vendor to stop a task that was saved
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class Provider:
     ended_names          names of model families that the vendor has ended; they mean its `default`, with a warning
     prefixes             ids that begin with one of these are its models, listed or not
     collect              where an image can be collected by a vendor task or a link; see the module
+    cancel               where a task can be cancelled; `read` then meets the end of the task, however it ended
     upload               where source images are uploaded first: returns the request with their names; costs nothing
     quote                where the vendor says for free what a request will cost, in USD; None where it does not know
     lifecycles           where the vendor publishes it: id of every served model -> the day on which that ends
@@ -81,6 +83,7 @@ class Provider:
     read: Callable[[httpx.Response, Job, Wire], Awaitable[Reply]]
     explain: Callable[[httpx.Response], ImageError]
     collect: Callable[[Job, Wire], Awaitable[Reply]] | None = None
+    cancel: Callable[[Job, Wire], Awaitable[None]] | None = None
     upload: Callable[[Job, httpx.Request, Wire], Awaitable[httpx.Request]] | None = None
     quote: Callable[[Job, Wire], Awaitable[Decimal | None]] | None = None
     lifecycles: Callable[[Wire, Endpoint], Awaitable[Mapping[str, date | None]]] | None = None

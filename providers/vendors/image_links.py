@@ -70,14 +70,14 @@ async def images_of(
 async def _image(vendor: str, item: Item | None, progress: str, wire: Wire) -> Picture:
     """Return the image, or download it from its link, which is valid for a short time and needs no key."""
     if item is None:
-        raise invalid_response(f"{vendor} answered with a picture that cannot be read.")
+        raise invalid_response(f"{vendor} answered with an image that cannot be read.")
     if item.b64_json:
         return picture(base64_bytes(item.b64_json), prompt_used=item.revised_prompt)
     if not item.url:
-        raise invalid_response(f"{vendor} answered without a picture.")
+        raise invalid_response(f"{vendor} answered without an image.")
     if item.url.startswith(BUCKET_SCHEMES):
         where = sanitize(item.url)
-        raise invalid_response(f"{vendor} put the picture into a bucket that Atelier cannot read: {where}.")
+        raise invalid_response(f"{vendor} put the image into a bucket that Atelier cannot read: {where}.")
     try:
         image = await wire.download(item.url, progress)
         return replace(picture(image, prompt_used=item.revised_prompt), url=str(wire.resolve_link(item.url)))
@@ -94,4 +94,4 @@ def losses(images: Sequence[Picture], failures: Sequence[ImageError]) -> tuple[s
     if failures and not images:
         raise failures[-1]
     count = len(images) + len(failures)
-    return (f"{len(failures)} of {count} pictures could not be used. {failures[0].message}",) if failures else ()
+    return (f"{len(failures)} of {count} images could not be used. {failures[0].message}",) if failures else ()

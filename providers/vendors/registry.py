@@ -26,6 +26,7 @@ BUILT_IN = (
     "stability",
     "ideogram",
     "recraft",
+    "fal",
     "sketch",
 )
 """The packages beside this module, in the order in which vendors are listed and a default is looked for."""

@@ -81,5 +81,5 @@ class RepairedMessages:
 def too_large(limit: int) -> RefusedError:
     """Return the refusal of a body of which the rest is not read."""
     message = f"The body is larger than {limit // 2**20} MiB."
-    hint = "Name pictures by their ids or addresses, or let the server take larger ones with ATELIER_SOURCE_MAX_MB."
+    hint = "Name images by their ids or addresses, or let the server take larger ones with ATELIER_SOURCE_MAX_MB."
     return RefusedError(413, message, hint, headers=CLOSE)

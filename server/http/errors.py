@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from atelier.providers.core.errors import ImageError, Reason, public_facts
 from atelier.server.http.rest.contract import ErrorData, ErrorResponse
+from atelier.server.http.rest.wording import for_program
 from atelier.tools.parameters.arguments import MAX_PROBLEMS, refused, sentence
 
 STATUSES = {
@@ -35,6 +36,8 @@ STATUSES = {
 }
 
 KEY_TAKEN = 422  # the idempotency key was used for another request
+
+DEFAULT_WAIT = 10.0  # seconds
 
 CLOSE = {"Connection": "close"}  # nothing more is read of this connection
 
@@ -101,18 +104,26 @@ def shutting_down() -> RefusedError:
 def failed(error: ImageError) -> Response:
     """Return the response to a refused request or a failed call."""
     code, headers = status_of(error), error.headers if isinstance(error, RefusedError) else {}
-    if error.retry_after is not None:
-        headers = {"Retry-After": str(math.ceil(error.retry_after)), **headers}
+    wait = wait_of(error)
+    if wait is not None:
+        headers = {"Retry-After": str(math.ceil(wait)), **headers}
     data = ErrorData(
         reason=error.reason,
-        message=error.message,
-        hint=error.hint,
+        message=for_program(error.message),
+        hint=for_program(error.hint),
         retryable=error.retryable,
-        retry_after=error.retry_after,
+        retry_after=wait,
         facts=public_facts(error),
     )
     body = ErrorResponse(code=code, error=data).model_dump_json()
     return Response(body, code, headers, media_type="application/json")
+
+
+def wait_of(error: ImageError) -> float | None:
+    """Return the seconds to wait before the next try; of a vendor's limit also when the vendor named none."""
+    if error.retry_after is None and error.reason is Reason.RATE_LIMITED:
+        return DEFAULT_WAIT
+    return error.retry_after
 
 
 def status_of(error: ImageError) -> int:

@@ -7,12 +7,17 @@ JPEG because llama.cpp front ends cannot read WebP; 768 pixels because VS Code a
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import anyio
 
 from atelier.providers.core.types import Picture
 from atelier.providers.images.decode import decode, flatten
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MAX_TOTAL_BYTES = 100 * 1024  # of all previews of an answer together
 EDGES = {1: 768, 2: 640}  # long edge in pixels by number of previews
@@ -38,19 +43,25 @@ async def previews(pictures: Sequence[Picture], stored: Sequence[bytes | None] =
 
 def preview(data: bytes, count: int = 1) -> bytes:
     """Return one of `count` previews: a baseline sRGB JPEG without metadata, upright, flattened on white."""
-    from PIL import Image
-
     try:
         whole = flatten(decode(data, enough=DECODE_SIZE))
     except ValueError:
         return b""
     limit, edge = MAX_TOTAL_BYTES // count, EDGES.get(count, EDGE_OF_MANY)
     while True:
-        small = whole.copy()
-        small.thumbnail((edge, edge), Image.Resampling.LANCZOS)
-        for quality in QUALITIES:
-            out = io.BytesIO()
-            small.save(out, "JPEG", quality=quality, optimize=True)
-            if out.tell() <= limit or edge < SMALLEST_EDGE:
-                return out.getvalue()
-        edge = int(edge * 0.85)
+        whole.thumbnail((edge, edge))
+        jpeg = _encoded(whole, limit)
+        if len(jpeg) <= limit or edge < SMALLEST_EDGE:
+            return jpeg
+        edge = int(edge * min(0.85, math.sqrt(limit / len(jpeg))))
+
+
+def _encoded(image: Image.Image, limit: int) -> bytes:
+    """Return the JPEG of the first quality with which it is within the limit; a larger one where none can be."""
+    out = io.BytesIO()
+    for quality in QUALITIES:
+        out = io.BytesIO()
+        image.save(out, "JPEG", quality=quality)  # without `optimize`, which takes three times as long
+        if out.tell() <= limit or out.tell() > 2 * limit:
+            break
+    return out.getvalue()

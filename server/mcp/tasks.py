@@ -131,7 +131,7 @@ class Tasks(Extension):
         return {"resultType": "complete"}
 
     async def _cancel(self, ctx: RequestContext, params: TaskParams) -> HandlerResult:
-        """Cancel the vendor calls that have not been sent. A sent one is billed, and finishes."""
+        """Cancel the vendor calls that have not been sent, or that the vendor can cancel. Any other finishes."""
         row = await self._row(ctx, params.task_id)
         self._service(ctx).cancel(row.id, caller=row.caller)
         return {"resultType": "complete"}

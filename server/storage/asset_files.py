@@ -50,5 +50,5 @@ def parse_record(data: bytes) -> dict[str, Any] | None:
 
 def id_taken(id: str) -> ImageError:
     """Return the error for an id under which another picture is stored."""
-    message = f"Another picture is already stored as {id}; nothing was overwritten."
-    return ImageError(Reason.STORAGE_FAILED, message, hint="Make the picture again.", facts={"trouble": "taken"})
+    message = f"Another image is already stored as {id}; nothing was overwritten."
+    return ImageError(Reason.STORAGE_FAILED, message, hint="Make the image again.", facts={"trouble": "taken"})

@@ -25,7 +25,7 @@ address: ContextVar[str] = ContextVar("address", default="")
 FILE = re.compile(r"/image/(img_[0-9a-z]{26})/file|/i/(img_[0-9a-z]{26})")
 TRANSIENT = frozenset({"unreachable", "failing", None})
 """Storage troubles that may pass; a timeout has None."""
-QUEUED_WARNING = "The picture is queued on the server and uploaded later; its id works meanwhile."
+QUEUED_WARNING = "The image is queued on the server and uploaded later; its id works meanwhile."
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,26 @@ class RemoteStorage:
             return ""
         link = self.upload_link()
         return f" Or have the user upload it at {link.url} (works once, for an hour), and give {link.id}."
+
+
+OPERATORS = frozenset({"url", "polling_url", "bucket", "sealed"})
+"""Facts for those who run the server: how it reaches vendors and stores."""
+
+
+def without_addresses(error: ImageError) -> ImageError:
+    """Return the error without the address that the vendor was called at, which may be a gateway of the operator."""
+    if not OPERATORS & error.facts.keys():
+        return error
+    facts = {name: fact for name, fact in error.facts.items() if name not in OPERATORS}
+    message, hint, called = error.message, error.hint, urlsplit(str(error.facts.get("url", "")))
+    if called.hostname:
+        address_of_vendor = re.compile(rf"{called.scheme}://{re.escape(called.netloc)}\S*?(?=[.,]?(\s|$))")
+        message, hint = (
+            address_of_vendor.sub("the vendor's address", text).replace(called.hostname, "the vendor")
+            for text in (message, hint)
+        )
+    shown = f"{message[:1].upper()}{message[1:]}"
+    return ImageError(error.reason, shown, hint=hint, retry_after=error.retry_after, facts=facts)
 
 
 @contextmanager

@@ -153,10 +153,10 @@ async def test_a_strength_alone_is_one_of_a_change(connect: Connect) -> None:
 
 
 async def test_one_model_is_no_plural(connect: Connect) -> None:
-    result = await estimate(connect, operation="remove_background", compare=True)
+    result = await estimate(connect, operation="recolor", prompt="red", search="hat", compare=True)
     assert "1 model can do it" in text(result)
 
 
 async def test_a_comparison_tells_in_data_as_well_what_it_assumed(connect: Connect) -> None:
     price = await told(connect, prompt="red", operation="edit", compare=True)
-    assert price["warnings"] == ["A source picture of 1024x1024 is assumed."]
+    assert price["warnings"] == ["A source image of 1024x1024 is assumed."]

@@ -23,19 +23,19 @@ Image = Annotated[
     Field(
         min_length=1,
         max_length=MAX_SOURCE_CHARACTERS,
-        description=f"The picture to change: {SOURCE}. Never write base64 out; a picture pasted into the chat cannot "
+        description=f"The image to change: {SOURCE}. Never write base64 out; an image pasted into the chat cannot "
         "reach tools.",
     ),
 ]
 Images = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=MAX_SOURCE_CHARACTERS)]],
     BeforeValidator(parse_list),
-    Field(max_length=15, description="Further pictures to draw from, as references; named like `image`."),
+    Field(max_length=15, description="Further images to draw from, as references; named like `image`."),
 ]
 Mask = Annotated[
     Annotated[str, Field(max_length=MAX_SOURCE_CHARACTERS)] | None,
     Blank,
-    Field(description="A picture of the same size that marks what changes: transparent, or white on black."),
+    Field(description="An image of the same size that marks what changes: transparent, or white on black."),
 ]
 EditOperation = Annotated[
     Literal[
@@ -56,12 +56,12 @@ Strength = Annotated[
     Annotated[float, Field(ge=0, le=1)] | None,
     Blank,
     Number,
-    Field(description="How far from the picture: 0 keeps it, 1 ignores it; where the model takes it."),
+    Field(description="How far from the image: 0 keeps it, 1 ignores it; where the model takes it."),
 ]
 Search = Annotated[
     Annotated[str, Field(max_length=10_000)] | None,
     Blank,
-    Field(description="What to find in the picture, for search_replace and recolor."),
+    Field(description="What to find in the image, for search_replace and recolor."),
 ]
 Side = Annotated[
     Annotated[int, Field(ge=0, le=MAX_SIDE_PIXELS)] | None,
@@ -73,7 +73,7 @@ Side = Annotated[
 PricedImage = Annotated[
     Annotated[str, Field(max_length=MAX_SOURCE_CHARACTERS)] | None,
     Blank,
-    Field(description="The picture to change, for the price of a change; one of 1024x1024 is assumed without it."),
+    Field(description="The image to change, for the price of a change; one of 1024x1024 is assumed without it."),
 ]
 PricedOperation = Annotated[
     Literal[

@@ -72,7 +72,7 @@ Prompt = Annotated[
     Field(
         min_length=1,
         max_length=MAX_PROMPT_CHARACTERS,
-        description="What the picture shows, in the user's words: subject, setting, style, light, any lettering.",
+        description="What the image shows, in the user's words: subject, setting, style, light, any lettering.",
     ),
 ]
 ModelName = Annotated[
@@ -87,7 +87,7 @@ Count = Annotated[
     Annotated[int, Field(ge=1, le=MAX_COUNT)],
     Number,
     BeforeValidator(_blank_is_one),
-    Field(description="How many pictures; each one is paid for."),
+    Field(description="How many images; each one is paid for."),
 ]
 Size = Annotated[
     Annotated[str, Field(max_length=40)] | None,
@@ -126,7 +126,7 @@ Background = Annotated[
     Literal["auto", "opaque", "transparent"] | None,
     Blank,
     Word,
-    Field(description="Background of the picture; transparent needs output_format png or webp."),
+    Field(description="Background of the image; transparent needs output_format png or webp."),
 ]
 OutputFormat = Annotated[
     Literal["png", "jpeg", "webp"] | None,
@@ -176,7 +176,7 @@ DeliverSize = Annotated[
     Annotated[str, Field(max_length=40)] | None,
     Blank,
     Word,
-    Field(description="Exact WIDTHxHEIGHT (1200x630) of a copy stored beside the picture; not sent to the model."),
+    Field(description="Exact WIDTHxHEIGHT (1200x630) of a copy stored beside the image; not sent to the model."),
 ]
 DeliverFit = Annotated[
     Literal["crop", "pad"] | None,

@@ -44,11 +44,11 @@ def prepare(job: Job) -> httpx.Request:
     """Build the request. An option that the caller left out is not sent."""
     request, model = job.request, job.model
     if Feature.MASK in model.features and request.mask is None:  # erasing needs one as inpainting does
-        hint = "Give a mask that is white, or transparent, where the picture changes."
+        hint = "Give a mask that is white, or transparent, where the image changes."
         raise ImageError(Reason.INVALID_REQUEST, f"{model.id} needs a mask.", hint=hint)
     max_sources = min(FIELDS.get(model.wire, 1), model.max_sources)
     if len(request.sources) > max_sources:  # also of an unlisted model: the vendor drops the others and bills
-        message = f"{model.id} takes at most {max_sources} source pictures; {len(request.sources)} were given."
+        message = f"{model.id} takes at most {max_sources} source images; {len(request.sources)} were given."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Give fewer.", facts={"option": "images"})
     width, height = job.size or (None, None)
     body: dict[str, Any] = {
@@ -101,7 +101,7 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
 
 
 HINTS: dict[Reason, str] = {
-    Reason.CONTENT_POLICY: "Reword the prompt or use other source pictures.",
+    Reason.CONTENT_POLICY: "Reword the prompt or use other source images.",
     Reason.QUOTA_EXCEEDED: "Add credits to the Black Forest Labs account or use another vendor.",
     Reason.AUTHENTICATION: "Check BFL_API_KEY.",
     Reason.UNKNOWN_MODEL: "Call list_models for the models that are known here.",

@@ -69,7 +69,7 @@ async def reply_of(task: Task, job: Job, wire: Wire) -> Reply:
     try:
         link = task.polling_url or f"v1/get_result?id={quote(task.id or '', safe='')}"
         facts["polling_url"] = url = _address(f"{job.endpoint.base_url}/", link)
-        await wire.on_progress("Black Forest Labs has queued the picture.")
+        await wire.on_progress("Black Forest Labs has queued the image.")
         image = await _image_of(url, job, wire)
     except ImageError as error:
         error.facts |= facts
@@ -130,7 +130,7 @@ async def _finished(url: str, wire: Wire) -> Result:
         if task.status == UNKNOWN:
             raise wire.refusal(answer)
         if task.status == "Ready" and not (task.result and task.result.sample):
-            raise invalid_response("Black Forest Labs says that the picture is ready but does not link to it.")
+            raise invalid_response("Black Forest Labs says that the image is ready but does not link to it.")
         return task.status in ("Ready", *FAILURES, *stages)
 
     while True:

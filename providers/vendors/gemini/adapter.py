@@ -95,12 +95,12 @@ async def _reply(answer: Answer, job: Job, wire: Wire) -> Reply:
     pictures, failures = await images_of("Google", found, wire)
     warnings = list(losses(pictures, failures))
     if drafts:
-        warnings.append("Google marked this picture as a thought (a draft before the result) and sent no other.")
+        warnings.append("Google marked this image as a thought (a draft before the result) and sent no other.")
     served = (answer.model_version or job.model.id).removeprefix("models/")
     if served != job.model.id:
         warnings.append(f"Google answered with {sanitize(served, 60)} in place of {job.model.id}.")
     if len(found) < request.count:
-        warnings.append(f"Google made {len(found)} of {request.count} pictures{quotation(answer.withheld())}")
+        warnings.append(f"Google made {len(found)} of {request.count} images{quotation(answer.withheld())}")
     if request.seed is not None and _api(job.model) == PREDICT:
         warnings.append("The invisible watermark is off, because Imagen takes a seed only without it.")
     return Reply(

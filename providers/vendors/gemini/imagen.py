@@ -51,7 +51,7 @@ def _references(request: ImageRequest, own_mask: str | None) -> list[dict[str, A
     """Return the source and its mask, as Imagen numbers them."""
     if request.mask is None and own_mask is None:
         message = f"Imagen cannot {request.operation} without a mask."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="Give a mask of the picture's size.")
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Give a mask of the image's size.")
     drawn = _bytes(_sharp(request.mask)) if request.mask else None
     how = {"maskMode": "MASK_MODE_USER_PROVIDED" if drawn else own_mask}
     return [

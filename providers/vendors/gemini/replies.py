@@ -41,7 +41,7 @@ def no_picture(answer: Answer) -> ImageError:
         facts["usage"] = spent
     if reason is Reason.INVALID_RESPONSE:
         facts["outcome"] = "unknown"
-    message = f"Google answered without a picture{f' ({code})' if code else ''}{quotation(words)}"
+    message = f"Google answered without an image{f' ({code})' if code else ''}{quotation(words)}"
     hint = HINTS.get(reason, "Reword the prompt; input and thoughts may be billed.")
     return ImageError(reason, message, hint=hint, facts=facts)
 
@@ -73,7 +73,7 @@ def _shares(shares: Iterable[Share | None] | None) -> dict[str, int]:
 
 
 HINTS: dict[Reason, str] = {
-    Reason.CONTENT_POLICY: "Reword the prompt; no picture is billed, but input and thoughts may be.",
+    Reason.CONTENT_POLICY: "Reword the prompt; no image is billed, but input and thoughts may be.",
     Reason.QUOTA_EXCEEDED: "Enable billing for the key's Google project, or use another vendor.",
     Reason.AUTHENTICATION: "Check GOOGLE_API_KEY or GEMINI_API_KEY, and its project's billing and region.",
     Reason.UNKNOWN_MODEL: "The host does not serve this model; try another one.",

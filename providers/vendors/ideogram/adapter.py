@@ -106,19 +106,19 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
 
 async def _reply(id: str | None, answer: Answer, job: Job, wire: Wire) -> Reply:
     if not answer.data:
-        raise invalid_response("Ideogram answered without a picture.")
+        raise invalid_response("Ideogram answered without an image.")
     safe = [item for item in answer.data if item is None or item.is_image_safe is not False]
     if not safe:
         raise ImageError(
             Reason.CONTENT_POLICY,
-            "Ideogram withheld the picture, because it is not safe.",
-            hint="Reword the prompt; the vendor may have billed this picture.",
+            "Ideogram withheld the image, because it is not safe.",
+            hint="Reword the prompt; the vendor may have billed this image.",
             facts={"outcome": "unknown", "request_id": id},
         )
     images, failures = await images_of("Ideogram", safe, wire)
     warnings = list(losses(images, failures))
     if withheld := len(answer.data) - len(safe):
-        warnings.append(f"Ideogram withheld {withheld} of {len(answer.data)} pictures, because they are not safe.")
+        warnings.append(f"Ideogram withheld {withheld} of {len(answer.data)} images, because they are not safe.")
     return Reply(
         pictures=images,
         warnings=tuple(warnings),
@@ -128,7 +128,7 @@ async def _reply(id: str | None, answer: Answer, job: Job, wire: Wire) -> Reply:
 
 
 HINTS: dict[Reason, str] = {
-    Reason.CONTENT_POLICY: "Reword the prompt or use another source picture.",
+    Reason.CONTENT_POLICY: "Reword the prompt or use another source image.",
     Reason.QUOTA_EXCEEDED: "Add credit to the Ideogram account or use another vendor.",
     Reason.AUTHENTICATION: "Check IDEOGRAM_API_KEY.",
     Reason.RATE_LIMITED: "Wait until calls are done; the vendor runs 10 at once.",

@@ -89,7 +89,7 @@ def _mask(white: Picture) -> Picture:
     if len(holes.image_bytes) < MAX_MASK_BYTES:
         return holes
     message = f"The mask has {len(holes.image_bytes) / 1e6:.1f} MB as a PNG; OpenAI takes less than 4."
-    raise ImageError(Reason.INVALID_REQUEST, message, hint="Give one with hard edges, or a smaller picture and mask.")
+    raise ImageError(Reason.INVALID_REQUEST, message, hint="Give one with hard edges, or a smaller image and mask.")
 
 
 def _in_snake_case(counts: dict[str, int | None]) -> dict[str, int | None]:
@@ -146,10 +146,10 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
 
 async def _reply(id: str | None, answer: Answer, job: Job, wire: Wire) -> Reply:
     if not answer.data:
-        raise invalid_response("OpenAI answered without a picture.")
+        raise invalid_response("OpenAI answered without an image.")
     pictures, failures = await images_of("OpenAI", answer.data, wire)
     lost = losses(pictures, failures)
-    too_few = f"OpenAI made {len(pictures)} of {job.request.count} pictures."
+    too_few = f"OpenAI made {len(pictures)} of {job.request.count} images."
     details = answer.model_dump(include={"size", "quality", "background"}, exclude_none=True)
     return Reply(
         pictures=pictures,
@@ -171,7 +171,7 @@ def _streamed(body: bytes) -> Answer:
     if not done:
         partial = sum(event.is_partial() for event in events)
         after = f" after {partial} partial ones" if partial else ""
-        raise invalid_response(f"OpenAI's stream ended{after} without a finished picture.")
+        raise invalid_response(f"OpenAI's stream ended{after} without a finished image.")
     last = done[-1]
     data = tuple(item for event in done for item in event.items())
     return Answer(data=data, size=last.size, quality=last.quality, usage=last.usage)
@@ -196,7 +196,7 @@ REASONS: dict[str, Reason] = {
 """The vendor's code -> reason, where it is more exact than the status."""
 
 HINTS: dict[Reason, str] = {
-    Reason.CONTENT_POLICY: "Reword the prompt; a refused picture is not billed.",
+    Reason.CONTENT_POLICY: "Reword the prompt; a refused image is not billed.",
     Reason.QUOTA_EXCEEDED: "Add credit to the OpenAI account or use another vendor.",
     Reason.AUTHENTICATION: "Check OPENAI_API_KEY, and that its organisation may use this model.",
     Reason.UNKNOWN_MODEL: "The account may lack access to this model. A custom OPENAI_BASE_URL must end in /v1.",
@@ -248,5 +248,5 @@ class Listing(VendorModel):
 
 async def lifecycles(wire: Wire, endpoint: Endpoint) -> dict[str, date | None]:
     """Return every model of GET /models with the day on which it is switched off, if one is named."""
-    listing = parse_answer(Listing, (await wire.get(f"{endpoint.base_url}/models")).content)
+    listing = parse_answer(Listing, (await wire.free("GET", f"{endpoint.base_url}/models")).content)
     return {model.id: model.shutdown_date for model in listing.data}

@@ -126,10 +126,10 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
 
 async def _reply(id: str | None, answer: Answer, job: Job, wire: Wire) -> Reply:
     if not answer.items:
-        raise invalid_response("Recraft answered without a picture.")
+        raise invalid_response("Recraft answered without an image.")
     images, failures = await images_of("Recraft", answer.items, wire)
     missing = job.request.count - len(answer.items)
-    short = (f"Recraft sent {len(answer.items)} of {job.request.count} pictures.",) if missing > 0 else ()
+    short = (f"Recraft sent {len(answer.items)} of {job.request.count} images.",) if missing > 0 else ()
     return Reply(
         pictures=images,
         cost_usd=None if answer.credits is None else answer.credits * USD_PER_UNIT,
@@ -146,7 +146,7 @@ REASONS: tuple[tuple[str, Reason], ...] = (
 """Pattern in a refusal -> reason; the status decides the rest."""
 
 HINTS: dict[Reason, str] = {
-    Reason.CONTENT_POLICY: "Reword the prompt or use another source picture.",
+    Reason.CONTENT_POLICY: "Reword the prompt or use another source image.",
     Reason.QUOTA_EXCEEDED: "Buy API units of Recraft or use another vendor.",
     Reason.AUTHENTICATION: "Check RECRAFT_API_TOKEN.",
     Reason.UNKNOWN_MODEL: "Call list_models for the models that are known here.",

@@ -118,11 +118,11 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
 
 def _reply(answer: Answer, job: Job, details: dict[str, Any]) -> Reply:
     if answer.finish_reason == FILTERED:
-        message = "Stability made the picture but blurred it, because its filter objects to the content."
-        hint = "Reword the prompt; the vendor may have billed this picture."
+        message = "Stability made the image but blurred it, because its filter objects to the content."
+        hint = "Reword the prompt; the vendor may have billed this image."
         raise ImageError(Reason.CONTENT_POLICY, message, hint=hint, facts={"outcome": "unknown", **details})
     if not answer.image:
-        raise invalid_response("Stability answered without a picture.")
+        raise invalid_response("Stability answered without an image.")
     if served := REROUTED.get(job.model.id):
         details["model"] = served
     made = picture(base64_bytes(answer.image), seed=answer.seed)
@@ -131,7 +131,7 @@ def _reply(answer: Answer, job: Job, details: dict[str, Any]) -> Reply:
 
 async def _finished_generation(id: str, job: Job, wire: Wire) -> httpx.Response:
     """Poll until a generation has finished and return its answer, which Stability keeps for 24 hours."""
-    await wire.on_progress(f"Stability has queued the picture; polling every {POLL_INTERVAL:.0f} seconds.")
+    await wire.on_progress(f"Stability has queued the image; polling every {POLL_INTERVAL:.0f} seconds.")
     url = f"{job.endpoint.base_url}/v2beta/results/{quote(id, safe='')}"
     headers = {"accept": "application/json"}
     try:
@@ -151,7 +151,7 @@ def _is_whole(answer: httpx.Response) -> bool:
         return False
     generation = parse_answer(Answer, answer.content)
     if not generation.image and generation.finish_reason != FILTERED:
-        raise invalid_response("Stability answered without a picture.")
+        raise invalid_response("Stability answered without an image.")
     return True
 
 
@@ -159,7 +159,7 @@ MODERATION_ERRORS = frozenset({"content_moderation", "public_figure", "copyright
 """Names of errors about the content; the status decides the reason of others."""
 
 HINTS: dict[Reason, str] = {
-    Reason.CONTENT_POLICY: "Reword the prompt or take another picture; this refusal is not billed.",
+    Reason.CONTENT_POLICY: "Reword the prompt or take another image; this refusal is not billed.",
     Reason.QUOTA_EXCEEDED: "Buy credits for the Stability account or use another vendor.",
     Reason.AUTHENTICATION: "Check STABILITY_API_KEY.",
     Reason.UNKNOWN_MODEL: "Call list_models for what works now.",
@@ -186,7 +186,7 @@ def explain(response: httpx.Response) -> ImageError:
         reason,
         f"Stability answered {response.status_code}{f' {name}' if name else ''}"
         + (f": “{sanitize(words)}”" if words else "."),
-        hint=HINTS.get(reason, "Change the request as the message says; with its pictures it may have 10 MiB."),
+        hint=HINTS.get(reason, "Change the request as the message says; with its images it may have 10 MiB."),
         retry_after=wait,
         facts={"request_id": response.headers.get("x-request-id") or refusal.id, "code": name},
     )
@@ -219,18 +219,18 @@ def _check(request: ImageRequest, model: Model) -> None:
         message = f"{model.id} needs the v1 API, which Atelier does not support."
         raise ImageError(Reason.MODEL_RETIRED, message, hint=f"Use {ENDED.successor} instead.")
     if model.any_value and len(request.sources) > max_sources:
-        message = f"{model.id} takes at most {max_sources} source pictures; {len(request.sources)} were given."
+        message = f"{model.id} takes at most {max_sources} source images; {len(request.sources)} were given."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Give fewer.", facts={"option": "images"})
     if endpoint == SD3 and request.sources and request.aspect_ratio:
-        message = f"{model.id} does not support aspect_ratio with a source picture: it keeps the source's shape."
+        message = f"{model.id} does not support aspect_ratio with a source image: it keeps the source's shape."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Leave it out.", facts={"option": "aspect_ratio"})
     has_background = endpoint == RELIGHT and len(request.sources) > 1  # the second picture is the background
     promptless = not request.prompt.strip() and model.max_prompt > 0 and endpoint != OUTPAINT and not has_background
     for missing, needs in (
-        (promptless, "a prompt that describes the whole resulting picture"),
-        (endpoint == ERASE and not request.mask, "a mask, white or transparent where the picture changes"),
+        (promptless, "a prompt that describes the whole resulting image"),
+        (endpoint == ERASE and not request.mask, "a mask, white or transparent where the image changes"),
         (endpoint in (REPLACE, RECOLOR) and not options.get("search"), "search, the thing to find"),
-        (request.strength is not None and not request.sources, "a source picture together with a strength"),
+        (request.strength is not None and not request.sources, "a source image together with a strength"),
         (LIGHT & options.keys() == {"light_source_strength"}, "light_source_direction as well"),
     ):
         if missing:

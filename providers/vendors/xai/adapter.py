@@ -98,7 +98,7 @@ async def _reply(id: str | None, answer: Answer, job: Job, wire: Wire) -> Reply:
         lost[0].facts |= facts
         raise lost[0]
     if not pictures:
-        raise _moderated("xAI withheld the picture: it failed the vendor's moderation.", facts)
+        raise _moderated("xAI withheld the image: it failed the vendor's moderation.", facts)
     return Reply(
         pictures=pictures,
         cost_usd=_usd(answer.usage),
@@ -167,7 +167,7 @@ def _moderated(message: str, facts: dict[str, str | None]) -> ImageError:
     """Return a refusal that may cost as much as an image: xAI moderates finished images (reports of 2026)."""
     stated = facts["cost_usd"] is not None
     billed = f"billed {facts['cost_usd']} USD" if stated else "may have billed you"
-    hint = f"Reword the prompt or use another picture; xAI {billed} for this attempt."
+    hint = f"Reword the prompt or use another image; xAI {billed} for this attempt."
     unknown = {} if stated else {"outcome": "unknown"}
     return ImageError(Reason.CONTENT_POLICY, message, hint=hint, facts={**facts, **unknown})
 
@@ -188,7 +188,7 @@ def _warnings(answer: Answer, job: Job, received: int, withheld: int) -> tuple[s
     count, warnings = job.request.count, list[str]()
     if received < count:
         why = f"; {withheld} did not pass the vendor's moderation" if withheld else ""
-        warnings.append(f"xAI sent {received} of {count} pictures{why}.")
+        warnings.append(f"xAI sent {received} of {count} images{why}.")
     if _swapped(answer, job):
         warnings.append(f"xAI served this with “{sanitize(answer.model, 60)}” in place of {job.model.id}.")
     return tuple(warnings)

@@ -7,8 +7,9 @@ from base64 import b64encode
 
 from pydantic import BaseModel
 
-from atelier.providers.core.results import ResultImage
-from atelier.tools.image_answer import ImageOutput, UsageData
+from atelier.providers.core.results import ResultImage, Usage
+from atelier.server.http.rest.wording import for_program
+from atelier.tools.image_answer import ImageOutput
 from atelier.tools.tool import Answer
 
 
@@ -21,12 +22,21 @@ class ImageItem(BaseModel):
     id: str | None = None
 
 
+class TokenShares(BaseModel):
+    """Tokens by what they stand for."""
+
+    text_tokens: int = 0
+    image_tokens: int = 0
+
+
 class TokenUsage(BaseModel):
     """Tokens as the vendor counted them."""
 
     input_tokens: int
     output_tokens: int
     total_tokens: int
+    input_tokens_details: TokenShares | None = None
+    output_tokens_details: TokenShares | None = None
 
 
 class CallFacts(BaseModel):
@@ -76,8 +86,8 @@ def images_answer(answer: Answer, *, as_url: bool) -> ImagesAnswer:
         data=[_item(image, as_url=as_url) for image in answer.pictures],
         output_format=first.format,
         size=f"{first.width}x{first.height}",
-        usage=_usage(data.usage),
-        atelier=CallFacts.model_validate(data.model_dump(include=set(CallFacts.model_fields))),
+        usage=_usage(answer.usage),
+        atelier=_call_facts(data),
     )
 
 
@@ -92,8 +102,13 @@ def _item(image: ResultImage, *, as_url: bool) -> ImageItem:
     )
 
 
-def _usage(usage: UsageData | None) -> TokenUsage | None:
+def _call_facts(data: ImageOutput) -> CallFacts:
+    facts = CallFacts.model_validate(data.model_dump(include=set(CallFacts.model_fields)))
+    return facts.model_copy(update={"warnings": [for_program(warning) for warning in data.warnings or ()] or None})
+
+
+def _usage(usage: Usage | None) -> TokenUsage | None:
     if usage is None:
         return None
-    sent, made = usage.input_tokens or 0, usage.output_tokens or 0
-    return TokenUsage(input_tokens=sent, output_tokens=made, total_tokens=sent + made)
+    sent, made = usage.input_tokens, usage.output_tokens
+    return TokenUsage(input_tokens=sent, output_tokens=made, total_tokens=sent + made, **usage.details)

@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse, Response
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.http.errors import ERRORS as PLAIN_ERRORS
-from atelier.server.http.errors import KEY_TAKEN, RefusedError
+from atelier.server.http.errors import KEY_TAKEN, RefusedError, wait_of
+from atelier.server.http.rest.wording import for_program
 
 INVALID, QUOTA, SERVER = "invalid_request_error", "insufficient_quota", "server_error"
 
@@ -66,15 +67,15 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 def error_body(error: ImageError) -> ErrorAnswer:
     """Return the body for a failed call."""
     _, kind, code = _answer(error)
-    message = f"{error.message} {error.hint}".strip()
+    message = for_program(f"{error.message} {error.hint}".strip())
     return ErrorAnswer(error=ErrorFacts(message=message, type=kind, code=code, param=_param(error)))
 
 
 def failed(error: ImageError) -> Response:
     """Return the response to a refused request or a failed call."""
     headers = {"x-should-retry": "true" if error.retryable else "false"}
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(math.ceil(error.retry_after))
+    if (wait := wait_of(error)) is not None:
+        headers["Retry-After"] = str(math.ceil(wait))
     own = error.headers if isinstance(error, RefusedError) else {}
     return JSONResponse(error_body(error).model_dump(), _answer(error)[0], headers | own)
 

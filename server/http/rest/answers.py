@@ -9,10 +9,12 @@ from typing import Any
 from fastapi import Response
 from pydantic import BaseModel
 
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ResultImage
 from atelier.providers.jobs.service import ImageService
 from atelier.server.calls import delivering
 from atelier.server.http.rest.contract import APIResponse, CopyFacts, ImageData, ImageFacts, TokenCounts
+from atelier.server.http.rest.wording import for_program
 from atelier.tools.get_image import GetImageOutput
 from atelier.tools.image_answer import ImageOutput
 from atelier.tools.tool import Answer
@@ -34,7 +36,20 @@ def image_answer(
     if data.status == "running":
         return answered(data, 202, {"Location": f"/image/{data.job}", "Retry-After": RETRY_AFTER})
     with delivering(service, answer.job):
-        return answered(data)
+        response = answered(data)
+    if answer.pictures and not answer.inline and not any(image.stored for image in answer.pictures):
+        raise _not_stored(data, answer.job)
+    return response
+
+
+def _not_stored(data: ImageData, job: str | None) -> ImageError:
+    """Return the error for images that no storage took. It has the images, since they are paid for."""
+    facts = {"job": job, "billed_usd": data.actual_usd, "sealed": True}
+    message = "The images were made and paid for, and no storage took them: they are in facts.images."
+    hint = "Keep them from there; the same request would make and pay for others. Tell the server's operator."
+    return ImageError(
+        Reason.STORAGE_FAILED, message, hint=hint, facts={**facts, "images": [image.url for image in data.images]}
+    )
 
 
 def _image_data(answer: Answer, requested: Mapping[str, Any], request_id: str | None) -> ImageData:
@@ -54,7 +69,7 @@ def _image_data(answer: Answer, requested: Mapping[str, Any], request_id: str | 
         estimated_usd=found.estimated_usd,
         actual_usd=found.actual_usd,
         request_id=request_id,
-        warnings=[*notice, *(found.warnings or ())],
+        warnings=[for_program(warning) for warning in (*notice, *(found.warnings or ()))],
     )
     if isinstance(found, ImageOutput):
         usage = found.usage and TokenCounts(**found.usage.model_dump())

@@ -19,23 +19,26 @@ from fastapi import APIRouter, Path, Request, Response
 
 from atelier.providers.core.concurrency import no_progress
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.images.identify import picture
 from atelier.providers.images.sources import ASSET
 from atelier.server.http.errors import ERRORS, SENTENCES, RefusedError
 from atelier.server.http.rest.answers import answered, image_answer
 from atelier.server.http.rest.contract import APIResponse, DeletedData, ImageData, Period, UploadLinkData, UsageData
 from atelier.server.http.rest.image_api import ACCEPTED
-from atelier.server.http.rest.uploads import UPLOAD_BODY, store_upload
+from atelier.server.http.rest.image_file import image_response
+from atelier.server.http.rest.uploads import BINARY, UPLOAD_BODY, store_upload
 from atelier.server.http.routing import router_of, while_connected
 from atelier.server.mcp.server import AtelierServer
 from atelier.tools import get_image
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Call
 
-POST_ONLY = ("generate", "edit", "estimate", "upload", "upload-link")
+OTHERS = {**dict.fromkeys(("generate", "edit", "estimate", "upload", "upload-link"), "POST"), "models": "GET, HEAD"}
+"""Addresses beside /image/{id} -> the methods that they take."""
 
 FILE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}, "description": "The image."}
+    200: {"content": {"image/*": {"schema": BINARY}}, "description": "The image."},
+    206: {"content": {"image/*": {"schema": BINARY}}, "description": "The range of it that the header Range names."},
+    416: {"content": {"image/*": {"schema": BINARY}}, "description": "The range is outside of the image."},
 }
 
 Id = Annotated[str, Path(max_length=100, description="An asset id (img_...), a job id (job_...), or last.")]
@@ -61,7 +64,7 @@ def router(server: AtelierServer) -> APIRouter:
     @routes.get("/image/{id}", response_model=APIResponse[ImageData], responses=ACCEPTED)
     async def show(id: Id, request: Request) -> Response:
         """Return a job or an image. It does not wait for a job."""
-        _refuse_post_only(id)
+        _refuse_other(id)
         service, caller = server.state.service, server.caller()
         call = Call(caller=caller, on_progress=no_progress, inline_limit=0)
         params = parameters_of(get_image.TOOL, {"id": id})
@@ -69,18 +72,17 @@ def router(server: AtelierServer) -> APIRouter:
         return image_answer(await while_connected(request, run), service, {})
 
     @routes.get("/image/{id}/file", response_class=Response, responses=FILE)
-    async def file(id: AssetId) -> Response:
+    async def file(id: AssetId, request: Request) -> Response:
         """Return the bytes of an image."""
         asset = await server.state.storage(server.caller()).get(id) if ASSET.fullmatch(id) else None
         if asset is None:
             raise _no_image()
-        headers = {"Cache-Control": "private", "X-Content-Type-Options": "nosniff"}
-        return Response(asset.image_bytes, media_type=picture(asset.image_bytes).mime, headers=headers)
+        return image_response(request, asset, {"Cache-Control": "private"})
 
     @routes.delete("/image/{id}", response_model=APIResponse[DeletedData])
     async def delete(id: AssetId) -> Response:
         """Delete an image with its record."""
-        _refuse_post_only(id)
+        _refuse_other(id)
         if not ASSET.fullmatch(id) or not await server.state.storage(server.caller()).delete(id):
             raise _no_image()
         return answered(DeletedData(id=id))
@@ -102,10 +104,10 @@ def router(server: AtelierServer) -> APIRouter:
     return routes
 
 
-def _refuse_post_only(id: str) -> None:
-    """Refuse the routes beside /image/{id} that take POST alone."""
-    if id in POST_ONLY:
-        raise RefusedError(405, *SENTENCES[405], headers={"Allow": "POST"})
+def _refuse_other(id: str) -> None:
+    """Raise RefusedError for an address beside /image/{id}, which does not take the method."""
+    if id in OTHERS:
+        raise RefusedError(405, *SENTENCES[405], headers={"Allow": OTHERS[id]})
 
 
 def _no_image() -> ImageError:

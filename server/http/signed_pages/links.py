@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.responses import PlainTextResponse, Response
 
 from atelier.providers.core.errors import ImageError
@@ -14,6 +14,7 @@ from atelier.providers.images.identify import picture
 from atelier.providers.images.sources import ASSET
 from atelier.server.http.callers import is_name
 from atelier.server.http.errors import RefusedError, failed
+from atelier.server.http.rest.image_file import image_response
 from atelier.server.http.routing import router_of
 from atelier.server.mcp.server import AtelierServer
 from atelier.server.storage.asset_files import file_name
@@ -39,21 +40,17 @@ def router(server: AtelierServer) -> APIRouter:
     linked = storage_finder(server)
 
     @routes.get("/i/{id}", response_class=Response)
-    async def image(id: str, expires: Expires, owner: Owner, signature: Signature) -> Response:
+    async def image(id: str, expires: Expires, owner: Owner, signature: Signature, request: Request) -> Response:
         """Return an image to anyone with its link."""
         asset = await linked(Kind.IMAGE, id, owner, expires, signature).get(id)
         if asset is None:
             raise RefusedError(404, "This image has been deleted.", "")
-        shown = picture(asset.image_bytes)
-        return Response(
-            asset.image_bytes,
-            media_type=shown.mime,
-            headers={
-                **SAFETY,
-                "Cache-Control": f"private, max-age={max(0, expires - int(time.time()))}",
-                "Content-Disposition": f'inline; filename="{file_name(id, shown)}"',
-            },
-        )
+        headers = {
+            **SAFETY,
+            "Cache-Control": f"private, max-age={max(0, expires - int(time.time()))}",
+            "Content-Disposition": f'inline; filename="{file_name(id, picture(asset.image_bytes))}"',
+        }
+        return image_response(request, asset, headers)
 
     return routes
 

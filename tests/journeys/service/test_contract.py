@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from atelier.providers.testing.waiting import until
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ, png
 from tests.emulators.openai import BROKEN_JSON, BROKEN_SERVER, MODERATED, NO_QUOTA, OpenAI, trouble
-from tests.exhaustive import sample
+from tests.emulators.stability import Stability
+from tests.exhaustive import exhaustive, sample
 from tests.journeys.service.conftest import Bucket
 from tests.server.http_process import Server, data_of, reason, serving
 
@@ -119,6 +121,7 @@ def test_without_saving_the_whole_image_is_in_the_answer_and_nothing_is_kept(
 FAILURES: dict[str, tuple[Answer, int, str, str | None]] = {
     "policy": (MODERATED, 400, "content_policy", None),
     "vendor limit": (trouble(429, "rate_limit_exceeded", "Slow down.", retry_after="400"), 429, "rate_limited", None),
+    "vendor limit without a wait": (trouble(429, "rate_limit_exceeded", "Slow down."), 429, "rate_limited", None),
     "our quota": (NO_QUOTA, 502, "quota_exceeded", None),
     "our key": (trouble(401, "invalid_api_key", "Incorrect API key provided."), 502, "authentication", None),
     "down": (BROKEN_SERVER, 502, "provider_unavailable", None),
@@ -142,6 +145,71 @@ def test_a_failure_of_the_vendor_has_its_status(
     assert failed.headers.get("retry-after") == (str(int(error["retry_after"])) if error["retry_after"] else None)
     assert ("retry-after" in failed.headers) == (status == 429)
     assert openai.key not in failed.text
+    assert openai.url not in failed.text
+    assert not {"url", "polling_url", "bucket", "sealed"} & error["facts"].keys()
+
+
+def test_a_store_that_takes_the_image_nowhere_is_502_and_the_image_is_not_lost(
+    with_openai: Environ, openai: OpenAI, tmp_path: Path
+) -> None:
+    (tmp_path / "out").touch()
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "spool").touch()
+    with serving(with_openai) as server:
+        failed = ordered(server)
+        assert (failed.status_code, reason(failed)) == (502, "storage_failed")
+        facts = failed.json()["error"]["facts"]
+        assert facts.keys() == {"job", "billed_usd", "images"}
+        head, _, whole = facts["images"][0].partition(",")
+        assert head == "data:image/png;base64"
+        assert Image.open(io.BytesIO(base64.b64decode(whole))).size == (1024, 1024)
+        unsaved = data_of(ordered(server, save_to_db=False))
+        assert unsaved["image_url"].startswith("data:image/png;base64,")
+        with server.web(CUSTOMER) as web:
+            upload = web.post("/image/upload", content=png(8, 8), headers={"Content-Type": "image/png"})
+            assert (upload.status_code, reason(upload)) == (502, "storage_failed")
+        assert str(tmp_path) not in failed.text + upload.text
+
+
+@exhaustive
+def test_a_bucket_that_is_away_costs_nothing_but_a_warning(with_openai: Environ) -> None:
+    away = {
+        "ATELIER_STORAGE": "s3", "ATELIER_S3_BUCKET": "away", "ATELIER_S3_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
+    }  # fmt: skip
+    with serving({**with_openai, **away}) as server:
+        data = data_of(ordered(server))
+        assert "The image is queued on the server and uploaded later; its id works meanwhile." in data["warnings"]
+        assert len(httpx.get(data["image_url"], trust_env=False).content) == data["images"][0]["bytes"]
+        assert data_of(server.get(f"/image/{data['images'][0]['id']}", CUSTOMER))["status"] == "done"
+        assert "atelier_uploads_waiting 1.0" in server.get("/metrics").text
+        unsaved = data_of(ordered(server, save_to_db=False))
+        assert not [warning for warning in unsaved["warnings"] if "queued" in warning]
+
+
+PARAMETERS = {
+    "model": "stability/core", "n": 1, "aspect_ratio": "16:9", "style": "anime", "output_format": "jpeg",
+    "negative_prompt": "dogs", "seed": 7, "options": [], "deliver_size": "300x200", "deliver_fit": "crop",
+    "deliver_max_kb": 50, "confirm_cost": True, "fallback": ["sketch"],
+}  # fmt: skip
+
+
+@exhaustive
+def test_every_parameter_of_the_tool_is_taken_and_the_fallback_is_used(environ: Environ, stability: Stability) -> None:
+    keys = {"STABILITY_API_KEY": stability.key, "STABILITY_BASE_URL": stability.url}
+    with serving({**environ, **keys}) as server:
+        data = data_of(ordered(server, settings={"image": PARAMETERS}))
+        asked = {name: value for name, value in PARAMETERS.items() if name != "model"}
+        assert data["settings"] == {**asked, "width": 1344, "height": 768}
+        (image,) = data["images"]
+        assert (data["provider"], image["seed"], image["mime"]) == ("stability", 7, "image/jpeg")
+        copy = image["delivered"]
+        assert (copy["width"], copy["height"], copy["bytes"] <= 50_000) == (300, 200, True)
+        assert Image.open(io.BytesIO(httpx.get(copy["url"], trust_env=False).content)).size == (300, 200)
+        stability.next(*[Answer(500, {"id": "x", "name": "internal", "errors": ["down"]})] * 10)
+        plain = {"model": "stability/core", "fallback": ["sketch"]}
+        other = data_of(ordered(server, settings={"image": plain}))
+        assert (other["provider"], other["warnings"][0][:30]) == ("sketch", "Made with sketch/sketch instea")
 
 
 def test_a_vendor_that_is_late_is_502(with_openai: Environ, openai: OpenAI) -> None:
@@ -156,7 +224,8 @@ def test_a_vendor_that_is_late_is_502(with_openai: Environ, openai: OpenAI) -> N
 def test_what_the_caller_can_correct_is_refused_before_the_vendor_has_it(with_openai: Environ, openai: OpenAI) -> None:
     with serving({**with_openai, "ATELIER_BUDGET_PER_CALL": "0.5", "ATELIER_SOURCE_MAX_MB": "1"}) as server:
         wrong = [
-            ordered(server, prompt=""), ordered(server, customer_id=0), ordered(server, customer_id=-5),
+            ordered(server, prompt=""), ordered(server, prompt=" \u200b\u2060\n"),
+            ordered(server, customer_id=0), ordered(server, customer_id=-5),
             ordered(server, customer_id=124), ordered(server, customer_id="alice"), ordered(server, customer_id=True),
             ordered(server, settings={"image": {"style": "anime"}}), ordered(server, colour="red"),
         ]  # fmt: skip

@@ -90,6 +90,10 @@ def test_images_are_made_with_any_vendor_and_come_in_the_answer(service: Service
         assert (made.size, made.output_format) == ("1536x1024", "jpeg")
         assert made.usage is not None
         assert made.usage.total_tokens == made.usage.input_tokens + made.usage.output_tokens > 0
+        assert made.usage.input_tokens_details.text_tokens == made.usage.input_tokens
+        assert made.usage.input_tokens_details.image_tokens == 0
+        assert made.usage.output_tokens_details is not None
+        assert made.usage.output_tokens_details.image_tokens == made.usage.output_tokens
         assert {image.revised_prompt for image in made.data} == {"a fox"}
         assert "user" not in service.openai.requests[-1].json
         flux = client.images.generate(model="flux-2-pro", prompt="a fox", size="auto", quality="auto")
@@ -134,6 +138,7 @@ def test_a_stream_has_the_partial_images_and_then_the_finished_one(service: Serv
         assert all(decoded(event).size == (1024, 1024) for event in events)
         last: Any = events[-1]
         assert last.usage.output_tokens > 0
+        assert last.usage.input_tokens_details.text_tokens > 0
         with client.images.edit(model="flux-2-pro", prompt="a hat", image=png(), stream=True) as stream:
             (edited,) = stream
         assert edited.type == "image_edit.completed"

@@ -192,7 +192,7 @@ async def test_what_would_meet_every_call_stops_those_that_are_not_sent_and_no_o
         result = await pipeline.run(ImageRequest(prompt="a fox", model="dall-e-3", count=8))
     assert len(openai.requests) == sent
     assert len(result.images) == len(shelf.records) == sent - 1
-    assert result.warnings[0].startswith(f"Only {sent - 1} of 8 pictures were made: OpenAI answered ")
+    assert result.warnings[0].startswith(f"Only {sent - 1} of 8 images were made: OpenAI answered ")
     assert result.warnings[0].count("OpenAI answered") == 1
 
 

@@ -158,7 +158,7 @@ def test_unverified_tokens_are_a_range_and_the_most_of_it_is_likely() -> None:
 def test_where_the_vendors_tokens_contradict_its_table_both_are_in_the_range() -> None:
     found = wordless("gpt-image-1-mini", quality="low", size="1024x1024")
     assert usd(found) == (Decimal("0.002176"), Decimal("0.005"), Decimal("0.005"))
-    assert "by its tokens, which the vendor counts, a picture costs $0.002176" in found.notes
+    assert "by its tokens, which the vendor counts, an image costs $0.002176" in found.notes
 
 
 def test_text_that_may_come_with_a_picture_is_allowed_for() -> None:
@@ -171,7 +171,7 @@ def test_partial_pictures_are_100_tokens_each_and_may_not_come() -> None:
     found = cost("gpt-image-2", quality="low", size="1024x1024", n=2, options={"partial_images": 3})
     assert found.low_usd == plain.low_usd
     assert found.total_usd - plain.total_usd == found.high_usd - plain.high_usd == 2 * 3 * Decimal("0.003")
-    assert "600 tokens of partial pictures x $30 per million" in found.arithmetic
+    assert "600 tokens of partial images x $30 per million" in found.arithmetic
 
 
 def test_an_edit_pays_for_its_sources() -> None:
@@ -264,7 +264,7 @@ def test_the_bases_are_named() -> None:
     }  # fmt: skip
     assert cost("core", n=2).arithmetic == "2 x 3 credits x $0.01"
     assert cost("flux-2-pro", size="2048x1536").arithmetic == "$0.03 the first megapixel + 2 x $0.015"
-    assert cost("gpt-image-1.5", quality="low", size="1024x1024").arithmetic.startswith("$0.009 a picture + 11 text")
+    assert cost("gpt-image-1.5", quality="low", size="1024x1024").arithmetic.startswith("$0.009 an image + 11 text")
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ async def test_a_policy_refusal_in_another_dialect_is_one(bench: Bench, host: Em
 
 async def test_a_404_of_another_host_names_the_address(bench: Bench, host: Emulator) -> None:
     error = await refused(bench, host, Answer(404, PAGE, HTML))
-    assert f"127.0.0.1:{host.port}" in error.message
+    assert f"127.0.0.1:{host.port}" in error.hint
     assert bench.provider.endpoint.base_url_variable in error.hint
     assert "must end in /v1;" not in error.hint  # it does already
 

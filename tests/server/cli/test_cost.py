@@ -46,4 +46,4 @@ def test_a_file_may_be_anywhere(environ: Environ, tmp_path: Path) -> None:
     (tmp_path / "elsewhere" / "fox.png").write_bytes(png(320, 320))
     done = atelier(environ, "cost", "red", "--model", "gpt-image-2", "--image", str(tmp_path / "elsewhere" / "fox.png"))
     assert done.returncode == 0, done.stderr
-    assert "100 source picture tokens" in done.stdout
+    assert "100 source image tokens" in done.stdout

@@ -54,6 +54,7 @@ def test_metrics_count_requests_vendors_failures_money_and_jobs(with_openai: Env
         with server.web() as web:
             assert [web.request(word, "/nowhere").status_code for word in ("FOX", "WOLF")] == [404, 404]
             assert web.post("/mcp", json={}).status_code == 400
+            assert web.head("/usage").status_code == 200
         answer = server.get("/metrics", None)
         assert answer.headers["content-type"].startswith("text/plain")
         lines = answer.text.splitlines()
@@ -64,6 +65,7 @@ def test_metrics_count_requests_vendors_failures_money_and_jobs(with_openai: Env
         'atelier_http_requests_total{method="GET",route="other",status="401"} 1.0',
         'atelier_http_requests_total{method="other",route="other",status="404"} 2.0',
         'atelier_http_requests_total{method="POST",route="/mcp",status="400"} 1.0',
+        'atelier_http_requests_total{method="HEAD",route="/usage",status="200"} 1.0',
         'atelier_http_request_seconds_count{route="/image/generate"} 2.0',
         'atelier_vendor_exchanges_total{outcome="ok",vendor="openai"} 1.0',
         'atelier_vendor_exchanges_total{outcome="quota_exceeded",vendor="openai"} 1.0',

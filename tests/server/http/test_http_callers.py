@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import signal
 import sqlite3
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from mcp.shared.exceptions import MCPError
 from mcp.types import ResourceTemplateReference
+from PIL import Image
 
 from atelier.providers.testing.server import Answer, Held
 from atelier.providers.testing.waiting import LONG, until
@@ -49,7 +51,7 @@ async def test_nobody_sees_anothers_pictures(server: Server, mode: Any) -> None:
     async with server.mcp(dave, mode) as his, server.mcp(carol, mode) as client:
         assert (await his.call_tool("get_image", {"id": hers})).is_error
         assert (await his.call_tool("get_image", {})).is_error
-        assert "No picture" in text(await his.call_tool("get_image", {"list": True}))
+        assert "No image" in text(await his.call_tool("get_image", {"list": True}))
         for uri in (f"image://assets/{hers}", f"image://assets/{hers}/preview"):
             with pytest.raises(MCPError):
                 await his.read_resource(uri)
@@ -190,16 +192,21 @@ async def test_a_journal_that_cannot_be_used_is_told_without_its_place(with_open
 
 
 @exhaustive
-def test_a_paid_picture_that_no_disk_takes_is_in_the_answer_itself(
+def test_a_paid_image_that_no_disk_takes_is_in_the_refusal_itself(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:
     faulty = {**with_openai, "FAULT_DISK": "pictures", "PYTHONPATH": str(ROOT)}
     with serving(faulty, program=[str(ROOT / "tests" / "faults" / "launcher.py")]) as server:
         answer = server.draw(FOX, key="k")
         again = server.draw(FOX, key="k")
-    (told,) = data_of(answer)["images"]
-    head, _, whole = told["url"].partition(",")
-    assert (head, len(base64.b64decode(whole)), told["id"]) == ("data:image/png;base64", told["bytes"], None)
+    assert (answer.status_code, reason(answer)) == (502, "storage_failed")
+    facts = answer.json()["error"]["facts"]
+    (image,) = facts["images"]
+    head, _, whole = image.partition(",")
+    assert head == "data:image/png;base64"
+    assert Image.open(io.BytesIO(base64.b64decode(whole))).size == (1024, 1024)
+    assert facts["billed_usd"] > 0
+    assert facts.keys() == {"job", "billed_usd", "images"}
     assert str(tmp_path) not in answer.text + again.text
     assert (again.status_code, reason(again)) == (409, "not_found")
     assert len(openai.requests) == 1

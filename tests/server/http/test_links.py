@@ -37,6 +37,45 @@ def test_anyone_opens_the_link_of_an_answer_and_asking_again_gives_another(serve
         assert web.post("/image/edit", json=body_of(edit)).status_code == 200
 
 
+RANGES = {
+    "bytes=0-9": slice(0, 10),
+    "bytes=10-": slice(10, None),
+    "bytes=-7": slice(-7, None),
+    "bytes=5-999999999": slice(5, None),
+    "bytes=0-1,4-5": None,
+    "bytes=-": None,
+    "lines=0-9": None,
+}
+"""Range -> the part that is sent; None where the whole image is."""
+
+
+@pytest.mark.parametrize(("asked", "part"), RANGES.items())
+def test_a_download_that_broke_goes_on_where_it_was(server: Server, asked: str, part: slice | None) -> None:
+    image = data_of(server.draw(SKETCH))["images"][0]
+    whole = opened(image["url"])
+    tag = whole.headers["etag"]
+    assert whole.headers["accept-ranges"] == "bytes"
+    with server.web() as web:
+        for url in (image["url"], f"/image/{image['id']}/file"):
+            found = web.get(url, headers={"Range": asked, "If-Range": tag})
+            assert (found.status_code, found.content) == (
+                (200, whole.content) if part is None else (206, whole.content[part])
+            )
+            if part is not None:
+                start = whole.content.index(found.content)
+                end = start + len(found.content) - 1
+                assert found.headers["content-range"] == f"bytes {start}-{end}/{image['bytes']}"
+            other = web.get(url, headers={"Range": asked, "If-Range": '"another"'})
+            assert (other.status_code, other.content) == (200, whole.content)
+
+
+def test_a_range_outside_of_the_image_is_416(server: Server) -> None:
+    image = data_of(server.draw(SKETCH))["images"][0]
+    for asked in (f"bytes={image['bytes']}-", "bytes=9-3", "bytes=-0"):
+        refused = httpx.get(image["url"], headers={"Range": asked}, trust_env=False)
+        assert (refused.status_code, refused.headers["content-range"]) == (416, f"bytes */{image['bytes']}")
+
+
 @pytest.mark.parametrize(
     ("pattern", "text"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import sqlite3
 import sys
@@ -435,3 +436,21 @@ def test_a_key_tells_what_came_of_a_call_whose_source_has_gone_and_whose_model_i
         assert server.draw(plain, key="one").status_code == 409  # its picture was the one that has gone
         assert server.draw({**plain, "n": 2}, key="one").status_code == 422
     assert len(openai.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("/image/img_01m89esccjeaqaj6k91aarb667", "Give the id of an image of your own."), ("/image/zzz", "“zzz”")],
+)
+def test_a_program_reads_of_images_and_addresses_and_of_no_tools(server: Server, path: str, words: str) -> None:
+    text = server.get(path).text
+    assert words in text
+    assert not re.search(r"picture|get_image|list_models", text)
+
+
+@pytest.mark.parametrize(("method", "path"), [("DELETE", "models"), ("DELETE", "generate"), ("GET", "upload")])
+def test_an_address_beside_the_images_is_no_image(server: Server, method: str, path: str) -> None:
+    with server.web() as web:
+        refused = web.request(method, f"/image/{path}")
+    assert (refused.status_code, reason(refused)) == (405, "invalid_request")
+    assert refused.headers["allow"] == ("GET, HEAD" if path == "models" else "POST")

@@ -67,7 +67,7 @@ async def test_over_the_cap_of_a_call_nothing_is_sent_and_the_cheapest_way_is_na
     assert (told["reason"], told["retryable"]) == ("budget_exceeded", False)
     assert "$0.03" in text(result)
     assert "openai/gpt-image-2.5-flare with quality=low" in text(result)
-    assert "5 of the 8 pictures" in text(several)
+    assert "5 of the 8 images" in text(several)
     assert openai.requests == []
 
 
@@ -204,7 +204,7 @@ async def test_who_can_be_asked_is_asked_once_and_a_yes_goes_ahead(
         result = await client.call_tool("generate_image", FOX)
     assert not result.is_error
     assert len(asked) == 1
-    assert "1 picture by openai/gpt-image-2.5-flare may cost $0.00" in asked[0]
+    assert "1 image by openai/gpt-image-2.5-flare may cost $0.00" in asked[0]
     assert len(openai.requests) == 1
 
 

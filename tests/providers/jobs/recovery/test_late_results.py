@@ -132,7 +132,7 @@ async def test_where_one_of_several_was_never_sent_and_the_others_came_too_late_
         result = await service.submit(replace(OWL, count=3))
     assert isinstance(result, ImageResult)
     assert (len(result.images), result.actual_usd, bought(flux)) == (2, Decimal("0.06"), 2)
-    assert "1 of 3 pictures failed earlier." in result.warnings
+    assert "1 of 3 images failed earlier." in result.warnings
 
 
 async def test_a_link_that_did_not_answer_is_followed_later_and_the_others_are_kept_once(

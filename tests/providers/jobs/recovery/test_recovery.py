@@ -81,7 +81,7 @@ async def test_pictures_that_were_lost_are_told(with_openai: Environ, today: Any
     job, (call,) = await left_behind(with_openai, today, FOX, sent=True, count=3)
     await stored(with_openai, job, call)
     found, _ = await recovered(with_openai, today, job)
-    assert "2 of 3 pictures are missing" in found.warnings[0]
+    assert "2 of 3 images are missing" in found.warnings[0]
 
 
 async def test_a_job_of_another_version_is_settled_all_the_same(

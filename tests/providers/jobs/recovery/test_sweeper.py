@@ -165,5 +165,5 @@ async def test_a_call_that_was_refused_for_free_is_not_asked_for_again(
     found, after = await recovered(with_flux, today, job)
     assert isinstance(found, ImageResult)
     assert found.actual_usd == Decimal("0.03")
-    assert found.warnings == ("1 of 2 pictures failed earlier.",)
+    assert found.warnings == ("1 of 2 images failed earlier.",)
     assert sorted(call.state for call in after) == ["released", "settled"]

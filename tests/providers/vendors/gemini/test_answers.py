@@ -107,7 +107,7 @@ async def test_a_broken_picture_does_not_take_the_others_with_it(
     async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         result = await pipeline.run(asked)
     assert len(result.images) == 1
-    assert "1 of 2 pictures could not be used" in " ".join(result.warnings)
+    assert "1 of 2 images could not be used" in " ".join(result.warnings)
 
 
 @pytest.mark.parametrize("part", BROKEN)
@@ -146,4 +146,4 @@ async def test_a_blocked_picture_does_not_take_the_others_with_it(with_gemini: E
     async with open_pipeline(PROVIDER, with_gemini, concurrency=1) as pipeline:
         result = await pipeline.run(ask(count=3))
     assert len(result.images) == 2
-    assert result.warnings == ("Only 2 of 3 pictures were made: Google answered without a picture (IMAGE_SAFETY).",)
+    assert result.warnings == ("Only 2 of 3 images were made: Google answered without an image (IMAGE_SAFETY).",)

@@ -80,7 +80,7 @@ async def test_pictures_that_imagen_withholds_are_told(with_gemini: Environ, gem
     async with open_pipeline(PROVIDER, with_gemini) as pipeline:
         result = await pipeline.run(imagen(count=3))
     assert len(result.images) == 2
-    assert "2 of 3 pictures: “58061214: the picture may violate our policies.”" in result.warnings[-1]
+    assert "2 of 3 images: “58061214: the picture may violate our policies.”" in result.warnings[-1]
 
 
 @pytest.mark.parametrize(

@@ -104,4 +104,4 @@ async def test_when_some_calls_fail_the_paid_pictures_are_delivered(with_openai:
     async with open_pipeline(PROVIDER, with_openai, concurrency=1) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="dall-e-3", count=3))
     assert len(result.images) == 2
-    assert result.warnings[0].startswith("Only 2 of 3 pictures were made")
+    assert result.warnings[0].startswith("Only 2 of 3 images were made")

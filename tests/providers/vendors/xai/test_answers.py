@@ -79,7 +79,7 @@ async def test_what_moderation_let_through_is_delivered_with_a_warning(with_xai:
     async with open_pipeline(PROVIDER, with_xai) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="xai", count=3, quality="low"))
     assert len(result.images) == 2
-    assert result.warnings == ("xAI sent 2 of 3 pictures; 1 did not pass the vendor's moderation.",)
+    assert result.warnings == ("xAI sent 2 of 3 images; 1 did not pass the vendor's moderation.",)
     assert result.actual_usd == Decimal("0.12")
 
 
@@ -89,7 +89,7 @@ async def test_a_broken_picture_does_not_take_the_others_with_it(with_xai: Envir
     async with open_pipeline(PROVIDER, with_xai) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="xai", count=4))
     assert len(result.images) == 1
-    assert result.warnings == ("xAI sent 1 of 4 pictures.",)
+    assert result.warnings == ("xAI sent 1 of 4 images.",)
 
 
 async def test_an_unusable_answer_tells_what_it_cost(with_xai: Environ, xai: XAI) -> None:

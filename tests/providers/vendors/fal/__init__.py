@@ -1,0 +1,1 @@
+"""What is special to fal: its queue, its endpoints, its refusals."""
