@@ -268,6 +268,30 @@ def test_a_call_that_outlasts_the_wait_is_a_job(with_openai: Environ, openai: Op
     assert done["image_url"] == done["images"][0]["url"]
 
 
+@exhaustive
+def test_a_job_that_is_not_to_be_saved_is_collected_once(with_openai: Environ, openai: OpenAI, bucket: Bucket) -> None:
+    held = Held()
+    openai.next(held)
+    with serving({**with_openai, **bucket.environ, "ATELIER_WAIT_SECONDS": "0"}) as server:
+        place = ordered(server, save_to_db=False).headers["location"]
+        assert data_of(server.get(place, CUSTOMER))["status"] == "running"
+        assert server.get(place, "124").status_code == 404
+        held.go.set()
+        answers = list[httpx.Response]()
+
+        def collected() -> bool:
+            answers.append(server.get(place, CUSTOMER))
+            return answers[-1].status_code == 200
+
+        until(collected)
+        data = data_of(answers[-1])
+        assert data["image_url"].startswith("data:image/png;base64,")
+        assert (data["usage"]["output_tokens"] > 0, data["vendor_request_id"][:4]) == (True, "req_")
+        until(lambda: bucket.objects == [])
+        again = server.get(place, CUSTOMER)
+        assert (again.status_code, reason(again)) == (404, "not_found")
+
+
 @pytest.mark.anyio
 async def test_an_upload_is_edited_through_mcp_and_rest(environ: Environ) -> None:
     photo = png(320, 200, "teal")

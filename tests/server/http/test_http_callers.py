@@ -15,7 +15,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import ResourceTemplateReference
 from PIL import Image
 
-from atelier.providers.testing.server import Answer, Held
+from atelier.providers.testing.server import Answer, Dropped, Held
 from atelier.providers.testing.waiting import LONG, until
 from atelier.providers.transport.network.http_client import httpx
 from atelier.server.http.callers import name_of
@@ -210,3 +210,16 @@ def test_a_paid_image_that_no_disk_takes_is_in_the_refusal_itself(
     assert str(tmp_path) not in answer.text + again.text
     assert (again.status_code, reason(again)) == (409, "not_found")
     assert len(openai.requests) == 1
+
+
+async def test_no_caller_reads_where_the_vendor_is_called(with_openai: Environ, openai: OpenAI) -> None:
+    page = Answer(200, b"<html>Sign in</html>", {"content-type": "text/html"})
+    openai.next(page, page, Dropped(), Answer(404, b"{}"))
+    with serving(with_openai) as server:
+        async with server.mcp() as client:
+            called = (await client.call_tool("generate_image", FOX)).model_dump_json()
+        refused = [server.draw({**FOX, "prompt": word}).text for word in ("an owl", "a wolf", "a bear")]
+    words = ("The request went to the vendor", "The vendor's address", "The connection to the vendor", "404")
+    for told, said in zip((called, *refused), words, strict=True):
+        assert said in told
+        assert openai.url.removesuffix("/v1") not in told
