@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from atelier.tools import edit_image, estimate_cost, generate_image, get_image, list_models
+from atelier.tools import delete_image, edit_image, estimate_cost, generate_image, get_image, list_models
 from atelier.tools.tool import Tool
 
 TOOLS: tuple[Tool[Any], ...] = (
@@ -18,3 +18,6 @@ TOOLS: tuple[Tool[Any], ...] = (
     list_models.TOOL,
     get_image.TOOL,
 )
+
+OPTIONAL_TOOLS: tuple[Tool[Any], ...] = (delete_image.TOOL,)
+"""Tools that are served only when the settings name them."""

@@ -13,18 +13,15 @@ from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.sources import SourceImage
 from atelier.providers.jobs.service import ImageService
-from atelier.tools.image_answer import ImageOutput
-from atelier.tools.image_call import ImageParameters, replay, request_fields, submit
+from atelier.tools.image_call import UNLISTED, ImageParameters, replay, request_fields, submit
 from atelier.tools.parameters import edit_fields
 from atelier.tools.tool import Answer, Call, Tool
 
 DESCRIPTION = """\
-Change an image that exists: edit it by instruction, repaint what a mask marks, extend it, erase something, \
+Change an image: edit it by instruction, repaint what a mask marks, extend it, erase something, \
 cut out or replace its background, find and replace or recolour something, upscale it, or make variations. \
-Name the image by the asset id of an earlier answer, by “last”, by a public https address, or by a path; it stays as \
-it is, and the changed one is a new image with an id of its own. \
-Without `model` a vendor is chosen that can do it, the image's own vendor first, and the answer says which. \
-Leave out what the user did not ask for; what a model cannot honour is refused by name before anything is billed. \
+The result is a new image; the source stays. Without `model` a vendor that can do it is chosen. \
+Leave out what the user did not ask for; what a model cannot do is refused by name before anything is billed. \
 Each call may cost money. Takes 5 to 60 seconds."""
 
 
@@ -124,6 +121,6 @@ TOOL = Tool(
     description=DESCRIPTION,
     kind="creates",
     parameters=EditImage,
-    output=ImageOutput,
     run=run,
+    unlisted=UNLISTED,
 )

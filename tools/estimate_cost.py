@@ -20,19 +20,23 @@ from atelier.providers.pipeline.quotes import usd as plain_usd
 from atelier.providers.pricing.budget import BudgetLeft
 from atelier.tools.edit_image import EditParameters, edit_fields_of, operation_of
 from atelier.tools.image_answer import usd
-from atelier.tools.image_call import ImageParameters, request_fields
+from atelier.tools.image_call import UNLISTED, ImageParameters, request_fields
 from atelier.tools.parameters import edit_fields
 from atelier.tools.tool import Answer, Call, Output, Tool
 
 DESCRIPTION = """\
-Estimate what generate_image or edit_image would cost with the same parameters, in USD, without making anything: free, \
-instant, and nothing is sent to a vendor. Returns the price of one image and of all of them, a range where the \
-vendor prices by outcome, how it was worked out, and what is left of the budget. With `compare` the same request is \
-priced over every model that can be used, the cheapest first, with the options that each cannot honour. \
-Call it when the user asks about cost, before many or large images, or when a call was refused as over budget."""
+What generate_image or edit_image would cost with the same parameters, in USD. Free, instant; nothing is sent to a \
+vendor. Returns the price, a range where the vendor prices by outcome, how it was worked out, and what is left of the \
+budget. Call it when the user asks about cost, before many or large images, or after a refusal as over budget."""
 
 EDIT_ONLY = ("image", *(name for name in EditParameters.model_fields if name not in ImageParameters.model_fields))
 """Parameters that only an edit has."""
+
+NO_EFFECT = frozenset({
+    "deliver", "output_path", "confirm_cost", "fallback", "style", "background", "output_format", "strength", "search",
+    "left", "right", "top", "bottom", "mask", "images",
+})  # fmt: skip
+"""Parameters that hardly any price depends on. They are accepted, since a call may be repeated as an estimate."""
 
 MAX_DATA_BYTES = 6000  # of a comparison; hosts paste it into the model's context
 ASSUMED_SOURCE = Picture(b"", "png", 1024, 1024)
@@ -222,6 +226,6 @@ TOOL = Tool(
     description=DESCRIPTION,
     kind="reads",
     parameters=EstimateCost,
-    output=EstimateOutput,
     run=run,
+    unlisted=UNLISTED | NO_EFFECT,
 )

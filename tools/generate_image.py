@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
-from atelier.tools.image_answer import ImageOutput
-from atelier.tools.image_call import ImageParameters, replay, request_fields, submit
+from atelier.tools.image_call import UNLISTED, ImageParameters, replay, request_fields, submit
 from atelier.tools.parameters import fields
 from atelier.tools.tool import Answer, Call, Tool
 
 DESCRIPTION = """\
-Make one or more images from words: photos, illustrations, logos, icons, posters, diagrams, drafts. \
+Make images from words: photos, illustrations, logos, icons, posters, diagrams, drafts. \
 Returns a small preview, where the full file is, and what it cost. \
-Put everything about the image into `prompt`; leave out every other parameter that the user did not ask for, \
-since absent means the model's own default. \
-An option that the chosen model cannot honour is refused by name before anything is sent or billed; \
-drop it or pick a model that offers it. \
-Each image may cost money: do not repeat a call that succeeded unless the user wants another image. \
-Takes 5 to 60 seconds."""
+Put everything about the image into `prompt`; leave out what the user did not ask for. \
+What a model cannot do is refused by name before anything is billed. \
+Each image may cost money: do not repeat a call that succeeded. Takes 5 to 60 seconds."""
 
 
 class GenerateImage(ImageParameters):
@@ -42,6 +38,6 @@ TOOL = Tool(
     description=DESCRIPTION,
     kind="creates",
     parameters=GenerateImage,
-    output=ImageOutput,
     run=run,
+    unlisted=UNLISTED,
 )

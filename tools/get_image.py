@@ -1,37 +1,48 @@
-"""The tool get_image: show a stored picture, collect the result of a job, or list the newest pictures."""
+"""The tool get_image: show a stored image or a copy of it, collect the result of a job, or list the newest images."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from itertools import chain
-from typing import Annotated, Any, Literal
+import re
+from dataclasses import replace
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+import anyio
+from pydantic import AfterValidator, Field
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.results import ResultImage
+from atelier.providers.core.sizes import ResizeSpec
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
+from atelier.providers.images.resize import resized_copy
 from atelier.providers.images.sources import ASSET, Asset, newest_asset_id
-from atelier.providers.jobs.service import ImageService, JobHandle
-from atelier.tools.image_answer import ImageData, format_handle, format_result, image_data
+from atelier.providers.jobs.service import ImageService
+from atelier.providers.pipeline.resized_copy import store_copy
+from atelier.tools.closing_lines import closing_lines
+from atelier.tools.image_answer import ImageData, image_data
+from atelier.tools.image_call import answer_of, files_of, with_files
+from atelier.tools.image_list import UPLOAD, ListedImage, maker_of, newest_images, prompt_of
 from atelier.tools.parameters import fields
+from atelier.tools.parameters.delivery import Delivery, delivery_of
 from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
 
 DESCRIPTION = """\
 Show an image that was made before, with a fresh link or its path and how it came to be; collect the result of a job \
-that was still running; or list the newest images. Free, and changes nothing. \
-Give an asset id, a job id from an answer with status “running”, or “last”; with `list` the newest images are listed \
-with prompt, model, cost and parent. Call it for a job that runs instead of asking for the image again."""
+that was still running; or list the newest images. Free; no vendor is asked. \
+With output_format, crop or a size in `deliver` it makes a copy in that form. \
+Call it for a job that runs instead of asking for the image again."""
 
-MAX_PROMPT_CHARACTERS = 300  # of the prompt of one picture; a list has fewer
-LIST_DETAILS = ((80, True), (40, True), (20, True), (20, False))
-"""Characters of each prompt and whether the time is shown. A list uses the first pair with which it fits."""
-MAX_DATA_BYTES = 6000  # of a list, as text and as data: hosts paste either into the model's context
+MAX_PROMPT_CHARACTERS = 300  # of the prompt of one image; a list has fewer
 MAX_LIMIT = 50
-UPLOAD = "upload"  # the operation in the record of an image that its caller uploaded
 DEFAULT_LIMIT = 10
+CROP = re.compile(r"(\d{1,6}),(\d{1,6}),([1-9]\d{0,5}),([1-9]\d{0,5})")
+
+
+def _checked_crop(value: str | None) -> str | None:
+    text = value.replace(" ", "") if value else None
+    if text and not CROP.fullmatch(text):
+        raise ValueError("must be LEFT,TOP,WIDTH,HEIGHT in pixels, such as 0,0,512,512")
+    return text
 
 
 class GetImage(Parameters):
@@ -40,7 +51,7 @@ class GetImage(Parameters):
     id: Annotated[
         Annotated[str, Field(max_length=4000)] | None,
         fields.Blank,
-        Field(description="An asset id (img_...), a job id (job_...), a link of ours, or last, also when left out."),
+        Field(description="An asset id (img_...), a job id (job_...), a link of ours, or last (default)."),
     ] = None
     list: Annotated[bool, fields.Switch, Field(description="true lists the newest images instead.")] = False
     limit: Annotated[
@@ -54,21 +65,22 @@ class GetImage(Parameters):
         fields.Blank,
         Field(description="List those older than this asset id."),
     ] = None
-
-
-class ListedImage(BaseModel):
-    """One picture of a list."""
-
-    id: str
-    created_at: str | None = None
-    prompt: str | None = None
-    model: str | None = None
-    actual_usd: float | None = None
-    parent: str | None = None
+    output_format: fields.OutputFormat = None
+    crop: Annotated[
+        Annotated[str, Field(max_length=40)] | None,
+        fields.Blank,
+        AfterValidator(_checked_crop),
+        Field(description="LEFT,TOP,WIDTH,HEIGHT in pixels."),
+    ] = None
+    deliver: fields.Deliver = None
+    output_path: fields.OutputPath = None
+    deliver_size: fields.DeliverSize = None
+    deliver_fit: fields.DeliverFit = None
+    deliver_max_kb: fields.DeliverMaxKb = None
 
 
 class GetImageOutput(Output):
-    """One picture with its record, the result of a job, or a list."""
+    """One image with its record, the result of a job, or a list."""
 
     status: Literal["done", "running"] = "done"
     summary: str
@@ -89,117 +101,98 @@ class GetImageOutput(Output):
 
 
 async def run(params: GetImage, service: ImageService, call: Call) -> Answer:
-    """Return a picture, a job's result, or a list."""
+    """Return an image, a copy of it, a job's result, or a list."""
     storage = service.pipeline.storage
     if storage is None:
         raise ImageError(Reason.NOT_FOUND, "Nothing is stored here.", hint="Make an image first.")
     if params.list or params.before:
-        return await _list(storage, params.limit or DEFAULT_LIMIT, params.before)
+        page = await newest_images(storage, params.limit or DEFAULT_LIMIT, params.before)
+        return Answer(text=page.text, data=GetImageOutput(summary=page.summary, pictures=page.rows))
+    delivery, wanted = delivery_of(params), _copy_of(params)
+    if params.output_path:
+        await files_of(call).check(params.output_path, overwrite=delivery.overwrite)
     words = (params.id or "last").strip()
     words = storage.id_in(words) or words.removeprefix("image://assets/").removesuffix("/preview")
     if words.startswith("job_"):
         result = await service.get_result(words, caller=call.caller, on_progress=call.on_progress)
-        return format_handle(result) if isinstance(result, JobHandle) else format_result(result)
+        return await answer_of(result, params.output_path, delivery, call)
     id = await newest_asset_id(storage) if words == "last" else words
     asset = await storage.get(id) if id and ASSET.fullmatch(id) else None
     if asset is None:
         what = "There is no image yet." if words == "last" else f"There is no image “{sanitize(words, 60)}”."
         raise ImageError(Reason.NOT_FOUND, what, hint="Call get_image with list=true for those that there are.")
-    return await _shown(asset, storage)
+    answer = await _shown(asset, storage, wanted, delivery, call)
+    if params.output_path:
+        answer = await with_files(answer, params.output_path, call, overwrite=delivery.overwrite)
+    return answer
 
 
-async def _shown(asset: Asset, storage: Storage) -> Answer:
-    record = asset.record
-    made = picture(asset.image_bytes, prompt_used=record.get("prompt_used"), seed=record.get("seed"))
-    shown = ResultImage(made, await storage.where(asset.id))
-    image = image_data(shown)
-    warnings = [shown.stored.warning] if shown.stored and shown.stored.warning else []
-    uploaded = record.get("operation") == UPLOAD
+def _copy_of(params: GetImage) -> ResizeSpec | None:
+    """Return the copy that is asked for, or None for the image as it is."""
+    spec = delivery_of(params).copy
+    if not (spec or params.crop or params.output_format):
+        return None
+    left, top, width, height = map(int, params.crop.split(",")) if params.crop else (0, 0, 0, 0)
+    box = (left, top, width, height) if params.crop else None
+    return replace(spec or ResizeSpec(), box=box, format=params.output_format)
+
+
+async def _shown(asset: Asset, storage: Storage, wanted: ResizeSpec | None, delivery: Delivery, call: Call) -> Answer:
+    """Return the answer that shows an image, or the copy of it that is asked for."""
+    shown, warnings = await _image(asset, storage, wanted, keep=delivery.store)
+    warnings += [shown.stored.warning] if shown.stored and shown.stored.warning and not warnings else []
+    record, image = asset.record, image_data(shown)
+    whole = delivery.inline and len(shown.image_bytes) <= call.inline_limit
+    fate, brief = closing_lines([shown], call.inline_limit, whole=whole)
+    name = f"A copy of {asset.id}" if wanted else asset.id
     size = f"{image.width}×{image.height} {shown.format.upper()}"
-    prompt, cost = _prompt(record, MAX_PROMPT_CHARACTERS), record.get("actual_usd")
+    prompt, cost = prompt_of(record, MAX_PROMPT_CHARACTERS), record.get("actual_usd")
     data = GetImageOutput(
-        summary=f"{asset.id}, {size}; show the user the path or link.",
+        summary=f"{name}, {size}; {brief}.",
         images=[image],
         provider=record.get("provider"),
         model=record.get("model"),
         operation=record.get("operation"),
         prompt=prompt,
         seed=record.get("seed"),
-        parent=record.get("parent"),
+        parent=asset.id if wanted else record.get("parent"),
         created_at=record.get("created_at"),
         estimated_usd=record.get("estimated_usd"),
         actual_usd=cost,
         warnings=warnings or None,
     )
     facts = {
+        "Asset id of the copy": image.id if wanted else None,
         "Made": record.get("created_at"),
-        "By": None if uploaded else _maker(record),
+        "By": None if record.get("operation") == UPLOAD else maker_of(record),
         "Operation": record.get("operation"),
         "Prompt": prompt and f"“{prompt}”",
         "Seed": record.get("seed"),
-        "Parent": record.get("parent"),
+        "Parent": data.parent,
         "Cost": None if cost is None else f"${cost:g}",
     }
     lines = [
-        f"{asset.id} ({size}).",
+        f"{name} ({size}).",
         *([f"[Open full size]({image.url})"] if image.url else []),
         *([f"File: {image.path}"] if image.path else []),
         *(f"{name}: {value}" for name, value in facts.items() if value is not None),
         *(f"Note: {warning}" for warning in warnings),
-        "Show the user the path or link. Only a small preview is attached; if you cannot see it, do not describe it.",
+        fate,
     ]
-    return Answer(text="\n".join(lines), data=data, pictures=(shown,))
+    return Answer(text="\n".join(lines), data=data, pictures=(shown,), whole=whole, inline_limit=call.inline_limit)
 
 
-async def _list(storage: Storage, limit: int, before: str | None) -> Answer:
-    """List the newest pictures that fit; the summary names the id from which to continue."""
-    if before and not ASSET.fullmatch(before):
-        message = f"“before” is no asset id (“{sanitize(before, 60)}”)."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="Give the last id of the page before.")
-    records = await storage.newest(limit + 1, before)
-    shown, more = records[:limit], len(records) > limit
-    attempts = (_page(shown, characters, timed, more=more) for characters, timed in LIST_DETAILS)
-    shorter = (_page(shown[:count], *LIST_DETAILS[-1], more=True) for count in range(len(shown) - 1, 0, -1))
-    return next(page for page in chain(attempts, shorter) if _fits(page) or len(shown) <= 1)
-
-
-def _page(records: list[Mapping[str, Any]], characters: int, timed: bool, *, more: bool) -> Answer:
-    rows = [
-        ListedImage(
-            id=str(record["id"]),
-            created_at=record.get("created_at") if timed else None,
-            prompt=_prompt(record, characters),
-            model=UPLOAD if record.get("operation") == UPLOAD else _maker(record),
-            actual_usd=record.get("actual_usd"),
-            parent=record.get("parent"),
-        )
-        for record in records
-    ]
-    older = f" Older ones: before={rows[-1].id}." if more else ""
-    summary = f"{len(rows)} image{'' if len(rows) == 1 else 's'}, the newest first.{older}" if rows else "No image."
-    lines = [_line(row) for row in rows]
-    return Answer(text="\n".join([summary, *lines]), data=GetImageOutput(summary=summary, pictures=rows))
-
-
-def _fits(answer: Answer) -> bool:
-    data = json.dumps(answer.data.model_dump(exclude_none=True), ensure_ascii=False)
-    return max(len(data.encode()), len(answer.text.encode())) <= MAX_DATA_BYTES
-
-
-def _line(row: ListedImage) -> str:
-    cost = "" if row.actual_usd is None else f", ${row.actual_usd:g}"
-    parent = f", of {row.parent}" if row.parent else ""
-    time = f" {row.created_at[:16]}Z" if row.created_at else ""
-    return f"- {row.id}{time} {row.model}{cost}{parent}: “{row.prompt or ''}”"
-
-
-def _maker(record: Mapping[str, Any]) -> str:
-    return f"{record.get('provider', 'unknown')}/{record.get('model', 'unknown')}"
-
-
-def _prompt(record: Mapping[str, Any], limit: int) -> str | None:
-    prompt = record.get("prompt")
-    return sanitize(prompt, limit) if prompt else None
+async def _image(
+    asset: Asset, storage: Storage, wanted: ResizeSpec | None, *, keep: bool
+) -> tuple[ResultImage, list[str]]:
+    """Return the image, or the copy that is asked for, which is stored if it is to be kept; and warnings."""
+    record = asset.record
+    made = picture(asset.image_bytes, prompt_used=record.get("prompt_used"), seed=record.get("seed"))
+    if wanted is None or wanted == ResizeSpec(format=made.format):
+        return ResultImage(made, await storage.where(asset.id)), []
+    if keep:
+        return await store_copy(made, record, wanted, storage.put)
+    return ResultImage(await anyio.to_thread.run_sync(resized_copy, made, wanted)), []
 
 
 TOOL = Tool(
@@ -208,6 +201,6 @@ TOOL = Tool(
     description=DESCRIPTION,
     kind="reads",
     parameters=GetImage,
-    output=GetImageOutput,
     run=run,
+    unlisted=frozenset({"deliver_size", "deliver_fit", "deliver_max_kb"}),
 )

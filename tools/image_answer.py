@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from atelier.providers.core.results import ImageResult, ResultImage, Usage
 from atelier.providers.jobs.service import JobHandle
 from atelier.providers.pipeline.quotes import usd as plain_usd
+from atelier.tools.closing_lines import bytes_of, closing_lines
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Output
 
 
@@ -67,12 +68,16 @@ class ImageOutput(Output):
     warnings: list[str] | None = None
 
 
-def format_result(result: ImageResult) -> Answer:
-    """Return the answer of a call whose job has completed. Inline images are attached, and named by no id or path."""
+def format_result(result: ImageResult, inline_limit: int = ANSWER_BUDGET, *, whole: bool = False) -> Answer:
+    """Return the answer of a call whose job has completed.
+
+    Inline images are attached and have no id or path. `whole` attaches stored ones, if `inline_limit` bytes suffice.
+    """
     if result.inline:
         result = _without_storage(result)
     images = [image_data(image) for image in result.images]
-    fate, brief = CLOSINGS[_closing(result)]
+    whole = whole and bytes_of(result.images) <= inline_limit
+    fate, brief = closing_lines(result.images, inline_limit, whole=whole)
     lines = [
         result.notice,
         *_ready(images),
@@ -93,13 +98,14 @@ def format_result(result: ImageResult) -> Answer:
         request_id=_request_id(result),
         warnings=list(result.warnings) or None,
     )
-    text = "\n".join(line for line in lines if line)
     return Answer(
-        text=text,
+        text="\n".join(line for line in lines if line),
         data=data,
         pictures=result.images,
         job=result.id,
         notice=result.notice,
+        whole=whole,
+        inline_limit=inline_limit,
         usage=result.usage,
         inline=result.inline,
     )
@@ -125,7 +131,7 @@ def _request_id(result: ImageResult) -> str | None:
     return ids[0] if ids else None
 
 
-def format_handle(running: JobHandle) -> Answer:
+def format_handle(running: JobHandle, output_path: str | None = None) -> Answer:
     """Return the answer of a call whose job still runs when the wait limit passes."""
     summary = (
         f"Still running: {running.latest} Call get_image with id {running.id}, or the same call again, to collect it; "
@@ -140,24 +146,8 @@ def format_handle(running: JobHandle) -> Answer:
         model=running.model,
         estimated_usd=_float(running.estimated_usd),
     )
-    return Answer(text=f"{summary}\nModel: {running.provider}/{running.model}", data=data)
-
-
-CLOSINGS = {
-    "stored": (
-        "Show the user the path or link. Only a small preview is attached; if you cannot see it, do not describe it.",
-        "show the user the path or link",
-    ),
-    "inline": (
-        "What is attached is the full size; it was not stored.",
-        "attached to this answer, not stored",
-    ),
-    "preview only": (
-        "The full image is too large to attach and could not be stored; only its preview is attached.",
-        "not stored and too large to attach",
-    ),
-}
-"""Where the pictures are -> the closing line of the text, and the same for the summary."""
+    answer = Answer(text=f"{summary}\nModel: {running.provider}/{running.model}", data=data)
+    return answer.with_note("Give output_path to get_image to have the file written.") if output_path else answer
 
 
 def _cost(result: ImageResult) -> str:
@@ -166,17 +156,6 @@ def _cost(result: ImageResult) -> str:
         return "cost not known" + (f", about {usd(result.estimated_usd)}" if result.estimated_usd is not None else "")
     expected = result.estimated_usd if result.estimated_usd != result.actual_usd else None
     return f"cost {usd(result.actual_usd)}" + (f" (estimated {usd(expected)})" if expected is not None else "")
-
-
-def _closing(result: ImageResult) -> str:
-    if all(image.stored for image in result.images):
-        return "stored"
-    return "inline" if is_inline(result.images) else "preview only"
-
-
-def is_inline(images: tuple[ResultImage, ...]) -> bool:
-    """Return whether the pictures that are not stored fit into the answer in full size."""
-    return sum(len(image.image_bytes) for image in images if image.stored is None) <= ANSWER_BUDGET
 
 
 def usd(amount: Decimal) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest
-from atelier.providers.images.resize import parse_resize
 from atelier.providers.jobs.service import ImageService, JobHandle
 from atelier.tools.image_answer import format_handle, format_result
 from atelier.tools.parameters import fields
-from atelier.tools.parameters.option_parsing import parse_options, refuse_parameters
-from atelier.tools.tool import Answer, Call, Parameters
+from atelier.tools.parameters.delivery import Delivery, delivery_of
+from atelier.tools.parameters.option_parsing import move_options, parse_options, refuse_parameters
+from atelier.tools.tool import Answer, Call, OutputFiles, Parameters
 
 
 class ImageParameters(Parameters):
@@ -32,12 +34,19 @@ class ImageParameters(Parameters):
     negative_prompt: fields.NegativePrompt = None
     seed: fields.Seed = None
     options: fields.Options = []  # noqa: RUF012 - pydantic copies it
+    deliver: fields.Deliver = None
+    output_path: fields.OutputPath = None
     save: fields.Save = True
     deliver_size: fields.DeliverSize = None
     deliver_fit: fields.DeliverFit = None
     deliver_max_kb: fields.DeliverMaxKb = None
     confirm_cost: fields.ConfirmCost = False
     fallback: fields.Fallback = []  # noqa: RUF012 - pydantic copies it
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rare_parameters_may_be_options(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        return move_options(given, RARE & cls.model_fields.keys())
 
     @field_validator("options")
     @classmethod
@@ -46,10 +55,20 @@ class ImageParameters(Parameters):
         return value
 
 
+RARE = frozenset({
+    "seed", "negative_prompt", "output_compression", "fallback", "strength", "search", "left", "right", "top", "bottom",
+})  # fmt: skip
+"""Parameters that `options` takes as NAME=VALUE, too: models see them named there."""
+
+UNLISTED = RARE | {"save", "deliver_size", "deliver_fit", "deliver_max_kb"}
+"""Parameters that models do not see: those of `options`, and those that `deliver` has words for."""
+
 NAMES = {"n": "count", "output_compression": "compression"}
 """Parameter -> field of ImageRequest, where the names differ."""
 
-NOT_SENT = ("save", "deliver_size", "deliver_fit", "deliver_max_kb", "confirm_cost", "fallback")
+NOT_SENT = (
+    "deliver", "output_path", "save", "deliver_size", "deliver_fit", "deliver_max_kb", "confirm_cost", "fallback",
+)  # fmt: skip
 """Parameters that are not sent to the vendor."""
 
 
@@ -61,8 +80,8 @@ def request_fields(params: ImageParameters) -> dict[str, Any]:
     common = {
         NAMES.get(name, name): getattr(params, name) for name in ImageParameters.model_fields if name not in NOT_SENT
     }
-    copy = parse_resize(params.deliver_size, params.deliver_fit, params.deliver_max_kb)
-    return {**common, "options": parse_options(params.options), "deliver": copy}
+    delivery = delivery_of(params, save=params.save)
+    return {**common, "options": parse_options(params.options), "deliver": delivery.copy}
 
 
 def fallback_of(params: ImageParameters) -> list[str] | None:
@@ -75,22 +94,25 @@ async def replay(params: ImageParameters, service: ImageService, call: Call) -> 
     if call.key is None:
         return None
     result = await service.replay(call.key, _call_text(params), caller=call.caller, on_progress=call.on_progress)
-    return _format(result) if result else None
+    return await answer_of(result, params.output_path, delivery_of(params, save=params.save), call) if result else None
 
 
 async def submit(request: ImageRequest, params: ImageParameters, service: ImageService, call: Call) -> Answer:
     """Submit the request. Return its result, or the job's handle when the wait limit passes first."""
+    delivery = delivery_of(params, save=params.save)
+    if params.output_path:
+        await files_of(call).check(params.output_path, overwrite=delivery.overwrite)
     result = await service.submit(
         request,
         caller=call.caller,
-        inline_limit=0 if params.save else call.inline_limit,
+        inline_limit=0 if delivery.store else call.inline_limit,
         fallback=fallback_of(params),
         key=call.key,
         body=_call_text(params) if call.key else None,
         on_progress=call.on_progress,
         confirm=call.confirm_price if params.confirm_cost else call.confirm,
     )
-    return _format(result)
+    return await answer_of(result, params.output_path, delivery, call)
 
 
 def _call_text(params: ImageParameters) -> str:
@@ -98,5 +120,26 @@ def _call_text(params: ImageParameters) -> str:
     return f"{type(params).__name__} {params.model_dump_json(exclude={'confirm_cost'})}"
 
 
-def _format(result: ImageResult | JobHandle) -> Answer:
-    return format_handle(result) if isinstance(result, JobHandle) else format_result(result)
+async def answer_of(result: ImageResult | JobHandle, output_path: str | None, delivery: Delivery, call: Call) -> Answer:
+    """Return the answer of a result, which is written to `output_path` as well, or of a job that still runs."""
+    if isinstance(result, JobHandle):
+        return format_handle(result, output_path)
+    answer = format_result(result, call.inline_limit, whole=delivery.store and delivery.inline)
+    return await with_files(answer, output_path, call, overwrite=delivery.overwrite) if output_path else answer
+
+
+def files_of(call: Call) -> OutputFiles:
+    """Return what writes files for the caller. Raises invalid_request for a caller on another machine."""
+    if call.output_files is None:
+        message = "“output_path” is for a server that runs on the caller's own machine."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave it out; the answer has a link to the image.")
+    return call.output_files
+
+
+async def with_files(answer: Answer, path: str, call: Call, *, overwrite: bool) -> Answer:
+    """Write the images of an answer to a path, and say where they are. A failure is told: the images are stored."""
+    try:
+        written = await files_of(call).write(path, answer.pictures, overwrite=overwrite)
+    except ImageError as error:
+        return answer.with_note(f"Not written to output_path: {error.message} {error.hint}".strip())
+    return answer.with_note(f"Written to {', '.join(written)}.")

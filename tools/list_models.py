@@ -31,10 +31,9 @@ from atelier.tools.parameters import fields
 from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
 
 DESCRIPTION = """\
-List the vendors and models that can be used now: their operations, sizes, qualities, formats, limits, about what an \
-image costs, and until when they work. Free, instant, and changes nothing. Call it when the user asks what there is, \
-or to choose a model by what it can do; an image needs no such call, since a model is chosen when none is named. \
-Filter by `vendor`, `operation` or a `word` for every column, with styles, backgrounds and rarer options."""
+List the vendors and models that can be used now, with prices, sizes and until when they work. Free, instant. \
+Call it when the user asks what there is, or to choose a model by what it can do; an image needs no such call. \
+Filter by `vendor`, `operation` or a `word` for every column, with styles and rarer options."""
 
 MAX_DATA_BYTES = 6000  # of the structured part; hosts paste it into the model's context
 MAX_TEXT_BYTES = 9200  # of the text of a list with a filter
@@ -237,6 +236,5 @@ TOOL = Tool(
     description=DESCRIPTION,
     kind="reads",
     parameters=ListModels,
-    output=ListModelsOutput,
     run=run,
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -31,9 +31,10 @@ class Output(BaseModel):
 class Answer:
     """`text` is complete without `data`, and `data` without `text`, since hosts show one or the other.
 
-    `pictures` are attached in the order of `data.images`: a stored picture as a preview, any other inline. `job` is the
-    id of the job whose result this is; it is marked as delivered once the answer has been written. `notice` is a part
-    of both texts, for answers that show neither.
+    `pictures` are attached in the order of `data.images`: a stored picture as a preview, any other inline, and every
+    one whole when `whole` and they are at most `inline_limit` bytes together. `job` is the id of the job whose result
+    this is; it is marked as delivered once the answer has been written. `notice` is a part of both texts, for answers
+    that show neither.
     """
 
     text: str
@@ -43,6 +44,26 @@ class Answer:
     notice: str = ""
     usage: Usage | None = None
     inline: bool = False
+    whole: bool = False
+    inline_limit: int = ANSWER_BUDGET
+
+    def with_note(self, note: str) -> Answer:
+        """Return the answer with a further warning in its text and its data."""
+        warnings = [*(getattr(self.data, "warnings", None) or ()), note]
+        data = self.data.model_copy(update={"warnings": warnings})
+        return replace(self, text=f"{self.text}\nNote: {note}", data=data)
+
+
+class OutputFiles(Protocol):
+    """Writes images to files that the caller names, within the folders that the settings allow."""
+
+    async def check(self, path: str, *, overwrite: bool) -> None:
+        """Raise invalid_request when no image could be written there: called before anything is sent or billed."""
+        ...
+
+    async def write(self, path: str, images: Sequence[ResultImage], *, overwrite: bool) -> list[str]:
+        """Write the images and return the paths. Raises storage_failed."""
+        ...
 
 
 async def _always(question: str) -> bool:
@@ -56,7 +77,8 @@ class Call:
 
     `confirm` asks the user to confirm a cost; None when the client supports no elicitation. `confirm_price` is used in
     its place when the call has `confirm_cost`. `key` is the caller's idempotency key. `inline_limit` is how many bytes
-    of images the answer can carry when they are not to be stored.
+    of images the answer can carry whole. `output_files` writes them where the caller says; None when the caller is on
+    another machine.
     """
 
     caller: str
@@ -65,6 +87,7 @@ class Call:
     confirm_price: Confirm = _always
     key: str | None = None
     inline_limit: int = ANSWER_BUDGET
+    output_files: OutputFiles | None = None
 
 
 ParametersT = TypeVar("ParametersT", bound=Parameters)
@@ -76,12 +99,15 @@ class Tool(Generic[ParametersT]):
 
     creates sends a request to a vendor, may cost money, and adds pictures
     reads   looks something up and changes nothing
+    deletes removes pictures for good
+
+    `unlisted` are parameters that are accepted but not shown to models: a schema costs tokens in every turn.
     """
 
     name: str
     title: str
     description: str
-    kind: Literal["creates", "reads"]
+    kind: Literal["creates", "reads", "deletes"]
     parameters: type[ParametersT]
-    output: type[Output]
     run: Callable[[ParametersT, ImageService, Call], Awaitable[Answer]]
+    unlisted: frozenset[str] = frozenset()

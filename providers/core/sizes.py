@@ -94,11 +94,16 @@ class SizeRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResizeSpec:
-    """The resized copy that a caller wants: exactly `size` pixels, at most `max_kb` thousand bytes, or both."""
+    """The copy that a caller wants: exactly `size` pixels, at most `max_kb` thousand bytes, or both.
+
+    `box` (left, top, width, height in pixels) is cut out first; `format` is png, jpeg or webp, by default the image's.
+    """
 
     size: tuple[int, int] | None = None
     fit: Literal["crop", "pad"] = "crop"
     max_kb: int | None = None
+    box: tuple[int, int, int, int] | None = None
+    format: str | None = None
 
     @property
     def words(self) -> str | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.sizes import ResizeSpec, parse_size
 from atelier.providers.core.types import Picture
-from atelier.providers.images.decode import decode, encode, has_alpha, to_eight_bits
+from atelier.providers.images.decode import decode, encode, flatten, has_alpha, to_eight_bits
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -58,10 +58,14 @@ def resized_copy(picture: Picture, wanted: ResizeSpec) -> Picture:
         image.info.get("icc_profile") if image.mode in ("RGB", "RGBA", "P") else None
     )  # others are of other colours
     image = image.convert("RGBA" if has_alpha(image) else "RGB")
+    if wanted.box:
+        image = _cut(image, *wanted.box)
     if wanted.size:
         image = _cropped(image, *wanted.size) if wanted.fit == "crop" else _padded(image, *wanted.size)
+    format = wanted.format or ("png" if picture.format == "gif" else picture.format)
+    if format == "jpeg" and image.mode == "RGBA":
+        image = flatten(image)
     image.info = {"icc_profile": profile} if profile else {}
-    format = "png" if picture.format == "gif" else picture.format
     if wanted.max_kb is None:
         return encode(image, format, **_options(format, DEFAULT_QUALITY))
     return _within(image, format, wanted.max_kb * KB, free=wanted.size is None)
@@ -108,6 +112,14 @@ def _options(format: str, quality: int) -> dict[str, Any]:
             return {"quality": quality}
         case _:
             return {}
+
+
+def _cut(image: Image.Image, left: int, top: int, width: int, height: int) -> Image.Image:
+    """Cut a part out of an image. Raises invalid_request when it lies outside."""
+    if left + width > image.width or top + height > image.height:
+        message = f"The crop {width}x{height} at {left},{top} lies outside the image of {image.width}x{image.height}."
+        raise _refused(message, "Give it as LEFT,TOP,WIDTH,HEIGHT in pixels, within the image.")
+    return image.crop((left, top, left + width, top + height))
 
 
 def _cropped(image: Image.Image, width: int, height: int) -> Image.Image:

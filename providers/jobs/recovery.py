@@ -137,8 +137,7 @@ def _prepared(
         has = [str(each.get("original_sha256")) for each in stored.get(call.id, ())]
         due += call.pictures - len(has)
         job = replace(priced.job, request=replace(priced.job.request, count=call.pictures), task=call.task)
-        provider, caps = priced.choice.provider.name, pipeline.budget.caps
-        vendor_call = vendor_call_for(pipeline.catalog, pipeline.store, provider, call.id, job, caps)
+        vendor_call = vendor_call_for(pipeline.catalog, pipeline.store, priced, call.id, job, pipeline.budget.caps)
         vendor_call.resume(has)
         vendor_calls.append(vendor_call)
     left = replace(priced, job=replace(priced.job, request=replace(priced.job.request, count=due)))

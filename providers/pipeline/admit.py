@@ -46,6 +46,8 @@ class PricedRequest:
         The seed is increased from call to call; otherwise every call would make the same image.
         """
         request, max_count = self.job.request, self.job.model.max_count
+        if request.count <= max_count:
+            return (self.job,)
         return tuple(
             replace(
                 self.job,

@@ -68,23 +68,23 @@ async def confirm_price(budget: Budget, priced: PricedRequest, confirm: Confirm 
 def vendor_calls_for(catalog: Catalog, store: JobStore, priced: PricedRequest, caps: Caps) -> list[VendorCall]:
     """Return the vendor calls of a job. Those of a free job are not recorded."""
     recorded_in = NullJobStore() if priced.is_free else store
-    provider = priced.choice.provider.name
-    quoted = priced.estimate
-    return [vendor_call_for(catalog, recorded_in, provider, new_id("chg"), job, caps, quoted) for job in priced.calls]
-
-
-def _price(catalog: Catalog, provider: str, job: Job, whole: Estimate | None) -> Estimate | None:
-    """Return the price of a call by the table, else its share of the price that the vendor stated for the whole job."""
-    return estimate(catalog.prices, provider, job) or (whole and whole.share(job.request.count))
+    return [vendor_call_for(catalog, recorded_in, priced, new_id("chg"), job, caps) for job in priced.calls]
 
 
 def vendor_call_for(
-    catalog: Catalog, store: JobStore, provider: str, id: str, job: Job, caps: Caps, whole: Estimate | None = None
+    catalog: Catalog, store: JobStore, priced: PricedRequest, id: str, job: Job, caps: Caps
 ) -> VendorCall:
     """Return a vendor call with its estimate and the function that bills it."""
-    price = _price(catalog, provider, job, whole)
-    bill = partial(actual, catalog.prices, provider)
+    price = price_of_call(catalog, priced, job)
+    bill = partial(actual, catalog.prices, priced.choice.provider.name)
     return VendorCall(id, store, job, bill, price.total_usd if price else None, caps)
+
+
+def price_of_call(catalog: Catalog, priced: PricedRequest, job: Job) -> Estimate | None:
+    """Return the estimate of one vendor call of a request, or its share of the price that the vendor stated."""
+    if job is priced.job or priced.estimate is None:
+        return priced.estimate
+    return estimate(catalog.prices, priced.choice.provider.name, job) or priced.estimate.share(job.request.count)
 
 
 def reservations_for(
@@ -94,7 +94,7 @@ def reservations_for(
     if priced.is_free:
         return []
     provider = priced.choice.provider.name
-    prices = [_price(catalog, provider, vendor_call.job, priced.estimate) for vendor_call in vendor_calls]
+    prices = [price_of_call(catalog, priced, vendor_call.job) for vendor_call in vendor_calls]
     return [
         Reservation(
             id=vendor_call.id,

@@ -30,15 +30,23 @@ async def with_copy(
     if image.stored is None:
         return image, ["No resized copy was made, because the image could not be stored."]
     try:
-        copy = await anyio.to_thread.run_sync(resized_copy, image.picture, resize)
-        copy, copy_record = await anyio.to_thread.run_sync(_with_facts, copy, _record(record, copy, resize), resize)
-        stored = await put(copy_record["id"], copy, copy_record)
+        copy, warnings = await store_copy(image.picture, record, resize, put)
     except ImageError as error:
         return image, [f"No resized copy was made: {error.message} {error.hint}".strip()]
+    return replace(image, copy=copy), warnings
+
+
+async def store_copy(
+    picture: Picture, record: Mapping[str, Any], resize: ResizeSpec, put: Put
+) -> tuple[ResultImage, list[str]]:
+    """Store a copy of a stored image and return it with warnings. Raises invalid_request and storage_failed."""
+    copy = await anyio.to_thread.run_sync(resized_copy, picture, resize)
+    copy, copy_record = await anyio.to_thread.run_sync(_with_facts, copy, _record(record, copy, resize), resize)
+    stored = await put(copy_record["id"], copy, copy_record)
     warnings = [stored.warning] if stored.warning else []
-    if copy.format != image.picture.format:
-        warnings.append(f"The copy is a {copy.format}: a {image.picture.format} does not fit.")
-    return replace(image, copy=ResultImage(copy, stored)), [*warnings, *([NO_C2PA] if record.get("c2pa") else [])]
+    if copy.format != (resize.format or picture.format):
+        warnings.append(f"The copy is a {copy.format}: a {picture.format} does not fit.")
+    return ResultImage(copy, stored), [*warnings, *([NO_C2PA] if record.get("c2pa") else [])]
 
 
 def _with_facts(copy: Picture, record: dict[str, Any], resize: ResizeSpec) -> tuple[Picture, dict[str, Any]]:
@@ -51,7 +59,13 @@ def _with_facts(copy: Picture, record: dict[str, Any], resize: ResizeSpec) -> tu
 
 def _record(record: Mapping[str, Any], copy: Picture, resize: ResizeSpec) -> dict[str, Any]:
     """Return the record of a copy, which costs nothing."""
-    options = {"deliver_size": resize.words, "deliver_fit": resize.fit, "deliver_max_kb": resize.max_kb}
+    options = {
+        "deliver_size": resize.words,
+        "deliver_fit": resize.fit,
+        "deliver_max_kb": resize.max_kb,
+        "crop": list(resize.box) if resize.box else None,
+        "output_format": resize.format,
+    }
     return {
         **record,
         "id": new_id("img"),

@@ -111,6 +111,7 @@ def vendor_error(body: bytes) -> VendorError:
     return _read(value)
 
 
+MAX_ERROR_BYTES = 2**20  # a larger answer holds an image
 ERROR_FIELDS = re.compile(rb'"(?:error|success"|code")')
 
 
@@ -119,8 +120,8 @@ def error_status(body: bytes) -> int | None:
 
     An answer with an image, or a link to one, is not an error.
     """
-    if not ERROR_FIELDS.search(body):
-        return None  # an ordinary answer, which may be large
+    if len(body) > MAX_ERROR_BYTES or not ERROR_FIELDS.search(body):
+        return None
     try:
         value = lenient_json(body)
     except ValueError:

@@ -72,7 +72,7 @@ async def _image(vendor: str, item: Item | None, progress: str, wire: Wire) -> P
     if item is None:
         raise invalid_response(f"{vendor} answered with an image that cannot be read.")
     if item.b64_json:
-        return picture(base64_bytes(item.b64_json), prompt_used=item.revised_prompt)
+        return await anyio.to_thread.run_sync(_decoded, item.b64_json, item.revised_prompt)
     if not item.url:
         raise invalid_response(f"{vendor} answered without an image.")
     if item.url.startswith(BUCKET_SCHEMES):
@@ -87,6 +87,10 @@ async def _image(vendor: str, item: Item | None, progress: str, wire: Wire) -> P
     await anyio.sleep(DOWNLOAD_RETRY_DELAY)
     image = await wire.download(item.url, progress)
     return replace(picture(image, prompt_used=item.revised_prompt), url=str(wire.resolve_link(item.url)))
+
+
+def _decoded(text: str, prompt_used: str | None) -> Picture:
+    return picture(base64_bytes(text), prompt_used=prompt_used)
 
 
 def losses(images: Sequence[Picture], failures: Sequence[ImageError]) -> tuple[str, ...]:

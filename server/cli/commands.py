@@ -4,44 +4,34 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import anyio
 
 from atelier.providers.core.errors import sanitize
-from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
 from atelier.server.cli import flush_command, jobs_command, models_command, show_command, spend_command
 from atelier.server.cli.cost_command import estimate, locate_files
-from atelier.server.cli.output import CLEAR, progress_line, say
-from atelier.server.cli.result_lines import announce
-from atelier.server.composition import pipeline_of, storage_of
-from atelier.server.idempotency import parse_idempotency_key
-from atelier.server.mcp.progress import progress
+from atelier.server.cli.image_call import run_image_call
+from atelier.server.cli.output import say
 from atelier.server.settings import Settings
-from atelier.server.shutdown import interruptible, until_idle
+from atelier.server.shutdown import until_idle
 from atelier.tools import edit_image, estimate_cost, generate_image
-from atelier.tools.image_call import ImageParameters, fallback_of
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Tool
 
 METAVARS = {"images": "IMAGE", "options": "NAME=VALUE", "fallback": "MODEL"}
 """Parameters that take several values -> the name of one value in the help."""
 
-INTERRUPTED = (
-    "Stopping. Sent requests finish and are stored; the same command collects them. Ctrl-C again ends at once."
-)
-
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8000
 
 Run = Callable[[argparse.Namespace], int]
 
-NOT_OPTIONS = ("save",)
-"""Parameters that are not options: a picture that is not stored is of no use here."""
+NOT_OPTIONS = ("save", "deliver", "output_path")
+"""Parameters that are not options: a picture that is not stored is of no use here, and --output is declared apart."""
 
 Subcommands = Any  # the type of argparse's subparsers is private
 
@@ -88,7 +78,7 @@ def generate(options: argparse.Namespace) -> int:
     async def request_of(service: ImageService) -> ImageRequest:
         return generate_image.request_of(params)
 
-    return anyio.run(_run_image_call, params, request_of, (), options)
+    return anyio.run(run_image_call, params, request_of, (), options)
 
 
 def edit(options: argparse.Namespace) -> int:
@@ -99,7 +89,7 @@ def edit(options: argparse.Namespace) -> int:
     async def request_of(service: ImageService) -> ImageRequest:
         return await edit_image.request_of(params, service.pipeline.sources.read)
 
-    return anyio.run(_run_image_call, params, request_of, folders, options)
+    return anyio.run(run_image_call, params, request_of, folders, options)
 
 
 def cost(options: argparse.Namespace) -> int:
@@ -111,61 +101,6 @@ def cost(options: argparse.Namespace) -> int:
 def _arguments(options: argparse.Namespace, tool: Tool[Any]) -> dict[str, Any]:
     names = tool.parameters.model_fields
     return {name: value for name in names if (value := getattr(options, name, None)) is not None}
-
-
-async def _run_image_call(
-    params: ImageParameters,
-    request_of: Callable[[ImageService], Awaitable[ImageRequest]],
-    folders: tuple[Path, ...],
-    options: argparse.Namespace,
-) -> int:
-    settings = Settings.load(lambda sentence: say(sentence, sys.stderr))
-    draw = partial(_make_images, params, request_of, folders, options, settings)
-    return await interruptible(draw, lambda: say(INTERRUPTED, sys.stderr))
-
-
-async def _make_images(
-    params: ImageParameters,
-    request_of: Callable[[ImageService], Awaitable[ImageRequest]],
-    folders: tuple[Path, ...],
-    options: argparse.Namespace,
-    settings: Settings,
-) -> int:
-    key = parse_idempotency_key(options.idempotency_key, "--idempotency-key")
-    pipeline = pipeline_of(settings, storage_of(settings), folders=folders)
-    async with ImageService(pipeline, wait=None, fallback=settings.fallback) as service:
-        request = await request_of(service)
-        notice = pipeline.catalog.resolve(request.model, request.operation, request.origin).notice
-        if notice and not options.json:
-            say(notice)  # first, before the request is sent
-        confirm = _always if params.confirm_cost else _ask if sys.stdin.isatty() and sys.stderr.isatty() else None
-        async with progress(progress_line, interval=1 if sys.stderr.isatty() else 10) as on_progress:
-            result = await service.submit(
-                request,
-                caller=settings.customer_id,
-                fallback=fallback_of(params),
-                key=key,
-                on_progress=on_progress,
-                confirm=confirm,
-            )
-        if sys.stderr.isatty():
-            sys.stderr.write(CLEAR)
-        assert isinstance(result, ImageResult), "no wait limit is set"
-        announce(result, as_json=options.json)
-        service.mark_delivered(result.id)
-    return 0 if all(image.stored for image in result.images) else 1
-
-
-async def _always(question: str) -> bool:
-    """Return True: --confirm-cost was given."""
-    return True
-
-
-async def _ask(question: str) -> bool:
-    """Ask the person at the terminal."""
-    sys.stderr.write(f"{CLEAR}{question} [y/N] ")
-    sys.stderr.flush()
-    return (await anyio.to_thread.run_sync(sys.stdin.readline)).strip().lower() in ("y", "yes")
 
 
 def declare_serve(commands: Subcommands) -> None:
@@ -198,12 +133,12 @@ def _port(word: str) -> int:
 
 def declare_generate(commands: Subcommands) -> None:
     """`atelier generate PROMPT`"""
-    _add_idempotency_key(_declare(commands, "generate", generate, generate_image.TOOL, ("prompt",)))
+    _add_image_options(_declare(commands, "generate", generate, generate_image.TOOL, ("prompt",)))
 
 
 def declare_edit(commands: Subcommands) -> None:
     """`atelier edit IMAGE [PROMPT]`"""
-    _add_idempotency_key(_declare(commands, "edit", edit, edit_image.TOOL, ("image", "prompt")))
+    _add_image_options(_declare(commands, "edit", edit, edit_image.TOOL, ("image", "prompt")))
 
 
 def declare_cost(commands: Subcommands) -> None:
@@ -234,8 +169,12 @@ def _declare(commands: Subcommands, name: str, run: Run, tool: Tool[Any], positi
     return parser
 
 
-def _add_idempotency_key(parser: Any) -> None:
-    """Add --idempotency-key, for scripts that may run twice."""
+def _add_image_options(parser: Any) -> None:
+    """Add --output and --overwrite, and --idempotency-key for scripts that may run twice."""
+    words = "also write the image to this file or folder"
+    parser.add_argument("--output", metavar="PATH", dest="output_path", help=words)
+    words = "let --output replace a file that exists"
+    parser.add_argument("--overwrite", action="store_const", const="overwrite", dest="deliver", help=words)
     words = "the same key within a day is the same call: its result is returned again and not paid for again"
     parser.add_argument("--idempotency-key", metavar="KEY", action="append", default=[], help=words)
 

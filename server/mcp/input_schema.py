@@ -6,11 +6,15 @@ no `anyOf` with null (an optional property is absent from `required`), no defaul
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, cast
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
+
+UNSHOWN = ("minLength", "maxLength", "maxItems")
+"""Bounds that no model comes near, and that the tool checks anyhow."""
 
 
 class _Flat(GenerateJsonSchema):
@@ -33,7 +37,31 @@ class _Flat(GenerateJsonSchema):
         return False
 
 
-def flat_schema(model: type[BaseModel]) -> dict[str, Any]:
+def input_schema(model: type[BaseModel], unlisted: Collection[str]) -> dict[str, Any]:
+    """Return the schema of a tool's arguments, without those that models do not see.
+
+    Bounds of optional texts and lists are not shown, nor defaults that say nothing: models read schemas in every turn.
+    It is open: some hosts refuse an unlisted argument by themselves without naming it, while the tool names it. An
+    optional property is `nullable`, without which smolagents demands it (mcpadapt copies the properties and drops
+    `required`; seen in mcpadapt pull request 90, 2026-08-10).
+    """
+    schema = _flat_schema(model)
+    del schema["additionalProperties"]
+    needed = schema.get("required", [])
+    schema["properties"] = {
+        name: node if name in needed else {**_brief(node), "nullable": True}
+        for name, node in schema["properties"].items()
+        if name not in unlisted
+    }
+    return schema
+
+
+def _brief(node: dict[str, Any]) -> dict[str, Any]:
+    brief = {key: value for key, value in node.items() if key not in UNSHOWN and value not in ([], False)}
+    return {**brief, "items": _brief(node["items"])} if "items" in node else brief
+
+
+def _flat_schema(model: type[BaseModel]) -> dict[str, Any]:
     """Return the schema of a model, required properties first, nested models inlined."""
     schema = model.model_json_schema(schema_generator=_Flat)
     definitions: dict[str, Any] = schema.pop("$defs", {})

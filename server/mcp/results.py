@@ -26,13 +26,16 @@ from mcp.types import (
 )
 from mcp.types import Tool as ToolDescription
 
-from atelier.providers.core.errors import ImageError, public_facts
+from atelier.providers.core.errors import ImageError, Reason, public_facts, sanitize
 from atelier.providers.core.results import AssetHandle, ResultImage
 from atelier.providers.images.asset_storage import Storage
-from atelier.server.mcp.input_schema import flat_schema
-from atelier.server.mcp.previews import previews
+from atelier.server.mcp.clients import UNKNOWN, Host, preview_limits
+from atelier.server.mcp.input_schema import input_schema
+from atelier.server.mcp.previews import FULL, previews
 from atelier.server.settings import Settings
-from atelier.tools.image_answer import is_inline, usd
+from atelier.tools import OPTIONAL_TOOLS, TOOLS
+from atelier.tools.closing_lines import NO_PREVIEW, PREVIEW_ATTACHED, is_inline
+from atelier.tools.image_answer import usd
 from atelier.tools.tool import Answer, Tool
 
 Found = TypeVar("Found")
@@ -57,46 +60,69 @@ REDUCTIONS = (*((fields, ()) for fields in IMAGE_FIELDS[:-2]), *((fields, ("prom
 
 
 def product_icon() -> Icon:
-    """Return the product's icon, which hosts show beside a tool."""
+    """Return the product's icon, which hosts show beside the server."""
     png = Path(__file__).with_name("icon.png").read_bytes()
     return Icon(src=f"data:image/png;base64,{b64encode(png).decode()}", mime_type="image/png", sizes=["48x48"])
 
 
-def description(tool: Tool[Any], settings: Settings, icon: Icon) -> ToolDescription:
-    """Return the description of a tool for `tools/list`."""
+def tools_of(settings: Settings) -> dict[str, Tool[Any]]:
+    """Return the tools to serve, by name: the default ones, or those that the settings name.
+
+    Raises invalid_request for a name that is no tool's.
+    """
+    known = {tool.name: tool for tool in (*TOOLS, *OPTIONAL_TOOLS)}
+    if unknown := [name for name in settings.tools if name not in known]:
+        message = f"ATELIER_TOOLS is wrong: no tool is called “{sanitize(unknown[0], 60)}”."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Tools are {', '.join(known)}.")
+    return {name: tool for name, tool in known.items() if name in (settings.tools or [tool.name for tool in TOOLS])}
+
+
+def description(tool: Tool[Any]) -> ToolDescription:
+    """Return the description of a tool for `tools/list`.
+
+    It has no output schema: no host reads one, while clients demand a structured part once there is one, also where the
+    answer is better without it.
+    """
+    creates = tool.kind == "creates"
     return ToolDescription(
         name=tool.name,
         title=tool.title,
         description=tool.description,
-        input_schema=flat_schema(tool.parameters),
-        output_schema=flat_schema(tool.output) if settings.structured_content else None,
+        input_schema=input_schema(tool.parameters, tool.unlisted),
         annotations=ToolAnnotations(
             title=tool.title,
             read_only_hint=tool.kind == "reads",
-            destructive_hint=False,
-            idempotent_hint=tool.kind == "reads",
-            open_world_hint=tool.kind == "creates",
+            destructive_hint=tool.kind == "deletes",
+            idempotent_hint=not creates,
+            open_world_hint=creates,
         ),
-        icons=[icon],
     )
 
 
-async def tool_result(answer: Answer, storage: Storage, settings: Settings) -> CallToolResult:
-    """Return an answer as a tool result.
+async def tool_result(answer: Answer, storage: Storage, settings: Settings, host: Host = UNKNOWN) -> CallToolResult:
+    """Return an answer as a tool result for a host.
 
     Renders the previews and stores them beside their pictures, if the storage answers within PREVIEW_TIMEOUT.
     """
+    limits = preview_limits(host, settings)
     until = anyio.current_time() + PREVIEW_TIMEOUT
     data = answer.data.model_dump(mode="json", exclude_none=True)
     text, blocks = answer.text, list[ContentBlock]()
-    inline = is_inline(answer.pictures)
-    shown = [image for image in answer.pictures if image.stored or not inline]
+    inline = answer.whole or is_inline(answer.pictures, answer.inline_limit)
+    shown = [image for image in answer.pictures if not answer.whole and (image.stored or not inline)]
     before = [await _in_time(storage.get_preview(image.stored.id), until) if image.stored else None for image in shown]
-    small = await previews([image.picture for image in shown], before)
+    if limits is None and not answer.whole:
+        text = text.replace(PREVIEW_ATTACHED, NO_PREVIEW)
+        shown, before = [], []
+    small = await previews([image.picture for image in shown], before, limits or FULL)
     links = list[ContentBlock]()
     for image, facts in zip(answer.pictures, data.get("images", []), strict=False):
-        if image.stored is None and inline:
+        if answer.whole or (image.stored is None and inline):
             blocks.append(_image(image.image_bytes, image.picture.mime))
+            links += _link(image)
+            continue
+        links += _link(image)
+        if limits is None:
             continue
         jpeg, earlier = small.pop(0), before.pop(0)
         if not jpeg:
@@ -104,12 +130,12 @@ async def tool_result(answer: Answer, storage: Storage, settings: Settings) -> C
             text += f"\nNote: no preview{of} could be made; the picture may be damaged."
         else:
             blocks.append(_image(jpeg, "image/jpeg"))
-            if image.stored and (path := await _in_time(_store_preview(image.stored, jpeg, earlier, storage), until)):
+            stored = image.stored if limits == FULL else None  # the stored one has the usual size
+            if stored and (path := await _in_time(_store_preview(stored, jpeg, earlier, storage), until)):
                 facts["preview_path"] = path
-        links += _link(image)
     if settings.resource_links:
         blocks += links
-    structured = _shortened(data) if settings.structured_content else None
+    structured = _shortened(data) if settings.structured_content and host.keeps_images else None
     meta = {JOB_META_KEY: data["job"]} if data.get("status") == "running" else None
     return CallToolResult(
         content=[TextContent(type="text", text=text), *blocks], structured_content=structured, _meta=meta

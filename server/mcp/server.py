@@ -35,6 +35,7 @@ from atelier.providers.jobs.service import ImageService
 from atelier.server.calls import CallerLimits, Calls, delivering, log_arguments
 from atelier.server.composition import call_counter, pipeline_of, preload, source_limits_of
 from atelier.server.mcp import resources, results
+from atelier.server.mcp.clients import host_of
 from atelier.server.mcp.elicitation import DeclinedCosts, InputNeeded, confirm_callback
 from atelier.server.mcp.instructions import INSTRUCTIONS
 from atelier.server.mcp.progress import progress, progress_reporter
@@ -44,7 +45,7 @@ from atelier.server.observability.logs import log
 from atelier.server.settings import Settings
 from atelier.server.storage.background_upload import upload_periodically
 from atelier.server.storage.caller_storages import CallerStorages
-from atelier.tools import TOOLS
+from atelier.server.storage.output_files import OutputFolders
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Call, Tool
 
@@ -85,16 +86,17 @@ class AtelierServer(MCPServer[ServerState]):
         self._today = today
         self.storages = CallerStorages(settings)
         self._declined = DeclinedCosts()
+        self._output_files = OutputFolders(settings.readable)
         self._many_callers = caller_of_request is not None
         self.caller = caller_of_request or (lambda: settings.customer_id)
-        self._records: dict[str, Tool[Any]] = {tool.name: tool for tool in TOOLS}
-        icon = results.product_icon()
-        self._descriptions = [results.description(tool, settings, icon) for tool in TOOLS]
+        self._records: dict[str, Tool[Any]] = results.tools_of(settings)
+        self._descriptions = [results.description(tool) for tool in self._records.values()]
         super().__init__(
             "atelier",
             title="Atelier",
             description="Makes pictures with the image models of several vendors and stores them.",
             instructions=INSTRUCTIONS,
+            icons=[results.product_icon()],
             version=version("atelier-mcp"),
             lifespan=lambda _: self._lifespan(),
             extensions=[Tasks(settings, self.caller, self.calls)],
@@ -206,7 +208,7 @@ class AtelierServer(MCPServer[ServerState]):
     async def _answer(
         self, tool: Tool[Any], arguments: Mapping[str, Any], context: Context[ServerState, Any]
     ) -> CallToolResult:
-        params = parameters_of(tool, arguments)
+        params, host = parameters_of(tool, arguments), host_of(context.session)
         state, caller = context.request_context.lifespan_context, self.caller()
         as_task = supports_tasks(context.request_context, tool.name)
         service = (with_task_limits(state.service) if as_task else state.service).for_caller(caller)
@@ -224,6 +226,8 @@ class AtelierServer(MCPServer[ServerState]):
                 on_progress=on_progress,
                 confirm=confirm,
                 confirm_price=self._declined.confirm_price(caller, confirm),
+                inline_limit=host.inline_bytes,
+                output_files=None if self._many_callers else self._output_files,
             )
             answer = None
             with anyio.move_on_after(self._time_limit(tool)):
@@ -232,7 +236,7 @@ class AtelierServer(MCPServer[ServerState]):
                 message = "The storage did not answer in time."
                 raise ImageError(Reason.STORAGE_FAILED, message, hint="Try again later; nothing is lost.")
             with delivering(state.service, answer.job):
-                return await results.tool_result(answer, state.storage(caller), self._settings)
+                return await results.tool_result(answer, state.storage(caller), self._settings, host)
 
     def _time_limit(self, tool: Tool[Any]) -> float:
         """Return the seconds that a tool may take. One that only reads ends LOOKUP_TIMEOUT after the wait limit."""
@@ -248,5 +252,4 @@ def build_server(
     Without it every call is made by the customer of the settings. Raises invalid_request for a folder that does not
     exist.
     """
-    _ = settings.readable  # fails here rather than at the first call
     return AtelierServer(settings, today, caller_of_request)

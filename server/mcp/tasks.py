@@ -25,6 +25,7 @@ from atelier.providers.jobs.service import ImageService, JobHandle
 from atelier.providers.pipeline.job_store import JobRow
 from atelier.server.calls import Calls, delivering
 from atelier.server.mcp import results
+from atelier.server.mcp.clients import host_of
 from atelier.server.mcp.elicitation import MODERN
 from atelier.server.settings import Settings
 from atelier.tools import TOOLS
@@ -111,7 +112,10 @@ class Tasks(Extension):
                 return {"resultType": "complete", **_task_fields(row, found.latest), "status": "working"}
             with delivering(service, row.id):
                 result = await results.tool_result(
-                    format_result(found), ctx.lifespan_context.storage(row.caller), self._settings
+                    format_result(found),
+                    ctx.lifespan_context.storage(row.caller),
+                    self._settings,
+                    host_of(ctx.session),
                 )
         except ImageError as error:
             row = await self._row(ctx, row.id)

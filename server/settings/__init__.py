@@ -98,11 +98,14 @@ class Settings(BaseModel):
     jwks_url: Address | None = None
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
+    tools: tuple[str, ...] = ()
+    preview: Literal["auto", "small", "off"] = "auto"
+    preview_pixels: int = Field(default=768, ge=160, le=1568)
     structured_content: bool = True
     resource_links: bool = False
     otel_prompts: bool = False
 
-    @field_validator("fallback", mode="before")
+    @field_validator("fallback", "tools", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

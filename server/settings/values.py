@@ -28,6 +28,7 @@ NAMED = {
     "customer_id": "be letters, digits and . _ @ - only, and a number be above 0",
     "log_level": "be debug, info, warning or error",
     "s3_addressing": "be auto, virtual or path",
+    "preview": "be auto, small or off",
 }
 """The same for single settings."""
 

@@ -13,29 +13,25 @@ MAX_SIDE_PIXELS = 2_000  # that outpaint can add on one side; vendors take up to
 MAX_SOURCE_CHARACTERS = 1_500_000_000
 """1000 MB as lines of base64: the upper bound of ATELIER_SOURCE_MAX_MB, which limits the decoded picture."""
 
-SOURCE = (
-    "an asset id (img_...) from an earlier answer, “last”, a public https address, or the path of a file in an "
-    "allowed folder"
-)
+SOURCE = "an asset id (img_...), last, a public https address, or a path in an allowed folder"
 
 Image = Annotated[
     str,
     Field(
         min_length=1,
         max_length=MAX_SOURCE_CHARACTERS,
-        description=f"The image to change: {SOURCE}. Never write base64 out; an image pasted into the chat cannot "
-        "reach tools.",
+        description=f"The image to change: {SOURCE}. An image pasted into the chat cannot reach tools.",
     ),
 ]
 Images = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=MAX_SOURCE_CHARACTERS)]],
     BeforeValidator(parse_list),
-    Field(max_length=15, description="Further images to draw from, as references; named like `image`."),
+    Field(max_length=15, description="Further images as references, named like `image`."),
 ]
 Mask = Annotated[
     Annotated[str, Field(max_length=MAX_SOURCE_CHARACTERS)] | None,
     Blank,
-    Field(description="An image of the same size that marks what changes: transparent, or white on black."),
+    Field(description="An image of the same size; transparent or white parts change."),
 ]
 EditOperation = Annotated[
     Literal[
@@ -45,12 +41,15 @@ EditOperation = Annotated[
     | None,
     Blank,
     Word,
-    Field(description="What to do; edit by instruction when left out, inpaint when there is a mask."),
+    Field(
+        description="edit by default, inpaint with a mask. In options: left, right, top, bottom (pixels) for outpaint, "
+        "search=WORDS for search_replace and recolor, strength=0 to 1."
+    ),
 ]  # fmt: skip
 EditPrompt = Annotated[
     Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)] | None,
     Blank,
-    Field(description="What to change, in the user's words. Not needed to erase, upscale or cut out the background."),
+    Field(description="What to change; not needed to erase, upscale or remove the background."),
 ]
 Strength = Annotated[
     Annotated[float, Field(ge=0, le=1)] | None,
@@ -73,7 +72,7 @@ Side = Annotated[
 PricedImage = Annotated[
     Annotated[str, Field(max_length=MAX_SOURCE_CHARACTERS)] | None,
     Blank,
-    Field(description="The image to change, for the price of a change; one of 1024x1024 is assumed without it."),
+    Field(description="The image to change; one of 1024x1024 is assumed."),
 ]
 PricedOperation = Annotated[
     Literal[
@@ -83,10 +82,10 @@ PricedOperation = Annotated[
     | None,
     Blank,
     Word,
-    Field(description="What is to be priced; generate when left out, edit when there is an image."),
+    Field(description="generate by default, edit with an image."),
 ]  # fmt: skip
 Compare = Annotated[
     bool,
     BeforeValidator(blank_is_false),
-    Field(description="true prices the request over every model that can be used, the cheapest first."),
+    Field(description="true prices every usable model, the cheapest first."),
 ]

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import from_json
 
 from atelier.providers.images.resize import MAX_KB, MIN_KB
+from atelier.tools.parameters.delivery import split_words
 
 MAX_PROMPT_CHARACTERS = 32_000  # the limit of the model that takes the longest prompt
 MAX_COUNT = 10
@@ -49,6 +50,11 @@ def _jpg_is_jpeg(value: Any) -> Any:
     return "jpeg" if value == "jpg" else value
 
 
+def _checked_words(value: str | None) -> str | None:
+    split_words(value or "")
+    return value
+
+
 def parse_list(value: Any) -> Any:
     """Return a list; some hosts send one as a string of JSON, or its only member without brackets."""
     if not isinstance(value, str):
@@ -72,15 +78,14 @@ Prompt = Annotated[
     Field(
         min_length=1,
         max_length=MAX_PROMPT_CHARACTERS,
-        description="What the image shows, in the user's words: subject, setting, style, light, any lettering.",
+        description="What the image shows: subject, setting, style, light, lettering.",
     ),
 ]
 ModelName = Annotated[
     Annotated[str, Field(max_length=100)] | None,
     Blank,
     Field(
-        description="A model (gpt-image-2.5-flare), a vendor (openai, sketch) for its default, or vendor/model. "
-        "Leave out unless the user named one.",
+        description="A model, vendor or vendor/model, if the user named one.",
     ),
 ]
 Count = Annotated[
@@ -94,46 +99,46 @@ Size = Annotated[
     Blank,
     Word,
     Field(
-        description="Pixels as WIDTHxHEIGHT (1536x1024), or auto. Not together with aspect_ratio.",
+        description="1536x1024 (pixels) or auto; not with aspect_ratio.",
     ),
 ]
 AspectRatio = Annotated[
     Annotated[str, Field(max_length=20)] | None,
     Blank,
-    Field(description="Shape as WIDTH:HEIGHT, for example 16:9, 2:3 or 1:1, in place of size."),
+    Field(description="Such as 16:9, in place of size."),
 ]
 Resolution = Annotated[
     Annotated[str, Field(max_length=20)] | None,
     Blank,
     Word,
-    Field(description="Tier: 1k, 2k or 4k, alone or with aspect_ratio."),
+    Field(description="1k, 2k or 4k."),
 ]
 Quality = Annotated[
     Annotated[str, Field(max_length=40)] | None,
     Blank,
     Word,
     Field(
-        description="Quality word of the model: auto, low, medium, high; some have xhigh and max.",
+        description="auto, low, medium, high; some xhigh, max.",
     ),
 ]
 Style = Annotated[
     Annotated[str, Field(max_length=60)] | None,
     Blank,
     Word,
-    Field(description="Style preset of a model that has them; else say it in the prompt."),
+    Field(description="A preset, of models that have them."),
 ]
 Background = Annotated[
     Literal["auto", "opaque", "transparent"] | None,
     Blank,
     Word,
-    Field(description="Background of the image; transparent needs output_format png or webp."),
+    Field(description="transparent needs output_format png or webp."),
 ]
 OutputFormat = Annotated[
     Literal["png", "jpeg", "webp"] | None,
     Blank,
     BeforeValidator(_jpg_is_jpeg),
     Word,
-    Field(description="File format; the model's own default when left out, mostly png."),
+    Field(description="Mostly png when left out."),
 ]
 OutputCompression = Annotated[
     Annotated[int, Field(ge=0, le=100)] | None,
@@ -157,8 +162,8 @@ Options = Annotated[
     BeforeValidator(parse_list),
     Field(
         max_length=20,
-        description="Rarer options of the chosen model, each as NAME=VALUE: partial_images=2, thinking_level=high. "
-        "list_models with `vendor` lists them.",
+        description="Rarer ones as NAME=VALUE: seed=7, negative_prompt=fog, output_compression=80, fallback=flux, and "
+        "the model's own (see list_models with `vendor`).",
     ),
 ]
 Save = Annotated[
@@ -167,10 +172,24 @@ Save = Annotated[
     Field(description="false returns the image in the answer instead of storing it; too large ones are stored."),
 ]
 
+Deliver = Annotated[
+    Annotated[str, Field(max_length=100)] | None,
+    Blank,
+    AfterValidator(_checked_words),
+    Field(
+        description="file (default), inline (whole in the answer, not stored) or both; with 1200x630 (crop or pad) or "
+        "200kb also a resized copy.",
+    ),
+]
+OutputPath = Annotated[
+    Annotated[str, Field(max_length=4000)] | None,
+    Blank,
+    Field(description="Also write it to this file or folder; overwrite in `deliver` replaces a file."),
+]
 ConfirmCost = Annotated[
     bool,
     BeforeValidator(blank_is_false),
-    Field(description="true only once the user confirmed the cost that a refusal named."),
+    Field(description="true once the user confirmed the cost that a refusal named."),
 ]
 DeliverSize = Annotated[
     Annotated[str, Field(max_length=40)] | None,
@@ -195,6 +214,6 @@ Fallback = Annotated[
     BeforeValidator(parse_list),
     Field(
         max_length=5,
-        description="Fallback models, tried in order when the vendor is down, or [none].",
+        description="Models to try in order when the vendor is down, or [none].",
     ),
 ]

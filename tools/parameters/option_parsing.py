@@ -10,6 +10,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from atelier.providers.core.gates.option_gates import ATELIER_OPTIONS
+from atelier.tools.parameters.fields import parse_list
 
 OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]{0,59})\s*=(.*)", re.DOTALL)
 MAX_NUMBER_CHARACTERS = 40  # characters
@@ -36,6 +37,24 @@ def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
             raise ValueError(f"has {name} twice")
         found[name] = _value(text)
     return found
+
+
+def move_options(given: Mapping[str, Any], names: Collection[str]) -> Mapping[str, Any]:
+    """Return the arguments with those options moved that have one of these names and are not given beside `options`."""
+    try:
+        pairs = parse_list(given.get("options"))
+        named = {pair: OPTION.fullmatch(pair) for pair in pairs}
+    except TypeError:  # not a list of texts, which the validator refuses
+        return given
+    moved = {
+        pair: match
+        for pair, match in named.items()
+        if match and match[1] in names and given.get(match[1]) in (None, "", match[2].strip())
+    }
+    if not moved:
+        return given
+    rest = [pair for pair in pairs if pair not in moved]
+    return {**given, "options": rest, **{match[1]: match[2].strip() for match in moved.values()}}
 
 
 def refuse_parameters(options: Mapping[str, Any], parameters: Collection[str]) -> None:

@@ -17,7 +17,8 @@ from atelier.providers.images.sources import SIZE_HINT, SourceLimits, normalise_
 from atelier.server.http.errors import RefusedError
 from atelier.server.http.rest.answers import image_answer
 from atelier.server.mcp.server import AtelierServer
-from atelier.tools.get_image import UPLOAD, GetImageOutput
+from atelier.tools.get_image import GetImageOutput
+from atelier.tools.image_list import UPLOAD
 from atelier.tools.tool import Answer
 
 BINARY = {"type": "string", "format": "binary"}

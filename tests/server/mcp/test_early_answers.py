@@ -72,13 +72,13 @@ def test_the_answers_are_those_of_the_sdk_to_the_byte(environ: Environ, revision
 
 
 def test_settings_that_changed_leave_the_answer_to_the_sdk(environ: Environ) -> None:
-    with_output = lines_of(environ, hello("2025-06-18"), *LISTING)
+    five_tools = lines_of(environ, hello("2025-06-18"), *LISTING)
     until(lambda: recorded(environ))
-    environ["ATELIER_STRUCTURED_CONTENT"] = "off"
+    environ["ATELIER_TOOLS"] = "get_image"
     assert lines_of(environ, hello("2025-06-18"), command=WITHOUT_SDK) == []
-    without = lines_of(environ, hello("2025-06-18"), *LISTING)
-    assert "outputSchema" in with_output[1]
-    assert "outputSchema" not in without[1]
+    one_tool = lines_of(environ, hello("2025-06-18"), *LISTING)
+    assert "edit_image" in five_tools[1]
+    assert "edit_image" not in one_tool[1]
 
 
 def test_a_call_after_early_answers_is_answered_by_the_sdk_and_an_id_can_be_used_again(environ: Environ) -> None:

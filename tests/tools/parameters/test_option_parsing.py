@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.tools import edit_image, generate_image
-from atelier.tools.image_call import request_fields
+from atelier.tools.image_call import RARE, request_fields
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.parameters.option_parsing import parse_options
 
@@ -80,7 +80,7 @@ def test_a_list_may_come_as_hosts_write_it(given: Any) -> None:
 
 
 @pytest.mark.parametrize("tool", [generate_image.TOOL, edit_image.TOOL], ids=lambda tool: tool.name)
-@pytest.mark.parametrize("name", [*edit_image.EditImage.model_fields])
+@pytest.mark.parametrize("name", [name for name in edit_image.EditImage.model_fields if name not in RARE])
 def test_what_a_parameter_is_for_is_refused_with_the_parameter(tool: Any, name: str) -> None:
     source = {"image": "last"} if tool is edit_image.TOOL else {}
     with pytest.raises(ImageError) as caught:
@@ -88,6 +88,28 @@ def test_what_a_parameter_is_for_is_refused_with_the_parameter(tool: Any, name: 
     assert caught.value.reason is Reason.INVALID_REQUEST
     own = name in tool.parameters.model_fields
     assert (f"give it as {name}" if own else "a parameter of edit_image") in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "value"),
+    [
+        ("seed=7", "seed", 7),
+        ("negative_prompt=fog, rain", "negative_prompt", "fog, rain"),
+        ("output_compression=80", "output_compression", 80),
+        ("fallback=sketch", "fallback", ["sketch"]),
+        ("left=200", "left", 200),
+        ("strength=0.5", "strength", 0.5),
+        ("search=the hat", "search", "the hat"),
+    ],
+)
+def test_a_parameter_that_models_do_not_see_may_be_an_option(option: str, name: str, value: Any) -> None:
+    asked = parameters_of(edit_image.TOOL, {"prompt": "a fox", "image": "last", "options": [option, "steps=3"]})
+    assert (getattr(asked, name), asked.options) == (value, ["steps=3"])
+
+
+def test_an_option_that_contradicts_its_parameter_is_refused() -> None:
+    with pytest.raises(ImageError, match="must not have seed"):
+        parameters_of(generate_image.TOOL, {"prompt": "a fox", "seed": 7, "options": ["seed=8"]})
 
 
 @pytest.mark.parametrize(
