@@ -28,6 +28,7 @@ BUILT_IN = (
     "recraft",
     "leonardo",
     "fal",
+    "replicate",
     "sketch",
 )
 """The packages beside this module, in the order in which vendors are listed and a default is looked for."""

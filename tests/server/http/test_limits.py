@@ -59,3 +59,29 @@ def test_a_stream_is_a_call_at_once_until_it_ends_and_one_of_its_minute(with_ope
             held.go.set()
         assert "image_generation.completed" in first[0].text
         assert [server.draw(SKETCH).status_code for _ in range(3)] == [200, 200, 429]
+
+
+@exhaustive
+def test_a_full_queue_refuses_at_once_with_the_time_to_wait_and_probes_stay_quick(
+    with_openai: Environ, openai: OpenAI
+) -> None:
+    held = Held()
+    openai.next(held)
+    full = {**with_openai, "ATELIER_QUEUE_LIMIT": "0", "ATELIER_CONCURRENCY": "1"}
+    with serving(full) as server, meanwhile(lambda: server.draw(FOX)) as first:
+        held.wait()
+        refused = server.draw({**FOX, "prompt": "an owl"}, "bob")
+        assert (refused.status_code, reason(refused)) == (429, "rate_limited")
+        assert int(refused.headers["retry-after"]) == refused.json()["error"]["retry_after"] > 0
+        with server.web("bob") as web:
+            for stream in (False, True):
+                body = {"model": "openai", "prompt": "an owl", "stream": stream}
+                clients = web.post("/v1/images/generations", json=body)
+                assert (clients.status_code, clients.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+                assert int(clients.headers["retry-after"]) > 0
+        for probe in ("/healthz", "/readyz", "/metrics"):
+            assert server.get(probe, None).elapsed.total_seconds() < 2
+        assert not first
+        held.go.set()
+    assert first[0].status_code == 200
+    assert len(openai.requests) == 1
