@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ from atelier.providers.core.results import AssetHandle
 from atelier.providers.core.types import Picture
 from atelier.providers.images.sources import Asset
 from atelier.server.storage import asset_files
+from atelier.server.storage.month_listing import MonthListing
+
+PAGE = 100  # ids that are taken from a listing at once
 
 
 class LocalStorage:
@@ -30,6 +33,7 @@ class LocalStorage:
     def __init__(self, folder: Path, variable: str = "ATELIER_OUTPUT_DIR") -> None:
         self.folder = folder
         self._variable = variable
+        self._listings = dict[Path, MonthListing]()
 
     @property
     def home(self) -> str:
@@ -54,7 +58,7 @@ class LocalStorage:
 
     async def ids(self) -> list[str]:
         """Return the ids of all pictures, oldest first, damaged ones included."""
-        return await anyio.to_thread.run_sync(lambda: [path.stem for path in reversed(list(self._records()))])
+        return await anyio.to_thread.run_sync(lambda: list(self._newest_ids())[::-1])
 
     async def delete(self, id: str) -> bool:
         """See Storage. Deletes the record last, so that an interrupted deletion can be repeated."""
@@ -90,10 +94,23 @@ class LocalStorage:
         created = datetime.fromtimestamp(time_of(uuid_of(id)), UTC)
         return self.folder / f"{created.year:04}" / f"{created.month:02}" / f"{id}.json"
 
-    def _records(self) -> list[Path]:
-        """Return the paths of all records, newest first."""
-        months = sorted(self.folder.glob("[0-9]*/[0-9]*"), reverse=True)
-        return [path for month in months for path in sorted(month.glob("img_*.json"), reverse=True)]
+    def _listing(self, month: Path) -> MonthListing:
+        return self._listings.setdefault(month, MonthListing(month))
+
+    def _newest_ids(self, before: str | None = None) -> Iterator[str]:
+        """Yield the ids that have a record, or those before an id; newest first. Raises storage_failed."""
+        for month in sorted(self.folder.glob("[0-9]*/[0-9]*"), reverse=True):
+            page = self._page(month, before)
+            while page:
+                yield from page
+                page = self._page(month, page[-1])
+
+    def _page(self, month: Path, before: str | None) -> list[str]:
+        try:
+            return self._listing(month).before(before, PAGE)
+        except OSError as error:
+            self._none_if_missing(error)
+            return []
 
     def _put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
         sidecar = self._record(id)
@@ -103,18 +120,20 @@ class LocalStorage:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             for folder in (self.folder, sidecar.parent.parent, sidecar.parent):
                 folder.mkdir(exist_ok=True, mode=0o700)
-            # the record first, so that no picture is without one
-            if new := _write_new(sidecar, asset_files.encode_record(stored_record)):
-                pass
-            elif (asset_files.parse_record(sidecar.read_bytes()) or {}).get("sha256") != stored_record["sha256"]:
-                raise asset_files.id_taken(id)
-            try:
-                _write_new(path, picture.image_bytes)
-                _sync_folder(path.parent)
-            except OSError:
-                if new:
-                    sidecar.unlink(missing_ok=True)
-                raise
+            with self._listing(sidecar.parent).changing() as listing:
+                # the record first, so that no picture is without one
+                if new := _write_new(sidecar, asset_files.encode_record(stored_record)):
+                    pass
+                elif (asset_files.parse_record(sidecar.read_bytes()) or {}).get("sha256") != stored_record["sha256"]:
+                    raise asset_files.id_taken(id)
+                try:
+                    _write_new(path, picture.image_bytes)
+                    _sync_folder(path.parent)
+                except OSError:
+                    if new:
+                        sidecar.unlink(missing_ok=True)
+                    raise
+                listing.add(id)
         except OSError as error:
             message = f"The folder {self.folder} could not be written ({error.strerror or type(error).__name__})."
             hint = f"Free some space, or set {self._variable} to a folder that can be written."
@@ -149,12 +168,11 @@ class LocalStorage:
         found = list[Mapping[str, Any]]()
         if before and not is_id(before):
             return found
-        for path in self._records():
+        for id in self._newest_ids(before):
             if len(found) == limit:
                 break
-            if before is None or path.stem < before:
-                record = self._head(path.stem)
-                found += [record] if record and path.with_name(record["file"]).exists() else []
+            record = self._head(id)
+            found += [record] if record and self._record(id).with_name(record["file"]).exists() else []
         return found
 
     def _delete(self, id: str) -> bool:
@@ -162,8 +180,10 @@ class LocalStorage:
             return False
         sidecar = self._record(id)
         try:
-            for path in (sidecar.with_name(record["file"]), sidecar.with_suffix(".preview.jpg"), sidecar):
-                path.unlink(missing_ok=True)
+            with self._listing(sidecar.parent).changing() as listing:
+                for path in (sidecar.with_name(record["file"]), sidecar.with_suffix(".preview.jpg"), sidecar):
+                    path.unlink(missing_ok=True)
+                listing.discard(id)
         except OSError as error:
             self._none_if_missing(error)
         return True
@@ -171,7 +191,8 @@ class LocalStorage:
     def _put_preview(self, id: str, jpeg: bytes) -> str | None:
         try:
             path = self._record(id).with_suffix(".preview.jpg")
-            _write_complete(path, jpeg, Path.replace)
+            with self._listing(path.parent).changing():
+                _write_complete(path, jpeg, Path.replace)
         except (OSError, ValueError):
             return None
         return str(path)

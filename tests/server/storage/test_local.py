@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,3 +136,41 @@ async def test_a_record_that_is_none_is_as_if_it_were_not_there(tmp_path: Path, 
     Path(stored.path or "").with_suffix(".json").write_bytes(words)
     assert await store.get(id) is None
     assert await store.newest() == []
+
+
+async def test_a_folder_is_read_once_and_again_when_another_process_has_changed_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, other, reads = LocalStorage(tmp_path), LocalStorage(tmp_path), list[Path]()
+    real = os.scandir
+
+    def counted(path: Path) -> Any:
+        reads.extend([path] if re.fullmatch(r"\d\d", path.name) else [])  # of a month; few folders are above it
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", counted)
+
+    async def put(store: LocalStorage) -> str:
+        id = new_id("img")
+        await store.put(id, PICTURE, record(id))
+        await store.put_preview(id, b"jpeg")
+        return id
+
+    async def listed(limit: int = 100, before: str | None = None) -> list[str]:
+        return [each["id"] for each in await own.newest(limit, before)]
+
+    ids = [await put(own)]
+    assert await listed() == ids
+    for _ in range(5):
+        ids.insert(0, await put(own))
+        assert await listed() == ids
+    assert await own.delete(ids.pop(2))
+    assert await listed() == ids
+    assert await listed(2, ids[1]) == ids[2:4]
+    assert len(reads) == 1
+    ids.insert(0, await put(other))
+    assert await listed() == ids
+    assert await other.delete(ids.pop(1))
+    await put(own)  # does not hide that the other changed the folder
+    assert (await listed())[1:] == ids
+    assert len(reads) == 3
