@@ -34,5 +34,5 @@ def unlisted_row(provider: Provider, id: str) -> Model:
     if not (further := provider.unlisted_operations):
         return row
     features = row.features | {Feature.MASK} if Operation.INPAINT in further else row.features
-    max_sources = max(other.max_sources for other in provider.models)
+    max_sources = max(provider.unlisted_sources, *(other.max_sources for other in provider.models))
     return replace(row, operations=row.operations | further, features=features, max_sources=max_sources)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from anyio.lowlevel import checkpoint_if_cancelled
 
@@ -85,7 +86,10 @@ class Dispatcher:
                     wire = self._wire(provider, vendor_call, prepared.key, secrets, on_progress)
                     if request is not None:
                         await checkpoint_if_cancelled()  # the slot may have come when the caller was cancelled
+                        request, task = await _completed(provider, request, job, wire)
                         await run_shielded(vendor_call.mark_sent)
+                        if task is not None:
+                            await vendor_call.save_vendor_task(task)
                     ask = partial(self._ask, provider, job, wire, request)
                     if provider.cancel is None:
                         reply = await ask()
@@ -166,3 +170,17 @@ class Dispatcher:
         """Close every connection."""
         while self._clients:
             await self._clients.popitem()[1].aclose()
+
+
+async def _completed(
+    provider: Provider, request: httpx.Request, job: Job, wire: Wire
+) -> tuple[httpx.Request, Mapping[str, Any] | None]:
+    """Return the request as it is sent, and the task to save first. Its errors cost nothing."""
+    if provider.complete is None:
+        return request, None
+    try:
+        completed = await provider.complete(request, job, wire)
+    except ImageError as error:
+        error.facts.pop("outcome", None)
+        raise
+    return completed.request, completed.task

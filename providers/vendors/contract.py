@@ -3,6 +3,7 @@
 prepare(job)                  builds the HTTP request without the key; no I/O
 read(response, job, wire)     makes a Reply of a success; may poll or download; raises refusals with status 200
 explain(response)             makes an ImageError of an error answer
+complete(request, job, wire)  makes the request as it is sent, with a task to save first, by calls that cost nothing
 collect(job, wire)            makes a Reply of what `read` saved, after the process that sent the request has died
 cancel(job, wire)             asks the vendor to stop a task that was saved
 """
@@ -53,6 +54,14 @@ class Reply:
     collectable: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A request as it is sent. `task` is saved before that, where the caller and not the vendor names the task."""
+
+    request: httpx.Request
+    task: Mapping[str, Any] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """A vendor.
@@ -63,10 +72,12 @@ class Provider:
     ended_names          names of model families that the vendor has ended; they mean its `default`, with a warning
     prefixes             ids that begin with one of these are its models, listed or not
     collect              where an image can be collected by a vendor task or a link; see the module
+    complete             where a request needs uploads first, or is checked against the vendor's lists
     cancel               where a task can be cancelled; `read` then meets the end of the task, however it ended
     lifecycles           where the vendor publishes it: id of every served model -> the day on which that ends
     prompted_variations  it makes variations from a source and a prompt
     unlisted_operations  what an unlisted model may do besides what the listed one with the nearest id can
+    unlisted_sources     how many sources an unlisted model may take, where that is more than any row takes
     """
 
     name: str
@@ -80,8 +91,10 @@ class Provider:
     prepare: Callable[[Job], httpx.Request]
     read: Callable[[httpx.Response, Job, Wire], Awaitable[Reply]]
     explain: Callable[[httpx.Response], ImageError]
+    complete: Callable[[httpx.Request, Job, Wire], Awaitable[Completed]] | None = None
     collect: Callable[[Job, Wire], Awaitable[Reply]] | None = None
     cancel: Callable[[Job, Wire], Awaitable[None]] | None = None
     lifecycles: Callable[[Wire, Endpoint], Awaitable[Mapping[str, date | None]]] | None = None
     prompted_variations: bool = False
     unlisted_operations: frozenset[Operation] = frozenset()
+    unlisted_sources: int = 0

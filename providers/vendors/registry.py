@@ -27,6 +27,7 @@ BUILT_IN = (
     "ideogram",
     "recraft",
     "fal",
+    "replicate",
     "sketch",
 )
 """The packages beside this module, in the order in which vendors are listed and a default is looked for."""

@@ -80,7 +80,8 @@ def outside(limit: Limit) -> list[Any]:
         case "switch":
             return ["true", 1, 0, None]
         case "words":
-            return ["no-such-word", "", 1, True, limit.words[0].upper()]
+            shouted = [word.upper() for word in limit.words[:1] if word.upper() not in limit.words]
+            return ["no-such-word", "", 1, True, *shouted]
         case "text":
             return ["", "x" * int(limit.maximum + 1), 1, True]
         case "whole":

@@ -35,6 +35,7 @@ def always_links(host: Any) -> None:
 
 JOURNEYS: dict[str, Journey] = {
     "ideogram": Journey(generate={"quality": "turbo"}, edit={"strength": 0.3}, usd=0.03),
+    "replicate": Journey(edit={"strength": 0.3}, usd=0.025),
     "fal": Journey(edit={"strength": 0.3}, usd=0.025),
     "recraft": Journey(edit={"strength": 0.3}, usd=0.035, links=always_links),
 }

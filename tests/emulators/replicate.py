@@ -1,0 +1,300 @@
+"""api.replicate.com as far as pictures go: predictions by model or version, polls on another port, files, cancellation.
+
+Facts: the vendor's client 1.0.7 and docs as of 2026-08. Like the vendor it drops inputs that a model does not know;
+`dropped` tells which.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import secrets
+from collections.abc import Generator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from atelier.providers.testing.server import Answer, Bill, Emulator
+
+KEY = "r8_emulated0123456789abcdef"
+SENSITIVE = "a sensitive prompt"
+VERSION = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa"
+
+RATIOS = {"21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16", "9:21"}
+WIDE_RATIOS = {"3:1", "1:3", "2:1", "1:2", "16:10", "10:16", *RATIOS}
+FLUX = {"prompt", "aspect_ratio", "seed", "output_format", "output_quality"}
+FLUX_1 = FLUX | {"num_outputs", "num_inference_steps", "megapixels", "go_fast", "disable_safety_checker"}
+OWN = {"prompt_upsampling", "safety_tolerance", "width", "height", "image_prompt"}
+
+MODELS: dict[str, tuple[set[str], str]] = {
+    "black-forest-labs/flux-schnell": (FLUX_1, "0.003"),
+    "black-forest-labs/flux-dev": (FLUX_1 | {"image", "prompt_strength", "guidance"}, "0.025"),
+    "black-forest-labs/flux-1.1-pro": (FLUX | OWN, "0.04"),
+    "ideogram-ai/ideogram-v3-quality": (
+        {"prompt", "aspect_ratio", "resolution", "style_type", "magic_prompt_option", "image", "mask", "seed"},
+        "0.09",
+    ),
+    "owner/painter": ({"prompt", "input_images", "steps", "seed", "mask"}, "0.01"),
+}
+"""Model -> its inputs, and the price of a picture."""
+
+
+def trouble(status: int, title: str, detail: str, **headers: str) -> Answer:
+    """A problem document; usable as a scripted fault as well."""
+    body = {"title": title, "detail": detail, "status": status}
+    return Answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+UNAUTHENTICATED = trouble(401, "Unauthenticated", "You did not pass a valid authentication token")
+FORBIDDEN = trouble(403, "Forbidden", "You do not have permission to perform this action.")
+NO_CREDIT = trouble(402, "Insufficient credit", "You have insufficient credit to run this model.")
+NOT_FOUND = trouble(404, "Not found", "The requested resource could not be found.")
+FAILED_E005 = Answer(
+    200,
+    {"id": "c0ff", "status": "failed", "output": None, "error": "The input or output was flagged as sensitive. (E005)"},
+)
+
+
+def throttled(delay: float) -> Answer:
+    return trouble(429, "Too many requests", "Request was throttled.", retry_after=f"{delay}")
+
+
+@dataclass(slots=True)
+class Run:
+    """A prediction: it runs when it is asked for the second time."""
+
+    model: str
+    input: dict[str, Any]
+    looks: int = 0
+    status: str = "starting"
+    output: Any = None
+    error: str | None = None
+
+
+class Replicate(Emulator):
+    """The API, which also has the files. `polls` is where predictions are asked for, with its own log and script.
+
+    With `never_starts` no prediction ever runs. `polls_name` is the name in the addresses of a prediction.
+    """
+
+    def __init__(self, key: str = KEY) -> None:
+        routes = [
+            Route("/v1/predictions", self.by_version, methods=["POST"]),
+            Route("/v1/models/{owner}/{name}/predictions", self.by_model, methods=["POST"]),
+            Route("/v1/models/{owner}/{name}", self.described),
+            Route("/v1/models/{owner}/{name}/versions/{version}", self.described),
+            Route("/v1/files", self.upload, methods=["POST"]),
+            Route("/v1/predictions/{id}", self.look),
+            Route("/v1/predictions/{id}/cancel", self.cancel, methods=["POST"]),
+            Route("/delivery/{name}", self.file),
+        ]
+        super().__init__(Starlette(routes=routes))
+        asked = [
+            Route("/v1/predictions/{id}", self.look),
+            Route("/v1/predictions/{id}/cancel", self.cancel, methods=["POST"]),
+        ]
+        self.polls = Emulator(Starlette(routes=asked))
+        self.key = key
+        self.reset()
+
+    def reset(self) -> None:
+        """As new, on the same ports."""
+        self.polls_name = "127.0.0.1"
+        self.never_starts = False
+        self.dropped = list[str]()
+        self.runs = dict[str, Run]()
+        self.files = dict[str, bytes]()
+        self.uploads = dict[str, bytes]()
+        for host in (self, self.polls):
+            host.requests.clear()
+            host.script.clear()
+            host.billed.clear()
+
+    @contextlib.contextmanager
+    def serving(self) -> Generator[None]:
+        """Both hosts."""
+        with super().serving(), self.polls.serving():
+            yield
+
+    def _stranger(self, request: Request) -> bool:
+        return request.headers.get("authorization") != f"Bearer {self.key}"
+
+    async def by_model(self, request: Request) -> Response:
+        """POST /v1/models/{owner}/{name}/predictions: official models only, and no key but these"""
+        body = await _json(request)
+        if self._stranger(request):
+            return UNAUTHENTICATED.response()
+        if set(body) - {"input", "webhook", "webhook_events_filter", "stream"}:
+            return trouble(422, "Input validation failed", "- Additional property is not allowed").response()
+        model = f"{request.path_params['owner']}/{request.path_params['name']}"
+        return self._begin(model if model != "owner/painter" else "", body)
+
+    async def by_version(self, request: Request) -> Response:
+        """POST /v1/predictions with a version, which may be owner/name[:version]"""
+        body = await _json(request)
+        if self._stranger(request):
+            return UNAUTHENTICATED.response()
+        return self._begin(str(body.get("version", "")).partition(":")[0], body)
+
+    def _begin(self, model: str, body: dict[str, Any]) -> Response:
+        if model not in MODELS:
+            return NOT_FOUND.response()
+        fields, _ = MODELS[model]
+        given: dict[str, Any] = body.get("input", {})
+        self.dropped += sorted(set(given) - fields)
+        given = {name: value for name, value in given.items() if name in fields}
+        if words := self._invalid(model, given):
+            return trouble(422, "Input validation failed", words).response()
+        id = secrets.token_hex(13)
+        self.runs[id] = Run(model, given)
+        return Answer(201, self._shown(id)).response()
+
+    def _invalid(self, model: str, given: dict[str, Any]) -> str:
+        ratios = WIDE_RATIOS if model.startswith("ideogram") else RATIOS | {"custom"}
+        if not given.get("prompt"):
+            return "- input: prompt is required"
+        if not 1 <= given.get("num_outputs", 1) <= 4 or not 0 <= given.get("output_quality", 80) <= 100:
+            return "- input.num_outputs: Must be less than or equal to 4"
+        if given.get("aspect_ratio", "1:1") not in ratios or given.get("output_format", "webp") not in (
+            "webp",
+            "jpg",
+            "png",
+        ):
+            return "- input.aspect_ratio: must be one of the following"
+        if (given.get("aspect_ratio") == "custom") != ("width" in given):
+            return "- input.width: width and height are for a custom aspect ratio"
+        links = [given[name] for name in ("image", "image_prompt", "mask") if name in given]
+        for link in [*links, *given.get("input_images", [])]:
+            inline = link.startswith("data:")
+            data = (
+                base64.b64decode(link.partition(",")[2]) if inline else self.uploads.get(link.rpartition("/")[2], b"")
+            )
+            try:
+                Image.open(io.BytesIO(data)).load()
+            except OSError:
+                return "- input.image: Does not match format 'uri'"
+        return ""
+
+    def _shown(self, id: str) -> dict[str, Any]:
+        run = self.runs[id]
+        address = f"http://{self.polls_name}:{self.polls.port}/v1/predictions/{id}"
+        return {
+            "id": id,
+            "model": run.model,
+            "version": VERSION,
+            "input": run.input,
+            "logs": "",
+            "output": run.output,
+            "error": run.error,
+            "data_removed": False,
+            "status": run.status,
+            "created_at": "2026-11-29T12:00:00.000Z",
+            "metrics": {"predict_time": 0.7} if run.status == "succeeded" else {},
+            "urls": {"get": address, "cancel": f"{address}/cancel"},
+        }
+
+    async def look(self, request: Request) -> Response:
+        """GET a prediction"""
+        if self._stranger(request):
+            return UNAUTHENTICATED.response()
+        id = request.path_params["id"]
+        if (run := self.runs.get(id)) is None:
+            return NOT_FOUND.response()
+        if run.status in ("starting", "processing") and not self.never_starts:
+            run.looks += 1
+            if run.looks == 2:
+                run.status = "processing"
+            elif run.looks > 2:
+                self._finish(run)
+        return Answer(200, self._shown(id)).response()
+
+    def _finish(self, run: Run) -> None:
+        if run.input["prompt"] == SENSITIVE:
+            run.status, run.error = "failed", "The input or output was flagged as sensitive. Please try again. (E005)"
+            return
+        count, format = run.input.get("num_outputs", 1), run.input.get("output_format", "webp")
+        links = [self._made(format) for _ in range(count)]
+        run.status, run.output = "succeeded", links if "num_outputs" in MODELS[run.model][0] else links[0]
+        self.billed.append(Bill(Decimal(MODELS[run.model][1]) * count, count))
+
+    def _made(self, format: str) -> str:
+        out, name = io.BytesIO(), f"{secrets.token_hex(6)}.{format}"
+        Image.new("RGB", (64, 64), "teal").save(out, "jpeg" if format == "jpg" else format)
+        self.files[name] = out.getvalue()
+        return f"{self.url}/delivery/{name}"
+
+    async def cancel(self, request: Request) -> Response:
+        """POST the cancellation"""
+        if self._stranger(request):
+            return UNAUTHENTICATED.response()
+        id = request.path_params["id"]
+        if (run := self.runs.get(id)) is None:
+            return NOT_FOUND.response()
+        if run.status in ("starting", "processing"):
+            run.status = "canceled"
+        return Answer(200, self._shown(id)).response()
+
+    async def described(self, request: Request) -> Response:
+        """GET a model, or one of its versions, with its schema"""
+        if self._stranger(request):
+            return UNAUTHENTICATED.response()
+        model = f"{request.path_params['owner']}/{request.path_params['name']}"
+        if model not in MODELS:
+            return NOT_FOUND.response()
+        types = {"input_images": {"type": "array", "items": {"type": "string", "format": "uri"}}}
+        inputs = {name: types.get(name, {"type": "string"}) for name in MODELS[model][0]}
+        version = {
+            "id": VERSION,
+            "created_at": "2026-11-29T12:00:00.000Z",
+            "cog_version": "0.16.8",
+            "openapi_schema": {"components": {"schemas": {"Input": {"properties": inputs}}}},
+        }
+        owner, name = model.split("/")
+        about = {"url": f"https://replicate.com/{model}", "visibility": "public", "run_count": 7, "description": None}
+        nothing = dict.fromkeys(("github_url", "paper_url", "license_url", "cover_image_url", "default_example"))
+        whole = {"owner": owner, "name": name, "latest_version": version, **about, **nothing}
+        return Answer(200, version if "version" in request.path_params else whole).response()
+
+    async def upload(self, request: Request) -> Response:
+        """POST /v1/files"""
+        if self._stranger(request):
+            return UNAUTHENTICATED.response()
+        async with request.form() as form:
+            content: Any = form["content"]
+            id, data = secrets.token_hex(8), await content.read()
+        self.uploads[id] = data
+        about: dict[str, Any] = {
+            "name": content.filename,
+            "content_type": content.content_type,
+            "etag": id,
+            "checksums": {},
+        }
+        times: dict[str, Any] = {
+            "created_at": "2026-11-29T12:00:00.000Z",
+            "expires_at": "2026-11-30T12:00:00.000Z",
+            "metadata": {},
+        }
+        urls = {"get": f"{self.url}/v1/files/{id}"}
+        return Answer(201, {"id": id, "size": len(data), "urls": urls, **about, **times}).response()
+
+    async def file(self, request: Request) -> Response:
+        """GET a picture of replicate.delivery"""
+        assert "authorization" not in request.headers
+        data = self.files.get(request.path_params["name"])
+        return Response(data, media_type="image/webp") if data else Response(status_code=404)
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    try:
+        body: dict[str, Any] = json.loads(await request.body())
+    except ValueError:
+        return {}
+    return body
