@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from statistics import median
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, func, insert, literal, select, update
@@ -34,6 +35,8 @@ GROUPINGS: dict[By, ColumnElement[str]] = {
     "caller": calls.caller,
 }
 """The expression of each grouping of `spend`."""
+
+LATEST_CALLS = 20  # of a model, from which the time of the next is guessed
 
 NOTHING = literal(Decimal(0), Usd)
 
@@ -160,6 +163,23 @@ class SqlLedger:
             return Spending(day=today, month=month)
 
         return await self.database.read(transaction, Spending())
+
+    async def usual_seconds(self, caller: str, model: str) -> float | None:
+        """Return the median of the caller's latest calls of `vendor/model` within a week; None without any."""
+        week_ago = (self._today() - timedelta(days=7)).isoformat()
+        query = (
+            select(calls.sent_at, calls.settled_at)
+            .where(calls.caller == caller, calls.day >= week_ago, calls.state == CallState.SETTLED)
+            .where(calls.provider + "/" + calls.model == model, calls.sent_at.is_not(None))
+            .order_by(calls.day.desc(), calls.id.desc())
+            .limit(LATEST_CALLS)
+        )
+
+        def transaction(connection: Connection) -> float | None:
+            seconds = [(settled - sent).total_seconds() for sent, settled in connection.execute(query)]
+            return median(seconds) if seconds else None
+
+        return await self.database.read(transaction, None)
 
     async def spend_by(self, by: By, since: date | None = None) -> list[Spent]:
         """Return what was spent from a day on, by descending cost, or days in their order."""
