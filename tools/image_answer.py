@@ -134,8 +134,8 @@ def _request_id(result: ImageResult) -> str | None:
 def format_handle(running: JobHandle, output_path: str | None = None) -> Answer:
     """Return the answer of a call whose job still runs when the wait limit passes."""
     summary = (
-        f"Still running: {running.latest} Call get_image with id {running.id}, or the same call again, to collect it; "
-        "it is not paid for again."
+        f"Still running: {running.latest} {running.time_line} Call get_image with id {running.id}, or the same call "
+        "again, to collect it; it is not paid for again."
     )
     data = ImageOutput(
         status="running",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -30,13 +32,24 @@ STORE_RETRY_INTERVAL = 5.0  # seconds until a store that could not be written is
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobHandle:
-    """Returned when the wait limit passes: the id of a job that goes on, and its latest progress."""
+    """Returned when the wait limit passes: the id of a job that goes on, and its latest progress.
+
+    `elapsed` is seconds since it began, `usual` how long such calls took lately, if that is known.
+    """
 
     id: str
     provider: str
     model: str
     latest: str
     estimated_usd: Decimal | None = None
+    elapsed: float = 0.0
+    usual: float | None = None
+
+    @property
+    def time_line(self) -> str:
+        """How long it has run, and how long it may take."""
+        usual = f"; such calls took about {self.usual:.0f} s lately" if self.usual else ""
+        return f"It has run for {self.elapsed:.0f} s{usual}."
 
     def as_tool_result(self, shape: ToolShape, call_id: str) -> dict[str, Any]:
         """Return the answer to a tool call of another agent; see `tool_result`."""
@@ -47,7 +60,8 @@ class JobHandle:
 def handle_of_row(row: JobRow, latest: str) -> JobHandle:
     """Return the handle of a job that another process runs."""
     provider, _, model = str(row.request.get("model", "")).partition("/")
-    return JobHandle(id=row.id, provider=provider, model=model, latest=latest)
+    elapsed = (datetime.now(UTC) - row.created_at).total_seconds()
+    return JobHandle(id=row.id, provider=provider, model=model, latest=latest, elapsed=max(0.0, elapsed))
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -72,6 +86,7 @@ class RunningJob:
     """Of a recovered job: the records of the images that were stored before."""
     latest: str = CHECKING_REQUEST
     """The latest progress."""
+    began: float = field(default_factory=time.monotonic)
     keeps_running: bool = False
     """A caller has the job's id and can collect it later, so the job goes on when no caller waits."""
     listeners: list[Progress] = field(default_factory=list[Progress])
@@ -131,6 +146,7 @@ class RunningJob:
             model=priced.job.model.id,
             latest=self.latest,
             estimated_usd=price.total_usd if price else None,
+            elapsed=time.monotonic() - self.began,
         )
 
     def fail(self, error: Exception) -> None:

@@ -79,7 +79,7 @@ class JobWaiter:
         if job.result:
             return with_locations(job.result, self._pipeline.for_caller(job.identity.caller).storage)
         job.keeps_running = True
-        return job.handle
+        return await self._with_usual_time(job.handle, job.identity.caller)
 
     async def wait_for_row(self, row: JobRow, on_progress: Progress, deadline: float) -> ImageResult | JobHandle:
         """Wait for a job by its row, whichever process runs it or ran it."""
@@ -100,7 +100,7 @@ class JobWaiter:
         if job := self._runner.get(row.id):
             return await self.wait_for_result(job, on_progress, deadline)
         if row.state == JobState.RUNNING or (row.collectable and scope.cancelled_caught):
-            return handle_of_row(row, latest)
+            return await self._with_usual_time(handle_of_row(row, latest), row.caller)
         return await self._stored_result(row, deadline)
 
     async def _stored_result(self, row: JobRow, deadline: float) -> ImageResult:
@@ -112,6 +112,14 @@ class JobWaiter:
             return await decode_result(row, storage)
         message = f"The images of {row.id} are stored, but their storage did not answer in time."
         raise ImageError(Reason.STORAGE_FAILED, message, hint="Ask again later; they are not paid for again.")
+
+    async def _with_usual_time(self, handle: JobHandle, caller: str) -> JobHandle:
+        """Add how long such calls took lately. A store that cannot be read now takes nothing from the answer."""
+        try:
+            usual = await self._pipeline.store.usual_seconds(caller, f"{handle.provider}/{handle.model}")
+        except ImageError:
+            return handle
+        return replace(handle, usual=usual)
 
     def _is_remote(self, row: JobRow) -> bool:
         return row.state == JobState.RUNNING and not self._runner.get(row.id)

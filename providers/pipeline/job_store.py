@@ -164,6 +164,10 @@ class JobStore(Ledger, Protocol):
         """Return the vendor calls of a job, in their order."""
         ...
 
+    async def usual_seconds(self, caller: str, model: str) -> float | None:
+        """Return how long the caller's latest calls of `vendor/model` took, by their median; None without any."""
+        ...
+
     async def aclose(self) -> None:
         """Close the store. Jobs of this process that still run are orphaned."""
         ...
@@ -218,6 +222,10 @@ class NullJobStore(NoLedger):
     async def list_calls(self, id: str) -> list[CallRow]:
         """Return nothing."""
         return []
+
+    async def usual_seconds(self, caller: str, model: str) -> float | None:
+        """Return None: nothing is known of earlier calls."""
+        return None
 
     async def aclose(self) -> None:
         """Do nothing."""

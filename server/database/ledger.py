@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from statistics import median
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, func, insert, literal, select, update
@@ -22,7 +23,7 @@ from atelier.providers.pricing.budget import (
     usd_of,
 )
 from atelier.server.database.engine import Database
-from atelier.server.database.schema import Usd, vendor_calls
+from atelier.server.database.schema import Usd, daily_spending, vendor_calls
 from atelier.server.database.spending import By, Spent
 
 calls = vendor_calls.c
@@ -34,6 +35,8 @@ GROUPINGS: dict[By, ColumnElement[str]] = {
     "caller": calls.caller,
 }
 """The expression of each grouping of `spend`."""
+
+LATEST_CALLS = 20  # of a model, from which the time of the next is guessed
 
 NOTHING = literal(Decimal(0), Usd)
 
@@ -51,6 +54,10 @@ STATE_CHANGES = {
     for state in CallState
 }
 """The statement that moves a call to a state, if the present one allows it; built once, because that is slow."""
+
+SPENT_SINCE = select(func.sum(daily_spending.c.usd, type_=Usd)).where(
+    daily_spending.c.caller == bindparam("caller"), daily_spending.c.day >= bindparam("since")
+)
 
 
 def utc_now() -> datetime:
@@ -157,6 +164,23 @@ class SqlLedger:
 
         return await self.database.read(transaction, Spending())
 
+    async def usual_seconds(self, caller: str, model: str) -> float | None:
+        """Return the median of the caller's latest calls of `vendor/model` within a week; None without any."""
+        week_ago = (self._today() - timedelta(days=7)).isoformat()
+        query = (
+            select(calls.sent_at, calls.settled_at)
+            .where(calls.caller == caller, calls.day >= week_ago, calls.state == CallState.SETTLED)
+            .where(calls.provider + "/" + calls.model == model, calls.sent_at.is_not(None))
+            .order_by(calls.day.desc(), calls.id.desc())
+            .limit(LATEST_CALLS)
+        )
+
+        def transaction(connection: Connection) -> float | None:
+            seconds = [(settled - sent).total_seconds() for sent, settled in connection.execute(query)]
+            return median(seconds) if seconds else None
+
+        return await self.database.read(transaction, None)
+
     async def spend_by(self, by: By, since: date | None = None) -> list[Spent]:
         """Return what was spent from a day on, by descending cost, or days in their order."""
         name, usd = GROUPINGS[by].label("name"), func.sum(COUNTED, type_=Usd).label("usd")
@@ -220,6 +244,5 @@ def _month_of(day: str) -> str:
 
 def _spent_since(connection: Connection, caller: str, since: str) -> Decimal:
     """Return the USD of a caller from a day on."""
-    total = func.sum(COUNTED, type_=Usd)
-    found = connection.execute(select(total).where(calls.caller == caller, calls.day >= since)).scalar_one()
+    found = connection.execute(SPENT_SINCE, {"caller": caller, "since": since}).scalar_one()
     return found or Decimal(0)

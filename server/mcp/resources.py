@@ -7,21 +7,24 @@ returns the preview and a note instead of the file.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
-from mcp.types import Completion, ResourceTemplate
+from mcp.types import Completion, ListResourcesResult, Resource, ResourceTemplate
 
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
-from atelier.providers.images.sources import Asset
+from atelier.providers.images.sources import ASSET, Asset
 from atelier.server.mcp.previews import previews
 
 MAX_FILE_BYTES = 700 * 1024  # in base64 below the 1 MB that clients accept of one message
 MAX_COMPLETIONS = 50  # ids
+PAGE_SIZE = 20  # images of a list
+MAX_TITLE = 80  # characters of the prompt that name an image
 
 TEMPLATES = (
     ResourceTemplate(
@@ -71,6 +74,30 @@ async def read(uri: str, storage: Storage) -> Sequence[ReadResourceContents]:
         ReadResourceContents(await _preview(asset, storage), "image/jpeg"),
         ReadResourceContents(note, "text/plain"),
     ]
+
+
+async def list_page(storage: Storage, cursor: str | None) -> ListResourcesResult:
+    """Return the newest images as resources, PAGE_SIZE at a time; the cursor is the id to go on from.
+
+    Raises invalid_request for a cursor that is not one of ours.
+    """
+    if cursor is not None and not ASSET.fullmatch(cursor):
+        raise ImageError(Reason.INVALID_REQUEST, "The cursor is not one of this server.")
+    records = await storage.newest(PAGE_SIZE + 1, cursor)
+    shown = records[:PAGE_SIZE]
+    more = str(shown[-1]["id"]) if len(records) > PAGE_SIZE else None
+    return ListResourcesResult(resources=[_resource(record) for record in shown], next_cursor=more)
+
+
+def _resource(record: Mapping[str, Any]) -> Resource:
+    id, prompt = str(record["id"]), record.get("prompt")
+    return Resource(
+        uri=f"{SCHEME}assets/{id}",
+        name=str(record.get("file") or id),
+        title=sanitize(prompt, MAX_TITLE) if prompt else None,
+        mime_type=record.get("mime"),
+        size=record.get("bytes"),
+    )
 
 
 async def complete_id(prefix: str, storage: Storage) -> Completion:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -12,20 +12,14 @@ from typing import Any
 
 import anyio
 from mcp.server.caching import CacheHint
-from mcp.server.lowlevel.helper_types import ReadResourceContents
-from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     INVALID_PARAMS,
     CallToolResult,
-    Completion,
-    CompletionArgument,
     InputRequiredResult,
-    ResourceTemplate,
-    ResourceTemplateReference,
 )
 from mcp.types import Tool as ToolDescription
-from pydantic import AnyUrl
 
 from atelier.providers.catalog.catalog import utc_today
 from atelier.providers.core.errors import ImageError, Reason
@@ -34,11 +28,12 @@ from atelier.providers.jobs.running_job import CHECKING_REQUEST
 from atelier.providers.jobs.service import ImageService
 from atelier.server.calls import CallerLimits, Calls, delivering, log_arguments
 from atelier.server.composition import call_counter, pipeline_of, preload, source_limits_of
-from atelier.server.mcp import resources, results
+from atelier.server.mcp import results
 from atelier.server.mcp.clients import host_of
 from atelier.server.mcp.elicitation import DeclinedCosts, InputNeeded, confirm_callback
 from atelier.server.mcp.instructions import INSTRUCTIONS
 from atelier.server.mcp.progress import progress, progress_reporter
+from atelier.server.mcp.resource_server import ResourceServer
 from atelier.server.mcp.stdio import MessageWriter, protocol_pipes
 from atelier.server.mcp.tasks import Tasks, supports_tasks, with_task_limits
 from atelier.server.observability.logs import log
@@ -66,7 +61,7 @@ class ServerState:
     """Returns the storage of a caller."""
 
 
-class AtelierServer(MCPServer[ServerState]):
+class AtelierServer(ResourceServer[ServerState]):
     """An MCPServer that serves the records of `TOOLS` beside tools that were added with its own decorators."""
 
     def __init__(
@@ -103,7 +98,7 @@ class AtelierServer(MCPServer[ServerState]):
             log_level="WARNING",
             cache_hints={"tools/list": CacheHint(ttl_ms=300_000, scope="public")},
         )
-        self.completion()(self._complete)
+        self.completion()(self.complete)
 
     @asynccontextmanager
     async def _lifespan(self) -> AsyncGenerator[ServerState]:
@@ -167,24 +162,10 @@ class AtelierServer(MCPServer[ServerState]):
         self._listed.set()
         return [*self._descriptions, *await super().list_tools()]
 
-    async def list_resource_templates(self) -> list[ResourceTemplate]:
-        """Return the templates of pictures, then added ones."""
-        return [*resources.TEMPLATES, *await super().list_resource_templates()]
-
-    async def read_resource(
-        self, uri: AnyUrl | str, context: Context[ServerState, Any] | None = None
-    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
-        """Read a picture, its preview, or an added resource."""
-        if str(uri).startswith(resources.SCHEME):
-            with resources.protocol_errors():
-                async with self.calls.answering("resources/read", self.caller()):
-                    return await resources.read(str(uri), self.state.storage(self.caller()))
-        return await super().read_resource(uri, context)
-
-    async def _complete(self, ref: Any, argument: CompletionArgument, context: Any) -> Completion | None:
-        uri = ref.uri if isinstance(ref, ResourceTemplateReference) else ""
-        ours = argument.name == "id" and any(uri == template.uri_template for template in resources.TEMPLATES)
-        return await resources.complete_id(argument.value, self.state.storage(self.caller())) if ours else None
+    def caller_storage(self) -> tuple[str, Storage]:
+        """Return the caller of the current request and where its images are."""
+        caller = self.caller()
+        return caller, self.state.storage(caller)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[ServerState, Any] | None = None
@@ -199,7 +180,10 @@ class AtelierServer(MCPServer[ServerState]):
         try:
             async with self.calls.answering(name, self.caller()):
                 log_arguments(name, arguments)
-                return await self._answer(tool, arguments, context)
+                answer = await self._answer(tool, arguments, context)
+            if tool.kind != "reads" and not self._many_callers:  # over HTTP other callers would hear of it
+                await context.notify_resources_changed()
+            return answer
         except InputNeeded as question:
             return question.result
         except ImageError as error:

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -156,7 +156,7 @@ async def test_many_callers_in_one_process_cannot_overshoot(place: str) -> None:
 
 CALLER = """
 import sys, anyio
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from tests.server.database.test_ledger import charge, ledger_at
@@ -310,3 +310,19 @@ async def test_a_call_that_was_not_sent_can_be_neither_settled_nor_unknown(place
     await ledger.mark_call_unknown("a")
     (row,) = await ledger.spend_by("vendor")
     assert row.usd == row.unsettled_usd == Decimal("0.04")
+
+
+async def test_the_usual_time_is_the_median_of_the_callers_own_calls_of_the_model(place: str) -> None:
+    today = datetime.now(UTC).date()
+    ledger = ledger_at(place, today)
+    assert await ledger.usual_seconds("1", "openai/gpt-image-2") is None
+    for id in ("a", "b"):
+        assert await ledger.reserve([charge(id)], Caps()) is None
+        await ledger.mark_sent(id)
+    await anyio.sleep(0.05)
+    await ledger.settle_call("a", Decimal("0.04"))
+    usual = await ledger.usual_seconds("1", "openai/gpt-image-2")
+    assert usual is not None
+    assert 0.04 < usual < 30
+    assert await ledger.usual_seconds("2", "openai/gpt-image-2") is None
+    assert await ledger.usual_seconds("1", "openai/gpt-image-1") is None

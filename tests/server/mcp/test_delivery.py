@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from mcp.types import CallToolResult, Implementation
 from PIL import Image
 
-from atelier.providers.testing.server import Answer
+from atelier.providers.testing.server import Answer, Slow
 from atelier.server.mcp.clients import HOSTS, UNKNOWN
 from tests.conftest import Connect, Environ, files_in, png
 from tests.emulators.openai import OpenAI
@@ -247,3 +248,15 @@ def test_the_command_line_writes_a_file_and_replaces_none_by_itself(environ: Env
     assert "--overwrite" in again.stderr
     assert atelier(environ, *ask, "--overwrite").returncode == 0
     assert target.read_bytes() != png(8, 8)
+
+
+async def test_the_answer_of_a_running_job_says_how_long_it_took_and_such_calls_take(
+    connect: Connect, with_openai: Environ, openai: OpenAI
+) -> None:
+    with_openai["ATELIER_WAIT_SECONDS"] = "0.3"
+    async with connect() as client:
+        openai.script.append(Slow(0.1))
+        await client.call_tool("generate_image", {"prompt": "an owl", "model": "openai"})
+        openai.script.append(Slow(2))
+        running = await client.call_tool("generate_image", {"prompt": "a fox", "model": "openai"})
+    assert re.search(r"It has run for [01] s; such calls took about \d+ s lately\.", text(running)), text(running)

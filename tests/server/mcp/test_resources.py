@@ -7,17 +7,20 @@ import io
 import os
 from typing import Any
 
+import anyio
 import pytest
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
+from mcp.shared.subscriptions import ResourcesListChanged
 from mcp.types import INVALID_PARAMS, BlobResourceContents, ResourceTemplateReference, TextResourceContents
 from PIL import Image
 
 from atelier.providers.core.ids import new_id
 from atelier.providers.images.identify import picture
 from atelier.server.composition import storage_of
+from atelier.server.mcp.server import build_server
 from atelier.server.settings import Settings
-from tests.conftest import Connect, Environ, encoded_png
+from tests.conftest import Connect, Environ, encoded_png, png
 
 pytestmark = pytest.mark.anyio
 
@@ -36,6 +39,37 @@ async def test_the_templates_are_listed(connect: Connect) -> None:
     async with connect() as client:
         listed = (await client.list_resource_templates()).resource_templates
     assert [each.uri_template for each in listed] == ["image://assets/{id}", "image://assets/{id}/preview"]
+
+
+async def test_the_newest_images_are_listed_page_by_page(connect: Connect, environ: Environ) -> None:
+    storage, ids = storage_of(Settings.from_environ(environ)), [new_id("img") for _ in range(23)]
+    for id in ids:
+        await storage.put(id, picture(png(8, 8)), {"id": id, "prompt": "a fox", "mime": "image/png", "bytes": 70})
+    async with connect() as client:
+        first = await client.list_resources()
+        second = await client.list_resources(cursor=first.next_cursor)
+        with pytest.raises(MCPError):
+            await client.list_resources(cursor="img_1")
+        (file,) = (await client.read_resource(first.resources[0].uri)).contents
+    listed = [str(each.uri) for each in (*first.resources, *second.resources)]
+    assert listed == [f"image://assets/{id}" for id in sorted(ids, reverse=True)]
+    assert (len(first.resources), second.next_cursor) == (20, None)
+    assert (first.resources[0].title, first.resources[0].mime_type) == ("a fox", "image/png")
+    with opened(file) as whole:
+        assert whole.size == (8, 8)
+
+
+async def test_a_subscriber_hears_of_a_new_image(environ: Environ) -> None:
+    async with (
+        Client(build_server(Settings.from_environ(environ)), mode="2026-07-28") as client,
+        client.listen(resources_list_changed=True) as changes,
+    ):
+        id = await drawn(client)
+        with anyio.fail_after(20):
+            event = await anext(aiter(changes))
+        listed = (await client.list_resources()).resources
+    assert isinstance(event, ResourcesListChanged)
+    assert str(listed[0].uri) == f"image://assets/{id}"
 
 
 async def test_a_picture_is_read_as_its_file_and_as_a_small_jpeg(connect: Connect) -> None:

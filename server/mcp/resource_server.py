@@ -1,0 +1,70 @@
+"""The part of the MCP server that lists, reads and completes images as resources."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel.helper_types import ReadResourceContents
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.types import (
+    Completion,
+    CompletionArgument,
+    InputRequiredResult,
+    ListResourcesResult,
+    PaginatedRequestParams,
+    ResourceTemplate,
+    ResourceTemplateReference,
+)
+from pydantic import AnyUrl
+
+from atelier.providers.images.asset_storage import Storage
+from atelier.server.calls import Calls
+from atelier.server.mcp import resources
+
+StateT = TypeVar("StateT")
+
+
+class ResourceServer(MCPServer[StateT]):
+    """An MCPServer whose resources are the images of the caller of a request, beside resources that were added."""
+
+    calls: Calls
+
+    @abstractmethod
+    def caller_storage(self) -> tuple[str, Storage]:
+        """Return the caller of the current request and where its images are."""
+
+    async def _handle_list_resources(
+        self, ctx: ServerRequestContext[StateT], params: PaginatedRequestParams | None
+    ) -> ListResourcesResult:
+        """Return a page of the newest images; the first has the added resources, too."""
+        cursor = params.cursor if params else None
+        caller, storage = self.caller_storage()
+        with resources.protocol_errors():
+            async with self.calls.answering("resources/list", caller):
+                page = await resources.list_page(storage, cursor)
+        added = [] if cursor else await self.list_resources()
+        return page.model_copy(update={"resources": [*added, *page.resources]})
+
+    async def list_resource_templates(self) -> list[ResourceTemplate]:
+        """Return the templates of images, then added ones."""
+        return [*resources.TEMPLATES, *await super().list_resource_templates()]
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: Context[StateT, Any] | None = None
+    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
+        """Read an image, its preview, or an added resource."""
+        if str(uri).startswith(resources.SCHEME):
+            caller, storage = self.caller_storage()
+            with resources.protocol_errors():
+                async with self.calls.answering("resources/read", caller):
+                    return await resources.read(str(uri), storage)
+        return await super().read_resource(uri, context)
+
+    async def complete(self, ref: Any, argument: CompletionArgument, context: Any) -> Completion | None:
+        """Return the ids of images that complete the argument of a template."""
+        uri = ref.uri if isinstance(ref, ResourceTemplateReference) else ""
+        ours = argument.name == "id" and any(uri == template.uri_template for template in resources.TEMPLATES)
+        return await resources.complete_id(argument.value, self.caller_storage()[1]) if ours else None
