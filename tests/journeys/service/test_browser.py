@@ -12,7 +12,7 @@ from PIL import Image
 
 from atelier.providers.testing.waiting import LONG
 from tests.conftest import Environ
-from tests.journeys.service.npm import installed, needed
+from tests.npm import installed, needed
 from tests.server.http_process import SKETCH, data_of, serving
 
 DRIVER = "playwright-core@1.65.1"

@@ -22,7 +22,7 @@ from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import NO_FILES
 from tests.emulators.flux import Flux
 from tests.emulators.openai import MODERATED, OpenAI
-from tests.journeys.service.npm import installed
+from tests.npm import installed
 from tests.server.http_process import Server, serving, token
 
 NODE_CLIENT = "openai@6.49.0"

@@ -1,0 +1,1 @@
+"""Hosts and clients that others wrote, and the protocol's own suites, against the real server."""
