@@ -3,8 +3,9 @@
 uv run python -m bench.vendor prints its base URL, and serves until its input ends.
 
     large     a PNG of 2 MB
-    slow      the ordinary image, after a second
     small     an image of 256 pixels
+    slow      the ordinary image, after a second
+    patient   an image of 256 pixels, after two seconds
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from starlette.responses import Response
 
 from tests.emulators.openai import OpenAI
 
-SLOW = 1.0  # seconds
+DELAYS = {"slow": 1.0, "patient": 2.0}  # seconds
 
 
 def photograph(edge: int) -> bytes:
@@ -42,13 +43,14 @@ class Vendor(OpenAI):
 
     def __init__(self) -> None:
         super().__init__()
-        self._prepared = {word: answer(photograph(edge)) for word, edge in (("large", 896), ("small", 256))}
+        self._prepared = {
+            word: answer(photograph(edge)) for word, edge in (("large", 896), ("small", 256), ("patient", 256))
+        }
 
     async def generations(self, request: Request) -> Response:
         """POST /images/generations"""
         word = json.loads(await request.body())["prompt"].partition(" ")[0]
-        if word == "slow":
-            await anyio.sleep(SLOW)
+        await anyio.sleep(DELAYS.get(word, 0))
         return self._answer(word) or await super().generations(request)
 
     async def edits(self, request: Request) -> Response:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     case,
     exists,
     func,
+    literal,
     or_,
     select,
     update,
@@ -97,11 +98,14 @@ def find_duplicate(connection: Connection, identity: CallIdentity) -> JobRow | N
     return one_row(connection, DUPLICATE_BY_REQUEST, caller=identity.caller, fingerprint=identity.fingerprint)
 
 
-def orphaned() -> Select[Any]:
-    """Return the query for running jobs, whose process may be dead, and for those that can be collected late."""
+RUNNING_JOBS = JOB_ROWS.where(job.state == literal(JobState.RUNNING.value, literal_execute=True))
+"""The state is in the statement itself, since SQLite uses the index of running jobs for nothing else."""
+
+
+def collectable_late() -> Select[Any]:
+    """Return the query for jobs that have ended, and of which the vendor may still hand out images."""
     ended = job.state.in_(states_before(JobState.RUNNING, JOB_TRANSITIONS))
-    late = and_(ended, job.collectable, job.created_at > utc_now() - COLLECT_WINDOW)
-    return JOB_ROWS.where(or_(job.state == JobState.RUNNING, late)).order_by(job.created_at)
+    return JOB_ROWS.where(ended, job.collectable, job.created_at > utc_now() - COLLECT_WINDOW)
 
 
 def claim(row: JobRow) -> Update:

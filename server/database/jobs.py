@@ -22,14 +22,15 @@ from atelier.server.database.job_queries import (
     JOB_BY_ID,
     JOB_ROWS,
     ORPHAN_OPEN_TO_ALL_AFTER,
+    RUNNING_JOBS,
     claim,
+    collectable_late,
     expired_inline,
     find_duplicate,
     job,
     job_row,
     json_object,
     one_row,
-    orphaned,
     to_json,
 )
 from atelier.server.database.ledger import SqlLedger, utc_day, utc_now
@@ -146,7 +147,7 @@ class SqlJobStore(SqlLedger):
 
     async def claim_orphaned_jobs(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
         """Claim the running jobs whose process is dead and those that can be collected late, and return them."""
-        rows = await self._list(orphaned())
+        rows = sorted(await self._list(RUNNING_JOBS, collectable_late()), key=lambda row: row.created_at)
         open_to_all = {row.id for row in rows if row.created_at < utc_now() - ORPHAN_OPEN_TO_ALL_AFTER}
         candidates = [row for row in rows if row.id in open_to_all or ours(row.caller, row.home)]
         if not candidates:
@@ -206,8 +207,10 @@ class SqlJobStore(SqlLedger):
         await self.database.aclose()
         await anyio.to_thread.run_sync(self._owner.close)
 
-    async def _list(self, query: Select[Any]) -> list[JobRow]:
-        return await self.database.read(lambda connection: [job_row(each) for each in connection.execute(query)], [])
+    async def _list(self, *queries: Select[Any]) -> list[JobRow]:
+        return await self.database.read(
+            lambda connection: [job_row(row) for query in queries for row in connection.execute(query)], []
+        )
 
     async def _do(
         self,

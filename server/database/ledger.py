@@ -23,7 +23,7 @@ from atelier.providers.pricing.budget import (
     usd_of,
 )
 from atelier.server.database.engine import Database
-from atelier.server.database.schema import Usd, vendor_calls
+from atelier.server.database.schema import Usd, daily_spending, vendor_calls
 from atelier.server.database.spending import By, Spent
 
 calls = vendor_calls.c
@@ -54,6 +54,10 @@ STATE_CHANGES = {
     for state in CallState
 }
 """The statement that moves a call to a state, if the present one allows it; built once, because that is slow."""
+
+SPENT_SINCE = select(func.sum(daily_spending.c.usd, type_=Usd)).where(
+    daily_spending.c.caller == bindparam("caller"), daily_spending.c.day >= bindparam("since")
+)
 
 
 def utc_now() -> datetime:
@@ -240,6 +244,5 @@ def _month_of(day: str) -> str:
 
 def _spent_since(connection: Connection, caller: str, since: str) -> Decimal:
     """Return the USD of a caller from a day on."""
-    total = func.sum(COUNTED, type_=Usd)
-    found = connection.execute(select(total).where(calls.caller == caller, calls.day >= since)).scalar_one()
+    found = connection.execute(SPENT_SINCE, {"caller": caller, "since": since}).scalar_one()
     return found or Decimal(0)

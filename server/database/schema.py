@@ -74,6 +74,7 @@ def _one_of(column: str, values: Any) -> str:
 
 
 RUNNING = text(f"state = '{JobState.RUNNING.value}'")
+INLINE_IN_SQLITE, INLINE = text("inline = 1"), text("inline")
 UNKEYED = text(f"state = '{JobState.RUNNING.value}' AND idempotency_key IS NULL AND delivered_at IS NULL")
 
 metadata = MetaData()
@@ -101,6 +102,7 @@ jobs = Table(
     Index("jobs_by_key", "caller", "idempotency_key"),
     Index("jobs_by_time", "created_at"),
     Index("jobs_running", "owner", sqlite_where=RUNNING, postgresql_where=RUNNING),
+    Index("jobs_inline", "created_at", sqlite_where=INLINE_IN_SQLITE, postgresql_where=INLINE),
     Index("jobs_unique_request", "caller", "fingerprint", unique=True, sqlite_where=UNKEYED, postgresql_where=UNKEYED),
     Index("jobs_unique_key", "caller", "idempotency_key", unique=True, sqlite_where=RUNNING, postgresql_where=RUNNING),
 )
@@ -128,6 +130,15 @@ vendor_calls = Table(
     CheckConstraint("(state = 'settled') = (settled_at IS NOT NULL)", name="vendor_calls_settled"),
     Index("vendor_calls_by_day", "caller", "day"),
 )
+
+daily_spending = Table(
+    "daily_spending",
+    metadata,
+    Column("caller", String, primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("usd", Usd, nullable=False),
+)
+"""USD of a caller's vendor calls that count towards the caps. Triggers of the database keep it."""
 
 assets = Table(
     "assets",

@@ -83,7 +83,7 @@ class Settings(BaseModel):
     rate_limit: int | None = Field(default=None, ge=1, le=1_000_000)
     caller_concurrency: int | None = Field(default=None, ge=1, le=10_000)
     timeout_seconds: float = Field(default=300.0, gt=0, le=3600)
-    concurrency: int | None = Field(default=None, ge=1, le=100)
+    concurrency: int | None = Field(default=None, ge=1, le=1000)
     retry_timeouts: bool = False
     storage: Literal["local", "s3"] = "local"
     s3_bucket: str | None = None

@@ -21,6 +21,7 @@ from atelier.providers.core.errors import ImageError, Reason, sanitize
 
 PORTS = {"http": 80, "https": 443}
 SOCKS = ("socks5", "socks5h")
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)  # the vendor's limiter counts the calls
 WITH_PORT = re.compile(r"(\[.*\]|[^:]*):(\d+)")
 
 
@@ -90,7 +91,7 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
 
     def _through(self, proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
         kind = _SocksTransport if proxy and proxy.url.scheme in SOCKS else httpx.AsyncHTTPTransport
-        return kind(verify=self._trust, proxy=proxy)
+        return kind(verify=self._trust, proxy=proxy, limits=LIMITS)
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 
 from atelier.providers.core.errors import ImageError, Reason
 
-LATEST = "0001"
+LATEST = "0002"
 """The newest step. A database that has it is not looked at further, so that Alembic is not imported."""
 
 

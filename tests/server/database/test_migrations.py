@@ -66,6 +66,7 @@ async def test_a_file_of_an_earlier_version_is_migrated_in_place(tmp_path: Path)
     (spent, running) = await store.spend_by("vendor")
     assert (spent.name, spent.usd, spent.unsettled_usd) == ("openai", Decimal("0.040001"), 0)
     assert (running.name, running.usd, running.unsettled_usd) == ("flux", Decimal("0.03"), Decimal("0.03"))
+    assert (await store.spending("1")).day == Decimal("0.070001")
     undelivered = await store.find_duplicate(identity())
     assert undelivered is not None
     assert (undelivered.id, undelivered.outcome["images"], undelivered.delivered) == ("job_a", [{"id": "img_1"}], False)
