@@ -11,7 +11,11 @@ from atelier.providers.core.environment import variable
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pricing.price_table import table
 from atelier.providers.vendors.contract import Provider
+from atelier.providers.vendors.registry import all_providers
 from tests.conftest import TODAY
+
+SIX = tuple(p for p in all_providers() if p.name in ("openai", "gemini", "flux", "xai", "stability", "sketch"))
+"""The first six vendors: tests that count or name models by them hold whichever vendors come after."""
 
 
 def only(*providers: Provider) -> Callable[[], Vendors]:

@@ -68,6 +68,7 @@ async def request_of(params: EditImage, read: ReadSource) -> ImageRequest:
         mask=await anyio.to_thread.run_sync(normalise_mask, marked.picture.image_bytes) if marked else None,
         parent=first.id,
         origin=first.provider,
+        vendor_image=first.vendor_image,
     )
 
 

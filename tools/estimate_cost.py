@@ -72,7 +72,9 @@ class EstimateOutput(Output):
     total_usd: Annotated[float | None, Field(description="The likely price of all of them.")] = None
     low_usd: Annotated[float | None, Field(description="Of all of them, at least.")] = None
     high_usd: Annotated[float | None, Field(description="Of all of them, at most; what a budget reserves.")] = None
-    basis: Annotated[str | None, Field(description="free, flat, grid, tokens, credits or megapixels.")] = None
+    basis: Annotated[
+        str | None, Field(description="free, flat, grid, tokens, credits, megapixels, or quoted by the vendor.")
+    ] = None
     arithmetic: str | None = None
     source: str | None = None
     as_of: str | None = None
@@ -90,7 +92,7 @@ async def run(params: EstimateCost, service: ImageService, call: Call) -> Answer
     assumed += warnings
     if params.compare:
         return _format_comparison(compare(pipeline.catalog, replace(request, model=None)), left, assumed)
-    return _format_price(pipeline.admit(request), left, assumed)
+    return _format_price(await pipeline.with_quote(pipeline.admit(request)), left, assumed)
 
 
 async def _budget_left(pipeline: Pipeline, call: Call) -> tuple[BudgetLeft, list[str]]:
@@ -124,6 +126,7 @@ async def priced_request(params: EstimateCost, pipeline: Pipeline) -> tuple[Imag
         sources=tuple(pictures),
         mask=replace(ASSUMED_SOURCE, width=pictures[0].width, height=pictures[0].height) if masked else None,
         origin=found[0].provider if found[0] else None,
+        vendor_image=found[0].vendor_image if found[0] else None,
     )
     return request, ["A source image of 1024x1024 is assumed."] if None in found else []
 

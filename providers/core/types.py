@@ -54,7 +54,8 @@ class Picture:
     """An encoded image; `format` (png, jpeg, webp, gif) and size are read from its bytes.
 
     `prompt_used` is the prompt as the vendor rewrote it, or in a result the prompt as sent; `seed` is the vendor's, as
-    is `url`, a link that is valid for a short time.
+    is `url`, a link that is valid for a short time. `vendor_image` is the vendor's name of the image, by which it can
+    be changed there.
     """
 
     image_bytes: bytes = field(repr=False)
@@ -66,6 +67,7 @@ class Picture:
     warning: str = ""
     name: str = field(default="", repr=False, compare=False)  # of the file that the source was read from
     url: str = field(default="", repr=False, compare=False)
+    vendor_image: str | None = field(default=None, compare=False)
 
     @property
     def mime(self) -> str:
@@ -77,10 +79,10 @@ class Picture:
 class ImageRequest:
     """A request for images, independent of the vendor.
 
-    `strength` is 0 (keep the source) to 1 (ignore it). `parent` is the asset id of the first source, and `origin` the
-    vendor that made it, which is preferred when no model is named. `deliver` is the resized copy stored beside each
-    image; it is not sent to the vendor. `response_format` is None where the caller did not choose. `timeout` is seconds
-    for one vendor call, None those of the pipeline.
+    `strength` is 0 (keep the source) to 1 (ignore it). `parent` is the asset id of the first source, `origin` the
+    vendor that made it, which is preferred when no model is named, and `vendor_image` that vendor's name of it.
+    `deliver` is the resized copy stored beside each image; it is not sent to the vendor. `response_format` is None
+    where the caller did not choose. `timeout` is seconds for one vendor call, None those of the pipeline.
     `options` are `search` (what to find, for search_replace and recolor), `left`, `right`, `top` and `bottom` (pixels
     to add, for outpaint), those in the model's row, and for an unlisted model the fields of its vendor. Their values
     are texts, numbers and booleans.
@@ -105,6 +107,7 @@ class ImageRequest:
     strength: float | None = None
     parent: str | None = None
     origin: str | None = None
+    vendor_image: str | None = None
     deliver: ResizeSpec | None = None
     response_format: ResponseFormat | None = None
     timeout: float | None = None

@@ -86,11 +86,12 @@ class AssetReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """A source image; `id` and `provider` are those of the asset, if it is one."""
+    """A source image; `id`, `provider` and `vendor_image` are those of the asset, if it is one."""
 
     picture: Picture
     id: str | None = None
     provider: str | None = None
+    vendor_image: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,27 +151,24 @@ class SourceReader:
         if asset is None:
             message = f"There is no image {id}." if id else "There is no image yet that “last” could mean."
             raise ImageError(Reason.NOT_FOUND, message, hint=self.forms)
-        return await self._found(asset.image_bytes, asset.id, asset.record.get("provider"))
+        return await self._found(asset.image_bytes, asset)
 
     async def _recognised(self, data: bytes, name: str = "") -> SourceImage:
-        """Return a source image; bytes that equal a stored asset's get its id, so that the result records its parent.
-
-        The id is taken from the facts in the file, else from the file's name; comparing the bytes decides.
-        """
+        """Return a source image, that of a stored asset if its bytes are equal: the result then records its parent."""
+        # the id is taken from the facts in the file, else from the file's name; comparing the bytes decides
         found = await self._found(data)
         id = str((await anyio.to_thread.run_sync(read_facts, data) or {}).get("id") or name)
         if self.assets and ASSET.fullmatch(id):
-            with (
-                suppress(ImageError),
-                anyio.move_on_after(RECOGNITION_TIMEOUT),
-            ):
+            with suppress(ImageError), anyio.move_on_after(RECOGNITION_TIMEOUT):
                 asset = await self.assets.get(id)
                 if asset and asset.image_bytes == data:
-                    return replace(found, id=id, provider=asset.record.get("provider"))
+                    return await self._found(data, asset)
         return found
 
-    async def _found(self, data: bytes, id: str | None = None, provider: str | None = None) -> SourceImage:
-        return SourceImage(await anyio.to_thread.run_sync(normalise_source, data, self.limits), id, provider)
+    async def _found(self, data: bytes, asset: Asset | None = None) -> SourceImage:
+        found = SourceImage(await anyio.to_thread.run_sync(normalise_source, data, self.limits))
+        known = {name: asset.record.get(name) for name in ("provider", "vendor_image")} if asset else {}
+        return replace(found, id=asset and asset.id, **known)
 
     def _file(self, text: str) -> tuple[str, bytes]:
         """Return name and bytes of a file in an allowed folder; an exact name wins over a similar one."""

@@ -26,6 +26,7 @@ def fingerprint(priced: PricedRequest, inline: bool, home: str = "") -> str:
     identity = {**encode_request(priced), "pictures": content, "masked": bool(request.mask), "inline": inline,
             "home": home}  # fmt: skip
     identity.pop("origin", None)  # where a source came from makes no difference
+    identity.pop("vendor_image", None)
     identity = {
         name: value for name, value in identity.items() if name not in AUTO_FIELDS or value != "auto"
     }  # as when left out

@@ -129,7 +129,8 @@ class ImageCalls(ABC):
     ) -> Estimate | None:
         """Return the price of a call without making it; None where no price is known."""
         word = _operation(operation, edits=image != (), masked=mask is not None)
-        return self.pipeline.admit(await self._request(word, prompt, image, mask, options)).estimate
+        priced = self.pipeline.admit(await self._request(word, prompt, image, mask, options))
+        return (await self.pipeline.with_quote(priced)).estimate
 
     async def prepare(
         self,
@@ -183,6 +184,7 @@ class ImageCalls(ABC):
             "mask": await anyio.to_thread.run_sync(normalise_mask, marked.picture.image_bytes) if marked else None,
             "parent": sources[0].id if sources else None,
             "origin": sources[0].provider if sources else None,
+            "vendor_image": sources[0].vendor_image if sources else None,
         }
         return ImageRequest(**fields)
 
@@ -212,7 +214,8 @@ async def _read(sources: SourceReader, image: ImageInput) -> SourceImage:
         case str():
             return await sources.read(image)
         case ImageResult():
-            return await _read(sources, image.images[0])
+            found, vendor_image = await _read(sources, image.images[0]), image.images[0].picture.vendor_image
+            return replace(found, provider=image.provider, vendor_image=vendor_image) if vendor_image else found
         case Path():
             data, id, name = await _file(image), None, image.name
         case ResultImage():

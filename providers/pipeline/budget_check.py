@@ -81,8 +81,10 @@ def vendor_call_for(
 
 
 def price_of_call(catalog: Catalog, priced: PricedRequest, job: Job) -> Estimate | None:
-    """Return the estimate of one vendor call of a request."""
-    return priced.estimate if job is priced.job else estimate(catalog.prices, priced.choice.provider.name, job)
+    """Return the estimate of one vendor call of a request, or its share of the price that the vendor stated."""
+    if job is priced.job or priced.estimate is None:
+        return priced.estimate
+    return estimate(catalog.prices, priced.choice.provider.name, job) or priced.estimate.share(job.request.count)
 
 
 def reservations_for(

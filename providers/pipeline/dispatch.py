@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -30,6 +31,8 @@ log = logging.getLogger("atelier")
 
 Slots = Callable[[str, int], AbstractAsyncContextManager[None]]
 """Holds one of a vendor's slots, whose number all replicas share."""
+
+QUOTE_TIMEOUT = 10.0  # seconds for a price that the vendor states
 
 FATAL_REASONS = (Reason.AUTHENTICATION, Reason.QUOTA_EXCEEDED)
 """Errors that every other call with the same key would meet as well."""
@@ -85,6 +88,8 @@ class Dispatcher:
                     await on_progress(f"{provider.title} is drawing ({job.model.id}).")
                     wire = self._wire(provider, vendor_call, prepared.key, secrets, on_progress)
                     if request is not None:
+                        if provider.upload:
+                            request = await provider.upload(job, request, wire)
                         await checkpoint_if_cancelled()  # the slot may have come when the caller was cancelled
                         request, task = await _completed(provider, request, job, wire)
                         await run_shielded(vendor_call.mark_sent)
@@ -147,10 +152,8 @@ class Dispatcher:
         on_progress: Progress,
     ) -> Wire:
         endpoint, timeout = vendor_call.job.endpoint, vendor_call.job.request.timeout or self._timeout
-        if (provider.name, timeout) not in self._clients:
-            self._clients[provider.name, timeout] = vendor_client(endpoint, timeout, self._transport)
         return Wire(
-            self._clients[provider.name, timeout],
+            self._client(provider, endpoint, timeout),
             endpoint,
             provider.explain,
             key=key,
@@ -165,6 +168,26 @@ class Dispatcher:
             vendor=provider.name,
             job=vendor_call.job.id,
         )
+
+    def _client(self, provider: Provider, endpoint: Endpoint, timeout: float) -> httpx.AsyncClient:
+        if (provider.name, timeout) not in self._clients:
+            self._clients[provider.name, timeout] = vendor_client(endpoint, timeout, self._transport)
+        return self._clients[provider.name, timeout]
+
+    async def quote(self, provider: Provider, job: Job, key: str) -> Decimal | None:
+        """Return what the vendor says that a call will cost, in USD. Raises ImageError."""
+        assert provider.quote is not None, "only such a vendor is asked"
+        wire = Wire(
+            self._client(provider, job.endpoint, self._timeout),
+            job.endpoint,
+            provider.explain,
+            key=key,
+            secrets=(key, job.request.prompt),
+            deadline=QUOTE_TIMEOUT,
+            vendor=provider.name,
+            job=job.id,
+        )
+        return await provider.quote(job, wire)
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -35,6 +36,7 @@ from atelier.providers.pipeline.safe_prompt import SECOND_ATTEMPT_HINT, prepare_
 from atelier.providers.pipeline.store_images import CallResult, store_images, with_prompts
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.pricing.budget import Budget, Confirm
+from atelier.providers.pricing.estimate import quoted
 from atelier.providers.transport.network.http_client import OwnTransport
 from atelier.providers.transport.wire import httpx
 
@@ -130,9 +132,30 @@ class Pipeline:
         priced = self.admit(request)
         return priced.choice.provider.prepare(priced.calls[0])
 
+    async def with_quote(self, priced: PricedRequest) -> PricedRequest:
+        """Return the request with the price that the vendor states, where the table has none and asking is free.
+
+        Without a key, and where the vendor does not answer, the price stays unknown.
+        """
+        provider, key = priced.choice.provider, priced.choice.endpoint.key(self.catalog.lookup)
+        if provider.quote is None or priced.estimate is not None or key is None:
+            return priced
+        amounts = list[Decimal | None]()
+        try:
+            for job in priced.calls:
+                amounts.append(await self._dispatcher.quote(provider, job, key))
+        except ImageError:
+            return priced
+        if None in amounts:
+            return priced
+        total = sum((amount for amount in amounts if amount is not None), Decimal(0))
+        day = self.catalog.today().isoformat()
+        return replace(priced, estimate=quoted(total, priced.job.request.count, provider.title, day))
+
     async def prepare_job(self, priced: PricedRequest, caller: str, confirm: Confirm | None) -> PreparedJob:
         """Build the wire requests and check budget, key and consent. Raises ImageError before anything is written."""
         requests = [priced.choice.provider.prepare(job) for job in priced.calls]
+        priced = await self.with_quote(priced)
         await budget_check.check_budget(self.catalog, self.budget, self.store, priced, caller)
         key = admission.vendor_api_key(self.catalog, priced)
         await budget_check.confirm_price(self.budget, priced, confirm)
@@ -143,7 +166,9 @@ class Pipeline:
         """Return the same job with another request, after its reservations are written."""
         priced = replace(other, job=replace(other.job, id=prepared.priced.job.id))
         replacement = await self.prepare_job(priced, prepared.caller, confirm)
-        reservations = budget_check.reservations_for(self.catalog, priced, replacement.vendor_calls, prepared.caller)
+        reservations = budget_check.reservations_for(
+            self.catalog, replacement.priced, replacement.vendor_calls, prepared.caller
+        )
         if short := await self.store.reserve(reservations, self.budget.caps):
             raise budget_check.cap_exceeded(self.catalog, priced, short)
         return replacement

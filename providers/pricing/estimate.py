@@ -41,6 +41,12 @@ class Estimate:
     as_of: str
     notes: tuple[str, ...] = ()
 
+    def share(self, count: int) -> Estimate:
+        """Return the estimate for so many of its pictures."""
+        part = Decimal(count) / self.count
+        amounts = {name: getattr(self, name) * part for name in ("total_usd", "low_usd", "high_usd")}
+        return replace(self, count=count, **amounts)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the estimate as JSON has it."""
         return {name: float(value) if isinstance(value, Decimal) else value for name, value in asdict(self).items()}
@@ -84,6 +90,21 @@ def estimate(prices: Prices, provider: str, job: Job) -> Estimate | None:
         source=_sources(used),
         as_of=min(figure.as_of for figure in used),
         notes=tuple(dict.fromkeys((*(_left_open(ways) if pictures.low < pictures.high else ()), *notes))),
+    )
+
+
+def quoted(usd: Decimal, count: int, vendor: str, day: str) -> Estimate:
+    """Return the cost of a job as its vendor states it beforehand."""
+    return Estimate(
+        count=count,
+        per_image_usd=usd / count,
+        total_usd=usd,
+        low_usd=usd,
+        high_usd=usd,
+        basis="quoted",
+        arithmetic=f"{usd.normalize():f} USD for {count} by the vendor's calculator",
+        source=f"{vendor}, asked now",
+        as_of=day,
     )
 
 

@@ -13,7 +13,7 @@ from atelier.providers.core.types import ImageRequest, Model
 from atelier.providers.pricing import token_counts
 from atelier.providers.pricing.price_table import Cell, Figure, Figures, Price, Rates
 
-Basis = Literal["free", "flat", "grid", "tokens", "credits", "megapixels"]
+Basis = Literal["free", "flat", "grid", "tokens", "credits", "megapixels", "quoted"]
 
 SQUARE = "1024x1024"
 """The assumed size where the vendor chooses one, and for the hint where sizes are free."""

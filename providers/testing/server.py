@@ -150,6 +150,9 @@ class Emulator:
         self.under_way = 0
         self.port = 0
 
+    free: tuple[str, ...] = ()
+    """Beginnings of the paths of POSTs that cost nothing, such as uploads."""
+
     @property
     def url(self) -> str:
         """Scheme, host and port."""

@@ -12,6 +12,7 @@ from atelier.providers.transport.exchange import safe_url
 from atelier.providers.transport.network.http_client import httpx, with_body
 from atelier.providers.transport.paid_request import PaidRequest
 from atelier.providers.transport.vendor_errors import error_status, is_page, vendor_error
+from atelier.providers.transport.vendor_json import invalid_response
 
 MAX_ERROR_BYTES = 64 * 2**10  # read of an error answer
 
@@ -67,6 +68,18 @@ def refusal_error(response: httpx.Response, explain: Explain) -> ImageError:
         error.reason, error.hint = Reason.CONTENT_POLICY, "Reword the prompt or use other source images."
     error.facts.setdefault("status", response.status_code)
     return error
+
+
+def dead_link_error(error: ImageError) -> ImageError:
+    """Return the error for a link that leads to no image: an invalid_response with the link's `status`."""
+    if error.reason is Reason.INVALID_RESPONSE:
+        return error
+    status = error.facts.get("status")
+    why = f"answered {status}" if status else "could not be reached"
+    dead = invalid_response(f"The image was made, but the vendor's link to it {why}.")
+    dead.facts |= {"status": status, "collectable": error.retryable or status is None}
+    dead.hint = dead.hint if status else f"{error.message} {error.hint}"
+    return dead
 
 
 def web_page_error(url: httpx.URL, endpoint: Endpoint) -> ImageError:

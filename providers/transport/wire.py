@@ -18,13 +18,13 @@ from atelier.providers.core.errors import ImageError, Reason, redacting
 from atelier.providers.core.log_context import add_context
 from atelier.providers.core.tracing import traced
 from atelier.providers.core.types import Endpoint, Progress
-from atelier.providers.transport.base_url import is_trusted, resolve_allowed, vendor_url
+from atelier.providers.transport.base_url import request_with_key, resolve_allowed, vendor_url
 from atelier.providers.transport.exchange import Exchange, safe_url
 from atelier.providers.transport.network.address_policy import AddressPolicy, send_to
 from atelier.providers.transport.network.http_client import httpx, read_body, transport_error
 from atelier.providers.transport.paid_request import PaidRequest
 from atelier.providers.transport.resilience.retry import is_temporary, retry_after, retry_policy
-from atelier.providers.transport.response_check import check_response, refusal_error
+from atelier.providers.transport.response_check import check_response, dead_link_error, refusal_error
 from atelier.providers.transport.vendor_json import base64_bytes, invalid_response, is_data_uri
 
 __all__ = ["Wire", "httpx", "retry_after"]
@@ -113,6 +113,14 @@ class Wire:
         """Return the answer to a request that costs nothing, such as a list or a cancellation. Raises as `send`."""
         return await self._send_free(httpx.Request(method, vendor_url(url, self._endpoint), **body))
 
+    async def ask(self, request: httpx.Request, *, with_key: bool = True) -> httpx.Response:
+        """Return the answer to a request that costs nothing, such as an upload or a price. Raises as `send` does.
+
+        An address that the vendor sent is checked as a link is; without `with_key` it does not get the key.
+        """
+        request.url = vendor_url(str(request.url), self._endpoint)
+        return await self._send_free(request, with_key=with_key)
+
     @traced("poll")
     async def poll(
         self,
@@ -168,14 +176,7 @@ class Wire:
             try:
                 response = await self._send_free(httpx.Request("GET", target), MAX_DOWNLOAD_BYTES, with_key=False)
             except ImageError as error:
-                if error.reason is Reason.INVALID_RESPONSE:
-                    raise
-                status = error.facts.get("status")
-                why = f"answered {status}" if status else "could not be reached"
-                dead = invalid_response(f"The image was made, but the vendor's link to it {why}.")
-                dead.facts |= {"status": status, "collectable": error.retryable or status is None}
-                dead.hint = dead.hint if status else f"{error.message} {error.hint}"
-                raise dead from None
+                raise dead_link_error(error) from None
             if not response.is_redirect:
                 return response.content
             target = vendor_url(response.headers.get("location", ""), self._endpoint, target)
@@ -221,7 +222,7 @@ class Wire:
 
         Unless `paid`, the URL may come from a vendor's response and is checked.
         """
-        outgoing = self._with_key(request) if with_key else request
+        outgoing = request_with_key(request, self._endpoint, self._key) if with_key else request
         if paid:
             outgoing.extensions["trace"] = paid.trace
         try:
@@ -238,13 +239,6 @@ class Wire:
                     await arriving.aclose()
         except (httpx.RequestError, TimeoutError) as error:
             raise transport_error(error, self._endpoint, request.url.host) from None
-
-    def _with_key(self, request: httpx.Request) -> httpx.Request:
-        """Return a copy with the key; the prepared request never holds it."""
-        copy = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
-        if self._key and is_trusted(request.url, self._endpoint):
-            copy.headers[self._endpoint.key_header] = self._endpoint.key_prefix + self._key
-        return copy
 
     def refusal(self, response: httpx.Response) -> ImageError:
         """Return the ImageError that an answer means, with key and prompt redacted."""

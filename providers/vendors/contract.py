@@ -74,6 +74,8 @@ class Provider:
     collect              where an image can be collected by a vendor task or a link; see the module
     complete             where a request needs uploads first, or is checked against the vendor's lists
     cancel               where a task can be cancelled; `read` then meets the end of the task, however it ended
+    upload               where source images are uploaded first: returns the request with their names; costs nothing
+    quote                where the vendor says for free what a request will cost, in USD; None where it does not know
     lifecycles           where the vendor publishes it: id of every served model -> the day on which that ends
     prompted_variations  it makes variations from a source and a prompt
     unlisted_operations  what an unlisted model may do besides what the listed one with the nearest id can
@@ -94,6 +96,8 @@ class Provider:
     complete: Callable[[httpx.Request, Job, Wire], Awaitable[Completed]] | None = None
     collect: Callable[[Job, Wire], Awaitable[Reply]] | None = None
     cancel: Callable[[Job, Wire], Awaitable[None]] | None = None
+    upload: Callable[[Job, httpx.Request, Wire], Awaitable[httpx.Request]] | None = None
+    quote: Callable[[Job, Wire], Awaitable[Decimal | None]] | None = None
     lifecycles: Callable[[Wire, Endpoint], Awaitable[Mapping[str, date | None]]] | None = None
     prompted_variations: bool = False
     unlisted_operations: frozenset[Operation] = frozenset()

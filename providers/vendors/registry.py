@@ -26,6 +26,7 @@ BUILT_IN = (
     "stability",
     "ideogram",
     "recraft",
+    "leonardo",
     "fal",
     "replicate",
     "sketch",

@@ -22,7 +22,7 @@ from atelier.tools.list_models import TOOL, ListModels, run
 from atelier.tools.tool import Answer, Call
 from tests.conftest import TODAY, Connect, Environ
 from tests.emulators.openai import OpenAI
-from tests.vendors import only
+from tests.vendors import SIX, only
 
 pytestmark = pytest.mark.anyio
 
@@ -31,10 +31,6 @@ GATEWAYS = {
     p.endpoint.base_url_variable: "https://gateway.example/v1" for p in all_providers() if p.endpoint.key_variables
 }
 VENDORS = [p.name for p in all_providers()]
-
-
-SIX = tuple(p for p in all_providers() if p.name in ("openai", "gemini", "flux", "xai", "stability", "sketch"))
-"""As many vendors as a list without filter can name every model of."""
 
 
 async def listed(

@@ -38,6 +38,11 @@ def nothing(host: Any) -> list[str]:
     return []
 
 
+def no_name(model: Model) -> str:
+    """Return nothing: the vendor changes any image."""
+    return ""
+
+
 def takes_prompt(model: Model, operation: Operation) -> bool:
     return operation not in PROMPTLESS and model.max_prompt > 0
 
@@ -68,6 +73,8 @@ class Bench:
     faults             its answers for failures; None for a vendor without a socket, of which only options are tried
     needs_prompt       returns whether the vendor requires a prompt for an operation
     refuses            rows that the adapter itself refuses, with the reason
+    sent_anyway        what the vendor's adapter sends for an option that the request leaves open
+    vendor_image       returns the vendor's name of the source, for rows that change only images that the vendor made
     downloads          prefixes of the paths of images behind links
     link_elsewhere     makes the vendor link to another host name
     delivers           returns the host whose answer has the image
@@ -84,6 +91,8 @@ class Bench:
     minimal_body: Callable[[Model], Body]
     faults: Faults | None = None
     needs_prompt: Callable[[Model, Operation], bool] = takes_prompt
+    sent_anyway: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    vendor_image: Callable[[Model], str] = no_name
     refuses: Mapping[str, Reason] = field(default_factory=dict[str, Reason])
     downloads: tuple[str, ...] = ()
     link_elsewhere: Callable[[Any], None] | None = None
@@ -116,9 +125,14 @@ class Bench:
             "sources": (PHOTO,) if operation is not Operation.GENERATE else (),
             "mask": EVERYWHERE if operation in MASKED and Feature.MASK in model.features else None,
             "options": required_options(operation),
+            **self._named_source(model),
             **more,
         }
         return ImageRequest(model=f"{self.name}/{model.id}", operation=operation, **given)
+
+    def _named_source(self, model: Model) -> dict[str, str]:
+        name = self.vendor_image(model)
+        return {"origin": self.name, "vendor_image": name} if name else {}
 
     def request_of_any_caller(self, model: Model, operation: Operation) -> ImageRequest:
         """Return a request for the operation, whether or not the model supports it."""

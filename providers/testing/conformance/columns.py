@@ -8,7 +8,7 @@ from typing import Any
 from atelier.providers.core.gates.option_gates import SIDES
 from atelier.providers.core.gates.option_limits import Limit
 from atelier.providers.core.sizes import parse_size
-from atelier.providers.core.types import Feature, Model
+from atelier.providers.core.types import Feature, Model, Operation
 from atelier.providers.testing.conformance.bench import EVERYWHERE, PHOTO
 from atelier.providers.vendors.registry import all_providers
 
@@ -100,7 +100,8 @@ def unlisted(row: Model) -> dict[str, list[Change]]:
         found["aspect_ratio"] = [{"aspect_ratio": "777:1"}]
     found["size"] = [{"size": size} for size in (*all_of("sizes"), "17x19") if not takes(row, size)]
     for feature in Feature:
-        if feature not in row.features:
+        dropped = feature is Feature.MASK and row.operations == frozenset({Operation.VARIATION})  # with a warning
+        if feature not in row.features and not dropped:
             found[feature] = [{name: value for name, value in SWITCHES[feature].items() if name != "output_format"}]
     unknown = {option for other in TODAYS for option in other.options} | {"no_such_option"}
     found["options"] = [{"options": {option: 1}} for option in sorted(unknown - row.options)]

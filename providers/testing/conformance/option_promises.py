@@ -108,6 +108,8 @@ class OptionPromises:
                     continue
                 if "mask" in change and operation is Operation.VARIATION:  # dropped with a warning
                     continue
+                if change == {name: bench.sent_anyway.get(name) for name in change}:
+                    continue
                 if SAFE_PROMPT in asked.options:  # for the pipeline; the vendor is not sent it
                     continue
                 try:

@@ -17,7 +17,6 @@ class Journey:
     generate, edit  arguments beside the prompt; `edit` is of the image that was generated
     usd             what an image of `generate` costs, None where no price is known
     links           makes the emulator answer such that the images can be collected after a crash
-    free            paths of POSTs that cost nothing, such as uploads
     environ         further variables
     """
 
@@ -25,7 +24,6 @@ class Journey:
     edit: Mapping[str, Any] = field(default_factory=dict[str, Any])
     usd: float | None = None
     links: Callable[[Any], None] = lambda host: None
-    free: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -37,6 +35,7 @@ JOURNEYS: dict[str, Journey] = {
     "ideogram": Journey(generate={"quality": "turbo"}, edit={"strength": 0.3}, usd=0.03),
     "replicate": Journey(edit={"strength": 0.3}, usd=0.025),
     "fal": Journey(edit={"strength": 0.3}, usd=0.025),
+    "leonardo": Journey(generate={"model": "phoenix-1.0"}, edit={"model": "kino-xl", "strength": 0.3}, usd=0.0147),
     "recraft": Journey(edit={"strength": 0.3}, usd=0.035, links=always_links),
 }
 

@@ -14,13 +14,14 @@ from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.sources import normalise_source
 from atelier.providers.pipeline.pipeline import Pipeline
 from tests.conftest import TODAY, png
+from tests.vendors import SIX, only
 
 PHOTO = normalise_source(png(256, 256))
 
 
 def refusal(request: ImageRequest) -> ImageError:
     with pytest.raises(ImageError) as caught:
-        Pipeline(Catalog(lambda name: None, lambda: TODAY)).admit(request)
+        Pipeline(Catalog(lambda name: None, lambda: TODAY, only(*SIX))).admit(request)
     return caught.value
 
 
