@@ -74,7 +74,7 @@ class Source:
 
 def vendor_variables(endpoint: Endpoint) -> tuple[str, ...]:
     """Return the names of a vendor's variables, Atelier's own first."""
-    bare = (*endpoint.key_variables, endpoint.base_url_variable)
+    bare = (*endpoint.key_variables, endpoint.base_url_variable, endpoint.folder_variable)
     return (*own_variable_names(endpoint), *(name for name in bare if name))
 
 

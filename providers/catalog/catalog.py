@@ -198,6 +198,8 @@ class Catalog:
 
     def _locate(self, provider: Provider) -> Endpoint:
         endpoint = self._keyed(provider.endpoint)
+        if endpoint.folder_variable:
+            endpoint = replace(endpoint, folder=self.lookup(endpoint.folder_variable) or "")
         variable = base_url_variable(provider.endpoint, self.lookup)
         if not (variable and (url := self.lookup(variable))):
             return endpoint

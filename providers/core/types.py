@@ -180,7 +180,8 @@ class Endpoint:
     `key_variables` are tried in order; none means that no key is needed. `trusted_hosts` may get the key in addition to
     the host of `base_url` ("bfl.ai" covers its subdomains), if `base_url` is a host of the vendor.
     `timeout` is seconds without a byte. `transport` answers in this process instead of a socket. `custom`: the base URL
-    is not the vendor's. `base_path`: the end of every base URL of this API; empty if the requests contain the version.
+    is not the vendor's. `folder_variable` names a folder of the user's files for this vendor, `folder` is its value.
+    `base_path`: the end of every base URL of this API; empty if the requests contain the version.
     """
 
     base_url: str
@@ -193,6 +194,8 @@ class Endpoint:
     timeout: float = 300.0
     custom: bool = False
     base_path: str = ""
+    folder_variable: str = ""
+    folder: str = ""
     transport: Callable[[Any], Any] | None = None
 
     @property

@@ -96,6 +96,7 @@ class Dispatcher:
                         await run_shielded(vendor_call.mark_sent)
                         if task is not None:
                             await vendor_call.save_vendor_task(task)
+                            job = replace(job, task=task)
                     cancel = partial(self._cancel, prepared, vendor_call, secrets)
                     ask = partial(_ask, provider, job, wire, request, cancel)
                     if provider.cancel or provider.watch:
@@ -154,7 +155,7 @@ class Dispatcher:
             key=key,
             secrets=secrets,
             deadline=timeout,
-            retry_timeouts=self._retry_timeouts,
+            retry_timeouts=self._retry_timeouts and provider.lookup is None,
             on_progress=on_progress,
             save_vendor_task=vendor_call.save_vendor_task,
             before_repeat=vendor_call.reserve_retry,
@@ -220,6 +221,10 @@ async def _ask(
     except ImageError as error:
         if error.reason is Reason.TIMEOUT and provider.collect is None:  # the answer can never be had
             await run_shielded(cancel)
+        if error.outcome_unknown and provider.lookup and provider.collect:
+            with suppress(ImageError):  # it may not answer this either
+                if await provider.lookup(job, wire):
+                    return await provider.collect(job, wire)
         raise
     return await provider.read(response, job, wire)
 

@@ -4,6 +4,7 @@ prepare(job)                  builds the HTTP request without the key; no I/O
 read(response, job, wire)     makes a Reply of a success; may poll or download; raises refusals with status 200
 explain(response)             makes an ImageError of an error answer
 complete(request, job, wire)  makes the request as it is sent, with a task to save first, by calls that cost nothing
+lookup(job, wire)             returns whether the vendor has the task that `complete` named, without waiting for it
 collect(job, wire)            makes a Reply of what `read` saved, after the process that sent the request has died
 watch(job, wire)              reports progress beside the request, until its answer is there
 cancel(job, wire)             asks the vendor to stop a task that was saved, or the request where there are no tasks
@@ -74,6 +75,7 @@ class Provider:
     prefixes             ids that begin with one of these are its models, listed or not
     collect              where an image can be collected by a vendor task or a link; see the module
     complete             where a request needs uploads first, or is checked against the vendor's lists
+    lookup               where the caller names the task: nothing is sent again before the vendor was asked for it
     watch                where progress is asked for separately
     cancel               where work can be cancelled; `read` then meets its end, however it ended
     upload               where source images are uploaded first: returns the request with their names; costs nothing
@@ -97,6 +99,7 @@ class Provider:
     explain: Callable[[httpx.Response], ImageError]
     complete: Callable[[httpx.Request, Job, Wire], Awaitable[Completed]] | None = None
     collect: Callable[[Job, Wire], Awaitable[Reply]] | None = None
+    lookup: Callable[[Job, Wire], Awaitable[bool]] | None = None
     watch: Callable[[Job, Wire], Awaitable[None]] | None = None
     cancel: Callable[[Job, Wire], Awaitable[None]] | None = None
     upload: Callable[[Job, httpx.Request, Wire], Awaitable[httpx.Request]] | None = None

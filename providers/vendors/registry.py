@@ -30,6 +30,7 @@ BUILT_IN = (
     "fal",
     "replicate",
     "sd-webui",
+    "comfyui",
     "sketch",
 )
 """The packages beside this module, in the order in which vendors are listed and a default is looked for."""

@@ -36,6 +36,7 @@ def always_links(host: Any) -> None:
 
 JOURNEYS: dict[str, Journey] = {
     "ideogram": Journey(generate={"quality": "turbo"}, edit={"strength": 0.3}, usd=0.03),
+    "comfyui": Journey(edit={"strength": 0.3}, usd=0, names_its_task=True),
     "sd-webui": Journey(edit={"strength": 0.3}, usd=0),
     "replicate": Journey(edit={"strength": 0.3}, usd=0.025),
     "fal": Journey(edit={"strength": 0.3}, usd=0.025),
