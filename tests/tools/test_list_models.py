@@ -208,7 +208,7 @@ async def test_a_row_is_told_in_full() -> None:
         "max_prompt": 32_000,
         "stage": "deprecated",
         "ends": "2026-12-01",
-        "successor": "gpt-image-2.5-flare",
+        "successor": "gpt-image-2.6-flare",
     }
 
 
@@ -224,7 +224,7 @@ async def test_the_text_says_what_is_common_once_and_what_differs_per_group() ->
         "- gpt-image-2.6-flare ($0.018-0.21), gpt-image-2.6-sunburst ($0.018-0.21): also complexity low/medium/high|"
     )
     assert lines[4] == "- gpt-image-2 ($0.0059-0.21): quality auto|low|medium|high"
-    assert lines[5].endswith("; deprecated, ends 2026-12-01, then gpt-image-2.5-flare")
+    assert lines[5].endswith("; deprecated, ends 2026-12-01, then gpt-image-2.6-flare")
 
 
 async def test_unfiltered_the_defaults_have_a_price() -> None:
