@@ -262,7 +262,7 @@ async def test_filtered_every_model_has_its_price_or_is_said_to_have_none(vendor
     assert len(priced) == len(set(priced))
     unknown = {id for id in ids(answer) if f"{id} (price unknown)" in answer.text}
     assert set(ids(answer)) - set(priced) == unknown
-    assert bool(unknown) == (vendor == "flux")
+    assert bool(unknown) == (vendor in ("flux", "leonardo", "midjourney"))
     assert all(f"{id} (" in answer.text for id in priced), priced
 
 
@@ -314,7 +314,10 @@ async def test_a_row_dies_by_itself() -> None:
 
 async def test_what_a_vendor_cannot_do_is_answered_with_who_can() -> None:
     answer = await listed(KEYS, vendor="openai", operation="upscale")
-    assert answer.text == "No model of openai that can upscale. Vendors that have one: stability, recraft."
+    assert (
+        answer.text
+        == "No model of openai that can upscale. Vendors that have one: stability, recraft, leonardo, midjourney."
+    )
     assert data(answer)["models"] == []
 
 
@@ -397,7 +400,7 @@ async def test_however_many_models_a_file_adds_the_budget_holds_and_the_rest_is_
         assert models[:1] == [provider.default][: len(models)]
         assert all(id in answer.text for id in models), models
     more = told["openai"]["more"]
-    assert f"- and {more} more models; list_models with vendor=openai names them." in answer.text
+    assert f"and {more} more models; list_models with vendor=openai names them." in answer.text
     assert more < count + 20
     if not columns and vendors is SIX:  # of many vendors only the defaults are named
         assert len(told["openai"]["models"]) > 5

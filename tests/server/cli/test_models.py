@@ -82,7 +82,7 @@ def test_json_has_every_column(environ: Environ) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--vendor", "midjourney"), "openai"),
+        (("--vendor", "pixelmill"), "openai"),
         (("--operation", "paint"), "upscale"),
         (("--check", "--operation", "edit"), "--operation"),
         (("--markdown", "--operation", "edit"), "--operation"),
