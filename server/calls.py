@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -58,10 +58,10 @@ def on_delivery(callback: Callback) -> None:
 
 
 @contextmanager
-def delivering(service: ImageService, job: str | None) -> Generator[None]:
-    """Build the answer with a job's result within the block; the job is delivered when the answer is."""
+def delivering(service: ImageService, jobs: Sequence[str]) -> Generator[None]:
+    """Build the answer with the jobs' results within the block; they are delivered when the answer is."""
     yield
-    if job:
+    for job in jobs:
         on_delivery(partial(service.mark_delivered, job))
 
 

@@ -95,7 +95,7 @@ def test_the_bounds_of_the_parameters_are_published() -> None:
     assert properties["background"]["enum"] == ["auto", "opaque", "transparent"]
     assert list(properties) == [
         "prompt", "model", "n", "size", "aspect_ratio", "resolution", "quality", "style", "background",
-        "output_format", "options", "deliver", "output_path", "confirm_cost",
+        "output_format", "options", "deliver", "output_path", "confirm_cost", "models",
     ]  # fmt: skip
 
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
-from atelier.tools.image_call import UNLISTED, ImageParameters, replay, request_fields, submit
+from atelier.tools.compare_models import compare_models
+from atelier.tools.image_call import (
+    UNLISTED,
+    ImageParameters,
+    files_of,
+    replay,
+    request_fields,
+    submit,
+    with_files,
+)
 from atelier.tools.parameters import fields
+from atelier.tools.parameters.delivery import delivery_of
 from atelier.tools.tool import Answer, Call, Tool
 
 DESCRIPTION = """\
@@ -20,6 +31,7 @@ class GenerateImage(ImageParameters):
     """The parameters of generate_image."""
 
     prompt: fields.Prompt
+    models: fields.Models = []  # noqa: RUF012 - pydantic copies it
 
 
 def request_of(params: GenerateImage) -> ImageRequest:
@@ -28,8 +40,24 @@ def request_of(params: GenerateImage) -> ImageRequest:
 
 
 async def run(params: GenerateImage, service: ImageService, call: Call) -> Answer:
-    """Make the pictures, or return the result of the same call."""
+    """Make the images, or return the result of the same call."""
+    if params.models:
+        return await _compared(params, service, call)
     return await replay(params, service, call) or await submit(request_of(params), params, service, call)
+
+
+async def _compared(params: GenerateImage, service: ImageService, call: Call) -> Answer:
+    """Make the images with several models, side by side."""
+    delivery = delivery_of(params, save=params.save)
+    if params.model is not None or params.fallback or delivery.inline:
+        message = "“models” goes with no “model”, no “fallback” and no inline delivery."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave them out to compare several models.")
+    if params.output_path:
+        await files_of(call).check(params.output_path, overwrite=delivery.overwrite)
+    requests = [request_of(params.model_copy(update={"model": name})) for name in dict.fromkeys(params.models)]
+    answer = await compare_models(requests, service, call, sure=params.confirm_cost)
+    path = params.output_path
+    return await with_files(answer, path, call, overwrite=delivery.overwrite) if path else answer
 
 
 TOOL = Tool(

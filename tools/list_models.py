@@ -13,7 +13,6 @@ from atelier.providers.core.errors import ImageError, sanitize
 from atelier.providers.core.gates.preflight import MAX_IMAGES
 from atelier.providers.core.types import Operation
 from atelier.providers.jobs.service import ImageService
-from atelier.providers.vendors.registry import BUILT_IN
 from atelier.tools.model_table import (
     Offer,
     PriceData,
@@ -62,12 +61,12 @@ class ListModels(Parameters):
         Annotated[str, Field(max_length=40)] | None,
         fields.Blank,
         fields.Word,
-        Field(description=f"Only this vendor: {', '.join(BUILT_IN[:-1])} or {BUILT_IN[-1]}."),
+        Field(description="Only this vendor, such as openai."),
     ] = None
     word: Annotated[
         Annotated[str, Field(max_length=60)] | None,
         fields.Blank,
-        Field(description="Only models with this in their name, vendor, operations, options or styles."),
+        Field(description="Only models with this in a name, operation, option or style."),
     ] = None
 
 

@@ -32,19 +32,21 @@ class Answer:
     """`text` is complete without `data`, and `data` without `text`, since hosts show one or the other.
 
     `pictures` are attached in the order of `data.images`: a stored picture as a preview, any other inline, and every
-    one whole when `whole` and they are at most `inline_limit` bytes together. `job` is the id of the job whose result
-    this is; it is marked as delivered once the answer has been written. `notice` is a part of both texts, for answers
+    one whole when `whole` and they are at most `inline_limit` bytes together. `jobs` are the ids of the jobs whose
+    results these are; they are marked as delivered once the answer has been written. `sheet` is a JPEG that is attached
+    in place of the previews. `notice` is a part of both texts, for answers
     that show neither.
     """
 
     text: str
     data: Output
     pictures: tuple[ResultImage, ...] = ()
-    job: str | None = None
+    jobs: tuple[str, ...] = ()
     notice: str = ""
     usage: Usage | None = None
     inline: bool = False
     whole: bool = False
+    sheet: bytes | None = None
     inline_limit: int = ANSWER_BUDGET
 
     def with_note(self, note: str) -> Answer:

@@ -14,7 +14,7 @@ from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.job_store import JobStore, NullJobStore
 from atelier.providers.pipeline.quotes import over_budget_error, unpriced_error, usd
 from atelier.providers.pipeline.vendor_call import VendorCall
-from atelier.providers.pricing.budget import Budget, CapExceeded, Caps, Confirm, Reservation
+from atelier.providers.pricing.budget import Budget, BudgetLeft, CapExceeded, Caps, Confirm, Reservation
 from atelier.providers.pricing.estimate import Estimate, actual, estimate
 from atelier.providers.vendors.contract import Job
 
@@ -46,14 +46,46 @@ async def check_budget(catalog: Catalog, budget: Budget, store: JobStore, priced
         raise cap_exceeded(catalog, priced, CapExceeded(period="month", cap=caps.per_month, left=left.month))
 
 
+async def check_total(
+    budget: Budget, store: JobStore, requests: Sequence[PricedRequest], caller: str, confirm: Confirm | None
+) -> None:
+    """Check the caps against the sum of several requests that are one call, and ask for consent to it once.
+
+    Raises budget_exceeded. Each request reserves its own part afterwards.
+    """
+    caps, prices = budget.caps, [priced.estimate for priced in requests]
+    if caps and not budget.allow_unpriced and (unpriced := [each for each in requests if each.estimate is None]):
+        raise unpriced_error(unpriced[0])
+    total = sum((price.high_usd for price in prices if price), Decimal(0))
+    left = await store.budget_left(caller, caps) if total and caps else BudgetLeft()
+    rooms = (
+        (caps.per_call, "one call may cost (ATELIER_BUDGET_PER_CALL)"),
+        (left.day, "is left today (ATELIER_BUDGET_PER_DAY, UTC)"),
+        (left.month, "is left this month (ATELIER_BUDGET_PER_MONTH, UTC)"),
+    )
+    what = f"{len(requests)} models together may cost {usd(total)}"
+    for room, words in rooms:
+        if room is not None and total > room:
+            message = f"{what}, which is more than the {usd(room)} that {words}; nothing was sent."
+            raise ImageError(Reason.BUDGET_EXCEEDED, message, hint="Compare fewer or cheaper models.")
+    known = all(price is not None for price in prices)
+    await _ask(budget, total if known else None, what if known else f"{what} and more: a price is not known", confirm)
+
+
 async def confirm_price(budget: Budget, priced: PricedRequest, confirm: Confirm | None) -> None:
     """Ask for consent to a price above `Budget.confirm_above`. Raises budget_exceeded without it."""
-    limit, price = budget.confirm_above, priced.estimate
-    if limit is None or (price is not None and price.high_usd <= limit):
-        return
+    price = priced.estimate
     pictures, model = priced.job.request.count, f"{priced.choice.provider.name}/{priced.job.model.id}"
     what = f"{pictures} image{'' if pictures == 1 else 's'} by {model}"
     cost = f"{what}: the price is not known" if price is None else f"{what} may cost {usd(price.high_usd)}"
+    await _ask(budget, price.high_usd if price else None, cost, confirm)
+
+
+async def _ask(budget: Budget, price: Decimal | None, cost: str, confirm: Confirm | None) -> None:
+    """Ask for consent, if the price is above the limit or not known; `cost` says it in words."""
+    limit = budget.confirm_above
+    if limit is None or (price is not None and price <= limit):
+        return
     if confirm is None:
         raise ImageError(
             Reason.BUDGET_EXCEEDED,

@@ -30,7 +30,7 @@ DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8000
 
 Run = Callable[[argparse.Namespace], int]
 
-NOT_OPTIONS = ("save", "deliver", "output_path")
+NOT_OPTIONS = ("save", "deliver", "output_path", "models")
 """Parameters that are not options: a picture that is not stored is of no use here, and --output is declared apart."""
 
 Subcommands = Any  # the type of argparse's subparsers is private

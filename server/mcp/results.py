@@ -111,7 +111,10 @@ async def tool_result(answer: Answer, storage: Storage, settings: Settings, host
     inline = answer.whole or is_inline(answer.pictures, answer.inline_limit)
     shown = [image for image in answer.pictures if not answer.whole and (image.stored or not inline)]
     before = [await _in_time(storage.get_preview(image.stored.id), until) if image.stored else None for image in shown]
-    if limits is None and not answer.whole:
+    if answer.sheet:
+        shown, before = [], []
+        blocks.append(_image(answer.sheet, "image/jpeg"))
+    elif limits is None and not answer.whole:
         text = text.replace(PREVIEW_ATTACHED, NO_PREVIEW)
         shown, before = [], []
     small = await previews([image.picture for image in shown], before, limits or FULL)
@@ -122,7 +125,7 @@ async def tool_result(answer: Answer, storage: Storage, settings: Settings, host
             links += _link(image)
             continue
         links += _link(image)
-        if limits is None:
+        if limits is None or answer.sheet:
             continue
         jpeg, earlier = small.pop(0), before.pop(0)
         if not jpeg:

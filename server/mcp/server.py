@@ -219,7 +219,7 @@ class AtelierServer(ResourceServer[ServerState]):
             if answer is None:
                 message = "The storage did not answer in time."
                 raise ImageError(Reason.STORAGE_FAILED, message, hint="Try again later; nothing is lost.")
-            with delivering(state.service, answer.job):
+            with delivering(state.service, answer.jobs):
                 return await results.tool_result(answer, state.storage(caller), self._settings, host)
 
     def _time_limit(self, tool: Tool[Any]) -> float:

@@ -110,7 +110,7 @@ class Tasks(Extension):
             found = await service.with_wait(0).get_result(row.id, caller=row.caller)
             if isinstance(found, JobHandle):
                 return {"resultType": "complete", **_task_fields(row, found.latest), "status": "working"}
-            with delivering(service, row.id):
+            with delivering(service, [row.id]):
                 result = await results.tool_result(
                     format_result(found),
                     ctx.lifespan_context.storage(row.caller),

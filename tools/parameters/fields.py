@@ -88,6 +88,11 @@ ModelName = Annotated[
         description="A model, vendor or vendor/model, if the user named one.",
     ),
 ]
+Models = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=100)]],
+    BeforeValidator(parse_list),
+    Field(max_length=6, description="Several models to compare, in place of model."),
+]
 Count = Annotated[
     Annotated[int, Field(ge=1, le=MAX_COUNT)],
     Number,

@@ -28,7 +28,9 @@ DEFAULTS = {
 }
 """Words that mean the default of the model. They are not passed on, since few models know them."""
 
-NOT_TAKEN = frozenset({"save", "options", "deliver", "output_path", "deliver_size", "deliver_fit", "deliver_max_kb"})
+NOT_TAKEN = frozenset(
+    {"save", "options", "deliver", "output_path", "models", "deliver_size", "deliver_fit", "deliver_max_kb"}
+)
 """Parameters of our tools that an answer in OpenAI's shape has no place for."""
 
 FORMATS = ("b64_json", "url")

@@ -51,7 +51,7 @@ def router(server: AtelierServer) -> APIRouter:
         if call.stream:
             return EventStream(kind, call, run, caller, server.calls, service)
         answer = await while_connected(request, partial(run, no_progress))
-        with delivering(service, answer.job):
+        with delivering(service, answer.jobs):
             return _json(images_answer(answer, as_url=call.as_url))
 
     @routes.post("/images/generations", response_model=ImagesAnswer, responses=EVENTS, openapi_extra=GENERATION_BODY)

@@ -82,7 +82,7 @@ class EventStream(Response):
                     (ended,) = outcome
                     if isinstance(ended, Exception):
                         raise ended
-                    with delivering(self._service, ended.job):
+                    with delivering(self._service, ended.jobs):
                         await self._send(send, b"".join(self._completed(ended)), last=True)
         except ImageError as error:
             if self._started:

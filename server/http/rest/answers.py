@@ -35,10 +35,10 @@ def image_answer(
     data = _image_data(answer, requested, request_id)
     if data.status == "running":
         return answered(data, 202, {"Location": f"/image/{data.job}", "Retry-After": RETRY_AFTER})
-    with delivering(service, answer.job):
+    with delivering(service, answer.jobs):
         response = answered(data)
     if answer.pictures and not answer.inline and not any(image.stored for image in answer.pictures):
-        raise _not_stored(data, answer.job)
+        raise _not_stored(data, answer.jobs[0])
     return response
 
 
