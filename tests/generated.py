@@ -22,7 +22,9 @@ def readme(text: str) -> str:
     """Return the README with the table of models and the table of vendors' variables as the registry has them."""
     providers = built_in_providers()
     text = _between(text, "models", markdown(providers))
-    return _between(text, "vendor variables", "\n".join(_variables(keyed(providers))))
+    return _between(
+        text, "vendor variables", "\n".join(_variables([p for p in providers if p.endpoint.base_url_variable]))
+    )
 
 
 def manifest(text: str) -> str:
@@ -58,7 +60,7 @@ def _variables(providers: list[Provider]) -> list[str]:
     lines = ["| vendor | key | base URL of another host |", "| --- | --- | --- |"]
     for provider in providers:
         endpoint = provider.endpoint
-        keys = " or ".join(f"`{name}`" for name in endpoint.key_variables)
+        keys = " or ".join(f"`{name}`" for name in endpoint.key_variables) or "none"
         form = f"ends in `{endpoint.base_path}`" if endpoint.base_path else "without a version"
         lines.append(f"| {provider.title} (`{provider.name}`) | {keys} | `{endpoint.base_url_variable}`, {form} |")
     return lines

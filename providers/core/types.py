@@ -195,6 +195,11 @@ class Endpoint:
     base_path: str = ""
     transport: Callable[[Any], Any] | None = None
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a server of the user's own, which has an address but no key."""
+        return bool(self.base_url_variable) and not self.key_variables
+
     def is_vendor_host(self, host: str) -> bool:
         """Whether a host belongs to the vendor."""
         return any(host == known or host.endswith("." + known) for known in self.trusted_hosts)

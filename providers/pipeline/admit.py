@@ -36,8 +36,11 @@ class PricedRequest:
 
     @property
     def is_free(self) -> bool:
-        """Whether it certainly costs nothing. It is not written to the job store, so it works where nothing can be."""
-        return self.estimate is not None and self.estimate.high_usd == 0
+        """Whether it certainly costs nothing. It is not written to the job store, so it works where nothing can be.
+
+        A local server costs nothing either, but takes long enough for a job.
+        """
+        return self.estimate is not None and self.estimate.high_usd == 0 and not self.job.endpoint.is_local
 
     @property
     def calls(self) -> tuple[Job, ...]:

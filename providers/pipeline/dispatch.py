@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
+import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from atelier.providers.core.concurrency import no_progress, run_beside, run_shielded
@@ -95,30 +96,24 @@ class Dispatcher:
                         await run_shielded(vendor_call.mark_sent)
                         if task is not None:
                             await vendor_call.save_vendor_task(task)
-                    ask = partial(self._ask, provider, job, wire, request)
-                    if provider.cancel is None:
-                        reply = await ask()
+                    cancel = partial(self._cancel, prepared, vendor_call, secrets)
+                    ask = partial(_ask, provider, job, wire, request, cancel)
+                    if provider.cancel or provider.watch:
+                        requested = prepared.cancel_requested
+                        reply = await run_beside(partial(_accompany, provider, job, wire, cancel, requested), ask)
                     else:
-                        reply = await run_beside(partial(self._cancel, prepared, vendor_call, secrets), ask)
+                        reply = await ask()
                     record_reply(vendor_span, reply)
         except ImageError as error:
             error.hint = hint_with_variables(error.hint, provider.endpoint, job.endpoint)
             raise
         return vendor_call.record_reply(reply)
 
-    async def _ask(self, provider: Provider, job: Job, wire: Wire, request: httpx.Request | None) -> Reply:
-        """Send the request and return the reply, or collect that of a call without a request."""
-        if request is not None:
-            return await provider.read(await wire.send(request), job, wire)
-        assert provider.collect is not None, "a call without a request is collected"
-        return await provider.collect(job, wire)
-
     async def _cancel(self, prepared: PreparedJob, vendor_call: VendorCall, secrets: tuple[str, ...]) -> None:
-        """Wait until the caller cancels the job, then ask the vendor to stop the task, if it is known by then."""
+        """Ask the vendor to stop the task, if it is known by now, or the request where there are no tasks."""
         provider = prepared.priced.choice.provider
-        assert provider.cancel is not None, "only such a vendor is asked"
-        await prepared.cancel_requested.wait()
-        if (task := vendor_call.task or vendor_call.job.task) is None:
+        task = vendor_call.task or vendor_call.job.task
+        if provider.cancel is None or (task is None and provider.collect is not None):
             return
         wire = self._wire(provider, vendor_call, prepared.key, secrets, no_progress)
         try:
@@ -207,3 +202,46 @@ async def _completed(
         error.facts.pop("outcome", None)
         raise
     return completed.request, completed.task
+
+
+async def _ask(
+    provider: Provider,
+    job: Job,
+    wire: Wire,
+    request: httpx.Request | None,
+    cancel: Callable[[], Awaitable[None]],
+) -> Reply:
+    """Send the request and return the reply, or collect that of a call without a request."""
+    if request is None:
+        assert provider.collect is not None, "a call without a request is collected"
+        return await provider.collect(job, wire)
+    try:
+        response = await wire.send(request)
+    except ImageError as error:
+        if error.reason is Reason.TIMEOUT and provider.collect is None:  # the answer can never be had
+            await run_shielded(cancel)
+        raise
+    return await provider.read(response, job, wire)
+
+
+async def _accompany(
+    provider: Provider,
+    job: Job,
+    wire: Wire,
+    cancel: Callable[[], Awaitable[None]],
+    requested: anyio.Event,
+) -> None:
+    """Report progress where the vendor is asked for it, and cancel the call once its caller has asked for that."""
+
+    async def cancel_if_requested() -> None:
+        await requested.wait()
+        await cancel()
+
+    async def watch() -> None:
+        with suppress(ImageError):
+            if provider.watch:
+                await provider.watch(job, wire)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(cancel_if_requested)
+        tasks.start_soon(watch)

@@ -191,11 +191,14 @@ class Prices(Figures):
         return self
 
     def of(self, provider: str, model: Model) -> Figures:
-        """Return the entries of one model. A dated id without an entry costs what the model of that snapshot does."""
+        """Return the entries of one model. A dated id without an entry costs what its model does."""
         id = model.id
         if id in model.snapshots:
             named = {name for figure in figures(self) if figure.provider == provider for name in figure.models}
             id = max((name for name in named if f"{id}-".startswith(f"{name}-")), key=len, default=id)
+        vendors = [row for row in self.rows if row.provider == provider]
+        if model.any_value and vendors and not any(row.usd for row in vendors):  # a free vendor's other models
+            id = vendors[0].models[0]
 
         def own(entries: tuple[Kind, ...]) -> tuple[Kind, ...]:
             return tuple(entry for entry in entries if entry.provider == provider and id in entry.models)

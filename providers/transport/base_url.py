@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Endpoint
 from atelier.providers.transport.exchange import safe_url
 from atelier.providers.transport.network.address_policy import AddressPolicy, UnknownHostError
@@ -55,9 +56,12 @@ def vendor_url(link: str, endpoint: Endpoint, base: httpx.URL | None = None) -> 
 async def resolve_allowed(url: httpx.URL, endpoint: Endpoint, address_policy: AddressPolicy) -> tuple[str, ...]:
     """Return the IP addresses to connect to for a vendor's link; empty for the host of the base URL, which is trusted.
 
-    Raises invalid_response if the link leads to a forbidden address, and ConnectError if its host does not exist.
+    Raises invalid_response if the link leads to a forbidden address, and ConnectError if its host does not exist;
+    invalid_request for a local server that is reached by http on the internet.
     """
     base = httpx.URL(endpoint.base_url)
+    if url.host == base.host and endpoint.is_local and url.scheme == "http":
+        return await _addresses_of_local_server(url, endpoint, address_policy)
     if url.host == base.host or endpoint.transport:
         return ()
     try:
@@ -66,6 +70,17 @@ async def resolve_allowed(url: httpx.URL, endpoint: Endpoint, address_policy: Ad
         raise httpx.ConnectError(f"it {error}") from None
     except ValueError as error:
         raise invalid_response(f"The vendor sent a link that {error}.") from None
+
+
+async def _addresses_of_local_server(
+    url: httpx.URL, endpoint: Endpoint, address_policy: AddressPolicy
+) -> tuple[str, ...]:
+    try:
+        return await address_policy.addresses_of_local_server(url)
+    except ValueError as error:
+        message = f"{endpoint.base_url_variable} is http and {error}."
+        hint = "http is for this machine and private networks; use https, or a tunnel."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint) from None
 
 
 def is_trusted(url: httpx.URL, endpoint: Endpoint) -> bool:

@@ -220,7 +220,7 @@ class Wire:
     ) -> httpx.Response:
         """Send one request and return its whole answer, success or error.
 
-        Unless `paid`, the URL may come from a vendor's response and is checked.
+        Its URL may come from a vendor's response and is checked, unless it leads to the host of the base URL.
         """
         outgoing = request_with_key(request, self._endpoint, self._key) if with_key else request
         if paid:
@@ -228,7 +228,7 @@ class Wire:
         try:
             # a read timeout does not limit a response that arrives byte by byte
             with anyio.fail_after(max(0.0, min(self._seconds_left(), self._deadline))):
-                addresses = () if paid else await resolve_allowed(request.url, self._endpoint, self._address_policy)
+                addresses = await resolve_allowed(request.url, self._endpoint, self._address_policy)
                 if addresses:
                     arriving = await send_to(self._client, outgoing, addresses)
                 else:

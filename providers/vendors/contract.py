@@ -5,7 +5,8 @@ read(response, job, wire)     makes a Reply of a success; may poll or download; 
 explain(response)             makes an ImageError of an error answer
 complete(request, job, wire)  makes the request as it is sent, with a task to save first, by calls that cost nothing
 collect(job, wire)            makes a Reply of what `read` saved, after the process that sent the request has died
-cancel(job, wire)             asks the vendor to stop a task that was saved
+watch(job, wire)              reports progress beside the request, until its answer is there
+cancel(job, wire)             asks the vendor to stop a task that was saved, or the request where there are no tasks
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ class Provider:
     prefixes             ids that begin with one of these are its models, listed or not
     collect              where an image can be collected by a vendor task or a link; see the module
     complete             where a request needs uploads first, or is checked against the vendor's lists
-    cancel               where a task can be cancelled; `read` then meets the end of the task, however it ended
+    watch                where progress is asked for separately
+    cancel               where work can be cancelled; `read` then meets its end, however it ended
     upload               where source images are uploaded first: returns the request with their names; costs nothing
     quote                where the vendor says for free what a request will cost, in USD; None where it does not know
     lifecycles           where the vendor publishes it: id of every served model -> the day on which that ends
@@ -95,6 +97,7 @@ class Provider:
     explain: Callable[[httpx.Response], ImageError]
     complete: Callable[[httpx.Request, Job, Wire], Awaitable[Completed]] | None = None
     collect: Callable[[Job, Wire], Awaitable[Reply]] | None = None
+    watch: Callable[[Job, Wire], Awaitable[None]] | None = None
     cancel: Callable[[Job, Wire], Awaitable[None]] | None = None
     upload: Callable[[Job, httpx.Request, Wire], Awaitable[httpx.Request]] | None = None
     quote: Callable[[Job, Wire], Awaitable[Decimal | None]] | None = None

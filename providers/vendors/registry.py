@@ -29,6 +29,7 @@ BUILT_IN = (
     "leonardo",
     "fal",
     "replicate",
+    "sd-webui",
     "sketch",
 )
 """The packages beside this module, in the order in which vendors are listed and a default is looked for."""
@@ -44,7 +45,12 @@ def all_providers() -> tuple[Provider, ...]:
 
 def built_in_providers() -> tuple[Provider, ...]:
     """Return the record of each package in `BUILT_IN`."""
-    return tuple(import_module(f"atelier.providers.vendors.{name}").PROVIDER for name in BUILT_IN)
+    return tuple(import_module(f"atelier.providers.vendors.{package_of(name)}").PROVIDER for name in BUILT_IN)
+
+
+def package_of(name: str) -> str:
+    """Return the name of a vendor's package."""
+    return name.replace("-", "_")
 
 
 def with_plugins(providers: tuple[Provider, ...], plugins: Iterable[EntryPoint]) -> tuple[Provider, ...]:

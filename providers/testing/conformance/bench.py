@@ -78,6 +78,7 @@ class Bench:
     downloads          prefixes of the paths of images behind links
     link_elsewhere     makes the vendor link to another host name
     delivers           returns the host whose answer has the image
+    as_prepared        returns a body that was sent without what `complete` added, such as an id of the caller's own
     dropped            returns the fields that the host ignored silently, if it does that
     collectable_model  makes the host answer with a task or link that can be collected; returns the model to ask for
     prices             expected prices of the vendor's figures in prices.json: models, words of the request, USD
@@ -97,6 +98,7 @@ class Bench:
     downloads: tuple[str, ...] = ()
     link_elsewhere: Callable[[Any], None] | None = None
     delivers: Callable[[Any], Emulator] = same_host
+    as_prepared: Callable[[bytes], bytes] | None = None
     dropped: Callable[[Any], list[str]] = nothing
     collectable_model: Callable[[Any], Model] | None = None
     prices: tuple[tuple[str, str, str], ...] = ()

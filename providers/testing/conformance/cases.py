@@ -110,8 +110,13 @@ def with_faults(bench: Bench) -> Cases:
         yield bench.faults, "its own words"
 
 
+def with_key(bench: Bench) -> Cases:
+    if bench.faults and bench.provider.endpoint.key_variables:
+        yield bench.faults, "its own words"
+
+
 def one_by_one(bench: Bench) -> Cases:
-    if bench.faults and bench.default.max_count == 1:
+    if bench.faults and bench.faults.moderated and bench.default.max_count == 1:
         yield bench.faults, "one picture a call"
 
 
@@ -142,6 +147,7 @@ CASES: dict[str, Callable[[Bench], Cases]] = {
     "malformed": malformed,
     "failure": failures,
     "faults": with_faults,
+    "key_faults": with_key,
     "odd": odd_bodies,
     "one_by_one": one_by_one,
     "link_elsewhere": linking_elsewhere,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from email import message_from_bytes
 from functools import partial
@@ -65,7 +65,16 @@ async def refused(bench: Bench, environ: Mapping[str, str], request: ImageReques
 
 def paid_requests(host: Emulator) -> list[Received]:
     """Return the requests that cost money."""
-    return [each for each in list(host.requests) if each.method == "POST" and not each.path.startswith(host.free)]
+    return [request for request in without_aside(host, list(host.requests)) if is_paid(host, request)]
+
+
+def without_aside(host: Emulator, requests: Sequence[Received]) -> list[Received]:
+    """Return the requests but those that are made beside the paid ones, such as uploads."""
+    return [request for request in requests if not (host.aside and request.path.startswith(host.aside))]
+
+
+def is_paid(host: Emulator, request: Received) -> bool:
+    return request.method == "POST" and not request.path.startswith(host.free)
 
 
 def all_requests(bench: Bench, host: Emulator) -> list[Received]:
@@ -102,13 +111,18 @@ def values_in(value: Any) -> Iterator[Any]:
             yield value
 
 
-def same(prepared: httpx.Request, fired: Received, key_header: str) -> bool:
-    """Return whether the prepared request was sent unchanged, except for key, host, length and client headers."""
+def same(prepared: httpx.Request, fired: Received, bench: Bench) -> bool:
+    """Return whether the prepared request was sent unchanged, except for key, host, length and client headers, and for
+    what the vendor adds as it is sent."""
     shown = {name: value for name, value in prepared.headers.items() if name not in ("host", "content-length")}
     sent = {name: value for name, value in fired.headers.items() if name in shown}
+    body = bench.as_prepared(fired.body) if bench.as_prepared else fired.body
     whole = (prepared.method, prepared.url.path) == (fired.method, fired.path)
-    body = re.sub(rb'"upload:[^"]*"', rb'"[^"]+"', re.escape(prepared.read()))  # in their places are the vendor's names
-    return whole and shown == sent and re.fullmatch(body, fired.body) is not None and key_header not in shown
+    named = re.sub(
+        rb'"upload:[^"]*"', rb'"[^"]+"', re.escape(prepared.read())
+    )  # in place of these are the vendor's names
+    has_key = bench.provider.endpoint.key_header.lower() in shown
+    return whole and shown == sent and re.fullmatch(named, body) is not None and not has_key
 
 
 def altered(request: ImageRequest, change: Change) -> ImageRequest:

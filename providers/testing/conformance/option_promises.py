@@ -36,7 +36,7 @@ class OptionPromises:
             prepared = pipeline.prepare(request)
             result = await pipeline.run(request)
         (order,) = paid_requests(host)
-        assert same(prepared, order, bench.provider.endpoint.key_header.lower())
+        assert same(prepared, order, bench)
         assert None not in values_in(fields(order.headers["content-type"], order.body))
         assert bench.dropped(host) == []
         (image,) = result.images

@@ -74,6 +74,18 @@ class AddressPolicy:
             return ()
         return await self.addresses(url)
 
+    async def addresses_of_local_server(self, url: httpx.URL) -> tuple[str, ...]:
+        """Return the addresses to connect to for http to a server of the user's own, which must not leave the network.
+
+        Raises ForbiddenError for an address on the internet, or a link-local one, where clouds serve credentials.
+        """
+        if self.resolves_elsewhere or uses_proxy(url):
+            return ()
+        found = await self._looked_up(url.host, url)
+        if any(is_public(address) or is_link_local(address) for address in found):
+            raise ForbiddenError("leads out of the private network")
+        return tuple(found[:MAX_ADDRESSES])
+
     async def _looked_up(self, name: str, url: httpx.URL) -> Sequence[str]:
         if is_address(name):
             return (name,)

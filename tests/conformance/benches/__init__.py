@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 
 from atelier.providers.testing.conformance.bench import Bench
-from atelier.providers.vendors.registry import BUILT_IN
+from atelier.providers.vendors.registry import BUILT_IN, package_of
 
-BENCHES: tuple[Bench, ...] = tuple(import_module(f"tests.conformance.benches.{name}").BENCH for name in BUILT_IN)
+BENCHES: tuple[Bench, ...] = tuple(
+    import_module(f"tests.conformance.benches.{package_of(name)}").BENCH for name in BUILT_IN
+)

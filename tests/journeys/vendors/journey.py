@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from atelier.providers.testing.conformance.bench import Bench
+from atelier.providers.vendors.registry import package_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,7 @@ class Journey:
     usd             what an image of `generate` costs, None where no price is known
     links           makes the emulator answer such that the images can be collected after a crash
     environ         further variables
+    names_its_task  the caller names the task, so that it is stored before the request is sent
     """
 
     generate: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -25,6 +27,7 @@ class Journey:
     usd: float | None = None
     links: Callable[[Any], None] = lambda host: None
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
+    names_its_task: bool = False
 
 
 def always_links(host: Any) -> None:
@@ -33,6 +36,7 @@ def always_links(host: Any) -> None:
 
 JOURNEYS: dict[str, Journey] = {
     "ideogram": Journey(generate={"quality": "turbo"}, edit={"strength": 0.3}, usd=0.03),
+    "sd-webui": Journey(edit={"strength": 0.3}, usd=0),
     "replicate": Journey(edit={"strength": 0.3}, usd=0.025),
     "fal": Journey(edit={"strength": 0.3}, usd=0.025),
     "leonardo": Journey(generate={"model": "phoenix-1.0"}, edit={"model": "kino-xl", "strength": 0.3}, usd=0.0147),
@@ -42,4 +46,4 @@ JOURNEYS: dict[str, Journey] = {
 
 def bench_of(vendor: str) -> Bench:
     """Return the vendor's bench."""
-    return import_module(f"tests.conformance.benches.{vendor}").BENCH
+    return import_module(f"tests.conformance.benches.{package_of(vendor)}").BENCH

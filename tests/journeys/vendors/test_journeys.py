@@ -67,14 +67,17 @@ async def test_price_image_edit_and_refusal(vendor: str, journey: Journey, host:
         edited = answered(await client.call_tool("edit_image", edit))
         assert edited["images"][0]["id"] != made["images"][0]["id"]
         assert len(paid(host)) == 2
-        bench_of(vendor).delivers(host).next(*[faults.moderated[0]] * 5)
+        fault = faults.moderated[0] if faults.moderated else faults.refused("No.")
+        bench_of(vendor).delivers(host).next(*[fault] * 5)
         refused = await client.call_tool("generate_image", {**asked, "prompt": "a scary fox"})
-    assert error(refused)["reason"] == "content_policy"
+    assert error(refused)["reason"] == ("content_policy" if faults.moderated else "invalid_request")
 
 
 async def test_a_crash_costs_no_second_image(
     journey: Journey, vendor: str, host: Emulator, settings: Environ, tmp_path: Path
 ) -> None:
+    if bench_of(vendor).collectable_model is None or journey.names_its_task:
+        pytest.skip("it has no tasks, or has them before the request is sent")
     journey.links(host)
     asked = {"prompt": "a fox", "model": vendor, **journey.generate}
     await killed_at(settings, "save_vendor_task", "after", "generate_image", asked)
