@@ -26,7 +26,7 @@ RUNNING = "0"
 REFUSED = re.compile(r"moderat|banned|nsfw|sensitive|content policy|inappropriate", re.IGNORECASE)
 INDEX_DOUBT = (
     "The documentation counts images from 1 here and from 0 for an upscale; see whether this varies the image that was "
-    "meant, else give image_index as an option."
+    "meant."
 )
 
 

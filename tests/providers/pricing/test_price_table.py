@@ -83,7 +83,7 @@ def test_every_choice_of_every_row_has_a_price_with_source_and_date_or_is_known_
         assert (found is None) == (key[1] in UNPRICED or (key[1], tier) in OPEN), tier
         if found:
             assert 0 <= found.low_usd <= found.total_usd <= found.high_usd < 10
-            assert (found.total_usd == 0) == (key[0] == "sketch")
+            assert (found.total_usd == 0) == (key[0] in ("sketch", "sd-webui"))
             assert found.arithmetic
             assert set(found.source.split(", ")) <= set(table().sources)
             assert "2025" <= found.as_of <= table().as_of
