@@ -208,7 +208,7 @@ async def test_a_row_is_told_in_full() -> None:
         "max_prompt": 32_000,
         "stage": "deprecated",
         "ends": "2026-12-01",
-        "successor": "gpt-image-2.5-flare",
+        "successor": "gpt-image-2.6-flare",
     }
 
 
@@ -224,7 +224,7 @@ async def test_the_text_says_what_is_common_once_and_what_differs_per_group() ->
         "- gpt-image-2.6-flare ($0.018-0.21), gpt-image-2.6-sunburst ($0.018-0.21): also complexity low/medium/high|"
     )
     assert lines[4] == "- gpt-image-2 ($0.0059-0.21): quality auto|low|medium|high"
-    assert lines[5].endswith("; deprecated, ends 2026-12-01, then gpt-image-2.5-flare")
+    assert lines[5].endswith("; deprecated, ends 2026-12-01, then gpt-image-2.6-flare")
 
 
 async def test_unfiltered_the_defaults_have_a_price() -> None:
@@ -262,7 +262,7 @@ async def test_filtered_every_model_has_its_price_or_is_said_to_have_none(vendor
     assert len(priced) == len(set(priced))
     unknown = {id for id in ids(answer) if f"{id} (price unknown)" in answer.text}
     assert set(ids(answer)) - set(priced) == unknown
-    assert bool(unknown) == (vendor == "flux")
+    assert bool(unknown) == (vendor in ("flux", "leonardo", "midjourney"))
     assert all(f"{id} (" in answer.text for id in priced), priced
 
 
@@ -314,7 +314,10 @@ async def test_a_row_dies_by_itself() -> None:
 
 async def test_what_a_vendor_cannot_do_is_answered_with_who_can() -> None:
     answer = await listed(KEYS, vendor="openai", operation="upscale")
-    assert answer.text == "No model of openai that can upscale. Vendors that have one: stability, recraft."
+    assert (
+        answer.text
+        == "No model of openai that can upscale. Vendors that have one: stability, recraft, leonardo, midjourney."
+    )
     assert data(answer)["models"] == []
 
 
@@ -397,7 +400,7 @@ async def test_however_many_models_a_file_adds_the_budget_holds_and_the_rest_is_
         assert models[:1] == [provider.default][: len(models)]
         assert all(id in answer.text for id in models), models
     more = told["openai"]["more"]
-    assert f"- and {more} more models; list_models with vendor=openai names them." in answer.text
+    assert f"and {more} more models; list_models with vendor=openai names them." in answer.text
     assert more < count + 20
     if not columns and vendors is SIX:  # of many vendors only the defaults are named
         assert len(told["openai"]["models"]) > 5
