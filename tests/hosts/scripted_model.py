@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from atelier.providers.testing.server import Emulator
@@ -61,19 +61,19 @@ class ScriptedModel(Emulator):
         """OpenAI's Chat Completions, streamed."""
         asked = await request.json()
         if not asked.get("tools"):  # a host that asks for a title or a summary
-            return events([chunk({"role": "assistant", "content": "Foxes"}), chunk({}, "stop")])
+            return answer(asked, {"role": "assistant", "content": "Foxes"}, "stop")
         self.tools = {tool["function"]["name"]: tool["function"] for tool in asked["tools"]}
         said = [message["content"] for message in asked["messages"] if message["role"] == "tool"]
         self.outputs = [Output(json.dumps(content), "image_url" in json.dumps(content)) for content in said]
         call = self.next_call()
         if call is None:
-            return events([chunk({"role": "assistant", "content": DONE}), chunk({}, "stop")])
+            return answer(asked, {"role": "assistant", "content": DONE}, "stop")
         name, arguments = self.offered(call[0]), call[1]
         if name not in self.tools:  # Qwen Code calls such a tool by another
             name, arguments = "tool_call", {"name": name, "arguments": arguments}
         function = {"name": name, "arguments": json.dumps(arguments)}
         step = {"index": 0, "id": f"call_{len(self.outputs)}", "type": "function", "function": function}
-        return events([chunk({"role": "assistant", "tool_calls": [step]}), chunk({}, "tool_calls")])
+        return answer(asked, {"role": "assistant", "tool_calls": [step]}, "tool_calls")
 
     async def _responses(self, request: Request) -> Response:
         """OpenAI's Responses, streamed."""
@@ -100,13 +100,16 @@ class ScriptedModel(Emulator):
         )
 
 
-def chunk(delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
-    choice = {"index": 0, "delta": delta, "finish_reason": reason}
+def answer(asked: dict[str, Any], message: dict[str, Any], reason: str) -> Response:
+    """Return a chat completion, in pieces if it was asked for so."""
     usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-    return {
-        "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "scripted", "choices": [choice],
-        "usage": usage,
-    }  # fmt: skip
+    whole = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "scripted", "usage": usage}
+    choice: dict[str, Any] = {"index": 0, "finish_reason": reason}
+    if not asked.get("stream"):
+        return JSONResponse({**whole, "choices": [{**choice, "message": message}]})
+    piece = {**whole, "object": "chat.completion.chunk"}
+    first = {**piece, "choices": [{**choice, "delta": message, "finish_reason": None}]}
+    return events([first, {**piece, "choices": [{**choice, "delta": {}}]}])
 
 
 def events(data: list[dict[str, Any]]) -> Response:
