@@ -296,7 +296,9 @@ async def test_a_vendor_without_a_key_is_one_line_with_its_variable() -> None:
     assert line in answer.text.splitlines()
     assert "gemini-3-pro-image" not in answer.text
     told = {vendor["name"]: vendor for vendor in data(answer)["vendors"]}
-    assert told["gemini"] == {"name": "gemini", "ready": False, "variables": ["GOOGLE_API_KEY", "GEMINI_API_KEY"]}
+    keys = ["GOOGLE_API_KEY", "GEMINI_API_KEY"]
+    assert told["gemini"] == {"name": "gemini", "ready": False, "variables": keys, "more": 5}
+    assert "`more` counts models that list_models with that vendor names." in data(answer)["summary"]
     assert told["openai"]["ready"]
     assert told["sketch"]["ready"]
     assert "When no model is named: openai/gpt-image-2.5-flare." in answer.text
