@@ -42,6 +42,8 @@ MAX_BRIEF_DATA_BYTES = 2100  # of its structured part
 NAMED_MODELS = (1000, 60, 50, 40, 30, 25, 22, 20, 18, 16, 14, 12, 10, 8, 6, 5, 4)
 """How many models of each vendor are named: the first of these numbers with which the answer fits, else one."""
 TRUNCATION_NOTE = " Long lists are cut short; ask with vendor, operation or word for all of it."
+MORE_HINT = " `more` counts models that list_models with that vendor names."
+"""For hosts that show the structured part only: nothing else says so there."""
 MAX_BRIEF_WORDS = 6  # of a column in a list without filter
 FILTERED_WORDS = (None, 20, 12, MAX_BRIEF_WORDS)
 """How many words of a column a list with a filter has: the first number with which the text fits; None is all."""
@@ -77,7 +79,7 @@ class VendorData(BaseModel):
     ready: bool
     variables: Annotated[list[str] | None, Field(description="Set one of these to use the vendor.")] = None
     models: Annotated[list[str] | None, Field(description="Ids, the vendor's default first.")] = None
-    more: Annotated[int | None, Field(description="Models for which there was no room.")] = None
+    more: Annotated[int | None, Field(description="Models for which there was no room, or that need a key.")] = None
     low_usd: Annotated[float | None, Field(description="About, of one image by the default.")] = None
     high_usd: Annotated[float | None, Field(description="Absent when some choice has no known price.")] = None
 
@@ -150,7 +152,11 @@ def _listed(
     """Return the text with these lines, and the data with these parts of the offers."""
     text = "\n".join([summary, *lines, *_unshown(found, shown), *_foot(shown, TRUNCATION_NOTE)])
     vendors = [_vendor(offer, parts.get(offer.provider.name), today) for offer in found]
-    return text, ListModelsOutput(summary=summary, vendors=vendors)
+    for vendor, offer in zip(vendors, found, strict=True):
+        if offer not in shown:
+            vendor.more = len(offer.rows)
+    hint = MORE_HINT if any(vendor.more for vendor in vendors) else ""
+    return text, ListModelsOutput(summary=summary + hint, vendors=vendors)
 
 
 def _lines(part: Offer, whole: Offer, today: date) -> list[str]:

@@ -24,7 +24,7 @@ LISTS = ("aspect_ratios", "resolutions", "qualities", "styles", "backgrounds", "
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A vendor with the rows that match a filter. `key` names the variables of its key when that is not set."""
+    """A vendor with the rows that match a filter. `key` names the variables to set before it can be used."""
 
     provider: Provider
     rows: list[Model]
@@ -54,7 +54,8 @@ def offers(
         rows = [row for row in catalog.listed(provider) if operation is None or operation in row.operations]
         rows = [row for row in rows if word is None or word.lower() in _words(provider, row)]
         if rows:
-            missing = () if catalog.usable(provider) else provider.endpoint.key_variables
+            endpoint = provider.endpoint
+            missing = () if catalog.usable(provider) else endpoint.key_variables or (endpoint.base_url_variable,)
             found.append(Offer(provider, rows, catalog.prices, missing))
     return found
 

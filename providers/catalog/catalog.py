@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 
 from atelier.providers.catalog.rows import listed_row, unlisted_row
-from atelier.providers.core.environment import base_url_variable, key_variable
+from atelier.providers.core.environment import OWN_PREFIX, base_url_variable, key_variable
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates.refusals import close_names, did_you_mean
 from atelier.providers.core.types import Endpoint, Lookup, Model, Operation
@@ -213,8 +213,10 @@ class Catalog:
 
     def _keyed(self, endpoint: Endpoint) -> Endpoint:
         """Return the endpoint with the one variable that holds its key, or with all if none is set."""
-        variable = key_variable(endpoint, self.lookup)
-        return replace(endpoint, key_variables=(variable,)) if variable else endpoint
+        if (variable := key_variable(endpoint, self.lookup)) is None:
+            return endpoint
+        base = dict(endpoint.base_urls).get(variable.removeprefix(OWN_PREFIX), endpoint.base_url)
+        return replace(endpoint, key_variables=(variable,), base_url=base)
 
     def _keyless(self, drawn_by: Provider) -> str:
         keys = [p.endpoint.key_variables[0] for p in self.providers if p.endpoint.key_variables]

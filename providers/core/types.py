@@ -179,6 +179,7 @@ class Endpoint:
 
     `key_variables` are tried in order; none means that no key is needed. `trusted_hosts` may get the key in addition to
     the host of `base_url` ("bfl.ai" covers its subdomains), if `base_url` is a host of the vendor.
+    `base_urls` are other hosts of the same API: the variable of a key, and where that key is valid.
     `timeout` is seconds without a byte. `transport` answers in this process instead of a socket. `custom`: the base URL
     is not the vendor's. `folder_variable` names a folder of the user's files for this vendor, `folder` is its value.
     `base_path`: the end of every base URL of this API; empty if the requests contain the version.
@@ -190,6 +191,7 @@ class Endpoint:
     key_header: str = "authorization"
     key_prefix: str = "Bearer "
     trusted_hosts: tuple[str, ...] = ()
+    base_urls: tuple[tuple[str, str], ...] = ()
     concurrency: int = 3
     timeout: float = 300.0
     custom: bool = False

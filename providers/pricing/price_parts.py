@@ -51,6 +51,9 @@ def output(own: Figures, model: Model, cell: Cell, request: ImageRequest, count:
         return by_tokens
     if row.unit == "per_megapixel":
         return _megapixels(row, model, cell, request, count)
+    if row.unit == "per_call":
+        calls = -(-count // model.max_count)
+        return sure(row.usd * calls, f"{calls} x {dollars(row.usd)} a call of {model.max_count} images", row)
     return _priced(row, by_tokens, count)
 
 

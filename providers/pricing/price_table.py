@@ -90,9 +90,10 @@ class PriceEntry(Figure):
 
 
 class Price(PriceEntry):
-    """USD of a unit: a picture, a successful call paid in credits, its first megapixel, or a source picture."""
+    """USD of a unit: a picture, one paid in credits, a call however few pictures are wanted of it, the first megapixel,
+    or a source picture."""
 
-    unit: Literal["per_image", "credits", "per_megapixel", "per_source"]
+    unit: Literal["per_image", "credits", "per_call", "per_megapixel", "per_source"]
     usd: Usd
     usd_further: Annotated[Usd | None, Field(description="Each megapixel after the first, going in or out.")] = None
 

@@ -27,6 +27,7 @@ BUILT_IN = (
     "ideogram",
     "recraft",
     "leonardo",
+    "midjourney",
     "fal",
     "replicate",
     "sd-webui",

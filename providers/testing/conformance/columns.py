@@ -35,7 +35,7 @@ SWITCHES: dict[Feature, Change] = {
 }
 
 
-COMPANIONS = {"light_source_strength": {"light_source_direction": "above"}}
+COMPANIONS = {"light_source_strength": {"light_source_direction": "above"}, "ow": {"reference": "omni"}}
 """Options that a vendor takes only together with another one."""
 
 

@@ -84,7 +84,7 @@ async def _completed(queued: Queued, wire: Wire) -> None:
         status = parse_answer(Status, answer.content).status  # an unknown one means that it still runs
         return status in ENDED or (status == IN_PROGRESS and not reported)
 
-    await wire.on_progress("fal has queued the picture.")
+    await wire.on_progress("fal has queued the image.")
     while True:
         try:
             answer = await wire.poll(queued.status_url, is_news, every=POLL_INTERVAL)

@@ -67,8 +67,10 @@ CAPABILITY = replace(
 )
 
 ALL_TIERS, TWO_TIERS = ("512", "1k", "2k", "4k"), ("1k", "2k")
-FADING = Lifecycle("deprecated", None, BANANA)  # 2026-10-06, without an end date
-ENDS_IN_MARCH = Lifecycle("deprecated", date(2027, 3, 15), BANANA)
+# 2026-10-06, without an end date. Doubtful: third parties say that the Gemini API ended it on 2026-10-29 already, the
+# vendor's changelog does not, and Vertex lists 2027-05-28.
+FADING = Lifecycle("deprecated", None, BANANA)
+ENDS_IN_MARCH = Lifecycle("deprecated", date(2027, 3, 15), "gemini-3.1-flash-lite-image")  # litellm 1.110.2
 
 MODELS = (
     gemini(BANANA, "nano-banana-2.1", "nano-banana", limits=(THINKING,)),

@@ -116,7 +116,7 @@ async def reply_of(task: Task, job: Job, wire: Wire) -> Reply:
     """Wait for a job and return its images. An error has the job's id and the stated cost among its facts."""
     path = "generations" if task.kind == "generation" else "variations"
     url = f"{job.endpoint.base_url}/v1/{path}/{quote(task.id, safe='')}"
-    await wire.on_progress("Leonardo.Ai has queued the picture.")
+    await wire.on_progress("Leonardo.Ai has queued the image.")
     facts: dict[str, Any] = {"request_id": task.id, "cost_usd": task.usd}
     try:
         found = parse_answer(Read, (await wire.poll(url, _has_ended, every=POLL_INTERVAL)).content).job

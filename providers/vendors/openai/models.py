@@ -51,7 +51,8 @@ DALL_E = "dall-e"
 
 FLARE = "gpt-image-2.5-flare"
 THREE_QUALITIES = ("auto", "low", "medium", "high")
-ENDING = Lifecycle("deprecated", date(2026, 12, 1), FLARE)  # announced 2026-06-02, renewed 2026-10
+# announced 2026-06-02; since 2026-11 the vendor names 2.6-sunburst and 2.6-flare as successors, earlier 2.5
+ENDING = Lifecycle("deprecated", date(2026, 12, 1), "gpt-image-2.6-flare")
 GONE = Lifecycle("retired", date(2026, 5, 12), FLARE)
 
 MODELS = (

@@ -216,10 +216,10 @@ def test_without_any_key_a_sketch_is_edited_by_the_sketch_and_says_so() -> None:
 
 def test_a_wrong_default_is_blamed_on_its_variable() -> None:
     with pytest.raises(ImageError) as caught:
-        catalog(ATELIER_DEFAULT_MODEL="midjourney").resolve(None)
+        catalog(ATELIER_DEFAULT_MODEL="pixelmill").resolve(None)
     assert "ATELIER_DEFAULT_MODEL" in caught.value.message
     with pytest.raises(ImageError) as caught:
-        catalog(TODAY, ATELIER_DEFAULT_MODEL="midjourney", **KEYS).resolve(None, Operation.EDIT, "flux")
+        catalog(TODAY, ATELIER_DEFAULT_MODEL="pixelmill", **KEYS).resolve(None, Operation.EDIT, "flux")
     assert "ATELIER_DEFAULT_MODEL" in caught.value.message
 
 
@@ -252,11 +252,11 @@ def test_a_deprecated_row_works_with_a_warning_until_its_day_and_then_dies_by_it
     warning = preflight.check_lifecycle(row.model, row.endpoint, date(2026, 11, 30))
     assert warning is not None
     assert "2026-12-01" in warning
-    assert "gpt-image-2.5-flare" in warning
+    assert "gpt-image-2.6-flare" in warning
     with pytest.raises(ImageError) as caught:
         preflight.check_lifecycle(row.model, row.endpoint, date(2026, 12, 1))
     assert caught.value.reason is Reason.MODEL_RETIRED
-    assert "gpt-image-2.5-flare" in caught.value.hint
+    assert "gpt-image-2.6-flare" in caught.value.hint
 
 
 def test_on_a_custom_host_a_retired_row_works_with_a_warning() -> None:

@@ -28,8 +28,12 @@ UNPRICED = {
     "flux-2-pro-preview", "flux-2-klein-9b-preview", "flux-tools/outpainting-v1", "gemini-3-pro-image-preview",
     "gemini-3.1-flash-image-preview", "gemini-2.0-flash-preview-image-generation",
     "gemini-2.0-flash-exp-image-generation", "imagen-3.0-capability-001", "stable-diffusion-v1-6",
+    "lucid-origin", "lucid-realism", "phoenix-1.0", "phoenix-0.9", "kino-xl", "lightning-xl", "leonardo-flux-schnell",
+    "leonardo-flux-pro-2.0", "leonardo-gemini-image-2", "leonardo-seedream-5.0-pro", "leonardo-gpt-image-2",
+    "leonardo-recraft-v4", "leonardo-universal-upscaler", "leonardo-remove-background", "leonardo-unzoom",
+    "midjourney-upscale", "midjourney-vary",
 }  # fmt: skip
-"""Models of which no price was found."""
+"""Models of which no price was found. Leonardo's are asked for, or stated in the answer."""
 OPEN = {("flux-3-image", tier) for tier in ("1.5k", "2k", "4k")}
 """Choices whose price is not published."""
 

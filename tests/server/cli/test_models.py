@@ -58,7 +58,7 @@ def test_the_table_is_aligned_and_names_every_model(environ: Environ) -> None:
     assert any(line.startswith("  flux-2-pro-preview ") and line.endswith("  price unknown") for line in rows), rows
     assert lines[-1].startswith("Prices: about, an image")
     assert any(
-        "gpt-image-1.5" in line and line.endswith("ends 2026-12-01, then gpt-image-2.5-flare") for line in rows
+        "gpt-image-1.5" in line and line.endswith("ends 2026-12-01, then gpt-image-2.6-flare") for line in rows
     ), rows
 
 
@@ -82,7 +82,7 @@ def test_json_has_every_column(environ: Environ) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--vendor", "midjourney"), "openai"),
+        (("--vendor", "pixelmill"), "openai"),
         (("--operation", "paint"), "upscale"),
         (("--check", "--operation", "edit"), "--operation"),
         (("--markdown", "--operation", "edit"), "--operation"),

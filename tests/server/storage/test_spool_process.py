@@ -140,7 +140,7 @@ async def test_a_store_that_hangs_holds_up_neither_the_start_nor_a_tool_that_doe
 
 
 @pytest.mark.parametrize(
-    ("count", "words"), sample([(1, "Storing the picture."), (2, "Storing 2 pictures.")], [(2, "Storing 2 pictures.")])
+    ("count", "words"), sample([(1, "Storing the image."), (2, "Storing 2 images.")], [(2, "Storing 2 images.")])
 )
 def test_a_store_that_hangs_is_what_the_caller_is_told_to_wait_for(
     with_openai: Environ, openai: OpenAI, count: int, words: str

@@ -112,7 +112,7 @@ def test_a_value_beyond_its_limit_is_refused_with_the_limit() -> None:
     error = refusal("flux-dev", {"guidance": 9})
     assert error.message == "flux-dev does not support guidance=9."
     assert "1.5 to 5" in error.hint
-    assert error.facts["models"] == ["flux-2-flex"]
+    assert "flux-2-flex" in error.facts["models"]
 
 
 def test_a_refusal_does_not_repeat_the_callers_text() -> None:

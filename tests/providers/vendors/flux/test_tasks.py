@@ -39,7 +39,7 @@ async def test_each_stage_of_a_task_is_told_once(with_flux: Environ, flux: Flux)
     async with open_pipeline(PROVIDER, with_flux) as pipeline:
         await pipeline.run(ImageRequest(prompt="a fox", model="flux"), on_progress=on_progress)
     assert told[-4:] == [
-        "Black Forest Labs has queued the picture.",
+        "Black Forest Labs has queued the image.",
         "Black Forest Labs is reasoning.",
         "Black Forest Labs is generating.",
         "The image is done; downloading it.",
