@@ -5,7 +5,8 @@ Empty strings and null count as absent, since some hosts fill in every field.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import json
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import from_json
@@ -66,6 +67,15 @@ def parse_list(value: Any) -> Any:
         except ValueError:
             return [text]
     return [text] if text else []
+
+
+def parse_pairs(value: Any) -> Any:
+    """Return a list of NAME=VALUE; models also send an object, or one as a string of JSON."""
+    given = from_json(value) if isinstance(value, str) and value.strip().startswith("{") else value
+    if not isinstance(given, dict):
+        return parse_list(given)
+    found = cast("dict[str, Any]", given)
+    return [f"{name}={each if isinstance(each, str) else json.dumps(each)}" for name, each in found.items()]
 
 
 Blank = BeforeValidator(_blank_is_absent)
@@ -164,7 +174,7 @@ Seed = Annotated[
 ]
 Options = Annotated[
     list[Annotated[str, Field(max_length=10_100)]],
-    BeforeValidator(parse_list),
+    BeforeValidator(parse_pairs),
     Field(
         max_length=20,
         description="Rarer ones as NAME=VALUE: seed=7, negative_prompt=fog, output_compression=80, fallback=flux, and "

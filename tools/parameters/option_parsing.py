@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from atelier.providers.core.gates.option_gates import ATELIER_OPTIONS
-from atelier.tools.parameters.fields import parse_list
+from atelier.tools.parameters.fields import parse_pairs
 
 OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]{0,59})\s*=(.*)", re.DOTALL)
 MAX_NUMBER_CHARACTERS = 40  # characters
@@ -42,9 +42,9 @@ def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
 def move_options(given: Mapping[str, Any], names: Collection[str]) -> Mapping[str, Any]:
     """Return the arguments with those options moved that have one of these names and are not given beside `options`."""
     try:
-        pairs = parse_list(given.get("options"))
+        pairs = parse_pairs(given.get("options"))
         named = {pair: OPTION.fullmatch(pair) for pair in pairs}
-    except TypeError:  # not a list of texts, which the validator refuses
+    except (TypeError, ValueError):  # not a list of texts, which the validator refuses
         return given
     moved = {
         pair: match

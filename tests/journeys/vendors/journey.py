@@ -41,7 +41,7 @@ JOURNEYS: dict[str, Journey] = {
     "replicate": Journey(edit={"strength": 0.3}, usd=0.025),
     "fal": Journey(edit={"strength": 0.3}, usd=0.025),
     "leonardo": Journey(generate={"model": "phoenix-1.0"}, edit={"model": "kino-xl", "strength": 0.3}, usd=0.0147),
-    "midjourney": Journey(generate={"quality": "fast"}, edit={"options": {"reference": "style"}}, usd=0.04),
+    "midjourney": Journey(generate={"quality": "fast"}, edit={"options": ["reference=style"]}, usd=0.04),
     "recraft": Journey(edit={"strength": 0.3}, usd=0.035, links=always_links),
 }
 

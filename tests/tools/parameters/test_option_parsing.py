@@ -69,7 +69,20 @@ def test_a_word_in_quotes_comes_out_as_it_went_in(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [["raw=true", "steps=3"], '["raw=true", "steps=3"]', "raw=true", "", None, [], "[]", " "]
+    "given",
+    [
+        ["raw=true", "steps=3"],
+        '["raw=true", "steps=3"]',
+        {"raw": True, "steps": 3},
+        '{"raw": "true", "steps": 3}',
+        "raw=true",
+        "",
+        None,
+        [],
+        {},
+        "[]",
+        " ",
+    ],
 )
 def test_a_list_may_come_as_hosts_write_it(given: Any) -> None:
     asked = parameters_of(generate_image.TOOL, {"prompt": "a fox", "options": given})
@@ -119,7 +132,7 @@ def test_an_option_that_contradicts_its_parameter_is_refused() -> None:
         (["steps"], "“options” must be written as name=value"),
         ([f"a{n}=1" for n in range(21)], "“options”"),
         ([7], "“options.0”"),
-        ({"steps": 1}, "“options”"),
+        (7, "“options” must be a list"),
     ],
 )
 def test_a_slip_is_one_sentence_without_the_value(options: Any, says: str) -> None:
