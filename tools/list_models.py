@@ -38,7 +38,7 @@ MAX_DATA_BYTES = 6000  # of the structured part; hosts paste it into the model's
 MAX_TEXT_BYTES = 9200  # of the text of a list with a filter
 MAX_FILTERED_BYTES = 12_000  # of both together, of every vendor with a filter; else the list is as without one
 MAX_BRIEF_BYTES = 8000  # of text and structured part together in a list without filter
-MAX_BRIEF_DATA_BYTES = 2100  # of its structured part
+MAX_BRIEF_DATA_BYTES = 2100  # of its structured part, unless the text is cut to a line for each vendor
 NAMED_MODELS = (1000, 60, 50, 40, 30, 25, 22, 20, 18, 16, 14, 12, 10, 8, 6, 5, 4)
 """How many models of each vendor are named: the first of these numbers with which the answer fits, else one."""
 TRUNCATION_NOTE = " Long lists are cut short; ask with vendor, operation or word for all of it."
@@ -133,7 +133,10 @@ def _filtered_text(summary: str, found: list[Offer], shown: list[Offer], today: 
 
 
 def _brief(summary: str, found: list[Offer], shown: list[Offer], today: date) -> Answer:
-    """Name as many models of each vendor as fit, and count the rest; of many vendors only their defaults."""
+    """Name as many models of each vendor as fit, and count the rest.
+
+    Of many vendors the text has one line each, while the structured part still names every model if there is room.
+    """
     for limit in NAMED_MODELS:
         parts = {offer.provider.name: offer.first(limit) for offer in shown}
         lines = [line for offer in shown for line in _lines(parts[offer.provider.name], offer, today)]
@@ -141,8 +144,11 @@ def _brief(summary: str, found: list[Offer], shown: list[Offer], today: date) ->
         size = _bytes(data)
         if size < MAX_BRIEF_DATA_BYTES and len(text.encode()) + size < MAX_BRIEF_BYTES:
             return Answer(text=text, data=data)
-    parts = {offer.provider.name: offer.first(1) for offer in shown}
-    text, data = _listed(summary, found, shown, parts, [_overview_line(offer, today) for offer in shown], today)
+    lines = [_overview_line(offer, today) for offer in shown]
+    text, data = _listed(summary, found, shown, {offer.provider.name: offer for offer in shown}, lines, today)
+    if len(text.encode()) + _bytes(data) >= MAX_BRIEF_BYTES:
+        defaults = {offer.provider.name: offer.first(1) for offer in shown}
+        text, data = _listed(summary, found, shown, defaults, lines, today)
     return Answer(text=text, data=data)
 
 

@@ -101,19 +101,18 @@ async def test_unfiltered_it_names_every_working_model_within_the_budget() -> No
     assert "models" not in data(answer)
 
 
-async def test_unfiltered_it_names_or_counts_every_model_of_every_vendor_within_the_budget() -> None:
+async def test_unfiltered_the_data_names_every_model_of_every_vendor_within_the_budget() -> None:
     answer = await listed(KEYS)
     words, structured = bytes_of(answer)
     assert words + structured < 8_000
-    assert structured < 2_100
     told = {vendor["name"]: vendor for vendor in data(answer)["vendors"]}
     assert list(told) == VENDORS
     for provider in all_providers():
         working = [row.id for row in provider.models if row.lifecycle.at(TODAY) != "retired"]
         vendor = told[provider.name]
         assert vendor["models"][0] == provider.default
-        assert set(vendor["models"]) <= set(working)
-        assert len(vendor["models"]) + vendor.get("more", 0) == len(working)
+        assert sorted(vendor["models"]) == sorted(working)
+        assert f"({provider.name})" in answer.text
 
 
 async def test_the_budget_holds_when_every_host_is_custom_and_retired_rows_are_named() -> None:
@@ -394,7 +393,10 @@ async def test_however_many_models_a_file_adds_the_budget_holds_and_the_rest_is_
     for provider in catalog.providers:
         models = told[provider.name]["models"]
         assert models[:1] == [provider.default][: len(models)]
-        assert all(id in answer.text for id in models), models
+        assert vendors is not SIX or all(id in answer.text for id in models), models
+    if vendors is not SIX and count == 60:  # the data still has room for every model
+        assert len(told["openai"]["models"]) > 60
+        return
     more = told["openai"]["more"]
     assert f"and {more} more models; list_models with vendor=openai names them." in answer.text
     assert more < count + 20
