@@ -135,7 +135,7 @@ def _filtered_text(summary: str, found: list[Offer], shown: list[Offer], today: 
 def _brief(summary: str, found: list[Offer], shown: list[Offer], today: date) -> Answer:
     """Name as many models of each vendor as fit, and count the rest.
 
-    Of many vendors the text has one line each, while the structured part still names every model if there is room.
+    Of many vendors the text has one line each, while the structured part names as many models as there is room for.
     """
     for limit in NAMED_MODELS:
         parts = {offer.provider.name: offer.first(limit) for offer in shown}
@@ -145,11 +145,12 @@ def _brief(summary: str, found: list[Offer], shown: list[Offer], today: date) ->
         if size < MAX_BRIEF_DATA_BYTES and len(text.encode()) + size < MAX_BRIEF_BYTES:
             return Answer(text=text, data=data)
     lines = [_overview_line(offer, today) for offer in shown]
-    text, data = _listed(summary, found, shown, {offer.provider.name: offer for offer in shown}, lines, today)
-    if len(text.encode()) + _bytes(data) >= MAX_BRIEF_BYTES:
-        defaults = {offer.provider.name: offer.first(1) for offer in shown}
-        text, data = _listed(summary, found, shown, defaults, lines, today)
-    return Answer(text=text, data=data)
+    for limit in (*NAMED_MODELS, 1):
+        parts = {offer.provider.name: offer.first(limit) for offer in shown}
+        text, data = _listed(summary, found, shown, parts, lines, today)
+        if limit == 1 or len(text.encode()) + _bytes(data) < MAX_BRIEF_BYTES:
+            return Answer(text=text, data=data)
+    raise AssertionError("the last limit returns")
 
 
 def _listed(
