@@ -102,8 +102,10 @@ def explain(response: httpx.Response) -> ImageError:
     refusal, status = _refusal(response.content), response.status_code
     code = refusal.code or (refusal.extensions and refusal.extensions.code)
     words = refusal.error or refusal.message
-    reason = Reason.INVALID_REQUEST if 200 <= status < 300 else reason_for_status(status)
-    if status < 500 and reason in (Reason.INVALID_REQUEST, Reason.AUTHENTICATION):
+    reason = reason_for_status(status)
+    if 200 <= status < 300:  # a GraphQL error has a code; without one it is a gateway that is busy
+        reason = Reason.INVALID_REQUEST if code else Reason.PROVIDER_UNAVAILABLE
+    if status < 500 and reason in (Reason.INVALID_REQUEST, Reason.AUTHENTICATION, Reason.PROVIDER_UNAVAILABLE):
         text = f"{code or ''} {words or ''}"
         reason = next((found for pattern, found in REASONS if re.search(pattern, text, re.IGNORECASE)), reason)
     return ImageError(

@@ -52,6 +52,8 @@ class Sides(BaseModel):
 class GenerateSettings(ImageParameters, Sides):
     """The parameters of generate_image."""
 
+    models: fields.Models = []
+
 
 class EditSettings(EditOptions, Sides):
     """The parameters of edit_image."""

@@ -253,10 +253,11 @@ def test_the_command_line_writes_a_file_and_replaces_none_by_itself(environ: Env
 async def test_the_answer_of_a_running_job_says_how_long_it_took_and_such_calls_take(
     connect: Connect, with_openai: Environ, openai: OpenAI
 ) -> None:
-    with_openai["ATELIER_WAIT_SECONDS"] = "0.3"
     async with connect() as client:
         openai.script.append(Slow(0.1))
         await client.call_tool("generate_image", {"prompt": "an owl", "model": "openai"})
+    with_openai["ATELIER_WAIT_SECONDS"] = "0.3"
+    async with connect() as client:
         openai.script.append(Slow(2))
         running = await client.call_tool("generate_image", {"prompt": "a fox", "model": "openai"})
     assert re.search(r"It has run for [01] s; such calls took about \d+ s lately\.", text(running)), text(running)

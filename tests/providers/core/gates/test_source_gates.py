@@ -135,4 +135,4 @@ def test_pictures_of_one_call_share_a_seed() -> None:
 
 
 def test_every_row_with_seeds_has_a_largest_one() -> None:
-    assert all(0 < row.max_seed < 2**32 for row in ROWS.values() if Feature.SEED in row.features)
+    assert all(0 < row.max_seed < 2**64 for row in ROWS.values() if Feature.SEED in row.features)
