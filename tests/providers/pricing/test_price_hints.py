@@ -81,7 +81,7 @@ def test_every_model_that_is_sold_has_a_hint_or_is_known_to_have_none(provider: 
     if found:
         assert (found.high_usd is None) == (id in OPEN)
         assert 0 <= found.low_usd <= (found.low_usd if found.high_usd is None else found.high_usd)
-        assert (found.low_usd == 0) == (provider in ("sketch", "sd-webui"))
+        assert (found.low_usd == 0) == (provider in ("sketch", "sd-webui", "comfyui"))
 
 
 def test_a_hint_is_of_what_the_row_offers() -> None:
