@@ -172,7 +172,7 @@ def claude_tokens(reading: Reading) -> int:
 CASES = sample(
     product(("photograph", "noise", "alpha"), range(1, 11)), {("photograph", 1), ("alpha", 4), ("noise", 10)}
 )
-RESULTS = dict[tuple[str, int], ImageResult]()
+RESULTS = dict[tuple[Path, str, int], ImageResult]()
 """What was stored for one kind of host; the next one gets its previews from there, too."""
 
 
@@ -185,8 +185,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(("source_kind", "count"), CASES)
 async def test_every_image_has_a_handle_that_works(name: str, source_kind: str, count: int, folder: Path) -> None:
     kind, storage = KINDS[name], LocalStorage(folder)
-    result = RESULTS.get((source_kind, count)) or await made(source_kind, count, storage)
-    RESULTS[source_kind, count] = result
+    result = RESULTS.get((folder, source_kind, count)) or await made(source_kind, count, storage)
+    RESULTS[folder, source_kind, count] = result
     wire = serialised(await tool_result(format_result(result), storage, kind.settings, HOSTS.get(kind.client, UNKNOWN)))
     reading = kind.read(wire)
     ids = set(re.findall(r"img_[0-9a-zA-Z]{20,}", reading.text))
