@@ -78,7 +78,7 @@ async def compare_models(requests: Sequence[ImageRequest], service: ImageService
 
 
 async def _make(attempt: _Attempt, service: ImageService, call: Call) -> None:
-    """Make the images of one model. Its failure is told, and stops no other model."""
+    """Make the images of one model. Its failure is reported, and stops no other model."""
     began = anyio.current_time()
     try:
         attempt.result = await service.submit(

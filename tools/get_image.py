@@ -28,7 +28,7 @@ from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
 
 DESCRIPTION = """\
 Show an image that was made before, with a fresh link or its path and how it came to be; collect the result of a job \
-that was still running; or list the newest images. Free; no vendor is asked. \
+that was still running; or list the newest images. Free; nothing is sent to a vendor. \
 With output_format, crop or a size in `deliver` it makes a copy in that form. \
 Call it for a job that runs instead of asking for the image again."""
 
@@ -128,7 +128,7 @@ async def run(params: GetImage, service: ImageService, call: Call) -> Answer:
 
 
 def _copy_of(params: GetImage) -> ResizeSpec | None:
-    """Return the copy that is asked for, or None for the image as it is."""
+    """Return the requested copy, or None for the image as it is."""
     spec = delivery_of(params).copy
     if not (spec or params.crop or params.output_format):
         return None
@@ -138,7 +138,7 @@ def _copy_of(params: GetImage) -> ResizeSpec | None:
 
 
 async def _shown(asset: Asset, storage: Storage, wanted: ResizeSpec | None, delivery: Delivery, call: Call) -> Answer:
-    """Return the answer that shows an image, or the copy of it that is asked for."""
+    """Return the answer that shows an image, or the requested copy of it."""
     shown, warnings = await _image(asset, storage, wanted, keep=delivery.store)
     warnings += [shown.stored.warning] if shown.stored and shown.stored.warning and not warnings else []
     record, image = asset.record, image_data(shown)
@@ -185,7 +185,7 @@ async def _shown(asset: Asset, storage: Storage, wanted: ResizeSpec | None, deli
 async def _image(
     asset: Asset, storage: Storage, wanted: ResizeSpec | None, *, keep: bool
 ) -> tuple[ResultImage, list[str]]:
-    """Return the image, or the copy that is asked for, which is stored if it is to be kept; and warnings."""
+    """Return the image, or the requested copy, which is stored with `keep`; and warnings."""
     record = asset.record
     made = picture(asset.image_bytes, prompt_used=record.get("prompt_used"), seed=record.get("seed"))
     if wanted is None or wanted == ResizeSpec(format=made.format):

@@ -137,7 +137,7 @@ def files_of(call: Call) -> OutputFiles:
 
 
 async def with_files(answer: Answer, path: str, call: Call, *, overwrite: bool) -> Answer:
-    """Write the images of an answer to a path, and say where they are. A failure is told: the images are stored."""
+    """Write the images of an answer to a path, and note their paths. A failure is a note too: the images are stored."""
     try:
         written = await files_of(call).write(path, answer.pictures, overwrite=overwrite)
     except ImageError as error:

@@ -87,7 +87,7 @@ class ImageCalls(ABC):
 
     @abstractmethod
     def with_wait(self, wait: float) -> Self:
-        """Return the service for a caller who waits so many seconds."""
+        """Return the service with a wait limit of `wait` seconds."""
 
     @abstractmethod
     def mark_delivered(self, job: str) -> None:

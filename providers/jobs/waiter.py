@@ -70,7 +70,7 @@ class JobWaiter:
             job.listeners.remove(on_progress)
             if is_cancelled() and not (job.done.is_set() or job.listeners or job.keeps_running):
                 job.prepared.stop.cancel()
-                if job.prepared.priced.job.endpoint.is_local:  # free, so it is not finished for nobody
+                if job.prepared.priced.job.endpoint.is_local:  # free: without a caller it need not finish
                     job.prepared.cancel()
         if job.found and not self._runner.get(job.id) and (row := await self._pipeline.store.get_job(job.id)):
             return await self.wait_for_row(row, on_progress, deadline)

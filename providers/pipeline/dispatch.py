@@ -89,8 +89,6 @@ class Dispatcher:
                     await on_progress(f"{provider.title} is drawing ({job.model.id}).")
                     wire = self._wire(provider, vendor_call, prepared.key, secrets, on_progress)
                     if request is not None:
-                        if provider.upload:
-                            request = await provider.upload(job, request, wire)
                         await checkpoint_if_cancelled()  # the slot may have come when the caller was cancelled
                         request, task = await _completed(provider, request, job, wire)
                         await run_shielded(vendor_call.mark_sent)
@@ -98,12 +96,12 @@ class Dispatcher:
                             await vendor_call.save_vendor_task(task)
                             job = replace(job, task=task)
                     cancel = partial(self._cancel, prepared, vendor_call, secrets)
-                    ask = partial(_ask, provider, job, wire, request, cancel)
+                    call = partial(_send_or_collect, provider, job, wire, request, cancel)
                     if provider.cancel or provider.watch:
                         requested = prepared.cancel_requested
-                        reply = await run_beside(partial(_accompany, provider, job, wire, cancel, requested), ask)
+                        reply = await run_beside(partial(_watch, provider, job, wire, cancel, requested), call)
                     else:
-                        reply = await ask()
+                        reply = await call()
                     record_reply(vendor_span, reply)
         except ImageError as error:
             error.hint = hint_with_variables(error.hint, provider.endpoint, job.endpoint)
@@ -172,7 +170,7 @@ class Dispatcher:
 
     async def quote(self, provider: Provider, job: Job, key: str) -> Decimal | None:
         """Return what the vendor says that a call will cost, in USD. Raises ImageError."""
-        assert provider.quote is not None, "only such a vendor is asked"
+        assert provider.quote is not None, "the vendor states prices"
         wire = Wire(
             self._client(provider, job.endpoint, self._timeout),
             job.endpoint,
@@ -205,7 +203,7 @@ async def _completed(
     return completed.request, completed.task
 
 
-async def _ask(
+async def _send_or_collect(
     provider: Provider,
     job: Job,
     wire: Wire,
@@ -229,7 +227,7 @@ async def _ask(
     return await provider.read(response, job, wire)
 
 
-async def _accompany(
+async def _watch(
     provider: Provider,
     job: Job,
     wire: Wire,
@@ -242,11 +240,11 @@ async def _accompany(
         await requested.wait()
         await cancel()
 
-    async def watch() -> None:
+    async def report_progress() -> None:
         with suppress(ImageError):
             if provider.watch:
                 await provider.watch(job, wire)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(cancel_if_requested)
-        tasks.start_soon(watch)
+        tasks.start_soon(report_progress)

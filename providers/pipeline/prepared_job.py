@@ -30,7 +30,7 @@ class PreparedJob:
     cancel_requested: anyio.Event = field(default_factory=anyio.Event)
 
     def cancel(self) -> None:
-        """Cancel the job because its caller asked for it."""
+        """Cancel the job at its caller's request."""
         self.stop.cancel()
         self.cancel_requested.set()
 

@@ -42,7 +42,7 @@ class Estimate:
     notes: tuple[str, ...] = ()
 
     def share(self, count: int) -> Estimate:
-        """Return the estimate for so many of its pictures."""
+        """Return the estimate for `count` of its images."""
         part = Decimal(count) / self.count
         amounts = {name: getattr(self, name) * part for name in ("total_usd", "low_usd", "high_usd")}
         return replace(self, count=count, **amounts)
@@ -103,7 +103,7 @@ def quoted(usd: Decimal, count: int, vendor: str, day: str) -> Estimate:
         high_usd=usd,
         basis="quoted",
         arithmetic=f"{usd.normalize():f} USD for {count} by the vendor's calculator",
-        source=f"{vendor}, asked now",
+        source=f"{vendor}, for this request",
         as_of=day,
     )
 

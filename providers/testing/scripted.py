@@ -36,7 +36,7 @@ BASE_URL = "https://scripted.invalid"
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """The next answer of the script, so many seconds late."""
+    """The next answer of the script, after a delay in seconds."""
 
     seconds: float
 
@@ -86,7 +86,7 @@ ANY_MODEL = Model(
 class ScriptedProvider(httpx.AsyncBaseTransport):
     """A vendor whose answers are a script; after the script every answer is a small image.
 
-    `requests` are the requests that it was sent, `asked` the same as ImageRequests. Hand `service()` to the program
+    `requests` are the requests that it was sent, `asked` the same as ImageRequests. Give `service()` to the program
     under test, or `provider` to a catalog and this object as the transport.
     """
 
@@ -157,7 +157,7 @@ class Refusal(VendorModel):
 
 
 def prepare(job: Job) -> httpx.Request:
-    """Build a request with everything that was asked, images as their number of bytes."""
+    """Build a request with every field of the ImageRequest, images as their number of bytes."""
     request = job.request
     body = {
         "model": job.model.id,
@@ -188,12 +188,12 @@ def refusal(error: ImageError) -> httpx.Response:
 
 def explain(response: httpx.Response) -> ImageError:
     """Return the error that the script gave."""
-    told = parse_refusal(Refusal, response.content)
+    refusal = parse_refusal(Refusal, response.content)
     after = response.headers.get("retry-after")
     return ImageError(
-        Reason(told.reason or Reason.INVALID_REQUEST),
-        sanitize(told.error or f"The script answered {response.status_code}."),
-        hint="Look at the script of the test.",
+        Reason(refusal.reason or Reason.INVALID_REQUEST),
+        sanitize(refusal.error or f"The script answered {response.status_code}."),
+        hint="The script of the test has this answer.",
         retry_after=float(after) if after else None,
     )
 

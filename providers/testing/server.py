@@ -50,7 +50,7 @@ class Fault(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """This status and body, whatever was asked."""
+    """This status and body, for any request."""
 
     status: int
     body: Any
@@ -139,11 +139,11 @@ class Dropped:
 class Emulator:
     """An ASGI app behind a fault script. Use as a context manager; `url` is its root.
 
-    `billed` is what it would bill, `under_way` how many requests are not answered yet. `aside` are the beginnings of
-    paths that cost nothing whatever the method, such as uploads; the script does not apply to them.
+    `billed` is what it would bill, `under_way` how many requests are not answered yet. `free` are the beginnings of
+    paths that cost nothing, such as uploads; the script does not apply to them.
     """
 
-    aside: tuple[str, ...] = ()
+    free: tuple[str, ...] = ()
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -152,9 +152,6 @@ class Emulator:
         self.script: deque[Fault | None] = deque()
         self.under_way = 0
         self.port = 0
-
-    free: tuple[str, ...] = ()
-    """Beginnings of the paths of POSTs that cost nothing, such as uploads."""
 
     @property
     def url(self) -> str:
@@ -179,7 +176,7 @@ class Emulator:
         async def replay() -> Any:
             return waiting.pop() if waiting else await receive()
 
-        scripted = self.script and not (self.aside and request.url.path.startswith(self.aside))
+        scripted = self.script and not request.url.path.startswith(self.free)
         fault = self.script.popleft() if scripted else None
         self.under_way += 1
         try:

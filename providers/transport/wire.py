@@ -109,16 +109,12 @@ class Wire:
             raise
         raise AssertionError("the policy either returns or raises")
 
-    async def free(self, method: str, url: str, **body: Any) -> httpx.Response:
-        """Return the answer to a request that costs nothing, such as a list or a cancellation. Raises as `send`."""
-        return await self._send_free(httpx.Request(method, vendor_url(url, self._endpoint), **body))
-
-    async def ask(self, request: httpx.Request, *, with_key: bool = True) -> httpx.Response:
-        """Return the answer to a request that costs nothing, such as an upload or a price. Raises as `send` does.
+    async def free(self, method: str, url: str, *, with_key: bool = True, **body: Any) -> httpx.Response:
+        """Return the answer to a request that costs nothing, such as a list or an upload. Raises as `send` does.
 
         An address that the vendor sent is checked as a link is; without `with_key` it does not get the key.
         """
-        request.url = vendor_url(str(request.url), self._endpoint)
+        request = httpx.Request(method, vendor_url(url, self._endpoint), **body)
         return await self._send_free(request, with_key=with_key)
 
     @traced("poll")

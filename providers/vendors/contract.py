@@ -74,12 +74,11 @@ class Provider:
     ended_names          names of model families that the vendor has ended; they mean its `default`, with a warning
     prefixes             ids that begin with one of these are its models, listed or not
     collect              where an image can be collected by a vendor task or a link; see the module
-    complete             where a request needs uploads first, or is checked against the vendor's lists
+    complete             where source images are uploaded first, or a request is checked against the vendor's lists
     lookup               where the caller names the task: nothing is sent again before the vendor was asked for it
     watch                where progress is asked for separately
     cancel               where work can be cancelled; `read` then meets its end, however it ended
-    upload               where source images are uploaded first: returns the request with their names; costs nothing
-    quote                where the vendor says for free what a request will cost, in USD; None where it does not know
+    quote                where the vendor states for free what a request will cost, in USD; None for one it cannot price
     lifecycles           where the vendor publishes it: id of every served model -> the day on which that ends
     prompted_variations  it makes variations from a source and a prompt
     unlisted_operations  what an unlisted model may do besides what the listed one with the nearest id can
@@ -102,7 +101,6 @@ class Provider:
     lookup: Callable[[Job, Wire], Awaitable[bool]] | None = None
     watch: Callable[[Job, Wire], Awaitable[None]] | None = None
     cancel: Callable[[Job, Wire], Awaitable[None]] | None = None
-    upload: Callable[[Job, httpx.Request, Wire], Awaitable[httpx.Request]] | None = None
     quote: Callable[[Job, Wire], Awaitable[Decimal | None]] | None = None
     lifecycles: Callable[[Wire, Endpoint], Awaitable[Mapping[str, date | None]]] | None = None
     prompted_variations: bool = False

@@ -30,14 +30,14 @@ TEMPLATES = (
     ResourceTemplate(
         uri_template="image://assets/{id}",
         name="asset",
-        title="A picture",
-        description=f"The file of a picture; of one over {MAX_FILE_BYTES // 1024} KiB its preview with a note.",
+        title="An image",
+        description=f"The file of an image; of one over {MAX_FILE_BYTES // 1024} KiB its preview with a note.",
     ),
     ResourceTemplate(
         uri_template="image://assets/{id}/preview",
         name="preview",
-        title="A small picture",
-        description="A JPEG of a picture, at most 100 KiB.",
+        title="A small image",
+        description="A JPEG of an image, at most 100 KiB.",
         mime_type="image/jpeg",
     ),
 )
@@ -57,11 +57,11 @@ def protocol_errors() -> Generator[None]:
 
 
 async def read(uri: str, storage: Storage) -> Sequence[ReadResourceContents]:
-    """Return the file or the preview of a picture. Raises not_found."""
+    """Return the file or the preview of an image. Raises not_found."""
     found = URI.fullmatch(uri)
     asset = await storage.get(found["id"]) if found else None
     if found is None or asset is None:
-        raise ImageError(Reason.NOT_FOUND, f"There is no picture {uri}.", hint="Call get_image with list=true.")
+        raise ImageError(Reason.NOT_FOUND, f"There is no image {uri}.", hint="Call get_image with list=true.")
     if found["preview"]:
         return [ReadResourceContents(await _preview(asset, storage), "image/jpeg")]
     if len(asset.image_bytes) <= MAX_FILE_BYTES:

@@ -89,7 +89,7 @@ class AtelierServer(ResourceServer[ServerState]):
         super().__init__(
             "atelier",
             title="Atelier",
-            description="Makes pictures with the image models of several vendors and stores them.",
+            description="Makes images with the image models of several vendors and stores them.",
             instructions=INSTRUCTIONS,
             icons=[results.product_icon()],
             version=version("atelier-mcp"),
@@ -181,7 +181,7 @@ class AtelierServer(ResourceServer[ServerState]):
             async with self.calls.answering(name, self.caller()):
                 log_arguments(name, arguments)
                 answer = await self._answer(tool, arguments, context)
-            if tool.kind != "reads" and not self._many_callers:  # over HTTP other callers would hear of it
+            if tool.kind != "reads" and not self._many_callers:  # over HTTP other callers would be notified
                 await context.notify_resources_changed()
             return answer
         except InputNeeded as question:
@@ -232,7 +232,7 @@ def build_server(
 ) -> AtelierServer:
     """Return the server, for any transport. `today` is the date that decides which models are retired.
 
-    `caller_of_request` returns the name of the caller of the current request; each caller has pictures of their own.
+    `caller_of_request` returns the name of the caller of the current request; each caller has images of its own.
     Without it every call is made by the customer of the settings. Raises invalid_request for a folder that does not
     exist.
     """

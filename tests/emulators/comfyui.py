@@ -57,8 +57,7 @@ class Comfyui(Emulator):
     `files` are the names of its model files, `lacks` the nodes that it does not have.
     """
 
-    free = ("/upload/image", "/queue", "/interrupt")
-    aside = (*free, "/object_info", "/view")
+    free = ("/upload/image", "/queue", "/interrupt", "/object_info", "/view")
 
     def __init__(self) -> None:
         routes = [

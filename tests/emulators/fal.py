@@ -7,22 +7,20 @@ Facts: the vendor's client 1.0.3 and docs as of 2026-11. Like the vendor it drop
 from __future__ import annotations
 
 import base64
-import contextlib
 import io
 import json
 import secrets
-from collections.abc import Generator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from PIL import Image
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from atelier.providers.testing.server import Answer, Bill, Emulator
+from atelier.providers.testing.server import Answer, Bill
+from tests.emulators.polled import PolledEmulator
 
 KEY = "0f0e0d0c-emulated:0123456789abcdef"
 SEED = 4242
@@ -90,7 +88,7 @@ class Task:
     cancelled: bool = False
 
 
-class Fal(Emulator):
+class Fal(PolledEmulator):
     """The submit host, which also has the files. `polls` has the status and the results, with its own log and script.
 
     With `stays_queued` no request ever runs. `polls_name` is the name in the addresses of a request.
@@ -101,13 +99,12 @@ class Fal(Emulator):
             Route("/files/{name}", self.file),
             Route("/{endpoint:path}", self.submit, methods=["POST"]),
         ]
-        super().__init__(Starlette(routes=routes))
-        asked = [
+        poll_routes = [
             Route("/{app:path}/requests/{id}/status", self.status),
             Route("/{app:path}/requests/{id}/cancel", self.cancel, methods=["PUT"]),
             Route("/{app:path}/requests/{id}", self.result),
         ]
-        self.polls = Emulator(Starlette(routes=asked))
+        super().__init__(routes, poll_routes)
         self.key = key
         self.reset()
 
@@ -118,16 +115,7 @@ class Fal(Emulator):
         self.dropped = list[str]()
         self.tasks = dict[str, Task]()
         self.files = dict[str, bytes]()
-        for host in (self, self.polls):
-            host.requests.clear()
-            host.script.clear()
-            host.billed.clear()
-
-    @contextlib.contextmanager
-    def serving(self) -> Generator[None]:
-        """Both hosts."""
-        with super().serving(), self.polls.serving():
-            yield
+        self.clear()
 
     def _stranger(self, request: Request) -> bool:
         return request.headers.get("authorization") != f"Key {self.key}"

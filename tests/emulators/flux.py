@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import io
 import secrets
-from collections.abc import Generator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -19,12 +17,12 @@ from typing import Annotated, Any, Literal, Self
 
 from PIL import Image
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from atelier.providers.testing.server import Answer, Bill, Emulator
+from atelier.providers.testing.server import Answer, Bill
+from tests.emulators.polled import PolledEmulator
 
 KEY = "bfl-emulated-0123456789abcdef"
 SEED = 42
@@ -341,7 +339,7 @@ def drawn(size: tuple[int, int], format: str) -> bytes:
     return out.getvalue()
 
 
-class Flux(Emulator):
+class Flux(PolledEmulator):
     """The submit host, which also delivers. `polls` is the host where tasks are asked for, with its own log and script.
     Both want the key; a delivery must come without.
 
@@ -357,8 +355,7 @@ class Flux(Emulator):
             Route("/results/{id}", self.link),
             Route("/blobs/{id}", self.blob),
         ]
-        super().__init__(Starlette(routes=routes))
-        self.polls = Emulator(Starlette(routes=[Route("/v1/get_result", self.result_elsewhere)]))
+        super().__init__(routes, [Route("/v1/get_result", self.result_elsewhere)])
         self.key = key
         self.reset()
 
@@ -370,16 +367,7 @@ class Flux(Emulator):
         self.credits = 100.0
         self.dropped = list[str]()
         self.tasks = dict[str, Made]()
-        for host in (self, self.polls):
-            host.requests.clear()
-            host.script.clear()
-            host.billed.clear()
-
-    @contextlib.contextmanager
-    def serving(self) -> Generator[None]:
-        """Both hosts."""
-        with super().serving(), self.polls.serving():
-            yield
+        self.clear()
 
     def _stranger(self, request: Request) -> bool:
         return request.headers.get("x-key") != self.key

@@ -7,22 +7,20 @@ Facts: the vendor's client 1.0.7 and docs as of 2026-08. Like the vendor it drop
 from __future__ import annotations
 
 import base64
-import contextlib
 import io
 import json
 import secrets
-from collections.abc import Generator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from PIL import Image
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from atelier.providers.testing.server import Answer, Bill, Emulator
+from atelier.providers.testing.server import Answer, Bill
+from tests.emulators.polled import PolledEmulator
 
 KEY = "r8_emulated0123456789abcdef"
 SENSITIVE = "a sensitive prompt"
@@ -79,7 +77,7 @@ class Run:
     error: str | None = None
 
 
-class Replicate(Emulator):
+class Replicate(PolledEmulator):
     """The API, which also has the files. `polls` is where predictions are asked for, with its own log and script.
 
     With `never_starts` no prediction ever runs. `polls_name` is the name in the addresses of a prediction.
@@ -96,12 +94,11 @@ class Replicate(Emulator):
             Route("/v1/predictions/{id}/cancel", self.cancel, methods=["POST"]),
             Route("/delivery/{name}", self.file),
         ]
-        super().__init__(Starlette(routes=routes))
-        asked = [
+        poll_routes = [
             Route("/v1/predictions/{id}", self.look),
             Route("/v1/predictions/{id}/cancel", self.cancel, methods=["POST"]),
         ]
-        self.polls = Emulator(Starlette(routes=asked))
+        super().__init__(routes, poll_routes)
         self.key = key
         self.reset()
 
@@ -113,16 +110,7 @@ class Replicate(Emulator):
         self.runs = dict[str, Run]()
         self.files = dict[str, bytes]()
         self.uploads = dict[str, bytes]()
-        for host in (self, self.polls):
-            host.requests.clear()
-            host.script.clear()
-            host.billed.clear()
-
-    @contextlib.contextmanager
-    def serving(self) -> Generator[None]:
-        """Both hosts."""
-        with super().serving(), self.polls.serving():
-            yield
+        self.clear()
 
     def _stranger(self, request: Request) -> bool:
         return request.headers.get("authorization") != f"Bearer {self.key}"

@@ -68,7 +68,7 @@ def opened(data: str) -> Image.Image:
 class SdWebui(Emulator):
     """The server. With `seconds` a generation takes so long in ten steps, and an interrupt ends it early."""
 
-    aside = (f"{PREFIX}/sd-models", f"{PREFIX}/upscalers", f"{PREFIX}/progress", f"{PREFIX}/interrupt")
+    free = (f"{PREFIX}/sd-models", f"{PREFIX}/upscalers", f"{PREFIX}/progress", f"{PREFIX}/interrupt")
 
     def __init__(self) -> None:
         posts = {"txt2img": self.txt2img, "img2img": self.img2img, "extra-single-image": self.upscale}

@@ -100,7 +100,8 @@ def test_a_typescript_client_draws_edits_and_is_told_of_an_error(
     client: str, target: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
     folder = installed(NODE[client], request.config).parent
-    shutil.copy2(CLIENTS / client, folder / client)  # modules are looked for beside it
+    for program in (client, "typescript.mjs"):
+        shutil.copy2(CLIENTS / program, folder / program)  # Node resolves modules from the program's folder
     seen, _ = seen_by([str(node()), str(folder / client)], target)
     check(seen)
     assert "WIDTHxHEIGHT" in seen["error"]

@@ -1,4 +1,4 @@
-"""How the images of a call reach the caller: the words of `deliver`, and the older parameters that say the same."""
+"""Where the images of a call go: the words of `deliver`, and the older parameters that say the same."""
 
 from __future__ import annotations
 

@@ -5,6 +5,6 @@ Start with `bench` (what a vendor brings) and `suite` (ProviderConformance). Nee
 
 import pytest
 
-pytest.register_assert_rewrite(
-    *(f"{__name__}.{module}" for module in ("helpers", "matrix", "exchange", "failing", "leaving"))
-)
+PROMISES = ("option_promises", "request_promises", "failure_promises", "interruption_promises")
+
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in ("helpers", *PROMISES)))

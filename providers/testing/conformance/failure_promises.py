@@ -43,10 +43,10 @@ class FailurePromises:
     async def test_the_wait_that_the_vendor_asks_for_is_kept_and_told(
         self, bench: Bench, host: Emulator, faults: Faults
     ) -> None:
-        said: list[str] = []
+        messages: list[str] = []
 
         async def on_progress(message: str) -> None:
-            said.append(message)
+            messages.append(message)
 
         host.next(faults.too_many(0.3))
         began = time.monotonic()
@@ -54,7 +54,7 @@ class FailurePromises:
             await pipeline.run(bench.minimal_request(bench.default), on_progress=on_progress)
         assert time.monotonic() - began >= 0.3
         assert len(paid_requests(host)) == 2
-        assert any("asked to wait" in message for message in said), said
+        assert any("asked to wait" in message for message in messages), messages
 
     async def test_a_wait_too_long_to_sit_through_is_told_instead(
         self, bench: Bench, host: Emulator, faults: Faults

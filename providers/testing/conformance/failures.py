@@ -72,7 +72,7 @@ def as_the_vendor_says_it(bench: Bench, faults: Faults) -> Cases:
 def without_an_answer() -> Cases:
     """Whatever the vendor: it has the request by then, and may bill it."""
     late, cut = Reason.TIMEOUT, Reason.NETWORK_ERROR
-    yield Failure(fault=Slow(1), reason=late, unknown=True, deadline=0.5), "silence"
+    yield Failure(fault=Slow(1), reason=late, unknown=True, deadline=0.5), "no answer"
     yield Failure(fault=Drip(every=0.05, length=20), reason=late, unknown=True, deadline=0.5), "a drip"
     yield Failure(fault=Dropped(), reason=cut, unknown=True), "a broken connection"
     yield Failure(fault=Dropped(midway=True), reason=cut, unknown=True), "an answer broken off"

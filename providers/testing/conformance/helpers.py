@@ -65,16 +65,12 @@ async def refused(bench: Bench, environ: Mapping[str, str], request: ImageReques
 
 def paid_requests(host: Emulator) -> list[Received]:
     """Return the requests that cost money."""
-    return [request for request in without_aside(host, list(host.requests)) if is_paid(host, request)]
+    return [request for request in without_free(host, list(host.requests)) if request.method == "POST"]
 
 
-def without_aside(host: Emulator, requests: Sequence[Received]) -> list[Received]:
-    """Return the requests but those that are made beside the paid ones, such as uploads."""
-    return [request for request in requests if not (host.aside and request.path.startswith(host.aside))]
-
-
-def is_paid(host: Emulator, request: Received) -> bool:
-    return request.method == "POST" and not request.path.startswith(host.free)
+def without_free(host: Emulator, requests: Sequence[Received]) -> list[Received]:
+    """Return the requests but those that cost nothing beside the paid ones, such as uploads."""
+    return [request for request in requests if not request.path.startswith(host.free)]
 
 
 def all_requests(bench: Bench, host: Emulator) -> list[Received]:

@@ -81,10 +81,10 @@ class InterruptionPromises:
         assert (result.id, len(result.images)) == (job, 1)
         assert result.images[0].picture.image_bytes
         assert [call.state for call in calls] == ["settled"]
-        asked = len(all_requests(bench, host))
+        sent = len(all_requests(bench, host))
         again, _ = await recovered(environ, lambda: TODAY, job)
         assert [image.stored for image in again.images] == [image.stored for image in result.images]
-        assert len(all_requests(bench, host)) == asked
+        assert len(all_requests(bench, host)) == sent
         assert len(paid_requests(host)) == 1
 
 

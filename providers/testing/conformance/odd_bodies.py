@@ -25,8 +25,8 @@ class Rewritten:
             parts.append(message.get("body", b""))
             if not message.get("more_body", False):
                 body = self.change(b"".join(parts))
-                kept = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
-                await send({**start, "headers": [*kept, (b"content-length", str(len(body)).encode())]})
+                headers = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
+                await send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
                 await send({"type": "http.response.body", "body": body})
 
         await app(scope, receive, gather)

@@ -25,7 +25,7 @@ from atelier.providers.testing.conformance.helpers import (
     paid_requests,
     refused,
     run,
-    without_aside,
+    without_free,
 )
 from atelier.providers.testing.server import Answer, Emulator
 
@@ -77,7 +77,7 @@ class RequestPromises:
         host.next(Answer(status, b"", {"location": f"http://localhost:{host.port}/"}))
         error = await refused(bench, bench.environ(host), bench.minimal_request(bench.default))
         assert error.reason is Reason.INVALID_RESPONSE
-        assert len(without_aside(host, all_requests(bench, host))) == 1
+        assert len(without_free(host, all_requests(bench, host))) == 1
 
     async def test_neither_key_nor_prompt_comes_back_in_an_error(
         self, bench: Bench, host: Emulator, faults: Faults

@@ -74,7 +74,7 @@ class Refusal(VendorModel):
 HINTS: dict[Reason, str] = {
     Reason.AUTHENTICATION: "ComfyUI refuses this address or origin; COMFYUI_URL should be that of the server itself.",
     Reason.UNKNOWN_MODEL: "Check COMFYUI_URL: it should be the address of a ComfyUI server.",
-    Reason.PROVIDER_UNAVAILABLE: "Look at the server's window for what went wrong.",
+    Reason.PROVIDER_UNAVAILABLE: "The server's window has the whole error.",
 }
 
 

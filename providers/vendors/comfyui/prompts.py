@@ -84,9 +84,9 @@ async def reply_of(id: str, job: Job, wire: Wire) -> Reply:
         ]
         if status.status_str == "error" or not any(files):
             raise _failure(status)
-        kept = [file for file in files if file and file.type == "output"] or [file for file in files if file]
+        outputs = [file for file in files if file and file.type == "output"] or [file for file in files if file]
         seed = _seed(entry)
-        images = [picture(await wire.download(_path(file)), seed=seed) for file in kept]
+        images = [picture(await wire.download(_path(file)), seed=seed) for file in outputs]
     except ImageError as error:
         error.facts["request_id"] = id
         raise
@@ -119,7 +119,7 @@ async def _ended(id: str, job: Job, wire: Wire) -> Entry:
         now = (await queue(job, wire)).place(id)
         if now == ABSENT and not (entry := await entry_of(id, job, wire)):
             message = "ComfyUI does not have the graph any more: it was cancelled, or the server was restarted."
-            raise ImageError(Reason.NOT_FOUND, message, hint="Ask again.", facts={"code": "cancelled"})
+            raise ImageError(Reason.NOT_FOUND, message, hint="Repeat the request.", facts={"code": "cancelled"})
         if now == RUNNING != place:
             place = now
             await wire.on_progress("ComfyUI is drawing.")
@@ -129,14 +129,14 @@ def _failure(status: Status) -> ImageError:
     messages = dict(message for message in status.messages or () if message)
     if "execution_interrupted" in messages:
         facts = {"code": "cancelled"}
-        return ImageError(Reason.INVALID_REQUEST, "The graph was interrupted.", hint="Ask again.", facts=facts)
+        return ImageError(Reason.INVALID_REQUEST, "The graph was interrupted.", hint="Repeat the request.", facts=facts)
     found = messages.get("execution_error")
-    told: dict[str, Any] = found if isinstance(found, dict) else {}
-    node, kind = sanitize(told.get("node_type") or "", 60), sanitize(told.get("exception_type") or "", 80)
-    if not told:
+    details: dict[str, Any] = found if isinstance(found, dict) else {}
+    node, kind = sanitize(details.get("node_type") or "", 60), sanitize(details.get("exception_type") or "", 80)
+    if not details:
         return invalid_response("ComfyUI ended the graph without an image.")
     memory = "OutOfMemory" in kind
-    hint = "Ask for a smaller size." if memory else "Look at the server's window for the whole error."
+    hint = "Request a smaller size." if memory else "The server's window has the whole error."
     reason = Reason.INVALID_REQUEST if memory else Reason.INVALID_RESPONSE
     return ImageError(reason, f"ComfyUI failed in {node or 'a node'} with {kind or 'an error'}.", hint=hint)
 

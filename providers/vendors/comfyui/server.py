@@ -1,4 +1,4 @@
-"""What ComfyUI is asked beside the images: its nodes and files before a graph is sent, uploads, and a cancellation.
+"""Requests to ComfyUI beside those for images: nodes and files before a graph is sent, uploads, and cancellations.
 
 Facts: what a real server (0.3.64) answered. It queues the same id again, so the id is chosen and stored here, and
 looked up in queue and history before anything is sent again. A newer server takes a canonical UUID only.
@@ -109,7 +109,7 @@ def _allowed(input: JsonValue) -> list[JsonValue] | None:
 
 
 def _other_file(class_type: str, wanted: str, allowed: list[JsonValue], job: Job) -> str:
-    """Return a file of the same kind for a usual one that is missing. Raises for one that was asked for."""
+    """Return a file of the same kind for a usual one that is missing. Raises for a requested one."""
     chosen = wanted in (job.request.options.get("checkpoint"), job.request.options.get("upscaler"))
     files = [each for each in allowed if isinstance(each, str)]
     alike = [each for each in files if wanted in ALIKE and re.search(ALIKE[wanted], each, re.IGNORECASE)]

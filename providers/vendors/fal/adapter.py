@@ -95,11 +95,11 @@ def _check_unlisted(request: ImageRequest, id: str) -> None:
             Reason.UNSUPPORTED_OPTION, message, hint="Leave it out, or use a listed model.", facts={"option": option}
         )
     if request.sources and not EDITS.fullmatch(id):
-        message = f"{id} is not known to take a source picture."
+        message = f"{id} is not known to take a source image."
         hint = "Name the endpoint that edits, for example one that ends in /edit or /image-to-image."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint=hint, facts={"option": "images"})
     if len(request.sources) > 1 and not id.endswith(f"/{EDIT_LIST}"):
-        message = f"{id} takes one source picture; {len(request.sources)} were given."
+        message = f"{id} takes one source image; {len(request.sources)} were given."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Give one.", facts={"option": "images"})
 
 
@@ -117,7 +117,7 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
 
 
 HINTS: dict[Reason, str] = {
-    Reason.CONTENT_POLICY: "Reword the prompt or use other source pictures.",
+    Reason.CONTENT_POLICY: "Reword the prompt or use other source images.",
     Reason.QUOTA_EXCEEDED: "Add credits to the fal account or use another vendor.",
     Reason.AUTHENTICATION: "Check FAL_KEY, and that the key may use this endpoint.",
     Reason.UNKNOWN_MODEL: "Give an endpoint id of fal.ai/models, as fal/owner/name, or call list_models.",

@@ -10,7 +10,7 @@ from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.leonardo.adapter import ENDPOINT, collect, explain, prepare, read
 from atelier.providers.vendors.leonardo.models import DEFAULT, MODELS
 from atelier.providers.vendors.leonardo.pricing import quote
-from atelier.providers.vendors.leonardo.uploads import upload
+from atelier.providers.vendors.leonardo.uploads import complete
 
 PROVIDER = Provider(
     name="leonardo",
@@ -24,7 +24,7 @@ PROVIDER = Provider(
     read=read,
     explain=explain,
     collect=collect,
-    upload=upload,
+    complete=complete,
     quote=quote,
     prompted_variations=True,
 )

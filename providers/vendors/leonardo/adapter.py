@@ -46,7 +46,7 @@ def _wire(job: Job) -> str:
 def _check_sources(job: Job) -> None:
     given, most = len(job.request.sources), job.model.max_sources
     if given > most:  # of an unlisted model, which the gates let pass
-        message = f"{job.model.id} takes at most {most} source pictures; {given} were given."
+        message = f"{job.model.id} takes at most {most} source images; {given} were given."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Give fewer.", facts={"option": "images"})
 
 
@@ -75,7 +75,7 @@ REASONS: tuple[tuple[str, Reason], ...] = (
 """Pattern in a refusal -> reason; the status decides the rest."""
 
 HINTS: dict[Reason, str] = {
-    Reason.CONTENT_POLICY: "Reword the prompt or use another source picture.",
+    Reason.CONTENT_POLICY: "Reword the prompt or use another source image.",
     Reason.QUOTA_EXCEEDED: "Add credit to the Leonardo.Ai API account, which is apart from its web plan.",
     Reason.AUTHENTICATION: "Check LEONARDO_API_KEY, and that the account's plan has this model.",
     Reason.UNKNOWN_MODEL: "Call list_models for the models that are known here.",

@@ -98,9 +98,9 @@ def _source(job: Job, family: str | None, reference: object) -> dict[str, Any]:
         }
         return {"controlnets": [guide]}
     low, high = INIT_STRENGTHS
-    kept = None if strength is None else min(max(round(1 - strength, 4), low), high)
+    init_strength = None if strength is None else min(max(round(1 - strength, 4), low), high)
     name = "init_generation_image_id" if own else "init_image_id"
-    return {name: own or UPLOAD.format(0), "init_strength": kept}
+    return {name: own or UPLOAD.format(0), "init_strength": init_strength}
 
 
 def _canvas(job: Job) -> dict[str, Any]:

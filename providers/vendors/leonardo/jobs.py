@@ -171,5 +171,5 @@ def _failed(found: Generation) -> ImageError:
 
 
 def _blocked(message: str) -> ImageError:
-    hint = "Reword the prompt or use another source picture; the vendor may have billed this job."
+    hint = "Reword the prompt or use another source image; the vendor may have billed this job."
     return ImageError(Reason.CONTENT_POLICY, message, hint=hint)

@@ -1,7 +1,7 @@
 """The price of a request by Leonardo's calculator, which is free to ask. It knows only some families of the first API.
 
-Doubtful: it answers with credits on a plan, and is said to answer with USD where the account pays as it goes; credits
-have no fixed price, so such an answer is no price.
+Doubtful: the calculator states credits on a plan, and by its documentation USD where the account pays as it goes.
+Credits have no fixed price, so an answer in credits is no price.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from atelier.providers.transport.vendor_json import lenient_json
-from atelier.providers.transport.wire import Wire, httpx
+from atelier.providers.transport.wire import Wire
 from atelier.providers.vendors.contract import Job
 from atelier.providers.vendors.leonardo.bodies import USUAL_SIZE
 from atelier.providers.vendors.leonardo.jobs import Cost
@@ -38,7 +38,7 @@ async def quote(job: Job, wire: Wire) -> Decimal | None:
     }
     present = {name: value for name, value in parameters.items() if value is not None}
     body = {"service": "IMAGE_GENERATION", "serviceParams": {"IMAGE_GENERATION": present}}
-    response = await wire.ask(httpx.Request("POST", f"{job.endpoint.base_url}/v1/pricing-calculator", json=body))
+    response = await wire.free("POST", f"{job.endpoint.base_url}/v1/pricing-calculator", json=body)
     return _stated(lenient_json(response.content))
 
 

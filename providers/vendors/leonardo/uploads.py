@@ -14,7 +14,7 @@ from atelier.providers.core.types import Picture
 from atelier.providers.transport.multipart import multipart
 from atelier.providers.transport.vendor_json import VendorModel, invalid_response, lenient_json, parse_answer
 from atelier.providers.transport.wire import Wire, httpx
-from atelier.providers.vendors.contract import Job
+from atelier.providers.vendors.contract import Completed, Job
 from atelier.providers.vendors.leonardo.bodies import MASK, UPLOAD
 
 
@@ -46,12 +46,12 @@ class CanvasPlace(VendorModel):
     upload_canvas_init_image: Canvas | None = None
 
 
-async def upload(job: Job, request: httpx.Request, wire: Wire) -> httpx.Request:
+async def complete(request: httpx.Request, job: Job, wire: Wire) -> Completed:
     """Upload the sources that the request names, and return it with the vendor's ids in their places."""
     text, names = request.read().decode(), dict[str, str]()
     sources = [source for n, source in enumerate(job.request.sources) if json.dumps(UPLOAD.format(n)) in text]
     if not sources:
-        return request
+        return Completed(request)
     await wire.on_progress("Uploading the source to Leonardo.Ai.")
     if job.request.mask:
         names = await _canvas(job, sources[0], job.request.mask, wire)
@@ -60,11 +60,12 @@ async def upload(job: Job, request: httpx.Request, wire: Wire) -> httpx.Request:
             names[UPLOAD.format(number)] = await _one(job, source, wire)
     for placeholder, id in names.items():
         text = text.replace(json.dumps(placeholder), json.dumps(id))
-    return httpx.Request("POST", request.url, json=json.loads(text))
+    return Completed(httpx.Request("POST", request.url, json=json.loads(text)))
 
 
 async def _one(job: Job, source: Picture, wire: Wire) -> str:
-    place = parse_answer(Place, await _ask(job, "init-image", {"extension": source.format}, wire)).upload_init_image
+    answer = await _post(job, "init-image", {"extension": source.format}, wire)
+    place = parse_answer(Place, answer).upload_init_image
     if place is None or not (place.id and place.url):
         raise invalid_response("Leonardo.Ai named no place for the source image.")
     await _send(place, source, wire)
@@ -73,7 +74,7 @@ async def _one(job: Job, source: Picture, wire: Wire) -> str:
 
 async def _canvas(job: Job, source: Picture, mask: Picture, wire: Wire) -> dict[str, str]:
     extensions = {"initExtension": source.format, "maskExtension": mask.format}
-    answer = parse_answer(CanvasPlace, await _ask(job, "canvas-init-image", extensions, wire))
+    answer = parse_answer(CanvasPlace, await _post(job, "canvas-init-image", extensions, wire))
     place = answer.upload_canvas_init_image
     if place is None or not (place.init_image_id and (place.mask_image_id or place.masks_image_id)):
         raise invalid_response("Leonardo.Ai named no place for the source image and its mask.")
@@ -82,8 +83,8 @@ async def _canvas(job: Job, source: Picture, mask: Picture, wire: Wire) -> dict[
     return {UPLOAD.format(0): place.init_image_id, MASK: place.mask_image_id or place.masks_image_id}
 
 
-async def _ask(job: Job, path: str, body: dict[str, Any], wire: Wire) -> bytes:
-    return (await wire.ask(httpx.Request("POST", f"{job.endpoint.base_url}/v1/{path}", json=body))).content
+async def _post(job: Job, path: str, body: dict[str, Any], wire: Wire) -> bytes:
+    return (await wire.free("POST", f"{job.endpoint.base_url}/v1/{path}", json=body)).content
 
 
 async def _send(form: Form, picture: Picture, wire: Wire) -> None:
@@ -94,4 +95,6 @@ async def _send(form: Form, picture: Picture, wire: Wire) -> None:
         fields = None
     if not isinstance(fields, dict):
         raise invalid_response("Leonardo.Ai sent a form that cannot be read.")
-    await wire.ask(multipart(form.url, fields, [("file", picture)]), with_key=False)
+    request = multipart(form.url, fields, [("file", picture)])
+    headers = {"content-type": request.headers["content-type"]}
+    await wire.free("POST", form.url, with_key=False, content=request.content, headers=headers)

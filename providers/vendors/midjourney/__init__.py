@@ -10,7 +10,7 @@ from __future__ import annotations
 from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.midjourney.adapter import ENDPOINT, collect, explain, prepare, read
 from atelier.providers.vendors.midjourney.models import DEFAULT, MODELS
-from atelier.providers.vendors.midjourney.uploads import upload
+from atelier.providers.vendors.midjourney.uploads import complete
 
 PROVIDER = Provider(
     name="midjourney",
@@ -24,6 +24,6 @@ PROVIDER = Provider(
     read=read,
     explain=explain,
     collect=collect,
-    upload=upload,
+    complete=complete,
     prompted_variations=True,
 )

@@ -87,7 +87,7 @@ def _place(job: Job) -> tuple[str, int]:
     if job.request.origin == "midjourney" and task and index.isdecimal():
         return task, int(index)
     message = f"{job.model.id} changes only an image that Midjourney made here: it needs the task and its place there."
-    raise ImageError(Reason.INVALID_REQUEST, message, hint="Name such an image by its id.")
+    raise ImageError(Reason.INVALID_REQUEST, message, hint="Name that image by its id.")
 
 
 class Task(VendorModel):
@@ -117,7 +117,7 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
 
 
 HINTS: dict[Reason, str] = {
-    Reason.CONTENT_POLICY: "Reword the prompt or use another source picture.",
+    Reason.CONTENT_POLICY: "Reword the prompt or use another source image.",
     Reason.QUOTA_EXCEEDED: "Add credits to the kie.ai or MidAPI account, or use another vendor.",
     Reason.AUTHENTICATION: "Check KIE_API_KEY or MIDAPI_API_KEY; a key of one host is not valid at the other.",
     Reason.RATE_LIMITED: "Call again in a few seconds; kie.ai takes 20 new requests in 10 seconds.",

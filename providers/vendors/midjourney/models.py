@@ -1,7 +1,7 @@
 """Midjourney's rows. Facts: undated pages of MidAPI and kie.ai, and clients' code of 2025 and 2026.
 
 `wire` is the version, or the path of a tool. Doubtful: niji7, which only newer pages list; prices; what is refunded.
-There is no seed, negative prompt or size. Switches in the prompt (`--seed 7`) are said to pass through.
+There is no seed, negative prompt or size. By the resellers, switches in the prompt (`--seed 7`) pass through.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import json
 
 from atelier.providers.transport.vendor_json import Lenient, VendorModel, invalid_response, parse_answer
 from atelier.providers.transport.wire import Wire, httpx
-from atelier.providers.vendors.contract import Job
+from atelier.providers.vendors.contract import Completed, Job
 
 UPLOAD = "upload:0"
 HOST = "https://kieai.redpandaai.co"
@@ -25,11 +25,11 @@ class Answer(VendorModel):
     data: Lenient[File] = None
 
 
-async def upload(job: Job, request: httpx.Request, wire: Wire) -> httpx.Request:
+async def complete(request: httpx.Request, job: Job, wire: Wire) -> Completed:
     """Upload the source that the request names, and return it with the link in its place."""
     text = request.read().decode()
     if json.dumps(UPLOAD) not in text:
-        return request
+        return Completed(request)
     source = job.request.sources[0]
     await wire.on_progress("Uploading the source to kie.ai.")
     body = {
@@ -38,9 +38,10 @@ async def upload(job: Job, request: httpx.Request, wire: Wire) -> httpx.Request:
         "fileName": f"source.{source.format}",
     }
     host = job.endpoint.base_url if job.endpoint.custom else HOST
-    answer = await wire.ask(httpx.Request("POST", f"{host}/api/file-base64-upload", json=body))
+    answer = await wire.free("POST", f"{host}/api/file-base64-upload", json=body)
     file = parse_answer(Answer, answer.content).data
     link = file and (file.download_url or file.file_url)
     if not link:
         raise invalid_response("kie.ai did not say where it put the source image.")
-    return httpx.Request("POST", request.url, json=json.loads(text.replace(json.dumps(UPLOAD), json.dumps(link))))
+    text = text.replace(json.dumps(UPLOAD), json.dumps(link))
+    return Completed(httpx.Request("POST", request.url, json=json.loads(text)))

@@ -1,7 +1,7 @@
 """Recraft: POST /images/{endpoint}, JSON to generate and multipart to edit; images come back as base64 or links.
 
 Facts: the vendor's OpenAPI copy and docs of 2026, as of 2026-11-29; not checked against the service. The answer states
-the cost in API units, of which 1,000 are 1 USD. Doubtful: the codes of refusals, which are told apart by their words.
+the cost in API units, of which 1,000 are 1 USD. Doubtful: the codes of refusals, so the adapter reads their words.
 """
 
 from __future__ import annotations

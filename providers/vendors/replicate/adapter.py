@@ -108,7 +108,7 @@ async def _uploaded(value: Any, base: str, wire: Wire) -> Any:
     answer = await wire.free("POST", f"{base}/files", files=files)
     address = parse_answer(File, answer.content).urls.get("get")
     if not address:
-        raise invalid_response("Replicate took a source picture but names no address of it.")
+        raise invalid_response("Replicate took a source image but names no address of it.")
     return address
 
 
@@ -122,7 +122,7 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
 
 
 HINTS: dict[Reason, str] = {
-    Reason.CONTENT_POLICY: "Reword the prompt or use other source pictures.",
+    Reason.CONTENT_POLICY: "Reword the prompt or use other source images.",
     Reason.QUOTA_EXCEEDED: "Add credit to the Replicate account or use another vendor.",
     Reason.AUTHENTICATION: "Check REPLICATE_API_TOKEN.",
     Reason.UNKNOWN_MODEL: "Give a model of replicate.com, as replicate/owner/name, or call list_models.",
@@ -154,7 +154,7 @@ def explain(response: httpx.Response) -> ImageError:
 
 
 async def collect(job: Job, wire: Wire) -> Reply:
-    """Return the images of a prediction that a process saved before it died; its output is kept for an hour."""
+    """Return the images of a prediction that a process saved before it died; its output can be read for an hour."""
     return await reply_of(Prediction.model_validate(job.task), job, wire)
 
 

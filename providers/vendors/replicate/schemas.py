@@ -17,7 +17,7 @@ from atelier.providers.transport.wire import Wire
 SOURCE_FIELDS = (
     "image", "input_image", "input_images", "image_input", "images", "image_prompt", "reference_images", "img",
 )  # fmt: skip
-"""Names of the field of source pictures, as models of the vendor have them. The first that is declared is used."""
+"""Names of the field of source images, as models of the vendor have them. The first that is declared is used."""
 
 MASK_FIELDS = ("mask", "mask_image")
 
@@ -80,6 +80,6 @@ def _shaped(value: Any, schema: dict[str, JsonValue], id: str) -> Any:
         return value
     first, *others = cast("list[str]", value)
     if others:
-        message = f"{sanitize(id, 100)} takes one source picture; {len(others) + 1} were given."
+        message = f"{sanitize(id, 100)} takes one source image; {len(others) + 1} were given."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Give one.", facts={"option": "images"})
     return first

@@ -1,7 +1,7 @@
-"""What a Stable Diffusion web UI is asked beside the images: its checkpoints and upscalers, its progress, an interrupt.
+"""Requests to a Stable Diffusion web UI beside those for images: checkpoints, upscalers, progress and interrupts.
 
-Facts: the source of AUTOMATIC1111 and SD.Next as of 2026. An interrupt stops what runs, whoever asked for it, so it is
-sent only if the server does not name another task; a fork that ignores `force_task_id` names none of ours.
+Facts: the source of AUTOMATIC1111 and SD.Next as of 2026. An interrupt stops the running task, also one of another
+client, so it is sent only if the server does not name another task. A fork that ignores `force_task_id` names none.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ async def _known_checkpoint(wanted: str, base: str, wire: Wire) -> str:
 
 
 async def _known_upscaler(job: Job, base: str, wire: Wire) -> str:
-    """Return the upscaler that was asked for, else the usual one or the server's first that does more than resize."""
+    """Return the requested upscaler, else the usual one or the server's first that does more than resize."""
     listing = parse_answer(Upscalers, (await wire.free("GET", f"{base}/upscalers")).content).root
     have = [each.name for each in listing if each.name and each.name not in RESIZERS]
     wanted = job.request.options.get("upscaler", DEFAULT_UPSCALER)
@@ -115,8 +115,8 @@ async def _progress(job: Job, wire: Wire) -> Progress:
 
 
 async def watch(job: Job, wire: Wire) -> None:
-    """Report how far the server is, each time it has gone on."""
-    told = ""
+    """Report the progress of the server each time it changes."""
+    reported = ""
     while True:
         await anyio.sleep(PROGRESS_INTERVAL)
         now = await _progress(job, wire)
@@ -125,8 +125,8 @@ async def watch(job: Job, wire: Wire) -> None:
         state = now.state or State()
         steps = f" (step {state.sampling_step} of {state.sampling_steps})" if state.sampling_steps else ""
         message = f"The Stable Diffusion server is at {now.progress:.0%}{steps}."
-        if message != told:
-            told = message
+        if message != reported:
+            reported = message
             await wire.on_progress(message)
 
 

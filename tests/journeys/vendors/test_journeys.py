@@ -73,11 +73,10 @@ async def test_price_image_edit_and_refusal(vendor: str, journey: Journey, host:
     assert error(refused)["reason"] == ("content_policy" if faults.moderated else "invalid_request")
 
 
+@pytest.mark.parametrize("vendor", [name for name in JOURNEYS if bench_of(name).collectable_model], indirect=True)
 async def test_a_crash_costs_no_second_image(
     journey: Journey, vendor: str, host: Emulator, settings: Environ, tmp_path: Path
 ) -> None:
-    if bench_of(vendor).collectable_model is None:
-        pytest.skip("it has no tasks, so a crash loses the image")
     journey.links(host)
     asked = {"prompt": "a fox", "model": vendor, **journey.generate}
     step = ("add_asset", "before") if journey.names_its_task else ("save_vendor_task", "after")

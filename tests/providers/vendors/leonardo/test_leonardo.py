@@ -156,7 +156,11 @@ async def test_a_price_is_asked_for_where_the_calculator_knows_the_model(
         in_credits = await pipeline.with_quote(pipeline.admit(ImageRequest(prompt="a fox", model=KINO)))
     first, unknown = (each.estimate for each in priced)
     assert first
-    assert (first.total_usd, first.basis, first.source) == (Decimal("0.0882"), "quoted", "Leonardo.Ai, asked now")
+    assert (first.total_usd, first.basis, first.source) == (
+        Decimal("0.0882"),
+        "quoted",
+        "Leonardo.Ai, for this request",
+    )
     assert unknown is None
     assert in_credits.estimate is None
     assert leonardo.billed == []
