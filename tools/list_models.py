@@ -38,7 +38,7 @@ MAX_DATA_BYTES = 6000  # of the structured part; hosts paste it into the model's
 MAX_TEXT_BYTES = 9200  # of the text of a list with a filter
 MAX_FILTERED_BYTES = 12_000  # of both together, of every vendor with a filter; else the list is as without one
 MAX_BRIEF_BYTES = 8000  # of text and structured part together in a list without filter
-MAX_BRIEF_DATA_BYTES = 2100  # of its structured part, unless the text is cut to a line for each vendor
+MAX_BRIEF_DATA_BYTES = 5500  # of its structured part, which names every built-in model
 NAMED_MODELS = (1000, 60, 50, 40, 30, 25, 22, 20, 18, 16, 14, 12, 10, 8, 6, 5, 4)
 """How many models of each vendor are named: the first of these numbers with which the answer fits, else one."""
 TRUNCATION_NOTE = " Long lists are cut short; ask with vendor, operation or word for all of it."
@@ -133,37 +133,31 @@ def _filtered_text(summary: str, found: list[Offer], shown: list[Offer], today: 
 
 
 def _brief(summary: str, found: list[Offer], shown: list[Offer], today: date) -> Answer:
-    """Name as many models of each vendor as fit, and count the rest.
+    """Return the list of a call without a filter: the data names every model, if MAX_BRIEF_DATA_BYTES suffice.
 
-    Of many vendors the text has one line each, while the structured part names as many models as there is room for.
+    The text describes as many models as fit beside it; of many vendors it has one line each.
     """
+    data = next(filter(None, (_listed(summary, found, shown, limit, today) for limit in (*NAMED_MODELS, 1))))
+    room = MAX_BRIEF_BYTES - _bytes(data)
+    rest = [*_unshown(found, shown), *_foot(shown, TRUNCATION_NOTE)]
     for limit in NAMED_MODELS:
-        parts = {offer.provider.name: offer.first(limit) for offer in shown}
-        lines = [line for offer in shown for line in _lines(parts[offer.provider.name], offer, today)]
-        text, data = _listed(summary, found, shown, parts, lines, today)
-        size = _bytes(data)
-        if size < MAX_BRIEF_DATA_BYTES and len(text.encode()) + size < MAX_BRIEF_BYTES:
+        lines = [line for offer in shown for line in _lines(offer.first(limit), offer, today)]
+        text = "\n".join([summary, *lines, *rest])
+        if len(text.encode()) < room:
             return Answer(text=text, data=data)
     lines = [_overview_line(offer, today) for offer in shown]
-    for limit in (*NAMED_MODELS, 1):
-        parts = {offer.provider.name: offer.first(limit) for offer in shown}
-        text, data = _listed(summary, found, shown, parts, lines, today)
-        if limit == 1 or len(text.encode()) + _bytes(data) < MAX_BRIEF_BYTES:
-            return Answer(text=text, data=data)
-    raise AssertionError("the last limit returns")
+    return Answer(text="\n".join([summary, *lines, *rest]), data=data)
 
 
-def _listed(
-    summary: str, found: list[Offer], shown: list[Offer], parts: dict[str, Offer], lines: list[str], today: date
-) -> tuple[str, ListModelsOutput]:
-    """Return the text with these lines, and the data with these parts of the offers."""
-    text = "\n".join([summary, *lines, *_unshown(found, shown), *_foot(shown, TRUNCATION_NOTE)])
-    vendors = [_vendor(offer, parts.get(offer.provider.name), today) for offer in found]
+def _listed(summary: str, found: list[Offer], shown: list[Offer], limit: int, today: date) -> ListModelsOutput | None:
+    """Return the data with at most `limit` models of each vendor, or None if that is too much."""
+    vendors = [_vendor(offer, offer.first(limit) if offer in shown else None, today) for offer in found]
     for vendor, offer in zip(vendors, found, strict=True):
         if offer not in shown:
             vendor.more = len(offer.rows)
     hint = MORE_HINT if any(vendor.more for vendor in vendors) else ""
-    return text, ListModelsOutput(summary=summary + hint, vendors=vendors)
+    data = ListModelsOutput(summary=summary + hint, vendors=vendors)
+    return data if limit == 1 or _bytes(data) < MAX_BRIEF_DATA_BYTES else None
 
 
 def _lines(part: Offer, whole: Offer, today: date) -> list[str]:

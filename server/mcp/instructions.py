@@ -5,8 +5,8 @@ from __future__ import annotations
 INSTRUCTIONS = """\
 Atelier makes images with the image models of several vendors and keeps them.
 
-Use it whenever the user wants to draw, paint, render, generate or design an image, picture, photo, illustration, logo, icon, \
-poster, banner, wallpaper or diagram, or to edit, extend, upscale or cut out a image.
+Use it whenever the user wants to draw, paint, render, generate or design an image, picture, photo, illustration, \
+logo, icon, poster, banner, wallpaper or diagram, or to edit, extend, upscale or cut out one.
 
 - generate_image makes images from words; edit_image changes one that exists, named by the asset id of an earlier \
 answer, by "last" or by a path. Leave `model` out unless the user named one.

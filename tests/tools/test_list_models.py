@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from typing import Any
 
@@ -22,6 +23,7 @@ from atelier.tools.list_models import ListModels, run
 from atelier.tools.tool import Answer, Call
 from tests.conftest import TODAY, Connect, Environ
 from tests.emulators.openai import OpenAI
+from tests.exhaustive import sample
 from tests.vendors import SIX, only
 
 pytestmark = pytest.mark.anyio
@@ -166,6 +168,7 @@ async def test_of_many_vendors_there_is_one_line_each_with_default_price_and_ope
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("atelier.tools.list_models.MAX_BRIEF_BYTES", 4_000)
+    monkeypatch.setattr("atelier.tools.list_models.MAX_BRIEF_DATA_BYTES", 3_000)
     answer = await listed(KEYS)
     assert sum(bytes_of(answer)) < 6_000
     line = next(line for line in answer.text.splitlines() if line.startswith("Stability AI"))
@@ -391,19 +394,24 @@ async def test_however_many_models_a_file_adds_the_budget_holds_and_the_rest_is_
     assert sum(bytes_of(answer)) < 8_000
     told = {vendor["name"]: vendor for vendor in data(answer)["vendors"]}
     for provider in catalog.providers:
-        models = told[provider.name]["models"]
-        assert models[:1] == [provider.default][: len(models)]
-        assert vendors is not SIX or all(id in answer.text for id in models), models
-    if vendors is not SIX:  # the text has a line for each vendor, and the data has room for more than the defaults
-        assert len(told["openai"]["models"]) >= 10
-        assert told["openai"]["more"] + len(told["openai"]["models"]) > count
-        return
-    more = told["openai"]["more"]
-    assert f"and {more} more models; list_models with vendor=openai names them." in answer.text
-    assert more < count + 20
-    if not columns:
-        assert len(told["openai"]["models"]) > 5
-        assert more > count - 20
+        vendor = told[provider.name]
+        rows = [row for row in catalog.listed(provider) if row.lifecycle.at(catalog.today()) != "retired"]
+        assert vendor["models"][0] == provider.default
+        assert len(vendor["models"]) + vendor.get("more", 0) == len(rows)
+    assert len(told["openai"]["models"]) >= 10
+    counted = re.search(r"and (\d+) more models; list_models with vendor=openai names them\.", answer.text)
+    assert counted, answer.text
+    assert 0 < int(counted[1]) < count + 20
+    if vendors is SIX:
+        assert ("more" in told["openai"]) == (count == 400), "the data has room for 60"
+
+
+@pytest.mark.parametrize("ready", sample(list(range(1, len(VENDORS) + 1)), [4, 6, 9]))
+async def test_the_data_is_complete_however_many_vendors_are_ready(ready: int) -> None:
+    keys = list(KEYS)[-ready:]
+    answer = await listed({name: KEYS[name] for name in keys})
+    assert [vendor["name"] for vendor in data(answer)["vendors"] if vendor["ready"] and "more" in vendor] == []
+    assert sum(bytes_of(answer)) < 8_000
 
 
 async def test_what_fits_is_told_whole_and_nothing_is_counted() -> None:
