@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.server.cli.terminal_messages import for_person
 from tests.conftest import Environ, files_in
-from tests.emulators.openai import OpenAI
 from tests.emulators.socks import Socks
 from tests.exhaustive import exhaustive, sample
 from tests.server.process import like_a_host

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Held, Slow
 from atelier.providers.testing.waiting import LONG, until
 from tests.conftest import Environ, files_in
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import sample
 from tests.server.process import CALL, SERVE, greet, hello, say, started
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.emulators.openai import OpenAI
 from tests.conftest import Environ, png
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import exhaustive, sample
 from tests.providers.images.test_heif import phone_file
 from tests.server.process import SERVE, conversation, hello

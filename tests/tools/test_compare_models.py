@@ -12,11 +12,11 @@ from mcp.types import CallToolResult
 from PIL import Image
 
 from atelier.providers.images.contact_sheet import Tile, contact_sheet
+from atelier.providers.testing.emulators import flux_rules as flux_emulator
+from atelier.providers.testing.emulators.flux import Flux
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Answer, Slow
 from tests.conftest import Connect, Environ, png
-from tests.emulators import flux as flux_emulator
-from tests.emulators.flux import Flux
-from tests.emulators.openai import OpenAI
 from tests.server.mcp.test_server import error, images, text
 
 pytestmark = pytest.mark.anyio

@@ -11,12 +11,13 @@ import pytest
 from PIL import Image
 
 from atelier.providers.core.ids import uuid_of
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.emulators.openai_rules import BROKEN_JSON, BROKEN_SERVER, MODERATED, NO_QUOTA, trouble
+from atelier.providers.testing.emulators.stability import Stability
 from atelier.providers.testing.server import Answer, Held
 from atelier.providers.testing.waiting import until
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ, png
-from tests.emulators.openai import BROKEN_JSON, BROKEN_SERVER, MODERATED, NO_QUOTA, OpenAI, trouble
-from tests.emulators.stability import Stability
 from tests.exhaustive import exhaustive, sample
 from tests.journeys.service.conftest import Bucket
 from tests.server.http_process import Server, data_of, reason, serving

@@ -12,10 +12,10 @@ from itertools import product
 import anyio
 import pytest
 
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.waiting import LONG
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import parameters
 from tests.server.http_process import Server, serving, token
 

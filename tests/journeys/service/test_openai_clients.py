@@ -16,12 +16,13 @@ import openai
 import pytest
 from PIL import Image
 
+from atelier.providers.testing.emulators.flux import Flux
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.emulators.openai_rules import MODERATED
 from atelier.providers.testing.server import Held
 from atelier.providers.testing.waiting import LONG, until
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import NO_FILES
-from tests.emulators.flux import Flux
-from tests.emulators.openai import MODERATED, OpenAI
 from tests.npm import installed
 from tests.server.http_process import Server, serving, token
 

@@ -13,6 +13,8 @@ import pytest
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import Lifecycle
+from atelier.providers.testing.emulators import openai_rules as emulated
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Answer, Dropped
 from atelier.providers.vendors import openai as openai_vendor
 from atelier.providers.vendors.registry import all_providers
@@ -21,8 +23,6 @@ from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.tools.model_table import offers
 from tests.conftest import TODAY, Environ
-from tests.emulators import openai as emulated
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import exhaustive
 from tests.server.test_main import atelier
 from tests.vendors import only

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Held
 from atelier.providers.testing.waiting import LONG, until
 from tests.conftest import Environ, files_in
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import exhaustive, sample
 from tests.server.http_process import FOX, SECRET, SKETCH, Server, body_of, data_of, meanwhile, reason, serving, token
 from tests.server.mcp.test_server import text

@@ -6,11 +6,12 @@ import signal
 import time
 from pathlib import Path
 
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.emulators.openai_rules import NO_QUOTA
 from atelier.providers.testing.server import Held
 from atelier.providers.testing.waiting import until
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ
-from tests.emulators.openai import NO_QUOTA, OpenAI
 from tests.exhaustive import exhaustive
 from tests.server.http_process import FOX, SKETCH, meanwhile, serving
 

@@ -15,13 +15,13 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import ResourceTemplateReference
 from PIL import Image
 
+from atelier.providers.testing.emulators.flux import Flux
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Answer, Dropped, Held
 from atelier.providers.testing.waiting import LONG, until
 from atelier.providers.transport.network.http_client import httpx
 from atelier.server.http.callers import name_of
 from tests.conftest import Environ, files_in
-from tests.emulators.flux import Flux
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import exhaustive
 from tests.server.http_process import FOX, SKETCH, Server, body_of, data_of, meanwhile, reason, serving
 from tests.server.mcp.tasks_client import TasksClient, ask, begun, ended

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Held
 from tests.conftest import Environ
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import exhaustive
 from tests.server.http_process import FOX, SKETCH, meanwhile, reason, serving
 

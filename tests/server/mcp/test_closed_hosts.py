@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Held
 from atelier.providers.testing.waiting import LONG, until
 from tests.conftest import Environ
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import exhaustive, sample
 from tests.server.mcp.test_delivered_answers import answer, jobs, served, stuck
 from tests.server.process import SERVE, hello, like_a_host, say, started

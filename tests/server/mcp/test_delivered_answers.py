@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Slow
 from atelier.providers.testing.waiting import LONG, until
 from tests.conftest import Environ
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import exhaustive
 from tests.server.process import CALL, greet, say, started
 

@@ -13,10 +13,10 @@ import pytest
 from mcp.types import CallToolResult, Implementation
 from PIL import Image
 
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Answer, Slow
 from atelier.server.mcp.clients import HOSTS, UNKNOWN
 from tests.conftest import Connect, Environ, files_in, png
-from tests.emulators.openai import OpenAI
 from tests.server.mcp.test_server import error, images, opened, text
 from tests.server.test_main import atelier
 

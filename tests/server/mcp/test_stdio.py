@@ -12,10 +12,10 @@ import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Slow
 from atelier.tools import TOOLS
 from tests.conftest import Environ, files_in
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import exhaustive, sample
 from tests.server.process import SERVE, conversation, hello, like_a_host
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.emulators.flux import Flux
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.fixtures import served
 from atelier.providers.testing.server import Answer
 from atelier.providers.testing.waiting import LONG
-from tests.conftest import Environ, served
+from tests.conftest import Environ
 from tests.emulators.collector import KEY, CollectedSpan, Collector
-from tests.emulators.flux import Flux
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import exhaustive, sample
 from tests.server.http_process import FOX, SECRET, body_of, data_of, serving
 from tests.server.process import conversation, greet, hello, like_a_host, say, started

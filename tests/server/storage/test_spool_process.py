@@ -15,11 +15,11 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 
 from atelier.providers.core.ids import new_id, uuid_of
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Fault, Held, Slow
 from atelier.providers.testing.waiting import LONG, until
 from atelier.server.storage.local import LocalStorage
 from tests.conftest import Environ, files_in
-from tests.emulators.openai import OpenAI
 from tests.emulators.s3 import Front, Lost, Ministack, ministack
 from tests.exhaustive import exhaustive, sample
 from tests.server.mcp.test_server import images, text

@@ -12,12 +12,13 @@ from atelier.providers.core.errors import ImageError
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.testing.emulators.flux import Flux
+from atelier.providers.testing.emulators.flux_rules import PENDING
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Answer
 from atelier.server.composition import job_store_of, pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ
-from tests.emulators.flux import PENDING, Flux
-from tests.emulators.openai import OpenAI
 from tests.providers.jobs.recovery.conftest import OWL, a_desk, bought, left_behind, recovered
 
 pytestmark = pytest.mark.anyio

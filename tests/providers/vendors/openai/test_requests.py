@@ -11,9 +11,9 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.sources import normalise_source
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.vendors.openai import PROVIDER
 from tests.conftest import Environ, png
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import sample
 from tests.vendors import open_pipeline
 

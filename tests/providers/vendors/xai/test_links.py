@@ -20,14 +20,14 @@ from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService, JobHandle
 from atelier.providers.pipeline.job_store import CallRow, JobRow
+from atelier.providers.testing.emulators import xai_rules as emulated
+from atelier.providers.testing.emulators.xai import XAI
 from atelier.providers.testing.server import Answer, Dropped, Emulator, Slow
 from atelier.providers.transport.wire import Wire, httpx
 from atelier.providers.vendors.xai import PROVIDER
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ, png
-from tests.emulators import xai as emulated
-from tests.emulators.xai import XAI
 from tests.providers.vendors.xai.conftest import refused
 from tests.server.process import like_a_host
 from tests.vendors import open_pipeline
