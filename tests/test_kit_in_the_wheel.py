@@ -72,7 +72,7 @@ pytest_plugins = ["atelier.providers.testing.fixtures"]
 
 
 def test_a_call_reaches_the_emulator(openai_emulator: OpenAI) -> None:
-    generate_sync("a fox", model="openai", environ=openai_emulator.environ("openai"))
+    generate_sync("a fox", model="openai", environ=openai_emulator.environ_for("openai"))
     assert [asked.path for asked in openai_emulator.requests] == ["/v1/images/generations"]
 
 
@@ -81,7 +81,7 @@ def test_each_vendor_has_one(vendor, request: pytest.FixtureRequest) -> None:
     if vendor.name == "sketch":
         return  # it draws in this process
     emulator = request.getfixturevalue(vendor.name.replace("-", "_") + "_emulator")
-    assert emulator.environ(vendor.name)[vendor.endpoint.base_url_variable] == emulator.url
+    assert emulator.environ_for(vendor.name)[vendor.endpoint.base_url_variable] == emulator.url
 """
 
 

@@ -159,7 +159,7 @@ class Emulator:
         """Scheme, host and port."""
         return f"http://127.0.0.1:{self.port}"
 
-    def environ(self, vendor: str) -> dict[str, str]:
+    def environ_for(self, vendor: str) -> dict[str, str]:
         """Return the key and the base URL under the vendor's own variables. KeyError: no vendor has the name."""
         endpoint = {provider.name: provider.endpoint for provider in all_providers()}[vendor]
         keys = dict.fromkeys(endpoint.key_variables[:1], getattr(self, "key", ""))
