@@ -1,7 +1,7 @@
 """Fixtures for pytest: `<vendor>_emulator` serves the emulator of a vendor on a loopback port until the test ends.
 
-A test suite takes them with `pytest_plugins = ["atelier.providers.testing.fixtures"]`. `emulator.environ_for("openai")` is
-the environment that sends the vendor's calls there.
+A suite takes them with `pytest_plugins = ["atelier.providers.testing.fixtures"]`. `emulator.environ_for("openai")`
+returns the environment that sends the vendor's calls there.
 """
 
 from __future__ import annotations
