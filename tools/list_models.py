@@ -150,8 +150,12 @@ def _brief(summary: str, found: list[Offer], shown: list[Offer], today: date) ->
 
 
 def _listed(summary: str, found: list[Offer], shown: list[Offer], limit: int, today: date) -> ListModelsOutput | None:
-    """Return the data with at most `limit` models of each vendor, or None if that is too much."""
-    vendors = [_vendor(offer, offer.first(limit) if offer in shown else None, today) for offer in found]
+    """Return the data with at most `limit` models of each vendor, or None if that is too much.
+
+    Of a vendor that serves the models of another one, the default alone is named.
+    """
+    parts = [offer.first(1 if offer.provider.serves else limit) if offer in shown else None for offer in found]
+    vendors = [_vendor(offer, part, today) for offer, part in zip(found, parts, strict=True)]
     for vendor, offer in zip(vendors, found, strict=True):
         if offer not in shown:
             vendor.more = len(offer.rows)

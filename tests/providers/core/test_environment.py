@@ -58,7 +58,8 @@ def catalog(**environ: str) -> Catalog:
 @pytest.mark.parametrize("provider", KEYED, ids=[provider.name for provider in KEYED])
 def test_a_variable_with_the_prefix_comes_first(provider: Provider, tmp_path: Path) -> None:
     bare = (*provider.endpoint.key_variables, provider.endpoint.base_url_variable)
-    assert own_variable_names(provider.endpoint) == tuple(f"ATELIER_{name}" for name in bare)
+    names = (*bare, *provider.endpoint.variables)
+    assert own_variable_names(provider.endpoint) == tuple(f"ATELIER_{name}" for name in names)
     chat = dict.fromkeys(provider.endpoint.key_variables, "of-the-chat") | {bare[-1]: "https://chat.example/api"}
     (tmp_path / "url").write_text("https://mine.example/api\n")
     for name in provider.endpoint.key_variables:
