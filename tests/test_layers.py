@@ -47,7 +47,7 @@ HOMES = {
     "prometheus_client": ("server.http.metrics", "server.http.health"),
     "opentelemetry": ("server.observability.otel",),
     "h11": ("server.http.protocol",),
-    "jwt": ("server.http.auth",),
+    "jwt": ("server.http.auth", "providers.testing.emulators.vertex"),
     "tenacity": ("providers.transport.resilience.retry",),
     "httpx2": ("providers.transport.network",),
     "socksio": ("providers.transport.network.proxies",),
@@ -122,7 +122,13 @@ def test_a_vendor_imports_core_transport_images_and_the_contract() -> None:
     assert len(vendors) > 3
     for vendor in vendors:
         shared = SERVES.get(module(vendor), ())
-        may = (*A_VENDOR_IMPORTS, "providers.vendors.contract", "providers.vendors.image_links", module(vendor), *shared)
+        may = (
+            *A_VENDOR_IMPORTS,
+            "providers.vendors.contract",
+            "providers.vendors.image_links",
+            module(vendor),
+            *shared,
+        )
         for path in vendor.glob("*.py"):
             assert [other for other in ours(path) if not any(is_in(other, each) for each in may)] == [], path
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from atelier.providers.core.errors import ImageError, Reason
@@ -13,18 +11,6 @@ from atelier.providers.transport.exchange import safe_url
 from atelier.providers.transport.network.address_policy import AddressPolicy, UnknownHostError
 from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.transport.vendor_json import invalid_response
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Credentials that are not a key as it is: `headers` returns what is added to a request. `secrets` are redacted."""
-
-    headers: Callable[[httpx.Request], Mapping[str, str]]
-    secrets: tuple[str, ...] = field(default=(), repr=False)
-
-
-FindCredentials = Callable[[Endpoint, httpx.AsyncClient], Awaitable[Credentials]]
-"""Finds the credentials of an endpoint; requests that it needs for that go through the client of the vendor."""
 
 VERSIONS = re.compile(r"(/v\d+(alpha|beta)?\d*)+$")
 
@@ -105,17 +91,3 @@ def is_trusted(url: httpx.URL, endpoint: Endpoint) -> bool:
     base = httpx.URL(endpoint.base_url)
     vendors = endpoint.is_vendor_host(base.host) and endpoint.is_vendor_host(url.host)
     return (url.scheme, url.host) == (base.scheme, base.host) or (vendors and url.scheme == "https")
-
-
-def request_with_key(
-    request: httpx.Request, endpoint: Endpoint, key: str | None, credentials: Credentials | None = None
-) -> httpx.Request:
-    """Return a copy with the key or the credentials, if the URL may get them; the prepared request never has them."""
-    copy = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
-    if not is_trusted(request.url, endpoint):
-        return copy
-    if credentials:
-        copy.headers.update(credentials.headers(copy))
-    elif key:
-        copy.headers[endpoint.key_header] = endpoint.key_prefix + key
-    return copy

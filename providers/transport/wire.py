@@ -18,13 +18,8 @@ from atelier.providers.core.errors import ImageError, Reason, redacting
 from atelier.providers.core.log_context import add_context
 from atelier.providers.core.tracing import traced
 from atelier.providers.core.types import Endpoint, Progress
-from atelier.providers.transport.base_url import (
-    Credentials,
-    FindCredentials,
-    request_with_key,
-    resolve_allowed,
-    vendor_url,
-)
+from atelier.providers.transport.access import Access, FindCredentials
+from atelier.providers.transport.base_url import resolve_allowed, vendor_url
 from atelier.providers.transport.exchange import Exchange, safe_url
 from atelier.providers.transport.network.address_policy import AddressPolicy, send_to
 from atelier.providers.transport.network.http_client import httpx, read_body, transport_error
@@ -80,9 +75,7 @@ class Wire:
         self._client = client
         self._endpoint = endpoint
         self._explain = explain
-        self._key = key
-        self._find_credentials = credentials
-        self._credentials: Credentials | None = None
+        self._access = Access(endpoint, key, credentials)
         self._secrets = secrets
         self._ends = time.monotonic() + deadline * (2 if retry_timeouts else 1)
         self._deadline = deadline
@@ -106,9 +99,7 @@ class Wire:
 
     async def authorize(self) -> None:
         """Find the vendor's credentials, before anything is sent that it may bill. Raises authentication."""
-        if self._find_credentials and self._credentials is None:
-            self._credentials = await self._find_credentials(self._endpoint, self._client)
-            self._secrets += self._credentials.secrets
+        self._secrets += await self._access.find(self._client)
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send a paid request and return its answer. Raises the error from `explain`, timeout or network_error."""
@@ -235,7 +226,7 @@ class Wire:
 
         Its URL may come from a vendor's response and is checked, unless it leads to the host of the base URL.
         """
-        outgoing = request_with_key(request, self._endpoint, self._key, self._credentials) if with_key else request
+        outgoing = self._access.admitted(request) if with_key else request
         if paid:
             outgoing.extensions["trace"] = paid.trace
         try:

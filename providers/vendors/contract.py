@@ -22,7 +22,7 @@ from typing import Any
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.results import Usage
 from atelier.providers.core.types import Endpoint, ImageRequest, Model, Operation, Picture
-from atelier.providers.transport.base_url import FindCredentials
+from atelier.providers.transport.access import FindCredentials
 from atelier.providers.transport.wire import Wire, httpx
 
 
@@ -74,7 +74,6 @@ class Provider:
     names                names that mean its `default` model
     ended_names          names of model families that the vendor has ended; they mean its `default`, with a warning
     prefixes             ids that begin with one of these are its models, listed or not
-    serves               the vendor whose models it serves as well; a list of every vendor names them there
     locate               where the base URL depends on further variables of the vendor, such as a region
     credentials          where a request needs more than a key, such as a token or a signature
     collect              where an image can be collected by a vendor task or a link; see the module
@@ -98,7 +97,6 @@ class Provider:
     default: str
     ended_names: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
-    serves: str = ""
     locate: Callable[[Endpoint], str] | None = None
     credentials: FindCredentials | None = None
     prepare: Callable[[Job], httpx.Request]

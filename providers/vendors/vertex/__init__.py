@@ -20,7 +20,6 @@ PROVIDER = Provider(
     models=MODELS,
     default=GEMINI.default,
     prefixes=GEMINI.prefixes,
-    serves=GEMINI.name,
     qualified=True,
     locate=locate,
     credentials=find_credentials,

@@ -15,10 +15,10 @@ from atelier.providers.vendors.gemini.models import BANANA, CONTENT, PRO
 from atelier.providers.vendors.gemini.models import MODELS as GEMINI_MODELS
 
 PEOPLE = one_of("person_generation", "allow_all", "allow_adult", "allow_none")
-ENDS_IN_MAY = Lifecycle("deprecated", date(2027, 5, 28), BANANA)
-"""Doubtful for PRO, which the Gemini API lists as current: litellm alone has the day, and no successor."""
-
-ENDS = {"gemini-3.1-flash-image": ENDS_IN_MAY, PRO: ENDS_IN_MAY}
+ENDS = {
+    "gemini-3.1-flash-image": Lifecycle("deprecated", date(2027, 5, 28), BANANA),
+    PRO: Lifecycle("deprecated", date(2027, 5, 28)),  # doubtful: litellm alone has the day, and no successor
+}
 
 
 def row(model: Model) -> Model:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from atelier.providers.core.types import Model
 from atelier.providers.testing.conformance.bench import Bench
+from atelier.providers.testing.emulators import vertex
 from atelier.providers.vendors.vertex import PROVIDER
 from tests.conformance.benches import gemini
-from tests.emulators import vertex
 
 
 def variables(host: vertex.Vertex, key: str) -> Mapping[str, str]:

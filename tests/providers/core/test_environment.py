@@ -78,7 +78,7 @@ def test_a_key_with_the_prefix_is_not_sent_to_a_base_url_without_it(provider: Pr
     chat = {name: "of-the-chat", address: "https://chat.example/api"}
     assert catalog(**chat).located(provider).base_url == "https://chat.example/api"
     endpoint = catalog(**chat, **{f"ATELIER_{name}": "mine"}).located(provider)
-    own = dict(provider.endpoint.base_urls).get(name, provider.endpoint.base_url)
+    own = catalog(**{f"ATELIER_{name}": "mine"}).located(provider).base_url
     assert (endpoint.base_url, endpoint.custom) == (own, False)
 
 

@@ -22,9 +22,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from atelier.providers.testing.server import Answer
-from tests.emulators import gemini
-from tests.emulators.gemini import Gemini, RefusedError, refuse, trouble
+from atelier.providers.testing.emulators.gemini import Gemini
+from atelier.providers.testing.emulators.gemini_rules import RefusedError, refuse, trouble
 
 KEY = "ya29.emulated-0123456789abcdef"
 PROJECT = "atelier-emulated"
@@ -55,6 +54,11 @@ class Vertex(Gemini):
         self.lifetime = 3600
         self.accounts = dict[str, str]()
         self.folder = Path()
+
+    def environ_for(self, vendor: str) -> dict[str, str]:
+        """Return the project, the file of a service account and the base URL."""
+        keys = {"GOOGLE_CLOUD_PROJECT": PROJECT, "GOOGLE_APPLICATION_CREDENTIALS": self.credentials_file()}
+        return {**super().environ_for(vendor), **keys}
 
     @contextlib.contextmanager
     def serving(self) -> Generator[None]:
@@ -125,11 +129,3 @@ class Vertex(Gemini):
             refuse("Invalid personGeneration.")
         self.format = mime.removeprefix("image/").upper()
         return super()._content(model, body)
-
-
-def quota_exceeded() -> Answer:
-    """A 429 without any word on how long to wait."""
-    return trouble(429, "RESOURCE_EXHAUSTED", "Resource exhausted. Please try again later.")
-
-
-__all__ = ["KEY", "NO_PERMISSION", "PROJECT", "Vertex", "gemini", "quota_exceeded"]
