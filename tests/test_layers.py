@@ -57,7 +57,7 @@ HOMES = {
     ),
     "pillow_heif": ("providers.images.heif",),
     "openai": (),
-    "pytest": ("providers.testing.conformance",),
+    "pytest": ("providers.testing.conformance", "providers.testing.fixtures"),
 }
 """SDK -> the modules or packages that may import it."""
 
@@ -133,8 +133,8 @@ def test_gates_cannot_reach_the_network() -> None:
 
 
 def is_entry(path: Path) -> bool:
-    """Whether a path counts as an entry of its package. A vendor does not: the registry lists them all."""
-    return path.name[0] not in "_." and not (path / "models.py").is_file()
+    """Whether a path counts as an entry of its package. Vendors and their emulators do not: the registry lists them."""
+    return path.name[0] not in "_." and not (path / "models.py").is_file() and path.parent.name != "emulators"
 
 
 def test_files_and_packages_stay_small() -> None:
