@@ -14,8 +14,8 @@ from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.registry import all_providers
-from atelier.server.config_files import UNTRUSTED, Source
 from atelier.server.settings import Settings
+from atelier.server.settings.config_files import UNTRUSTED, Source
 from tests.conftest import Environ
 from tests.server.test_main import atelier
 
