@@ -15,7 +15,7 @@ from pydantic import PrivateAttr, ValidationError
 from atelier.providers.core.environment import OWN_PREFIX, variable
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.pricing.budget import Caps
-from atelier.server.config_files import Notice, Source, read_sources, state_folder
+from atelier.server.settings.config_files import Notice, Source, read_sources, state_folder
 from atelier.server.settings.fields import SECRETS, SettingsFields
 from atelier.server.settings.values import MUST, NAMED
 from atelier.server.storage.s3_client import Bucket, without_bucket
