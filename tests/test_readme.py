@@ -11,7 +11,7 @@ import sys
 import tomllib
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from mcp.client import Client
@@ -51,9 +51,10 @@ def started() -> dict[str, tuple[str, list[str]]]:
 def buttons() -> dict[str, dict[str, Any]]:
     """Return what each install button configures, by its host."""
     found = dict[str, dict[str, Any]]()
-    for address in re.findall(r"\]\((https://[^)]*mcp[^)]*)\)", README):
+    addresses: list[str] = re.findall(r"\]\((https://[^)]*mcp[^)]*)\)", README)
+    for address in addresses:
         parts = urlsplit(address)
-        query = {name: values[0] for name, values in parse_qs(parts.query, strict_parsing=True).items()}
+        query = dict(parse_qsl(parts.query, strict_parsing=True))
         assert query["name"] == "atelier"
         config = query["config"]
         found[parts.hostname or ""] = json.loads(config if config.startswith("{") else base64.b64decode(config))
