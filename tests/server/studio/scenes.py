@@ -55,7 +55,7 @@ def drawn(scene: Scene, seed: int = 1) -> Image.Image:
     """Return the image: a sky, a sun or a moon, and ranges of hills that get darker towards the front."""
     width, height = scene.size
     sky, low, *ranges = scene.colours
-    image = Image.linear_gradient("L").resize(scene.size)
+    image = Image.linear_gradient("L").transform(scene.size, Image.Transform.EXTENT, (0, 0, 256, 256))
     image = Image.composite(Image.new("RGB", scene.size, low), Image.new("RGB", scene.size, sky), image)
     draw, chance = ImageDraw.Draw(image), random.Random(seed)
     x, y, radius = width * 0.68, height * 0.24, min(width, height) * 0.07
