@@ -19,8 +19,8 @@ import anyio
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 
+from atelier.providers.testing.emulators.openai_rules import KEY
 from bench import floors
-from tests.emulators.openai import KEY
 
 SERVER = [sys.executable, "-m", "atelier.server"]
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}

@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.emulators.openai import KEY, OpenAI
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.emulators.openai_rules import KEY
 from tests.server.http_process import FOX, Server, serving
 
 JOBS = 100

@@ -24,7 +24,7 @@ from PIL import Image, ImageChops
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tests.emulators.openai import OpenAI
+from atelier.providers.testing.emulators.openai import OpenAI
 
 DELAYS = {"slow": 1.0, "patient": 2.0}  # seconds
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -16,16 +16,16 @@ from mcp.client import Client
 
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.testing.conformance.bench import TODAY
+from atelier.providers.testing.emulators.flux import Flux
+from atelier.providers.testing.emulators.gemini import Gemini
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.emulators.stability import Stability
+from atelier.providers.testing.emulators.xai import XAI
+from atelier.providers.testing.fixtures import served
 from atelier.providers.testing.images import encoded_png, png
-from atelier.providers.testing.server import Emulator
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.mcp.server import build_server
 from atelier.server.settings import Settings
-from tests.emulators.flux import Flux
-from tests.emulators.gemini import Gemini
-from tests.emulators.openai import OpenAI
-from tests.emulators.stability import Stability
-from tests.emulators.xai import XAI
 from tests.exhaustive import exhaustive, is_selected
 from tests.wheel import Wheel, installed
 
@@ -100,15 +100,6 @@ def today() -> Callable[[], date]:
 def environ(tmp_path: Path) -> Environ:
     """Return an environment without keys that stores pictures below the test's folder."""
     return NO_FILES | {"ATELIER_OUTPUT_DIR": str(tmp_path / "out"), "ATELIER_STATE_DIR": str(tmp_path / "state")}
-
-
-Served = TypeVar("Served", bound=Emulator)
-
-
-def served(emulator: Served) -> Iterator[Served]:
-    """Serve an emulator for one test, so that a late request of one test does not reach the next."""
-    with emulator.serving():
-        yield emulator
 
 
 @pytest.fixture

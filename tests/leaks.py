@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from atelier.providers.core.errors import ImageError
+from atelier.providers.testing.emulators import flux, gemini, openai, stability, xai
 from atelier.server.observability.logs import JsonLines
-from tests.emulators import collector, flux, gemini, openai, s3, stability, xai
+from tests.emulators import collector, s3
 
 JWT_SECRET = "a secret that is long enough for HS256"
 DATABASE_PASSWORD = "hunter2"

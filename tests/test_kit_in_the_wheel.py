@@ -60,3 +60,32 @@ def test_a_vendor_that_breaks_a_promise_does_not(kit: Wheel, tmp_path: Path, pro
 def test_it_draws_from_the_library(kit: Wheel, tmp_path: Path) -> None:
     program = "from atelier.providers import generate_sync as g; print(g('a fox', model='dots').provider)"
     assert kit.python("-c", program, cwd=tmp_path) == "dots\n"
+
+
+FIXTURES = """
+import pytest
+from atelier.providers import generate_sync
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.vendors.registry import built_in_providers
+
+pytest_plugins = ["atelier.providers.testing.fixtures"]
+
+
+def test_a_call_reaches_the_emulator(openai_emulator: OpenAI) -> None:
+    generate_sync("a fox", model="openai", environ=openai_emulator.environ_for("openai"))
+    assert [asked.path for asked in openai_emulator.requests] == ["/v1/images/generations"]
+
+
+@pytest.mark.parametrize("vendor", built_in_providers(), ids=lambda p: p.name)
+def test_each_vendor_has_one(vendor, request: pytest.FixtureRequest) -> None:
+    if vendor.name == "sketch":
+        return  # it draws in this process
+    emulator = request.getfixturevalue(vendor.name.replace("-", "_") + "_emulator")
+    assert emulator.environ_for(vendor.name)[vendor.endpoint.base_url_variable] == emulator.url
+"""
+
+
+def test_the_fixtures_serve_every_vendor(kit: Wheel, tmp_path: Path) -> None:
+    (tmp_path / "test_fixtures.py").write_text(FIXTURES, encoding="utf-8")
+    out = kit.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_fixtures.py", cwd=tmp_path)
+    assert re.search(r"1\d passed", out), out

@@ -24,7 +24,7 @@ LEAKS = {
 HEADER = """
 import logging, os, subprocess, sys
 from atelier.providers.core.errors import ImageError, Reason
-from tests.emulators.openai import KEY
+from atelier.providers.testing.emulators.openai import KEY
 
 def test_clean():
     logging.getLogger('atelier').warning('listening')

@@ -67,6 +67,9 @@ COMMANDS = (
         ("show last", "show fox.png", "show last --json"), ("info",),
     ),
     Command(
+        "studio", LOOK, "see, compare, paint and make images in a browser", "studio_command:studio", (), ("ui", "open"),
+    ),
+    Command(
         "spend", ACCOUNT, "what was spent", "spend_command:spend", ("spend", "spend --by vendor --since 2026-01-01"),
         ("spent", "usage", "bill"),
     ),

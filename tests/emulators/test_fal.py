@@ -13,9 +13,10 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.conftest import png, served
-from tests.emulators import fal as emulated
-from tests.emulators.fal import Fal
+from atelier.providers.testing.emulators import fal as emulated
+from atelier.providers.testing.emulators.fal import Fal
+from atelier.providers.testing.fixtures import served
+from tests.conftest import png
 
 
 class ToTheEmulator(httpx.HTTPTransport):

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from atelier.providers.testing.emulators import flux_rules as emulated
+from atelier.providers.testing.emulators.flux import Flux
 from atelier.providers.testing.server import Answer, Dropped, Slow
 from tests.conftest import png
-from tests.emulators import flux as emulated
-from tests.emulators.flux import Flux
 
 
 def picture(width: int = 256, height: int = 256, colour: Any = "navy") -> str:

@@ -11,10 +11,10 @@ from google import genai
 from google.genai import errors, types
 from PIL import Image
 
+from atelier.providers.testing.emulators import gemini_rules as emulated
+from atelier.providers.testing.emulators.gemini import Gemini
 from atelier.providers.testing.server import Answer, Dropped, Fault, Slow
 from tests.conftest import png
-from tests.emulators import gemini as emulated
-from tests.emulators.gemini import Gemini
 
 MODEL = "gemini-nano-banana-2.1"
 Connect = Callable[..., Any]  # the client's own types are loose

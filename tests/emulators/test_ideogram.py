@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.emulators.ideogram import Ideogram
+from atelier.providers.testing.fixtures import served
 from atelier.providers.transport.wire import httpx
-from tests.conftest import png, served
-from tests.emulators.ideogram import Ideogram
+from tests.conftest import png
 
 
 @pytest.fixture

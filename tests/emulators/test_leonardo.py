@@ -11,9 +11,10 @@ from leonardo_ai_sdk import LeonardoAiSDK
 from leonardo_ai_sdk.models.errors import SDKError
 from leonardo_ai_sdk.models.shared import PricingCalculatorServices
 
+from atelier.providers.testing.emulators.leonardo import Leonardo
+from atelier.providers.testing.fixtures import served
 from atelier.providers.transport.wire import httpx
-from tests.conftest import png, served
-from tests.emulators.leonardo import Leonardo
+from tests.conftest import png
 
 KINO = "aa77f04e-3eec-4034-9c07-d0f619684628"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.emulators.midjourney import Midjourney
+from atelier.providers.testing.fixtures import served
 from atelier.providers.transport.wire import httpx
-from tests.conftest import served
-from tests.emulators.midjourney import Midjourney
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import openai as sdk
 import pytest
 from PIL import Image
 
-from atelier.providers.testing.server import Drip, Dropped, Slow
+from atelier.providers.testing.emulators import openai_rules as emulated
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.server import Answer, Drip, Dropped, Slow
 from tests.conftest import png
-from tests.emulators import openai as emulated
-from tests.emulators.openai import OpenAI
 
 Connect = Callable[..., sdk.OpenAI]
 
@@ -88,7 +88,7 @@ def test_an_unknown_model_is_not_found(client: Connect) -> None:
     ],
 )
 def test_scripted_refusals_arrive_as_typed_exceptions(
-    client: Connect, openai: OpenAI, fault: emulated.Answer, error: type[sdk.APIStatusError], code: str | None
+    client: Connect, openai: OpenAI, fault: Answer, error: type[sdk.APIStatusError], code: str | None
 ) -> None:
     openai.next(fault)
     with pytest.raises(error) as caught:

@@ -11,9 +11,10 @@ import openai as sdk
 import pytest
 from PIL import Image
 
+from atelier.providers.testing.emulators.recraft import NO_CREDITS, Recraft
+from atelier.providers.testing.fixtures import served
 from atelier.providers.transport.wire import httpx
-from tests.conftest import png, served
-from tests.emulators.recraft import NO_CREDITS, Recraft
+from tests.conftest import png
 
 
 @pytest.fixture

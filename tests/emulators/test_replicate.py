@@ -13,9 +13,10 @@ from PIL import Image
 from replicate.client import Client
 from replicate.exceptions import ModelError, ReplicateError
 
-from tests.conftest import png, served
-from tests.emulators import replicate as emulated
-from tests.emulators.replicate import Replicate
+from atelier.providers.testing.emulators import replicate_rules as emulated
+from atelier.providers.testing.emulators.replicate import Replicate
+from atelier.providers.testing.fixtures import served
+from tests.conftest import png
 
 SCHNELL = "black-forest-labs/flux-schnell"
 

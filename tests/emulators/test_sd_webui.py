@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.conftest import png, served
-from tests.emulators import sd_webui as emulated
-from tests.emulators.sd_webui import SdWebui
+from atelier.providers.testing.emulators import sd_webui as emulated
+from atelier.providers.testing.emulators.sd_webui import SdWebui
+from atelier.providers.testing.fixtures import served
+from tests.conftest import png
 
 webuiapi: Any = pytest.importorskip("webuiapi")  # it has no types
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from atelier.providers.testing.emulators import stability as emulated
+from atelier.providers.testing.emulators.stability import Stability
 from atelier.providers.testing.server import Drip, Dropped, Slow
 from atelier.providers.vendors.stability import PROVIDER
 from tests.conftest import png
-from tests.emulators import stability as emulated
-from tests.emulators.stability import Stability
 
 PHOTO = png(128, 96, "navy")
 MASK = png(128, 96, "white", "L")

@@ -18,10 +18,10 @@ import pytest
 from openai.types import ImagesResponse
 from PIL import Image
 
+from atelier.providers.testing.emulators import xai_rules as emulated
+from atelier.providers.testing.emulators.xai import XAI
 from atelier.providers.testing.server import Answer, Dropped, Slow
 from tests.conftest import png
-from tests.emulators import xai as emulated
-from tests.emulators.xai import XAI
 
 
 def client(xai: XAI, key: str | None = None, timeout: float = 10.0) -> sdk.OpenAI:

@@ -14,9 +14,9 @@ import pytest
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.results import ImageResult
+from atelier.providers.testing.emulators import flux_rules as flux
 from atelier.providers.testing.waiting import eventually
 from tests.conftest import Environ
-from tests.emulators import flux
 from tests.exhaustive import sample
 from tests.faults import proxy as faulty
 from tests.faults.books import Books

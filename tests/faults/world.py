@@ -13,15 +13,15 @@ from typing import Any
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.identify import picture
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.testing.emulators.flux import Flux
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.emulators.stability import Stability
+from atelier.providers.testing.emulators.xai import XAI
 from atelier.providers.testing.server import Bill
 from atelier.providers.testing.waiting import until
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import NO_FILES, TODAY, Environ, png
-from tests.emulators.flux import Flux
-from tests.emulators.openai import OpenAI
-from tests.emulators.stability import Stability
-from tests.emulators.xai import XAI
 from tests.faults.proxy import Proxy
 
 SOURCE = png(128, 128)

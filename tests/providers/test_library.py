@@ -31,12 +31,12 @@ from atelier.providers import (
     vary,
 )
 from atelier.providers.images.identify import picture
+from atelier.providers.testing.emulators.flux import Flux
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.emulators.stability import Stability
+from atelier.providers.testing.emulators.xai import XAI
 from atelier.providers.testing.server import Answer, Slow
 from tests.conftest import Environ, png
-from tests.emulators.flux import Flux
-from tests.emulators.openai import OpenAI
-from tests.emulators.stability import Stability
-from tests.emulators.xai import XAI
 
 pytestmark = pytest.mark.anyio
 

@@ -11,11 +11,11 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Slow
 from atelier.server.composition import pipeline_of, sources_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ, png
-from tests.emulators.openai import OpenAI
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.emulators.openai import OpenAI
 from tests.conftest import Environ, png
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import exhaustive, sample
 from tests.providers.images.test_heif import phone_file
 from tests.server.process import SERVE, conversation, hello
@@ -117,6 +117,7 @@ def test_a_phones_photo_reaches_a_vendor_as_what_it_takes(
     assert not failed, words
 
 
+@exhaustive
 def test_without_the_decoder_one_sentence_names_the_extra(with_openai: Environ, openai: OpenAI, folder: Path) -> None:
     (folder / "IMG_0001.HEIC").write_bytes(phone_file("HEIF"))
     failed, words = edited(with_openai, str(folder / "IMG_0001.HEIC"), MISSING)

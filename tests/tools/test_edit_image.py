@@ -10,6 +10,7 @@ import pytest
 
 from atelier.providers.images.sources import SourceReader
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Held
 from atelier.providers.testing.waiting import LONG, eventually
 from atelier.server.composition import pipeline_of, storage_of
@@ -19,7 +20,6 @@ from atelier.tools.image_answer import ImageOutput
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Answer, Call
 from tests.conftest import Environ
-from tests.emulators.openai import OpenAI
 from tests.providers.transport.network.test_web_fetch import Site, World, at, web
 
 pytestmark = pytest.mark.anyio

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from mcp.types import CallToolResult
 
+from atelier.providers.testing.emulators.openai import OpenAI
 from tests.conftest import Connect, Environ
-from tests.emulators.openai import OpenAI
 from tests.server.mcp.test_server import error, text
 
 pytestmark = pytest.mark.anyio

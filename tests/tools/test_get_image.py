@@ -12,11 +12,11 @@ from mcp.types import CallToolResult
 
 from atelier.providers.core.ids import new_id
 from atelier.providers.images.identify import picture
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Slow
 from atelier.server.composition import storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Connect, Environ, png
-from tests.emulators.openai import OpenAI
 from tests.server.mcp.test_server import error, images, text
 
 pytestmark = pytest.mark.anyio

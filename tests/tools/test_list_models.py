@@ -17,12 +17,12 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Operation
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.registry import all_providers
 from atelier.tools.list_models import ListModels, run
 from atelier.tools.tool import Answer, Call
 from tests.conftest import TODAY, Connect, Environ
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import sample
 from tests.vendors import SIX, only
 

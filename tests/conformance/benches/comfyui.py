@@ -8,11 +8,11 @@ import pytest
 
 from atelier.providers.core.types import ImageRequest, Model
 from atelier.providers.testing.conformance.bench import Bench, Body, Faults
+from atelier.providers.testing.emulators import comfyui
 from atelier.providers.testing.server import Answer, Emulator
 from atelier.providers.vendors.comfyui import PROVIDER, prompts
 from atelier.providers.vendors.comfyui.graphs import graph_of
 from atelier.providers.vendors.contract import Job
-from tests.emulators import comfyui
 
 
 def stage(host: comfyui.Comfyui, patch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from atelier.providers.core.types import Model
 from atelier.providers.testing.conformance.bench import Bench, Body, Faults
+from atelier.providers.testing.emulators import fal
 from atelier.providers.testing.server import Answer, Emulator
 from atelier.providers.vendors.fal import PROVIDER, requests
-from tests.emulators import fal
 
 
 def stage(host: fal.Fal, patch: pytest.MonkeyPatch) -> None:

@@ -6,12 +6,13 @@ import pytest
 
 from atelier.providers.core.types import Model
 from atelier.providers.testing.conformance.bench import Bench, Body, Faults
+from atelier.providers.testing.emulators import flux_rules as flux
+from atelier.providers.testing.emulators.flux import Flux
 from atelier.providers.testing.server import Answer, Emulator
 from atelier.providers.vendors.flux import PROVIDER, tasks
-from tests.emulators import flux
 
 
-def stage(host: flux.Flux, patch: pytest.MonkeyPatch) -> None:
+def stage(host: Flux, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(tasks, "POLL_INTERVAL", 0.01)
 
 
@@ -19,22 +20,22 @@ def minimal_body(model: Model) -> Body:
     return {"prompt": "a fox"}
 
 
-def link_elsewhere(host: flux.Flux) -> None:
+def link_elsewhere(host: Flux) -> None:
     host.polls_name = "localhost"
 
 
-def collectable_model(host: flux.Flux) -> Model:
+def collectable_model(host: Flux) -> Model:
     """Every answer is a task."""
     return next(row for row in PROVIDER.models if row.id == PROVIDER.default)
 
 
-def polls(host: flux.Flux) -> Emulator:
+def polls(host: Flux) -> Emulator:
     return host.polls
 
 
 BENCH = Bench(
     provider=PROVIDER,
-    host=flux.Flux,
+    host=Flux,
     key=flux.KEY,
     stage=stage,
     minimal_body=minimal_body,

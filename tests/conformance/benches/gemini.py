@@ -6,12 +6,13 @@ import pytest
 
 from atelier.providers.core.types import Model
 from atelier.providers.testing.conformance.bench import Bench, Body, Faults
+from atelier.providers.testing.emulators import gemini_rules as gemini
+from atelier.providers.testing.emulators.gemini import Gemini
 from atelier.providers.vendors.gemini import PROVIDER
 from atelier.providers.vendors.gemini.models import PREDICT
-from tests.emulators import gemini
 
 
-def stage(host: gemini.Gemini, patch: pytest.MonkeyPatch) -> None:
+def stage(host: Gemini, patch: pytest.MonkeyPatch) -> None:
     """A custom host, where the previews still answer."""
     for row in PROVIDER.models:
         if row.wire != PREDICT and row.id not in gemini.MODELS:
@@ -25,7 +26,7 @@ def minimal_body(model: Model) -> Body:
     return {"contents": [{"role": "user", "parts": parts}], "generationConfig": {"responseModalities": ["IMAGE"]}}
 
 
-def collectable_model(host: gemini.Gemini) -> Model:
+def collectable_model(host: Gemini) -> Model:
     """A gateway answers with a file."""
     host.links = True
     return next(row for row in PROVIDER.models if row.id == PROVIDER.default)
@@ -33,7 +34,7 @@ def collectable_model(host: gemini.Gemini) -> Model:
 
 BENCH = Bench(
     provider=PROVIDER,
-    host=gemini.Gemini,
+    host=Gemini,
     key=gemini.KEY,
     stage=stage,
     minimal_body=minimal_body,

@@ -6,9 +6,9 @@ import pytest
 
 from atelier.providers.core.types import Model, Operation
 from atelier.providers.testing.conformance.bench import Bench, Body, Faults
+from atelier.providers.testing.emulators import ideogram
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.ideogram import PROVIDER
-from tests.emulators import ideogram
 
 
 def stage(host: ideogram.Ideogram, patch: pytest.MonkeyPatch) -> None:

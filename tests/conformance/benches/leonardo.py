@@ -6,13 +6,14 @@ import pytest
 
 from atelier.providers.core.types import Model, Operation
 from atelier.providers.testing.conformance.bench import Bench, Body, Faults
+from atelier.providers.testing.emulators import leonardo_rules as leonardo
+from atelier.providers.testing.emulators.leonardo import Leonardo
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.leonardo import PROVIDER, jobs
 from atelier.providers.vendors.leonardo.models import FAMILIES, LUCID, UNZOOM, UPSCALER
-from tests.emulators import leonardo
 
 
-def stage(host: leonardo.Leonardo, patch: pytest.MonkeyPatch) -> None:
+def stage(host: Leonardo, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(jobs, "POLL_INTERVAL", 0.01)
 
 
@@ -36,14 +37,14 @@ def vendor_image(model: Model) -> str:
     return "image-of-the-house" if model.wire == UNZOOM else ""
 
 
-def collectable_model(host: leonardo.Leonardo) -> Model:
+def collectable_model(host: Leonardo) -> Model:
     """Every answer is a job."""
     return PROVIDER.models[0]
 
 
 BENCH = Bench(
     provider=PROVIDER,
-    host=leonardo.Leonardo,
+    host=Leonardo,
     key=leonardo.KEY,
     stage=stage,
     minimal_body=minimal_body,

@@ -6,10 +6,10 @@ import pytest
 
 from atelier.providers.core.types import Model, Operation
 from atelier.providers.testing.conformance.bench import Bench, Body, Faults
+from atelier.providers.testing.emulators import midjourney
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.midjourney import PROVIDER, tasks
 from atelier.providers.vendors.midjourney.models import UPSCALE, VARY
-from tests.emulators import midjourney
 
 
 def stage(host: midjourney.Midjourney, patch: pytest.MonkeyPatch) -> None:

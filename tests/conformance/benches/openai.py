@@ -6,13 +6,14 @@ import pytest
 
 from atelier.providers.core.types import Model
 from atelier.providers.testing.conformance.bench import Bench, Body, Faults
+from atelier.providers.testing.emulators import openai_rules as openai
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.openai import PROVIDER
 from atelier.providers.vendors.openai.models import DALL_E
-from tests.emulators import openai
 
 
-def stage(host: openai.OpenAI, patch: pytest.MonkeyPatch) -> None:
+def stage(host: OpenAI, patch: pytest.MonkeyPatch) -> None:
     """An older host, which serves what OpenAI itself has switched off."""
     patch.setattr(openai, "FIXED", (*openai.FIXED, "gpt-image-1"))
     host.older = True
@@ -23,7 +24,7 @@ def minimal_body(model: Model) -> Body:
     return {"model": model.id, "prompt": "a fox", **dialect}
 
 
-def collectable_model(host: openai.OpenAI) -> Model:
+def collectable_model(host: OpenAI) -> Model:
     """A compatible host answers with links."""
     host.links = True
     return next(row for row in PROVIDER.models if row.id == PROVIDER.default)
@@ -31,7 +32,7 @@ def collectable_model(host: openai.OpenAI) -> Model:
 
 BENCH = Bench(
     provider=PROVIDER,
-    host=openai.OpenAI,
+    host=OpenAI,
     key=openai.KEY,
     stage=stage,
     minimal_body=minimal_body,

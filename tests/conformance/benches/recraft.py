@@ -6,9 +6,9 @@ import pytest
 
 from atelier.providers.core.types import Model
 from atelier.providers.testing.conformance.bench import Bench, Body, Faults
+from atelier.providers.testing.emulators import recraft
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.recraft import PROVIDER
-from tests.emulators import recraft
 
 
 def stage(host: recraft.Recraft, patch: pytest.MonkeyPatch) -> None:

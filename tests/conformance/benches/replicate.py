@@ -6,12 +6,13 @@ import pytest
 
 from atelier.providers.core.types import Model, Operation
 from atelier.providers.testing.conformance.bench import Bench, Body, Faults
+from atelier.providers.testing.emulators import replicate_rules as replicate
+from atelier.providers.testing.emulators.replicate import Replicate
 from atelier.providers.testing.server import Answer, Emulator
 from atelier.providers.vendors.replicate import PROVIDER, predictions
-from tests.emulators import replicate
 
 
-def stage(host: replicate.Replicate, patch: pytest.MonkeyPatch) -> None:
+def stage(host: Replicate, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(predictions, "POLL_INTERVAL", 0.01)
 
 
@@ -24,22 +25,22 @@ def needs_prompt(model: Model, operation: Operation) -> bool:
     return True
 
 
-def link_elsewhere(host: replicate.Replicate) -> None:
+def link_elsewhere(host: Replicate) -> None:
     host.polls_name = "localhost"
 
 
-def collectable_model(host: replicate.Replicate) -> Model:
+def collectable_model(host: Replicate) -> Model:
     """Every answer is a prediction."""
     return next(row for row in PROVIDER.models if row.id == PROVIDER.default)
 
 
-def polls(host: replicate.Replicate) -> Emulator:
+def polls(host: Replicate) -> Emulator:
     return host.polls
 
 
 BENCH = Bench(
     provider=PROVIDER,
-    host=replicate.Replicate,
+    host=Replicate,
     key=replicate.KEY,
     stage=stage,
     minimal_body=minimal_body,

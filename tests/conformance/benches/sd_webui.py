@@ -8,9 +8,9 @@ import pytest
 
 from atelier.providers.core.types import Model
 from atelier.providers.testing.conformance.bench import Bench, Body, Faults
+from atelier.providers.testing.emulators import sd_webui
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.sd_webui import PROVIDER
-from tests.emulators import sd_webui
 
 
 def stage(host: sd_webui.SdWebui, patch: pytest.MonkeyPatch) -> None:

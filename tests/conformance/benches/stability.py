@@ -7,13 +7,23 @@ import pytest
 from atelier.providers.core.errors import Reason
 from atelier.providers.core.types import Model, Operation
 from atelier.providers.testing.conformance.bench import Bench, Body, Faults
+from atelier.providers.testing.emulators import stability_rules as stability
+from atelier.providers.testing.emulators.stability import (
+    BROKEN_JSON,
+    BROKEN_SERVER,
+    FILTERED,
+    KEY,
+    MODERATED,
+    NO_CREDITS,
+    PUBLIC_FIGURE,
+    Stability,
+)
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.stability import PROVIDER, adapter
 from atelier.providers.vendors.stability.models import OUTPAINT, SD3
-from tests.emulators import stability
 
 
-def stage(host: stability.Stability, patch: pytest.MonkeyPatch) -> None:
+def stage(host: Stability, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(adapter, "POLL_INTERVAL", 0.01)
     host.patience = 0.0
 
@@ -27,26 +37,26 @@ def needs_prompt(model: Model, operation: Operation) -> bool:
     return model.max_prompt > 0 and model.wire != OUTPAINT
 
 
-def collectable_model(host: stability.Stability) -> Model:
+def collectable_model(host: Stability) -> Model:
     """Two endpoints answer with a task."""
     return next(row for row in PROVIDER.models if row.id == "stable-image-upscale-creative")
 
 
 BENCH = Bench(
     provider=PROVIDER,
-    host=stability.Stability,
-    key=stability.KEY,
+    host=Stability,
+    key=KEY,
     stage=stage,
     minimal_body=minimal_body,
     faults=Faults(
         forbidden=stability.trouble(403, "permission_denied", "You lack the permission."),
-        no_credit=stability.NO_CREDITS,
+        no_credit=NO_CREDITS,
         no_such_model=stability.trouble(404, "not_found", "There is no such endpoint."),
         too_many=lambda delay: stability.trouble(429, "rate_limit_exceeded", "Wait.", retry_after=f"{delay}"),
-        broken_server=stability.BROKEN_SERVER,
-        broken_json=stability.BROKEN_JSON,
+        broken_server=BROKEN_SERVER,
+        broken_json=BROKEN_JSON,
         empty=Answer(200, {"finish_reason": "SUCCESS"}),
-        moderated=(stability.MODERATED, stability.PUBLIC_FIGURE, stability.FILTERED),
+        moderated=(MODERATED, PUBLIC_FIGURE, FILTERED),
         refused=lambda words: stability.trouble(400, "bad_request", words),
     ),
     needs_prompt=needs_prompt,

@@ -6,11 +6,12 @@ import pytest
 
 from atelier.providers.core.types import Model
 from atelier.providers.testing.conformance.bench import Bench, Body, Faults
+from atelier.providers.testing.emulators import xai_rules as xai
+from atelier.providers.testing.emulators.xai import XAI
 from atelier.providers.vendors.xai import PROVIDER
-from tests.emulators import xai
 
 
-def stage(host: xai.XAI, patch: pytest.MonkeyPatch) -> None:
+def stage(host: XAI, patch: pytest.MonkeyPatch) -> None:
     """A custom host, where the first model still answers."""
     patch.setattr(xai, "FIRST", (*xai.FIRST, "grok-2-image-1212"))
 
@@ -19,11 +20,11 @@ def minimal_body(model: Model) -> Body:
     return {"model": model.id, "prompt": "a fox", "response_format": "b64_json"}
 
 
-def link_elsewhere(host: xai.XAI) -> None:
+def link_elsewhere(host: XAI) -> None:
     host.always_links, host.redirect = True, f"http://localhost:{host.port}/pictures/{{name}}"
 
 
-def collectable_model(host: xai.XAI) -> Model:
+def collectable_model(host: XAI) -> Model:
     """An older host answers with links."""
     host.always_links = True
     return next(row for row in PROVIDER.models if row.id == PROVIDER.default)
@@ -31,7 +32,7 @@ def collectable_model(host: xai.XAI) -> Model:
 
 BENCH = Bench(
     provider=PROVIDER,
-    host=xai.XAI,
+    host=XAI,
     key=xai.KEY,
     stage=stage,
     minimal_body=minimal_body,

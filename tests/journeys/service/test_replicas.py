@@ -15,11 +15,12 @@ import anyio
 import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
 
+from atelier.providers.testing.emulators.flux import Flux
+from atelier.providers.testing.emulators.flux_rules import PENDING
 from atelier.providers.testing.server import Held
 from atelier.providers.testing.waiting import LONG, until
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ
-from tests.emulators.flux import PENDING, Flux
 from tests.exhaustive import exhaustive, parameters
 from tests.journeys.service.conftest import Bucket
 from tests.postgres import Postgres, new_database
@@ -210,6 +211,7 @@ async def test_budgets_and_rate_limits_hold_across_replicas(shared: Environ, tmp
     assert len(flux.billed) == 3
 
 
+@exhaustive
 async def test_a_database_that_goes_away_loses_nothing_that_was_paid_for(shared: Environ, flux: Flux) -> None:
     own = Postgres()
     held = Held()

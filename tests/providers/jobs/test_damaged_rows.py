@@ -12,9 +12,9 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ImageResult
+from atelier.providers.testing.emulators import openai_rules as emulated
+from atelier.providers.testing.emulators.openai import OpenAI
 from tests.conftest import Environ
-from tests.emulators import openai as emulated
-from tests.emulators.openai import OpenAI
 from tests.providers.jobs.conftest import FOX, Open
 
 pytestmark = pytest.mark.anyio

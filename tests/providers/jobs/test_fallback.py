@@ -13,11 +13,11 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.identify import picture
+from atelier.providers.testing.emulators import openai_rules as emulated
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Dropped, Fault, Held, Slow
 from atelier.server.settings import Settings
 from tests.conftest import Environ, png
-from tests.emulators import openai as emulated
-from tests.emulators.openai import OpenAI
 from tests.providers.jobs.conftest import FOX, Open
 
 pytestmark = pytest.mark.anyio

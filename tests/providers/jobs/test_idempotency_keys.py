@@ -12,13 +12,14 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.testing.emulators import openai_rules as emulated
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.emulators.xai import XAI
+from atelier.providers.testing.emulators.xai_rules import MODERATED
 from atelier.providers.testing.server import Dropped
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ
-from tests.emulators import openai as emulated
-from tests.emulators.openai import OpenAI
-from tests.emulators.xai import MODERATED, XAI
 from tests.providers.jobs.conftest import FOX, Open
 
 pytestmark = pytest.mark.anyio

@@ -11,9 +11,9 @@ import pytest
 
 from atelier.providers.core.results import ImageResult
 from atelier.providers.jobs.service import JobHandle
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Held
 from tests.conftest import Environ
-from tests.emulators.openai import OpenAI
 from tests.providers.jobs.conftest import FOX, Open, pictures, settled
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from atelier.providers.core.errors import ImageError
-from tests.emulators.openai import OpenAI
+from atelier.providers.testing.emulators.openai import OpenAI
 from tests.providers.jobs.conftest import FOX, Open
 
 pytestmark = pytest.mark.anyio

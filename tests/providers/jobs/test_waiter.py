@@ -16,11 +16,11 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest, Progress
 from atelier.providers.jobs.service import MIN_WAIT, ImageService, JobHandle
+from atelier.providers.testing.emulators import openai_rules as emulated
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Dropped, Held, Slow
 from atelier.providers.testing.waiting import LONG
 from tests.conftest import Environ, files_in
-from tests.emulators import openai as emulated
-from tests.emulators.openai import OpenAI
 from tests.providers.jobs.conftest import FOX, Open, Told, settled
 
 pytestmark = pytest.mark.anyio

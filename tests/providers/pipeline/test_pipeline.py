@@ -17,17 +17,17 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import AssetHandle
 from atelier.providers.core.types import ImageRequest, Picture
 from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.testing.emulators import flux_rules as flux_emulator
+from atelier.providers.testing.emulators import openai_rules as emulated
+from atelier.providers.testing.emulators.flux import Flux
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.emulators.xai import XAI
 from atelier.providers.testing.server import Fault, Held, Slow
 from atelier.providers.testing.waiting import Gate, eventually, leave
 from atelier.providers.vendors import flux as flux_vendor
 from atelier.providers.vendors import xai as xai_vendor
 from atelier.providers.vendors.openai import PROVIDER
 from tests.conftest import Environ, files_in, png
-from tests.emulators import flux as flux_emulator
-from tests.emulators import openai as emulated
-from tests.emulators.flux import Flux
-from tests.emulators.openai import OpenAI
-from tests.emulators.xai import XAI
 from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio

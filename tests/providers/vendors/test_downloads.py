@@ -8,14 +8,14 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
+from atelier.providers.testing.emulators.flux import Flux
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.emulators.xai import XAI
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors import flux as flux_vendor
 from atelier.providers.vendors import openai as openai_vendor
 from atelier.providers.vendors import xai as xai_vendor
 from tests.conftest import Environ
-from tests.emulators.flux import Flux
-from tests.emulators.openai import OpenAI
-from tests.emulators.xai import XAI
 from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio

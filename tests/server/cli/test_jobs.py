@@ -9,14 +9,14 @@ import anyio
 import pytest
 from sqlalchemy import update
 
+from atelier.providers.testing.emulators import openai_rules as emulated
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Dropped
 from atelier.server.composition import job_store_of
 from atelier.server.database.schema import jobs
 from atelier.server.main import main
 from atelier.server.settings import Settings
 from tests.conftest import Environ, files_in
-from tests.emulators import openai as emulated
-from tests.emulators.openai import OpenAI
 
 FOX = ("a fox \x1b[31m in the rain, oil painting on a very large canvas", "--quality", "low", "--size", "1024x1024")
 

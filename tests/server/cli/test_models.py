@@ -14,6 +14,8 @@ import pytest
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import Lifecycle
+from atelier.providers.testing.emulators import openai_rules as emulated
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Answer, Dropped
 from atelier.providers.vendors import openai as openai_vendor
 from atelier.providers.vendors.registry import all_providers
@@ -22,8 +24,6 @@ from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.tools.model_table import offers
 from tests.conftest import TODAY, Environ
-from tests.emulators import openai as emulated
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import exhaustive
 from tests.server.test_main import atelier
 from tests.vendors import only
@@ -241,6 +241,7 @@ async def test_a_passing_failure_is_tried_again(with_openai: Environ, openai: Op
     assert len(openai.requests) == 3
 
 
+@exhaustive
 def test_no_network_is_one_line_without_a_traceback(environ: Environ) -> None:
     environ |= {"OPENAI_API_KEY": "sk-nobody-0123456789", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
     done = atelier(environ, "models", "--check", "--vendor", "openai")

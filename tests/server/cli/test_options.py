@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.emulators.flux import Flux
+from atelier.providers.testing.emulators.gemini import Gemini
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.emulators.stability import Stability
 from tests.conftest import Connect, Environ
-from tests.emulators.flux import Flux
-from tests.emulators.gemini import Gemini
-from tests.emulators.openai import OpenAI
-from tests.emulators.stability import Stability
 from tests.server.mcp.test_server import error, text
 from tests.server.test_main import atelier
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from atelier.providers.testing.emulators.openai import OpenAI
 from tests.conftest import Environ
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import exhaustive
 from tests.server.test_main import atelier
 

@@ -6,11 +6,12 @@ import signal
 import time
 from pathlib import Path
 
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.emulators.openai_rules import NO_QUOTA
 from atelier.providers.testing.server import Held
 from atelier.providers.testing.waiting import until
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ
-from tests.emulators.openai import NO_QUOTA, OpenAI
 from tests.exhaustive import exhaustive
 from tests.server.http_process import FOX, SKETCH, meanwhile, serving
 
@@ -32,6 +33,7 @@ def test_ready_turns_red_at_the_signal_and_the_running_call_is_answered(with_ope
         assert server.process.wait(10) in (0, 128 + signal.SIGTERM)
 
 
+@exhaustive
 def test_ready_is_red_while_the_database_cannot_be_used(environ: Environ) -> None:
     state = Path(environ["ATELIER_STATE_DIR"])
     with serving(environ) as server:

@@ -15,13 +15,13 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import ResourceTemplateReference
 from PIL import Image
 
+from atelier.providers.testing.emulators.flux import Flux
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Answer, Dropped, Held
 from atelier.providers.testing.waiting import LONG, until
 from atelier.providers.transport.network.http_client import httpx
 from atelier.server.http.callers import name_of
 from tests.conftest import Environ, files_in
-from tests.emulators.flux import Flux
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import exhaustive
 from tests.server.http_process import FOX, SKETCH, Server, body_of, data_of, meanwhile, reason, serving
 from tests.server.mcp.tasks_client import TasksClient, ask, begun, ended
@@ -88,6 +88,7 @@ async def test_nobody_sees_collects_or_cancels_anothers_job_or_task(
     assert len(openai.requests) == 2
 
 
+@exhaustive
 def test_every_caller_has_a_budget_of_their_own(with_openai: Environ, openai: OpenAI) -> None:
     with serving({**with_openai, "ATELIER_BUDGET_PER_DAY": "0.01"}) as server:
         statuses = [server.draw({**FOX, "prompt": p}, caller).status_code for caller in ("alice", "bob") for p in "abc"]
@@ -212,6 +213,7 @@ def test_a_paid_image_that_no_disk_takes_is_in_the_refusal_itself(
     assert len(openai.requests) == 1
 
 
+@exhaustive
 async def test_no_caller_reads_where_the_vendor_is_called(with_openai: Environ, openai: OpenAI) -> None:
     page = Answer(200, b"<html>Sign in</html>", {"content-type": "text/html"})
     openai.next(page, page, Dropped(), Answer(404, b"{}"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Held
 from tests.conftest import Environ
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import exhaustive
 from tests.server.http_process import FOX, SKETCH, meanwhile, reason, serving
 
@@ -31,6 +31,7 @@ async def test_calls_above_the_rate_are_refused_with_the_time_to_wait(environ: E
         assert server.draw(SKETCH, "bob").status_code == 200
 
 
+@exhaustive
 def test_calls_above_the_number_at_once_are_refused_and_others_are_answered(
     with_openai: Environ, openai: OpenAI
 ) -> None:

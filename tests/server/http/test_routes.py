@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.emulators.openai_rules import MODERATED, NO_QUOTA, trouble
 from atelier.providers.testing.server import Held
 from atelier.providers.testing.waiting import LONG, until
 from atelier.providers.transport.network.http_client import httpx
 from atelier.server.http.rest.contract import ImageData
 from tests.conftest import Environ, files_in
-from tests.emulators.openai import MODERATED, NO_QUOTA, OpenAI, trouble
 from tests.exhaustive import exhaustive, sample
 from tests.server.http_process import FOX, SKETCH, Server, body_of, data_of, meanwhile, reason, serving, token
 

@@ -12,14 +12,14 @@ import pytest
 from mcp.client import Client
 from mcp.types import METHOD_NOT_FOUND, CallToolResult, ElicitRequestParams, ElicitResult, ErrorData
 
+from atelier.providers.testing.emulators import openai_rules as emulated
+from atelier.providers.testing.emulators.flux import Flux
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.emulators.stability import Stability
 from atelier.providers.testing.server import Answer, Dropped
 from atelier.server.mcp.server import build_server
 from atelier.server.settings import Settings
 from tests.conftest import Connect, Environ, files_in, png
-from tests.emulators import openai as emulated
-from tests.emulators.flux import Flux
-from tests.emulators.openai import OpenAI
-from tests.emulators.stability import Stability
 from tests.server.mcp.test_server import error, text
 
 pytestmark = pytest.mark.anyio

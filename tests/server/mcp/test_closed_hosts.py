@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Held
 from atelier.providers.testing.waiting import LONG, until
 from tests.conftest import Environ
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import exhaustive, sample
 from tests.server.mcp.test_delivered_answers import answer, jobs, served, stuck
 from tests.server.process import SERVE, hello, like_a_host, say, started
@@ -170,6 +170,7 @@ def test_a_host_that_closes_stdin_and_does_not_read_does_not_hold_up_the_end(
     assert len(openai.requests) == 1
 
 
+@exhaustive
 @posix
 @SAVED
 @pytest.mark.parametrize("hangs_up", sample([True, False], [True], id=lambda up: "with SIGHUP" if up else "without"))

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Slow
 from atelier.providers.testing.waiting import LONG, until
 from tests.conftest import Environ
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import exhaustive
 from tests.server.process import CALL, greet, say, started
 
@@ -138,6 +138,7 @@ def test_a_call_that_comes_while_the_last_answers_leave_is_seen_through(
     assert jobs(tmp_path) == [("done", 0), ("done", 0)]
 
 
+@exhaustive
 def test_answers_do_not_run_into_each_other(with_openai: Environ, openai: OpenAI) -> None:
     with served(with_openai) as process:
         for id in range(2, 8):

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from atelier.providers.images import provenance
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.emulators.stability import Stability
 from tests.conftest import Connect, Environ, files_in, png
-from tests.emulators.openai import OpenAI
-from tests.emulators.stability import Stability
 from tests.server.mcp.test_server import error, text
 
 pytestmark = pytest.mark.anyio

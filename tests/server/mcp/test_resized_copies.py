@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from atelier.providers.images import provenance
+from atelier.providers.testing.emulators.openai import OpenAI
 from tests.conftest import Connect, Environ, files_in
-from tests.emulators.openai import OpenAI
 from tests.server.mcp.test_server import error, images, text
 
 pytestmark = pytest.mark.anyio

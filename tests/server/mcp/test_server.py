@@ -18,14 +18,14 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, ImageContent, TextContent
 from PIL import Image
 
+from atelier.providers.testing.emulators import openai_rules as emulated
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Answer, Held, Slow
 from atelier.providers.testing.waiting import eventually, leave
 from atelier.server.mcp.server import build_server
 from atelier.server.settings import Settings
 from atelier.tools import TOOLS
 from tests.conftest import Connect, Environ, files_in, png
-from tests.emulators import openai as emulated
-from tests.emulators.openai import OpenAI
 from tests.exhaustive import exhaustive, sample
 
 pytestmark = pytest.mark.anyio

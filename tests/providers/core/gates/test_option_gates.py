@@ -15,10 +15,10 @@ from atelier.providers.core.gates.option_gates import private_texts
 from atelier.providers.core.gates.option_limits import number, one_of, switch, text, whole
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.testing.emulators import xai_rules as emulated
+from atelier.providers.testing.emulators.xai import XAI
 from atelier.providers.vendors.registry import all_providers
 from tests.conftest import TODAY, Environ
-from tests.emulators import xai as emulated
-from tests.emulators.xai import XAI
 
 UNLISTED = ("gpt-image-9", "gemini-9-image", "imagen-9", "flux-9", "grok-imagine-image-9", "sd9-large")
 WRITTEN = (

@@ -9,12 +9,12 @@ import pytest
 
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.testing.emulators.flux import Flux
 from atelier.providers.testing.killed import left_behind, recovered
 from atelier.providers.vendors.flux import tasks as flux_tasks
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ
-from tests.emulators.flux import Flux
 
 __all__ = ["left_behind", "recovered"]
 

@@ -18,11 +18,12 @@ from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.deduplication import fingerprint
 from atelier.providers.pipeline.admit import check_and_price
 from atelier.providers.pipeline.job_store import CallIdentity
+from atelier.providers.testing.emulators.flux import Flux
+from atelier.providers.testing.emulators.flux_rules import PENDING
+from atelier.providers.testing.emulators.xai import XAI
 from atelier.providers.testing.server import Answer
 from atelier.providers.transport.wire import MAX_POLL_FAILURES
 from tests.conftest import Environ, files_in
-from tests.emulators.flux import PENDING, Flux
-from tests.emulators.xai import XAI
 from tests.providers.jobs.recovery.conftest import OWL, a_desk, bought, left_behind, recovered
 
 pytestmark = pytest.mark.anyio

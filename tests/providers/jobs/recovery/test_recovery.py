@@ -15,12 +15,12 @@ from atelier.providers.core.ids import new_id
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.images.identify import picture
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Answer
 from atelier.server.composition import job_store_of, storage_of
 from atelier.server.database.schema import jobs
 from atelier.server.settings import Settings
 from tests.conftest import Environ, png
-from tests.emulators.openai import OpenAI
 from tests.providers.jobs.recovery.conftest import a_desk, left_behind, recovered
 
 pytestmark = pytest.mark.anyio

@@ -16,13 +16,14 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ImageResult
 from atelier.providers.jobs.recovery import recover_job
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.testing.emulators.flux import Flux
+from atelier.providers.testing.emulators.flux_rules import PENDING
 from atelier.providers.testing.server import Answer, Held
 from atelier.providers.testing.waiting import eventually, leave
 from atelier.providers.transport.resilience.breaker import MAX_FAILURES
 from atelier.server.composition import job_store_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ
-from tests.emulators.flux import PENDING, Flux
 from tests.exhaustive import exhaustive
 from tests.providers.jobs.recovery.conftest import OWL, a_desk, bought, left_behind, recovered
 

@@ -18,11 +18,12 @@ from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.sources import normalise_source
 from atelier.providers.jobs.running_job import JobHandle
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.testing.emulators import comfyui as emulated
+from atelier.providers.testing.emulators.comfyui import Comfyui
+from atelier.providers.testing.fixtures import served
 from atelier.providers.testing.server import Received
 from atelier.providers.vendors.comfyui import PROVIDER, prompts
-from tests.conftest import Environ, png, served
-from tests.emulators import comfyui as emulated
-from tests.emulators.comfyui import Comfyui
+from tests.conftest import Environ, png
 from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio

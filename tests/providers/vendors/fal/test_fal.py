@@ -15,11 +15,12 @@ from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.sources import normalise_source
 from atelier.providers.jobs.running_job import JobHandle
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.testing.emulators import fal as emulated
+from atelier.providers.testing.emulators.fal import Fal
+from atelier.providers.testing.fixtures import served
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.fal import PROVIDER, requests
-from tests.conftest import Environ, png, served
-from tests.emulators import fal as emulated
-from tests.emulators.fal import Fal
+from tests.conftest import Environ, png
 from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio

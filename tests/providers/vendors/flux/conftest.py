@@ -13,11 +13,11 @@ from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import ImageRequest, Operation, Picture
 from atelier.providers.images.masks import normalise_mask as masked
 from atelier.providers.images.sources import normalise_source
+from atelier.providers.testing.emulators.flux import Flux
 from atelier.providers.testing.server import Received
 from atelier.providers.vendors.flux import PROVIDER
 from atelier.providers.vendors.flux import tasks as vendor
 from tests.conftest import Environ, encoded_png, png
-from tests.emulators.flux import Flux
 from tests.vendors import open_pipeline
 
 Body = dict[str, Any]

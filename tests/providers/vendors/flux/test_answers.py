@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from atelier.providers.core.types import ImageRequest
+from atelier.providers.testing.emulators import flux_rules as emulated
+from atelier.providers.testing.emulators.flux import Flux
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.flux import PROVIDER
 from tests.conftest import Environ, png
-from tests.emulators import flux as emulated
-from tests.emulators.flux import Flux
 from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio

@@ -7,10 +7,10 @@ from decimal import Decimal
 import pytest
 
 from atelier.providers.core.errors import Reason
+from atelier.providers.testing.emulators import flux_rules as emulated
+from atelier.providers.testing.emulators.flux import Flux
 from atelier.providers.testing.server import Answer, Dropped, Fault
 from tests.conftest import Environ, png
-from tests.emulators import flux as emulated
-from tests.emulators.flux import Flux
 from tests.providers.vendors.flux.conftest import keyed, refused, sent
 
 pytestmark = pytest.mark.anyio

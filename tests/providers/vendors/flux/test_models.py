@@ -9,10 +9,11 @@ import pytest
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import Reason
 from atelier.providers.core.types import ImageRequest, Operation
+from atelier.providers.testing.emulators import flux_rules as emulated
+from atelier.providers.testing.emulators.flux import Flux
+from atelier.providers.testing.emulators.flux_schemas import MODELS
 from atelier.providers.vendors.flux import PROVIDER
 from tests.conftest import TODAY, Environ
-from tests.emulators import flux as emulated
-from tests.emulators.flux import Flux
 from tests.providers.vendors.flux.conftest import EDIT, FOX, FOXES, HEN, OUTPAINTING, Body, data, half_mask, refused
 from tests.vendors import only, open_pipeline
 
@@ -103,7 +104,7 @@ async def test_an_unlisted_model_is_asked_as_the_listed_one_it_is_most_like_with
 async def test_of_an_unlisted_model_too_one_picture_is_asked_at_a_time(
     with_flux: Environ, flux: Flux, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(emulated.MODELS, "flux-4-pro", emulated.MODELS["flux-2-pro"])
+    monkeypatch.setitem(MODELS, "flux-4-pro", MODELS["flux-2-pro"])
     async with open_pipeline(PROVIDER, with_flux) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="flux-4-pro", count=3))
     assert len(result.images) == [request.path for request in flux.requests].count("/v1/flux-4-pro") == 3
@@ -111,7 +112,7 @@ async def test_of_an_unlisted_model_too_one_picture_is_asked_at_a_time(
 
 
 def test_every_row_is_known_to_the_emulator_and_the_default_is_one_of_them() -> None:
-    assert {model.id for model in PROVIDER.models} == set(emulated.MODELS)
+    assert {model.id for model in PROVIDER.models} == set(MODELS)
     catalog = Catalog(lambda name: None, lambda: TODAY, only(PROVIDER))
     assert {catalog.resolve(name).model.id for name in ("flux", "bfl", "bfl/flux-2-pro")} == {"flux-2-pro"}
     assert catalog.resolve("flux-9").model.any_value

@@ -6,11 +6,12 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
+from atelier.providers.testing.emulators import flux_rules as emulated
+from atelier.providers.testing.emulators.flux import Flux
+from atelier.providers.testing.emulators.flux_schemas import MODELS
 from atelier.providers.testing.server import Answer, Drip, Dropped, Fault, Slow
 from atelier.providers.vendors.flux import PROVIDER
 from tests.conftest import Environ
-from tests.emulators import flux as emulated
-from tests.emulators.flux import Flux
 from tests.providers.vendors.flux.conftest import refused
 from tests.vendors import open_pipeline
 
@@ -61,7 +62,7 @@ async def test_a_wrong_key_and_an_empty_purse_are_told_as_the_vendor_tells_them(
 async def test_a_validation_error_names_the_field(
     with_flux: Environ, flux: Flux, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(emulated.MODELS, "flux-2-next", emulated.MODELS["flux-2-pro"])  # which our rows do not have
+    monkeypatch.setitem(MODELS, "flux-2-next", MODELS["flux-2-pro"])  # which our rows do not have
     error = await refused(with_flux, model="flux-2-next", options={"safety_tolerance": 9})
     assert (error.reason, error.facts["status"]) == (Reason.INVALID_REQUEST, 422)
     assert "safety_tolerance: Input should be less than or equal to 5" in error.message

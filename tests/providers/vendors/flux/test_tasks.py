@@ -10,6 +10,8 @@ import pytest
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
+from atelier.providers.testing.emulators import flux_rules as emulated
+from atelier.providers.testing.emulators.flux import Flux
 from atelier.providers.testing.server import Answer, Fault
 from atelier.providers.transport.network.address_policy import AddressPolicy
 from atelier.providers.transport.resilience.retry import MAX_ATTEMPTS
@@ -18,8 +20,6 @@ from atelier.providers.vendors.contract import Job
 from atelier.providers.vendors.flux import PROVIDER
 from atelier.providers.vendors.flux import adapter as vendor
 from tests.conftest import TODAY, Environ, png
-from tests.emulators import flux as emulated
-from tests.emulators.flux import Flux
 from tests.providers.vendors.flux.conftest import keyed, refused, sent
 from tests.vendors import only, open_pipeline
 

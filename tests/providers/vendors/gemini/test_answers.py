@@ -10,11 +10,11 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
+from atelier.providers.testing.emulators import gemini_rules as emulated
+from atelier.providers.testing.emulators.gemini import Gemini
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.gemini import PROVIDER
 from tests.conftest import Environ
-from tests.emulators import gemini as emulated
-from tests.emulators.gemini import Gemini
 from tests.providers.vendors.gemini.conftest import FOX, MODEL, ask, imagen
 from tests.vendors import open_pipeline
 

@@ -11,11 +11,11 @@ from PIL import Image
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images import masks
+from atelier.providers.testing.emulators import gemini_rules as emulated
+from atelier.providers.testing.emulators.gemini import Gemini
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.gemini import PROVIDER
 from tests.conftest import Environ, png
-from tests.emulators import gemini as emulated
-from tests.emulators.gemini import Gemini
 from tests.providers.vendors.gemini.conftest import carried, drawing, imagen
 from tests.vendors import open_pipeline
 

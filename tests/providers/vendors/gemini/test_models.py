@@ -11,10 +11,10 @@ import pytest
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images import masks
+from atelier.providers.testing.emulators.gemini import Gemini
 from atelier.providers.vendors.gemini import PROVIDER
 from atelier.providers.vendors.gemini.models import MODELS
 from tests.conftest import Environ, png
-from tests.emulators.gemini import Gemini
 from tests.providers.vendors.gemini.conftest import MODEL, ask, content, drawing, imagen
 from tests.vendors import open_pipeline
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.testing.emulators import gemini_rules as emulated
+from atelier.providers.testing.emulators.gemini import Gemini
 from atelier.providers.testing.server import Answer, Drip, Dropped, Fault, Slow
 from atelier.providers.transport.wire import httpx
 from atelier.providers.vendors.gemini import PROVIDER
 from tests.conftest import Environ
-from tests.emulators import gemini as emulated
-from tests.emulators.gemini import Gemini
 from tests.providers.vendors.gemini.conftest import FOX
 from tests.vendors import open_pipeline
 

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from atelier.providers.core.types import ImageRequest, Operation
+from atelier.providers.testing.emulators import gemini_rules as emulated
+from atelier.providers.testing.emulators.gemini import Gemini
 from atelier.providers.vendors.gemini import PROVIDER
 from tests.conftest import Environ
-from tests.emulators import gemini as emulated
-from tests.emulators.gemini import Gemini
 from tests.providers.vendors.gemini.conftest import FOX, MODEL, carried, content, drawing
 from tests.vendors import open_pipeline
 

@@ -14,10 +14,11 @@ from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.sources import normalise_source
 from atelier.providers.testing.conformance.helpers import fields
+from atelier.providers.testing.emulators.ideogram import Ideogram
+from atelier.providers.testing.fixtures import served
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.ideogram import PROVIDER
-from tests.conftest import Environ, png, served
-from tests.emulators.ideogram import Ideogram
+from tests.conftest import Environ, png
 from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio

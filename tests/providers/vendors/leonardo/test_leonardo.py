@@ -17,11 +17,12 @@ from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.sources import normalise_source
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.testing.emulators import leonardo_rules as emulated
+from atelier.providers.testing.emulators.leonardo import Leonardo
+from atelier.providers.testing.fixtures import served
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.leonardo import PROVIDER
-from tests.conftest import Environ, png, served
-from tests.emulators import leonardo as emulated
-from tests.emulators.leonardo import Leonardo
+from tests.conftest import Environ, png
 from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio

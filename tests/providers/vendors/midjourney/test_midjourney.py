@@ -14,11 +14,12 @@ from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.sources import normalise_source
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.testing.emulators import midjourney as emulated
+from atelier.providers.testing.emulators.midjourney import Midjourney
+from atelier.providers.testing.fixtures import served
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.midjourney import PROVIDER
-from tests.conftest import Environ, png, served
-from tests.emulators import midjourney as emulated
-from tests.emulators.midjourney import Midjourney
+from tests.conftest import Environ, png
 from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio

@@ -12,10 +12,10 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.sources import normalise_source
+from atelier.providers.testing.emulators import openai_rules as emulated
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.vendors.openai import PROVIDER
 from tests.conftest import Environ, png
-from tests.emulators import openai as emulated
-from tests.emulators.openai import OpenAI
 from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio

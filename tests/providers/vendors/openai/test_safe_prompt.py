@@ -7,12 +7,12 @@ import pytest
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.pipeline.safe_prompt import CLAUSE, soften
+from atelier.providers.testing.emulators import openai_rules as emulated
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Dropped
 from atelier.providers.vendors import flux
 from atelier.providers.vendors.openai import PROVIDER
 from tests.conftest import Environ
-from tests.emulators import openai as emulated
-from tests.emulators.openai import OpenAI
 from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio

@@ -12,11 +12,12 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.sources import normalise_source
+from atelier.providers.testing.emulators import recraft as emulated
+from atelier.providers.testing.emulators.recraft import Recraft
+from atelier.providers.testing.fixtures import served
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.recraft import PROVIDER
-from tests.conftest import Environ, png, served
-from tests.emulators import recraft as emulated
-from tests.emulators.recraft import Recraft
+from tests.conftest import Environ, png
 from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio

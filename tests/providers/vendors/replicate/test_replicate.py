@@ -16,11 +16,12 @@ from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.sources import normalise_source
 from atelier.providers.jobs.running_job import JobHandle
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.testing.emulators import replicate_rules as emulated
+from atelier.providers.testing.emulators.replicate import Replicate
+from atelier.providers.testing.fixtures import served
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.replicate import PROVIDER, adapter, predictions
-from tests.conftest import Environ, png, served
-from tests.emulators import replicate as emulated
-from tests.emulators.replicate import Replicate
+from tests.conftest import Environ, png
 from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio

@@ -17,10 +17,11 @@ from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.sources import normalise_source
 from atelier.providers.jobs.running_job import JobHandle
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.testing.emulators.sd_webui import SdWebui
+from atelier.providers.testing.fixtures import served
 from atelier.providers.testing.server import Held, Slow
 from atelier.providers.vendors.sd_webui import PROVIDER, server
-from tests.conftest import Environ, png, served
-from tests.emulators.sd_webui import SdWebui
+from tests.conftest import Environ, png
 from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio

@@ -7,14 +7,24 @@ from typing import Any
 import pytest
 
 from atelier.providers.core.errors import Reason
+from atelier.providers.testing.emulators import stability_rules as emulated
+from atelier.providers.testing.emulators.stability import (
+    BROKEN_JSON,
+    BROKEN_SERVER,
+    FILTERED,
+    GONE,
+    MODERATED,
+    RATE_LIMITED,
+    SEED,
+    Stability,
+    answer,
+)
 from atelier.providers.testing.server import Answer, Dropped, Fault
 from atelier.providers.transport.resilience.retry import MAX_ATTEMPTS
 from atelier.providers.transport.wire import MAX_POLL_FAILURES
 from atelier.providers.vendors.stability import PROVIDER
 from atelier.providers.vendors.stability import adapter as vendor
 from tests.conftest import Environ, png
-from tests.emulators import stability as emulated
-from tests.emulators.stability import Stability
 from tests.providers.vendors.stability.conftest import PHOTO, RELIT, Op, asked, refused, run
 from tests.vendors import open_pipeline
 
@@ -25,7 +35,7 @@ pytestmark = pytest.mark.anyio
 async def test_what_is_beside_the_point_does_not_cost_the_picture(
     with_stability: Environ, stability: Stability, odd: Any
 ) -> None:
-    stability.next(Answer(200, {**emulated.answer(png(64, 48)), "seed": odd, "id": odd}))
+    stability.next(Answer(200, {**answer(png(64, 48)), "seed": odd, "id": odd}))
     assert (await run(with_stability, asked("stability"))).images[0].picture.width == 64
     stability.next(Answer(403, {"name": "content_moderation", "id": odd, "errors": ["Not that.", odd]}))
     error = await refused(with_stability, asked("stability"))
@@ -62,7 +72,7 @@ async def test_a_result_is_awaited_with_the_key_on_the_same_host(
     assert [(poll.method, poll.path) for poll in polls] == [("GET", f"/v2beta/results/{id}")] * 3
     assert {poll.headers["authorization"] for poll in polls} == {submit.headers["authorization"]}
     assert {poll.headers["accept"] for poll in polls} == {"application/json"}
-    assert result.images[0].picture.seed == emulated.SEED
+    assert result.images[0].picture.seed == SEED
 
 
 async def test_a_busy_result_ends_at_the_deadline_and_may_be_collected_later(
@@ -78,11 +88,11 @@ async def test_a_busy_result_ends_at_the_deadline_and_may_be_collected_later(
 PATIENCE = (MAX_POLL_FAILURES + 1) * MAX_ATTEMPTS  # exchanges that a poll goes through before it gives up
 
 POLLED: list[tuple[Fault, Reason, bool, int]] = [
-    (emulated.GONE, Reason.NOT_FOUND, True, 2 + MAX_POLL_FAILURES),
+    (GONE, Reason.NOT_FOUND, True, 2 + MAX_POLL_FAILURES),
     (emulated.trouble(404, "not_found", "Not found."), Reason.NOT_FOUND, True, 2 + MAX_POLL_FAILURES),
-    (emulated.MODERATED, Reason.CONTENT_POLICY, False, 2),
-    (emulated.FILTERED, Reason.CONTENT_POLICY, True, 2),
-    (emulated.BROKEN_JSON, Reason.INVALID_RESPONSE, True, 2 + MAX_POLL_FAILURES),
+    (MODERATED, Reason.CONTENT_POLICY, False, 2),
+    (FILTERED, Reason.CONTENT_POLICY, True, 2),
+    (BROKEN_JSON, Reason.INVALID_RESPONSE, True, 2 + MAX_POLL_FAILURES),
     (Answer(200, {"finish_reason": "SUCCESS"}), Reason.INVALID_RESPONSE, True, 2 + MAX_POLL_FAILURES),
     (
         Answer(302, b"", {"location": "https://elsewhere.example/"}),
@@ -90,7 +100,7 @@ POLLED: list[tuple[Fault, Reason, bool, int]] = [
         True,
         2 + MAX_POLL_FAILURES,
     ),
-    (emulated.RATE_LIMITED, Reason.RATE_LIMITED, True, 1 + PATIENCE),
+    (RATE_LIMITED, Reason.RATE_LIMITED, True, 1 + PATIENCE),
     (Dropped(), Reason.NETWORK_ERROR, True, 1 + PATIENCE),
 ]
 
@@ -110,7 +120,7 @@ async def test_a_failure_to_collect_buys_nothing_again(
 async def test_after_a_passing_failure_to_collect_the_picture_comes(
     with_stability: Environ, stability: Stability
 ) -> None:
-    stability.next(None, emulated.BROKEN_SERVER, emulated.RATE_LIMITED, Dropped())
+    stability.next(None, BROKEN_SERVER, RATE_LIMITED, Dropped())
     request = asked("stable-image-upscale-creative", Op.UPSCALE, sources=(PHOTO,))
     assert (await run(with_stability, request)).images
     assert [request.method for request in stability.requests] == ["POST", "GET", "GET", "GET", "GET"]

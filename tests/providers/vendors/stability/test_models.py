@@ -9,11 +9,11 @@ import pytest
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Operation
+from atelier.providers.testing.emulators.stability import Stability
+from atelier.providers.testing.emulators.stability_rules import RATIOS, STYLES
 from atelier.providers.vendors.stability import PROVIDER
 from atelier.providers.vendors.stability import models as rows
 from tests.conftest import TODAY, Environ
-from tests.emulators.stability import Stability
-from tests.emulators.stability_rules import RATIOS, STYLES
 from tests.providers.vendors.stability.conftest import (
     MASK,
     OTHER,

@@ -5,35 +5,48 @@ from __future__ import annotations
 import pytest
 
 from atelier.providers.core.errors import Reason
+from atelier.providers.testing.emulators import stability_rules as emulated
+from atelier.providers.testing.emulators.stability import (
+    BROKEN_JSON,
+    BROKEN_SERVER,
+    COPYRIGHTED,
+    FILTERED,
+    MODERATED,
+    NO_CREDITS,
+    NOT_ENGLISH,
+    PUBLIC_FIGURE,
+    RATE_LIMITED,
+    SHUT_OUT,
+    TOO_LARGE,
+    Stability,
+)
 from atelier.providers.testing.server import Answer, Drip, Dropped, Fault, Slow
 from tests.conftest import Environ
-from tests.emulators import stability as emulated
-from tests.emulators.stability import Stability
 from tests.providers.vendors.stability.conftest import asked, refused, run
 
 pytestmark = pytest.mark.anyio
 
 REFUSALS: list[tuple[Fault, Reason, bool, int]] = [
     (emulated.trouble(401, "unauthorized", "invalid or missing key"), Reason.AUTHENTICATION, False, 1),
-    (emulated.NO_CREDITS, Reason.QUOTA_EXCEEDED, False, 1),
-    (emulated.MODERATED, Reason.CONTENT_POLICY, False, 1),
-    (emulated.PUBLIC_FIGURE, Reason.CONTENT_POLICY, False, 1),
-    (emulated.COPYRIGHTED, Reason.CONTENT_POLICY, False, 1),
-    (emulated.FILTERED, Reason.CONTENT_POLICY, True, 1),
-    (emulated.NOT_ENGLISH, Reason.INVALID_REQUEST, False, 1),
-    (emulated.TOO_LARGE, Reason.INVALID_REQUEST, False, 1),
+    (NO_CREDITS, Reason.QUOTA_EXCEEDED, False, 1),
+    (MODERATED, Reason.CONTENT_POLICY, False, 1),
+    (PUBLIC_FIGURE, Reason.CONTENT_POLICY, False, 1),
+    (COPYRIGHTED, Reason.CONTENT_POLICY, False, 1),
+    (FILTERED, Reason.CONTENT_POLICY, True, 1),
+    (NOT_ENGLISH, Reason.INVALID_REQUEST, False, 1),
+    (TOO_LARGE, Reason.INVALID_REQUEST, False, 1),
     (emulated.trouble(400, "bad_request", "prompt: is required"), Reason.INVALID_REQUEST, False, 1),
     (emulated.trouble(404, "not_found", "There is no such endpoint."), Reason.UNKNOWN_MODEL, False, 1),
     (Answer(403, b"<html>Forbidden</html>", {"content-type": "text/html"}), Reason.AUTHENTICATION, False, 1),
     (Answer(400, {"errors": "not a list", "name": 7}), Reason.INVALID_REQUEST, False, 1),
-    (emulated.BROKEN_JSON, Reason.INVALID_RESPONSE, True, 1),
+    (BROKEN_JSON, Reason.INVALID_RESPONSE, True, 1),
     (Answer(200, {"finish_reason": "SUCCESS", "seed": 1}), Reason.INVALID_RESPONSE, True, 1),
     (Answer(200, {"finish_reason": "SUCCESS", "image": "AAAA"}), Reason.INVALID_RESPONSE, True, 1),
     (Answer(200, {"finish_reason": "SUCCESS", "image": "!!!!"}), Reason.INVALID_RESPONSE, True, 1),
     (Answer(302, b"", {"location": "https://elsewhere.example/"}), Reason.INVALID_RESPONSE, False, 1),
     (Answer(502, b"<html>Bad gateway</html>", {"content-type": "text/html"}), Reason.PROVIDER_UNAVAILABLE, True, 1),
-    (emulated.BROKEN_SERVER, Reason.PROVIDER_UNAVAILABLE, False, 4),
-    (emulated.RATE_LIMITED, Reason.RATE_LIMITED, False, 4),
+    (BROKEN_SERVER, Reason.PROVIDER_UNAVAILABLE, False, 4),
+    (RATE_LIMITED, Reason.RATE_LIMITED, False, 4),
     (Dropped(), Reason.NETWORK_ERROR, True, 1),
     (Dropped(midway=True), Reason.NETWORK_ERROR, True, 1),
 ]
@@ -52,14 +65,14 @@ async def test_each_failure_has_its_reason_and_only_the_safe_ones_are_repeated(
 
 @pytest.mark.usefixtures("hasty")
 async def test_after_a_passing_failure_the_picture_comes(with_stability: Environ, stability: Stability) -> None:
-    stability.next(emulated.BROKEN_SERVER, emulated.RATE_LIMITED)
+    stability.next(BROKEN_SERVER, RATE_LIMITED)
     assert (await run(with_stability, asked("stability"))).images
     assert len(stability.requests) == 3
 
 
 @pytest.mark.parametrize(
     ("fault", "seconds"),
-    [(emulated.SHUT_OUT, 60), (emulated.trouble(429, "rate_limit_exceeded", "Slow.", retry_after="45"), 45)],
+    [(SHUT_OUT, 60), (emulated.trouble(429, "rate_limit_exceeded", "Slow.", retry_after="45"), 45)],
 )
 async def test_a_wait_longer_than_the_deadline_is_told_instead_of_waited(
     with_stability: Environ, stability: Stability, fault: Fault, seconds: float

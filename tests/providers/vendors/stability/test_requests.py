@@ -11,12 +11,12 @@ from PIL import Image
 
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.images.masks import normalise_mask as masked
+from atelier.providers.testing.emulators import stability as emulated
+from atelier.providers.testing.emulators.stability import Stability
+from atelier.providers.testing.emulators.stability_rules import TOOLS
 from atelier.providers.vendors.stability import PROVIDER
 from atelier.providers.vendors.stability import models as rows
 from tests.conftest import Environ
-from tests.emulators import stability as emulated
-from tests.emulators.stability import Stability
-from tests.emulators.stability_rules import TOOLS
 from tests.providers.vendors.stability.conftest import MASK, OTHER, PHOTO, RELIT, SEARCHED, WIDE, Op, asked, run
 from tests.vendors import open_pipeline
 

@@ -12,10 +12,10 @@ from atelier.providers.core.errors import Reason
 from atelier.providers.core.types import ImageRequest, Operation, Picture
 from atelier.providers.images import sources
 from atelier.providers.images.masks import normalise_mask
+from atelier.providers.testing.emulators.xai import XAI
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.xai import PROVIDER
 from tests.conftest import Environ, png
-from tests.emulators.xai import XAI
 from tests.providers.vendors.xai.conftest import edit, refused, source
 from tests.vendors import open_pipeline
 

@@ -6,11 +6,11 @@ import pytest
 
 from atelier.providers.core.errors import Reason
 from atelier.providers.core.types import ImageRequest
+from atelier.providers.testing.emulators import xai_rules as emulated
+from atelier.providers.testing.emulators.xai import XAI
 from atelier.providers.testing.server import Answer, Drip, Dropped, Fault, Slow
 from atelier.providers.vendors.xai import PROVIDER
 from tests.conftest import Environ
-from tests.emulators import xai as emulated
-from tests.emulators.xai import XAI
 from tests.providers.vendors.xai.conftest import refused
 from tests.vendors import open_pipeline
 

@@ -10,9 +10,9 @@ from PIL import Image
 
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images import sources
+from atelier.providers.testing.emulators.xai import XAI
 from atelier.providers.vendors.xai import PROVIDER
 from tests.conftest import Environ, png
-from tests.emulators.xai import XAI
 from tests.providers.vendors.xai.conftest import edit, source
 from tests.vendors import open_pipeline
 

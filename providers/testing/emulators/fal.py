@@ -19,8 +19,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from atelier.providers.testing.emulators.polled import PolledEmulator
 from atelier.providers.testing.server import Answer, Bill
-from tests.emulators.polled import PolledEmulator
 
 KEY = "0f0e0d0c-emulated:0123456789abcdef"
 SEED = 4242

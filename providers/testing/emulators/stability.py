@@ -22,8 +22,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from atelier.providers.testing.emulators.stability_rules import (
+    MODELS,
+    TOOLS,
+    Form,
+    RefusedError,
+    check,
+    refuse,
+    trouble,
+)
 from atelier.providers.testing.server import Answer, Bill, Emulator
-from tests.emulators.stability_rules import MODELS, TOOLS, Form, RefusedError, check, refuse, trouble
 
 KEY = "sk-emulated-stability-0123456789"
 LARGEST_BODY = 10 * 2**20

@@ -1,0 +1,30 @@
+"""`atelier studio`: see, compare and paint images in a browser."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import Annotated
+
+import anyio
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from atelier.server.cli.output import say
+from atelier.server.settings import Settings
+
+
+def studio(
+    *,
+    no_open: Annotated[bool, Parameter(help="Print the address only.")] = False,
+    port: Annotated[
+        int,
+        Parameter(help="The port to listen on; any free one by default.", validator=Number(gte=0, lte=65_535)),
+    ] = 0,
+) -> int:
+    """Open the studio in a browser, a page to see, compare, paint and make images, until Ctrl-C."""
+    from atelier.server.http.studio import serve_studio
+
+    settings = Settings.load(lambda notice: say(notice, sys.stderr))
+    say("The address below opens the studio in one browser, once. Ctrl-C ends it.", sys.stderr)
+    return anyio.run(partial(serve_studio, settings, port, say, browse=not no_open))
