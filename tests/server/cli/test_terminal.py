@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.server.cli.commands import COMMANDS
 from atelier.tools import TOOLS
 from tests.conftest import Environ, png
-from atelier.providers.testing.emulators.openai import OpenAI
 from tests.exhaustive import exhaustive, parameters
 from tests.server.cli.terminal import COMMAND, in_terminal
 from tests.server.process import like_a_host
