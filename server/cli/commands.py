@@ -63,7 +63,7 @@ COMMANDS = (
         ("models", "models --all", "models --operation upscale --all"), ("vendors",),
     ),
     Command(
-        "show", LOOK, "how an image was made, and where it is", "show_command:show",
+        "show", LOOK, "how an image was made, and where it is", "stored.show:show",
         ("show last", "show fox.png", "show last --json"), ("info",),
     ),
     Command(
@@ -82,7 +82,7 @@ COMMANDS = (
         ("upload", "sync"),
     ),
     Command(
-        "completion", SET_UP, "complete commands and options in your shell", "completion_command:completion",
+        "completion", SET_UP, "complete commands and options in your shell", "setup.completion:completion",
         ("completion bash",),
     ),
     Command(

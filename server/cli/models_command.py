@@ -110,7 +110,7 @@ def table(found: list[Offer], today: date) -> str:
     for offer in found:
         default = offer.provider.default
         for row in offer.rows:
-            name = f"{row.id} *" if row.id == default else row.id
+            name = offer.provider.model_name(row.id) + (" *" if row.id == default else "")
             when, successor = _end(row, today)
             operations, *details = cells(row)
             cost = price(offer, row, today).removeprefix("price ")

@@ -16,7 +16,7 @@ from cyclopts import Group, Parameter
 from atelier.server.cli.terminal.style import bold
 
 GAP = 2  # spaces between the columns of a table
-COMFORTABLE, LEAST = 20, 6  # characters of a flexible column: before spare columns are left out, and after
+COMFORTABLE, LEAST = 16, 6  # characters of a flexible column: before spare columns are left out, and after
 
 RESULT = Group("Result", sort_key=5)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 PHRASES = (
+    (r"\bOffer something cheaper: ", "For something cheaper: "),
     (r"; show the user the path or link\.", "."),
     (r"Ask the user; when they agree, call again with confirm_cost=true\.", "Run it again with --confirm-cost."),
     (r"\bthe user must confirm\b", "you must confirm"),

@@ -137,7 +137,7 @@ def test_a_person_is_asked_about_a_price(with_openai: Environ, openai: OpenAI) -
     fox = ("generate", "a fox", "--quality", "low", "--size", "1024x1024")
     refused = in_terminal(with_openai, *fox, typed="n\n")
     assert refused.code == 1
-    assert "[y/N]" in refused.text
+    assert "[y/N]" in refused.raw
     assert "you declined" in refused.text
     assert openai.requests == []
     assert in_terminal(with_openai, *fox, typed="y\n").code == 0
