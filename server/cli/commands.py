@@ -78,7 +78,7 @@ COMMANDS = (
         ("job", "history", "status"),
     ),
     Command(
-        "flush", ACCOUNT, "upload images that are queued for their storage", "flush_command:flush", ("flush",),
+        "flush", ACCOUNT, "upload images that are queued for their storage", "stored.flush:flush", ("flush",),
         ("upload", "sync"),
     ),
     Command(
