@@ -35,7 +35,10 @@ DOTENV = "ATELIER_DOTENV"
 
 UNTRUSTED = frozenset(
     {CONFIG, DOTENV}
-    | {f"{OWN_PREFIX}{name}" for name in ("CATALOG", "INPUT_DIRS", "STATE_DIR", "ALLOW_HTTP_SOURCES", "ALLOW_UNPRICED")}
+    | {
+        f"{OWN_PREFIX}{name}"
+        for name in ("CATALOG", "INPUT_DIRS", "STATE_DIR", "STYLES_DIR", "ALLOW_HTTP_SOURCES", "ALLOW_UNPRICED")
+    }
     | {f"{OWN_PREFIX}{name}" for name in ("STATE_URL", "STORAGE", "S3_BUCKET", "S3_ENDPOINT_URL", "S3_PUBLIC_BASE_URL")}
 )
 """Names that `.env` cannot set, and neither any with `_FILE`."""

@@ -67,6 +67,7 @@ class Settings(BaseModel):
     output_dir: Path = Field(default=Path("~/Pictures/atelier"))
     state_dir: Path | None = None
     input_dirs: tuple[Path, ...] = ()
+    styles_dir: Path | None = None
     source_max_mb: float = Field(default=25.0, gt=0, le=1000)
     source_max_megapixels: float = Field(default=40.0, gt=0, le=100)
     allow_http_sources: bool = False
@@ -143,6 +144,11 @@ class Settings(BaseModel):
         """
         own = (self.pictures,) if self._output_is_readable else ()
         return (*own, *(_absolute(folder, "ATELIER_INPUT_DIRS") for folder in self.input_dirs))
+
+    @property
+    def styles(self) -> Path:
+        """The folder for styles, absolute."""
+        return _absolute(self.styles_dir or self.pictures / "styles", "ATELIER_STYLES_DIR")
 
     @property
     def state(self) -> Path:
