@@ -115,6 +115,7 @@ def test_the_vendor_resolves_has_a_price_and_builds_the_request_of_the_page(copy
     assert run(copy, "-c", PROGRAM) == expected
 
 
+@exhaustive
 def test_it_passes_the_conformance_suite(copy: Path) -> None:
     done = run(copy, *PYTEST, "-m", "", "tests/test_conformance.py", "-k", "toy")
     assert int(re.findall(r"(\d+) passed", done)[0]) > 50

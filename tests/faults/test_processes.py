@@ -109,6 +109,7 @@ async def test_asked_to_end_at_a_step_of_the_journal(around: World, tmp_path: Pa
     assert len(around.billed) == (2 if books.job.delivered else 1)
 
 
+@exhaustive
 async def test_two_servers_side_by_side_take_up_what_a_third_left(around: World, tmp_path: Path) -> None:
     environ = around.environ(tmp_path)
     tool, asked = arguments_for("flux", tmp_path)
@@ -164,6 +165,7 @@ async def test_what_was_sent_is_seen_through_and_collected(
     Books.read(tmp_path).checked(f"{end}, then the same call", around.billed)
 
 
+@exhaustive
 async def test_a_picture_that_the_disk_does_not_take_is_handed_over(around: World, tmp_path: Path) -> None:
     environ = around.environ(tmp_path, ATELIER_WAIT_SECONDS="20")
     tool, asked = arguments_for("openai", tmp_path)
@@ -205,6 +207,7 @@ async def test_a_journal_whose_disk_is_full_for_a_moment(around: World, tmp_path
     Books.read(tmp_path).checked(f"the journal's disk is full for a moment, at {step}", around.billed)
 
 
+@exhaustive
 @pytest.mark.parametrize("jump", sample([-86_400 * 400, 86_400 * 400], [86_400 * 400]))
 async def test_a_clock_that_jumps(around: World, tmp_path: Path, jump: int) -> None:
     environ = around.environ(tmp_path)

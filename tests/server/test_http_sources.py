@@ -51,6 +51,7 @@ async def test_a_source_and_a_mask_may_be_as_large_as_the_settings_allow(environ
             assert not result.is_error, [part.text for part in result.content if isinstance(part, TextContent)]
 
 
+@exhaustive
 @pytest.mark.parametrize("limit", sample(LIMITS, [25]))
 def test_a_body_beyond_that_is_refused_with_the_setting_that_counts(environ: Environ, limit: int) -> None:
     with serving(served(environ, limit)) as server:

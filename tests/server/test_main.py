@@ -168,6 +168,7 @@ def test_a_vendor_in_no_proxy_is_reached_whatever_the_proxy_is(
     assert done.returncode == 0, done.stderr
 
 
+@exhaustive
 def test_a_socks_proxy_without_its_package_is_one_sentence_and_nothing_is_reserved(
     with_openai: Environ, without_socksio: Environ, openai: OpenAI
 ) -> None:
@@ -188,6 +189,7 @@ def test_a_socks_proxy_leads_to_the_vendor(with_openai: Environ, openai: OpenAI)
     assert socks.asked == ["vendor.example"]
 
 
+@exhaustive
 @pytest.mark.parametrize("encoding", sample(["utf-8-sig", "utf-16"], ["utf-16"]))
 def test_a_key_and_a_catalogue_that_powershell_wrote_are_read(
     with_openai: Environ, openai: OpenAI, tmp_path: Path, encoding: str

@@ -13,7 +13,7 @@ from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Held, Slow
 from atelier.providers.testing.waiting import LONG, until
 from tests.conftest import Environ, files_in
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.server.process import CALL, SERVE, greet, hello, say, started
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
@@ -84,6 +84,7 @@ def test_a_command_that_is_asked_to_end_keeps_what_is_billed(
     assert len(pictures(tmp_path / "out")) == 1
 
 
+@exhaustive
 def test_a_terminal_that_closes_says_so_more_than_once(with_openai: Environ, openai: OpenAI, tmp_path: Path) -> None:
     openai.next(held := Held())
     with started(with_openai, DRAW) as process:
@@ -99,6 +100,7 @@ def test_a_terminal_that_closes_says_so_more_than_once(with_openai: Environ, ope
     assert len(pictures(tmp_path / "out")) == 1
 
 
+@exhaustive
 def test_a_command_that_cannot_say_that_it_ends_keeps_what_is_billed(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:
@@ -114,6 +116,7 @@ def test_a_command_that_cannot_say_that_it_ends_keeps_what_is_billed(
     assert len(pictures(tmp_path / "out")) == 1
 
 
+@exhaustive
 def test_who_is_to_outlive_the_terminal_does(with_openai: Environ, openai: OpenAI, tmp_path: Path) -> None:
     openai.next(held := Held())
     with started(with_openai, ["nohup", *DRAW]) as process:

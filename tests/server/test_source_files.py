@@ -117,6 +117,7 @@ def test_a_phones_photo_reaches_a_vendor_as_what_it_takes(
     assert not failed, words
 
 
+@exhaustive
 def test_without_the_decoder_one_sentence_names_the_extra(with_openai: Environ, openai: OpenAI, folder: Path) -> None:
     (folder / "IMG_0001.HEIC").write_bytes(phone_file("HEIF"))
     failed, words = edited(with_openai, str(folder / "IMG_0001.HEIC"), MISSING)

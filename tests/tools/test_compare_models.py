@@ -17,6 +17,7 @@ from atelier.providers.testing.emulators.flux import Flux
 from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Answer, Slow
 from tests.conftest import Connect, Environ, png
+from tests.exhaustive import exhaustive
 from tests.server.mcp.test_server import error, images, text
 
 pytestmark = pytest.mark.anyio
@@ -66,6 +67,7 @@ async def test_a_model_that_fails_costs_the_others_nothing(connect: Connect, ven
     assert "1 image by 1 of 2 models" in text(result)
 
 
+@exhaustive
 async def test_one_that_takes_longer_is_collected_later(connect: Connect, vendors: Environ, openai: OpenAI) -> None:
     vendors["ATELIER_WAIT_SECONDS"] = "0.5"
     openai.script.append(Slow(2))

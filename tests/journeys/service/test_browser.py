@@ -12,6 +12,7 @@ from PIL import Image
 
 from atelier.providers.testing.waiting import LONG
 from tests.conftest import Environ
+from tests.exhaustive import exhaustive
 from tests.npm import installed, needed
 from tests.server.http_process import SKETCH, data_of, serving
 
@@ -28,6 +29,7 @@ def chromium() -> str:
     return needed("chromium", "links have to be opened in a browser here")
 
 
+@exhaustive
 def test_a_person_opens_an_image_uploads_a_photo_and_reads_the_docs(
     environ: Environ, driver: Path, chromium: str, tmp_path: Path
 ) -> None:

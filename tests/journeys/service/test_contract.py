@@ -150,6 +150,7 @@ def test_a_failure_of_the_vendor_has_its_status(
     assert not {"url", "polling_url", "bucket", "sealed"} & error["facts"].keys()
 
 
+@exhaustive
 def test_a_store_that_takes_the_image_nowhere_is_502_and_the_image_is_not_lost(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:
@@ -213,6 +214,7 @@ def test_every_parameter_of_the_tool_is_taken_and_the_fallback_is_used(environ: 
         assert (other["provider"], other["warnings"][0][:30]) == ("sketch", "Made with sketch/sketch instea")
 
 
+@exhaustive
 def test_a_vendor_that_is_late_is_502(with_openai: Environ, openai: OpenAI) -> None:
     held = Held()
     openai.next(held)

@@ -16,7 +16,7 @@ from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.waiting import LONG
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ
-from tests.exhaustive import parameters
+from tests.exhaustive import exhaustive, parameters
 from tests.server.http_process import Server, serving, token
 
 pytestmark = pytest.mark.anyio
@@ -57,6 +57,7 @@ async def draw_all(server: Server, customers: list[str], prompts: list[str]) -> 
     return found
 
 
+@exhaustive
 @pytest.mark.parametrize(
     ("customers", "prompts", "queue"),
     [parameters(4, 5, 6, is_fast=True, id="40 callers"), parameters(10, 15, 60, is_fast=False, id="300 callers")],

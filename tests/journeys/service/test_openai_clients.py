@@ -23,6 +23,7 @@ from atelier.providers.testing.server import Held
 from atelier.providers.testing.waiting import LONG, until
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import NO_FILES
+from tests.exhaustive import exhaustive
 from tests.npm import installed
 from tests.server.http_process import Server, serving, token
 
@@ -236,6 +237,7 @@ def node_client(request: pytest.FixtureRequest) -> Path:
     return installed(NODE_CLIENT, request.config)
 
 
+@exhaustive
 def test_the_javascript_client_does_the_same(service: Service, node_client: Path, tmp_path: Path) -> None:
     source = tmp_path / "source.png"
     source.write_bytes(png().read())

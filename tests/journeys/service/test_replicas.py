@@ -211,6 +211,7 @@ async def test_budgets_and_rate_limits_hold_across_replicas(shared: Environ, tmp
     assert len(flux.billed) == 3
 
 
+@exhaustive
 async def test_a_database_that_goes_away_loses_nothing_that_was_paid_for(shared: Environ, flux: Flux) -> None:
     own = Postgres()
     held = Held()

@@ -18,6 +18,7 @@ from mcp.client.stdio import StdioServerParameters
 from atelier.providers.vendors import registry
 from atelier.providers.vendors.registry import GROUP, all_providers, built_in_providers, with_plugins
 from tests.conftest import Environ
+from tests.exhaustive import exhaustive
 from tests.server.http_process import data_of, serving
 from tests.server.process import like_a_host
 
@@ -68,6 +69,7 @@ async def test_it_draws_over_stdio(environ: Environ, installed: Path) -> None:
     assert drawn.structured_content["provider"] == "dots"
 
 
+@exhaustive
 def test_it_draws_over_http(environ: Environ, installed: Path) -> None:
     with serving(environ | {"PYTHONPATH": str(installed)}) as server, server.web("123") as web:
         order = {"prompt": "a fox", "settings": {"image": {"model": "dots"}}}

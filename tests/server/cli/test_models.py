@@ -229,6 +229,7 @@ async def test_a_passing_failure_is_tried_again(with_openai: Environ, openai: Op
     assert len(openai.requests) == 3
 
 
+@exhaustive
 def test_no_network_is_one_line_without_a_traceback(environ: Environ) -> None:
     environ |= {"OPENAI_API_KEY": "sk-nobody-0123456789", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
     done = atelier(environ, "models", "--check", "--vendor", "openai")

@@ -142,6 +142,7 @@ def test_a_call_is_one_line_in_the_log_and_no_token_prompt_or_query_is(server: S
     assert not [secret for secret in (word, SECRET, "xyzzy", "my aunt") if secret in log]
 
 
+@exhaustive
 @POSIX
 @pytest.mark.parametrize("number", sample(SIGNALS, [signal.SIGTERM]))
 def test_asked_to_end_it_takes_no_new_calls_and_stores_what_is_billed(
@@ -182,6 +183,7 @@ def test_whoever_waits_is_answered_before_it_ends_and_open_connections_do_not_ho
         assert server.process.wait(LONG) == 128 + signal.SIGTERM
 
 
+@exhaustive
 @POSIX
 def test_a_second_signal_ends_it_at_once(with_openai: Environ, openai: OpenAI) -> None:
     held = Held()
@@ -204,6 +206,7 @@ def test_the_word_serve_may_be_left_out(environ: Environ, arguments: tuple[str, 
     assert "ATELIER_JWT_SECRET" in done.stderr
 
 
+@exhaustive
 def test_a_port_that_is_taken_and_a_host_that_is_none_end_it_with_a_sentence(environ: Environ) -> None:
     environ["ATELIER_JWT_SECRET"] = SECRET
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -66,6 +66,7 @@ def test_half_a_body_does_not_keep_the_server_from_ending(environ: Environ, path
         assert not [line for line in server.log if line["level"] == "error"]
 
 
+@exhaustive
 def test_a_flood_of_names_or_values_is_refused_in_a_sentence(server: Server) -> None:
     flood = {"prompt": "a fox"}
     names = json.dumps({**flood, **{f"k{number}": 1 for number in range(500_000)}})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ
+from tests.exhaustive import exhaustive
 from tests.server.http_process import Server, serving
 
 ISSUER = "https://id.example.com"
 METADATA = "/.well-known/oauth-protected-resource"
 
 
+@exhaustive
 def test_the_challenge_leads_to_the_issuer(environ: Environ) -> None:
     environ |= {"ATELIER_JWKS_URL": "http://127.0.0.1:9/keys", "ATELIER_JWT_ISSUER": ISSUER}
     with serving(environ) as server:

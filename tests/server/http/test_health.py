@@ -33,6 +33,7 @@ def test_ready_turns_red_at_the_signal_and_the_running_call_is_answered(with_ope
         assert server.process.wait(10) in (0, 128 + signal.SIGTERM)
 
 
+@exhaustive
 def test_ready_is_red_while_the_database_cannot_be_used(environ: Environ) -> None:
     state = Path(environ["ATELIER_STATE_DIR"])
     with serving(environ) as server:

@@ -88,6 +88,7 @@ async def test_nobody_sees_collects_or_cancels_anothers_job_or_task(
     assert len(openai.requests) == 2
 
 
+@exhaustive
 def test_every_caller_has_a_budget_of_their_own(with_openai: Environ, openai: OpenAI) -> None:
     with serving({**with_openai, "ATELIER_BUDGET_PER_DAY": "0.01"}) as server:
         statuses = [server.draw({**FOX, "prompt": p}, caller).status_code for caller in ("alice", "bob") for p in "abc"]
@@ -212,6 +213,7 @@ def test_a_paid_image_that_no_disk_takes_is_in_the_refusal_itself(
     assert len(openai.requests) == 1
 
 
+@exhaustive
 async def test_no_caller_reads_where_the_vendor_is_called(with_openai: Environ, openai: OpenAI) -> None:
     page = Answer(200, b"<html>Sign in</html>", {"content-type": "text/html"})
     openai.next(page, page, Dropped(), Answer(404, b"{}"))

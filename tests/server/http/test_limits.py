@@ -31,6 +31,7 @@ async def test_calls_above_the_rate_are_refused_with_the_time_to_wait(environ: E
         assert server.draw(SKETCH, "bob").status_code == 200
 
 
+@exhaustive
 def test_calls_above_the_number_at_once_are_refused_and_others_are_answered(
     with_openai: Environ, openai: OpenAI
 ) -> None:

@@ -12,6 +12,7 @@ from atelier.providers.transport.network.http_client import httpx
 from atelier.server.settings import Settings
 from atelier.server.storage.signed_links import Kind, LinkState, SignedLinks, signed_links_of
 from tests.conftest import Environ
+from tests.exhaustive import exhaustive
 from tests.server.http_process import SKETCH, Server, body_of, data_of, serving
 
 ID = "img_01m89esccjeaqaj6k91aarb667"
@@ -99,6 +100,7 @@ def test_a_link_that_was_altered_is_a_page_with_one_sentence(server: Server, pat
     assert page.text == "There is nothing behind this link; check that it is complete."
 
 
+@exhaustive
 def test_a_link_expires_and_one_to_a_deleted_image_leads_nowhere(environ: Environ) -> None:
     links = signed_links_of(Settings.from_environ(environ))
     now = 1000.0

@@ -17,7 +17,7 @@ from atelier.tools.edit_image import EditImage
 from atelier.tools.estimate_cost import EstimateCost
 from atelier.tools.generate_image import GenerateImage
 from atelier.tools.tool import Parameters
-from tests.exhaustive import parameters
+from tests.exhaustive import exhaustive, parameters
 from tests.server.http_process import Server, token
 
 GENERAL: Any = general_checks
@@ -34,6 +34,7 @@ SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_
 INPUTS = {"prompt", "image", "images", "mask"}
 
 
+@exhaustive
 @pytest.mark.parametrize("count", [parameters(8, is_fast=True), parameters(150, is_fast=False)])
 def test_each_answer_is_in_the_schema(server: Server, count: int) -> None:
     openapi: Any = schemathesis.openapi

@@ -11,6 +11,7 @@ from PIL import Image
 
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ
+from tests.exhaustive import exhaustive
 from tests.server.http_process import Server, serving
 
 pytestmark = pytest.mark.anyio
@@ -72,6 +73,7 @@ def test_an_altered_link_takes_nothing(server: Server, pattern: str, text: str) 
     assert sent(url, png()).status_code in (404, 405)
 
 
+@exhaustive
 def test_too_large_an_upload_is_refused(environ: Environ) -> None:
     with serving({**environ, "ATELIER_SOURCE_MAX_MB": "0.01"}) as server:
         link = link_of(server)

@@ -170,6 +170,7 @@ def test_a_host_that_closes_stdin_and_does_not_read_does_not_hold_up_the_end(
     assert len(openai.requests) == 1
 
 
+@exhaustive
 @posix
 @SAVED
 @pytest.mark.parametrize("hangs_up", sample([True, False], [True], id=lambda up: "with SIGHUP" if up else "without"))

@@ -138,6 +138,7 @@ def test_a_call_that_comes_while_the_last_answers_leave_is_seen_through(
     assert jobs(tmp_path) == [("done", 0), ("done", 0)]
 
 
+@exhaustive
 def test_answers_do_not_run_into_each_other(with_openai: Environ, openai: OpenAI) -> None:
     with served(with_openai) as process:
         for id in range(2, 8):

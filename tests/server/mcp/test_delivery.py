@@ -17,6 +17,7 @@ from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Answer, Slow
 from atelier.server.mcp.clients import HOSTS, UNKNOWN
 from tests.conftest import Connect, Environ, files_in, png
+from tests.exhaustive import exhaustive
 from tests.server.mcp.test_server import error, images, opened, text
 from tests.server.test_main import atelier
 
@@ -250,6 +251,7 @@ def test_the_command_line_writes_a_file_and_replaces_none_by_itself(environ: Env
     assert target.read_bytes() != png(8, 8)
 
 
+@exhaustive
 async def test_the_answer_of_a_running_job_says_how_long_it_took_and_such_calls_take(
     connect: Connect, with_openai: Environ, openai: OpenAI
 ) -> None:

@@ -12,6 +12,7 @@ from mcp.types import JSONRPCError
 from atelier.providers.testing.waiting import LONG
 from atelier.server.mcp.jsonrpc import message_of, messages_of
 from tests.conftest import Environ
+from tests.exhaustive import exhaustive
 from tests.server.http_process import SKETCH, Server, body_of, reason
 from tests.server.process import hello, started
 
@@ -67,6 +68,7 @@ def test_over_stdio_every_line_is_answered(environ: Environ) -> None:
     assert not any(each["result"].get("isError") for each in said[1:5]), said[1:5]
 
 
+@exhaustive
 def test_each_message_of_a_batch_is_answered_by_itself(environ: Environ) -> None:
     with started(environ) as process:
         assert process.stdin is not None

@@ -96,6 +96,7 @@ LEVELS: list[tuple[str | None, set[str]]] = [
 ]
 
 
+@exhaustive
 @pytest.mark.parametrize(("level", "events"), sample(LEVELS, LEVELS[3:]))
 def test_the_level_chooses_the_lines_and_only_debug_has_prompts(
     with_openai: Environ, openai: OpenAI, level: str | None, events: set[str]
@@ -124,6 +125,7 @@ def test_a_wrong_setting_stops_the_start_with_its_name(environ: Environ) -> None
     assert "Traceback" not in done.stderr
 
 
+@exhaustive
 def test_a_folder_that_leads_nowhere_stops_the_start_with_one_sentence(environ: Environ) -> None:
     environ["ATELIER_OUTPUT_DIR"] = "~nobody-of-that-name/x"
     done = subprocess.run(SERVE, env=like_a_host(environ), capture_output=True, text=True, timeout=30, check=False)

@@ -30,6 +30,7 @@ from atelier.server.mcp import tasks
 from atelier.server.mcp.server import build_server
 from atelier.server.settings import Settings
 from tests.conftest import Connect, Environ, files_in
+from tests.exhaustive import exhaustive
 from tests.server.mcp.tasks_client import TasksClient, ask, begun, ended
 
 pytestmark = pytest.mark.anyio
@@ -375,6 +376,7 @@ async def test_a_ticket_without_the_extension_names_its_job_for_programs(
     assert (result.meta or {})["atelier/job"] == result.structured_content["job"]
 
 
+@exhaustive
 async def test_a_real_process_gives_and_resumes_a_task_over_stdio(with_openai: Environ, openai: OpenAI) -> None:
     held = Held()
     openai.next(held)

@@ -124,6 +124,7 @@ def test_polls_and_downloads_are_spans_of_their_own(with_flux: Environ, flux: Fl
     assert flux.key not in everything(collector)
 
 
+@exhaustive
 def test_a_refusal_is_the_failure_of_each_span_that_it_ends(
     with_openai: Environ, openai: OpenAI, collector: Collector
 ) -> None:
@@ -142,6 +143,7 @@ def test_a_refusal_is_the_failure_of_each_span_that_it_ends(
     assert PROMPT not in everything(collector) + log
 
 
+@exhaustive
 def test_a_prompt_is_in_a_span_only_if_the_operator_wants_it(with_openai: Environ, collector: Collector) -> None:
     environ = with_openai | collector.environ | {"ATELIER_OTEL_PROMPTS": "true", "ATELIER_LOG_LEVEL": "info"}
     _, log = conversation(environ, hello("2025-11-25"), call("gpt-image-2.5-flare"))
@@ -213,6 +215,7 @@ def test_a_collector_that_is_away_neither_fails_a_call_nor_holds_up_the_end(envi
 OFF: list[dict[str, str]] = [{}, {"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "none"}]
 
 
+@exhaustive
 @pytest.mark.parametrize("off", sample(OFF, OFF[:1]))
 def test_the_sdk_is_loaded_only_where_spans_are_exported(
     environ: Environ, collector: Collector, off: dict[str, str]

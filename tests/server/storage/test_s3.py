@@ -70,6 +70,7 @@ async def test_customers_do_not_see_each_others_pictures(place: Place) -> None:
     assert theirs.id_in(stored.url or "") is None
 
 
+@exhaustive
 async def test_a_signed_link_expires(place: Place) -> None:
     url = (await put(place.storage(url_ttl=3))).url or ""
     assert (await fetched(url)).status_code == 200

@@ -139,6 +139,7 @@ async def test_a_store_that_hangs_holds_up_neither_the_start_nor_a_tool_that_doe
     held.go.set()
 
 
+@exhaustive
 @pytest.mark.parametrize(
     ("count", "words"), sample([(1, "Storing the image."), (2, "Storing 2 images.")], [(2, "Storing 2 images.")])
 )
@@ -172,6 +173,7 @@ def test_a_store_that_hangs_is_what_the_caller_is_told_to_wait_for(
     assert numbers == sorted(set(numbers))
 
 
+@exhaustive
 def test_the_command_line_prints_the_link(place: Place, environ: Environ) -> None:
     environ |= in_the_bucket(place)
     done = subprocess.run(DRAW, env=environ, capture_output=True, text=True, check=True, timeout=60)

@@ -260,6 +260,7 @@ def command(environ: dict[str, str], *arguments: str) -> subprocess.CompletedPro
     )
 
 
+@exhaustive
 async def test_the_command_tells_of_each_picture_and_of_what_still_waits(
     place: Place, environ: dict[str, str], tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ from atelier.providers.testing.server import Answer
 from atelier.server.composition import job_store_of, pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ
+from tests.exhaustive import exhaustive
 from tests.providers.jobs.recovery.conftest import OWL, a_desk, bought, left_behind, recovered
 
 pytestmark = pytest.mark.anyio
@@ -92,6 +93,7 @@ def both(with_openai: Environ, with_flux: Environ, openai: OpenAI, monkeypatch: 
     return {**with_openai, **with_flux}
 
 
+@exhaustive
 async def test_a_job_that_moved_on_is_collected_from_the_vendor_that_has_it(
     both: Environ, today: Any, flux: Flux, soon: None
 ) -> None:

@@ -14,7 +14,7 @@ from atelier.providers.images.sources import normalise_source
 from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.vendors.openai import PROVIDER
 from tests.conftest import Environ, png
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.vendors import open_pipeline
 
 pytestmark = pytest.mark.anyio
@@ -115,6 +115,7 @@ async def test_a_mask_arrives_transparent_where_it_changes(with_openai: Environ,
     assert prepared.read() == openai.requests[-1].body
 
 
+@exhaustive
 @pytest.mark.parametrize("shades", sample([2, 256], [2]))
 def test_a_mask_of_four_megabytes_or_more_is_refused_before_it_is_sent(shades: int) -> None:
     steps = [255 * (value * shades // 256) // (shades - 1) for value in range(256)]

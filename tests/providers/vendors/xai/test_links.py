@@ -28,6 +28,7 @@ from atelier.providers.vendors.xai import PROVIDER
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ, png
+from tests.exhaustive import exhaustive
 from tests.providers.vendors.xai.conftest import refused
 from tests.server.process import like_a_host
 from tests.vendors import open_pipeline
@@ -135,6 +136,7 @@ async def test_after_a_crash_links_that_live_are_followed_and_nothing_is_bought_
     assert [request.method for request in xai.requests].count("POST") == 1
 
 
+@exhaustive
 async def test_after_a_crash_a_dead_link_is_a_lost_picture_that_was_billed(with_xai: Environ, xai: XAI) -> None:
     killed_while_it_downloads(with_xai, xai, 1)
     xai.expired = True
