@@ -32,7 +32,7 @@ function tile(app, image, selection, onselect) {
     image.parent && el("span", { class: "badge", title: "Made from another image" }, icon("edits"),
       el("span", { class: "unseen", text: "Made from another image" })),
     el("p", { class: "name", text: name }),
-    el("p", { class: "small", text: caption(image) }));
+    el("p", { class: "small", text: caption({ ...image, model: image.model?.split("/").at(-1) }) }));
 }
 
 export function gallery(app) {
