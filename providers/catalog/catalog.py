@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 from atelier.providers.catalog.rows import listed_row, unlisted_row
-from atelier.providers.core.environment import OWN_PREFIX, base_url_variable, key_variable
+from atelier.providers.core.environment import OWN_PREFIX, base_url_variable, key_variable, setting
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates.refusals import close_names, did_you_mean
 from atelier.providers.core.types import Endpoint, Lookup, Model, Operation
@@ -99,10 +99,9 @@ class Catalog:
         return preset or self._first_usable(operation)
 
     def able(self, fits: Callable[[Model], bool]) -> list[str]:
-        """Return the ids of the models that are not retired and fit, the vendors' defaults first."""
-        rows = [row for p in self.providers for row in self._not_retired(p) if fits(row)]
-        defaults = [p.default for p in self.providers]
-        return [row.id for row in sorted(rows, key=lambda row: row.id not in defaults)]
+        """Return the names of the models that are not retired and fit, the vendors' defaults first."""
+        rows = [(p, row) for p in self.providers for row in self._not_retired(p) if fits(row)]
+        return [p.model_name(row.id) for p, row in sorted(rows, key=lambda each: each[1].id != each[0].default)]
 
     def listed(self, provider: Provider) -> list[Model]:
         """Return the vendor's rows that can be used today, its default first. A custom host may serve retired ones."""
@@ -126,7 +125,7 @@ class Catalog:
         for provider in self.providers:
             if wanted in provider.ended_names or (vendor in provider.names and rest in provider.ended_names):
                 return self._successor(provider, operation, rest or wanted)
-        for provider in self.providers:
+        for provider in (p for p in self.providers if not p.qualified):
             if row := listed_row(provider, wanted):
                 return self._choice(provider, row)
         for provider in self.providers:
@@ -135,7 +134,7 @@ class Catalog:
                     return self._choice(provider, row)
                 if provider.prefixes and UNLISTED.fullmatch(rest):
                     return self._choice(provider, unlisted_row(provider, name.strip().partition("/")[2]))
-        for provider in self.providers:
+        for provider in (p for p in self.providers if not p.qualified):
             if wanted.startswith(provider.prefixes) and UNLISTED.fullmatch(wanted):
                 return self._choice(provider, unlisted_row(provider, name.strip()))
         raise self._unknown(name)
@@ -197,7 +196,9 @@ class Catalog:
         return self._endpoints[provider.name]
 
     def _locate(self, provider: Provider) -> Endpoint:
-        endpoint = self._keyed(provider.endpoint)
+        endpoint = replace(self._keyed(provider.endpoint), setting=partial(setting, lookup=self.lookup))
+        if provider.locate:
+            endpoint = replace(endpoint, base_url=provider.locate(endpoint))
         if endpoint.folder_variable:
             endpoint = replace(endpoint, folder=self.lookup(endpoint.folder_variable) or "")
         variable = base_url_variable(provider.endpoint, self.lookup)
@@ -230,11 +231,11 @@ class Catalog:
         return Choice(provider=provider, model=model, endpoint=self.located(provider), notice=notice)
 
     def _unknown(self, wanted: str) -> ImageError:
-        rows = [row for p in self.providers for row in self._not_retired(p)]
-        names = [name for row in rows for name in (row.id, *row.aliases)]
+        rows = [(p, row) for p in self.providers for row in self._not_retired(p)]
+        names = [p.model_name(name) for p, row in rows for name in (row.id, *row.aliases)]
         known = dict.fromkeys([*names, *(name for p in self.providers for name in p.names)])
         near = close_names(wanted.lower(), known)
-        defaults = ", ".join(provider.default for provider in self.providers)
+        defaults = ", ".join(p.model_name(p.default) for p in self.providers)
         hint = did_you_mean(near) or f"Call list_models for all names; each vendor's default: {defaults}."
         message = f"No model is called “{sanitize(wanted, 60)}”."
         return ImageError(Reason.UNKNOWN_MODEL, message, hint=hint, facts={"near": near})

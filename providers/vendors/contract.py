@@ -22,6 +22,7 @@ from typing import Any
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.results import Usage
 from atelier.providers.core.types import Endpoint, ImageRequest, Model, Operation, Picture
+from atelier.providers.transport.access import FindCredentials
 from atelier.providers.transport.wire import Wire, httpx
 
 
@@ -73,6 +74,8 @@ class Provider:
     names                names that mean its `default` model
     ended_names          names of model families that the vendor has ended; they mean its `default`, with a warning
     prefixes             ids that begin with one of these are its models, listed or not
+    locate               where the base URL depends on further variables of the vendor, such as a region
+    credentials          where a request needs more than a key, such as a token or a signature
     collect              where an image can be collected by a vendor task or a link; see the module
     complete             where source images are uploaded first, or a request is checked against the vendor's lists
     lookup               where the caller names the task: nothing is sent again before the vendor was asked for it
@@ -83,6 +86,7 @@ class Provider:
     prompted_variations  it makes variations from a source and a prompt
     unlisted_operations  what an unlisted model may do besides what the listed one with the nearest id can
     unlisted_sources     how many sources an unlisted model may take, where that is more than any row takes
+    qualified            its models are named `vendor/model` only, since other vendors have the same ids
     """
 
     name: str
@@ -93,6 +97,8 @@ class Provider:
     default: str
     ended_names: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
+    locate: Callable[[Endpoint], str] | None = None
+    credentials: FindCredentials | None = None
     prepare: Callable[[Job], httpx.Request]
     read: Callable[[httpx.Response, Job, Wire], Awaitable[Reply]]
     explain: Callable[[httpx.Response], ImageError]
@@ -106,3 +112,8 @@ class Provider:
     prompted_variations: bool = False
     unlisted_operations: frozenset[Operation] = frozenset()
     unlisted_sources: int = 0
+    qualified: bool = False
+
+    def model_name(self, id: str) -> str:
+        """Return the name by which a caller may ask for the model."""
+        return f"{self.name}/{id}" if self.qualified else id

@@ -19,6 +19,7 @@ class Journey:
     usd             what an image of `generate` costs, None where no price is known
     links           makes the emulator answer such that the images can be collected after a crash
     environ         further variables
+    tolerance       relative difference between estimate, cost and `usd`, where tokens are counted
     names_its_task  the caller names the task, so that it is stored before the request is sent
     """
 
@@ -27,11 +28,16 @@ class Journey:
     usd: float | None = None
     links: Callable[[Any], None] = lambda host: None
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
+    tolerance: float = 1e-6
     names_its_task: bool = False
 
 
 def always_links(host: Any) -> None:
     host.always_links = True
+
+
+def links(host: Any) -> None:
+    host.links = True
 
 
 JOURNEYS: dict[str, Journey] = {
@@ -42,6 +48,7 @@ JOURNEYS: dict[str, Journey] = {
     "fal": Journey(edit={"strength": 0.3}, usd=0.025),
     "leonardo": Journey(generate={"model": "phoenix-1.0"}, edit={"model": "kino-xl", "strength": 0.3}, usd=0.0147),
     "midjourney": Journey(generate={"quality": "fast"}, edit={"options": ["reference=style"]}, usd=0.04),
+    "vertex": Journey(generate={"output_format": "jpeg"}, usd=0.0336, tolerance=1e-3, links=links),
     "recraft": Journey(edit={"strength": 0.3}, usd=0.035, links=always_links),
 }
 

@@ -35,7 +35,9 @@ DOTENV = "ATELIER_DOTENV"
 
 UNTRUSTED = frozenset(
     {CONFIG, DOTENV}
-    | {f"{OWN_PREFIX}{name}" for name in ("CATALOG", "INPUT_DIRS", "STATE_DIR", "ALLOW_HTTP_SOURCES", "ALLOW_UNPRICED")}
+    | {f"{OWN_PREFIX}{name}" for name in ("CATALOG", "INPUT_DIRS", "STATE_DIR", "STYLES_DIR")}
+    | {f"{OWN_PREFIX}{name}" for name in ("ALLOW_HTTP_SOURCES", "ALLOW_UNPRICED")}
+    | {f"{own}GOOGLE_APPLICATION_CREDENTIALS" for own in ("", OWN_PREFIX)}  # such a file may name programs to run
     | {f"{OWN_PREFIX}{name}" for name in ("STATE_URL", "STORAGE", "S3_BUCKET", "S3_ENDPOINT_URL", "S3_PUBLIC_BASE_URL")}
 )
 """Names that `.env` cannot set, and neither any with `_FILE`."""
@@ -74,7 +76,7 @@ class Source:
 
 def vendor_variables(endpoint: Endpoint) -> tuple[str, ...]:
     """Return the names of a vendor's variables, Atelier's own first."""
-    bare = (*endpoint.key_variables, endpoint.base_url_variable, endpoint.folder_variable)
+    bare = (*endpoint.key_variables, endpoint.base_url_variable, endpoint.folder_variable, *endpoint.variables)
     return (*own_variable_names(endpoint), *(name for name in bare if name))
 
 
@@ -219,6 +221,8 @@ def _separate_vendors(environ: Source, dotenv: Source, config: Source, notice: N
     for endpoint in (provider.endpoint for provider in all_providers() if provider.endpoint.key_variables):
         keys, address = endpoint.key_variables, endpoint.base_url_variable
         names = frozenset(vendor_variables(endpoint))
+        if endpoint.ambient:
+            dotenv = _without_address(endpoint, dotenv, notice)
         if key_variable(endpoint, dotenv.get) and not key_variable(endpoint, environ.get):
             config = config.without(
                 {own + key + file for key in keys for own in ("", OWN_PREFIX) for file in ("", "_FILE")}
@@ -229,3 +233,11 @@ def _separate_vendors(environ: Source, dotenv: Source, config: Source, notice: N
                 notice(f"{name} in .env is not used, because the vendor's key is not from .env.")
         dotenv = dotenv.without(names)
     return environ, dotenv, config
+
+
+def _without_address(endpoint: Endpoint, dotenv: Source, notice: Notice) -> Source:
+    """Return `.env` without a vendor's address, since credentials of this machine would be sent there."""
+    names = frozenset({endpoint.base_url_variable, OWN_PREFIX + endpoint.base_url_variable})
+    for name in sorted(names & dotenv.values.keys()):
+        notice(f"{name} in .env is not used; set it in the environment or in the configuration file.")
+    return dotenv.without(names)
