@@ -21,7 +21,8 @@ from atelier.providers.pipeline.pipeline import Pipeline, Tenants
 from atelier.providers.pricing.budget import Budget
 from atelier.providers.transport.network.web_fetch import WebFetcher
 from atelier.providers.vendors.registry import all_providers
-from atelier.server.settings import STATE_URL, Settings
+from atelier.server.settings import Settings
+from atelier.server.settings.fields import STATE_URL
 from atelier.server.storage.caller_storages import CallerStorages
 from atelier.server.storage.remote_storage import RemoteStorage
 from atelier.server.storage.upload_queue import UploadQueue
