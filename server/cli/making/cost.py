@@ -16,7 +16,7 @@ from atelier.providers.pipeline.quotes import usd
 from atelier.server.cli.making.image_call import NOT_OPTIONS
 from atelier.server.cli.options import parameters_in, with_options
 from atelier.server.cli.output import Column, Json, say, say_json, table
-from atelier.server.composition import pipeline_of, storage_of
+from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.settings import Settings
 from atelier.tools import estimate_cost
 from atelier.tools.estimate_cost import EstimateOutput
@@ -42,7 +42,8 @@ async def _estimate(given: dict[str, Any], as_json: bool) -> None:
     given, folders = locate_files(given)
     params, settings = parameters_of(estimate_cost.TOOL, given), Settings.load()
     async with ImageService(pipeline_of(settings, storage_of(settings), folders=folders)) as service:
-        answer = await estimate_cost.run(params, service, Call(caller=settings.customer_id, on_progress=no_progress))
+        call = Call(caller=settings.customer_id, on_progress=no_progress, styles=styles_of(settings))
+        answer = await estimate_cost.run(params, service, call)
     assert isinstance(answer.data, EstimateOutput)
     if as_json:
         say_json(answer.data.model_dump(mode="json", exclude_none=True))

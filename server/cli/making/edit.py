@@ -7,8 +7,6 @@ from typing import Annotated, Any
 import anyio
 from cyclopts import Parameter
 
-from atelier.providers.core.types import ImageRequest
-from atelier.providers.jobs.service import ImageService
 from atelier.server.cli.making.cost import locate_files
 from atelier.server.cli.making.image_call import NOT_OPTIONS, Output, run_image_call
 from atelier.server.cli.options import parameters_in, with_options
@@ -21,10 +19,7 @@ def _edit(*, output: Annotated[Output, Parameter(name="*")] = Output(), **given:
     named, folders = locate_files(parameters_in(edit_image.TOOL, given))
     params = parameters_of(edit_image.TOOL, {**named, **output.arguments})
 
-    async def request_of(service: ImageService) -> ImageRequest:
-        return await edit_image.request_of(params, service.pipeline.sources.read)
-
-    return anyio.run(run_image_call, params, request_of, folders, output)
+    return anyio.run(run_image_call, params, edit_image.request_of, folders, output)
 
 
 edit = with_options(_edit, edit_image.TOOL, ("image", "prompt"), NOT_OPTIONS)

@@ -7,8 +7,6 @@ from typing import Annotated, Any
 import anyio
 from cyclopts import Parameter
 
-from atelier.providers.core.types import ImageRequest
-from atelier.providers.jobs.service import ImageService
 from atelier.server.cli.making.image_call import NOT_OPTIONS, Output, run_image_call
 from atelier.server.cli.options import parameters_in, with_options
 from atelier.tools import generate_image
@@ -19,10 +17,7 @@ def _generate(*, output: Annotated[Output, Parameter(name="*")] = Output(), **gi
     """Make images from a prompt, store them, and print where they are."""
     params = parameters_of(generate_image.TOOL, {**parameters_in(generate_image.TOOL, given), **output.arguments})
 
-    async def request_of(service: ImageService) -> ImageRequest:
-        return generate_image.request_of(params)
-
-    return anyio.run(run_image_call, params, request_of, (), output)
+    return anyio.run(run_image_call, params, generate_image.request_of, (), output)
 
 
 generate = with_options(_generate, generate_image.TOOL, ("prompt",), NOT_OPTIONS)

@@ -7,17 +7,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.styles.library import FoundStyle, StyleLibrary
 from atelier.server.cli.making.result_lines import announce
 from atelier.server.cli.output import RESULT, Json, say
 from atelier.server.cli.terminal.spinner import shown_progress
-from atelier.server.composition import pipeline_of, storage_of
+from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.idempotency import parse_idempotency_key
 from atelier.server.settings import Settings
 from atelier.server.shutdown import interruptible
@@ -58,9 +60,15 @@ class Output:
         return {**path, **({"deliver": "overwrite"} if self.overwrite else {})}
 
 
+ParametersT = TypeVar("ParametersT", bound=ImageParameters)
+
+RequestOf = Callable[[ParametersT, FoundStyle | None, StyleLibrary, Pipeline], Awaitable[ImageRequest]]
+"""Builds the request of a tool's parameters, in the style that they name."""
+
+
 async def run_image_call(
-    params: ImageParameters,
-    request_of: Callable[[ImageService], Awaitable[ImageRequest]],
+    params: ParametersT,
+    request_of: RequestOf[ParametersT],
     folders: tuple[Path, ...],
     output: Output,
 ) -> int:
@@ -71,8 +79,8 @@ async def run_image_call(
 
 
 async def _make_images(
-    params: ImageParameters,
-    request_of: Callable[[ImageService], Awaitable[ImageRequest]],
+    params: ParametersT,
+    request_of: RequestOf[ParametersT],
     folders: tuple[Path, ...],
     output: Output,
     settings: Settings,
@@ -80,7 +88,8 @@ async def _make_images(
     key = parse_idempotency_key(output.idempotency_key, "--idempotency-key")
     pipeline = pipeline_of(settings, storage_of(settings), folders=folders)
     async with ImageService(pipeline, wait=None, fallback=settings.fallback) as service:
-        request = await request_of(service)
+        styles = styles_of(settings)
+        request = await request_of(params, await styles.find(params.style), styles, pipeline)
         folder = OutputFolders(overwrite_hint="add --overwrite")
         if params.output_path:
             await folder.check(params.output_path, overwrite=output.overwrite)
