@@ -17,7 +17,10 @@ class NameConflict:
 
 
 def name_conflict(providers: Iterable[Provider]) -> NameConflict | None:
-    """Return the first name that two vendors or two models have, or a vendor and a model that is not its default."""
+    """Return the first name that two vendors or two models have, or a vendor and a model that is not its default.
+
+    Models that are named `vendor/model` only conflict with none.
+    """
     vendors, owners = dict[str, Provider](), dict[str, str]()
     for provider in providers:
         for name in {provider.name, *provider.names, *provider.ended_names}:
@@ -26,7 +29,7 @@ def name_conflict(providers: Iterable[Provider]) -> NameConflict | None:
                 return NameConflict(reason, "A name is one vendor's.")
             vendors[name] = provider
     for provider in providers:
-        for model in provider.models:
+        for model in () if provider.qualified else provider.models:
             for name in (model.id, *model.aliases, *model.snapshots):
                 if name in owners:
                     return NameConflict(f"{name} names both {owners[name]} and {model.id}", "A name is one model's.")

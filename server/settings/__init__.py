@@ -26,6 +26,7 @@ from pydantic import (
 from atelier.providers.core.environment import OWN_PREFIX, variable
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.pricing.budget import Caps
+from atelier.providers.vendors.hosts.settings import Host, require_addresses
 from atelier.server.config_files import Notice, Source, read_sources, state_folder
 from atelier.server.observability.logs import LogLevel
 from atelier.server.settings.values import (
@@ -36,7 +37,9 @@ from atelier.server.settings.values import (
     checked_catalog,
     checked_customer,
     checked_fallback,
+    checked_hosts,
     folder_prefix,
+    listed_hosts,
 )
 from atelier.server.storage.s3_client import Addressing, Bucket, without_bucket
 
@@ -71,6 +74,7 @@ class Settings(BaseModel):
     source_max_megapixels: float = Field(default=40.0, gt=0, le=100)
     allow_http_sources: bool = False
     default_model: str | None = None
+    hosts: Annotated[tuple[Host, ...], BeforeValidator(listed_hosts), AfterValidator(checked_hosts)] = ()
     catalog: Annotated[Path | None, AfterValidator(checked_catalog)] = None
     budget_per_call: Usd | None = None
     budget_per_day: Usd | None = None
@@ -199,6 +203,7 @@ class Settings(BaseModel):
             message = f"{places[field].called(variable_of(field))} is wrong: it should {must}."
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct it or leave it out.") from None
         settings._sources = tuple(replace(source, values=dict(source.values)) for source in sources)  # noqa: SLF001
+        require_addresses(settings.hosts, settings.lookup)
         output = places.get("output_dir")
         settings._output_is_readable = output is None or output.may_read(settings.pictures)  # noqa: SLF001
         return settings
