@@ -46,8 +46,8 @@ def manifest(text: str) -> str:
 
 
 def keyed(providers: tuple[Provider, ...]) -> list[Provider]:
-    """Return the vendors that need a key."""
-    return [provider for provider in providers if provider.endpoint.key_variables]
+    """Return the vendors that need a key, and not credentials that this machine may have."""
+    return [p for p in providers if p.endpoint.key_variables and not p.endpoint.ambient]
 
 
 def _between(text: str, name: str, content: str) -> str:
@@ -61,6 +61,7 @@ def _variables(providers: list[Provider]) -> list[str]:
     for provider in providers:
         endpoint = provider.endpoint
         keys = " or ".join(f"`{name}`" for name in endpoint.key_variables) or "none"
+        keys += "".join(f", `{name}`" for name in endpoint.variables)
         form = f"ends in `{endpoint.base_path}`" if endpoint.base_path else "without a version"
         lines.append(f"| {provider.title} (`{provider.name}`) | {keys} | `{endpoint.base_url_variable}`, {form} |")
     return lines

@@ -38,7 +38,7 @@ MAX_DATA_BYTES = 6000  # of the structured part; hosts paste it into the model's
 MAX_TEXT_BYTES = 9200  # of the text of a list with a filter
 MAX_FILTERED_BYTES = 12_000  # of both together, of every vendor with a filter; else the list is as without one
 MAX_BRIEF_BYTES = 8000  # of text and structured part together in a list without filter
-MAX_BRIEF_DATA_BYTES = 5500  # of its structured part, which names every built-in model
+MAX_BRIEF_DATA_BYTES = 5500  # of its structured part, which names every built-in model; less beside a long text
 NAMED_MODELS = (1000, 60, 50, 40, 30, 25, 22, 20, 18, 16, 14, 12, 10, 8, 6, 5, 4)
 """How many models of each vendor are named: the first of these numbers with which the answer fits, else one."""
 TRUNCATION_NOTE = " Long lists are cut short; ask with vendor, operation or word for all of it."
@@ -137,27 +137,30 @@ def _brief(summary: str, found: list[Offer], shown: list[Offer], today: date) ->
 
     The text describes as many models as fit beside it; of many vendors it has one line each.
     """
-    data = next(filter(None, (_listed(summary, found, shown, limit, today) for limit in (*NAMED_MODELS, 1))))
-    room = MAX_BRIEF_BYTES - _bytes(data)
     rest = [*_unshown(found, shown), *_foot(shown, TRUNCATION_NOTE)]
+    overview = "\n".join([summary, *(_overview_line(offer, today) for offer in shown), *rest])
+    largest = min(MAX_BRIEF_DATA_BYTES, MAX_BRIEF_BYTES - len(overview.encode()))
+    data = next(filter(None, (_listed(summary, found, shown, limit, largest, today) for limit in (*NAMED_MODELS, 1))))
+    room = MAX_BRIEF_BYTES - _bytes(data)
     for limit in NAMED_MODELS:
         lines = [line for offer in shown for line in _lines(offer.first(limit), offer, today)]
         text = "\n".join([summary, *lines, *rest])
         if len(text.encode()) < room:
             return Answer(text=text, data=data)
-    lines = [_overview_line(offer, today) for offer in shown]
-    return Answer(text="\n".join([summary, *lines, *rest]), data=data)
+    return Answer(text=overview, data=data)
 
 
-def _listed(summary: str, found: list[Offer], shown: list[Offer], limit: int, today: date) -> ListModelsOutput | None:
-    """Return the data with at most `limit` models of each vendor, or None if that is too much."""
+def _listed(
+    summary: str, found: list[Offer], shown: list[Offer], limit: int, largest: int, today: date
+) -> ListModelsOutput | None:
+    """Return the data with at most `limit` models of each vendor, or None if it has `largest` bytes or more."""
     vendors = [_vendor(offer, offer.first(limit) if offer in shown else None, today) for offer in found]
     for vendor, offer in zip(vendors, found, strict=True):
         if offer not in shown:
             vendor.more = len(offer.rows)
     hint = MORE_HINT if any(vendor.more for vendor in vendors) else ""
     data = ListModelsOutput(summary=summary + hint, vendors=vendors)
-    return data if limit == 1 or _bytes(data) < MAX_BRIEF_DATA_BYTES else None
+    return data if limit == 1 or _bytes(data) < largest else None
 
 
 def _lines(part: Offer, whole: Offer, today: date) -> list[str]:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NoReturn
 
 from atelier.providers.catalog.rows import listed_row, unlisted_row
-from atelier.providers.core.environment import OWN_PREFIX, base_url_variable, key_variable
+from atelier.providers.core.environment import OWN_PREFIX, base_url_variable, key_variable, setting
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates.refusals import close_names, did_you_mean
 from atelier.providers.core.types import Endpoint, Lookup, Model, Operation
@@ -135,7 +135,7 @@ class Catalog:
                     return self._choice(provider, row)
                 if (provider.prefixes or provider.unlisted) and UNLISTED.fullmatch(rest):
                     return self._choice(provider, unlisted_row(provider, name.strip().partition("/")[2]))
-        for provider in self.providers:
+        for provider in (p for p in self.providers if not p.qualified):
             if wanted.startswith(provider.prefixes) and UNLISTED.fullmatch(wanted):
                 return self._choice(provider, unlisted_row(provider, name.strip()))
         raise self._unknown(name)
@@ -197,7 +197,9 @@ class Catalog:
         return self._endpoints[provider.name]
 
     def _locate(self, provider: Provider) -> Endpoint:
-        endpoint = self._keyed(provider.endpoint)
+        endpoint = replace(self._keyed(provider.endpoint), setting=partial(setting, lookup=self.lookup))
+        if provider.locate:
+            endpoint = replace(endpoint, base_url=provider.locate(endpoint))
         if endpoint.folder_variable:
             endpoint = replace(endpoint, folder=self.lookup(endpoint.folder_variable) or "")
         variable = base_url_variable(provider.endpoint, self.lookup)

@@ -58,7 +58,8 @@ def read_text(file: str | Path, description: str) -> str:
 
 def own_variable_names(endpoint: Endpoint) -> tuple[str, ...]:
     """Return the names of a vendor's variables with the prefix of Atelier."""
-    return tuple(OWN_PREFIX + name for name in (*endpoint.key_variables, endpoint.base_url_variable) if name)
+    names = (*endpoint.key_variables, endpoint.base_url_variable, *endpoint.variables)
+    return tuple(OWN_PREFIX + name for name in names if name)
 
 
 def key_variable(endpoint: Endpoint, lookup: Lookup) -> str | None:
@@ -83,6 +84,11 @@ def base_url_variable(endpoint: Endpoint, lookup: Lookup) -> str | None:
     if not (key_variable(endpoint, lookup) or "").startswith(OWN_PREFIX):
         names.append(bare)
     return next((name for name in names if _is_set(name, lookup)), None)
+
+
+def setting(name: str, lookup: Lookup) -> str | None:
+    """Return the value of a vendor's variable; the one with the prefix comes first."""
+    return lookup(OWN_PREFIX + name) or lookup(name)
 
 
 def hint_with_variables(hint: str, bare: Endpoint, used: Endpoint) -> str:

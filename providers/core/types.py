@@ -173,6 +173,11 @@ class Model:
     any_value: bool = False
 
 
+def _unset(name: str) -> str | None:
+    """Return None: no variable is set."""
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """The base URL of a vendor, and the hosts that may get the key.
@@ -183,6 +188,8 @@ class Endpoint:
     `timeout` is seconds without a byte. `transport` answers in this process instead of a socket. `custom`: the base URL
     is not the vendor's. `folder_variable` names a folder of the user's files for this vendor, `folder` is its value.
     `base_path`: the end of every base URL of this API; empty if the requests contain the version.
+    `variables` are further ones of the vendor, and `setting` returns the value of one, by its name without ATELIER_.
+    `ambient`: credentials may come from this machine instead of a variable, so a `.env` cannot set the base URL.
     """
 
     base_url: str
@@ -198,6 +205,9 @@ class Endpoint:
     base_path: str = ""
     folder_variable: str = ""
     folder: str = ""
+    variables: tuple[str, ...] = ()
+    setting: Lookup = field(default=_unset, repr=False, compare=False)
+    ambient: bool = False
     transport: Callable[[Any], Any] | None = None
 
     @property

@@ -72,7 +72,7 @@ class Dispatcher:
         """
         provider, job, collects = prepared.priced.choice.provider, vendor_call.job, request is None
         texts = (job.request.prompt, job.request.negative_prompt, *private_texts(job.request, job.model))
-        secrets = tuple(text for text in (prepared.key, *texts) if text)
+        secrets = tuple(text for text in (None if provider.credentials else prepared.key, *texts) if text)
         waiting = partial(on_progress, f"Waiting for a free slot at {provider.title}.")
         limiter, breaker = self._limiter(provider, job.endpoint), self._breaker(provider)
         try:
@@ -151,6 +151,7 @@ class Dispatcher:
             endpoint,
             provider.explain,
             key=key,
+            credentials=provider.credentials,
             secrets=secrets,
             deadline=timeout,
             retry_timeouts=self._retry_timeouts and provider.lookup is None,
@@ -193,9 +194,10 @@ async def _completed(
     provider: Provider, request: httpx.Request, job: Job, wire: Wire
 ) -> tuple[httpx.Request, Mapping[str, Any] | None]:
     """Return the request as it is sent, and the task to save first. Its errors cost nothing."""
-    if provider.complete is None:
-        return request, None
     try:
+        await wire.authorize()
+        if provider.complete is None:
+            return request, None
         completed = await provider.complete(request, job, wire)
     except ImageError as error:
         error.facts.pop("outcome", None)

@@ -51,6 +51,7 @@ def with_prices(prices: Prices, added: Figures, providers: Iterable[Provider]) -
     sent = tuple(row for row in prices.rows if row.unit == "per_source")
     return Prices(
         as_of=prices.as_of,
+        same=prices.same,
         sources=sources,
         rows=(*added.rows, *_without(pictures, outright | metered), *sent),
         rates=(*added.rates, *_without(prices.rates, outright | metered)),

@@ -5,6 +5,7 @@
     rates     USD of a million tokens
     tokens    how many tokens a picture takes, exactly, as a range, or by a formula
     usual     what a vendor takes when the request leaves it open
+    same      vendors that serve the models of another one at its prices
 
 The first entry that covers the request counts.
 """
@@ -184,9 +185,10 @@ class Figures(Strict):
 
 
 class Prices(Figures):
-    """The whole table. `as_of` is the day on which it was gathered."""
+    """The whole table. `as_of` is the day on which it was gathered; a vendor in `same` costs what another one does."""
 
     as_of: Day
+    same: dict[Word, Word] = {}
 
     @model_validator(mode="after")
     def _sourced(self) -> Prices:
@@ -197,6 +199,8 @@ class Prices(Figures):
     def of(self, provider: str, model: Model) -> Figures:
         """Return the entries of one model. A dated id without an entry costs what its model does."""
         id = model.id
+        if not any(figure.provider == provider and id in figure.models for figure in figures(self)):
+            provider = self.same.get(provider, provider)
         if id in model.snapshots:
             named = {name for figure in figures(self) if figure.provider == provider for name in figure.models}
             id = max((name for name in named if f"{id}-".startswith(f"{name}-")), key=len, default=id)

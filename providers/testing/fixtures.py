@@ -23,6 +23,7 @@ from atelier.providers.testing.emulators.recraft import Recraft
 from atelier.providers.testing.emulators.replicate import Replicate
 from atelier.providers.testing.emulators.sd_webui import SdWebui
 from atelier.providers.testing.emulators.stability import Stability
+from atelier.providers.testing.emulators.vertex import Vertex
 from atelier.providers.testing.emulators.xai import XAI
 from atelier.providers.testing.server import Emulator
 
@@ -93,6 +94,11 @@ def sd_webui_emulator() -> Iterator[SdWebui]:
 @pytest.fixture
 def stability_emulator() -> Iterator[Stability]:
     yield from served(Stability())
+
+
+@pytest.fixture
+def vertex_emulator() -> Iterator[Vertex]:
+    yield from served(Vertex())
 
 
 @pytest.fixture

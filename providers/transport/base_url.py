@@ -91,11 +91,3 @@ def is_trusted(url: httpx.URL, endpoint: Endpoint) -> bool:
     base = httpx.URL(endpoint.base_url)
     vendors = endpoint.is_vendor_host(base.host) and endpoint.is_vendor_host(url.host)
     return (url.scheme, url.host) == (base.scheme, base.host) or (vendors and url.scheme == "https")
-
-
-def request_with_key(request: httpx.Request, endpoint: Endpoint, key: str | None) -> httpx.Request:
-    """Return a copy with the key, if the URL may get it; the prepared request never holds it."""
-    copy = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
-    if key and is_trusted(request.url, endpoint):
-        copy.headers[endpoint.key_header] = endpoint.key_prefix + key
-    return copy

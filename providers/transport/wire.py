@@ -18,7 +18,8 @@ from atelier.providers.core.errors import ImageError, Reason, redacting
 from atelier.providers.core.log_context import add_context
 from atelier.providers.core.tracing import traced
 from atelier.providers.core.types import Endpoint, Progress
-from atelier.providers.transport.base_url import request_with_key, resolve_allowed, vendor_url
+from atelier.providers.transport.access import Access, FindCredentials
+from atelier.providers.transport.base_url import resolve_allowed, vendor_url
 from atelier.providers.transport.exchange import Exchange, safe_url
 from atelier.providers.transport.network.address_policy import AddressPolicy, send_to
 from atelier.providers.transport.network.http_client import httpx, read_body, transport_error
@@ -43,6 +44,7 @@ class Wire:
     """The exchanges of one job with one vendor, under one deadline.
 
     key               added to a copy of the request just before it is sent, and only to a trusted host
+    credentials       finds what is added in place of a key, where the vendor needs more than that
     secrets           the key and the prompt, which are redacted in error messages
     deadline          seconds for the whole call, including waits and polls
     retry_timeouts    retry a call that timed out, with twice the time; `before_repeat` is awaited before that
@@ -58,6 +60,7 @@ class Wire:
         explain: Callable[[httpx.Response], ImageError],
         *,
         key: str | None = None,
+        credentials: FindCredentials | None = None,
         secrets: tuple[str, ...] = (),
         deadline: float = 300.0,
         retry_timeouts: bool = False,
@@ -72,7 +75,7 @@ class Wire:
         self._client = client
         self._endpoint = endpoint
         self._explain = explain
-        self._key = key
+        self._access = Access(endpoint, key, credentials)
         self._secrets = secrets
         self._ends = time.monotonic() + deadline * (2 if retry_timeouts else 1)
         self._deadline = deadline
@@ -93,6 +96,10 @@ class Wire:
         """Store the vendor's task, so that a restart collects it instead of paying again."""
         if self._save_vendor_task is not None:
             await self._save_vendor_task(task)
+
+    async def authorize(self) -> None:
+        """Find the vendor's credentials, before anything is sent that it may bill. Raises authentication."""
+        self._secrets += await self._access.find(self._client)
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send a paid request and return its answer. Raises the error from `explain`, timeout or network_error."""
@@ -201,6 +208,7 @@ class Wire:
         paid: PaidRequest | None = None,
     ) -> httpx.Response:
         """Send one request, log the exchange and return its whole answer. Raises ImageError for every failure."""
+        await self.authorize()
         with redacting(*self._secrets):
             exchange = Exchange(request.method, safe_url(request.url), attempt)
             with exchange.recorded(request.url, *self._names):
@@ -218,7 +226,7 @@ class Wire:
 
         Its URL may come from a vendor's response and is checked, unless it leads to the host of the base URL.
         """
-        outgoing = request_with_key(request, self._endpoint, self._key) if with_key else request
+        outgoing = self._access.admitted(request) if with_key else request
         if paid:
             outgoing.extensions["trace"] = paid.trace
         try:

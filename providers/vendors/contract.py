@@ -22,6 +22,7 @@ from typing import Any
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.results import Usage
 from atelier.providers.core.types import Endpoint, ImageRequest, Model, Operation, Picture
+from atelier.providers.transport.access import FindCredentials
 from atelier.providers.transport.wire import Wire, httpx
 
 
@@ -73,6 +74,8 @@ class Provider:
     names                names that mean its `default` model
     ended_names          names of model families that the vendor has ended; they mean its `default`, with a warning
     prefixes             ids that begin with one of these are its models, listed or not
+    locate               where the base URL depends on further variables of the vendor, such as a region
+    credentials          where a request needs more than a key, such as a token or a signature
     collect              where an image can be collected by a vendor task or a link; see the module
     complete             where source images are uploaded first, or a request is checked against the vendor's lists
     lookup               where the caller names the task: nothing is sent again before the vendor was asked for it
@@ -95,6 +98,8 @@ class Provider:
     default: str
     ended_names: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
+    locate: Callable[[Endpoint], str] | None = None
+    credentials: FindCredentials | None = None
     prepare: Callable[[Job], httpx.Request]
     read: Callable[[httpx.Response, Job, Wire], Awaitable[Reply]]
     explain: Callable[[httpx.Response], ImageError]

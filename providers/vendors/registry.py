@@ -30,6 +30,7 @@ BUILT_IN = (
     "midjourney",
     "fal",
     "replicate",
+    "vertex",
     "sd-webui",
     "comfyui",
     "sketch",

@@ -13,7 +13,7 @@ import anyio
 from atelier.providers.core.errors import sanitize
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
-from atelier.server.cli import flush_command, jobs_command, models_command, show_command, spend_command
+from atelier.server.cli import flush_command, jobs_command, models_command, show_command, spend_command, studio_command
 from atelier.server.cli.cost_command import estimate, locate_files
 from atelier.server.cli.image_call import run_image_call
 from atelier.server.cli.output import say
@@ -189,5 +189,6 @@ COMMANDS: tuple[Callable[[Subcommands], None], ...] = (
     show_command.declare,
     models_command.declare,
     flush_command.declare,
+    studio_command.declare,
 )
 """Every subcommand, in the order of the help."""

@@ -30,6 +30,24 @@ FILE = "early-answers.json"
 MAX_RECORDED = 40  # answers in the file: a few for each host and protocol version
 
 
+class Questions:
+    """The texts of a session's requests by which answers are recorded, equal for requests with the same answer.
+
+    What `initialize` declares is a part of those after it: tools are described by what the host can show.
+    """
+
+    def __init__(self) -> None:
+        self._declared: Any = None
+
+    def of(self, request: dict[str, Any]) -> str:
+        """Return the text of a request; they are given in their order."""
+        params = _without_varying(request.get("params", {}))
+        if request["method"] == "initialize" and isinstance(params, dict):
+            self._declared = cast("dict[str, Any]", params).get("capabilities")
+            return json.dumps([request["method"], params], sort_keys=True)
+        return json.dumps([request["method"], params, self._declared], sort_keys=True)
+
+
 class EarlyAnswers:
     """The thread that reads stdin, and the answers it has given.
 
@@ -43,6 +61,7 @@ class EarlyAnswers:
         self._stdin = stdin
         self._stdout = stdout
         self._recorded = recorded
+        self._questions = Questions()
         self._lock = threading.Lock()
         self._handed_over = False
 
@@ -69,7 +88,7 @@ class EarlyAnswers:
         request = _request(line)
         if request is None:
             return
-        result = self._recorded.get(question(request))
+        result = self._recorded.get(self._questions.of(request))
         if result is None:
             self._handed_over = True
             return
@@ -87,6 +106,7 @@ class AnswerRecorder:
     def __init__(self, file: Path, recorded: dict[str, str]) -> None:
         self._file = file
         self._recorded = recorded
+        self._questions = Questions()
         self._asked = dict[str, str]()
 
     def request(self, message: str) -> None:
@@ -94,8 +114,8 @@ class AnswerRecorder:
         if len(self._recorded) >= MAX_RECORDED or not any(f'"{method}"' in message for method in METHODS):
             return
         request = _request(message)
-        if request and request["method"] in METHODS and question(request) not in self._recorded:
-            self._asked[json.dumps(request["id"])] = question(request)
+        if request and request["method"] in METHODS and (question := self._questions.of(request)) not in self._recorded:
+            self._asked[json.dumps(request["id"])] = question
 
     def answer(self, line: str) -> None:
         """Record the answer to a request that was noted."""
@@ -143,11 +163,6 @@ def load() -> dict[str, str]:
         return dict(found["answers"]) if found["state"] == fingerprint() else {}
     except (OSError, ValueError, LookupError, TypeError):
         return {}
-
-
-def question(request: dict[str, Any]) -> str:
-    """Return the text that is equal for requests with the same answer."""
-    return json.dumps([request["method"], _without_varying(request.get("params", {}))], sort_keys=True)
 
 
 def fingerprint() -> str:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from mcp.server.apps import client_supports_apps
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
@@ -23,6 +24,8 @@ from pydantic import AnyUrl
 from atelier.providers.images.asset_storage import Storage
 from atelier.server.calls import Calls
 from atelier.server.mcp import resources
+
+APP_SCHEME = "ui://"  # of pages that only clients with the extension for them can show
 
 StateT = TypeVar("StateT")
 
@@ -46,6 +49,8 @@ class ResourceServer(MCPServer[StateT]):
             async with self.calls.answering("resources/list", caller):
                 page = await resources.list_page(storage, cursor)
         added = [] if cursor else await self.list_resources()
+        if not client_supports_apps(ctx):
+            added = [resource for resource in added if not resource.uri.startswith(APP_SCHEME)]
         return page.model_copy(update={"resources": [*added, *page.resources]})
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:

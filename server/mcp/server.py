@@ -33,7 +33,6 @@ from atelier.server.mcp.clients import host_of
 from atelier.server.mcp.elicitation import DeclinedCosts, InputNeeded, confirm_callback
 from atelier.server.mcp.instructions import INSTRUCTIONS
 from atelier.server.mcp.progress import progress, progress_reporter
-from atelier.server.mcp.resource_server import ResourceServer
 from atelier.server.mcp.stdio import MessageWriter, protocol_pipes
 from atelier.server.mcp.tasks import Tasks, supports_tasks, with_task_limits
 from atelier.server.observability.logs import log
@@ -41,6 +40,8 @@ from atelier.server.settings import Settings
 from atelier.server.storage.background_upload import upload_periodically
 from atelier.server.storage.caller_storages import CallerStorages
 from atelier.server.storage.output_files import OutputFolders
+from atelier.server.studio.app import StudioApp, StudioServer, app_result
+from atelier.server.studio.app_tools import APP_TOOLS
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Call, Tool
 
@@ -61,7 +62,7 @@ class ServerState:
     """Returns the storage of a caller."""
 
 
-class AtelierServer(ResourceServer[ServerState]):
+class AtelierServer(StudioServer[ServerState]):
     """An MCPServer that serves the records of `TOOLS` beside tools that were added with its own decorators."""
 
     def __init__(
@@ -94,7 +95,7 @@ class AtelierServer(ResourceServer[ServerState]):
             icons=[results.product_icon()],
             version=version("atelier-mcp"),
             lifespan=lambda _: self._lifespan(),
-            extensions=[Tasks(settings, self.caller, self.calls)],
+            extensions=[Tasks(settings, self.caller, self.calls), StudioApp()],
             log_level="WARNING",
             cache_hints={"tools/list": CacheHint(ttl_ms=300_000, scope="public")},
         )
@@ -171,7 +172,7 @@ class AtelierServer(ResourceServer[ServerState]):
         self, name: str, arguments: dict[str, Any], context: Context[ServerState, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool. Its errors become results that the model can act on."""
-        if (tool := self._records.get(name)) is None:
+        if (tool := self._records.get(name) or APP_TOOLS.get(name)) is None:
             if name in {other.name for other in await super().list_tools()}:
                 return await super().call_tool(name, arguments, context)
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {name}")
@@ -219,6 +220,8 @@ class AtelierServer(ResourceServer[ServerState]):
             if answer is None:
                 message = "The storage did not answer in time."
                 raise ImageError(Reason.STORAGE_FAILED, message, hint="Try again later; nothing is lost.")
+            if tool.name in APP_TOOLS:
+                return app_result(answer)
             with delivering(state.service, answer.jobs):
                 return await results.tool_result(answer, state.storage(caller), self._settings, host)
 

@@ -27,8 +27,8 @@ from atelier.providers.core.environment import OWN_PREFIX, variable
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.pricing.budget import Caps
 from atelier.providers.vendors.hosts.settings import Host, require_addresses
-from atelier.server.config_files import Notice, Source, read_sources, state_folder
 from atelier.server.observability.logs import LogLevel
+from atelier.server.settings.config_files import Notice, Source, read_sources, state_folder
 from atelier.server.settings.values import (
     MUST,
     NAMED,

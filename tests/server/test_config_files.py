@@ -14,14 +14,16 @@ from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.registry import all_providers
-from atelier.server.config_files import UNTRUSTED, Source
 from atelier.server.settings import Settings
+from atelier.server.settings.config_files import UNTRUSTED, Source
 from tests.conftest import Environ
 from tests.server.test_main import atelier
 
 Environment = dict[str, str]
 
 KEYED = [provider for provider in all_providers() if provider.endpoint.key_variables]
+AMBIENT = [provider for provider in KEYED if provider.endpoint.ambient]
+OWN_KEY = [provider for provider in KEYED if not provider.endpoint.ambient]
 
 
 class Place:
@@ -186,7 +188,7 @@ def test_dotenv_can_be_switched_off(place: Place) -> None:
     assert place.refusal(ATELIER_DOTENV="perhaps").message == "ATELIER_DOTENV is wrong: it should be on or off."
 
 
-@pytest.mark.parametrize("provider", KEYED, ids=[provider.name for provider in KEYED])
+@pytest.mark.parametrize("provider", OWN_KEY, ids=[provider.name for provider in OWN_KEY])
 @pytest.mark.parametrize("own", ["", "ATELIER_"])
 def test_an_address_of_dotenv_gets_no_key_from_elsewhere(place: Place, provider: Provider, own: str) -> None:
     """The `.env` of a folder that is only looked at may be anyone's."""
@@ -208,6 +210,18 @@ def test_an_address_of_dotenv_gets_no_key_from_elsewhere(place: Place, provider:
         assert used(place.load(dotenv, toml)) == (endpoint.base_url, "mine")
         assert used(place.load(f"{dotenv}\n{own}{key}=theirs", toml)) == (url, "theirs")
         assert place.notices == []
+
+
+@pytest.mark.parametrize("provider", AMBIENT, ids=[provider.name for provider in AMBIENT])
+@pytest.mark.parametrize("own", ["", "ATELIER_"])
+def test_an_address_of_dotenv_gets_no_credentials_of_this_machine(place: Place, provider: Provider, own: str) -> None:
+    """They are the user's whatever else `.env` says of the vendor."""
+    key, address = provider.endpoint.key_variables[-1], provider.endpoint.base_url_variable
+    settings = place.load(f"{own}{address}=https://elsewhere.example\n{own}{key}=theirs")
+    located = Catalog(settings.lookup).located(provider)
+    assert (located.key(settings.lookup), located.custom) == ("theirs", False)
+    told = f"{own}{address} in .env is not used; set it in the environment or in the configuration file."
+    assert place.notices == [told]
 
 
 def test_an_output_folder_of_dotenv_is_read_from_only_below_its_own(place: Place) -> None:

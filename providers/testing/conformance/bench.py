@@ -75,7 +75,8 @@ class Bench:
     refuses            rows that the adapter itself refuses, with the reason
     sent_anyway        what the vendor's adapter sends for an option that the request leaves open
     vendor_image       returns the vendor's name of the source, for rows that change only images that the vendor made
-    downloads          prefixes of the paths of images behind links
+    variables          returns the variables by which a key is given, where that is not the key itself
+    downloads          prefixes of the paths that do not get the key, such as those of images behind links
     link_elsewhere     makes the vendor link to another host name
     delivers           returns the host whose answer has the image
     as_prepared        returns a body that was sent without what `complete` added, such as an id of the caller's own
@@ -96,6 +97,7 @@ class Bench:
     sent_anyway: Mapping[str, Any] = field(default_factory=dict[str, Any])
     vendor_image: Callable[[Model], str] = no_name
     refuses: Mapping[str, Reason] = field(default_factory=dict[str, Reason])
+    variables: Callable[[Any, str], Mapping[str, str]] | None = None
     downloads: tuple[str, ...] = ()
     link_elsewhere: Callable[[Any], None] | None = None
     delivers: Callable[[Any], Emulator] = same_host
@@ -118,7 +120,9 @@ class Bench:
     def environ(self, host: Emulator, key: str = "") -> dict[str, str]:
         """Return the environment with the key, the emulator's base URL and the bench's settings."""
         endpoint = self.provider.endpoint
-        keys = dict.fromkeys(endpoint.key_variables[:1], key or self.key)
+        keys: Mapping[str, str] = dict.fromkeys(endpoint.key_variables[:1], key or self.key)
+        if self.variables:
+            keys = self.variables(host, key or self.key)
         return {**keys, endpoint.base_url_variable: host.url, **self.settings}
 
     def minimal_request(self, model: Model, operation: Operation | None = None, **more: Any) -> ImageRequest:

@@ -9,7 +9,9 @@ fields where v1beta takes them (js-genai#1322). A moderated image is mostly a 20
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -43,25 +45,30 @@ ENDPOINT = Endpoint(
     trusted_hosts=("generativelanguage.googleapis.com",),
     timeout=180.0,
 )
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def prepare(job: Job) -> httpx.Request:
     """Build the request. An option that the caller left out is not sent."""
+    return request_to(f"{job.endpoint.base_url}/v1beta", job)
+
+
+def request_to(parent: str, job: Job, image_config: Mapping[str, Any] = NOTHING) -> httpx.Request:
+    """Build the request to the models below a URL, with further fields of Gemini's imageConfig."""
     request, api = job.request, _api(job.model)
     if job.model.any_value:
         preflight.check_request(
             replace(request, aspect_ratio=None, resolution=None, options={}), replace(WIDEST[api], id=job.model.id)
         )
-    body = _body(request) if api == CONTENT else imagen.body(request)
-    url = f"{job.endpoint.base_url}/v1beta/models/{quote(job.model.id, safe='')}:{api}"
-    return httpx.Request("POST", url, json=body)
+    body = _body(request, image_config) if api == CONTENT else imagen.body(request)
+    return httpx.Request("POST", f"{parent}/models/{quote(job.model.id, safe='')}:{api}", json=body)
 
 
 def _api(model: Model) -> str:
     return model.wire or (PREDICT if model.id.startswith("imagen") else CONTENT)
 
 
-def _body(request: ImageRequest) -> dict[str, Any]:
+def _body(request: ImageRequest, image_config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the body for Gemini. An unlisted model's options become fields of generationConfig."""
     options = dict(request.options)
     level = options.pop("thinking_level", None)
@@ -69,7 +76,7 @@ def _body(request: ImageRequest) -> dict[str, Any]:
     tier = request.resolution and request.resolution.upper()
     config = present(
         responseModalities=["IMAGE"],  # without it the answer may be text alone
-        imageConfig=present(aspectRatio=request.aspect_ratio, imageSize=tier),
+        imageConfig=present(aspectRatio=request.aspect_ratio, imageSize=tier, **image_config),
         seed=request.seed,
         thinkingConfig=present(thinkingLevel=level and str(level).upper()),
         **options,

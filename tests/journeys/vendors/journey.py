@@ -20,6 +20,7 @@ class Journey:
     usd             what an image of `generate` costs, None where no price is known
     links           makes the emulator answer such that the images can be collected after a crash
     environ         further variables
+    tolerance       relative difference between estimate, cost and `usd`, where tokens are counted
     names_its_task  the caller names the task, so that it is stored before the request is sent
     """
 
@@ -28,6 +29,7 @@ class Journey:
     usd: float | None = None
     links: Callable[[Any], None] = lambda host: None
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
+    tolerance: float = 1e-6
     names_its_task: bool = False
 
 
@@ -54,6 +56,7 @@ JOURNEYS: dict[str, Journey] = {
             HOSTS: '[{"name": "azure", "models": [{"id": "painter", "like": "gpt-image-2.5-flare", "usd": 0.05}]}]'
         },
     ),
+    "vertex": Journey(generate={"output_format": "jpeg"}, usd=0.0336, tolerance=1e-3, links=links),
     "recraft": Journey(edit={"strength": 0.3}, usd=0.035, links=always_links),
 }
 

@@ -242,7 +242,8 @@ def test_every_default_is_listed_and_not_retired() -> None:
 
 
 def test_no_two_rows_answer_to_the_same_name() -> None:
-    names = [name for p in all_providers() for row in p.models for name in (row.id, *row.aliases, *row.snapshots)]
+    rows = [(p, row) for p in all_providers() for row in p.models]
+    names = [p.model_name(name) for p, row in rows for name in (row.id, *row.aliases, *row.snapshots)]
     assert len(names) == len(set(names))
     assert all(name == name.lower() for name in names), names
 

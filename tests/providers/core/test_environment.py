@@ -58,7 +58,8 @@ def catalog(**environ: str) -> Catalog:
 @pytest.mark.parametrize("provider", KEYED, ids=[provider.name for provider in KEYED])
 def test_a_variable_with_the_prefix_comes_first(provider: Provider, tmp_path: Path) -> None:
     bare = (*provider.endpoint.key_variables, provider.endpoint.base_url_variable)
-    assert own_variable_names(provider.endpoint) == tuple(f"ATELIER_{name}" for name in bare)
+    names = (*bare, *provider.endpoint.variables)
+    assert own_variable_names(provider.endpoint) == tuple(f"ATELIER_{name}" for name in names)
     chat = dict.fromkeys(provider.endpoint.key_variables, "of-the-chat") | {bare[-1]: "https://chat.example/api"}
     (tmp_path / "url").write_text("https://mine.example/api\n")
     for name in provider.endpoint.key_variables:
@@ -77,7 +78,7 @@ def test_a_key_with_the_prefix_is_not_sent_to_a_base_url_without_it(provider: Pr
     chat = {name: "of-the-chat", address: "https://chat.example/api"}
     assert catalog(**chat).located(provider).base_url == "https://chat.example/api"
     endpoint = catalog(**chat, **{f"ATELIER_{name}": "mine"}).located(provider)
-    own = dict(provider.endpoint.base_urls).get(name, provider.endpoint.base_url)
+    own = catalog(**{f"ATELIER_{name}": "mine"}).located(provider).base_url
     assert (endpoint.base_url, endpoint.custom) == (own, False)
 
 

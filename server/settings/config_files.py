@@ -17,11 +17,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from atelier.providers.core.environment import OWN_PREFIX, key_variable, own_variable_names, read_text, variable
+from atelier.providers.core.environment import OWN_PREFIX, key_variable, read_text, variable
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint
-from atelier.providers.vendors.hosts.settings import HOSTS, parse_hosts
-from atelier.providers.vendors.registry import all_providers
+from atelier.providers.vendors.hosts.settings import HOSTS
+from atelier.server.settings.known_names import KnownNames, host_endpoints, vendor_variables
 
 APP = "atelier"
 """The name of our folders below the platform's."""
@@ -37,10 +37,9 @@ DOTENV = "ATELIER_DOTENV"
 
 UNTRUSTED = frozenset(
     {CONFIG, DOTENV}
-    | {
-        f"{OWN_PREFIX}{name}"
-        for name in ("CATALOG", "INPUT_DIRS", "STATE_DIR", "HOSTS", "ALLOW_HTTP_SOURCES", "ALLOW_UNPRICED")
-    }
+    | {f"{OWN_PREFIX}{name}" for name in ("CATALOG", "INPUT_DIRS", "STATE_DIR", "HOSTS")}
+    | {f"{OWN_PREFIX}{name}" for name in ("ALLOW_HTTP_SOURCES", "ALLOW_UNPRICED")}
+    | {f"{own}GOOGLE_APPLICATION_CREDENTIALS" for own in ("", OWN_PREFIX)}  # such a file may name programs to run
     | {f"{OWN_PREFIX}{name}" for name in ("STATE_URL", "STORAGE", "S3_BUCKET", "S3_ENDPOINT_URL", "S3_PUBLIC_BASE_URL")}
 )
 """Names that `.env` cannot set, and neither any with `_FILE`."""
@@ -77,38 +76,13 @@ class Source:
         return replace(self, values={name: value for name, value in self.values.items() if name not in names})
 
 
-def vendor_variables(endpoint: Endpoint) -> tuple[str, ...]:
-    """Return the names of a vendor's variables, Atelier's own first."""
-    bare = (*endpoint.key_variables, endpoint.base_url_variable, endpoint.folder_variable)
-    return (*own_variable_names(endpoint), *(name for name in bare if name))
-
-
-@dataclass(frozen=True, slots=True)
-class KnownNames:
-    """The names of the settings, and of the variables of the vendors (loaded only if needed) and the user's hosts."""
-
-    settings: Collection[str]
-    hosts: tuple[Endpoint, ...] = ()
-
-    @property
-    def endpoints(self) -> list[Endpoint]:
-        return [*(provider.endpoint for provider in all_providers()), *self.hosts]
-
-    def all(self) -> list[str]:
-        return [*self.settings, *(name for endpoint in self.endpoints for name in vendor_variables(endpoint))]
-
-    def __contains__(self, name: str) -> bool:
-        name = name.removesuffix("_FILE")
-        return name in self.settings or name in self.all()
-
-
 def read_sources(environ: Mapping[str, str], settings: Collection[str], notice: Notice) -> tuple[Source, ...]:
     """Return the environment, `.env` and the configuration file, in the order in which a name is sought.
 
     `settings` are the names of all settings. `notice` gets a sentence for each variable that is not used. Raises
     invalid_request for a configuration file that is wrong.
     """
-    config, names = _configuration(environ, KnownNames(settings, _endpoints(variable(environ, HOSTS))))
+    config, names = _configuration(environ, KnownNames(settings, host_endpoints(variable(environ, HOSTS))))
     dotenv = Source({})
     if (variable(environ, DOTENV) or "on").lower() not in ("off", "false", "0", "no", "f", "n"):
         dotenv = _dotenv(names, notice)
@@ -117,10 +91,6 @@ def read_sources(environ: Mapping[str, str], settings: Collection[str], notice: 
     if any(name not in settings for name in dotenv.values):
         return _separate_vendors(Source(environ), dotenv, config, names, notice)
     return Source(environ), dotenv, config
-
-
-def _endpoints(hosts: str | None) -> tuple[Endpoint, ...]:
-    return tuple(host.endpoint for host in parse_hosts(hosts))
 
 
 def state_folder() -> Path:
@@ -163,7 +133,7 @@ def _configuration(environ: Mapping[str, str], names: KnownNames) -> tuple[Sourc
         message = f"The configuration file {file} is no TOML: {error}."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct the file.") from None
     if not names.hosts and isinstance(hosts := table.get("hosts", table.get(HOSTS.lower())), list):
-        names = replace(names, hosts=_endpoints(json.dumps(hosts, default=str)))
+        names = replace(names, hosts=host_endpoints(json.dumps(hosts, default=str)))
     values, written = dict[str, str](), dict[str, str]()
     for key, value in table.items():
         name = _variable_named(key, names, file)
@@ -242,6 +212,8 @@ def _separate_vendors(
     for endpoint in (each for each in known.endpoints if each.key_variables):
         keys, address = endpoint.key_variables, endpoint.base_url_variable
         names = frozenset(vendor_variables(endpoint))
+        if endpoint.ambient:
+            dotenv = _without_address(endpoint, dotenv, notice)
         if key_variable(endpoint, dotenv.get) and not key_variable(endpoint, environ.get):
             config = config.without(
                 {own + key + file for key in keys for own in ("", OWN_PREFIX) for file in ("", "_FILE")}
@@ -252,3 +224,11 @@ def _separate_vendors(
                 notice(f"{name} in .env is not used, because the vendor's key is not from .env.")
         dotenv = dotenv.without(names)
     return environ, dotenv, config
+
+
+def _without_address(endpoint: Endpoint, dotenv: Source, notice: Notice) -> Source:
+    """Return `.env` without a vendor's address, since credentials of this machine would be sent there."""
+    names = frozenset({endpoint.base_url_variable, OWN_PREFIX + endpoint.base_url_variable})
+    for name in sorted(names & dotenv.values.keys()):
+        notice(f"{name} in .env is not used; set it in the environment or in the configuration file.")
+    return dotenv.without(names)

@@ -1,0 +1,58 @@
+// A new image from words, by one model or by several to choose from.
+
+import { announce, button, busy, debounced, el, showError, usd } from "./dom.js";
+import { collected, idsOf } from "./images.js";
+import { backBar } from "./viewer.js";
+
+export function create(app) {
+  const words = el("textarea", { rows: "4", id: "new-words", maxlength: "32000", placeholder: "A lighthouse at dusk, watercolour" });
+  const models = el("div", { class: "choices", role: "group", "aria-label": "Models" });
+  const cost = el("p", { class: "small cost", "aria-live": "polite" });
+  const go = button("Make", null, () => busy(go, make), { class: "primary" });
+  const prices = new Map();
+  let usual = "";
+
+  const chosen = () => [...models.querySelectorAll("input:checked")].map((input) => input.value);
+
+  function ready() {
+    const names = chosen();
+    const known = names.map((name) => prices.get(name));
+    const sum = names.length === 0 ? usual : known.includes(undefined) ? "" : usd(known.reduce((all, each) => all + each, 0));
+    go.disabled = !words.value.trim();
+    go.querySelector("span").textContent = `Make ${names.length > 1 ? `${names.length} to compare` : "it"}${sum ? ` · about ${sum}` : ""}`;
+  }
+
+  async function load() {
+    const { data } = await app.host.call("estimate_cost", { compare: true });
+    models.replaceChildren(...(data.models || []).map(({ model, total_usd: total }) => {
+      prices.set(model, total);
+      const check = el("input", { type: "checkbox", value: model });
+      check.addEventListener("change", ready);
+      return el("label", { class: "choice" }, check, el("span", { class: "grow", text: model }), el("span", { class: "small", text: usd(total) }));
+    }));
+    const one = await app.host.call("estimate_cost", {});
+    usual = usd(one.data.total_usd);
+    cost.textContent = one.data.model ? `Without a choice: ${one.data.provider}/${one.data.model}.` : "";
+    ready();
+  }
+
+  async function make() {
+    const names = chosen();
+    const which = names.length > 1 ? { models: names } : names.length ? { model: names[0] } : {};
+    announce("The image is being made. This takes 5 to 60 seconds.");
+    const answer = await collected(app.host, await app.host.call("generate_image", { prompt: words.value.trim(), ...which, confirm_cost: true }));
+    const ids = idsOf(answer);
+    app.host.tellModel(`In the studio the user made ${ids.join(", ")} with the words “${words.value.trim()}”.`).catch(showError);
+    if (ids.length > 1) app.show("compare", ids, answer.data.models || []);
+    else app.show("viewer", ids[0]);
+  }
+
+  words.addEventListener("input", debounced(50, ready));
+  load().catch(showError);
+  ready();
+  return el("section", { class: "view", "aria-label": "New image" }, backBar(app, "New image"),
+    el("div", { class: "scroll page" },
+      el("label", { for: "new-words", text: "What should be in it?" }), words,
+      el("h2", { text: "Models" }), el("p", { class: "small", text: "Choose several to compare them side by side." }), models),
+    el("div", { class: "bar foot" }, el("div", { class: "grow" }, cost), go));
+}

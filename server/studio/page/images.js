@@ -1,0 +1,120 @@
+// The images of the caller: their facts, small copies and files, all through tools.
+
+const MOST_PREVIEWS = 12; // of one call
+
+export class Images {
+  constructor(host) {
+    this.host = host;
+    this.facts = new Map();
+    this.shown = new Map(); // small copies by id and edge
+    this.wanted = new Map(); // edge -> those that are not asked for yet
+  }
+
+  async list(search, before) {
+    const { data } = await this.host.call("studio_images", { search, ...(before ? { before } : {}) });
+    return { found: this.keep(data.found), next: data.next };
+  }
+
+  // The facts of these images, without those that are gone.
+  async named(ids) {
+    const unknown = ids.filter((id) => !this.facts.has(id));
+    if (unknown.length) this.keep((await this.host.call("studio_images", { ids: unknown })).data.found);
+    return ids.map((id) => this.facts.get(id)).filter(Boolean);
+  }
+
+  keep(found) {
+    for (const image of found) this.facts.set(image.id, image);
+    return found;
+  }
+
+  // The images that this one was made from, the first one first.
+  async ancestors(image) {
+    const above = [];
+    for (let id = image.parent; id && above.length < 12; id = above[0]?.parent) {
+      const [parent] = await this.named([id]);
+      if (!parent) break;
+      above.unshift(parent);
+    }
+    return above;
+  }
+
+  // Those that were made from this one, as far as they have been listed.
+  children(image) {
+    return [...this.facts.values()].filter((other) => other.parent === image.id);
+  }
+
+  // A data: address of a small copy. Those wanted at the same time come with one call.
+  preview(id, edge) {
+    const key = `${id} ${edge}`;
+    if (!this.shown.has(key)) {
+      this.shown.set(key, new Promise((resolve, reject) => {
+        if (!this.wanted.has(edge)) {
+          this.wanted.set(edge, []);
+          setTimeout(() => this.load(edge), 10);
+        }
+        this.wanted.get(edge).push({ id, resolve, reject });
+      }));
+      this.shown.get(key).catch(() => this.shown.delete(key));
+    }
+    return this.shown.get(key);
+  }
+
+  async load(edge) {
+    const waiting = this.wanted.get(edge);
+    this.wanted.delete(edge);
+    while (waiting.length) {
+      const some = waiting.splice(0, MOST_PREVIEWS);
+      try {
+        const { data } = await this.host.call("studio_previews", { ids: some.map(({ id }) => id), edge });
+        for (const one of some) {
+          const jpeg = data.previews[one.id];
+          if (jpeg) one.resolve(`data:image/jpeg;base64,${jpeg}`);
+          else if (jpeg === "") one.reject(new Error("This image cannot be shown."));
+          else waiting.push(one);
+        }
+      } catch (error) {
+        for (const one of some) one.reject(error);
+      }
+    }
+  }
+
+  async file(id, onPart = () => {}) {
+    let base64 = "";
+    let part = { next: 0 };
+    let url;
+    while (part.next !== undefined) {
+      part = (await this.host.call("studio_file", { id, offset: part.next })).data;
+      base64 += part.data;
+      url ||= part.url;
+      onPart((part.next ?? part.bytes) / part.bytes);
+    }
+    return { mime: part.mime, base64, url };
+  }
+
+  async remove(ids) {
+    await this.host.call("studio_delete", { ids });
+    for (const id of ids) this.facts.delete(id);
+  }
+}
+
+const EXTENSIONS = { "image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif" };
+
+export function fileName(id, mime) {
+  return `${id}.${EXTENSIONS[mime] || "bin"}`;
+}
+
+export function nameOf(image) {
+  return image.prompt || (image.operation ? image.operation.replace(/_/g, " ") : image.id);
+}
+
+// Waits for a paid call: one that still runs is collected by its job.
+export async function collected(host, answer) {
+  while (answer.data.status === "running" && answer.data.job) answer = await host.call("get_image", { id: answer.data.job });
+  return answer;
+}
+
+// The ids of the images in an answer, also where a host passes its text alone.
+export function idsOf({ data, text }) {
+  const ids = (data.images || []).map((image) => image.id).filter(Boolean);
+  return ids.length ? ids : [...new Set(text.match(/\bimg_[0-9a-z]{26}\b/g) || [])];
+}

@@ -1,0 +1,100 @@
+// Starts the page: connects, follows the host's theme and size, and shows one view at a time.
+
+import { announce, el, hideError, showError } from "./dom.js";
+import { connection } from "./bridge.js";
+import { Images, idsOf } from "./images.js";
+import { gallery } from "./gallery.js";
+import { viewer } from "./viewer.js";
+import { painter } from "./painter.js";
+import { compare } from "./compare.js";
+import { create } from "./create.js";
+
+const VIEWS = { gallery, viewer, painter, compare, create };
+const INLINE_HEIGHT = 500; // pixels that hosts give a page within a chat
+
+class App {
+  constructor() {
+    this.host = connection();
+    this.images = new Images(this.host);
+    this.selection = new Set();
+    this.search = "";
+    this.past = [];
+    this.place = document.getElementById("app");
+    document.addEventListener("keydown", (event) => {
+      const typing = event.target.closest?.("textarea, input:not([type=checkbox]):not([type=radio]), select, dialog");
+      if (event.key === "Escape" && !typing && this.past.length) this.back();
+    });
+  }
+
+  show(view, ...given) {
+    if (view === "gallery") this.past = [];
+    else if (this.current) this.past.push(this.current);
+    this.open([view, ...given]);
+  }
+
+  back() {
+    this.open(this.past.pop() || ["gallery"]);
+  }
+
+  open(current) {
+    const [view, ...given] = current;
+    const first = !this.current;
+    this.current = current;
+    hideError();
+    this.place.replaceChildren(VIEWS[view](this, ...given));
+    if (!first) this.focusHeading();
+  }
+
+  focusHeading() {
+    this.place.querySelector("h1")?.focus();
+  }
+
+  async start() {
+    const { host } = this;
+    host.on("ui/notifications/host-context-changed", () => this.follow());
+    host.on("ui/notifications/tool-input", ({ arguments: given }) => this.wait(given?.prompt));
+    host.on("ui/notifications/tool-cancelled", () => this.show("gallery"));
+    host.on("ui/notifications/tool-result", (result) => this.showResult(result));
+    await host.open();
+    this.follow();
+    if (!this.current && !host.context.toolInfo) this.show("gallery");
+    else if (!this.current) this.wait();
+  }
+
+  // The host's colours, its theme, and the height that the page may have.
+  follow() {
+    const { theme, styles, displayMode, containerDimensions: room } = this.host.context;
+    const root = document.documentElement;
+    if (theme) root.dataset.theme = theme;
+    for (const [name, value] of Object.entries(styles?.variables || {})) if (value) root.style.setProperty(name, value);
+    const inline = window.parent !== window && displayMode !== "fullscreen";
+    const height = room?.height ?? Math.min(room?.maxHeight ?? INLINE_HEIGHT, INLINE_HEIGHT);
+    root.style.setProperty("--height", inline ? `${height}px` : "100dvh");
+    if (inline) this.host.notify("ui/notifications/size-changed", { height });
+  }
+
+  wait(prompt) {
+    if (this.current) return;
+    const text = prompt ? `“${prompt}” is being made…` : "Waiting for the result…";
+    const open = el("button", { type: "button", text: "Show the gallery", onclick: () => this.show("gallery") });
+    this.place.replaceChildren(el("section", { class: "view" }, el("div", { class: "empty" }, el("p", { text }), open)));
+    announce(text);
+  }
+
+  // The result of the call that the host showed this page for.
+  async showResult(result) {
+    const text = (result.content || []).map((block) => block.text || "").join("\n");
+    const data = result.structuredContent || {};
+    if (result.isError) {
+      this.show("gallery");
+      showError(new Error(text));
+      return;
+    }
+    const ids = data.pictures ? [] : idsOf({ data, text });
+    if (ids.length > 1) this.show("compare", ids, data.models || []);
+    else if (ids.length === 1) this.show("viewer", ids[0]);
+    else this.show("gallery");
+  }
+}
+
+new App().start().catch(showError);
