@@ -20,7 +20,8 @@ from atelier.providers.pipeline.job_store import JobStore
 from atelier.providers.pipeline.pipeline import Pipeline, Tenants
 from atelier.providers.pricing.budget import Budget
 from atelier.providers.transport.network.web_fetch import WebFetcher
-from atelier.server.settings import STATE_URL, Settings
+from atelier.server.settings import Settings
+from atelier.server.settings.fields import STATE_URL
 from atelier.server.storage.caller_storages import CallerStorages
 from atelier.server.storage.remote_storage import RemoteStorage
 from atelier.server.storage.upload_queue import UploadQueue

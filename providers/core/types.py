@@ -188,6 +188,7 @@ class Endpoint:
     `timeout` is seconds without a byte. `transport` answers in this process instead of a socket. `custom`: the base URL
     is not the vendor's. `folder_variable` names a folder of the user's files for this vendor, `folder` is its value.
     `base_path`: the end of every base URL of this API; empty if the requests contain the version.
+    `key_page`: the web page on which a person makes a key.
     `variables` are further ones of the vendor, and `setting` returns the value of one, by its name without ATELIER_.
     `ambient`: credentials may come from this machine instead of a variable, so a `.env` cannot set the base URL.
     """
@@ -195,6 +196,7 @@ class Endpoint:
     base_url: str
     base_url_variable: str = ""
     key_variables: tuple[str, ...] = ()
+    key_page: str = ""
     key_header: str = "authorization"
     key_prefix: str = "Bearer "
     trusted_hosts: tuple[str, ...] = ()

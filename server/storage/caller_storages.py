@@ -18,7 +18,8 @@ import anyio
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
 from atelier.server.http.callers import is_name, name_of
-from atelier.server.settings import CUSTOMER, Settings
+from atelier.server.settings import Settings
+from atelier.server.settings.fields import CUSTOMER
 from atelier.server.storage.local import LocalStorage
 from atelier.server.storage.remote_storage import RemoteStorage
 from atelier.server.storage.s3 import S3Storage
