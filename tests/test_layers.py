@@ -23,6 +23,7 @@ PACKAGES = (
     "providers.catalog",
     "providers.pipeline",
     "providers.jobs",
+    "providers.styles",
     "providers",
     "tools",
     "server",
@@ -52,6 +53,7 @@ HOMES = {
     "httpx2": ("providers.transport.network",),
     "socksio": ("providers.transport.network.proxies",),
     "httpx": (),
+    "yaml": ("providers.styles.style_file",),
     "PIL": (
         "providers.testing",
         "providers.images",

@@ -60,6 +60,11 @@ class Settings(SettingsFields):
         return (*own, *(_absolute(folder, "ATELIER_INPUT_DIRS") for folder in self.input_dirs))
 
     @property
+    def styles(self) -> Path:
+        """The folder for styles, absolute."""
+        return _absolute(self.styles_dir or self.pictures / "styles", "ATELIER_STYLES_DIR")
+
+    @property
     def state(self) -> Path:
         """The folder for what must survive a restart, absolute; by default the platform's folder for state."""
         return _absolute(self.state_dir or state_folder(), "ATELIER_STATE_DIR")

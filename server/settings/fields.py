@@ -62,6 +62,11 @@ class SettingsFields(BaseModel):
     input_dirs: tuple[Path, ...] = Field(
         (), description="folders whose images may be edited besides the output folder, separated as in PATH"
     )
+    styles_dir: Path | None = Field(
+        None,
+        description="the folder of the [style library](styles.md). Unset: `styles` in the output folder, with S3 "
+        "storage `styles/` of the bucket",
+    )
     source_max_mb: float = Field(25.0, gt=0, le=1000, description="the largest source image, in MB")
     source_max_megapixels: float = Field(40.0, gt=0, le=100, description="the largest source image, in megapixels")
     allow_http_sources: bool = Field(
