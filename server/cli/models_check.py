@@ -43,7 +43,9 @@ async def check(catalog: Catalog, vendor: str | None = None) -> int:
 
 def default_ends(provider: Provider, today: date) -> list[str]:
     """What is wrong with a vendor's default: it has ended, or will so soon, or any day, that another must be chosen."""
-    row = next(row for row in provider.models if row.id == provider.default)
+    row = next((row for row in provider.models if row.id == provider.default), None)
+    if row is None:  # a host of the user's, of which no model is listed
+        return []
     instead = f"; its successor is {row.lifecycle.successor}" if row.lifecycle.successor else ""
     if row.lifecycle.at(today) == "retired":
         return [f"{provider.name}: the default {row.id} is retired{instead}."]

@@ -134,7 +134,7 @@ def facts(found: list[Offer], today: date) -> dict[str, Any]:
             "name": offer.provider.name,
             "ready": not offer.key,
             "variables": list(offer.key),
-            "default": offer.provider.default,
+            "default": offer.provider.model_name(offer.provider.default) if offer.provider.default else None,
             "models": [_one(offer, row, today) for row in offer.rows],
         }
         for offer in found
@@ -175,4 +175,5 @@ def _one(offer: Offer, row: Model, today: date) -> dict[str, Any]:
     data = row_data(offer.provider, row, today).model_dump(mode="json", exclude_none=True, exclude={"ids", "vendor"})
     low, high = span(offer, row, today)
     data |= {name: usd for name, usd in (("low_usd", low), ("high_usd", high)) if usd is not None}
-    return {"id": row.id, "aliases": list(row.aliases), "snapshots": list(row.snapshots), **data}
+    names = {"id": offer.provider.model_name(row.id), "aliases": list(row.aliases), "snapshots": list(row.snapshots)}
+    return {**names, **data}
