@@ -12,15 +12,15 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from atelier.providers.catalog.catalog import Catalog, utc_today
-from atelier.providers.catalog.catalog_overlay import with_file
+from atelier.providers.catalog.host_vendors import vendors_of
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.sources import SourceLimits, SourceReader
 from atelier.providers.pipeline.dispatch import Slots
 from atelier.providers.pipeline.job_store import JobStore
 from atelier.providers.pipeline.pipeline import Pipeline, Tenants
 from atelier.providers.pricing.budget import Budget
+from atelier.providers.styles.library import StyleLibrary
 from atelier.providers.transport.network.web_fetch import WebFetcher
-from atelier.providers.vendors.registry import all_providers
 from atelier.server.settings import Settings
 from atelier.server.settings.fields import STATE_URL
 from atelier.server.storage.caller_storages import CallerStorages
@@ -38,9 +38,14 @@ def storage_of(settings: Settings) -> UploadQueue:
     return CallerStorages(settings).of_customer()
 
 
+def styles_of(settings: Settings) -> StyleLibrary:
+    """Return the style library of the settings' customer. Raises invalid_request; does no I/O."""
+    return CallerStorages(settings).styles_of_customer()
+
+
 def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Catalog:
-    """Return the catalog of every vendor, with the user's catalog file applied."""
-    return Catalog(settings.lookup, today, lambda: with_file(all_providers(), settings.catalog, today))
+    """Return the catalog of every vendor and of the user's hosts, with the user's catalog file applied."""
+    return Catalog(settings.lookup, today, lambda: vendors_of(settings.hosts, settings.catalog, today))
 
 
 def job_store_of(settings: Settings, today: Callable[[], date] = utc_today, *, remote: bool = False) -> SqlJobStore:

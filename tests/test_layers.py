@@ -23,6 +23,7 @@ PACKAGES = (
     "providers.catalog",
     "providers.pipeline",
     "providers.jobs",
+    "providers.styles",
     "providers",
     "tools",
     "server",
@@ -52,6 +53,7 @@ HOMES = {
     "httpx2": ("providers.transport.network",),
     "socksio": ("providers.transport.network.proxies",),
     "httpx": (),
+    "yaml": ("providers.styles.style_file",),
     "PIL": (
         "providers.testing",
         "providers.images",
@@ -61,6 +63,8 @@ HOMES = {
     ),
     "pillow_heif": ("providers.images.heif",),
     "openai": (),
+    "cyclopts": ("server.cli",),
+    "rich": ("server.cli",),
     "pytest": ("providers.testing.conformance", "providers.testing.fixtures"),
 }
 """SDK -> the modules or packages that may import it."""

@@ -85,7 +85,8 @@ class ImageRequest:
     where the caller did not choose. `timeout` is seconds for one vendor call, None those of the pipeline.
     `options` are `search` (what to find, for search_replace and recolor), `left`, `right`, `top` and `bottom` (pixels
     to add, for outpaint), those in the model's row, and for an unlisted model the fields of its vendor. Their values
-    are texts, numbers and booleans.
+    are texts, numbers and booleans. `applied_style` is the style of the library whose words the request has, and
+    `notes` are warnings about how the request was made, for the answer.
     """
 
     operation: Operation = Operation.GENERATE
@@ -112,6 +113,8 @@ class ImageRequest:
     response_format: ResponseFormat | None = None
     timeout: float | None = None
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    applied_style: str | None = None
+    notes: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
