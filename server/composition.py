@@ -19,9 +19,11 @@ from atelier.providers.pipeline.dispatch import Slots
 from atelier.providers.pipeline.job_store import JobStore
 from atelier.providers.pipeline.pipeline import Pipeline, Tenants
 from atelier.providers.pricing.budget import Budget
+from atelier.providers.styles.library import StyleLibrary
 from atelier.providers.transport.network.web_fetch import WebFetcher
 from atelier.providers.vendors.registry import all_providers
-from atelier.server.settings import STATE_URL, Settings
+from atelier.server.settings import Settings
+from atelier.server.settings.fields import STATE_URL
 from atelier.server.storage.caller_storages import CallerStorages
 from atelier.server.storage.remote_storage import RemoteStorage
 from atelier.server.storage.upload_queue import UploadQueue
@@ -35,6 +37,11 @@ if TYPE_CHECKING:
 def storage_of(settings: Settings) -> UploadQueue:
     """Return the storage of the settings' customer, behind its upload queue. Raises invalid_request; does no I/O."""
     return CallerStorages(settings).of_customer()
+
+
+def styles_of(settings: Settings) -> StyleLibrary:
+    """Return the style library of the settings' customer. Raises invalid_request; does no I/O."""
+    return CallerStorages(settings).styles_of_customer()
 
 
 def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Catalog:

@@ -1,6 +1,6 @@
-"""The lists of vendors in README.md and manifest.json, generated from the registry.
+"""The parts of docs/, manifest.json and server.json that are generated from the registry and the settings.
 
-uv run python -m tests.generated     writes them after a vendor or model has changed
+uv run python -m tests.generated     writes them after a vendor, a model or a setting has changed
 """
 
 from __future__ import annotations
@@ -13,18 +13,28 @@ from typing import Any
 from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.registry import built_in_providers
 from atelier.server.cli.models_command import markdown
+from atelier.server.settings import Settings, variable_of
+from atelier.server.settings.fields import SECRETS
 
 ROOT = Path(__file__).parents[1]
-README, MANIFEST = ROOT / "README.md", ROOT / "manifest.json"
+MODELS, VENDORS, SETTINGS = ROOT / "docs/models.md", ROOT / "docs/vendors.md", ROOT / "docs/settings.md"
+MANIFEST = ROOT / "manifest.json"
 
 
-def readme(text: str) -> str:
-    """Return the README with the table of models and the table of vendors' variables as the registry has them."""
-    providers = built_in_providers()
-    text = _between(text, "models", markdown(providers))
-    return _between(
-        text, "vendor variables", "\n".join(_variables([p for p in providers if p.endpoint.base_url_variable]))
-    )
+def models_page(text: str) -> str:
+    """Return docs/models.md with the table of models as the registry has them."""
+    return _between(text, "models", markdown(built_in_providers()))
+
+
+def vendors_page(text: str) -> str:
+    """Return docs/vendors.md with the table of the vendors' keys and addresses."""
+    providers = [provider for provider in built_in_providers() if provider.endpoint.base_url_variable]
+    return _between(text, "vendor variables", "\n".join(_variables(providers)))
+
+
+def settings_page(text: str) -> str:
+    """Return docs/settings.md with the table of settings as their model has them."""
+    return _between(text, "settings", "\n".join(_settings()))
 
 
 def manifest(text: str) -> str:
@@ -52,19 +62,54 @@ def keyed(providers: tuple[Provider, ...]) -> list[Provider]:
 
 def _between(text: str, name: str, content: str) -> str:
     pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
-    assert len(re.findall(pattern, text, flags=re.DOTALL)) == 1, f"README.md has no place for {name}"
+    assert len(re.findall(pattern, text, flags=re.DOTALL)) == 1, f"there is no place for {name}"
     return re.sub(pattern, lambda found: found[1] + content + found[2], text, flags=re.DOTALL)
 
 
 def _variables(providers: list[Provider]) -> list[str]:
-    lines = ["| vendor | key | base URL of another host |", "| --- | --- | --- |"]
+    lines = ["| vendor | key | where to get it | base URL of another host |", "| --- | --- | --- | --- |"]
     for provider in providers:
         endpoint = provider.endpoint
         keys = " or ".join(f"`{name}`" for name in endpoint.key_variables) or "none"
+        page = f"<{endpoint.key_page}>" if endpoint.key_page else "–"
         keys += "".join(f", `{name}`" for name in endpoint.variables)
         form = f"ends in `{endpoint.base_path}`" if endpoint.base_path else "without a version"
-        lines.append(f"| {provider.title} (`{provider.name}`) | {keys} | `{endpoint.base_url_variable}`, {form} |")
+        lines.append(
+            f"| {provider.title} (`{provider.name}`) | {keys} | {page} | `{endpoint.base_url_variable}`, {form} |"
+        )
     return lines
+
+
+def _settings() -> list[str]:
+    lines = ["| variable | meaning | value | default |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| `{variable_of(name)}` | {field.description} | {_value(name)} | {_default(field.default)} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return lines + [f"| `{name}` | {meaning} | a secret | unset |" for name, meaning in SECRETS.items()]
+
+
+def _value(name: str) -> str:
+    """Return what a setting may be, from its JSON schema."""
+    schema: dict[str, Any] = Settings.model_json_schema()["properties"][name]
+    if "anyOf" in schema:
+        schema = next(each for each in schema["anyOf"] if each != {"type": "null"})
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    words = {"integer": "a whole number", "number": "a number", "boolean": "a switch", "array": "a list"}
+    word = words.get(schema["type"], {"path": "a path"}.get(schema.get("format", ""), "text"))
+    if schema.get("pattern", "").startswith("^https"):
+        word = "an address"
+    low, high = schema.get("minimum", schema.get("exclusiveMinimum")), schema.get("maximum")
+    return word if high is None else f"{word}, {low:,.0f} to {high:,.0f}"
+
+
+def _default(value: object) -> str:
+    if value is None or value in ((), ""):
+        return "unset"
+    if isinstance(value, bool):
+        return "`true`" if value else "`false`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
 def _setting(provider: Provider) -> dict[str, Any]:
@@ -78,6 +123,9 @@ def _setting(provider: Provider) -> dict[str, Any]:
     }
 
 
+GENERATED = {MODELS: models_page, VENDORS: vendors_page, SETTINGS: settings_page, MANIFEST: manifest}
+"""Each file and what makes its new text of its old one."""
+
 if __name__ == "__main__":
-    for path, generated in ((README, readme), (MANIFEST, manifest)):
+    for path, generated in GENERATED.items():
         path.write_text(generated(path.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")

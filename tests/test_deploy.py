@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from atelier.server.settings import PREFIX, SECRETS, Settings
+from atelier.server.settings import PREFIX, Settings
+from atelier.server.settings.fields import SECRETS
 
 ROOT = Path(__file__).resolve().parent.parent
 

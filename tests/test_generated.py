@@ -1,4 +1,4 @@
-"""The lists of vendors outside the registry are what `uv run python -m tests.generated` writes."""
+"""The lists of vendors, models and settings outside the code are what `uv run python -m tests.generated` writes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from tests import generated
 
 
 @pytest.mark.parametrize(
-    ("path", "expected"),
-    [(generated.README, generated.readme), (generated.MANIFEST, generated.manifest)],
-    ids=["README.md", "manifest.json"],
+    ("path", "expected"), generated.GENERATED.items(), ids=lambda value: getattr(value, "name", "")
 )
-def test_the_file_has_the_vendors_of_the_registry(path: Path, expected: Callable[[str], str]) -> None:
+def test_the_file_is_what_the_registry_and_the_settings_make_it(path: Path, expected: Callable[[str], str]) -> None:
     text = path.read_text(encoding="utf-8")
     assert text == expected(text), "run `uv run python -m tests.generated`"
 

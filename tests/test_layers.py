@@ -23,6 +23,7 @@ PACKAGES = (
     "providers.catalog",
     "providers.pipeline",
     "providers.jobs",
+    "providers.styles",
     "providers",
     "tools",
     "server",
@@ -59,6 +60,7 @@ HOMES = {
     "httpx2": ("providers.transport.network",),
     "socksio": ("providers.transport.network.proxies",),
     "httpx": (),
+    "yaml": ("providers.styles.style_file",),
     "PIL": (
         "providers.testing",
         "providers.images",

@@ -12,7 +12,6 @@ import tomllib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mcp.client import Client
@@ -149,51 +148,3 @@ def test_the_version_is_one_number_everywhere() -> None:
     version = PROJECT["project"]["version"]
     assert MANIFEST["version"] == version
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-
-
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def test_the_readme_opens_with_the_two_commands() -> None:
-    commands = re.findall(r"^    (pip install .*)$", README, flags=re.MULTILINE)
-    assert commands[:2] == [
-        'pip install uv && uv run atelier generate "a lighthouse at dusk, oil painting"',
-        "pip install uv && uv run pytest",
-    ]
-    assert README.index(commands[1]) < README.index("\n## ")
-
-
-def test_every_json_block_of_the_readme_is_json_and_starts_this_server() -> None:
-    blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", README, flags=re.DOTALL)]
-    starts = [entry for block in blocks for entry in servers(block)]
-    assert len(starts) >= 3
-    for entry in starts:
-        assert (entry["command"], entry["args"]) == ("uv", START)
-
-
-START = ["run", "--directory", "/path/to/atelier", "--no-dev", "atelier", "serve"]
-
-
-def servers(block: dict[str, Any]) -> list[dict[str, Any]]:
-    """The servers that a host's configuration names."""
-    return [server for key in ("mcpServers", "servers") for server in block.get(key, {}).values()]
-
-
-@pytest.mark.anyio
-async def test_the_command_of_the_readmes_blocks_answers(checkout: Path, tmp_path: Path) -> None:
-    arguments = [str(checkout) if part == "/path/to/atelier" else part for part in START]
-    environ = clean_environ() | {"ATELIER_OUTPUT_DIR": str(tmp_path)}
-    async with Client(StdioServerParameters(command="uv", args=arguments, env=environ), mode="legacy") as client:
-        assert client.server_info is not None
-        assert client.server_info.name == "atelier"
-
-
-def test_the_readme_names_every_setting() -> None:
-    from atelier.providers.vendors.registry import all_providers
-    from atelier.server.settings import PREFIX, SECRETS, Settings
-
-    names = [*SECRETS, *(PREFIX + field.upper() for field in Settings.model_fields)]
-    names += [
-        name for p in all_providers() for name in (*p.endpoint.key_variables, p.endpoint.base_url_variable) if name
-    ]
-    assert [name for name in names if f"`{name}`" not in README] == []

@@ -13,6 +13,9 @@ from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.sources import SourceImage
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.styles.apply import with_style
+from atelier.providers.styles.library import FoundStyle, StyleLibrary
 from atelier.tools.image_call import UNLISTED, ImageParameters, replay, request_fields, submit
 from atelier.tools.parameters import edit_fields
 from atelier.tools.tool import Answer, Call, Tool
@@ -52,15 +55,19 @@ class EditImage(EditParameters):
 
 
 ReadSource = Callable[[str], Awaitable[SourceImage]]
-"""Reads the picture that an asset id, “last”, an address or a path names."""
+"""Reads the image that an asset id, “last”, an address or a path names."""
 
 
-async def request_of(params: EditImage, read: ReadSource) -> ImageRequest:
-    """Read the source pictures and build the request of the parameters."""
-    found = await _read_all(read, [params.image, *params.images, *([params.mask] if params.mask else [])])
+async def request_of(
+    params: EditImage, style: FoundStyle | None, styles: StyleLibrary, pipeline: Pipeline
+) -> ImageRequest:
+    """Read the source pictures and build the request of the parameters, with the style that they name."""
+    found = await _read_all(
+        pipeline.sources.read, [params.image, *params.images, *([params.mask] if params.mask else [])]
+    )
     marked = found.pop() if params.mask else None
     first = found[0]
-    return ImageRequest(
+    request = ImageRequest(
         prompt=params.prompt or "",
         **edit_fields_of(params),
         operation=operation_of(params.operation, bool(marked)),
@@ -70,6 +77,7 @@ async def request_of(params: EditImage, read: ReadSource) -> ImageRequest:
         origin=first.provider,
         vendor_image=first.vendor_image,
     )
+    return await with_style(request, style, styles, pipeline)
 
 
 async def _read_all(read: ReadSource, named: Sequence[str]) -> list[SourceImage]:
@@ -108,11 +116,12 @@ async def run(params: EditImage, service: ImageService, call: Call) -> Answer:
 
     The time for reading the sources counts toward the wait limit.
     """
-    if before := await replay(params, service, call):
+    style = await call.styles.find(params.style)
+    if before := await replay(params, style, service, call):
         return before
     began = anyio.current_time()
-    request = await request_of(params, service.pipeline.sources.read)
-    return await submit(request, params, service.with_time_spent(anyio.current_time() - began), call)
+    request = await request_of(params, style, call.styles, service.pipeline)
+    return await submit(request, params, style, service.with_time_spent(anyio.current_time() - began), call)
 
 
 TOOL = Tool(

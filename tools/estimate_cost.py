@@ -18,6 +18,7 @@ from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.quotes import Quote, compare
 from atelier.providers.pipeline.quotes import usd as plain_usd
 from atelier.providers.pricing.budget import BudgetLeft
+from atelier.providers.styles.apply import with_style
 from atelier.tools.edit_image import EditParameters, edit_fields_of, operation_of
 from atelier.tools.image_answer import usd
 from atelier.tools.image_call import UNLISTED, ImageParameters, request_fields
@@ -88,10 +89,13 @@ async def run(params: EstimateCost, service: ImageService, call: Call) -> Answer
     """Return the price of the request, or of the request by every model."""
     pipeline = service.pipeline
     request, assumed = await priced_request(params, pipeline)
+    request = await with_style(request, await call.styles.find(params.style), call.styles, pipeline)
     left, warnings = await _budget_left(pipeline, call)
     assumed += warnings
     if params.compare:
-        return _format_comparison(compare(pipeline.catalog, replace(request, model=None)), left, assumed)
+        return _format_comparison(
+            compare(pipeline.catalog, replace(request, model=None)), left, [*assumed, *request.notes]
+        )
     return _format_price(await pipeline.with_quote(pipeline.admit(request)), left, assumed)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.styles.apply import with_style
+from atelier.providers.styles.library import FoundStyle, StyleLibrary
 from atelier.tools.compare_models import compare_models
 from atelier.tools.image_call import (
     UNLISTED,
@@ -34,19 +37,25 @@ class GenerateImage(ImageParameters):
     models: fields.Models = []  # noqa: RUF012 - pydantic copies it
 
 
-def request_of(params: GenerateImage) -> ImageRequest:
-    """Build the request of the parameters."""
-    return ImageRequest(prompt=params.prompt, **request_fields(params))
+async def request_of(
+    params: GenerateImage, style: FoundStyle | None, styles: StyleLibrary, pipeline: Pipeline
+) -> ImageRequest:
+    """Build the request of the parameters, with the style that they name."""
+    return await with_style(ImageRequest(prompt=params.prompt, **request_fields(params)), style, styles, pipeline)
 
 
 async def run(params: GenerateImage, service: ImageService, call: Call) -> Answer:
     """Make the images, or return the result of the same call."""
+    style = await call.styles.find(params.style)
     if params.models:
-        return await _compared(params, service, call)
-    return await replay(params, service, call) or await submit(request_of(params), params, service, call)
+        return await _compared(params, style, service, call)
+    if before := await replay(params, style, service, call):
+        return before
+    request = await request_of(params, style, call.styles, service.pipeline)
+    return await submit(request, params, style, service, call)
 
 
-async def _compared(params: GenerateImage, service: ImageService, call: Call) -> Answer:
+async def _compared(params: GenerateImage, style: FoundStyle | None, service: ImageService, call: Call) -> Answer:
     """Make the images with several models, side by side."""
     delivery = delivery_of(params, save=params.save)
     if params.model is not None or params.fallback or delivery.inline:
@@ -54,7 +63,8 @@ async def _compared(params: GenerateImage, service: ImageService, call: Call) ->
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave them out to compare several models.")
     if params.output_path:
         await files_of(call).check(params.output_path, overwrite=delivery.overwrite)
-    requests = [request_of(params.model_copy(update={"model": name})) for name in dict.fromkeys(params.models)]
+    each = [params.model_copy(update={"model": name}) for name in dict.fromkeys(params.models)]
+    requests = [await request_of(one, style, call.styles, service.pipeline) for one in each]
     answer = await compare_models(requests, service, call, sure=params.confirm_cost)
     path = params.output_path
     return await with_files(answer, path, call, overwrite=delivery.overwrite) if path else answer

@@ -11,6 +11,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService, JobHandle
+from atelier.providers.styles.library import FoundStyle
 from atelier.tools.image_answer import format_handle, format_result
 from atelier.tools.parameters import fields
 from atelier.tools.parameters.delivery import Delivery, delivery_of
@@ -89,15 +90,18 @@ def fallback_of(params: ImageParameters) -> list[str] | None:
     return [] if params.fallback == ["none"] else params.fallback or None
 
 
-async def replay(params: ImageParameters, service: ImageService, call: Call) -> Answer | None:
+async def replay(params: ImageParameters, style: FoundStyle | None, service: ImageService, call: Call) -> Answer | None:
     """Return the answer of the earlier call with the same idempotency key, or None."""
     if call.key is None:
         return None
-    result = await service.replay(call.key, _call_text(params), caller=call.caller, on_progress=call.on_progress)
+    body = _call_text(params, style)
+    result = await service.replay(call.key, body, caller=call.caller, on_progress=call.on_progress)
     return await answer_of(result, params.output_path, delivery_of(params, save=params.save), call) if result else None
 
 
-async def submit(request: ImageRequest, params: ImageParameters, service: ImageService, call: Call) -> Answer:
+async def submit(
+    request: ImageRequest, params: ImageParameters, style: FoundStyle | None, service: ImageService, call: Call
+) -> Answer:
     """Submit the request. Return its result, or the job's handle when the wait limit passes first."""
     delivery = delivery_of(params, save=params.save)
     if params.output_path:
@@ -108,16 +112,17 @@ async def submit(request: ImageRequest, params: ImageParameters, service: ImageS
         inline_limit=0 if delivery.store else call.inline_limit,
         fallback=fallback_of(params),
         key=call.key,
-        body=_call_text(params) if call.key else None,
+        body=_call_text(params, style) if call.key else None,
         on_progress=call.on_progress,
         confirm=call.confirm_price if params.confirm_cost else call.confirm,
     )
     return await answer_of(result, params.output_path, delivery, call)
 
 
-def _call_text(params: ImageParameters) -> str:
-    """Return the parameters as text: an idempotency key may be used again only with the same text."""
-    return f"{type(params).__name__} {params.model_dump_json(exclude={'confirm_cost'})}"
+def _call_text(params: ImageParameters, found: FoundStyle | None) -> str:
+    """Return the parameters, and the style that they name, as text: a key may be used again only with the same text."""
+    style = f" {found.style.text}" if found else ""
+    return f"{type(params).__name__} {params.model_dump_json(exclude={'confirm_cost'})}{style}"
 
 
 async def answer_of(result: ImageResult | JobHandle, output_path: str | None, delivery: Delivery, call: Call) -> Answer:

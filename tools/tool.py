@@ -12,6 +12,7 @@ from atelier.providers.core.results import ResultImage, Usage
 from atelier.providers.core.types import Progress
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pricing.budget import Confirm
+from atelier.providers.styles.library import NO_STYLES, StyleLibrary
 
 ANSWER_BUDGET = 100 * 1024
 """Bytes of pictures that one answer may carry; in base64 they stay under the 150,000 characters that hosts allow."""
@@ -80,7 +81,7 @@ class Call:
     `confirm` asks the user to confirm a cost; None when the client supports no elicitation. `confirm_price` is used in
     its place when the call has `confirm_cost`. `key` is the caller's idempotency key. `inline_limit` is how many bytes
     of images the answer can carry whole. `output_files` writes them where the caller says; None when the caller is on
-    another machine.
+    another machine. `styles` are those that the caller may use.
     """
 
     caller: str
@@ -90,6 +91,7 @@ class Call:
     key: str | None = None
     inline_limit: int = ANSWER_BUDGET
     output_files: OutputFiles | None = None
+    styles: StyleLibrary = NO_STYLES
 
 
 ParametersT = TypeVar("ParametersT", bound=Parameters)

@@ -85,7 +85,8 @@ class ImageRequest:
     where the caller did not choose. `timeout` is seconds for one vendor call, None those of the pipeline.
     `options` are `search` (what to find, for search_replace and recolor), `left`, `right`, `top` and `bottom` (pixels
     to add, for outpaint), those in the model's row, and for an unlisted model the fields of its vendor. Their values
-    are texts, numbers and booleans.
+    are texts, numbers and booleans. `applied_style` is the style of the library whose words the request has, and
+    `notes` are warnings about how the request was made, for the answer.
     """
 
     operation: Operation = Operation.GENERATE
@@ -112,6 +113,8 @@ class ImageRequest:
     response_format: ResponseFormat | None = None
     timeout: float | None = None
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    applied_style: str | None = None
+    notes: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,7 @@ class Endpoint:
     `timeout` is seconds without a byte. `transport` answers in this process instead of a socket. `custom`: the base URL
     is not the vendor's. `folder_variable` names a folder of the user's files for this vendor, `folder` is its value.
     `base_path`: the end of every base URL of this API; empty if the requests contain the version.
+    `key_page`: the web page on which a person makes a key.
     `variables` are further ones of the vendor, and `setting` returns the value of one, by its name without ATELIER_.
     `ambient`: credentials may come from this machine instead of a variable, so a `.env` cannot set the base URL.
     """
@@ -195,6 +199,7 @@ class Endpoint:
     base_url: str
     base_url_variable: str = ""
     key_variables: tuple[str, ...] = ()
+    key_page: str = ""
     key_header: str = "authorization"
     key_prefix: str = "Bearer "
     trusted_hosts: tuple[str, ...] = ()

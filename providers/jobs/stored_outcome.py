@@ -17,8 +17,8 @@ from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.job_store import JobRow
 from atelier.providers.pipeline.quotes import usd
 
-SOURCE_FIELDS = ("sources", "mask")
-"""Fields of a request that are not stored; a fingerprint has the hashes of their content."""
+NOT_STORED = ("sources", "mask", "notes")
+"""Fields of a request that are not stored; a fingerprint has the hashes of the images' content."""
 
 DAMAGE_ERRORS = (LookupError, TypeError, ValueError, ArithmeticError)
 """Errors from reading a row whose JSON is damaged."""
@@ -30,7 +30,7 @@ STORED_FACTS = ("outcome", "request_id", "code", "status", "billed_usd")
 def encode_request(priced: PricedRequest) -> dict[str, Any]:
     """Return a request as JSON, without its sources and with the resolved model."""
     request = priced.job.request
-    plain = {f.name: getattr(request, f.name) for f in fields(request) if f.name not in SOURCE_FIELDS}
+    plain = {f.name: getattr(request, f.name) for f in fields(request) if f.name not in NOT_STORED}
     model = f"{priced.choice.provider.name}/{priced.job.model.id}"
     copy = {"deliver": asdict(request.deliver)} if request.deliver else {}
     return {

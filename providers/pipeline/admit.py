@@ -79,7 +79,9 @@ def check_and_price(catalog: Catalog, request: ImageRequest) -> PricedRequest:
         choice=choice,
         job=job,
         estimate=estimate(catalog.prices, choice.provider.name, job),
-        warnings=tuple(w for w in (choice.warning, *dropped, lifecycle_warning, "" if request.size else sent) if w),
+        warnings=tuple(
+            w for w in (choice.warning, *request.notes, *dropped, lifecycle_warning, "" if request.size else sent) if w
+        ),
         dropped=dropped,
     )
 

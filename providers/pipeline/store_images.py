@@ -121,6 +121,7 @@ def asset_record(
         "call_usd": None if reply.cost_usd is None else float(reply.cost_usd),
         "usage": _tokens(reply.usage),
         "parent": request.parent,
+        **({"style": request.applied_style} if request.applied_style else {}),
         **({"vendor_image": picture.vendor_image} if picture.vendor_image else {}),
         "details": dict(reply.details),
     }

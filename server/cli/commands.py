@@ -13,7 +13,8 @@ import anyio
 from atelier.providers.core.errors import sanitize
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
-from atelier.server.cli import flush_command, jobs_command, models_command, show_command, spend_command
+from atelier.providers.styles.library import StyleLibrary
+from atelier.server.cli import flush_command, jobs_command, models_command, show_command, spend_command, studio_command
 from atelier.server.cli.cost_command import estimate, locate_files
 from atelier.server.cli.image_call import run_image_call
 from atelier.server.cli.output import say
@@ -75,8 +76,8 @@ def generate(options: argparse.Namespace) -> int:
     """Make pictures from a prompt, store them, and print where they are."""
     params = parameters_of(generate_image.TOOL, _arguments(options, generate_image.TOOL))
 
-    async def request_of(service: ImageService) -> ImageRequest:
-        return generate_image.request_of(params)
+    async def request_of(service: ImageService, styles: StyleLibrary) -> ImageRequest:
+        return await generate_image.request_of(params, await styles.find(params.style), styles, service.pipeline)
 
     return anyio.run(run_image_call, params, request_of, (), options)
 
@@ -86,8 +87,8 @@ def edit(options: argparse.Namespace) -> int:
     given, folders = locate_files(_arguments(options, edit_image.TOOL))
     params = parameters_of(edit_image.TOOL, given)
 
-    async def request_of(service: ImageService) -> ImageRequest:
-        return await edit_image.request_of(params, service.pipeline.sources.read)
+    async def request_of(service: ImageService, styles: StyleLibrary) -> ImageRequest:
+        return await edit_image.request_of(params, await styles.find(params.style), styles, service.pipeline)
 
     return anyio.run(run_image_call, params, request_of, folders, options)
 
@@ -189,5 +190,6 @@ COMMANDS: tuple[Callable[[Subcommands], None], ...] = (
     show_command.declare,
     models_command.declare,
     flush_command.declare,
+    studio_command.declare,
 )
 """Every subcommand, in the order of the help."""

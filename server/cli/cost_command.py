@@ -13,7 +13,7 @@ from atelier.providers.images.path_words import candidate_paths, strip_quotes
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.quotes import usd
 from atelier.server.cli.output import table
-from atelier.server.composition import pipeline_of, storage_of
+from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.settings import Settings
 from atelier.tools import estimate_cost
 from atelier.tools.estimate_cost import EstimateOutput
@@ -26,7 +26,8 @@ async def estimate(given: dict[str, Any], as_json: bool) -> str:
     given, folders = locate_files(given)
     params, settings = parameters_of(estimate_cost.TOOL, given), Settings.load()
     async with ImageService(pipeline_of(settings, storage_of(settings), folders=folders)) as service:
-        answer = await estimate_cost.run(params, service, Call(caller=settings.customer_id, on_progress=no_progress))
+        call = Call(caller=settings.customer_id, on_progress=no_progress, styles=styles_of(settings))
+        answer = await estimate_cost.run(params, service, call)
     if as_json:
         return json.dumps(answer.data.model_dump(mode="json", exclude_none=True), ensure_ascii=False)
     assert isinstance(answer.data, EstimateOutput)

@@ -13,9 +13,10 @@ import anyio
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.styles.library import StyleLibrary
 from atelier.server.cli.output import CLEAR, progress_line, say
 from atelier.server.cli.result_lines import announce
-from atelier.server.composition import pipeline_of, storage_of
+from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.idempotency import parse_idempotency_key
 from atelier.server.mcp.progress import progress
 from atelier.server.settings import Settings
@@ -30,7 +31,7 @@ INTERRUPTED = (
 
 async def run_image_call(
     params: ImageParameters,
-    request_of: Callable[[ImageService], Awaitable[ImageRequest]],
+    request_of: Callable[[ImageService, StyleLibrary], Awaitable[ImageRequest]],
     folders: tuple[Path, ...],
     options: argparse.Namespace,
 ) -> int:
@@ -42,7 +43,7 @@ async def run_image_call(
 
 async def _make_images(
     params: ImageParameters,
-    request_of: Callable[[ImageService], Awaitable[ImageRequest]],
+    request_of: Callable[[ImageService, StyleLibrary], Awaitable[ImageRequest]],
     folders: tuple[Path, ...],
     options: argparse.Namespace,
     settings: Settings,
@@ -50,7 +51,7 @@ async def _make_images(
     key = parse_idempotency_key(options.idempotency_key, "--idempotency-key")
     pipeline = pipeline_of(settings, storage_of(settings), folders=folders)
     async with ImageService(pipeline, wait=None, fallback=settings.fallback) as service:
-        request = await request_of(service)
+        request = await request_of(service, styles_of(settings))
         output, overwrite = OutputFolders(overwrite_hint="add --overwrite"), params.deliver == "overwrite"
         if params.output_path:
             await output.check(params.output_path, overwrite=overwrite)

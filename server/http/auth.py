@@ -18,7 +18,8 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.transport.network.http_client import environment_transport, httpx
 from atelier.server.http.callers import caller_in
 from atelier.server.observability.logs import log
-from atelier.server.settings import JWT_SECRET, Settings
+from atelier.server.settings import Settings
+from atelier.server.settings.fields import JWT_SECRET
 
 LEEWAY = 30  # seconds that clocks may differ
 MIN_SECRET_BYTES = 32  # those of the digest that it signs with

@@ -26,6 +26,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.jobs.running_job import CHECKING_REQUEST
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.styles.library import StyleLibrary
 from atelier.server.calls import CallerLimits, Calls, delivering, log_arguments
 from atelier.server.composition import call_counter, pipeline_of, preload, source_limits_of
 from atelier.server.mcp import results
@@ -168,6 +169,12 @@ class AtelierServer(StudioServer[ServerState]):
         caller = self.caller()
         return caller, self.state.storage(caller)
 
+    def styles(self) -> StyleLibrary:
+        """Return the styles of the caller of the current request."""
+        if self._many_callers:
+            return self.storages.styles_of_caller(self.caller())
+        return self.storages.styles_of_customer()
+
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[ServerState, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
@@ -213,6 +220,7 @@ class AtelierServer(StudioServer[ServerState]):
                 confirm_price=self._declined.confirm_price(caller, confirm),
                 inline_limit=host.inline_bytes,
                 output_files=None if self._many_callers else self._output_files,
+                styles=self.styles(),
             )
             answer = None
             with anyio.move_on_after(self._time_limit(tool)):

@@ -1,119 +1,33 @@
 """The settings: the environment, `.env` and a configuration file, read once into a frozen model.
 
-README lists every variable with its meaning; `config_files` reads the files.
+`fields` declares every setting, `config_files` reads the files, docs/settings.md lists the variables.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationError,
-    field_validator,
-)
+from pydantic import PrivateAttr, ValidationError
 
 from atelier.providers.core.environment import OWN_PREFIX, variable
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.pricing.budget import Caps
-from atelier.server.observability.logs import LogLevel
 from atelier.server.settings.config_files import Notice, Source, read_sources, state_folder
-from atelier.server.settings.values import (
-    MUST,
-    NAMED,
-    Address,
-    Usd,
-    checked_catalog,
-    checked_customer,
-    checked_fallback,
-    folder_prefix,
-)
-from atelier.server.storage.s3_client import Addressing, Bucket, without_bucket
+from atelier.server.settings.fields import SECRETS, SettingsFields
+from atelier.server.settings.values import MUST, NAMED
+from atelier.server.storage.s3_client import Bucket, without_bucket
 
 PREFIX = OWN_PREFIX
 
-JWT_SECRET = "ATELIER_JWT_SECRET"  # noqa: S105 - its name
-LINK_SECRET = "ATELIER_LINK_SECRET"  # noqa: S105 - its name
-STATE_URL = "ATELIER_STATE_URL"
 
-SECRETS = (JWT_SECRET, LINK_SECRET, STATE_URL)
-"""Our secrets; like the vendors' keys they are read through `lookup` and are no fields."""
+class Settings(SettingsFields):
+    """The settings, and what follows from them; the vendors' keys and addresses are read through `lookup`.
 
-CUSTOMER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$")
-
-
-class Settings(BaseModel):
-    """One field per `ATELIER_` variable; the vendors' keys and addresses are read through `lookup`.
-
-    Times are seconds, money is USD. `concurrency` None leaves each vendor its own limit, `log_level` None each
-    transport. `config` and `dotenv` choose the files that `load` reads.
+    `config` and `dotenv` choose the files that `load` reads.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    config: Path | None = None
-    dotenv: bool = True
-    log_level: Annotated[LogLevel | None, BeforeValidator(str.lower)] = None
-    output_dir: Path = Field(default=Path("~/Pictures/atelier"))
-    state_dir: Path | None = None
-    input_dirs: tuple[Path, ...] = ()
-    source_max_mb: float = Field(default=25.0, gt=0, le=1000)
-    source_max_megapixels: float = Field(default=40.0, gt=0, le=100)
-    allow_http_sources: bool = False
-    default_model: str | None = None
-    catalog: Annotated[Path | None, AfterValidator(checked_catalog)] = None
-    budget_per_call: Usd | None = None
-    budget_per_day: Usd | None = None
-    budget_per_month: Usd | None = None
-    confirm_above: Usd | None = None
-    allow_unpriced: bool = False
-    wait_seconds: float = Field(default=50.0, ge=0, le=3600)
-    fallback: Annotated[tuple[str, ...], AfterValidator(checked_fallback)] = ()
-    queue_limit: int = Field(default=100, ge=0, le=10_000)
-    rate_limit: int | None = Field(default=None, ge=1, le=1_000_000)
-    caller_concurrency: int | None = Field(default=None, ge=1, le=10_000)
-    timeout_seconds: float = Field(default=300.0, gt=0, le=3600)
-    concurrency: int | None = Field(default=None, ge=1, le=1000)
-    retry_timeouts: bool = False
-    storage: Literal["local", "s3"] = "local"
-    s3_bucket: str | None = None
-    s3_endpoint_url: Address | None = None
-    s3_region: str | None = None
-    s3_addressing: Addressing = "auto"
-    s3_prefix: Annotated[str, AfterValidator(folder_prefix)] = ""
-    s3_public_base_url: Address | None = None
-    s3_url_ttl: int = Field(default=86_400, ge=1, le=604_800)
-    customer_id: Annotated[str, Field(pattern=CUSTOMER.pattern), AfterValidator(checked_customer)] = "1"
-    link_ttl: int = Field(default=86_400, ge=1, le=31_536_000)
-    jwks_url: Address | None = None
-    jwt_issuer: str | None = None
-    jwt_audience: str | None = None
-    tools: tuple[str, ...] = ()
-    preview: Literal["auto", "small", "off"] = "auto"
-    preview_pixels: int = Field(default=768, ge=160, le=1568)
-    structured_content: bool = True
-    resource_links: bool = False
-    otel_prompts: bool = False
-
-    @field_validator("fallback", "tools", mode="before")
-    @classmethod
-    def _listed(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-    @field_validator("input_dirs", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return [part for part in value.split(os.pathsep) if part.strip()] if isinstance(value, str) else value
 
     _sources: tuple[Source, ...] = PrivateAttr(default=())
     _output_is_readable: bool = PrivateAttr(default=True)
@@ -143,6 +57,11 @@ class Settings(BaseModel):
         """
         own = (self.pictures,) if self._output_is_readable else ()
         return (*own, *(_absolute(folder, "ATELIER_INPUT_DIRS") for folder in self.input_dirs))
+
+    @property
+    def styles(self) -> Path:
+        """The folder for styles, absolute."""
+        return _absolute(self.styles_dir or self.pictures / "styles", "ATELIER_STYLES_DIR")
 
     @property
     def state(self) -> Path:

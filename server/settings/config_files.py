@@ -35,7 +35,8 @@ DOTENV = "ATELIER_DOTENV"
 
 UNTRUSTED = frozenset(
     {CONFIG, DOTENV}
-    | {f"{OWN_PREFIX}{name}" for name in ("CATALOG", "INPUT_DIRS", "STATE_DIR", "ALLOW_HTTP_SOURCES", "ALLOW_UNPRICED")}
+    | {f"{OWN_PREFIX}{name}" for name in ("CATALOG", "INPUT_DIRS", "STATE_DIR", "STYLES_DIR")}
+    | {f"{OWN_PREFIX}{name}" for name in ("ALLOW_HTTP_SOURCES", "ALLOW_UNPRICED")}
     | {f"{own}GOOGLE_APPLICATION_CREDENTIALS" for own in ("", OWN_PREFIX)}  # such a file may name programs to run
     | {f"{OWN_PREFIX}{name}" for name in ("STATE_URL", "STORAGE", "S3_BUCKET", "S3_ENDPOINT_URL", "S3_PUBLIC_BASE_URL")}
 )

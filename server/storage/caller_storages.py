@@ -5,6 +5,9 @@
     over HTTP    {output}/customers/{name}/   customers/{name}/      spool/_callers/{name}/
 
 A caller's name is made by `callers`. All callers share one connection to the bucket.
+
+Styles are in {output}/styles/, or in styles/ of the bucket: those of the customer over stdio; over HTTP the operator's,
+for every caller. A caller over HTTP has more in the folder styles/ of its own images.
 """
 
 from __future__ import annotations
@@ -17,13 +20,16 @@ import anyio
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
+from atelier.providers.styles.library import StyleFiles, StyleLibrary
 from atelier.server.http.callers import is_name, name_of
-from atelier.server.settings import CUSTOMER, Settings
+from atelier.server.settings import Settings
+from atelier.server.settings.fields import CUSTOMER
 from atelier.server.storage.local import LocalStorage
 from atelier.server.storage.remote_storage import RemoteStorage
 from atelier.server.storage.s3 import S3Storage
 from atelier.server.storage.s3_client import Bucket, Connection
 from atelier.server.storage.signed_links import signed_links_of
+from atelier.server.storage.style_files import BucketStyles, FolderStyles
 from atelier.server.storage.upload_queue import UploadQueue
 
 CALLERS_FOLDER = "_callers"  # no customer id begins with an underscore
@@ -38,6 +44,8 @@ class CallerStorages:
         self._waiting = settings.state / "spool"
         self._customer = settings.customer_id
         self._connection = Connection(settings.bucket, settings.lookup) if settings.storage == "s3" else None
+        in_bucket = None if settings.styles_dir else self._bucket_styles("styles")
+        self._shared_styles = in_bucket or FolderStyles(settings.styles)
         self.links = signed_links_of(settings)
         self.of_owner = lru_cache(MAX_CACHED_CALLERS)(self._of_owner)
 
@@ -53,6 +61,20 @@ class CallerStorages:
     def _of_owner(self, name: str) -> RemoteStorage:
         """Return the storage of the remote caller with this folder."""
         return RemoteStorage(self._of_name(name), name, self.links)
+
+    def styles_of_customer(self) -> StyleLibrary:
+        """Return the styles of this machine's customer."""
+        return StyleLibrary((self._shared_styles,))
+
+    def styles_of_caller(self, caller: str) -> StyleLibrary:
+        """Return the styles of a remote caller: its own, then those that the operator shares."""
+        folder = f"customers/{name_of(caller)}/styles"
+        own = self._bucket_styles(folder) or FolderStyles(self._pictures / folder)
+        return StyleLibrary((own, self._shared_styles), remote=True)
+
+    def _bucket_styles(self, folder: str) -> StyleFiles | None:
+        connection = self._connection
+        return BucketStyles(connection, f"{connection.bucket.prefix}{folder}/") if connection else None
 
     def all(self) -> list[UploadQueue]:
         """Return the queues of all customers and callers with a folder of queued pictures. Raises storage_failed."""

@@ -122,12 +122,12 @@ class LocalStorage:
                 folder.mkdir(exist_ok=True, mode=0o700)
             with self._listing(sidecar.parent).changing() as listing:
                 # the record first, so that no picture is without one
-                if new := _write_new(sidecar, asset_files.encode_record(stored_record)):
+                if new := write_new(sidecar, asset_files.encode_record(stored_record)):
                     pass
                 elif (asset_files.parse_record(sidecar.read_bytes()) or {}).get("sha256") != stored_record["sha256"]:
                     raise asset_files.id_taken(id)
                 try:
-                    _write_new(path, picture.image_bytes)
+                    write_new(path, picture.image_bytes)
                     _sync_folder(path.parent)
                 except OSError:
                     if new:
@@ -192,7 +192,7 @@ class LocalStorage:
         try:
             path = self._record(id).with_suffix(".preview.jpg")
             with self._listing(path.parent).changing():
-                _write_complete(path, jpeg, Path.replace)
+                write_complete(path, jpeg, Path.replace)
         except (OSError, ValueError):
             return None
         return str(path)
@@ -204,16 +204,16 @@ class LocalStorage:
             return None
 
 
-def _write_new(path: Path, data: bytes) -> bool:
+def write_new(path: Path, data: bytes) -> bool:
     """Write a new file; its name appears once it is complete. Return False when the name is taken."""
     try:
-        _write_complete(path, data, _link_or_move)
+        write_complete(path, data, _link_or_move)
     except FileExistsError:
         return False
     return True
 
 
-def _write_complete(path: Path, data: bytes, name: Callable[[Path, Path], object]) -> None:
+def write_complete(path: Path, data: bytes, name: Callable[[Path, Path], object]) -> None:
     """Write a file under a temporary name, readable by its owner only, then `name` it. A failure leaves no file."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:

@@ -20,7 +20,8 @@ from urllib.parse import urlencode
 from filelock import FileLock
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.server.settings import LINK_SECRET, Settings
+from atelier.server.settings import Settings
+from atelier.server.settings.fields import LINK_SECRET
 
 MIN_SECRET_BYTES = 32
 SIGNATURE_BYTES = 16

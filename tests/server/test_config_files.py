@@ -273,10 +273,10 @@ def test_the_command_reads_both_files(environ: Environ, tmp_path: Path, monkeypa
     assert "dotenv" not in done.stderr
 
 
-def test_the_readme_s_configuration_is_accepted_and_its_list_is_what_dotenv_cannot_set(place: Place) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"<!-- config -->\n```toml\n(.*?)```", readme, flags=re.DOTALL)
+def test_the_configuration_of_the_docs_is_accepted_and_its_list_is_what_dotenv_cannot_set(place: Place) -> None:
+    page = (Path(__file__).parents[2] / "docs/settings.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"<!-- config -->\n```toml\n(.*?)```", page, flags=re.DOTALL)
     settings = place.load("", example)
     assert (settings.budget_per_day, settings.lookup("OPENAI_API_KEY")) == (5, "sk-...")
-    (listed,) = re.findall(r"- It cannot set (.*?), nor any", readme, flags=re.DOTALL)
+    (listed,) = re.findall(r"- It cannot set (.*?), nor any", page, flags=re.DOTALL)
     assert set(re.findall(r"`(\w+)`", listed)) == UNTRUSTED

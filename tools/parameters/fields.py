@@ -140,7 +140,7 @@ Style = Annotated[
     Annotated[str, Field(max_length=60)] | None,
     Blank,
     Word,
-    Field(description="A preset, of models that have them."),
+    Field(description="A preset of the model, or a style of the library (list_models)."),
 ]
 Background = Annotated[
     Literal["auto", "opaque", "transparent"] | None,

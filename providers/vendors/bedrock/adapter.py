@@ -38,6 +38,7 @@ ENDPOINT = Endpoint(
     base_url_variable="AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
     key_variables=(BEARER, REGION),
     variables=(AWS_REGION,),
+    key_page="https://console.aws.amazon.com/bedrock/home#/api-keys",
     timeout=180.0,
     ambient=True,
 )

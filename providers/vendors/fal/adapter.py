@@ -31,6 +31,7 @@ ENDPOINT = Endpoint(
     base_url="https://queue.fal.run",
     base_url_variable="FAL_BASE_URL",
     key_variables=("FAL_KEY",),
+    key_page="https://fal.ai/dashboard/keys",
     key_prefix="Key ",
     trusted_hosts=("fal.run", "falrun.com"),
     timeout=60.0,  # of one exchange; a request may take minutes

@@ -30,6 +30,7 @@ ENDPOINT = Endpoint(
     base_url="https://api.bfl.ai",
     base_url_variable="BFL_BASE_URL",
     key_variables=("BFL_API_KEY",),
+    key_page="https://dashboard.bfl.ai",
     key_header="x-key",
     key_prefix="",
     trusted_hosts=("bfl.ai",),  # a task is polled where it runs, for example at api.eu2.bfl.ai

@@ -40,6 +40,7 @@ ENDPOINT = Endpoint(
     base_url="https://generativelanguage.googleapis.com",
     base_url_variable="GOOGLE_GEMINI_BASE_URL",
     key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    key_page="https://aistudio.google.com/apikey",
     key_header="x-goog-api-key",
     key_prefix="",
     trusted_hosts=("generativelanguage.googleapis.com",),

@@ -32,6 +32,7 @@ ENDPOINT = Endpoint(
     base_url="https://api.ideogram.ai",
     base_url_variable="IDEOGRAM_BASE_URL",
     key_variables=("IDEOGRAM_API_KEY",),
+    key_page="https://ideogram.ai/manage-api",
     key_header="Api-Key",
     key_prefix="",
     trusted_hosts=("api.ideogram.ai",),

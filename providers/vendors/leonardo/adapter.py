@@ -21,6 +21,7 @@ ENDPOINT = Endpoint(
     base_url="https://cloud.leonardo.ai/api/rest",
     base_url_variable="LEONARDO_BASE_URL",
     key_variables=("LEONARDO_API_KEY",),
+    key_page="https://app.leonardo.ai/api-access",
     trusted_hosts=("cloud.leonardo.ai",),
     timeout=60.0,  # of one exchange; a job takes up to a minute, and may wait
 )

@@ -31,6 +31,7 @@ ENDPOINT = Endpoint(
     base_url_variable="MIDJOURNEY_BASE_URL",
     base_urls=((MIDAPI_KEY, "https://api.midapi.ai"),),
     key_variables=("KIE_API_KEY", MIDAPI_KEY),
+    key_page="https://kie.ai/api-key",
     trusted_hosts=("api.kie.ai", "api.midapi.ai", "kieai.redpandaai.co"),
     timeout=60.0,  # of one exchange; a task may take minutes
 )

@@ -40,6 +40,7 @@ ENDPOINT = Endpoint(
     base_url_variable="OPENAI_BASE_URL",
     base_path="/v1",
     key_variables=("OPENAI_API_KEY",),
+    key_page="https://platform.openai.com/api-keys",
     trusted_hosts=("api.openai.com",),
     timeout=300.0,  # complex prompts at high quality take minutes
 )

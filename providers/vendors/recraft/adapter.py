@@ -33,6 +33,7 @@ ENDPOINT = Endpoint(
     base_url_variable="RECRAFT_BASE_URL",
     base_path="/v1",
     key_variables=("RECRAFT_API_TOKEN", "RECRAFT_API_KEY"),
+    key_page="https://www.recraft.ai/profile/api",
     trusted_hosts=("external.api.recraft.ai",),
     timeout=180.0,
 )

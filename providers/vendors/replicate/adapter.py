@@ -31,6 +31,7 @@ ENDPOINT = Endpoint(
     base_url="https://api.replicate.com",
     base_url_variable="REPLICATE_BASE_URL",
     key_variables=("REPLICATE_API_TOKEN",),
+    key_page="https://replicate.com/account/api-tokens",
     trusted_hosts=("api.replicate.com",),
     timeout=60.0,  # of one exchange; a prediction may take minutes
 )

@@ -34,6 +34,7 @@ ENDPOINT = Endpoint(
     base_url="https://api.stability.ai",
     base_url_variable="STABILITY_BASE_URL",
     key_variables=("STABILITY_API_KEY",),
+    key_page="https://platform.stability.ai/account/keys",
     trusted_hosts=("api.stability.ai",),
     timeout=120.0,
 )

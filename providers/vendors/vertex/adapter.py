@@ -23,6 +23,7 @@ ENDPOINT = Endpoint(
     base_url="https://aiplatform.googleapis.com",
     base_url_variable="GOOGLE_VERTEX_BASE_URL",
     key_variables=(PROJECT,),
+    key_page="https://console.cloud.google.com/vertex-ai",
     variables=(LOCATION, CREDENTIALS),
     trusted_hosts=("aiplatform.googleapis.com",),
     timeout=180.0,

@@ -29,6 +29,7 @@ ENDPOINT = Endpoint(
     base_url_variable="XAI_BASE_URL",
     base_path="/v1",
     key_variables=("XAI_API_KEY",),
+    key_page="https://console.x.ai",
     trusted_hosts=("api.x.ai",),
     timeout=180.0,
 )

@@ -42,11 +42,12 @@ def router(server: AtelierServer) -> APIRouter:
 
     async def answer_to(request: Request, kind: str, call: ImageCall) -> Response:
         key = parse_idempotency_key(request.headers.getlist("idempotency-key"), "Idempotency-Key")
-        service, caller = server.state.service, server.caller()
+        service, caller, styles = server.state.service, server.caller(), server.styles()
         waiting = service.with_wait(math.inf).for_caller(caller)
 
         async def run(on_progress: Progress) -> Answer:
-            return await call.tool.run(call.parameters, waiting, Call(caller=caller, on_progress=on_progress, key=key))
+            made = Call(caller=caller, on_progress=on_progress, key=key, styles=styles)
+            return await call.tool.run(call.parameters, waiting, made)
 
         if call.stream:
             return EventStream(kind, call, run, caller, server.calls, service)

@@ -55,6 +55,7 @@ class Painter {
     this.mark = null;
     this.build();
     this.setMode("paint");
+    this.refused = ""; // why this cannot be done, from the tool that prices it
     this.price = debounced(250, () => this.estimate());
     this.listModels().catch(showError);
     this.price();
@@ -199,11 +200,11 @@ class Painter {
     const missing = this.mode === "paint" && this.empty ? "Paint over what should change."
       : this.mode === "extend" && !added ? "Drag an edge outwards, or type pixels."
         : this.mode !== "extend" && !text ? "Say what you want." : "";
-    this.go.disabled = Boolean(missing);
+    this.go.disabled = Boolean(missing || this.refused);
     if (this.keep) this.keep.disabled = this.empty;
     const price = this.estimated ? ` · about ${this.estimated}` : "";
     this.go.querySelector("span").textContent = `${WORDS[this.mode][1]}${price}`;
-    this.cost.textContent = missing || this.priceNote || "";
+    this.cost.textContent = this.refused || missing || this.priceNote || "";
   }
 
   request() {
@@ -236,10 +237,11 @@ class Painter {
       if (asked !== this.asked) return;
       this.estimated = usd(data.total_usd);
       this.priceNote = data.summary || text.split("\n")[0];
+      this.refused = "";
     } catch (error) {
       if (asked !== this.asked) return;
       this.estimated = "";
-      this.priceNote = error.message;
+      this.refused = error.message;
     }
     this.ready();
   }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from atelier.server.http.callers import caller_in, is_name, name_of
-from atelier.server.settings import CUSTOMER
+from atelier.server.settings.fields import CUSTOMER
 
 
 @pytest.mark.parametrize(

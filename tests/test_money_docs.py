@@ -1,4 +1,4 @@
-"""README's example of an estimate is a real answer, and its table of spending is what the command prints."""
+"""docs/money.md: its example of an estimate is a real answer, and its table of spending is what the command prints."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.exhaustive import exhaustive
 from tests.server.mcp.test_server import text
 from tests.server.test_main import atelier
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs/money.md").read_text(encoding="utf-8")
 
 
-def example(name: str, language: str) -> str:
-    """The block of code between `<!-- name -->` and `<!-- /name -->`."""
-    part = README.partition(f"<!-- {name} -->")[2].partition(f"<!-- /{name} -->")[0]
+def example(page: str, name: str, language: str) -> str:
+    """Return the block of code between `<!-- name -->` and `<!-- /name -->`."""
+    part = page.partition(f"<!-- {name} -->")[2].partition(f"<!-- /{name} -->")[0]
     (block,) = re.findall(rf"```{language}\n(.*?)\n```", part, flags=re.DOTALL)
     return block
 
@@ -33,12 +33,12 @@ def example(name: str, language: str) -> str:
 async def test_the_estimate_is_a_real_answer(connect: Connect, environ: Environ) -> None:
     environ["ATELIER_BUDGET_PER_DAY"] = "5"
     async with connect() as client:
-        result = await client.call_tool("estimate_cost", json.loads(example("estimate", "json")))
-    assert text(result) == example("estimate", "text"), "paste the new answer"
+        result = await client.call_tool("estimate_cost", json.loads(example(PAGE, "estimate", "json")))
+    assert text(result) == example(PAGE, "estimate", "text"), "paste the new answer"
 
 
 def test_the_fields_that_it_names_are_those_of_the_answer() -> None:
-    (listed,) = re.findall(r"The same is in `structuredContent` as (.*?)\. ", README, flags=re.DOTALL)
+    (listed,) = re.findall(r"The same is in `structuredContent` as (.*?)\. ", PAGE, flags=re.DOTALL)
     named = set(re.findall(r"`(\w+)`", listed))
     assert named == {
         name
@@ -69,8 +69,8 @@ async def test_the_table_of_spending_is_what_the_command_prints(environ: Environ
         await ledger.reserve([charge], Caps())
         await ledger.mark_sent(id)
         await (ledger.mark_call_unknown(id) if billed is None else ledger.settle_call(id, Decimal(billed)))
-    assert atelier(environ, "spend").stdout == example("spend", "text") + "\n", "paste the new table"
-    (since,) = re.findall(r"`--since (\S+)`", README)
+    assert atelier(environ, "spend").stdout == example(PAGE, "spend", "text") + "\n", "paste the new table"
+    (since,) = re.findall(r"`--since (\S+)`", PAGE)
     assert date.fromisoformat(since) <= TODAY
-    for by in re.findall(r"`--by (\w+)`, `(\w+)`, `(\w+)` or `(\w+)`", README)[0]:
+    for by in re.findall(r"`--by (\w+)`, `(\w+)`, `(\w+)` or `(\w+)`", PAGE)[0]:
         assert atelier(environ, "spend", "--by", by, "--since", since).stdout.startswith(by)

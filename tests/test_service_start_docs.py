@@ -1,4 +1,4 @@
-"""README's example over HTTP works as it stands."""
+"""docs/service.md: its start works as it stands, and its table has the routes that are served."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ from atelier.server.mcp.server import build_server
 from atelier.server.settings import Settings
 from tests.conftest import Environ
 from tests.server.http_process import SECRET
-from tests.test_readme_costs import README, example
-
-SECTION = README.partition("\n## Over HTTP\n")[2].partition("\n## ")[0]
+from tests.test_money_docs import example
+from tests.test_service_docs import DOCS
 
 
 def test_the_token_of_the_example_is_accepted(environ: Environ) -> None:
     environ["ATELIER_JWT_SECRET"] = SECRET
-    (program,) = re.findall(r"python -c '(.*?)'\)", example("http", "sh"), flags=re.DOTALL)
+    (program,) = re.findall(r"python -c '(.*?)'\)", example(DOCS, "http", "sh"), flags=re.DOTALL)
     done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
     assert anyio.run(verifier_of(Settings.from_environ(environ)), done.stdout.strip()) == "alice"
 
@@ -35,12 +34,10 @@ def test_the_token_of_the_example_is_accepted(environ: Environ) -> None:
 def test_the_example_prints_a_picture_as_it_is_pasted_and_ends_as_is_said(environ: Environ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    block = example("http", "sh").replace("localhost:8000", f"localhost:{port}")
-    block = block.replace(
-        "uv run atelier serve --http", f"{sys.executable} -m atelier.server serve --http --port {port}"
-    )
-    block = block.replace("uv run python", sys.executable)
-    (end,) = re.findall(r"`(kill .*?)` in the same shell", SECTION)
+    block = example(DOCS, "http", "sh").replace("localhost:8000", f"localhost:{port}")
+    block = block.replace("atelier serve --http", f"{sys.executable} -m atelier.server serve --http --port {port}")
+    block = block.replace("uv run --no-project --with pyjwt python", sys.executable)
+    (end,) = re.findall(r"`(kill .*?)` in the same shell", DOCS)
     done = subprocess.run(
         ["bash", "-c", f"{block}\n{end}; wait"], env=environ, capture_output=True, text=True, check=False, timeout=60
     )
@@ -49,6 +46,6 @@ def test_the_example_prints_a_picture_as_it_is_pasted_and_ends_as_is_said(enviro
 
 def test_the_routes_are_those_that_are_served(environ: Environ) -> None:
     paths = app_of(build_server(Settings.from_environ(environ)), Metrics(), None).openapi()["paths"]
-    table = SECTION.partition("| route |")[2].partition("\n\n")[0]
+    table = DOCS.partition("| route |")[2].partition("\n\n")[0]
     named = set(re.findall(r"`((?:GET|POST|DELETE) /\S+)`", table))
     assert named == {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}

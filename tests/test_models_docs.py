@@ -1,4 +1,4 @@
-"""README's table of models is what the rows say, on any day."""
+"""docs/models.md: its table of models is what the rows say, on any day."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from atelier.server.cli.models_command import markdown
 from tests.conftest import Environ
 from tests.server.test_main import atelier
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs/models.md").read_text(encoding="utf-8")
 
 
 def shown() -> str:
-    found = re.search(r"<!-- models -->\n(.*?)\n<!-- /models -->", README, flags=re.DOTALL)
+    found = re.search(r"<!-- models -->\n(.*?)\n<!-- /models -->", PAGE, flags=re.DOTALL)
     assert found
     return found[1]
 
 
-def test_the_readme_lists_the_models_as_they_are() -> None:
+def test_the_page_lists_the_models_as_they_are() -> None:
     assert shown() == markdown(all_providers()), "run `uv run python -m tests.generated`"
 
 
-def test_the_command_that_the_readme_names_prints_it(environ: Environ) -> None:
-    assert "`uv run atelier models --markdown`" in README
+def test_the_command_that_the_page_names_prints_it(environ: Environ) -> None:
+    assert "`atelier models --markdown`" in PAGE
     assert atelier(environ, "models", "--markdown").stdout == shown() + "\n"
 
 
@@ -43,18 +43,18 @@ def test_the_table_has_as_many_cells_in_every_line() -> None:
 
 
 def catalogue() -> str:
-    (block,) = [b for b in re.findall(r"```json\n(.*?)```", README, flags=re.DOTALL) if '"like"' in b]
+    (block,) = [b for b in re.findall(r"```json\n(.*?)```", PAGE, flags=re.DOTALL) if '"like"' in b]
     return block
 
 
-def test_an_ordinary_call_has_a_price_by_the_readmes_example_of_a_catalogue(environ: Environ, tmp_path: Path) -> None:
+def test_an_ordinary_call_has_a_price_by_the_example_of_a_catalogue(environ: Environ, tmp_path: Path) -> None:
     file = tmp_path / "catalog.json"
     file.write_text(catalogue(), encoding="utf-8")
     done = atelier({**environ, "ATELIER_CATALOG": str(file)}, "cost", "a fox", "--model", "openai", "--json")
     assert json.loads(done.stdout)["total_usd"] == 0.05, done.stderr
 
 
-def test_the_readmes_example_of_a_catalogue_is_one() -> None:
+def test_the_example_of_a_catalogue_is_one() -> None:
     block = catalogue()
     made = overlaid(all_providers(), parse_answer(block.encode()))
     assert made[0].default == "gpt-image-3"

@@ -1,4 +1,4 @@
-"""README's list of what an agent may say is what the tools take, and its examples of options are real ones."""
+"""docs/tools.md: its list of parameters is what the tools take, and its examples of options are real ones."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from atelier.providers.vendors.registry import all_providers
 from atelier.tools import TOOLS
 from atelier.tools.parameters.option_parsing import parse_options
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-SECTION = README.partition("## What the agent gets")[2].partition("\n## ")[0]
+SECTION = (Path(__file__).parents[1] / "docs/tools.md").read_text(encoding="utf-8")
 
 
 def paragraph(tool: str) -> set[str]:
