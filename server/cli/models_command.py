@@ -62,9 +62,10 @@ def table(found: list[Offer], today: date) -> str:
     for offer in found:
         key = f"set {' or '.join(offer.key)} to use it" if offer.key else "ready"
         lines.append([f"{offer.provider.title} ({offer.provider.name}): {key}"])
+        name = offer.provider.model_name
         for row in offer.rows:
             star = " *" if row.id == offer.provider.default else ""
-            lines.append([f"  {row.id}{star}", *cells(row), price(offer, row, today), ends(row, today)])
+            lines.append([f"  {name(row.id)}{star}", *cells(row), price(offer, row, today), ends(row, today)])
     widths = [max(map(len, column)) for column in zip(*(line for line in lines if len(line) > 1), strict=True)]
     aligned = ["  ".join(word.ljust(width) for word, width in zip(line, widths, strict=False)) for line in lines]
     notes = ["* what the vendor's name stands for", basis()]
@@ -78,7 +79,7 @@ def as_json(found: list[Offer], today: date) -> str:
             "name": offer.provider.name,
             "ready": not offer.key,
             "variables": list(offer.key),
-            "default": offer.provider.default,
+            "default": offer.provider.model_name(offer.provider.default) if offer.provider.default else None,
             "models": [_one(offer, row, today) for row in offer.rows],
         }
         for offer in found
@@ -140,7 +141,9 @@ async def check(catalog: Catalog, vendor: str | None = None) -> int:
 
 def default_ends(provider: Provider, today: date) -> list[str]:
     """What is wrong with a vendor's default: it has ended, or will so soon, or any day, that another must be chosen."""
-    row = next(row for row in provider.models if row.id == provider.default)
+    row = next((row for row in provider.models if row.id == provider.default), None)
+    if row is None:  # a host of the user's, of which no model is listed
+        return []
     instead = f"; its successor is {row.lifecycle.successor}" if row.lifecycle.successor else ""
     if row.lifecycle.at(today) == "retired":
         return [f"{provider.name}: the default {row.id} is retired{instead}."]
@@ -190,7 +193,8 @@ def _one(offer: Offer, row: Model, today: date) -> dict[str, Any]:
     data = row_data(offer.provider, row, today).model_dump(mode="json", exclude_none=True, exclude={"ids", "vendor"})
     low, high = span(offer, row, today)
     data |= {name: usd for name, usd in (("low_usd", low), ("high_usd", high)) if usd is not None}
-    return {"id": row.id, "aliases": list(row.aliases), "snapshots": list(row.snapshots), **data}
+    names = {"id": offer.provider.model_name(row.id), "aliases": list(row.aliases), "snapshots": list(row.snapshots)}
+    return {**names, **data}
 
 
 def declare(commands: Any) -> None:
