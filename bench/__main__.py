@@ -9,12 +9,13 @@ import argparse
 import json
 import statistics
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import anyio
 
 from bench.measures import MEASURES, Bench, Sample
+from bench.plot import Row, svg
 from bench.vendor import vendor_process
 
 OUT = Path(__file__).resolve().parent.parent / "build" / "bench"
@@ -41,20 +42,8 @@ def main() -> int:
         sys.stdout.write(f"{row.name:36} {columns}\n")
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "results.json").write_text(json.dumps([asdict(row) for row in rows], indent=1))
+    (OUT / "results.svg").write_text(svg(rows), encoding="utf-8")
     return int(options.check and any(row.ratio > row.target for row in rows))
-
-
-@dataclass(frozen=True)
-class Row:
-    """The medians of a measure; the ratio is the median of the runs' ratios."""
-
-    name: str
-    ours_ms: float
-    floor_ms: float
-    ratio: float
-    lowest: float
-    highest: float
-    target: float
 
 
 def row_of(name: str, taken: list[Sample]) -> Row:

@@ -7,7 +7,11 @@ import json
 import sys
 import tempfile
 import urllib.request
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+import boto3  # pyright: ignore[reportMissingTypeStubs]
 
 from atelier.server.mcp.previews import preview
 
@@ -31,12 +35,47 @@ def one_tool() -> list[str]:
     return [sys.executable, str(file)]
 
 
-def generate(url: str, key: str, folder: Path) -> None:
+def generate(url: str, key: str, folder: Path) -> bytes:
     """POST, parse, decode, write the image and the same preview of it: a generation without any promise."""
     body = json.dumps({"model": "gpt-image-2.5-flare", "prompt": "large"}).encode()
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    request = urllib.request.Request(f"{url}/images/generations", data=body, headers=headers)
-    with urllib.request.urlopen(request) as answer:
-        data = base64.b64decode(json.load(answer)["data"][0]["b64_json"])
+    data = _answered(f"{url}/images/generations", key, body, "application/json")
     (folder / "image.png").write_bytes(data)
     (folder / "preview.jpg").write_bytes(preview(data))
+    return data
+
+
+def small(url: str, key: str, folder: Path) -> None:
+    """POST, parse, decode and write a small image."""
+    body = json.dumps({"model": "gpt-image-2.5-flare", "prompt": "small"}).encode()
+    (folder / "image.png").write_bytes(_answered(f"{url}/images/generations", key, body, "application/json"))
+
+
+def edit(url: str, key: str, folder: Path, source: Path) -> None:
+    """The same with a source image, as a form of two parts."""
+    parts = [b'name="prompt"\r\n\r\nlarge', b'name="image[]"; filename="a.png"\r\n\r\n' + source.read_bytes()]
+    body = (
+        b"".join(b"--limit\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in parts) + b"--limit--\r\n"
+    )
+    data = _answered(f"{url}/images/edits", key, body, "multipart/form-data; boundary=limit")
+    (folder / "image.png").write_bytes(data)
+    (folder / "preview.jpg").write_bytes(preview(data))
+
+
+def to_bucket(url: str, key: str, folder: Path, bucket: dict[str, str]) -> None:
+    """A generation, put into a bucket by boto3."""
+    data = generate(url, key, folder)
+    store = _store(bucket["ATELIER_S3_ENDPOINT_URL"], bucket["AWS_ACCESS_KEY_ID"], bucket["AWS_SECRET_ACCESS_KEY"])
+    store.put_object(Bucket=bucket["ATELIER_S3_BUCKET"], Key="image.png", Body=data)
+
+
+@cache
+def _store(url: str, id: str, secret: str) -> Any:
+    session: Any = boto3.Session(id, secret, region_name="us-east-1")
+    return session.client("s3", endpoint_url=url)
+
+
+def _answered(url: str, key: str, body: bytes, content_type: str) -> bytes:
+    """Return the image of an answer."""
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": content_type}
+    with urllib.request.urlopen(urllib.request.Request(url, data=body, headers=headers)) as answer:
+        return base64.b64decode(json.load(answer)["data"][0]["b64_json"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -11,7 +13,7 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +23,8 @@ from mcp.client.stdio import StdioServerParameters
 
 from atelier.providers.testing.emulators.openai_rules import KEY
 from bench import floors
+from bench.vendor import photograph
+from tests.emulators.s3 import Ministack
 
 SERVER = [sys.executable, "-m", "atelier.server"]
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
@@ -51,24 +55,44 @@ class Bench:
         }
 
     @asynccontextmanager
-    async def client(self, command: list[str]) -> AsyncGenerator[Client]:
-        """Connect the official client to a server, once it has loaded everything."""
-        parameters = StdioServerParameters(command=command[0], args=command[1:], env=self.environ)
+    async def client(self, command: list[str], **more: str) -> AsyncGenerator[Client]:
+        """Connect the official client to a server, once it has loaded everything; `more` is of its environment."""
+        parameters = StdioServerParameters(command=command[0], args=command[1:], env={**self.environ, **more})
         async with Client(parameters) as client:
             await client.list_tools()
             if command is SERVER:
                 await self.draw(client, "warm up")
             yield client
 
-    async def draw(self, client: Client, prompt: str, **more: Any) -> None:
+    async def draw(self, client: Client, prompt: str, tool: str = "generate_image", **more: Any) -> None:
         """Make one image."""
-        answer = await client.call_tool("generate_image", {**FOX, "prompt": prompt, **more})
+        answer = await client.call_tool(tool, {**FOX, "prompt": prompt, **more})
         assert not answer.is_error, answer.content
 
-    def spawn(self, command: list[str], *, call: dict[str, Any] | None = None) -> float:
+    @cached_property
+    def source(self) -> Path:
+        """A PNG of 4 MB, in a folder that the server may read."""
+        path = self.folder / "out" / "source.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(photograph(1280))
+        return path
+
+    @cached_property
+    def bucket(self) -> dict[str, str]:
+        """The environment of a bucket on a local S3 server, which ends with this process."""
+        store = Ministack()
+        atexit.register(store.stop)
+        store.start()
+        store.bucket("bench")
+        return {"ATELIER_S3_BUCKET": "bench", "ATELIER_S3_ENDPOINT_URL": store.url, **store.user().environ}
+
+    def spawn(
+        self, command: list[str], *, call: dict[str, Any] | None = None, environ: dict[str, str] | None = None
+    ) -> float:
         """Return the seconds from the start of a process until it has answered `initialize`, or a call after it."""
-        began = time.perf_counter()
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self.environ) as process:
+        began, environ = time.perf_counter(), environ or self.environ
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen(command, env=environ, **pipes) as process:
             assert process.stdin
             assert process.stdout
 
@@ -78,8 +102,8 @@ class Bench:
                 message = {"jsonrpc": "2.0", "id": id, "method": method, "params": params}
                 process.stdin.write(json.dumps(message).encode() + b"\n")
                 process.stdin.flush()
-                while f'"id":{id},'.encode() not in process.stdout.readline():
-                    pass
+                while not re.search(rf'"id": ?{id}\b'.encode(), line := process.stdout.readline()):
+                    assert line, f"{command} ended"
 
             ask(1, "initialize", HELLO)
             if call:
@@ -130,11 +154,31 @@ async def estimate(bench: Bench) -> Sample:
 async def generate(bench: Bench) -> Sample:
     """A 2 MB PNG from a vendor without latency: stored, with a preview; the floor is a script."""
     async with bench.client(SERVER) as client:
-        await bench.draw(client, f"large {time.time()}")
         script = partial(floors.generate, bench.vendor, KEY, bench.folder)
-        ours = [await timed(lambda: bench.draw(client, f"large {time.time()}")) for _ in range(5)]
-        floor = [await timed(lambda: anyio.to_thread.run_sync(script)) for _ in range(5)]
-        return Sample(statistics.median(ours), statistics.median(floor))
+        return await beside(lambda: bench.draw(client, f"large {time.time()}"), script)
+
+
+async def edit(bench: Bench) -> Sample:
+    """The same from a source of 4 MB, which the script sends as a form."""
+    arguments = {"image": str(bench.source)}
+    async with bench.client(SERVER) as client:
+        script = partial(floors.edit, bench.vendor, KEY, bench.folder, bench.source)
+        return await beside(lambda: bench.draw(client, f"edit {time.time()}", "edit_image", **arguments), script)
+
+
+async def to_bucket(bench: Bench) -> Sample:
+    """The same as `generate`, into a bucket; the script puts the image by boto3."""
+    async with bench.client(SERVER, ATELIER_STORAGE="s3", **bench.bucket) as client:
+        script = partial(floors.to_bucket, bench.vendor, KEY, bench.folder, bench.bucket)
+        return await beside(lambda: bench.draw(client, f"large {time.time()}"), script)
+
+
+async def beside(ours: Callable[[], Awaitable[object]], script: Callable[[], object]) -> Sample:
+    """Return the medians of five calls and of five runs of a script, taken in turns."""
+    await ours()
+    await anyio.to_thread.run_sync(script)
+    taken = [(await timed(ours), await timed(lambda: anyio.to_thread.run_sync(script))) for _ in range(5)]
+    return Sample(*(statistics.median(column) for column in zip(*taken, strict=True)))
 
 
 async def at_once(bench: Bench) -> Sample:
@@ -175,6 +219,8 @@ MEASURES: dict[str, tuple[Callable[[Bench], Awaitable[Sample]], float]] = {
     "tools/list": (list_tools, 1.2),
     "estimate_cost": (estimate, 1.4),
     "generate_image, 2 MB PNG": (generate, 1.15),
+    "edit_image, 4 MB source": (edit, 1.2),
+    "generate_image to S3": (to_bucket, 1.2),
     "8 calls at once, vendor takes 1 s": (at_once, 1.10),
     "tools/list, 16 generations run": (answers_under_load, 2.2),
 }

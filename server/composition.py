@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from atelier.providers.catalog.catalog import Catalog, utc_today
-from atelier.providers.catalog.catalog_overlay import with_file
+from atelier.providers.catalog.host_vendors import vendors_of
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.sources import SourceLimits, SourceReader
 from atelier.providers.pipeline.dispatch import Slots
@@ -21,7 +21,6 @@ from atelier.providers.pipeline.pipeline import Pipeline, Tenants
 from atelier.providers.pricing.budget import Budget
 from atelier.providers.styles.library import StyleLibrary
 from atelier.providers.transport.network.web_fetch import WebFetcher
-from atelier.providers.vendors.registry import all_providers
 from atelier.server.settings import Settings
 from atelier.server.settings.fields import STATE_URL
 from atelier.server.storage.caller_storages import CallerStorages
@@ -45,8 +44,8 @@ def styles_of(settings: Settings) -> StyleLibrary:
 
 
 def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Catalog:
-    """Return the catalog of every vendor, with the user's catalog file applied."""
-    return Catalog(settings.lookup, today, lambda: with_file(all_providers(), settings.catalog, today))
+    """Return the catalog of every vendor and of the user's hosts, with the user's catalog file applied."""
+    return Catalog(settings.lookup, today, lambda: vendors_of(settings.hosts, settings.catalog, today))
 
 
 def job_store_of(settings: Settings, today: Callable[[], date] = utc_today, *, remote: bool = False) -> SqlJobStore:

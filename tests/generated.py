@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from atelier.providers.vendors.contract import Provider
+from atelier.providers.vendors.hosts.dialects import provider_of
+from atelier.providers.vendors.hosts.settings import KNOWN, Host
 from atelier.providers.vendors.registry import built_in_providers
 from atelier.server.cli.models_command import markdown
 from atelier.server.settings import Settings, variable_of
@@ -18,7 +20,7 @@ from atelier.server.settings.fields import SECRETS
 
 ROOT = Path(__file__).parents[1]
 MODELS, VENDORS, SETTINGS = ROOT / "docs/models.md", ROOT / "docs/vendors.md", ROOT / "docs/settings.md"
-MANIFEST = ROOT / "manifest.json"
+HOSTS, MANIFEST = ROOT / "docs/compatible-hosts.md", ROOT / "manifest.json"
 
 
 def models_page(text: str) -> str:
@@ -30,6 +32,17 @@ def vendors_page(text: str) -> str:
     """Return docs/vendors.md with the table of the vendors' keys and addresses."""
     providers = [provider for provider in built_in_providers() if provider.endpoint.base_url_variable]
     return _between(text, "vendor variables", "\n".join(_variables(providers)))
+
+
+def hosts_page(text: str) -> str:
+    """Return docs/compatible-hosts.md with the table of what is known of hosts by their names."""
+    lines = ["| name | dialect | key | URL | listed without `models` |", "| --- | --- | --- | --- | --- |"]
+    for name, known in KNOWN.items():
+        url = f"`{known.url}`, or `{known.url_variable}`" if known.url else f"`{known.url_variable}`"
+        host = Host(name=name, dialect=known.dialect, key=known.key)
+        listed = ", ".join(f"`{model.id}`" for model in provider_of(host).models) or "none"
+        lines.append(f"| `{name}` | `{known.dialect}` | `{known.key}` | {url} | {listed} |")
+    return _between(text, "known hosts", "\n".join(lines))
 
 
 def settings_page(text: str) -> str:
@@ -123,7 +136,13 @@ def _setting(provider: Provider) -> dict[str, Any]:
     }
 
 
-GENERATED = {MODELS: models_page, VENDORS: vendors_page, SETTINGS: settings_page, MANIFEST: manifest}
+GENERATED = {
+    MODELS: models_page,
+    VENDORS: vendors_page,
+    HOSTS: hosts_page,
+    SETTINGS: settings_page,
+    MANIFEST: manifest,
+}
 """Each file and what makes its new text of its old one."""
 
 if __name__ == "__main__":

@@ -180,11 +180,13 @@ def _lines(part: Offer, whole: Offer, today: date) -> list[str]:
 
 def _overview_line(offer: Offer, today: date) -> str:
     """Return one line for a vendor: its default with its price, all of its operations, and how many models it has."""
+    if not offer.rows:
+        return vendor_lines(offer, today, None)[0]
     default, vendor, more = offer.rows[0], offer.provider.name, len(offer.rows) - 1
     able = [operation.value for operation in Operation if any(operation in row.operations for row in offer.rows)]
     cost = price(offer, default, today)
     counted = f"; and {more} more models; list_models with vendor={vendor} names them." if more else "."
-    named = f"{offer.provider.title} ({vendor}): {default.id}{f' ({cost})' if cost else ''}"
+    named = f"{offer.provider.title} ({vendor}): {offer.provider.model_name(default.id)}{f' ({cost})' if cost else ''}"
     return f"{named}; {', '.join(able)}{counted}"
 
 
@@ -192,9 +194,10 @@ def _vendor(offer: Offer, part: Offer | None = None, today: date = date.min) -> 
     """Return the data of a vendor; in a list without filter with its models and the price span of its default."""
     data = VendorData(name=offer.provider.name, ready=not offer.key, variables=list(offer.key) or None)
     if part:
-        data.models = [row.id for row in part.rows if not retired(row, today)]
+        data.models = [offer.provider.model_name(row.id) for row in part.rows if not retired(row, today)]
         data.more = len(offer.rows) - len(part.rows) or None
-        data.low_usd, data.high_usd = span(offer, offer.rows[0], today)
+        if offer.rows:
+            data.low_usd, data.high_usd = span(offer, offer.rows[0], today)
     return data
 
 

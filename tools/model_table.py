@@ -53,7 +53,7 @@ def offers(
     for provider in vendors(catalog, vendor):
         rows = [row for row in catalog.listed(provider) if operation is None or operation in row.operations]
         rows = [row for row in rows if word is None or word.lower() in _words(provider, row)]
-        if rows:
+        if rows or not (provider.models or operation or word):
             endpoint = provider.endpoint
             missing = () if catalog.usable(provider) else endpoint.key_variables or (endpoint.base_url_variable,)
             found.append(Offer(provider, rows, catalog.prices, missing))
@@ -102,7 +102,7 @@ def prices(found: Iterable[Offer], today: date) -> list[PriceData]:
     for offer, row in ((each, row) for each in found for row in each.rows):
         low, high = span(offer, row, today)
         if low is not None:
-            same.setdefault((low, high), []).append(row.id)
+            same.setdefault((low, high), []).append(offer.provider.model_name(row.id))
     return [PriceData(low_usd=low, high_usd=high, ids=ids) for (low, high), ids in same.items()]
 
 
@@ -111,7 +111,7 @@ def groups(offer: Offer, today: date, without: tuple[str, ...] = ()) -> list[Row
     found = dict[str, RowData]()
     for row in offer.rows:
         data = row_data(offer.provider, row, today).model_copy(update=dict.fromkeys(without))
-        found.setdefault(data.model_dump_json(exclude={"ids"}), data.model_copy(update={"ids": []})).ids.append(row.id)
+        found.setdefault(data.model_dump_json(exclude={"ids"}), data.model_copy(update={"ids": []})).ids += data.ids
     return list(found.values())
 
 
@@ -120,7 +120,7 @@ def row_data(provider: Provider, row: Model, today: date) -> RowData:
     life, stage = row.lifecycle, row.lifecycle.at(today)
     lists = {name: list(getattr(row, name)) or None for name in LISTS}
     return RowData(
-        ids=[row.id],
+        ids=[provider.model_name(row.id)],
         vendor=provider.name,
         operations=_operations(row),
         sizes=_sizes(row) or None,
@@ -140,21 +140,22 @@ def vendor_lines(offer: Offer, today: date, limit: int | None) -> list[str]:
 
     A `limit` shortens each column to that many values and names retired rows without columns; None shortens nothing.
     """
-    rows = [row for row in offer.rows if limit is None or not retired(row, today)]
+    name, rows = offer.provider.model_name, [row for row in offer.rows if limit is None or not retired(row, today)]
     columns_of = {row.id: describe(row, limit) for row in rows}
     priced = [row for row in rows if limit is None or row.id == offer.provider.default]
     costs = {row.id: f" ({cost})" for row in priced if (cost := price(offer, row, today))}
     same = dict[tuple[str, ...], list[str]]()
     for row in rows:
-        same.setdefault((*columns_of[row.id], ends(row, today)), []).append(row.id + costs.get(row.id, ""))
+        same.setdefault((*columns_of[row.id], ends(row, today)), []).append(name(row.id) + costs.get(row.id, ""))
     shared = [Counter(column).most_common(1)[0][0] for column in zip(*columns_of.values(), strict=True)]
     key = f", which needs {' or '.join(offer.key)}" if offer.key else ""
     rule = ", unless noted below" if len(same) > 1 else ""
-    lines = [f"{offer.provider.title} ({offer.provider.name}){key}{rule}: {'; '.join(shared) or 'nothing current'}."]
+    none = "nothing current" if offer.provider.models else f"any model of this host, as {offer.provider.name}/MODEL"
+    lines = [f"{offer.provider.title} ({offer.provider.name}){key}{rule}: {'; '.join(shared) or none}."]
     for (*columns, end), ids in same.items():
         own = [column for column, common in zip(columns, shared, strict=True) if column != common]
         lines.append(f"- {', '.join(ids)}" + (f": {'; '.join(filter(None, [*own, end]))}" if own or end else ""))
-    if retired_ids := [row.id for row in offer.rows if row not in rows]:
+    if retired_ids := [name(row.id) for row in offer.rows if row not in rows]:
         lines.append(f"- retired by the vendor, and tried at your base URL: {', '.join(retired_ids)}")
     return lines
 

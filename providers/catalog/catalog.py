@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property, partial
+from typing import NoReturn
 
 from atelier.providers.catalog.rows import listed_row, unlisted_row
 from atelier.providers.core.environment import OWN_PREFIX, base_url_variable, key_variable, setting
@@ -120,8 +121,8 @@ class Catalog:
         vendor, _, rest = wanted.partition("/")
         for provider in self.providers:
             if wanted in provider.names:
-                row = self._row_for(provider, operation) or listed_row(provider, provider.default)
-                return self._choice(provider, row)
+                row = self._row_for(provider, operation) or listed_row(provider, provider.default.lower())
+                return self._choice(provider, row or self._none_listed(provider))
         for provider in self.providers:
             if wanted in provider.ended_names or (vendor in provider.names and rest in provider.ended_names):
                 return self._successor(provider, operation, rest or wanted)
@@ -132,7 +133,7 @@ class Catalog:
             if vendor in provider.names and rest:
                 if row := listed_row(provider, rest):
                     return self._choice(provider, row)
-                if provider.prefixes and UNLISTED.fullmatch(rest):
+                if (provider.prefixes or provider.unlisted) and UNLISTED.fullmatch(rest):
                     return self._choice(provider, unlisted_row(provider, name.strip().partition("/")[2]))
         for provider in (p for p in self.providers if not p.qualified):
             if wanted.startswith(provider.prefixes) and UNLISTED.fullmatch(wanted):
@@ -172,11 +173,11 @@ class Catalog:
         for provider in keyed or [*local, *built_in]:
             if row := self._row_for(provider, operation):
                 return self._choice(provider, row, self._keyless(provider) if provider in built_in else "")
-        raise ImageError(
-            Reason.UNSUPPORTED_OPERATION,
-            f"None of the vendors that are set up can {operation.value.replace('_', ' ')}.",
-            hint="Set the key of a vendor that can.",
-        )
+        message = f"None of the vendors that are set up can {operation.value.replace('_', ' ')}."
+        hint = "Set the key of a vendor that can."
+        if bare := next((p.name for p in keyed if not p.models), None):
+            message, hint = "No model was named, and none is a default.", f"Name one, as {bare}/MODEL."
+        raise ImageError(Reason.UNSUPPORTED_OPERATION, message, hint=hint)
 
     def _row_for(self, provider: Provider, operation: Operation) -> Model | None:
         """Return the vendor's default if it can do the operation, else its first model that can and is not retired."""
@@ -230,12 +231,17 @@ class Catalog:
         assert model is not None, f"{provider.name} lists its default"
         return Choice(provider=provider, model=model, endpoint=self.located(provider), notice=notice)
 
+    def _none_listed(self, provider: Provider) -> NoReturn:
+        message = f"{provider.title} has no model that its name stands for."
+        hint = f"Name one, as {provider.name}/MODEL, or list its models in ATELIER_HOSTS."
+        raise ImageError(Reason.UNKNOWN_MODEL, message, hint=hint)
+
     def _unknown(self, wanted: str) -> ImageError:
         rows = [(p, row) for p in self.providers for row in self._not_retired(p)]
         names = [p.model_name(name) for p, row in rows for name in (row.id, *row.aliases)]
         known = dict.fromkeys([*names, *(name for p in self.providers for name in p.names)])
         near = close_names(wanted.lower(), known)
-        defaults = ", ".join(p.model_name(p.default) for p in self.providers)
+        defaults = ", ".join(p.model_name(p.default) for p in self.providers if p.default)
         hint = did_you_mean(near) or f"Call list_models for all names; each vendor's default: {defaults}."
         message = f"No model is called “{sanitize(wanted, 60)}”."
         return ImageError(Reason.UNKNOWN_MODEL, message, hint=hint, facts={"near": near})

@@ -92,19 +92,23 @@ class Overlay(Strict):
 
 
 def with_file(
-    providers: tuple[Provider, ...], path: Path | None, today: Callable[[], date] = utc_today
+    providers: tuple[Provider, ...],
+    path: Path | None,
+    today: Callable[[], date] = utc_today,
+    prices: Prices | None = None,
 ) -> tuple[tuple[Provider, ...], Prices]:
-    """Return the vendors and the shipped prices, changed by the file if there is one.
+    """Return the vendors and the prices, by default the shipped ones, changed by the file if there is one.
 
     Raises invalid_request with the file and the place.
     """
+    prices = prices or table()
     if path is None:
-        return providers, table()
+        return providers, prices
     text = read_text(path, f"ATELIER_CATALOG names {path}, which")
     try:
         overlay = parse_answer(text)
         changed = overlaid(providers, overlay, today)
-        return changed, with_prices(table(), overlay.prices, changed)
+        return changed, with_prices(prices, overlay.prices, changed)
     except ImageError as error:
         error.message = f"ATELIER_CATALOG is wrong: in {path}, {error.message}"
         raise

@@ -10,9 +10,9 @@ from atelier.providers.vendors.contract import Provider
 
 
 def listed_row(provider: Provider, name: str) -> Model | None:
-    """Return the row with this id, alias or dated id; a dated id is sent unchanged."""
+    """Return the row with this id, alias or dated id, in lower case; a dated id is sent unchanged."""
     for row in provider.models:
-        if name == row.id or name in row.aliases:
+        if name == row.id.lower() or name in row.aliases:
             return row
         if name in row.snapshots:
             return replace(row, id=name)
@@ -24,6 +24,8 @@ def unlisted_row(provider: Provider, id: str) -> Model:
 
     Where the vendor has `unlisted_operations`, the row has them too, with a mask and as many sources as any row.
     """
+    if provider.unlisted:
+        return replace(provider.unlisted, id=id)
 
     def similarity(row: Model) -> tuple[int, bool]:
         pairs = takewhile(lambda pair: pair[0] == pair[1], zip(row.id, id.lower(), strict=False))

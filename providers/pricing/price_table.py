@@ -24,6 +24,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from atelier.providers.core.types import Model
 
+HOST_ENTRY = "hosts"
+"""The source of prices that a user states in ATELIER_HOSTS. One of 0 does not make the host's other models free."""
+
 
 def _day(text: str) -> str:
     if not re.fullmatch(r"20\d\d(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", text):
@@ -201,7 +204,7 @@ class Prices(Figures):
         if id in model.snapshots:
             named = {name for figure in figures(self) if figure.provider == provider for name in figure.models}
             id = max((name for name in named if f"{id}-".startswith(f"{name}-")), key=len, default=id)
-        vendors = [row for row in self.rows if row.provider == provider]
+        vendors = [row for row in self.rows if row.provider == provider and row.source != HOST_ENTRY]
         if model.any_value and vendors and not any(row.usd for row in vendors):  # a free vendor's other models
             id = vendors[0].models[0]
 

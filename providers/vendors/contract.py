@@ -86,6 +86,7 @@ class Provider:
     prompted_variations  it makes variations from a source and a prompt
     unlisted_operations  what an unlisted model may do besides what the listed one with the nearest id can
     unlisted_sources     how many sources an unlisted model may take, where that is more than any row takes
+    unlisted             the row of an unlisted model, where no listed one tells what it takes
     qualified            its models are named `vendor/model` only, since other vendors have the same ids
     """
 
@@ -112,6 +113,7 @@ class Provider:
     prompted_variations: bool = False
     unlisted_operations: frozenset[Operation] = frozenset()
     unlisted_sources: int = 0
+    unlisted: Model | None = None
     qualified: bool = False
 
     def model_name(self, id: str) -> str:

@@ -15,6 +15,7 @@ from pydantic import PrivateAttr, ValidationError
 from atelier.providers.core.environment import OWN_PREFIX, variable
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.pricing.budget import Caps
+from atelier.providers.vendors.hosts.settings import require_addresses
 from atelier.server.settings.config_files import Notice, Source, read_sources, state_folder
 from atelier.server.settings.fields import SECRETS, SettingsFields
 from atelier.server.settings.values import MUST, NAMED
@@ -118,6 +119,7 @@ class Settings(SettingsFields):
             message = f"{places[field].called(variable_of(field))} is wrong: it should {must}."
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct it or leave it out.") from None
         settings._sources = tuple(replace(source, values=dict(source.values)) for source in sources)  # noqa: SLF001
+        require_addresses(settings.hosts, settings.lookup)
         output = places.get("output_dir")
         settings._output_is_readable = output is None or output.may_read(settings.pictures)  # noqa: SLF001
         return settings

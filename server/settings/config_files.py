@@ -8,6 +8,7 @@ a budget, and it cannot send a key of the user's to an address of its own. See U
 from __future__ import annotations
 
 import difflib
+import json
 import logging
 import os
 import sys
@@ -16,10 +17,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from atelier.providers.core.environment import OWN_PREFIX, key_variable, own_variable_names, read_text, variable
+from atelier.providers.core.environment import OWN_PREFIX, key_variable, read_text, variable
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint
-from atelier.providers.vendors.registry import all_providers
+from atelier.providers.vendors.hosts.settings import HOSTS
+from atelier.server.settings.known_names import KnownNames, host_endpoints, vendor_variables
 
 APP = "atelier"
 """The name of our folders below the platform's."""
@@ -35,7 +37,7 @@ DOTENV = "ATELIER_DOTENV"
 
 UNTRUSTED = frozenset(
     {CONFIG, DOTENV}
-    | {f"{OWN_PREFIX}{name}" for name in ("CATALOG", "INPUT_DIRS", "STATE_DIR", "STYLES_DIR")}
+    | {f"{OWN_PREFIX}{name}" for name in ("CATALOG", "INPUT_DIRS", "STATE_DIR", "STYLES_DIR", "HOSTS")}
     | {f"{OWN_PREFIX}{name}" for name in ("ALLOW_HTTP_SOURCES", "ALLOW_UNPRICED")}
     | {f"{own}GOOGLE_APPLICATION_CREDENTIALS" for own in ("", OWN_PREFIX)}  # such a file may name programs to run
     | {f"{OWN_PREFIX}{name}" for name in ("STATE_URL", "STORAGE", "S3_BUCKET", "S3_ENDPOINT_URL", "S3_PUBLIC_BASE_URL")}
@@ -74,40 +76,20 @@ class Source:
         return replace(self, values={name: value for name, value in self.values.items() if name not in names})
 
 
-def vendor_variables(endpoint: Endpoint) -> tuple[str, ...]:
-    """Return the names of a vendor's variables, Atelier's own first."""
-    bare = (*endpoint.key_variables, endpoint.base_url_variable, endpoint.folder_variable, *endpoint.variables)
-    return (*own_variable_names(endpoint), *(name for name in bare if name))
-
-
-def is_variable(name: str, settings: Collection[str]) -> bool:
-    """Return whether a name is that of a setting or of a vendor's variable, either with `_FILE` after it or without.
-
-    The vendors are loaded only for a name that is no setting.
-    """
-    name = name.removesuffix("_FILE")
-    return name in settings or name in known_variables(settings)
-
-
-def known_variables(settings: Collection[str]) -> list[str]:
-    """Return the names of all settings and of the vendors' variables."""
-    return [*settings, *(name for provider in all_providers() for name in vendor_variables(provider.endpoint))]
-
-
 def read_sources(environ: Mapping[str, str], settings: Collection[str], notice: Notice) -> tuple[Source, ...]:
     """Return the environment, `.env` and the configuration file, in the order in which a name is sought.
 
     `settings` are the names of all settings. `notice` gets a sentence for each variable that is not used. Raises
     invalid_request for a configuration file that is wrong.
     """
-    config = _configuration(environ, settings)
+    config, names = _configuration(environ, KnownNames(settings, host_endpoints(variable(environ, HOSTS))))
     dotenv = Source({})
     if (variable(environ, DOTENV) or "on").lower() not in ("off", "false", "0", "no", "f", "n"):
-        dotenv = _dotenv(settings, notice)
+        dotenv = _dotenv(names, notice)
     for source in (Source(environ), dotenv):
-        _report_unknown(source, settings, notice)
+        _report_unknown(source, names, notice)
     if any(name not in settings for name in dotenv.values):
-        return _separate_vendors(Source(environ), dotenv, config, notice)
+        return _separate_vendors(Source(environ), dotenv, config, names, notice)
     return Source(environ), dotenv, config
 
 
@@ -119,24 +101,27 @@ def state_folder() -> Path:
     return earlier if sys.platform == "darwin" and earlier.is_dir() and not folder.is_dir() else folder
 
 
-def _report_unknown(source: Source, settings: Collection[str], notice: Notice) -> None:
+def _report_unknown(source: Source, names: KnownNames, notice: Notice) -> None:
     """Point out each `ATELIER_` variable that is no setting, with the name that was perhaps meant."""
     for name in sorted(source.values):
-        if name.startswith(OWN_PREFIX) and not is_variable(name, settings):
-            near = difflib.get_close_matches(name, known_variables(settings), n=1, cutoff=0.8)
+        if name.startswith(OWN_PREFIX) and name not in names:
+            near = difflib.get_close_matches(name, names.all(), n=1, cutoff=0.8)
             perhaps = f"; perhaps {near[0]}" if near else ""
             notice(f"{source.called(name)} is not a setting of this version{perhaps}.")
 
 
-def _configuration(environ: Mapping[str, str], settings: Collection[str]) -> Source:
-    """Read the configuration file, which need not exist where `ATELIER_CONFIG` does not name it."""
+def _configuration(environ: Mapping[str, str], names: KnownNames) -> tuple[Source, KnownNames]:
+    """Read the configuration file, which need not exist where `ATELIER_CONFIG` does not name it.
+
+    The names come back with the variables of the hosts that it lists.
+    """
     named = variable(environ, CONFIG)
     if named is None:
         import platformdirs
 
         file = platformdirs.user_config_path(APP, appauthor=False) / "config.toml"
         if not file.is_file():
-            return Source({})
+            return Source({}), names
     else:
         file = Path(named)
     text = read_text(file, f"The file that {CONFIG} names" if named else f"The configuration file {file}")
@@ -147,24 +132,26 @@ def _configuration(environ: Mapping[str, str], settings: Collection[str]) -> Sou
     except tomllib.TOMLDecodeError as error:
         message = f"The configuration file {file} is no TOML: {error}."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct the file.") from None
+    if not names.hosts and isinstance(hosts := table.get("hosts", table.get(HOSTS.lower())), list):
+        names = replace(names, hosts=host_endpoints(json.dumps(hosts, default=str)))
     values, written = dict[str, str](), dict[str, str]()
     for key, value in table.items():
-        name = _variable_named(key, settings, file)
+        name = _variable_named(key, names, file)
         if name in values:
             message = f"{written[name]} is set twice, also as {sanitize(key, 60)}."
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave one of them out.")
         written[name] = f"{key} in {file}"
         values[name] = _as_text(value, name, written[name])
-    return Source(values, written)
+    return Source(values, written), names
 
 
-def _variable_named(key: str, settings: Collection[str], file: Path) -> str:
+def _variable_named(key: str, names: KnownNames, file: Path) -> str:
     """Return the variable that a key of the configuration file stands for: `output_dir` is `ATELIER_OUTPUT_DIR`."""
     own = OWN_PREFIX + key.upper().removeprefix(OWN_PREFIX)
-    for name in (own if own.removesuffix("_FILE") in settings else key.upper(), own):
-        if is_variable(name, settings) and name not in (CONFIG, DOTENV):
+    for name in (own if own.removesuffix("_FILE") in names.settings else key.upper(), own):
+        if name in names and name not in (CONFIG, DOTENV):
             return name
-    keys = sorted({name.removeprefix(OWN_PREFIX).lower() for name in known_variables(settings)} - {"config", "dotenv"})
+    keys = sorted({name.removeprefix(OWN_PREFIX).lower() for name in names.all()} - {"config", "dotenv"})
     near = difflib.get_close_matches(key.lower(), keys, n=3)
     message = f"{sanitize(key, 60)} in {file} is not a setting of this version."
     hint = f"Did you mean {' or '.join(near)}?" if near else "Correct it or leave it out."
@@ -177,6 +164,8 @@ def _as_text(value: Any, name: str, called: str) -> str:
         return "true" if value else "false"
     if isinstance(value, (str, int, float)):
         return str(value)
+    if name == HOSTS and isinstance(value, list):
+        return json.dumps(value, default=str)
     if name in SEPARATORS and isinstance(value, list):
         parts = cast("list[object]", value)
         if all(isinstance(part, str) for part in parts):
@@ -185,7 +174,7 @@ def _as_text(value: Any, name: str, called: str) -> str:
     raise ImageError(Reason.INVALID_REQUEST, f"{called} is wrong: it should be {what}.", hint="Correct it.")
 
 
-def _dotenv(settings: Collection[str], notice: Notice) -> Source:
+def _dotenv(names: KnownNames, notice: Notice) -> Source:
     """Read Atelier's and the vendors' variables from `.env`; other programs' variables in it are left alone."""
     try:
         folder = Path.cwd()
@@ -204,7 +193,7 @@ def _dotenv(settings: Collection[str], notice: Notice) -> Source:
     logging.getLogger("dotenv").setLevel(logging.ERROR)  # lines that it cannot read may be another program's
     values = dict[str, str]()
     for name, value in dotenv.dotenv_values(stream=io.StringIO(text), interpolate=False).items():
-        if not name.startswith(OWN_PREFIX) and not is_variable(name, settings):
+        if not name.startswith(OWN_PREFIX) and name not in names:
             continue
         if name in UNTRUSTED or name.endswith("_FILE"):
             notice(f"{name} in .env is not used; set it in the environment or in the configuration file.")
@@ -213,12 +202,14 @@ def _dotenv(settings: Collection[str], notice: Notice) -> Source:
     return Source(values, {name: f"{name} in .env" for name in values}, folder)
 
 
-def _separate_vendors(environ: Source, dotenv: Source, config: Source, notice: Notice) -> tuple[Source, ...]:
+def _separate_vendors(
+    environ: Source, dotenv: Source, config: Source, known: KnownNames, notice: Notice
+) -> tuple[Source, ...]:
     """Take a vendor's key and address from `.env` together or not at all.
 
     Otherwise the `.env` of a folder that the user only looks at could have a key of the user's sent to its own host.
     """
-    for endpoint in (provider.endpoint for provider in all_providers() if provider.endpoint.key_variables):
+    for endpoint in (each for each in known.endpoints if each.key_variables):
         keys, address = endpoint.key_variables, endpoint.base_url_variable
         names = frozenset(vendor_variables(endpoint))
         if endpoint.ambient:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from atelier.providers.vendors.hosts.settings import Host
 from atelier.server.observability.logs import LogLevel
 from atelier.server.settings.values import (
     Address,
@@ -16,7 +17,9 @@ from atelier.server.settings.values import (
     checked_catalog,
     checked_customer,
     checked_fallback,
+    checked_hosts,
     folder_prefix,
+    listed_hosts,
 )
 from atelier.server.storage.s3_client import Addressing
 
@@ -71,6 +74,11 @@ class SettingsFields(BaseModel):
     )
     default_model: str | None = Field(
         None, description="the model or vendor for calls that name none. Unset: the first vendor that has a key"
+    )
+    hosts: Annotated[tuple[Host, ...], BeforeValidator(listed_hosts), AfterValidator(checked_hosts)] = Field(
+        (),
+        description="hosts that offer OpenAI's image API or one near it, such as OpenRouter, Azure and Together, as a "
+        "JSON list; see [compatible hosts](compatible-hosts.md)",
     )
     catalog: Annotated[Path | None, AfterValidator(checked_catalog)] = Field(
         None,

@@ -9,9 +9,9 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo
 
 from atelier.providers.catalog.catalog import Catalog
-from atelier.providers.catalog.catalog_overlay import with_file
+from atelier.providers.catalog.host_vendors import vendors_of
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.providers.vendors.registry import all_providers
+from atelier.providers.vendors.hosts.settings import Host, parse_hosts
 from atelier.server.http.callers import is_customer
 
 MUST = {
@@ -33,16 +33,29 @@ NAMED = {
 """The same for single settings."""
 
 
-def checked_catalog(file: Path | None) -> Path | None:
+def listed_hosts(value: object) -> object:
+    """Return the hosts of the setting. Raises invalid_request for a wrong entry."""
+    return parse_hosts(value) if isinstance(value, str) else value
+
+
+def checked_hosts(hosts: tuple[Host, ...]) -> tuple[Host, ...]:
+    """Refuse a host with a name that is taken, or a model that is like none, so that it stops the start."""
+    if hosts:
+        vendors_of(hosts, None)
+    return hosts
+
+
+def checked_catalog(file: Path | None, info: ValidationInfo) -> Path | None:
     """Refuse a catalog file that is wrong, so that it stops the start and not the first call."""
     if file:
-        with_file(all_providers(), file)
+        vendors_of(info.data.get("hosts", ()), file)
     return file
 
 
 def checked_fallback(models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     """Refuse a fallback that names no model. What a model can do is not checked here."""
-    catalog = Catalog(lambda name: None, load=lambda: with_file(all_providers(), info.data.get("catalog")))
+    hosts, file = info.data.get("hosts", ()), info.data.get("catalog")
+    catalog = Catalog(lambda name: None, load=lambda: vendors_of(hosts, file))
     for name in models:
         try:
             catalog.resolve(name)

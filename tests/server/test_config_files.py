@@ -280,3 +280,39 @@ def test_the_configuration_of_the_docs_is_accepted_and_its_list_is_what_dotenv_c
     assert (settings.budget_per_day, settings.lookup("OPENAI_API_KEY")) == (5, "sk-...")
     (listed,) = re.findall(r"- It cannot set (.*?), nor any", page, flags=re.DOTALL)
     assert set(re.findall(r"`(\w+)`", listed)) == UNTRUSTED
+
+
+HOSTS_IN_TOML = """\
+proxy_key = "sk-of-the-file"
+
+[[hosts]]
+name = "proxy"
+url = "https://proxy.example/v1"
+key = "PROXY_KEY"
+models = ["draw"]
+
+[[hosts]]
+name = "together"
+"""
+
+
+def test_hosts_are_tables_of_the_configuration_file_and_their_keys_are_settings(place: Place) -> None:
+    settings = place.load(toml=HOSTS_IN_TOML)
+    assert [(host.name, host.key) for host in settings.hosts] == [
+        ("proxy", "PROXY_KEY"),
+        ("together", "TOGETHER_API_KEY"),
+    ]
+    assert settings.lookup("PROXY_KEY") == "sk-of-the-file"
+    other = place.load(toml=HOSTS_IN_TOML.replace('proxy_key = "sk-of-the-file"', ""), ATELIER_HOSTS='["together"]')
+    assert [host.name for host in other.hosts] == ["together"]
+    assert "PROXY_KEY" not in place.refusal(toml=HOSTS_IN_TOML.replace("PROXY_KEY", "sk-0123456789")).message
+
+
+def test_dotenv_can_neither_add_a_host_nor_send_a_key_of_the_users_to_its_own_address(place: Place) -> None:
+    hosts = '[{"name": "evil", "url": "https://evil.example/v1", "key": "TOGETHER_API_KEY"}]'
+    dotenv = f"ATELIER_HOSTS={hosts}\nATELIER_TOGETHER_BASE_URL=https://evil.example/v1"
+    settings = place.load(dotenv, ATELIER_HOSTS='["together"]', TOGETHER_API_KEY="sk-of-the-user")
+    assert [host.name for host in settings.hosts] == ["together"]
+    assert settings.lookup("ATELIER_TOGETHER_BASE_URL") is None
+    assert len(place.notices) == 2
+    assert place.load("TOGETHER_API_KEY=sk-two", ATELIER_HOSTS='["together"]').lookup("TOGETHER_API_KEY") == "sk-two"

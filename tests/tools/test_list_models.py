@@ -96,8 +96,8 @@ async def test_unfiltered_it_names_every_working_model_within_the_budget() -> No
     told = {vendor["name"]: vendor["models"] for vendor in data(answer)["vendors"]}
     assert list(told) == [provider.name for provider in SIX]
     for provider in SIX:
-        working = [row.id for row in provider.models if row.lifecycle.at(TODAY) != "retired"]
-        assert told[provider.name][0] == provider.default
+        working = [provider.model_name(row.id) for row in provider.models if row.lifecycle.at(TODAY) != "retired"]
+        assert told[provider.name][0] == provider.model_name(provider.default)
         assert sorted(told[provider.name]) == sorted(working)
         assert all(id in answer.text for id in working), working
     assert "models" not in data(answer)
@@ -110,9 +110,9 @@ async def test_unfiltered_the_data_names_every_model_of_every_vendor_within_the_
     told = {vendor["name"]: vendor for vendor in data(answer)["vendors"]}
     assert list(told) == VENDORS
     for provider in all_providers():
-        working = [row.id for row in provider.models if row.lifecycle.at(TODAY) != "retired"]
+        working = [provider.model_name(row.id) for row in provider.models if row.lifecycle.at(TODAY) != "retired"]
         vendor = told[provider.name]
-        assert vendor["models"][0] == provider.default
+        assert vendor["models"][0] == provider.model_name(provider.default)
         assert sorted(vendor["models"]) == sorted(working)
         assert f"({provider.name})" in answer.text
 
@@ -137,7 +137,7 @@ async def test_of_a_vendor_it_holds_every_row_within_the_budget(
     assert structured <= 6_000
     assert words < 9_200
     wanted = [
-        row.id
+        p.model_name(row.id)
         for p in all_providers()
         for row in p.models
         if vendor == p.name
@@ -156,7 +156,11 @@ async def test_of_an_operation_it_names_or_counts_every_row_of_every_vendor_with
     assert sum(bytes_of(answer)) < 12_000
     told = {vendor["name"]: vendor for vendor in data(answer)["vendors"]}
     for provider in all_providers():
-        able = [r.id for r in provider.models if operation in r.operations and r.lifecycle.at(TODAY) != "retired"]
+        able = [
+            provider.model_name(r.id)
+            for r in provider.models
+            if operation in r.operations and r.lifecycle.at(TODAY) != "retired"
+        ]
         assert (provider.name in told) == bool(able)
         if able and "models" in data(answer):
             assert set(able) <= set(ids(answer))
@@ -396,7 +400,7 @@ async def test_however_many_models_a_file_adds_the_budget_holds_and_the_rest_is_
     for provider in catalog.providers:
         vendor = told[provider.name]
         rows = [row for row in catalog.listed(provider) if row.lifecycle.at(catalog.today()) != "retired"]
-        assert vendor["models"][0] == provider.default
+        assert vendor["models"][0] == provider.model_name(provider.default)
         assert len(vendor["models"]) + vendor.get("more", 0) == len(rows)
     assert len(told["openai"]["models"]) >= 10
     counted = re.search(r"and (\d+) more models; list_models with vendor=openai names them\.", answer.text)

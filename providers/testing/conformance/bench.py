@@ -83,6 +83,7 @@ class Bench:
     dropped            returns the fields that the host ignored silently, if it does that
     collectable_model  makes the host answer with a task or link that can be collected; returns the model to ask for
     prices             expected prices of the vendor's figures in prices.json: models, words of the request, USD
+    settings           further variables, such as the entry of a compatible host
     has_prices         False if the vendor neither states its cost nor has figures
     """
 
@@ -104,6 +105,7 @@ class Bench:
     dropped: Callable[[Any], list[str]] = nothing
     collectable_model: Callable[[Any], Model] | None = None
     prices: tuple[tuple[str, str, str], ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
     has_prices: bool = True
 
     @property
@@ -116,12 +118,12 @@ class Bench:
         return next(row for row in self.provider.models if row.id == self.provider.default)
 
     def environ(self, host: Emulator, key: str = "") -> dict[str, str]:
-        """Return the environment with the key and the emulator's base URL."""
+        """Return the environment with the key, the emulator's base URL and the bench's settings."""
         endpoint = self.provider.endpoint
         keys: Mapping[str, str] = dict.fromkeys(endpoint.key_variables[:1], key or self.key)
         if self.variables:
             keys = self.variables(host, key or self.key)
-        return {**keys, endpoint.base_url_variable: host.url}
+        return {**keys, endpoint.base_url_variable: host.url, **self.settings}
 
     def minimal_request(self, model: Model, operation: Operation | None = None, **more: Any) -> ImageRequest:
         """Return the smallest request that the model accepts, by default for its first operation."""

@@ -13,16 +13,17 @@ import pytest
 from pydantic_core import from_json
 
 from atelier.providers.catalog.catalog import Catalog
+from atelier.providers.catalog.host_vendors import vendors_of
 from atelier.providers.core.environment import variable
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.results import AssetHandle, ImageResult
 from atelier.providers.core.types import ImageRequest, Picture
 from atelier.providers.pipeline.pipeline import Pipeline
-from atelier.providers.pricing.price_table import table
 from atelier.providers.testing.conformance.bench import TODAY, Bench
 from atelier.providers.testing.conformance.columns import Change
 from atelier.providers.testing.server import Emulator, Received
 from atelier.providers.transport.wire import httpx
+from atelier.providers.vendors.hosts.settings import HOSTS, parse_hosts
 from atelier.providers.vendors.registry import all_providers
 
 MAX_REQUESTS = 6
@@ -44,7 +45,8 @@ class RecordingStorage:
 def open_pipeline(bench: Bench, environ: Mapping[str, str], *, timeout: float = 30.0, **options: Any) -> Pipeline:
     """Return a pipeline over the whole catalog, so that a refusal can name another vendor's model."""
     others = tuple(provider for provider in all_providers() if provider.name != bench.name)
-    catalog = Catalog(partial(variable, environ), lambda: TODAY, lambda: ((bench.provider, *others), table()))
+    _, prices = vendors_of(parse_hosts(bench.settings.get(HOSTS)), None, lambda: TODAY)
+    catalog = Catalog(partial(variable, environ), lambda: TODAY, lambda: ((bench.provider, *others), prices))
     return Pipeline(catalog, timeout=timeout, **options)
 
 

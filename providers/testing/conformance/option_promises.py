@@ -53,8 +53,9 @@ class OptionPromises:
         error = await refused(bench, bench.environ(host), request)
         assert error.reason is Reason.UNSUPPORTED_OPERATION
         able = {
-            row.id
-            for row in (*bench.provider.models, *(row for provider in all_providers() for row in provider.models))
+            provider.model_name(row.id)
+            for provider in (bench.provider, *all_providers())
+            for row in provider.models
             if missing.operation in row.operations and row.lifecycle.at(TODAY) != "retired"
         }
         named = set(error.facts.get("models", ()))

@@ -21,7 +21,9 @@ from atelier.providers.core.errors import ImageError, Reason, sanitize
 
 PORTS = {"http": 80, "https": 443}
 SOCKS = ("socks5", "socks5h")
-LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)  # the vendor's limiter counts the calls
+IDLE = 3.0  # seconds; hosts on uvicorn, such as LiteLLM, close at 5, and a POST sent meanwhile may or may not be billed
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=IDLE)
+"""Without a bound, since the vendor's limiter counts the calls."""
 WITH_PORT = re.compile(r"(\[.*\]|[^:]*):(\d+)")
 
 

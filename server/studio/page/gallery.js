@@ -74,13 +74,15 @@ export function gallery(app) {
     chosen.hidden = selection.size === 0;
     const compare = button("Compare", "compare", () => app.show("compare", [...selection]),
       { class: "primary", disabled: selection.size < 2 });
-    const remove = button("Delete", "trash", () => busy(remove, async () => {
+    const remove = button("Delete", "trash", async () => {
       const count = selection.size === 1 ? "this image" : `these ${selection.size} images`;
-      if (!(await confirmed(`Delete ${count} for good? What it cost is not paid back.`, "Delete"))) return;
-      await app.images.remove([...selection]);
-      clear();
-      await load();
-    }));
+      if (!(await confirmed(`Delete ${count} for good? What was paid is not paid back.`, "Delete"))) return;
+      await busy(remove, async () => {
+        await app.images.remove([...selection]);
+        clear();
+        await load();
+      });
+    });
     chosen.replaceChildren(el("span", { class: "grow", text: `${selection.size} selected` }), remove,
       button("Clear", null, () => clear()), compare);
   }

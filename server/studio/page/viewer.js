@@ -55,12 +55,14 @@ export function viewer(app, id) {
       await app.host.download(fileName(id, file.mime), file.mime, file.base64);
       announce("Downloaded.");
     }));
-    const remove = button("Delete", "trash", () => busy(remove, async () => {
-      if (!(await confirmed("Delete this image for good? What it cost is not paid back.", "Delete"))) return;
-      await app.images.remove([id]);
-      app.selection.delete(id);
-      app.show("gallery");
-    }));
+    const remove = button("Delete", "trash", async () => {
+      if (!(await confirmed("Delete this image for good? What was paid is not paid back.", "Delete"))) return;
+      await busy(remove, async () => {
+        await app.images.remove([id]);
+        app.selection.delete(id);
+        app.show("gallery");
+      });
+    });
     const mention = app.host.canMessage && button("Use in the chat", null,
       () => busy(mention, () => app.host.message(`Let us go on with the image ${id}.`)));
     const before = image.parent && button("Before and after", "slider", () => app.show("compare", [image.parent, id]));

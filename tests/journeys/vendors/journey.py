@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from atelier.providers.testing.conformance.bench import Bench
+from atelier.providers.vendors.hosts.settings import HOSTS
 from atelier.providers.vendors.registry import package_of
 
 
@@ -48,6 +49,13 @@ JOURNEYS: dict[str, Journey] = {
     "fal": Journey(edit={"strength": 0.3}, usd=0.025),
     "leonardo": Journey(generate={"model": "phoenix-1.0"}, edit={"model": "kino-xl", "strength": 0.3}, usd=0.0147),
     "midjourney": Journey(generate={"quality": "fast"}, edit={"options": ["reference=style"]}, usd=0.04),
+    "litellm": Journey(links=links),
+    "azure": Journey(
+        usd=0.05,
+        environ={
+            HOSTS: '[{"name": "azure", "models": [{"id": "painter", "like": "gpt-image-2.5-flare", "usd": 0.05}]}]'
+        },
+    ),
     "vertex": Journey(generate={"output_format": "jpeg"}, usd=0.0336, tolerance=1e-3, links=links),
     "recraft": Journey(edit={"strength": 0.3}, usd=0.035, links=always_links),
 }
