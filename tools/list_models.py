@@ -29,7 +29,7 @@ from atelier.tools.model_table import (
     span,
     vendor_lines,
 )
-from atelier.tools.parameters import fields
+from atelier.tools.parameters import list_fields
 from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
 
 DESCRIPTION = """\
@@ -57,20 +57,9 @@ DISPENSABLE = (
 class ListModels(Parameters):
     """The parameters of list_models."""
 
-    operation: Annotated[
-        Operation | None, fields.Blank, fields.Word, Field(description="Only models that can do this.")
-    ] = None
-    vendor: Annotated[
-        Annotated[str, Field(max_length=40)] | None,
-        fields.Blank,
-        fields.Word,
-        Field(description="Only this vendor, such as openai."),
-    ] = None
-    word: Annotated[
-        Annotated[str, Field(max_length=60)] | None,
-        fields.Blank,
-        Field(description="Only models with this in a name, operation, option or style."),
-    ] = None
+    operation: list_fields.OperationFilter = None
+    vendor: list_fields.VendorFilter = None
+    word: list_fields.WordFilter = None
 
 
 class VendorData(BaseModel):

@@ -14,6 +14,7 @@ from atelier.providers.core.errors import ImageError
 from atelier.providers.styles.style_file import parse_style, style_text
 from atelier.providers.testing.emulators.openai import OpenAI
 from tests.conftest import Connect, Environ, png
+from tests.exhaustive import exhaustive
 from tests.server.mcp.test_server import error, text
 from tests.server.test_main import atelier
 
@@ -209,6 +210,7 @@ async def test_a_changed_file_makes_another_request_and_the_same_joins(
     assert len(first["models"]) == len(second["models"]) == 2
 
 
+@exhaustive
 def test_the_command_line_takes_styles(environ: Environ) -> None:
     write(environ, "noir.md", "dark")
     done = atelier(environ, "generate", "a fox", "--style", "noir", "--model", "sketch", "--json")
