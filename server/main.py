@@ -1,6 +1,6 @@
 """Start here: the `atelier` command.
 
-A server over stdio answers its host before anything heavy is imported; `cli.entry` has the subcommands.
+A server over stdio answers its host before anything heavy is imported; `cli.entry` has the commands.
 """
 
 from __future__ import annotations
@@ -14,11 +14,25 @@ THREAD_TURN = 0.001  # seconds that a computing thread holds the interpreter whi
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a subcommand, `serve` when none is named. Exit code 1: refused or failed; 2: wrong usage."""
+    """Run a command, `serve` when none is named. Exit code 1: refused or failed; 2: wrong usage.
+
+    A person at a terminal who names none gets the help.
+    """
     sys.setswitchinterval(THREAD_TURN)
     words = sys.argv[1:] if arguments is None else list(arguments)
-    if words in ([], ["serve"]) and sys.stdin is not None and not sys.stdin.isatty():
+    is_terminal = sys.stdin is not None and sys.stdin.isatty()
+    if words in ([], ["serve"]) and sys.stdin is not None and not is_terminal:
         early_answers.start()
+    elif words == ["--version"]:
+        from importlib.metadata import version
+
+        print(f"atelier {version('atelier-mcp')}")  # noqa: T201 - before the module that prints is imported
+        return
+    elif words in (["--help"], ["-h"], ["help"]) or (not words and is_terminal):
+        from atelier.server.cli.commands import overview
+
+        print(overview())  # noqa: T201
+        return
     from atelier.server.cli.entry import run
 
     run(words)

@@ -63,6 +63,8 @@ HOMES = {
     ),
     "pillow_heif": ("providers.images.heif",),
     "openai": (),
+    "cyclopts": ("server.cli",),
+    "rich": ("server.cli",),
     "pytest": ("providers.testing.conformance", "providers.testing.fixtures"),
 }
 """SDK -> the modules or packages that may import it."""

@@ -1,4 +1,5 @@
-"""The command line: one `*_command` module per command. Start with `commands`, which declares them.
+"""The command line. Start with `commands`, which lists them and names the module of each.
 
-`output` prints, `terminal_messages` words errors for a person. Imports `tools`, `providers` and all of `server`.
+`entry` parses and runs, `options` makes options of the tools' parameters, `output` prints, `terminal_messages` words
+errors for a person. Imports `tools`, `providers` and all of `server`.
 """

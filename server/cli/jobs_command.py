@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
+from cyclopts import Parameter
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pipeline.job_store import CallRow, JobRow
 from atelier.providers.pipeline.quotes import usd
 from atelier.providers.pipeline.states import JobState
-from atelier.server.cli.output import say
+from atelier.server.cli.output import Column, Json, pairs, say, say_json
 from atelier.server.cli.output import table as aligned
 from atelier.server.composition import job_store_of
 from atelier.server.settings import Settings
@@ -22,24 +21,43 @@ from atelier.server.settings import Settings
 DEFAULT_LIMIT = 20  # jobs in the list
 MAX_PROMPT_CHARACTERS = 40  # of a prompt in the list
 
-HEADS = ("job", "begun (UTC)", "state", "delivered", "model", "pictures", "cost", "prompt")
-LEFT_COLUMNS = (0, 1, 2, 3, 4, 7)
-"""The columns of the list, and the indexes of the left-aligned ones."""
+COLUMNS = (
+    Column("job"),
+    Column("begun (UTC)", spare=True),
+    Column("state"),
+    Column("images", right=True),
+    Column("cost", right=True),
+    Column("delivered", spare=True),
+    Column("model", spare=True),
+    Column("prompt", flexible=True),
+)
+
+NO_JOBS = "No jobs yet; free drafts are not recorded."
 
 Job = tuple[JobRow, list[CallRow]]
 
 
-def jobs(options: argparse.Namespace) -> int:
+def jobs(
+    id: Annotated[str | None, Parameter(help="Print everything about this job.")] = None,
+    /,
+    *,
+    state: Annotated[str | None, Parameter(choices=[*JobState], help="Only jobs in this state.")] = None,
+    limit: Annotated[int, Parameter(metavar="N", help=f"How many; {DEFAULT_LIMIT} by default.")] = DEFAULT_LIMIT,
+    json: Json = False,
+) -> int:
     """List the newest jobs and their outcome, or print everything that is known of one."""
-    if options.id:
-        row, calls = anyio.run(find_job, options.id)
-        say(json.dumps(facts(row, calls), ensure_ascii=False) if options.json else page(row, calls))
+    if id:
+        row, calls = anyio.run(find_job, id)
+        if json:
+            say_json(facts(row, calls))
+        else:
+            say(page(row, calls))
         return 0
-    jobs_found = anyio.run(newest_jobs, options.limit, options.state)
-    if options.json:
-        say(json.dumps([facts(row, calls) for row, calls in jobs_found], ensure_ascii=False))
+    found = anyio.run(newest_jobs, limit, JobState(state) if state else None)
+    if json:
+        say_json([facts(row, calls) for row, calls in found])
     else:
-        say(table(jobs_found))
+        say(table(found) if found else NO_JOBS if state is None else f"No job is {state}.")
     return 0
 
 
@@ -71,22 +89,20 @@ async def find_job(id: str) -> Job:
 
 def table(jobs_found: Sequence[Job]) -> str:
     """Return the list as a table, newest first."""
-    if not jobs_found:
-        return "There are no such jobs."
-    lines: list[tuple[str, ...]] = [HEADS]
+    lines = list[tuple[str, ...]]()
     for row, calls in jobs_found:
         request = row.request
-        pictures = f"{len(stored(row, calls))}/{request.get('count', 1)}"
+        images = f"{len(stored(row, calls))}/{request.get('count', 1)}"
         prompt = sanitize(request.get("prompt", ""), MAX_PROMPT_CHARACTERS)
         delivered, price = "yes" if row.delivered else "no", cost(row, calls)
         lines.append(
-            (row.id, f"{row.created_at:%Y-%m-%d %H:%M}", row.state, delivered, _model(row), pictures, price, prompt)
+            (row.id, f"{row.created_at:%Y-%m-%d %H:%M}", row.state, images, price, delivered, _model(row), prompt)
         )
-    return aligned(lines, LEFT_COLUMNS)
+    return aligned(COLUMNS, lines)
 
 
 def page(row: JobRow, calls: Sequence[CallRow]) -> str:
-    """Return everything that is known of a job. `atelier show` prints more about its pictures."""
+    """Return everything that is known of a job. `atelier show` prints more about its images."""
     outcome = row.outcome
     hidden = ("prompt", "asked", "home")  # printed below, or useless to a person
     request = {
@@ -100,11 +116,11 @@ def page(row: JobRow, calls: Sequence[CallRow]) -> str:
         ("prompt", sanitize(row.request.get("prompt", ""), 32_000)),
         ("cost", cost(row, calls)),
         *(("call", _call(call)) for call in calls),
-        *(("picture", id) for id in stored(row, calls)),
+        *(("image", id) for id in stored(row, calls)),
         *(("note", str(warning)) for warning in outcome.get("warnings", ())),
         *([("reason", reason)] if (reason := _reason(row)) else []),
     ]
-    return aligned(lines, (0, 1))
+    return pairs(lines)
 
 
 def facts(row: JobRow, calls: Sequence[CallRow]) -> dict[str, Any]:
@@ -159,13 +175,3 @@ def _reason(row: JobRow) -> str:
     outcome = row.outcome
     words = (outcome.get("reason"), outcome.get("message"), outcome.get("hint"))
     return sanitize(f"{words[0]}: {words[1]} {words[2] or ''}", 1000) if words[1] else ""
-
-
-def declare(commands: Any) -> None:
-    """`atelier jobs [ID]`"""
-    parser = commands.add_parser("jobs", help="list the jobs and their outcome", description=jobs.__doc__)
-    parser.add_argument("id", nargs="?", metavar="ID", help="print everything about this job")
-    parser.add_argument("--state", choices=list(JobState), help="only jobs in this state")
-    parser.add_argument("--limit", type=int, default=DEFAULT_LIMIT, help=f"how many; {DEFAULT_LIMIT} by default")
-    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
-    parser.set_defaults(run=jobs)

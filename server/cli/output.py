@@ -1,18 +1,50 @@
-"""Print lines, tables and progress in a terminal."""
+"""Print lines, tables and JSON in a terminal."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
+import shutil
 import sys
-from collections.abc import Collection, Sequence
-from typing import TextIO
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TextIO
 
-CLEAR = "\r\033[K"  # clear the terminal's line
+from cyclopts import Group, Parameter
+
+from atelier.server.cli.terminal.style import bold
+
+GAP = 2  # spaces between the columns of a table
+COMFORTABLE, LEAST = 16, 6  # characters of a flexible column: before spare columns are left out, and after
+
+RESULT = Group("Result", sort_key=5)
+
+Json = Annotated[
+    bool, Parameter(name="--json", help="Print the facts as JSON: indented in a terminal, else one line.", group=RESULT)
+]
+"""The option that every command has that prints facts."""
+
+
+class UsageError(Exception):
+    """The options do not go together; the message says why."""
 
 
 class UnwritableStreamError(OSError):
     """A stream cannot be written; `strerror` names it and the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table. In a terminal that is too narrow, `flexible` ones are shortened, then `spare` ones left out.
+
+    Of several spare columns the last is left out first.
+    """
+
+    head: str
+    right: bool = False
+    flexible: bool = False
+    spare: bool = False
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
@@ -35,18 +67,45 @@ def say(text: str, stream: TextIO | None = None) -> None:
         raise UnwritableStreamError(error.errno, f"{name} cannot be written ({error.strerror})") from None
 
 
-def table(lines: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> str:
-    """Return aligned columns: those of `left` to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    sides = [str.ljust if number in left else str.rjust for number in range(len(widths))]
-    return "\n".join(
-        "  ".join(side(word, width) for side, word, width in zip(sides, line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+def say_json(facts: Any) -> None:
+    """Print JSON: indented in a terminal, else one line."""
+    say(json.dumps(facts, ensure_ascii=False, indent=2 if sys.stdout and sys.stdout.isatty() else None))
 
 
-async def progress_line(message: str, seconds: float) -> None:
-    """Show progress: in place in a terminal, else one line per message."""
-    text = f"… {message} ({seconds:.0f} s)"
-    sys.stderr.write(f"{CLEAR}{text}" if sys.stderr.isatty() else f"{text}\n")
-    sys.stderr.flush()
+def terminal_width() -> int | None:
+    """Return the columns of the terminal that stdout is; None for a file or a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else None
+
+
+def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None = None) -> str:
+    """Return aligned columns below their heads that fit in `width`, or in the terminal; else as wide as they are."""
+    from rich.cells import cell_len, set_cell_size
+
+    limit = width or terminal_width()
+    lines = [[column.head for column in columns], *rows]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    shown = list(range(len(columns)))
+    if limit:
+        wanted = [min(w, COMFORTABLE) if c.flexible else w for c, w in zip(columns, widths, strict=True)]
+        spare = [number for number in shown if columns[number].spare]
+        while spare and sum(wanted[n] + GAP for n in shown) - GAP > limit:
+            shown.remove(spare.pop())
+        for number in (n for n in reversed(shown) if columns[n].flexible):
+            excess = sum(widths[n] + GAP for n in shown) - GAP - limit
+            widths[number] = max(min(widths[number], LEAST), widths[number] - max(0, excess))
+
+    def cell(line: Sequence[str], number: int) -> str:
+        text, room = line[number], widths[number]
+        if cell_len(text) > room:
+            return f"{set_cell_size(text, room - 1).rstrip()}…".ljust(room)
+        space = " " * (room - cell_len(text))
+        return f"{space}{text}" if columns[number].right else f"{text}{space}"
+
+    text = [(" " * GAP).join(cell(line, number) for number in shown).rstrip() for line in lines]
+    return "\n".join([bold(text[0]), *text[1:]])
+
+
+def pairs(rows: Sequence[tuple[str, str]]) -> str:
+    """Return names and their values in two columns."""
+    width = max((len(name) for name, _ in rows), default=0)
+    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in rows)

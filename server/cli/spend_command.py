@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from datetime import date
 from decimal import Decimal
-from typing import Any, get_args
+from typing import Annotated, Any
 
 import anyio
+from cyclopts import Parameter
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pipeline.quotes import usd
-from atelier.server.cli.output import say
+from atelier.server.cli.output import Column, Json, say, say_json
 from atelier.server.cli.output import table as aligned
 from atelier.server.composition import job_store_of
 from atelier.server.database.rebuild import calls_of, records_in
@@ -22,14 +21,23 @@ from atelier.server.settings import Settings
 from atelier.server.storage.caller_storages import CallerStorages
 
 
-def spend(options: argparse.Namespace) -> int:
+def spend(
+    *,
+    by: Annotated[By, Parameter(help="How to group; by model by default.")] = "model",
+    since: Annotated[str | None, Parameter(metavar="YYYY-MM-DD", help="The first day that counts, in UTC.")] = None,
+    rebuild: Annotated[bool, Parameter(help="First restore a lost ledger from the stored images.")] = False,
+    json: Json = False,
+) -> int:
     """Print what was spent, grouped by model by default."""
-    since = _day(options.since)
-    if options.rebuild:
-        restored = anyio.run(rebuild)
+    day = _day(since)
+    if rebuild:
+        restored = anyio.run(restore)
         say(f"{restored} vendor call{'' if restored == 1 else 's'} restored.", sys.stderr)
-    rows = anyio.run(spent, options.by, since)
-    say(as_json(rows) if options.json else table(options.by, rows))
+    rows = anyio.run(spent, by, day)
+    if json:
+        say_json(facts(rows))
+    else:
+        say(table(by, rows))
     return 0
 
 
@@ -42,7 +50,7 @@ async def spent(by: By, since: date | None) -> list[Spent]:
         await job_store.aclose()
 
 
-async def rebuild() -> int:
+async def restore() -> int:
     """Restore the ledger from the records of every caller's images. Return how many vendor calls it lacked."""
     settings = Settings.load()
     store, restored = job_store_of(settings), 0
@@ -59,16 +67,16 @@ def table(by: str, rows: list[Spent]) -> str:
     """Return the groups as a table with their total."""
     if not rows:
         return "Nothing was spent."
-    lines = [(by, "calls", "pictures", "USD", "of it unsettled")]
-    lines += [_line(row.name, row.calls, row.pictures, row.usd, row.unsettled_usd) for row in rows]
+    lines = [_line(row.name, row.calls, row.pictures, row.usd, row.unsettled_usd) for row in rows]
     calls, pictures = sum(row.calls for row in rows), sum(row.pictures for row in rows)
     lines.append(_line("total", calls, pictures, total(rows), sum((row.unsettled_usd for row in rows), Decimal(0))))
-    return aligned(lines)
+    heads = ("calls", "images", "USD", "of it unsettled")
+    return aligned((Column(by, flexible=True), *(Column(head, right=True) for head in heads)), lines)
 
 
-def as_json(rows: list[Spent]) -> str:
-    """Return the groups as JSON."""
-    rows_json = [
+def facts(rows: list[Spent]) -> dict[str, Any]:
+    """Return the groups as JSON data."""
+    groups = [
         {
             "name": row.name,
             "calls": row.calls,
@@ -78,22 +86,12 @@ def as_json(rows: list[Spent]) -> str:
         }
         for row in rows
     ]
-    return json.dumps({"total_usd": float(total(rows)), "rows": rows_json}, ensure_ascii=False)
+    return {"total_usd": float(total(rows)), "rows": groups}
 
 
 def total(rows: list[Spent]) -> Decimal:
     """Return the sum of all groups in USD."""
     return sum((row.usd for row in rows), Decimal(0))
-
-
-def declare(commands: Any) -> None:
-    """`atelier spend`"""
-    parser = commands.add_parser("spend", help="show what was spent", description=spend.__doc__)
-    parser.add_argument("--by", choices=get_args(By), default="model", help="how to group; by model by default")
-    parser.add_argument("--since", metavar="YYYY-MM-DD", help="the first day that counts, in UTC")
-    parser.add_argument("--rebuild", action="store_true", help="first restore a lost ledger from the stored images")
-    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
-    parser.set_defaults(run=spend)
 
 
 def _line(name: str, calls: int, pictures: int, spent: Decimal, unsettled: Decimal) -> tuple[str, ...]:

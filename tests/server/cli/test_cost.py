@@ -13,7 +13,7 @@ def test_a_price_is_a_table_with_its_total(environ: Environ) -> None:
     done = atelier(environ, "cost", "a fox", "--model", "stability", "--n", "2")
     assert done.returncode == 0
     head, row, how, *_ = done.stdout.splitlines()
-    assert head.split() == ["model", "pictures", "each", "total", "at", "least", "at", "most"]
+    assert head.split() == ["model", "images", "each", "total", "at", "least", "at", "most"]
     assert row.split() == ["stability/stable-image-core", "2", "$0.03", "$0.06", "$0.06", "$0.06"]
     assert len(head) == len(row)
     assert "credits" in how

@@ -50,11 +50,15 @@ def test_the_newest_jobs_come_first_with_what_they_cost_or_may_have_cost(
 ) -> None:
     assert exit_of("jobs") == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    assert head.split() == ["job", "begun", "(UTC)", "state", "delivered", "model", "pictures", "cost", "prompt"]
+    assert head.split() == ["job", "begun", "(UTC)", "state", "images", "cost", "delivered", "model", "prompt"]
     assert [line.split()[0] for line in lines] == history
     failed, unknown, done = lines
-    assert ("failed" in failed, " $0  a cat" in failed, " 0/1 " in failed) == (True, True, True)
-    assert ("unknown" in unknown, " up to $0.0059  an owl" in unknown, " no " in unknown) == (True, True, True)
+    assert ("failed" in failed, " $0  " in failed and failed.endswith("  a cat"), " 0/1 " in failed) == (
+        True,
+        True,
+        True,
+    )
+    assert ("unknown" in unknown, " up to $0.0059  no  " in unknown, "  an owl" in unknown) == (True, True, True)
     assert ("done" in done, " yes " in done, " 1/1 " in done) == (True, True, True)
     assert "openai/gpt-image-2.5-flare" in done
     assert done.endswith("a fox [31m in the rain, oil painting on…")
@@ -70,7 +74,7 @@ def test_the_list_is_narrowed_by_state_and_number(history: list[str], capsys: py
     assert exit_of("jobs", "--limit", "1", "--json") == 0
     assert [job["id"] for job in json.loads(capsys.readouterr().out)] == history[:1]
     assert exit_of("jobs", "--state", "running") == 0
-    assert capsys.readouterr().out == "There are no such jobs.\n"
+    assert capsys.readouterr().out == "No job is running.\n"
     assert exit_of("jobs", "--limit", "0") == 1
 
 
@@ -81,7 +85,7 @@ def test_one_job_is_told_with_its_calls_its_pictures_and_its_reason(
     done = capsys.readouterr().out
     assert "a fox [31m in the rain, oil painting on a very large canvas" in done
     assert "settled, 1 of 1" in done
-    (picture,) = [line.split()[-1] for line in done.splitlines() if line.startswith("picture")]
+    (picture,) = [line.split()[-1] for line in done.splitlines() if line.startswith("image")]
     assert exit_of("show", picture) == 0
     capsys.readouterr()
     assert exit_of("jobs", history[1]) == 0
@@ -120,6 +124,7 @@ def test_an_unknown_job_is_refused_and_looking_leaves_nothing_behind(
     with_openai: Environ, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_of("jobs") == 0
+    assert capsys.readouterr().out == "No jobs yet; free drafts are not recorded.\n"
     assert exit_of("jobs", "job_nobody") == 1
     assert "There is no job job_nobody." in capsys.readouterr().err
     assert not [path for path in files_in(tmp_path) if path.suffix == ".db"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Answer, Dropped
 from atelier.providers.vendors import openai as openai_vendor
 from atelier.providers.vendors.registry import all_providers
-from atelier.server.cli import models_command
+from atelier.server.cli import models_check, models_command
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.tools.model_table import offers
@@ -47,19 +48,30 @@ def reachable(environ: Environ, today: date = TODAY) -> Catalog:
 
 def test_the_table_is_aligned_and_names_every_model(environ: Environ) -> None:
     catalog = reachable(environ)
-    lines = models_command.table(offers(catalog), TODAY).splitlines()
-    column = lines[0].index("operations")
-    rows = [line for line in lines if line.startswith("  ")]
+    text = models_command.table(offers(catalog), TODAY)
+    head, *rows = text.partition("\n\n")[0].splitlines()
+    column = head.index("operations")
     assert all(line[column - 2 : column] == "  " and line[column] != " " for line in rows), rows
-    assert len(rows) - 1 == sum(len(catalog.listed(p)) for p in all_providers())
-    assert "OpenAI (openai): set OPENAI_API_KEY to use it" in lines
-    assert "The built-in sketch (sketch): ready" in lines
-    assert any(line.startswith("  gpt-image-2.5-flare *") and " $0.0059-0.21" in line for line in rows), rows
-    assert any(line.startswith("  flux-2-pro-preview ") and line.endswith("  price unknown") for line in rows), rows
-    assert lines[-1].startswith("Prices: about, an image")
-    assert any(
-        "gpt-image-1.5" in line and line.endswith("ends 2026-12-01, then gpt-image-2.6-flare") for line in rows
-    ), rows
+    assert len(rows) == sum(len(catalog.listed(p)) for p in all_providers())
+    assert "openai: set OPENAI_API_KEY to use it." in text.splitlines()
+    assert "sketch: set" not in text
+    assert any(" gpt-image-2.5-flare *" in line and " $0.0059-0.21" in line for line in rows), rows
+    assert any(" flux-2-pro-preview " in line and " unknown " in line for line in rows), rows
+    assert any("gpt-image-1.5" in line and " 2026-12-01 " in line for line in rows), rows
+    assert "\nPrices: about, an image" in text
+
+
+def test_without_a_word_it_lists_what_can_be_used_now_and_what_to_set_for_the_others(with_openai: Environ) -> None:
+    usable, _, others = atelier(with_openai, "models").stdout.partition("Not set up")
+    assert "gpt-image-2.5-flare" in usable
+    assert "sketch" in usable
+    assert "flux-2-pro" not in usable
+    assert re.search(r"^  flux +BFL_API_KEY$", others, re.MULTILINE)
+    assert "openai" not in others
+    everything = atelier(with_openai, "models", "--all").stdout
+    assert "flux-2-pro" in everything
+    assert "Not set up" not in everything
+    assert max(map(len, (usable + everything).splitlines())) <= 100
 
 
 def test_the_command_narrows_the_list(environ: Environ) -> None:
@@ -118,7 +130,7 @@ def test_a_model_of_the_users_catalogue_is_listed_drawn_with_and_sent(
     file.write_text(json.dumps({"models": rows, "defaults": {"openai": "gpt-image-3"}}))
     environ["ATELIER_CATALOG"] = str(file)
     assert catalog_of(Settings.from_environ(environ)).resolve("openai").model.id == "gpt-image-3"
-    assert "  gpt-image-3 * " in atelier(environ, "models").stdout
+    assert "  gpt-image-3 *" in atelier(environ, "models").stdout
     assert "low" in atelier(environ, "generate", "a fox", "--quality", "high").stderr
     assert openai.requests == []
     atelier(environ, "generate", "a fox")
@@ -143,7 +155,7 @@ def test_a_model_of_the_users_catalogue_is_listed_drawn_with_and_sent(
 async def test_a_default_that_is_about_to_end_is_found(
     life: Lifecycle, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = await models_command.check(aged(flux=life))
+    code = await models_check.check(aged(flux=life))
     printed = capsys.readouterr()
     assert code == (1 if says else 0)
     assert printed.err == ""
@@ -156,7 +168,7 @@ async def test_a_default_that_is_about_to_end_is_found(
 async def test_a_vendor_whose_list_agrees_is_no_finding(
     with_openai: Environ, openai: OpenAI, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await models_command.check(reachable(with_openai)) == 0
+    assert await models_check.check(reachable(with_openai)) == 0
     assert "openai was asked and agrees" in capsys.readouterr().out
     (request,) = openai.requests
     assert (request.method, request.path) == ("GET", "/v1/models")
@@ -167,9 +179,9 @@ async def test_a_vendor_whose_list_agrees_is_no_finding(
 async def test_only_a_vendor_that_publishes_it_and_whose_key_is_set_is_asked(
     with_openai: Environ, openai: OpenAI, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await models_command.check(reachable(with_openai), "flux") == 0
+    assert await models_check.check(reachable(with_openai), "flux") == 0
     del with_openai["OPENAI_API_KEY"]
-    assert await models_command.check(reachable(with_openai)) == 0
+    assert await models_check.check(reachable(with_openai)) == 0
     assert capsys.readouterr().out.count("No vendor was asked.") == 2
     assert openai.requests == []
 
@@ -192,7 +204,7 @@ async def test_a_difference_from_the_vendors_list_is_one_line(
 ) -> None:
     rows = [{"id": id, "shutdown_date": day and str(day)} for id, day in (KNOWN | theirs).items() if day is not ...]
     openai.next(Answer(200, {"data": rows}))
-    assert await models_command.check(reachable(with_openai)) == (1 if says else 0)
+    assert await models_check.check(reachable(with_openai)) == (1 if says else 0)
     (line,) = capsys.readouterr().out.splitlines()
     assert says in line
     assert line.startswith("openai: " if says else "Every default")
@@ -213,7 +225,7 @@ async def test_an_answer_of_no_use_is_one_line_on_stderr(
     with_openai: Environ, openai: OpenAI, capsys: pytest.CaptureFixture[str], fault: Answer, says: str
 ) -> None:
     openai.next(fault)
-    assert await models_command.check(reachable(with_openai)) == 1
+    assert await models_check.check(reachable(with_openai)) == 1
     printed = capsys.readouterr()
     (line,) = printed.err.splitlines()
     assert line.startswith("atelier: openai could not be asked: ")
@@ -225,7 +237,7 @@ async def test_an_answer_of_no_use_is_one_line_on_stderr(
 @pytest.mark.anyio
 async def test_a_passing_failure_is_tried_again(with_openai: Environ, openai: OpenAI) -> None:
     openai.next(Dropped(), emulated.RATE_LIMITED)
-    assert await models_command.check(reachable(with_openai)) == 0
+    assert await models_check.check(reachable(with_openai)) == 0
     assert len(openai.requests) == 3
 
 

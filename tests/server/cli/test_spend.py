@@ -19,7 +19,7 @@ def test_what_was_spent_is_added_up(with_openai: Environ, openai: OpenAI) -> Non
     for _ in range(2):
         assert atelier(with_openai, "generate", *FOX).returncode == 0
     lines = atelier(with_openai, "spend").stdout.splitlines()
-    assert lines[0].split() == ["model", "calls", "pictures", "USD", "of", "it", "unsettled"]
+    assert lines[0].split() == ["model", "calls", "images", "USD", "of", "it", "unsettled"]
     assert lines[1].split()[:3] == ["openai/gpt-image-2.5-flare", "2", "2"]
     assert lines[-1].split()[0] == "total"
     assert len({line.find("$") for line in lines[1:]}) == 1  # aligned

@@ -1,18 +1,21 @@
-"""`atelier cost`: print what a picture would cost, as a table or as JSON."""
+"""`atelier cost`: print what an image would cost, as a table or as JSON."""
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+import anyio
 
 from atelier.providers.core.concurrency import no_progress
 from atelier.providers.images.allowed_files import AmbiguousNameError, OutsideFoldersError, find_similar_name
 from atelier.providers.images.path_words import candidate_paths, strip_quotes
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.quotes import usd
-from atelier.server.cli.output import table
+from atelier.server.cli.making.image_call import NOT_OPTIONS
+from atelier.server.cli.options import parameters_in, with_options
+from atelier.server.cli.output import Column, Json, say, say_json, table
 from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.settings import Settings
 from atelier.tools import estimate_cost
@@ -20,18 +23,35 @@ from atelier.tools.estimate_cost import EstimateOutput
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Call
 
+PRICED = (
+    Column("model", flexible=True),
+    *(Column(head, right=True) for head in ("images", "each", "total")),
+    *(Column(head, right=True, spare=True) for head in ("at least", "at most")),
+)
+COMPARED = (Column("model"), Column("USD", right=True), Column("at most", right=True), Column("without", flexible=True))
 
-async def estimate(given: dict[str, Any], as_json: bool) -> str:
-    """Return the estimate as text. Pictures may be any file, as for `atelier edit`."""
+
+def _cost(*, json: Json = False, **given: Any) -> int:
+    """Print what an image would cost, without making it."""
+    anyio.run(_estimate, parameters_in(estimate_cost.TOOL, given), json)
+    return 0
+
+
+async def _estimate(given: dict[str, Any], as_json: bool) -> None:
+    """Print the estimate. Source images may be any file, as for `atelier edit`."""
     given, folders = locate_files(given)
     params, settings = parameters_of(estimate_cost.TOOL, given), Settings.load()
     async with ImageService(pipeline_of(settings, storage_of(settings), folders=folders)) as service:
         call = Call(caller=settings.customer_id, on_progress=no_progress, styles=styles_of(settings))
         answer = await estimate_cost.run(params, service, call)
-    if as_json:
-        return json.dumps(answer.data.model_dump(mode="json", exclude_none=True), ensure_ascii=False)
     assert isinstance(answer.data, EstimateOutput)
-    return format_estimate(answer.data, answer.text, params.n)
+    if as_json:
+        say_json(answer.data.model_dump(mode="json", exclude_none=True))
+    else:
+        say(format_estimate(answer.data, answer.text, params.n))
+
+
+cost = with_options(_cost, estimate_cost.TOOL, ("prompt",), NOT_OPTIONS)
 
 
 def locate_files(given: dict[str, Any]) -> tuple[dict[str, Any], tuple[Path, ...]]:
@@ -80,20 +100,15 @@ def format_estimate(data: EstimateOutput, text: str, count: int) -> str:
     """Return the estimate with its prices as a table; an unknown price stays a sentence."""
     text_lines = text.splitlines()
     if data.models:
-        head = ("model", "USD", "at most", "without")
         rows = [
             (m.model, _usd(m.total_usd, "unknown"), _usd(m.high_usd), ", ".join(m.cannot or ())) for m in data.models
         ]
-        lines = [head, *rows]
-        width = max(len(line[3]) for line in lines)
-        prices = table([(*line[:3], line[3].ljust(width)) for line in lines])
         rest = [line for line in text_lines if not line.startswith("- ")]
-        return "\n".join([rest[0], prices, *rest[1:]])
+        return "\n".join([rest[0], table(COMPARED, rows), *rest[1:]])
     if data.total_usd is None:
         return text
-    head = ("model", "pictures", "each", "total", "at least", "at most")
     amounts = [_usd(amount) for amount in (data.per_image_usd, data.total_usd, data.low_usd, data.high_usd)]
-    prices = table([head, (f"{data.provider}/{data.model}", str(count), *amounts)])
+    prices = table(PRICED, [(f"{data.provider}/{data.model}", str(count), *amounts)])
     return "\n".join(prices if line == data.summary else line for line in text_lines)
 
 

@@ -1,13 +1,12 @@
-"""Print a result: a line for each picture, or JSON."""
+"""Print a result: a line for each image, or JSON."""
 
 from __future__ import annotations
 
-import json
 import sys
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ImageResult
-from atelier.server.cli.output import UnwritableStreamError, say
+from atelier.server.cli.output import UnwritableStreamError, say, say_json
 from atelier.tools.image_answer import format_result, size_of, usd
 
 
@@ -24,7 +23,7 @@ def announce(result: ImageResult, *, as_json: bool) -> None:
 
 def _say(result: ImageResult, *, as_json: bool) -> None:
     if as_json:
-        say(json.dumps(format_result(result).data.model_dump(mode="json", exclude_none=True), ensure_ascii=False))
+        say_json(format_result(result).data.model_dump(mode="json", exclude_none=True))
         return
     for warning in result.warnings:
         say(f"Note: {warning}", sys.stderr)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-from typing import Any
 
 import anyio
 
-from atelier.server.cli.output import say
+from atelier.server.cli.output import Json, say, say_json
 from atelier.server.settings import Settings
 from atelier.server.storage.background_upload import upload_outcomes
 from atelier.server.storage.caller_storages import CallerStorages
 
 
-def flush(options: argparse.Namespace) -> int:
+def flush(*, json: Json = False) -> int:
     """Upload every queued image; print a line for each, then the totals. Exit code 1 when one is still queued."""
-    return anyio.run(_flush, CallerStorages(Settings.load()), options.json)
+    return anyio.run(_flush, CallerStorages(Settings.load()), json)
 
 
 async def _flush(storages: CallerStorages, as_json: bool) -> int:
@@ -35,14 +32,7 @@ async def _flush(storages: CallerStorages, as_json: bool) -> int:
         elif not as_json:
             say(f"{outcome.id}  still queued: {outcome.problem}", sys.stderr)
     if as_json:
-        say(json.dumps({"delivered": uploaded, "waiting": queued}, ensure_ascii=False))
+        say_json({"delivered": uploaded, "waiting": queued})
     else:
         say(f"{len(uploaded)} uploaded, {len(queued)} still queued.")
     return 1 if queued else 0
-
-
-def declare(commands: Any) -> None:
-    """`atelier flush`"""
-    parser = commands.add_parser("flush", help="upload images that are queued for their storage", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
-    parser.set_defaults(run=flush)

@@ -1,33 +1,38 @@
-"""`atelier show`: print the record of a picture and the facts embedded in its file."""
+"""`atelier show`: print the record of an image and the facts embedded in its file."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import anyio
+from cyclopts import Parameter
 
 from atelier.providers.core.errors import ImageError, Reason, strip_control
 from atelier.providers.images import provenance
 from atelier.providers.images.identify import identify
 from atelier.providers.images.sources import ASSET, Asset, newest_asset_id
+from atelier.server.cli.output import Json, say, say_json
 from atelier.server.composition import storage_of
 from atelier.server.settings import Settings
 
 MAX_FILE_BYTES = 256 * 2**20
-HINT = "Give an asset id, “last”, or the path of a picture."
+HINT = "Give an asset id, “last”, or a file."
 
 
-def show(options: argparse.Namespace) -> int:
-    """Print how a picture was made: its record, and the facts embedded in its file."""
-    data, record, path = find_picture(options.picture)
+def show(
+    image: Annotated[str, Parameter(help="A file, the id of an image, or last.")], /, *, json: Json = False
+) -> int:
+    """Print how an image was made: its record, and the facts embedded in its file."""
+    data, record, path = find_picture(image)
     facts_shown = facts(data, record, path)
-    sys.stdout.write((json.dumps(facts_shown, ensure_ascii=False) if options.json else table(facts_shown)) + "\n")
+    if json:
+        say_json(facts_shown)
+    else:
+        say(table(facts_shown))
     return 0
 
 
@@ -40,13 +45,13 @@ def find_picture(words: str) -> tuple[bytes, Mapping[str, Any] | None, Path | No
     if words == "last" or ASSET.fullmatch(words):
         asset = anyio.run(_stored, words)
         if asset is None:
-            message = "There is no picture yet." if words == "last" else f"There is no picture {words}."
+            message = "There is no image yet." if words == "last" else f"There is no image {words}."
             raise ImageError(Reason.NOT_FOUND, message, hint=HINT)
         return asset.image_bytes, asset.record, None
     path = Path(words).expanduser()
     try:
         if not path.is_file() or path.stat().st_size > MAX_FILE_BYTES:
-            raise ImageError(Reason.NOT_FOUND, "There is no such picture.", hint=HINT)
+            raise ImageError(Reason.NOT_FOUND, "There is no such image.", hint=HINT)
         return path.read_bytes(), _beside(path), path
     except (OSError, ValueError):
         raise ImageError(Reason.INVALID_REQUEST, "The file cannot be read.", hint=HINT) from None
@@ -72,7 +77,7 @@ def facts(data: bytes, record: Mapping[str, Any] | None, path: Path | None = Non
     try:
         format, width, height = identify(data)
     except ValueError as error:
-        message = f"The picture cannot be read: {error}."
+        message = f"The image cannot be read: {error}."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Is it a whole PNG, JPEG, WebP or GIF?") from None
     return {
         **({"path": str(path)} if path else {}),
@@ -117,11 +122,3 @@ def _rows(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]
         elif value is not None:
             plain = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             yield strip_control(above + name), re.sub(r"\s+", " ", strip_control(plain)).strip()
-
-
-def declare(commands: Any) -> None:
-    """`atelier show ID`"""
-    parser = commands.add_parser("show", help="show how a picture was made", description=show.__doc__)
-    parser.add_argument("picture", metavar="ID", help="an asset id, last, or the path of a picture")
-    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
-    parser.set_defaults(run=show)

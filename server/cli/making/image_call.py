@@ -1,0 +1,119 @@
+"""Make the images of `generate` and `edit`: ask about the cost, show the progress, print the result."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from cyclopts import Parameter
+
+from atelier.providers.core.results import ImageResult
+from atelier.providers.core.types import ImageRequest
+from atelier.providers.jobs.service import ImageService
+from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.styles.library import FoundStyle, StyleLibrary
+from atelier.server.cli.making.result_lines import announce
+from atelier.server.cli.output import RESULT, Json, say
+from atelier.server.cli.terminal.spinner import shown_progress
+from atelier.server.composition import pipeline_of, storage_of, styles_of
+from atelier.server.idempotency import parse_idempotency_key
+from atelier.server.settings import Settings
+from atelier.server.shutdown import interruptible
+from atelier.server.storage.output_files import OutputFolders
+from atelier.tools.image_call import ImageParameters, fallback_of
+
+INTERRUPTED = (
+    "Stopping. Sent requests finish and are stored; the same command collects them. Ctrl-C again ends at once."
+)
+
+
+NOT_OPTIONS = ("save", "deliver", "output_path", "models")
+"""Parameters that are not options: an image that is not stored is of no use here, and `Output` has --output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What `generate` and `edit` do with the images besides storing them."""
+
+    output: Annotated[
+        str | None, Parameter(group=RESULT, metavar="FILE|FOLDER/", help="Also write the image to this file or folder.")
+    ] = None
+    overwrite: Annotated[bool, Parameter(group=RESULT, help="Let --output replace a file that exists.")] = False
+    json: Json = False
+    idempotency_key: Annotated[
+        tuple[str, ...],
+        Parameter(
+            group=RESULT,
+            metavar="KEY",
+            help="For scripts that may run twice: the same key within a day is the same call, paid for once.",
+        ),
+    ] = ()
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The tool's arguments for --output and --overwrite."""
+        path = {"output_path": self.output} if self.output is not None else {}
+        return {**path, **({"deliver": "overwrite"} if self.overwrite else {})}
+
+
+ParametersT = TypeVar("ParametersT", bound=ImageParameters)
+
+RequestOf = Callable[[ParametersT, FoundStyle | None, StyleLibrary, Pipeline], Awaitable[ImageRequest]]
+"""Builds the request of a tool's parameters, in the style that they name."""
+
+
+async def run_image_call(
+    params: ParametersT,
+    request_of: RequestOf[ParametersT],
+    folders: tuple[Path, ...],
+    output: Output,
+) -> int:
+    """Make the images, until they are done or the person interrupts; return the exit code."""
+    settings = Settings.load(lambda sentence: say(sentence, sys.stderr))
+    draw = partial(_make_images, params, request_of, folders, output, settings)
+    return await interruptible(draw, lambda: say(INTERRUPTED, sys.stderr))
+
+
+async def _make_images(
+    params: ParametersT,
+    request_of: RequestOf[ParametersT],
+    folders: tuple[Path, ...],
+    output: Output,
+    settings: Settings,
+) -> int:
+    key = parse_idempotency_key(output.idempotency_key, "--idempotency-key")
+    pipeline = pipeline_of(settings, storage_of(settings), folders=folders)
+    async with ImageService(pipeline, wait=None, fallback=settings.fallback) as service:
+        styles = styles_of(settings)
+        request = await request_of(params, await styles.find(params.style), styles, pipeline)
+        folder = OutputFolders(overwrite_hint="add --overwrite")
+        if params.output_path:
+            await folder.check(params.output_path, overwrite=output.overwrite)
+        notice = pipeline.catalog.resolve(request.model, request.operation, request.origin).notice
+        if notice and not output.json:
+            say(notice)  # first, before the request is sent
+        async with shown_progress(params.n) as (on_progress, ask):
+            result = await service.submit(
+                request,
+                caller=settings.customer_id,
+                fallback=fallback_of(params),
+                key=key,
+                on_progress=on_progress,
+                confirm=_always if params.confirm_cost else ask,
+            )
+        assert isinstance(result, ImageResult), "no wait limit is set"
+        announce(result, as_json=output.json)
+        if params.output_path:
+            for path in await folder.write(params.output_path, result.images, overwrite=output.overwrite):
+                say(f"Written to {path}", sys.stderr)
+        service.mark_delivered(result.id)
+    return 0 if all(image.stored for image in result.images) else 1
+
+
+async def _always(question: str) -> bool:
+    """Return True: --confirm-cost was given."""
+    return True

@@ -1,0 +1,1 @@
+"""The commands for stored images: `list`, `gallery`, `show`, `rm`, `prune`. Start with `assets`."""

@@ -1,0 +1,1 @@
+"""What a terminal can do besides text: a spinner, images, opening a file. Start with `spinner`."""

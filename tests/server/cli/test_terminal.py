@@ -1,0 +1,151 @@
+"""The command line in a terminal: its help and its examples in narrow and wide ones, its start, its words."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.server.cli.commands import COMMANDS
+from atelier.tools import TOOLS
+from tests.conftest import Environ, png
+from tests.exhaustive import exhaustive, parameters
+from tests.server.cli.terminal import COMMAND, in_terminal
+from tests.server.process import like_a_host
+from tests.server.test_main import atelier
+
+WIDTHS = (80, 200)
+PARAMETERS = {name for tool in TOOLS for name in tool.parameters.model_fields if "_" in name}
+DIGEST = re.compile(r"[0-9a-f]{64}")
+EXAMPLES = [example for command in COMMANDS for example in command.examples]
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [parameters(c.name, w, is_fast=(c.name, w) == ("generate", 80)) for c in COMMANDS for w in WIDTHS],
+)
+def test_the_help_of_a_command_fits_and_has_its_examples(environ: Environ, name: str, columns: int) -> None:
+    shown = in_terminal(environ, name, "--help", columns=columns)
+    assert shown.code == 0
+    assert f"Usage: atelier {name}" in shown.text
+    assert max(map(len, shown.lines)) <= columns
+    (command,) = [command for command in COMMANDS if command.name == name]
+    assert all(f"  atelier {example}" in shown.lines for example in command.examples)
+    assert not [word for word in PARAMETERS if re.search(rf"\b{word}\b", shown.text)]
+
+
+@pytest.fixture
+def folder(environ: Environ, tmp_path: Path) -> Path:
+    """A folder in which the examples can run: it has fox.png and prompts, and an image was made before."""
+    (tmp_path / "fox.png").write_bytes(png(64, 64))
+    assert atelier(environ, "generate", "a fox", "--size", "64x64").returncode == 0
+    return tmp_path
+
+
+@exhaustive
+@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_runs_and_fits(environ: Environ, folder: Path, example: str, columns: int) -> None:
+    shown = in_terminal(environ, *shlex.split(example), columns=columns, folder=folder)
+    assert shown.code == 0, shown.text
+    if not example.startswith("completion"):
+        long = [
+            line for line in shown.lines if len(line) > columns and str(folder) not in line and not DIGEST.search(line)
+        ]
+        assert [line for line in long if " " not in line.strip() or "  " in line.strip()] == []  # tables; text wraps
+
+
+def test_neither_version_nor_help_waits_for_a_library(environ: Environ) -> None:
+    for option in ("--version", "--help"):
+        command = [sys.executable, "-X", "importtime", *COMMAND[1:], option]
+        done = subprocess.run(command, env=like_a_host(environ), capture_output=True, text=True, timeout=60, check=True)
+        loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+        assert not loaded & {"cyclopts", "rich", "pydantic", "anyio", "mcp", "attrs"}, option
+    assert all(f"\n  {command.name} " in done.stdout for command in COMMANDS)
+
+
+@exhaustive
+@pytest.mark.parametrize(("option", "seconds"), [("--version", 0.15), ("--help", 0.3)])
+def test_version_and_help_are_there_at_once(environ: Environ, option: str, seconds: float) -> None:
+    def quickest(*command: str) -> float:
+        took = list[float]()
+        for _ in range(5):
+            began = time.perf_counter()
+            subprocess.run([sys.executable, *command], env=like_a_host(environ), capture_output=True, check=True)
+            took.append(time.perf_counter() - began)
+        return min(took)
+
+    assert quickest(*COMMAND[1:], option) - quickest("-c", "pass") < seconds
+
+
+def test_a_word_that_is_nearly_a_command_or_means_one_is_understood(environ: Environ) -> None:
+    for word, meant in (("generat", "generate"), ("estimate", "cost")):
+        done = atelier(environ, word, "a fox")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f'Did you mean "{meant}"?' in done.stderr
+
+
+def test_options_of_the_default_command_may_come_first_and_belong_together(environ: Environ) -> None:
+    for arguments in (("--port", "5"), ("--host", "::1", "serve")):
+        done = atelier(environ, *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "needs --http" in done.stderr
+    assert "99999" in atelier(environ, "serve", "--http", "--port", "99999").stderr
+
+
+def test_a_dash_reads_the_prompt_from_standard_input(with_openai: Environ, openai: OpenAI) -> None:
+    command = [*COMMAND, "generate", "-", "--quality", "low"]
+    done = subprocess.run(
+        command,
+        env=like_a_host(with_openai),
+        input="--a fox\nin the rain\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.returncode == 0
+    assert openai.requests[-1].json["prompt"] == "--a fox\nin the rain"
+    empty = subprocess.run(
+        command, env=like_a_host(with_openai), input=" \n", capture_output=True, text=True, check=False
+    )
+    assert empty.returncode == 1
+    assert "PROMPT is empty" in empty.stderr
+    assert len(openai.requests) == 1
+
+
+def test_in_a_terminal_a_spinner_counts_and_json_is_indented(environ: Environ) -> None:
+    shown = in_terminal(environ, "generate", "a fox", "--n", "3", "--size", "64x64")
+    assert shown.code == 0
+    assert "0 of 3  " in shown.raw
+    assert "0:00:00" in shown.raw
+    told = in_terminal(environ, "show", "last", "--json").text
+    assert told.startswith('{\n  "format"')
+    assert json.loads(told)["width"] == 64
+    assert "\x1b[1m" in in_terminal(environ, "models").raw
+    assert "\x1b[" not in in_terminal(environ | {"NO_COLOR": "1"}, "models").raw
+
+
+def test_a_person_is_asked_about_a_price(with_openai: Environ, openai: OpenAI) -> None:
+    with_openai["ATELIER_CONFIRM_ABOVE"] = "0.001"
+    fox = ("generate", "a fox", "--quality", "low", "--size", "1024x1024")
+    refused = in_terminal(with_openai, *fox, typed="n\n")
+    assert refused.code == 1
+    assert "[y/N]" in refused.raw
+    assert "you declined" in refused.text
+    assert openai.requests == []
+    assert in_terminal(with_openai, *fox, typed="y\n").code == 0
+    assert len(openai.requests) == 1
+
+
+@pytest.mark.parametrize("shell", [parameters(s, is_fast=s == "bash") for s in ("bash", "zsh", "fish", "powershell")])
+def test_completion_knows_commands_options_and_choices(environ: Environ, shell: str) -> None:
+    script = atelier(environ, "completion", shell).stdout
+    for word in ("generate", "--output-format", "webp", "--state"):
+        assert word in script or word.removeprefix("--") in script
