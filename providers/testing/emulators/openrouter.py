@@ -110,7 +110,11 @@ class OpenRouter(Emulator):
         if id not in MODELS:
             return trouble(404, "Not found").response()
         names = {"provider_name": "Emulated", "provider_slug": "emulated", "provider_tag": None}
-        supports = {"supported_parameters": {}, "allowed_passthrough_parameters": [], "supports_streaming": False}
+        supports: dict[str, Any] = {
+            "supported_parameters": {},
+            "allowed_passthrough_parameters": [],
+            "supports_streaming": False,
+        }
         return JSONResponse({"id": id, "endpoints": [{**names, **supports, "pricing": PRICING.get(id, [])}]})
 
 
