@@ -32,7 +32,7 @@ from atelier.server.composition import call_counter, pipeline_of, preload, sourc
 from atelier.server.mcp import results
 from atelier.server.mcp.clients import host_of
 from atelier.server.mcp.elicitation import DeclinedCosts, InputNeeded, confirm_callback
-from atelier.server.mcp.instructions import INSTRUCTIONS
+from atelier.server.mcp.guidance.instructions import INSTRUCTIONS
 from atelier.server.mcp.progress import progress, progress_reporter
 from atelier.server.mcp.stdio import MessageWriter, protocol_pipes
 from atelier.server.mcp.tasks import Tasks, supports_tasks, with_task_limits

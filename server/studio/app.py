@@ -17,7 +17,7 @@ from mcp.types import CallToolResult, ListToolsResult, PaginatedRequestParams, T
 from mcp.types import Tool as ToolDescription
 
 from atelier.server.mcp import results
-from atelier.server.mcp.resource_server import ResourceServer
+from atelier.server.mcp.resources.resource_server import ResourceServer
 from atelier.server.studio.page import studio_page
 from atelier.tools.tool import Answer, Tool
 
