@@ -18,7 +18,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,9 @@ START_SECONDS = 60
 CONFINED = ("setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
 
 
+NOTHING: Mapping[str, str] = {}
+
+
 @dataclass
 class Image:
     """The files of a built image, and how it is run."""
@@ -46,9 +49,11 @@ class Image:
     health: list[str] = field(default_factory=list[str])
     user: str = "root"
 
-    def run(self, command: list[str], port: int, *, quiet: bool = False, **environ: str) -> subprocess.Popen[bytes]:
+    def run(
+        self, command: list[str], port: int, environ: Mapping[str, str] = NOTHING, *, quiet: bool = False
+    ) -> subprocess.Popen[bytes]:
         """Start a command of the image with its port on loopback."""
-        own = clean_environ() | self.environ | {"HOME": str(self.folder / "nobody")} | environ
+        own = clean_environ() | self.environ | {"HOME": str(self.folder / "nobody"), **environ}
         parts = [part.replace(PORT, str(port)).replace("0.0.0.0", "127.0.0.1") for part in command]
         parts[0] = shutil.which(parts[0], path=own["PATH"]) or parts[0]
         confined = CONFINED if shutil.which(CONFINED[0]) and os.geteuid() == 0 else ()
@@ -124,7 +129,7 @@ def running(image: Image, **environ: str) -> Generator[str]:
     """Start the image's command, wait for its health check, and yield its address; it ends by the signal to stop."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    server = image.run(image.command, port, **environ)
+    server = image.run(image.command, port, environ)
     try:
         until = time.monotonic() + START_SECONDS
         while image.run(image.health, port, quiet=True).wait() != 0:
