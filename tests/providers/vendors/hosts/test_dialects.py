@@ -24,6 +24,21 @@ from tests.conftest import Environ, png
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.parametrize(
+    ("name", "host", "model"),
+    [
+        ("litellm", LiteLLM, "draw"),
+        ("azure", Azure, "fast"),
+        ("together", Together, "black-forest-labs/FLUX.2-dev"),
+        ("openrouter", OpenRouter, "microsoft/mai-image-2.6"),
+    ],
+)
+async def test_an_emulator_gives_the_environment_of_its_host(name: str, host: type[Emulator], model: str) -> None:
+    for emulator in served(host()):  # pyright: ignore[reportCallIssue] - each has a default key
+        async with ImageService.from_environ(emulator.environ_for(name)) as service:
+            assert (await service.generate("a fox", model=f"{name}/{model}")).provider == name
+
+
 def with_host(environ: Environ, host: Emulator, name: str, **entry: Any) -> Environ:
     """Return the environment with an entry for the host at its emulator."""
     entries = [{"name": name, "url": host.url, "key": "HOST_KEY", **entry}]
