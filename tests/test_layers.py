@@ -33,13 +33,20 @@ PACKAGES = (
 
 A_VENDOR_IMPORTS = ("providers.core", "providers.transport", "providers.images")
 
-SERVES = {"providers.vendors.vertex": ("providers.vendors.gemini",)}
+SERVES = {
+    "providers.vendors.bedrock": ("providers.vendors.stability",),
+    "providers.vendors.vertex": ("providers.vendors.gemini",),
+}
 """A vendor that serves the models of another one -> that vendor, whose requests and answers it shares."""
 
 HOMES = {
     "mcp": ("server",),
     "boto3": ("server.storage.s3_client",),
-    "botocore": ("server.storage.s3_client",),
+    "botocore": (
+        "server.storage.s3_client",
+        "providers.vendors.bedrock.credentials",  # to sign, not to send
+        "providers.testing.emulators.bedrock",
+    ),
     "google": ("providers.vendors.vertex.credentials",),
     "fastapi": ("server.http",),
     "fastapi_offline": ("server.http.app",),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from atelier.server.mcp import results
-from atelier.server.mcp.instructions import INSTRUCTIONS
+from atelier.server.mcp.guidance.instructions import INSTRUCTIONS
 from atelier.tools import OPTIONAL_TOOLS, TOOLS
 from atelier.tools.tool import Tool
 

@@ -18,6 +18,7 @@ from atelier.providers.images.resize import resized_copy
 from atelier.providers.images.sources import ASSET, Asset, newest_asset_id
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.resized_copy import store_copy
+from atelier.providers.styles.save import checked_name, save_style
 from atelier.tools.closing_lines import closing_lines
 from atelier.tools.image_answer import ImageData, image_data
 from atelier.tools.image_call import answer_of, files_of, with_files
@@ -72,6 +73,12 @@ class GetImage(Parameters):
         AfterValidator(_checked_crop),
         Field(description="LEFT,TOP,WIDTH,HEIGHT in pixels."),
     ] = None
+    save_style: Annotated[
+        Annotated[str, Field(max_length=60)] | None,
+        fields.Blank,
+        AfterValidator(checked_name),
+        Field(description="Save its look as a style of this name, for `style`."),
+    ] = None
     deliver: fields.Deliver = None
     output_path: fields.OutputPath = None
     deliver_size: fields.DeliverSize = None
@@ -121,7 +128,10 @@ async def run(params: GetImage, service: ImageService, call: Call) -> Answer:
     if asset is None:
         what = "There is no image yet." if words == "last" else f"There is no image “{sanitize(words, 60)}”."
         raise ImageError(Reason.NOT_FOUND, what, hint="Call get_image with list=true for those that there are.")
+    saved = params.save_style and await save_style(params.save_style, asset, call.styles, overwrite=delivery.overwrite)
     answer = await _shown(asset, storage, wanted, delivery, call)
+    if saved:
+        answer = answer.with_note(saved)
     if params.output_path:
         answer = await with_files(answer, params.output_path, call, overwrite=delivery.overwrite)
     return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from typing import Annotated, Literal
 
@@ -13,6 +14,8 @@ from atelier.providers.core.errors import ImageError, sanitize
 from atelier.providers.core.gates.preflight import MAX_IMAGES
 from atelier.providers.core.types import Operation
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.styles.library import NO_STYLES
+from atelier.providers.styles.listing import StyleData, listed_styles
 from atelier.tools.model_table import (
     Offer,
     PriceData,
@@ -26,13 +29,13 @@ from atelier.tools.model_table import (
     span,
     vendor_lines,
 )
-from atelier.tools.parameters import fields
+from atelier.tools.parameters import list_fields
 from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
 
 DESCRIPTION = """\
 List the vendors and models that can be used now, with prices, sizes and until when they work. Free, instant. \
 Call it when the user asks what there is, or to choose a model by what it can do; an image needs no such call. \
-Filter by `vendor`, `operation` or a `word` for every column, with styles and rarer options."""
+Filter by `vendor`, `operation` or a `word` for every column, with styles and rarer options (word=styles: our own)."""
 
 MAX_DATA_BYTES = 6000  # of the structured part; hosts paste it into the model's context
 MAX_TEXT_BYTES = 9200  # of the text of a list with a filter
@@ -42,11 +45,9 @@ MAX_BRIEF_DATA_BYTES = 5500  # of its structured part, which names every built-i
 NAMED_MODELS = (1000, 60, 50, 40, 30, 25, 22, 20, 18, 16, 14, 12, 10, 8, 6, 5, 4)
 """How many models of each vendor are named: the first of these numbers with which the answer fits, else one."""
 TRUNCATION_NOTE = " Long lists are cut short; ask with vendor, operation or word for all of it."
-MORE_HINT = " `more` counts models that list_models with that vendor names."
-"""For hosts that show the structured part only: nothing else says so there."""
+MORE_HINT = " `more` counts models that list_models with that vendor names."  # for hosts that show only the data
 MAX_BRIEF_WORDS = 6  # of a column in a list without filter
-FILTERED_WORDS = (None, 20, 12, MAX_BRIEF_WORDS)
-"""How many words of a column a list with a filter has: the first number with which the text fits; None is all."""
+FILTERED_WORDS = (None, 20, 12, MAX_BRIEF_WORDS)  # of a column with a filter: the first that fits; None is all
 DISPENSABLE = (
     "styles", "options", "aspect_ratios", "sizes", "backgrounds", "formats", "operations", "resolutions", "qualities",
 )  # fmt: skip
@@ -56,20 +57,9 @@ DISPENSABLE = (
 class ListModels(Parameters):
     """The parameters of list_models."""
 
-    operation: Annotated[
-        Operation | None, fields.Blank, fields.Word, Field(description="Only models that can do this.")
-    ] = None
-    vendor: Annotated[
-        Annotated[str, Field(max_length=40)] | None,
-        fields.Blank,
-        fields.Word,
-        Field(description="Only this vendor, such as openai."),
-    ] = None
-    word: Annotated[
-        Annotated[str, Field(max_length=60)] | None,
-        fields.Blank,
-        Field(description="Only models with this in a name, operation, option or style."),
-    ] = None
+    operation: list_fields.OperationFilter = None
+    vendor: list_fields.VendorFilter = None
+    word: list_fields.WordFilter = None
 
 
 class VendorData(BaseModel):
@@ -92,12 +82,19 @@ class ListModelsOutput(Output):
     vendors: list[VendorData]
     models: list[RowData] | None = None
     prices: Annotated[list[PriceData] | None, Field(description="A model that is in none has no known price.")] = None
+    styles: Annotated[list[StyleData] | None, Field(description="Of the library, for `style`.")] = None
 
 
 async def run(params: ListModels, service: ImageService, call: Call) -> Answer:
-    """List the models, as text and as data: with a filter every column, unless too many vendors have a model."""
-    catalog, today = service.pipeline.catalog, service.pipeline.catalog.today()
-    found = offers(catalog, params.operation, params.vendor, params.word)
+    """List the models and the styles, as text and as data."""
+    library = NO_STYLES if params.operation or params.vendor else call.styles
+    answer, styles = _models(params, service.pipeline.catalog), await listed_styles(library, params.word)
+    return replace(answer, text=styles.text(answer.text), data=answer.data.model_copy(update=styles.fields))
+
+
+def _models(params: ListModels, catalog: Catalog) -> Answer:
+    """Return the list of the models: with a filter every column, unless too many vendors have a model."""
+    found, today = offers(catalog, params.operation, params.vendor, params.word), catalog.today()
     summary, shown = _summary(catalog, params, found), [offer for offer in found if not offer.key or params.vendor]
     if params.operation or params.vendor or params.word:
         vendors = [_vendor(offer) for offer in found]
@@ -126,7 +123,7 @@ def _filtered_text(summary: str, found: list[Offer], shown: list[Offer], today: 
     for words in FILTERED_WORDS:
         lines = [line for offer in shown for line in vendor_lines(offer, today, words)]
         note = TRUNCATION_NOTE if words else ""
-        text = "\n".join([summary, *lines, *_unshown(found, shown), *_foot(shown, note)])
+        text = "\n".join([summary, *lines, *_rest(found, shown, note)])
         if len(text.encode()) < MAX_TEXT_BYTES:
             break
     return text
@@ -137,7 +134,7 @@ def _brief(summary: str, found: list[Offer], shown: list[Offer], today: date) ->
 
     The text describes as many models as fit beside it; of many vendors it has one line each.
     """
-    rest = [*_unshown(found, shown), *_foot(shown, TRUNCATION_NOTE)]
+    rest = _rest(found, shown, TRUNCATION_NOTE)
     overview = "\n".join([summary, *(_overview_line(offer, today) for offer in shown), *rest])
     largest = min(MAX_BRIEF_DATA_BYTES, MAX_BRIEF_BYTES - len(overview.encode()))
     data = next(filter(None, (_listed(summary, found, shown, limit, largest, today) for limit in (*NAMED_MODELS, 1))))
@@ -193,16 +190,13 @@ def _vendor(offer: Offer, part: Offer | None = None, today: date = date.min) -> 
     return data
 
 
-def _unshown(found: list[Offer], shown: list[Offer]) -> list[str]:
-    return [
+def _rest(found: list[Offer], shown: list[Offer], note: str) -> list[str]:
+    lines = [
         f"{o.provider.title} ({o.provider.name}): {len(o.rows)} models once {' or '.join(o.key)} is set."
         for o in found
         if o not in shown
     ]
-
-
-def _foot(shown: list[Offer], cut: str = "") -> list[str]:
-    return [f"n up to {MAX_IMAGES}. {basis()}{cut}"] if shown else []
+    return [*lines, f"n up to {MAX_IMAGES}. {basis()}{note}"] if shown else lines
 
 
 def _summary(catalog: Catalog, params: ListModels, found: list[Offer]) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Picture
-from atelier.providers.images.identify import identify
+from atelier.providers.images.containers import parts
+from atelier.providers.images.identify import format_of, identify
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -18,6 +19,8 @@ MAX_NOTE_BYTES = 16 * 2**20  # of a colour profile in a PNG; some are larger tha
 ORIENTATION = 0x0112  # of Exif 2.32, 4.6.4: 1 is upright
 ORIENTED = (b"Exif", b"eXIf", b"EXIF", b"rientation", b"Raw profile")
 """Bytes in every file that has an orientation. Most files have none of them and need no decoding."""
+PIXELS = (b"IDAT", b"fdAT", b"VP8 ", b"VP8L", b"ALPH", b"ANMF")
+"""The parts of a PNG and a WebP that have no metadata."""
 
 
 def decode(data: bytes, *, enough: tuple[int, int] | None = None) -> Image.Image:
@@ -92,12 +95,20 @@ def rotate_upright(picture: Picture) -> Picture:
 
 def is_turned(data: bytes) -> bool:
     """Whether the metadata of an image says that its pixels are rotated or mirrored."""
-    if not any(marker in data for marker in ORIENTED):
+    notes = _without_pixels(data)
+    if not any(marker in notes for marker in ORIENTED):
         return False
     with suppress(Exception):
         image = open_image(data, identify(data)[0])
         return image.getexif().get(ORIENTATION, 1) in range(2, 9)
     return False
+
+
+def _without_pixels(data: bytes) -> bytes:
+    """Return the parts that may have metadata, which is quicker to search; the whole file if they are not known."""
+    with suppress(KeyError, ValueError):
+        return b"".join(part.kind + part.body for part in parts(format_of(data), data) if part.kind not in PIXELS)
+    return data
 
 
 def decodes_fully(jpeg: bytes) -> bool:

@@ -15,6 +15,14 @@ from atelier.providers.transport.vendor_json import invalid_response
 
 Size = tuple[int, int]
 
+MAGIC = (
+    ("png", b"\x89PNG\r\n\x1a\n", 0),
+    ("jpeg", b"\xff\xd8\xff", 0),
+    ("webp", b"WEBP", 8),
+    ("gif", b"GIF8", 0),
+)
+"""Format, its first bytes, and where they are."""
+
 
 def picture(data: bytes, *, prompt_used: str | None = None, seed: int | None = None) -> Picture:
     """Return a vendor's bytes as a Picture. Raises invalid_response unless they are a whole png, jpeg, webp or gif."""
@@ -39,26 +47,28 @@ def _repaired(data: bytes) -> tuple[bytes, str, tuple[str, int, int]]:
 
 def identify(data: bytes) -> tuple[str, int, int]:
     """Return (format, width, height) of an image. Raises ValueError with the reason."""
-    for format, magic, offset, measure in FORMATS:
-        if data[offset : offset + len(magic)] == magic:
-            try:
-                width, height = measure(data)
-            except IndexError:
-                raise ValueError("it is cut short") from None
-            if not width or not height:
-                raise ValueError("it has no pixels")
-            return format, width, height
-    raise ValueError("it is not a PNG, JPEG, WebP or GIF")
+    format = format_of(data)
+    if not format:
+        raise ValueError("it is not a PNG, JPEG, WebP or GIF")
+    try:
+        width, height = MEASURES[format](data)
+    except IndexError:
+        raise ValueError("it is cut short") from None
+    if not width or not height:
+        raise ValueError("it has no pixels")
+    return format, width, height
+
+
+def format_of(data: bytes) -> str:
+    """Return the format by the first bytes of a file, without a look at the rest; "" if it is none of ours."""
+    return next((name for name, magic, offset in MAGIC if data[offset : offset + len(magic)] == magic), "")
 
 
 def _png(data: bytes) -> Size:
-    position, size = 8, (0, 0)
+    position, size, view = 8, (0, 0), memoryview(data)  # a view, since pixels are not copied to be checked
     while True:
         length, kind = int.from_bytes(data[position : position + 4]), data[position + 4 : position + 8]
-        body, crc = (
-            data[position + 8 : position + 8 + length],
-            data[position + 8 + length : position + 12 + length],
-        )
+        body, crc = view[position + 8 : position + 8 + length], data[position + 8 + length : position + 12 + length]
         if len(crc) != 4:
             raise ValueError("it is cut short")
         if zlib.crc32(body, zlib.crc32(kind)) != int.from_bytes(crc):
@@ -128,10 +138,5 @@ def _webp(data: bytes) -> Size:
             raise ValueError("it is a WebP of an unknown kind")
 
 
-FORMATS: tuple[tuple[str, bytes, int, Callable[[bytes], Size]], ...] = (
-    ("png", b"\x89PNG\r\n\x1a\n", 0, _png),
-    ("jpeg", b"\xff\xd8\xff", 0, _jpeg),
-    ("webp", b"WEBP", 8, _webp),
-    ("gif", b"GIF8", 0, _gif),
-)
-"""Format, magic bytes, their offset, and the function that reads the size."""
+MEASURES: dict[str, Callable[[bytes], Size]] = {"png": _png, "jpeg": _jpeg, "webp": _webp, "gif": _gif}
+"""Format -> the function that reads the size."""

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import pytest
 
+from atelier.providers.testing.emulators.bedrock import Bedrock
 from atelier.providers.testing.emulators.comfyui import Comfyui
 from atelier.providers.testing.emulators.fal import Fal
 from atelier.providers.testing.emulators.flux import Flux
@@ -34,6 +35,11 @@ def served(emulator: Served) -> Iterator[Served]:
     """Serve an emulator for one test, so that a late request of one test does not reach the next."""
     with emulator.serving():
         yield emulator
+
+
+@pytest.fixture
+def bedrock_emulator() -> Iterator[Bedrock]:
+    yield from served(Bedrock())
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ BUILT_IN = (
     "fal",
     "replicate",
     "vertex",
+    "bedrock",
     "sd-webui",
     "comfyui",
     "sketch",

@@ -148,7 +148,8 @@ def markdown(providers: Iterable[Provider]) -> str:
     for provider in providers:
         same = dict[tuple[str, ...], list[str]]()
         for row in (row for row in provider.models if row.lifecycle.stage != "retired"):
-            name = f"**`{row.id}`**" if row.id == provider.default else f"`{row.id}`"
+            name = f"`{provider.model_name(row.id)}`"
+            name = f"**{name}**" if row.id == provider.default else name
             same.setdefault((*cells(row), ends(row, date.min)), []).append(name)
         lines += [
             f"| {provider.name} | {' | '.join([', '.join(ids), *cells_of_row])} |" for cells_of_row, ids in same.items()

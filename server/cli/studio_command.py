@@ -24,7 +24,10 @@ def studio(
 ) -> int:
     """Open the studio in a browser, a page to see, compare, paint and make images, until Ctrl-C."""
     from atelier.server.http.studio import serve_studio
+    from atelier.server.observability import logs
 
+    logs.configure()
     settings = Settings.load(lambda notice: say(notice, sys.stderr))
+    logs.set_level(settings.log_level or "error")
     say("The address below opens the studio in one browser, once. Ctrl-C ends it.", sys.stderr)
     return anyio.run(partial(serve_studio, settings, port, say, browse=not no_open))

@@ -54,7 +54,7 @@ async def serve_studio(settings: Settings, port: int, say: Callable[[str], None]
     Port 0 is any that is free. `say` gets the address, which a browser opens with `browse`. Raises invalid_request when
     the port cannot be used.
     """
-    server = build_server(settings)
+    server = build_server(settings.model_copy(update={"tools": ()}))  # which are named for models, not for people
     with listening(LOOPBACK, port) as listener:
         async with Client(server) as client:
             address = f"http://{LOOPBACK}:{listener.getsockname()[1]}"

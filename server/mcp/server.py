@@ -32,7 +32,7 @@ from atelier.server.composition import call_counter, pipeline_of, preload, sourc
 from atelier.server.mcp import results
 from atelier.server.mcp.clients import host_of
 from atelier.server.mcp.elicitation import DeclinedCosts, InputNeeded, confirm_callback
-from atelier.server.mcp.instructions import INSTRUCTIONS
+from atelier.server.mcp.guidance.instructions import INSTRUCTIONS
 from atelier.server.mcp.progress import progress, progress_reporter
 from atelier.server.mcp.stdio import MessageWriter, protocol_pipes
 from atelier.server.mcp.tasks import Tasks, supports_tasks, with_task_limits
@@ -42,7 +42,7 @@ from atelier.server.storage.background_upload import upload_periodically
 from atelier.server.storage.caller_storages import CallerStorages
 from atelier.server.storage.output_files import OutputFolders
 from atelier.server.studio.app import StudioApp, StudioServer, app_result
-from atelier.server.studio.app_tools import APP_TOOLS
+from atelier.server.studio.app_tools import app_tools_of
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Call, Tool
 
@@ -87,6 +87,7 @@ class AtelierServer(StudioServer[ServerState]):
         self._many_callers = caller_of_request is not None
         self.caller = caller_of_request or (lambda: settings.customer_id)
         self._records: dict[str, Tool[Any]] = results.tools_of(settings)
+        self.app_tools = app_tools_of(settings)
         self._descriptions = [results.description(tool) for tool in self._records.values()]
         super().__init__(
             "atelier",
@@ -96,7 +97,7 @@ class AtelierServer(StudioServer[ServerState]):
             icons=[results.product_icon()],
             version=version("atelier-mcp"),
             lifespan=lambda _: self._lifespan(),
-            extensions=[Tasks(settings, self.caller, self.calls), StudioApp()],
+            extensions=[Tasks(settings, self.caller, self.calls), *([StudioApp()] if self.app_tools else [])],
             log_level="WARNING",
             cache_hints={"tools/list": CacheHint(ttl_ms=300_000, scope="public")},
         )
@@ -179,7 +180,7 @@ class AtelierServer(StudioServer[ServerState]):
         self, name: str, arguments: dict[str, Any], context: Context[ServerState, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool. Its errors become results that the model can act on."""
-        if (tool := self._records.get(name) or APP_TOOLS.get(name)) is None:
+        if (tool := self._records.get(name) or self.app_tools.get(name)) is None:
             if name in {other.name for other in await super().list_tools()}:
                 return await super().call_tool(name, arguments, context)
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {name}")
@@ -228,7 +229,7 @@ class AtelierServer(StudioServer[ServerState]):
             if answer is None:
                 message = "The storage did not answer in time."
                 raise ImageError(Reason.STORAGE_FAILED, message, hint="Try again later; nothing is lost.")
-            if tool.name in APP_TOOLS:
+            if tool.name in self.app_tools:
                 return app_result(answer)
             with delivering(state.service, answer.jobs):
                 return await results.tool_result(answer, state.storage(caller), self._settings, host)

@@ -6,7 +6,7 @@ To every other client the server looks as it would without the studio. Facts: th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID, client_supports_apps
@@ -17,10 +17,9 @@ from mcp.types import CallToolResult, ListToolsResult, PaginatedRequestParams, T
 from mcp.types import Tool as ToolDescription
 
 from atelier.server.mcp import results
-from atelier.server.mcp.resource_server import ResourceServer
-from atelier.server.studio.app_tools import APP_TOOLS
+from atelier.server.mcp.resources.resource_server import ResourceServer
 from atelier.server.studio.page import studio_page
-from atelier.tools.tool import Answer
+from atelier.tools.tool import Answer, Tool
 
 URI = "ui://atelier/studio.html"
 
@@ -57,17 +56,22 @@ class StudioApp(Extension):
 
 
 class StudioServer(ResourceServer[StateT]):
-    """A ResourceServer that shows the studio to clients that support MCP Apps."""
+    """A ResourceServer that shows the studio to clients that support MCP Apps.
+
+    `app_tools` are the tools of the page; without them there is no studio.
+    """
+
+    app_tools: Mapping[str, Tool[Any]]
 
     async def _handle_list_tools(
         self, ctx: ServerRequestContext[StateT], params: PaginatedRequestParams | None
     ) -> ListToolsResult:
         """Return the tools; for a client with the extension also those of the page, and which results it shows."""
         tools = await self.list_tools()
-        if not client_supports_apps(ctx):
+        if not self.app_tools or not client_supports_apps(ctx):
             return ListToolsResult(tools=tools)
         shown = [_described(tool, {"resourceUri": URI}) if tool.name in SHOWN_BY else tool for tool in tools]
-        own = [_described(results.description(tool), {"visibility": ["app"]}) for tool in APP_TOOLS.values()]
+        own = [_described(results.description(tool), {"visibility": ["app"]}) for tool in self.app_tools.values()]
         return ListToolsResult(tools=[*shown, *own], cache_scope="private")
 
 

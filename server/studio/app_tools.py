@@ -15,6 +15,7 @@ from atelier.providers.images.identify import picture
 from atelier.providers.images.sources import ASSET, Asset
 from atelier.providers.jobs.service import ImageService
 from atelier.server.mcp.previews import FULL, PreviewLimits, preview
+from atelier.server.settings import Settings
 from atelier.tools import delete_image
 from atelier.tools.image_list import UPLOAD, maker_of, prompt_of
 from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
@@ -227,3 +228,16 @@ APP_TOOLS: Mapping[str, Tool[Any]] = {
     )
 }
 """Tool by name. Their answers are data alone."""
+
+
+def app_tools_of(settings: Settings) -> Mapping[str, Tool[Any]]:
+    """Return the tools of the page. Settings that name the tools to serve, and not get_image, leave no studio.
+
+    Deleting is then for those who name delete_image.
+    """
+    named = settings.tools
+    if not named:
+        return APP_TOOLS
+    if "get_image" not in named:
+        return {}
+    return {name: tool for name, tool in APP_TOOLS.items() if tool.kind == "reads" or "delete_image" in named}

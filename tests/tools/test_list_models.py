@@ -323,7 +323,7 @@ async def test_a_row_dies_by_itself() -> None:
 
 async def test_what_a_vendor_cannot_do_is_answered_with_who_can() -> None:
     answer = await listed(KEYS, vendor="openai", operation="upscale")
-    able = "stability, recraft, leonardo, midjourney, sd-webui, comfyui"
+    able = "stability, recraft, leonardo, midjourney, bedrock, sd-webui, comfyui"
     assert answer.text == f"No model of openai that can upscale. Vendors that have one: {able}."
     assert data(answer)["models"] == []
 

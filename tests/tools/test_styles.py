@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp.types import CallToolResult
+from mcp.shared.exceptions import MCPError
+from mcp.types import CallToolResult, TextResourceContents
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.styles.style_file import parse_style, style_text
 from atelier.providers.testing.emulators.openai import OpenAI
 from tests.conftest import Connect, Environ, png
+from tests.exhaustive import exhaustive
 from tests.server.mcp.test_server import error, text
 from tests.server.test_main import atelier
 
@@ -208,6 +210,7 @@ async def test_a_changed_file_makes_another_request_and_the_same_joins(
     assert len(first["models"]) == len(second["models"]) == 2
 
 
+@exhaustive
 def test_the_command_line_takes_styles(environ: Environ) -> None:
     write(environ, "noir.md", "dark")
     done = atelier(environ, "generate", "a fox", "--style", "noir", "--model", "sketch", "--json")
@@ -216,3 +219,61 @@ def test_the_command_line_takes_styles(environ: Environ) -> None:
     assert record(environ, image["id"])["prompt_used"] == "a fox\n\nStyle: dark"
     priced = atelier(environ, "cost", "a fox", "--style", "noir", "--model", "sketch")
     assert "Style noir: added “dark”." in priced.stdout
+
+
+async def test_an_image_that_pleased_becomes_a_style(connect: Connect, with_openai: Environ, openai: OpenAI) -> None:
+    drawn = {"prompt": "misty fjord, 淡彩", "model": "gpt-image-2.5-flare", "size": "1536x1024", "quality": "low"}
+    async with connect() as client:
+        made = told(await client.call_tool("generate_image", drawn))["images"][0]
+        saved = await client.call_tool("get_image", {"id": made["id"], "save_style": "Fjord"})
+        again = await client.call_tool("get_image", {"id": made["id"], "save_style": "fjord"})
+        path = Path(with_openai["ATELIER_OUTPUT_DIR"]) / "styles" / "fjord.md"
+        first = path.read_text(encoding="utf-8")
+        path.write_text("mine", encoding="utf-8")
+        forced = {"id": "last", "save_style": "fjord", "deliver": "overwrite"}
+        await client.call_tool("get_image", forced)
+        used = told(await client.call_tool("generate_image", {"prompt": "a tent", "style": "fjord"}))
+        tricks = [
+            (await client.call_tool("get_image", {"id": made["id"], "save_style": name})).is_error
+            for name in ("../x", "a/b", "con", ".hidden", "readme", "ä", "x" * 61)
+        ]
+    assert f"Saved as the style “fjord” ({path})" in text(saved)
+    style = parse_style("fjord", first.encode())
+    assert (style.words, style.settings.model) == ("misty fjord, 淡彩", "openai/gpt-image-2.5-flare")
+    assert (style.settings.images, style.settings.aspect_ratio) == ([made["id"]], "3:2")
+    assert error(again)["reason"] == "invalid_request"
+    assert "overwrite" in text(again)
+    assert path.read_text(encoding="utf-8") == first
+    assert "1 reference image, sent as an edit" in " ".join(used["warnings"])
+    assert [image.size for image in openai.sources[-1]] == [(made["width"], made["height"])]
+    assert all(tricks)
+    assert [each.name for each in path.parent.iterdir()] == ["fjord.md"]
+
+
+async def test_styles_are_listed_by_list_models_and_as_resources(connect: Connect, environ: Environ) -> None:
+    write(environ, "noir.md", NOIR)
+    write(environ, "Film Ümlaut.md", "grainy")
+    write(environ, "broken.md", "---\ncolour: x\n---")
+    async with connect() as client:
+        brief = await client.call_tool("list_models", {})
+        every = await client.call_tool("list_models", {"word": "styles"})
+        some = await client.call_tool("list_models", {"word": "venetian"})
+        of_vendor = await client.call_tool("list_models", {"vendor": "openai"})
+        (index,) = (await client.read_resource("atelier://styles")).contents
+        (file,) = (await client.read_resource("atelier://styles/noir")).contents
+        (spaced,) = (await client.read_resource("atelier://styles/film%20%C3%BCmlaut")).contents
+        with pytest.raises(MCPError, match="film ümlaut"):
+            await client.read_resource("atelier://styles/film")
+    assert "Styles of the library: broken, film ümlaut, noir" in text(brief)
+    assert [style["name"] for style in told(brief)["styles"]] == ["broken", "film ümlaut", "noir"]
+    lines = text(every).splitlines()
+    assert lines[0] == told(every)["summary"] == "3 styles of the library, for the parameter style:"
+    assert "- noir: hard shadows (gpt-image-2.5-flare, 1 reference image)" in lines
+    assert "“colour”" in lines[1]
+    assert [style["name"] for style in told(some)["styles"]] == ["noir"]
+    assert "styles" not in told(of_vendor)
+    assert isinstance(index, TextResourceContents)
+    assert isinstance(file, TextResourceContents)
+    assert isinstance(spaced, TextResourceContents)
+    assert "- noir: hard shadows" in index.text
+    assert (file.text, file.mime_type, spaced.text) == (NOIR, "text/markdown", "grainy")

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from pydantic import Field
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.providers.core.types import Endpoint, ImageRequest, Model
+from atelier.providers.core.types import Endpoint, Model
 from atelier.providers.images.identify import picture
 from atelier.providers.transport.multipart import multipart
 from atelier.providers.transport.vendor_json import (
@@ -27,20 +27,8 @@ from atelier.providers.transport.vendor_json import (
 )
 from atelier.providers.transport.wire import Wire, httpx, retry_after
 from atelier.providers.vendors.contract import Job, Reply
-from atelier.providers.vendors.stability.models import (
-    ENDED,
-    ERASE,
-    OUTPAINT,
-    RECOLOR,
-    RELIGHT,
-    REPLACE,
-    REROUTED,
-    SD3,
-    SKETCH,
-    STRUCTURE,
-    STYLE,
-    V1,
-)
+from atelier.providers.vendors.stability.forms import fields_of, files_of, strength_of
+from atelier.providers.vendors.stability.models import REROUTED, SD3
 
 ENDPOINT = Endpoint(
     base_url="https://api.stability.ai",
@@ -53,46 +41,13 @@ ENDPOINT = Endpoint(
 
 POLL_INTERVAL = 10.0  # seconds; polling more often may be rate limited
 FILTERED = "CONTENT_FILTERED"  # the finish_reason of a blurred image
-LIGHT = {"light_source_strength", "light_source_direction"}
 RATE_LIMIT_DELAY = 60.0  # seconds for which an account is blocked after 150 requests in 10 seconds
-
-FIELDS = {
-    OUTPAINT: {"top": "up", "bottom": "down"},
-    REPLACE: {"search": "search_prompt"},
-    RECOLOR: {"search": "select_prompt"},
-    RELIGHT: {"prompt": "background_prompt"},
-}
-"""Endpoint -> our word for a field -> its own."""
-
-LIKENESS = {STRUCTURE: "control_strength", SKETCH: "control_strength", STYLE: "fidelity"}
-"""Endpoint -> its field of the opposite sense to our strength: 1 keeps the source, 0 ignores it."""
-
-STRENGTHS = {"sd3.5-flash": 0.95}  # 0.94 to 0.97 gives the best results with this model
-USUAL_STRENGTH = 0.65  # the default of the vendor's v1 API, which counted the other way: image_strength 0.35
 
 
 def prepare(job: Job) -> httpx.Request:
     """Build the request. An option that the caller left out is not sent, except a strength that the vendor requires."""
-    request, endpoint = job.request, job.model.wire
-    _check(request, job.model)
-    ours: dict[str, Any] = {
-        "prompt": request.prompt if request.prompt.strip() else None,
-        "model": job.model.id if endpoint == SD3 else None,
-        "mode": "image-to-image" if endpoint == SD3 and request.sources else None,
-        LIKENESS.get(endpoint, "strength"): _strength(job),
-        "aspect_ratio": request.aspect_ratio,
-        "negative_prompt": request.negative_prompt,
-        "seed": request.seed,
-        "style_preset": request.style,
-        "output_format": request.output_format,
-        **request.options,
-    }
-    names = FIELDS.get(endpoint, {})
-    images = ("subject_image", "background_reference") if endpoint == RELIGHT else ("image",)
-    masks = (request.mask,) if request.mask else ()  # white = change here as well
-    files = [*zip(images, request.sources, strict=False), *(("mask", mask) for mask in masks)]
-    fields = {names.get(name, name): value for name, value in ours.items()}
-    form = multipart(f"{job.endpoint.base_url}/v2beta/stable-image/{_path(job.model)}", fields, files)
+    url = f"{job.endpoint.base_url}/v2beta/stable-image/{_path(job.model)}"
+    form = multipart(url, fields_of(job), files_of(job))
     form.headers["accept"] = "application/json"
     return form
 
@@ -209,47 +164,9 @@ def _path(model: Model) -> str:
     return f"{group}/{quote(name, safe='')}"
 
 
-def _check(request: ImageRequest, model: Model) -> None:
-    """Refuse what the gates cannot see in a row: what an endpoint requires, and options that exclude each other.
-
-    The gates pass any number of sources of an unlisted model; the form has fields for as many as the similar model
-    takes, or one. Without a mask the vendor would erase by the source's transparency, if it has any.
-    """
-    endpoint, max_sources, options = model.wire, max(1, model.max_sources), request.options
-    if endpoint == V1:
-        message = f"{model.id} needs the v1 API, which Atelier does not support."
-        raise ImageError(Reason.MODEL_RETIRED, message, hint=f"Use {ENDED.successor} instead.")
-    if model.any_value and len(request.sources) > max_sources:
-        message = f"{model.id} takes at most {max_sources} source images; {len(request.sources)} were given."
-        raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Give fewer.", facts={"option": "images"})
-    if endpoint == SD3 and request.sources and request.aspect_ratio:
-        message = f"{model.id} does not support aspect_ratio with a source image: it keeps the source's shape."
-        raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Leave it out.", facts={"option": "aspect_ratio"})
-    has_background = endpoint == RELIGHT and len(request.sources) > 1  # the second picture is the background
-    promptless = not request.prompt.strip() and model.max_prompt > 0 and endpoint != OUTPAINT and not has_background
-    for missing, needs in (
-        (promptless, "a prompt that describes the whole resulting image"),
-        (endpoint == ERASE and not request.mask, "a mask, white or transparent where the image changes"),
-        (endpoint in (REPLACE, RECOLOR) and not options.get("search"), "search, the thing to find"),
-        (request.strength is not None and not request.sources, "a source image together with a strength"),
-        (LIGHT & options.keys() == {"light_source_strength"}, "light_source_direction as well"),
-    ):
-        if missing:
-            raise ImageError(Reason.INVALID_REQUEST, f"{model.id} needs {needs}.", hint="Add it and call again.")
-
-
-def _strength(job: Job) -> float | None:
-    """Return the strength in the endpoint's sense. A generation from a source has no default at the vendor."""
-    endpoint, strength = job.model.wire, job.request.strength
-    if strength is not None:
-        return round(1 - strength, 4) if endpoint in LIKENESS else strength
-    starts = job.request.sources and endpoint.startswith("generate/")
-    return STRENGTHS.get(job.model.id, USUAL_STRENGTH) if starts else None
-
-
 def _warnings(job: Job) -> Iterator[str]:
     """Yield what the caller should know about the request as sent."""
-    if job.request.strength is None and (sent := _strength(job)) is not None:
+    if job.request.strength is None and (sent := strength_of(job)) is not None:
         yield f"Sent with strength {sent}, since Stability requires one: 0 keeps the source, 1 ignores it."
     if served := REROUTED.get(job.model.id):
         yield f"Stability serves {job.model.id} with {served} since 2025-04-17."

@@ -16,6 +16,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from atelier.providers.core.concurrency import no_progress
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.log_context import add_context
+from atelier.providers.styles.listing import listed_styles
 from atelier.server.http.errors import ERRORS, RefusedError
 from atelier.server.http.rest.answers import answered, image_answer
 from atelier.server.http.rest.contract import (
@@ -99,8 +100,10 @@ def router(server: AtelierServer) -> APIRouter:
 
     @routes.get("/image/models", response_model=APIResponse[ListModelsOutput])
     async def models(filters: Annotated[ListModels, Query()]) -> Response:
-        """Return the models that can be used, and what each takes and costs."""
-        return answered(list_models.full_list(filters, server.state.service.pipeline.catalog))
+        """Return the models that can be used, and what each takes and costs; and the styles of the library."""
+        models = list_models.full_list(filters, server.state.service.pipeline.catalog)
+        styles = await listed_styles(server.styles(), filters.word)
+        return answered(models.model_copy(update=styles.fields))
 
     return routes
 

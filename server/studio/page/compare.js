@@ -38,7 +38,7 @@ function beforeAfter(app, [before, after]) {
   const top = large(app, after, WIDE[2]);
   top.classList.add("after");
   const box = el("div", { class: "pair" }, large(app, before, WIDE[2]), top, el("div", { class: "divider", "aria-hidden": "true" }));
-  if (after.width) box.style.aspectRatio = `${after.width} / ${after.height}`;
+  if (after.width) box.style.setProperty("--ratio", String(after.width / after.height));
   const range = el("input", { type: "range", min: "0", max: "100", value: "50", "aria-label": "How much of the first image is shown", class: "reveal" });
   const reveal = () => box.style.setProperty("--shown", `${range.value}%`);
   range.addEventListener("input", reveal);

@@ -12,8 +12,8 @@ const SIDES = ["left", "right", "top", "bottom"];
 const OPERATIONS = { paint: "inpaint", extend: "outpaint", whole: "edit" };
 const MODES = { paint: "Painted part", extend: "Extend", whole: "Whole image" };
 const WORDS = {
-  paint: ["What should be in the painted part?", "Repaint"],
-  extend: ["What should be in the new part? (optional)", "Extend"],
+  paint: ["What should be there?", "Repaint"],
+  extend: ["What should the new part show? (optional)", "Extend"],
   whole: ["What should change?", "Edit"],
 };
 const TOOLS = { brush: "Brush", erase: "Eraser", lasso: "Lasso", hand: "Move" };
@@ -97,7 +97,7 @@ class Painter {
     this.painting = el("div", { class: "row" }, this.tools, el("div", { class: "row tight" }, ...history), this.sizer.root, this.soft.root);
     this.extending = el("div", { class: "row sides" }, ...SIDES.map((side) => this.sideField(side)));
     const bar = el("div", { class: "toolbar", role: "group", "aria-label": "Tools" },
-      this.painting, this.extending, el("div", { class: "row tight zoom" }, ...zoom));
+      this.painting, this.extending);
 
     this.words = el("textarea", { rows: "2", id: "words", maxlength: "32000" });
     this.words.addEventListener("input", () => this.ready());
@@ -106,14 +106,15 @@ class Painter {
     this.cost = el("p", { class: "small cost", "aria-live": "polite" });
     this.label = el("label", { for: "words" });
     this.go = button("", null, () => busy(this.go, () => this.run()), { class: "primary" });
-    this.keep = this.app.host.canDownload && button("Save the mask", "download", () => busy(this.keep, () => this.save()));
+    this.keep = this.app.host.canDownload && button("Save the mask", "download", () => busy(this.keep, () => this.save()), { class: "keep" });
     const form = el("div", { class: "form" },
       el("div", { class: "words" }, this.label, this.words),
       el("div", { class: "model" }, el("label", { for: "model", text: "Model" }), this.model),
       el("div", { class: "row end act" }, this.cost, this.keep || null, this.go));
     this.root = el("section", { class: "view painter", "aria-label": "Paint and edit" },
       backBar(this.app, "Edit", radios("mode", "What changes", MODES, "paint", (mode) => this.setMode(mode))),
-      bar, this.stage.root, form, el("p", { id: "painting-keys", class: "unseen", text: KEYS }));
+      bar, el("div", { class: "room" }, this.stage.root, el("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, ...zoom)),
+      form, el("p", { id: "painting-keys", class: "unseen", text: KEYS }));
     this.root.addEventListener("keydown", (event) => this.key(event));
     this.changed();
   }

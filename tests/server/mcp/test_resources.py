@@ -38,7 +38,11 @@ def opened(content: Any) -> Image.Image:
 async def test_the_templates_are_listed(connect: Connect) -> None:
     async with connect() as client:
         listed = (await client.list_resource_templates()).resource_templates
-    assert [each.uri_template for each in listed] == ["image://assets/{id}", "image://assets/{id}/preview"]
+    assert [each.uri_template for each in listed] == [
+        "image://assets/{id}",
+        "image://assets/{id}/preview",
+        "atelier://styles/{name}",
+    ]
 
 
 async def test_the_newest_images_are_listed_page_by_page(connect: Connect, environ: Environ) -> None:

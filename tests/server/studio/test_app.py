@@ -13,7 +13,8 @@ import pytest
 from mcp.client import Client
 from mcp.client.extension import advertise
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
-from mcp.types import TextResourceContents
+from mcp.shared.exceptions import MCPError
+from mcp.types import INVALID_PARAMS, TextResourceContents
 from PIL import Image
 
 from atelier.providers.core.ids import new_id
@@ -86,6 +87,31 @@ async def test_any_other_client_sees_neither(connect: Connect, extensions: list[
         resources = (await client.list_resources()).resources
     assert [tool.model_dump() for tool in listed.tools] == [results.description(tool).model_dump() for tool in TOOLS]
     assert resources == []
+
+
+@pytest.mark.parametrize(
+    ("tools", "served"),
+    [
+        ("generate_image", []),
+        ("generate_image,get_image", ["studio_images", "studio_previews", "studio_file"]),
+        ("get_image,delete_image", list(APP_TOOLS)),
+    ],
+)
+async def test_settings_that_name_the_tools_decide_what_the_page_may_do(
+    connect: Connect, environ: Environ, tools: str, served: list[str]
+) -> None:
+    environ["ATELIER_TOOLS"] = tools
+    async with connect(**APPS) as client:
+        listed = [tool.name for tool in (await client.list_tools()).tools]
+        resources = [resource.uri for resource in (await client.list_resources()).resources]
+        refused = None
+        try:
+            await client.call_tool("studio_delete", {"ids": [new_id("img")]})
+        except MCPError as error:
+            refused = error.code
+    assert [name for name in listed if name.startswith("studio_")] == served
+    assert resources == ([URI] if served else [])
+    assert refused == (None if "studio_delete" in served else INVALID_PARAMS)
 
 
 @pytest.mark.parametrize("name", APP_TOOLS)

@@ -88,6 +88,9 @@ def test_what_is_painted_is_what_the_vendor_gets(
     assert any("gpt-image-2.5-flare · $" in model for model in found["models"])
     assert found["title"] == "Before and after"
     assert found["shown"] == "20%"
+    assert int(found["extended"]) > 100
+    assert found["handle"] == found["extended"]
+    assert found["refused"], "no vendor that is set up can do it"
 
     (mask,), (sources,) = openai.masks, openai.sources
     assert mask.size == sources[0].size == scene.size

@@ -90,6 +90,7 @@ async def test_only_tools_are_called_and_a_refusal_is_passed_on(environ: Environ
 
 @exhaustive
 def test_the_command_prints_the_address_and_ends_at_a_signal(environ: Environ) -> None:
+    environ["ATELIER_TOOLS"] = "generate_image"  # for models; the studio is a person's
     command = [sys.executable, "-m", "atelier.server", "studio", "--no-open"]
     with started(environ, command, subprocess.DEVNULL) as process:
         assert process.stdout is not None

@@ -63,7 +63,7 @@ await page.keyboard.press("Control+z");
 found.undone = await page.getByRole("button", { name: "Undo" }).getAttribute("aria-disabled");
 await page.keyboard.press("Control+Shift+z");
 found.redone = await page.getByRole("button", { name: "Undo" }).getAttribute("aria-disabled");
-await tabTo(/painted part/);
+await tabTo(/^What should be there/);
 await page.keyboard.type("a red barn");
 await page.waitForFunction(() => !document.querySelector(".act .primary").disabled);
 await pressed(/^Repaint/);

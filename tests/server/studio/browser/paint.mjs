@@ -62,7 +62,7 @@ found.zoomed = (await page.locator(".sheet > img").boundingBox()).width / box.wi
 await press("Fit");
 box = await page.locator(".sheet > img").boundingBox();
 
-await page.getByLabel("What should be in the painted part?").fill("a full moon");
+await page.getByLabel("What should be there?").fill("a full moon");
 const saved = page.waitForEvent("download");
 await press("Save the mask");
 await (await saved).saveAs(file);
@@ -78,4 +78,17 @@ found.title = await page.textContent("h1");
 await settled(page);
 await page.getByRole("slider").fill("20");
 found.shown = await page.locator(".pair").evaluate((pair) => pair.style.getPropertyValue("--shown"));
+
+await page.getByRole("button", { name: "Back" }).click();
+await page.waitForFunction(() => document.querySelector(".sheet img")?.naturalWidth);
+await choose("Extend");
+const { x, y, width, height } = await page.locator(".handle.right").boundingBox();
+await page.mouse.move(x + width / 2, y + height / 2);
+await page.mouse.down();
+await page.mouse.move(x + width / 2 + 100, y + height / 2, { steps: 4 });
+await page.mouse.up();
+found.extended = await page.locator("[data-side=right]").inputValue();
+found.handle = await page.locator(".handle.right").getAttribute("aria-valuenow");
+await page.waitForFunction(() => document.querySelector(".cost").textContent.includes("outpaint"));
+found.refused = await page.locator(".act .primary").isDisabled();
 await ended(found);

@@ -22,8 +22,9 @@ from mcp.types import (
 from pydantic import AnyUrl
 
 from atelier.providers.images.asset_storage import Storage
+from atelier.providers.styles.library import StyleLibrary
 from atelier.server.calls import Calls
-from atelier.server.mcp import resources
+from atelier.server.mcp.resources import images, styles
 
 APP_SCHEME = "ui://"  # of pages that only clients with the extension for them can show
 
@@ -39,37 +40,46 @@ class ResourceServer(MCPServer[StateT]):
     def caller_storage(self) -> tuple[str, Storage]:
         """Return the caller of the current request and where its images are."""
 
+    @abstractmethod
+    def styles(self) -> StyleLibrary:
+        """Return the styles of the caller of the current request."""
+
     async def _handle_list_resources(
         self, ctx: ServerRequestContext[StateT], params: PaginatedRequestParams | None
     ) -> ListResourcesResult:
         """Return a page of the newest images; the first has the added resources, too."""
         cursor = params.cursor if params else None
         caller, storage = self.caller_storage()
-        with resources.protocol_errors():
+        with images.protocol_errors():
             async with self.calls.answering("resources/list", caller):
-                page = await resources.list_page(storage, cursor)
+                page = await images.list_page(storage, cursor)
         added = [] if cursor else await self.list_resources()
         if not client_supports_apps(ctx):
             added = [resource for resource in added if not resource.uri.startswith(APP_SCHEME)]
         return page.model_copy(update={"resources": [*added, *page.resources]})
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
-        """Return the templates of images, then added ones."""
-        return [*resources.TEMPLATES, *await super().list_resource_templates()]
+        """Return the templates of images and styles, then added ones."""
+        return [*images.TEMPLATES, styles.TEMPLATE, *await super().list_resource_templates()]
 
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[StateT, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
-        """Read an image, its preview, or an added resource."""
-        if str(uri).startswith(resources.SCHEME):
+        """Read an image, its preview, a style, or an added resource."""
+        if str(uri).startswith(images.SCHEME):
             caller, storage = self.caller_storage()
-            with resources.protocol_errors():
+            with images.protocol_errors():
                 async with self.calls.answering("resources/read", caller):
-                    return await resources.read(str(uri), storage)
+                    return await images.read(str(uri), storage)
+        if str(uri).startswith(styles.SCHEME):
+            with images.protocol_errors():
+                async with self.calls.answering("resources/read", self.caller_storage()[0]):
+                    text = await styles.read_style(str(uri), self.styles())
+            return [ReadResourceContents(text, styles.MIME_TYPE)]
         return await super().read_resource(uri, context)
 
     async def complete(self, ref: Any, argument: CompletionArgument, context: Any) -> Completion | None:
         """Return the ids of images that complete the argument of a template."""
         uri = ref.uri if isinstance(ref, ResourceTemplateReference) else ""
-        ours = argument.name == "id" and any(uri == template.uri_template for template in resources.TEMPLATES)
-        return await resources.complete_id(argument.value, self.caller_storage()[1]) if ours else None
+        ours = argument.name == "id" and any(uri == template.uri_template for template in images.TEMPLATES)
+        return await images.complete_id(argument.value, self.caller_storage()[1]) if ours else None
