@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from functools import cached_property, partial
 from typing import NoReturn
 
-from atelier.providers.catalog.rows import listed_row, unlisted_row
+from atelier.providers.catalog.rows import is_installed, listed_row, unlisted_row
 from atelier.providers.core.environment import OWN_PREFIX, base_url_variable, key_variable, setting
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates.refusals import close_names, did_you_mean
@@ -166,7 +166,7 @@ class Catalog:
         return None
 
     def _first_usable(self, operation: Operation) -> Choice:
-        usable = [p for p in self.providers if self.usable(p)]
+        usable = [p for p in self.providers if self.usable(p) and is_installed(p.package)]
         keyed = [p for p in usable if p.endpoint.key_variables]
         local = [p for p in usable if not p.endpoint.key_variables and p.endpoint.base_url_variable]
         built_in = [p for p in usable if p not in keyed and p not in local]

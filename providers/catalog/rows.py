@@ -1,12 +1,21 @@
-"""The row of a model: a listed one by its name, or one for an id that its vendor does not list."""
+"""The row of a model: a listed one by its name, or one for an id that its vendor does not list. What a vendor needs."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 from itertools import takewhile
 
 from atelier.providers.core.types import CURRENT, Feature, Model, Operation
 from atelier.providers.vendors.contract import Provider
+
+
+def is_installed(package: str) -> bool:
+    """Return whether a package that a vendor needs can be imported, without doing so; True if it needs none."""
+    try:
+        return not package or find_spec(package) is not None
+    except ModuleNotFoundError:  # nor is the one around it
+        return False
 
 
 def listed_row(provider: Provider, name: str) -> Model | None:

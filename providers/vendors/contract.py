@@ -76,6 +76,7 @@ class Provider:
     prefixes             ids that begin with one of these are its models, listed or not
     locate               where the base URL depends on further variables of the vendor, such as a region
     credentials          where a request needs more than a key, such as a token or a signature
+    package              an optional package that the vendor needs; without it the vendor is used by name only
     collect              where an image can be collected by a vendor task or a link; see the module
     complete             where source images are uploaded first, or a request is checked against the vendor's lists
     lookup               where the caller names the task: nothing is sent again before the vendor was asked for it
@@ -100,6 +101,7 @@ class Provider:
     prefixes: tuple[str, ...] = ()
     locate: Callable[[Endpoint], str] | None = None
     credentials: FindCredentials | None = None
+    package: str = ""
     prepare: Callable[[Job], httpx.Request]
     read: Callable[[httpx.Response, Job, Wire], Awaitable[Reply]]
     explain: Callable[[httpx.Response], ImageError]

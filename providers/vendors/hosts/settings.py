@@ -45,7 +45,7 @@ KNOWN = {
 }
 """The names of which an entry may leave out what is known."""
 
-BASE_PATHS = {"openai": "/v1", "together": "/v1", "openrouter": "/api/v1", "azure": ""}
+BASE_PATHS = {"openai": "/v1", "together": "", "openrouter": "/api/v1", "azure": ""}
 """What a base URL that is set by a variable ends in, by the dialect."""
 
 

@@ -93,7 +93,8 @@ def prepare(job: Job) -> httpx.Request:
         **_sources(job.model.id, request.sources),
     }
     present = {name: value for name, value in body.items() if value is not None}
-    return httpx.Request("POST", f"{job.endpoint.base_url}/images/generations", json=present)
+    root = job.endpoint.base_url.removesuffix("/v1")  # the vendor's client 3 sets TOGETHER_BASE_URL without, 2 with it
+    return httpx.Request("POST", f"{root}/v1/images/generations", json=present)
 
 
 def _sources(id: str, sources: tuple[Picture, ...]) -> dict[str, Any]:

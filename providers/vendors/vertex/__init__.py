@@ -23,6 +23,7 @@ PROVIDER = Provider(
     qualified=True,
     locate=locate,
     credentials=find_credentials,
+    package="google.auth",
     prepare=prepare,
     read=GEMINI.read,
     explain=explain,

@@ -12,6 +12,6 @@ BENCHES: tuple[Bench, ...] = tuple(
 )
 
 HOST_BENCHES: tuple[Bench, ...] = tuple(
-    import_module(f"tests.conformance.benches.{name}").BENCH for name in ("litellm", "azure")
+    import_module(f"tests.conformance.benches.{name}").BENCH for name in ("litellm", "azure", "together", "openrouter")
 )
 """The bench of each dialect of compatible hosts."""

@@ -51,6 +51,12 @@ JOURNEYS: dict[str, Journey] = {
     "midjourney": Journey(generate={"quality": "fast"}, edit={"options": ["reference=style"]}, usd=0.04),
     "bedrock": Journey(edit={"model": "stability.sd3-5-large-v1:0", "strength": 0.3}, usd=0.04),
     "litellm": Journey(links=links),
+    "together": Journey(links=always_links),
+    "openrouter": Journey(
+        generate={"model": "openrouter/bytedance-seed/seedream-4.5"},
+        edit={"model": "openrouter/google/gemini-3-pro-image"},
+        usd=0.04,
+    ),
     "azure": Journey(
         usd=0.05,
         environ={

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.testing.emulators.gemini_rules import trouble
@@ -129,6 +131,28 @@ async def test_without_google_auth_one_sentence_says_how_to_install_it(
     assert error.message == "Vertex AI needs the package google-auth, which is not installed."
     assert "atelier-mcp[vertex]" in error.hint
     assert vertex.requests == []
+
+
+@pytest.mark.parametrize(("installed", "chosen"), [(True, "vertex"), (False, "sketch")])
+def test_a_project_in_the_environment_makes_it_the_default_where_it_can_be_used(
+    monkeypatch: pytest.MonkeyPatch, installed: bool, chosen: str
+) -> None:
+    if not installed:
+        monkeypatch.setitem(sys.modules, "google.auth", None)
+    catalog = Catalog({"GOOGLE_CLOUD_PROJECT": "mine"}.get)
+    assert catalog.resolve(None).provider.name == chosen
+    assert catalog.resolve("vertex").provider is PROVIDER
+    assert catalog.resolve(PROVIDER.default).provider.name == "gemini"
+
+
+def test_neither_the_sdk_of_google_nor_that_of_aws_is_imported_with_the_vendors() -> None:
+    code = (
+        "import sys; from atelier.providers.catalog.catalog import Catalog;"
+        "catalog = Catalog({'GOOGLE_CLOUD_PROJECT': 'p', 'BEDROCK_REGION': 'us-east-1'}.get); catalog.preload();"
+        "print([name for name in sys.modules if name.startswith(('google.auth', 'botocore', 'boto3'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize(
