@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from mcp.server.apps import client_supports_apps
@@ -90,7 +90,7 @@ class ResourceServer(PromptServer[StateT]):
     async def complete(self, ref: Any, argument: CompletionArgument, context: Any) -> Completion | None:
         """Return the values that complete an argument of a template or of a prompt."""
         kind = _kind(ref, argument.name)
-        others = (context.arguments if context else None) or {}
+        others: Mapping[str, str] = (context.arguments if context else None) or {}
         storage, catalog = self.caller_storage()[1], self.catalog()
         return await completed(kind, argument.value, others, catalog, self.styles(), storage) if kind else None
 
