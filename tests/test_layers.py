@@ -67,6 +67,7 @@ HOMES = {
         "providers.vendors.gemini.imagen",
         "providers.vendors.sketch",
         "server.mcp.previews",
+        "server.cli.terminal.images",
     ),
     "pillow_heif": ("providers.images.heif",),
     "openai": (),
