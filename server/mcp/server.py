@@ -21,7 +21,7 @@ from mcp.types import (
 )
 from mcp.types import Tool as ToolDescription
 
-from atelier.providers.catalog.catalog import utc_today
+from atelier.providers.catalog.catalog import Catalog, utc_today
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.jobs.running_job import CHECKING_REQUEST
@@ -169,6 +169,10 @@ class AtelierServer(StudioServer[ServerState]):
         """Return the caller of the current request and where its images are."""
         caller = self.caller()
         return caller, self.state.storage(caller)
+
+    def catalog(self) -> Catalog:
+        """Return the models."""
+        return self.state.service.pipeline.catalog
 
     def styles(self) -> StyleLibrary:
         """Return the styles of the caller of the current request."""
