@@ -8,6 +8,7 @@ export class Images {
     this.facts = new Map();
     this.shown = new Map(); // small copies by id and edge
     this.wanted = new Map(); // edge -> those that are not asked for yet
+    this.changes = 0; // images that were made or deleted here
   }
 
   async list(search, before) {
@@ -94,6 +95,7 @@ export class Images {
   async remove(ids) {
     await this.host.call("studio_delete", { ids });
     for (const id of ids) this.facts.delete(id);
+    this.changes++;
   }
 }
 
@@ -107,9 +109,11 @@ export function nameOf(image) {
   return image.prompt || (image.operation ? image.operation.replace(/_/g, " ") : image.id);
 }
 
-// Waits for a paid call: one that still runs is collected by its job.
-export async function collected(host, answer) {
-  while (answer.data.status === "running" && answer.data.job) answer = await host.call("get_image", { id: answer.data.job });
+// Makes a paid call, and waits for it: one that still runs is collected by its job.
+export async function made(app, tool, given) {
+  let answer = await app.host.call(tool, { ...given, confirm_cost: true }); // its price is on the button
+  while (answer.data.status === "running" && answer.data.job) answer = await app.host.call("get_image", { id: answer.data.job });
+  app.images.changes++;
   return answer;
 }
 

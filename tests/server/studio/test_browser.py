@@ -69,9 +69,9 @@ def browse(request: pytest.FixtureRequest) -> Any:
 def test_what_is_painted_is_what_the_vendor_gets(
     with_openai: Environ, openai: OpenAI, browse: Any, tmp_path: Path
 ) -> None:
-    scene, saved = SCENES[3], tmp_path / "mask.png"
+    scene, saved, whole = SCENES[3], tmp_path / "mask.png", tmp_path / "whole.png"
     with studio(with_openai) as link:
-        found = browse("paint.mjs", link, scene.prompt, str(saved))
+        found = browse("paint.mjs", link, scene.prompt, str(saved), str(whole))
     assert found["wrong"] == []
     assert found["addresses"] == [link.split("/?")[0]], "the page loads nothing from elsewhere"
     assert found["address"] == f"{link.split('/?')[0]}/", "the token stays out of the history"
@@ -83,6 +83,7 @@ def test_what_is_painted_is_what_the_vendor_gets(
     assert abs(steps["lasso"] - 64 * 32) < 200
     assert steps["finger"] > steps["lasso"] == steps["pinched"]
     assert found["zoomed"] > 1.5
+    assert (steps["kept"], found["escaped"]) == (steps["lasso"], "Edit"), "a mask is not lost by going back"
     assert "about $" in found["button"]
     assert "gpt-image" in found["price"]
     assert any("gpt-image-2.5-flare · $" in model for model in found["models"])
@@ -99,9 +100,10 @@ def test_what_is_painted_is_what_the_vendor_gets(
     inside, outside = [(0.5, 0.4), (0.3, 0.3), (0.7, 0.45)], [(0.5, 0.7), (0.1, 0.4), (0.5, 0.9), (0.9, 0.1)]
     assert [alpha.getpixel((int(x * width), int(y * height))) for x, y in inside] == [0, 0, 0]
     assert [alpha.getpixel((int(x * width), int(y * height))) for x, y in outside] == [255, 255, 255, 255]
-    whole = Image.open(saved)
-    assert whole.size == scene.size
-    assert {colour for _, colour in whole.convert("L").getcolors() or []} == {0, 255}
+    kept = Image.open(saved)
+    assert kept.size == scene.size
+    assert {colour for _, colour in kept.convert("L").getcolors() or []} == {0, 255}
+    assert whole.read_bytes() in [file.read_bytes() for file in Path(with_openai["ATELIER_OUTPUT_DIR"]).rglob("*.png")]
     assert found["name"].endswith("-mask.png")
     assert b"a full moon" in openai.requests[-1].body
 
@@ -145,6 +147,7 @@ def test_the_official_app_bridge_shows_it_and_the_server_is_called_through_the_h
         {"availableDisplayModes": ["inline", "fullscreen"]},
     ]
     assert found["opened"] == "a fox in the snow", "the result of the call that the host showed the page for"
+    assert found["injected"], "the page's policy begins after what hosts put at the beginning of its head"
     assert (found["theme"], found["themed"]) == ("dark", "light")
     assert log["sizes"][0] == {"height": 480}
     (resource,) = log["downloads"][0]["contents"]

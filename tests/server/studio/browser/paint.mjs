@@ -1,9 +1,9 @@
 // Paints with the mouse and by touch, takes strokes back, saves the mask, and repaints.
-// Arguments: the address of the studio, the prompt of the image to edit, and where to save the mask.
+// Arguments: the address of the studio, the prompt of the image to edit, and where to save the mask and the image.
 
 import { ended, given, opened, painting, settled, stroke } from "./studio.mjs";
 
-const [link, name, file] = given;
+const [link, name, file, whole] = given;
 const found = {};
 const page = await opened({ hasTouch: true });
 await page.goto(link);
@@ -79,8 +79,12 @@ await settled(page);
 await page.getByRole("slider").fill("20");
 found.shown = await page.locator(".pair").evaluate((pair) => pair.style.getPropertyValue("--shown"));
 
-await page.getByRole("button", { name: "Back" }).click();
-await page.waitForFunction(() => document.querySelector(".sheet img")?.naturalWidth);
+await page.keyboard.press("Escape");
+await page.waitForSelector(".sheet");
+await step("kept");
+await page.locator(".stage").focus();
+await page.keyboard.press("Escape");
+found.escaped = await page.textContent("h1");
 await choose("Extend");
 const { x, y, width, height } = await page.locator(".handle.right").boundingBox();
 await page.mouse.move(x + width / 2, y + height / 2);
@@ -91,4 +95,9 @@ found.extended = await page.locator("[data-side=right]").inputValue();
 found.handle = await page.locator(".handle.right").getAttribute("aria-valuenow");
 await page.waitForFunction(() => document.querySelector(".cost").textContent.includes("outpaint"));
 found.refused = await page.locator(".act .primary").isDisabled();
+
+await press("Back");
+const downloaded = page.waitForEvent("download");
+await press("Download");
+await (await downloaded).saveAs(whole);
 await ended(found);
