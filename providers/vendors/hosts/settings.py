@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.gates.refusals import close_names
 from atelier.providers.core.types import Endpoint, Lookup
 from atelier.providers.transport.base_url import host_of
 
@@ -168,7 +169,8 @@ def _host(entry: object, number: int) -> Host:
         raise _mistake(error.errors(include_url=False, include_input=False)[0], place) from None
     for field, value in (("url", host.url or known), ("key", host.key or host.token)):
         if not value:
-            raise _wrong(f"{host.name} has no {field}")
+            near = close_names(host.name, KNOWN)
+            raise _wrong(f"{host.name} has no {field}{f'; perhaps {near[0]} is meant' if near else ''}")
     if (host.token or host.api_version) and host.dialect != "azure":
         raise _wrong(
             f"{host.name} has a {'token' if host.token else 'api_version'}, which only the dialect azure takes"
