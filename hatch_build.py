@@ -1,11 +1,13 @@
 """Editable installs: build/dev/atelier/{server,tools,providers} are links to the folders at the top level.
 
-The wheel maps the same three folders into the `atelier` namespace by itself, so this runs for `-e` only.
+The wheel maps the same three folders into the `atelier` namespace by itself. Either gets a copy of the server's
+`__main__.py` beside them, for `python -m atelier`.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,10 +33,12 @@ class DevLinks(BuildHookInterface[Any]):
     """The hook that hatchling calls before a wheel is built."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        if version != "editable":
-            return
         root = Path(self.root)
         package = root / "build" / "dev" / "atelier"
         package.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / "server" / "__main__.py", package / "__main__.py")
+        if version != "editable":
+            build_data["force_include"][str(package / "__main__.py")] = "atelier/__main__.py"
+            return
         for part in ("server", "tools", "providers"):
             link(root / part, package / part)

@@ -1,4 +1,4 @@
-"""`python -m atelier.server` is `atelier`."""
+"""`python -m atelier`, where the wheel has a copy of this file, and `python -m atelier.server` are `atelier`."""
 
 from atelier.server.main import main
 

@@ -66,7 +66,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def installed_wheel(tmp_path_factory: pytest.TempPathFactory) -> Wheel:
     """The wheel in an environment that has nothing else, one for all workers."""
-    folder = tmp_path_factory.getbasetemp().parent / "installed-wheel"
+    base = tmp_path_factory.getbasetemp()  # of this run, or of this worker below the folder of the run
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "installed-wheel"
     with FileLock(f"{folder}.lock"):
         return installed(folder)
 

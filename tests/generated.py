@@ -20,7 +20,11 @@ from atelier.server.settings.fields import SECRETS
 
 ROOT = Path(__file__).parents[1]
 MODELS, VENDORS, SETTINGS = ROOT / "docs/models.md", ROOT / "docs/vendors.md", ROOT / "docs/settings.md"
-HOSTS, MANIFEST = ROOT / "docs/compatible-hosts.md", ROOT / "manifest.json"
+HOSTS = ROOT / "docs/compatible-hosts.md"
+MANIFEST, SERVER = ROOT / "manifest.json", ROOT / "server.json"
+
+OFFERED = ("output_dir", "input_dirs", "default_model", "storage", "s3_bucket", "s3_endpoint_url", "budget_per_day")
+"""The settings that server.json offers besides the vendors' keys; docs/settings.md has all."""
 
 
 def models_page(text: str) -> str:
@@ -66,6 +70,24 @@ def manifest(text: str) -> str:
         **{name: setting for name, setting in settings.items() if name not in vendor_settings},
     }
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def server(text: str) -> str:
+    """Return server.json with the variables of each vendor's key and of the common settings."""
+    content: dict[str, Any] = json.loads(text)
+    keys = [
+        {"name": provider.endpoint.key_variables[0], "description": f"{provider.title} API key", "isSecret": True}
+        for provider in keyed(built_in_providers())
+    ]
+    fields = Settings.model_fields
+    settings = [{"name": variable_of(name), "description": _plain(fields[name].description)} for name in OFFERED]
+    content["packages"][0]["environmentVariables"] = keys + settings
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _plain(markdown: str | None) -> str:
+    """Return a description without what only a page can show."""
+    return re.sub(r"; see \[.*|`", "", markdown or "")
 
 
 def keyed(providers: tuple[Provider, ...]) -> list[Provider]:
@@ -142,6 +164,7 @@ GENERATED = {
     HOSTS: hosts_page,
     SETTINGS: settings_page,
     MANIFEST: manifest,
+    SERVER: server,
 }
 """Each file and what makes its new text of its old one."""
 

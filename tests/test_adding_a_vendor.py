@@ -31,7 +31,7 @@ TESTS = (
 )
 """Tests that look at all vendors, besides the conformance suite."""
 
-GENERATED = {"docs/models.md", "docs/vendors.md", "manifest.json"}
+GENERATED = {"docs/models.md", "docs/vendors.md", "manifest.json", "server.json"}
 
 OTHER_PROCESS = "tests/test_models_docs.py::test_the_command_that_the_readme_names_prints_it"
 """It starts the command without PYTHONPATH, so in this checkout."""

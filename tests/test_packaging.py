@@ -11,20 +11,24 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
+from pydantic import ValidationError
 
 from atelier.tools import TOOLS
 from tests.exhaustive import exhaustive
 from tests.npm import clean_environ, node
+from tests.registry import Server
 
 ROOT = Path(__file__).parents[1]
 MCPB = "@anthropic-ai/mcpb@2.1.2"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MANIFEST = json.loads((ROOT / "manifest.json").read_text(encoding="utf-8"))
+REGISTRY = Server.model_validate_json((ROOT / "server.json").read_text(encoding="utf-8"))
 
 
 def run(*command: str | Path, cwd: Path = ROOT, **environ: str) -> str:
@@ -101,6 +105,7 @@ def test_an_editable_checkout_sees_its_own_edits(checkout: Path, tmp_path: Path)
 def test_every_dependency_has_an_upper_bound_and_is_locked() -> None:
     groups = [*PROJECT["dependency-groups"].values(), *PROJECT["project"]["optional-dependencies"].values()]
     wanted = PROJECT["project"]["dependencies"] + [dependency for group in groups for dependency in group]
+    wanted = [dependency for dependency in wanted if not dependency.startswith("atelier-mcp[")]
     assert all(re.search(r",<\d", dependency) for dependency in wanted + PROJECT["build-system"]["requires"])
     run("uv", "lock", "--check")
 
@@ -121,7 +126,8 @@ async def test_the_bundle_is_valid_packs_and_its_own_command_answers(
     arguments = [part.replace("${__dirname}", str(tmp_path / "bundle")) for part in launch["args"]]
     settings = {name: as_the_host_substitutes(value) for name, value in launch["env"].items()}
     environ = clean_environ() | settings | {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
-    environ["UV_CACHE_DIR"] = run("uv", "cache", "dir").strip()
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):  # a desktop program has none: the system's authorities have to do
+        environ.pop(name, None)
     parameters = StdioServerParameters(command=launch["command"], args=arguments, env=environ)
     async with Client(parameters) as client:
         listed = [tool.name for tool in (await client.list_tools()).tools]
@@ -134,7 +140,7 @@ async def test_the_bundle_is_valid_packs_and_its_own_command_answers(
 def as_the_host_substitutes(value: str) -> str:
     """What the host puts in place of `${user_config.x}` when the user left everything as it is."""
     key = value.removeprefix("${user_config.").removesuffix("}")
-    return MANIFEST["user_config"][key]["default"]
+    return value if key == value else MANIFEST["user_config"][key]["default"]
 
 
 def test_every_user_setting_of_the_bundle_is_optional_and_used() -> None:
@@ -147,4 +153,31 @@ def test_every_user_setting_of_the_bundle_is_optional_and_used() -> None:
 def test_the_version_is_one_number_everywhere() -> None:
     version = PROJECT["project"]["version"]
     assert MANIFEST["version"] == version
+    assert {REGISTRY.version, *(package.version for package in REGISTRY.packages)} == {version}
+    assert metadata.version("atelier-mcp") == version
+    written = [file for file in product_files() if f'"{version}"' in file.read_text(encoding="utf-8")]
+    assert written == [], "the version is read from the package, and written nowhere else"
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def product_files() -> list[Path]:
+    return [file for part in ("server", "tools", "providers") for file in (ROOT / part).rglob("*.py")]
+
+
+def test_server_json_is_of_this_package_and_readme_proves_it() -> None:
+    (package,) = REGISTRY.packages
+    assert (package.registry_type, package.identifier) == ("pypi", PROJECT["project"]["name"])
+    assert package.identifier in PROJECT["project"]["scripts"], "uvx starts the command with the package's name"
+    markers = re.findall(r"<!-- mcp-name: (\S+) -->", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert markers == [REGISTRY.name]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"description": "x" * 101}, {"version": "latest"}, {"name": "atelier"}, {"packages": []}, {"licence": "MIT"}],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_a_server_json_that_the_registry_would_refuse_is_noticed(wrong: dict[str, object]) -> None:
+    good = json.loads((ROOT / "server.json").read_text(encoding="utf-8"))
+    with pytest.raises(ValidationError):
+        Server.model_validate_json(json.dumps(good | wrong))

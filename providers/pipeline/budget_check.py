@@ -47,9 +47,16 @@ async def check_budget(catalog: Catalog, budget: Budget, store: JobStore, priced
 
 
 async def check_total(
-    budget: Budget, store: JobStore, requests: Sequence[PricedRequest], caller: str, confirm: Confirm | None
+    budget: Budget,
+    store: JobStore,
+    requests: Sequence[PricedRequest],
+    caller: str,
+    confirm: Confirm | None,
+    each: str = "models",
 ) -> None:
-    """Check the caps against the sum of several requests that are one call, and ask for consent to it once.
+    """Check the caps against the sum of several requests, and ask for consent to it once.
+
+    `each` is the plural of what the requests are, for the messages.
 
     Raises budget_exceeded. Each request reserves its own part afterwards.
     """
@@ -63,11 +70,11 @@ async def check_total(
         (left.day, "is left today (ATELIER_BUDGET_PER_DAY, UTC)"),
         (left.month, "is left this month (ATELIER_BUDGET_PER_MONTH, UTC)"),
     )
-    what = f"{len(requests)} models together may cost {usd(total)}"
+    what = f"{len(requests)} {each} together may cost {usd(total)}"
     for room, words in rooms:
         if room is not None and total > room:
             message = f"{what}, which is more than the {usd(room)} that {words}; nothing was sent."
-            raise ImageError(Reason.BUDGET_EXCEEDED, message, hint="Compare fewer or cheaper models.")
+            raise ImageError(Reason.BUDGET_EXCEEDED, message, hint=f"Take fewer {each}, or a cheaper model.")
     known = all(price is not None for price in prices)
     await _ask(budget, total if known else None, what if known else f"{what} and more: a price is not known", confirm)
 

@@ -46,7 +46,8 @@ COMMANDS = (
     Command(
         "generate", MAKE, "make images from a prompt", "making.generate:generate",
         ('generate "a lighthouse at dusk, oil painting"', 'generate "a fox" --n 3 --output foxes/',
-         'generate "a logo" --model sketch --size 512x512 --json'),
+         'generate "a logo" --model sketch --size 512x512 --json',
+         "generate --batch prompts.txt --output drafts/ --budget 2"),
         ("draw", "create", "make", "image"),
     ),
     Command(
@@ -63,8 +64,23 @@ COMMANDS = (
         ("models", "models --all", "models --operation upscale --all"), ("vendors",),
     ),
     Command(
+        "list", LOOK, "the newest images", "stored.list:list_images", ("list", "list --limit 5 --json"),
+        ("ls", "images"),
+    ),
+    Command(
+        "gallery", LOOK, "a page with the newest images, in a browser", "stored.gallery:gallery",
+        ("gallery --limit 20 --no-open", "gallery foxes.html --no-open"), ("browse",),
+    ),
+    Command(
         "show", LOOK, "how an image was made, and where it is", "stored.show:show",
         ("show last", "show fox.png", "show last --json"), ("info",),
+    ),
+    Command(
+        "rm", LOOK, "delete images for good", "stored.remove:remove", ("rm last --yes",), ("delete", "remove"),
+    ),
+    Command(
+        "prune", LOOK, "delete old images for good", "stored.remove:prune",
+        ("prune --older-than 30d --keep 100 --dry-run", "prune --older-than 30d --yes"), ("clean",),
     ),
     Command(
         "studio", LOOK, "see, compare, paint and make images in a browser", "studio_command:studio", (), ("ui", "open"),

@@ -58,16 +58,21 @@ METAVARS = {"images": "IMAGE", "options": "NAME=VALUE", "fallback": "MODEL", "si
 
 
 def with_options(
-    run: Callable[..., int], tool: Tool[Any], positional: Collection[str], left_out: Collection[str]
+    run: Callable[..., int],
+    tool: Tool[Any],
+    positional: Collection[str],
+    left_out: Collection[str],
+    optional: Collection[str] = (),
 ) -> Callable[..., int]:
     """Return the command `run` with a further argument for each parameter of a tool, by its name.
 
-    Those of `positional` are arguments without a name, and those of `left_out` are left out.
+    Those of `positional` are arguments without a name, and required where the tool requires them, unless they are
+    `optional`. Those of `left_out` are left out.
     """
     fields = tool.parameters.model_fields
     own = [each for each in inspect.signature(run, eval_str=True).parameters.values() if each.kind is each.KEYWORD_ONLY]
     given = {each.name for each in own}
-    first = [_argument(name, fields[name], is_positional=True) for name in positional if name not in given]
+    first = [_argument(name, fields[name], is_positional=True, is_optional=name in optional) for name in positional]
     named = [_argument(name, field) for name, field in fields.items() if name not in {*left_out, *positional, *given}]
 
     def command(*words: Any, **options: Any) -> int:
@@ -88,7 +93,9 @@ def parameters_in(tool: Tool[Any], given: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _argument(name: str, field: FieldInfo, *, is_positional: bool = False) -> inspect.Parameter:
+def _argument(
+    name: str, field: FieldInfo, *, is_positional: bool = False, is_optional: bool = False
+) -> inspect.Parameter:
     """Return the parameter of a command for that of a tool. The value stays as it was typed; the tool validates it."""
     kinds = list(_kinds(field.annotation))
     several, flag = list in kinds, kinds == [bool]
@@ -102,7 +109,7 @@ def _argument(name: str, field: FieldInfo, *, is_positional: bool = False) -> in
         consume_multiple=several or None,
     )
     kind = bool if flag else list[one] | None if several else one | None
-    required = is_positional and field.is_required()
+    required = is_positional and field.is_required() and not is_optional
     return inspect.Parameter(
         name,
         inspect.Parameter.POSITIONAL_ONLY if is_positional else inspect.Parameter.KEYWORD_ONLY,

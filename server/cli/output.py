@@ -67,9 +67,10 @@ def say(text: str, stream: TextIO | None = None) -> None:
         raise UnwritableStreamError(error.errno, f"{name} cannot be written ({error.strerror})") from None
 
 
-def say_json(facts: Any) -> None:
-    """Print JSON: indented in a terminal, else one line."""
-    say(json.dumps(facts, ensure_ascii=False, indent=2 if sys.stdout and sys.stdout.isatty() else None))
+def say_json(facts: Any, *, pretty: bool = True) -> None:
+    """Print JSON: indented in a terminal if it is `pretty`, else one line."""
+    is_terminal = sys.stdout and sys.stdout.isatty()
+    say(json.dumps(facts, ensure_ascii=False, indent=2 if pretty and is_terminal else None))
 
 
 def terminal_width() -> int | None:

@@ -105,3 +105,5 @@ def test_a_typescript_client_draws_edits_and_is_told_of_an_error(
     seen, _ = seen_by([str(node()), str(folder / client)], target)
     check(seen)
     assert "WIDTHxHEIGHT" in seen["error"]
+    assert (len(seen["prompts"]), seen["completed"]) == (5, ["sketch"])
+    assert "of the image last: make it night" in seen["prompt"]

@@ -1,23 +1,69 @@
-"""`atelier generate`: make images from a prompt."""
+"""`atelier generate`: make images from a prompt, or from a file of prompts."""
 
 from __future__ import annotations
 
+import sys
+from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any
 
 import anyio
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
+from cyclopts.validators import Number
 
-from atelier.server.cli.making.image_call import NOT_OPTIONS, Output, run_image_call
+from atelier.server.cli.making.batch import make_batch, read_lines
+from atelier.server.cli.making.image_call import INTERRUPTED, NOT_OPTIONS, Output, run_image_call
 from atelier.server.cli.options import parameters_in, with_options
+from atelier.server.cli.output import UsageError, say
+from atelier.server.settings import Settings
+from atelier.server.shutdown import interruptible
 from atelier.tools import generate_image
 from atelier.tools.parameters.arguments import parameters_of
 
+BATCH = Group("Several prompts", sort_key=6)
 
-def _generate(*, output: Annotated[Output, Parameter(name="*")] = Output(), **given: Any) -> int:  # noqa: B008 - it is frozen
+
+def _generate(
+    *,
+    batch: Annotated[
+        str | None,
+        Parameter(
+            group=BATCH,
+            metavar="FILE",
+            help="A prompt per line, or (.jsonl) a JSON object per line with prompt and options. The same command goes "
+            "on where it ended, and pays for nothing twice within a day.",
+        ),
+    ] = None,
+    budget: Annotated[
+        Decimal | None,
+        Parameter(
+            group=BATCH,
+            metavar="USD",
+            validator=Number(gte=0),
+            help="Send nothing if the batch may cost more than this.",
+        ),
+    ] = None,
+    output: Annotated[Output, Parameter(name="*")] = Output(),  # noqa: B008 - it is frozen
+    **given: Any,
+) -> int:
     """Make images from a prompt, store them, and print where they are."""
-    params = parameters_of(generate_image.TOOL, {**parameters_in(generate_image.TOOL, given), **output.arguments})
-
+    arguments = parameters_in(generate_image.TOOL, given)
+    if (batch is None) == ("prompt" not in arguments):
+        raise UsageError("Give a prompt, a dash (-) to read it from standard input, or --batch FILE.")
+    if batch is not None:
+        return _make_batch(batch, budget, arguments, output)
+    if budget is not None:
+        raise UsageError("--budget is for --batch; ATELIER_BUDGET_PER_CALL limits a single call.")
+    params = parameters_of(generate_image.TOOL, {**arguments, **output.arguments})
     return anyio.run(run_image_call, params, generate_image.request_of, (), output)
 
 
-generate = with_options(_generate, generate_image.TOOL, ("prompt",), NOT_OPTIONS)
+def _make_batch(batch: str, budget: Decimal | None, arguments: dict[str, Any], output: Output) -> int:
+    lines = read_lines(batch, arguments, " ".join(output.idempotency_key))
+    settings = Settings.load(lambda sentence: say(sentence, sys.stderr))
+    folder = f"{output.output.rstrip('/')}/" if output.output else None
+    make = partial(make_batch, lines, settings, folder, budget, as_json=output.json)
+    return anyio.run(interruptible, make, lambda: say(INTERRUPTED, sys.stderr))
+
+
+generate = with_options(_generate, generate_image.TOOL, ("prompt",), NOT_OPTIONS, optional=("prompt",))

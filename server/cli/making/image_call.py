@@ -16,7 +16,7 @@ from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.styles.library import FoundStyle, StyleLibrary
-from atelier.server.cli.making.result_lines import announce
+from atelier.server.cli.making.result_lines import announce, open_images, show_images
 from atelier.server.cli.output import RESULT, Json, say
 from atelier.server.cli.terminal.spinner import shown_progress
 from atelier.server.composition import pipeline_of, storage_of, styles_of
@@ -43,6 +43,8 @@ class Output:
         str | None, Parameter(group=RESULT, metavar="FILE|FOLDER/", help="Also write the image to this file or folder.")
     ] = None
     overwrite: Annotated[bool, Parameter(group=RESULT, help="Let --output replace a file that exists.")] = False
+    open: Annotated[bool, Parameter(group=RESULT, help="Open the image when it is there.")] = False
+    no_preview: Annotated[bool, Parameter(group=RESULT, help="Do not show the image in the terminal.")] = False
     json: Json = False
     idempotency_key: Annotated[
         tuple[str, ...],
@@ -107,9 +109,13 @@ async def _make_images(
             )
         assert isinstance(result, ImageResult), "no wait limit is set"
         announce(result, as_json=output.json)
+        if not (output.json or output.no_preview):
+            show_images(result.images)
         if params.output_path:
             for path in await folder.write(params.output_path, result.images, overwrite=output.overwrite):
                 say(f"Written to {path}", sys.stderr)
+        if output.open:
+            open_images(result.images)
         service.mark_delivered(result.id)
     return 0 if all(image.stored for image in result.images) else 1
 

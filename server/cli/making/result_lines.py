@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.results import ImageResult
+from atelier.providers.core.results import ImageResult, ResultImage
 from atelier.server.cli.output import UnwritableStreamError, say, say_json
+from atelier.server.cli.terminal.images import shown
+from atelier.server.cli.terminal.opening import open_in_browser
+from atelier.server.cli.terminal_messages import for_person
 from atelier.tools.image_answer import format_result, size_of, usd
+
+PREVIEW_COLUMNS = 40  # of the terminal
 
 
 def announce(result: ImageResult, *, as_json: bool) -> None:
@@ -21,9 +29,29 @@ def announce(result: ImageResult, *, as_json: bool) -> None:
         ) from None
 
 
+def facts_of(result: ImageResult) -> dict[str, Any]:
+    """Return the result as JSON data."""
+    facts = format_result(result).data.model_dump(mode="json", exclude_none=True)
+    return {**facts, "summary": for_person(facts["summary"])}
+
+
+def show_images(images: Sequence[ResultImage]) -> None:
+    """Show the images in a terminal that can."""
+    for image in images:
+        if picture := shown(image.image_bytes, PREVIEW_COLUMNS):
+            say(picture)
+
+
+def open_images(images: Sequence[ResultImage]) -> None:
+    """Open the stored images with the system's program for them."""
+    for stored in (image.stored for image in images if image.stored):
+        if address := stored.url or (stored.path and Path(stored.path).as_uri()):
+            open_in_browser(address)
+
+
 def _say(result: ImageResult, *, as_json: bool) -> None:
     if as_json:
-        say_json(format_result(result).data.model_dump(mode="json", exclude_none=True))
+        say_json(facts_of(result))
         return
     for warning in result.warnings:
         say(f"Note: {warning}", sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -14,52 +15,73 @@ from cyclopts import Parameter
 from atelier.providers.core.errors import ImageError, Reason, strip_control
 from atelier.providers.images import provenance
 from atelier.providers.images.identify import identify
-from atelier.providers.images.sources import ASSET, Asset, newest_asset_id
+from atelier.providers.images.sources import ASSET, newest_asset_id
 from atelier.server.cli.output import Json, say, say_json
+from atelier.server.cli.terminal.images import shown
+from atelier.server.cli.terminal.opening import open_in_browser
 from atelier.server.composition import storage_of
 from atelier.server.settings import Settings
 
 MAX_FILE_BYTES = 256 * 2**20
+PREVIEW_COLUMNS = 40  # of the terminal
 HINT = "Give an asset id, “last”, or a file."
 
 
 def show(
-    image: Annotated[str, Parameter(help="A file, the id of an image, or last.")], /, *, json: Json = False
+    image: Annotated[str, Parameter(help="A file, the id of an image, or last.")],
+    /,
+    *,
+    open: Annotated[bool, Parameter(help="Also open it.")] = False,
+    json: Json = False,
 ) -> int:
-    """Print how an image was made: its record, and the facts embedded in its file."""
-    data, record, path = find_picture(image)
-    facts_shown = facts(data, record, path)
+    """Print how an image was made, and where it is: its record, and the facts embedded in its file."""
+    found = anyio.run(find_image, image)
+    facts_shown = facts(found)
     if json:
         say_json(facts_shown)
     else:
+        if picture := shown(found.image_bytes, PREVIEW_COLUMNS):
+            say(picture)
         say(table(facts_shown))
+    address = found.url or (Path(found.path).absolute().as_uri() if found.path else None)
+    if open and address:
+        open_in_browser(address)
     return 0
 
 
-def find_picture(words: str) -> tuple[bytes, Mapping[str, Any] | None, Path | None]:
-    """Return the bytes of a picture, its record if there is one, and its path when it was named by path.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An image, its record if there is one, and where it is: a path, a fresh link, or both."""
 
-    Raises not_found or invalid_request.
-    """
+    image_bytes: bytes
+    record: Mapping[str, Any] | None
+    path: str | None = None
+    url: str | None = None
+
+
+async def find_image(words: str) -> Found:
+    """Return the image that an id, “last” or a path names. Raises not_found or invalid_request."""
     words = words.strip().removeprefix("image://assets/")
     if words == "last" or ASSET.fullmatch(words):
-        asset = anyio.run(_stored, words)
+        storage = storage_of(Settings.load())
+        id = await newest_asset_id(storage) or "" if words == "last" else words
+        asset = await storage.get(id)
         if asset is None:
             message = "There is no image yet." if words == "last" else f"There is no image {words}."
             raise ImageError(Reason.NOT_FOUND, message, hint=HINT)
-        return asset.image_bytes, asset.record, None
-    path = Path(words).expanduser()
+        place = await storage.where(id)
+        return Found(asset.image_bytes, asset.record, place and place.path, place and place.url)
+    return await anyio.to_thread.run_sync(_file, Path(words))
+
+
+def _file(path: Path) -> Found:
+    path = path.expanduser()
     try:
         if not path.is_file() or path.stat().st_size > MAX_FILE_BYTES:
             raise ImageError(Reason.NOT_FOUND, "There is no such image.", hint=HINT)
-        return path.read_bytes(), _beside(path), path
+        return Found(path.read_bytes(), _beside(path), str(path))
     except (OSError, ValueError):
         raise ImageError(Reason.INVALID_REQUEST, "The file cannot be read.", hint=HINT) from None
-
-
-async def _stored(words: str) -> Asset | None:
-    storage = storage_of(Settings.load())
-    return await storage.get(await newest_asset_id(storage) or "" if words == "last" else words)
 
 
 def _beside(path: Path) -> dict[str, Any] | None:
@@ -72,21 +94,23 @@ def _beside(path: Path) -> dict[str, Any] | None:
     return record if record.get("file") == path.name and record.get("id") == path.stem else None
 
 
-def facts(data: bytes, record: Mapping[str, Any] | None, path: Path | None = None) -> dict[str, Any]:
-    """Return all facts about a picture. `embedded` comes from its file; `c2pa` says whether its maker signed it."""
+def facts(found: Found) -> dict[str, Any]:
+    """Return all facts about an image. `embedded` comes from its file; `c2pa` says whether its maker signed it."""
+    data = found.image_bytes
     try:
         format, width, height = identify(data)
     except ValueError as error:
         message = f"The image cannot be read: {error}."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Is it a whole PNG, JPEG, WebP or GIF?") from None
     return {
-        **({"path": str(path)} if path else {}),
+        **({"path": found.path} if found.path else {}),
+        **({"url": found.url} if found.url else {}),
         "format": format,
         "width": width,
         "height": height,
         "bytes": len(data),
         "c2pa": provenance.has_c2pa(data),
-        "record": dict(record) if record is not None else None,
+        "record": dict(found.record) if found.record is not None else None,
         "embedded": provenance.read(data),
     }
 
@@ -96,7 +120,7 @@ def table(facts_shown: Mapping[str, Any]) -> str:
     file = f"{facts_shown['format']}, {facts_shown['width']}x{facts_shown['height']}, {facts_shown['bytes']:,} bytes"
     signed = "yes: signed by its maker (not verified here), and left as it came" if facts_shown["c2pa"] else "none"
     lines = [
-        *([("path", facts_shown["path"])] if "path" in facts_shown else []),
+        *((name, facts_shown[key]) for name, key in (("path", "path"), ("link", "url")) if key in facts_shown),
         ("file", file),
         ("C2PA manifest", signed),
     ]

@@ -41,9 +41,7 @@ class Spinner:
     async def ask(self, question: str) -> bool:
         """Ask the person at the terminal; the spinner waits."""
         self._bar.stop()
-        sys.stderr.write(f"{question} [y/N] ")
-        sys.stderr.flush()
-        agreed = (await anyio.to_thread.run_sync(sys.stdin.readline)).strip().lower() in ("y", "yes")
+        agreed = await _ask(question)
         self._bar.start()
         return agreed
 
@@ -67,6 +65,17 @@ async def shown_progress(count: int) -> AsyncGenerator[tuple[Progress, Confirm |
         return
     with Spinner(count) as spinner:
         yield spinner.show, spinner.ask if sys.stdin.isatty() else None
+
+
+def asker() -> Confirm | None:
+    """Return the function that asks the person at the terminal; None where there is none."""
+    return _ask if sys.stdin.isatty() and sys.stderr.isatty() else None
+
+
+async def _ask(question: str) -> bool:
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return (await anyio.to_thread.run_sync(sys.stdin.readline)).strip().lower() in ("y", "yes")
 
 
 async def _line(message: str, seconds: float) -> None:

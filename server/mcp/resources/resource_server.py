@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from mcp.server.apps import client_supports_apps
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
-from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver import Context
 from mcp.types import (
     Completion,
     CompletionArgument,
@@ -21,17 +21,22 @@ from mcp.types import (
 )
 from pydantic import AnyUrl
 
+from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.styles.library import StyleLibrary
 from atelier.server.calls import Calls
+from atelier.server.mcp.guidance.prompt import Kind
+from atelier.server.mcp.guidance.prompt_server import PromptServer
+from atelier.server.mcp.guidance.prompts import PROMPTS
 from atelier.server.mcp.resources import images, styles
+from atelier.server.mcp.resources.completions import completed
 
 APP_SCHEME = "ui://"  # of pages that only clients with the extension for them can show
 
 StateT = TypeVar("StateT")
 
 
-class ResourceServer(MCPServer[StateT]):
+class ResourceServer(PromptServer[StateT]):
     """An MCPServer whose resources are the images of the caller of a request, beside resources that were added."""
 
     calls: Calls
@@ -43,6 +48,10 @@ class ResourceServer(MCPServer[StateT]):
     @abstractmethod
     def styles(self) -> StyleLibrary:
         """Return the styles of the caller of the current request."""
+
+    @abstractmethod
+    def catalog(self) -> Catalog:
+        """Return the models."""
 
     async def _handle_list_resources(
         self, ctx: ServerRequestContext[StateT], params: PaginatedRequestParams | None
@@ -79,7 +88,18 @@ class ResourceServer(MCPServer[StateT]):
         return await super().read_resource(uri, context)
 
     async def complete(self, ref: Any, argument: CompletionArgument, context: Any) -> Completion | None:
-        """Return the ids of images that complete the argument of a template."""
-        uri = ref.uri if isinstance(ref, ResourceTemplateReference) else ""
-        ours = argument.name == "id" and any(uri == template.uri_template for template in images.TEMPLATES)
-        return await images.complete_id(argument.value, self.caller_storage()[1]) if ours else None
+        """Return the values that complete an argument of a template or of a prompt."""
+        kind = _kind(ref, argument.name)
+        others: Mapping[str, str] = (context.arguments if context else None) or {}
+        storage, catalog = self.caller_storage()[1], self.catalog()
+        return await completed(kind, argument.value, others, catalog, self.styles(), storage) if kind else None
+
+
+def _kind(ref: Any, name: str) -> Kind | None:
+    """Return what the argument holds; None for one that is not ours."""
+    if isinstance(ref, ResourceTemplateReference):
+        if any(ref.uri == template.uri_template for template in images.TEMPLATES):
+            return "image" if name == "id" else None
+        return "style" if (ref.uri, name) == (styles.TEMPLATE.uri_template, "name") else None
+    arguments = [each for prompt in PROMPTS if prompt.name == ref.name for each in prompt.arguments]
+    return next((argument.kind for argument in arguments if argument.name == name), None)

@@ -32,7 +32,7 @@ function tile(app, image, selection, onselect) {
     image.parent && el("span", { class: "badge", title: "Made from another image" }, icon("edits"),
       el("span", { class: "unseen", text: "Made from another image" })),
     el("p", { class: "name", text: name }),
-    el("p", { class: "small meta" }, el("span", { class: "clip", text: image.model?.split("/").at(-1) }),
+    el("p", { class: "small meta" }, el("span", { class: "clip", title: image.model, text: image.model?.split("/").at(-1) }),
       el("span", { text: usd(image.actual_usd) })));
 }
 

@@ -65,7 +65,8 @@ export function viewer(app, id) {
     });
     const mention = app.host.canMessage && button("Use in the chat", null,
       () => busy(mention, () => app.host.message(`Let us go on with the image ${id}.`)));
-    const before = image.parent && button("Before and after", "slider", () => app.show("compare", [image.parent, id]));
+    const before = image.parent && button("Before and after", "slider",
+      () => app.show("compare", [image.parent, id]), { class: "wide" });
     const above = await app.images.ancestors(image);
     side.replaceChildren(...[
       el("p", { class: "prompt", text: nameOf(image) }),

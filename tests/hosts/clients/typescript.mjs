@@ -1,4 +1,4 @@
-// What both TypeScript clients do: list the tools, draw, edit, and call with a mistake. Reads what to connect to from stdin.
+// What both TypeScript clients do: list the tools, draw, edit, call with a mistake, get and complete a prompt. Reads what to connect to from stdin.
 import { readFileSync } from "node:fs";
 
 export async function run(Client, StdioClientTransport, StreamableHTTPClientTransport) {
@@ -13,7 +13,12 @@ export async function run(Client, StdioClientTransport, StreamableHTTPClientTran
   const drawn = await call("generate_image", ask.draw);
   const edited = await call("edit_image", { ...ask.edit, image: drawn.structuredContent.images[0].id });
   const error = await call("generate_image", ask.wrong);
+  const prompts = (await client.listPrompts()).prompts.map((prompt) => prompt.name);
+  const prompt = await client.getPrompt({ name: "edit_plan", arguments: { image: "last", change: "make it night" } });
+  const argument = { name: "model", value: "ske" };
+  const { completion } = await client.complete({ ref: { type: "ref/prompt", name: "art_direct" }, argument });
   const text = (result) => result.content[0].text;
-  console.log(JSON.stringify({ tools, drawn: text(drawn), edited: text(edited), error: text(error) }));
+  const guidance = { prompts, prompt: prompt.messages[0].content.text, completed: completion.values };
+  console.log(JSON.stringify({ tools, drawn: text(drawn), edited: text(edited), error: text(error), ...guidance }));
   await client.close();
 }

@@ -45,6 +45,7 @@ def test_the_help_of_a_command_fits_and_has_its_examples(environ: Environ, name:
 def folder(environ: Environ, tmp_path: Path) -> Path:
     """A folder in which the examples can run: it has fox.png and prompts, and an image was made before."""
     (tmp_path / "fox.png").write_bytes(png(64, 64))
+    (tmp_path / "prompts.txt").write_text("a fox\na cat\n", encoding="utf-8")
     assert atelier(environ, "generate", "a fox", "--size", "64x64").returncode == 0
     return tmp_path
 

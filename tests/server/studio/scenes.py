@@ -49,6 +49,11 @@ SCENES = (
 EDIT = Scene(
     "The same hills by night, with a full moon", "openai/gpt-image-2.5-flare", 0.061, (1024, 1024), NIGHT, moon=True
 )
+VARIANTS = (
+    Scene(SCENES[3].prompt, "gemini/gemini-3-pro-image", 0.134, (1024, 1024), (DAWN[0], SNOW[1], *SEA[2:])),
+    Scene(SCENES[3].prompt, "flux/flux-2-pro", 0.045, (1024, 1024), (DESERT[0], DAWN[0], DESERT[2], *DAWN[2:4])),
+)
+"""The same words by other models, for a comparison."""
 
 
 def drawn(scene: Scene, seed: int = 1) -> Image.Image:
@@ -75,12 +80,13 @@ def _wave(at: float, waves: Sequence[tuple[float, float]]) -> float:
     return sum(math.sin(at * speed + phase) / speed for speed, phase in waves)
 
 
-async def store_scenes(storage: Storage) -> list[str]:
-    """Store every scene, and an edit of the fourth last; return the ids, oldest first."""
-    ids, began = sorted(new_id("img") for _ in range(len(SCENES) + 1)), datetime(2026, 11, 27, 9, tzinfo=UTC)
-    for number, (id, scene) in enumerate(zip(ids, (*SCENES, EDIT), strict=True)):
+async def store_scenes(storage: Storage, more: Sequence[Scene] = ()) -> list[str]:
+    """Store `more` and every scene, with an edit of the fourth one last; return the ids, oldest first."""
+    scenes, began = (*more, *SCENES, EDIT), datetime(2026, 11, 27, 9, tzinfo=UTC)
+    ids, edited = sorted(new_id("img") for _ in scenes), len(more) + 3
+    for number, (id, scene) in enumerate(zip(ids, scenes, strict=True)):
         provider, _, model = scene.model.partition("/")
-        image = picture(encoded_png(drawn(scene, seed=number if scene is not EDIT else 3)))
+        image = picture(encoded_png(drawn(scene, seed=edited if scene is EDIT else number)))
         record: dict[str, Any] = {
             "id": id,
             "prompt": scene.prompt,
@@ -93,7 +99,7 @@ async def store_scenes(storage: Storage) -> list[str]:
             "height": image.height,
             "mime": image.mime,
             "bytes": len(image.image_bytes),
-            "parent": ids[3] if scene is EDIT else None,
+            "parent": ids[edited] if scene is EDIT else None,
         }
         await storage.put(id, image, record)
     return ids

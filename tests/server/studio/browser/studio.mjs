@@ -23,7 +23,7 @@ export async function opened(options = {}) {
 export const settled = (page) => page.waitForFunction(() => !document.querySelector("img.loading, [aria-busy=true]"));
 
 export async function painting(page, name) {
-  await page.getByRole("button", { name: `Open: ${name}` }).click();
+  await page.getByRole("button", { name: `Open: ${name}` }).first().click();
   await page.getByRole("button", { name: "Paint and edit" }).click();
   await page.waitForFunction(() => document.querySelector(".sheet img")?.naturalWidth);
   return page.locator(".sheet > img").boundingBox();
