@@ -47,6 +47,7 @@ HOMES = {
         "providers.vendors.bedrock.credentials",  # to sign, not to send
         "providers.testing.emulators.bedrock",
     ),
+    "azure": ("providers.vendors.hosts.azure_identity",),
     "google": ("providers.vendors.vertex.credentials",),
     "fastapi": ("server.http",),
     "fastapi_offline": ("server.http.app",),

@@ -69,7 +69,7 @@ def _placed(added: Figures) -> Iterator[tuple[str, Figure]]:
 def _fits(figure: Figure, provider: Provider, id: str, place: str) -> None:
     """Check that the vendor has the model, listed or not, and that a listed one offers the options of the price."""
     row = next((row for row in provider.models if id in (row.id, *row.snapshots)), None)
-    if row is None and not (provider.prefixes and id.startswith(provider.prefixes)):
+    if row is None and not provider.unlisted and not (provider.prefixes and id.startswith(provider.prefixes)):
         ids = [row.id for row in provider.models]
         hint = did_you_mean(close_names(id, ids)) or f"Its models: {', '.join(ids)}."
         raise _wrong(f"{place}.models", f"{provider.title} has no {sanitize(id, 60)}", hint)

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import pytest
 
+from atelier.providers.testing.emulators.azure import Azure
 from atelier.providers.testing.emulators.bedrock import Bedrock
 from atelier.providers.testing.emulators.comfyui import Comfyui
 from atelier.providers.testing.emulators.fal import Fal
@@ -18,12 +19,15 @@ from atelier.providers.testing.emulators.flux import Flux
 from atelier.providers.testing.emulators.gemini import Gemini
 from atelier.providers.testing.emulators.ideogram import Ideogram
 from atelier.providers.testing.emulators.leonardo import Leonardo
+from atelier.providers.testing.emulators.litellm import LiteLLM
 from atelier.providers.testing.emulators.midjourney import Midjourney
 from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.emulators.openrouter import OpenRouter
 from atelier.providers.testing.emulators.recraft import Recraft
 from atelier.providers.testing.emulators.replicate import Replicate
 from atelier.providers.testing.emulators.sd_webui import SdWebui
 from atelier.providers.testing.emulators.stability import Stability
+from atelier.providers.testing.emulators.together import Together
 from atelier.providers.testing.emulators.vertex import Vertex
 from atelier.providers.testing.emulators.xai import XAI
 from atelier.providers.testing.server import Emulator
@@ -40,6 +44,11 @@ def served(emulator: Served) -> Iterator[Served]:
 @pytest.fixture
 def bedrock_emulator() -> Iterator[Bedrock]:
     yield from served(Bedrock())
+
+
+@pytest.fixture
+def azure_emulator() -> Iterator[Azure]:
+    yield from served(Azure())
 
 
 @pytest.fixture
@@ -73,6 +82,11 @@ def leonardo_emulator() -> Iterator[Leonardo]:
 
 
 @pytest.fixture
+def litellm_emulator() -> Iterator[LiteLLM]:
+    yield from served(LiteLLM())
+
+
+@pytest.fixture
 def midjourney_emulator() -> Iterator[Midjourney]:
     yield from served(Midjourney())
 
@@ -80,6 +94,11 @@ def midjourney_emulator() -> Iterator[Midjourney]:
 @pytest.fixture
 def openai_emulator() -> Iterator[OpenAI]:
     yield from served(OpenAI())
+
+
+@pytest.fixture
+def openrouter_emulator() -> Iterator[OpenRouter]:
+    yield from served(OpenRouter())
 
 
 @pytest.fixture
@@ -100,6 +119,11 @@ def sd_webui_emulator() -> Iterator[SdWebui]:
 @pytest.fixture
 def stability_emulator() -> Iterator[Stability]:
     yield from served(Stability())
+
+
+@pytest.fixture
+def together_emulator() -> Iterator[Together]:
+    yield from served(Together())
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atelier.providers.testing.waiting import Gate, until
+from atelier.providers.vendors.hosts.settings import HOSTS, KNOWN, parse_hosts
 from atelier.providers.vendors.registry import all_providers
 
 
@@ -160,10 +161,15 @@ class Emulator:
         return f"http://127.0.0.1:{self.port}"
 
     def environ_for(self, vendor: str) -> dict[str, str]:
-        """Return the key and the base URL under the vendor's own variables. KeyError: no vendor has the name."""
-        endpoint = {provider.name: provider.endpoint for provider in all_providers()}[vendor]
+        """Return the key and the base URL under the vendor's own variables; of a known host also its entry.
+
+        KeyError: no vendor and no known host has the name.
+        """
+        entry = {HOSTS: f'["{vendor}"]'} if vendor in KNOWN else {}
+        hosts = {host.name: host.endpoint for host in parse_hosts(entry.get(HOSTS))}
+        endpoint = {**{provider.name: provider.endpoint for provider in all_providers()}, **hosts}[vendor]
         keys = dict.fromkeys(endpoint.key_variables[:1], getattr(self, "key", ""))
-        return {**keys, endpoint.base_url_variable: self.url}
+        return {**entry, **keys, endpoint.base_url_variable: self.url}
 
     def next(self, *faults: Fault | None) -> None:
         """What happens to the next requests, in order; None is the ordinary answer, which also follows the last."""

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationInfo
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.catalog.host_vendors import vendors_of
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.providers.vendors.hosts.settings import Host, parse_hosts
+from atelier.providers.vendors.hosts.settings import KNOWN, Host, parse_hosts
 from atelier.server.http.callers import is_customer
 
 MUST = {
@@ -39,8 +39,11 @@ def listed_hosts(value: object) -> object:
 
 
 def checked_hosts(hosts: tuple[Host, ...]) -> tuple[Host, ...]:
-    """Refuse a host with a name that is taken, or a model that is like none, so that it stops the start."""
-    if hosts:
+    """Refuse a host with a name that is taken, or a model that is like none, so that it stops the start.
+
+    The names of known hosts are free, so that for these alone no vendor is loaded here.
+    """
+    if any(host.name not in KNOWN or any(model.like for model in host.models) for host in hosts):
         vendors_of(hosts, None)
     return hosts
 

@@ -15,7 +15,7 @@ from atelier.providers.core.types import Operation
 from atelier.providers.transport.wire import httpx
 from atelier.providers.vendors.contract import Job, Provider
 from atelier.providers.vendors.hosts import openai
-from atelier.providers.vendors.hosts.settings import Host
+from atelier.providers.vendors.hosts.settings import AZURE_IDENTITY, Host
 from atelier.providers.vendors.openai.adapter import prepare as prepare_for_openai
 
 UNLISTED = replace(
@@ -26,9 +26,12 @@ UNLISTED = replace(
 
 def provider_of(host: Host) -> Provider:
     """Return the vendor of an Azure resource. It lists the deployments that its entry names."""
-    return replace(
-        openai.provider_of(host, UNLISTED), prepare=partial(prepare, api_version=host.api_version), collect=None
-    )
+    provider = openai.provider_of(host, UNLISTED)
+    if host.token == AZURE_IDENTITY:
+        from atelier.providers.vendors.hosts.azure_identity import find_credentials
+
+        provider = replace(provider, credentials=find_credentials)
+    return replace(provider, prepare=partial(prepare, api_version=host.api_version), collect=None)
 
 
 def prepare(job: Job, api_version: str) -> httpx.Request:

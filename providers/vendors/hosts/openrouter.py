@@ -17,7 +17,6 @@ from pydantic import Field
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.results import Usage
 from atelier.providers.transport.exchange import request_id
-from atelier.providers.transport.vendor_errors import error_status
 from atelier.providers.transport.vendor_json import (
     Lenient,
     VendorModel,
@@ -134,8 +133,6 @@ async def read(response: httpx.Response, job: Job, wire: Wire, names: Names) -> 
     """Return every image of the answer."""
     answer = parse_answer(Answer, response.content)
     if not answer.data:
-        if (status := error_status(response.content)) is not None:
-            raise explain(httpx.Response(status, content=response.content), names)
         raise invalid_response(f"{names.title} answered without an image.")
     images, failures = await images_of(names.title, answer.data, wire)
     usage = answer.usage or Counts()
@@ -155,7 +152,6 @@ class Metadata(VendorModel):
 
 
 class ErrorBody(VendorModel):
-    code: Lenient[int] = None
     message: Lenient[str] = None
     metadata: Lenient[Metadata] = None
 
@@ -167,7 +163,7 @@ class Refusal(VendorModel):
 def explain(response: httpx.Response, names: Names) -> ImageError:
     """Explain `{"error": {"code", "message", "metadata"}}`; a 403 with reasons is a moderated prompt."""
     error = parse_refusal(Refusal, response.content).error or ErrorBody()
-    status = error.code if response.is_success and error.code else response.status_code
+    status = response.status_code
     reasons = error.metadata and (error.metadata.reasons or error.metadata.flagged_input)
     reason = Reason.CONTENT_POLICY if status == HTTPStatus.FORBIDDEN and reasons else reason_for_status(status)
     words = "; ".join(filter(None, [error.message, *((error.metadata and error.metadata.reasons) or ())]))

@@ -16,10 +16,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.gates.refusals import close_names
 from atelier.providers.core.types import Endpoint, Lookup
 from atelier.providers.transport.base_url import host_of
 
 HOSTS = "ATELIER_HOSTS"
+
+AZURE_IDENTITY = "azure-identity"
+"""In place of a variable of a token: the package of that name finds one on this machine."""
 
 DialectName = Literal["openai", "azure", "together", "openrouter"]
 
@@ -70,13 +74,13 @@ class HostModel(Strict):
 
 
 class Host(Strict):
-    """One entry. `key` names the variable of its key, `token` that of a bearer token of Azure."""
+    """One entry. `key` names the variable of its key, `token` that of a bearer token of Azure, or is azure-identity."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
     title: Annotated[str, Field(min_length=1, max_length=40)] = ""
     url: Annotated[str, AfterValidator(_address)] = ""
     key: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{2,59}$")] = ""
-    token: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{2,59}$")] = ""
+    token: Annotated[str, Field(pattern=rf"^([A-Z][A-Z0-9_]{{2,59}}|{AZURE_IDENTITY})$")] = ""
     dialect: DialectName = "openai"
     api_version: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = ""
     models: tuple[HostModel, ...] = ()
@@ -96,7 +100,7 @@ class Host(Strict):
         return Endpoint(
             base_url=url,
             base_url_variable=known.url_variable if known and not self.url else "",
-            key_variables=(self.token or self.key,),
+            key_variables=(self.token or self.key,) if self.token != AZURE_IDENTITY else (),
             key_header="authorization" if bearer else "api-key",
             key_prefix="Bearer " if bearer else "",
             base_path=path,
@@ -165,11 +169,14 @@ def _host(entry: object, number: int) -> Host:
         raise _mistake(error.errors(include_url=False, include_input=False)[0], place) from None
     for field, value in (("url", host.url or known), ("key", host.key or host.token)):
         if not value:
-            raise _wrong(f"{host.name} has no {field}")
+            near = close_names(host.name, KNOWN)
+            raise _wrong(f"{host.name} has no {field}{f'; perhaps {near[0]} is meant' if near else ''}")
     if (host.token or host.api_version) and host.dialect != "azure":
         raise _wrong(
             f"{host.name} has a {'token' if host.token else 'api_version'}, which only the dialect azure takes"
         )
+    if host.token == AZURE_IDENTITY and not host.url:  # else a `.env` could have this machine's token sent elsewhere
+        raise _wrong(f"{host.name} has no url, which a host with {AZURE_IDENTITY} needs")
     return host
 
 

@@ -155,10 +155,12 @@ export class LoopbackConnection extends Connection {
   }
 
   async download(name, mimeType, base64) {
+    const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)); // a data: address has a limit
     const link = document.createElement("a");
-    link.href = `data:${mimeType};base64,${base64}`;
+    link.href = URL.createObjectURL(new Blob([bytes], { type: mimeType }));
     link.download = name;
     link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   }
 
   async openLink(url) {

@@ -1,14 +1,14 @@
 // A new image from words, by one model or by several to choose from.
 
 import { announce, button, busy, debounced, el, showError, usd } from "./dom.js";
-import { collected, idsOf } from "./images.js";
+import { idsOf, made } from "./images.js";
 import { backBar } from "./viewer.js";
 
 export function create(app) {
   const words = el("textarea", { rows: "4", id: "new-words", maxlength: "32000", placeholder: "A lighthouse at dusk, watercolour" });
   const models = el("div", { class: "choices", role: "group", "aria-label": "Models" });
   const cost = el("p", { class: "small cost", "aria-live": "polite" });
-  const go = button("Make", null, () => busy(go, make), { class: "primary" });
+  const go = button("Make", null, () => busy(go, run), { class: "primary" });
   const prices = new Map();
   let usual = "";
 
@@ -36,11 +36,11 @@ export function create(app) {
     ready();
   }
 
-  async function make() {
+  async function run() {
     const names = chosen();
     const which = names.length > 1 ? { models: names } : names.length ? { model: names[0] } : {};
     announce("The image is being made. This takes 5 to 60 seconds.");
-    const answer = await collected(app.host, await app.host.call("generate_image", { prompt: words.value.trim(), ...which, confirm_cost: true }));
+    const answer = await made(app, "generate_image", { prompt: words.value.trim(), ...which });
     const ids = idsOf(answer);
     app.host.tellModel(`In the studio the user made ${ids.join(", ")} with the words “${words.value.trim()}”.`).catch(showError);
     if (ids.length > 1) app.show("compare", ids, answer.data.models || []);

@@ -11,6 +11,8 @@ import { create } from "./create.js";
 
 const VIEWS = { gallery, viewer, painter, compare, create };
 const INLINE_HEIGHT = 500; // pixels that hosts give a page within a chat
+const PAINTER_HEIGHT = 720; // where the host says that it has room
+const RESULT_DELAY = 400; // milliseconds in which a host that shows a call says so
 
 class App {
   constructor() {
@@ -21,27 +23,38 @@ class App {
     this.past = [];
     this.place = document.getElementById("app");
     document.addEventListener("keydown", (event) => {
-      const typing = event.target.closest?.("textarea, input:not([type=checkbox]):not([type=radio]), select, dialog");
-      if (event.key === "Escape" && !typing && this.past.length) this.back();
+      const typing = event.target.closest?.("textarea, select, dialog, input[type=search], input[type=number]");
+      const painting = this.current?.view === "painter"; // what is painted is not lost by a key
+      if (event.key === "Escape" && !typing && !painting && this.past.length) this.back();
     });
   }
 
   show(view, ...given) {
     if (view === "gallery") this.past = [];
-    else if (this.current) this.past.push(this.current);
-    this.open([view, ...given]);
+    else if (this.current) this.past.push({ ...this.current, root: this.place.firstChild, focused: document.activeElement });
+    this.open({ view, given });
   }
 
+  // A page that was left is shown as it was, unless images have come or gone; a painted mask stays in any case.
   back() {
-    this.open(this.past.pop() || ["gallery"]);
+    const before = this.past.pop() || { view: "gallery", given: [] };
+    if (!before.root || (before.changes !== this.images.changes && before.view !== "painter")) {
+      this.open(before);
+      return;
+    }
+    this.current = before;
+    hideError();
+    this.place.replaceChildren(before.root);
+    this.follow();
+    before.focused?.focus();
   }
 
-  open(current) {
-    const [view, ...given] = current;
+  open({ view, given }) {
     const first = !this.current;
-    this.current = current;
+    this.current = { view, given, changes: this.images.changes };
     hideError();
     this.place.replaceChildren(VIEWS[view](this, ...given));
+    this.follow();
     if (!first) this.focusHeading();
   }
 
@@ -57,8 +70,8 @@ class App {
     host.on("ui/notifications/tool-result", (result) => this.showResult(result));
     await host.open();
     this.follow();
-    if (!this.current && !host.context.toolInfo) this.show("gallery");
-    else if (!this.current) this.wait();
+    if (host.context.toolInfo) this.wait();
+    else setTimeout(() => this.current || this.waiting || this.show("gallery"), window.parent === window ? 0 : RESULT_DELAY);
   }
 
   // The host's colours, its theme, and the height that the page may have.
@@ -68,13 +81,16 @@ class App {
     if (theme) root.dataset.theme = theme;
     for (const [name, value] of Object.entries(styles?.variables || {})) if (value) root.style.setProperty(name, value);
     const inline = window.parent !== window && displayMode !== "fullscreen";
-    const height = room?.height ?? Math.min(room?.maxHeight ?? INLINE_HEIGHT, INLINE_HEIGHT);
+    const most = room?.maxHeight && this.current?.view === "painter" ? PAINTER_HEIGHT : INLINE_HEIGHT;
+    const height = room?.height ?? Math.min(room?.maxHeight ?? INLINE_HEIGHT, most);
     root.style.setProperty("--height", inline ? `${height}px` : "100dvh");
-    if (inline) this.host.notify("ui/notifications/size-changed", { height });
+    if (inline && height !== this.height) this.host.notify("ui/notifications/size-changed", { height });
+    this.height = inline ? height : undefined;
   }
 
   wait(prompt) {
     if (this.current) return;
+    this.waiting = true;
     const text = prompt ? `“${prompt}” is being made…` : "Waiting for the result…";
     const open = el("button", { type: "button", text: "Show the gallery", onclick: () => this.show("gallery") });
     this.place.replaceChildren(el("section", { class: "view" }, el("div", { class: "empty" }, el("p", { text }), open)));

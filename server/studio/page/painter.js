@@ -1,7 +1,7 @@
 // The painter: what is to change in an image, in which words, by which model and for what price.
 
 import { announce, button, busy, debounced, el, icon, showError, usd } from "./dom.js";
-import { collected, idsOf, nameOf } from "./images.js";
+import { idsOf, made, nameOf } from "./images.js";
 import { backBar } from "./viewer.js";
 import { Mask } from "./mask.js";
 import { Stage } from "./stage.js";
@@ -252,8 +252,7 @@ class Painter {
     if (this.mode === "paint") request.mask = `data:image/png;base64,${this.mask.exported(this.feather)}`;
     announce("The image is being made. This takes 5 to 60 seconds.");
     this.cost.textContent = "The image is being made…";
-    const answer = await collected(this.app.host, await this.app.host.call("edit_image", { ...request, confirm_cost: true }))
-      .finally(() => this.ready());
+    const answer = await made(this.app, "edit_image", request).finally(() => this.ready());
     const [id] = idsOf(answer);
     const words = request.prompt ? ` with the words “${request.prompt}”` : "";
     this.app.host.tellModel(`In the studio the user edited ${this.image.id} (${request.operation})${words}. The new image is ${id}.`)

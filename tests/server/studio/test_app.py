@@ -26,6 +26,7 @@ from atelier.server.studio.page import FOLDER, studio_page
 from atelier.tools import TOOLS
 from tests.conftest import Connect, Environ, encoded_png
 from tests.exhaustive import exhaustive
+from tests.server.http_process import Server
 from tests.server.mcp.test_early_answers import lines_of, recorded
 from tests.server.mcp.test_resources import drawn
 from tests.server.process import hello
@@ -171,6 +172,7 @@ async def test_a_large_file_comes_in_parts_that_join_to_base64(connect: Connect,
     size = parts[0]["bytes"]
     assert len(base64.b64decode("".join(part["data"] for part in parts), validate=True)) == size
     assert len(parts) == -(-size // CHUNK_BYTES) > 1
+    assert max(len(part["data"]) for part in parts) < 150_000
 
 
 @exhaustive
@@ -195,3 +197,18 @@ def test_a_recorded_list_of_tools_is_not_another_host_s(environ: Environ) -> Non
     assert "studio_images" not in lines_of(environ, plain, *listing)[-1]
     first = lines_of(environ, capable, *listing)[-1]
     assert [tool["name"] for tool in json.loads(first)["result"]["tools"]][-1] == "studio_delete"
+
+
+async def test_over_http_a_caller_reaches_own_images_alone(server: Server) -> None:
+    async with server.mcp("alice", **APPS) as alice:
+        assert "studio_images" in {tool.name for tool in (await alice.list_tools()).tools}
+        id = await drawn(alice)
+        assert [image["id"] for image in (await called(alice, "studio_images"))["found"]] == [id]
+        assert (await called(alice, "studio_file", id=id))["url"].startswith(f"{server.url}/i/{id}")
+    async with server.mcp("bob", **APPS) as bob:
+        assert (await called(bob, "studio_images", ids=[id]))["found"] == []
+        assert (await called(bob, "studio_previews", ids=[id]))["previews"] == {id: ""}
+        assert (await called(bob, "studio_delete", ids=[id]))["not_found"] == [id]
+        assert (await bob.call_tool("studio_file", {"id": id})).is_error
+    async with server.mcp("alice", mode="legacy", **APPS) as older:  # the service keeps no sessions
+        assert "studio_images" not in {tool.name for tool in (await older.list_tools()).tools}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +13,8 @@ import pytest
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.vendors.hosts.settings import KNOWN
+from atelier.providers.vendors.names import name_conflict
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 
@@ -89,6 +94,7 @@ async def test_a_program_has_the_hosts_of_its_environment_and_the_prices_stated_
         ({"name": "proxy", "key": "PROXY_KEY"}, "proxy has no url"),
         ({"name": "proxy", "url": "https://proxy.example/v1"}, "proxy has no key"),
         ("nowhere", "nowhere has no url"),
+        ("openruoter", "perhaps openrouter is meant"),
         ("litellm", "give its url, or set LITELLM_BASE_URL"),
         ({"url": "https://proxy.example/v1"}, "has no name"),
         ({**PROXY, "name": "My Proxy"}, "the name of entry 1 should be lower-case letters"),
@@ -138,3 +144,50 @@ def test_a_key_may_be_in_a_file_or_have_the_prefix_of_atelier(tmp_path: Any) -> 
     for name in ("PROXY_KEY_FILE", "ATELIER_PROXY_KEY_FILE"):
         choice = (found := catalog(PROXY, **{name: str(tmp_path / "key")})).resolve("proxy/draw")
         assert choice.endpoint.key(found.lookup) == "key-of-a-file"
+
+
+def test_a_catalog_file_adds_models_and_prices_to_a_host(tmp_path: Path) -> None:
+    file = tmp_path / "models.json"
+    figure = {"provider": "proxy", "unit": "per_image", "source": "bill", "as_of": "2026-11"}
+    content = {
+        "models": [{"provider": "proxy", "id": "draw", "max_count": 2}],
+        "prices": {
+            "sources": {"bill": {"what": "our bill", "date": "2026-11", "kind": "ours"}},
+            "rows": [{**figure, "models": ["draw"], "usd": "0.03"}, {**figure, "models": ["Not/Listed"], "usd": "0.5"}],
+        },
+    }
+    file.write_text(json.dumps(content))
+    host = {**PROXY, "models": [{"id": "draw", "usd": 0.09}]}
+    found = catalog(host, ATELIER_CATALOG=str(file))
+    assert found.resolve("proxy").model.max_count == 2
+    priced = {
+        name: found.prices.of("proxy", found.resolve(f"proxy/{name}").model).rows for name in ("draw", "Not/Listed")
+    }
+    assert {name: str(rows[0].usd) for name, rows in priced.items()} == {"draw": "0.03", "Not/Listed": "0.5"}
+
+
+def test_known_hosts_load_no_vendor_at_the_start_and_no_dialect_of_another() -> None:
+    code = """
+import sys
+from atelier.server.composition import catalog_of
+from atelier.server.settings import Settings
+
+def loaded():
+    return sorted(m.rsplit(".", 1)[1] for m in sys.modules if m.startswith("atelier.providers.vendors.hosts."))
+
+settings = Settings.from_environ({"ATELIER_HOSTS": '["together"]'})
+assert "atelier.providers.vendors.openai" not in sys.modules
+assert loaded() == ["dialects", "settings"], loaded()
+catalog_of(settings).resolve("together")
+assert {"azure", "openrouter"}.isdisjoint(loaded()), loaded()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_names_of_known_hosts_are_free() -> None:
+    found = catalog(
+        *KNOWN, AZURE_OPENAI_ENDPOINT="https://me.openai.azure.com", LITELLM_BASE_URL="http://proxy:4000/v1"
+    )
+    assert name_conflict(found.providers) is None
+    assert [provider.name for provider in found.providers][-len(KNOWN) :] == list(KNOWN)

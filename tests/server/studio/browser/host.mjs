@@ -25,6 +25,7 @@ const { tools } = await client.listTools();
 const uri = tools.find((tool) => tool.name === "generate_image")._meta.ui.resourceUri;
 const [{ text: html, mimeType }] = (await client.readResource({ uri })).contents;
 found.mime = mimeType;
+const shown = html.replace("<head>", "<head><script>window.injected = true</script>"); // hosts put scripts of their own there
 const result = await client.callTool({ name: "generate_image", arguments: { prompt, model: "gpt-image-2.5-flare", size: "1024x1024" } });
 const [{ id }] = result.structuredContent.images;
 
@@ -76,7 +77,7 @@ await page.exposeFunction("callTool", (params) => {
   return client.callTool(params);
 });
 await page.goto(`http://127.0.0.1:${web.address().port}/`);
-await page.evaluate(([html, result]) => window.begin(html, result), [html, result]);
+await page.evaluate(([html, result]) => window.begin(html, result), [shown, result]);
 const studio = page.frameLocator("iframe");
 const frame = page.frames()[1];
 const reaches = (text) => frame.waitForFunction((wanted) => document.querySelector("h1")?.textContent === wanted, text);
@@ -84,6 +85,7 @@ const log = () => page.evaluate(() => window.log);
 
 await reaches("Image");
 await settled(frame);
+found.injected = await frame.evaluate(() => window.injected);
 found.opened = await studio.locator(".prompt").textContent();
 found.theme = await frame.evaluate(() => getComputedStyle(document.documentElement).colorScheme);
 await studio.getByRole("button", { name: "Download" }).click();
