@@ -3,7 +3,7 @@
 `initialize`, `server/discover`, `tools/list` and `ping` have the same answer each time the same server starts with the
 same settings. So a server records the answers of the SDK, and the next start replays them, byte for byte, in a thread,
 while the SDK is imported. Every line also goes to the SDK, which answers whatever was not answered; what was is dropped
-by `MessageWriter`. Imports the standard library alone.
+by `MessageWriter`. Imports the standard library, and nothing of ours that takes time.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, cast
+
+from atelier.providers.catalog.strengths import STRENGTHS
 
 METHODS = ("initialize", "server/discover", "tools/list", "ping")
 
@@ -211,8 +213,10 @@ def _files(folder: Path) -> Generator[Path]:
 
 
 def _settings() -> Iterable[str]:
-    """Yield the variables of Atelier, and the files that can set them."""
+    """Yield the variables of Atelier, which vendors' keys are set, and the files that can set both."""
     yield from sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("ATELIER_"))
+    keys = [name + file for each in STRENGTHS for name in each.keys for file in ("", "_FILE")]
+    yield from (name for name in keys if os.environ.get(name, "").strip())  # the instructions name their vendors
     for file in (Path(".env"), Path(os.environ.get("ATELIER_CONFIG") or _folder("config") / "config.toml")):
         with suppress(OSError):
             yield f"{file.absolute()} {file.stat().st_mtime_ns} {file.stat().st_size}"

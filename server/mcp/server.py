@@ -32,7 +32,7 @@ from atelier.server.composition import call_counter, pipeline_of, preload, sourc
 from atelier.server.mcp import results
 from atelier.server.mcp.clients import host_of
 from atelier.server.mcp.elicitation import DeclinedCosts, InputNeeded, confirm_callback
-from atelier.server.mcp.guidance.instructions import INSTRUCTIONS
+from atelier.server.mcp.guidance.instructions import instructions
 from atelier.server.mcp.progress import progress, progress_reporter
 from atelier.server.mcp.stdio import MessageWriter, protocol_pipes
 from atelier.server.mcp.tasks import Tasks, supports_tasks, with_task_limits
@@ -93,7 +93,7 @@ class AtelierServer(StudioServer[ServerState]):
             "atelier",
             title="Atelier",
             description="Makes images with the image models of several vendors and stores them.",
-            instructions=INSTRUCTIONS,
+            instructions=instructions(settings.is_set),
             icons=[results.product_icon()],
             version=version("atelier-mcp"),
             lifespan=lambda _: self._lifespan(),

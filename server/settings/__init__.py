@@ -45,6 +45,13 @@ class Settings(SettingsFields):
                 return value
         return None
 
+    def is_set(self, name: str) -> bool:
+        """Return whether a variable has a value; one whose file cannot be read has."""
+        try:
+            return self.lookup(name) is not None
+        except ImageError:
+            return True
+
     @property
     def pictures(self) -> Path:
         """The folder for pictures, absolute."""

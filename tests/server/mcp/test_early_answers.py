@@ -80,6 +80,10 @@ def test_settings_that_changed_leave_the_answer_to_the_sdk(environ: Environ) -> 
     one_tool = lines_of(environ, hello("2025-06-18"), *LISTING)
     assert "edit_image" in five_tools[1]
     assert "edit_image" not in one_tool[1]
+    until(lambda: recorded(environ))
+    environ["XAI_API_KEY"] = "xai-none"
+    assert lines_of(environ, hello("2025-06-18"), command=WITHOUT_SDK) == []
+    assert "grok-imagine-image-2.0" in lines_of(environ, hello("2025-06-18"), *LISTING)[0]
 
 
 def test_a_call_after_early_answers_is_answered_by_the_sdk_and_an_id_can_be_used_again(environ: Environ) -> None:

@@ -60,9 +60,21 @@ async def test_it_introduces_itself(connect: Connect) -> None:
         assert client.server_info.version
         assert [icon.mime_type for icon in client.server_info.icons or []] == ["image/png"]
         assert "generate_image" in (client.instructions or "")
+        assert "Good at" not in (client.instructions or "")
         tools = (await client.list_tools()).tools
     assert [tool.name for tool in tools] == [tool.name for tool in TOOLS]
     assert not [tool.name for tool in tools if tool.icons]
+
+
+async def test_the_instructions_name_what_the_vendors_with_a_key_are_good_at(
+    connect: Connect, environ: Environ
+) -> None:
+    environ |= {"ATELIER_STABILITY_API_KEY": "sk-none", "RECRAFT_API_KEY": "none"}
+    async with connect() as client:
+        words = client.instructions or ""
+    section = words.partition("Good at")[2].splitlines()[1:]
+    assert [line.partition(":")[0] for line in section] == ["stable-image-core", "recraftv4_1"]
+    assert "recolors" in section[0]
 
 
 async def test_without_a_key_a_sketch_is_drawn_stored_and_called_one(connect: Connect, tmp_path: Path) -> None:
