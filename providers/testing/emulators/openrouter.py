@@ -120,7 +120,13 @@ class OpenRouter(Emulator):
 
     async def models(self, request: Request) -> Response:
         """GET /images/models"""
-        about = {"name": "", "description": "", "created": 0, "supports_streaming": False, "supported_parameters": {}}
+        about: dict[str, Any] = {
+            "name": "",
+            "description": "",
+            "created": 0,
+            "supports_streaming": False,
+            "supported_parameters": {},
+        }
         shape = {"architecture": {"input_modalities": ["text", "image"], "output_modalities": ["image"]}}
         rows = [{"id": id, "endpoints": f"/api/v1/images/models/{id}/endpoints", **about, **shape} for id in MODELS]
         return JSONResponse({"data": rows})
