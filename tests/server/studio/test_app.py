@@ -200,12 +200,12 @@ def test_a_recorded_list_of_tools_is_not_another_host_s(environ: Environ) -> Non
 
 
 async def test_over_http_a_caller_reaches_own_images_alone(server: Server) -> None:
-    async with server.mcp("alice", **APPS) as alice:
+    async with server.mcp("alice", extensions=APPS["extensions"]) as alice:
         assert "studio_images" in {tool.name for tool in (await alice.list_tools()).tools}
         id = await drawn(alice)
         assert [image["id"] for image in (await called(alice, "studio_images"))["found"]] == [id]
         assert (await called(alice, "studio_file", id=id))["url"].startswith(f"{server.url}/i/{id}")
-    async with server.mcp("bob", **APPS) as bob:
+    async with server.mcp("bob", extensions=APPS["extensions"]) as bob:
         assert (await called(bob, "studio_images", ids=[id]))["found"] == []
         assert (await called(bob, "studio_previews", ids=[id]))["previews"] == {id: ""}
         assert (await called(bob, "studio_delete", ids=[id]))["not_found"] == [id]
@@ -214,7 +214,7 @@ async def test_over_http_a_caller_reaches_own_images_alone(server: Server) -> No
 
 @exhaustive
 async def test_over_http_an_older_client_is_known_by_its_session_id(server: Server) -> None:
-    async with server.mcp(mode="legacy", **APPS) as older:
+    async with server.mcp("alice", mode="legacy", extensions=APPS["extensions"]) as older:
         assert "studio_images" in {tool.name for tool in (await older.list_tools()).tools}
         assert URI in [resource.uri for resource in (await older.list_resources()).resources]
     async with server.mcp(mode="legacy") as plain:
