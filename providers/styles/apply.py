@@ -81,7 +81,7 @@ async def _expanded(request: ImageRequest, found: FoundStyle, pipeline: Pipeline
     _add_defaults(work, style, catalog)
     if _takes_references(work, style, choice.model):
         _add_references(work, await _references(found, pipeline.sources), choice, catalog)
-    _add_words(work, style, choice.model)
+    _add_words(work, style, choice.model, catalog)
     note = work.note(style.name)
     return replace(work.request, notes=(*request.notes, note))
 
@@ -183,7 +183,7 @@ def _add_references(work: _Expansion, pictures: list[Picture], choice: Choice, c
         work.unused.append(f"{_images(len(pictures) - len(used))} more than {model.id} takes")
 
 
-def _add_words(work: _Expansion, style: Style, model: Model) -> None:
+def _add_words(work: _Expansion, style: Style, model: Model, catalog: Catalog) -> None:
     """Add the words, the colours and what to avoid, the last as a negative prompt where the model has one."""
     request, settings = work.request, style.settings
     avoid = ", ".join(settings.avoid)
@@ -191,12 +191,13 @@ def _add_words(work: _Expansion, style: Style, model: Model) -> None:
         if style.words or avoid or settings.palette:
             work.unused.append(f"its words, as {request.operation.value.replace('_', ' ')} was called without a prompt")
         return
-    negative = bool(avoid) and Feature.NEGATIVE_PROMPT in model.features
-    lines = [request.prompt, *_lines(style, "" if negative else avoid), *_about_references(work)]
     work.added += [f"{label} “{sanitize(text, MAX_NOTE)}”" for label, text in _texts(style, avoid) if text]
-    if negative:
+    if avoid and Feature.NEGATIVE_PROMPT in model.features:
         given = f"{request.negative_prompt}, {avoid}" if request.negative_prompt else avoid
-        request = replace(request, negative_prompt=given)
+        with_negative = replace(request, negative_prompt=given)
+        if _takes(catalog, with_negative):  # some do not with other options
+            request, avoid = with_negative, ""
+    lines = [request.prompt, *_lines(style, avoid), *_about_references(work)]
     work.request = replace(request, prompt="\n\n".join(line for line in lines if line))
 
 
