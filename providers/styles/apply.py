@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
-from atelier.providers.catalog.catalog import Catalog, Choice
+from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import PROMPTLESS, Feature, ImageRequest, Model, Operation, Picture
 from atelier.providers.images.sources import ASSET, SourceReader, normalise_source
@@ -77,11 +77,11 @@ async def _expanded(request: ImageRequest, found: FoundStyle, pipeline: Pipeline
     style, catalog = found.style, pipeline.catalog
     work = _Expansion(replace(request, style=None, applied_style=style.name))
     _choose_model(work, style, catalog)
-    choice = catalog.resolve(work.request.model, request.operation, request.origin)
+    model = catalog.resolve(work.request.model, request.operation, request.origin).model
     _add_defaults(work, style, catalog)
-    if _takes_references(work, style, choice.model):
-        _add_references(work, await _references(found, pipeline.sources), choice, catalog)
-    _add_words(work, style, choice.model, catalog)
+    if _takes_references(work, style, model):
+        _add_references(work, await _references(found, pipeline.sources), model, catalog)
+    _add_words(work, style, model, catalog)
     note = work.note(style.name)
     return replace(work.request, notes=(*request.notes, note))
 
@@ -167,12 +167,11 @@ async def _reference(name: str, found: FoundStyle, sources: SourceReader) -> Pic
     return (await sources.read(name)).picture
 
 
-def _add_references(work: _Expansion, pictures: list[Picture], choice: Choice, catalog: Catalog) -> None:
-    """Append as many references as the model takes; a request without sources becomes an edit by the same model."""
-    request, model = work.request, choice.model
+def _add_references(work: _Expansion, pictures: list[Picture], model: Model, catalog: Catalog) -> None:
+    """Append as many references as the model takes; a request without sources becomes an edit."""
+    request = work.request
     used = tuple(pictures[: model.max_sources - len(request.sources)])
-    name = request.model or f"{choice.provider.name}/{model.id}"
-    attempt = replace(request, operation=Operation.EDIT, model=name, sources=(*request.sources, *used))
+    attempt = replace(request, operation=Operation.EDIT, sources=(*request.sources, *used))
     if not _takes(catalog, attempt):
         work.unused.append(f"its {_images(len(pictures))}, which the model refuses with these options")
         return
