@@ -27,7 +27,8 @@ MAX_PROMPT_CHARACTERS = 2_000
 MAX_PREVIEWS = 12
 PREVIEW_BYTES = 96 * 1024  # of all previews of one answer; in base64 below the 150,000 characters that hosts allow
 SMALLEST_PREVIEW = 4 * 1024
-CHUNK_BYTES = 384 * 1024  # of a file; in base64 about half a megabyte
+CHUNK_BYTES = 96 * 1024  # of a file, for the same reason
+LARGEST_CHUNK_BYTES = 384 * 1024  # where the host takes it: half a megabyte in base64
 
 Id = Annotated[str, Field(pattern=f"^{ASSET.pattern}$")]
 
@@ -82,6 +83,7 @@ class StudioFile(Parameters):
 
     id: Id
     offset: Annotated[int, Field(ge=0)] = 0
+    limit: Annotated[int, Field(ge=3, le=LARGEST_CHUNK_BYTES, description="Bytes, in threes.")] = CHUNK_BYTES
 
 
 class StudioFileOutput(Output):
@@ -172,7 +174,7 @@ async def read_file(params: StudioFile, service: ImageService, call: Call) -> An
     asset: Asset | None = await storage.get(params.id)
     if asset is None:
         raise ImageError(Reason.NOT_FOUND, f"There is no image {sanitize(params.id, 60)}.", hint="Reload the gallery.")
-    whole, end = asset.image_bytes, params.offset + CHUNK_BYTES
+    whole, end = asset.image_bytes, params.offset + params.limit // 3 * 3  # so that the parts in base64 can be joined
     data = StudioFileOutput(
         mime=picture(whole).mime,
         bytes=len(whole),

@@ -67,19 +67,17 @@ export function compare(app, ids, outcomes = []) {
     const images = await app.images.named(ids);
     const leave = (id) => app.show("compare", ids.filter((other) => other !== id), outcomes);
     const pair = images.length === 2;
-    const shown = sliding && pair;
-    const toggle = pair && button(shown ? "Side by side" : "Slider", shown ? "compare" : "slider", () => fill(!sliding));
-    const result = pair && images[1].parent === images[0].id
-      && button("Edit further", "brush", () => app.show("painter", images[1].id), { class: "primary" });
+    const edit = pair && images[1].parent === images[0].id;
+    const shown = pair && (sliding ?? edit);
+    const toggle = pair && button(shown ? "Side by side" : "Slider", shown ? "compare" : "slider", () => fill(!shown));
+    const result = edit && button("Edit further", "brush", () => app.show("painter", images[1].id), { class: "primary" });
     const title = result ? "Before and after" : `Compare ${images.length}`;
     root.replaceChildren(backBar(app, title, ...[toggle, result].filter(Boolean)), body);
     body.replaceChildren(shown ? beforeAfter(app, images) : beside(app, images, outcomes, leave));
-    if (toggle && sliding !== undefined && document.activeElement === document.body) root.querySelector("header button:nth-of-type(2)")?.focus();
+    if (document.activeElement === document.body) (sliding === undefined ? root.querySelector("h1") : toggle)?.focus();
   }
 
-  const [first, second] = ids;
-  const sameLine = ids.length === 2 && app.images.facts.get(second)?.parent === first;
   root.append(backBar(app, "Compare"), body);
-  fill(ids.length === 2 && (sameLine || !app.images.facts.has(second)) ? true : undefined).catch(showError);
+  fill().catch(showError);
   return root;
 }

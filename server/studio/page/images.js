@@ -1,6 +1,7 @@
 // The images of the caller: their facts, small copies and files, all through tools.
 
 const MOST_PREVIEWS = 12; // of one call
+const PARTS = [393216, 98304]; // bytes of a part of a file; some hosts pass on only the smaller ones
 
 export class Images {
   constructor(host) {
@@ -8,6 +9,7 @@ export class Images {
     this.facts = new Map();
     this.shown = new Map(); // small copies by id and edge
     this.wanted = new Map(); // edge -> those that are not asked for yet
+    this.partSize = PARTS[0];
     this.changes = 0; // images that were made or deleted here
   }
 
@@ -79,17 +81,27 @@ export class Images {
     }
   }
 
-  async file(id, onPart = () => {}) {
+  async file(id) {
     let base64 = "";
-    let part = { next: 0 };
     let url;
-    while (part.next !== undefined) {
-      part = (await this.host.call("studio_file", { id, offset: part.next })).data;
+    let next = 0;
+    while (true) {
+      const { data: part } = await this.part(id, next);
       base64 += part.data;
       url ||= part.url;
-      onPart((part.next ?? part.bytes) / part.bytes);
+      next = part.next;
+      if (next === undefined) return { mime: part.mime, base64, url };
     }
-    return { mime: part.mime, base64, url };
+  }
+
+  async part(id, offset) {
+    try {
+      return await this.host.call("studio_file", { id, offset, limit: this.partSize });
+    } catch (error) {
+      if (this.partSize === PARTS[1]) throw error;
+      this.partSize = PARTS[1];
+      return this.part(id, offset);
+    }
   }
 
   async remove(ids) {

@@ -111,27 +111,35 @@ export class Mask {
   // A PNG of the image's size in base64: white changes. Without a feather it has no greys.
   exported(feather) {
     const { width, height } = this.full;
-    const canvas = el("canvas", { width, height });
-    const context = canvas.getContext("2d", { willReadFrequently: true });
-    context.drawImage(this.canvas, 0, 0, width, height);
-    const picture = context.getImageData(0, 0, width, height);
-    let light = new Uint8ClampedArray(width * height);
-    for (let at = 0; at < light.length; at++) {
-      const alpha = picture.data[4 * at + 3];
-      light[at] = feather ? alpha : alpha >= 128 ? 255 : 0;
+    const whole = el("canvas", { width, height }).getContext("2d", { willReadFrequently: true });
+    whole.drawImage(feather ? this.blurred(feather) : this.canvas, 0, 0, width, height);
+    const picture = whole.getImageData(0, 0, width, height);
+    const pixels = picture.data;
+    for (let at = 0; at < pixels.length; at += 4) {
+      const alpha = pixels[at + 3];
+      pixels.fill(feather ? alpha : alpha >= 128 ? 255 : 0, at, at + 3);
+      pixels[at + 3] = 255;
     }
-    if (feather) for (let pass = 0; pass < 3; pass++) light = blurred(light, width, height, Math.max(1, Math.round(feather / 3)));
-    for (let at = 0; at < light.length; at++) {
-      picture.data.fill(light[at], 4 * at, 4 * at + 3);
-      picture.data[4 * at + 3] = 255;
-    }
-    context.putImageData(picture, 0, 0);
-    return canvas.toDataURL("image/png").split(",")[1];
+    whole.putImageData(picture, 0, 0);
+    return whole.canvas.toDataURL("image/png").split(",")[1];
+  }
+
+  // A copy with soft edges; the canvas may be smaller than the image, so that this takes less than a second.
+  blurred(feather) {
+    const { width, height } = this;
+    const picture = this.context.getImageData(0, 0, width, height);
+    let light = Uint8ClampedArray.from({ length: width * height }, (_, at) => picture.data[4 * at + 3]);
+    const radius = Math.max(1, Math.round((feather * this.scale) / 3));
+    for (let pass = 0; pass < 3; pass++) light = softened(light, width, height, radius);
+    for (let at = 0; at < light.length; at++) picture.data[4 * at + 3] = light[at];
+    const copy = el("canvas", { width, height });
+    copy.getContext("2d").putImageData(picture, 0, 0);
+    return copy;
   }
 }
 
 // A box blur: along the rows of the result of one along the columns. Three of them are about a Gaussian.
-function blurred(light, width, height, radius) {
+function softened(light, width, height, radius) {
   const along = (from, lines, length, step, across) => {
     const to = new Uint8ClampedArray(from.length);
     for (let line = 0; line < lines; line++) {

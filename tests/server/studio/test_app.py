@@ -172,6 +172,7 @@ async def test_a_large_file_comes_in_parts_that_join_to_base64(connect: Connect,
     size = parts[0]["bytes"]
     assert len(base64.b64decode("".join(part["data"] for part in parts), validate=True)) == size
     assert len(parts) == -(-size // CHUNK_BYTES) > 1
+    assert max(len(part["data"]) for part in parts) < 150_000
 
 
 @exhaustive

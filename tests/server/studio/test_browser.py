@@ -69,9 +69,10 @@ def browse(request: pytest.FixtureRequest) -> Any:
 def test_what_is_painted_is_what_the_vendor_gets(
     with_openai: Environ, openai: OpenAI, browse: Any, tmp_path: Path
 ) -> None:
-    scene, saved, whole = SCENES[3], tmp_path / "mask.png", tmp_path / "whole.png"
+    scene = SCENES[3]
+    saved, soft, whole = (tmp_path / name for name in ("mask.png", "soft.png", "whole.png"))
     with studio(with_openai) as link:
-        found = browse("paint.mjs", link, scene.prompt, str(saved), str(whole))
+        found = browse("paint.mjs", link, scene.prompt, str(saved), str(soft), str(whole))
     assert found["wrong"] == []
     assert found["addresses"] == [link.split("/?")[0]], "the page loads nothing from elsewhere"
     assert found["address"] == f"{link.split('/?')[0]}/", "the token stays out of the history"
@@ -82,6 +83,8 @@ def test_what_is_painted_is_what_the_vendor_gets(
     assert steps["inverted"] == 128 * 128 - steps["stroke"]
     assert abs(steps["lasso"] - 64 * 32) < 200
     assert steps["finger"] > steps["lasso"] == steps["pinched"]
+    assert steps["lasso"] < steps["pen"] < steps["lasso"] + 0.6 * (steps["finger"] - steps["lasso"])
+    assert steps["palm"] == steps["lasso"]
     assert found["zoomed"] > 1.5
     assert (steps["kept"], found["escaped"]) == (steps["lasso"], "Edit"), "a mask is not lost by going back"
     assert "about $" in found["button"]
@@ -103,6 +106,10 @@ def test_what_is_painted_is_what_the_vendor_gets(
     kept = Image.open(saved)
     assert kept.size == scene.size
     assert {colour for _, colour in kept.convert("L").getcolors() or []} == {0, 255}
+    feathered = Image.open(soft).convert("L")
+    edge = [feathered.getpixel((width // 2, int(0.25 * height) + away)) for away in (-100, -10, 0, 10, 100)]
+    assert edge == sorted(edge)  # pyright: ignore[reportArgumentType] - it has one band
+    assert (edge[0], edge[-1], len(set(edge))) == (0, 255, 5)
     assert whole.read_bytes() in [file.read_bytes() for file in Path(with_openai["ATELIER_OUTPUT_DIR"]).rglob("*.png")]
     assert found["name"].endswith("-mask.png")
     assert b"a full moon" in openai.requests[-1].body
@@ -114,6 +121,7 @@ def test_the_keyboard_alone_searches_compares_and_paints(with_openai: Environ, o
     assert found["wrong"] == []
     assert len(found["hits"]) == 3
     assert found["columns"] == 2
+    assert found["focus"] == "Side by side"
     assert (found["none"], found["some"]) == ("0", "30")
     assert found["said"] == "Stroke ended."
     assert (found["tool"], found["undone"], found["redone"]) == ("lasso", "true", "false")
@@ -123,6 +131,23 @@ def test_the_keyboard_alone_searches_compares_and_paints(with_openai: Environ, o
     assert alpha.getpixel((mask.width // 2 + 40, mask.height // 2)) == 0
     assert alpha.getpixel((mask.width // 4, mask.height // 2)) == 255
     assert b"a red barn" in openai.requests[-1].body
+
+
+def test_an_image_is_made_by_two_models_compared_and_deleted(
+    with_openai: Environ, openai: OpenAI, browse: Any, tmp_path: Path
+) -> None:
+    with studio(with_openai) as link:
+        found = browse("create.mjs", link)
+    assert found["wrong"] == []
+    assert found["button"].startswith("Make 2 to compare · about $")
+    assert found["title"] == "Compare 2"
+    names = [re.sub(r"[\d.]+", "0", name) for name in found["names"]]
+    assert names == ["sketch/sketch · free · 0 s", "openai/gpt-image-0-flare · $0 · 0 s"]
+    assert found["newest"] == ["a boat on a lake", "a boat on a lake"]
+    assert found["question"].startswith("Delete these 2 images for good?")
+    assert found["left"] == len(SCENES) + 1
+    assert len(list(Path(with_openai["ATELIER_OUTPUT_DIR"]).rglob("img_*.png"))) == len(SCENES) + 1
+    assert len(openai.requests) == 1
 
 
 def test_axe_has_no_serious_finding_in_any_view(with_openai: Environ, browse: Any) -> None:

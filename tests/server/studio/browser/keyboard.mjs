@@ -37,6 +37,7 @@ await shows("Compare 2");
 await settled(page);
 found.columns = await page.locator(".columns li").count();
 await pressed(/^Slider$/);
+found.focus = await focused();
 await tabTo(/^How much/);
 await page.keyboard.press("Home");
 found.none = await page.getByRole("slider").inputValue();

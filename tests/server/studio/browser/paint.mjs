@@ -1,9 +1,10 @@
 // Paints with the mouse and by touch, takes strokes back, saves the mask, and repaints.
-// Arguments: the address of the studio, the prompt of the image to edit, and where to save the mask and the image.
+// Arguments: the address of the studio, the prompt of the image to edit, and where to save the mask,
+// the mask with soft edges, and the image.
 
 import { ended, given, opened, painting, settled, stroke } from "./studio.mjs";
 
-const [link, name, file, whole] = given;
+const [link, name, file, soft, whole] = given;
 const found = {};
 const page = await opened({ hasTouch: true });
 await page.goto(link);
@@ -53,6 +54,21 @@ await touch("touchMove", [0.7, 0.7]);
 await touch("touchEnd");
 await step("finger");
 await press("Undo");
+
+// a pen that hardly presses paints a thin line, and from then on fingers move the image
+const pen = (type, x, y) => session.send("Input.dispatchMouseEvent", {
+  type, x: box.x + x * box.width, y: box.y + y * box.height, pointerType: "pen", force: 0.1, button: "left", buttons: 1, clickCount: 1,
+});
+await pen("mousePressed", 0.3, 0.7);
+await pen("mouseMoved", 0.7, 0.7);
+await pen("mouseReleased", 0.7, 0.7);
+await step("pen");
+await press("Undo");
+await touch("touchStart", [0.3, 0.7]);
+await touch("touchMove", [0.35, 0.7]);
+await touch("touchEnd");
+await step("palm");
+await press("Fit");
 await touch("touchStart", [0.45, 0.7]);
 await touch("touchStart", [0.45, 0.7], [0.55, 0.7]);
 await touch("touchMove", [0.3, 0.7], [0.7, 0.7]);
@@ -67,6 +83,11 @@ const saved = page.waitForEvent("download");
 await press("Save the mask");
 await (await saved).saveAs(file);
 found.name = (await saved).suggestedFilename();
+await page.getByLabel("Feather").fill("40");
+const softened = page.waitForEvent("download");
+await press("Save the mask");
+await (await softened).saveAs(soft);
+await page.getByLabel("Feather").fill("0");
 
 await page.waitForFunction(() => /about \$/.test(document.querySelector(".act .primary").textContent));
 found.button = await page.locator(".act .primary").textContent();

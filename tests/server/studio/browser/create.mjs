@@ -1,0 +1,33 @@
+// Makes an image with two models, compares the two, and deletes them. Argument: the address of the studio.
+
+import { ended, given, opened, settled } from "./studio.mjs";
+
+const [link] = given;
+const found = {};
+const page = await opened();
+await page.goto(link);
+await settled(page);
+const press = (name) => page.getByRole("button", { name, exact: true }).click();
+
+await press("New image");
+await page.getByLabel("What should be in it?").fill("a boat on a lake");
+await page.getByLabel("sketch/sketch").check();
+await page.getByLabel("openai/gpt-image-2.5-flare").check();
+found.button = await page.locator(".foot .primary").textContent();
+await page.locator(".foot .primary").click();
+await page.waitForSelector(".columns, .toast:not([hidden])");
+found.title = await page.textContent("h1");
+await settled(page);
+found.names = await page.locator(".columns .name").allTextContents();
+await press("Back");
+await press("Back");
+await settled(page);
+found.newest = (await page.locator(".tile .name").allTextContents()).slice(0, 2);
+await page.getByRole("checkbox").nth(0).check();
+await page.getByRole("checkbox").nth(1).check();
+await press("Delete");
+found.question = await page.locator("dialog p").textContent();
+await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
+await page.waitForFunction(() => document.querySelector(".tile .name").textContent !== "a boat on a lake");
+found.left = await page.locator(".tile").count();
+await ended(found);
