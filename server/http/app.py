@@ -37,6 +37,7 @@ from atelier.server.mcp.server import AtelierServer, build_server
 from atelier.server.observability.logs import log
 from atelier.server.settings import Settings
 from atelier.server.shutdown import until_idle
+from atelier.server.studio.sessions import AppSessions
 
 UNTRACED = re.compile(r"/healthz|/readyz|/metrics|/(i|upload)/.*")
 """Paths without a span: probes, and signed links, whose address is a secret."""
@@ -126,6 +127,7 @@ def app_of(server: AtelierServer, metrics: Metrics, issuer: str | None) -> FastA
     )
     for route in mcp.router.routes:
         if isinstance(route, Route):
+            route.app = AppSessions(route.app)
             route.app = RepairedMessages(route)
         app.router.routes.append(route)
     for router in (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID, client_supports_apps
+from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 from mcp.server.context import ServerRequestContext
 from mcp.server.extension import Extension, ResourceBinding
 from mcp.server.mcpserver.resources import Resource
@@ -19,6 +19,7 @@ from mcp.types import Tool as ToolDescription
 from atelier.server.mcp import results
 from atelier.server.mcp.resources.resource_server import ResourceServer
 from atelier.server.studio.page import studio_page
+from atelier.server.studio.sessions import supports_apps
 from atelier.tools.tool import Answer, Tool
 
 URI = "ui://atelier/studio.html"
@@ -68,7 +69,7 @@ class StudioServer(ResourceServer[StateT]):
     ) -> ListToolsResult:
         """Return the tools; for a client with the extension also those of the page, and which results it shows."""
         tools = await self.list_tools()
-        if not self.app_tools or not client_supports_apps(ctx):
+        if not self.app_tools or not supports_apps(ctx):
             return ListToolsResult(tools=tools)
         shown = [_described(tool, {"resourceUri": URI}) if tool.name in SHOWN_BY else tool for tool in tools]
         own = [_described(results.description(tool), {"visibility": ["app"]}) for tool in self.app_tools.values()]

@@ -152,7 +152,8 @@ async def test_a_strength_alone_is_one_of_a_change(connect: Connect) -> None:
     )
 
 
-async def test_one_model_is_no_plural(connect: Connect) -> None:
+async def test_one_model_is_no_plural(connect: Connect, environ: Environ) -> None:
+    environ["STABILITY_API_KEY"] = "sk-0123456789"
     result = await estimate(connect, operation="recolor", prompt="red", search="hat", compare=True)
     assert "1 model can do it" in text(result)
 

@@ -26,7 +26,7 @@ from atelier.providers.transport.vendor_json import (
     reason_for_status,
 )
 from atelier.providers.transport.wire import Wire, httpx, retry_after
-from atelier.providers.vendors.bedrock.models import TRANSFER
+from atelier.providers.vendors.bedrock.models import TRANSFER, invoked_id
 from atelier.providers.vendors.contract import Job, Reply
 from atelier.providers.vendors.stability.forms import fields_of, files_of, strength_of
 
@@ -70,7 +70,7 @@ def prepare(job: Job) -> httpx.Request:
         files = list(zip(("init_image", "style_image"), job.request.sources, strict=True))
     images = {name: pybase64.b64encode(image.image_bytes).decode() for name, image in files}
     body = {name: value for name, value in {**fields, **images}.items() if value is not None}
-    url = f"{job.endpoint.base_url}/model/{quote(job.model.id, safe='')}/invoke"
+    url = f"{job.endpoint.base_url}/model/{quote(invoked_id(job.model), safe='')}/invoke"
     return httpx.Request("POST", url, json=body, headers={"accept": "application/json"})
 
 

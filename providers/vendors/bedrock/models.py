@@ -16,7 +16,7 @@ from atelier.providers.core.types import Feature, Model, Operation
 from atelier.providers.vendors.stability import models as stability
 from atelier.providers.vendors.stability.models import ANY, BALANCED, DRAW, NONE, RATIOS, REDRAW, SEED, STYLES, WIDE
 
-CORE_ID = "stability.stable-image-core-v1:1"
+CORE_ID = "stable-image-core-v1:1"
 TRANSFER = "control/style-transfer"  # the one service that `stability` does not have
 MAX_BODY_BYTES = 25_000_000  # botocore's model of InvokeModel
 
@@ -34,15 +34,17 @@ TRANSFERRED = option_columns(
 
 
 def generating(id: str, endpoint: str, *operations: Operation, **columns: Any) -> Model:
-    """Return the row of a model that draws."""
+    """Return the row of a model that draws. Ids are AWS's without `stability.`, and the first alias is what is sent."""
     own = {"aspect_ratios": RATIOS, "formats": ("png", "jpeg"), "features": SEED | {Feature.NEGATIVE_PROMPT}}
-    return replace(USUAL, id=id, wire=endpoint, operations=frozenset(operations), **{**own, **columns})
+    aliases = (f"stability.{id}",)
+    return replace(USUAL, id=id, aliases=aliases, wire=endpoint, operations=frozenset(operations), **{**own, **columns})
 
 
 def service(name: str, endpoint: str, *operations: Operation, **columns: Any) -> Model:
     """Return the row of an image service, which is served by its inference profile for the United States."""
-    id = f"stability.{name}-v1:0"
-    return replace(USUAL, id=f"us.{id}", aliases=(id,), wire=endpoint, operations=frozenset(operations), **columns)
+    id = f"{name}-v1:0"
+    aliases = (f"us.stability.{id}", f"stability.{id}")
+    return replace(USUAL, id=id, aliases=aliases, wire=endpoint, operations=frozenset(operations), **columns)
 
 
 def limits_of(endpoint: str) -> dict[str, Any]:
@@ -51,13 +53,18 @@ def limits_of(endpoint: str) -> dict[str, Any]:
     return {"options": row.options, "limits": row.limits}
 
 
+def invoked_id(model: Model) -> str:
+    """Return AWS's id of a model, or of its inference profile; an unlisted one is sent as it is."""
+    return model.aliases[0] if model.aliases else model.id
+
+
 GROW = option_columns(whole("grow_mask", 0, 20))
 MASKED = SEED | {Feature.MASK}
 
 MODELS = (
     generating(CORE_ID, stability.CORE, Operation.GENERATE, max_sources=0),
-    generating("stability.stable-image-ultra-v1:1", stability.ULTRA, Operation.GENERATE, max_sources=0),
-    generating("stability.sd3-5-large-v1:0", stability.SD3, *DRAW, features=stability.WEIGHED, source_rule=ANY,
+    generating("stable-image-ultra-v1:1", stability.ULTRA, Operation.GENERATE, max_sources=0),
+    generating("sd3-5-large-v1:0", stability.SD3, *DRAW, features=stability.WEIGHED, source_rule=ANY,
                **limits_of(stability.SD3)),
     service("stable-image-inpaint", stability.INPAINT, Operation.INPAINT, features=MASKED, styles=STYLES,
             source_rule=WIDE, **GROW),

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from mcp.server.apps import client_supports_apps
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
@@ -30,6 +29,7 @@ from atelier.server.mcp.guidance.prompt_server import PromptServer
 from atelier.server.mcp.guidance.prompts import PROMPTS
 from atelier.server.mcp.resources import images, styles
 from atelier.server.mcp.resources.completions import completed
+from atelier.server.studio.sessions import supports_apps
 
 APP_SCHEME = "ui://"  # of pages that only clients with the extension for them can show
 
@@ -63,7 +63,7 @@ class ResourceServer(PromptServer[StateT]):
             async with self.calls.answering("resources/list", caller):
                 page = await images.list_page(storage, cursor)
         added = [] if cursor else await self.list_resources()
-        if not client_supports_apps(ctx):
+        if not supports_apps(ctx):
             added = [resource for resource in added if not resource.uri.startswith(APP_SCHEME)]
         return page.model_copy(update={"resources": [*added, *page.resources]})
 

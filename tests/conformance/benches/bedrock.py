@@ -17,15 +17,15 @@ SERVICES = (
     "control-sketch", "style-guide",
 )  # fmt: skip
 PRICES = {
-    **{f"us.stability.stable-image-{name}-v1:0": "0.07" for name in SERVICES},
-    "stability.stable-image-core-v1:1": "0.04",
-    "stability.stable-image-ultra-v1:1": "0.14",
-    "stability.sd3-5-large-v1:0": "0.08",
-    "us.stability.stable-style-transfer-v1:0": "0.08",
-    "us.stability.stable-outpaint-v1:0": "0.06",
-    "us.stability.stable-fast-upscale-v1:0": "0.03",
-    "us.stability.stable-conservative-upscale-v1:0": "0.4",
-    "us.stability.stable-creative-upscale-v1:0": "0.6",
+    **{f"stable-image-{name}-v1:0": "0.07" for name in SERVICES},
+    "stable-image-core-v1:1": "0.04",
+    "stable-image-ultra-v1:1": "0.14",
+    "sd3-5-large-v1:0": "0.08",
+    "stable-style-transfer-v1:0": "0.08",
+    "stable-outpaint-v1:0": "0.06",
+    "stable-fast-upscale-v1:0": "0.03",
+    "stable-conservative-upscale-v1:0": "0.4",
+    "stable-creative-upscale-v1:0": "0.6",
 }
 
 
@@ -49,7 +49,7 @@ BENCH = Bench(
     stage=stage,
     minimal_body=minimal_body,
     needs_prompt=needs_prompt,
-    refuses={"us.stability.stable-style-transfer-v1:0": Reason.INVALID_REQUEST},  # with one source image
+    refuses={"stable-style-transfer-v1:0": Reason.INVALID_REQUEST},  # with one source image
     faults=Faults(
         forbidden=bedrock.NO_ACCESS,
         no_credit=bedrock.trouble(400, "ServiceQuotaExceededException", "Your request exceeds the quota."),

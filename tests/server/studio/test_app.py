@@ -35,6 +35,8 @@ from tests.test_schemas import lint
 pytestmark = pytest.mark.anyio
 
 APPS = {"extensions": [advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})]}
+PLAIN, CAPABLE = hello("2025-11-25"), hello("2025-11-25")
+CAPABLE["params"]["capabilities"] = {"extensions": {EXTENSION_ID: {"mimeTypes": [APP_MIME_TYPE]}}}
 LIMIT = 150_000  # bytes of the page
 
 
@@ -190,25 +192,34 @@ async def test_many_previews_are_as_many_as_fit(connect: Connect) -> None:
 @exhaustive
 def test_a_recorded_list_of_tools_is_not_another_host_s(environ: Environ) -> None:
     listing = ({"method": "notifications/initialized"}, {"method": "tools/list", "id": 2})
-    plain, capable = hello("2025-11-25"), hello("2025-11-25")
-    capable["params"]["capabilities"] = {"extensions": {EXTENSION_ID: {"mimeTypes": [APP_MIME_TYPE]}}}
-    lines_of(environ, capable, *listing)
+    lines_of(environ, CAPABLE, *listing)
     until(lambda: recorded(environ))
-    assert "studio_images" not in lines_of(environ, plain, *listing)[-1]
-    first = lines_of(environ, capable, *listing)[-1]
+    assert "studio_images" not in lines_of(environ, PLAIN, *listing)[-1]
+    first = lines_of(environ, CAPABLE, *listing)[-1]
     assert [tool["name"] for tool in json.loads(first)["result"]["tools"]][-1] == "studio_delete"
 
 
 async def test_over_http_a_caller_reaches_own_images_alone(server: Server) -> None:
-    async with server.mcp("alice", **APPS) as alice:
+    async with server.mcp("alice", extensions=APPS["extensions"]) as alice:
         assert "studio_images" in {tool.name for tool in (await alice.list_tools()).tools}
         id = await drawn(alice)
         assert [image["id"] for image in (await called(alice, "studio_images"))["found"]] == [id]
         assert (await called(alice, "studio_file", id=id))["url"].startswith(f"{server.url}/i/{id}")
-    async with server.mcp("bob", **APPS) as bob:
+    async with server.mcp("bob", extensions=APPS["extensions"]) as bob:
         assert (await called(bob, "studio_images", ids=[id]))["found"] == []
         assert (await called(bob, "studio_previews", ids=[id]))["previews"] == {id: ""}
         assert (await called(bob, "studio_delete", ids=[id]))["not_found"] == [id]
         assert (await bob.call_tool("studio_file", {"id": id})).is_error
-    async with server.mcp("alice", mode="legacy", **APPS) as older:  # the service keeps no sessions
-        assert "studio_images" not in {tool.name for tool in (await older.list_tools()).tools}
+
+
+@exhaustive
+async def test_over_http_an_older_client_is_known_by_its_session_id(server: Server) -> None:
+    async with server.mcp("alice", mode="legacy", extensions=APPS["extensions"]) as older:
+        assert "studio_images" in {tool.name for tool in (await older.list_tools()).tools}
+        assert URI in [resource.uri for resource in (await older.list_resources()).resources]
+    async with server.mcp(mode="legacy") as plain:
+        assert "studio_images" not in {tool.name for tool in (await plain.list_tools()).tools}
+    with server.web() as web:
+        headers = {"Accept": "application/json, text/event-stream"}
+        answers = [web.post("/mcp", json={"jsonrpc": "2.0", **hello}, headers=headers) for hello in (PLAIN, CAPABLE)]
+    assert [answer.headers.get("mcp-session-id", "none")[:5] for answer in answers] == ["none", "apps-"]

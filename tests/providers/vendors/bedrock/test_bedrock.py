@@ -74,7 +74,7 @@ async def test_every_request_is_signed_again_and_the_secret_stays(environ: Envir
         async with open_pipeline(PROVIDER, environ | bedrock.signed_environ()) as pipeline:
             result = await pipeline.run(ImageRequest(prompt="ein Füchslein 狐", model="bedrock", seed=3))
             edit = ImageRequest(
-                operation=Operation.UPSCALE, model="us.stability.stable-fast-upscale-v1:0", sources=(SOURCE,)
+                operation=Operation.UPSCALE, model="stability.stable-fast-upscale-v1:0", sources=(SOURCE,)
             )
             larger = await pipeline.run(edit)
     assert (result.images[0].picture.seed, result.actual_usd) == (3, bedrock.billed[0].usd)
