@@ -40,12 +40,14 @@ def vendors_page(text: str) -> str:
 
 def hosts_page(text: str) -> str:
     """Return docs/compatible-hosts.md with the table of what is known of hosts by their names."""
-    lines = ["| name | dialect | key | URL | listed without `models` |", "| --- | --- | --- | --- | --- |"]
+    heads = ("name", "dialect", "key", "where to get it", "URL", "listed without `models`")
+    lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
     for name, known in KNOWN.items():
         url = f"`{known.url}`, or `{known.url_variable}`" if known.url else f"`{known.url_variable}`"
+        page = f"<{known.key_page}>" if known.key_page else "–"
         host = Host(name=name, dialect=known.dialect, key=known.key)
         listed = ", ".join(f"`{model.id}`" for model in provider_of(host).models) or "none"
-        lines.append(f"| `{name}` | `{known.dialect}` | `{known.key}` | {url} | {listed} |")
+        lines.append(f"| `{name}` | `{known.dialect}` | `{known.key}` | {page} | {url} | {listed} |")
     return _between(text, "known hosts", "\n".join(lines))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
-from atelier.providers.catalog.catalog import Catalog, Choice
+from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import PROMPTLESS, Feature, ImageRequest, Model, Operation, Picture
 from atelier.providers.images.sources import ASSET, SourceReader, normalise_source
@@ -77,11 +77,11 @@ async def _expanded(request: ImageRequest, found: FoundStyle, pipeline: Pipeline
     style, catalog = found.style, pipeline.catalog
     work = _Expansion(replace(request, style=None, applied_style=style.name))
     _choose_model(work, style, catalog)
-    choice = catalog.resolve(work.request.model, request.operation, request.origin)
+    model = catalog.resolve(work.request.model, request.operation, request.origin).model
     _add_defaults(work, style, catalog)
-    if _takes_references(work, style, choice.model):
-        _add_references(work, await _references(found, pipeline.sources), choice, catalog)
-    _add_words(work, style, choice.model)
+    if _takes_references(work, style, model):
+        _add_references(work, await _references(found, pipeline.sources), model, catalog)
+    _add_words(work, style, model, catalog)
     note = work.note(style.name)
     return replace(work.request, notes=(*request.notes, note))
 
@@ -167,12 +167,11 @@ async def _reference(name: str, found: FoundStyle, sources: SourceReader) -> Pic
     return (await sources.read(name)).picture
 
 
-def _add_references(work: _Expansion, pictures: list[Picture], choice: Choice, catalog: Catalog) -> None:
-    """Append as many references as the model takes; a request without sources becomes an edit by the same model."""
-    request, model = work.request, choice.model
+def _add_references(work: _Expansion, pictures: list[Picture], model: Model, catalog: Catalog) -> None:
+    """Append as many references as the model takes; a request without sources becomes an edit."""
+    request = work.request
     used = tuple(pictures[: model.max_sources - len(request.sources)])
-    name = request.model or f"{choice.provider.name}/{model.id}"
-    attempt = replace(request, operation=Operation.EDIT, model=name, sources=(*request.sources, *used))
+    attempt = replace(request, operation=Operation.EDIT, sources=(*request.sources, *used))
     if not _takes(catalog, attempt):
         work.unused.append(f"its {_images(len(pictures))}, which the model refuses with these options")
         return
@@ -183,7 +182,7 @@ def _add_references(work: _Expansion, pictures: list[Picture], choice: Choice, c
         work.unused.append(f"{_images(len(pictures) - len(used))} more than {model.id} takes")
 
 
-def _add_words(work: _Expansion, style: Style, model: Model) -> None:
+def _add_words(work: _Expansion, style: Style, model: Model, catalog: Catalog) -> None:
     """Add the words, the colours and what to avoid, the last as a negative prompt where the model has one."""
     request, settings = work.request, style.settings
     avoid = ", ".join(settings.avoid)
@@ -191,12 +190,13 @@ def _add_words(work: _Expansion, style: Style, model: Model) -> None:
         if style.words or avoid or settings.palette:
             work.unused.append(f"its words, as {request.operation.value.replace('_', ' ')} was called without a prompt")
         return
-    negative = bool(avoid) and Feature.NEGATIVE_PROMPT in model.features
-    lines = [request.prompt, *_lines(style, "" if negative else avoid), *_about_references(work)]
     work.added += [f"{label} “{sanitize(text, MAX_NOTE)}”" for label, text in _texts(style, avoid) if text]
-    if negative:
+    if avoid and Feature.NEGATIVE_PROMPT in model.features:
         given = f"{request.negative_prompt}, {avoid}" if request.negative_prompt else avoid
-        request = replace(request, negative_prompt=given)
+        with_negative = replace(request, negative_prompt=given)
+        if _takes(catalog, with_negative):  # some do not with other options
+            request, avoid = with_negative, ""
+    lines = [request.prompt, *_lines(style, avoid), *_about_references(work)]
     work.request = replace(request, prompt="\n\n".join(line for line in lines if line))
 
 

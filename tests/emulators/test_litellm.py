@@ -27,6 +27,7 @@ def client(litellm: LiteLLM, key: str = "") -> sdk.OpenAI:
 def test_openais_client_generates_by_the_proxys_name_and_reads_the_cost(litellm: LiteLLM) -> None:
     with client(litellm) as openai:
         raw = openai.images.with_raw_response.generate(model="draw", prompt="a fox", quality="low")
+        assert "draw" in [model.id for model in openai.models.list()]
         edited = openai.images.edit(model="draw-new", image=png(64, 64), prompt="a hat")
     answer = raw.parse()
     assert answer.data

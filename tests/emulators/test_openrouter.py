@@ -34,6 +34,7 @@ def test_the_client_generates_edits_and_reads_cost_and_prices(openrouter: OpenRo
             aspect_ratio="1:1",
             input_references=[{"type": "image_url", "image_url": {"url": source}}],
         )
+        assert "google/gemini-3-pro-image" in [model.id for model in client.images.list_models().data]
         found = client.images.list_model_endpoints(author="bytedance-seed", slug="seedream-4.5")
     with Image.open(io.BytesIO(base64.b64decode(made.data[0].b64_json))) as image:
         assert (image.format, image.size) == ("WEBP", (1536, 1024))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.emulators.openai_rules import RefusedError
@@ -52,6 +52,15 @@ class LiteLLM(OpenAI):
         except RefusedError as refused:
             said = refused.answer.body["error"]["message"]
             raise RefusedError(trouble(refused.answer.status, f"litellm.BadRequestError: {said}")) from None
+
+    async def models(self, request: Request) -> Response:
+        """GET /models: the names of the configuration"""
+        try:
+            self._greet(request)
+        except RefusedError as refused:
+            return refused.answer.response()
+        rows = [{"id": name, "object": "model", "created": 0, "owned_by": "openai"} for name in MODELS]
+        return JSONResponse({"object": "list", "data": rows})
 
     def _drawn(self, body: dict[str, Any], kind: str) -> Response:
         response = super()._drawn({**body, "model": MODELS[body["model"]]}, kind)

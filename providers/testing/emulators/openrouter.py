@@ -60,12 +60,13 @@ NO_CREDITS = trouble(402, "Insufficient credits. Add more and retry.")
 class OpenRouter(Emulator):
     """The emulator. `url` ends in /api/v1. `own_key` bills as with a key of the user's at the vendor (BYOK)."""
 
-    free = ("/api/v1/images/models/",)
+    free = ("/api/v1/images/models",)
 
     def __init__(self, key: str = KEY) -> None:
         self.key, self.own_key = key, False
         routes = [
             Route("/api/v1/images", self.images, methods=["POST"]),
+            Route("/api/v1/images/models", self.models),
             Route("/api/v1/images/models/{author}/{slug}/endpoints", self.endpoints),
         ]
         super().__init__(Starlette(routes=routes))
@@ -116,6 +117,19 @@ class OpenRouter(Emulator):
             "supports_streaming": False,
         }
         return JSONResponse({"id": id, "endpoints": [{**names, **supports, "pricing": PRICING.get(id, [])}]})
+
+    async def models(self, request: Request) -> Response:
+        """GET /images/models"""
+        about: dict[str, Any] = {
+            "name": "",
+            "description": "",
+            "created": 0,
+            "supports_streaming": False,
+            "supported_parameters": {},
+        }
+        shape = {"architecture": {"input_modalities": ["text", "image"], "output_modalities": ["image"]}}
+        rows = [{"id": id, "endpoints": f"/api/v1/images/models/{id}/endpoints", **about, **shape} for id in MODELS]
+        return JSONResponse({"data": rows})
 
 
 def mistake(body: dict[str, Any]) -> str:

@@ -31,7 +31,7 @@ def provider_of(host: Host) -> Provider:
         from atelier.providers.vendors.hosts.azure_identity import find_credentials
 
         provider = replace(provider, credentials=find_credentials)
-    return replace(provider, prepare=partial(prepare, api_version=host.api_version), collect=None)
+    return replace(provider, prepare=partial(prepare, api_version=host.api_version), collect=None, lifecycles=None)
 
 
 def prepare(job: Job, api_version: str) -> httpx.Request:

@@ -9,7 +9,7 @@ from atelier.providers.core.types import Model, Operation
 from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.hosts.rows import rows_of
 from atelier.providers.vendors.hosts.settings import Host
-from atelier.providers.vendors.openai.adapter import prepare
+from atelier.providers.vendors.openai.adapter import lifecycles, prepare
 from atelier.providers.vendors.openai.answers import collect, read
 from atelier.providers.vendors.openai.models import FLARE, MODELS
 from atelier.providers.vendors.openai.refusals import Names, explain
@@ -45,6 +45,7 @@ def provider_of(host: Host, unlisted: Model = UNLISTED) -> Provider:
         read=partial(read, names=names),
         explain=partial(explain, names=names),
         collect=partial(collect, names=names),
+        lifecycles=lifecycles,
     )
 
 

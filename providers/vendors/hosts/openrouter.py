@@ -16,6 +16,7 @@ from pydantic import Field
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.results import Usage
+from atelier.providers.core.types import Endpoint
 from atelier.providers.transport.exchange import request_id
 from atelier.providers.transport.vendor_json import (
     Lenient,
@@ -30,7 +31,7 @@ from atelier.providers.vendors.contract import Job, Provider, Reply
 from atelier.providers.vendors.hosts.openai import names_of
 from atelier.providers.vendors.hosts.openrouter_prices import quote
 from atelier.providers.vendors.hosts.openrouter_rows import MODELS, ROUTING, UNLISTED
-from atelier.providers.vendors.hosts.rows import rows_of
+from atelier.providers.vendors.hosts.rows import check_options, rows_of
 from atelier.providers.vendors.hosts.settings import Host
 from atelier.providers.vendors.image_links import Item, images_of, losses
 from atelier.providers.vendors.openai.refusals import Names, hints
@@ -55,18 +56,19 @@ def provider_of(host: Host) -> Provider:
         read=partial(read, names=names),
         explain=partial(explain, names=names),
         quote=quote,
+        lifecycles=lifecycles,
     )
 
 
 def prepare(job: Job) -> httpx.Request:
     """Build the request. An option that the caller left out is not sent."""
     request, options = job.request, dict(job.request.options)
+    check_options(options, ROUTING, "OpenRouter")
     if request.output_format == "svg":
-        raise _unsupported("output_format", "An SVG cannot be stored.", "Ask for png, jpeg or webp.")
+        facts = {"option": "output_format", "offered": ["png", "jpeg", "webp"]}
+        hint = "Ask for png, jpeg or webp."
+        raise ImageError(Reason.UNSUPPORTED_OPTION, "An SVG cannot be stored.", hint=hint, facts=facts)
     only, fallbacks = options.pop("provider_only", None), options.pop("allow_fallbacks", None)
-    if options:
-        names = " and ".join(limit.option for limit in ROUTING)
-        raise _unsupported(next(iter(options)), "OpenRouter may drop an option and bill.", f"There are {names}.")
     routing = {
         "only": [slug.strip() for slug in only.split(",")] if isinstance(only, str) else None,
         "allow_fallbacks": fallbacks,
@@ -96,10 +98,6 @@ def prepare(job: Job) -> httpx.Request:
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
-
-
-def _unsupported(option: str, message: str, hint: str) -> ImageError:
-    return ImageError(Reason.UNSUPPORTED_OPTION, message, hint=hint, facts={"option": option})
 
 
 Dollars = Annotated[Decimal, Field(ge=0, lt=MAX_USD)]
@@ -174,3 +172,17 @@ def explain(response: httpx.Response, names: Names) -> ImageError:
         retry_after=retry_after(response.headers),
         facts={"request_id": request_id(response.headers)},
     )
+
+
+class ServedModel(VendorModel):
+    id: str
+
+
+class Listing(VendorModel):
+    data: tuple[ServedModel, ...]
+
+
+async def lifecycles(wire: Wire, endpoint: Endpoint) -> dict[str, None]:
+    """Return the ids of GET /images/models; OpenRouter names no day on which one ends."""
+    listing = parse_answer(Listing, (await wire.free("GET", f"{endpoint.base_url}/images/models")).content)
+    return dict.fromkeys(model.id for model in listing.data)

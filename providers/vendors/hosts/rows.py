@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.gates.option_limits import Limit
 from atelier.providers.core.gates.refusals import close_names, did_you_mean
 from atelier.providers.core.types import CURRENT, Model
 from atelier.providers.vendors.hosts.settings import HOSTS, Host, HostModel
@@ -31,3 +32,12 @@ def _row(host: Host, model: HostModel, listed: Sequence[Model], templates: Seque
         message = f"{HOSTS} is wrong: {host.name} has a model like “{sanitize(model.like, 60)}”, which is not listed."
         raise ImageError(Reason.INVALID_REQUEST, message, hint=known)
     return replace(found or unlisted, id=model.id, aliases=(), snapshots=(), lifecycle=CURRENT)
+
+
+def check_options(given: Iterable[str], limits: Sequence[Limit], vendor: str) -> None:
+    """Raise unsupported_option for an option that the host may drop; the gates let an unlisted model pass with any."""
+    known = [limit.option for limit in limits]
+    if unknown := next((option for option in given if option not in known), None):
+        message = f"{vendor} has no option {sanitize(unknown, 60)}, or may drop it and bill."
+        hint = f"There are {', '.join(known)}."
+        raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint=hint, facts={"option": unknown, "offered": known})

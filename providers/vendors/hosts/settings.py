@@ -30,21 +30,43 @@ DialectName = Literal["openai", "azure", "together", "openrouter"]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a host by its name. `url` is empty where each user has an own address."""
+    """What is known of a host by its name: `key_page` is where a person makes a key.
+
+    `url` is empty where each user has an address of their own.
+    """
 
     title: str
     dialect: DialectName
     key: str
     url_variable: str
     url: str = ""
+    key_page: str = ""
 
 
 KNOWN = {
     "openrouter": Known(
-        "OpenRouter", "openrouter", "OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "https://openrouter.ai/api/v1"
+        "OpenRouter",
+        "openrouter",
+        "OPENROUTER_API_KEY",
+        "OPENROUTER_BASE_URL",
+        "https://openrouter.ai/api/v1",
+        "https://openrouter.ai/settings/keys",
     ),
-    "azure": Known("Azure OpenAI", "azure", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT"),
-    "together": Known("Together", "together", "TOGETHER_API_KEY", "TOGETHER_BASE_URL", "https://api.together.xyz/v1"),
+    "azure": Known(
+        "Azure OpenAI",
+        "azure",
+        "AZURE_OPENAI_API_KEY",
+        "AZURE_OPENAI_ENDPOINT",
+        key_page="https://portal.azure.com",
+    ),
+    "together": Known(
+        "Together",
+        "together",
+        "TOGETHER_API_KEY",
+        "TOGETHER_BASE_URL",
+        "https://api.together.xyz/v1",
+        "https://api.together.ai/settings/api-keys",
+    ),
     "litellm": Known("LiteLLM", "openai", "LITELLM_API_KEY", "LITELLM_BASE_URL"),
 }
 """The names of which an entry may leave out what is known."""
@@ -104,6 +126,7 @@ class Host(Strict):
             key_header="authorization" if bearer else "api-key",
             key_prefix="Bearer " if bearer else "",
             base_path=path,
+            key_page=known.key_page if known else "",
             custom=bool(self.url),
         )
 

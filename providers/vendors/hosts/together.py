@@ -18,7 +18,7 @@ from atelier.providers.core.types import Feature, Model, Operation, Picture
 from atelier.providers.transport.wire import httpx
 from atelier.providers.vendors.contract import Job, Provider
 from atelier.providers.vendors.hosts.openai import names_of
-from atelier.providers.vendors.hosts.rows import rows_of
+from atelier.providers.vendors.hosts.rows import check_options, rows_of
 from atelier.providers.vendors.hosts.settings import Host
 from atelier.providers.vendors.openai.answers import collect, read
 from atelier.providers.vendors.openai.refusals import explain
@@ -78,6 +78,7 @@ def provider_of(host: Host) -> Provider:
 def prepare(job: Job) -> httpx.Request:
     """Build the request. It asks for base64 by default, as an image behind a link is lost when the download fails."""
     request = job.request
+    check_options(request.options, OPTIONS, "Together")
     width, height = job.size or (None, None)
     body: dict[str, Any] = {
         "model": job.model.id,

@@ -52,6 +52,15 @@ def test_the_same_call_has_the_same_fingerprint_however_its_model_was_named() ->
     assert mark(FOX) == mark(replace(FOX, model="gpt-image-2.5-flare")) == mark(replace(FOX, model=" OpenAI "))
 
 
+def test_notes_on_a_request_are_neither_part_of_it_nor_kept_but_told() -> None:
+    noted = replace(FOX, notes=("Style noir: added “dark”.",), applied_style="noir")
+    priced = check_and_price(CATALOG, noted)
+    assert "Style noir: added “dark”." in priced.warnings
+    assert decode_request(encode_request(priced)).applied_style == "noir"
+    assert "dark" not in str(encode_request(priced))
+    assert mark(noted) == mark(replace(noted, notes=()))
+
+
 def test_what_a_source_file_is_called_is_neither_asked_nor_kept() -> None:
     (fox,) = EDIT.sources
     named = replace(EDIT, sources=(replace(fox, name="alice.png"),))

@@ -19,6 +19,9 @@ from atelier.providers.testing.emulators.openrouter import MODERATED, OpenRouter
 from atelier.providers.testing.emulators.together import Together
 from atelier.providers.testing.fixtures import served
 from atelier.providers.testing.server import Answer, Emulator
+from atelier.server.cli.models_check import differences, published
+from atelier.server.composition import catalog_of
+from atelier.server.settings import Settings
 from tests.conftest import Environ, png
 
 pytestmark = pytest.mark.anyio
@@ -207,6 +210,29 @@ async def test_together_gets_sources_only_for_models_that_are_known_to_take_them
         error = await refused(settings, image=png(64, 64), model=f"together/{model}")
         assert error.reason in (Reason.UNSUPPORTED_OPTION, Reason.UNSUPPORTED_OPERATION)
     assert len(together.requests) == 2
+
+
+async def test_together_is_not_sent_an_option_that_it_may_drop(environ: Environ, together: Together) -> None:
+    settings = with_host(environ, together, "together")
+    error = await refused(settings, prompt="a fox", model="together/some/other-model", options={"cfg": 3})
+    assert (error.reason, error.facts["option"]) == (Reason.UNSUPPORTED_OPTION, "cfg")
+    assert together.requests == []
+
+
+async def test_the_models_of_an_entry_are_compared_with_the_hosts_list(
+    environ: Environ, litellm: LiteLLM, openrouter: OpenRouter
+) -> None:
+    settings = with_host(environ, litellm, "proxy", models=["draw", "gone"])
+    assert await found_by_check(settings) == ["proxy: gone is no longer listed by the vendor; our row has it."]
+    assert await found_by_check(with_host(environ, openrouter, "openrouter")) == []
+
+
+async def found_by_check(environ: Environ) -> list[str]:
+    catalog = catalog_of(Settings.from_environ(environ))
+    provider = catalog.providers[-1]
+    vendor_dates = await published(catalog, provider)
+    assert vendor_dates is not None
+    return differences(provider, vendor_dates, catalog.today())
 
 
 SEEDREAM = "openrouter/bytedance-seed/seedream-4.5"

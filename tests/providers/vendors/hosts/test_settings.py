@@ -61,6 +61,9 @@ def test_the_first_listed_model_is_what_the_hosts_name_means() -> None:
     assert found.resolve("proxy").model.id == "Draw"
     assert found.resolve("PROXY/draw").model.qualities == ("auto", "low", "medium", "high")
     assert found.resolve("proxy/other").model.any_value
+    with pytest.raises(ImageError) as caught:  # another host may have a model of that name
+        found.resolve("Draw")
+    assert "proxy/Draw" in caught.value.hint
 
 
 def test_a_host_without_models_says_how_to_name_one() -> None:
@@ -82,7 +85,10 @@ async def test_a_program_has_the_hosts_of_its_environment_and_the_prices_stated_
             "draw": "0.08",
             "free": "0",
         }
-        for unpriced in ("other", "unlisted"):  # not free because another one is
+        assert await service.estimate("a fox", model="proxy/other") is None
+    free = {"ATELIER_HOSTS": json.dumps([{**PROXY, "models": [{"id": "free", "usd": 0}, "other"]}])}
+    async with ImageService.from_environ(free) as service:
+        for unpriced in ("other", "unlisted"):  # not free because the only price is 0
             assert await service.estimate("a fox", model=f"proxy/{unpriced}") is None
     with pytest.raises(ImageError, match="ATELIER_HOSTS"):
         ImageService.from_environ({"ATELIER_HOSTS": "[1]"})
