@@ -61,7 +61,7 @@ HOMES = {
     "httpx2": ("providers.transport.network",),
     "socksio": ("providers.transport.network.proxies",),
     "httpx": (),
-    "yaml": ("providers.styles.style_file",),
+    "yaml": ("providers.styles.style_file", "server.cli.setup.host_files"),
     "PIL": (
         "providers.testing",
         "providers.images",

@@ -98,6 +98,17 @@ COMMANDS = (
         ("upload", "sync"),
     ),
     Command(
+        "init", SET_UP, "set up a chat program or agent to start Atelier", "setup.init:init",
+        ("init", "init codex --json", "init claude-desktop --write --json"), ("setup", "install", "hosts"),
+    ),
+    Command(
+        "keys", SET_UP, "which vendors have a key; store or remove one", "setup.keys:keys", ("keys",), ("key", "login"),
+    ),
+    Command(
+        "config", SET_UP, "where the settings are, and what is set", "setup.config:config", ("config", "config --json"),
+        ("settings",),
+    ),
+    Command(
         "completion", SET_UP, "complete commands and options in your shell", "setup.completion:completion",
         ("completion bash",),
     ),

@@ -45,6 +45,14 @@ class Settings(SettingsFields):
                 return value
         return None
 
+    def origin(self, name: str) -> str | None:
+        """Return where a variable is set, in words; None for one that is not."""
+        for source in self._sources:
+            for each in (name, f"{name}_FILE"):
+                if source.values.get(each) and source.get(name) is not None:
+                    return source.written.get(each, f"{each} in the environment")
+        return None
+
     def is_set(self, name: str) -> bool:
         """Return whether a variable has a value; one whose file cannot be read has."""
         try:

@@ -22,15 +22,10 @@ from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint
 from atelier.providers.vendors.hosts.settings import HOSTS
 from atelier.server.settings.known_names import KnownNames, host_endpoints, vendor_variables
-
-APP = "atelier"
-"""The name of our folders below the platform's."""
+from atelier.server.settings.stored_keys import APP, CONFIG, IN_KEYRING, config_file, key_in_keyring
 
 MACOS_STATE = Path("~/Library/Application Support") / APP
 """Where earlier versions stored their state on macOS, also where `XDG_STATE_HOME` was set."""
-
-CONFIG = "ATELIER_CONFIG"
-"""Names the configuration file. Only the environment can set it."""
 
 DOTENV = "ATELIER_DOTENV"
 """`off` leaves `.env` unread. Only the environment can set it."""
@@ -115,15 +110,9 @@ def _configuration(environ: Mapping[str, str], names: KnownNames) -> tuple[Sourc
 
     The names come back with the variables of the hosts that it lists.
     """
-    named = variable(environ, CONFIG)
-    if named is None:
-        import platformdirs
-
-        file = platformdirs.user_config_path(APP, appauthor=False) / "config.toml"
-        if not file.is_file():
-            return Source({}), names
-    else:
-        file = Path(named)
+    file, named = config_file(environ), variable(environ, CONFIG)
+    if named is None and not file.is_file():
+        return Source({}), names
     text = read_text(file, f"The file that {CONFIG} names" if named else f"The configuration file {file}")
     import tomllib
 
@@ -141,6 +130,8 @@ def _configuration(environ: Mapping[str, str], names: KnownNames) -> tuple[Sourc
             message = f"{written[name]} is set twice, also as {sanitize(key, 60)}."
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave one of them out.")
         written[name] = f"{key} in {file}"
+        if value == IN_KEYRING and name not in names.settings:
+            value = key_in_keyring(name) or ""
         values[name] = _as_text(value, name, written[name])
     return Source(values, written), names
 

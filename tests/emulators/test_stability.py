@@ -132,14 +132,14 @@ def test_the_vendors_samples_get_a_picture_and_are_charged(client: Client, stabi
 def test_a_result_is_collected_with_the_key_that_asked_and_no_faster_than_allowed(
     client: Client, stability: Stability, tool: str
 ) -> None:
-    stability.busy, stability.patience = 1, 60.0
+    stability.busy, stability.poll_interval = 1, 60.0
     stability.accounts["sk-other"] = 100
     fields, files = LATER[tool]
     id = client.make(tool, *files, **fields).json["id"]
     assert len(id) == 64
     assert Client(stability, "sk-other").result(id).status == 404
     assert (client.result(id).status, client.result(id).status) == (202, 429)
-    stability.patience = 0.0
+    stability.poll_interval = 0.0
     assert client.result(id).json["finish_reason"] == "SUCCESS"
     assert client.call("GET", "/v1/user/balance").json == {"credits": 1_000 - CREDITS[tool]}
     gone = client.result("0" * 64)

@@ -51,7 +51,7 @@ class World:
         self.flux.reset()
         self.stability.renew()
         self.xai.reset()
-        self.flux.one_host, self.stability.patience, self.xai.always_links = True, 0.0, True
+        self.flux.one_host, self.stability.poll_interval, self.xai.always_links = True, 0.0, True
         self.reset_proxies()
 
     def reset_proxies(self) -> None:

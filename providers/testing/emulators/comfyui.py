@@ -48,11 +48,11 @@ def trouble(status: int, type: str, message: str, details: str = "", **headers: 
 
 
 class Polls(Emulator):
-    """The routes that are asked while a graph runs, with a log and a script of their own on the server's port."""
+    """The routes that are polled while a graph runs, with a log and a script of their own on the server's port."""
 
 
 class Comfyui(Emulator):
-    """The server. A graph runs when its history is asked for the second time; with `busy` it stays in the queue.
+    """The server. A graph runs when its history is requested the second time; with `busy` it stays in the queue.
 
     `files` are the names of its model files, `lacks` the nodes that it does not have.
     """
@@ -89,7 +89,7 @@ class Comfyui(Emulator):
             host.script.clear()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand polls over to their own log and script."""
+        """Send polls to their own log and script."""
         polls = scope["type"] == "http" and scope["path"].startswith("/history")
         await (self.polls if polls else super()).__call__(scope, receive, send)
 
@@ -176,17 +176,20 @@ class Comfyui(Emulator):
         graph = self.graphs[id]
         texts = [node["inputs"].get("text") for node in graph.values()]
         if BROKEN in texts:
-            told: dict[str, Any] = {
+            error: dict[str, Any] = {
                 "node_id": "5",
                 "node_type": "KSampler",
                 "executed": [],
                 "exception_type": "RuntimeError",
             }
-            told |= {"exception_message": "Sizes differ in /home/user/ComfyUI/comfy/model.py", "traceback": ["/home"]}
+            error |= {
+                "exception_message": "Sizes differ in /home/user/ComfyUI/comfy/model.py",
+                "traceback": ["/home"],
+            }
             status: dict[str, Any] = {
                 "status_str": "error",
                 "completed": False,
-                "messages": [["execution_error", told]],
+                "messages": [["execution_error", error]],
             }
             return {"prompt": [0, id, graph, {}, []], "outputs": {}, "status": status}
         outputs = {key: self._saved(graph, node) for key, node in graph.items() if node["class_type"] == "SaveImage"}

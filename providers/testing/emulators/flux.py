@@ -34,7 +34,7 @@ from atelier.providers.testing.server import Answer, Bill
 
 
 class Flux(PolledEmulator):
-    """The submit host, which also delivers. `polls` is the host where tasks are asked for, with its own log and script.
+    """The submit host, which also delivers. `polls` is the host where tasks are polled, with its own log and script.
     Both want the key; a delivery must come without.
 
     With `one_host` a polling URL leads to the submit host. `polls_name` is what it calls the other one: by a name that
@@ -68,36 +68,36 @@ class Flux(PolledEmulator):
 
     async def balance(self, request: Request) -> Response:
         """GET /v1/credits"""
-        return _told(NOT_AUTHENTICATED) if self._stranger(request) else JSONResponse({"credits": self.credits})
+        return _response(NOT_AUTHENTICATED) if self._stranger(request) else JSONResponse({"credits": self.credits})
 
     async def submit(self, request: Request) -> Response:
         """POST /v1/{model}"""
         model = request.path_params["model"]
         if self._stranger(request):
-            return _told(NOT_AUTHENTICATED)
+            return _response(NOT_AUTHENTICATED)
         if model not in MODELS:
-            return _told(NOT_FOUND)
+            return _response(NOT_FOUND)
         schema, cost = MODELS[model]
         try:
             if not request.headers.get("content-type", "").startswith("application/json"):
                 schema.model_validate(None)
-            asked = schema.model_validate_json(await request.body())
+            parsed = schema.model_validate_json(await request.body())
         except ValidationError as error:
             found = error.errors(include_url=False, include_context=False, include_input=False)
-            return _told(trouble(422, [{**each, "loc": ["body", *each["loc"]]} for each in found]))
+            return _response(trouble(422, [{**each, "loc": ["body", *each["loc"]]} for each in found]))
         if cost > self.credits:
-            return _told(NO_CREDITS)
+            return _response(NO_CREDITS)
         self.credits -= cost
         self.billed.append(Bill(Decimal(str(cost)) / 100, 1))
         self.dropped += sorted(set(await request.json()) - set(schema.model_fields))
-        format = getattr(asked, "output_format", "png") or "jpeg"
-        id, (width, height) = secrets.token_hex(8), asked.size
+        format = getattr(parsed, "output_format", "png") or "jpeg"
+        id, (width, height) = secrets.token_hex(8), parsed.size
         self.tasks[id] = Made(
-            prompt=getattr(asked, "prompt", None),
-            picture=drawn(asked.size, format),
+            prompt=getattr(parsed, "prompt", None),
+            picture=drawn(parsed.size, format),
             format=format,
             signature=secrets.token_hex(8),
-            expanded=isinstance(asked, Flux3),
+            expanded=isinstance(parsed, Flux3),
         )
         host = self.url if self.one_host else f"http://{self.polls_name}:{self.polls.port}"
         return JSONResponse(
@@ -113,17 +113,17 @@ class Flux(PolledEmulator):
     async def result_here(self, request: Request) -> Response:
         """GET /v1/get_result on the submit host, which knows its own tasks only"""
         if self._stranger(request):
-            return _told(NOT_AUTHENTICATED)
-        return self._result(request) if self.one_host else _told(TASK_NOT_FOUND)
+            return _response(NOT_AUTHENTICATED)
+        return self._result(request) if self.one_host else _response(TASK_NOT_FOUND)
 
     async def result_elsewhere(self, request: Request) -> Response:
         """GET /v1/get_result on the host that runs the task"""
-        return _told(NOT_AUTHENTICATED) if self._stranger(request) else self._result(request)
+        return _response(NOT_AUTHENTICATED) if self._stranger(request) else self._result(request)
 
     def _result(self, request: Request) -> Response:
         id = request.query_params.get("id", "")
         if id not in self.tasks:
-            return _told(TASK_NOT_FOUND)
+            return _response(TASK_NOT_FOUND)
         made = self.tasks[id]
         result = {
             "sample": f"{self.url}/results/{id}?sig={made.signature}",
@@ -133,7 +133,7 @@ class Flux(PolledEmulator):
             "duration": 4.8,
             **({"expanded_prompt": EXPANDED} if made.expanded else {"seed": SEED}),
         }
-        return _told(state("Ready", result=result))
+        return _response(state("Ready", result=result))
 
     def _signed(self, request: Request) -> Made | None:
         """The task of a link that holds; a key must not come along."""
@@ -144,16 +144,16 @@ class Flux(PolledEmulator):
     async def link(self, request: Request) -> Response:
         """GET the link of a result, which leads on"""
         if self._signed(request) is None:
-            return _told(LINK_REFUSED)
+            return _response(LINK_REFUSED)
         return RedirectResponse(f"/blobs/{request.path_params['id']}?{request.query_params}", 302)
 
     async def blob(self, request: Request) -> Response:
         """GET the picture"""
         made = self._signed(request)
-        return Response(made.picture, media_type=f"image/{made.format}") if made else _told(LINK_REFUSED)
+        return Response(made.picture, media_type=f"image/{made.format}") if made else _response(LINK_REFUSED)
 
 
-def _told(answer: Answer) -> Response:
+def _response(answer: Answer) -> Response:
     if isinstance(answer.body, bytes):
         return Response(answer.body, answer.status, answer.headers)
     return JSONResponse(answer.body, answer.status, answer.headers)

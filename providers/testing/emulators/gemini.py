@@ -40,7 +40,7 @@ from atelier.providers.testing.server import Emulator
 class Gemini(Emulator):
     """The emulator. `url` bears no version, as the vendor's own client expects it.
 
-    `served` is the model that answers in place of the one that was asked; `thinks` puts a draft before the picture;
+    `served` is the model that answers in place of the requested one; `thinks` puts a draft before the picture;
     `format` is what the vendor chooses to send, and it calls everything PNG; `filtered` is how many of Imagen's
     pictures are withheld.
     """
@@ -97,10 +97,10 @@ class Gemini(Emulator):
             refuse("contents are required, with a text.")
         inputs = [looked_at(**renamed(part["inlineData"])) for part in parts if "inlineData" in part]
         config = body.get("generationConfig", {})
-        ratios, sizes, most = MODELS[model]
+        ratios, sizes, maximum = MODELS[model]
         image = config.get("imageConfig", {})
-        if len(inputs) > most:
-            refuse(f"At most {most} images are supported.")
+        if len(inputs) > maximum:
+            refuse(f"At most {maximum} images are supported.")
         if image.get("aspectRatio") not in (None, *ratios):
             refuse(f"Unsupported aspect ratio: {image['aspectRatio']}.")
         if image.get("imageSize") not in (None, *sizes):
@@ -153,33 +153,33 @@ class Gemini(Emulator):
             if name not in ("instances", "parameters"):
                 refuse(f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.')
         check_fields(body.get("instances", []), "instances")
-        asked = body.get("parameters", {})
-        check_fields(asked, "parameters")
-        count, ratio = asked.get("sampleCount", 4), asked.get("aspectRatio", "1:1")
+        parameters = body.get("parameters", {})
+        check_fields(parameters, "parameters")
+        count, ratio = parameters.get("sampleCount", 4), parameters.get("aspectRatio", "1:1")
         if len(body["instances"]) != 1 or not 1 <= count <= 4:
             refuse("One instance and 1 to 4 samples are supported.")
         if ratio not in IMAGEN_SIZES:
             refuse(f"Unsupported aspect ratio: {ratio}.")
-        if asked.get("sampleImageSize", "1K") not in ("1K", "2K"):
+        if parameters.get("sampleImageSize", "1K") not in ("1K", "2K"):
             refuse("Unsupported sampleImageSize.")
-        if "seed" in asked and asked.get("addWatermark", True):
+        if "seed" in parameters and parameters.get("addWatermark", True):
             refuse("The seed parameter is not supported when watermark is enabled.")
-        output = asked.get("outputOptions", {})
+        output = parameters.get("outputOptions", {})
         mime = output.get("mimeType", "image/png")
         if mime not in ("image/png", "image/jpeg") or ("compressionQuality" in output and mime != "image/jpeg"):
             refuse("Unsupported outputOptions.")
         width, height = IMAGEN_SIZES[ratio]
-        scale = 2 if asked.get("sampleImageSize") == "2K" else 1
+        scale = 2 if parameters.get("sampleImageSize") == "2K" else 1
         size = (width * scale, height * scale)
         instance = body["instances"][0]
         if (model == "imagen-3.0-capability-001") != ("referenceImages" in instance):
             refuse("Reference images are for the capability model, which needs them.")
         if "referenceImages" in instance:
-            size = self._edited(instance["referenceImages"], asked.get("editMode"))
+            size = self._edited(instance["referenceImages"], parameters.get("editMode"))
         made = {"bytesBase64Encoded": drawn(size, mime.removeprefix("image/").upper()), "mimeType": mime}
-        made |= {"prompt": f"{instance['prompt']}, in fine detail"} if asked.get("enhancePrompt") else {}
+        made |= {"prompt": f"{instance['prompt']}, in fine detail"} if parameters.get("enhancePrompt") else {}
         reason = "58061214: the picture may violate our policies."
-        hidden = [{"raiFilteredReason": reason}] * self.filtered if asked.get("includeRaiReason") else []
+        hidden = [{"raiFilteredReason": reason}] * self.filtered if parameters.get("includeRaiReason") else []
         predictions = [*hidden, *[made] * (count - self.filtered)]
         return {"predictions": predictions} if predictions else {}
 
@@ -202,7 +202,7 @@ class Gemini(Emulator):
         return size
 
     async def file(self, request: Request) -> Response:
-        """GET files/{name}: a picture, to anyone who has the link"""
+        """GET files/{name}: a picture, to anyone with the link"""
         if "x-goog-api-key" in request.headers:
             return Response("A key has no business here.", 400)
         return Response(base64.b64decode(drawn((64, 64))), media_type="image/png")

@@ -1,4 +1,4 @@
-"""api.openai.com as far as pictures go, as strict as the vendor: generations, edits, variations (off unless asked for,
+"""api.openai.com as far as pictures go, as strict as the vendor: generations, edits, variations (off by default,
 as the vendor switched them off), event streams, and the list of models.
 
 Facts: the vendor's SDK 3.52 and docs as of 2026-11-20.
@@ -29,8 +29,8 @@ from atelier.providers.testing.emulators.openai_rules import (
     RefusedError,
     check,
     drawn,
+    event_stream,
     tokens_of,
-    told,
     trouble,
 )
 from atelier.providers.testing.server import Bill, Emulator
@@ -101,8 +101,8 @@ class OpenAI(Emulator):
             if not self.older:
                 raise RefusedError(trouble(404, None, "This endpoint is no longer available."))
             body = await self._form(request, {"image"})
-            if strange := set(body) - {"model", "n", "size", "response_format", "user"}:
-                raise RefusedError(trouble(400, "unknown_parameter", f"Unknown parameter: '{strange.pop()}'."))
+            if unknown := set(body) - {"model", "n", "size", "response_format", "user"}:
+                raise RefusedError(trouble(400, "unknown_parameter", f"Unknown parameter: '{unknown.pop()}'."))
         except RefusedError as refused:
             return refused.answer.response()
         return self._drawn(body, "variation")
@@ -115,7 +115,7 @@ class OpenAI(Emulator):
         check(body)
 
     async def _form(self, request: Request, files: set[str]) -> dict[str, Any]:
-        """The fields of a form as the vendor reads them; the pictures are checked and kept for the tests to see."""
+        """The fields of a form as the vendor reads them; the pictures are checked and recorded for tests."""
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
             raise RefusedError(trouble(400, None, "The request body must be a form."))
         async with request.form() as form:
@@ -184,7 +184,7 @@ class OpenAI(Emulator):
                 for index in range(body.get("partial_images", 0))
             ]
             events.append({"type": f"{kind}.completed", "b64_json": picture, "usage": usage, **about})
-            return StreamingResponse(told(events), media_type="text/event-stream", headers=headers)
+            return StreamingResponse(event_stream(events), media_type="text/event-stream", headers=headers)
         count = n if self.delivered is None else self.delivered
         linked = self.links or body.get("response_format") == "url"
         data = [self._link(picture) if linked else {"b64_json": picture} for _ in range(count)]
@@ -195,7 +195,7 @@ class OpenAI(Emulator):
         return {"url": f"links/{len(self._linked) - 1}"}
 
     async def link(self, request: Request) -> Response:
-        """GET links/{number}: a picture, to anyone who has the link"""
+        """GET links/{number}: a picture, to anyone with the link"""
         if "authorization" in request.headers:
             return Response("A key has no business here.", 400)
         return Response(self._linked[request.path_params["number"]], media_type="image/png")

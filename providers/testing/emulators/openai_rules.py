@@ -140,7 +140,7 @@ def tokens_of(model: str, quality: str, size: str, n: int) -> int:
     return ceil(Fraction(n * grid * other * (2_000_000 + w * h), 4_000_000))
 
 
-async def told(events: list[dict[str, Any]]) -> AsyncGenerator[bytes]:
+async def event_stream(events: list[dict[str, Any]]) -> AsyncGenerator[bytes]:
     """Events as they leave the vendor, one after the other."""
     for event in events:
         yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()

@@ -112,8 +112,8 @@ class SdWebui(Emulator):
         """GET /progress"""
         state = {"job": "scripts_txt2img" if self.task else "", "sampling_step": self.step, "sampling_steps": 10}
         state |= {"job_no": 0, "job_count": 1, "skipped": False, "interrupted": self.interrupted, "job_timestamp": "0"}
-        told = {"progress": self.step / 10, "eta_relative": 1.0, "state": state, "current_image": None}
-        return JSONResponse({**told, "textinfo": None, "current_task": self.task})
+        progress = {"progress": self.step / 10, "eta_relative": 1.0, "state": state, "current_image": None}
+        return JSONResponse({**progress, "textinfo": None, "current_task": self.task})
 
     async def interrupt(self, request: Request) -> Response:
         """POST /interrupt, whoever runs"""

@@ -34,7 +34,7 @@ from atelier.providers.testing.emulators.stability_rules import (
 from atelier.providers.testing.server import Answer, Bill, Emulator
 
 KEY = "sk-emulated-stability-0123456789"
-LARGEST_BODY = 10 * 2**20
+MAX_BODY_BYTES = 10 * 2**20
 SEED = 343940597
 
 MODERATED = trouble(403, "content_moderation", "Your request was flagged by our content moderation system.")
@@ -52,7 +52,7 @@ BROKEN_JSON = Answer(200, b'{"finish_reason": "SUCCESS", "image": "iVBORw0K')
 
 
 def drawn(form: Form) -> bytes:
-    """A real picture of the size and format that the endpoint would give; what a mask covers turns orange."""
+    """A real picture of the size and format that the endpoint would give; what a mask covers becomes orange."""
     mode = "RGBA" if form.tool == "edit/remove-background" else "RGB"
     image = Image.new(mode, size_of(form), "teal")
     if "mask" in form.files:
@@ -103,13 +103,13 @@ class Generation:
     form: Form
     image: bytes
     polls_left: int
-    asked_at: float = float("-inf")
+    polled_at: float = float("-inf")
 
 
 class Stability(Emulator):
     """The emulator. `url` is the host alone.
 
-    `busy` is how often a result is still in progress, `patience` the seconds that have to lie between two polls.
+    `busy` is how often a result is still in progress, `poll_interval` the seconds that have to lie between two polls.
     `accounts` are credits by key, `forms` the parts of what was accepted, `ignored` the fields that were dropped.
     """
 
@@ -130,7 +130,7 @@ class Stability(Emulator):
         self.billed.clear()
         self.accounts = {self.key: 1_000.0}
         self.busy = 0
-        self.patience = 10.0
+        self.poll_interval = 10.0
         self.forms: list[Form] = []
         self.ignored: list[str] = []
         self.generations: dict[str, Generation] = {}
@@ -171,8 +171,8 @@ class Stability(Emulator):
             generation = self.generations.get(id)
             if generation is None or generation.key != key:
                 raise RefusedError(GONE)
-            since, generation.asked_at = time.monotonic() - generation.asked_at, time.monotonic()
-            if since < self.patience:
+            since, generation.polled_at = time.monotonic() - generation.polled_at, time.monotonic()
+            if since < self.poll_interval:
                 raise RefusedError(RATE_LIMITED)
         except RefusedError as refused:
             return JSONResponse(refused.answer.body, refused.answer.status, refused.answer.headers)
@@ -202,7 +202,7 @@ class Stability(Emulator):
         tool = f"{request.path_params['group']}/{request.path_params['tool']}"
         if tool not in TOOLS:
             raise RefusedError(trouble(404, "not_found", "There is no such endpoint."))
-        if len(await request.body()) > LARGEST_BODY:
+        if len(await request.body()) > MAX_BODY_BYTES:
             raise RefusedError(TOO_LARGE)
         if not request.headers.get("content-type", "").startswith("multipart/form-data; boundary="):
             raise refuse("content-type: must be multipart/form-data")
@@ -224,5 +224,5 @@ class Stability(Emulator):
         if request.headers.get("accept", "image/*") == "application/json":
             kind = {"content-type": f"application/json; type=image/{format}"}
             return JSONResponse(answer(image, seed=seed), headers={**identity, **kind})
-        told = {"finish-reason": "SUCCESS", "seed": str(seed)}
-        return Response(image, headers={**identity, **told, "content-type": f"image/{format}"})
+        headers = {"finish-reason": "SUCCESS", "seed": str(seed)}
+        return Response(image, headers={**identity, **headers, "content-type": f"image/{format}"})

@@ -45,10 +45,10 @@ Check = Callable[[str, str], None]
 """Field's name and text -> nothing, or a refusal."""
 
 
-def words(least: int = 1) -> Check:
+def words(minimum: int = 1) -> Check:
     def check(name: str, value: str) -> None:
-        if not least <= len(value) <= 10_000:
-            raise refuse(f"{name}: must be between {least} and 10000 characters")
+        if not minimum <= len(value) <= 10_000:
+            raise refuse(f"{name}: must be between {minimum} and 10000 characters")
 
     return check
 
@@ -119,8 +119,8 @@ def masked(credits: float, fields: dict[str, Check], *needs: str) -> Tool:
     return Tool(credits, fields, ("image", *needs), {"image": WIDE, "mask": WIDE})
 
 
-def grow(most: int) -> dict[str, Check]:
-    return {"grow_mask": number(0, most, int)}
+def grow(maximum: int) -> dict[str, Check]:
+    return {"grow_mask": number(0, maximum, int)}
 
 
 RELIGHT = {

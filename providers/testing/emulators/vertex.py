@@ -93,7 +93,7 @@ class Vertex(Gemini):
         if form.get("grant_type") != ASSERTION:
             return JSONResponse({"error": "unsupported_grant_type"}, 400)
         try:
-            told: dict[str, Any] = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 form["assertion"],
                 signing_key().public_key(),
                 algorithms=["RS256"],
@@ -102,11 +102,11 @@ class Vertex(Gemini):
             )
         except (jwt.InvalidTokenError, KeyError) as error:
             return JSONResponse({"error": "invalid_grant", "error_description": f"Invalid JWT: {error}"}, 400)
-        if told["iss"] not in self.accounts or told.get("scope") != SCOPE or told["exp"] - told["iat"] > 3600:
+        if claims["iss"] not in self.accounts or claims.get("scope") != SCOPE or claims["exp"] - claims["iat"] > 3600:
             return JSONResponse(
                 {"error": "invalid_grant", "error_description": "Invalid grant: account not found"}, 400
             )
-        token = {"access_token": self.accounts[told["iss"]], "expires_in": self.lifetime, "token_type": "Bearer"}
+        token = {"access_token": self.accounts[claims["iss"]], "expires_in": self.lifetime, "token_type": "Bearer"}
         return JSONResponse(token)
 
     def _greet(self, request: Request) -> None:

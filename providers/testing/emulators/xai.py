@@ -39,7 +39,7 @@ class XAI(Emulator):
     """The emulator. `url` ends in /v1, as clients expect it. What can be set before a call:
 
     withheld       how many pictures of each answer fall to moderation
-    always_links   answer with links even where base64 was asked for
+    always_links   answer with links even where base64 was requested
     prefixed       base64 as a data URL, as older docs have it
     redirect       where a link leads to first
     expired        links are dead
@@ -87,7 +87,7 @@ class XAI(Emulator):
         if shown != f"Bearer {self.key}":
             raise RefusedError(BAD_KEY)
 
-    async def _asked(self, request: Request) -> dict[str, Any]:
+    async def _checked_body(self, request: Request) -> dict[str, Any]:
         self._greet(request)
         if request.headers.get("content-type", "").partition(";")[0] != "application/json":
             raise refuse("Expected request with `Content-Type: application/json`.", "415", 415)
@@ -98,27 +98,27 @@ class XAI(Emulator):
     async def generations(self, request: Request) -> Response:
         """POST /images/generations; `image` is dropped like anything else that is unknown here"""
         try:
-            body = await self._asked(request)
+            body = await self._checked_body(request)
         except RefusedError as refused:
-            return _said(refused.answer)
+            return _response(refused.answer)
         self.dropped += [name for name in body if name not in FIELDS]
         return self._answer(body, "low", 1.0, 0)
 
     async def edits(self, request: Request) -> Response:
         """POST /images/edits; the shape follows the first source"""
         try:
-            body = await self._asked(request)
+            body = await self._checked_body(request)
             self.sources = sources_of(body)
         except RefusedError as refused:
-            return _said(refused.answer)
+            return _response(refused.answer)
         self.dropped += [name for name in body if name not in FIELDS | {"image", "images"}]
         first = self.sources[0]
         return self._answer(body, "medium", first.width / first.height, len(self.sources))
 
     def _answer(self, body: dict[str, Any], auto: str, ratio: float, sources: int) -> Response:
         model, n, resolution = body["model"], body.get("n", 1), body.get("resolution", "1k")
-        asked = body.get("quality", "auto")
-        quality = "low" if model in REDIRECTED else auto if asked == "auto" else asked
+        quality_given = body.get("quality", "auto")
+        quality = "low" if model in REDIRECTED else auto if quality_given == "auto" else quality_given
         first = model in FIRST
         each = 200_000_000 if first else TICKS[quality, resolution] * 1_000_000
         shape = body.get("aspect_ratio", "auto")
@@ -153,7 +153,7 @@ class XAI(Emulator):
         return await self.picture(request)
 
     async def picture(self, request: Request) -> Response:
-        """The picture itself, to anyone who has the link; whoever shows a key is refused"""
+        """The picture itself, to anyone with the link; a request with a key is refused"""
         data = self.pictures.get(request.path_params["name"])
         if "authorization" in request.headers:
             return Response("<Error><Code>InvalidArgument</Code></Error>", 400, media_type="application/xml")
@@ -166,9 +166,9 @@ class XAI(Emulator):
         try:
             self._greet(request)
         except RefusedError as refused:
-            return _said(refused.answer)
+            return _response(refused.answer)
         return JSONResponse({"models": [{"id": model, "object": "model"} for model in (LATEST, FIRST[0])]})
 
 
-def _said(answer: Answer) -> Response:
+def _response(answer: Answer) -> Response:
     return JSONResponse(answer.body, answer.status, answer.headers)

@@ -28,7 +28,7 @@ FIELDS = {
 }  # fmt: skip
 RATIOS = ["auto", "1:1", "3:4", "4:3", "9:16", "16:9", "2:3", "3:2", "1:2", "2:1", "9:20", "20:9", "9:19.5", "19.5:9"]
 WIDER = ["21:9", "5:2"]
-LARGEST_SOURCE = 10 * 2**20
+MAX_SOURCE_BYTES = 10 * 2**20
 LONGEST_PROMPT = 8000  # not published; resellers state it
 TICKS = {("low", "1k"): 400, ("low", "2k"): 600, ("medium", "1k"): 600, ("medium", "2k"): 800}  # millions, of 2.0
 
@@ -113,9 +113,9 @@ def sources_of(body: dict[str, Any]) -> list[Image.Image]:
     if ("image" in body) == ("images" in body):
         raise refuse("Exactly one of image and images must be given.")
     given = body["images"] if "images" in body else [body["image"]]
-    most = 5 if body["model"] == LATEST else 3
-    if not 1 <= len(given) <= most:
-        raise refuse(f"At most {most} source images are supported.")
+    maximum = 5 if body["model"] == LATEST else 3
+    if not 1 <= len(given) <= maximum:
+        raise refuse(f"At most {maximum} source images are supported.")
     return [_source(entry) for entry in given]
 
 
@@ -133,7 +133,7 @@ def _source(entry: Any) -> Image.Image:
         image.load()
     except (binascii.Error, OSError):
         raise refuse("The image could not be decoded.") from None
-    if len(data) > LARGEST_SOURCE:
+    if len(data) > MAX_SOURCE_BYTES:
         raise refuse("The image is larger than 10 MiB.")
     if stated != f"data:image/{(image.format or '').lower()}":
         raise refuse("The image is not of the stated type.")
@@ -142,7 +142,7 @@ def _source(entry: Any) -> Image.Image:
 
 @cache
 def drawn(ratio: float, resolution: str) -> bytes:
-    """A real JPEG of that shape, whatever else was asked."""
+    """A real JPEG of that shape, whatever else was requested."""
     edge = {"1k": 1024, "2k": 2048}[resolution]
     width, height = (round(edge * side / 16) * 16 for side in (math.sqrt(ratio), 1 / math.sqrt(ratio)))
     out = io.BytesIO()

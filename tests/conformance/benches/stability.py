@@ -25,7 +25,7 @@ from atelier.providers.vendors.stability.models import OUTPAINT, SD3
 
 def stage(host: Stability, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(adapter, "POLL_INTERVAL", 0.01)
-    host.patience = 0.0
+    host.poll_interval = 0.0
 
 
 def minimal_body(model: Model) -> Body:

@@ -11,10 +11,12 @@ import subprocess
 import sys
 import termios
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-from atelier.providers.testing.waiting import LONG
+from atelier.providers.testing.waiting import LONG, until
 from tests.conftest import Environ
 from tests.server.process import like_a_host
 
@@ -42,9 +44,16 @@ class Shown:
 
 
 def in_terminal(
-    environ: Environ, *arguments: str, columns: int = 80, typed: str = "", folder: Path | None = None
+    environ: Environ,
+    *arguments: str,
+    columns: int = 80,
+    typed: Mapping[str, str] = MappingProxyType({}),
+    folder: Path | None = None,
 ) -> Shown:
-    """Run a command with a terminal of so many columns as its input, output and error. `typed` is what is typed."""
+    """Run a command with a terminal of so many columns as its input, output and error.
+
+    `typed` is what the terminal shows, and what is typed once it does.
+    """
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     settings = {"TERM": "xterm-256color"} | like_a_host(environ)
@@ -67,8 +76,9 @@ def in_terminal(
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        if typed:
-            os.write(ours, typed.encode())
+        for question, answer in typed.items():
+            until(lambda question=question: question.encode() in b"".join(chunks))
+            os.write(ours, answer.encode())
         code = process.wait(LONG)
         reader.join(LONG)
     finally:

@@ -51,8 +51,8 @@ def test_images_are_deleted_only_when_a_person_says_so(environ: Environ, ids: li
     refused = atelier(environ, "rm", "last")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "--yes" in refused.stderr
-    assert in_terminal(environ, "rm", "last", typed="n\n").code == 1
-    assert in_terminal(environ, "rm", "last", typed="y\n").code == 0
+    assert in_terminal(environ, "rm", "last", typed={"[y/N]": "n\n"}).code == 1
+    assert in_terminal(environ, "rm", "last", typed={"[y/N]": "y\n"}).code == 0
     assert [each["id"] for each in json.loads(atelier(environ, "list", "--json").stdout)] == ids[1:]
     assert atelier(environ, "rm", ids[0], "--yes").returncode == 1
     assert not [path for path in files_in(tmp_path / "out") if ids[0] in path.name]

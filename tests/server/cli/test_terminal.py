@@ -136,12 +136,12 @@ def test_in_a_terminal_a_spinner_counts_and_json_is_indented(environ: Environ) -
 def test_a_person_is_asked_about_a_price(with_openai: Environ, openai: OpenAI) -> None:
     with_openai["ATELIER_CONFIRM_ABOVE"] = "0.001"
     fox = ("generate", "a fox", "--quality", "low", "--size", "1024x1024")
-    refused = in_terminal(with_openai, *fox, typed="n\n")
+    refused = in_terminal(with_openai, *fox, typed={"[y/N]": "n\n"})
     assert refused.code == 1
     assert "[y/N]" in refused.raw
     assert "you declined" in refused.text
     assert openai.requests == []
-    assert in_terminal(with_openai, *fox, typed="y\n").code == 0
+    assert in_terminal(with_openai, *fox, typed={"[y/N]": "y\n"}).code == 0
     assert len(openai.requests) == 1
 
 

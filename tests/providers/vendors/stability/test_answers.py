@@ -57,9 +57,9 @@ async def test_several_pictures_are_several_calls_with_a_seed_each(
 async def test_a_result_is_awaited_with_the_key_on_the_same_host(
     with_stability: Environ, stability: Stability, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert stability.patience <= vendor.POLL_INTERVAL
+    assert stability.poll_interval <= vendor.POLL_INTERVAL
     monkeypatch.setattr(vendor, "POLL_INTERVAL", 0.1)
-    stability.busy, stability.patience, told = 2, 0.09, list[str]()
+    stability.busy, stability.poll_interval, told = 2, 0.09, list[str]()
 
     async def on_progress(message: str) -> None:
         told.append(message)

@@ -1,0 +1,16 @@
+"""The settings as they are before the configuration file that ATELIER_CONFIG names was written."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from atelier.server.cli.output import say
+from atelier.server.settings import Settings
+from atelier.server.settings.stored_keys import CONFIG, config_file
+
+
+def current_settings() -> Settings:
+    """Return the settings. A configuration file that is not there yet counts as empty."""
+    environ = {name: value for name, value in os.environ.items() if name != CONFIG or config_file().exists()}
+    return Settings.load(lambda sentence: say(sentence, sys.stderr), environ)

@@ -1,0 +1,158 @@
+"""`atelier init`: set up a chat program or agent to start Atelier, and ask for a key once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from atelier.providers.core.environment import key_variable, read_text
+from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.vendors.registry import all_providers
+from atelier.server.cli.output import Column, Json, UsageError, say, say_json, table
+from atelier.server.cli.setup.current import current_settings
+from atelier.server.cli.setup.host_files import NAME, UnchangedError, as_list, as_table, block, parsed, with_entry
+from atelier.server.cli.setup.hosts import HOSTS, Host, start_command
+from atelier.server.cli.setup.keys import read_key
+from atelier.server.composition import catalog_of
+from atelier.server.settings import Settings
+from atelier.server.settings.stored_keys import CONFIG, store_key, write_private
+from atelier.tools.model_table import vendors
+
+COLUMNS = (Column("host"), Column("installed"), Column("set up"), Column("file", flexible=True))
+
+
+def init(
+    host: Annotated[
+        str | None, Parameter(choices=[each.name for each in HOSTS], help="The program; without it they are listed.")
+    ] = None,
+    /,
+    *,
+    write: Annotated[
+        bool, Parameter(help="Write the block into the program's file, after a copy of that was made.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Print what a chat program or agent needs to start Atelier, or write it into its file (--write).
+
+    Other entries and comments of the file stay. In a terminal you are asked for a vendor's key, if none is set.
+    """
+    if host is None:
+        if write:
+            raise UsageError("Name the program to write for, such as: atelier init claude-desktop --write")
+        _list(as_json=json)
+        return 0
+    (chosen,) = [each for each in HOSTS if each.name == host]
+    settings = current_settings()
+    if sys.stdin.isatty() and not json:
+        _ask_for_key(settings)
+    command, environ = start_command(), _variables()
+    file = chosen.file() if chosen.file else None
+    entry = chosen.entry(command, environ)
+    if not write:
+        text = block(chosen.format, chosen.place, entry)
+        if json:
+            say_json({"host": chosen.name, "file": file and str(file), "command": command, "block": text})
+        else:
+            say(f"{chosen.title}: put this into {file}" if file else f"{chosen.title}:", sys.stderr)
+            say(text)
+            say(f"{chosen.note} `atelier init {host} --write` writes it.".strip() if file else chosen.note, sys.stderr)
+        return 0
+    if file is None:
+        raise UsageError(f"{chosen.title} cannot be set up from here. {chosen.note}")
+    backup = write_entry(chosen, file)
+    if json:
+        say_json({"host": chosen.name, "file": str(file), "backup": backup and str(backup), "command": command})
+    else:
+        say(f"{chosen.title} will start Atelier: {file}" + (f" (the file as it was: {backup.name})" if backup else ""))
+        say(chosen.note, sys.stderr)
+    return 0
+
+
+def write_entry(host: Host, file: Path) -> Path | None:
+    """Write our entry into a host's file, and return the copy of the file as it was, if there was one."""
+    before = read_text(file, f"The file {file}") if file.is_file() else ""
+    try:
+        place = host.place_in(parsed(before, host.format))
+        after = with_entry(before, host.format, place, host.entry(start_command(), _variables()))
+    except UnchangedError as error:
+        message = f"{file} was left as it is: {sanitize(str(error), 200)}."
+        hint = f"Add the block yourself: atelier init {host.name}"
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint) from None
+    if after.strip() == before.strip():
+        return None
+    backup = file.with_name(f"{file.name}.{time.time_ns()}.bak") if before else None
+    if backup:
+        shutil.copy2(file, backup)
+    write_private(file.resolve(), after)
+    if backup:
+        file.resolve().chmod(backup.stat().st_mode & 0o777)
+    return backup
+
+
+def started_by(host: Host) -> list[str] | None:
+    """Return the command that a host's file starts as Atelier; None if it has none. Raises UnchangedError."""
+    file = host.file() if host.file else None
+    if file is None or not file.is_file():
+        return None
+    try:
+        found = parsed(read_text(file, f"The file {file}"), host.format)
+    except ImageError as error:
+        raise UnchangedError(error.message) from None
+    for key in (*host.place_in(found), NAME):
+        if (inner := as_table(found.get(key))) is None:
+            return None
+        found = inner
+    return [*_words(found.get("command", found.get("cmd"))), *_words(found.get("args"))]
+
+
+def _words(value: object) -> list[str]:
+    """Return a command or its arguments as words; none of a value that is neither."""
+    return [value] if isinstance(value, str) else [str(each) for each in as_list(value)]
+
+
+def _list(*, as_json: bool) -> None:
+    facts = list[dict[str, object]]()
+    for host in HOSTS:
+        try:
+            command = started_by(host)
+        except UnchangedError:
+            command = None
+        file = str(host.file()) if host.file else None
+        facts.append({"host": host.name, "installed": host.is_installed, "command": command, "file": file})
+    if as_json:
+        say_json(facts)
+        return
+    words = {True: "yes", False: "no"}
+    rows = [
+        (str(each["host"]), words[bool(each["installed"])] if each["file"] else "?", words[bool(each["command"])],
+         str(each["file"] or "by hand"))
+        for each in facts
+    ]  # fmt: skip
+    say(table(COLUMNS, rows))
+    say("\nSet one up: atelier init HOST --write (without --write the block is printed)")
+
+
+def _variables() -> dict[str, str]:
+    """Return the variables that a host has to set: where the settings are, if that is not the usual place."""
+    named = os.environ.get(CONFIG)
+    return {CONFIG: str(Path(named).expanduser().absolute())} if named else {}
+
+
+def _ask_for_key(settings: Settings) -> None:
+    """Ask for a vendor's key where none is set. It is stored in the configuration file, which every start reads."""
+    if any(key_variable(each.endpoint, settings.lookup) for each in all_providers() if each.endpoint.key_variables):
+        return
+    names = [each.name for each in all_providers() if each.endpoint.key_variables]
+    sys.stderr.write(f"No vendor's key is set. Whose do you have? ({', '.join(names)}; Enter for none): ")
+    sys.stderr.flush()
+    name = sys.stdin.readline().strip().lower()
+    if name:
+        (provider,) = vendors(catalog_of(settings), name)
+        where = store_key(provider.endpoint.key_variables[0], read_key(provider), in_file=True)
+        say(f"The key of {provider.title} is stored in {where}.", sys.stderr)
