@@ -34,7 +34,7 @@ async def test_the_sizes_of_the_page_are_those_of_the_tools(connect: Connect) ->
     measured = {name.strip("`"): count for name, count in measured.items()}
     assert SAID.keys() == measured.keys()
     wrong = {name for name, said in SAID.items() if abs(said / measured[name] - 1) > TOLERANCE}
-    assert wrong == set(), measured
+    assert wrong == set(), f"measured: {measured}"
 
 
 def test_the_page_names_settings_that_exist_and_every_host_that_is_known_by_name() -> None:

@@ -47,7 +47,9 @@ def check_response(
     if paid:
         error.from_vendor = error.from_vendor or status is not None  # a gateway's error page is never a 200
         paid.record_refusal(error, status or response.status_code)
-        if response.status_code == HTTPStatus.NOT_FOUND and endpoint.custom:
+        code = str(error.facts.get("code") or HTTPStatus.NOT_FOUND.value)
+        is_of_the_model = error.reason is Reason.UNKNOWN_MODEL and not code.isdigit()  # in the API's own word
+        if response.status_code == HTTPStatus.NOT_FOUND and endpoint.custom and not is_of_the_model:
             error.hint = f"{base_url_hint(endpoint)} The request went to {safe_url(url)}."
     raise error
 

@@ -38,6 +38,7 @@ class StudioImages(Parameters):
 
     search: Annotated[str, Field(max_length=200, description="Words of the prompt; all of them must be in it.")] = ""
     before: Annotated[Id | None, Field(description="Those older than this asset id.")] = None
+    parent: Annotated[Id | None, Field(description="Those that were made from this image.")] = None
     ids: Annotated[list[Id], Field(max_length=50, description="Exactly these, whatever the search.")] = []  # noqa: RUF012
     limit: Annotated[int, Field(ge=1, le=100)] = PAGE_SIZE
 
@@ -103,20 +104,28 @@ async def list_images(params: StudioImages, service: ImageService, call: Call) -
         records = [record for id in params.ids if (record := await storage.head(id))]
         return _listed(records, None)
     found, before = list[Mapping[str, Any]](), params.before
-    words, searched = params.search.casefold().split(), 0
+    filtered, searched = bool(params.search.strip() or params.parent), 0
     while True:
-        count = RECORDS_AT_ONCE if words else params.limit - len(found) + 1
+        count = RECORDS_AT_ONCE if filtered else params.limit - len(found) + 1
         records = await storage.newest(count, before)
         for record in records:
             if len(found) == params.limit:
                 return _listed(found, before)
             before = str(record["id"])
-            text = f"{record.get('prompt') or ''} {maker_of(record)} {before}".casefold()
-            if all(word in text for word in words):
+            if params.parent and before <= params.parent:  # ids sort by time, and nothing is made from a later image
+                return _listed(found, None)
+            if _matches(record, params):
                 found.append(record)
         searched += len(records)
         if len(records) < count or searched >= MAX_SEARCHED:
             return _listed(found, before if len(records) == count else None)
+
+
+def _matches(record: Mapping[str, Any], params: StudioImages) -> bool:
+    """Return whether an image has all words of the search, and the parent that is asked for."""
+    text = f"{record.get('prompt') or ''} {maker_of(record)} {record['id']}".casefold()
+    words = params.search.casefold().split()
+    return all(word in text for word in words) and params.parent in (None, record.get("parent"))
 
 
 def _listed(records: list[Mapping[str, Any]], more: str | None) -> Answer:

@@ -41,9 +41,9 @@ export class Images {
     return above;
   }
 
-  // Those that were made from this one, as far as they have been listed.
-  children(image) {
-    return [...this.facts.values()].filter((other) => other.parent === image.id);
+  // Those that were made from this one, the newest first.
+  async children(image) {
+    return this.keep((await this.host.call("studio_images", { parent: image.id })).data.found);
   }
 
   // A data: address of a small copy. Those wanted at the same time come with one call.

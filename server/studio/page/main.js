@@ -76,10 +76,11 @@ class App {
 
   // The host's colours, its theme, and the height that the page may have.
   follow() {
-    const { theme, styles, displayMode, containerDimensions: room } = this.host.context;
+    const { theme, styles, displayMode, safeAreaInsets: safe, containerDimensions: room } = this.host.context;
     const root = document.documentElement;
     if (theme) root.dataset.theme = theme;
     for (const [name, value] of Object.entries(styles?.variables || {})) if (value) root.style.setProperty(name, value);
+    for (const [side, pixels] of Object.entries(safe || {})) document.body.style.setProperty(`padding-${side}`, `${pixels}px`);
     const inline = window.parent !== window && displayMode !== "fullscreen";
     const most = room?.maxHeight && this.current?.view === "painter" ? PAINTER_HEIGHT : INLINE_HEIGHT;
     const height = room?.height ?? Math.min(room?.maxHeight ?? INLINE_HEIGHT, most);

@@ -11,10 +11,10 @@ export function backBar(app, title, ...actions) {
     el("h1", { class: "grow", text: title, tabindex: "-1" }), ...actions);
 }
 
-function facts(image) {
+function facts(app, image) {
   const rows = {
     Model: image.model,
-    Made: image.created_at && new Date(image.created_at).toLocaleString(),
+    Made: image.created_at && new Date(image.created_at).toLocaleString(app.host.context.locale),
     Size: image.width && `${image.width} × ${image.height}`,
     Cost: usd(image.actual_usd),
     Kind: image.operation && image.operation.replace(/_/g, " "),
@@ -67,14 +67,14 @@ export function viewer(app, id) {
       () => busy(mention, () => app.host.message(`Let us go on with the image ${id}.`)));
     const before = image.parent && button("Before and after", "slider",
       () => app.show("compare", [image.parent, id]), { class: "wide" });
-    const above = await app.images.ancestors(image);
+    const [above, below] = await Promise.all([app.images.ancestors(image), app.images.children(image)]);
     side.replaceChildren(...[
       el("p", { class: "prompt", text: nameOf(image) }),
       el("div", { class: "row" },
         button("Paint and edit", "brush", () => app.show("painter", id), { class: "primary" }), before, full, save, mention, remove),
       relatives(app, image, "Made from", above),
-      relatives(app, image, "Edits of it", app.images.children(image)),
-      facts(image),
+      relatives(app, image, "Edits of it", below),
+      facts(app, image),
     ].filter(Boolean));
   }
 

@@ -59,6 +59,7 @@ def test_the_page_is_one_small_file_whose_policy_allows_its_own_script_and_style
     assert "connect-src 'none'" in policy[1]
     assert not re.search(r"https?://(?!www\.w3\.org/)", page)  # nothing is loaded from elsewhere
     assert not re.search(r"\sstyle=|\son\w+=", page)  # the policy would forbid these
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write", page)  # a prompt stays text
     assert not re.search(r"^(import|export)\b", page, re.MULTILINE)
 
 
@@ -135,11 +136,13 @@ async def test_the_gallery_is_listed_searched_and_paged(connect: Connect) -> Non
         edit = await client.call_tool("edit_image", {"image": ids[0], "prompt": "at night", "model": "sketch"})
         child = dict[str, Any](edit.structured_content or {})["images"][0]["id"]
         lineage = await called(client, "studio_images", ids=[child])
+        edits = [await called(client, "studio_images", parent=id) for id in (ids[0], ids[2], child)]
     assert [image["id"] for page in (newest, older) for image in page["found"]] == ids[::-1]
     assert ("next" in newest, "next" in older) == (True, False)
     assert [image["id"] for image in hares["found"]] == [ids[2]]
     assert [(image["id"], image["prompt"], image["width"]) for image in one["found"]] == [(ids[0], "a red fox", 320)]
     assert lineage["found"][0]["parent"] == ids[0]
+    assert [[image["id"] for image in page["found"]] for page in edits] == [[child], [], []]
 
 
 async def test_images_come_small_or_whole_and_can_be_deleted(connect: Connect, environ: Environ) -> None:

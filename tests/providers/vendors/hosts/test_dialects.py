@@ -121,6 +121,16 @@ async def test_messages_name_the_host_and_its_variable(environ: Environ, litellm
     assert "OpenAI" not in f"{wrong.message} {wrong.hint} {unset.message} {unset.hint}"
 
 
+async def test_a_404_is_of_the_model_where_the_host_says_so_and_else_of_the_address(
+    environ: Environ, azure: Azure
+) -> None:
+    wrong = await refused(with_host(environ, azure, "azure"), prompt="a fox", model="azure/no-such-deployment")
+    assert (wrong.reason, "may not serve this model" in wrong.hint) == (Reason.UNKNOWN_MODEL, True)
+    settings = with_host(environ, azure, "azure", url=f"{azure.url}/elsewhere")
+    elsewhere = await refused(settings, prompt="a fox", model="azure/painter")
+    assert "The request went to" in elsewhere.hint
+
+
 @pytest.mark.parametrize(
     ("entry", "path"),
     [

@@ -93,6 +93,7 @@ await page.waitForFunction(() => window.log.downloads.length);
 await studio.getByRole("button", { name: "Use in the chat" }).click();
 await page.waitForFunction(() => window.log.messages.length);
 await page.evaluate(() => window.bridge.sendHostContextChange({ theme: "light" }));
+await frame.waitForFunction(() => getComputedStyle(document.documentElement).colorScheme === "light");
 found.themed = await frame.evaluate(() => getComputedStyle(document.documentElement).colorScheme);
 
 await studio.getByRole("button", { name: "Paint and edit" }).click();
