@@ -112,6 +112,9 @@ async def run(params: GetImage, service: ImageService, call: Call) -> Answer:
     storage = service.pipeline.storage
     if storage is None:
         raise ImageError(Reason.NOT_FOUND, "Nothing is stored here.", hint="Make an image first.")
+    if params.save_style and (params.list or params.before or (params.id or "").strip().startswith("job_")):
+        message = "“save_style” is for one image."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Give its asset id as `id`, without list and before.")
     if params.list or params.before:
         page = await newest_images(storage, params.limit or DEFAULT_LIMIT, params.before)
         return Answer(text=page.text, data=GetImageOutput(summary=page.summary, pictures=page.rows))

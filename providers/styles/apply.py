@@ -23,6 +23,7 @@ from atelier.providers.styles.style_file import Style
 DEFAULTS = ("aspect_ratio", "quality")
 """Settings of a style that fill in a field that the caller left out, where the model takes them."""
 
+ABOUT_REFERENCES = "the style alone: take"  # in the sentence that tells a model which images are references
 MAX_NOTE = 160  # characters of the words in a note
 
 
@@ -213,9 +214,9 @@ def _about_references(work: _Expansion) -> Iterator[str]:
     """Yield the sentence that says which of the images are references."""
     which = "The last" if len(work.request.sources) > work.references else "The"
     if work.references == 1:
-        yield f"{which} image shows the style alone: take its look, not what it shows."
+        yield f"{which} image shows {ABOUT_REFERENCES} its look, not what it shows."
     elif work.references:
-        yield f"{which} {work.references} images show the style alone: take their look, not what they show."
+        yield f"{which} {work.references} images show {ABOUT_REFERENCES} their look, not what they show."
 
 
 def _texts(style: Style, avoid: str) -> tuple[tuple[str, str], ...]:

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Protocol
 
+import anyio
+
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates.refusals import close_names
 from atelier.providers.styles.style_file import MAX_FILE_BYTES, Style, parse_style
 
 ENDING = ".md"
 MAX_STYLES = 200  # of one place
+LIST_TIMEOUT = 5.0  # seconds
 
 
 class StyleFiles(Protocol):
@@ -60,11 +63,19 @@ class StyleLibrary:
         return sorted(await self._files())
 
     async def find(self, name: str | None) -> FoundStyle | None:
-        """Return the style of that name, or None. Raises invalid_request for a file that is damaged."""
+        """Return the style of that name, or None. Raises invalid_request for a file that is damaged.
+
+        While the styles cannot be read there is none: a preset of a model works without them. `suggestion` raises then.
+        """
         if not (name and self.places):
             return None
-        entry = (await self._files()).get(name.lower())
-        return await _read(*entry) if entry else None
+        try:
+            entry = (await self._files()).get(name.lower())
+            return await _read(*entry) if entry else None
+        except ImageError as error:
+            if error.reason is not Reason.STORAGE_FAILED:
+                raise
+            return None
 
     async def all(self, word: str = "") -> list[tuple[str, Style | ImageError]]:
         """Return every style by its name, or why it cannot be used; with `word` those that have it."""
@@ -98,18 +109,23 @@ class StyleLibrary:
         return "" if self.remote else own.where(file)
 
     async def suggestion(self, name: str) -> str:
-        """Return a hint with the styles whose names are near, else with all; empty without any."""
+        """Return a hint with the styles whose names are near, else with all; "" without any. Raises storage_failed."""
         names = await self.names()
         near = close_names(name.lower(), names)
         shown = ", ".join(f"“{sanitize(each, 60)}”" for each in near or names[:10])
         return f"Styles of the library{' with a similar name' if near else ''}: {shown}." if names else ""
 
     async def _files(self) -> dict[str, tuple[StyleFiles, str]]:
-        """Return place and file name of each style by the style's name."""
+        """Return place and file name of each style by the style's name. Raises storage_failed."""
         found = dict[str, tuple[StyleFiles, str]]()
-        for place in reversed(self.places):
-            files = [name for name in await place.names() if _is_style(name)]
-            found |= {name[: -len(ENDING)].lower(): (place, name) for name in files[:MAX_STYLES]}
+        try:
+            with anyio.fail_after(LIST_TIMEOUT):
+                for place in reversed(self.places):
+                    files = [name for name in await place.names() if _is_style(name)]
+                    found |= {name[: -len(ENDING)].lower(): (place, name) for name in files[:MAX_STYLES]}
+        except TimeoutError:
+            message = f"The storage did not list the styles within {LIST_TIMEOUT:g} seconds."
+            raise ImageError(Reason.STORAGE_FAILED, message, hint="Try again later.") from None
         return found
 
 

@@ -8,6 +8,7 @@ from math import gcd
 from typing import Any
 
 from atelier.providers.images.sources import Asset
+from atelier.providers.styles.apply import ABOUT_REFERENCES
 from atelier.providers.styles.library import StyleLibrary
 from atelier.providers.styles.style_file import MAX_WORDS, style_text
 
@@ -37,7 +38,8 @@ async def save_style(name: str, asset: Asset, library: StyleLibrary, *, overwrit
         "aspect_ratio": _aspect_ratio(record),
         "quality": _asked(record).get("quality"),
     }
-    words = str(record.get("prompt") or "")[:MAX_WORDS]
+    paragraphs = str(record.get("prompt") or "").split("\n\n")
+    words = "\n\n".join(each for each in paragraphs if ABOUT_REFERENCES not in each)[:MAX_WORDS]
     place = await library.save(name, style_text(settings, words), overwrite=overwrite)
     where = f" ({place})" if place else ""
     return f"Saved as the style “{name}”{where}, with the image as its reference; shorten its text to the look alone."

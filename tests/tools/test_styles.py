@@ -71,7 +71,7 @@ def test_a_file_is_read_as_people_write_it() -> None:
         (b"---\nmodel: x\nx", "no end"),
         (b"---\nmodel: 'x\n---\nx", "no YAML"),
         (b"---\n- a\n---\nx", "no keys"),
-        (b"---\navoid: " + b"[" * 3000 + b"\n---\nx", ""),
+        (b"---\navoid: " + b"[" * 1000 + b"\n---\nx", ""),
         (b"\xff\xfe", "not UTF-8"),
         (b"x" * 4_001, "4,000 characters"),
     ],
@@ -233,6 +233,8 @@ async def test_an_image_that_pleased_becomes_a_style(connect: Connect, with_open
         forced = {"id": "last", "save_style": "fjord", "deliver": "overwrite"}
         await client.call_tool("get_image", forced)
         used = told(await client.call_tool("generate_image", {"prompt": "a tent", "style": "fjord"}))
+        twice = await client.call_tool("get_image", {"save_style": "twice"})
+        listed = await client.call_tool("get_image", {"list": True, "save_style": "x"})
         tricks = [
             (await client.call_tool("get_image", {"id": made["id"], "save_style": name})).is_error
             for name in ("../x", "a/b", "con", ".hidden", "readme", "ä", "x" * 61)
@@ -247,7 +249,11 @@ async def test_an_image_that_pleased_becomes_a_style(connect: Connect, with_open
     assert "1 reference image, sent as an edit" in " ".join(used["warnings"])
     assert [image.size for image in openai.sources[-1]] == [(made["width"], made["height"])]
     assert all(tricks)
-    assert [each.name for each in path.parent.iterdir()] == ["fjord.md"]
+    assert error(listed)["reason"] == "invalid_request"
+    assert not twice.is_error
+    again_saved = (path.parent / "twice.md").read_text(encoding="utf-8")
+    assert again_saved.endswith("---\na tent\n\nStyle: misty fjord, 淡彩\n")
+    assert sorted(each.name for each in path.parent.iterdir()) == ["fjord.md", "twice.md"]
 
 
 async def test_styles_are_listed_by_list_models_and_as_resources(connect: Connect, environ: Environ) -> None:

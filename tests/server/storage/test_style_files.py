@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from mcp.client import Client
 
 from atelier.providers.core.errors import ImageError
+from atelier.providers.testing.emulators.stability import Stability
+from atelier.server.mcp.server import build_server
 from atelier.server.settings import Settings
 from atelier.server.storage.caller_storages import CallerStorages
-from tests.conftest import Environ
+from tests.conftest import TODAY, Environ
+from tests.exhaustive import exhaustive
+from tests.server.mcp.test_server import error, text
 from tests.server.storage.conftest import Place
 from tests.server.storage.test_upload_queue import in_the_bucket
 
@@ -39,3 +44,23 @@ async def test_a_folder_that_is_named_comes_before_the_bucket(place: Place, envi
     library = CallerStorages(Settings.from_environ(environ | in_the_bucket(place, place.server.url) | named))
     await library.styles_of_customer().save("noir", "dark", overwrite=False)
     assert place.objects == []
+
+
+@exhaustive
+async def test_presets_work_while_the_bucket_is_away(environ: Environ, stability: Stability) -> None:
+    environ |= {
+        "ATELIER_STORAGE": "s3",
+        "ATELIER_S3_BUCKET": "pictures",
+        "ATELIER_S3_ENDPOINT_URL": "http://127.0.0.1:9",
+    }
+    environ |= {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}
+    environ |= {"STABILITY_API_KEY": stability.key, "STABILITY_BASE_URL": stability.url}
+    asked = {"prompt": "a fox", "model": "stable-image-core"}
+    async with Client(build_server(Settings.from_environ(environ), lambda: TODAY)) as client:
+        preset = await client.call_tool("generate_image", {**asked, "style": "anime"})
+        own = await client.call_tool("generate_image", {**asked, "style": "noir"})
+        models = await client.call_tool("list_models", {})
+    assert not preset.is_error, text(preset)
+    assert error(own)["reason"] == "storage_failed"
+    assert not models.is_error
+    assert len(stability.requests) == 1
