@@ -35,22 +35,19 @@ async def test_the_blocks_of_the_readme_lead_to_an_image_and_to_a_host_that_work
     for name in [name for name in environ if name.startswith(("XDG_", "ATELIER_"))]:
         del environ[name]
     begun = time.monotonic()
-    (install,) = blocks("console")
+    install, write_the_block = blocks("console")
     home.mkdir()
     printed = run(install, checkout, environ)
     (shown,) = re.findall(rf"^({re.escape(str(home))}/Pictures/atelier/\S+\.png)$", printed, re.MULTILINE)
     assert Path(shown).read_bytes().startswith(b"\x89PNG")
     assert time.monotonic() - begun < SECONDS_TO_AN_IMAGE
 
-    (config,) = [block for block in blocks("json") if "mcpServers" in block]
-    file = home / ".config/Claude/claude_desktop_config.json"
-    file.parent.mkdir(parents=True)
-    file.write_text(config, encoding="utf-8")
+    run(write_the_block, home, environ)
+    (file,) = home.rglob("claude_desktop_config.json")
     entry: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["atelier"]
-    del entry["env"]  # as the page says of someone without a key
-    command = shutil.which(entry["command"], path=environ["PATH"])
-    assert command == str(bin / "atelier")
-    async with Client(StdioServerParameters(command=command, args=entry["args"], env=environ)) as client:
+    desktop = environ | {"PATH": "/usr/bin:/bin"}  # which knows nothing of the shell's
+    server = StdioServerParameters(command=str(entry["command"]), args=list(entry["args"]), env=desktop)
+    async with Client(server) as client:
         drawn = await client.call_tool("generate_image", {"prompt": "a lighthouse at dusk"})
     assert not drawn.is_error, drawn.content
     assert [part.type for part in drawn.content] == ["text", "image"]
