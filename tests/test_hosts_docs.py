@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+from atelier.server.cli.serve_command import DEFAULT_PORT
+from atelier.server.http.discovery import MCP_PATH
 from atelier.server.mcp import results
 from atelier.server.mcp.clients import HOSTS
 from atelier.server.settings import Settings
@@ -34,7 +41,7 @@ async def test_the_sizes_of_the_page_are_those_of_the_tools(connect: Connect) ->
     measured = {name.strip("`"): count for name, count in measured.items()}
     assert SAID.keys() == measured.keys()
     wrong = {name for name, said in SAID.items() if abs(said / measured[name] - 1) > TOLERANCE}
-    assert wrong == set(), measured
+    assert wrong == set(), f"measured: {measured}"
 
 
 def test_the_page_names_settings_that_exist_and_every_host_that_is_known_by_name() -> None:
@@ -45,6 +52,23 @@ def test_the_page_names_settings_that_exist_and_every_host_that_is_known_by_name
     assert known.keys() == HOSTS.keys()
     assert all(f"| {name}" in PAGE for name in known.values())
     assert "(docs/hosts.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+BLOCKS = re.findall(r"^```(json|toml|yaml)\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+LOADERS: dict[str, Callable[[str], Any]] = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
+
+
+@pytest.mark.parametrize(("language", "block"), BLOCKS)
+def test_every_block_starts_the_server_or_leads_to_it(language: str, block: str) -> None:
+    found = LOADERS[language](block)
+    while "atelier" not in found:
+        (found,) = found.values()
+    entry = found["atelier"]
+    if "url" in entry:
+        assert entry["url"] == f"http://127.0.0.1:{DEFAULT_PORT}{MCP_PATH}"
+        return
+    command = entry.get("cmd") or entry["command"]
+    assert [command, *entry["args"]] == ["atelier", "serve"] if "args" in entry else command == ["atelier", "serve"]
 
 
 @pytest.mark.parametrize("blank", [None, ""])

@@ -102,6 +102,10 @@ COMMANDS = (
         ("init", "init codex --json", "init claude-desktop --write --json"), ("setup", "install", "hosts"),
     ),
     Command(
+        "doctor", SET_UP, "check keys, folders, storage, network and hosts", "setup.doctor:doctor",
+        ("doctor", "doctor --json"), ("check", "diagnose"),
+    ),
+    Command(
         "keys", SET_UP, "which vendors have a key; store or remove one", "setup.keys:keys", ("keys",), ("key", "login"),
     ),
     Command(

@@ -17,6 +17,7 @@ PROVIDER = Provider(
     title="ComfyUI",
     names=("comfyui", "comfy"),
     endpoint=ENDPOINT,
+    free_path="/system_stats",
     models=MODELS,
     default=DEFAULT,
     prefixes=("comfyui/",),

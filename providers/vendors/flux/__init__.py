@@ -15,6 +15,7 @@ PROVIDER = Provider(
     title="Black Forest Labs",
     names=("flux", "bfl"),
     endpoint=ENDPOINT,
+    free_path="/v1/credits",
     models=MODELS,
     default=DEFAULT,
     prefixes=("flux",),

@@ -16,6 +16,7 @@ PROVIDER = Provider(
     names=("gemini", "google"),
     ended_names=("imagen",),
     endpoint=ENDPOINT,
+    free_path="/v1beta/models",
     models=MODELS,
     default=BANANA,
     prefixes=("gemini", "imagen", "nano-banana"),

@@ -17,6 +17,7 @@ PROVIDER = Provider(
     title="Leonardo.Ai",
     names=("leonardo",),
     endpoint=ENDPOINT,
+    free_path="/v1/me",
     models=MODELS,
     default=DEFAULT,
     prefixes=("leonardo",),

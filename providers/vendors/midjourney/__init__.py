@@ -17,6 +17,7 @@ PROVIDER = Provider(
     title="Midjourney (unofficial resale)",
     names=("midjourney",),
     endpoint=ENDPOINT,
+    free_path="/api/v1/chat/credit",
     models=MODELS,
     default=DEFAULT,
     prefixes=("midjourney",),

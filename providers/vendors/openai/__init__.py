@@ -18,6 +18,7 @@ PROVIDER = Provider(
     names=("openai", "gpt-image"),
     ended_names=("dall-e",),
     endpoint=ENDPOINT,
+    free_path="/models",
     models=MODELS,
     default=FLARE,
     prefixes=("gpt-image", "chatgpt-image", "dall-e"),

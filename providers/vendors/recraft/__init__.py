@@ -14,6 +14,7 @@ PROVIDER = Provider(
     title="Recraft",
     names=("recraft",),
     endpoint=ENDPOINT,
+    free_path="/users/me",
     models=MODELS,
     default=DEFAULT,
     prefixes=("recraft",),

@@ -16,6 +16,7 @@ PROVIDER = Provider(
     title="Replicate",
     names=("replicate",),
     endpoint=ENDPOINT,
+    free_path="/v1/account",
     models=MODELS,
     default=DEFAULT,
     prefixes=("replicate/",),

@@ -16,6 +16,7 @@ PROVIDER = Provider(
     title="Stable Diffusion web UI",
     names=("sd-webui", "automatic1111", "forge", "sdnext"),
     endpoint=ENDPOINT,
+    free_path="/sdapi/v1/options",
     models=MODELS,
     default=DEFAULT,
     prefixes=("sd-webui/",),

@@ -14,6 +14,7 @@ PROVIDER = Provider(
     title="Stability AI",
     names=("stability",),
     endpoint=ENDPOINT,
+    free_path="/v1/user/balance",
     models=MODELS,
     default="stable-image-core",
     prefixes=("sd", "stable-image", "stability"),

@@ -15,6 +15,7 @@ PROVIDER = Provider(
     names=("xai", "grok"),
     ended_names=("grok-2-image",),
     endpoint=ENDPOINT,
+    free_path="/image-generation-models",
     models=MODELS,
     default=LATEST,
     prefixes=("grok",),
