@@ -99,7 +99,11 @@ def usable(found: Iterable[Offer], today: date) -> list[Offer]:
 def not_set_up(found: Iterable[Offer]) -> list[str]:
     """Return the lines that name the vendors whose key or address is missing, and how to see their models."""
     missing = [f"  {offer.provider.name:<12}{' or '.join(offer.key)}" for offer in found if offer.key]
-    return ["", "Not set up; set the variable to use the vendor (--all lists the models):", *missing] if missing else []
+    return (
+        ["", "Not set up: store the key (atelier keys set NAME) or set the variable; --all lists the models.", *missing]
+        if missing
+        else []
+    )
 
 
 def table(found: list[Offer], today: date) -> str:
