@@ -15,8 +15,9 @@ from atelier.providers.core.types import Model, Operation
 from atelier.providers.vendors.contract import Provider
 from atelier.server.cli.models_check import MIN_DAYS_LEFT, check
 from atelier.server.cli.options import parameters_in, with_options
-from atelier.server.cli.output import RESULT, Column, Json, UsageError, say, say_json, terminal_width
+from atelier.server.cli.output import Column, UsageError, say, say_json, terminal_width
 from atelier.server.cli.output import table as aligned
+from atelier.server.cli.terminal.shared_options import RESULT, Json
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.tools import list_models

@@ -9,21 +9,12 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TextIO
-
-from cyclopts import Group, Parameter
+from typing import Any, TextIO
 
 from atelier.server.cli.terminal.style import bold
 
 GAP = 2  # spaces between the columns of a table
 COMFORTABLE, LEAST = 16, 6  # characters of a flexible column: before spare columns are left out, and after
-
-RESULT = Group("Result", sort_key=5)
-
-Json = Annotated[
-    bool, Parameter(name="--json", help="Print the facts as JSON: indented in a terminal, else one line.", group=RESULT)
-]
-"""The option that every command has that prints facts."""
 
 
 class UsageError(Exception):
