@@ -4,9 +4,14 @@ import { announce, button, busy, debounced, el, showError, usd } from "./dom.js"
 import { idsOf, made } from "./images.js";
 import { backBar } from "./viewer.js";
 
+const SHAPES = ["1:1", "3:2", "2:3", "16:9", "9:16"];
+
 export function create(app) {
   const words = el("textarea", { rows: "4", id: "new-words", maxlength: "32000", placeholder: "A lighthouse at dusk, watercolour" });
   const models = el("div", { class: "choices", role: "group", "aria-label": "Models" });
+  const shape = el("select", { id: "new-shape" }, el("option", { value: "", text: "Any" }),
+    ...SHAPES.map((ratio) => el("option", { value: ratio, text: ratio })));
+  const asked = () => (shape.value ? { aspect_ratio: shape.value } : {});
   const cost = el("p", { class: "small cost", "aria-live": "polite" });
   const go = button("Make", null, () => busy(go, run), { class: "primary" });
   const prices = new Map();
@@ -23,14 +28,19 @@ export function create(app) {
   }
 
   async function load() {
-    const { data } = await app.host.call("estimate_cost", { compare: true });
+    const turn = shape.value;
+    const [{ data }, one] = await Promise.all([
+      app.host.call("estimate_cost", { ...asked(), compare: true }), app.host.call("estimate_cost", asked())]);
+    if (turn !== shape.value) return;
+    const before = chosen();
+    prices.clear();
     models.replaceChildren(...(data.models || []).map(({ model, total_usd: total }) => {
       prices.set(model, total);
       const check = el("input", { type: "checkbox", value: model });
+      check.checked = before.includes(model);
       check.addEventListener("change", ready);
       return el("label", { class: "choice" }, check, el("span", { class: "grow", text: model }), el("span", { class: "small", text: usd(total) }));
     }));
-    const one = await app.host.call("estimate_cost", {});
     usual = usd(one.data.total_usd);
     cost.textContent = one.data.model ? `Without a choice: ${one.data.provider}/${one.data.model}.` : "";
     ready();
@@ -40,7 +50,7 @@ export function create(app) {
     const names = chosen();
     const which = names.length > 1 ? { models: names } : names.length ? { model: names[0] } : {};
     announce("The image is being made. This takes 5 to 60 seconds.");
-    const answer = await made(app, "generate_image", { prompt: words.value.trim(), ...which });
+    const answer = await made(app, "generate_image", { prompt: words.value.trim(), ...asked(), ...which });
     const ids = idsOf(answer);
     app.host.tellModel(`In the studio the user made ${ids.join(", ")} with the words “${words.value.trim()}”.`).catch(showError);
     if (ids.length > 1) app.show("compare", ids, answer.data.models || []);
@@ -48,11 +58,13 @@ export function create(app) {
   }
 
   words.addEventListener("input", debounced(50, ready));
+  shape.addEventListener("change", () => load().catch(showError));
   load().catch(showError);
   ready();
   return el("section", { class: "view", "aria-label": "New image" }, backBar(app, "New image"),
     el("div", { class: "scroll page" },
       el("label", { for: "new-words", text: "What should be in it?" }), words,
+      el("div", { class: "row" }, el("label", { for: "new-shape", text: "Shape" }), el("div", { class: "short" }, shape)),
       el("h2", { text: "Models" }), el("p", { class: "small", text: "Choose several to compare them side by side." }), models),
     el("div", { class: "bar foot" }, el("div", { class: "grow" }, cost), go));
 }

@@ -20,6 +20,7 @@ export class Stage {
     this.cursor = { x: width / 2, y: height / 2 };
     this.down = false; // whether the keyboard's pen is on the image
     this.panning = false;
+    this.fitted = true; // until the user zooms or moves the sheet
     this.pens = false; // once a pen was used, fingers move the image only
     sheet.style.width = `${width}px`;
     sheet.style.height = `${height}px`;
@@ -29,7 +30,7 @@ export class Stage {
       "aria-describedby": "painting-keys", "aria-roledescription": "mask painter",
     }, sheet, this.ring);
     this.listen();
-    new ResizeObserver(() => this.fit()).observe(this.root);
+    new ResizeObserver(() => this.fitted && this.fit()).observe(this.root);
   }
 
   listen() {
@@ -57,6 +58,7 @@ export class Stage {
     const height = this.height + top + bottom;
     this.scale = Math.min((clientWidth - 32) / width, (clientHeight - 32) / height);
     this.smallest = this.scale / 2;
+    this.fitted = true;
     this.x = (clientWidth - width * this.scale) / 2 + left * this.scale;
     this.y = (clientHeight - height * this.scale) / 2 + top * this.scale;
     this.place();
@@ -73,12 +75,14 @@ export class Stage {
     this.x = x - ((x - this.x) * scale) / this.scale;
     this.y = y - ((y - this.y) * scale) / this.scale;
     this.scale = scale;
+    this.fitted = false;
     this.place();
   }
 
   pan(x, y) {
     this.x += x;
     this.y += y;
+    this.fitted = false;
     this.place();
   }
 

@@ -148,6 +148,7 @@ def test_an_image_is_made_by_two_models_compared_and_deleted(
     assert found["left"] == len(SCENES) + 1
     assert len(list(Path(with_openai["ATELIER_OUTPUT_DIR"]).rglob("img_*.png"))) == len(SCENES) + 1
     assert len(openai.requests) == 1
+    assert b"1248x832" in openai.requests[0].body, "the shape that was chosen"
 
 
 def test_axe_has_no_serious_finding_in_any_view(with_openai: Environ, browse: Any) -> None:

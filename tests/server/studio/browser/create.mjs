@@ -12,6 +12,8 @@ const press = (name) => page.getByRole("button", { name, exact: true }).click();
 await press("New image");
 await page.getByLabel("What should be in it?").fill("a boat on a lake");
 await page.getByLabel("sketch/sketch").check();
+await page.getByLabel("Shape").selectOption("3:2");
+await page.waitForFunction(() => document.querySelector(".choice input:checked"));
 await page.getByLabel("openai/gpt-image-2.5-flare").check();
 found.button = await page.locator(".foot .primary").textContent();
 await page.locator(".foot .primary").click();
