@@ -52,7 +52,7 @@ class FoundStyle:
 class StyleLibrary:
     """The styles of a caller. Names are not case-sensitive; the first place that has a name decides.
 
-    `places` are searched in this order. New styles are written to the first. A `remote` caller is not told where.
+    `places` are searched in this order. New styles are written to the first. A `remote` caller gets no location.
     """
 
     places: tuple[StyleFiles, ...] = ()
