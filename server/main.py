@@ -23,6 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     is_terminal = sys.stdin is not None and sys.stdin.isatty()
     if words in ([], ["serve"]) and sys.stdin is not None and not is_terminal:
         early_answers.start()
+        from atelier.server.cli.serving import serve_stdio
+        from atelier.server.cli.terminal.messages import run_to_exit
+
+        run_to_exit(serve_stdio)
     elif words == ["--version"]:
         from importlib.metadata import version
 

@@ -120,7 +120,7 @@ async def test_the_bundle_is_valid_packs_and_its_own_command_answers(
     mcpb("unpack", tmp_path / "atelier.mcpb", tmp_path / "bundle")
     inside = {path.relative_to(tmp_path / "bundle").parts[0] for path in (tmp_path / "bundle").rglob("*")}
     assert {"manifest.json", "pyproject.toml", "uv.lock", "icon.png", "server", "tools", "providers"} <= inside
-    assert not inside & {"tests", ".git", ".venv", "build", ".ci"}
+    assert not inside & {"tests", ".git", ".github", ".venv", "bench", "build", ".ci", "deploy", "docs"}
 
     launch = MANIFEST["server"]["mcp_config"]
     arguments = [part.replace("${__dirname}", str(tmp_path / "bundle")) for part in launch["args"]]

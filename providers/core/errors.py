@@ -162,7 +162,8 @@ def redacting(*secrets: str) -> Generator[None]:
         _hidden.reset(token)
 
 
-BASE64 = re.compile(r"(?:data:[^,\s]{1,100},)?(?:[\w+/%-]{50,}={0,2}\s*){2,}")  # an image, in one line or several
+BASE64 = re.compile(r"(?:data:[^,\s]{1,100},)?(?:(?:[A-Za-z0-9+/%]{50,}|[\w%-]{50,})={0,2}\s*){2,}")
+"""An image, in one line or several, in either alphabet. A path mixes them: `/` of one, `-` of the other."""
 
 
 def sanitize(untrusted: object, limit: int = 240) -> str:

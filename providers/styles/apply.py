@@ -76,20 +76,20 @@ class _Expansion:
 
 async def _expanded(request: ImageRequest, found: FoundStyle, pipeline: Pipeline) -> ImageRequest:
     style, catalog = found.style, pipeline.catalog
-    work = _Expansion(replace(request, style=None, applied_style=style.name))
-    _choose_model(work, style, catalog)
-    model = catalog.resolve(work.request.model, request.operation, request.origin).model
-    _add_defaults(work, style, catalog)
-    if _takes_references(work, style, model):
-        _add_references(work, await _references(found, pipeline.sources), model, catalog)
-    _add_words(work, style, model, catalog)
-    note = work.note(style.name)
-    return replace(work.request, notes=(*request.notes, note))
+    expansion = _Expansion(replace(request, style=None, applied_style=style.name))
+    _choose_model(expansion, style, catalog)
+    model = catalog.resolve(expansion.request.model, request.operation, request.origin).model
+    _add_defaults(expansion, style, catalog)
+    if _takes_references(expansion, style, model):
+        _add_references(expansion, await _references(found, pipeline.sources), model, catalog)
+    _add_words(expansion, style, model, catalog)
+    note = expansion.note(style.name)
+    return replace(expansion.request, notes=(*request.notes, note))
 
 
-def _choose_model(work: _Expansion, style: Style, catalog: Catalog) -> None:
+def _choose_model(expansion: _Expansion, style: Style, catalog: Catalog) -> None:
     """Take the style's model where the caller named none."""
-    name, request = style.settings.model, work.request
+    name, request = style.settings.model, expansion.request
     if name is None or request.model is not None:
         return
     try:
@@ -98,25 +98,25 @@ def _choose_model(work: _Expansion, style: Style, catalog: Catalog) -> None:
         error.message = f"The style “{style.name}” names a model that cannot be used. {error.message}"
         raise
     if request.operation in choice.model.operations:
-        work.request = replace(request, model=name)
-        work.added.append(f"model {choice.provider.name}/{choice.model.id}")
+        expansion.request = replace(request, model=name)
+        expansion.added.append(f"model {choice.provider.name}/{choice.model.id}")
     else:
-        work.unused.append(f"model {name}, which cannot {request.operation.value.replace('_', ' ')}")
+        expansion.unused.append(f"model {name}, which cannot {request.operation.value.replace('_', ' ')}")
 
 
-def _add_defaults(work: _Expansion, style: Style, catalog: Catalog) -> None:
+def _add_defaults(expansion: _Expansion, style: Style, catalog: Catalog) -> None:
     """Fill in fields that the caller left out, if the model takes the style's value."""
     for option in DEFAULTS:
         value = getattr(style.settings, option)
-        taken = option == "aspect_ratio" and work.request.size
-        if value is None or taken or getattr(work.request, option) is not None:
+        taken = option == "aspect_ratio" and expansion.request.size
+        if value is None or taken or getattr(expansion.request, option) is not None:
             continue
         label = f"{option.replace('_', ' ')} {value}"
-        if _takes(catalog, replace(work.request, **{option: value})):
-            work.request = replace(work.request, **{option: value})
-            work.added.append(label)
+        if _takes(catalog, replace(expansion.request, **{option: value})):
+            expansion.request = replace(expansion.request, **{option: value})
+            expansion.added.append(label)
         else:
-            work.unused.append(f"{label}, which the model does not take")
+            expansion.unused.append(f"{label}, which the model does not take")
 
 
 def _takes(catalog: Catalog, request: ImageRequest) -> bool:
@@ -131,16 +131,16 @@ def _takes(catalog: Catalog, request: ImageRequest) -> bool:
     return True
 
 
-def _takes_references(work: _Expansion, style: Style, model: Model) -> bool:
+def _takes_references(expansion: _Expansion, style: Style, model: Model) -> bool:
     """Return whether the style has reference images and the model takes any beside the sources.
 
     A model with one source image changes that image; it would repeat the reference's content.
     """
-    wanted, request = len(style.settings.images), work.request
+    wanted, request = len(style.settings.images), expansion.request
     able = request.operation in (Operation.GENERATE, Operation.EDIT) and Operation.EDIT in model.operations
     takes = able and model.max_sources > max(1, len(request.sources))
     if wanted and not takes:
-        work.unused.append(f"its {_images(wanted)}, as {model.id} takes no references in this call")
+        expansion.unused.append(f"its {_images(wanted)}, as {model.id} takes no references in this call")
     return bool(wanted) and takes
 
 
@@ -168,37 +168,39 @@ async def _reference(name: str, found: FoundStyle, sources: SourceReader) -> Pic
     return (await sources.read(name)).picture
 
 
-def _add_references(work: _Expansion, pictures: list[Picture], model: Model, catalog: Catalog) -> None:
+def _add_references(expansion: _Expansion, pictures: list[Picture], model: Model, catalog: Catalog) -> None:
     """Append as many references as the model takes; a request without sources becomes an edit."""
-    request = work.request
+    request = expansion.request
     used = tuple(pictures[: model.max_sources - len(request.sources)])
     attempt = replace(request, operation=Operation.EDIT, sources=(*request.sources, *used))
     if not _takes(catalog, attempt):
-        work.unused.append(f"its {_images(len(pictures))}, which the model refuses with these options")
+        expansion.unused.append(f"its {_images(len(pictures))}, which the model refuses with these options")
         return
-    work.request, work.references = attempt, len(used)
+    expansion.request, expansion.references = attempt, len(used)
     changed = ", sent as an edit" if request.operation is Operation.GENERATE else ""
-    work.added.append(f"{_images(len(used))}{changed}")
+    expansion.added.append(f"{_images(len(used))}{changed}")
     if len(used) < len(pictures):
-        work.unused.append(f"{_images(len(pictures) - len(used))} more than {model.id} takes")
+        expansion.unused.append(f"{_images(len(pictures) - len(used))} more than {model.id} takes")
 
 
-def _add_words(work: _Expansion, style: Style, model: Model, catalog: Catalog) -> None:
+def _add_words(expansion: _Expansion, style: Style, model: Model, catalog: Catalog) -> None:
     """Add the words, the colours and what to avoid, the last as a negative prompt where the model has one."""
-    request, settings = work.request, style.settings
+    request, settings = expansion.request, style.settings
     avoid = ", ".join(settings.avoid)
     if model.max_prompt == 0 or (request.operation in PROMPTLESS and not request.prompt):
         if style.words or avoid or settings.palette:
-            work.unused.append(f"its words, as {request.operation.value.replace('_', ' ')} was called without a prompt")
+            expansion.unused.append(
+                f"its words, as {request.operation.value.replace('_', ' ')} was called without a prompt"
+            )
         return
-    work.added += [f"{label} “{sanitize(text, MAX_NOTE)}”" for label, text in _texts(style, avoid) if text]
+    expansion.added += [f"{label} “{sanitize(text, MAX_NOTE)}”" for label, text in _texts(style, avoid) if text]
     if avoid and Feature.NEGATIVE_PROMPT in model.features:
-        given = f"{request.negative_prompt}, {avoid}" if request.negative_prompt else avoid
-        with_negative = replace(request, negative_prompt=given)
+        negative = f"{request.negative_prompt}, {avoid}" if request.negative_prompt else avoid
+        with_negative = replace(request, negative_prompt=negative)
         if _takes(catalog, with_negative):  # some do not with other options
             request, avoid = with_negative, ""
-    lines = [request.prompt, *_lines(style, avoid), *_about_references(work)]
-    work.request = replace(request, prompt="\n\n".join(line for line in lines if line))
+    lines = [request.prompt, *_lines(style, avoid), *_about_references(expansion)]
+    expansion.request = replace(request, prompt="\n\n".join(line for line in lines if line))
 
 
 def _lines(style: Style, avoid: str) -> Iterator[str]:
@@ -210,13 +212,13 @@ def _lines(style: Style, avoid: str) -> Iterator[str]:
         yield f"Avoid: {avoid}."
 
 
-def _about_references(work: _Expansion) -> Iterator[str]:
+def _about_references(expansion: _Expansion) -> Iterator[str]:
     """Yield the sentence that says which of the images are references."""
-    which = "The last" if len(work.request.sources) > work.references else "The"
-    if work.references == 1:
+    which = "The last" if len(expansion.request.sources) > expansion.references else "The"
+    if expansion.references == 1:
         yield f"{which} image shows {ABOUT_REFERENCES} its look, not what it shows."
-    elif work.references:
-        yield f"{which} {work.references} images show {ABOUT_REFERENCES} their look, not what they show."
+    elif expansion.references:
+        yield f"{which} {expansion.references} images show {ABOUT_REFERENCES} their look, not what they show."
 
 
 def _texts(style: Style, avoid: str) -> tuple[tuple[str, str], ...]:

@@ -52,7 +52,7 @@ class FoundStyle:
 class StyleLibrary:
     """The styles of a caller. Names are not case-sensitive; the first place that has a name decides.
 
-    `places` are searched in this order. New styles are written to the first. A `remote` caller is not told where.
+    `places` are searched in this order. New styles are written to the first. A `remote` caller gets no location.
     """
 
     places: tuple[StyleFiles, ...] = ()
@@ -102,6 +102,9 @@ class StyleLibrary:
         taken = (await self._files()).get(name)
         if taken and taken[0] is own:
             file = taken[1]
+        elif len(await own.names()) >= MAX_STYLES:
+            message = f"There are {MAX_STYLES} files among your styles, and no more are taken."
+            raise ImageError(Reason.INVALID_REQUEST, message, hint="Replace one, or have some removed.")
         if (taken and not overwrite) or not await own.write(file, text.encode(), overwrite=overwrite):
             message = f"There is a style “{name}”."
             hint = "Choose another name, or add overwrite to `deliver` to replace it."

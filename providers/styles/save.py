@@ -36,7 +36,7 @@ async def save_style(name: str, asset: Asset, library: StyleLibrary, *, overwrit
         "avoid": [record["negative_prompt"]] if record.get("negative_prompt") else None,
         "images": [asset.id],
         "aspect_ratio": _aspect_ratio(record),
-        "quality": _asked(record).get("quality"),
+        "quality": _requested_options(record).get("quality"),
     }
     paragraphs = str(record.get("prompt") or "").split("\n\n")
     words = "\n\n".join(each for each in paragraphs if ABOUT_REFERENCES not in each)[:MAX_WORDS]
@@ -45,10 +45,10 @@ async def save_style(name: str, asset: Asset, library: StyleLibrary, *, overwrit
     return f"Saved as the style “{name}”{where}, with the image as its reference; shorten its text to the look alone."
 
 
-def _asked(record: Mapping[str, Any]) -> Mapping[str, Any]:
+def _requested_options(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the options as they were requested; an upload has none."""
-    asked: Mapping[str, Any] = record.get("asked") or {}
-    return asked
+    options: Mapping[str, Any] = record.get("asked") or {}
+    return options
 
 
 def _model(record: Mapping[str, Any]) -> str | None:
@@ -58,7 +58,7 @@ def _model(record: Mapping[str, Any]) -> str | None:
 
 def _aspect_ratio(record: Mapping[str, Any]) -> str | None:
     """Return the requested ratio, else that of the image if it is a common one."""
-    if requested := _asked(record).get("aspect_ratio"):
+    if requested := _requested_options(record).get("aspect_ratio"):
         return str(requested)
     width, height = int(record.get("width") or 0), int(record.get("height") or 0)
     if not (width and height):

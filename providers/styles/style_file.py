@@ -88,8 +88,8 @@ def _settings(name: str, front_matter: str) -> StyleSettings:
         # every value stays text: YAML would read the aspect ratio 16:9 as the number 969
         found: Any = yaml.BaseLoader(front_matter).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 2}" if mark else ""
+        position = getattr(error, "problem_mark", None)
+        where = f" in line {position.line + 2}" if position else ""
         raise _unusable(name, f"its front matter is no YAML{where}") from None
     try:
         return StyleSettings.model_validate(found or {})

@@ -21,7 +21,8 @@ EXIT_CODES = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interr
 class Command:
     """A command. `target` is `module:function` below this package; `examples` are command lines without `atelier`.
 
-    `synonyms` are words that people try in place of the name; the error message suggests the name.
+    `synonyms` are words that people try in place of the name; the error message suggests the name. `takes` are its
+    arguments without names, as its usage shows them.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Command:
     target: str
     examples: tuple[str, ...] = ()
     synonyms: tuple[str, ...] = ()
+    takes: str = ""
 
     @property
     def import_path(self) -> str:
@@ -48,16 +50,16 @@ COMMANDS = (
         ('generate "a lighthouse at dusk, oil painting"', 'generate "a fox" --n 3 --output foxes/',
          'generate "a logo" --model sketch --size 512x512 --json',
          "generate --batch prompts.txt --output drafts/ --budget 2"),
-        ("draw", "create", "make", "image"),
+        ("draw", "create", "make", "image"), takes="PROMPT",
     ),
     Command(
         "edit", MAKE, "change an image", "making.edit:edit",
         ('edit fox.png "make it winter" --model sketch', 'edit last "add a hat" --model sketch --output hat.png'),
-        ("change", "modify"),
+        ("change", "modify"), takes="IMAGE [PROMPT]",
     ),
     Command(
         "cost", MAKE, "what an image would cost, without making it", "making.cost:cost",
-        ('cost "a fox" --n 2', 'cost "a fox" --compare'), ("price", "estimate"),
+        ('cost "a fox" --n 2', 'cost "a fox" --compare'), ("price", "estimate"), takes="[PROMPT]",
     ),
     Command(
         "models", MAKE, "the models that can be used now", "models_command:models",
@@ -69,14 +71,15 @@ COMMANDS = (
     ),
     Command(
         "gallery", LOOK, "a page with the newest images, in a browser", "stored.gallery:gallery",
-        ("gallery --limit 20 --no-open", "gallery foxes.html --no-open"), ("browse",),
+        ("gallery --limit 20 --no-open", "gallery foxes.html --no-open"), ("browse",), takes="[FILE]",
     ),
     Command(
         "show", LOOK, "how an image was made, and where it is", "stored.show:show",
-        ("show last", "show fox.png", "show last --json"), ("info",),
+        ("show last", "show fox.png", "show last --json"), ("info",), takes="IMAGE",
     ),
     Command(
-        "rm", LOOK, "delete images for good", "stored.remove:remove", ("rm last --yes",), ("delete", "remove"),
+        "rm", LOOK, "delete images for good", "stored.remove:remove", ("rm last --yes",),
+        ("delete", "remove"), takes="IMAGE...",
     ),
     Command(
         "prune", LOOK, "delete old images for good", "stored.remove:prune",
@@ -91,7 +94,7 @@ COMMANDS = (
     ),
     Command(
         "jobs", ACCOUNT, "the jobs and their outcome", "jobs_command:jobs", ("jobs", "jobs --state failed --limit 5"),
-        ("job", "history", "status"),
+        ("job", "history", "status"), takes="[ID]",
     ),
     Command(
         "flush", ACCOUNT, "upload images that are queued for their storage", "stored.flush:flush", ("flush",),
@@ -100,13 +103,15 @@ COMMANDS = (
     Command(
         "init", SET_UP, "set up a chat program or agent to start Atelier", "setup.init:init",
         ("init", "init codex --json", "init claude-desktop --write --json"), ("setup", "install", "hosts"),
+        takes="[HOST]",
     ),
     Command(
         "doctor", SET_UP, "check keys, folders, storage, network and hosts", "setup.doctor:doctor",
         ("doctor", "doctor --json"), ("check", "diagnose"),
     ),
     Command(
-        "keys", SET_UP, "which vendors have a key; store or remove one", "setup.keys:keys", ("keys",), ("key", "login"),
+        "keys", SET_UP, "which vendors have a key; store or remove one", "setup.keys:keys", ("keys",),
+        ("key", "login"), takes="[list|set|rm] [VENDOR]",
     ),
     Command(
         "config", SET_UP, "where the settings are, and what is set", "setup.config:config", ("config", "config --json"),
@@ -114,7 +119,7 @@ COMMANDS = (
     ),
     Command(
         "completion", SET_UP, "complete commands and options in your shell", "setup.completion:completion",
-        ("completion bash",),
+        ("completion bash",), takes="[SHELL]",
     ),
     Command(
         "serve", SET_UP, "serve MCP to a chat program, or over HTTP", "serve_command:serve", (), ("server", "start"),

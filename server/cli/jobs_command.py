@@ -13,8 +13,9 @@ from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pipeline.job_store import CallRow, JobRow
 from atelier.providers.pipeline.quotes import usd
 from atelier.providers.pipeline.states import JobState
-from atelier.server.cli.output import Column, Json, pairs, say, say_json
+from atelier.server.cli.output import Column, pairs, say, say_json
 from atelier.server.cli.output import table as aligned
+from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.composition import job_store_of
 from atelier.server.settings import Settings
 

@@ -15,8 +15,9 @@ from atelier.providers.core.types import Model, Operation
 from atelier.providers.vendors.contract import Provider
 from atelier.server.cli.models_check import MIN_DAYS_LEFT, check
 from atelier.server.cli.options import parameters_in, with_options
-from atelier.server.cli.output import RESULT, Column, Json, UsageError, say, say_json, terminal_width
+from atelier.server.cli.output import Column, UsageError, say, say_json, terminal_width
 from atelier.server.cli.output import table as aligned
+from atelier.server.cli.terminal.shared_options import RESULT, Json
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.tools import list_models
@@ -99,7 +100,11 @@ def usable(found: Iterable[Offer], today: date) -> list[Offer]:
 def not_set_up(found: Iterable[Offer]) -> list[str]:
     """Return the lines that name the vendors whose key or address is missing, and how to see their models."""
     missing = [f"  {offer.provider.name:<12}{' or '.join(offer.key)}" for offer in found if offer.key]
-    return ["", "Not set up; set the variable to use the vendor (--all lists the models):", *missing] if missing else []
+    return (
+        ["", "Not set up: store the key (atelier keys set NAME) or set the variable; --all lists the models.", *missing]
+        if missing
+        else []
+    )
 
 
 def table(found: list[Offer], today: date) -> str:

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 from cyclopts import Group, Parameter, Token
 from pydantic.fields import FieldInfo
 
-from atelier.server.cli.output import RESULT
-from atelier.server.cli.terminal_messages import with_flags
+from atelier.server.cli.terminal.messages import with_flags
+from atelier.server.cli.terminal.shared_options import RESULT
 from atelier.tools.tool import Tool
 
 STDIN = "\0"

@@ -9,21 +9,12 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TextIO
-
-from cyclopts import Group, Parameter
+from typing import Any, TextIO
 
 from atelier.server.cli.terminal.style import bold
 
 GAP = 2  # spaces between the columns of a table
 COMFORTABLE, LEAST = 16, 6  # characters of a flexible column: before spare columns are left out, and after
-
-RESULT = Group("Result", sort_key=5)
-
-Json = Annotated[
-    bool, Parameter(name="--json", help="Print the facts as JSON: indented in a terminal, else one line.", group=RESULT)
-]
-"""The option that every command has that prints facts."""
 
 
 class UsageError(Exception):
@@ -36,9 +27,9 @@ class UnwritableStreamError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. In a terminal that is too narrow, `flexible` ones are shortened, then `spare` ones left out.
+    """A column of a table. In a terminal that is too narrow, `spare` ones are left out and `flexible` ones shortened.
 
-    Of several spare columns the last is left out first.
+    Of several spare columns the last is left out first, and one without a value always.
     """
 
     head: str
@@ -85,7 +76,8 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int |
     limit = width or terminal_width()
     lines = [[column.head for column in columns], *rows]
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
-    shown = list(range(len(columns)))
+    empty = {number for number, column in enumerate(columns) if column.spare and not any(row[number] for row in rows)}
+    shown = [number for number in range(len(columns)) if number not in empty]
     if limit:
         wanted = [min(w, COMFORTABLE) if c.flexible else w for c, w in zip(columns, widths, strict=True)]
         spare = [number for number in shown if columns[number].spare]

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from functools import partial
 from typing import Annotated
 
-import anyio
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from atelier.server.cli.output import UsageError, say
-from atelier.server.settings import Settings
-from atelier.server.shutdown import until_idle
+from atelier.server.cli.output import UsageError
+from atelier.server.cli.serving import serve_http, serve_stdio
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8000
 
@@ -27,31 +23,8 @@ def serve(
     ] = None,
 ) -> int:
     """Serve MCP over stdio until the host closes the pipe, or over HTTP until a signal."""
-    # mcp takes half a second to import; the other commands do not need it
-    from atelier.server.mcp.server import build_server
-    from atelier.server.observability import logs
-    from atelier.server.observability.tracing import start_tracing
-
-    if not http and (host is not None or port is not None):
+    if http:
+        return serve_http(host or DEFAULT_HOST, DEFAULT_PORT if port is None else port)
+    if host is not None or port is not None:
         raise UsageError(f"--{'host' if host is not None else 'port'} needs --http.")
-    logs.configure()
-    if not http and sys.stdin.isatty():
-        say("Serving MCP on stdio for a host; Ctrl-C ends it. Try: atelier generate PROMPT", sys.stderr)
-    settings = Settings.load(logs.log.warning)
-    logs.set_level(settings.log_level or ("info" if http else "warning"))
-    flush = start_tracing(prompts=settings.otel_prompts)
-    try:
-        if http:
-            from atelier.server.http.app import served
-
-            return anyio.run(served, settings, host or DEFAULT_HOST, DEFAULT_PORT if port is None else port)
-        server = build_server(settings)
-        serving = partial(
-            until_idle,
-            unwritten=lambda: server.unwritten_answers,
-            finished=server.finished.wait,
-            before_exit=flush,
-        )
-        return anyio.run(serving, server.run_stdio_async, lambda: server.busy)
-    finally:
-        flush()
+    return serve_stdio()

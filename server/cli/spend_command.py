@@ -12,8 +12,9 @@ from cyclopts import Parameter
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pipeline.quotes import usd
-from atelier.server.cli.output import Column, Json, say, say_json
+from atelier.server.cli.output import Column, say, say_json
 from atelier.server.cli.output import table as aligned
+from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.composition import job_store_of
 from atelier.server.database.rebuild import calls_of, records_in
 from atelier.server.database.spending import By, Spent

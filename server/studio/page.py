@@ -10,7 +10,22 @@ from pathlib import Path
 
 FOLDER = Path(__file__).with_name("page")
 
-SCRIPTS = ("dom", "bridge", "images", "gallery", "viewer", "mask", "stage", "painter", "compare", "create", "main")
+SCRIPTS = (
+    "dom",
+    "controls",
+    "bridge",
+    "images",
+    "gallery",
+    "viewer",
+    "mask",
+    "stage",
+    "outpaint",
+    "keys",
+    "painter",
+    "compare",
+    "create",
+    "main",
+)
 """The modules in the order of their imports: a module imports only those before it."""
 
 STYLES = ("base", "gallery", "painter")

@@ -7,7 +7,10 @@ import subprocess
 from typing import Any
 
 import pytest
+from mcp.server.apps import APP_MIME_TYPE
 
+from atelier.server.studio.app import URI
+from atelier.server.studio.app_tools import APP_TOOLS
 from atelier.tools import TOOLS
 from tests.conftest import Environ
 from tests.exhaustive import exhaustive
@@ -36,7 +39,8 @@ def inspect(config: pytest.Config, *words: str) -> tuple[int, dict[str, Any], st
     folder = installed(INSPECTOR, config).parent / "node_modules/@modelcontextprotocol/inspector/clients"
     command = [str(node()), str(folder / "launcher/build/index.js"), "--cli", *words, "--format", "json"]
     done = subprocess.run(command, env=clean_environ(), capture_output=True, text=True, check=False, timeout=120)
-    return done.returncode, json.loads(done.stdout)["result"], done.stderr
+    answer = json.loads(done.stdout)
+    return done.returncode, answer.get("result") or answer["appInfo"], done.stderr
 
 
 def test_the_schemas_are_portable(target: list[str], era: str, request: pytest.FixtureRequest) -> None:
@@ -57,3 +61,13 @@ def test_a_draft_and_an_error_arrive_whole(target: list[str], era: str, request:
     assert code == TOOL_ERROR
     assert "colour" in result["content"][0]["text"]
     assert "structuredContent" not in result
+
+
+def test_it_finds_the_studio_where_it_can_show_it(target: list[str], era: str, request: pytest.FixtureRequest) -> None:
+    words = ("--protocol-era", era, "--advertise-apps", "--method")
+    code, result, log = inspect(request.config, *target, *words, "tools/list", "--strict")
+    assert (code, log) == (0, "")
+    assert [tool["name"] for tool in result["tools"]] == [*(tool.name for tool in TOOLS), *APP_TOOLS]
+    code, app, _ = inspect(request.config, *target, *words, "tools/call", "--app-info", "--tool-name", "edit_image")
+    assert (code, app["hasApp"], app["resourceUri"]) == (0, True, URI)
+    assert (app["resourceMimeType"], app["csp"]) == (APP_MIME_TYPE, {"connectDomains": [], "resourceDomains": []})

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from atelier.providers.testing.emulators.openai import OpenAI
-from atelier.server.cli.terminal_messages import for_person
+from atelier.server.cli.terminal.messages import for_person
 from tests.conftest import Environ, files_in
 from tests.emulators.socks import Socks
 from tests.exhaustive import exhaustive, sample

@@ -196,6 +196,19 @@ async def test_a_missing_reference_is_refused_before_anything_is_sent(
     assert openai.requests == []
 
 
+async def test_a_style_with_a_model_that_there_is_not_is_refused_by_its_name(
+    connect: Connect, with_openai: Environ
+) -> None:
+    write(with_openai, "old.md", "---\nmodel: stable-imagine-core\n---\ngrainy")
+    async with connect() as client:
+        refused = await client.call_tool("generate_image", {"prompt": "a fox", "style": "old"})
+        named = await client.call_tool("estimate_cost", {"prompt": "a fox", "style": "old", "model": "sketch"})
+    assert error(refused)["reason"] == "unknown_model"
+    assert "The style “old” names a model that cannot be used." in text(refused)
+    assert "“stable-image-core”" in text(refused)
+    assert not named.is_error
+
+
 async def test_a_changed_file_makes_another_request_and_the_same_joins(
     connect: Connect, with_openai: Environ, openai: OpenAI
 ) -> None:

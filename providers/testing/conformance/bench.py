@@ -78,6 +78,7 @@ class Bench:
     variables          returns the variables by which a key is given, where that is not the key itself
     downloads          prefixes of the paths that do not get the key, such as those of images behind links
     link_elsewhere     makes the vendor link to another host name
+    deliver_one        makes the host deliver one image of those that a call ordered, without an error
     delivers           returns the host whose answer has the image
     as_prepared        returns a body that was sent without what `complete` added, such as an id of the caller's own
     dropped            returns the fields that the host ignored silently, if it does that
@@ -100,6 +101,7 @@ class Bench:
     variables: Callable[[Any, str], Mapping[str, str]] | None = None
     downloads: tuple[str, ...] = ()
     link_elsewhere: Callable[[Any], None] | None = None
+    deliver_one: Callable[[Any], None] | None = None
     delivers: Callable[[Any], Emulator] = same_host
     as_prepared: Callable[[bytes], bytes] | None = None
     dropped: Callable[[Any], list[str]] = nothing

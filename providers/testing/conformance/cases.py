@@ -125,6 +125,11 @@ def linking_elsewhere(bench: Bench) -> Cases:
         yield bench.link_elsewhere, "links to another host"
 
 
+def delivering_one(bench: Bench) -> Cases:
+    if bench.deliver_one:
+        yield bench.deliver_one, "one image of two"
+
+
 def odd_bodies(bench: Bench) -> Cases:
     if bench.faults:
         yield from ((change, what) for what, change in ODD_BODIES.items())
@@ -151,6 +156,7 @@ CASES: dict[str, Callable[[Bench], Cases]] = {
     "odd": odd_bodies,
     "one_by_one": one_by_one,
     "link_elsewhere": linking_elsewhere,
+    "deliver_one": delivering_one,
     "collectable_model": collectable_models,
 }
 """Argument of a test -> what it is given, for each bench."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from atelier.providers.core.errors import Reason
 from atelier.providers.testing.conformance.bench import Bench, Faults
@@ -77,6 +78,14 @@ class FailurePromises:
         result = await run(bench, host, bench.minimal_request(bench.default, count=3))
         assert len(result.images) == 2
         assert "Only 2 of 3" in result.warnings[0]
+
+    async def test_an_image_that_is_missing_from_an_answer_is_told(
+        self, bench: Bench, host: Emulator, deliver_one: Callable[[Any], None]
+    ) -> None:
+        deliver_one(host)
+        result = await run(bench, host, bench.minimal_request(bench.default, count=2))
+        assert len(result.images) == 1
+        assert any("1 of 2" in warning for warning in result.warnings), result.warnings
 
     async def test_odd_bytes_around_an_image_do_not_cost_it(
         self, bench: Bench, host: Emulator, odd: Callable[[bytes], bytes]

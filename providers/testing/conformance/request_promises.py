@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -29,6 +30,21 @@ from atelier.providers.testing.conformance.helpers import (
 )
 from atelier.providers.testing.server import Answer, Emulator
 
+WIDE: tuple[dict[str, Any], ...] = (
+    *({"size": size} for size in ("1536x1024", "1344x768", "1216x832", "1184x864", "1280x720", "512x256")),
+    {"aspect_ratio": "3:2"},
+    {"aspect_ratio": "16:9"},
+)
+"""Ways to ask for an image that is wider than high."""
+
+
+def _is_taken(bench: Bench, host: Emulator, options: dict[str, Any]) -> bool:
+    try:
+        open_pipeline(bench, bench.environ(host)).prepare(bench.minimal_request(bench.default, **options))
+    except ImageError:
+        return False
+    return True
+
 
 class RequestPromises:
     """What is sent, and to whom."""
@@ -51,6 +67,13 @@ class RequestPromises:
         result = await run(bench, host, bench.minimal_request(bench.default, count=3))
         assert len(result.images) == 3
         assert len(paid_requests(host)) == math.ceil(3 / bench.default.max_count)
+
+    async def test_a_wide_image_is_wider_than_high(self, bench: Bench, host: Emulator) -> None:
+        wide = next(filter(partial(_is_taken, bench, host), WIDE), None)
+        if wide is None:
+            return  # the default row has no shapes
+        (image,) = (await run(bench, host, bench.minimal_request(bench.default, **wide))).images
+        assert image.picture.width > image.picture.height, wide
 
     async def test_the_key_goes_to_the_vendor_and_not_along_with_downloads(
         self, bench: Bench, host: Emulator, key_faults: Faults

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from atelier.providers.testing.images import shape
 from atelier.providers.testing.server import Answer, Bill, Emulator
 
 KEY = "ideogram-emulated-0123456789abcdef"
@@ -102,7 +103,7 @@ class Ideogram(Emulator):
     def made(self, fields: dict[str, str]) -> dict[str, object]:
         """An image behind a link."""
         out, name = io.BytesIO(), f"{next(self.numbers)}.png"
-        Image.new("RGB", (64, 64), "teal").save(out, "png")
+        Image.new("RGB", shape(fields.get("aspect_ratio", "1x1"), "x"), "teal").save(out, "png")
         self.images[name] = out.getvalue()
         prompt = fields.get("prompt") or fields["text_prompt"]
         return {"prompt": prompt, "is_image_safe": True, "seed": 7, "url": f"{self.url}/images/{name}"}

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from atelier.providers.testing.images import shape
 from atelier.providers.testing.server import Answer, Bill, Emulator
 
 KEY = "kie-emulated-0123456789abcdef"
@@ -78,7 +79,7 @@ class Midjourney(Emulator):
             self.check(body)
         except RefusedError as refused:
             return refusal(refused)
-        return self.task(4, USD[body.get("speed", "fast")])
+        return self.task(4, USD[body.get("speed", "fast")], body.get("aspectRatio", "1:1"))
 
     def check(self, body: dict[str, Any]) -> None:
         """What the service refuses."""
@@ -117,12 +118,12 @@ class Midjourney(Emulator):
             return refusal(refused)
         return self.task(count, None)
 
-    def task(self, count: int, usd: Decimal | None) -> Response:
+    def task(self, count: int, usd: Decimal | None, ratio: str = "1:1") -> Response:
         """A new task."""
         id, links = f"mj_task_{next(self.numbers)}", list[str]()
         for number in range(count):
             out, name = io.BytesIO(), f"{id}_0_{number}.jpeg"
-            Image.new("RGB", (256, 256), "teal").save(out, "jpeg")
+            Image.new("RGB", shape(ratio, edge=256), "teal").save(out, "jpeg")
             self.files[name] = out.getvalue()
             links.append(f"{self.url}/v/{name}")
         self.tasks[id] = {"links": links, "waits": self.waits, "failure": self.failure}

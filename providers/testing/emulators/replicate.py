@@ -31,6 +31,7 @@ from atelier.providers.testing.emulators.replicate_rules import (
     Run,
     trouble,
 )
+from atelier.providers.testing.images import shape
 from atelier.providers.testing.server import Answer, Bill
 
 
@@ -166,13 +167,14 @@ class Replicate(PolledEmulator):
             run.status, run.error = "failed", "The input or output was flagged as sensitive. Please try again. (E005)"
             return
         count, format = run.input.get("num_outputs", 1), run.input.get("output_format", "webp")
-        links = [self._made(format) for _ in range(count)]
+        size = shape(str(run.input.get("aspect_ratio", "1:1")))
+        links = [self._made(format, size) for _ in range(count)]
         run.status, run.output = "succeeded", links if "num_outputs" in MODELS[run.model][0] else links[0]
         self.billed.append(Bill(Decimal(MODELS[run.model][1]) * count, count))
 
-    def _made(self, format: str) -> str:
+    def _made(self, format: str, size: tuple[int, int]) -> str:
         out, name = io.BytesIO(), f"{secrets.token_hex(6)}.{format}"
-        Image.new("RGB", (64, 64), "teal").save(out, "jpeg" if format == "jpg" else format)
+        Image.new("RGB", size, "teal").save(out, "jpeg" if format == "jpg" else format)
         self.files[name] = out.getvalue()
         return f"{self.url}/delivery/{name}"
 

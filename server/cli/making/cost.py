@@ -15,7 +15,8 @@ from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.quotes import usd
 from atelier.server.cli.making.image_call import NOT_OPTIONS
 from atelier.server.cli.options import parameters_in, with_options
-from atelier.server.cli.output import Column, Json, say, say_json, table
+from atelier.server.cli.output import Column, say, say_json, table
+from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.settings import Settings
 from atelier.tools import estimate_cost

@@ -17,7 +17,8 @@ from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.styles.library import FoundStyle, StyleLibrary
 from atelier.server.cli.making.result_lines import announce, open_images, show_images
-from atelier.server.cli.output import RESULT, Json, say
+from atelier.server.cli.output import say
+from atelier.server.cli.terminal.shared_options import RESULT, Json
 from atelier.server.cli.terminal.spinner import shown_progress
 from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.idempotency import parse_idempotency_key

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from atelier.server.cli.output import Column, Json, pairs, say, say_json, table
+from atelier.server.cli.output import Column, pairs, say, say_json, table
 from atelier.server.cli.setup.current import current_settings
+from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.settings import Settings, variable_of
 from atelier.server.settings.fields import SECRETS
 from atelier.server.settings.known_names import KnownNames

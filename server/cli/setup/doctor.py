@@ -8,7 +8,7 @@ from dataclasses import asdict
 import anyio
 
 from atelier.providers.core.errors import ImageError
-from atelier.server.cli.output import Json, say, say_json
+from atelier.server.cli.output import say, say_json
 from atelier.server.cli.setup.checks import (
     Check,
     database_check,
@@ -20,8 +20,9 @@ from atelier.server.cli.setup.checks import (
     version_checks,
 )
 from atelier.server.cli.setup.remote_checks import bucket_check, vendor_checks
+from atelier.server.cli.terminal.messages import for_person
+from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.cli.terminal.style import bold
-from atelier.server.cli.terminal_messages import for_person
 from atelier.server.settings import Settings
 
 SIGNS = {"ok": "✓", "note": "•", "failed": "✗"}

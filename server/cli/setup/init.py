@@ -14,11 +14,12 @@ from cyclopts import Parameter
 from atelier.providers.core.environment import key_variable, read_text
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.vendors.registry import all_providers
-from atelier.server.cli.output import Column, Json, UsageError, say, say_json, table
+from atelier.server.cli.output import Column, UsageError, say, say_json, table
 from atelier.server.cli.setup.current import current_settings
 from atelier.server.cli.setup.host_files import NAME, UnchangedError, as_list, as_table, block, parsed, with_entry
 from atelier.server.cli.setup.hosts import HOSTS, Host, start_command
 from atelier.server.cli.setup.keys import read_key
+from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.server.settings.stored_keys import CONFIG, store_key, write_private

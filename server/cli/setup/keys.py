@@ -11,8 +11,9 @@ from cyclopts import Parameter
 from atelier.providers.core.environment import key_variable
 from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.registry import all_providers
-from atelier.server.cli.output import Column, Json, UsageError, say, say_json, table
+from atelier.server.cli.output import Column, UsageError, say, say_json, table
 from atelier.server.cli.setup.current import current_settings
+from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.server.settings.stored_keys import forget_key, store_key
@@ -31,10 +32,11 @@ def keys(
     ] = False,
     json: Json = False,
 ) -> int:
-    """List which vendors have a key and where it is set; store a key for the next start, or remove it.
+    """List which vendors have a key, store a key for the next start, or remove it.
 
-    A key is asked for, or read from standard input. It is kept in the system's keyring (with the extra `keyring`), else
-    in the configuration file, which only you can read, and never printed.
+    A key is asked for, or read from standard input, and never printed. It is
+    kept in the system's keyring (with the extra `keyring`), else in the
+    configuration file, which only you can read.
     """
     settings = current_settings()
     if action == "list":

@@ -6,7 +6,8 @@ import sys
 
 import anyio
 
-from atelier.server.cli.output import Json, say, say_json
+from atelier.server.cli.output import say, say_json
+from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.settings import Settings
 from atelier.server.storage.background_upload import upload_outcomes
 from atelier.server.storage.caller_storages import CallerStorages

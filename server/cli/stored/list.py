@@ -8,9 +8,10 @@ import anyio
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from atelier.server.cli.output import Json, say, say_json, table
+from atelier.server.cli.output import say, say_json, table
 from atelier.server.cli.stored.assets import COLUMNS, Record, row
 from atelier.server.cli.terminal.images import image_protocol, shown
+from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.composition import storage_of
 from atelier.server.settings import Settings
 

@@ -10,8 +10,9 @@ from cyclopts.validators import Number
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.images.sources import ASSET, newest_asset_id
-from atelier.server.cli.output import Json, UsageError, say, say_json, table
+from atelier.server.cli.output import UsageError, say, say_json, table
 from atelier.server.cli.stored.assets import COLUMNS, Record, agrees, is_older, parse_age, records, row
+from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.composition import storage_of
 from atelier.server.settings import Settings
 

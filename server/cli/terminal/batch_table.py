@@ -11,7 +11,7 @@ from atelier.providers.core.errors import ImageError, sanitize
 from atelier.providers.core.results import ImageResult
 from atelier.providers.pipeline.quotes import usd
 from atelier.server.cli.output import say, say_json
-from atelier.server.cli.terminal_messages import for_person
+from atelier.server.cli.terminal.messages import for_person
 
 PROMPT_CHARACTERS = 40
 

@@ -1,1 +1,1 @@
-"""What a model is told before it calls a tool: the instructions of the server, and prompts for common tasks."""
+"""What a model reads before it calls a tool: the instructions of the server, and prompts for common tasks."""

@@ -48,9 +48,9 @@ class Prompt:
         ]
         return PromptDescription(name=self.name, title=self.title, description=self.description, arguments=arguments)
 
-    def rendered(self, given: Mapping[str, str]) -> GetPromptResult:
+    def rendered(self, arguments: Mapping[str, str]) -> GetPromptResult:
         """Return the message with the arguments. Raises MCPError for arguments that are wrong."""
-        values = {name: value.strip() for name, value in given.items()}
+        values = {name: value.strip() for name, value in arguments.items()}
         known = {argument.name: argument for argument in self.arguments}
         if unknown := [name for name in values if name not in known]:
             raise _wrong(f"{self.name} has no argument {sanitize(unknown[0], 60)}; it has {', '.join(known)}.")

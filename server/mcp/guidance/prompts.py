@@ -1,4 +1,4 @@
-"""The prompts: how to reach a good image in few paid calls, for five tasks that people have."""
+"""The prompts: how to make a good image in few paid calls, for five tasks that people have."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from atelier.server.mcp.guidance.prompt import Argument, Prompt
 
-Given = Mapping[str, str]
+Values = Mapping[str, str]
 
 MODEL = Argument("model", "A model or vendor, if one is wanted.", "model")
 STYLE = Argument("style", "A style of the library, or a preset of the model.", "style")
@@ -15,9 +15,9 @@ ASPECT_RATIO = Argument("aspect_ratio", "Such as 16:9.", "aspect_ratio")
 SHOW = "Show the user the path or link of each image; do not describe what you cannot see."
 
 
-def _parameters(given: Given, *names: str) -> str:
+def _parameters(values: Values, *names: str) -> str:
     """Return the arguments that are also parameters of a tool, as a sentence for its call; empty without any."""
-    pairs = [f'{name}="{given[name]}"' for name in names if given[name]]
+    pairs = [f'{name}="{values[name]}"' for name in names if values[name]]
     return f" Pass {', '.join(pairs)}." if pairs else ""
 
 
@@ -25,16 +25,18 @@ def _steps(task: str, *steps: str) -> str:
     return "\n".join([task, "", *(f"{number}. {step}" for number, step in enumerate(filter(None, steps), 1))])
 
 
-def _art_direct(given: Given) -> str:
+def _art_direct(values: Values) -> str:
     return _steps(
-        f"Direct an image for this brief: {given['brief']}",
+        f"Direct an image for this brief: {values['brief']}",
         "If the subject, the use or the mood is open, ask at most two short questions. Otherwise begin.",
-        "" if given["style"] else "If the brief asks for a house style, call list_models with word=styles and use one.",
+        ""
+        if values["style"]
+        else "If the brief asks for a house style, call list_models with word=styles and use one.",
         "Write the prompt in this order: subject and action, setting, composition and viewpoint, light, colours, "
         "medium. Put lettering in quotation marks, word for word. Leave out what the brief does not need.",
         "Call estimate_cost with that prompt and compare=true, and tell the user the price of the model you choose.",
         "Draft with generate_image: n=1 and the lowest quality that the model has."
-        + _parameters(given, "model", "style", "aspect_ratio"),
+        + _parameters(values, "model", "style", "aspect_ratio"),
         f"{SHOW} Ask what should change.",
         "Change one thing in each call: edit_image with the asset id as image, the change as prompt, and the words "
         "that the rest stays as it is. If the draft misses the idea, write a better prompt; do not repeat the call.",
@@ -43,17 +45,17 @@ def _art_direct(given: Given) -> str:
     )
 
 
-def _product_shot(given: Given) -> str:
-    count = given["count"] or "1"
+def _product_shot(values: Values) -> str:
+    count = values["count"] or "1"
     return _steps(
-        f"Make product photographs of {given['product']} from the image {given['image']}."
-        + (f" Scene: {given['scene']}." if given["scene"] else ""),
+        f"Make product photographs of {values['product']} from the image {values['image']}."
+        + (f" Scene: {values['scene']}." if values["scene"] else ""),
         "Look at the image first: get_image for an asset id. Note shape, materials, and the lettering of the label.",
         f"Call estimate_cost with image, prompt and n={count}, and tell the user the price before the first paid call.",
         "Call edit_image with the image and n=1. Say in the prompt: keep the product exactly as it is, with its shape, "
         "colours and label; change the surroundings, the surface, and the light; add a natural shadow. For a plain or "
         "transparent background use operation=remove_background or operation=replace_background."
-        + _parameters(given, "model", "style", "aspect_ratio"),
+        + _parameters(values, "model", "style", "aspect_ratio"),
         f"{SHOW} Compare the label and the proportions with the original. If they changed, use a mask that leaves the "
         "product out, or a model that keeps details better, instead of the same call again.",
         f"Make {count} in all, each with another viewpoint or light, each from the original image and not from an edit."
@@ -63,9 +65,9 @@ def _product_shot(given: Given) -> str:
     )
 
 
-def _edit_plan(given: Given) -> str:
+def _edit_plan(values: Values) -> str:
     return _steps(
-        f"Plan and make this change of the image {given['image']}: {given['change']}",
+        f"Plan and make this change of the image {values['image']}: {values['change']}",
         "Call get_image to see the image, its size and how it was made.",
         "Split the change into single edits and order them: first what alters the composition (outpaint, "
         "replace_background), then objects (inpaint with a mask, search_replace with search, erase with a mask, "
@@ -73,14 +75,14 @@ def _edit_plan(given: Given) -> str:
         "Call estimate_cost for each edit with its operation, and tell the sum.",
         "Make one edit at a time with edit_image, from the asset id of the previous result, n=1. Say what changes and "
         "what stays. A mask is as large as the image: transparent or white is what changes."
-        + _parameters(given, "model"),
+        + _parameters(values, "model"),
         f"{SHOW} Check each result before the next edit; go back to an earlier asset id when one went wrong.",
         "Name the asset id of the final image.",
     )
 
 
-def _compare_models(given: Given) -> str:
-    named = [name.strip() for name in given["models"].split(",") if name.strip()]
+def _compare_models(values: Values) -> str:
+    named = [name.strip() for name in values["models"].split(",") if name.strip()]
     models = "[" + ", ".join(f'"{name}"' for name in named) + "]"
     choose = (
         f"Use models={models}."
@@ -88,31 +90,31 @@ def _compare_models(given: Given) -> str:
         else "Choose up to four models of different vendors that suit the prompt; list_models shows what each can do."
     )
     return _steps(
-        f"Compare image models on this prompt: {given['prompt']}",
+        f"Compare image models on this prompt: {values['prompt']}",
         "Call estimate_cost with the prompt and compare=true. Leave out models that cannot do what the prompt needs.",
         choose,
         "Tell the user the sum, and wait for a yes if it is more than a few cents.",
         "Call generate_image once with the prompt, models, and n=1: it draws with all of them, and checks the sum of "
-        "their prices as one. Do not call it once for each model." + _parameters(given, "aspect_ratio", "size"),
+        "their prices as one. Do not call it once for each model." + _parameters(values, "aspect_ratio", "size"),
         "Show the contact sheet and the paths or links. For each model give price, seconds, and what you see: how well "
         "it follows the prompt, its lettering, hands, and detail.",
         "Recommend one for the final image and one for cheap drafts, and let the user decide.",
     )
 
 
-def _brand_board(given: Given) -> str:
-    assets = given["assets"] or "a logo, an icon, a poster and a pattern"
-    character = f" Character: {given['character']}." if given["character"] else ""
-    colours = f" Colours: {given['colours']}." if given["colours"] else ""
+def _brand_board(values: Values) -> str:
+    assets = values["assets"] or "a logo, an icon, a poster and a pattern"
+    character = f" Character: {values['character']}." if values["character"] else ""
+    colours = f" Colours: {values['colours']}." if values["colours"] else ""
     return _steps(
-        f"Make a brand board for {given['brand']}: {assets}.{character}{colours}",
+        f"Make a brand board for {values['brand']}: {assets}.{character}{colours}",
         "" if colours else "Propose a palette of four or five colours as hex values, and wait for the user's choice.",
         "Call estimate_cost for one image and tell the price of the whole board before the first paid call.",
         "Draft the most important asset with generate_image: n=1, low quality, the colours as hex values in the "
         "prompt, the name in quotation marks, flat shapes for a logo. Use background=transparent with "
-        "output_format=png for logos and icons, where the model has it." + _parameters(given, "model", "style"),
+        "output_format=png for logos and icons, where the model has it." + _parameters(values, "model", "style"),
         f"{SHOW} Change it with edit_image until the user agrees.",
-        "" if given["style"] else "Keep the look: get_image with save_style and the name of the brand.",
+        "" if values["style"] else "Keep the look: get_image with save_style and the name of the brand.",
         "Make the other assets with generate_image, n=1 each, with that style and the aspect ratio of their use: 1:1 "
         "for logo and icon, 2:3 for a poster, 16:9 for a banner.",
         "Close with a table: asset, asset id, path or link, model, cost; and the sum.",

@@ -3,7 +3,7 @@
 const PROTOCOL = "2026-01-26";
 const METHOD_NOT_FOUND = -32601;
 
-export class CallError extends Error {}
+class CallError extends Error {}
 
 function textOf(result) {
   return (result.content || []).filter((block) => block.type === "text").map((block) => block.text).join("\n");
@@ -30,7 +30,7 @@ class Connection {
   }
 }
 
-export class HostConnection extends Connection {
+class HostConnection extends Connection {
   constructor(host = window.parent) {
     super();
     this.host = host;
@@ -128,7 +128,7 @@ export class HostConnection extends Connection {
 }
 
 // The page in a browser of its own. It has no model to talk to.
-export class LoopbackConnection extends Connection {
+class LoopbackConnection extends Connection {
   canDownload = true;
   canOpenLinks = true;
   canMessage = false;

@@ -1,14 +1,15 @@
 // The painter: what is to change in an image, in which words, by which model and for what price.
 
-import { announce, button, busy, debounced, el, icon, showError, usd } from "./dom.js";
+import { announce, button, busy, debounced, el, showError, usd } from "./dom.js";
+import { radios, slider } from "./controls.js";
 import { idsOf, made, nameOf } from "./images.js";
 import { backBar } from "./viewer.js";
 import { Mask } from "./mask.js";
 import { Stage } from "./stage.js";
+import { Outpaint } from "./outpaint.js";
+import { KEYS, press } from "./keys.js";
 
 const SHARP = 1280; // pixels of the picture to paint on
-const MOST_EXTRA = 2000; // pixels that can be added on a side
-const SIDES = ["left", "right", "top", "bottom"];
 const OPERATIONS = { paint: "inpaint", extend: "outpaint", whole: "edit" };
 const MODES = { paint: "Painted part", extend: "Extend", whole: "Whole image" };
 const WORDS = {
@@ -17,29 +18,6 @@ const WORDS = {
   whole: ["What should change?", "Edit"],
 };
 const TOOLS = { brush: "Brush", erase: "Eraser", lasso: "Lasso", hand: "Move" };
-const KEYS = "Arrow keys move the cursor, with Shift faster. Space or Enter begins and ends a stroke, Escape drops it. "
-  + "B brush, E eraser, L lasso, H move, square brackets size, I invert, plus and minus zoom, 0 fit, "
-  + "Control Z undo, Control Shift Z redo.";
-
-function radios(name, label, options, chosen, onchange, icons) {
-  return el("div", { class: "segments", role: "radiogroup", "aria-label": label },
-    ...Object.entries(options).map(([value, text]) => {
-      const input = el("input", { type: "radio", name, value, class: "unseen", "aria-label": text });
-      input.checked = value === chosen;
-      input.addEventListener("change", () => onchange(value));
-      return el("label", { title: text }, input, icons ? icon(value) : el("span", { text }));
-    }));
-}
-
-function slider(label, min, max, value, oninput, unit = "px") {
-  const output = el("output", { text: `${value} ${unit}` });
-  const input = el("input", { type: "range", min, max, value, "aria-label": label });
-  input.addEventListener("input", () => {
-    output.textContent = `${input.value} ${unit}`;
-    oninput(Number(input.value));
-  });
-  return { root: el("label", { class: "slider" }, el("span", { text: label }), input, output), input, output };
-}
 
 class Painter {
   constructor(app, image) {
@@ -47,7 +25,6 @@ class Painter {
     this.image = image;
     this.mode = "paint";
     this.tool = "brush";
-    this.extra = { left: 0, right: 0, top: 0, bottom: 0 }; // pixels of the image
     this.mask = new Mask(image.width, image.height);
     this.mask.onchange = () => this.changed();
     this.brush = Math.round(Math.max(image.width, image.height) / 16);
@@ -70,10 +47,14 @@ class Painter {
     this.outline.setAttribute("aria-hidden", "true");
     this.line = document.createElementNS("http://www.w3.org/2000/svg", "polygon");
     this.outline.append(this.line);
-    this.frame = el("div", { class: "frame-out", hidden: true }, ...SIDES.map((side) => this.handle(side)));
+    this.sides = new Outpaint(mask.scale, () => {
+      this.price();
+      this.ready();
+    });
     mask.canvas.className = "mask";
-    const sheet = el("div", { class: "sheet" }, picture, mask.canvas, this.outline, this.frame);
+    const sheet = el("div", { class: "sheet" }, picture, mask.canvas, this.outline, this.sides.frame);
     this.stage = new Stage(sheet, mask.width, mask.height, this);
+    this.sides.stage = this.stage;
 
     this.sizer = slider("Size", 2, Math.max(64, Math.round(Math.max(image.width, image.height) / 3)), this.brush, (value) => {
       this.brush = value;
@@ -95,9 +76,8 @@ class Painter {
       button("Fit", "fit", () => this.stage.fit(), { short: true }),
       button("Zoom in", "plus", () => this.stage.zoom(1.25), { short: true })];
     this.painting = el("div", { class: "row" }, this.tools, el("div", { class: "row tight" }, ...history), this.sizer.root, this.soft.root);
-    this.extending = el("div", { class: "row sides" }, ...SIDES.map((side) => this.sideField(side)));
     const bar = el("div", { class: "toolbar", role: "group", "aria-label": "Tools" },
-      this.painting, this.extending);
+      this.painting, this.sides.fields);
 
     this.words = el("textarea", { rows: "2", id: "words", maxlength: "32000" });
     this.words.addEventListener("input", () => this.ready());
@@ -115,7 +95,7 @@ class Painter {
       backBar(this.app, "Edit", radios("mode", "What changes", MODES, "paint", (mode) => this.setMode(mode))),
       bar, el("div", { class: "room" }, this.stage.root, el("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, ...zoom)),
       form, el("p", { id: "painting-keys", class: "unseen", text: KEYS }));
-    this.root.addEventListener("keydown", (event) => this.key(event));
+    this.root.addEventListener("keydown", (event) => press(this, event));
     this.changed();
   }
 
@@ -134,13 +114,11 @@ class Painter {
   setMode(mode) {
     this.mode = mode;
     this.painting.hidden = mode !== "paint";
-    this.extending.hidden = mode !== "extend";
     this.mask.canvas.hidden = mode !== "paint";
-    this.frame.hidden = mode !== "extend";
     if (this.keep) this.keep.hidden = mode !== "paint";
     this.label.textContent = WORDS[mode][0];
     this.stage.root.dataset.tool = this.moves() ? "hand" : this.tool;
-    this.showFrame();
+    this.sides.place(mode === "extend");
     this.stage.fit();
     if (this.price) {
       this.price();
@@ -197,7 +175,7 @@ class Painter {
   ready() {
     if (!this.go) return;
     const text = this.words.value.trim();
-    const added = SIDES.some((side) => this.extra[side]);
+    const added = Object.keys(this.sides.added).length > 0;
     const missing = this.mode === "paint" && this.empty ? "Paint over what should change."
       : this.mode === "extend" && !added ? "Drag an edge outwards, or type pixels."
         : this.mode !== "extend" && !text ? "Say what you want." : "";
@@ -209,13 +187,12 @@ class Painter {
   }
 
   request() {
-    const sides = Object.fromEntries(SIDES.filter((side) => this.extra[side]).map((side) => [side, this.extra[side]]));
     return {
       image: this.image.id,
       operation: OPERATIONS[this.mode],
       ...(this.words.value.trim() ? { prompt: this.words.value.trim() } : {}),
       ...(this.model.value ? { model: this.model.value } : {}),
-      ...(this.mode === "extend" ? sides : {}),
+      ...(this.mode === "extend" ? this.sides.added : {}),
     };
   }
 
@@ -264,80 +241,6 @@ class Painter {
   async save() {
     await this.app.host.download(`${this.image.id}-mask.png`, "image/png", this.mask.exported(this.feather));
     announce("The mask is saved.");
-  }
-
-  // The edges that are dragged outwards.
-  handle(side) {
-    const across = side === "left" || side === "right";
-    const out = side === "left" || side === "top" ? -1 : 1;
-    const handle = el("button", {
-      type: "button", class: `handle ${side}`, role: "slider", "aria-label": `Pixels to add, ${side}`,
-      "aria-orientation": across ? "horizontal" : "vertical", "aria-valuemin": "0", "aria-valuemax": String(MOST_EXTRA),
-    });
-    let from;
-    handle.addEventListener("pointerdown", (event) => {
-      handle.setPointerCapture(event.pointerId);
-      from = { at: across ? event.clientX : event.clientY, extra: this.extra[side] };
-      event.stopPropagation();
-    });
-    handle.addEventListener("pointermove", (event) => {
-      if (!from) return;
-      const moved = ((across ? event.clientX : event.clientY) - from.at) * out;
-      this.setSide(side, from.extra + moved / this.stage.scale / this.mask.scale);
-    });
-    handle.addEventListener("pointerup", () => {
-      from = undefined;
-      this.stage.fit();
-    });
-    handle.addEventListener("keydown", (event) => {
-      const way = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
-      if (!way) return;
-      event.preventDefault();
-      this.setSide(side, this.extra[side] + way * out * (event.shiftKey ? 64 : 16));
-      this.stage.fit();
-    });
-    return handle;
-  }
-
-  sideField(side) {
-    const input = el("input", { type: "number", min: "0", max: String(MOST_EXTRA), step: "16", value: "0", "data-side": side });
-    input.addEventListener("change", () => {
-      this.setSide(side, Number(input.value));
-      this.stage.fit();
-    });
-    return el("label", { class: "side-field" }, el("span", { text: side[0].toUpperCase() + side.slice(1) }), input);
-  }
-
-  setSide(side, pixels) {
-    this.extra[side] = Math.round(Math.min(MOST_EXTRA, Math.max(0, pixels || 0)));
-    this.showFrame();
-    this.price();
-    this.ready();
-  }
-
-  showFrame() {
-    const { extra, mask } = this;
-    for (const side of SIDES) {
-      this.frame.style[side] = `${-extra[side] * mask.scale}px`;
-      this.frame.querySelector(`.${side}`).setAttribute("aria-valuenow", String(extra[side]));
-      this.extending.querySelector(`[data-side=${side}]`).value = extra[side];
-      this.stage.margin[side] = this.mode === "extend" ? Math.max(extra[side], 64) * mask.scale : 0;
-    }
-  }
-
-  key(event) {
-    if (event.target.closest("textarea, select, input[type=number]")) return;
-    const command = event.ctrlKey || event.metaKey;
-    const plain = {
-      b: () => this.setTool("brush"), e: () => this.setTool("erase"), l: () => this.setTool("lasso"), h: () => this.setTool("hand"),
-      i: () => this.mask.add({ kind: "invert" }), "[": () => this.resize(0.8), "]": () => this.resize(1.25),
-      "+": () => this.stage.zoom(1.25), "=": () => this.stage.zoom(1.25), "-": () => this.stage.zoom(0.8), 0: () => this.stage.fit(),
-    };
-    const withCommand = { z: () => (event.shiftKey ? this.mask.redo() : this.mask.undo()), y: () => this.mask.redo() };
-    const act = (command ? withCommand : plain)[event.key.toLowerCase()];
-    if (!act || event.altKey || (this.mode !== "paint" && !"+=-0".includes(event.key))) return;
-    event.preventDefault();
-    act();
   }
 
   resize(factor) {

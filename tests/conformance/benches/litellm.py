@@ -33,6 +33,10 @@ def collectable_model(host: litellm.LiteLLM) -> Model:
     return PROVIDER.models[0]
 
 
+def deliver_one(host: litellm.LiteLLM) -> None:
+    host.delivered = 1
+
+
 BENCH = Bench(
     provider=PROVIDER,
     host=litellm.LiteLLM,
@@ -42,6 +46,7 @@ BENCH = Bench(
     settings={HOSTS: f"[{HOST.model_dump_json(exclude_defaults=True)}]"},
     downloads=("/v1/links/",),
     collectable_model=collectable_model,
+    deliver_one=deliver_one,
     faults=Faults(
         forbidden=litellm.trouble(403, "This key may not call the model.", "key_model_access_denied"),
         no_credit=litellm.NO_BUDGET,

@@ -30,6 +30,10 @@ def collectable_model(host: OpenAI) -> Model:
     return next(row for row in PROVIDER.models if row.id == PROVIDER.default)
 
 
+def deliver_one(host: OpenAI) -> None:
+    host.delivered = 1
+
+
 BENCH = Bench(
     provider=PROVIDER,
     host=OpenAI,
@@ -49,4 +53,5 @@ BENCH = Bench(
         moderated=(openai.MODERATED, openai.STREAM_ERROR),
         refused=lambda words: openai.trouble(400, "invalid_value", words),
     ),
+    deliver_one=deliver_one,
 )

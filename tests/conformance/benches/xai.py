@@ -30,6 +30,10 @@ def collectable_model(host: XAI) -> Model:
     return next(row for row in PROVIDER.models if row.id == PROVIDER.default)
 
 
+def deliver_one(host: XAI) -> None:
+    host.withheld = 1
+
+
 BENCH = Bench(
     provider=PROVIDER,
     host=XAI,
@@ -51,4 +55,5 @@ BENCH = Bench(
     link_elsewhere=link_elsewhere,
     collectable_model=collectable_model,
     dropped=lambda host: host.dropped,
+    deliver_one=deliver_one,
 )

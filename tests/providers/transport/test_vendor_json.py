@@ -105,6 +105,18 @@ def test_sanitized_text_is_one_short_line_without_hidden_characters(words: str) 
     assert said.isprintable()
 
 
+IMAGE = bytes(range(256)) * 2
+PATH = (
+    "http://host:1/v1/projects/a-project/locations/us-central1/publishers/google/models/gemini-3-pro-image-preview:go"
+)
+
+
+def test_an_image_in_a_text_is_hidden_and_a_long_address_is_not() -> None:
+    for encode in (base64.b64encode, base64.urlsafe_b64encode, base64.encodebytes):
+        assert sanitize(f"No: {encode(IMAGE).decode()}.") == "No: [base64] ."
+    assert sanitize(f"Not found: {PATH}") == f"Not found: {PATH}"
+
+
 def test_only_temporary_reasons_are_retryable() -> None:
     retryable = {reason for reason in Reason if ImageError(reason, "x").retryable}
     assert retryable == {Reason.RATE_LIMITED, Reason.PROVIDER_UNAVAILABLE, Reason.TIMEOUT, Reason.NETWORK_ERROR}

@@ -93,6 +93,13 @@ def test_a_word_that_is_nearly_a_command_or_means_one_is_understood(environ: Env
         assert f'Did you mean "{meant}"?' in done.stderr
 
 
+def test_a_person_who_names_no_command_gets_the_help(environ: Environ) -> None:
+    shown = in_terminal(environ)
+    assert shown.code == 0
+    assert shown.text == atelier(environ, "--help").stdout
+    assert max(map(len, shown.lines)) <= 80
+
+
 def test_options_of_the_default_command_may_come_first_and_belong_together(environ: Environ) -> None:
     for arguments in (("--port", "5"), ("--host", "::1", "serve")):
         done = atelier(environ, *arguments)
@@ -127,7 +134,7 @@ def test_in_a_terminal_a_spinner_counts_and_json_is_indented(environ: Environ) -
     assert "0 of 3  " in shown.raw
     assert "0:00:00" in shown.raw
     told = in_terminal(environ, "show", "last", "--json").text
-    assert told.startswith('{\n  "format"')
+    assert told.startswith('{\n  "')
     assert json.loads(told)["width"] == 64
     assert "\x1b[1m" in in_terminal(environ, "models").raw
     assert "\x1b[" not in in_terminal(environ | {"NO_COLOR": "1"}, "models").raw

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from mcp.client import Client
 
 from atelier.providers.core.errors import ImageError
+from atelier.providers.styles.library import MAX_STYLES
 from atelier.providers.testing.emulators.stability import Stability
 from atelier.server.mcp.server import build_server
 from atelier.server.settings import Settings
@@ -44,6 +47,18 @@ async def test_a_folder_that_is_named_comes_before_the_bucket(place: Place, envi
     library = CallerStorages(Settings.from_environ(environ | in_the_bucket(place, place.server.url) | named))
     await library.styles_of_customer().save("noir", "dark", overwrite=False)
     assert place.objects == []
+
+
+async def test_one_place_takes_a_limited_number_of_files(environ: Environ) -> None:
+    library = CallerStorages(Settings.from_environ(environ)).styles_of_caller("alice")
+    own = Path(environ["ATELIER_OUTPUT_DIR"]) / "customers" / "alice" / "styles"
+    own.mkdir(parents=True)
+    for number in range(MAX_STYLES):
+        (own / f"s{number}.md").write_text("x", encoding="utf-8")
+    with pytest.raises(ImageError, match="no more are taken"):
+        await library.save("another", "x", overwrite=False)
+    await library.save("s1", "y", overwrite=True)
+    assert len(await library.names()) == MAX_STYLES
 
 
 @exhaustive

@@ -1,8 +1,20 @@
-"""Reword error messages for a person at a terminal; the library words them for an agent."""
+"""Reword error messages for a person at a terminal, and end a command with its exit code."""
 
 from __future__ import annotations
 
+import logging
 import re
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from atelier.providers.core.errors import ImageError
+from atelier.server.cli.output import UnwritableStreamError, UsageError
+from atelier.server.observability.logs import log
+from atelier.server.shutdown import EndedError
+
+REFUSED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+"""Exit codes; 0 is done."""
 
 PHRASES = (
     (r"\bOffer something cheaper: ", "For something cheaper: "),
@@ -21,6 +33,34 @@ PHRASES = (
     (r"\b[Tt]he same call\b", "the same command"),
 )
 """Pattern in a message for an agent -> the same for the command line."""
+
+
+def run_to_exit(command: Callable[[], int]) -> NoReturn:
+    """Run a command and exit with its code. An error is a sentence on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
+            reconfigure(encoding="utf-8", errors="replace")  # a Windows console may use a narrower encoding
+    log.addHandler(logging.NullHandler())  # commands print sentences; only `serve` writes log lines
+    sys.exit(_exit_code(command))
+
+
+def _exit_code(command: Callable[[], int]) -> int:
+    try:
+        return command()
+    except UsageError as error:
+        sys.stderr.write(f"atelier: {' '.join(str(error).split())}\n")
+        return WRONG_USAGE
+    except ImageError as error:
+        sys.stderr.write(f"atelier: {for_person(f'{error.message} {error.hint}'.strip())}\n")
+    except UnwritableStreamError as unwritable:
+        sys.stderr.write(f"atelier: {unwritable.strerror}.\n")
+    except EndedError as signalled:
+        return signalled.code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output closed it, as `| head` does
+        pass
+    return REFUSED
 
 
 def for_person(message: str) -> str:

@@ -1,0 +1,59 @@
+"""Serve MCP over stdio, or over HTTP. Hosts wait for stdio, so the command line's framework is not imported here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+
+import anyio
+
+from atelier.server.cli.output import say
+from atelier.server.observability import logs
+from atelier.server.observability.tracing import start_tracing
+from atelier.server.settings import Settings
+from atelier.server.shutdown import until_idle
+
+
+def serve_stdio() -> int:
+    """Serve MCP over stdio until the host closes the pipe."""
+    if sys.stdin.isatty():
+        say("Serving MCP on stdio for a host; Ctrl-C ends it. Try: atelier generate PROMPT", sys.stderr)
+    return _traced(_serve_stdio, "warning")
+
+
+def serve_http(host: str, port: int) -> int:
+    """Serve MCP and plain routes over HTTP until a signal."""
+
+    def serve(settings: Settings, flush: Callable[[], None]) -> int:
+        from atelier.server.http.app import served
+
+        return anyio.run(served, settings, host, port)
+
+    return _traced(serve, "info")
+
+
+def _serve_stdio(settings: Settings, flush: Callable[[], None]) -> int:
+    # mcp takes half a second to import
+    from atelier.server.mcp.server import build_server
+
+    server = build_server(settings)
+    serving = partial(
+        until_idle,
+        unwritten=lambda: server.unwritten_answers,
+        finished=server.finished.wait,
+        before_exit=flush,
+    )
+    return anyio.run(serving, server.run_stdio_async, lambda: server.busy)
+
+
+def _traced(serve: Callable[[Settings, Callable[[], None]], int], level: logs.LogLevel) -> int:
+    """Serve with logs and traces. `level` is that of the logs where the settings have none."""
+    logs.configure()
+    settings = Settings.load(logs.log.warning)
+    logs.set_level(settings.log_level or level)
+    flush = start_tracing(prompts=settings.otel_prompts)
+    try:
+        return serve(settings, flush)
+    finally:
+        flush()
