@@ -57,12 +57,17 @@ def settings_page(text: str) -> str:
 
 
 def manifest(text: str) -> str:
-    """Return the manifest with a setting for the key of each vendor, before all other settings."""
+    """Return the manifest with a setting for the key of each vendor or its address, before all other settings."""
     content: dict[str, Any] = json.loads(text)
     settings, environ = content["user_config"], content["server"]["mcp_config"]["env"]
     vendors = keyed(built_in_providers())
     keys = {provider.endpoint.key_variables[0]: _setting(provider) for provider in vendors}
-    vendor_settings = {name for name, setting in settings.items() if setting["title"].endswith(" API key")}
+    keys |= {provider.endpoint.base_url_variable: _address(provider) for provider in local(built_in_providers())}
+    vendor_settings = {
+        name
+        for name, setting in settings.items()
+        if setting["title"].endswith(" API key") or setting["title"].startswith("Address of ")
+    }
     content["server"]["mcp_config"]["env"] = {
         **{name: f"${{user_config.{name.lower()}}}" for name in keys},
         **{name: value for name, value in environ.items() if value[len("${user_config.") : -1] not in vendor_settings},
@@ -81,9 +86,13 @@ def server(text: str) -> str:
         {"name": provider.endpoint.key_variables[0], "description": f"{provider.title} API key", "isSecret": True}
         for provider in keyed(built_in_providers())
     ]
+    addresses = [
+        {"name": provider.endpoint.base_url_variable, "description": _address(provider)["title"]}
+        for provider in local(built_in_providers())
+    ]
     fields = Settings.model_fields
     settings = [{"name": variable_of(name), "description": _plain(fields[name].description)} for name in OFFERED]
-    content["packages"][0]["environmentVariables"] = keys + settings
+    content["packages"][0]["environmentVariables"] = keys + addresses + settings
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -95,6 +104,11 @@ def _plain(markdown: str | None) -> str:
 def keyed(providers: tuple[Provider, ...]) -> list[Provider]:
     """Return the vendors that need a key, and not credentials that this machine may have."""
     return [p for p in providers if p.endpoint.key_variables and not p.endpoint.ambient]
+
+
+def local(providers: tuple[Provider, ...]) -> list[Provider]:
+    """Return the vendors that are a server of the user's own."""
+    return [provider for provider in providers if provider.endpoint.is_local]
 
 
 def _between(text: str, name: str, content: str) -> str:
@@ -155,6 +169,16 @@ def _setting(provider: Provider) -> dict[str, Any]:
         "title": f"{provider.title} API key",
         "description": f"For models such as {provider.default}. Leave empty to go without.",
         "sensitive": True,
+        "required": False,
+        "default": "",
+    }
+
+
+def _address(provider: Provider) -> dict[str, Any]:
+    return {
+        "type": "string",
+        "title": f"Address of {provider.title}",
+        "description": f"Your own server, for example {provider.endpoint.base_url}. Leave empty to go without.",
         "required": False,
         "default": "",
     }

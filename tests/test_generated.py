@@ -29,6 +29,13 @@ def test_the_bundle_asks_for_the_key_of_every_vendor_and_hands_it_over() -> None
     assert all(content["user_config"][name.lower()]["sensitive"] for name in names), names
 
 
+def test_the_bundle_asks_for_the_address_of_every_local_server() -> None:
+    content = json.loads(generated.MANIFEST.read_text(encoding="utf-8"))
+    for name in ("SD_WEBUI_URL", "COMFYUI_URL"):
+        assert content["server"]["mcp_config"]["env"][name] == f"${{user_config.{name.lower()}}}"
+        assert "http://127.0.0.1:" in content["user_config"][name.lower()]["description"]
+
+
 def test_a_vendor_that_left_the_registry_leaves_the_manifest() -> None:
     text = generated.MANIFEST.read_text(encoding="utf-8")
     renamed = text.replace("BFL_API_KEY", "GONE_API_KEY").replace("bfl_api_key", "gone_api_key")

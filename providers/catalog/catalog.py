@@ -124,8 +124,9 @@ class Catalog:
                 row = self._row_for(provider, operation) or listed_row(provider, provider.default.lower())
                 return self._choice(provider, row or self._none_listed(provider))
         for provider in self.providers:
-            if wanted in provider.ended_names or (vendor in provider.names and rest in provider.ended_names):
-                return self._successor(provider, operation, rest or wanted)
+            family = rest if vendor in provider.names else "" if provider.qualified else wanted
+            if family in provider.ended_names:
+                return self._successor(provider, operation, family)
         for provider in (p for p in self.providers if not p.qualified):
             if row := listed_row(provider, wanted):
                 return self._choice(provider, row)

@@ -119,7 +119,7 @@ STRENGTHS = (
         "very quick drafts",
         "https://docs.giselles.ai/models/providers/fal",
         "2026-11-29",
-        ("FAL_KEY",),
+        ("FAL_KEY", "FAL_KEY_ID"),
     ),
     Strength(
         "replicate",

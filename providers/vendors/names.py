@@ -19,11 +19,11 @@ class NameConflict:
 def name_conflict(providers: Iterable[Provider]) -> NameConflict | None:
     """Return the first name that two vendors or two models have, or a vendor and a model that is not its default.
 
-    Models that are named `vendor/model` only conflict with none.
+    Models and ended families that are named `vendor/model` only conflict with none.
     """
     vendors, owners = dict[str, Provider](), dict[str, str]()
     for provider in providers:
-        for name in {provider.name, *provider.names, *provider.ended_names}:
+        for name in {provider.name, *provider.names, *(() if provider.qualified else provider.ended_names)}:
             if name in vendors:
                 reason = f"{name} names both {vendors[name].title} and {provider.title}"
                 return NameConflict(reason, "A name is one vendor's.")

@@ -202,23 +202,28 @@ def _separate_vendors(
     """
     for endpoint in (each for each in known.endpoints if each.key_variables):
         keys, address = endpoint.key_variables, endpoint.base_url_variable
+        parts = keys if endpoint.ambient else (*keys, *endpoint.variables)
         names = frozenset(vendor_variables(endpoint))
         if endpoint.ambient:
             dotenv = _without_address(endpoint, dotenv, notice)
         if key_variable(endpoint, dotenv.get) and not key_variable(endpoint, environ.get):
             config = config.without(
-                {own + key + file for key in keys for own in ("", OWN_PREFIX) for file in ("", "_FILE")}
+                {own + key + file for key in parts for own in ("", OWN_PREFIX) for file in ("", "_FILE")}
             )
             continue
         for name in (address, OWN_PREFIX + address):
             if dotenv.get(name) and not environ.values.get(name):
                 notice(f"{name} in .env is not used, because the vendor's key is not from .env.")
         dotenv = dotenv.without(names)
+    for endpoint in (each for each in known.endpoints if each.is_local):
+        logins = [own + name for name in endpoint.variables for own in ("", OWN_PREFIX)]
+        if any(source.get(name) for name in logins for source in (environ, config)):
+            dotenv = _without_address(endpoint, dotenv, notice)
     return environ, dotenv, config
 
 
 def _without_address(endpoint: Endpoint, dotenv: Source, notice: Notice) -> Source:
-    """Return `.env` without a vendor's address, since credentials of this machine would be sent there."""
+    """Return `.env` without a vendor's address, since credentials from elsewhere would be sent there."""
     names = frozenset({endpoint.base_url_variable, OWN_PREFIX + endpoint.base_url_variable})
     for name in sorted(names & dotenv.values.keys()):
         notice(f"{name} in .env is not used; set it in the environment or in the configuration file.")

@@ -224,6 +224,31 @@ def test_an_address_of_dotenv_gets_no_credentials_of_this_machine(place: Place, 
     assert place.notices == [told]
 
 
+def test_an_address_of_dotenv_gets_no_login_from_elsewhere(place: Place) -> None:
+    dotenv, login = "SD_WEBUI_URL=https://elsewhere.example", "anna:secret"
+    provider = next(provider for provider in all_providers() if provider.name == "sd-webui")
+
+    def address(settings: Settings) -> str:
+        return Catalog(settings.lookup).located(provider).base_url
+
+    assert address(place.load(dotenv)) == "https://elsewhere.example"
+    assert address(place.load(f"{dotenv}\nSD_WEBUI_AUTH={login}")) == "https://elsewhere.example"
+    assert place.notices == []
+    for settings in (
+        place.load(dotenv, SD_WEBUI_AUTH=login),
+        place.load(dotenv, ATELIER_SD_WEBUI_AUTH=login),
+        place.load(dotenv, f"sd_webui_auth = '{login}'"),
+    ):
+        assert address(settings) == provider.endpoint.base_url
+        assert "SD_WEBUI_URL in .env is not used" in place.notices[0]
+
+
+def test_a_key_of_dotenv_gets_no_secret_of_another(place: Place) -> None:
+    dotenv = "FAL_BASE_URL=https://elsewhere.example\nFAL_KEY_ID=theirs"
+    settings = place.load(dotenv, "fal_key_id = 'mine'\nfal_key_secret = 'secret'")
+    assert (settings.lookup("FAL_KEY_ID"), settings.lookup("FAL_KEY_SECRET")) == ("theirs", None)
+
+
 def test_an_output_folder_of_dotenv_is_read_from_only_below_its_own(place: Place) -> None:
     inside = place.load("ATELIER_OUTPUT_DIR=pictures")
     assert (inside.pictures, inside.readable) == (place.folder / "pictures", (place.folder / "pictures",))

@@ -186,11 +186,8 @@ class Comfyui(Emulator):
                 "exception_message": "Sizes differ in /home/user/ComfyUI/comfy/model.py",
                 "traceback": ["/home"],
             }
-            status: dict[str, Any] = {
-                "status_str": "error",
-                "completed": False,
-                "messages": [["execution_error", error]],
-            }
+            messages = [["execution_error", error]]
+            status: dict[str, Any] = {"status_str": "error", "completed": False, "messages": messages}
             return {"prompt": [0, id, graph, {}, []], "outputs": {}, "status": status}
         outputs = {key: self._saved(graph, node) for key, node in graph.items() if node["class_type"] == "SaveImage"}
         status = {"status_str": "success", "completed": True, "messages": [["execution_success", {"prompt_id": id}]]}
@@ -213,6 +210,8 @@ class Comfyui(Emulator):
         order = ("samples", "latent_image", "pixels", "image")
         link = cast("list[Any]", next(inputs[name] for name in order if name in inputs))
         width, height = self._size(graph, link[0])
+        if graph[id]["class_type"] == "ImagePadForOutpaint":
+            return width + inputs["left"] + inputs["right"], height + inputs["top"] + inputs["bottom"]
         factor = 4 if graph[id]["class_type"] == "ImageUpscaleWithModel" else 1
         return width * factor, height * factor
 

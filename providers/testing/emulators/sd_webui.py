@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from atelier.providers.testing.server import Answer, Emulator
 
@@ -60,13 +61,19 @@ def trouble(status: int, detail: Any, error: str = "HTTPException", **headers: s
     return Answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
+BAD_LOGIN = trouble(401, "Incorrect username or password", www_authenticate="Basic")
+
+
 def opened(data: str) -> Image.Image:
     """The image of a field: base64, with or without a `data:` prefix. Addresses are refused, as the option is off."""
     return Image.open(io.BytesIO(base64.b64decode(data.rpartition(",")[2], validate=True)))
 
 
 class SdWebui(Emulator):
-    """The server. With `seconds` a generation takes so long in ten steps, and an interrupt ends it early."""
+    """The server. With `seconds` a generation takes so long in ten steps, and an interrupt ends it early.
+
+    `login` is that of --api-auth, as user:password; empty for none.
+    """
 
     free = (f"{PREFIX}/sd-models", f"{PREFIX}/upscalers", f"{PREFIX}/progress", f"{PREFIX}/interrupt")
 
@@ -90,6 +97,7 @@ class SdWebui(Emulator):
     def reset(self) -> None:
         """As new, on the same port."""
         self.seconds = 0.0
+        self.login = ""
         self.checkpoint = next(iter(CHECKPOINTS))
         self.grid = False
         self.dropped = list[str]()
@@ -97,6 +105,14 @@ class SdWebui(Emulator):
         self.step, self.interrupts, self.interrupted = 0, 0, False
         self.requests.clear()
         self.script.clear()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a request without the login, as the server's own check does."""
+        given = dict(scope.get("headers", ())).get(b"authorization", b"").decode()
+        if self.login and given != f"Basic {base64.b64encode(self.login.encode()).decode()}":
+            await BAD_LOGIN(scope, receive, send, self.app)
+            return
+        await super().__call__(scope, receive, send)
 
     def _listing(self, rows: list[dict[str, Any]]) -> Any:
         async def listed(request: Request) -> Response:

@@ -11,8 +11,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from atelier.providers.core.gates.option_gates import SIDES
 from atelier.providers.core.types import Picture
-from atelier.providers.vendors.comfyui.models import DEFAULT, FLUX, QWEN, UPSCALE, Z_IMAGE
+from atelier.providers.vendors.comfyui.models import DEFAULT, FLUX, OUTPAINT, QWEN, UPSCALE, Z_IMAGE
 from atelier.providers.vendors.contract import Job
 
 Graph = dict[str, dict[str, Any]]
@@ -21,6 +22,9 @@ Link = list[Any]
 MAX_SOURCE_PIXELS = 1536**2  # a larger source is changed at this size, because memory would run out
 SQUARE = (1024, 1024)
 PREFIX = "atelier"
+FEATHERING = 40  # pixels over which the source blends into its new sides, the node's own default
+GROWN_BY = 6  # pixels by which an inpainting checkpoint's mask grows, the node's own default
+STEP = 8  # of a padding, and of the sizes of SDXL
 
 STEPS = {DEFAULT: 25, FLUX: 20, Z_IMAGE: 8, QWEN: 50}
 CFGS = {DEFAULT: 7.0, FLUX: 1.0, Z_IMAGE: 1.0, QWEN: 4.0}
@@ -61,7 +65,8 @@ def _upscaled(build: Builder, job: Job) -> str:
 
 
 def _drawn(build: Builder, job: Job) -> str:
-    request, id, options = job.request, job.model.id, job.request.options
+    request, options = job.request, job.request.options
+    id = DEFAULT if job.model.id == OUTPAINT else job.model.id
     model, clip, vae = _loaded(build, id, options)
     if id in SHIFTS:
         model = [build.add("ModelSamplingAuraFlow", model=model, shift=SHIFTS[id]), 0]
@@ -113,10 +118,18 @@ def _loaded(build: Builder, id: str, options: Mapping[str, Any]) -> tuple[Link, 
 
 
 def _denoise(job: Job) -> float:
-    """Return how much of a source is replaced: all of an empty image, else the strength in ComfyUI's own sense."""
-    if not job.request.sources:
-        return 1.0
-    return 0.75 if job.request.strength is None else job.request.strength
+    """Return how much of a source is replaced: all of an empty image or place, else the strength, which ComfyUI means
+    alike."""
+    if job.request.strength is not None:
+        return job.request.strength
+    empty = not job.request.sources or job.model.id == OUTPAINT or _inpaints(job)
+    return 1.0 if empty else 0.75
+
+
+def _inpaints(job: Job) -> bool:
+    """Return whether a mask is for a checkpoint that was trained to fill one, which its name tells."""
+    masked = job.request.mask is not None or job.model.id == OUTPAINT
+    return masked and "inpaint" in str(job.request.options.get("checkpoint", "")).lower()
 
 
 def _latent(build: Builder, job: Job, vae: Link) -> Link:
@@ -125,14 +138,35 @@ def _latent(build: Builder, job: Job, vae: Link) -> Link:
         width, height = job.size or SQUARE
         kind = "EmptyLatentImage" if job.model.id == DEFAULT else "EmptySD3LatentImage"
         return [build.add(kind, width=width, height=height, batch_size=1), 0]
-    source, step = job.request.sources[0], job.model.size_rule.step if job.model.size_rule else 8
-    size = job.size or size_of(source, step)
+    pixels, mask = _padded(build, job) if job.model.id == OUTPAINT else _changed(build, job)
+    if mask and _inpaints(job):
+        return [build.add("VAEEncodeForInpaint", pixels=pixels, vae=vae, mask=mask, grow_mask_by=GROWN_BY), 0]
+    latent: Link = [build.add("VAEEncode", pixels=pixels, vae=vae), 0]
+    return [build.add("SetLatentNoiseMask", samples=latent, mask=mask), 0] if mask else latent
+
+
+def _changed(build: Builder, job: Job) -> tuple[Link, Link | None]:
+    """Return the source, and the mask if there is one; white changes."""
+    source, mask = job.request.sources[0], job.request.mask
+    size = job.size or size_of(source, job.model.size_rule.step if job.model.size_rule else STEP)
     pixels = _scaled(build, source, size)
-    latent = build.add("VAEEncode", pixels=pixels, vae=vae)
-    if job.request.mask is None:
-        return [latent, 0]
-    mask = build.add("ImageToMask", image=_scaled(build, job.request.mask, size), channel="red")  # white changes
-    return [build.add("SetLatentNoiseMask", samples=[latent, 0], mask=[mask, 0]), 0]
+    return pixels, mask and [build.add("ImageToMask", image=_scaled(build, mask, size), channel="red"), 0]
+
+
+def _padded(build: Builder, job: Job) -> tuple[Link, Link]:
+    """Return the source with empty sides, and the mask of them."""
+    source, options = job.request.sources[0], job.request.options
+    sides = {side: int(options.get(side) or 0) for side in SIDES}
+    width, height = source.width + sides["left"] + sides["right"], source.height + sides["top"] + sides["bottom"]
+    scale = min(1.0, math.sqrt(MAX_SOURCE_PIXELS / (width * height)))
+    pixels = _scaled(build, source, (_in_steps(source.width * scale), _in_steps(source.height * scale)))
+    paddings = {side: _in_steps(extent * scale) if extent else 0 for side, extent in sides.items()}
+    padded = build.add("ImagePadForOutpaint", image=pixels, **paddings, feathering=FEATHERING)
+    return [padded, 0], [padded, 1]
+
+
+def _in_steps(pixels: float) -> int:
+    return max(STEP, round(pixels / STEP) * STEP)
 
 
 def _scaled(build: Builder, source: Picture, size: tuple[int, int]) -> Link:

@@ -1,4 +1,4 @@
-"""ComfyUI's rows: a graph for each family of checkpoints, and an upscaler. `comfyui/NAME` is a workflow of the user's.
+"""ComfyUI's rows: a graph for each family of checkpoints, one that extends, an upscaler; `comfyui/NAME` is a workflow.
 
 Facts of 2026-11-29: node pages, and templates of the vendor for Z-Image and Qwen-Image. Doubtful: the whole FLUX graph,
 which is put together from node pages, and the shift of Qwen-Image. The bounds of sizes are ours.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from atelier.providers.core.gates.option_gates import SIDES
 from atelier.providers.core.gates.option_limits import Limit, number, option_columns, text, whole
 from atelier.providers.core.sizes import SizeRule
 from atelier.providers.core.types import Feature, Model, Operation
 
-DEFAULT, FLUX, Z_IMAGE, QWEN, UPSCALE = (
-    "comfyui-sdxl", "comfyui-flux", "comfyui-z-image", "comfyui-qwen-image", "comfyui-upscale",
+DEFAULT, FLUX, Z_IMAGE, QWEN, OUTPAINT, UPSCALE = (
+    "comfyui-sdxl", "comfyui-flux", "comfyui-z-image", "comfyui-qwen-image", "comfyui-outpaint", "comfyui-upscale",
 )  # fmt: skip
 
 SAMPLING = (text("checkpoint", 300), whole("steps", 1, 150), text("sampler_name", 100), text("scheduler", 100))
@@ -40,6 +41,14 @@ MODELS = (
     row(FLUX, 16, number("guidance", 0, 100)),
     row(Z_IMAGE, 16),
     row(QWEN, 16, CFG, negative=True),
+    Model(
+        id=OUTPAINT,
+        operations=frozenset({Operation.OUTPAINT}),
+        features=frozenset({Feature.SEED, Feature.STRENGTH, Feature.NEGATIVE_PROMPT}),
+        max_sources=1,
+        max_seed=2**64 - 1,
+        **option_columns(*SAMPLING, CFG, *(whole(side, 0, 2_000) for side in SIDES)),
+    ),
     Model(
         id=UPSCALE,
         operations=frozenset({Operation.UPSCALE}),

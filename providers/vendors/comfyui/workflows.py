@@ -1,12 +1,14 @@
 """Workflows of the user's: files in ComfyUI's API format in the folder COMFYUI_WORKFLOWS, with nodes that are slots.
 
-`comfyui/portrait` is portrait.json. A node that is titled prompt, negative_prompt, size, seed, image, image_2 to
-image_4 or mask gets that value in the input of its kind; all else stays as it is in the file.
+`comfyui/portrait` is portrait.json, and `comfyui/two-faces` may be `Two Faces.json`. A node that is titled prompt,
+negative_prompt, size, seed, image, image_2 to image_4 or mask gets that value in the input of its kind; all else stays
+as it is in the file.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -84,8 +86,10 @@ def _read(job: Job) -> Graph:
     id, name = job.model.id, job.model.id.removesuffix(".json")
     folder = Path(job.endpoint.folder).expanduser() if job.endpoint.folder else None
     path = folder / f"{name}.json" if folder else None
+    if folder and path and not path.is_file():
+        path = next((each for each in sorted(folder.glob("*.json")) if _callable(each.stem) == _callable(name)), None)
     if not (folder and path and path.resolve().is_relative_to(folder.resolve()) and path.is_file()):
-        have = sorted(each.stem for each in folder.glob("*.json"))[:FILES_SHOWN] if folder else []
+        have = sorted(_callable(each.stem) for each in folder.glob("*.json"))[:FILES_SHOWN] if folder else []
         where = (
             f"It has {', '.join(map(sanitize, have)) or 'none'}." if folder else f"Set {FOLDER_VARIABLE} to a folder."
         )
@@ -100,6 +104,11 @@ def _read(job: Job) -> Graph:
         message = f"The workflow {sanitize(id, 80)} is not in ComfyUI's API format."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Export it with “Export (API)” in ComfyUI.")
     return graph
+
+
+def _callable(stem: str) -> str:
+    """Return the name by which a file is called: ComfyUI's own names have spaces, which a model's name cannot have."""
+    return re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("-._")
 
 
 def _is_api_format(graph: Any) -> bool:

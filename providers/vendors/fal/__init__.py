@@ -9,6 +9,7 @@ from __future__ import annotations
 from atelier.providers.core.types import Operation
 from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.fal.adapter import ENDPOINT, cancel, collect, explain, prepare, read
+from atelier.providers.vendors.fal.credentials import find_credentials
 from atelier.providers.vendors.fal.models import DEFAULT, MODELS
 
 PROVIDER = Provider(
@@ -16,6 +17,7 @@ PROVIDER = Provider(
     title="fal",
     names=("fal",),
     endpoint=ENDPOINT,
+    credentials=find_credentials,
     models=MODELS,
     default=DEFAULT,
     prefixes=("fal-ai/",),

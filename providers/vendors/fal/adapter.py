@@ -24,15 +24,16 @@ from atelier.providers.transport.vendor_json import (
 )
 from atelier.providers.transport.wire import Wire, httpx, retry_after
 from atelier.providers.vendors.contract import Job, Reply
+from atelier.providers.vendors.fal.credentials import KEY, KEY_ID, KEY_SECRET
 from atelier.providers.vendors.fal.models import EDIT_LIST, IMAGE_TO_IMAGE, MODELS
 from atelier.providers.vendors.fal.requests import Queued, reason_for_type, reply_of
 
 ENDPOINT = Endpoint(
     base_url="https://queue.fal.run",
     base_url_variable="FAL_BASE_URL",
-    key_variables=("FAL_KEY",),
+    key_variables=(KEY, KEY_ID),
+    variables=(KEY_SECRET,),
     key_page="https://fal.ai/dashboard/keys",
-    key_prefix="Key ",
     trusted_hosts=("fal.run", "falrun.com"),
     timeout=60.0,  # of one exchange; a request may take minutes
 )
@@ -120,7 +121,7 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
 HINTS: dict[Reason, str] = {
     Reason.CONTENT_POLICY: "Reword the prompt or use other source images.",
     Reason.QUOTA_EXCEEDED: "Add credits to the fal account or use another vendor.",
-    Reason.AUTHENTICATION: "Check FAL_KEY, and that the key may use this endpoint.",
+    Reason.AUTHENTICATION: "Check FAL_KEY or FAL_KEY_ID, and that the key may use this endpoint.",
     Reason.UNKNOWN_MODEL: "Give an endpoint id of fal.ai/models, as fal/owner/name, or call list_models.",
     Reason.RATE_LIMITED: "Wait until requests are done, or raise the account's concurrency.",
     Reason.PROVIDER_UNAVAILABLE: "Try again later or use another vendor.",

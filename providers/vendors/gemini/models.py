@@ -85,7 +85,7 @@ MODELS = (
     replace(IMAGEN, id="imagen-4.0-generate-001", aliases=("imagen-4",), resolutions=TWO_TIERS),
     replace(IMAGEN, id="imagen-4.0-ultra-generate-001", resolutions=TWO_TIERS, lifecycle=ended(2026, 8, 17, PRO)),
     replace(IMAGEN, id="imagen-4.0-fast-generate-001"),
-    replace(IMAGEN, id="imagen-3.0-generate-002", lifecycle=ended(2025, 11, 10)),
+    replace(IMAGEN, id="imagen-3.0-generate-002", aliases=("imagen-3",), lifecycle=ended(2025, 11, 10)),
     IMAGEN,
     replace(IMAGEN, id="imagen-3.0-fast-generate-001"),
     CAPABILITY,

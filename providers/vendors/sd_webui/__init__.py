@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.sd_webui.adapter import ENDPOINT, explain, prepare, read
+from atelier.providers.vendors.sd_webui.login import find_credentials
 from atelier.providers.vendors.sd_webui.models import DEFAULT, MODELS
 from atelier.providers.vendors.sd_webui.server import cancel, complete, watch
 
@@ -16,6 +17,7 @@ PROVIDER = Provider(
     title="Stable Diffusion web UI",
     names=("sd-webui", "automatic1111", "forge", "sdnext"),
     endpoint=ENDPOINT,
+    credentials=find_credentials,
     free_path="/sdapi/v1/options",
     models=MODELS,
     default=DEFAULT,

@@ -31,9 +31,12 @@ from atelier.providers.transport.wire import Wire, httpx, retry_after
 from atelier.providers.vendors.contract import Job, Reply
 from atelier.providers.vendors.sd_webui.models import UPSCALE
 
+AUTH = "SD_WEBUI_AUTH"
+
 ENDPOINT = Endpoint(
     base_url="http://127.0.0.1:7860",
     base_url_variable="SD_WEBUI_URL",
+    variables=(AUTH,),
     concurrency=1,  # the server works on one job at a time
     timeout=600.0,  # the first call loads the model
 )
@@ -147,7 +150,7 @@ def _warnings(job: Job) -> list[str]:
 
 
 HINTS: dict[Reason, str] = {
-    Reason.AUTHENTICATION: "The server asks for a login (--api-auth), which Atelier does not send; start it without.",
+    Reason.AUTHENTICATION: f"The server asks for a login (--api-auth); set {AUTH} to it, as user:password.",
     Reason.UNKNOWN_MODEL: "Start the server with --api; SD_WEBUI_URL is its address.",
     Reason.PROVIDER_UNAVAILABLE: "Look at the server's window for what went wrong.",
 }

@@ -21,6 +21,7 @@ PROVIDER = Provider(
     default=GEMINI.default,
     prefixes=GEMINI.prefixes,
     qualified=True,
+    ended_names=GEMINI.ended_names,
     locate=locate,
     credentials=find_credentials,
     package="google.auth",

@@ -86,6 +86,16 @@ def test_an_ended_family_means_its_successor_with_a_warning_and_a_dead_id_is_ref
     assert str(caught.value.facts["successor"]) in caught.value.hint
 
 
+def test_an_ended_family_is_named_at_the_platform_that_had_it_as_well() -> None:
+    found = catalog().resolve("vertex/imagen")
+    assert (found.provider.name, found.model.id) == ("vertex", "gemini-nano-banana-2.1")
+    assert "has ended imagen" in found.warning
+    assert catalog().resolve("imagen").provider.name == "gemini"
+    with pytest.raises(ImageError) as caught:
+        check_and_price(catalog(), ImageRequest(prompt="a fox", model="imagen-3"))
+    assert caught.value.reason is Reason.MODEL_RETIRED
+
+
 def local_server() -> Provider:
     """A vendor without a key at an address of the user's."""
     endpoint = Endpoint(base_url="http://127.0.0.1:7860", base_url_variable="LOCAL_BASE_URL")

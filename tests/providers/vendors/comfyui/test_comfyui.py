@@ -126,6 +126,45 @@ async def test_a_source_is_changed_inside_a_mask_at_its_own_size(at_home: Enviro
 
 
 @pytest.mark.parametrize(
+    ("options", "denoise", "encodes"),
+    [({}, 1.0, "SetLatentNoiseMask"), ({"checkpoint": "sd_inpainting.ckpt"}, 1.0, "VAEEncodeForInpaint")],
+)
+async def test_sides_are_added_in_steps_of_the_model_and_only_they_change(
+    at_home: Environ, host: Comfyui, options: dict[str, Any], denoise: float, encodes: str
+) -> None:
+    host.files["CheckpointLoaderSimple", "ckpt_name"].append("sd_inpainting.ckpt")
+    sides = {"left": 60, "bottom": 3, **options}
+    result = await run(at_home, operation=Operation.OUTPAINT, sources=(SOURCE,), prompt="", options=sides)
+    assert (result.images[0].picture.width, result.images[0].picture.height) == (128 + 64, 64 + 8)
+    (padding,) = nodes(host, "ImagePadForOutpaint")
+    assert {side: padding[side] for side in ("left", "right", "top", "bottom")} == {
+        "left": 64,
+        "right": 0,
+        "top": 0,
+        "bottom": 8,
+    }
+    assert nodes(host, "KSampler")[0]["denoise"] == denoise
+    (masked,) = nodes(host, encodes)
+    assert masked["mask"][1] == 1
+
+
+async def test_a_large_source_is_extended_within_the_memory_of_usual_machines(at_home: Environ, host: Comfyui) -> None:
+    source = normalise_source(png(2000, 1500, "navy"))
+    result = await run(at_home, operation=Operation.OUTPAINT, sources=(source,), options={"right": 1000})
+    picture = result.images[0].picture
+    assert picture.width / picture.height == pytest.approx(2, rel=0.01)
+    assert picture.width * picture.height <= 1550**2
+
+
+async def test_a_checkpoint_for_inpainting_fills_the_mask_anew(at_home: Environ, host: Comfyui) -> None:
+    host.files["CheckpointLoaderSimple", "ckpt_name"].append("xl-Inpaint.safetensors")
+    fields = {"operation": Operation.INPAINT, "sources": (SOURCE,), "mask": normalise_mask(png(130, 66, "white", "L"))}
+    await run(at_home, options={"checkpoint": "xl-Inpaint.safetensors"}, **fields)
+    assert (nodes(host, "KSampler")[0]["denoise"], len(nodes(host, "VAEEncodeForInpaint"))) == (1.0, 1)
+    assert nodes(host, "SetLatentNoiseMask") == []
+
+
+@pytest.mark.parametrize(
     ("model", "place", "files", "taken"),
     [
         ("comfyui-sdxl", ("CheckpointLoaderSimple", "ckpt_name"), ["sd15.ckpt", "juggernautXL.safetensors"], 1),
@@ -157,6 +196,14 @@ async def test_a_node_that_the_server_lacks_is_refused_before_it_is_sent(at_home
     error = await refused(at_home, model="comfyui-z-image")
     assert (error.reason, orders(host)) == (Reason.UNSUPPORTED_OPTION, [])
     assert "ModelSamplingAuraFlow" in error.message
+
+
+async def test_a_workflow_with_spaces_in_its_name_is_called_with_hyphens(at_home: Environ, host: Comfyui) -> None:
+    Path(at_home["COMFYUI_WORKFLOWS"], "Two Faces (new).json").write_text(json.dumps(WORKFLOW))
+    host.inputs["example.png"] = SOURCE.image_bytes
+    assert "two-faces-new" in (await refused(at_home, model="comfyui/none")).hint
+    await run(at_home, model="comfyui/two-faces-new")
+    assert nodes(host, "CLIPTextEncode")[0]["text"] == "a fox"
 
 
 async def test_a_workflow_of_the_users_gets_the_request_in_its_slots(at_home: Environ, host: Comfyui) -> None:

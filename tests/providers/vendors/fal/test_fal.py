@@ -62,6 +62,14 @@ async def test_sources_go_to_the_endpoint_that_edits(with_fal: Environ, fal: Fal
     assert (sent["strength"], sent["image_url"][:22]) == (0.4, "data:image/png;base64,")
 
 
+async def test_an_id_and_a_secret_are_joined_as_the_vendors_client_joins_them(with_fal: Environ, fal: Fal) -> None:
+    id, _, secret = with_fal.pop("FAL_KEY").partition(":")
+    error = await refused(with_fal | {"FAL_KEY_ID": id}, model="fal")
+    assert (error.reason, "FAL_KEY_SECRET" in error.message, fal.requests) == (Reason.AUTHENTICATION, True, [])
+    await body(with_fal | {"FAL_KEY_ID": id, "FAL_KEY_SECRET": secret}, fal, "fal")
+    assert fal.requests[0].headers["authorization"] == f"Key {fal.key}"
+
+
 async def test_several_sources_are_a_list(with_fal: Environ, fal: Fal) -> None:
     path, sent = await body(with_fal, fal, "fal-ai/nano-banana-2", resolution="2k", **edited())
     assert (path, sent["resolution"], len(sent["image_urls"])) == ("/fal-ai/nano-banana-2/edit", "2K", 1)

@@ -94,6 +94,19 @@ async def test_a_source_keeps_its_size_in_steps_of_eight_and_a_mask_starts_from_
     assert "128x64" in result.warnings[0]
 
 
+async def test_a_server_with_a_login_gets_the_one_of_the_settings(at_home: Environ, host: SdWebui) -> None:
+    host.login = "anna:pass word"
+    error = await refused(at_home)
+    assert (error.reason, "SD_WEBUI_AUTH" in error.hint) == (Reason.AUTHENTICATION, True)
+    assert (await refused(at_home | {"SD_WEBUI_AUTH": "anna:wrong"})).reason is Reason.AUTHENTICATION
+    host.requests.clear()
+    assert (await refused(at_home | {"SD_WEBUI_AUTH": "anna"})).reason is Reason.AUTHENTICATION
+    assert host.requests == []
+    result = await run(at_home | {"SD_WEBUI_AUTH": host.login}, model="sd-webui/sd_xl_base_1.0")
+    assert [each.path for each in host.requests] == ["/sdapi/v1/sd-models", "/sdapi/v1/txt2img"]
+    assert len(result.images) == 1
+
+
 async def test_an_upscale_uses_an_upscaler_that_the_server_has(at_home: Environ, host: SdWebui) -> None:
     source, upscale = normalise_source(png(64, 48, "navy")), {"model": "sd-webui-upscale", "prompt": ""}
     upscale |= {"operation": Operation.UPSCALE, "sources": (source,)}
