@@ -16,8 +16,8 @@ from atelier.providers.vendors.registry import all_providers
 from atelier.server.cli.setup.remote_checks import clock_check
 from tests.conftest import Environ, files_in
 from tests.exhaustive import exhaustive
+from tests.server.cli.in_process import atelier
 from tests.server.cli.terminal import in_terminal
-from tests.server.test_main import atelier
 
 Checks = dict[tuple[str, str], dict[str, Any]]
 
