@@ -69,6 +69,7 @@ class Comfyui(Emulator):
             Route("/object_info/{name}", self.object_info),
             Route("/upload/image", self.upload, methods=["POST"]),
             Route("/view", self.view),
+            Route("/system_stats", lambda _: JSONResponse({"system": {"comfyui_version": "0.3.64"}})),
         ]
         super().__init__(Starlette(routes=routes))
         self.polls = Polls(self.app)
