@@ -19,6 +19,10 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 from pydantic import ValidationError
 
+from atelier.server.http.app import app_of
+from atelier.server.http.metrics import Metrics
+from atelier.server.mcp.server import build_server
+from atelier.server.settings import Settings
 from atelier.tools import TOOLS
 from tests.exhaustive import exhaustive
 from tests.npm import clean_environ, node
@@ -155,6 +159,8 @@ def test_the_version_is_one_number_everywhere() -> None:
     assert MANIFEST["version"] == version
     assert {REGISTRY.version, *(package.version for package in REGISTRY.packages)} == {version}
     assert metadata.version("atelier-mcp") == version
+    server = build_server(Settings.from_environ({}))
+    assert app_of(server, Metrics(), None).openapi()["info"]["version"] == version
     written = [file for file in product_files() if f'"{version}"' in file.read_text(encoding="utf-8")]
     assert written == [], "the version is read from the package, and written nowhere else"
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -18,6 +18,7 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 from PIL import Image
 
+from atelier.server.cli.setup.hosts import HOSTS
 from tests import chat_image
 from tests.exhaustive import exhaustive
 from tests.npm import clean_environ
@@ -79,6 +80,11 @@ def test_every_block_and_button_starts_this_server() -> None:
         "mcpServers", "servers", "mcp_servers", "claude mcp add", "insiders.vscode.dev", "cursor.com",
     }  # fmt: skip
     assert all(start == START for start in started().values()), started()
+
+
+def test_it_counts_the_hosts_that_init_knows() -> None:
+    assert "lists the fourteen hosts" in README
+    assert len(HOSTS) == 14
 
 
 def test_the_block_of_vscode_asks_for_the_key_that_it_uses() -> None:

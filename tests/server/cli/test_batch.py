@@ -12,9 +12,9 @@ from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Held
 from atelier.providers.testing.waiting import LONG
 from tests.conftest import Environ, files_in
+from tests.server.cli.in_process import atelier
 from tests.server.cli.terminal import COMMAND
 from tests.server.process import like_a_host
-from tests.server.test_main import atelier
 
 OPTIONS = ("--quality", "low", "--size", "1024x1024")
 

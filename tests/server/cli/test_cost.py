@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tests.conftest import Environ, png
-from tests.server.test_main import atelier
+from tests.server.cli.in_process import atelier
 
 
 def test_a_price_is_a_table_with_its_total(environ: Environ) -> None:

@@ -19,8 +19,8 @@ from atelier.server.settings import Settings
 from tests.conformance.benches import BENCHES
 from tests.conftest import Environ, files_in
 from tests.exhaustive import exhaustive
+from tests.server.cli.in_process import atelier
 from tests.server.cli.terminal import in_terminal
-from tests.server.test_main import atelier
 
 Checks = dict[tuple[str, str], dict[str, Any]]
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as some
 from atelier.server.cli.setup.host_files import Format, UnchangedError, parsed, with_entry
 from atelier.server.cli.setup.hosts import HOSTS, Host
 from tests.conftest import Environ
-from tests.exhaustive import parameters
+from tests.exhaustive import exhaustive, parameters
+from tests.server.cli.in_process import atelier
 from tests.server.cli.terminal import in_terminal
 from tests.server.process import conversation, hello
-from tests.server.test_main import atelier
 
 WRITTEN = [host for host in HOSTS if host.file]
 FAST = ("vscode", "codex", "goose")
@@ -113,6 +113,7 @@ def test_the_block_of_every_host_is_printed_whole(environ: Environ, home: Path, 
     assert list(home.rglob("*")) == []
 
 
+@exhaustive
 def test_the_command_of_a_block_starts_the_server(environ: Environ, home: Path) -> None:
     assert atelier(environ, "init", "cursor", "--write").returncode == 0
     server = json.loads((home / ".cursor/mcp.json").read_text(encoding="utf-8"))["mcpServers"]["atelier"]
@@ -131,6 +132,7 @@ def test_a_file_that_cannot_be_read_is_left_as_it_is(environ: Environ, home: Pat
     assert [path.read_text() for path in (home / ".cursor").iterdir()] == [own]
 
 
+@exhaustive
 def test_a_key_is_asked_for_once_and_is_in_no_hosts_file(environ: Environ, home: Path) -> None:
     shown = in_terminal(environ, "init", "cursor", "--write", typed={"Whose": "openai\n", "not shown": "sk-typed\n"})
     assert shown.code == 0, shown.text

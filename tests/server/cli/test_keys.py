@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import stat
 import subprocess
+import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from atelier.providers.testing.emulators.openai import OpenAI
 from tests.conftest import Environ
 from tests.exhaustive import exhaustive
+from tests.server.cli.in_process import atelier
 from tests.server.cli.terminal import COMMAND, in_terminal
 from tests.server.process import like_a_host
-from tests.server.test_main import atelier
 
 HOST = '[[hosts]]\nname = "mine"\nurl = "http://127.0.0.1:9/v1"\nkey = "MINE_KEY"\nmodels = ["m"]\n'
 OWN = f"# my own\nwait_seconds = 3\n\n{HOST}"
@@ -28,10 +30,7 @@ def config(environ: Environ, openai: OpenAI, tmp_path: Path) -> Path:
 
 
 def store(environ: Environ, key: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [*COMMAND, "keys", "set", "openai", *options]
-    return subprocess.run(
-        command, env=like_a_host(environ), input=f"{key}\n", capture_output=True, text=True, check=False
-    )
+    return atelier(environ, "keys", "set", "openai", *options, stdin=f"{key}\n")
 
 
 def test_a_stored_key_is_found_by_the_next_start_and_only_its_owner_can_read_it(
@@ -63,6 +62,7 @@ def test_a_persons_own_lines_stay_and_a_key_is_removed(environ: Environ, openai:
     assert atelier(environ, "keys", "rm", "openai").returncode == 1
 
 
+@exhaustive
 def test_a_key_is_typed_unseen(environ: Environ, config: Path) -> None:
     shown = in_terminal(environ, "keys", "set", "openai", typed={"not shown": "sk-typed\n"})
     assert shown.code == 0, shown.text
@@ -106,25 +106,33 @@ class Kept(KeyringBackend):
 """
 
 
+@exhaustive
 def test_a_keyring_is_preferred_to_the_file(environ: Environ, openai: OpenAI, config: Path, tmp_path: Path) -> None:
     (tmp_path / "kept.py").write_text(BACKEND.format(file=str(tmp_path / "ring.json")), encoding="utf-8")
     environ |= {"PYTHON_KEYRING_BACKEND": "kept.Kept", "PYTHONPATH": str(tmp_path)}
-    assert "the system's keyring" in store(environ, openai.key).stdout
+
+    def run(*arguments: str, stdin: str = "") -> str:
+        settings = like_a_host(environ)
+        done = subprocess.run(
+            [*COMMAND, *arguments], env=settings, input=stdin, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    assert "the system's keyring" in run("keys", "set", "openai", stdin=openai.key)
     assert openai.key not in config.read_text(encoding="utf-8")
     assert json.loads((tmp_path / "ring.json").read_text()) == {"atelier OPENAI_API_KEY": openai.key}
-    assert atelier(environ, "generate", "a fox", "--quality", "low").returncode == 0
+    run("generate", "a fox", "--quality", "low")
     assert openai.requests[-1].headers["authorization"] == f"Bearer {openai.key}"
-    assert atelier(environ, "keys", "rm", "openai").returncode == 0
+    run("keys", "rm", "openai")
     assert json.loads((tmp_path / "ring.json").read_text()) == {}
-    assert str(config) in store(environ, openai.key, "--file").stdout
+    assert str(config) in run("keys", "set", "openai", "--file", stdin=openai.key)
 
 
-@exhaustive
-def test_a_keyring_that_is_gone_is_one_sentence(environ: Environ, config: Path, tmp_path: Path) -> None:
+def test_a_keyring_that_is_gone_is_one_sentence(environ: Environ, config: Path) -> None:
     config.parent.mkdir()
     config.write_text('openai_api_key = "keyring"\n', encoding="utf-8")
-    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['keyring'] = None\n")
-    done = atelier(environ | {"PYTHONPATH": str(tmp_path)}, "generate", "a fox")
+    with patch.dict(sys.modules, {"keyring": None}):
+        done = atelier(environ, "generate", "a fox")
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert "OPENAI_API_KEY is in the system's keyring" in done.stderr
 

@@ -25,7 +25,7 @@ from atelier.server.settings import Settings
 from atelier.tools.model_table import offers
 from tests.conftest import TODAY, Environ
 from tests.exhaustive import exhaustive
-from tests.server.test_main import atelier
+from tests.server.cli.in_process import atelier
 from tests.vendors import only
 
 KNOWN = {id: row.lifecycle.on for row in openai_vendor.PROVIDER.models for id in (row.id, *row.snapshots)}

@@ -9,7 +9,7 @@ import pytest
 from atelier.providers.testing.emulators.openai import OpenAI
 from tests.conftest import Environ
 from tests.exhaustive import exhaustive
-from tests.server.test_main import atelier
+from tests.server.cli.in_process import atelier
 
 FOX = ("a fox", "--quality", "low", "--size", "1024x1024")
 

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Environ, files_in
-from tests.exhaustive import exhaustive
+from tests.exhaustive import exhaustive, parameters
+from tests.server.cli.in_process import atelier
 from tests.server.cli.terminal import in_terminal
-from tests.server.test_main import atelier
 
 SMALL = ("--size", "64x64")
 
@@ -51,11 +51,19 @@ def test_images_are_deleted_only_when_a_person_says_so(environ: Environ, ids: li
     refused = atelier(environ, "rm", "last")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "--yes" in refused.stderr
-    assert in_terminal(environ, "rm", "last", typed={"[y/N]": "n\n"}).code == 1
-    assert in_terminal(environ, "rm", "last", typed={"[y/N]": "y\n"}).code == 0
+    assert len(json.loads(atelier(environ, "list", "--json").stdout)) == 2
+    assert atelier(environ, "rm", "last", "--yes").returncode == 0
     assert [each["id"] for each in json.loads(atelier(environ, "list", "--json").stdout)] == ids[1:]
     assert atelier(environ, "rm", ids[0], "--yes").returncode == 1
     assert not [path for path in files_in(tmp_path / "out") if ids[0] in path.name]
+
+
+@exhaustive
+def test_a_person_is_asked_before_images_are_deleted(environ: Environ, ids: list[str]) -> None:
+    assert in_terminal(environ, "rm", "last", typed={"[y/N]": "n\n"}).code == 1
+    assert len(json.loads(atelier(environ, "list", "--json").stdout)) == 2
+    assert in_terminal(environ, "rm", "last", typed={"[y/N]": "y\n"}).code == 0
+    assert [each["id"] for each in json.loads(atelier(environ, "list", "--json").stdout)] == ids[1:]
 
 
 def test_old_images_are_pruned_and_the_newest_kept(environ: Environ, ids: list[str], tmp_path: Path) -> None:
@@ -71,21 +79,34 @@ def test_old_images_are_pruned_and_the_newest_kept(environ: Environ, ids: list[s
     assert [each["id"] for each in json.loads(atelier(environ, "list", "--json").stdout)] == ids[:1]
 
 
-@pytest.mark.parametrize("arguments", [("generate", "a fox", *SMALL), pytest.param(("show", "last"), marks=exhaustive)])
-def test_an_image_is_shown_in_a_terminal_that_can(environ: Environ, ids: list[str], arguments: tuple[str, ...]) -> None:
-    kitty = in_terminal(environ | {"TERM": "xterm-kitty"}, *arguments).raw
-    parts = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", kitty)
-    assert parts[0][0].startswith("a=T,f=100")
-    assert parts[-1][0].endswith("m=0")
-    assert Image.open(io.BytesIO(base64.b64decode("".join(data for _, data in parts)))).size == (64, 64)
-    iterm = in_terminal(environ | {"TERM_PROGRAM": "iTerm.app"}, *arguments).raw
-    (data,) = re.findall(r"\x1b\]1337;File=inline=1;[^:]*:([A-Za-z0-9+/=]+)\x07", iterm)
-    assert Image.open(io.BytesIO(base64.b64decode(data))).size == (64, 64)
-    assert re.search(r'\x1bP0;1q"1;1;64;64#0;2;', in_terminal(environ | {"TERM": "foot"}, *arguments).raw)
-    assert "\x1bP" not in in_terminal(environ, *arguments).raw
-    assert "\x1b_G" not in in_terminal(environ | {"TERM": "xterm-kitty", "TMUX": "x"}, *arguments).raw
+@pytest.mark.parametrize(
+    ("arguments", "protocol"),
+    [
+        parameters(arguments, protocol, is_fast=(arguments[0], protocol) == ("show", "kitty"))
+        for arguments in (("show", "last"), ("generate", "a fox", *SMALL))
+        for protocol in ("kitty", "iterm2", "sixel", "none")
+    ],
+)
+def test_an_image_is_shown_in_a_terminal_that_can(
+    environ: Environ, ids: list[str], arguments: tuple[str, ...], protocol: str
+) -> None:
+    terminals = {"kitty": {"TERM": "xterm-kitty"}, "iterm2": {"TERM_PROGRAM": "iTerm.app"}, "sixel": {"TERM": "foot"},
+                 "none": {"TERM": "xterm-kitty", "TMUX": "x"}}  # fmt: skip
+    raw = in_terminal(environ | terminals[protocol], *arguments).raw
+    if protocol == "kitty":
+        parts = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", raw)
+        assert parts[0][0].startswith("a=T,f=100")
+        assert parts[-1][0].endswith("m=0")
+        assert Image.open(io.BytesIO(base64.b64decode("".join(data for _, data in parts)))).size == (64, 64)
+    elif protocol == "iterm2":
+        (data,) = re.findall(r"\x1b\]1337;File=inline=1;[^:]*:([A-Za-z0-9+/=]+)\x07", raw)
+        assert Image.open(io.BytesIO(base64.b64decode(data))).size == (64, 64)
+    else:
+        assert bool(re.search(r'\x1bP0;1q"1;1;64;64#0;2;', raw)) == (protocol == "sixel")
+        assert "\x1b_G" not in raw
 
 
+@exhaustive
 def test_sixels_draw_the_image(environ: Environ, ids: list[str], tmp_path: Path) -> None:
     """Decode what is printed, by the rules of DEC: each character is six pixels of the current colour."""
     grey = Image.linear_gradient("L")
@@ -109,10 +130,11 @@ def test_sixels_draw_the_image(environ: Environ, ids: list[str], tmp_path: Path)
     assert pixels[5, 19] - pixels[5, 0] > 80
 
 
+@exhaustive
 def test_an_image_is_opened_by_the_browser_of_the_person(environ: Environ, tmp_path: Path) -> None:
     opened = tmp_path / "opened"
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
     browser.chmod(0o755)
-    assert atelier(environ | {"BROWSER": str(browser)}, "generate", "a fox", *SMALL, "--open").returncode == 0
+    in_terminal(environ | {"BROWSER": str(browser)}, "generate", "a fox", *SMALL, "--open")
     assert opened.read_text().strip().startswith(f"file://{tmp_path}/out/")

@@ -17,9 +17,9 @@ from atelier.server.cli.commands import COMMANDS
 from atelier.tools import TOOLS
 from tests.conftest import Environ, png
 from tests.exhaustive import exhaustive, parameters
+from tests.server.cli.in_process import atelier
 from tests.server.cli.terminal import COMMAND, in_terminal
 from tests.server.process import like_a_host
-from tests.server.test_main import atelier
 
 WIDTHS = (80, 200)
 PARAMETERS = {name for tool in TOOLS for name in tool.parameters.model_fields if "_" in name}
@@ -109,30 +109,25 @@ def test_options_of_the_default_command_may_come_first_and_belong_together(envir
 
 
 def test_a_dash_reads_the_prompt_from_standard_input(with_openai: Environ, openai: OpenAI) -> None:
-    command = [*COMMAND, "generate", "-", "--quality", "low"]
-    done = subprocess.run(
-        command,
-        env=like_a_host(with_openai),
-        input="--a fox\nin the rain\n",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.returncode == 0
+    arguments = ("generate", "-", "--quality", "low")
+    assert atelier(with_openai, *arguments, stdin="--a fox\nin the rain\n").returncode == 0
     assert openai.requests[-1].json["prompt"] == "--a fox\nin the rain"
-    empty = subprocess.run(
-        command, env=like_a_host(with_openai), input=" \n", capture_output=True, text=True, check=False
-    )
+    empty = atelier(with_openai, *arguments, stdin=" \n")
     assert empty.returncode == 1
     assert "PROMPT is empty" in empty.stderr
     assert len(openai.requests) == 1
 
 
-def test_in_a_terminal_a_spinner_counts_and_json_is_indented(environ: Environ) -> None:
+def test_in_a_terminal_a_spinner_counts(environ: Environ) -> None:
     shown = in_terminal(environ, "generate", "a fox", "--n", "3", "--size", "64x64")
     assert shown.code == 0
     assert "0 of 3  " in shown.raw
     assert "0:00:00" in shown.raw
+
+
+@exhaustive
+def test_json_is_indented_and_heads_are_bold_unless_a_person_wants_no_colour(environ: Environ) -> None:
+    assert atelier(environ, "generate", "a fox", "--size", "64x64").returncode == 0
     told = in_terminal(environ, "show", "last", "--json").text
     assert told.startswith('{\n  "')
     assert json.loads(told)["width"] == 64
@@ -140,6 +135,7 @@ def test_in_a_terminal_a_spinner_counts_and_json_is_indented(environ: Environ) -
     assert "\x1b[" not in in_terminal(environ | {"NO_COLOR": "1"}, "models").raw
 
 
+@exhaustive
 def test_a_person_is_asked_about_a_price(with_openai: Environ, openai: OpenAI) -> None:
     with_openai["ATELIER_CONFIRM_ABOVE"] = "0.001"
     fox = ("generate", "a fox", "--quality", "low", "--size", "1024x1024")
