@@ -12,6 +12,7 @@ import pytest
 from atelier.providers.testing.conformance.bench import Bench
 from atelier.providers.testing.emulators.flux import Flux
 from atelier.providers.testing.emulators.gemini import Gemini
+from atelier.providers.testing.emulators.midjourney import trouble
 from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.vendors.registry import all_providers
 from atelier.server.cli.setup.remote_checks import clock_check, vendor_checks
@@ -121,6 +122,17 @@ async def test_the_free_call_of_a_vendor_accepts_its_key_and_no_other(bench: Ben
         if bench.key:
             assert await state("sk-of-another-0123456789") == ["failed"]
         assert [request.path for request in host.requests if request.method != "GET"] == []
+
+
+@pytest.mark.anyio
+async def test_a_key_that_is_refused_with_status_200_is_no_good_key(environ: Environ) -> None:
+    (bench,) = [each for each in BENCHES if each.name == "midjourney"]
+    host = bench.host()
+    with host.serving():
+        host.next(trouble(401, "You do not have access permissions", 200))
+        settings = Settings.load(lambda _: None, environ | bench.environ(host))
+        (found,) = [check for check in await vendor_checks(settings) if check.name == "midjourney"]
+    assert (found.state, "Check KIE_API_KEY" in found.hint) == ("failed", True)
 
 
 def test_midapi_is_asked_by_a_path_of_its_own() -> None:
