@@ -33,7 +33,7 @@ TESTS = (
 
 GENERATED = {"docs/models.md", "docs/vendors.md", "manifest.json", "server.json"}
 
-OTHER_PROCESS = "tests/test_models_docs.py::test_the_command_that_the_readme_names_prints_it"
+OTHER_PROCESS = "tests/test_models_docs.py::test_the_command_that_the_page_names_prints_it"
 """It starts the command without PYTHONPATH, so in this checkout."""
 
 PYTEST = ("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider")
