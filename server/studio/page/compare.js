@@ -72,7 +72,7 @@ export function compare(app, ids, outcomes = []) {
     const toggle = pair && button(shown ? "Side by side" : "Slider", shown ? "compare" : "slider", () => fill(!shown));
     const result = edit && button("Edit further", "brush", () => app.show("painter", images[1].id), { class: "primary" });
     const title = result ? "Before and after" : `Compare ${images.length}`;
-    root.replaceChildren(backBar(app, title, ...[toggle, result].filter(Boolean)), body);
+    root.replaceChildren(backBar(app, title, el("div", { class: "row actions" }, toggle, result)), body);
     body.replaceChildren(shown ? beforeAfter(app, images) : beside(app, images, outcomes, leave));
     if (document.activeElement === document.body) (sliding === undefined ? root.querySelector("h1") : toggle)?.focus();
   }

@@ -1,7 +1,7 @@
 // A new image from words, by one model or by several to choose from.
 
-import { announce, button, busy, debounced, el, showError, usd } from "./dom.js";
-import { idsOf, made } from "./images.js";
+import { button, busy, debounced, el, showError, usd } from "./dom.js";
+import { idsOf, made, priceWords, summed } from "./images.js";
 import { backBar } from "./viewer.js";
 
 const SHAPES = ["1:1", "3:2", "2:3", "16:9", "9:16"];
@@ -11,37 +11,43 @@ export function create(app) {
   const models = el("div", { class: "choices", role: "group", "aria-label": "Models" });
   const shape = el("select", { id: "new-shape" }, el("option", { value: "", text: "Any" }),
     ...SHAPES.map((ratio) => el("option", { value: ratio, text: ratio })));
-  const asked = () => (shape.value ? { aspect_ratio: shape.value } : {});
+  const asked = () => ({
+    ...(words.value.trim() ? { prompt: words.value.trim() } : {}), ...(shape.value ? { aspect_ratio: shape.value } : {}),
+  });
   const cost = el("p", { class: "small cost", "aria-live": "polite" });
   const go = button("Make", null, () => busy(go, run), { class: "primary" });
   const prices = new Map();
-  let usual = "";
+  let usual; // the price without a choice
+  let seen;
 
   const chosen = () => [...models.querySelectorAll("input:checked")].map((input) => input.value);
 
   function ready() {
     const names = chosen();
-    const known = names.map((name) => prices.get(name));
-    const sum = names.length === 0 ? usual : known.includes(undefined) ? "" : usd(known.reduce((all, each) => all + each, 0));
+    seen = names.length ? summed(names.map((name) => prices.get(name))) : usual;
+    cost.hidden = names.length > 0;
     go.disabled = !words.value.trim();
-    go.querySelector("span").textContent = `Make ${names.length > 1 ? `${names.length} to compare` : "it"}${sum ? ` · about ${sum}` : ""}`;
+    go.querySelector("span").textContent = `Make ${names.length > 1 ? `${names.length} to compare` : "it"}${seen ? ` · ${priceWords(seen)}` : ""}`;
   }
 
   async function load() {
-    const turn = shape.value;
+    const turn = JSON.stringify(asked());
     const [{ data }, one] = await Promise.all([
       app.host.call("estimate_cost", { ...asked(), compare: true }), app.host.call("estimate_cost", asked())]);
-    if (turn !== shape.value) return;
+    if (turn !== JSON.stringify(asked())) return;
     const before = chosen();
+    const focused = document.activeElement.value;
+    const typing = models.contains(document.activeElement);
     prices.clear();
-    models.replaceChildren(...(data.models || []).map(({ model, total_usd: total }) => {
-      prices.set(model, total);
+    models.replaceChildren(...(data.models || []).map(({ model, total_usd: total, high_usd: high }) => {
+      prices.set(model, { about: total, most: high ?? total });
       const check = el("input", { type: "checkbox", value: model });
       check.checked = before.includes(model);
       check.addEventListener("change", ready);
       return el("label", { class: "choice" }, check, el("span", { class: "grow", text: model }), el("span", { class: "small", text: usd(total) }));
     }));
-    usual = usd(one.data.total_usd);
+    if (typing) models.querySelector(`[value="${CSS.escape(focused)}"]`)?.focus();
+    usual = { about: one.data.total_usd, most: one.data.high_usd ?? one.data.total_usd };
     cost.textContent = one.data.model ? `Without a choice: ${one.data.provider}/${one.data.model}.` : "";
     ready();
   }
@@ -49,15 +55,22 @@ export function create(app) {
   async function run() {
     const names = chosen();
     const which = names.length > 1 ? { models: names } : names.length ? { model: names[0] } : {};
-    announce("The image is being made. This takes 5 to 60 seconds.");
-    const answer = await made(app, "generate_image", { prompt: words.value.trim(), ...asked(), ...which });
+    const answer = await made(app, "generate_image", { ...asked(), ...which }, seen);
+    if (!answer) {
+      await load();
+      return;
+    }
     const ids = idsOf(answer);
     app.host.tellModel(`In the studio the user made ${ids.join(", ")} with the words “${words.value.trim()}”.`).catch(showError);
     if (ids.length > 1) app.show("compare", ids, answer.data.models || []);
     else app.show("viewer", ids[0]);
   }
 
-  words.addEventListener("input", debounced(50, ready));
+  const reprice = debounced(400, () => load().catch(showError));
+  words.addEventListener("input", () => {
+    ready();
+    reprice();
+  });
   shape.addEventListener("change", () => load().catch(showError));
   load().catch(showError);
   ready();

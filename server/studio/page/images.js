@@ -1,5 +1,7 @@
 // The images of the caller: their facts, small copies and files, all through tools.
 
+import { announce, confirmed, usd } from "./dom.js";
+
 const MOST_PREVIEWS = 12; // of one call
 const PARTS = [393216, 98304]; // bytes of a part of a file; some hosts pass on only the smaller ones
 
@@ -121,9 +123,38 @@ export function nameOf(image) {
   return image.prompt || (image.operation ? image.operation.replace(/_/g, " ") : image.id);
 }
 
-// Makes a paid call, and waits for it: one that still runs is collected by its job.
-export async function made(app, tool, given) {
-  let answer = await app.host.call(tool, { ...given, confirm_cost: true }); // its price is on the button
+// What a call would cost now, in USD: `about` and at `most`, both undefined where a price is not known. Nothing is sent
+// to a vendor. Several models cost their sum.
+export async function priceOf(app, { models, ...given }) {
+  const calls = models ? models.map((model) => ({ ...given, model })) : [given];
+  const answers = await Promise.all(calls.map((call) => app.host.call("estimate_cost", call)));
+  return summed(answers.map(({ data }) => ({ about: data.total_usd, most: data.high_usd ?? data.total_usd })));
+}
+
+export function summed(prices) {
+  if (!prices.length || prices.some(({ most }) => most === undefined)) return {};
+  return { about: prices.reduce((sum, { about }) => sum + about, 0), most: prices.reduce((sum, { most }) => sum + most, 0) };
+}
+
+// A price as buttons and questions have it.
+export function priceWords({ about, most }) {
+  if (most === undefined) return "price not known";
+  if (most === 0) return "free";
+  return `about ${usd(about)}${usd(most) === usd(about) ? "" : `, at most ${usd(most)}`}`;
+}
+
+// Makes a paid call, and waits for it: one that still runs is collected by its job. `seen` is the price on the button
+// that was pressed. The call says that the user confirmed it, so a price that is higher by now is asked about first.
+// Returns undefined where the user declines.
+export async function made(app, tool, { mask, ...given }, seen) {
+  const now = await priceOf(app, given);
+  const covered = seen && (now.most === undefined ? seen.most === undefined : now.most <= seen.most + 1e-9);
+  if (!covered && now.most !== 0
+    && !(await confirmed(`The price is now: ${priceWords(now)}. The button said: ${priceWords(seen || {})}.`, "Go ahead"))) {
+    return undefined;
+  }
+  announce("The image is being made. This takes 5 to 60 seconds.");
+  let answer = await app.host.call(tool, { ...given, ...(mask ? { mask } : {}), confirm_cost: true });
   while (answer.data.status === "running" && answer.data.job) answer = await app.host.call("get_image", { id: answer.data.job });
   app.images.changes++;
   return answer;

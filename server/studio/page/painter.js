@@ -2,7 +2,7 @@
 
 import { announce, button, busy, debounced, el, showError, usd } from "./dom.js";
 import { radios, slider } from "./controls.js";
-import { idsOf, made, nameOf } from "./images.js";
+import { idsOf, made, nameOf, priceWords } from "./images.js";
 import { backBar } from "./viewer.js";
 import { Mask } from "./mask.js";
 import { Stage } from "./stage.js";
@@ -181,7 +181,7 @@ class Painter {
         : this.mode !== "extend" && !text ? "Say what you want." : "";
     this.go.disabled = Boolean(missing || this.refused);
     if (this.keep) this.keep.disabled = this.empty;
-    const price = this.estimated ? ` · about ${this.estimated}` : "";
+    const price = this.seen ? ` · ${priceWords(this.seen)}` : "";
     this.go.querySelector("span").textContent = `${WORDS[this.mode][1]}${price}`;
     this.cost.textContent = this.refused || missing || this.priceNote || "";
   }
@@ -213,12 +213,12 @@ class Painter {
     try {
       const { data, text } = await this.app.host.call("estimate_cost", this.request());
       if (asked !== this.asked) return;
-      this.estimated = usd(data.total_usd);
+      this.seen = { about: data.total_usd, most: data.high_usd ?? data.total_usd };
       this.priceNote = data.summary || text.split("\n")[0];
       this.refused = "";
     } catch (error) {
       if (asked !== this.asked) return;
-      this.estimated = "";
+      this.seen = undefined;
       this.refused = error.message;
     }
     this.ready();
@@ -227,9 +227,12 @@ class Painter {
   async run() {
     const request = this.request();
     if (this.mode === "paint") request.mask = `data:image/png;base64,${this.mask.exported(this.feather)}`;
-    announce("The image is being made. This takes 5 to 60 seconds.");
     this.cost.textContent = "The image is being made…";
-    const answer = await made(this.app, "edit_image", request).finally(() => this.ready());
+    const answer = await made(this.app, "edit_image", request, this.seen).finally(() => this.ready());
+    if (!answer) {
+      this.price();
+      return;
+    }
     const [id] = idsOf(answer);
     const words = request.prompt ? ` with the words “${request.prompt}”` : "";
     this.app.host.tellModel(`In the studio the user edited ${this.image.id} (${request.operation})${words}. The new image is ${id}.`)

@@ -3,6 +3,8 @@
 import { announce, el } from "./dom.js";
 
 const CLOSEST = 16;
+const ROOM = 300; // pixels of height from which there is space below the sheet for the buttons that zoom
+const BUTTONS = { width: 160, height: 64 };
 const STEP = 8; // pixels on the screen that an arrow key moves the cursor; five times as many with Shift
 
 export class Stage {
@@ -56,11 +58,15 @@ export class Stage {
     const { left, right, top, bottom } = this.margin;
     const width = this.width + left + right;
     const height = this.height + top + bottom;
-    this.scale = Math.min((clientWidth - 32) / width, (clientHeight - 32) / height);
+    const scaled = (below) => Math.min((clientWidth - 32) / width, (clientHeight - 32 - below) / height);
+    const covered = clientHeight > ROOM && (clientWidth + width * scaled(0)) / 2 > clientWidth - BUTTONS.width
+      && (clientHeight + height * scaled(0)) / 2 > clientHeight - BUTTONS.height;
+    const below = covered ? BUTTONS.height - 16 : 0;
+    this.scale = scaled(below);
     this.smallest = this.scale / 2;
     this.fitted = true;
     this.x = (clientWidth - width * this.scale) / 2 + left * this.scale;
-    this.y = (clientHeight - height * this.scale) / 2 + top * this.scale;
+    this.y = (clientHeight - below - height * this.scale) / 2 + top * this.scale;
     this.place();
   }
 

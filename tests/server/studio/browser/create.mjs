@@ -15,7 +15,23 @@ await page.getByLabel("sketch/sketch").check();
 await page.getByLabel("Shape").selectOption("3:2");
 await page.waitForFunction(() => document.querySelector(".choice input:checked"));
 await page.getByLabel("openai/gpt-image-2.5-flare").check();
+await page.waitForFunction(() => document.querySelector(".foot .primary").textContent.includes("at most"));
 found.button = await page.locator(".foot .primary").textContent();
+
+// the price rises after it was shown: the press is not a consent to more
+await page.route("**/call", async (route) => {
+  const response = await route.fetch();
+  const answer = await response.json();
+  const data = answer.result.structuredContent;
+  if (data?.high_usd) Object.assign(data, { total_usd: data.total_usd * 10, high_usd: data.high_usd * 10 });
+  await route.fulfill({ response, json: answer });
+});
+await page.locator(".foot .primary").click();
+found.risen = await page.locator("dialog p").textContent();
+await press("Cancel");
+await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
+found.declined = await page.textContent("h1");
+await page.unrouteAll({ behavior: "wait" });
 await page.locator(".foot .primary").click();
 await page.waitForSelector(".columns, .toast:not([hidden])");
 found.title = await page.textContent("h1");
