@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import anyio
 
@@ -34,6 +35,8 @@ def serve_http(host: str, port: int) -> int:
 
 
 def _serve_stdio(settings: Settings, flush: Callable[[], None]) -> int:
+    # the SDK would import rich for its logging, which is set up already, and the host waits
+    cast("dict[str, object]", sys.modules).setdefault("rich.console", None)
     # mcp takes half a second to import
     from atelier.server.mcp.server import build_server
 

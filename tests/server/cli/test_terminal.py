@@ -72,6 +72,16 @@ def test_neither_version_nor_help_waits_for_a_library(environ: Environ) -> None:
     assert all(f"\n  {command.name} " in done.stdout for command in COMMANDS)
 
 
+def test_a_server_that_a_host_starts_loads_nothing_of_the_command_line(environ: Environ) -> None:
+    command = [sys.executable, "-X", "importtime", *COMMAND[1:], "serve"]
+    done = subprocess.run(
+        command, env=like_a_host(environ), input="", capture_output=True, text=True, timeout=60, check=True
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "mcp.server.mcpserver.server" in loaded
+    assert not [name for name in loaded if name.startswith(("cyclopts", "rich.text", "rich.logging"))]
+
+
 @exhaustive
 @pytest.mark.parametrize(("option", "seconds"), [("--version", 0.15), ("--help", 0.3)])
 def test_version_and_help_are_there_at_once(environ: Environ, option: str, seconds: float) -> None:
