@@ -1,8 +1,8 @@
 """What models are good at, with the source of each statement, for the instructions that a host passes to its model.
 
 Imports the standard library alone, since a server needs this before it loads the vendors. Every statement is one that
-the maker of the model, or the vendor that runs it, publishes of it; nothing here was measured. Pages of others, who sell
-the same model or write about it, are no sources.
+the maker of the model, or the vendor that runs it, publishes of it; nothing here was measured. Pages of others, who
+sell the same model or write about it, are no sources.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ STRENGTHS = (
         "drafts in 1 to 4 steps",
         "https://fal.ai/docs/model-api-reference/image-generation-api/flux-schnell.md",
         "2026-11-29",
-        ("FAL_KEY",),
+        ("FAL_KEY", "FAL_KEY_ID"),
     ),
     Strength(
         "replicate",
