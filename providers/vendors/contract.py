@@ -75,6 +75,7 @@ class Provider:
     ended_names          names of model families that the vendor has ended; they mean its `default`, with a warning
     prefixes             ids that begin with one of these are its models, listed or not
     free_path            below the base URL: a GET that costs nothing and needs a good key; empty where there is none
+    free_paths           other ones, by the host where that is valid
     locate               where the base URL depends on further variables of the vendor, such as a region
     credentials          where a request needs more than a key, such as a token or a signature
     package              an optional package that the vendor needs; without it the vendor is used by name only
@@ -101,6 +102,7 @@ class Provider:
     ended_names: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     free_path: str = ""
+    free_paths: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     locate: Callable[[Endpoint], str] | None = None
     credentials: FindCredentials | None = None
     package: str = ""

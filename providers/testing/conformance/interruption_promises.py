@@ -103,7 +103,14 @@ async def ordered(bench: Bench, environ: Mapping[str, str], request: ImageReques
     pipeline = open_pipeline(bench, environ)
     prepared, job = pipeline.prepare(request), pipeline.admit(request).job
     async with vendor_client(job.endpoint, 30.0) as http:
-        wire = Wire(http, job.endpoint, bench.provider.explain, key=bench.key, save_vendor_task=note)
+        wire = Wire(
+            http,
+            job.endpoint,
+            bench.provider.explain,
+            key=bench.key,
+            credentials=bench.provider.credentials,
+            save_vendor_task=note,
+        )
         with pytest.raises(KilledError):
             await bench.provider.read(await wire.send(prepared), job, wire)
     return noted[0]

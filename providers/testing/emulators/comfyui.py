@@ -69,6 +69,7 @@ class Comfyui(Emulator):
             Route("/object_info/{name}", self.object_info),
             Route("/upload/image", self.upload, methods=["POST"]),
             Route("/view", self.view),
+            Route("/system_stats", self.system_stats),
         ]
         super().__init__(Starlette(routes=routes))
         self.polls = Polls(self.app)
@@ -92,6 +93,10 @@ class Comfyui(Emulator):
         """Send polls to their own log and script."""
         polls = scope["type"] == "http" and scope["path"].startswith("/history")
         await (self.polls if polls else super()).__call__(scope, receive, send)
+
+    async def system_stats(self, request: Request) -> Response:
+        """GET /system_stats"""
+        return JSONResponse({"system": {"comfyui_version": "0.3.64"}})
 
     async def object_info(self, request: Request) -> Response:
         """GET /object_info/{class}"""

@@ -41,6 +41,7 @@ class Leonardo(Emulator):
             Route("/rest/v1/init-image", self.init_image, methods=["POST"]),
             Route("/rest/v1/canvas-init-image", self.canvas, methods=["POST"]),
             Route("/rest/v1/pricing-calculator", self.price, methods=["POST"]),
+            Route("/rest/v1/me", self.me),
             Route("/storage/{id}", self.store, methods=["POST"]),
             Route("/cdn/{name}", self.image),
         ]
@@ -56,6 +57,10 @@ class Leonardo(Emulator):
         if request.headers.get("authorization") == f"Bearer {self.key}":
             return None
         return trouble(401, "Authentication hook unauthorized this request", "access-denied").response()
+
+    async def me(self, request: Request) -> Response:
+        """GET /v1/me"""
+        return self.denied(request) or JSONResponse({"user_details": [{"user": {"id": "u1", "username": "anna"}}]})
 
     async def generate(self, request: Request) -> Response:
         """POST /v1/generations"""

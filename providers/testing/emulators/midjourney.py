@@ -62,6 +62,7 @@ class Midjourney(Emulator):
             Route("/api/v1/mj/generateVary", self.vary, methods=["POST"]),
             Route("/api/v1/mj/record-info", self.info),
             Route("/api/file-base64-upload", self.upload, methods=["POST"]),
+            *(Route(f"/api/v1/{group}/credit", self.credit) for group in ("chat", "common")),
             Route("/v/{name}", self.file),
         ]
         super().__init__(Starlette(routes=routes))
@@ -71,6 +72,14 @@ class Midjourney(Emulator):
         if request.headers.get("authorization") != f"Bearer {self.key}":
             raise RefusedError("401 You do not have access permissions")
         return json.loads(await request.body()) if request.method == "POST" else {}
+
+    async def credit(self, request: Request) -> Response:
+        """GET /api/v1/chat/credit of kie.ai, /api/v1/common/credit of MidAPI"""
+        try:
+            await self.taken(request)
+        except RefusedError as refused:
+            return refusal(refused)
+        return JSONResponse({"code": 200, "msg": "success", "data": 100})
 
     async def generate(self, request: Request) -> Response:
         """POST /api/v1/mj/generate"""

@@ -66,6 +66,7 @@ class Recraft(Emulator):
         self.always_links, self.redirect = False, ""
         routes = [
             Route("/v1/images/{endpoint}", self.make, methods=["POST"]),
+            Route("/v1/users/me", self.me),
             Route("/links/{name}", self.link),
             Route("/pictures/{name}", self.picture),
         ]
@@ -75,6 +76,12 @@ class Recraft(Emulator):
     def url(self) -> str:
         """The base URL."""
         return f"{super().url}/v1"
+
+    async def me(self, request: Request) -> Response:
+        """GET /v1/users/me"""
+        if request.headers.get("authorization") != f"Bearer {self.key}":
+            return trouble(401, "unauthorized", "Invalid API token.").response()
+        return JSONResponse({"id": "anna", "credits": 1000})
 
     async def make(self, request: Request) -> Response:
         """POST /v1/images/{endpoint}"""

@@ -47,6 +47,7 @@ class Replicate(PolledEmulator):
             Route("/v1/models/{owner}/{name}/predictions", self.by_model, methods=["POST"]),
             Route("/v1/models/{owner}/{name}", self.described),
             Route("/v1/models/{owner}/{name}/versions/{version}", self.described),
+            Route("/v1/account", self.account),
             Route("/v1/files", self.upload, methods=["POST"]),
             Route("/v1/predictions/{id}", self.look),
             Route("/v1/predictions/{id}/cancel", self.cancel, methods=["POST"]),
@@ -72,6 +73,10 @@ class Replicate(PolledEmulator):
 
     def _stranger(self, request: Request) -> bool:
         return request.headers.get("authorization") != f"Bearer {self.key}"
+
+    async def account(self, request: Request) -> Response:
+        """GET /v1/account"""
+        return (UNAUTHENTICATED if self._stranger(request) else Answer(200, {"username": "anna"})).response()
 
     async def by_model(self, request: Request) -> Response:
         """POST /v1/models/{owner}/{name}/predictions: official models only, and no key but these"""

@@ -18,6 +18,7 @@ PROVIDER = Provider(
     names=("midjourney",),
     endpoint=ENDPOINT,
     free_path="/api/v1/chat/credit",
+    free_paths={"api.midapi.ai": "/api/v1/common/credit"},
     models=MODELS,
     default=DEFAULT,
     prefixes=("midjourney",),

@@ -13,7 +13,6 @@ from cyclopts import Parameter
 
 from atelier.providers.core.environment import key_variable, read_text
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.providers.vendors.registry import all_providers
 from atelier.server.cli.output import Column, UsageError, say, say_json, table
 from atelier.server.cli.setup.current import current_settings
 from atelier.server.cli.setup.host_files import NAME, UnchangedError, as_list, as_table, block, parsed, with_entry
@@ -147,9 +146,10 @@ def _variables() -> dict[str, str]:
 
 def _ask_for_key(settings: Settings) -> None:
     """Ask for a vendor's key where none is set. It is stored in the configuration file, which every start reads."""
-    if any(key_variable(each.endpoint, settings.lookup) for each in all_providers() if each.endpoint.key_variables):
+    keyed = [each for each in catalog_of(settings).providers if each.endpoint.key_variables]
+    if any(key_variable(each.endpoint, settings.lookup) for each in keyed):
         return
-    names = [each.name for each in all_providers() if each.endpoint.key_variables]
+    names = [each.name for each in keyed]
     sys.stderr.write(f"No vendor's key is set. Whose do you have? ({', '.join(names)}; Enter for none): ")
     sys.stderr.flush()
     name = sys.stdin.readline().strip().lower()

@@ -10,7 +10,6 @@ from cyclopts import Parameter
 
 from atelier.providers.core.environment import key_variable
 from atelier.providers.vendors.contract import Provider
-from atelier.providers.vendors.registry import all_providers
 from atelier.server.cli.output import Column, UsageError, say, say_json, table
 from atelier.server.cli.setup.current import current_settings
 from atelier.server.cli.terminal.shared_options import Json
@@ -74,7 +73,7 @@ def read_key(provider: Provider) -> str:
 def _list(settings: Settings, *, as_json: bool) -> None:
     """Print each vendor that takes a key, with the variable and where it is set."""
     rows = list[tuple[str, str, str, str]]()
-    for provider in (provider for provider in all_providers() if provider.endpoint.key_variables):
+    for provider in (each for each in catalog_of(settings).providers if each.endpoint.key_variables):
         name = key_variable(provider.endpoint, settings.lookup)
         origin = settings.origin(name) if name else None
         variables = name or " or ".join(provider.endpoint.key_variables)

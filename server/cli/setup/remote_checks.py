@@ -14,7 +14,9 @@ from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.concurrency import run_concurrently
 from atelier.providers.core.errors import ImageError
 from atelier.providers.transport.network.http_client import vendor_client
-from atelier.providers.transport.wire import Wire
+from atelier.providers.transport.response_check import refusal_error
+from atelier.providers.transport.vendor_errors import error_status
+from atelier.providers.transport.wire import Wire, httpx
 from atelier.providers.vendors.contract import Provider
 from atelier.server.cli.setup.checks import Check, failed
 from atelier.server.composition import catalog_of
@@ -48,7 +50,10 @@ async def _ask(catalog: Catalog, provider: Provider) -> Answered:
         async with vendor_client(endpoint, CALL_TIMEOUT) as client:
             wire = Wire(client, endpoint, provider.explain, key=key, credentials=provider.credentials,
                         secrets=secrets, deadline=CALL_TIMEOUT)  # fmt: skip
-            answer = await wire.free("GET", f"{endpoint.base_url}{provider.free_path}")
+            path = provider.free_paths.get(httpx.URL(endpoint.base_url).host, provider.free_path)
+            answer = await wire.free("GET", f"{endpoint.base_url}{path}")
+            if error_status(answer.content) is not None:  # some vendors refuse a key with status 200
+                raise refusal_error(answer, provider.explain)
     except ImageError as error:
         return failed("vendors", provider.name, error), None
     words = "answers" if endpoint.is_local else "accepts the key"

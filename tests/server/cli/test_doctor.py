@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
+from atelier.providers.testing.conformance.bench import Bench
 from atelier.providers.testing.emulators.flux import Flux
 from atelier.providers.testing.emulators.gemini import Gemini
+from atelier.providers.testing.emulators.midjourney import trouble
 from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.vendors.registry import all_providers
-from atelier.server.cli.setup.remote_checks import clock_check
+from atelier.server.cli.setup.remote_checks import clock_check, vendor_checks
+from atelier.server.settings import Settings
+from tests.conformance.benches import BENCHES
 from tests.conftest import Environ, files_in
 from tests.exhaustive import exhaustive
 from tests.server.cli.in_process import atelier
@@ -100,6 +104,42 @@ def test_a_clock_that_is_off_is_found() -> None:
     now = datetime.now(UTC)
     assert clock_check([now - timedelta(hours=2), now]).state == "ok"
     assert clock_check([now - timedelta(hours=2), now - timedelta(minutes=20)]).message == "It is 20 minutes off."
+
+
+CHECKED = [bench for bench in BENCHES if bench.provider.free_path]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("bench", CHECKED, ids=[bench.name for bench in CHECKED])
+async def test_the_free_call_of_a_vendor_accepts_its_key_and_no_other(bench: Bench, environ: Environ) -> None:
+    async def state(key: str) -> list[str]:
+        settings = Settings.load(lambda _: None, environ | bench.environ(host, key))
+        return [check.state for check in await vendor_checks(settings) if check.name == bench.name]
+
+    host = bench.host()
+    with host.serving():
+        assert await state(bench.key) == ["ok"]
+        if bench.key:
+            assert await state("sk-of-another-0123456789") == ["failed"]
+        assert [request.path for request in host.requests if request.method != "GET"] == []
+
+
+@pytest.mark.anyio
+async def test_a_key_that_is_refused_with_status_200_is_no_good_key(environ: Environ) -> None:
+    (bench,) = [each for each in BENCHES if each.name == "midjourney"]
+    host = bench.host()
+    with host.serving():
+        host.next(trouble(401, "You do not have access permissions", 200))
+        settings = Settings.load(lambda _: None, environ | bench.environ(host))
+        (found,) = [check for check in await vendor_checks(settings) if check.name == "midjourney"]
+    assert (found.state, "Check KIE_API_KEY" in found.hint) == ("failed", True)
+
+
+def test_midapi_is_asked_by_a_path_of_its_own() -> None:
+    """Its paths are kie.ai's except this one, for which kie.ai's answers 404."""
+    (provider,) = [each for each in all_providers() if each.name == "midjourney"]
+    hosts = {str(dict(provider.endpoint.base_urls)[key]) for key in ("MIDAPI_API_KEY",)}
+    assert {f"https://{host}" for host in provider.free_paths} == hosts
 
 
 def test_the_free_call_of_a_vendor_goes_to_its_own_address() -> None:

@@ -62,6 +62,15 @@ def test_a_persons_own_lines_stay_and_a_key_is_removed(environ: Environ, openai:
     assert atelier(environ, "keys", "rm", "openai").returncode == 1
 
 
+def test_the_key_of_a_compatible_host_is_listed_as_any_other(environ: Environ, config: Path) -> None:
+    config.parent.mkdir()
+    config.write_text(HOST, encoding="utf-8")
+    told = json.loads(atelier(environ | {"MINE_KEY": "sk-mine-0123456789"}, "keys", "--json").stdout)
+    assert [each for each in told if each["set"]] == [
+        {"vendor": "mine", "set": True, "variable": "MINE_KEY", "from": "MINE_KEY in the environment"}
+    ]
+
+
 @exhaustive
 def test_a_key_is_typed_unseen(environ: Environ, config: Path) -> None:
     shown = in_terminal(environ, "keys", "set", "openai", typed={"not shown": "sk-typed\n"})
