@@ -1,7 +1,8 @@
 """What models are good at, with the source of each statement, for the instructions that a host passes to its model.
 
-Imports the standard library alone, since a server needs this before it loads the vendors. Every statement is that of
-its source; nothing here was measured.
+Imports the standard library alone, since a server needs this before it loads the vendors. Every statement is one that
+the maker of the model, or the vendor that runs it, publishes of it; nothing here was measured. Pages of others, who
+sell the same model or write about it, are no sources.
 """
 
 from __future__ import annotations
@@ -36,16 +37,16 @@ STRENGTHS = (
     Strength(
         "openai",
         "gpt-image-2.5-flare",
-        "transparent backgrounds",
-        "https://docs.apiyi.com/en/live/2026-10/gpt-image-2-transparent-shutdown.md",
-        "2026-10-15",
+        "transparent backgrounds with fine edges",
+        "https://github.com/openai/openai-cookbook/blob/main/examples/multimodal/transparent-image-assets-for-campaigns-and-presentations.ipynb",
+        "2026-11-29",
         ("OPENAI_API_KEY",),
     ),
     Strength(
         "openai",
         "gpt-image-2",
-        "small or long lettering, exact layouts",
-        "https://fal.ai/models/openai/gpt-image-2",
+        "much lettering, diagrams, photos, faces kept",
+        "https://github.com/openai/openai-cookbook/blob/main/examples/multimodal/image-gen-models-prompting-guide.ipynb",
         "2026-11-29",
         ("OPENAI_API_KEY",),
     ),
@@ -67,25 +68,17 @@ STRENGTHS = (
     ),
     Strength(
         "xai",
-        "grok-imagine-image-2.0",
-        "short crisp lettering, references",
-        "https://docs.comfy.org/ja/tutorials/partner-nodes/grok/grok-overview",
+        "grok-imagine-image",
+        "edits in words, combining up to 3 images",
+        "https://docs.x.ai/developers/model-capabilities/images",
         "2026-11-29",
         ("XAI_API_KEY",),
     ),
     Strength(
-        "stability",
-        "stable-image-core",
-        "its family erases, cuts out, recolors, upscales",
-        "https://docs.aws.amazon.com/bedrock/latest/userguide/model-cards-stability-ai.html",
-        "2026-11-29",
-        ("STABILITY_API_KEY",),
-    ),
-    Strength(
         "ideogram",
         "ideogram-v3",
-        "lettering in complex layouts, design",
-        "https://runware.ai/docs/models/ideogram-3-0",
+        "lettering in logos, branding and layouts",
+        "https://developer.ideogram.ai/ideogram-api/api-overview.md",
         "2026-11-29",
         ("IDEOGRAM_API_KEY",),
     ),
@@ -98,34 +91,18 @@ STRENGTHS = (
         ("RECRAFT_API_TOKEN", "RECRAFT_API_KEY"),
     ),
     Strength(
-        "leonardo",
-        "lucid-origin",
-        "natural skin, light and depth of field",
-        "https://blog.picassoia.com/leonardo-lucid-origin-new-ai-image-model-explained",
-        "2026-11-29",
-        ("LEONARDO_API_KEY",),
-    ),
-    Strength(
-        "midjourney",
-        "midjourney-7",
-        "one character or object over many scenes",
-        "https://raw.githubusercontent.com/Pixmind-io/awesome-midjourney-v7-example-prompts/main/parameters/oref-omni-reference.md",
-        "2026-11-29",
-        ("KIE_API_KEY", "MIDAPI_API_KEY"),
-    ),
-    Strength(
         "fal",
         "fal-ai/flux/schnell",
-        "very quick drafts",
-        "https://docs.giselles.ai/models/providers/fal",
+        "drafts in 1 to 4 steps",
+        "https://fal.ai/docs/model-api-reference/image-generation-api/flux-schnell.md",
         "2026-11-29",
         ("FAL_KEY", "FAL_KEY_ID"),
     ),
     Strength(
         "replicate",
         "black-forest-labs/flux-schnell",
-        "very quick drafts",
-        "https://docs.giselles.ai/models/providers/fal",
+        "drafts in 1 to 4 steps",
+        "https://github.com/black-forest-labs/flux/blob/main/model_cards/FLUX.1-schnell.md",
         "2026-11-29",
         ("REPLICATE_API_TOKEN",),
     ),

@@ -26,7 +26,7 @@ or large images.
 - When an option is refused, the error says what the model offers instead: change the call accordingly.
 - Without a vendor key the built-in sketch draws labelled drafts for free; tell the user that it is a draft."""
 
-HEADING = "Good at, by their makers and testers:"
+HEADING = "Good at, as their makers say:"
 
 
 def instructions(is_set: Callable[[str], bool]) -> str:

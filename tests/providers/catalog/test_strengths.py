@@ -11,6 +11,18 @@ from atelier.providers.catalog.strengths import STRENGTHS, Strength, configured
 from atelier.providers.vendors.registry import built_in_providers
 from tests.conftest import TODAY
 
+OWN_PAGES = {
+    "openai": "github.com/openai/",
+    "gemini": "firebase.google.com/",
+    "flux": "docs.bfl.ai/",
+    "xai": "docs.x.ai/",
+    "ideogram": "developer.ideogram.ai/",
+    "recraft": "www.recraft.ai/",
+    "fal": "fal.ai/",
+    "replicate": "github.com/black-forest-labs/",  # the maker of the model that is named
+}
+"""Where the makers and vendors publish."""
+
 
 @pytest.mark.parametrize("row", STRENGTHS, ids=lambda row: row.model)
 def test_a_row_names_a_current_model_its_keys_and_a_source(row: Strength) -> None:
@@ -19,6 +31,7 @@ def test_a_row_names_a_current_model_its_keys_and_a_source(row: Strength) -> Non
     assert model.lifecycle.at(TODAY) == "current"
     assert row.keys == vendor.endpoint.key_variables
     assert (urlsplit(row.source).scheme, date.fromisoformat(row.read_on).year) == ("https", 2026)
+    assert row.source.removeprefix("https://").startswith(OWN_PAGES[row.vendor])
     assert 0 < len(row.good_at) <= 50
 
 

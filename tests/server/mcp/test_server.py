@@ -69,12 +69,12 @@ async def test_it_introduces_itself(connect: Connect) -> None:
 async def test_the_instructions_name_what_the_vendors_with_a_key_are_good_at(
     connect: Connect, environ: Environ
 ) -> None:
-    environ |= {"ATELIER_STABILITY_API_KEY": "sk-none", "RECRAFT_API_KEY": "none"}
+    environ |= {"ATELIER_IDEOGRAM_API_KEY": "none", "RECRAFT_API_KEY": "none"}
     async with connect() as client:
         words = client.instructions or ""
     section = words.partition("Good at")[2].splitlines()[1:]
-    assert [line.partition(":")[0] for line in section] == ["stable-image-core", "recraftv4_1"]
-    assert "recolors" in section[0]
+    assert [line.partition(":")[0] for line in section] == ["ideogram-v3", "recraftv4_1"]
+    assert "lettering" in section[0]
 
 
 async def test_without_a_key_a_sketch_is_drawn_stored_and_called_one(connect: Connect, tmp_path: Path) -> None:
