@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates.option_gates import ATELIER_OPTIONS
+from atelier.providers.core.gates.refusals import close_names, did_you_mean
 from atelier.providers.core.types import Model, Operation
 from atelier.providers.pricing.estimate import SQUARE, Hint, Prices, hint, table
 from atelier.providers.vendors.contract import Provider
@@ -40,9 +41,9 @@ def vendors(catalog: Catalog, name: str | None) -> list[Provider]:
     """Return the vendor of that name, or all without a name. Raises invalid_request for an unknown name."""
     if found := [provider for provider in catalog.providers if name is None or name in provider.names]:
         return found
-    names = ", ".join(provider.name for provider in catalog.providers)
-    message = f"No vendor is called “{sanitize(name, 40)}”."
-    raise ImageError(Reason.INVALID_REQUEST, message, hint=f"The vendors are {names}.")
+    known = [provider.name for provider in catalog.providers]
+    hint = did_you_mean(close_names((name or "").lower(), known)) or f"The vendors are {', '.join(known)}."
+    raise ImageError(Reason.INVALID_REQUEST, f"No vendor is called “{sanitize(name, 40)}”.", hint=hint)
 
 
 def offers(
@@ -200,7 +201,7 @@ def span(offer: Offer, row: Model, today: date) -> tuple[float | None, float | N
 
 def basis() -> str:
     """Return the sentence that explains the prices of a list."""
-    return f"Prices: about, an image, sources extra, at {SQUARE} if sizes are free; {table().as_of}."
+    return f"Prices: about, for one image, {SQUARE} where sizes are free; sources cost extra. As of {table().as_of}."
 
 
 def price(offer: Offer, row: Model, today: date) -> str:
@@ -244,9 +245,8 @@ def _options(row: Model) -> list[str]:
 
 
 def _sizes(row: Model, *, brief: bool = False) -> list[str]:
-    rule = row.size_rule
-    free = f"any WxH to {rule.max_edge} px an edge, {rule.max_pixels / 1e6:.1f} MP" if rule and brief else str(rule)
-    return [*row.sizes, *([free] if rule else [])]
+    free = f"any WxH to {rule.max_edge} px an edge, {rule.max_pixels / 1e6:.1f} MP" if (rule := row.size_rule) else ""
+    return [*row.sizes, *([free if brief else str(rule)] if rule else [])]
 
 
 def _phrase(name: str, offered: Iterable[str], limit: int | None = None) -> str:

@@ -223,9 +223,10 @@ class Catalog:
 
     def _keyless(self, drawn_by: Provider) -> str:
         keys = [p.endpoint.key_variables[0] for p in self.providers if p.endpoint.key_variables]
+        others = ", or another vendor's key (list_models names them)" if len(keys) > 1 else ""
         return (
             f"No vendor key is set, so this is an offline draft by the built-in {drawn_by.name} (free, not a model's)."
-            f" Set {' or '.join(keys) if len(keys) < 3 else 'one of ' + ', '.join(keys)} for a real image."
+            + (f" Set {keys[0]} for a real image{others}." if keys else "")
         )
 
     def _choice(self, provider: Provider, model: Model | None, notice: str = "") -> Choice:

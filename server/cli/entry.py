@@ -7,10 +7,11 @@ Atelier; Typer does none of these.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
+from cyclopts import App, CoercionError, CycloptsError, Group, Parameter, UnusedCliTokensError
 from rich.console import Console
 
 from atelier.server.cli.commands import COMMANDS, DESCRIPTION
@@ -30,6 +31,11 @@ def _run(arguments: Sequence[str]) -> int:
     except UnusedCliTokensError as error:
         words = " ".join(error.unused_tokens or ())
         raise UsageError(f"Unexpected: {words}. Put a prompt that has spaces in quotes.") from None
+    except CoercionError as error:  # without the name of a Python type; what is no text here is a number
+        words = re.sub(
+            r" for (.+?): unable to convert (\".*\") into .*", r" \2 for \1: it must be a number.", str(error)
+        )
+        raise UsageError(words) from None
     except CycloptsError as error:
         raise UsageError(str(error)) from None
     return outcome if isinstance(outcome, int) else 0

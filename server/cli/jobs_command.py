@@ -42,7 +42,9 @@ def jobs(
     id: Annotated[str | None, Parameter(help="Print everything about this job.")] = None,
     /,
     *,
-    state: Annotated[str | None, Parameter(choices=[*JobState], help="Only jobs in this state.")] = None,
+    state: Annotated[
+        str | None, Parameter(choices=[each.value for each in JobState], help="Only jobs in this state.")
+    ] = None,
     limit: Annotated[int, Parameter(metavar="N", help=f"How many; {DEFAULT_LIMIT} by default.")] = DEFAULT_LIMIT,
     json: Json = False,
 ) -> int:

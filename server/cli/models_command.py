@@ -14,7 +14,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Model, Operation
 from atelier.providers.vendors.contract import Provider
 from atelier.server.cli.models_check import MIN_DAYS_LEFT, check
-from atelier.server.cli.options import parameters_in, with_options
+from atelier.server.cli.options import parameters_in, validated, with_options
 from atelier.server.cli.output import Column, UsageError, say, say_json, terminal_width
 from atelier.server.cli.output import table as aligned
 from atelier.server.cli.terminal.shared_options import RESULT, Json
@@ -22,7 +22,6 @@ from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.tools import list_models
 from atelier.tools.model_table import Offer, basis, ends, offers, price, retired, row_data, span, vendors
-from atelier.tools.parameters.arguments import parameters_of
 
 LIST_WIDTH = 100  # characters of a line where stdout is no terminal
 
@@ -63,7 +62,7 @@ def _models(
     if json + as_markdown + checks > 1:
         raise UsageError("Give only one of --json, --markdown and --check.")
     settings = Settings.load(lambda sentence: say(sentence, sys.stderr))
-    params = parameters_of(list_models.TOOL, parameters_in(list_models.TOOL, given))
+    params = validated(list_models.TOOL, "models", parameters_in(list_models.TOOL, given))
     catalog = catalog_of(settings)
     narrowing = next((name for name in ("operation", "word") if getattr(params, name)), None)
     if narrowing and (checks or as_markdown):

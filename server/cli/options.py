@@ -12,9 +12,11 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 from cyclopts import Group, Parameter, Token
 from pydantic.fields import FieldInfo
 
+from atelier.providers.core.errors import ImageError
 from atelier.server.cli.terminal.messages import with_flags
 from atelier.server.cli.terminal.shared_options import RESULT
-from atelier.tools.tool import Tool
+from atelier.tools.parameters.arguments import parameters_of
+from atelier.tools.tool import ParametersT, Tool
 
 STDIN = "\0"
 """What a lone `-` is replaced with before the parser sees it, which would take it for an option."""
@@ -22,6 +24,7 @@ STDIN = "\0"
 MODEL, IMAGE, SOURCES, COST = (
     Group(name, sort_key=place) for place, name in enumerate(("Model", "Image", "Sources", "Cost"), start=1)
 )
+NARROWING = Group("Which models", sort_key=0)
 REST = Group("More", sort_key=9)
 
 GROUPS = {
@@ -36,25 +39,31 @@ GROUPS = {
     ),
     **dict.fromkeys(("deliver_size", "deliver_fit", "deliver_max_kb"), RESULT),
     "confirm_cost": COST,
+    **dict.fromkeys(("vendor", "word", "list_models.operation"), NARROWING),
 }  # fmt: skip
-"""Parameter -> its group in the help; others are in REST."""
+"""Parameter, or parameter of one tool -> its group in the help; others are in REST."""
 
 HELP = {
     "prompt": "What the image shows: subject, setting, style, light. A dash (-) reads it from standard input.",
     "model": "A model (gpt-image-2), a vendor (openai) or vendor/model; `atelier models` lists them.",
+    "style": "A preset of the model, or a style of your library.",
     "output_format": "Mostly png when left out.",
     "options": "Rarer options of the model as NAME=VALUE; `atelier models --vendor NAME` lists them.",
     "confirm_cost": "Pay without being asked, also above the limit of ATELIER_CONFIRM_ABOVE.",
     "image": "The image to change: a file, the id of an image, “last”, or an https address.",
     "operation": "edit by default, inpaint with a mask. outpaint takes --left, --right, --top and --bottom; "
     "search_replace and recolor take --search.",
+    "list_models.operation": "Only models that can do this.",
     "compare": "The price with every model that can be used, the cheapest first.",
     "fallback": "Models to try in order when the vendor is down, or none.",
 }
-"""Parameter -> its help here, where the tool's description speaks to an agent."""
+"""Parameter, or parameter of one tool -> its help here, where the tool's description speaks to an agent."""
 
 METAVARS = {"images": "IMAGE", "options": "NAME=VALUE", "fallback": "MODEL", "size": "WxH", "aspect_ratio": "W:H"}
 """Parameter -> the name of a value in the help."""
+
+SHORT = {"n": "-n"}
+"""Parameter -> its short option."""
 
 
 def with_options(
@@ -72,8 +81,15 @@ def with_options(
     fields = tool.parameters.model_fields
     own = [each for each in inspect.signature(run, eval_str=True).parameters.values() if each.kind is each.KEYWORD_ONLY]
     given = {each.name for each in own}
-    first = [_argument(name, fields[name], is_positional=True, is_optional=name in optional) for name in positional]
-    named = [_argument(name, field) for name, field in fields.items() if name not in {*left_out, *positional, *given}]
+    first = [
+        _argument(tool.name, name, fields[name], is_positional=True, is_optional=name in optional)
+        for name in positional
+    ]
+    named = [
+        _argument(tool.name, name, field)
+        for name, field in fields.items()
+        if name not in {*left_out, *positional, *given}
+    ]
 
     def command(*words: Any, **options: Any) -> int:
         return run(**{each.name: word for each, word in zip(first, words, strict=False)}, **options)
@@ -93,8 +109,17 @@ def parameters_in(tool: Tool[Any], given: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def validated(tool: Tool[ParametersT], command: str, given: Mapping[str, Any]) -> ParametersT:
+    """Return the validated parameters. Raises invalid_request with a hint for a person, not the tool's for an agent."""
+    try:
+        return parameters_of(tool, given)
+    except ImageError as error:
+        error.hint = f"`atelier {command} --help` tells more."
+        raise
+
+
 def _argument(
-    name: str, field: FieldInfo, *, is_positional: bool = False, is_optional: bool = False
+    tool: str, name: str, field: FieldInfo, *, is_positional: bool = False, is_optional: bool = False
 ) -> inspect.Parameter:
     """Return the parameter of a command for that of a tool. The value stays as it was typed; the tool validates it."""
     kinds = list(_kinds(field.annotation))
@@ -102,11 +127,12 @@ def _argument(
     choices = tuple(dict.fromkeys(_choices(kinds)))
     one: Any = Literal[choices] | str if choices else str  # shown and completed; the tool takes jpg and PNG as well
     options = Parameter(
-        group=None if is_positional else GROUPS.get(name, REST),
-        help=HELP.get(name) or with_flags(field.description or ""),
+        group=None if is_positional else GROUPS.get(f"{tool}.{name}") or GROUPS.get(name, REST),
+        help=HELP.get(f"{tool}.{name}") or HELP.get(name) or with_flags(field.description or ""),
         metavar=METAVARS.get(name) or _metavar(kinds),
         converter=None if flag else _typed_list if several else _typed,
         consume_multiple=several or None,
+        alias=SHORT.get(name),
     )
     kind = bool if flag else list[one] | None if several else one | None
     required = is_positional and field.is_required() and not is_optional

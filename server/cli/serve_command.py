@@ -16,10 +16,14 @@ DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8000
 def serve(
     *,
     http: Annotated[bool, Parameter(help="Serve MCP and plain routes over HTTP.")] = False,
-    host: Annotated[str | None, Parameter(help=f"The address to listen on; {DEFAULT_HOST} by default.")] = None,
+    host: Annotated[
+        str | None, Parameter(metavar="ADDRESS", help=f"The address to listen on; {DEFAULT_HOST} by default.")
+    ] = None,
     port: Annotated[
         int | None,
-        Parameter(help=f"0 chooses a free one; {DEFAULT_PORT} by default.", validator=Number(gte=0, lte=65_535)),
+        Parameter(
+            metavar="N", help=f"0 chooses a free one; {DEFAULT_PORT} by default.", validator=Number(gte=0, lte=65_535)
+        ),
     ] = None,
 ) -> int:
     """Serve MCP over stdio until the host closes the pipe, or over HTTP until a signal."""

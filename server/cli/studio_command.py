@@ -19,7 +19,9 @@ def studio(
     no_open: Annotated[bool, Parameter(help="Print the address only.")] = False,
     port: Annotated[
         int,
-        Parameter(help="The port to listen on; any free one by default.", validator=Number(gte=0, lte=65_535)),
+        Parameter(
+            metavar="N", help="The port to listen on; any free one by default.", validator=Number(gte=0, lte=65_535)
+        ),
     ] = 0,
 ) -> int:
     """Open the studio in a browser, a page to see, compare, paint and make images, until Ctrl-C."""

@@ -32,6 +32,7 @@ from atelier.server.cli.making.result_lines import facts_of
 from atelier.server.cli.options import STDIN
 from atelier.server.cli.output import UsageError, say
 from atelier.server.cli.terminal.batch_table import BatchTable
+from atelier.server.cli.terminal.messages import for_person
 from atelier.server.cli.terminal.spinner import asker
 from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.settings import Settings
@@ -79,7 +80,7 @@ def read_lines(file: str, common: Mapping[str, Any], name: str) -> list[Line]:
         try:
             params = parameters_of(generate_image.TOOL, given)
         except ImageError as error:
-            raise UsageError(f"Line {number}: {error.message}") from None
+            raise UsageError(for_person(f"Line {number}: {error.message}")) from None
         own = {key: value for key, value in given.items() if key != "confirm_cost"}  # it may be added to a repeat
         body = json.dumps([name, own], sort_keys=True, ensure_ascii=False)
         seen[body] += 1  # the same line twice is two images
@@ -105,6 +106,9 @@ async def make_batch(
             style = await styles.find(line.params.style)
             request = await generate_image.request_of(line.params, style, styles, pipeline)
             requests.append((line, request, _admitted(pipeline, line, request)))
+        chosen = (pipeline.catalog.resolve(each.model, each.operation, each.origin) for _, each, _ in requests)
+        for notice in dict.fromkeys(choice.notice for choice in chosen if choice.notice):
+            say(for_person(notice), sys.stderr)
         caller = settings.customer_id
         pending = [priced for line, _, priced in requests if await is_new(pipeline.store, caller, line)]
         sure = all(line.params.confirm_cost for line in lines)

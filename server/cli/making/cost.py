@@ -14,14 +14,13 @@ from atelier.providers.images.path_words import candidate_paths, strip_quotes
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.quotes import usd
 from atelier.server.cli.making.image_call import NOT_OPTIONS
-from atelier.server.cli.options import parameters_in, with_options
+from atelier.server.cli.options import parameters_in, validated, with_options
 from atelier.server.cli.output import Column, say, say_json, table
 from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.settings import Settings
 from atelier.tools import estimate_cost
 from atelier.tools.estimate_cost import EstimateOutput
-from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Call
 
 PRICED = (
@@ -41,7 +40,7 @@ def _cost(*, json: Json = False, **given: Any) -> int:
 async def _estimate(given: dict[str, Any], as_json: bool) -> None:
     """Print the estimate. Source images may be any file, as for `atelier edit`."""
     given, folders = locate_files(given)
-    params, settings = parameters_of(estimate_cost.TOOL, given), Settings.load()
+    params, settings = validated(estimate_cost.TOOL, "cost", given), Settings.load()
     async with ImageService(pipeline_of(settings, storage_of(settings), folders=folders)) as service:
         call = Call(caller=settings.customer_id, on_progress=no_progress, styles=styles_of(settings))
         answer = await estimate_cost.run(params, service, call)
@@ -105,12 +104,14 @@ def format_estimate(data: EstimateOutput, text: str, count: int) -> str:
             (m.model, _usd(m.total_usd, "unknown"), _usd(m.high_usd), ", ".join(m.cannot or ())) for m in data.models
         ]
         rest = [line for line in text_lines if not line.startswith("- ")]
-        return "\n".join([rest[0], table(COMPARED, rows), *rest[1:]])
+        columns = COMPARED if any(row[-1] for row in rows) else COMPARED[:-1]
+        return "\n".join([rest[0], table(columns, [row[: len(columns)] for row in rows]), *rest[1:]])
     if data.total_usd is None:
         return text
     amounts = [_usd(amount) for amount in (data.per_image_usd, data.total_usd, data.low_usd, data.high_usd)]
     prices = table(PRICED, [(f"{data.provider}/{data.model}", str(count), *amounts)])
-    return "\n".join(prices if line == data.summary else line for line in text_lines)
+    unsaid = ("How: ", "Price from ") if data.high_usd == 0 else ()  # there is nothing to explain about a free image
+    return "\n".join(prices if line == data.summary else line for line in text_lines if not line.startswith(unsaid))
 
 
 def _usd(amount: float | None, unknown: str = "") -> str:

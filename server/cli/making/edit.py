@@ -9,15 +9,14 @@ from cyclopts import Parameter
 
 from atelier.server.cli.making.cost import locate_files
 from atelier.server.cli.making.image_call import NOT_OPTIONS, Output, run_image_call
-from atelier.server.cli.options import parameters_in, with_options
+from atelier.server.cli.options import parameters_in, validated, with_options
 from atelier.tools import edit_image
-from atelier.tools.parameters.arguments import parameters_of
 
 
 def _edit(*, output: Annotated[Output, Parameter(name="*")] = Output(), **given: Any) -> int:  # noqa: B008 - it is frozen
     """Change an image, store the new one, and print where it is."""
     named, folders = locate_files(parameters_in(edit_image.TOOL, given))
-    params = parameters_of(edit_image.TOOL, {**named, **output.arguments})
+    params = validated(edit_image.TOOL, "edit", {**named, **output.arguments})
 
     return anyio.run(run_image_call, params, edit_image.request_of, folders, output)
 

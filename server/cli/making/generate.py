@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
@@ -13,12 +14,13 @@ from cyclopts.validators import Number
 
 from atelier.server.cli.making.batch import make_batch, read_lines
 from atelier.server.cli.making.image_call import INTERRUPTED, NOT_OPTIONS, Output, run_image_call
-from atelier.server.cli.options import parameters_in, with_options
+from atelier.server.cli.options import parameters_in, validated, with_options
 from atelier.server.cli.output import UsageError, say
 from atelier.server.settings import Settings
 from atelier.server.shutdown import interruptible
 from atelier.tools import generate_image
-from atelier.tools.parameters.arguments import parameters_of
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 BATCH = Group("Several prompts", sort_key=6)
 
@@ -48,17 +50,21 @@ def _generate(
 ) -> int:
     """Make images from a prompt, store them, and print where they are."""
     arguments = parameters_in(generate_image.TOOL, given)
-    if (batch is None) == ("prompt" not in arguments):
+    if batch is not None and "prompt" in arguments:
+        raise UsageError("Give a prompt or --batch FILE, not both.")
+    if batch is None and "prompt" not in arguments:
         raise UsageError("Give a prompt, a dash (-) to read it from standard input, or --batch FILE.")
     if batch is not None:
         return _make_batch(batch, budget, arguments, output)
     if budget is not None:
         raise UsageError("--budget is for --batch; ATELIER_BUDGET_PER_CALL limits a single call.")
-    params = parameters_of(generate_image.TOOL, {**arguments, **output.arguments})
+    params = validated(generate_image.TOOL, "generate", {**arguments, **output.arguments})
     return anyio.run(run_image_call, params, generate_image.request_of, (), output)
 
 
 def _make_batch(batch: str, budget: Decimal | None, arguments: dict[str, Any], output: Output) -> int:
+    if output.output and Path(output.output).suffix.lower() in IMAGE_SUFFIXES and not Path(output.output).is_dir():
+        raise UsageError("With --batch, --output names a folder, not a file.")
     lines = read_lines(batch, arguments, " ".join(output.idempotency_key))
     settings = Settings.load(lambda sentence: say(sentence, sys.stderr))
     folder = f"{output.output.rstrip('/')}/" if output.output else None

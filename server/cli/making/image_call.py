@@ -42,7 +42,10 @@ class Output:
     """What `generate` and `edit` do with the images besides storing them."""
 
     output: Annotated[
-        str | None, Parameter(group=RESULT, metavar="FILE|FOLDER/", help="Also write the image to this file or folder.")
+        str | None,
+        Parameter(
+            group=RESULT, alias="-o", metavar="FILE|FOLDER/", help="Also write the image to this file or folder."
+        ),
     ] = None
     overwrite: Annotated[bool, Parameter(group=RESULT, help="Let --output replace a file that exists.")] = False
     open: Annotated[bool, Parameter(group=RESULT, help="Open the image when it is there.")] = False

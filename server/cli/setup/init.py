@@ -48,13 +48,15 @@ def init(
         _list(as_json=json)
         return 0
     (chosen,) = [each for each in HOSTS if each.name == host]
+    file = chosen.file() if chosen.file else None
+    if write and file is None:
+        raise UsageError(f"{chosen.title} cannot be set up from here. {chosen.note}")
     settings = current_settings()
     if sys.stdin.isatty() and not json:
         _ask_for_key(settings)
     command, environ = start_command(), _variables()
-    file = chosen.file() if chosen.file else None
     entry = chosen.entry(command, environ)
-    if not write:
+    if not write or file is None:
         text = block(chosen.format, chosen.place, entry)
         if json:
             say_json({"host": chosen.name, "file": file and str(file), "command": command, "block": text})
@@ -63,14 +65,12 @@ def init(
             say(text)
             say(f"{chosen.note} `atelier init {host} --write` writes it.".strip() if file else chosen.note, sys.stderr)
         return 0
-    if file is None:
-        raise UsageError(f"{chosen.title} cannot be set up from here. {chosen.note}")
     backup = write_entry(chosen, file)
     if json:
         say_json({"host": chosen.name, "file": str(file), "backup": backup and str(backup), "command": command})
     else:
         say(f"{chosen.title} will start Atelier: {file}" + (f" (the file as it was: {backup.name})" if backup else ""))
-        say(chosen.note, sys.stderr)
+        say(chosen.note or "Restart it, then ask for an image.", sys.stderr)
     return 0
 
 
@@ -131,7 +131,7 @@ def _list(*, as_json: bool) -> None:
     words = {True: "yes", False: "no"}
     rows = [
         (str(each["host"]), words[bool(each["installed"])] if each["file"] else "?", words[bool(each["command"])],
-         str(each["file"] or "by hand"))
+         str(each["file"] or "by hand").replace(f"{Path.home()}{os.sep}", f"~{os.sep}", 1))
         for each in facts
     ]  # fmt: skip
     say(table(COLUMNS, rows))

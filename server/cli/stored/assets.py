@@ -12,7 +12,7 @@ from typing import Any
 from atelier.providers.core.errors import sanitize
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.pipeline.quotes import usd
-from atelier.server.cli.output import Column, UsageError
+from atelier.server.cli.output import Column, UsageError, say
 
 PAGE = 200  # records that are read at once
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -72,4 +72,8 @@ def agrees(question: str, *, yes: bool) -> bool:
         raise UsageError(f"{question} Add --yes to do so without being asked.")
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    answer = sys.stdin.readline()
+    if answer.strip().lower() in ("y", "yes"):
+        return True
+    say(f"{'' if answer else chr(10)}Nothing was deleted.", sys.stderr)  # Ctrl-D leaves the cursor after the question
+    return False

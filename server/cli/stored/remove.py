@@ -17,7 +17,7 @@ from atelier.server.composition import storage_of
 from atelier.server.settings import Settings
 
 Yes = Annotated[bool, Parameter(name=["--yes", "-y"], help="Delete without being asked.")]
-KEEP = "What was paid for them is not paid back."
+KEEP = "What was paid is not paid back."
 
 
 def remove(

@@ -17,7 +17,22 @@ REFUSED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 """Exit codes; 0 is done."""
 
 PHRASES = (
-    (r"\bSet one of [A-Z0-9_, ]+ for a real image\.", "For a real one, store a vendor's key: atelier keys set openai"),
+    (
+        r"\bSet ([A-Z0-9_]+) for a real image, or [^.]+\.",
+        r"For a real one set \1, or another vendor's key (`atelier models` lists them); `atelier keys set` stores one.",
+    ),
+    (
+        r"\bSet ([A-Z0-9_]+(?:(?:, | or )[A-Z0-9_]+)*) where the server is started",
+        r"Set \1 (`atelier keys set` stores a key)",
+    ),
+    (
+        r"\bThis \((“[^”]*”)\) does not name an image\. Give an asset id, .* data: URI\.",
+        r"There is no file or image \1. Give the path of a file, an id of `atelier list`, “last” or an https address.",
+    ),
+    (r"\bSet the key of a vendor that can\.", "Store the key of one that can; `atelier models --all` lists them."),
+    (r"\b[Tt]he tool \w+ has no argument\b", "There is no parameter"),
+    (r"\bsize and aspect_ratio were both given\b", "--size and --aspect-ratio were both given"),
+    (r"\bGive size alone, or aspect_ratio with resolution\b", "Give --size alone, or --aspect-ratio with --resolution"),
     (r"\bOffer something cheaper: ", "For something cheaper: "),
     (r"; show the user the path or link\.", "."),
     (r"Ask the user; when they agree, call again with confirm_cost=true\.", "Run it again with --confirm-cost."),

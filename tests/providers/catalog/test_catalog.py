@@ -177,7 +177,9 @@ def test_without_a_key_the_sketch_is_chosen_and_says_so() -> None:
     choice = catalog().resolve(None)
     assert choice.model.id == "sketch"
     assert "No vendor key is set" in choice.notice
-    assert "OPENAI_API_KEY" in choice.notice
+    assert choice.notice.endswith(
+        "Set OPENAI_API_KEY for a real image, or another vendor's key (list_models names them)."
+    )
 
 
 def test_with_a_key_its_vendor_is_the_default_and_nothing_needs_saying() -> None:

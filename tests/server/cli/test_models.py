@@ -58,7 +58,7 @@ def test_the_table_is_aligned_and_names_every_model(environ: Environ) -> None:
     assert any(" gpt-image-2.5-flare *" in line and " $0.0059-0.21" in line for line in rows), rows
     assert any(" flux-2-pro-preview " in line and " unknown " in line for line in rows), rows
     assert any("gpt-image-1.5" in line and " 2026-12-01 " in line for line in rows), rows
-    assert "\nPrices: about, an image" in text
+    assert "\nPrices: about, for one image" in text
 
 
 def test_without_a_word_it_lists_what_can_be_used_now_and_what_to_set_for_the_others(with_openai: Environ) -> None:

@@ -1,0 +1,59 @@
+"""Messages of the command line speak to a person: commands and options, and no tools or parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Environ
+from tests.server.test_main import atelier
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("generate", "x", "-n", "0"), 1, "--n must be at least 1. `atelier generate --help` tells more."),
+        (("edit", "last", "x", "--operation", "upscal"), 1, "variation. `atelier edit --help` tells more."),
+        (("edit", "nope.png", "x"), 1, "There is no file or image “nope.png”. Give the path of a file, an id"),
+        (("generate", "x", "--size", "64x64", "--aspect-ratio", "1:1"), 1, "Give --size alone, or --aspect-ratio with"),
+        (("generate", "x", "--model", "openai"), 1, "Set OPENAI_API_KEY (`atelier keys set` stores a key), or use"),
+        (("generate", "x", "--budget", "two"), 2, 'Invalid value "two" for --budget: it must be a number.'),
+        (("generate", "x", "--batch", "p.txt"), 2, "Give a prompt or --batch FILE, not both."),
+        (("generate", "--batch", "p.txt", "-o", "x.png"), 2, "--output names a folder, not a file."),
+        (("jobs", "--state", "lost"), 2, '"running", "done", "failed", "cancelled", "unknown"'),
+        (("init", "librechat", "--write"), 2, "LibreChat cannot be set up from here."),
+        (("keys", "set", "opnai"), 1, "Did you mean “openai”?"),
+    ],
+)
+def test_a_mistake_is_answered_in_words_of_the_command_line(
+    environ: Environ, arguments: tuple[str, ...], code: int, sentence: str
+) -> None:
+    done = atelier(environ, *arguments)
+    assert done.returncode == code
+    assert sentence in done.stderr
+
+
+def test_a_batch_without_a_key_says_that_its_images_are_drafts_and_how_to_get_real_ones(
+    environ: Environ, tmp_path: Path
+) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("a fox\na cat\n")
+    done = atelier(environ, "generate", "--batch", str(file), "--size", "64x64")
+    assert done.returncode == 0
+    assert done.stderr.count("No vendor key is set") == 1
+    assert "set OPENAI_API_KEY, or another vendor's key (`atelier models` lists them)" in done.stderr
+    assert "list_models" not in done.stderr
+
+
+def test_the_help_names_no_tool(environ: Environ) -> None:
+    for command in ("generate", "edit", "cost", "models"):
+        shown = atelier(environ, command, "--help").stdout
+        assert "list_models" not in shown
+        assert ("Only models that can do this" in shown) == (command == "models")
+
+
+def test_a_free_image_needs_no_explanation_of_its_price(environ: Environ) -> None:
+    shown = atelier(environ, "cost", "a fox").stdout
+    assert "$0" in shown
+    assert "Price from" not in shown
