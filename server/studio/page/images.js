@@ -148,7 +148,7 @@ export function priceWords({ about, most }) {
 // Returns undefined where the user declines.
 export async function made(app, tool, { mask, ...given }, seen) {
   const now = await priceOf(app, given);
-  const covered = seen && (now.most === undefined ? seen.most === undefined : now.most <= seen.most + 1e-9);
+  const covered = seen && (now.most <= seen.most || usd(now.most) === usd(seen.most)); // as far as it is shown
   if (!covered && now.most !== 0
     && !(await confirmed(`The price is now: ${priceWords(now)}. The button said: ${priceWords(seen || {})}.`, "Go ahead"))) {
     return undefined;

@@ -155,13 +155,14 @@ def test_an_image_is_made_by_two_models_compared_and_deleted(
     assert b"1248x832" in openai.requests[0].body, "the shape that was chosen"
 
 
-def test_axe_has_no_serious_finding_in_any_view(with_openai: Environ, browse: Any) -> None:
+def test_axe_has_no_serious_finding_in_any_view_and_nothing_is_cut_off(with_openai: Environ, browse: Any) -> None:
     with studio(with_openai) as link:
         found = browse("access.mjs", link)
     assert found["wrong"] == []
     assert found["serious"] == []
     assert found["small"] == []
-    assert len(found["views"]) == 27
+    assert found["cut"] == []
+    assert len(found["views"]) == 36
 
 
 def test_the_official_app_bridge_shows_it_and_the_server_is_called_through_the_host(
