@@ -4,7 +4,7 @@ import { announce, el } from "./dom.js";
 
 const CLOSEST = 16;
 const BUTTONS = { width: 160, height: 64 }; // that zoom, in the corner; the whole sheet is shown beside or above them
-const ROOM = 300; // pixels of height from which there is space above them
+const ROOM = 240; // pixels of height from which there is space above them
 const STEP = 8; // pixels on the screen that an arrow key moves the cursor; five times as many with Shift
 
 export class Stage {
@@ -32,7 +32,7 @@ export class Stage {
       "aria-describedby": "painting-keys", "aria-roledescription": "mask painter",
     }, sheet, this.ring);
     this.listen();
-    new ResizeObserver(() => this.fitted && this.fit()).observe(this.root);
+    new ResizeObserver(() => this.refit()).observe(this.root);
   }
 
   listen() {
@@ -50,6 +50,11 @@ export class Stage {
     root.addEventListener("focus", () => root.matches(":focus-visible") && this.showCursor());
     root.addEventListener("blur", () => { this.ring.hidden = true; });
     root.addEventListener("contextmenu", (event) => event.preventDefault());
+  }
+
+  // Fits again what the user has not moved; never under a pointer that is down, whose stroke would jump.
+  refit() {
+    if (this.fitted && !this.pointers.size) this.fit();
   }
 
   // Shows the whole sheet with its margin, in the middle unless the buttons would cover it.
@@ -151,6 +156,7 @@ export class Stage {
     if (!this.pointers.delete(event.pointerId)) return;
     if (!this.panning) this.hand.end();
     if (!this.pointers.size) this.panning = false;
+    this.refit();
   }
 
   key(event) {

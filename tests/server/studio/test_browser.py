@@ -86,6 +86,7 @@ def test_what_is_painted_is_what_the_vendor_gets(
     assert steps["lasso"] < steps["pen"] < steps["lasso"] + 0.6 * (steps["finger"] - steps["lasso"])
     assert steps["palm"] == steps["lasso"]
     assert found["zoomed"] > 1.5
+    assert found["refitted"] < found["held"] == 1
     assert (steps["kept"], found["escaped"]) == (steps["lasso"], "Edit"), "a mask is not lost by going back"
     assert "about $" in found["button"]
     assert "gpt-image" in found["price"]
