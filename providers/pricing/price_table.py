@@ -1,4 +1,4 @@
-"""prices.json: its shape, how it is read, and what of it concerns one model. Gathered 2026-11-20.
+"""prices.json: its shape, how it is read, and what of it concerns one model. Gathered 2026-11-20 and 2026-11-29.
 
     sources   where figures come from; an entry names one and its own date
     rows      USD of a picture, a successful call, a megapixel, or a source picture

@@ -252,7 +252,7 @@ async def test_unfiltered_the_defaults_have_a_price() -> None:
         "(free)",
     ):
         assert said in answer.text
-    assert answer.text.count("Prices: about") == answer.text.count("2026-11-20") == 1
+    assert answer.text.count("Prices: about") == answer.text.count("2026-11-29") == 1
     assert "prices" not in data(answer)
 
 

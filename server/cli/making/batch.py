@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import count
 from typing import Any, cast
 
 import anyio
@@ -29,7 +28,6 @@ from atelier.providers.pipeline.budget_check import check_total
 from atelier.providers.pipeline.job_store import CallIdentity, JobStore
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.quotes import usd
-from atelier.providers.pipeline.states import JobState
 from atelier.server.cli.making.result_lines import facts_of
 from atelier.server.cli.options import STDIN
 from atelier.server.cli.output import UsageError, say
@@ -82,7 +80,8 @@ def read_lines(file: str, common: Mapping[str, Any], name: str) -> list[Line]:
             params = parameters_of(generate_image.TOOL, given)
         except ImageError as error:
             raise UsageError(f"Line {number}: {error.message}") from None
-        body = json.dumps([name, given], sort_keys=True, ensure_ascii=False)
+        own = {key: value for key, value in given.items() if key != "confirm_cost"}  # it may be added to a repeat
+        body = json.dumps([name, own], sort_keys=True, ensure_ascii=False)
         seen[body] += 1  # the same line twice is two images
         digest = hashlib.sha256(f"{body} {seen[body]}".encode()).hexdigest()
         found.append(Line(number, params, f"batch-{digest}"))
@@ -106,8 +105,8 @@ async def make_batch(
             style = await styles.find(line.params.style)
             request = await generate_image.request_of(line.params, style, styles, pipeline)
             requests.append((line, request, _admitted(pipeline, line, request)))
-        attempts = [await next_attempt(pipeline.store, settings.customer_id, line) for line in lines]
-        pending = [priced for (_, _, priced), (_, is_new) in zip(requests, attempts, strict=True) if is_new]
+        caller = settings.customer_id
+        pending = [priced for line, _, priced in requests if await is_new(pipeline.store, caller, line)]
         sure = all(line.params.confirm_cost for line in lines)
         await check_price(service, settings, pending, budget, sure)
         if len(pending) < len(lines):
@@ -115,23 +114,24 @@ async def make_batch(
         limiter = anyio.CapacityLimiter(AT_ONCE)
         with BatchTable(len(lines), as_json=as_json) as table:
 
-            async def make(line: Line, request: ImageRequest, key: str) -> None:
+            async def make(line: Line, request: ImageRequest) -> None:
                 async with limiter:
                     if totals.stopped:
                         return
                     try:
                         result = await service.submit(
                             request,
-                            caller=settings.customer_id,
+                            caller=caller,
                             fallback=fallback_of(line.params),
-                            key=key,
-                            body=key,
+                            key=line.key,
+                            body=line.key,
                             confirm=_confirmed,
                         )
                         assert isinstance(result, ImageResult), "no wait limit is set"
                         files = await output.write(folder, result.images, overwrite=True) if folder else []
                     except ImageError as error:
-                        totals.failed, totals.stopped = totals.failed + 1, error.reason in FATAL
+                        totals.failed += 1
+                        totals.stopped |= error.reason in FATAL
                         table.failed(line.number, line.params.prompt, error)
                         return
                     totals.made += 1
@@ -139,8 +139,8 @@ async def make_batch(
                     service.mark_delivered(result.id)
 
             async with anyio.create_task_group() as tasks:
-                for (line, request, _), (key, _) in zip(requests, attempts, strict=True):
-                    tasks.start_soon(make, line, request, key)
+                for line, request, _ in requests:
+                    tasks.start_soon(make, line, request)
     left = len(lines) - totals.made - totals.failed
     rest = f", {left} not tried" if left else ""
     again = " The same command goes on." if totals.failed or left else ""
@@ -178,17 +178,10 @@ def _admitted(pipeline: Pipeline, line: Line, request: ImageRequest) -> PricedRe
         raise
 
 
-async def next_attempt(store: JobStore, caller: str, line: Line) -> tuple[str, bool]:
-    """Return the key of the attempt that stands for a line, and whether it is a new one: a failed one is repeated.
-
-    One whose outcome is not known is not repeated, since it may have been billed.
-    """
-    for number in count(1):
-        key = f"{line.key}-{number}"
-        row = await store.find_duplicate(CallIdentity(caller=caller, fingerprint="", key=key_hash(key)))
-        if row is None or row.state not in (JobState.FAILED, JobState.CANCELLED):
-            return key, row is None
-    raise AssertionError("the numbers do not end")
+async def is_new(store: JobStore, caller: str, line: Line) -> bool:
+    """Return whether no earlier job stands for a line: one that failed and cost nothing does not."""
+    identity = CallIdentity(caller=caller, fingerprint="", key=key_hash(line.key))
+    return await store.find_duplicate(identity) is None
 
 
 async def _confirmed(question: str) -> bool:

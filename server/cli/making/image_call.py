@@ -18,6 +18,7 @@ from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.styles.library import FoundStyle, StyleLibrary
 from atelier.server.cli.making.result_lines import announce, open_images, show_images
 from atelier.server.cli.output import say
+from atelier.server.cli.terminal.messages import for_person
 from atelier.server.cli.terminal.shared_options import RESULT, Json
 from atelier.server.cli.terminal.spinner import shown_progress
 from atelier.server.composition import pipeline_of, storage_of, styles_of
@@ -98,7 +99,7 @@ async def _make_images(
             await folder.check(params.output_path, overwrite=output.overwrite)
         notice = pipeline.catalog.resolve(request.model, request.operation, request.origin).notice
         if notice and not output.json:
-            say(notice)  # first, before the request is sent
+            say(for_person(notice))  # first, before the request is sent
         async with shown_progress(params.n) as (on_progress, ask):
             result = await service.submit(
                 request,

@@ -17,6 +17,7 @@ REFUSED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 """Exit codes; 0 is done."""
 
 PHRASES = (
+    (r"\bSet one of [A-Z0-9_, ]+ for a real image\.", "For a real one, store a vendor's key: atelier keys set openai"),
     (r"\bOffer something cheaper: ", "For something cheaper: "),
     (r"; show the user the path or link\.", "."),
     (r"Ask the user; when they agree, call again with confirm_cost=true\.", "Run it again with --confirm-cost."),

@@ -39,7 +39,7 @@ def test_an_interrupted_batch_goes_on_without_a_second_bill(
     first.communicate(timeout=LONG)
     assert first.returncode == 130
     assert len(openai.requests) == 2
-    done = atelier(with_openai, *command[3:], "--output", str(tmp_path / "drafts"))
+    done = atelier(with_openai, *command[3:], "--confirm-cost", "--output", str(tmp_path / "drafts"))
     assert done.returncode == 0, done.stderr
     assert "2 of 4 were made before and are not paid for again." in done.stderr
     assert len(openai.requests) == 4
