@@ -64,7 +64,7 @@ export function create(app) {
     }
     const ids = idsOf(answer);
     app.host.tellModel(`In the studio the user made ${ids.join(", ")} with the words “${words.value.trim()}”.`).catch(showError);
-    if (ids.length > 1) app.show("compare", ids, answer.data.models || []);
+    if (names.length > 1) app.show("compare", ids, answer.data.models || []);
     else app.show("viewer", ids[0]);
   }
 

@@ -154,10 +154,26 @@ export async function made(app, tool, { mask, ...given }, seen) {
     return undefined;
   }
   announce("The image is being made. This takes 5 to 60 seconds.");
-  let answer = await app.host.call(tool, { ...given, ...(mask ? { mask } : {}), confirm_cost: true });
-  while (answer.data.status === "running" && answer.data.job) answer = await app.host.call("get_image", { id: answer.data.job });
+  const answer = await collected(app, await app.host.call(tool, { ...given, ...(mask ? { mask } : {}), confirm_cost: true }));
+  for (const outcome of answer.data.models || []) if (outcome.job) await collectOutcome(app, answer, outcome);
   app.images.changes++;
   return answer;
+}
+
+async function collected(app, answer) {
+  while (answer.data.status === "running" && answer.data.job) answer = await app.host.call("get_image", { id: answer.data.job });
+  return answer;
+}
+
+// Adds the images of a model of a comparison that took longer than the others.
+async function collectOutcome(app, { data }, outcome) {
+  try {
+    const rest = await collected(app, { data: { status: "running", job: outcome.job } });
+    outcome.images = idsOf(rest);
+    data.images = [...(data.images || []), ...rest.data.images];
+  } catch (error) {
+    outcome.error = error.message;
+  }
 }
 
 // The ids of the images in an answer, also where a host passes its text alone.
