@@ -144,7 +144,7 @@ def test_an_image_is_made_by_two_models_compared_and_deleted(
     about, most = re.findall(r"\$[\d.]+", found["button"])
     assert float(about[1:]) < float(most[1:])
     assert found["risen"].endswith(f"The button said: about {about}, at most {most}.")
-    assert found["declined"] == "New image"
+    assert (found["chosen"], found["declined"]) == (6, "New image")
     assert found["title"] == "Compare 2"
     names = [re.sub(r"[\d.]+", "0", name) for name in found["names"]]
     assert names == ["sketch/sketch · free · 0 s", "openai/gpt-image-0-flare · $0 · 0 s"]
