@@ -29,6 +29,7 @@ def outcome(kit: Wheel, folder: Path, *arguments: str) -> tuple[int, int]:
     return int(passed[1]) if passed else 0, int(failed[1]) if failed else 0
 
 
+@exhaustive
 def test_a_vendor_of_another_distribution_passes_the_suite(kit: Wheel, tmp_path: Path) -> None:
     shutil.copy(PLUGIN / "dots_conformance.py", tmp_path / "test_dots.py")
     passed, failed = outcome(kit, tmp_path)

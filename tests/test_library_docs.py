@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.exhaustive import parameters
 from tests.wheel import Wheel
 
 PAGE = (Path(__file__).parents[1] / "docs" / "library.md").read_text(encoding="utf-8")
@@ -28,7 +29,9 @@ def examples() -> list[tuple[str, str]]:
 EXAMPLES = examples()
 
 
-@pytest.mark.parametrize("code", [code for _, code in EXAMPLES], ids=[title for title, _ in EXAMPLES])
+@pytest.mark.parametrize(
+    "code", [parameters(code, is_fast=number < 3, id=title) for number, (title, code) in enumerate(EXAMPLES)]
+)
 def test_an_example_of_the_page_runs(code: str, installed_wheel: Wheel, tmp_path: Path) -> None:
     (tmp_path / "example.py").write_text(code, encoding="utf-8")
     installed_wheel.python("-W", "error", "example.py", cwd=tmp_path)

@@ -12,6 +12,7 @@ from atelier.providers.pricing.price_table import table
 from atelier.providers.vendors.registry import all_providers
 from atelier.server.cli.models_command import markdown
 from tests.conftest import Environ
+from tests.exhaustive import exhaustive
 from tests.server.test_main import atelier
 
 PAGE = (Path(__file__).parents[1] / "docs/models.md").read_text(encoding="utf-8")
@@ -47,6 +48,7 @@ def catalogue() -> str:
     return block
 
 
+@exhaustive
 def test_an_ordinary_call_has_a_price_by_the_example_of_a_catalogue(environ: Environ, tmp_path: Path) -> None:
     file = tmp_path / "catalog.json"
     file.write_text(catalogue(), encoding="utf-8")

@@ -93,6 +93,7 @@ def test_the_block_of_vscode_asks_for_the_key_that_it_uses() -> None:
     assert {value for server in block["servers"].values() for value in server["env"].values()} == asked
 
 
+@exhaustive
 @pytest.mark.anyio
 async def test_the_command_of_the_blocks_answers_where_the_package_is_installed(
     installed_wheel: Wheel, tmp_path: Path

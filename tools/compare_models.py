@@ -60,12 +60,13 @@ class _Attempt:
 
 
 async def compare_models(requests: Sequence[ImageRequest], service: ImageService, call: Call, *, sure: bool) -> Answer:
-    """Make the images of every request at once, and return them with a contact sheet.
+    """Make the images of every request at once, and return them with a contact sheet. Names of one model count once.
 
     Every model has to pass its gates, and the sum of their prices the caps and the question of the price, before any of
     them is sent anything. `sure` says that the user has confirmed the cost. Raises ImageError when no model made one.
     """
-    attempts = [_Attempt(request, service.pipeline.admit(request)) for request in requests]
+    admitted = [_Attempt(request, service.pipeline.admit(request)) for request in requests]
+    attempts = list({attempt.name: attempt for attempt in admitted}.values())
     confirm = call.confirm_price if sure else call.confirm
     pipeline = service.pipeline
     await check_total(pipeline.budget, pipeline.store, [each.priced for each in attempts], call.caller, confirm)

@@ -136,8 +136,8 @@ def _brief(summary: str, found: list[Offer], shown: list[Offer], today: date) ->
     """
     rest = _rest(found, shown, TRUNCATION_NOTE)
     overview = "\n".join([summary, *(_overview_line(offer, today) for offer in shown), *rest])
-    largest = min(MAX_BRIEF_DATA_BYTES, MAX_BRIEF_BYTES - len(overview.encode()))
-    data = next(filter(None, (_listed(summary, found, shown, limit, largest, today) for limit in (*NAMED_MODELS, 1))))
+    max_bytes = min(MAX_BRIEF_DATA_BYTES, MAX_BRIEF_BYTES - len(overview.encode()))
+    data = next(filter(None, (_listed(summary, found, shown, limit, max_bytes, today) for limit in (*NAMED_MODELS, 1))))
     room = MAX_BRIEF_BYTES - _bytes(data)
     for limit in NAMED_MODELS:
         lines = [line for offer in shown for line in _lines(offer.first(limit), offer, today)]
@@ -148,16 +148,16 @@ def _brief(summary: str, found: list[Offer], shown: list[Offer], today: date) ->
 
 
 def _listed(
-    summary: str, found: list[Offer], shown: list[Offer], limit: int, largest: int, today: date
+    summary: str, found: list[Offer], shown: list[Offer], limit: int, max_bytes: int, today: date
 ) -> ListModelsOutput | None:
-    """Return the data with at most `limit` models of each vendor, or None if it has `largest` bytes or more."""
+    """Return the data with at most `limit` models of each vendor, or None if it has `max_bytes` bytes or more."""
     vendors = [_vendor(offer, offer.first(limit) if offer in shown else None, today) for offer in found]
     for vendor, offer in zip(vendors, found, strict=True):
         if offer not in shown:
             vendor.more = len(offer.rows)
     hint = MORE_HINT if any(vendor.more for vendor in vendors) else ""
     data = ListModelsOutput(summary=summary + hint, vendors=vendors)
-    return data if limit == 1 or _bytes(data) < largest else None
+    return data if limit == 1 or _bytes(data) < max_bytes else None
 
 
 def _lines(part: Offer, whole: Offer, today: date) -> list[str]:

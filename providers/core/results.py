@@ -38,7 +38,7 @@ class AssetHandle:
 
 @dataclass(frozen=True, slots=True)
 class ResultImage:
-    """An image of a result: its bytes, its asset unless it is an inline result, and its resized copy, if any."""
+    """An image of a result: its bytes, its asset, which an inline result lacks, and its resized copy, if any."""
 
     picture: Picture
     stored: AssetHandle | None = None
@@ -154,7 +154,7 @@ class ImageResult:
         return {name: value for name, value in found.items() if value is not None}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON has it, with `base64` in each image unless links were asked for."""
+        """Return the result as JSON has it, with `base64` in each image if no links were requested."""
         facts = self.facts()
         if self.response_format != "url":
             for image, made in zip(facts["images"], self.images, strict=True):

@@ -25,7 +25,7 @@ MAGIC = (
 
 
 def picture(data: bytes, *, prompt_used: str | None = None, seed: int | None = None) -> Picture:
-    """Return a vendor's bytes as a Picture. Raises invalid_response unless they are a whole png, jpeg, webp or gif."""
+    """Return a vendor's bytes as a Picture. Raises invalid_response for anything but a whole png, jpeg, webp or gif."""
     warning = ""
     try:
         found = identify(data)
@@ -60,7 +60,7 @@ def identify(data: bytes) -> tuple[str, int, int]:
 
 
 def format_of(data: bytes) -> str:
-    """Return the format by the first bytes of a file, without a look at the rest; "" if it is none of ours."""
+    """Return the format by the first bytes of a file, without reading the rest; "" if it is none of ours."""
     return next((name for name, magic, offset in MAGIC if data[offset : offset + len(magic)] == magic), "")
 
 

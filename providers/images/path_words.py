@@ -1,4 +1,4 @@
-"""Parse the path of a source: as written, as a `file:` URL, and as quoted for a shell."""
+"""Parse the path of a source: as written, as a `file:` URL, and as escaped for a shell."""
 
 from __future__ import annotations
 

@@ -130,8 +130,8 @@ class SourceReader:
             file, data = await anyio.to_thread.run_sync(self._file, text)
             found = await self._recognised(data, Path(file).stem)
             return replace(found, picture=replace(found.picture, name=file))
-        quoted_name = f" (“{sanitize(text)}”)" if len(text) < 60 else ""
-        raise _invalid(f"This{quoted_name} does not name an image.", self.forms)
+        named = f" (“{sanitize(text)}”)" if len(text) < 60 else ""
+        raise _invalid(f"This{named} does not name an image.", self.forms)
 
     @property
     def forms(self) -> str:

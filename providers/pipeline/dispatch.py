@@ -236,7 +236,7 @@ async def _watch(
     cancel: Callable[[], Awaitable[None]],
     requested: anyio.Event,
 ) -> None:
-    """Report progress where the vendor is asked for it, and cancel the call once its caller has asked for that."""
+    """Report progress that has to be polled separately, and cancel the call when its caller does."""
 
     async def cancel_if_requested() -> None:
         await requested.wait()

@@ -49,7 +49,7 @@ class JobRow:
     """A job in the store. `owner` is the process that runs it.
 
     `outcome` is the result or the error of a job that has ended, as JSON; with `collectable` if the vendor may still
-    hand out images.
+    return images.
     """
 
     id: str

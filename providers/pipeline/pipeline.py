@@ -36,7 +36,7 @@ from atelier.providers.pipeline.safe_prompt import SECOND_ATTEMPT_HINT, prepare_
 from atelier.providers.pipeline.store_images import CallResult, store_images, with_prompts
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.pricing.budget import Budget, Confirm
-from atelier.providers.pricing.estimate import quoted
+from atelier.providers.pricing.estimate import vendor_estimate
 from atelier.providers.transport.network.http_client import OwnTransport
 from atelier.providers.transport.wire import httpx
 
@@ -150,7 +150,7 @@ class Pipeline:
             return priced
         total = sum((amount for amount in amounts if amount is not None), Decimal(0))
         day = self.catalog.today().isoformat()
-        return replace(priced, estimate=quoted(total, priced.job.request.count, provider.title, day))
+        return replace(priced, estimate=vendor_estimate(total, priced.job.request.count, provider.title, day))
 
     async def prepare_job(self, priced: PricedRequest, caller: str, confirm: Confirm | None) -> PreparedJob:
         """Build the wire requests and check budget, key and consent. Raises ImageError before anything is written."""

@@ -50,7 +50,7 @@ async def store_copy(
 
 
 def _with_facts(copy: Picture, record: dict[str, Any], resize: ResizeSpec) -> tuple[Picture, dict[str, Any]]:
-    """Embed the record in the copy, unless that would exceed the size limit."""
+    """Embed the record in the copy if the size limit allows it."""
     marked, marked_record = embed_facts(copy, record)
     if resize.max_kb is None or marked_record["bytes"] <= resize.max_kb * KB:
         return marked, marked_record

@@ -93,7 +93,7 @@ def estimate(prices: Prices, provider: str, job: Job) -> Estimate | None:
     )
 
 
-def quoted(usd: Decimal, count: int, vendor: str, day: str) -> Estimate:
+def vendor_estimate(usd: Decimal, count: int, vendor: str, day: str) -> Estimate:
     """Return the cost of a job as its vendor states it beforehand."""
     return Estimate(
         count=count,

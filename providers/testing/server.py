@@ -134,7 +134,7 @@ class Dropped:
             headers = [(b"content-type", b"application/json"), (b"content-length", b"100000")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b'{"data": [', "more_body": True})
-        cycle: Any = getattr(receive, "__self__")  # noqa: B009 - uvicorn's own, which ASGI does not tell of
+        cycle: Any = getattr(receive, "__self__")  # noqa: B009 - uvicorn's own, which is not part of ASGI
         cycle.transport.abort()
 
 

@@ -81,8 +81,8 @@ class Provider:
     package              an optional package that the vendor needs; without it the vendor is used by name only
     collect              where an image can be collected by a vendor task or a link; see the module
     complete             where source images are uploaded first, or a request is checked against the vendor's lists
-    lookup               where the caller names the task: nothing is sent again before the vendor was asked for it
-    watch                where progress is asked for separately
+    lookup               where the caller names the task: nothing is sent again before it was looked up at the vendor
+    watch                where progress has to be polled separately
     cancel               where work can be cancelled; `read` then meets its end, however it ended
     quote                where the vendor states for free what a request will cost, in USD; None for one it cannot price
     lifecycles           where the vendor publishes it: id of every served model -> the day on which that ends

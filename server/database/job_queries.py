@@ -103,7 +103,7 @@ RUNNING_JOBS = JOB_ROWS.where(job.state == literal(JobState.RUNNING.value, liter
 
 
 def collectable_late() -> Select[Any]:
-    """Return the query for jobs that have ended, and of which the vendor may still hand out images."""
+    """Return the query for jobs that have ended, and of which the vendor may still return images."""
     ended = job.state.in_(states_before(JobState.RUNNING, JOB_TRANSITIONS))
     return JOB_ROWS.where(ended, job.collectable, job.created_at > utc_now() - COLLECT_WINDOW)
 

@@ -109,7 +109,7 @@ class AnswerRecorder:
         self._file = file
         self._recorded = recorded
         self._questions = Questions()
-        self._asked = dict[str, str]()
+        self._requested = dict[str, str]()
 
     def request(self, message: str) -> None:
         """Take note of a request of the host."""
@@ -117,15 +117,15 @@ class AnswerRecorder:
             return
         request = _request(message)
         if request and request["method"] in METHODS and (question := self._questions.of(request)) not in self._recorded:
-            self._asked[json.dumps(request["id"])] = question
+            self._requested[json.dumps(request["id"])] = question
 
     def answer(self, line: str) -> None:
         """Record the answer to a request that was noted."""
-        for id, asked in list(self._asked.items()):
+        for id, request in list(self._requested.items()):
             prefix = f'{{"jsonrpc":"2.0","id":{id},"result":'
             if line.startswith(prefix):
-                del self._asked[id]
-                self._recorded[asked] = line.rstrip("\n")[len(prefix) : -1]
+                del self._requested[id]
+                self._recorded[request] = line.rstrip("\n")[len(prefix) : -1]
                 threading.Thread(target=self._store, name="atelier-early-answers", daemon=True).start()
 
     def _store(self) -> None:

@@ -153,7 +153,7 @@ async def _in_time(load: Coroutine[Any, Any, Found | None], until: float) -> Fou
 
 
 async def _store_preview(stored: AssetHandle, jpeg: bytes, earlier: bytes | None, storage: Storage) -> str | None:
-    """Return the path of the preview beside its picture. Writes it unless it is the stored one."""
+    """Return the path of the preview beside its picture. Writes it if none is stored."""
     if jpeg != earlier:
         return await storage.put_preview(stored.id, jpeg)
     return str(Path(stored.path).with_suffix(".preview.jpg")) if stored.path else None

@@ -56,7 +56,7 @@ PROGRESS_INTERVAL = 9.0  # seconds between notifications; hosts time out without
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """Objects that live as long as the server."""
+    """Objects with the lifetime of the server."""
 
     service: ImageService
     storage: Callable[[str], Storage]

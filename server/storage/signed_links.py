@@ -82,14 +82,14 @@ def signed_links_of(settings: Settings) -> SignedLinks:
     """Return the links of these settings. Raises invalid_request for a secret that is too short; does no I/O."""
     secret = settings.lookup(LINK_SECRET)
     if secret is None:
-        return SignedLinks(lambda: _kept_key(settings.state / "link-secret"), settings.link_ttl)
+        return SignedLinks(lambda: _stored_key(settings.state / "link-secret"), settings.link_ttl)
     if len(secret.encode()) < MIN_SECRET_BYTES:
         message = f"{LINK_SECRET} is too short: it should have at least {MIN_SECRET_BYTES} bytes."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Make one with: openssl rand -hex 32")
     return SignedLinks(lambda: secret.encode(), settings.link_ttl)
 
 
-def _kept_key(file: Path) -> bytes:
+def _stored_key(file: Path) -> bytes:
     """Return the key in a file, which is created with a random one for its owner only."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

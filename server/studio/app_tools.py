@@ -122,7 +122,7 @@ async def list_images(params: StudioImages, service: ImageService, call: Call) -
 
 
 def _matches(record: Mapping[str, Any], params: StudioImages) -> bool:
-    """Return whether an image has all words of the search, and the parent that is asked for."""
+    """Return whether an image has all words of the search, and the requested parent."""
     text = f"{record.get('prompt') or ''} {maker_of(record)} {record['id']}".casefold()
     words = params.search.casefold().split()
     return all(word in text for word in words) and params.parent in (None, record.get("parent"))

@@ -73,6 +73,7 @@ def collected(environ: Environ, tool: str, arguments: dict[str, Any]) -> dict[st
         return answer(process, 3)["structuredContent"]
 
 
+@exhaustive
 @pytest.mark.parametrize("end", sample([signal.SIGKILL, signal.SIGTERM], [signal.SIGKILL]))
 def test_an_answer_that_the_host_never_read_is_collected_by_the_next_call(
     around: World, tmp_path: Path, end: signal.Signals
@@ -92,6 +93,7 @@ def test_an_answer_that_the_host_never_read_is_collected_by_the_next_call(
     assert len(around.billed) == 1
 
 
+@exhaustive
 def test_a_host_that_reads_slowly_has_the_whole_answer_before_the_server_ends(around: World, tmp_path: Path) -> None:
     environ, held = around.environ(tmp_path), Held()
     around.proxy("openai").next("put", held)

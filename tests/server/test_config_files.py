@@ -17,6 +17,7 @@ from atelier.providers.vendors.registry import all_providers
 from atelier.server.settings import Settings
 from atelier.server.settings.config_files import UNTRUSTED, Source
 from tests.conftest import Environ
+from tests.exhaustive import exhaustive
 from tests.server.test_main import atelier
 
 Environment = dict[str, str]
@@ -285,6 +286,7 @@ def test_the_state_folder_of_earlier_versions_on_macos_stays_in_use(
     assert Settings.from_environ({}).state == tmp_path / "xdg" / "atelier"
 
 
+@exhaustive
 def test_the_command_reads_both_files(environ: Environ, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text(f"ATELIER_OUTPUT_DIR={tmp_path / 'drawn'}\nATELIER_OUTPUTDIR=x\nSOMETHING else\n")

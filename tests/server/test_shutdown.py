@@ -27,6 +27,7 @@ def pictures(folder: Path) -> list[Path]:
     return [path for path in files_in(folder) if path.suffix == ".png"]
 
 
+@exhaustive
 @pytest.mark.parametrize("number", sample(SIGNALS, [signal.SIGINT]))
 def test_a_server_at_rest_ends_at_once(environ: Environ, number: signal.Signals) -> None:
     with started(environ) as process:
@@ -37,6 +38,7 @@ def test_a_server_at_rest_ends_at_once(environ: Environ, number: signal.Signals)
         assert process.wait(LONG) == 128 + number
 
 
+@exhaustive
 @pytest.mark.parametrize("number", sample(SIGNALS, [signal.SIGTERM]))
 def test_a_server_at_work_first_stores_what_is_billed(
     with_openai: Environ, openai: OpenAI, tmp_path: Path, number: signal.Signals

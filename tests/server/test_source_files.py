@@ -50,6 +50,7 @@ def file_names(openai: OpenAI) -> list[str]:
     return re.findall(r'filename="([^"]*)"', openai.requests[-1].body.decode(errors="replace"))
 
 
+@exhaustive
 @pytest.mark.parametrize(
     "asked",
     sample(

@@ -57,6 +57,20 @@ async def test_each_model_makes_an_image_and_one_sheet_shows_them(connect: Conne
     assert not shown.is_error
 
 
+async def test_two_names_of_one_model_are_one_call_and_one_price(
+    connect: Connect, vendors: Environ, openai: OpenAI
+) -> None:
+    async with connect() as client:
+        names = ["openai", "openai/gpt-image-2.5-flare", "gpt-image-2.5-flare", "sketch"]
+        result = await client.call_tool("generate_image", {**FOX, "models": names})
+    found = outcomes(result)
+    assert list(found) == ["openai/gpt-image-2.5-flare", "sketch/sketch"]
+    assert result.structured_content is not None
+    assert len(result.structured_content["images"]) == 2
+    assert result.structured_content["actual_usd"] == found["openai/gpt-image-2.5-flare"]["actual_usd"]
+    assert len(openai.requests) == 1
+
+
 async def test_a_model_that_fails_costs_the_others_nothing(connect: Connect, vendors: Environ, openai: OpenAI) -> None:
     openai.script.append(Answer(400, {"error": {"code": "moderation_blocked", "message": "No foxes."}}))
     async with connect() as client:

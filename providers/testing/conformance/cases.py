@@ -29,7 +29,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """An option of a row, and what is asked of it."""
+    """An option of a row, and what is tried on it."""
 
     model: Model
     option: str
@@ -97,7 +97,7 @@ def malformed(bench: Bench) -> Cases:
             "no prompt": [{"prompt": " "}] if bench.needs_prompt(row, first_operation(row)) else [],
             "a prompt too long": [{"prompt": "x" * (row.max_prompt + 1)}] if row.max_prompt else [],
             "a size that is none": [{"size": "large"}, {"size": "0x0"}],
-            "a size said twice": [{"size": "1024x1024", "aspect_ratio": "1:1"}],
+            "a size given twice": [{"size": "1024x1024", "aspect_ratio": "1:1"}],
             "too few or too many pictures": [{"count": 0}, {"count": MAX_IMAGES + 1}],
         }
         for what, them in changes.items():

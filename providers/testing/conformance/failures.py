@@ -15,7 +15,7 @@ Cases = Iterator[tuple[Any, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """What goes wrong for good at `where`, and what is to be told of it. `unknown` is whether the vendor may have
+    """What goes wrong for good at `where`, and what the caller reads of it. `unknown` is whether the vendor may have
     billed; None where vendors differ."""
 
     fault: Fault

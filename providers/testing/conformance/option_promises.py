@@ -104,17 +104,17 @@ class OptionPromises:
             for change in taken.changes:
                 without: Change = {"output_format": change["output_format"]} if "compression" in change else {}
                 without = {**without, "options": COMPANIONS.get(taken.option, {})}
-                asked, silent = altered(plain, change), altered(plain, without)
-                if asked == silent or ("mask" in change and not plain.sources):  # nothing for a mask to lie on
+                request, silent = altered(plain, change), altered(plain, without)
+                if request == silent or ("mask" in change and not plain.sources):  # nothing for a mask to lie on
                     continue
                 if "mask" in change and operation is Operation.VARIATION:  # dropped with a warning
                     continue
                 if change == {name: bench.sent_anyway.get(name) for name in change}:
                     continue
-                if SAFE_PROMPT in asked.options:  # for the pipeline; the vendor is not sent it
+                if SAFE_PROMPT in request.options:  # for the pipeline; the vendor is not sent it
                     continue
                 try:
-                    sent = pipeline.prepare(asked)
+                    sent = pipeline.prepare(request)
                 except ImageError as error:
                     reached.append(False)
                     refusals = (Reason.UNSUPPORTED_OPTION, Reason.INVALID_REQUEST)

@@ -79,7 +79,7 @@ FLAGGED = "a flagged prompt"
 
 @dataclass(slots=True)
 class Task:
-    """A request in the queue: it runs when its status is asked for the second time."""
+    """A request in the queue: it runs when its status is polled the second time."""
 
     app: str
     endpoint: str

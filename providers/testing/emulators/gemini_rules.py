@@ -118,7 +118,7 @@ def blocked(reason: str, message: str | None = None) -> Answer:
 
 
 def finished(reason: str, message: str | None = None, *parts: dict[str, Any]) -> Answer:
-    """HTTP 200 for work that ended without a picture; `parts` are what was said instead."""
+    """HTTP 200 of a request that ended without an image; `parts` are its text."""
     candidate: dict[str, Any] = {"index": 0, "finishReason": reason}
     candidate |= {"finishMessage": message} if message else {}
     candidate |= {"content": {"role": "model", "parts": list(parts)}} if parts else {}

@@ -230,10 +230,10 @@ class Leonardo(Emulator):
         """POST /v1/pricing-calculator"""
         if denied := self.denied(request):
             return denied
-        asked = json.loads(await request.body())["serviceParams"]["IMAGE_GENERATION"]
-        if not any(asked.get(flag) for flag in ("isPhoenix", "isSDXL", "isSDXLLightning")):
+        service = json.loads(await request.body())["serviceParams"]["IMAGE_GENERATION"]
+        if not any(service.get(flag) for flag in ("isPhoenix", "isSDXL", "isSDXLLightning")):
             return trouble(400, "no such service", "validation-failed").response()
-        count = asked["numImages"]
+        count = service["numImages"]
         stated = {} if self.credits else {"price": {"amount": str(USD * count), "unit": "DOLLARS"}}
         return JSONResponse({"calculateProductionApiServiceCost": {"cost": 7 * count, **stated}})
 

@@ -50,8 +50,8 @@ class LiteLLM(OpenAI):
         try:
             super()._check({**own, "model": MODELS[body["model"]]})
         except RefusedError as refused:
-            said = refused.answer.body["error"]["message"]
-            raise RefusedError(trouble(refused.answer.status, f"litellm.BadRequestError: {said}")) from None
+            words = refused.answer.body["error"]["message"]
+            raise RefusedError(trouble(refused.answer.status, f"litellm.BadRequestError: {words}")) from None
 
     async def models(self, request: Request) -> Response:
         """GET /models: the names of the configuration"""

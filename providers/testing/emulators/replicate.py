@@ -36,7 +36,7 @@ from atelier.providers.testing.server import Answer, Bill
 
 
 class Replicate(PolledEmulator):
-    """The API, which also has the files. `polls` is where predictions are asked for, with its own log and script.
+    """The API, which also has the files. `polls` is where predictions are polled, with its own log and script.
 
     With `never_starts` no prediction ever runs. `polls_name` is the name in the addresses of a prediction.
     """

@@ -52,7 +52,7 @@ def throttled(delay: float) -> Answer:
 
 @dataclass(slots=True)
 class Run:
-    """A prediction: it runs when it is asked for the second time."""
+    """A prediction: it runs when it is polled the second time."""
 
     model: str
     input: dict[str, Any]

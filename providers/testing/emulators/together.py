@@ -51,7 +51,7 @@ class RefusedError(Exception):
 
 
 class Together(Emulator):
-    """The emulator. `url` ends in /v1; `always_links` answers with links whatever was asked for, at `link_host`."""
+    """The emulator. `url` ends in /v1; `always_links` answers with links for any request, at `link_host`."""
 
     def __init__(self, key: str = KEY) -> None:
         self.key, self.always_links = key, False

@@ -94,7 +94,7 @@ class WebFetcher:
 
 
 async def _picture(response: httpx.Response, name: str, max_bytes: int) -> bytes:
-    """Return the body of an answer. Raises ImageError unless it is an image of at most `max_bytes`."""
+    """Return the body of an answer. Raises ImageError for anything but an image of at most `max_bytes`."""
     status = response.status_code
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
         raise ImageError(Reason.NOT_FOUND, f"{name} has no image at that address ({status}).", hint=SOURCE_HINT)

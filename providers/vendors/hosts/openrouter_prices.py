@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated
-from urllib.parse import quote as quoted
+from urllib.parse import quote as in_url
 
 from pydantic import Field
 
@@ -35,7 +35,7 @@ async def quote(job: Job, wire: Wire) -> Decimal | None:
 
     Only prices per image and per request are known before the call; tokens and megapixels are not.
     """
-    url = f"{job.endpoint.base_url}/images/models/{quoted(job.model.id)}/endpoints"
+    url = f"{job.endpoint.base_url}/images/models/{in_url(job.model.id)}/endpoints"
     found = parse_answer(Endpoints, (await wire.free("GET", url)).content)
     prices = [_price(served.pricing, job) for served in found.endpoints]
     known = [price for price in prices if price is not None]

@@ -1,7 +1,7 @@
 """OpenRouter's rows. Facts: the client `openrouter` 1.3.84 and GET /images/models as of 2026-10.
 
 Doubtful, because the API is young: which values each model takes of `resolution` and `aspect_ratio`, how many images a
-provider makes in one call (one is asked for), and how many references it takes. Prices are asked of the host.
+provider makes in one call (one is requested), and how many references it takes. Prices are read from the host.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Leonardo.Ai: POST /v1/generations, or /v2/generations for its partners' models, returns a job that is polled.
 
-Facts: the vendor's SDK 7.0.0, docs copies up to 2026-09, live probes by third parties up to 2026-09. An error may be an
+Facts: the vendor's SDK 7.0.0, docs copies up to 2026-09, probes by third parties up to 2026-09. An error may be an
 array, and may come with status 200. The first answer states the cost.
 """
 
@@ -45,9 +45,9 @@ def _wire(job: Job) -> str:
 
 
 def _check_sources(job: Job) -> None:
-    given, most = len(job.request.sources), job.model.max_sources
-    if given > most:  # of an unlisted model, which the gates let pass
-        message = f"{job.model.id} takes at most {most} source images; {given} were given."
+    given, maximum = len(job.request.sources), job.model.max_sources
+    if given > maximum:  # of an unlisted model, which the gates let pass
+        message = f"{job.model.id} takes at most {maximum} source images; {given} were given."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Give fewer.", facts={"option": "images"})
 
 

@@ -1,4 +1,4 @@
-"""Leonardo's model rows. Facts: the vendor's SDK 7.0.0, docs copies up to 2026-09, live lists read by third parties.
+"""Leonardo's model rows. Facts: the vendor's SDK 7.0.0, docs copies up to 2026-09, lists read by third parties.
 
 `wire` is v1/{model id}, v2/{word}, or the path of a tool. v1 takes any model id as `leonardo/{uuid}`, v2 any word as
 `leonardo/{word}`. Doubtful, so not offered: canvas inpainting with Lucid and FLUX, init images with Lucid and Phoenix

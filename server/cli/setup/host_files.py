@@ -156,13 +156,13 @@ def _yaml_with(text: str, place: Sequence[str], entry: Mapping[str, Any]) -> str
         return "\n".join([*lines, f"{key}:", textwrap.indent(dumped, "  ")])
     nested = next((line for line in lines[top + 1 :] if line.strip() and not line.lstrip().startswith("#")), "")
     margin = nested[: len(nested) - len(nested.lstrip())] or "  "
-    kept, skips = list[str](), False
+    remaining, skips = list[str](), False
     for line in lines[top + 1 :]:
         if line.strip() and not line.startswith(f"{margin} "):
             skips = line.startswith(f"{margin}{NAME}:")
         if not skips:
-            kept.append(line)
-    return "\n".join([*lines[: top + 1], textwrap.indent(dumped, margin).rstrip(), *kept]) + "\n"
+            remaining.append(line)
+    return "\n".join([*lines[: top + 1], textwrap.indent(dumped, margin).rstrip(), *remaining]) + "\n"
 
 
 _READERS: Mapping[Format, Callable[[str], Any]] = {

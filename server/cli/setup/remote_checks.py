@@ -34,8 +34,8 @@ async def vendor_checks(settings: Settings) -> list[Check]:
     """Return whether each vendor that is set up accepts the key, and whether the clocks agree."""
     catalog = catalog_of(settings)
     usable = [each for each in catalog.providers if catalog.usable(each) and each.endpoint.base_url_variable]
-    asked = await run_concurrently([partial(_ask, catalog, provider) for provider in usable])
-    answers = [each for each in asked if not isinstance(each, ImageError)]
+    checked = await run_concurrently([partial(_ask, catalog, provider) for provider in usable])
+    answers = [each for each in checked if not isinstance(each, ImageError)]
     times = [time for _, time in answers if time]
     return [*(check for check, _ in answers), *([clock_check(times)] if times else [])]
 

@@ -58,7 +58,7 @@ def router(server: AtelierServer) -> APIRouter:
 
     @routes.get("/upload/{id}", response_class=HTMLResponse)
     async def form(id: str, expires: Expires, owner: Owner, signature: Signature) -> Response:
-        """Show the form, unless the link has been used."""
+        """Show the form if the link is unused."""
         if await linked(Kind.UPLOAD, id, owner, expires, signature).head(id):
             raise _used(id)
         return _page("Upload an image", "Choose the image for your chat. This link takes one.", FORM)

@@ -4,6 +4,7 @@ import { button, busy, debounced, el, showError, usd } from "./dom.js";
 import { idsOf, made, priceWords, summed } from "./images.js";
 import { backBar } from "./viewer.js";
 
+const MOST_MODELS = 6; // of one comparison
 const SHAPES = ["1:1", "3:2", "2:3", "16:9", "9:16"];
 
 export function create(app) {
@@ -26,6 +27,7 @@ export function create(app) {
     const names = chosen();
     seen = names.length ? summed(names.map((name) => prices.get(name))) : usual;
     cost.hidden = names.length > 0;
+    for (const input of models.querySelectorAll("input:not(:checked)")) input.disabled = names.length >= MOST_MODELS;
     go.disabled = !words.value.trim();
     go.querySelector("span").textContent = `Make ${names.length > 1 ? `${names.length} to compare` : "it"}${seen ? ` · ${priceWords(seen)}` : ""}`;
   }
@@ -62,7 +64,7 @@ export function create(app) {
     }
     const ids = idsOf(answer);
     app.host.tellModel(`In the studio the user made ${ids.join(", ")} with the words “${words.value.trim()}”.`).catch(showError);
-    if (ids.length > 1) app.show("compare", ids, answer.data.models || []);
+    if (names.length > 1) app.show("compare", ids, answer.data.models || []);
     else app.show("viewer", ids[0]);
   }
 
@@ -78,6 +80,6 @@ export function create(app) {
     el("div", { class: "scroll page" },
       el("label", { for: "new-words", text: "What should be in it?" }), words,
       el("div", { class: "row" }, el("label", { for: "new-shape", text: "Shape" }), el("div", { class: "short" }, shape)),
-      el("h2", { text: "Models" }), el("p", { class: "small", text: "Choose several to compare them side by side." }), models),
+      el("h2", { text: "Models" }), el("p", { class: "small", text: `Choose several, up to ${MOST_MODELS}, to compare them side by side.` }), models),
     el("div", { class: "bar foot" }, el("div", { class: "grow" }, cost), go));
 }

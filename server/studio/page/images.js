@@ -148,16 +148,32 @@ export function priceWords({ about, most }) {
 // Returns undefined where the user declines.
 export async function made(app, tool, { mask, ...given }, seen) {
   const now = await priceOf(app, given);
-  const covered = seen && (now.most === undefined ? seen.most === undefined : now.most <= seen.most + 1e-9);
+  const covered = seen && (now.most <= seen.most || usd(now.most) === usd(seen.most)); // as far as it is shown
   if (!covered && now.most !== 0
     && !(await confirmed(`The price is now: ${priceWords(now)}. The button said: ${priceWords(seen || {})}.`, "Go ahead"))) {
     return undefined;
   }
   announce("The image is being made. This takes 5 to 60 seconds.");
-  let answer = await app.host.call(tool, { ...given, ...(mask ? { mask } : {}), confirm_cost: true });
-  while (answer.data.status === "running" && answer.data.job) answer = await app.host.call("get_image", { id: answer.data.job });
+  const answer = await collected(app, await app.host.call(tool, { ...given, ...(mask ? { mask } : {}), confirm_cost: true }));
+  for (const outcome of answer.data.models || []) if (outcome.job) await collectOutcome(app, answer, outcome);
   app.images.changes++;
   return answer;
+}
+
+async function collected(app, answer) {
+  while (answer.data.status === "running" && answer.data.job) answer = await app.host.call("get_image", { id: answer.data.job });
+  return answer;
+}
+
+// Adds the images of a model of a comparison that took longer than the others.
+async function collectOutcome(app, { data }, outcome) {
+  try {
+    const rest = await collected(app, { data: { status: "running", job: outcome.job } });
+    outcome.images = idsOf(rest);
+    data.images = [...(data.images || []), ...rest.data.images];
+  } catch (error) {
+    outcome.error = error.message;
+  }
 }
 
 // The ids of the images in an answer, also where a host passes its text alone.

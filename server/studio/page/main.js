@@ -108,7 +108,7 @@ class App {
       return;
     }
     const ids = data.pictures ? [] : idsOf({ data, text });
-    if (ids.length > 1) this.show("compare", ids, data.models || []);
+    if (ids.length > 1 || (ids.length && data.models)) this.show("compare", ids, data.models || []);
     else if (ids.length === 1) this.show("viewer", ids[0]);
     else this.show("gallery");
   }

@@ -3,8 +3,8 @@
 import { announce, el } from "./dom.js";
 
 const CLOSEST = 16;
-const ROOM = 300; // pixels of height from which there is space below the sheet for the buttons that zoom
-const BUTTONS = { width: 160, height: 64 };
+const BUTTONS = { width: 160, height: 64 }; // that zoom, in the corner; the whole sheet is shown beside or above them
+const ROOM = 240; // pixels of height from which there is space above them
 const STEP = 8; // pixels on the screen that an arrow key moves the cursor; five times as many with Shift
 
 export class Stage {
@@ -32,7 +32,7 @@ export class Stage {
       "aria-describedby": "painting-keys", "aria-roledescription": "mask painter",
     }, sheet, this.ring);
     this.listen();
-    new ResizeObserver(() => this.fitted && this.fit()).observe(this.root);
+    new ResizeObserver(() => this.refit()).observe(this.root);
   }
 
   listen() {
@@ -52,20 +52,26 @@ export class Stage {
     root.addEventListener("contextmenu", (event) => event.preventDefault());
   }
 
-  // Shows the whole sheet with its margin, in the middle.
+  // Fits again what the user has not moved; never under a pointer that is down, whose stroke would jump.
+  refit() {
+    if (this.fitted && !this.pointers.size) this.fit();
+  }
+
+  // Shows the whole sheet with its margin, in the middle unless the buttons would cover it.
   fit() {
     const { clientWidth, clientHeight } = this.root;
     const { left, right, top, bottom } = this.margin;
     const width = this.width + left + right;
     const height = this.height + top + bottom;
     const scaled = (below) => Math.min((clientWidth - 32) / width, (clientHeight - 32 - below) / height);
-    const covered = clientHeight > ROOM && (clientWidth + width * scaled(0)) / 2 > clientWidth - BUTTONS.width
-      && (clientHeight + height * scaled(0)) / 2 > clientHeight - BUTTONS.height;
-    const below = covered ? BUTTONS.height - 16 : 0;
+    const beside = clientWidth - BUTTONS.width - width * scaled(0); // where the sheet begins when it ends at the buttons
+    const centred = (clientWidth - width * scaled(0)) / 2;
+    const covered = beside < centred && (clientHeight + height * scaled(0)) / 2 > clientHeight - BUTTONS.height;
+    const below = covered && beside < 16 && clientHeight > ROOM ? BUTTONS.height - 16 : 0;
     this.scale = scaled(below);
     this.smallest = this.scale / 2;
     this.fitted = true;
-    this.x = (clientWidth - width * this.scale) / 2 + left * this.scale;
+    this.x = (covered && beside >= 16 ? beside : (clientWidth - width * this.scale) / 2) + left * this.scale;
     this.y = (clientHeight - below - height * this.scale) / 2 + top * this.scale;
     this.place();
   }
@@ -150,6 +156,7 @@ export class Stage {
     if (!this.pointers.delete(event.pointerId)) return;
     if (!this.panning) this.hand.end();
     if (!this.pointers.size) this.panning = false;
+    this.refit();
   }
 
   key(event) {

@@ -95,6 +95,7 @@ def test_the_order_is_answered_field_by_field(with_openai: Environ, openai: Open
     assert (sent.json["size"], sent.json["quality"]) == ("1024x1024", "high")
 
 
+@exhaustive
 def test_without_saving_the_whole_image_is_in_the_answer_and_nothing_is_kept(
     with_openai: Environ, openai: OpenAI, bucket: Bucket
 ) -> None:
@@ -253,6 +254,7 @@ def test_what_the_caller_can_correct_is_refused_before_the_vendor_has_it(with_op
     assert len(openai.requests) == 1
 
 
+@exhaustive
 def test_a_call_that_outlasts_the_wait_is_a_job(with_openai: Environ, openai: OpenAI) -> None:
     held = Held()
     openai.next(held)

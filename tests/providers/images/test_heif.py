@@ -15,6 +15,7 @@ from atelier.providers.images import sources
 from atelier.providers.images.heif import heif_kind
 from atelier.providers.images.sources import SourceLimits, normalise_source
 from tests.conftest import png
+from tests.exhaustive import exhaustive
 
 KINDS = ("HEIF", "AVIF")
 
@@ -49,6 +50,7 @@ def test_a_drawing_becomes_a_png_with_the_same_pixels(kind: str) -> None:
     assert found.image_bytes == normalise_source(phone_file(kind)).image_bytes  # the same file is the same picture
 
 
+@exhaustive
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_photo_becomes_a_smaller_jpeg(kind: str) -> None:
     assert normalise_source(phone_file(kind, photo(), subsampling="4:4:4", chroma=444)).format == "jpeg"
@@ -63,6 +65,7 @@ def test_the_orientation_is_applied(kind: str) -> None:
     assert (colour(found.image_bytes, (4, 4)), colour(found.image_bytes, (28, 60))) == ("blue", "red")
 
 
+@exhaustive
 @pytest.mark.parametrize("kind", KINDS)
 def test_transparency_is_kept(kind: str) -> None:
     image = photo().convert("RGBA")

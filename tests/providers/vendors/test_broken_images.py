@@ -15,7 +15,7 @@ from PIL import Image
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.sizes import ResizeSpec
 from atelier.providers.core.types import Picture
-from atelier.providers.images.identify import FORMATS
+from atelier.providers.images.identify import format_of
 from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.provenance import has_c2pa, read, with_facts
 from atelier.providers.images.resize import resized_copy
@@ -72,7 +72,7 @@ def is_clear(error: ImageError) -> bool:
 
 def everywhere(data: bytes) -> int:
     """Put the bytes through all that reads pictures; how much of it took them."""
-    taken, format = 0, next((format for format, magic, at, _ in FORMATS if data[at : at + len(magic)] == magic), "png")
+    taken, format = 0, format_of(data) or "png"
     for use in (
         lambda: normalise_source(data),
         lambda: normalise_mask(data),

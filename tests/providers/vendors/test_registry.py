@@ -49,6 +49,7 @@ def python(environ: Environ, installed: Path, *arguments: str) -> subprocess.Com
     )
 
 
+@exhaustive
 def test_a_vendor_of_another_distribution_generates_by_the_command(environ: Environ, installed: Path) -> None:
     done = python(environ, installed, "-m", "atelier.server", "generate", "a fox", "--model", "dots", "--json")
     assert done.returncode == 0, done.stderr
@@ -56,6 +57,7 @@ def test_a_vendor_of_another_distribution_generates_by_the_command(environ: Envi
     assert (answer["provider"], answer["model"], answer["images"][0]["width"]) == ("dots", "dots-1", 1)
 
 
+@exhaustive
 @pytest.mark.anyio
 async def test_it_draws_over_stdio(environ: Environ, installed: Path) -> None:
     started = StdioServerParameters(
@@ -76,6 +78,7 @@ def test_it_draws_over_http(environ: Environ, installed: Path) -> None:
         assert data_of(web.post("/image/generate", json=order))["provider"] == "dots"
 
 
+@exhaustive
 def test_the_command_lists_it_after_the_built_in_vendors(environ: Environ, installed: Path) -> None:
     listed = python(environ, installed, "-m", "atelier.server", "models", "--json")
     vendors = list(dict.fromkeys(vendor["name"] for vendor in json.loads(listed.stdout)["vendors"]))

@@ -11,6 +11,7 @@ from atelier.providers.testing.emulators.gemini import Gemini
 from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.emulators.stability import Stability
 from tests.conftest import Connect, Environ
+from tests.exhaustive import exhaustive
 from tests.server.mcp.test_server import error, text
 from tests.server.test_main import atelier
 
@@ -90,6 +91,7 @@ async def test_what_a_model_does_not_take_is_refused_before_anything_is_sent(
     assert openai.requests == []
 
 
+@exhaustive
 def test_the_command_line_takes_them_too(with_flux: Environ, flux: Flux) -> None:
     options = ("--options", "steps=20", "guidance=4.5", "--options", "safety_tolerance=0")
     done = atelier(with_flux, "generate", "a fox", "--model", "flux-dev", *options)

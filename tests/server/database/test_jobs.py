@@ -22,6 +22,7 @@ from atelier.providers.pipeline.states import JobState
 from atelier.providers.pricing.budget import CapExceeded, Caps
 from atelier.server.database.jobs import SqlJobStore
 from atelier.server.database.schema import jobs
+from tests.exhaustive import exhaustive
 from tests.server.database.conftest import open_store
 from tests.server.database.test_ledger import charge
 
@@ -164,6 +165,7 @@ anyio.run(main, sys.argv[1])
 """
 
 
+@exhaustive
 def test_the_jobs_of_a_process_that_was_killed_are_taken_over_once(place: str) -> None:
     process = subprocess.Popen([sys.executable, "-c", LEAVES, place], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from atelier.providers.pricing.budget import Caps, Reservation, micro, micro_up, usd_of
 from atelier.server.database.ledger import SqlLedger
 from atelier.server.database.sqlite import SqliteDatabase
-from tests.exhaustive import sample
+from tests.exhaustive import exhaustive, sample
 from tests.server.database.conftest import open_store
 
 pytestmark = pytest.mark.anyio
@@ -179,6 +179,7 @@ anyio.run(main, sys.argv[1], sys.argv[2])
 """
 
 
+@exhaustive
 def test_two_processes_on_one_journal_cannot_overshoot(place: str) -> None:
     run = [sys.executable, "-c", CALLER, place]
     both = [subprocess.Popen([*run, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for name in "ab"]

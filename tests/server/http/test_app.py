@@ -107,6 +107,7 @@ def test_on_every_other_address_a_page_must_come_from_the_host_itself(environ: E
     assert statuses == [404, 404, 403]
 
 
+@exhaustive
 def test_behind_a_proxy_links_have_the_name_and_the_scheme_that_it_was_called_by(environ: Environ) -> None:
     with serving(environ, "--host", "0.0.0.0") as server:
         server.url = f"http://127.0.0.1:{server.url.rpartition(':')[2]}"
@@ -234,6 +235,7 @@ def test_options_that_make_no_sense_are_wrong_usage(environ: Environ, arguments:
     assert "Traceback" not in done.stderr
 
 
+@exhaustive
 def test_over_stdio_nothing_of_it_is_loaded(environ: Environ) -> None:
     program = (
         "import sys\n"

@@ -16,6 +16,7 @@ from tests.exhaustive import exhaustive
 from tests.server.http_process import FOX, SKETCH, meanwhile, serving
 
 
+@exhaustive
 def test_ready_turns_red_at_the_signal_and_the_running_call_is_answered(with_openai: Environ, openai: OpenAI) -> None:
     held = Held()
     openai.next(held)

@@ -100,6 +100,7 @@ def test_every_caller_has_a_budget_of_their_own(with_openai: Environ, openai: Op
     assert len(set(spent.values())) == 1
 
 
+@exhaustive
 def test_every_claim_has_a_folder_of_its_own_and_none_leads_out_of_it(server: Server) -> None:
     claims = ["auth0|12", "../../../evil", "Bob", "bob", "con", "ünï", "x" * 255]
     made = {claim: image(server.draw(SKETCH, claim)) for claim in claims}

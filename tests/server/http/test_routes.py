@@ -142,6 +142,7 @@ def test_nothing_of_the_servers_own_can_be_named(server: Server, source: str) ->
         assert (answer.status_code, reason(answer)) == (400, "invalid_request")
 
 
+@exhaustive
 def test_errors_have_the_status_that_says_whose_they_are(with_openai: Environ, openai: OpenAI) -> None:
     found = list[tuple[int, str]]()
     openai.next(MODERATED, NO_QUOTA, trouble(401, "invalid_api_key", "Incorrect API key provided."))

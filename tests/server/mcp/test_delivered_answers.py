@@ -177,6 +177,7 @@ def test_a_host_that_leaves_the_moment_it_has_its_answer_has_been_delivered_it(
     assert jobs(tmp_path) == [("done", 1)]
 
 
+@exhaustive
 def test_a_host_that_asks_again_the_moment_it_has_its_answer_gets_another_picture(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:

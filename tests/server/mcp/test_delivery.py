@@ -237,6 +237,7 @@ def test_every_host_of_the_table_differs_from_the_general_rules() -> None:
     assert [name for name, host in HOSTS.items() if host == UNKNOWN] == []
 
 
+@exhaustive
 def test_the_command_line_writes_a_file_and_replaces_none_by_itself(environ: Environ, tmp_path: Path) -> None:
     target = tmp_path / "fox.png"
     ask = ["generate", "a fox", "--model", "sketch", "--size", "64x64", "--output", str(target)]

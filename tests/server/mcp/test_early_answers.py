@@ -86,6 +86,7 @@ def test_settings_that_changed_leave_the_answer_to_the_sdk(environ: Environ) -> 
     assert "grok-imagine-image-2.0" in lines_of(environ, hello("2025-06-18"), *LISTING)[0]
 
 
+@exhaustive
 def test_a_call_after_early_answers_is_answered_by_the_sdk_and_an_id_can_be_used_again(environ: Environ) -> None:
     lines_of(environ, hello("2025-11-25"), *LISTING)
     until(lambda: recorded(environ))

@@ -18,6 +18,7 @@ from atelier.server.mcp.guidance.prompt import Prompt
 from atelier.server.mcp.guidance.prompts import PROMPTS
 from atelier.tools import TOOLS
 from tests.conftest import Connect, Environ
+from tests.exhaustive import exhaustive
 from tests.server.http_process import Server
 from tests.server.process import like_a_host
 
@@ -137,6 +138,7 @@ async def test_arguments_are_completed_by_what_they_hold(connect: Connect, envir
     assert (nothing, names) == ([], ["noir"])
 
 
+@exhaustive
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_a_process_serves_them_over_stdio(environ: Environ, mode: Any) -> None:
     parameters = StdioServerParameters(

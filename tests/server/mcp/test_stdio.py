@@ -52,6 +52,7 @@ async def test_the_official_client_gets_a_stored_picture(
     assert len([path for path in files_in(tmp_path / "out") if path.suffix == ".png"]) == 2
 
 
+@exhaustive
 @pytest.mark.parametrize("revision", sample(["2025-06-18", "2025-11-25"], ["2025-06-18"]))
 def test_a_handshake_of_either_older_revision_is_answered_in_kind(environ: Environ, revision: str) -> None:
     answers, log = conversation(environ, hello(revision), {"method": "tools/list", "id": 2})
@@ -60,6 +61,7 @@ def test_a_handshake_of_either_older_revision_is_answered_in_kind(environ: Envir
     assert log == ""
 
 
+@exhaustive
 def test_what_a_bundle_leaves_in_the_environment_counts_as_unset(environ: Environ, tmp_path: Path) -> None:
     environ |= {
         "OPENAI_API_KEY": "${user_config.openai_api_key}",

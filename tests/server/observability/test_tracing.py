@@ -152,6 +152,7 @@ def test_a_prompt_is_in_a_span_only_if_the_operator_wants_it(with_openai: Enviro
     assert PROMPT not in log
 
 
+@exhaustive
 def test_a_request_over_http_continues_the_trace_of_its_header(
     with_openai: Environ, openai: OpenAI, collector: Collector
 ) -> None:

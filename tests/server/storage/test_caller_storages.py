@@ -102,6 +102,7 @@ async def test_a_running_server_tries_again_and_is_quiet_when_nothing_waits(
             tasks.cancel_scope.cancel()
 
 
+@exhaustive
 def test_in_a_bucket_each_has_a_prefix_and_answers_have_the_buckets_link(place: Place, environ: Environ) -> None:
     environ |= in_the_bucket(place)
     with serving(environ) as server:

@@ -202,6 +202,7 @@ def test_a_recorded_list_of_tools_is_not_another_host_s(environ: Environ) -> Non
     assert [tool["name"] for tool in json.loads(first)["result"]["tools"]][-1] == "studio_delete"
 
 
+@exhaustive
 async def test_over_http_a_caller_reaches_own_images_alone(server: Server) -> None:
     async with server.mcp("alice", extensions=APPS["extensions"]) as alice:
         assert "studio_images" in {tool.name for tool in (await alice.list_tools()).tools}

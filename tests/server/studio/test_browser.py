@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.server import Slow
 from atelier.providers.testing.waiting import LONG
 from atelier.server.composition import storage_of
 from atelier.server.settings import Settings
@@ -86,6 +87,7 @@ def test_what_is_painted_is_what_the_vendor_gets(
     assert steps["lasso"] < steps["pen"] < steps["lasso"] + 0.6 * (steps["finger"] - steps["lasso"])
     assert steps["palm"] == steps["lasso"]
     assert found["zoomed"] > 1.5
+    assert found["refitted"] < found["held"] == 1
     assert (steps["kept"], found["escaped"]) == (steps["lasso"], "Edit"), "a mask is not lost by going back"
     assert "about $" in found["button"]
     assert "gpt-image" in found["price"]
@@ -136,6 +138,8 @@ def test_the_keyboard_alone_searches_compares_and_paints(with_openai: Environ, o
 def test_an_image_is_made_by_two_models_compared_and_deleted(
     with_openai: Environ, openai: OpenAI, browse: Any, tmp_path: Path
 ) -> None:
+    with_openai["ATELIER_WAIT_SECONDS"] = "0.5"
+    openai.script.append(Slow(2))  # the page collects it
     with studio(with_openai) as link:
         found = browse("create.mjs", link)
     assert found["wrong"] == []
@@ -143,10 +147,10 @@ def test_an_image_is_made_by_two_models_compared_and_deleted(
     about, most = re.findall(r"\$[\d.]+", found["button"])
     assert float(about[1:]) < float(most[1:])
     assert found["risen"].endswith(f"The button said: about {about}, at most {most}.")
-    assert found["declined"] == "New image"
+    assert (found["chosen"], found["declined"]) == (6, "New image")
     assert found["title"] == "Compare 2"
     names = [re.sub(r"[\d.]+", "0", name) for name in found["names"]]
-    assert names == ["sketch/sketch · free · 0 s", "openai/gpt-image-0-flare · $0 · 0 s"]
+    assert names == ["sketch/sketch · free · 0 s", "openai/gpt-image-0-flare · $0"]
     assert found["newest"] == ["a boat on a lake", "a boat on a lake"]
     assert found["question"].startswith("Delete these 2 images for good?")
     assert found["left"] == len(SCENES) + 1
@@ -155,13 +159,14 @@ def test_an_image_is_made_by_two_models_compared_and_deleted(
     assert b"1248x832" in openai.requests[0].body, "the shape that was chosen"
 
 
-def test_axe_has_no_serious_finding_in_any_view(with_openai: Environ, browse: Any) -> None:
+def test_axe_has_no_serious_finding_in_any_view_and_nothing_is_cut_off(with_openai: Environ, browse: Any) -> None:
     with studio(with_openai) as link:
         found = browse("access.mjs", link)
     assert found["wrong"] == []
     assert found["serious"] == []
     assert found["small"] == []
-    assert len(found["views"]) == 27
+    assert found["cut"] == []
+    assert len(found["views"]) == 36
 
 
 def test_the_official_app_bridge_shows_it_and_the_server_is_called_through_the_host(

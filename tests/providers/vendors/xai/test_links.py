@@ -122,6 +122,7 @@ async def collected(environ: Environ) -> tuple[JobRow, ImageResult | None, list[
         return row, found, await store.list_calls(row.id)
 
 
+@exhaustive
 @pytest.mark.parametrize("count", [1, 3])
 async def test_after_a_crash_links_that_live_are_followed_and_nothing_is_bought_again(
     with_xai: Environ, xai: XAI, count: int

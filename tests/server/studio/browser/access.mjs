@@ -8,6 +8,7 @@ const [link] = given;
 const axe = readFileSync(join(dirname(process.env.AXE), "node_modules/axe-core/axe.min.js"), "utf8");
 const serious = [];
 const small = [];
+const cut = [];
 const views = [];
 const page = await opened();
 await page.goto(link);
@@ -25,10 +26,22 @@ async function check(view) {
     .map((each) => [each, each.getBoundingClientRect()])
     .filter(([, box]) => box.height < 40 || box.width < 40)
     .map(([each, box]) => `${name}: ${each.outerHTML.slice(0, 80)} ${box.width}x${box.height}`), view));
+  cut.push(...await page.evaluate((name) => {
+    const shown = (from) => [...document.querySelectorAll(from)]
+      .filter((each) => each.checkVisibility() && !each.classList.contains("unseen") && !each.closest(".toolbar, .sheet")) // these scroll
+      .map((each) => [each.outerHTML.slice(0, 80), each.getBoundingClientRect()]);
+    const beyond = shown("button, select, textarea, input, p, h1").filter(([, box]) => box.right > innerWidth + 1 || box.left < -1);
+    const narrow = shown("textarea, .foot p, .form p").filter(([, box]) => box.width < 120);
+    const form = shown(".form button, .form select, .form textarea, .foot button");
+    const over = form.filter(([, a], at) => form.slice(at + 1).some(([, b]) =>
+      Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1));
+    return [...beyond, ...narrow, ...over].map(([html]) => `${name}: ${html}`);
+  }, view));
 }
 
 for (const [kind, viewport, colorScheme] of [
   ["light", { width: 1180, height: 760 }, "light"], ["dark", { width: 1180, height: 760 }, "dark"], ["phone", { width: 390, height: 844 }, "light"],
+  ["chat on a phone", { width: 390, height: 500 }, "light"],
 ]) {
   await page.setViewportSize(viewport);
   await page.emulateMedia({ colorScheme });
@@ -62,4 +75,4 @@ for (const [kind, viewport, colorScheme] of [
   await page.getByRole("radio", { name: "Extend" }).check({ force: true });
   await check(`${kind} extend`);
 }
-await ended({ serious, small, views });
+await ended({ serious, small, cut, views });

@@ -18,6 +18,12 @@ await page.getByLabel("openai/gpt-image-2.5-flare").check();
 await page.waitForFunction(() => document.querySelector(".foot .primary").textContent.includes("at most"));
 found.button = await page.locator(".foot .primary").textContent();
 
+const choices = await page.locator(".choice input").all();
+const compared = ["sketch/sketch", "openai/gpt-image-2.5-flare"];
+for (const choice of choices) if (await choice.isEnabled()) await choice.check();
+found.chosen = await page.locator(".choice input:checked").count();
+for (const choice of choices) if (!compared.includes(await choice.inputValue())) await choice.uncheck();
+
 // the price rises after it was shown: the press is not a consent to more
 await page.route("**/call", async (route) => {
   const response = await route.fetch();

@@ -43,6 +43,18 @@ await choose("Lasso");
 await stroke(page, box, [[0.25, 0.25], [0.75, 0.25], [0.75, 0.5], [0.25, 0.5]]);
 await step("lasso");
 
+// the room changes under a stroke: the image waits with its new place until the pointer is up
+await page.mouse.move(box.x + 0.5 * box.width, box.y + 0.8 * box.height);
+await page.mouse.down();
+await page.evaluate(() => { document.querySelector(".form").style.paddingBottom = "120px"; });
+await page.waitForTimeout(100);
+found.held = (await page.locator(".sheet > img").boundingBox()).width / box.width;
+await page.mouse.up();
+found.refitted = (await page.locator(".sheet > img").boundingBox()).width / box.width;
+await page.evaluate(() => { document.querySelector(".form").style.paddingBottom = ""; });
+await press("Undo");
+await press("Fit");
+
 // a finger paints, two fingers zoom and paint nothing
 const session = await page.context().newCDPSession(page);
 const touch = (type, ...places) => session.send("Input.dispatchTouchEvent", {

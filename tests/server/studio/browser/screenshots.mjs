@@ -44,6 +44,7 @@ await phone.context().addCookies(await page.context().cookies());
 await phone.goto(origin);
 await settled(phone);
 await painting(phone, name);
+await phone.waitForFunction(() => /about \$/.test(document.querySelector(".act .primary").textContent));
 await stroke(phone, await phone.locator(".sheet > img").boundingBox(), around(0.68, 0.24, 0.09));
 await take("phone", phone);
 await browser.close();

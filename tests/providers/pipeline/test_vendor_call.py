@@ -1,0 +1,100 @@
+"""Tests of one vendor call's bookkeeping: what a repeat reserves, and what a failure is settled at."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, cast
+
+import pytest
+
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.results import Usage
+from atelier.providers.core.types import Endpoint, ImageRequest
+from atelier.providers.pipeline.job_store import JobStore
+from atelier.providers.pipeline.vendor_call import VendorCall
+from atelier.providers.pricing.budget import CapExceeded, Caps
+from atelier.providers.vendors.contract import Job, Reply
+from atelier.providers.vendors.sketch import PROVIDER
+
+pytestmark = pytest.mark.anyio
+
+VENDOR = Endpoint(base_url="http://vendor.example")
+JOB = Job(id="job_1", request=ImageRequest(prompt="a fox"), model=PROVIDER.models[0], endpoint=VENDOR)
+PER_TOKEN = Decimal("0.001")
+
+
+class Rows:
+    """Records what is written of a call. `short` is the cap that a further reservation would exceed."""
+
+    def __init__(self, short: CapExceeded | None = None) -> None:
+        self.short = short
+        self.written: list[tuple[Any, ...]] = []
+
+    async def reserve_retry(self, id: str, caps: Caps) -> CapExceeded | None:
+        return self.short
+
+    async def mark_sent(self, id: str) -> None:
+        self.written.append(("sent",))
+
+    async def settle_call(self, id: str, usd: Decimal | None) -> None:
+        self.written.append(("settled", usd))
+
+    async def release_call(self, id: str) -> None:
+        self.written.append(("released",))
+
+    async def mark_call_unknown(self, id: str) -> None:
+        self.written.append(("unknown",))
+
+
+def by_tokens(job: Job, reply: Reply) -> Decimal | None:
+    assert job is JOB
+    assert reply.pictures == ()
+    return PER_TOKEN * reply.usage.output_tokens if reply.usage else None
+
+
+def call(rows: Rows) -> VendorCall:
+    return VendorCall("call_1", cast("JobStore", rows), JOB, by_tokens, Decimal("0.05"), Caps())
+
+
+async def test_a_repeat_that_the_budget_does_not_cover_is_refused_with_a_way_out() -> None:
+    one = call(Rows(CapExceeded(period="day", cap=Decimal(1), left=Decimal(0))))
+    with pytest.raises(ImageError, match="budget of this day") as caught:
+        await one.reserve_retry()
+    assert (caught.value.reason, caught.value.hint) == (Reason.BUDGET_EXCEEDED, "Raise the cap, or wait.")
+    assert one.possibly_billed_twice == 0
+
+
+async def test_each_repeat_counts_as_one_more_possible_bill() -> None:
+    one = call(Rows())
+    await one.reserve_retry()
+    await one.reserve_retry()
+    assert one.possibly_billed_twice == 2
+
+
+async def test_a_refusal_that_counts_tokens_is_settled_at_them_and_says_so() -> None:
+    rows = Rows()
+    one, refusal = call(rows), ImageError(Reason.CONTENT_POLICY, "No.", facts={"usage": Usage(output_tokens=30)})
+    await one.mark_sent()
+    await one.close_failed(refusal)
+    assert rows.written == [("sent",), ("settled", Decimal("0.030"))]
+    assert (one.spent, one.state, refusal.facts["billed_usd"]) == (Decimal("0.030"), "closed", Decimal("0.030"))
+
+
+async def test_a_refusal_without_a_bill_is_released_once_and_has_no_amount() -> None:
+    rows = Rows()
+    one, refusal = call(rows), ImageError(Reason.CONTENT_POLICY, "No.")
+    await one.mark_sent()
+    await one.close_failed(refusal)
+    await one.close_failed(refusal)
+    assert rows.written == [("sent",), ("released",)]
+    assert one.spent == 0
+    assert "billed_usd" not in refusal.facts
+
+
+async def test_an_unexpected_error_after_sending_leaves_the_outcome_unknown() -> None:
+    rows = Rows()
+    one = call(rows)
+    await one.mark_sent()
+    one.set_in_flight(True)
+    await one.close_failed(RuntimeError("a bug"))
+    assert (rows.written, one.spent) == ([("sent",), ("unknown",)], None)
