@@ -66,6 +66,7 @@ def test_every_block_starts_the_server_or_leads_to_it(language: str, block: str)
     entry = found["atelier"]
     if "url" in entry:
         assert entry["url"] == f"http://127.0.0.1:{DEFAULT_PORT}{MCP_PATH}"
+        assert entry["headers"] == {"Authorization": "Bearer TOKEN"}  # the service refuses a call without one
         return
     command = entry.get("cmd") or entry["command"]
     assert [command, *entry["args"]] == ["atelier", "serve"] if "args" in entry else command == ["atelier", "serve"]

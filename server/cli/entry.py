@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from cyclopts import App, CoercionError, CycloptsError, Group, Parameter, UnusedCliTokensError
+from cyclopts import App, CoercionError, CycloptsError, Group, MissingArgumentError, Parameter, UnusedCliTokensError
 from rich.console import Console
 
 from atelier.server.cli.commands import COMMANDS, DESCRIPTION
@@ -36,6 +36,11 @@ def _run(arguments: Sequence[str]) -> int:
             r" for (.+?): unable to convert (\".*\") into .*", r" \2 for \1: it must be a number.", str(error)
         )
         raise UsageError(words) from None
+    except MissingArgumentError as error:
+        name, command = error.keyword or (error.argument.name if error.argument else "a value"), error.command_chain
+        again = " ".join(("atelier", *(command or ())))
+        words = f"{name} needs a value" if name.startswith("-") else f"{name} is missing"
+        raise UsageError(f"{words}. `{again} --help` has examples.") from None
     except CycloptsError as error:
         raise UsageError(str(error)) from None
     return outcome if isinstance(outcome, int) else 0

@@ -43,12 +43,14 @@ async def _estimate(given: dict[str, Any], as_json: bool) -> None:
     params, settings = validated(estimate_cost.TOOL, "cost", given), Settings.load()
     async with ImageService(pipeline_of(settings, storage_of(settings), folders=folders)) as service:
         call = Call(caller=settings.customer_id, on_progress=no_progress, styles=styles_of(settings))
+        catalog = service.pipeline.catalog
         answer = await estimate_cost.run(params, service, call)
     assert isinstance(answer.data, EstimateOutput)
     if as_json:
         say_json(answer.data.model_dump(mode="json", exclude_none=True))
     else:
-        say(format_estimate(answer.data, answer.text, params.n))
+        keyed = (each for each in catalog.providers if each.endpoint.key_variables)
+        say(format_estimate(answer.data, answer.text, params.n, is_set_up=any(map(catalog.usable, keyed))))
 
 
 cost = with_options(_cost, estimate_cost.TOOL, ("prompt",), NOT_OPTIONS)
@@ -96,10 +98,12 @@ def _file_named(word: str) -> Path | None:
     return None
 
 
-def format_estimate(data: EstimateOutput, text: str, count: int) -> str:
+def format_estimate(data: EstimateOutput, text: str, count: int, *, is_set_up: bool) -> str:
     """Return the estimate with its prices as a table; an unknown price stays a sentence."""
     text_lines = text.splitlines()
     if data.models:
+        if not is_set_up:
+            text_lines[0] += " No vendor is set up, so all are compared; `atelier keys set` stores a key."
         rows = [
             (m.model, _usd(m.total_usd, "unknown"), _usd(m.high_usd), ", ".join(m.cannot or ())) for m in data.models
         ]

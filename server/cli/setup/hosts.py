@@ -108,9 +108,15 @@ def _goose(command: list[str], environ: Mapping[str, str]) -> Table:
 
 
 def _over_http(command: list[str], environ: Mapping[str, str]) -> Table:
-    return {"type": "streamable-http", "url": "http://127.0.0.1:8000/mcp", "timeout": TIMEOUT * 1000}
+    return {
+        "type": "streamable-http",
+        "url": "http://127.0.0.1:8000/mcp",
+        "headers": {"Authorization": "Bearer TOKEN"},  # the service refuses a call without one
+        "timeout": TIMEOUT * 1000,
+    }
 
 
+SERVICE = "Start the service for it with ATELIER_JWT_SECRET, by which tokens are signed: atelier serve --http"
 RESTART = "Restart it, then ask for an image."
 
 HOSTS = (
@@ -159,12 +165,12 @@ HOSTS = (
     ),
     Host(
         name="librechat", title="LibreChat", entry=_over_http, format="yaml",
-        note="Put it into librechat.yaml, and start a server for it: atelier serve --http",
+        note=f"Put it into librechat.yaml, with a token of yours for TOKEN. {SERVICE}",
     ),
     Host(
         name="open-webui", title="Open WebUI", entry=_over_http,
         note="It has no file: under Admin Settings, External Tools, add a server of the type MCP (Streamable HTTP) "
-        "with this address, and start it: atelier serve --http",
+        f"with this address and, as its Bearer key, a token of yours. {SERVICE}",
     ),
     Host(
         name="cline", title="Cline", entry=_plain(timeout=TIMEOUT),

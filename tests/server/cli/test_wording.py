@@ -18,6 +18,8 @@ from tests.server.test_main import atelier
         (("edit", "nope.png", "x"), 1, "There is no file or image “nope.png”. Give the path of a file, an id"),
         (("generate", "x", "--size", "64x64", "--aspect-ratio", "1:1"), 1, "Give --size alone, or --aspect-ratio with"),
         (("generate", "x", "--model", "openai"), 1, "Set OPENAI_API_KEY (`atelier keys set` stores a key), or use"),
+        (("edit",), 2, "IMAGE is missing. `atelier edit --help` has examples."),
+        (("generate", "x", "--size"), 2, "--size needs a value. `atelier generate --help` has examples."),
         (("generate", "x", "--budget", "two"), 2, 'Invalid value "two" for --budget: it must be a number.'),
         (("generate", "x", "--batch", "p.txt"), 2, "Give a prompt or --batch FILE, not both."),
         (("generate", "--batch", "p.txt", "-o", "x.png"), 2, "--output names a folder, not a file."),
@@ -51,6 +53,20 @@ def test_the_help_names_no_tool(environ: Environ) -> None:
         shown = atelier(environ, command, "--help").stdout
         assert "list_models" not in shown
         assert ("Only models that can do this" in shown) == (command == "models")
+
+
+def test_a_comparison_without_a_key_says_why_it_has_every_vendor(environ: Environ) -> None:
+    assert "No vendor is set up, so all are compared" in atelier(environ, "cost", "a fox", "--compare").stdout
+
+
+def test_a_comparison_with_a_key_has_the_models_that_can_be_used(with_openai: Environ) -> None:
+    assert "No vendor is set up" not in atelier(with_openai, "cost", "a fox", "--compare").stdout
+
+
+def test_a_host_over_http_is_given_a_block_with_a_token(environ: Environ) -> None:
+    done = atelier(environ, "init", "librechat")
+    assert "Authorization: Bearer TOKEN" in done.stdout
+    assert "ATELIER_JWT_SECRET" in done.stderr
 
 
 def test_a_free_image_needs_no_explanation_of_its_price(environ: Environ) -> None:
