@@ -73,6 +73,7 @@ def mcpb(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     return lambda *arguments: run(node(), cli, *arguments, cwd=folder)
 
 
+@exhaustive
 def test_the_wheel_holds_the_house_under_one_name(checkout: Path, tmp_path: Path) -> None:
     run("uv", "build", "--quiet", "--out-dir", tmp_path, cwd=checkout)
     (wheel,) = tmp_path.glob("*.whl")

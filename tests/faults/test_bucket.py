@@ -139,6 +139,7 @@ async def test_killed_with_a_picture_on_its_way_while_the_bucket_is_away(
     assert (books.job.state, len(around.billed)) == ("done", 1)
 
 
+@exhaustive
 @pytest.mark.anyio
 @pytest.mark.parametrize("when", sample(["before", "after"], ["before"]))
 async def test_killed_with_a_picture_in_the_bucket(

@@ -58,6 +58,7 @@ async def test_at_rest_only_what_is_free_is_drawn_until_a_restart(around: World,
     assert len(around.billed) == 2
 
 
+@exhaustive
 @pytest.mark.parametrize("vendor", sample(["openai", "flux"], ["flux"]))
 async def test_while_a_vendor_works_its_pictures_are_stored_and_answered(
     around: World, tmp_path: Path, vendor: str

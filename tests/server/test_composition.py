@@ -16,12 +16,14 @@ from atelier.providers.testing.server import Slow
 from atelier.server.composition import pipeline_of, sources_of, storage_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ, png
+from tests.exhaustive import exhaustive
 
 pytestmark = pytest.mark.anyio
 
 REQUEST = ImageRequest(prompt="a fox", model="openai")
 
 
+@exhaustive
 async def test_timeout_and_repetition(with_openai: Environ, openai: OpenAI, today: Callable[[], date]) -> None:
     with_openai |= {"ATELIER_TIMEOUT_SECONDS": "1.5", "ATELIER_RETRY_TIMEOUTS": "true"}
     openai.next(Slow(3))

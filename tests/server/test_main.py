@@ -159,6 +159,7 @@ def without_socksio(tmp_path: Path) -> Environ:
     return {"PYTHONPATH": str(tmp_path / "without")}
 
 
+@exhaustive
 @pytest.mark.parametrize("proxy", sample(["socks5h://127.0.0.1:9", "socks4://127.0.0.1:9"], ["socks4://127.0.0.1:9"]))
 def test_a_vendor_in_no_proxy_is_reached_whatever_the_proxy_is(
     with_openai: Environ, without_socksio: Environ, proxy: str
@@ -181,6 +182,7 @@ def test_a_socks_proxy_without_its_package_is_one_sentence_and_nothing_is_reserv
     assert json.loads(atelier(environ, "spend", "--json").stdout)["total_usd"] == 0
 
 
+@exhaustive
 def test_a_socks_proxy_leads_to_the_vendor(with_openai: Environ, openai: OpenAI) -> None:
     with Socks().serving() as socks:
         mine = {"ALL_PROXY": socks.url, "OPENAI_BASE_URL": openai.url.replace("127.0.0.1", "vendor.example")}
@@ -204,6 +206,7 @@ def test_a_key_and_a_catalogue_that_powershell_wrote_are_read(
     assert "gpt-image-mine" in atelier(with_openai, "models", "--vendor", "openai").stdout
 
 
+@exhaustive
 def test_a_refused_price_is_told_in_words_of_the_command_line(with_openai: Environ, openai: OpenAI) -> None:
     with_openai["ATELIER_CONFIRM_ABOVE"] = "0.001"
     done = atelier(with_openai, "generate", "a fox", "--quality", "low")

@@ -119,6 +119,7 @@ def shared(with_flux: Environ, bucket: Bucket) -> Environ:
     }
 
 
+@exhaustive
 @pytest.mark.parametrize(
     ("customers", "prompts"),
     [parameters(4, 4, is_fast=True, id="32 callers"), parameters(10, 25, is_fast=False, id="500 callers")],

@@ -13,6 +13,7 @@ from tests.server.http_process import FOX, SKETCH, meanwhile, reason, serving
 pytestmark = pytest.mark.anyio
 
 
+@exhaustive
 async def test_calls_above_the_rate_are_refused_with_the_time_to_wait(environ: Environ) -> None:
     with serving({**environ, "ATELIER_RATE_LIMIT": "2"}) as server:
         assert [server.draw(SKETCH).status_code for _ in range(2)] == [200, 200]

@@ -173,6 +173,7 @@ async def test_only_named_tools_are_served_and_delete_image_is_one(connect: Conn
     assert (text(done), text(again)) == (f"Deleted: {made['id']}.", f"Not found: {made['id']}.")
 
 
+@exhaustive
 def test_a_tool_that_does_not_exist_stops_the_start(environ: Environ) -> None:
     done = atelier(environ | {"ATELIER_TOOLS": "generate_image,paint"}, "serve")
     assert done.returncode == 1

@@ -112,6 +112,7 @@ def test_the_level_chooses_the_lines_and_only_debug_has_prompts(
     assert openai.key not in log
 
 
+@exhaustive
 def test_a_misspelt_setting_is_pointed_out(environ: Environ) -> None:
     environ["ATELIER_OUTPUT_DIRECTORY"] = "somewhere"
     _, log = conversation(environ, hello("2025-11-25"))
