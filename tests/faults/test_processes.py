@@ -57,7 +57,7 @@ FAST_KILLS = (
     ("openai", "mark_sent", "after"),  # sent, without a name by which to collect it
     ("flux", "save_vendor_task", "after"),  # the vendor has it and hands it out
     ("openai", "settle_call", "before"),  # stored, the bill is open
-    ("openai", "mark_delivered", "after"),  # finished and delivered
+    ("openai", "mark_delivered", "before"),  # finished, not delivered
 )
 """One for each point from which the next server recovers."""
 
