@@ -42,7 +42,7 @@ def vendors(catalog: Catalog, name: str | None) -> list[Provider]:
     if found := [provider for provider in catalog.providers if name is None or name in provider.names]:
         return found
     known = [provider.name for provider in catalog.providers]
-    hint = did_you_mean(close_names((name or "").lower(), known)) or f"The vendors are {', '.join(known)}."
+    hint = f"{did_you_mean(close_names((name or '').lower(), known))} The vendors are {', '.join(known)}.".strip()
     raise ImageError(Reason.INVALID_REQUEST, f"No vendor is called “{sanitize(name, 40)}”.", hint=hint)
 
 

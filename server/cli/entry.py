@@ -30,7 +30,9 @@ def _run(arguments: Sequence[str]) -> int:
         outcome = app()(_words(arguments), exit_on_error=False, print_error=False, result_action="return_value")
     except UnusedCliTokensError as error:
         words = " ".join(error.unused_tokens or ())
-        raise UsageError(f"Unexpected: {words}. Put a prompt that has spaces in quotes.") from None
+        prompts = (error.command_chain or ("",))[0] in ("generate", "edit", "cost")
+        hint = "Put a prompt that has spaces in quotes." if prompts else "`atelier --help` lists what there is."
+        raise UsageError(f"Unexpected: {words}. {hint}") from None
     except CoercionError as error:  # without the name of a Python type; what is no text here is a number
         words = re.sub(
             r" for (.+?): unable to convert (\".*\") into .*", r" \2 for \1: it must be a number.", str(error)

@@ -18,6 +18,8 @@ from tests.server.test_main import atelier
         (("edit", "nope.png", "x"), 1, "There is no file or image “nope.png”. Give the path of a file, an id"),
         (("generate", "x", "--size", "64x64", "--aspect-ratio", "1:1"), 1, "Give --size alone, or --aspect-ratio with"),
         (("generate", "x", "--model", "openai"), 1, "Set OPENAI_API_KEY (`atelier keys set` stores a key), or use"),
+        (("generate", "a", "fox"), 2, "Unexpected: fox. Put a prompt that has spaces in quotes."),
+        (("config", "fox"), 2, "Unexpected: fox. `atelier --help` lists what there is."),
         (("edit",), 2, "IMAGE is missing. `atelier edit --help` has examples."),
         (("generate", "x", "--size"), 2, "--size needs a value. `atelier generate --help` has examples."),
         (("generate", "x", "--budget", "two"), 2, 'Invalid value "two" for --budget: it must be a number.'),
