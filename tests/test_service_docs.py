@@ -13,6 +13,7 @@ import pytest
 
 from atelier.server.http.errors import ERRORS
 from tests.conftest import Environ
+from tests.exhaustive import exhaustive
 from tests.server.http_process import serving, token
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +22,7 @@ DOCS = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"<!-- run -->\n```sh\n(.*?)\n```\n(?:```json\n(.*?)\n```\n)?<!-- /run -->", DOCS, re.DOTALL)
 
 
+@exhaustive
 @pytest.mark.skipif(not all(map(shutil.which, ("bash", "curl"))), reason="the examples need them")
 def test_each_example_prints_what_is_shown_below_it(environ: Environ) -> None:
     assert len(EXAMPLES) == DOCS.count("<!-- run -->") > 3

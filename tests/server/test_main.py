@@ -55,6 +55,7 @@ def test_with_a_key_the_vendor_draws(with_openai: Environ, openai: OpenAI) -> No
     assert openai.requests[-1].json["quality"] == "low"
 
 
+@exhaustive
 def test_json_is_all_there_is_on_stdout(environ: Environ) -> None:
     done = atelier(environ, "generate", "a fox", "--json", "--size", "128x128")
     told = json.loads(done.stdout)
@@ -111,6 +112,7 @@ def test_a_key_that_is_none_is_refused_and_nothing_is_bought(
     assert openai.requests == []
 
 
+@exhaustive
 def test_the_same_key_buys_once(with_openai: Environ, openai: OpenAI) -> None:
     told = [atelier(with_openai, "generate", "a fox", "--quality", "low", "--idempotency-key", "k!") for _ in range(2)]
     assert [done.returncode for done in told] == [0, 0]

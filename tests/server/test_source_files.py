@@ -105,6 +105,7 @@ def test_a_missing_file_and_a_folder_that_is_not_allowed_are_told_apart_and_noth
     assert not openai.requests
 
 
+@exhaustive
 @pytest.mark.parametrize("kind", sample(["HEIF", "AVIF"], ["HEIF"]))
 def test_a_phones_photo_reaches_a_vendor_as_what_it_takes(
     with_openai: Environ, openai: OpenAI, folder: Path, kind: str

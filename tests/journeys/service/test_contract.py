@@ -297,6 +297,7 @@ def test_a_job_that_is_not_to_be_saved_is_collected_once(with_openai: Environ, o
         assert (again.status_code, reason(again)) == (404, "not_found")
 
 
+@exhaustive
 @pytest.mark.anyio
 async def test_an_upload_is_edited_through_mcp_and_rest(environ: Environ) -> None:
     photo = png(320, 200, "teal")

@@ -13,6 +13,7 @@ import pytest
 
 from atelier.server.database.jobs import SqlJobStore
 from tests.conftest import Environ, files_in
+from tests.exhaustive import exhaustive
 from tests.server.database.test_jobs import journal_at, opened
 from tests.server.process import like_a_host
 
@@ -66,6 +67,7 @@ def atelier(state: Path, *arguments: str, **more: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@exhaustive
 async def test_jobs_and_spend_are_refused_with_what_to_do_and_nothing_is_written(state: Path) -> None:
     await (await one_job(state)).aclose()
     only_to_read(state)

@@ -48,6 +48,7 @@ def test_ready_is_red_while_the_database_cannot_be_used(environ: Environ) -> Non
         assert time.monotonic() - began < 5
 
 
+@exhaustive
 def test_metrics_count_requests_vendors_failures_money_and_jobs(with_openai: Environ, openai: OpenAI) -> None:
     openai.next(None, NO_QUOTA)
     with serving(with_openai) as server:

@@ -199,6 +199,7 @@ def test_a_key_that_is_none_is_refused(server: Server, key: str) -> None:
         assert twice.status_code == 400
 
 
+@exhaustive
 @pytest.mark.parametrize("asked", sample([FOX, SKETCH], [FOX], id=lambda asked: "paid" if asked is FOX else "free"))
 def test_a_key_is_one_call_for_one_caller_also_after_a_restart(
     with_openai: Environ, openai: OpenAI, tmp_path: Path, asked: dict[str, Any]

@@ -78,6 +78,7 @@ def collected(environ: Environ, prompt: str, *, save: bool) -> str | None:
         return image.get("id")
 
 
+@exhaustive
 @SAVED_AND_STDIN
 def test_a_host_that_goes_while_the_vendor_works_finds_its_picture_when_it_comes_back(
     with_openai: Environ, openai: OpenAI, tmp_path: Path, *, save: bool, stays: bool
