@@ -44,7 +44,7 @@ def move_options(given: Mapping[str, Any], names: Collection[str]) -> Mapping[st
     try:
         pairs = parse_pairs(given.get("options"))
         named = {pair: OPTION.fullmatch(pair) for pair in pairs}
-    except (TypeError, ValueError):  # not a list of texts, which the validator refuses
+    except (AttributeError, TypeError, ValueError):  # no object, or no list of texts, which the validator refuses
         return given
     moved = {
         pair: match

@@ -83,7 +83,7 @@ def test_settings_that_changed_leave_the_answer_to_the_sdk(environ: Environ) -> 
     until(lambda: recorded(environ))
     environ["XAI_API_KEY"] = "xai-none"
     assert lines_of(environ, hello("2025-06-18"), command=WITHOUT_SDK) == []
-    assert "grok-imagine-image-2.0" in lines_of(environ, hello("2025-06-18"), *LISTING)[0]
+    assert "grok-imagine-image" in lines_of(environ, hello("2025-06-18"), *LISTING)[0]
 
 
 @exhaustive

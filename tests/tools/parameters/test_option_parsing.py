@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.tools import edit_image, generate_image
@@ -140,3 +141,9 @@ def test_a_slip_is_one_sentence_without_the_value(options: Any, says: str) -> No
         parameters_of(generate_image.TOOL, {"prompt": "a fox", "options": options})
     assert caught.value.message.startswith(says)
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("value", [[None], "a fox", 7])
+def test_what_is_no_object_is_refused_and_not_a_crash(value: Any) -> None:
+    with pytest.raises(ValidationError):
+        generate_image.GenerateImage.model_validate(value)
