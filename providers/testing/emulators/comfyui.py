@@ -188,8 +188,8 @@ class Comfyui(Emulator):
                 "exception_type": "RuntimeError",
             }
             error |= {
-                "exception_message": "Sizes differ in /home/user/ComfyUI/comfy/model.py",
-                "traceback": ["/home"],
+                "exception_message": "Sizes differ in /srv/ComfyUI/comfy/model.py",
+                "traceback": ["/srv"],
             }
             messages = [["execution_error", error]]
             status: dict[str, Any] = {"status_str": "error", "completed": False, "messages": messages}

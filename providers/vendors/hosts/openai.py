@@ -7,7 +7,7 @@ from functools import partial
 
 from atelier.providers.core.types import Model, Operation
 from atelier.providers.vendors.contract import Provider
-from atelier.providers.vendors.hosts.rows import rows_of
+from atelier.providers.vendors.hosts.rows import rows_of, vendor_of
 from atelier.providers.vendors.hosts.settings import Host
 from atelier.providers.vendors.openai.adapter import lifecycles, prepare
 from atelier.providers.vendors.openai.answers import collect, read
@@ -32,15 +32,10 @@ def provider_of(host: Host, unlisted: Model = UNLISTED) -> Provider:
     """Return the vendor of a host with this dialect. It lists the models that its entry names."""
     models = rows_of(host, (), MODELS, unlisted)
     names = names_of(host)
-    return Provider(
-        name=host.name,
-        title=host.label,
-        names=(host.name,),
-        endpoint=host.endpoint,
-        models=models,
-        default=models[0].id if models else "",
-        unlisted=unlisted,
-        qualified=True,
+    return vendor_of(
+        host,
+        models,
+        unlisted,
         prepare=prepare,
         read=partial(read, names=names),
         explain=partial(explain, names=names),

@@ -31,7 +31,7 @@ from atelier.providers.vendors.contract import Job, Provider, Reply
 from atelier.providers.vendors.hosts.openai import names_of
 from atelier.providers.vendors.hosts.openrouter_prices import quote
 from atelier.providers.vendors.hosts.openrouter_rows import MODELS, ROUTING, UNLISTED
-from atelier.providers.vendors.hosts.rows import check_options, rows_of
+from atelier.providers.vendors.hosts.rows import check_options, rows_of, vendor_of
 from atelier.providers.vendors.hosts.settings import Host
 from atelier.providers.vendors.image_links import Item, images_of, losses
 from atelier.providers.vendors.openai.refusals import Names, hints
@@ -43,15 +43,10 @@ MAX_USD = 1_000  # a higher number is not a price
 def provider_of(host: Host) -> Provider:
     """Return the vendor of a host with OpenRouter's API."""
     models, names = rows_of(host, MODELS, MODELS, UNLISTED), names_of(host)
-    return Provider(
-        name=host.name,
-        title=host.label,
-        names=(host.name,),
-        endpoint=host.endpoint,
-        models=models,
-        default=models[0].id,
-        unlisted=UNLISTED,
-        qualified=True,
+    return vendor_of(
+        host,
+        models,
+        UNLISTED,
         prepare=prepare,
         read=partial(read, names=names),
         explain=partial(explain, names=names),

@@ -1,15 +1,32 @@
-"""The rows of a host: the models that its entry names, or those that its dialect lists."""
+"""The vendor of a host, and its rows: the models that its entry names, or those that its dialect lists."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates.option_limits import Limit
 from atelier.providers.core.gates.refusals import close_names, did_you_mean
 from atelier.providers.core.types import CURRENT, Model
+from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.hosts.settings import HOSTS, Host, HostModel
+
+
+def vendor_of(host: Host, models: tuple[Model, ...], unlisted: Model, **functions: Any) -> Provider:
+    """Return the vendor of a host with these rows; `functions` are those of its dialect, as `Provider` names them."""
+    return Provider(
+        name=host.name,
+        title=host.label,
+        names=(host.name,),
+        endpoint=host.endpoint,
+        models=models,
+        default=models[0].id if models else "",
+        unlisted=unlisted,
+        qualified=True,
+        **functions,
+    )
 
 
 def rows_of(host: Host, listed: Sequence[Model], templates: Sequence[Model], unlisted: Model) -> tuple[Model, ...]:

@@ -18,7 +18,7 @@ from atelier.providers.core.types import Feature, Model, Operation, Picture
 from atelier.providers.transport.wire import httpx
 from atelier.providers.vendors.contract import Job, Provider
 from atelier.providers.vendors.hosts.openai import names_of
-from atelier.providers.vendors.hosts.rows import check_options, rows_of
+from atelier.providers.vendors.hosts.rows import check_options, rows_of, vendor_of
 from atelier.providers.vendors.hosts.settings import Host
 from atelier.providers.vendors.openai.answers import collect, read
 from atelier.providers.vendors.openai.refusals import explain
@@ -59,15 +59,10 @@ UNLISTED = row("unlisted", EDIT, sources=8, features=frozenset({Feature.SEED, Fe
 def provider_of(host: Host) -> Provider:
     """Return the vendor of a host with Together's API."""
     models, names = rows_of(host, MODELS, MODELS, UNLISTED), names_of(host)
-    return Provider(
-        name=host.name,
-        title=host.label,
-        names=(host.name,),
-        endpoint=host.endpoint,
-        models=models,
-        default=models[0].id,
-        unlisted=UNLISTED,
-        qualified=True,
+    return vendor_of(
+        host,
+        models,
+        UNLISTED,
         prepare=prepare,
         read=partial(read, names=names),
         explain=partial(explain, names=names),

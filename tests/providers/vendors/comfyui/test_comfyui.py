@@ -236,7 +236,7 @@ async def test_a_workflow_that_cannot_do_it_is_refused(
 async def test_a_failure_names_the_node_and_no_path_of_the_server(at_home: Environ, host: Comfyui) -> None:
     error = await refused(at_home, prompt=emulated.BROKEN)
     assert "KSampler with RuntimeError" in error.message
-    assert "/home" not in f"{error.message} {error.hint} {error.facts}"
+    assert "/srv" not in f"{error.message} {error.hint} {error.facts}"
 
 
 @pytest.mark.parametrize("runs", [False, True], ids=["it waits", "it runs"])
