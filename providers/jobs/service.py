@@ -10,8 +10,7 @@ import copy
 import math
 from collections.abc import Collection, Sequence
 from functools import partial
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import anyio
 from anyio.abc import TaskStatus
@@ -73,14 +72,12 @@ class ImageService(ImageCalls):
         await run_shielded(partial(self._outer_tasks.start, self._run_tasks))
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *raised: Any) -> None:
         self._runner.close()
         self._closing.set()
         self._outer_tasks.cancel_scope.shield = True
         await self._outer_tasks.__aexit__(None, None, None)
-        await run_shielded(partial(self.pipeline.__aexit__, kind, error, trace))
+        await run_shielded(partial(self.pipeline.__aexit__, *raised))
         await run_shielded(self.pipeline.store.aclose)
 
     async def _run_tasks(self, *, task_status: TaskStatus[None]) -> None:
