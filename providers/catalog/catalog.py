@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from functools import cached_property, partial
 from typing import NoReturn
 
+from atelier.providers.catalog.ended_models import ended_model
 from atelier.providers.catalog.rows import is_installed, listed_row, unlisted_row
 from atelier.providers.core.environment import OWN_PREFIX, base_url_variable, key_variable, setting
 from atelier.providers.core.errors import ImageError, Reason, sanitize
@@ -139,6 +140,8 @@ class Catalog:
         for provider in (p for p in self.providers if not p.qualified):
             if wanted.startswith(provider.prefixes) and UNLISTED.fullmatch(wanted):
                 return self._choice(provider, unlisted_row(provider, name.strip()))
+        if ended := ended_model(self.providers, wanted, self.today()):
+            return self._choice(*ended)
         raise self._unknown(name)
 
     def _successor(self, provider: Provider, operation: Operation, name: str) -> Choice:

@@ -46,14 +46,18 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
+SourceKind = Literal[
+    "vendor_doc", "vendor_spec", "package", "third_party_checked", "reseller", "third_party", "ours", "unverified"
+]
+"""How reliable a source is, the most reliable first."""
+
+
 class Source(Strict):
     """Where figures come from; `kind` is how reliable it is."""
 
     what: str
     date: Day
-    kind: Literal[
-        "vendor_doc", "vendor_spec", "package", "third_party_checked", "reseller", "third_party", "unverified", "ours"
-    ]
+    kind: SourceKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ from atelier.providers.styles.style_file import Style
 DEFAULTS = ("aspect_ratio", "quality")
 """Settings of a style that fill in a field that the caller left out, where the model takes them."""
 
+STYLE, COLOURS, AVOID = "Style: ", "Colours: ", "Avoid: "
+"""Begin the paragraphs that a style adds to a prompt; `save` looks for them."""
+
 ABOUT_REFERENCES = "the style alone: take"  # in the sentence that tells a model which images are references
 MAX_NOTE = 160  # characters of the words in a note
 
@@ -205,11 +208,11 @@ def _add_words(expansion: _Expansion, style: Style, model: Model, catalog: Catal
 
 def _lines(style: Style, avoid: str) -> Iterator[str]:
     if style.words:
-        yield f"Style: {style.words}"
+        yield f"{STYLE}{style.words}"
     if style.settings.palette:
-        yield f"Colours: {', '.join(style.settings.palette)}."
+        yield f"{COLOURS}{', '.join(style.settings.palette)}."
     if avoid:
-        yield f"Avoid: {avoid}."
+        yield f"{AVOID}{avoid}."
 
 
 def _about_references(expansion: _Expansion) -> Iterator[str]:

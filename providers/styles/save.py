@@ -8,7 +8,7 @@ from math import gcd
 from typing import Any
 
 from atelier.providers.images.sources import Asset
-from atelier.providers.styles.apply import ABOUT_REFERENCES
+from atelier.providers.styles.apply import ABOUT_REFERENCES, AVOID, COLOURS, STYLE
 from atelier.providers.styles.library import StyleLibrary
 from atelier.providers.styles.style_file import MAX_WORDS, style_text
 
@@ -31,18 +31,39 @@ def checked_name(value: str | None) -> str | None:
 async def save_style(name: str, asset: Asset, library: StyleLibrary, *, overwrite: bool) -> str:
     """Write the style of an image, and return a note that says so. Raises invalid_request for a name that is taken."""
     record = asset.record
+    words, palette, avoid = _look(record)
     settings: dict[str, Any] = {
         "model": _model(record),
-        "avoid": [record["negative_prompt"]] if record.get("negative_prompt") else None,
+        "avoid": avoid,
+        "palette": palette,
         "images": [asset.id],
         "aspect_ratio": _aspect_ratio(record),
         "quality": _requested_options(record).get("quality"),
     }
-    paragraphs = str(record.get("prompt") or "").split("\n\n")
-    words = "\n\n".join(each for each in paragraphs if ABOUT_REFERENCES not in each)[:MAX_WORDS]
-    place = await library.save(name, style_text(settings, words), overwrite=overwrite)
+    place = await library.save(name, style_text(settings, words[:MAX_WORDS]), overwrite=overwrite)
     where = f" ({place})" if place else ""
     return f"Saved as the style “{name}”{where}, with the image as its reference; shorten its text to the look alone."
+
+
+def _look(record: Mapping[str, Any]) -> tuple[str, list[str], list[str]]:
+    """Return the words, the colours and what to avoid of an image.
+
+    What another style added to its prompt is taken apart again, so that the new style has each of it once.
+    """
+    words, palette = list[str](), list[str]()
+    avoid = [record["negative_prompt"]] if record.get("negative_prompt") else list[str]()
+    for paragraph in str(record.get("prompt") or "").split("\n\n"):
+        if ABOUT_REFERENCES in paragraph:
+            continue
+        if not record.get("style"):
+            words.append(paragraph)
+        elif paragraph.startswith(COLOURS):
+            palette += paragraph.removeprefix(COLOURS).removesuffix(".").split(", ")
+        elif paragraph.startswith(AVOID):
+            avoid += paragraph.removeprefix(AVOID).removesuffix(".").split(", ")
+        else:
+            words.append(paragraph.removeprefix(STYLE))
+    return "\n\n".join(dict.fromkeys(words)), list(dict.fromkeys(palette)), list(dict.fromkeys(avoid))
 
 
 def _requested_options(record: Mapping[str, Any]) -> Mapping[str, Any]:

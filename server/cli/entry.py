@@ -39,13 +39,22 @@ def _run(arguments: Sequence[str]) -> int:
         )
         raise UsageError(words) from None
     except MissingArgumentError as error:
-        name, command = error.keyword or (error.argument.name if error.argument else "a value"), error.command_chain
-        again = " ".join(("atelier", *(command or ())))
-        words = f"{name} needs a value" if name.startswith("-") else f"{name} is missing"
-        raise UsageError(f"{words}. `{again} --help` has examples.") from None
+        raise UsageError(_missing(error)) from None
     except CycloptsError as error:
         raise UsageError(str(error)) from None
     return outcome if isinstance(outcome, int) else 0
+
+
+def _missing(error: MissingArgumentError) -> str:
+    """Return what to give: the help of the argument without a name, and the command's first example."""
+    name = error.keyword or (error.argument.name if error.argument else "a value")
+    word = (error.command_chain or ("",))[0]
+    if name.startswith("-") or error.argument is None:
+        return f"{name} needs a value. `atelier {word} --help` has examples."
+    example = next(command.examples[0] for command in COMMANDS if command.name == word)
+    what = (error.argument.parameter.help or "").rstrip(".")
+    needed = f"`atelier {word}` needs {name.removesuffix('S')}: {what[:1].lower()}{what[1:]}"
+    return f"{needed}. For example: atelier {example}"
 
 
 def app() -> App:

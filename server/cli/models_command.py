@@ -15,15 +15,13 @@ from atelier.providers.core.types import Model, Operation
 from atelier.providers.vendors.contract import Provider
 from atelier.server.cli.models_check import MIN_DAYS_LEFT, check
 from atelier.server.cli.options import parameters_in, validated, with_options
-from atelier.server.cli.output import Column, UsageError, say, say_json, terminal_width
+from atelier.server.cli.output import Column, UsageError, say, say_json
 from atelier.server.cli.output import table as aligned
 from atelier.server.cli.terminal.shared_options import RESULT, Json
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.tools import list_models
 from atelier.tools.model_table import Offer, basis, ends, offers, price, retired, row_data, span, vendors
-
-LIST_WIDTH = 100  # characters of a line where stdout is no terminal
 
 HEADS = ("model", "operations", "sizes", "qualities", "formats", "sources", "prompt")
 
@@ -120,8 +118,7 @@ def table(found: list[Offer], today: date) -> str:
             cost = price(offer, row, today).removeprefix("price ")
             rows.append((offer.provider.name, name, cost, when, operations, successor, *details))
     missing = [f"{each.provider.name}: set {' or '.join(each.key)} to use it." for each in found if each.key]
-    width = terminal_width() or LIST_WIDTH
-    return "\n".join([aligned(COLUMNS, rows, width), "", "* what the vendor's name stands for", basis(), *missing])
+    return "\n".join([aligned(COLUMNS, rows), "", "* what the vendor's name stands for", basis(), *missing])
 
 
 def _end(row: Model, today: date) -> tuple[str, str]:

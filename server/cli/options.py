@@ -50,7 +50,7 @@ HELP = {
     "output_format": "Mostly png when left out.",
     "options": "Rarer options of the model as NAME=VALUE; `atelier models --vendor NAME` lists them.",
     "confirm_cost": "Pay without being asked, also above the limit of ATELIER_CONFIRM_ABOVE.",
-    "image": "The image to change: a file, the id of an image, “last”, or an https address.",
+    "image": "The image to change (a file, the id of an image, “last”, or an https address).",
     "operation": "edit by default, inpaint with a mask. outpaint takes --left, --right, --top and --bottom; "
     "search_replace and recolor take --search.",
     "list_models.operation": "Only models that can do this.",

@@ -42,6 +42,11 @@ UNTRUSTED = frozenset(
 SEPARATORS = {f"{OWN_PREFIX}INPUT_DIRS": os.pathsep, f"{OWN_PREFIX}FALLBACK": ","}
 """How the environment separates the parts of a setting that is a list in TOML."""
 
+MIN_LIKENESS = 0.65
+"""How alike two names are, from 0 to 1, where one is suggested for the other: STYLE and STYLES_DIR are 0.67."""
+
+ALL_SETTINGS = "docs/settings.md lists them; `atelier config` prints those that are set."
+
 Notice = Callable[[str], object]
 """Takes a sentence for the user about something that does not stop the start."""
 
@@ -100,9 +105,16 @@ def _report_unknown(source: Source, names: KnownNames, notice: Notice) -> None:
     """Point out each `ATELIER_` variable that is no setting, with the name that was perhaps meant."""
     for name in sorted(source.values):
         if name.startswith(OWN_PREFIX) and name not in names:
-            near = difflib.get_close_matches(name, names.all(), n=1, cutoff=0.8)
-            perhaps = f"; perhaps {near[0]}" if near else ""
-            notice(f"{source.called(name)} is not a setting of this version{perhaps}.")
+            near = _nearest(name, names)
+            perhaps = f"; perhaps {near}." if near else f". {ALL_SETTINGS}"
+            notice(f"{source.called(name)} is not a setting of this version{perhaps}")
+
+
+def _nearest(name: str, names: KnownNames) -> str | None:
+    """Return the variable whose name without our prefix, which all share, is spelled like that of `name`."""
+    known = {each.removeprefix(OWN_PREFIX): each for each in reversed(names.all())}  # the first of a name: our own
+    near = difflib.get_close_matches(name.removeprefix(OWN_PREFIX), known, n=1, cutoff=MIN_LIKENESS)
+    return known[near[0]] if near else None
 
 
 def _configuration(environ: Mapping[str, str], names: KnownNames) -> tuple[Source, KnownNames]:
@@ -143,9 +155,9 @@ def _variable_named(key: str, names: KnownNames, file: Path) -> str:
         if name in names and name not in (CONFIG, DOTENV):
             return name
     keys = sorted({name.removeprefix(OWN_PREFIX).lower() for name in names.all()} - {"config", "dotenv"})
-    near = difflib.get_close_matches(key.lower(), keys, n=3)
+    near = difflib.get_close_matches(key.lower(), keys, n=3, cutoff=MIN_LIKENESS)
     message = f"{sanitize(key, 60)} in {file} is not a setting of this version."
-    hint = f"Did you mean {' or '.join(near)}?" if near else "Correct it or leave it out."
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Correct it or leave it out. {ALL_SETTINGS}"
     raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
 
 

@@ -15,7 +15,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.registry import all_providers
 from atelier.server.settings import Settings
-from atelier.server.settings.config_files import UNTRUSTED, Source
+from atelier.server.settings.config_files import ALL_SETTINGS, UNTRUSTED, Source
 from tests.conftest import Environ
 from tests.exhaustive import exhaustive
 from tests.server.test_main import atelier
@@ -169,7 +169,7 @@ def test_a_wrong_value_in_dotenv_is_refused_with_its_place(place: Place) -> None
 def test_unknown_variables_of_ours_are_pointed_out_and_those_of_other_programs_are_not_read(place: Place) -> None:
     settings = place.load("ATELIER_OUTPUT=x\nDATABASE_URL=y\nAWS_ACCESS_KEY_ID=z\nHTTPS_PROXY=p", ATELIER_WAIT="1")
     assert place.notices == [
-        "ATELIER_WAIT is not a setting of this version.",
+        f"ATELIER_WAIT is not a setting of this version. {ALL_SETTINGS}",
         "ATELIER_OUTPUT in .env is not a setting of this version; perhaps ATELIER_OUTPUT_DIR.",
     ]
     assert [settings.lookup(name) for name in ("DATABASE_URL", "AWS_ACCESS_KEY_ID", "HTTPS_PROXY")] == [None] * 3

@@ -135,6 +135,9 @@ def test_a_setting_that_means_nothing_is_pointed_out_with_the_near_one() -> None
     assert notice == ["ATELIER_OUTPUT_DIRS is not a setting of this version; perhaps ATELIER_OUTPUT_DIR."]
     notice = notices({"ATELIER_OPENAI_API_KEYS": "x", "ATELIER_OPENAI_API_KEY": "x"})
     assert notice == ["ATELIER_OPENAI_API_KEYS is not a setting of this version; perhaps ATELIER_OPENAI_API_KEY."]
+    for far in ("FOO", "LOG", "MODEL"):  # near only by the prefix, which all names share
+        (notice,) = notices({f"ATELIER_{far}": "x"})
+        assert notice.startswith(f"ATELIER_{far} is not a setting of this version. docs/settings.md lists them")
     tokens = ("JWT_SECRET", "JWT_SECRET_FILE", "JWKS_URL_FILE", "JWT_ISSUER", "JWT_AUDIENCE")
     assert notices({f"ATELIER_{name}": os.devnull for name in tokens}) == []
 

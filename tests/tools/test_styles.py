@@ -265,8 +265,25 @@ async def test_an_image_that_pleased_becomes_a_style(connect: Connect, with_open
     assert error(listed)["reason"] == "invalid_request"
     assert not twice.is_error
     again_saved = (path.parent / "twice.md").read_text(encoding="utf-8")
-    assert again_saved.endswith("---\na tent\n\nStyle: misty fjord, 淡彩\n")
+    assert again_saved.endswith("---\na tent\n\nmisty fjord, 淡彩\n")
     assert sorted(each.name for each in path.parent.iterdir()) == ["fjord.md", "twice.md"]
+
+
+async def test_a_style_of_an_image_in_a_style_has_its_words_colours_and_exclusions_once(
+    connect: Connect, environ: Environ
+) -> None:
+    write(environ, "noir.md", '---\navoid: [fog, rain]\npalette: ["#0b132b"]\n---\nFilm noir.\n\nHard shadows.\n')
+    drawn = {"prompt": "a fox", "style": "noir", "model": "sketch"}
+    async with connect() as client:
+        for name in ("first", "second"):  # the second is of an image that is in the first
+            assert not (await client.call_tool("generate_image", drawn)).is_error
+            saved = {"save_style": name}
+            assert not (await client.call_tool("get_image", saved)).is_error
+            drawn = {"prompt": "a fox", "style": name, "model": "sketch"}
+    for name in ("first", "second"):
+        style = parse_style(name, (Path(environ["ATELIER_OUTPUT_DIR"]) / "styles" / f"{name}.md").read_bytes())
+        assert style.words == "a fox\n\nFilm noir.\n\nHard shadows."
+        assert (style.settings.palette, style.settings.avoid) == (["#0b132b"], ["fog", "rain"])
 
 
 async def test_styles_are_listed_by_list_models_and_as_resources(connect: Connect, environ: Environ) -> None:

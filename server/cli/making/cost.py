@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import anyio
 
@@ -13,6 +14,7 @@ from atelier.providers.images.allowed_files import AmbiguousNameError, OutsideFo
 from atelier.providers.images.path_words import candidate_paths, strip_quotes
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.quotes import usd
+from atelier.providers.pricing.price_table import Source, SourceKind
 from atelier.server.cli.making.image_call import NOT_OPTIONS
 from atelier.server.cli.options import parameters_in, validated, with_options
 from atelier.server.cli.output import Column, say, say_json, table
@@ -29,6 +31,10 @@ PRICED = (
     *(Column(head, right=True, spare=True) for head in ("at least", "at most")),
 )
 COMPARED = (Column("model"), Column("USD", right=True), Column("at most", right=True), Column("without", flexible=True))
+
+
+KINDS = get_args(SourceKind)  # the most reliable first
+PRICE_FROM = "Price from "
 
 
 def _cost(*, json: Json = False, **given: Any) -> int:
@@ -50,7 +56,8 @@ async def _estimate(given: dict[str, Any], as_json: bool) -> None:
         say_json(answer.data.model_dump(mode="json", exclude_none=True))
     else:
         keyed = (each for each in catalog.providers if each.endpoint.key_variables)
-        say(format_estimate(answer.data, answer.text, params.n, is_set_up=any(map(catalog.usable, keyed))))
+        lines = [_with_titles(line, catalog.prices.sources) for line in answer.text.splitlines()]
+        say(format_estimate(answer.data, "\n".join(lines), params.n, is_set_up=any(map(catalog.usable, keyed))))
 
 
 cost = with_options(_cost, estimate_cost.TOOL, ("prompt",), NOT_OPTIONS)
@@ -114,8 +121,20 @@ def format_estimate(data: EstimateOutput, text: str, count: int, *, is_set_up: b
         return text
     amounts = [_usd(amount) for amount in (data.per_image_usd, data.total_usd, data.low_usd, data.high_usd)]
     prices = table(PRICED, [(f"{data.provider}/{data.model}", str(count), *amounts)])
-    unsaid = ("How: ", "Price from ") if data.high_usd == 0 else ()  # there is nothing to explain about a free image
+    unsaid = ("How: ", "Prices: ") if data.high_usd == 0 else ()  # there is nothing to explain about a free image
     return "\n".join(prices if line == data.summary else line for line in text_lines if not line.startswith(unsaid))
+
+
+def _with_titles(line: str, sources: Mapping[str, Source]) -> str:
+    """Return the line with the title and date of the best source of the prices in place of the sources' ids."""
+    if not line.startswith(PRICE_FROM):
+        return line
+    ids = line.removeprefix(PRICE_FROM).split(", ")
+    used = sorted((sources[id] for id in ids if id in sources), key=lambda source: KINDS.index(source.kind))
+    best, *others = used
+    more = f", and {len(others)} other source{'s' if len(others) > 1 else ''}" if others else ""
+    doubt = " Part of it is a last known figure that was not verified." if used[-1].kind == "unverified" else ""
+    return f"Prices: {best.what.partition(' (')[0]} ({best.date}){more}; --json names them.{doubt}"
 
 
 def _usd(amount: float | None, unknown: str = "") -> str:

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from cyclopts import Parameter
 
 from atelier.providers.core.environment import key_variable, read_text
 from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.vendors.contract import Provider
 from atelier.server.cli.output import Column, UsageError, say, say_json, table
 from atelier.server.cli.setup.current import current_settings
 from atelier.server.cli.setup.host_files import NAME, UnchangedError, as_list, as_table, block, parsed, with_entry
@@ -22,9 +24,9 @@ from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.server.settings.stored_keys import CONFIG, store_key, write_private
-from atelier.tools.model_table import vendors
 
 COLUMNS = (Column("host"), Column("installed"), Column("set up"), Column("file", flexible=True))
+COMMON = 4  # vendors that the question names: the first in the order in which a default is looked for
 
 
 def init(
@@ -149,11 +151,34 @@ def _ask_for_key(settings: Settings) -> None:
     keyed = [each for each in catalog_of(settings).providers if each.endpoint.key_variables]
     if any(key_variable(each.endpoint, settings.lookup) for each in keyed):
         return
-    names = [each.name for each in keyed]
-    sys.stderr.write(f"No vendor's key is set. Whose do you have? ({', '.join(names)}; Enter for none): ")
-    sys.stderr.flush()
-    name = sys.stdin.readline().strip().lower()
-    if name:
-        (provider,) = vendors(catalog_of(settings), name)
+    provider = _asked_vendor(keyed)
+    if provider:
         where = store_key(provider.endpoint.key_variables[0], read_key(provider), in_file=True)
         say(f"The key of {provider.title} is stored in {where}.", sys.stderr)
+
+
+def _asked_vendor(keyed: Sequence[Provider]) -> Provider | None:
+    """Ask until a vendor is named, by its name or the begin of it, or none."""
+    common = ", ".join(each.name for each in keyed[:COMMON])
+    say(f"No vendor's key is set. Whose do you have: {common}, another?", sys.stderr)
+    while True:
+        sys.stderr.write("Vendor (? lists all, Enter skips): ")
+        sys.stderr.flush()
+        word = sys.stdin.readline().strip().lower()
+        if not word:
+            return None
+        found = _named(keyed, word)
+        if len(found) == 1:
+            return found[0]
+        if word == "?":
+            say("\n".join(f"  {each.name:<12}{each.title}" for each in keyed), sys.stderr)
+        elif found:
+            say(f"“{word}” could be {' or '.join(each.name for each in found)}.", sys.stderr)
+        else:
+            say(f"No vendor is called “{sanitize(word, 40)}”; ? lists all, Enter skips.", sys.stderr)
+
+
+def _named(keyed: Sequence[Provider], word: str) -> list[Provider]:
+    """Return the vendor of that name, else those whose name or title begins with it."""
+    exact = [each for each in keyed if word in each.names]
+    return exact or [each for each in keyed if any(n.lower().startswith(word) for n in (*each.names, each.title))]

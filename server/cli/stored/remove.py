@@ -21,7 +21,10 @@ KEEP = "What was paid is not paid back."
 
 
 def remove(
-    images: Annotated[list[str], Parameter(help="Ids of images (img_...), or last.")], /, *, yes: Yes = False
+    images: Annotated[list[str], Parameter(help="Ids of images, which `atelier list` prints, or last.")],
+    /,
+    *,
+    yes: Yes = False,
 ) -> int:
     """Delete images for good, with their records. Exit code 1 when one of them is not there."""
     return anyio.run(_remove, images, yes)
@@ -29,7 +32,10 @@ def remove(
 
 async def _remove(words: list[str], yes: bool) -> int:
     storage = storage_of(Settings.load())
-    ids = [await newest_asset_id(storage) or word if word == "last" else word for word in dict.fromkeys(words)]
+    newest = await newest_asset_id(storage) if "last" in words else None
+    if "last" in words and newest is None:
+        raise ImageError(Reason.NOT_FOUND, "There is no image yet.", hint="`atelier generate` makes one.")
+    ids = list(dict.fromkeys(newest if word == "last" and newest else word for word in words))
     if wrong := next((id for id in ids if not ASSET.fullmatch(id)), None):
         message = f"“{sanitize(wrong, 60)}” is no id of an image."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="`atelier list` has the ids.")

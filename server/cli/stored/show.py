@@ -29,7 +29,7 @@ HINT = "Give an asset id, “last”, or a file."
 
 
 def show(
-    image: Annotated[str, Parameter(help="A file, the id of an image, or last.")],
+    image: Annotated[str, Parameter(help="A file, the id of an image, which `atelier list` prints, or last.")],
     /,
     *,
     open: Annotated[bool, Parameter(help="Also open it.")] = False,

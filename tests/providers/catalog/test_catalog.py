@@ -66,6 +66,14 @@ def test_a_name_becomes_a_model(name: str, model: str) -> None:
     assert catalog().resolve(name).model.id == model
 
 
+@pytest.mark.parametrize("name", ["dalle", "DALL E", "dall-e 3", "DALL·E 3", "dalle2", "gpt-image-1", "GPT Image 1"])
+def test_an_ended_model_in_any_spelling_is_refused_with_its_successor(name: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        check_and_price(catalog(), ImageRequest(prompt="a fox", model=name))
+    assert (caught.value.reason, caught.value.facts["successor"]) == ("model_retired", "gpt-image-2.5-flare")
+    assert caught.value.hint == "Use gpt-image-2.5-flare instead."
+
+
 @pytest.mark.parametrize(
     ("family", "successor", "dead"),
     [
@@ -169,7 +177,7 @@ def test_near_a_slip_are_models_aliases_and_vendors(name: str, near: str) -> Non
 
 def test_a_retired_model_is_never_suggested() -> None:
     with pytest.raises(ImageError) as caught:
-        catalog().resolve("gptimage-1")
+        catalog().resolve("gpt-imag-1")
     assert "gpt-image-1" not in caught.value.facts["near"]
 
 

@@ -19,6 +19,14 @@ def test_a_price_is_a_table_with_its_total(environ: Environ) -> None:
     assert "credits" in how
 
 
+def test_where_a_price_is_from_is_a_title_with_its_date_and_ids_are_in_the_json(environ: Environ) -> None:
+    shown = atelier(environ, "cost", "a fox", "--model", "stability").stdout
+    assert "\nPrices: Stability REST v2beta OpenAPI document (2026); --json names them.\n" in shown
+    shown = atelier(environ, "cost", "a fox", "--model", "gpt-image-2.5-flare").stdout
+    assert "third-party-tokens" not in shown
+    assert ", and 3 other sources; --json names them. Part of it is a last known figure" in shown
+
+
 def test_programs_read_json(environ: Environ) -> None:
     told = json.loads(atelier(environ, "cost", "--model", "stability", "--json").stdout)
     assert (told["total_usd"], told["basis"]) == (0.03, "credits")

@@ -13,7 +13,7 @@ import pytest
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.types import Lifecycle
+from atelier.providers.core.types import Lifecycle, Operation
 from atelier.providers.testing.emulators import openai_rules as emulated
 from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Answer, Dropped
@@ -26,6 +26,7 @@ from atelier.tools.model_table import offers
 from tests.conftest import TODAY, Environ
 from tests.exhaustive import exhaustive
 from tests.server.cli.in_process import atelier
+from tests.server.cli.terminal import in_terminal
 from tests.vendors import only
 
 KNOWN = {id: row.lifecycle.on for row in openai_vendor.PROVIDER.models for id in (row.id, *row.snapshots)}
@@ -71,7 +72,17 @@ def test_without_a_word_it_lists_what_can_be_used_now_and_what_to_set_for_the_ot
     everything = atelier(with_openai, "models", "--all").stdout
     assert "flux-2-pro" in everything
     assert "Not set up" not in everything
-    assert max(map(len, (usable + everything).splitlines())) <= 100
+    assert "…" not in usable + everything  # nothing is cut in a pipe
+    able = max((row.operations for provider in all_providers() for row in provider.models), key=len)
+    longest = ", ".join(each.value for each in Operation if each in able)
+    assert f" {longest} " in everything
+
+
+@exhaustive
+@pytest.mark.parametrize("columns", [80, 100, 200])
+def test_the_table_of_all_models_fits_the_terminal(environ: Environ, columns: int) -> None:
+    table, _, _ = in_terminal(environ, "models", "--all", columns=columns).text.partition("\n\n")
+    assert max(map(len, table.splitlines())) <= columns
 
 
 def test_the_command_narrows_the_list(environ: Environ) -> None:
