@@ -11,11 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import cached_property, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import anyio
@@ -64,7 +65,9 @@ class Bench:
         }
 
     @asynccontextmanager
-    async def client(self, command: list[str], *, warm: bool = True, **more: str) -> AsyncGenerator[Client]:
+    async def client(
+        self, command: list[str], more: Mapping[str, str] = MappingProxyType({}), *, warm: bool = True
+    ) -> AsyncGenerator[Client]:
         """Connect the official client to a server; `warm` makes an image first. `more` is of its environment."""
         parameters = StdioServerParameters(command=command[0], args=command[1:], env={**self.environ, **more})
         async with Client(parameters) as client:
@@ -177,7 +180,7 @@ async def edit(bench: Bench) -> Sample:
 
 async def to_bucket(bench: Bench) -> Sample:
     """The same as `generate`, into a bucket; the script puts the image by boto3."""
-    async with bench.client(SERVER, **{"ATELIER_STORAGE": "s3"}, **bench.bucket) as client:
+    async with bench.client(SERVER, {"ATELIER_STORAGE": "s3", **bench.bucket}) as client:
         script = partial(floors.to_bucket, bench.vendor, KEY, bench.folder, bench.bucket)
         return await beside(lambda: bench.draw(client, f"large {time.time()}"), script)
 

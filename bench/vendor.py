@@ -44,10 +44,7 @@ class Vendor(OpenAI):
 
     def __init__(self) -> None:
         super().__init__()
-        self._prepared = {
-            word: answer(photograph(edge))
-            for word, edge in EDGES.items()
-        }
+        self._prepared = {word: answer(photograph(edge)) for word, edge in EDGES.items()}
 
     async def generations(self, request: Request) -> Response:
         """POST /images/generations"""
