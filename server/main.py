@@ -8,8 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from atelier.server.mcp import early_answers
-
 THREAD_TURN = 0.001  # seconds that a computing thread holds the interpreter while the event loop waits for it
 
 
@@ -22,6 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else list(arguments)
     is_terminal = sys.stdin is not None and sys.stdin.isatty()
     if words in ([], ["serve"]) and sys.stdin is not None and not is_terminal:
+        from atelier.server.mcp import early_answers
+
         early_answers.start()
         from atelier.server.cli.serving import serve_stdio
         from atelier.server.cli.terminal.messages import run_to_exit

@@ -38,9 +38,9 @@ from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.settings import Settings
 from atelier.server.storage.output_files import OutputFolders
 from atelier.tools import generate_image
-from atelier.tools.generate_image import GenerateImage
 from atelier.tools.image_call import fallback_of
 from atelier.tools.parameters.arguments import parameters_of
+from atelier.tools.parameters.tool_parameters import GenerateImage
 
 AT_ONCE = 8  # lines that are worked on at once; each vendor's own limit is below it
 FATAL = (Reason.AUTHENTICATION, Reason.QUOTA_EXCEEDED)
