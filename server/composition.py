@@ -11,6 +11,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
+from anyio import to_thread
+
 from atelier.providers.catalog.catalog import Catalog, utc_today
 from atelier.providers.catalog.host_vendors import vendors_of
 from atelier.providers.images.asset_storage import Storage
@@ -66,7 +68,7 @@ def job_store_of(settings: Settings, today: Callable[[], date] = utc_today, *, r
 
 
 class DeferredJobStore:
-    """A job store that is made when it is first used: importing SQLAlchemy must not delay the start of a server."""
+    """A job store that is made in a thread when it is first used, since importing SQLAlchemy takes a while."""
 
     def __init__(self, make: Callable[[], JobStore]) -> None:
         self._make = make
@@ -74,14 +76,25 @@ class DeferredJobStore:
         self._made: JobStore | None = None
 
     def load(self) -> JobStore:
-        """Make the store. This takes a while, so a server calls it in a thread once it has answered its host."""
+        """Make the store. A server calls it in a thread once it has answered its host."""
         with self._lock:
             if self._made is None:
                 self._made = self._make()
             return self._made
 
+    async def aclose(self) -> None:
+        """Close the store if it was made."""
+        if self._made:
+            await self._made.aclose()
+
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.load(), name)
+        if self._made:
+            return getattr(self._made, name)
+
+        async def method(*args: Any, **named: Any) -> Any:
+            return await getattr(await to_thread.run_sync(self.load), name)(*args, **named)
+
+        return method
 
 
 def slots_of(settings: Settings) -> Slots | None:
@@ -162,6 +175,7 @@ def preload(pipeline: Pipeline) -> None:
         if isinstance(store := cast("object", pipeline.store), DeferredJobStore):
             store.load()
     gc.freeze()
+    gc.enable()  # off since the start of a server over stdio
 
 
 def call_counter(settings: Settings, store: Callable[[], JobStore]) -> CountCall | None:
@@ -172,6 +186,7 @@ def call_counter(settings: Settings, store: Callable[[], JobStore]) -> CountCall
     async def count(caller: str, per_minute: int, now: float) -> bool:
         from atelier.server.database.rate_counter import count_call
 
-        return await count_call(cast("SqlJobStore", store()).database, caller, per_minute, now)
+        made = cast("SqlJobStore", cast("DeferredJobStore", store()).load())
+        return await count_call(made.database, caller, per_minute, now)
 
     return count

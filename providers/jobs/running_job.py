@@ -72,6 +72,8 @@ class RunningJob:
     """Its vendor calls. Fallback and `safe_prompt` put another in its place."""
     identity: CallIdentity
     """Equal calls join one job."""
+    recorded: bool = True
+    """Whether it is in the job store. A free job without an idempotency key is not."""
     inline_limit: int = 0
     """The bytes of images that the caller takes in the answer instead of having them stored; 0 stores them."""
     fallback: Sequence[str] = ()
@@ -159,7 +161,9 @@ class RunningJob:
         self.error = error
 
     async def write_end(self, store: JobStore) -> bool:
-        """Write how the job ended. Return False when the store cannot be written now."""
+        """Write how the job ended, if it is recorded. Return False when the store cannot be written now."""
+        if not self.recorded:
+            return True
         try:
             for call in (*self.earlier_calls, *self.prepared.vendor_calls):
                 await call.flush_pending_writes()

@@ -1,17 +1,16 @@
 """The image service: submit a request, wait for its result up to a limit, or get it later by the job's id.
 
 A job runs in the service's own task group, so it outlives the call that began it. An equal call joins a running job,
-and collects one that has ended and was not delivered. When the last caller disconnects before anything was sent, the
-job is cancelled.
+and collects one that has ended undelivered. When the last caller disconnects before anything was sent, it is cancelled.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Collection, Sequence
 from functools import partial
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import anyio
 from anyio.abc import TaskStatus
@@ -55,7 +54,7 @@ class ImageService(ImageCalls):
 
     def __init__(self, pipeline: Pipeline, *, wait: float | None = WAIT_TIMEOUT, fallback: Sequence[str] = ()) -> None:
         self.pipeline = pipeline
-        self._wait = wait
+        self._wait = math.inf if wait is None else wait
         self._max_running: int | None = None
         self._fallback = tuple(fallback)
         self._outer_tasks = anyio.create_task_group()
@@ -73,14 +72,12 @@ class ImageService(ImageCalls):
         await run_shielded(partial(self._outer_tasks.start, self._run_tasks))
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *raised: Any) -> None:
         self._runner.close()
         self._closing.set()
         self._outer_tasks.cancel_scope.shield = True
         await self._outer_tasks.__aexit__(None, None, None)
-        await run_shielded(partial(self.pipeline.__aexit__, kind, error, trace))
+        await run_shielded(partial(self.pipeline.__aexit__, *raised))
         await run_shielded(self.pipeline.store.aclose)
 
     async def _run_tasks(self, *, task_status: TaskStatus[None]) -> None:
@@ -99,13 +96,11 @@ class ImageService(ImageCalls):
     def with_wait(self, wait: float, max_running: int | None = None) -> Self:
         """Return the service with another wait limit (seconds) and limit of running jobs."""
         other = copy.copy(self)
-        other._wait, other._max_running = wait, max_running  # noqa: SLF001 - its own
+        other._wait, other._max_running = wait, max_running  # noqa: SLF001
         return other
 
     def with_time_spent(self, seconds: float) -> Self:
         """Return the service with the wait limit reduced by the seconds that the caller has waited."""
-        if self._wait is None:
-            return self
         return self.with_wait(max(min(self._wait, MIN_WAIT), self._wait - seconds), self._max_running)
 
     def for_caller(self, caller: str) -> Self:
@@ -147,7 +142,8 @@ class ImageService(ImageCalls):
         # 3. join a running job, or collect an earlier one
         while (running := self._runner.find_duplicate(identity)) and running.is_cancelled:
             await running.done.wait()
-        earlier = None if priced.is_free and not key else await self._waiter.find_duplicate(identity, deadline)
+        recorded = bool(key) or not priced.is_free
+        earlier = await self._waiter.find_duplicate(identity, deadline) if recorded else None
         check_key(identity, earlier and earlier.fingerprint)
         if running := self._runner.find_duplicate(identity):
             check_key(identity, running.identity.fingerprint)
@@ -162,10 +158,12 @@ class ImageService(ImageCalls):
         prepared = await self.pipeline.prepare_job(priced, caller, confirm)
         deadline += anyio.current_time() - confirming_since  # the user's time to confirm does not count
         # 5. reserve: write the job and its reservations, unless a duplicate was written first
-        job = RunningJob(prepared=prepared, identity=identity, inline_limit=inline_limit, fallback=models)
+        job = RunningJob(
+            prepared=prepared, identity=identity, recorded=recorded, inline_limit=inline_limit, fallback=models
+        )
         if earlier and earlier.state == JobState.OUTCOME_UNKNOWN:
             job.notes, job.unknown_before = [unknown_outcome_warning(earlier)], earlier
-        while duplicate := await run_shielded(partial(self._open, job, free=priced.is_free and not key)):
+        while duplicate := await run_shielded(partial(self._open, job)):
             check_key(identity, duplicate.fingerprint)
             if result := await self._collected(duplicate, on_progress, deadline, keep=bool(key)):
                 return self._returned(result, caller)
@@ -235,15 +233,15 @@ class ImageService(ImageCalls):
 
     def _deadline(self) -> float:
         """Return the deadline of a wait that starts now, by anyio's clock."""
-        return anyio.current_time() + (float("inf") if self._wait is None else self._wait)
+        return anyio.current_time() + self._wait
 
-    async def _open(self, job: RunningJob, free: bool) -> JobRow | None:
-        """Write the job, reserve its price and start it; return the equal job that another call wrote first."""
+    async def _open(self, job: RunningJob) -> JobRow | None:
+        """Write the job with its reservations and start it; return the equal job that another call wrote first."""
         pipeline, priced, caller = self.pipeline, job.prepared.priced, job.identity.caller
         reservations = reservations_for(pipeline.catalog, priced, job.prepared.vendor_calls, caller)
         request = {**encode_request(priced), "home": pipeline.for_caller(caller).home}
         entry = NewJob(id=job.id, identity=job.identity, request=request, max_running=self._max_running)
-        while not free:
+        while job.recorded:
             opened = await pipeline.store.open_job(entry, reservations, pipeline.budget.caps)
             if isinstance(opened, CapExceeded):
                 raise cap_exceeded(pipeline.catalog, priced, opened)

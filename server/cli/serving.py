@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
 from typing import cast
 
 import anyio
+from pydantic import BaseModel
 
 from atelier.server.cli.output import UsageError, say
 from atelier.server.cli.signatures import defaults
@@ -47,8 +49,9 @@ def serve_http(host: str, port: int) -> int:
 def _serve_stdio(settings: Settings, flush: Callable[[], None]) -> int:
     # the SDK would import rich for its logging, which is set up already, and the host waits
     cast("dict[str, object]", sys.modules).setdefault("rich.console", None)
-    # mcp takes half a second to import
-    from atelier.server.mcp.server import build_server
+    # mcp takes half a second to import, of which the models of all protocol versions are a part: most are never used
+    with deferred_models():
+        from atelier.server.mcp.server import build_server
 
     server = build_server(settings)
     serving = partial(
@@ -58,6 +61,16 @@ def _serve_stdio(settings: Settings, flush: Callable[[], None]) -> int:
         before_exit=flush,
     )
     return anyio.run(serving, server.run_stdio_async, lambda: server.busy)
+
+
+@contextmanager
+def deferred_models() -> Generator[None]:
+    """Let pydantic build the models of modules that are imported meanwhile when they are first used."""
+    BaseModel.model_config["defer_build"] = True
+    try:
+        yield
+    finally:
+        del BaseModel.model_config["defer_build"]
 
 
 def _traced(serve: Callable[[Settings, Callable[[], None]], int], level: logs.LogLevel) -> int:

@@ -17,8 +17,6 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlencode
 
-from filelock import FileLock
-
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.settings import Settings
 from atelier.server.settings.fields import LINK_SECRET
@@ -91,6 +89,8 @@ def signed_links_of(settings: Settings) -> SignedLinks:
 
 def _stored_key(file: Path) -> bytes:
     """Return the key in a file, which is created with a random one for its owner only."""
+    from filelock import FileLock  # which takes a while to import, and few servers sign links
+
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(file.with_suffix(".lock"), thread_local=False, mode=0o600):

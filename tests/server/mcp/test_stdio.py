@@ -154,5 +154,24 @@ def test_before_the_handshake_no_picture_library_no_s3_and_no_drawing_code_is_lo
         check=True,
     )
     loaded = {name.partition(".")[0] for name in json.loads(done.stdout)}
-    assert not loaded & {"PIL", "boto3", "botocore", "openai", "server", "tools", "providers"}
+    assert not loaded & {"PIL", "boto3", "botocore", "filelock", "sqlalchemy", "openai", "server", "tools", "providers"}
     assert "atelier.providers.vendors.sketch.scenes" not in json.loads(done.stdout)
+
+
+def test_a_free_draft_does_not_wait_for_the_database(environ: Environ) -> None:
+    program = (
+        "import sys, anyio\n"
+        "from atelier.providers.core.types import ImageRequest\n"
+        "from atelier.providers.jobs.service import ImageService\n"
+        "from atelier.server.composition import pipeline_of, storage_of\n"
+        "from atelier.server.settings import Settings\n"
+        "async def main():\n"
+        "    settings = Settings.from_environ()\n"
+        "    async with ImageService(pipeline_of(settings, storage_of(settings))) as service:\n"
+        "        result = await service.submit(ImageRequest(prompt='a fox', model='sketch'))\n"
+        "        print(len(result.images), 'sqlalchemy' in sys.modules)\n"
+        "anyio.run(main)"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=like_a_host(environ), capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "1 False\n"
