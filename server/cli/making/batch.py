@@ -29,10 +29,10 @@ from atelier.providers.pipeline.job_store import CallIdentity, JobStore
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.quotes import usd
 from atelier.server.cli.making.result_lines import facts_of
-from atelier.server.cli.options import STDIN
 from atelier.server.cli.output import UsageError, say
 from atelier.server.cli.terminal.batch_table import BatchTable
 from atelier.server.cli.terminal.messages import for_person
+from atelier.server.cli.terminal.shared_options import STDIN
 from atelier.server.cli.terminal.spinner import asker
 from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.settings import Settings
