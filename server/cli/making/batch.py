@@ -33,7 +33,7 @@ from atelier.server.cli.making.result_lines import facts_of
 from atelier.server.cli.options import STDIN
 from atelier.server.cli.output import UsageError, say
 from atelier.server.cli.terminal.batch_table import BatchTable
-from atelier.server.cli.terminal.messages import for_person
+from atelier.server.cli.terminal.messages import for_person, with_commands
 from atelier.server.cli.terminal.spinner import asker
 from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.settings import Settings
@@ -46,7 +46,9 @@ from atelier.tools.parameters.arguments import parameters_of
 AT_ONCE = 8  # lines that are worked on at once; each vendor's own limit is below it
 FATAL = (Reason.AUTHENTICATION, Reason.QUOTA_EXCEEDED)
 """Errors that every other line would meet as well."""
-UNKNOWN_HINT = "It may have been billed, and the batch does not send it again; `atelier generate` with this prompt does."
+UNKNOWN_HINT = (
+    "It may have been billed, and the batch does not send it again; `atelier generate` with this prompt does."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ def read_lines(file: str, common: Mapping[str, Any], name: str) -> list[Line]:
         try:
             params = parameters_of(generate_image.TOOL, given)
         except ImageError as error:
-            raise UsageError(for_person(f"Line {number}: {error.message}")) from None
+            reword = with_commands if is_json else for_person
+            raise UsageError(reword(f"Line {number}: {error.message}")) from None
         own = {key: value for key, value in given.items() if key != "confirm_cost"}  # it may be added to a repeat
         body = json.dumps([name, own], sort_keys=True, ensure_ascii=False)
         seen[body] += 1  # the same line twice is two images

@@ -108,3 +108,7 @@ def test_a_batch_has_one_budget_and_is_refused_whole(with_openai: Environ, opena
     assert openai.requests == []
     wrong = atelier(with_openai, "generate", "--batch", prompts(tmp_path, '"a fox"', "[1]", name="p.jsonl"))
     assert (wrong.returncode, wrong.stderr) == (2, "atelier: Line 2 is no JSON object with a prompt.\n")
+    mistyped = prompts(tmp_path, '{"promt": "a fox"}', name="mistyped.jsonl")
+    assert atelier(with_openai, "generate", "--batch", mistyped).stderr == (
+        "atelier: Line 1: The argument “prompt” is missing; there is no parameter “promt” (did you mean “prompt”?).\n"
+    )
