@@ -11,23 +11,33 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from functools import cached_property, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import anyio
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 
+from atelier.providers.core.ids import new_id
+from atelier.providers.pipeline.job_store import CallIdentity, NewJob
+from atelier.providers.pipeline.states import JobState
+from atelier.providers.pricing.budget import Caps, Reservation
 from atelier.providers.testing.emulators.openai_rules import KEY
+from atelier.server.database.jobs import SqlJobStore
+from atelier.server.database.process_lock import FileProcessLock
+from atelier.server.database.sqlite import SqliteDatabase
 from bench import floors
 from bench.vendor import photograph
 from tests.emulators.s3 import Ministack
 
 SERVER = [sys.executable, "-m", "atelier.server"]
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
+JOB_SECONDS = 0.0015  # the target of `job_in_database`
 FOX = {"prompt": "a fox", "model": "gpt-image-2.5-flare", "size": "1024x1024", "quality": "low"}
 
 
@@ -55,12 +65,14 @@ class Bench:
         }
 
     @asynccontextmanager
-    async def client(self, command: list[str], **more: str) -> AsyncGenerator[Client]:
-        """Connect the official client to a server, once it has loaded everything; `more` is of its environment."""
+    async def client(
+        self, command: list[str], more: Mapping[str, str] = MappingProxyType({}), *, warm: bool = True
+    ) -> AsyncGenerator[Client]:
+        """Connect the official client to a server; `warm` makes an image first. `more` is of its environment."""
         parameters = StdioServerParameters(command=command[0], args=command[1:], env={**self.environ, **more})
         async with Client(parameters) as client:
             await client.list_tools()
-            if command is SERVER:
+            if command is SERVER and warm:
                 await self.draw(client, "warm up")
             yield client
 
@@ -168,7 +180,7 @@ async def edit(bench: Bench) -> Sample:
 
 async def to_bucket(bench: Bench) -> Sample:
     """The same as `generate`, into a bucket; the script puts the image by boto3."""
-    async with bench.client(SERVER, ATELIER_STORAGE="s3", **bench.bucket) as client:
+    async with bench.client(SERVER, {"ATELIER_STORAGE": "s3", **bench.bucket}) as client:
         script = partial(floors.to_bucket, bench.vendor, KEY, bench.folder, bench.bucket)
         return await beside(lambda: bench.draw(client, f"large {time.time()}"), script)
 
@@ -179,6 +191,32 @@ async def beside(ours: Callable[[], Awaitable[object]], script: Callable[[], obj
     await anyio.to_thread.run_sync(script)
     taken = [(await timed(ours), await timed(lambda: anyio.to_thread.run_sync(script))) for _ in range(5)]
     return Sample(*(statistics.median(column) for column in zip(*taken, strict=True)))
+
+
+async def job_in_database(bench: Bench) -> Sample:
+    """The transactions of a job with one image, in the file of this machine; the floor is the seconds of the target."""
+    folder = bench.folder / "database"
+    store = SqlJobStore(SqliteDatabase(folder / "journal.db"), FileProcessLock(folder / "processes"))
+    try:
+        return Sample(statistics.median([await timed(partial(_live, store)) for _ in range(60)]), JOB_SECONDS)
+    finally:
+        await store.aclose()
+
+
+async def _live(store: SqlJobStore) -> None:
+    """Write what a job writes, in its order."""
+    job, call = new_id("job"), new_id("chg")
+    identity, price = CallIdentity(caller="1", fingerprint=job), Decimal("0.01")
+    reserved = Reservation(
+        id=call, job=job, caller="1", provider="openai", model="m", operation="generate", pictures=1, usd=price
+    )
+    await store.find_duplicate(identity)
+    await store.open_job(NewJob(id=job, identity=identity, request=FOX), [reserved], Caps())
+    await store.mark_sent(call)
+    await store.add_asset(job, call, new_id("img"))
+    await store.settle_call(call, price)
+    await store.finish_job(job, JobState.COMPLETED, {"images": [FOX]})
+    await store.mark_delivered(job)
 
 
 async def at_once(bench: Bench) -> Sample:
@@ -221,6 +259,7 @@ MEASURES: dict[str, tuple[Callable[[Bench], Awaitable[Sample]], float]] = {
     "generate_image, 2 MB PNG": (generate, 1.15),
     "edit_image, 4 MB source": (edit, 1.2),
     "generate_image to S3": (to_bucket, 1.2),
+    "a job's life in SQLite": (job_in_database, 1.0),
     "8 calls at once, vendor takes 1 s": (at_once, 1.10),
     "tools/list, 16 generations run": (answers_under_load, 2.2),
 }

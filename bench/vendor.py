@@ -4,7 +4,7 @@ uv run python -m bench.vendor prints its base URL, and serves until its input en
 
     large     a PNG of 2 MB
     small     an image of 256 pixels
-    slow      the ordinary image, after a second
+    slow      an image of 256 pixels, after a second
     patient   an image of 256 pixels, after two seconds
 """
 
@@ -26,6 +26,7 @@ from starlette.responses import Response
 
 from atelier.providers.testing.emulators.openai import OpenAI
 
+EDGES = {"large": 896, "small": 256, "patient": 256, "slow": 256}  # pixels
 DELAYS = {"slow": 1.0, "patient": 2.0}  # seconds
 
 
@@ -43,9 +44,7 @@ class Vendor(OpenAI):
 
     def __init__(self) -> None:
         super().__init__()
-        self._prepared = {
-            word: answer(photograph(edge)) for word, edge in (("large", 896), ("small", 256), ("patient", 256))
-        }
+        self._prepared = {word: answer(photograph(edge)) for word, edge in EDGES.items()}
 
     async def generations(self, request: Request) -> Response:
         """POST /images/generations"""

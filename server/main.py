@@ -9,8 +9,6 @@ import gc
 import sys
 from collections.abc import Sequence
 
-from atelier.server.mcp import early_answers
-
 THREAD_TURN = 0.001  # seconds that a computing thread holds the interpreter while the event loop waits for it
 
 
@@ -23,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else list(arguments)
     is_terminal = sys.stdin is not None and sys.stdin.isatty()
     if words in ([], ["serve"]) and sys.stdin is not None and not is_terminal:
+        from atelier.server.mcp import early_answers
+
         early_answers.start()
         gc.disable()  # until `preload`: what an import makes stays, and looking at it takes a tenth of the start
         from atelier.server.cli.serving import serve_stdio

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from atelier.server.cli.serve_command import DEFAULT_PORT
+from atelier.server.cli.signatures.defaults import PORT
 from atelier.server.http.discovery import MCP_PATH
 from atelier.server.mcp import results
 from atelier.server.mcp.clients import HOSTS
@@ -65,7 +65,7 @@ def test_every_block_starts_the_server_or_leads_to_it(language: str, block: str)
         (found,) = found.values()
     entry = found["atelier"]
     if "url" in entry:
-        assert entry["url"] == f"http://127.0.0.1:{DEFAULT_PORT}{MCP_PATH}"
+        assert entry["url"] == f"http://127.0.0.1:{PORT}{MCP_PATH}"
         assert entry["headers"] == {"Authorization": "Bearer TOKEN"}  # the service refuses a call without one
         return
     command = entry.get("cmd") or entry["command"]

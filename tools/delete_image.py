@@ -13,7 +13,8 @@ from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.images.sources import ASSET
 from atelier.providers.jobs.service import ImageService
 from atelier.tools.parameters.fields import parse_list
-from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
+from atelier.tools.parameters.tool_parameters import Parameters
+from atelier.tools.tool import Answer, Call, Output, Tool
 
 DESCRIPTION = """\
 Delete stored images for good, by their asset ids. Only when the user asked for it: the files cannot be restored, \

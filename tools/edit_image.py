@@ -16,8 +16,8 @@ from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.styles.apply import with_style
 from atelier.providers.styles.library import FoundStyle, StyleLibrary
-from atelier.tools.image_call import UNLISTED, ImageParameters, replay, request_fields, submit
-from atelier.tools.parameters import edit_fields
+from atelier.tools.image_call import replay, request_fields, submit
+from atelier.tools.parameters.tool_parameters import UNLISTED, EditImage, EditParameters
 from atelier.tools.tool import Answer, Call, Tool
 
 DESCRIPTION = """\
@@ -26,32 +26,6 @@ cut out or replace its background, find and replace or recolour something, upsca
 The result is a new image; the source stays. Without `model` a vendor that can do it is chosen. \
 Leave out what the user did not ask for; what a model cannot do is refused by name before anything is billed. \
 Each call may cost money. Takes 5 to 60 seconds."""
-
-
-class EditOptions(ImageParameters):
-    """The options of an edit, beside those of every image call."""
-
-    strength: edit_fields.Strength = None
-    search: edit_fields.Search = None
-    left: edit_fields.Side = None
-    right: edit_fields.Side = None
-    top: edit_fields.Side = None
-    bottom: edit_fields.Side = None
-
-
-class EditParameters(EditOptions):
-    """The parameters that edit_image and estimate_cost share."""
-
-    images: edit_fields.Images = []  # noqa: RUF012 - pydantic copies it
-    mask: edit_fields.Mask = None
-
-
-class EditImage(EditParameters):
-    """The parameters of edit_image."""
-
-    image: edit_fields.Image
-    prompt: edit_fields.EditPrompt = None
-    operation: edit_fields.EditOperation = None
 
 
 ReadSource = Callable[[str], Awaitable[SourceImage]]

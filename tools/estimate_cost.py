@@ -19,10 +19,10 @@ from atelier.providers.pipeline.quotes import Quote, compare
 from atelier.providers.pipeline.quotes import usd as plain_usd
 from atelier.providers.pricing.budget import BudgetLeft
 from atelier.providers.styles.apply import with_style
-from atelier.tools.edit_image import EditParameters, edit_fields_of, operation_of
+from atelier.tools.edit_image import edit_fields_of, operation_of
 from atelier.tools.image_answer import usd
-from atelier.tools.image_call import UNLISTED, ImageParameters, request_fields
-from atelier.tools.parameters import edit_fields
+from atelier.tools.image_call import request_fields
+from atelier.tools.parameters.tool_parameters import UNLISTED, EditParameters, EstimateCost, ImageParameters
 from atelier.tools.tool import Answer, Call, Output, Tool
 
 DESCRIPTION = """\
@@ -42,15 +42,6 @@ NO_EFFECT = frozenset({
 MAX_DATA_BYTES = 6000  # of a comparison; hosts paste it into the model's context
 ASSUMED_SOURCE = Picture(b"", "png", 1024, 1024)
 """The source picture that is priced when none is given, or when it would have to be downloaded."""
-
-
-class EstimateCost(EditParameters):
-    """The parameters of generate_image and edit_image; each is optional."""
-
-    prompt: edit_fields.EditPrompt = None
-    image: edit_fields.PricedImage = None
-    operation: edit_fields.PricedOperation = None
-    compare: edit_fields.Compare = False
 
 
 class ModelPrice(BaseModel):

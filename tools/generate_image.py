@@ -10,16 +10,14 @@ from atelier.providers.styles.apply import with_style
 from atelier.providers.styles.library import FoundStyle, StyleLibrary
 from atelier.tools.compare_models import compare_models
 from atelier.tools.image_call import (
-    UNLISTED,
-    ImageParameters,
     files_of,
     replay,
     request_fields,
     submit,
     with_files,
 )
-from atelier.tools.parameters import fields
 from atelier.tools.parameters.delivery import delivery_of
+from atelier.tools.parameters.tool_parameters import UNLISTED, GenerateImage
 from atelier.tools.tool import Answer, Call, Tool
 
 DESCRIPTION = """\
@@ -28,13 +26,6 @@ Returns a small preview, where the full file is, and what it cost. \
 Put everything about the image into `prompt`; leave out what the user did not ask for. \
 What a model cannot do is refused by name before anything is billed. \
 Each image may cost money: do not repeat a call that succeeded. Takes 5 to 60 seconds."""
-
-
-class GenerateImage(ImageParameters):
-    """The parameters of generate_image."""
-
-    prompt: fields.Prompt
-    models: fields.Models = []  # noqa: RUF012 - pydantic copies it
 
 
 async def request_of(

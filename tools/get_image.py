@@ -25,7 +25,8 @@ from atelier.tools.image_call import answer_of, files_of, with_files
 from atelier.tools.image_list import UPLOAD, ListedImage, maker_of, newest_images, prompt_of
 from atelier.tools.parameters import fields
 from atelier.tools.parameters.delivery import Delivery, delivery_of
-from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
+from atelier.tools.parameters.tool_parameters import Parameters
+from atelier.tools.tool import Answer, Call, Output, Tool
 
 DESCRIPTION = """\
 Show an image that was made before, with a fresh link or its path and how it came to be; collect the result of a job \

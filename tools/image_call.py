@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
-
-from pydantic import field_validator, model_validator
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ImageResult
@@ -13,56 +10,10 @@ from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService, JobHandle
 from atelier.providers.styles.library import FoundStyle
 from atelier.tools.image_answer import format_handle, format_result
-from atelier.tools.parameters import fields
 from atelier.tools.parameters.delivery import Delivery, delivery_of
-from atelier.tools.parameters.option_parsing import move_options, parse_options, refuse_parameters
-from atelier.tools.tool import Answer, Call, OutputFiles, Parameters
-
-
-class ImageParameters(Parameters):
-    """The parameters of every image call, except the prompt."""
-
-    model: fields.ModelName = None
-    n: fields.Count = 1
-    size: fields.Size = None
-    aspect_ratio: fields.AspectRatio = None
-    resolution: fields.Resolution = None
-    quality: fields.Quality = None
-    style: fields.Style = None
-    background: fields.Background = None
-    output_format: fields.OutputFormat = None
-    output_compression: fields.OutputCompression = None
-    negative_prompt: fields.NegativePrompt = None
-    seed: fields.Seed = None
-    options: fields.Options = []  # noqa: RUF012 - pydantic copies it
-    deliver: fields.Deliver = None
-    output_path: fields.OutputPath = None
-    save: fields.Save = True
-    deliver_size: fields.DeliverSize = None
-    deliver_fit: fields.DeliverFit = None
-    deliver_max_kb: fields.DeliverMaxKb = None
-    confirm_cost: fields.ConfirmCost = False
-    fallback: fields.Fallback = []  # noqa: RUF012 - pydantic copies it
-
-    @model_validator(mode="before")
-    @classmethod
-    def _rare_parameters_may_be_options(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        return move_options(given, RARE & cls.model_fields.keys())
-
-    @field_validator("options")
-    @classmethod
-    def _options_are_named(cls, value: list[str]) -> list[str]:
-        refuse_parameters(parse_options(value), cls.model_fields)
-        return value
-
-
-RARE = frozenset({
-    "seed", "negative_prompt", "output_compression", "fallback", "strength", "search", "left", "right", "top", "bottom",
-})  # fmt: skip
-"""Parameters that `options` takes as NAME=VALUE, too: models see them named there."""
-
-UNLISTED = RARE | {"save", "deliver_size", "deliver_fit", "deliver_max_kb"}
-"""Parameters that models do not see: those of `options`, and those that `deliver` has words for."""
+from atelier.tools.parameters.option_parsing import parse_options
+from atelier.tools.parameters.tool_parameters import ImageParameters
+from atelier.tools.tool import Answer, Call, OutputFiles
 
 NAMES = {"n": "count", "output_compression": "compression"}
 """Parameter -> field of ImageRequest, where the names differ."""

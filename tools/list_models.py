@@ -29,8 +29,8 @@ from atelier.tools.model_table import (
     span,
     vendor_lines,
 )
-from atelier.tools.parameters import list_fields
-from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
+from atelier.tools.parameters.tool_parameters import ListModels
+from atelier.tools.tool import Answer, Call, Output, Tool
 
 DESCRIPTION = """\
 List the vendors and models that can be used now, with prices, sizes and until when they work. Free, instant. \
@@ -52,14 +52,6 @@ DISPENSABLE = (
     "styles", "options", "aspect_ratios", "sizes", "backgrounds", "formats", "operations", "resolutions", "qualities",
 )  # fmt: skip
 """Columns that are dropped in this order, prices last, from a structured part that is too large; the text has all."""
-
-
-class ListModels(Parameters):
-    """The parameters of list_models."""
-
-    operation: list_fields.OperationFilter = None
-    vendor: list_fields.VendorFilter = None
-    word: list_fields.WordFilter = None
 
 
 class VendorData(BaseModel):

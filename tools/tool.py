@@ -6,22 +6,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from atelier.providers.core.results import ResultImage, Usage
 from atelier.providers.core.types import Progress
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pricing.budget import Confirm
 from atelier.providers.styles.library import NO_STYLES, StyleLibrary
+from atelier.tools.parameters.tool_parameters import Parameters
 
 ANSWER_BUDGET = 100 * 1024
 """Bytes of pictures that one answer may carry; in base64 they stay under the 150,000 characters that hosts allow."""
-
-
-class Parameters(BaseModel):
-    """Base of a tool's parameters. An unknown argument is refused by name."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Output(BaseModel):

@@ -8,38 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.sizes import ResizeSpec, parse_size
+from atelier.providers.core.sizes import ResizeSpec
 from atelier.providers.core.types import Picture
 from atelier.providers.images.decode import decode, encode, flatten, has_alpha, to_eight_bits
 
 if TYPE_CHECKING:
     from PIL import Image
 
-MAX_EDGE = 8192  # pixels
-MIN_KB, MAX_KB = 4, 100_000
 KB = 1000  # bytes; also fits a limit that counts in 1024
 DEFAULT_QUALITY = 92  # of a jpeg or webp without a limit of bytes
 QUALITIES = range(20, 96)  # tried to meet the limit; a lower quality is unusable
 SHRINK = 0.85  # factor for the edges, if no quality meets the limit and the size is free
 MIN_EDGE = 16
-
-
-def parse_resize(size: str | None, fit: str | None, max_kb: int | None) -> ResizeSpec | None:
-    """Return the requested resize, or None without one. Raises invalid_request for invalid values, before any I/O."""
-    if size is None and max_kb is None:
-        if fit is not None and fit != "crop":  # hosts that fill every field send the default
-            raise _refused("deliver_fit needs deliver_size.", "Give deliver_size with it.")
-        return None
-    if fit not in (None, "crop", "pad"):
-        raise _refused("deliver_fit is neither crop nor pad.", "Use one of the two.")
-    if max_kb is not None and not MIN_KB <= max_kb <= MAX_KB:
-        hint = f"Use {MIN_KB} to {MAX_KB}, in thousands of bytes."
-        raise _refused(f"deliver_max_kb cannot be {max_kb}.", hint)
-    edges = parse_size(size) if size is not None else None
-    if size is not None and (edges is None or max(edges) > MAX_EDGE):
-        hint = f"Use WIDTHxHEIGHT, such as 1200x630, each 1 to {MAX_EDGE}."
-        raise _refused("deliver_size is not a valid size.", hint)
-    return ResizeSpec(size=edges, fit="pad" if fit == "pad" else "crop", max_kb=max_kb)
 
 
 def resized_copy(picture: Picture, wanted: ResizeSpec) -> Picture:

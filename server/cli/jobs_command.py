@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
 import anyio
-from cyclopts import Parameter
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pipeline.job_store import CallRow, JobRow
@@ -15,11 +14,10 @@ from atelier.providers.pipeline.quotes import usd
 from atelier.providers.pipeline.states import JobState
 from atelier.server.cli.output import Column, pairs, say, say_json
 from atelier.server.cli.output import table as aligned
-from atelier.server.cli.terminal.shared_options import Json
+from atelier.server.cli.signatures import defaults
 from atelier.server.composition import job_store_of
 from atelier.server.settings import Settings
 
-DEFAULT_LIMIT = 20  # jobs in the list
 MAX_PROMPT_CHARACTERS = 40  # of a prompt in the list
 
 COLUMNS = (
@@ -38,16 +36,7 @@ NO_JOBS = "No jobs yet; free drafts are not recorded."
 Job = tuple[JobRow, list[CallRow]]
 
 
-def jobs(
-    id: Annotated[str | None, Parameter(help="Print everything about this job.")] = None,
-    /,
-    *,
-    state: Annotated[
-        str | None, Parameter(choices=[each.value for each in JobState], help="Only jobs in this state.")
-    ] = None,
-    limit: Annotated[int, Parameter(metavar="N", help=f"How many; {DEFAULT_LIMIT} by default.")] = DEFAULT_LIMIT,
-    json: Json = False,
-) -> int:
+def jobs(id: str | None, *, state: str | None, limit: int, json: bool) -> int:
     """List the newest jobs and their outcome, or print everything that is known of one."""
     if id:
         row, calls = anyio.run(find_job, id)
@@ -68,7 +57,7 @@ async def newest_jobs(limit: int, state: JobState | None) -> list[Job]:
     """Return the newest jobs with their vendor calls. Raises invalid_request or storage_failed."""
     if limit < 1:
         raise ImageError(
-            Reason.INVALID_REQUEST, "--limit should be at least 1.", hint=f"Leave it out for {DEFAULT_LIMIT}."
+            Reason.INVALID_REQUEST, "--limit should be at least 1.", hint=f"Leave it out for {defaults.JOBS}."
         )
     job_store = job_store_of(Settings.load())
     try:

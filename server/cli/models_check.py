@@ -12,9 +12,9 @@ from atelier.providers.transport.network.http_client import vendor_client
 from atelier.providers.transport.wire import Wire
 from atelier.providers.vendors.contract import Provider
 from atelier.server.cli.output import say
+from atelier.server.cli.signatures.defaults import DAYS_LEFT
 from atelier.tools.model_table import vendors
 
-MIN_DAYS_LEFT = 60  # of a default model, so that there is time for a release
 LIST_TIMEOUT = 30.0  # seconds for a vendor's list of models
 
 
@@ -37,7 +37,7 @@ async def check(catalog: Catalog, vendor: str | None = None) -> int:
         say(f"atelier: {failure}", sys.stderr)
     if not found and not failures:
         params = f"{', '.join(confirmed)} was asked and agrees." if confirmed else "No vendor was asked."
-        say(f"Every default has at least {MIN_DAYS_LEFT} days left. {params}")
+        say(f"Every default has at least {DAYS_LEFT} days left. {params}")
     return 1 if found or failures else 0
 
 
@@ -51,8 +51,8 @@ def default_ends(provider: Provider, today: date) -> list[str]:
         return [f"{provider.name}: the default {row.id} is retired{instead}."]
     if row.lifecycle.at(today) == "deprecated" and row.lifecycle.on is None:
         return [f"{provider.name}: the default {row.id} is deprecated and ends on a day not yet named{instead}."]
-    left = (row.lifecycle.on - today).days if row.lifecycle.on else MIN_DAYS_LEFT
-    if left >= MIN_DAYS_LEFT:
+    left = (row.lifecycle.on - today).days if row.lifecycle.on else DAYS_LEFT
+    if left >= DAYS_LEFT:
         return []
     return [f"{provider.name}: the default {row.id} ends on {row.lifecycle.on}, in {left} days{instead}."]
 

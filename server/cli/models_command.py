@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Annotated, Any
+from typing import Any
 
 import anyio
-from cyclopts import Parameter
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Model, Operation
 from atelier.providers.vendors.contract import Provider
-from atelier.server.cli.models_check import MIN_DAYS_LEFT, check
-from atelier.server.cli.options import parameters_in, validated, with_options
+from atelier.server.cli.models_check import check
+from atelier.server.cli.options import parameters_in, validated
 from atelier.server.cli.output import Column, UsageError, say, say_json
 from atelier.server.cli.output import table as aligned
-from atelier.server.cli.terminal.shared_options import RESULT, Json
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.tools import list_models
@@ -36,26 +34,7 @@ COLUMNS = (
 )
 
 
-def _models(
-    *,
-    everything: Annotated[
-        bool, Parameter(name="--all", group=RESULT, help="Also those of vendors that are not set up, and retired ones.")
-    ] = False,
-    json: Json = False,
-    as_markdown: Annotated[
-        bool, Parameter(name="--markdown", group=RESULT, help="The table of the documentation.")
-    ] = False,
-    checks: Annotated[
-        bool,
-        Parameter(
-            name="--check",
-            group=RESULT,
-            help=f"Exit with 1 when a default is deprecated or ends within {MIN_DAYS_LEFT} days, or a vendor's list "
-            "differs.",
-        ),
-    ] = False,
-    **given: Any,
-) -> int:
+def models(*, everything: bool, json: bool, as_markdown: bool, checks: bool, given: Mapping[str, Any]) -> int:
     """List the models that can be used now with what each can do, or check when they end."""
     if json + as_markdown + checks > 1:
         raise UsageError("Give only one of --json, --markdown and --check.")
@@ -79,9 +58,6 @@ def _models(
     else:
         say("\n".join([table(usable(found, today), today), *not_set_up(found)]))
     return 0
-
-
-models = with_options(_models, list_models.TOOL, (), ())
 
 
 def usable(found: Iterable[Offer], today: date) -> list[Offer]:

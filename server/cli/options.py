@@ -7,19 +7,18 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from enum import EnumType
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from cyclopts import Group, Parameter, Token
 from pydantic.fields import FieldInfo
 
 from atelier.providers.core.errors import ImageError
 from atelier.server.cli.terminal.messages import with_flags
-from atelier.server.cli.terminal.shared_options import RESULT
-from atelier.tools.parameters.arguments import parameters_of
-from atelier.tools.tool import ParametersT, Tool
+from atelier.server.cli.terminal.shared_options import RESULT, STDIN
+from atelier.tools.parameters.tool_parameters import Parameters
 
-STDIN = "\0"
-"""What a lone `-` is replaced with before the parser sees it, which would take it for an option."""
+if TYPE_CHECKING:
+    from atelier.tools.tool import ParametersT, Tool
 
 MODEL, IMAGE, SOURCES, COST = (
     Group(name, sort_key=place) for place, name in enumerate(("Model", "Image", "Sources", "Cost"), start=1)
@@ -68,27 +67,25 @@ SHORT = {"n": "-n"}
 
 def with_options(
     run: Callable[..., int],
-    tool: Tool[Any],
+    tool: str,
+    parameters: type[Parameters],
     positional: Collection[str],
     left_out: Collection[str],
     optional: Collection[str] = (),
 ) -> Callable[..., int]:
-    """Return the command `run` with a further argument for each parameter of a tool, by its name.
+    """Return the command `run` with a further argument for each parameter of the tool of that name.
 
     Those of `positional` are arguments without a name, and required where the tool requires them, unless they are
     `optional`. Those of `left_out` are left out.
     """
-    fields = tool.parameters.model_fields
+    fields = parameters.model_fields
     own = [each for each in inspect.signature(run, eval_str=True).parameters.values() if each.kind is each.KEYWORD_ONLY]
     given = {each.name for each in own}
     first = [
-        _argument(tool.name, name, fields[name], is_positional=True, is_optional=name in optional)
-        for name in positional
+        _argument(tool, name, fields[name], is_positional=True, is_optional=name in optional) for name in positional
     ]
     named = [
-        _argument(tool.name, name, field)
-        for name, field in fields.items()
-        if name not in {*left_out, *positional, *given}
+        _argument(tool, name, field) for name, field in fields.items() if name not in {*left_out, *positional, *given}
     ]
 
     def command(*words: Any, **options: Any) -> int:
@@ -111,6 +108,8 @@ def parameters_in(tool: Tool[Any], given: Mapping[str, Any]) -> dict[str, Any]:
 
 def validated(tool: Tool[ParametersT], command: str, given: Mapping[str, Any]) -> ParametersT:
     """Return the validated parameters. Raises invalid_request with a hint for a person, not the tool's for an agent."""
+    from atelier.tools.parameters.arguments import parameters_of
+
     try:
         return parameters_of(tool, given)
     except ImageError as error:

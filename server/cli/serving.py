@@ -11,11 +11,21 @@ from typing import cast
 import anyio
 from pydantic import BaseModel
 
-from atelier.server.cli.output import say
+from atelier.server.cli.output import UsageError, say
+from atelier.server.cli.signatures import defaults
 from atelier.server.observability import logs
 from atelier.server.observability.tracing import start_tracing
 from atelier.server.settings import Settings
 from atelier.server.shutdown import until_idle
+
+
+def serve(*, http: bool, host: str | None, port: int | None) -> int:
+    """Serve MCP over HTTP if `http`, else over stdio."""
+    if http:
+        return serve_http(host or defaults.HOST, defaults.PORT if port is None else port)
+    if host is not None or port is not None:
+        raise UsageError(f"--{'host' if host is not None else 'port'} needs --http.")
+    return serve_stdio()
 
 
 def serve_stdio() -> int:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import sys
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
 import anyio
-from cyclopts import Parameter
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pipeline.quotes import usd
 from atelier.server.cli.output import Column, say, say_json
 from atelier.server.cli.output import table as aligned
-from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.composition import job_store_of
 from atelier.server.database.rebuild import calls_of, records_in
 from atelier.server.database.spending import By, Spent
@@ -22,13 +20,7 @@ from atelier.server.settings import Settings
 from atelier.server.storage.caller_storages import CallerStorages
 
 
-def spend(
-    *,
-    by: Annotated[By, Parameter(help="How to group; by model by default.")] = "model",
-    since: Annotated[str | None, Parameter(metavar="YYYY-MM-DD", help="The first day that counts, in UTC.")] = None,
-    rebuild: Annotated[bool, Parameter(help="First restore a lost ledger from the stored images.")] = False,
-    json: Json = False,
-) -> int:
+def spend(*, by: By, since: str | None, rebuild: bool, json: bool) -> int:
     """Print what was spent, grouped by model by default."""
     day = _day(since)
     if rebuild:

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import Annotated
 
 import anyio
-from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from atelier.server.cli.output import say
 from atelier.server.settings import Settings
 
 
-def studio(
-    *,
-    no_open: Annotated[bool, Parameter(help="Print the address only.")] = False,
-    port: Annotated[
-        int,
-        Parameter(
-            metavar="N", help="The port to listen on; any free one by default.", validator=Number(gte=0, lte=65_535)
-        ),
-    ] = 0,
-) -> int:
+def studio(*, no_open: bool, port: int) -> int:
     """Open the studio in a browser, a page to see, compare, paint and make images, until Ctrl-C."""
     from atelier.server.http.studio import serve_studio
     from atelier.server.observability import logs

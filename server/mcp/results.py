@@ -99,10 +99,13 @@ def description(tool: Tool[Any]) -> ToolDescription:
     )
 
 
-async def tool_result(answer: Answer, storage: Storage, settings: Settings, host: Host = UNKNOWN) -> CallToolResult:
+async def tool_result(
+    answer: Answer, storage: Storage, settings: Settings, host: Host = UNKNOWN, *, new: bool = False
+) -> CallToolResult:
     """Return an answer as a tool result for a host.
 
-    Renders the previews and stores them beside their pictures, if the storage answers within PREVIEW_TIMEOUT.
+    Renders the previews and stores them beside their pictures, if the storage answers within PREVIEW_TIMEOUT. Those of
+    `new` pictures are not looked for, which would take a bucket's round trip.
     """
     limits = preview_limits(host, settings)
     until = anyio.current_time() + PREVIEW_TIMEOUT
@@ -110,7 +113,8 @@ async def tool_result(answer: Answer, storage: Storage, settings: Settings, host
     text, blocks = answer.text, list[ContentBlock]()
     inline = answer.whole or is_inline(answer.pictures, answer.inline_limit)
     shown = [image for image in answer.pictures if not answer.whole and (image.stored or not inline)]
-    before = [await _in_time(storage.get_preview(image.stored.id), until) if image.stored else None for image in shown]
+    looked_for = [None if new else image.stored for image in shown]
+    before = [await _in_time(storage.get_preview(each.id), until) if each else None for each in looked_for]
     if answer.sheet:
         shown, before = [], []
         blocks.append(_image(answer.sheet, "image/jpeg"))

@@ -14,11 +14,7 @@ import anyio
 from mcp.server.caching import CacheHint
 from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
-from mcp.types import (
-    INVALID_PARAMS,
-    CallToolResult,
-    InputRequiredResult,
-)
+from mcp.types import INVALID_PARAMS, CallToolResult, InputRequiredResult
 from mcp.types import Tool as ToolDescription
 
 from atelier.providers.catalog.catalog import Catalog, utc_today
@@ -236,7 +232,8 @@ class AtelierServer(StudioServer[ServerState]):
             if tool.name in self.app_tools:
                 return app_result(answer)
             with delivering(state.service, answer.jobs):
-                return await results.tool_result(answer, state.storage(caller), self._settings, host)
+                new = tool.kind == "creates"
+                return await results.tool_result(answer, state.storage(caller), self._settings, host, new=new)
 
     def _time_limit(self, tool: Tool[Any]) -> float:
         """Return the seconds that a tool may take. One that only reads ends LOOKUP_TIMEOUT after the wait limit."""

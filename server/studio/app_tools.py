@@ -18,7 +18,8 @@ from atelier.server.mcp.previews import FULL, PreviewLimits, preview
 from atelier.server.settings import Settings
 from atelier.tools import delete_image
 from atelier.tools.image_list import UPLOAD, maker_of, prompt_of
-from atelier.tools.tool import Answer, Call, Output, Parameters, Tool
+from atelier.tools.parameters.tool_parameters import Parameters
+from atelier.tools.tool import Answer, Call, Output, Tool
 
 PAGE_SIZE = 24
 RECORDS_AT_ONCE = 100  # that a search reads from the storage

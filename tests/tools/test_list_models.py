@@ -20,7 +20,8 @@ from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.registry import all_providers
-from atelier.tools.list_models import ListModels, run
+from atelier.tools.list_models import run
+from atelier.tools.parameters.tool_parameters import ListModels
 from atelier.tools.tool import Answer, Call
 from tests.conftest import TODAY, Connect, Environ
 from tests.exhaustive import sample

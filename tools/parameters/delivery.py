@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.sizes import ResizeSpec
-from atelier.providers.images.resize import parse_resize
+from atelier.providers.core.sizes import ResizeSpec, parse_resize
 
 SIZE = re.compile(r"\d{1,5}x\d{1,5}")
 LIMIT = re.compile(r"(\d{1,6})kb")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import from_json
 
-from atelier.providers.images.resize import MAX_KB, MIN_KB
+from atelier.providers.core.sizes import MAX_KB, MIN_KB
 from atelier.tools.parameters.delivery import split_words
 
 MAX_PROMPT_CHARACTERS = 32_000  # the limit of the model that takes the longest prompt

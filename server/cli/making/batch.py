@@ -21,8 +21,8 @@ from atelier.providers.core.environment import read_text
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest
-from atelier.providers.jobs.deduplication import key_hash
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.jobs.stored_job import key_hash
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.budget_check import check_total
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow, JobStore
@@ -30,18 +30,18 @@ from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.quotes import usd
 from atelier.providers.pipeline.states import JobState
 from atelier.server.cli.making.result_lines import facts_of
-from atelier.server.cli.options import STDIN
 from atelier.server.cli.output import UsageError, say
 from atelier.server.cli.terminal.batch_table import BatchTable
 from atelier.server.cli.terminal.messages import for_person, with_commands
+from atelier.server.cli.terminal.shared_options import STDIN
 from atelier.server.cli.terminal.spinner import asker
 from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.settings import Settings
 from atelier.server.storage.output_files import OutputFolders
 from atelier.tools import generate_image
-from atelier.tools.generate_image import GenerateImage
 from atelier.tools.image_call import fallback_of
 from atelier.tools.parameters.arguments import parameters_of
+from atelier.tools.parameters.tool_parameters import GenerateImage
 
 AT_ONCE = 8  # lines that are worked on at once; each vendor's own limit is below it
 FATAL = (Reason.AUTHENTICATION, Reason.QUOTA_EXCEEDED)

@@ -15,10 +15,8 @@ from atelier.providers.images.path_words import candidate_paths, strip_quotes
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.quotes import usd
 from atelier.providers.pricing.price_table import Source, SourceKind
-from atelier.server.cli.making.image_call import NOT_OPTIONS
-from atelier.server.cli.options import parameters_in, validated, with_options
+from atelier.server.cli.options import parameters_in, validated
 from atelier.server.cli.output import Column, say, say_json, table
-from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.settings import Settings
 from atelier.tools import estimate_cost
@@ -37,7 +35,7 @@ KINDS = get_args(SourceKind)  # the most reliable first
 PRICE_FROM = "Price from "
 
 
-def _cost(*, json: Json = False, **given: Any) -> int:
+def cost(*, json: bool, given: Mapping[str, Any]) -> int:
     """Print what an image would cost, without making it."""
     anyio.run(_estimate, parameters_in(estimate_cost.TOOL, given), json)
     return 0
@@ -58,9 +56,6 @@ async def _estimate(given: dict[str, Any], as_json: bool) -> None:
         keyed = (each for each in catalog.providers if each.endpoint.key_variables)
         lines = [_with_titles(line, catalog.prices.sources) for line in answer.text.splitlines()]
         say(format_estimate(answer.data, "\n".join(lines), params.n, is_set_up=any(map(catalog.usable, keyed))))
-
-
-cost = with_options(_cost, estimate_cost.TOOL, ("prompt",), NOT_OPTIONS)
 
 
 def locate_files(given: dict[str, Any]) -> tuple[dict[str, Any], tuple[Path, ...]]:

@@ -3,51 +3,27 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import anyio
-from cyclopts import Group, Parameter
-from cyclopts.validators import Number
 
 from atelier.server.cli.making.batch import make_batch, read_lines
-from atelier.server.cli.making.image_call import INTERRUPTED, NOT_OPTIONS, Output, run_image_call
-from atelier.server.cli.options import parameters_in, validated, with_options
+from atelier.server.cli.making.image_call import INTERRUPTED, run_image_call
+from atelier.server.cli.options import parameters_in, validated
 from atelier.server.cli.output import UsageError, say
+from atelier.server.cli.signatures.output import Output
 from atelier.server.settings import Settings
 from atelier.server.shutdown import interruptible
 from atelier.tools import generate_image
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
-BATCH = Group("Several prompts", sort_key=6)
 
-
-def _generate(
-    *,
-    batch: Annotated[
-        str | None,
-        Parameter(
-            group=BATCH,
-            metavar="FILE",
-            help="A prompt per line, or (.jsonl) a JSON object per line with prompt and options. The same command goes "
-            "on where it ended, and pays for nothing twice within a day.",
-        ),
-    ] = None,
-    budget: Annotated[
-        Decimal | None,
-        Parameter(
-            group=BATCH,
-            metavar="USD",
-            validator=Number(gte=0),
-            help="Send nothing if the batch may cost more than this.",
-        ),
-    ] = None,
-    output: Annotated[Output, Parameter(name="*")] = Output(),  # noqa: B008 - it is frozen
-    **given: Any,
-) -> int:
+def generate(*, batch: str | None, budget: Decimal | None, output: Output, given: Mapping[str, Any]) -> int:
     """Make images from a prompt, store them, and print where they are."""
     arguments = parameters_in(generate_image.TOOL, given)
     if batch is not None and "prompt" in arguments:
@@ -70,6 +46,3 @@ def _make_batch(batch: str, budget: Decimal | None, arguments: dict[str, Any], o
     folder = f"{output.output.rstrip('/')}/" if output.output else None
     make = partial(make_batch, lines, settings, folder, budget, as_json=output.json)
     return anyio.run(interruptible, make, lambda: say(INTERRUPTED, sys.stderr))
-
-
-generate = with_options(_generate, generate_image.TOOL, ("prompt",), NOT_OPTIONS, optional=("prompt",))

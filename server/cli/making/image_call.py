@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
-
-from cyclopts import Parameter
+from typing import TypeVar
 
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest
@@ -18,53 +15,20 @@ from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.styles.library import FoundStyle, StyleLibrary
 from atelier.server.cli.making.result_lines import announce, open_images, show_images
 from atelier.server.cli.output import say
+from atelier.server.cli.signatures.output import Output
 from atelier.server.cli.terminal.messages import for_person
-from atelier.server.cli.terminal.shared_options import RESULT, Json
 from atelier.server.cli.terminal.spinner import shown_progress
 from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.idempotency import parse_idempotency_key
 from atelier.server.settings import Settings
 from atelier.server.shutdown import interruptible
 from atelier.server.storage.output_files import OutputFolders
-from atelier.tools.image_call import ImageParameters, fallback_of
+from atelier.tools.image_call import fallback_of
+from atelier.tools.parameters.tool_parameters import ImageParameters
 
 INTERRUPTED = (
     "Stopping. Sent requests finish and are stored; the same command collects them. Ctrl-C again ends at once."
 )
-
-
-NOT_OPTIONS = ("save", "deliver", "output_path", "models")
-"""Parameters that are not options: an image that is not stored is of no use here, and `Output` has --output."""
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What `generate` and `edit` do with the images besides storing them."""
-
-    output: Annotated[
-        str | None,
-        Parameter(
-            group=RESULT, alias="-o", metavar="FILE|FOLDER/", help="Also write the image to this file or folder."
-        ),
-    ] = None
-    overwrite: Annotated[bool, Parameter(group=RESULT, help="Let --output replace a file that exists.")] = False
-    open: Annotated[bool, Parameter(group=RESULT, help="Open the image when it is there.")] = False
-    no_preview: Annotated[bool, Parameter(group=RESULT, help="Do not show the image in the terminal.")] = False
-    json: Json = False
-    idempotency_key: Annotated[
-        tuple[str, ...],
-        Parameter(
-            group=RESULT,
-            metavar="KEY",
-            help="For scripts that may run twice: the same key within a day is the same call, paid for once.",
-        ),
-    ] = ()
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The tool's arguments for --output and --overwrite."""
-        path = {"output_path": self.output} if self.output is not None else {}
-        return {**path, **({"deliver": "overwrite"} if self.overwrite else {})}
 
 
 ParametersT = TypeVar("ParametersT", bound=ImageParameters)

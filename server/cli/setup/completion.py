@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from cyclopts import Parameter
 from cyclopts.completion.detect import ShellDetectionError
 
 from atelier.server.cli.output import UsageError, say
 
 
-def completion(
-    shell: Annotated[
-        Literal["bash", "zsh", "fish", "powershell"] | None, Parameter(help="The shell; yours by default.")
-    ] = None,
-    /,
-    *,
-    install: Annotated[bool, Parameter(help="Store it where your shell reads it, and load it at its start.")] = False,
-) -> int:
+def completion(shell: Literal["bash", "zsh", "fish", "powershell"] | None, *, install: bool) -> int:
     """Print the script that completes commands, options and their choices, or install it."""
     from atelier.server.cli.entry import app  # which names this module
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from atelier.server.cli.output import Column, pairs, say, say_json, table
 from atelier.server.cli.setup.current import current_settings
-from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.settings import Settings, variable_of
 from atelier.server.settings.fields import SECRETS
 from atelier.server.settings.known_names import KnownNames
@@ -20,7 +19,7 @@ PASSWORD = re.compile(r"//[^/@\s]*@")
 """Credentials in an address."""
 
 
-def config(*, json: Json = False) -> int:
+def config(*, json: bool) -> int:
     """Print where the configuration file is, what is set and where. Keys and other secrets are shown as set only."""
     settings = current_settings()
     file = config_file()

@@ -21,18 +21,14 @@ from atelier.server.cli.setup.checks import (
 )
 from atelier.server.cli.setup.remote_checks import bucket_check, vendor_checks
 from atelier.server.cli.terminal.messages import for_person
-from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.cli.terminal.style import bold
 from atelier.server.settings import Settings
 
 SIGNS = {"ok": "✓", "note": "•", "failed": "✗"}
 
 
-def doctor(*, json: Json = False) -> int:
-    """Check settings, folders, storage, database, keys, network, clock and hosts. Exit code 1 when something failed.
-
-    A vendor's key is checked by a call that costs nothing. No image is made, and no key is printed.
-    """
+def doctor(*, json: bool) -> int:
+    """Check settings, folders, storage, database, keys, network, clock and hosts. Exit code 1 when something failed."""
     checks = anyio.run(_checks)
     troubles = [check for check in checks if check.state == "failed"]
     if json:

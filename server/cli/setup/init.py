@@ -8,9 +8,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from atelier.providers.core.environment import key_variable, read_text
 from atelier.providers.core.errors import ImageError, Reason, sanitize
@@ -20,7 +17,6 @@ from atelier.server.cli.setup.current import current_settings
 from atelier.server.cli.setup.host_files import NAME, UnchangedError, as_list, as_table, block, parsed, with_entry
 from atelier.server.cli.setup.hosts import HOSTS, Host, start_command
 from atelier.server.cli.setup.keys import read_key
-from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.server.settings.stored_keys import CONFIG, store_key, write_private
@@ -29,21 +25,8 @@ COLUMNS = (Column("host"), Column("installed"), Column("set up"), Column("file",
 COMMON = 4  # vendors that the question names: the first in the order in which a default is looked for
 
 
-def init(
-    host: Annotated[
-        str | None, Parameter(choices=[each.name for each in HOSTS], help="The program; without it they are listed.")
-    ] = None,
-    /,
-    *,
-    write: Annotated[
-        bool, Parameter(help="Write the block into the program's file, after a copy of that was made.")
-    ] = False,
-    json: Json = False,
-) -> int:
-    """Print what a chat program or agent needs to start Atelier, or write it into its file (--write).
-
-    Other entries and comments of the file stay. In a terminal you are asked for a vendor's key, if none is set.
-    """
+def init(host: str | None, *, write: bool, json: bool) -> int:
+    """Print what a chat program or agent needs to start Atelier, or write it into its file (--write)."""
     if host is None:
         if write:
             raise UsageError("Name the program to write for, such as: atelier init claude-desktop --write")

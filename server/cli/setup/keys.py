@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import getpass
 import sys
-from typing import Annotated, Literal
-
-from cyclopts import Parameter
+from typing import Literal
 
 from atelier.providers.core.environment import key_variable
 from atelier.providers.vendors.contract import Provider
 from atelier.server.cli.output import Column, UsageError, say, say_json, table
 from atelier.server.cli.setup.current import current_settings
-from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.server.settings.stored_keys import forget_key, store_key
@@ -21,22 +18,8 @@ from atelier.tools.model_table import vendors
 COLUMNS = (Column("vendor"), Column("key"), Column("variable", flexible=True), Column("from", flexible=True))
 
 
-def keys(
-    action: Annotated[Literal["list", "set", "rm"], Parameter(help="What to do; list by default.")] = "list",
-    vendor: Annotated[str | None, Parameter(help="The vendor, such as openai.")] = None,
-    /,
-    *,
-    file: Annotated[
-        bool, Parameter(help="With set: store it in the configuration file, also where there is a keyring.")
-    ] = False,
-    json: Json = False,
-) -> int:
-    """List which vendors have a key, store a key for the next start, or remove it.
-
-    A key is asked for, or read from standard input, and never printed. It is
-    kept in the system's keyring (with the extra `keyring`), else in the
-    configuration file, which only you can read.
-    """
+def keys(action: Literal["list", "set", "rm"], vendor: str | None, *, file: bool, json: bool) -> int:
+    """List which vendors have a key, store a key for the next start, or remove it."""
     settings = current_settings()
     if action == "list":
         _list(settings, as_json=json)

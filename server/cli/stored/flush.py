@@ -7,13 +7,12 @@ import sys
 import anyio
 
 from atelier.server.cli.output import say, say_json
-from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.settings import Settings
 from atelier.server.storage.background_upload import upload_outcomes
 from atelier.server.storage.caller_storages import CallerStorages
 
 
-def flush(*, json: Json = False) -> int:
+def flush(*, json: bool) -> int:
     """Upload every queued image; print a line for each, then the totals. Exit code 1 when one is still queued."""
     return anyio.run(_flush, CallerStorages(Settings.load()), json)
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import base64
 from html import escape
 from pathlib import Path
-from typing import Annotated
 
 import anyio
-from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
@@ -19,8 +16,6 @@ from atelier.server.cli.terminal.opening import open_in_browser
 from atelier.server.composition import storage_of
 from atelier.server.mcp.previews import SMALL, preview
 from atelier.server.settings import Settings
-
-DEFAULT_LIMIT = 60
 
 PAGE = """\
 <!doctype html>
@@ -42,17 +37,7 @@ PAGE = """\
 """
 
 
-def gallery(
-    file: Annotated[
-        str | None, Parameter(help="The file to write; gallery.html in the state folder by default.")
-    ] = None,
-    /,
-    *,
-    limit: Annotated[
-        int, Parameter(metavar="N", validator=Number(gte=1, lte=2000), help=f"How many; {DEFAULT_LIMIT} by default.")
-    ] = DEFAULT_LIMIT,
-    no_open: Annotated[bool, Parameter(help="Write the file only.")] = False,
-) -> int:
+def gallery(file: str | None, *, limit: int, no_open: bool) -> int:
     """Write a page with the newest images and open it in a browser. It needs neither Atelier nor a network."""
     settings = Settings.load()
     path = Path(file).expanduser().absolute() if file else settings.state / "gallery.html"

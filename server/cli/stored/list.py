@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import anyio
-from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from atelier.server.cli.output import say, say_json, table
 from atelier.server.cli.stored.assets import COLUMNS, Record, row
 from atelier.server.cli.terminal.images import image_protocol, shown
-from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.composition import storage_of
 from atelier.server.settings import Settings
 
-DEFAULT_LIMIT = 20
 THUMBNAIL_COLUMNS = 16  # of the terminal
 
 
-def list_images(
-    *,
-    limit: Annotated[
-        int, Parameter(metavar="N", validator=Number(gte=1, lte=10_000), help=f"How many; {DEFAULT_LIMIT} by default.")
-    ] = DEFAULT_LIMIT,
-    no_thumbnails: Annotated[bool, Parameter(help="A table also where the terminal can show images.")] = False,
-    json: Json = False,
-) -> int:
+def list_images(*, limit: int, no_thumbnails: bool, json: bool) -> int:
     """List the newest images: id, when and by which model they were made, cost and prompt."""
     return anyio.run(_list, limit, not no_thumbnails, json)
 

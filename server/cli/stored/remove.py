@@ -6,13 +6,11 @@ from typing import Annotated
 
 import anyio
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.images.sources import ASSET, newest_asset_id
 from atelier.server.cli.output import UsageError, say, say_json, table
 from atelier.server.cli.stored.assets import COLUMNS, Record, agrees, is_older, parse_age, records, row
-from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.composition import storage_of
 from atelier.server.settings import Settings
 
@@ -20,12 +18,7 @@ Yes = Annotated[bool, Parameter(name=["--yes", "-y"], help="Delete without being
 KEEP = "What was paid is not paid back."
 
 
-def remove(
-    images: Annotated[list[str], Parameter(help="Ids of images, which `atelier list` prints, or last.")],
-    /,
-    *,
-    yes: Yes = False,
-) -> int:
+def remove(images: list[str], *, yes: bool) -> int:
     """Delete images for good, with their records. Exit code 1 when one of them is not there."""
     return anyio.run(_remove, images, yes)
 
@@ -47,18 +40,7 @@ async def _remove(words: list[str], yes: bool) -> int:
     return 1 if missing else 0
 
 
-def prune(
-    *,
-    older_than: Annotated[
-        str | None, Parameter(metavar="AGE", help="Only images made longer ago: 12h, 30d, 6w.")
-    ] = None,
-    keep: Annotated[
-        int, Parameter(metavar="N", validator=Number(gte=0), help="Keep the newest N, however old they are.")
-    ] = 0,
-    dry_run: Annotated[bool, Parameter(help="List what would be deleted.")] = False,
-    yes: Yes = False,
-    json: Json = False,
-) -> int:
+def prune(*, older_than: str | None, keep: int, dry_run: bool, yes: bool, json: bool) -> int:
     """Delete old images for good: those older than an age, or all but the newest."""
     if older_than is None and not keep:
         raise UsageError("Say what to delete: --older-than 30d, or --keep 100, or both.")

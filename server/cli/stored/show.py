@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import anyio
-from cyclopts import Parameter
 
 from atelier.providers.core.errors import ImageError, Reason, strip_control
 from atelier.providers.images import provenance
@@ -19,7 +18,6 @@ from atelier.providers.images.sources import ASSET, newest_asset_id
 from atelier.server.cli.output import say, say_json
 from atelier.server.cli.terminal.images import shown
 from atelier.server.cli.terminal.opening import open_in_browser
-from atelier.server.cli.terminal.shared_options import Json
 from atelier.server.composition import storage_of
 from atelier.server.settings import Settings
 
@@ -28,13 +26,7 @@ PREVIEW_COLUMNS = 40  # of the terminal
 HINT = "Give an asset id, “last”, or a file."
 
 
-def show(
-    image: Annotated[str, Parameter(help="A file, the id of an image, which `atelier list` prints, or last.")],
-    /,
-    *,
-    open: Annotated[bool, Parameter(help="Also open it.")] = False,
-    json: Json = False,
-) -> int:
+def show(image: str, *, open: bool, json: bool) -> int:
     """Print how an image was made, and where it is: its record, and the facts embedded in its file."""
     found = anyio.run(find_image, image)
     facts_shown = facts(found)

@@ -94,9 +94,9 @@ def with_commands(message: str) -> str:
 
 def with_flags(text: str) -> str:
     """Return the text with `--output-format` in place of “output_format”, and of output_format without quotes."""
-    from atelier.tools import edit_image, generate_image  # other commands need none of it
+    from atelier.tools.parameters.tool_parameters import EditImage, GenerateImage  # other commands need none of it
 
-    names = {*generate_image.TOOL.parameters.model_fields, *edit_image.TOOL.parameters.model_fields}
+    names = {*GenerateImage.model_fields, *EditImage.model_fields}
     text = re.sub(r"“([a-z_]+)”|`([a-z_]+)`|\b([a-z]+(?:_[a-z]+)+)\b", lambda found: _flag(found, names), text)
     return re.sub(r"(?<=[.] )([a-z_]+)(?=: [A-Z])", lambda found: _flag(found, names), text)
 

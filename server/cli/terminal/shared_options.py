@@ -6,6 +6,9 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
+STDIN = "\0"
+"""What a lone `-` is replaced with before the parser sees it, which would take it for an option."""
+
 RESULT = Group("Result", sort_key=5)
 
 Json = Annotated[

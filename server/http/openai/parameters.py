@@ -16,8 +16,8 @@ from pydantic_core import to_json
 from starlette.datastructures import FormData, UploadFile
 
 from atelier.server.http.openai.errors import invalid, unknown
-from atelier.tools.image_call import ImageParameters
 from atelier.tools.parameters.arguments import parameters_of
+from atelier.tools.parameters.tool_parameters import ImageParameters
 from atelier.tools.tool import Tool
 
 DEFAULTS = {

@@ -15,10 +15,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from atelier.providers.core.errors import Reason
 from atelier.server.http.callers import is_customer
-from atelier.tools.edit_image import EditOptions
-from atelier.tools.image_call import ImageParameters
 from atelier.tools.parameters import edit_fields, fields
 from atelier.tools.parameters.fields import Blank, Number
+from atelier.tools.parameters.tool_parameters import EditOptions, ImageParameters
 
 MAX_SIDE = 16_384  # pixels; no model draws a longer side
 MAX_REQUEST_ID = 255

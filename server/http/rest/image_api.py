@@ -33,8 +33,9 @@ from atelier.server.idempotency import parse_idempotency_key
 from atelier.server.mcp.server import AtelierServer
 from atelier.tools import edit_image, estimate_cost, generate_image, list_models
 from atelier.tools.estimate_cost import EstimateOutput
-from atelier.tools.list_models import ListModels, ListModelsOutput
+from atelier.tools.list_models import ListModelsOutput
 from atelier.tools.parameters.arguments import parameters_of
+from atelier.tools.parameters.tool_parameters import ListModels
 from atelier.tools.tool import Call, Tool
 
 GONE = "gone"  # a fact of the error about a job whose images were deleted

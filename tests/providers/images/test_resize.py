@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.sizes import ResizeSpec
+from atelier.providers.core.sizes import ResizeSpec, parse_resize
 from atelier.providers.core.types import Picture
 from atelier.providers.images.decode import decode
 from atelier.providers.images.identify import picture
-from atelier.providers.images.resize import parse_resize, resized_copy
+from atelier.providers.images.resize import resized_copy
 from tests.exhaustive import examples
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)

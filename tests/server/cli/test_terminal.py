@@ -92,6 +92,19 @@ def test_neither_version_nor_help_waits_for_a_library(environ: Environ) -> None:
     assert all(f"\n  {command.name} " in done.stdout for command in COMMANDS)
 
 
+@pytest.mark.parametrize("name", [parameters(c.name, is_fast=c.name in ("generate", "init")) for c in COMMANDS])
+def test_the_help_of_a_command_loads_nothing_of_what_it_does(environ: Environ, name: str) -> None:
+    command = [sys.executable, "-X", "importtime", *COMMAND[1:], name, "--help"]
+    done = subprocess.run(command, env=like_a_host(environ), capture_output=True, text=True, timeout=60, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert f"Usage: atelier {name}" in done.stdout
+    assert "atelier.server.cli.entry" in loaded
+    heavy = ("httpx2", "sqlalchemy", "PIL", "mcp", "atelier.server.settings", "atelier.providers.transport",
+             "atelier.providers.vendors", "atelier.providers.jobs")  # fmt: skip
+    assert not [module for module in loaded if module.startswith(heavy)]
+    assert ("pydantic" in loaded) == (name in ("generate", "edit", "cost", "models"))
+
+
 def test_a_server_that_a_host_starts_loads_nothing_of_the_command_line(environ: Environ) -> None:
     command = [sys.executable, "-X", "importtime", *COMMAND[1:], "serve"]
     done = subprocess.run(
@@ -103,8 +116,11 @@ def test_a_server_that_a_host_starts_loads_nothing_of_the_command_line(environ: 
 
 
 @exhaustive
-@pytest.mark.parametrize(("option", "seconds"), [("--version", 0.15), ("--help", 0.3)])
-def test_version_and_help_are_there_at_once(environ: Environ, option: str, seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [("--version", 0.15), ("--help", 0.3), ("generate --help", 0.4), ("models --help", 0.4), ("list --help", 0.3)],
+)
+def test_version_and_help_are_there_at_once(environ: Environ, words: str, seconds: float) -> None:
     def quickest(*command: str) -> float:
         """The seconds of the processor that a start takes: those on the wall depend on what else runs here."""
         took = list[float]()
@@ -115,7 +131,7 @@ def test_version_and_help_are_there_at_once(environ: Environ, option: str, secon
             took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         return min(took)
 
-    assert quickest(*COMMAND[1:], option) - quickest("-c", "pass") < seconds
+    assert quickest(*COMMAND[1:], *words.split()) - quickest("-c", "pass") < seconds
 
 
 def test_a_word_that_is_nearly_a_command_or_means_one_is_understood(environ: Environ) -> None:

@@ -13,10 +13,7 @@ from schemathesis import checks as general_checks
 from schemathesis.specs.openapi import checks as openapi_checks
 
 from atelier.server.http.rest.contract import EditSettings, EstimateSettings, GenerateSettings, Sides
-from atelier.tools.edit_image import EditImage
-from atelier.tools.estimate_cost import EstimateCost
-from atelier.tools.generate_image import GenerateImage
-from atelier.tools.tool import Parameters
+from atelier.tools.parameters.tool_parameters import EditImage, EstimateCost, GenerateImage, Parameters
 from tests.exhaustive import exhaustive, parameters
 from tests.server.http_process import Server, token
 

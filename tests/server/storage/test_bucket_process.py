@@ -59,6 +59,7 @@ async def test_links_are_fresh_previews_are_made_once_and_the_resource_is_the_ob
         folder = f"customers/7/assets/image/{uuid_of(made['id'])}"
         assert place.objects == [f"{folder}.json", f"{folder}.png", f"{folder}.preview.jpg"]
         written = puts(front)
+        assert not [request for request in front.requests if request.method == "GET"]  # a new image has no preview
         shown = await client.call_tool("get_image", {"id": made["id"]})
         by_link = of(await client.call_tool("get_image", {"id": made["url"] + "x"}))  # as if it had expired
         edited = of(await client.call_tool("edit_image", {"image": made["url"], "prompt": "a hat", "model": "sketch"}))

@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.tools import edit_image, generate_image
-from atelier.tools.image_call import RARE, request_fields
+from atelier.tools.image_call import request_fields
 from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.parameters.option_parsing import parse_options
+from atelier.tools.parameters.tool_parameters import RARE, EditImage, GenerateImage
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_a_list_may_come_as_hosts_write_it(given: Any) -> None:
 
 
 @pytest.mark.parametrize("tool", [generate_image.TOOL, edit_image.TOOL], ids=lambda tool: tool.name)
-@pytest.mark.parametrize("name", [name for name in edit_image.EditImage.model_fields if name not in RARE])
+@pytest.mark.parametrize("name", [name for name in EditImage.model_fields if name not in RARE])
 def test_what_a_parameter_is_for_is_refused_with_the_parameter(tool: Any, name: str) -> None:
     source = {"image": "last"} if tool is edit_image.TOOL else {}
     with pytest.raises(ImageError) as caught:
@@ -146,4 +147,4 @@ def test_a_slip_is_one_sentence_without_the_value(options: Any, says: str) -> No
 @pytest.mark.parametrize("value", [[None], "a fox", 7])
 def test_what_is_no_object_is_refused_and_not_a_crash(value: Any) -> None:
     with pytest.raises(ValidationError):
-        generate_image.GenerateImage.model_validate(value)
+        GenerateImage.model_validate(value)

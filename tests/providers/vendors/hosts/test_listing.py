@@ -9,7 +9,8 @@ import pytest
 
 from atelier.providers.core.concurrency import no_progress
 from atelier.providers.jobs.service import ImageService
-from atelier.tools.list_models import ListModels, run
+from atelier.tools.list_models import run
+from atelier.tools.parameters.tool_parameters import ListModels
 from atelier.tools.tool import Answer, Call
 
 pytestmark = pytest.mark.anyio

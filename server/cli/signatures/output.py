@@ -1,0 +1,43 @@
+"""The options of `generate` and `edit` for what becomes of the images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from atelier.server.cli.terminal.shared_options import RESULT, Json
+
+NOT_OPTIONS = ("save", "deliver", "output_path", "models")
+"""Parameters that are not options: an image that is not stored is of no use here, and `Output` has --output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What `generate` and `edit` do with the images besides storing them."""
+
+    output: Annotated[
+        str | None,
+        Parameter(
+            group=RESULT, alias="-o", metavar="FILE|FOLDER/", help="Also write the image to this file or folder."
+        ),
+    ] = None
+    overwrite: Annotated[bool, Parameter(group=RESULT, help="Let --output replace a file that exists.")] = False
+    open: Annotated[bool, Parameter(group=RESULT, help="Open the image when it is there.")] = False
+    no_preview: Annotated[bool, Parameter(group=RESULT, help="Do not show the image in the terminal.")] = False
+    json: Json = False
+    idempotency_key: Annotated[
+        tuple[str, ...],
+        Parameter(
+            group=RESULT,
+            metavar="KEY",
+            help="For scripts that may run twice: the same key within a day is the same call, paid for once.",
+        ),
+    ] = ()
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The tool's arguments for --output and --overwrite."""
+        path = {"output_path": self.output} if self.output is not None else {}
+        return {**path, **({"deliver": "overwrite"} if self.overwrite else {})}
