@@ -1,19 +1,22 @@
 """Delivered answers: record them in the background, and delete the images that were returned inline.
 
 An answer counts as delivered once its transport has written it. A repeat of the call that arrives before that is
-recorded waits here, so that it is a new request.
+recorded waits here, so that it is a new request. The images of `save=false` are stored as temporary assets, returned
+inline, and deleted once delivered or after an hour.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 
 import anyio
 from anyio.abc import TaskGroup
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.pipeline.job_store import JobStore
+from atelier.providers.core.results import ImageResult
+from atelier.providers.pipeline.job_store import JobRow, JobStore
+from atelier.providers.pipeline.pipeline import Pipeline
 
 log = logging.getLogger("atelier")
 
@@ -64,3 +67,40 @@ class DeliveryTracker:
             log.exception("delivery not recorded", extra={"facts": {"job": job}})
         finally:
             self._recording.pop(job).set()
+
+
+class InlineResults:
+    """The inline results that this process has returned and that are not delivered yet."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._returned: dict[str, tuple[str, list[str]]] = {}
+
+    def add(self, result: ImageResult, caller: str) -> None:
+        """Remember the images of a result, if it is inline, until it is delivered."""
+        if result.inline:
+            self._returned[result.id] = (caller, [image.stored.id for image in result.images if image.stored])
+
+    async def delete(self, job: str) -> None:
+        """Delete the images of a job that was delivered, if they were returned inline. Raises storage_failed."""
+        caller, images = self._returned.pop(job, ("", list[str]()))
+        await self._delete_images(caller, images)
+
+    async def delete_expired(self) -> None:
+        """Delete the images of inline results of this process's storages that are older than an hour."""
+        for row in await self._pipeline.store.list_expired_inline(self._is_ours):
+            await self._delete_images(row.caller, _ids(row))
+            await self._pipeline.store.forget_inline(row.id)
+
+    async def _delete_images(self, caller: str, images: Iterable[str]) -> None:
+        for image in images:
+            if storage := self._pipeline.for_caller(caller).storage:
+                await storage.delete(image)
+
+    def _is_ours(self, caller: str, home: str) -> bool:
+        return home == self._pipeline.for_caller(caller).home
+
+
+def _ids(row: JobRow) -> list[str]:
+    images = row.outcome.get("images", [])
+    return [str(image["id"]) for image in images]

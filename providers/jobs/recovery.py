@@ -20,7 +20,7 @@ from typing import Any
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
-from atelier.providers.jobs.stored_outcome import decode_request, encode_error
+from atelier.providers.jobs.stored_job import decode_request, encode_error
 from atelier.providers.pipeline.admit import PricedRequest, restore_priced_request, vendor_api_key
 from atelier.providers.pipeline.budget_check import vendor_call_for
 from atelier.providers.pipeline.job_store import CallRow, JobRow

@@ -17,7 +17,7 @@ from atelier.providers.core.results import ImageResult
 from atelier.providers.core.tool_results import ToolShape, tool_result
 from atelier.providers.core.types import Progress
 from atelier.providers.jobs.recovery import found_outcome, merged_outcome
-from atelier.providers.jobs.stored_outcome import encode_error, encode_result
+from atelier.providers.jobs.stored_job import encode_error, encode_result
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow, JobStore
 from atelier.providers.pipeline.prepared_job import PreparedJob
 from atelier.providers.pipeline.states import JobState, final_state

@@ -20,13 +20,11 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.log_context import add_context
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest, Progress
-from atelier.providers.jobs.deduplication import check_key, fingerprint, key_hash
-from atelier.providers.jobs.delivery import DeliveryTracker
+from atelier.providers.jobs.delivery import DeliveryTracker, InlineResults
 from atelier.providers.jobs.image_calls import ImageCalls
-from atelier.providers.jobs.inline_results import InlineResults
 from atelier.providers.jobs.runner import JobRunner
 from atelier.providers.jobs.running_job import JobHandle, RunningJob
-from atelier.providers.jobs.stored_outcome import encode_request, unknown_outcome_warning
+from atelier.providers.jobs.stored_job import check_key, encode_request, fingerprint, key_hash, unknown_outcome_warning
 from atelier.providers.jobs.sweeper import OrphanSweeper
 from atelier.providers.jobs.waiter import JobWaiter
 from atelier.providers.pipeline.admit import PricedRequest

@@ -9,10 +9,10 @@ import anyio
 from anyio.abc import TaskGroup
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.jobs.inline_results import InlineResults
+from atelier.providers.jobs.delivery import InlineResults
 from atelier.providers.jobs.recovery import UNKNOWN_OUTCOME_ERROR, recover_job, stores_here
 from atelier.providers.jobs.running_job import COLLECTING, RunningJob
-from atelier.providers.jobs.stored_outcome import encode_error
+from atelier.providers.jobs.stored_job import encode_error
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.states import JobState

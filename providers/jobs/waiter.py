@@ -19,7 +19,7 @@ from atelier.providers.core.types import Progress
 from atelier.providers.jobs.delivery import DeliveryTracker
 from atelier.providers.jobs.runner import JobRunner
 from atelier.providers.jobs.running_job import JobHandle, RunningJob, handle_of_row
-from atelier.providers.jobs.stored_outcome import decode_error, decode_result, with_locations
+from atelier.providers.jobs.stored_job import decode_error, decode_result, with_locations
 from atelier.providers.jobs.sweeper import OrphanSweeper
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow
 from atelier.providers.pipeline.pipeline import Pipeline

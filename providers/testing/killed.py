@@ -9,9 +9,8 @@ from typing import Any
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.types import ImageRequest
-from atelier.providers.jobs.deduplication import fingerprint
 from atelier.providers.jobs.service import ImageService
-from atelier.providers.jobs.stored_outcome import encode_request
+from atelier.providers.jobs.stored_job import encode_request, fingerprint
 from atelier.providers.pipeline.admit import check_and_price
 from atelier.providers.pipeline.budget_check import reservations_for, vendor_calls_for
 from atelier.providers.pipeline.job_store import CallIdentity, NewJob

@@ -21,8 +21,8 @@ from atelier.providers.core.environment import read_text
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest
-from atelier.providers.jobs.deduplication import key_hash
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.jobs.stored_job import key_hash
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.budget_check import check_total
 from atelier.providers.pipeline.job_store import CallIdentity, JobStore

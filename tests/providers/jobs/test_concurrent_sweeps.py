@@ -9,7 +9,7 @@ import pytest
 from anyio.abc import TaskGroup
 
 from atelier.providers.catalog.catalog import Catalog
-from atelier.providers.jobs.inline_results import InlineResults
+from atelier.providers.jobs.delivery import InlineResults
 from atelier.providers.jobs.sweeper import OrphanSweeper
 from atelier.providers.pipeline.job_store import JobRow, NullJobStore
 from atelier.providers.pipeline.pipeline import Pipeline

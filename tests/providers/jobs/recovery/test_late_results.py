@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest
-from atelier.providers.jobs.deduplication import fingerprint
+from atelier.providers.jobs.stored_job import fingerprint
 from atelier.providers.pipeline.admit import check_and_price
 from atelier.providers.pipeline.job_store import CallIdentity
 from atelier.providers.testing.emulators.flux import Flux

@@ -1,7 +1,9 @@
-"""Convert requests, results and errors to the JSON of the job store and back."""
+"""What the job store keeps of a job: request, result and error as JSON, and the hashes that equal calls share."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from decimal import Decimal
@@ -9,12 +11,12 @@ from typing import Any
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ImageResult, ResultImage, Usage
-from atelier.providers.core.sizes import ResizeSpec
+from atelier.providers.core.sizes import ResizeSpec, parse_size
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
 from atelier.providers.pipeline.admit import PricedRequest
-from atelier.providers.pipeline.job_store import JobRow
+from atelier.providers.pipeline.job_store import CallIdentity, JobRow
 from atelier.providers.pipeline.quotes import usd
 
 NOT_STORED = ("sources", "mask", "notes")
@@ -25,6 +27,12 @@ DAMAGE_ERRORS = (LookupError, TypeError, ValueError, ArithmeticError)
 
 STORED_FACTS = ("outcome", "request_id", "code", "status", "billed_usd")
 """Facts of an error that are stored."""
+
+AUTO_FIELDS = ("size", "quality", "background")
+"""Fields in which "auto" means the same as leaving the field out."""
+
+TEXT_FIELDS = ("prompt", "negative_prompt")
+"""Fields in which surrounding space makes no difference."""
 
 
 def encode_request(priced: PricedRequest) -> dict[str, Any]:
@@ -52,6 +60,37 @@ def decode_request(stored: Mapping[str, Any]) -> ImageRequest:
             size=(size[0], size[1]) if size else None, fit=copy["fit"], max_kb=copy["max_kb"]
         )
     return ImageRequest(**fields_)
+
+
+def fingerprint(priced: PricedRequest, inline: bool, home: str = "") -> str:
+    """Return a hash that is equal for equal requests: the same options, source content and kind of delivery."""
+    request = priced.job.request
+    pictures = [*request.sources, *([request.mask] if request.mask else [])]
+    content = [hashlib.sha256(each.image_bytes).hexdigest() for each in pictures]
+    identity = {**encode_request(priced), "pictures": content, "masked": bool(request.mask), "inline": inline,
+            "home": home}  # fmt: skip
+    identity.pop("origin", None)  # where a source came from makes no difference
+    identity.pop("vendor_image", None)
+    identity = {
+        name: value for name, value in identity.items() if name not in AUTO_FIELDS or value != "auto"
+    }  # as when left out
+    if size := parse_size(str(identity.get("size"))):
+        identity["size"] = size
+    identity |= {name: str(identity[name]).strip() for name in TEXT_FIELDS if name in identity}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def key_hash(key: str) -> str:
+    """Return the hash by which an idempotency key, or the text of its call, is stored."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def check_key(identity: CallIdentity, other: str | None) -> None:
+    """Raise invalid_request if a key was used for another request. `other` is the fingerprint of the earlier one."""
+    if identity.key and other is not None and other != identity.fingerprint:
+        message = "This idempotency key was used for another request in the last 24 hours."
+        hint = "Give every request its own key."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint, facts={"key": "taken"})
 
 
 def encode_result(result: ImageResult) -> dict[str, Any]:

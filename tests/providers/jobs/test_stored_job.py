@@ -14,8 +14,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.sizes import ResizeSpec
 from atelier.providers.core.types import ImageRequest, Operation, Picture
 from atelier.providers.images.sources import normalise_source
-from atelier.providers.jobs.deduplication import fingerprint
-from atelier.providers.jobs.stored_outcome import decode_error, decode_request, encode_error, encode_request
+from atelier.providers.jobs.stored_job import decode_error, decode_request, encode_error, encode_request, fingerprint
 from atelier.providers.pipeline.admit import check_and_price
 from atelier.providers.pipeline.job_store import JobRow
 from atelier.providers.pipeline.states import JobState
