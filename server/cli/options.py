@@ -44,8 +44,8 @@ GROUPS = {
 
 HELP = {
     "prompt": "What the image shows: subject, setting, style, light. A dash (-) reads it from standard input.",
-    "edit_image.prompt": "What is to change; not needed to erase, upscale or remove the background. A dash (-) reads it "
-    "from standard input.",
+    "edit_image.prompt": "What is to change; not needed to erase, upscale or remove the background. "
+    "A dash (-) reads it from standard input.",
     "model": "A model (gpt-image-2), a vendor (openai) or vendor/model; `atelier models` lists them.",
     "style": "A preset of the model, or a style of your library.",
     "output_format": "Mostly png when left out.",
