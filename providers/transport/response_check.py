@@ -9,7 +9,8 @@ from atelier.providers.core.errors import MAY_BE_BILLED, ImageError, Reason, san
 from atelier.providers.core.types import Endpoint
 from atelier.providers.transport.base_url import base_url_hint
 from atelier.providers.transport.exchange import safe_url
-from atelier.providers.transport.network.http_client import httpx, with_body
+from atelier.providers.transport.network.answer_body import with_body
+from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.transport.paid_request import PaidRequest
 from atelier.providers.transport.vendor_errors import error_status, is_page, vendor_error
 from atelier.providers.transport.vendor_json import invalid_response

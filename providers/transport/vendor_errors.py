@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from atelier.providers.core.errors import Reason, sanitize
-from atelier.providers.transport.vendor_json import lenient_json, reason_for_status
+from atelier.providers.transport.vendor_json import is_event_stream, lenient_json, reason_for_status, sse_data
 
 MESSAGES = ("message", "msg", "error_message", "error_description", "detail")
 CODES = ("code", "type", "status", "error_code", "status_code", "statusCode", "name", "reason")
@@ -129,6 +129,16 @@ def error_status(body: bytes) -> int | None:
     if not _is_error(value) or _holds_result(value):
         return None
     return _read(value).status or HTTPStatus.OK
+
+
+def holds_whole_result(body: bytes) -> bool:
+    """Whether a body that broke off is whole nevertheless: a JSON value, or a stream with a finished image."""
+    try:
+        if not is_event_stream(body):
+            return isinstance(lenient_json(body), dict | list)
+        return any(b"partial_image" not in data and _holds_result(lenient_json(data)) for data in sse_data(body))
+    except ValueError:
+        return False
 
 
 def is_page(body: bytes) -> bool:

@@ -58,17 +58,20 @@ SURROGATE = re.compile("[\ud800-\udfff]")  # half of an emoji, which UTF-8 canno
 def lenient_json(body: bytes) -> Any:
     """Return the JSON value of a body, repaired if a gateway or an encoder damaged it. Raises ValueError.
 
-    Repaired are a byte order mark, UTF-16, bytes that are not UTF-8, raw control characters and lone surrogates. A body
-    may hold hundreds of MB of base64, so the fast parser reads it first.
+    Repaired are a byte order mark, UTF-16, bytes that are not UTF-8, raw control characters, lone surrogates, and text
+    after an object or list. A body may hold hundreds of MB of base64, so the fast parser reads it first.
     """
     try:
         return from_json(body)
     except ValueError:
         text = body.decode(json.detect_encoding(body), "replace").strip("\ufeff\0 \t\r\n")
     try:
-        return _without_surrogates(json.loads(text, strict=False))
+        value, end = json.JSONDecoder(strict=False).raw_decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    if end < len(text) and not isinstance(value, dict | list):  # a sentence that begins with a number
+        raise ValueError("it is text")
+    return _without_surrogates(value)
 
 
 def _without_surrogates(value: Any) -> Any:
@@ -113,7 +116,8 @@ def is_event_stream(body: bytes) -> bool:
 def sse_data(body: bytes) -> list[bytes]:
     """Return the JSON objects of a text/event-stream, in order (WHATWG HTML, server-sent events).
 
-    Comments, pings, events without data and `[DONE]` are skipped.
+    Comments, pings, events without data and `[DONE]` are skipped. A line of bare JSON counts as data, because some
+    hosts send comments while they work and then the plain answer.
     """
     events = [list[bytes]()]
     for line in LINE_END.split(body.removeprefix(b"\xef\xbb\xbf")):
@@ -121,6 +125,8 @@ def sse_data(body: bytes) -> list[bytes]:
             events.append([])
         elif line.startswith(b"data:"):
             events[-1].append(line[5:].strip())
+        elif line.startswith(b"{"):
+            events.append([line])
     return [data for lines in events if (data := b"\n".join(lines)).startswith(b"{")]
 
 

@@ -22,7 +22,8 @@ from atelier.providers.transport.access import Access, FindCredentials
 from atelier.providers.transport.base_url import resolve_allowed, vendor_url
 from atelier.providers.transport.exchange import Exchange, safe_url
 from atelier.providers.transport.network.address_policy import AddressPolicy, send_to
-from atelier.providers.transport.network.http_client import httpx, read_body, transport_error
+from atelier.providers.transport.network.answer_body import AnswerBody
+from atelier.providers.transport.network.http_client import httpx, transport_error
 from atelier.providers.transport.paid_request import PaidRequest
 from atelier.providers.transport.resilience.retry import is_temporary, retry_after, retry_policy
 from atelier.providers.transport.response_check import check_response, dead_link_error, refusal_error
@@ -229,19 +230,20 @@ class Wire:
         outgoing = self._access.admitted(request) if with_key else request
         if paid:
             outgoing.extensions["trace"] = paid.trace
+        body = None
         try:
             # a read timeout does not limit a response that arrives byte by byte
             with anyio.fail_after(max(0.0, min(self._seconds_left(), self._deadline))):
                 addresses = await resolve_allowed(request.url, self._endpoint, self._address_policy)
-                if addresses:
-                    arriving = await send_to(self._client, outgoing, addresses)
-                else:
-                    arriving = await self._client.send(outgoing, stream=True)
-                try:
-                    return await read_body(arriving, cap, self.on_progress)
-                finally:
-                    await arriving.aclose()
+                client = self._client
+                arriving = await (
+                    send_to(client, outgoing, addresses) if addresses else client.send(outgoing, stream=True)
+                )
+                body = AnswerBody(arriving, cap, self.on_progress)
+                return await body.read()
         except (httpx.RequestError, TimeoutError) as error:
+            if body and (arrived := body.arrived()):
+                return arrived
             raise transport_error(error, self._endpoint, request.url.host) from None
 
     def refusal(self, response: httpx.Response) -> ImageError:

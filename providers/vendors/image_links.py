@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 import anyio
 from pydantic import BaseModel, Field, model_validator
@@ -25,18 +25,79 @@ BUCKET_SCHEMES = ("gs://", "s3://")
 AnswerShape = TypeVar("AnswerShape", bound=BaseModel)
 
 
+IMAGE_FIELDS = ("b64_json", "b64Json", "b64", "base64", "image_base64", "image", "url", "image_url", "imageUrl", "uri")
+"""Names of an image's field at OpenAI and other hosts. Its value is a text, or an object with one of these fields."""
+
+CONTAINERS = ("data", "images", "image_urls", "output", "result", "results", "artifacts")
+"""Names of fields that hold images, at hosts of OpenAI's dialect that put them elsewhere than into `data`."""
+
+BASE64_STARTS = ("iVBORw0KGgo", "/9j/", "UklGR", "R0lGOD")
+"""The first letters of a PNG, JPEG, WebP and GIF in base64."""
+
+
 class Item(VendorModel):
-    """One image of an answer, base64 or a link, with the field names of OpenAI."""
+    """One image of an answer, base64 or a link: the first of IMAGE_FIELDS that is not empty counts."""
 
     b64_json: Lenient[str] = Field(default=None, exclude=True)
     url: Lenient[str] = None
     revised_prompt: Lenient[str] = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _by_other_names(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"url": value}
+        if not isinstance(value, dict):
+            return value
+        fields = cast("dict[str, Any]", value)
+        if fields.get("b64_json") or (fields.get("url") and isinstance(fields["url"], str)):
+            return fields
+        return {**fields, "url": next((text for name in IMAGE_FIELDS if (text := _text_of(fields.get(name)))), None)}
+
     @model_validator(mode="after")
-    def _data_uri_is_base64(self) -> Self:
-        if self.url and is_data_uri(self.url):
+    def _base64_or_link(self) -> Self:
+        if self.b64_json and self.b64_json[:8].lower().startswith(("http://", "https://")):
+            self.b64_json, self.url = None, self.b64_json
+        elif self.url and (is_data_uri(self.url) or (self.url.startswith(BASE64_STARTS) and "." not in self.url)):
             self.b64_json, self.url = self.b64_json or self.url, None
         return self
+
+
+def _text_of(value: Any) -> str | None:
+    """Return the text of an image's field; `{"image_url": {"url"}}` has it one level below."""
+    inner = cast("dict[str, Any]", value) if isinstance(value, dict) else {"url": value}
+    found = next((inner[name] for name in IMAGE_FIELDS if inner.get(name)), None)
+    return found if isinstance(found, str) else None
+
+
+class ItemsAnswer(VendorModel):
+    """An answer with its images in `data`, where other hosts' images are found by CONTAINERS."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _images_in_data(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            found = _items_in(value)
+            return {"data": found} if found else value
+        fields = cast("dict[str, Any]", value)
+        is_usual = isinstance(fields.get("data"), list | tuple) and fields["data"]
+        return fields if is_usual else {**fields, "data": _items_in(fields)}
+
+
+def _items_in(value: Any) -> list[Any]:
+    """Return the images in a JSON value, as objects or texts that `Item` reads."""
+    match value:
+        case list():
+            return [found for each in cast("list[Any]", value) for found in _items_in(each)]
+        case dict():
+            fields = cast("dict[str, Any]", value)
+            if any(_text_of(fields.get(name)) for name in IMAGE_FIELDS):
+                return [fields]
+            return [found for name in CONTAINERS for found in _items_in(fields.get(name))]
+        case str() if is_data_uri(value) or value.startswith((*BASE64_STARTS, "https://", "http://")):
+            return [value]
+        case _:
+            return []
 
 
 async def note_links(id: str | None, answer: BaseModel, items: Sequence[Item | None], wire: Wire) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -44,4 +45,6 @@ ODD_BODIES: dict[str, Callable[[bytes], bytes]] = {
     "a bad byte": with_note(b'"caf\xe9"'),
     "half a surrogate pair": with_note(rb'"\ud83e"'),
     "NaN": with_note(b"NaN"),
+    "gzip without its header": gzip.compress,
+    "text after it": lambda body: body + b"\n<!-- cached -->",
 }  # fmt: skip

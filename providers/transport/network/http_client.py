@@ -8,11 +8,9 @@ from functools import cache
 import httpx2 as httpx
 
 from atelier.providers.core.errors import MAY_BE_BILLED, ImageError, Reason, sanitize
-from atelier.providers.core.types import Endpoint, Progress
-from atelier.providers.transport.event_stream import EventProgress
+from atelier.providers.core.types import Endpoint
 from atelier.providers.transport.network.own_client import OwnTransport, own_transport
 from atelier.providers.transport.network.proxies import EnvironmentTransport
-from atelier.providers.transport.vendor_json import invalid_response
 
 __all__ = [
     "OwnTransport",
@@ -21,7 +19,6 @@ __all__ = [
     "transport_error",
     "untrusted_client",
     "vendor_client",
-    "with_body",
 ]
 
 NEVER_SENT = (
@@ -113,27 +110,3 @@ def _certificate_error(error: BaseException | None) -> str:
             return error.verify_message
         error = error.__cause__ or error.__context__
     return ""
-
-
-def with_body(response: httpx.Response, body: bytes, status: int | None = None) -> httpx.Response:
-    """Return a copy of a response with another body, and optionally another status.
-
-    Headers about the old body's encoding are dropped. Headers are copied as bytes, because they may not be ASCII.
-    """
-    stale = (b"content-encoding", b"content-length", b"transfer-encoding")
-    headers = [(name, value) for name, value in response.headers.raw if name.lower() not in stale]
-    return httpx.Response(status or response.status_code, headers=headers, content=body)
-
-
-async def read_body(arriving: httpx.Response, cap: int, on_progress: Progress) -> httpx.Response:
-    """Read a body of up to `cap` bytes and return the response. Parts of an event stream are reported as progress."""
-    events = EventProgress() if arriving.headers.get("content-type", "").startswith("text/event-stream") else None
-    chunks, size = list[bytes](), 0
-    async for chunk in arriving.aiter_bytes():
-        size += len(chunk)
-        if size > cap:
-            raise invalid_response(f"The vendor's answer is larger than {cap // 2**20} MB.")
-        chunks.append(chunk)
-        for message in events.feed(chunk) if events else ():
-            await on_progress(message)
-    return with_body(arriving, b"".join(chunks))

@@ -33,7 +33,7 @@ from atelier.providers.vendors.hosts.openrouter_prices import quote
 from atelier.providers.vendors.hosts.openrouter_rows import MODELS, ROUTING, UNLISTED
 from atelier.providers.vendors.hosts.rows import check_options, rows_of, vendor_of
 from atelier.providers.vendors.hosts.settings import Host
-from atelier.providers.vendors.image_links import Item, images_of, losses
+from atelier.providers.vendors.image_links import Item, ItemsAnswer, images_of, losses
 from atelier.providers.vendors.openai.refusals import Names, hints
 
 RESOLUTIONS = {"512": "512", "768sq": "768", "1k": "1K", "1.5k": "1.5K", "2k": "2K", "4k": "4K"}
@@ -117,7 +117,7 @@ class Counts(VendorModel):
         return None if upstream is None else upstream + (self.cost or 0)
 
 
-class Answer(VendorModel):
+class Answer(ItemsAnswer):
     data: tuple[Lenient[Item], ...] = ()
     usage: Lenient[Counts] = None
 

@@ -26,7 +26,7 @@ from atelier.providers.transport.vendor_json import (
 from atelier.providers.transport.wire import Wire, httpx, retry_after
 from atelier.providers.vendors.contract import Job, Reply
 from atelier.providers.vendors.ideogram.models import V4
-from atelier.providers.vendors.image_links import Item, images_of, losses, note_links, noted
+from atelier.providers.vendors.image_links import Item, ItemsAnswer, images_of, losses, note_links, noted
 
 ENDPOINT = Endpoint(
     base_url="https://api.ideogram.ai",
@@ -94,7 +94,7 @@ class Made(Item):
     is_image_safe: Lenient[bool] = None
 
 
-class Answer(VendorModel):
+class Answer(ItemsAnswer):
     data: tuple[Lenient[Made], ...] = ()
 
 

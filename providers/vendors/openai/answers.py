@@ -6,10 +6,12 @@ from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
+import pybase64
 from pydantic import AfterValidator
 from pydantic.alias_generators import to_snake
 
 from atelier.providers.core.results import Usage
+from atelier.providers.images.identify import format_of
 from atelier.providers.transport.exchange import request_id
 from atelier.providers.transport.vendor_errors import error_status
 from atelier.providers.transport.vendor_json import (
@@ -23,7 +25,7 @@ from atelier.providers.transport.vendor_json import (
 )
 from atelier.providers.transport.wire import Wire, httpx
 from atelier.providers.vendors.contract import Job, Reply
-from atelier.providers.vendors.image_links import Item, images_of, losses, note_links, noted
+from atelier.providers.vendors.image_links import Item, ItemsAnswer, images_of, losses, note_links, noted
 from atelier.providers.vendors.openai.refusals import OPENAI, Names, explain
 
 COST_HEADER = "x-litellm-response-cost"  # USD, of a LiteLLM proxy (its docs of 2026-10); 0 may be an unknown price
@@ -44,8 +46,11 @@ class Tokens(VendorModel):
     output_tokens_details: Lenient[Counts] = None
 
 
-class Answer(VendorModel):
-    """`size` and `quality` are what the vendor chose for `auto`; `cost_usd` is read from a header."""
+class Answer(ItemsAnswer):
+    """`size` and `quality` are what the vendor chose for `auto`; `cost_usd` is read from a header.
+
+    `note` is a warning about a stream that did not end with its finished image.
+    """
 
     data: tuple[Lenient[Item], ...] = ()
     size: Lenient[str] = None
@@ -53,6 +58,7 @@ class Answer(VendorModel):
     background: Lenient[str] = None
     usage: Lenient[Tokens] = None
     cost_usd: Lenient[Decimal] = None
+    note: Lenient[str] = None
 
 
 class Event(Item):
@@ -76,9 +82,15 @@ class Event(Item):
 
 
 async def read(response: httpx.Response, job: Job, wire: Wire, names: Names = OPENAI) -> Reply:
-    """Return every image of the answer, which may be a stream of events. Links are saved before they are followed."""
+    """Return every image of the answer, which may be a stream of events. Links are saved before they are followed.
+
+    Some hosts answer with the image file itself.
+    """
     body, id = response.content, request_id(response.headers)
-    answer = _streamed(body, names) if is_event_stream(body) else parse_answer(Answer, body)
+    if format_of(body):
+        answer = Answer(data=(Item(b64_json=pybase64.b64encode(body).decode()),))
+    else:
+        answer = _streamed(body, names) if is_event_stream(body) else parse_answer(Answer, body)
     answer.cost_usd = _stated_cost(response.headers)
     await note_links(id, answer, answer.data, wire)
     return await _reply(id, answer, job, wire, names)
@@ -96,7 +108,10 @@ async def _reply(id: str | None, answer: Answer, job: Job, wire: Wire, names: Na
         pictures=pictures,
         usage=_usage(answer.usage),
         cost_usd=answer.cost_usd,
-        warnings=lost or ((too_few,) if len(pictures) < job.request.count else ()),
+        warnings=(
+            *(lost or ((too_few,) if len(pictures) < job.request.count else ())),
+            *((answer.note,) if answer.note else ()),
+        ),
         collectable=any(failure.collectable for failure in failures),
         details={"request_id": id, **details},
     )
@@ -110,20 +125,26 @@ def _stated_cost(headers: httpx.Headers) -> Decimal | None:
 
 
 def _streamed(body: bytes, names: Names) -> Answer:
-    events = list[Event]()
+    """Return the finished images of a stream, else its last partial one. Raises an error that came in their place."""
+    events, refusal = list[Event](), None
     for data in sse_data(body):
         event = parse_refusal(Event, data)  # without any field if it is broken, so that the finished image is not lost
         if (status := error_status(data)) is not None:
-            raise explain(httpx.Response(status, content=data), names)
+            refusal = refusal or explain(httpx.Response(status, content=data), names)
         events.append(event)
     done = [event for event in events if not event.is_partial() and event.items()]
+    note = f"The stream ended with an error: {refusal.message}" if refusal else None
+    if not done and refusal:
+        raise refusal
     if not done:
-        partial = sum(event.is_partial() for event in events)
-        after = f" after {partial} partial ones" if partial else ""
-        raise invalid_response(f"{names.title}'s stream ended{after} without a finished image.")
+        done = [event for event in events if event.items()][-1:]
+        note = "The stream ended without its finished image. This is the last unfinished one."
+    if not done:
+        raise invalid_response(f"{names.title}'s stream ended without an image.")
     last = done[-1]
-    data = tuple(item for event in done for item in event.items())
-    return Answer(data=data, size=last.size, quality=last.quality, usage=last.usage)
+    # some hosts send the finished image twice, as an event and in a whole answer
+    items = {item and (item.b64_json or item.url): item for event in done for item in event.items()}
+    return Answer(data=tuple(items.values()), size=last.size, quality=last.quality, usage=last.usage, note=note)
 
 
 def _usage(tokens: Tokens | None) -> Usage | None:

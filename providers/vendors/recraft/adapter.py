@@ -25,7 +25,7 @@ from atelier.providers.transport.vendor_json import (
 )
 from atelier.providers.transport.wire import Wire, httpx, retry_after
 from atelier.providers.vendors.contract import Job, Reply
-from atelier.providers.vendors.image_links import Item, images_of, losses, note_links, noted
+from atelier.providers.vendors.image_links import Item, ItemsAnswer, images_of, losses, note_links, noted
 from atelier.providers.vendors.recraft.models import ERASE
 
 ENDPOINT = Endpoint(
@@ -105,7 +105,7 @@ def _check(job: Job, endpoint: str) -> None:
         raise ImageError(Reason.INVALID_REQUEST, f"{job.model.id} needs a mask.", hint=hint)
 
 
-class Answer(VendorModel):
+class Answer(ItemsAnswer):
     """`data` of the models, `image` of the tools; `credits` is the cost of the whole call in API units."""
 
     data: tuple[Lenient[Item], ...] = ()

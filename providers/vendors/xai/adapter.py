@@ -21,7 +21,7 @@ from atelier.providers.core.types import Endpoint, Picture
 from atelier.providers.transport.vendor_json import Lenient, VendorModel, parse_answer, parse_refusal, reason_for_status
 from atelier.providers.transport.wire import Wire, httpx, retry_after
 from atelier.providers.vendors.contract import Job, Reply
-from atelier.providers.vendors.image_links import Item, images_of, note_links, noted
+from atelier.providers.vendors.image_links import Item, ItemsAnswer, images_of, note_links, noted
 from atelier.providers.vendors.xai.models import MODELS, WIDEST
 
 ENDPOINT = Endpoint(
@@ -76,7 +76,7 @@ class Bill(VendorModel):
     cost_in_usd_ticks: Lenient[Annotated[Decimal, Field(ge=0, lt=MAX_USD * TICKS)]] = None
 
 
-class Answer(VendorModel):
+class Answer(ItemsAnswer):
     """`model` is the model that served the call, which may differ from the requested one."""
 
     model: Lenient[str] = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -105,3 +107,56 @@ async def test_when_some_calls_fail_the_paid_pictures_are_delivered(with_openai:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="dall-e-3", count=3))
     assert len(result.images) == 2
     assert result.warnings[0].startswith("Only 2 of 3 images were made")
+
+
+FOX = base64.b64encode(png(8, 8)).decode()
+SHAPES: dict[str, Any] = {
+    "images": {"images": [{"url": f"data:image/png;base64,{FOX}"}]},
+    "texts": {"data": [FOX]},
+    "an object": {"data": {"image": FOX}},
+    "below data": {"code": 0, "data": {"data": [{"b64": FOX}]}},
+    "below result": {"success": True, "result": {"image": FOX}},
+    "an image_url": {"data": [{"url": None, "image_url": {"url": f"data:image/png;base64,{FOX}"}}]},
+    "artifacts": {"artifacts": [{"base64": FOX, "seed": 5}]},
+    "base64 as a link": {"data": [{"url": FOX}]},
+    "a list": [{"b64_json": FOX}],
+    "a file": png(8, 8),
+}
+
+
+@pytest.mark.parametrize("body", SHAPES.values(), ids=SHAPES)
+async def test_images_are_found_where_other_hosts_put_them(with_openai: Environ, openai: OpenAI, body: Any) -> None:
+    openai.next(Answer(200, body))
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
+        result = await pipeline.run(ImageRequest(prompt="a fox", model="openai"))
+    assert [image.image_bytes for image in result.images] == [png(8, 8)]
+
+
+def stream(*events: dict[str, Any]) -> Answer:
+    body = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+    return Answer(200, body, {"content-type": "text/event-stream"})
+
+
+PARTIAL = {"type": "image_generation.partial_image", "b64_json": FOX, "partial_image_index": 0}
+FINISHED = {"type": "image_generation.completed", "b64_json": FOX}
+
+
+@pytest.mark.parametrize(
+    ("answer", "note"),
+    [
+        (stream(FINISHED, {"error": {"message": "It was closed.", "code": "500"}}), "It was closed."),
+        (stream(PARTIAL), "unfinished"),
+        (stream(FINISHED, {"data": [{"b64_json": FOX}]}), ""),  # the same image twice
+        (Answer(200, b": working\n\n" + json.dumps({"data": [{"b64_json": FOX}]}).encode()), ""),
+    ],
+    ids=["an error after it", "only a partial one", "twice", "comments before JSON"],
+)
+async def test_a_stream_with_an_image_delivers_it(
+    with_openai: Environ, openai: OpenAI, answer: Answer, note: str
+) -> None:
+    openai.next(answer)
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
+        result = await pipeline.run(ImageRequest(prompt="a fox", model="openai", options={"partial_images": 1}))
+    assert len(result.images) == 1
+    assert note in " ".join(result.warnings)
+    assert bool(note) == any("stream" in warning for warning in result.warnings)

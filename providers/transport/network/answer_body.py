@@ -1,0 +1,94 @@
+"""Read the body of an answer: decompressed, up to a limit, and as far as it arrived before a connection broke."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator
+
+import httpx2 as httpx
+
+from atelier.providers.core.types import Progress
+from atelier.providers.transport.event_stream import EventProgress
+from atelier.providers.transport.vendor_errors import holds_whole_result
+from atelier.providers.transport.vendor_json import invalid_response
+
+GZIP = b"\x1f\x8b"  # no other answer begins with these bytes (RFC 1952, 2.3.1)
+OTHER_CODINGS = ("deflate", "br", "zstd")
+STREAM_END = b"data: [DONE]"  # some hosts leave the connection open after it
+
+
+class AnswerBody:
+    """The body of one answer, at most `cap` bytes. Parts of an event stream are reported as progress."""
+
+    def __init__(self, arriving: httpx.Response, cap: int, on_progress: Progress) -> None:
+        self._arriving = arriving
+        self._cap = cap
+        self._on_progress = on_progress
+        self._chunks = list[bytes]()
+
+    async def read(self) -> httpx.Response:
+        """Read all, close the connection and return the response."""
+        try:
+            await self._read()
+        finally:
+            await self._arriving.aclose()
+        return with_body(self._arriving, b"".join(self._chunks))
+
+    async def _read(self) -> None:
+        is_stream = self._arriving.headers.get("content-type", "").startswith("text/event-stream")
+        events, size, tail = EventProgress(), 0, b""
+        async for chunk in self._decompressed():
+            size += len(chunk)
+            if size > self._cap:
+                raise invalid_response(f"The vendor's answer is larger than {self._cap // 2**20} MB.")
+            self._chunks.append(chunk)
+            if not is_stream:
+                continue
+            for message in events.feed(chunk):
+                await self._on_progress(message)
+            tail = (tail + chunk)[-2 * len(STREAM_END) :]
+            if tail.rstrip().endswith(STREAM_END):
+                break
+
+    def arrived(self) -> httpx.Response | None:
+        """Return the response after a connection that broke or did not end, if all that counts had arrived.
+
+        That is an error status, which says by itself that there is no image, or the whole value with the result.
+        """
+        body = b"".join(self._chunks)
+        return with_body(self._arriving, body) if self._arriving.is_error or holds_whole_result(body) else None
+
+    async def _decompressed(self) -> AsyncIterator[bytes]:
+        """Yield the body. Its beginning shows gzip, because gateways drop the header, or leave it on a plain body."""
+        arriving = self._arriving
+        if arriving.is_stream_consumed or arriving.headers.get("content-encoding", "").lower() in OTHER_CODINGS:
+            async for chunk in arriving.aiter_bytes():
+                yield chunk
+            return
+        start, inflate = b"", None
+        async for chunk in arriving.aiter_raw():
+            start += chunk if len(start) < len(GZIP) else b""
+            if len(start) < len(GZIP):
+                continue
+            if inflate is None:
+                chunk, inflate = start, zlib.decompressobj(31).decompress if start.startswith(GZIP) else _unchanged
+            try:
+                yield inflate(chunk, self._cap + 1)
+            except zlib.error as error:
+                raise httpx.DecodingError(str(error)) from None
+        if inflate is None:
+            yield start
+
+
+def _unchanged(chunk: bytes, _limit: int) -> bytes:
+    return chunk
+
+
+def with_body(response: httpx.Response, body: bytes, status: int | None = None) -> httpx.Response:
+    """Return a copy of a response with another body, and optionally another status.
+
+    Headers about the old body's encoding are dropped. Headers are copied as bytes, because they may not be ASCII.
+    """
+    stale = (b"content-encoding", b"content-length", b"transfer-encoding")
+    headers = [(name, value) for name, value in response.headers.raw if name.lower() not in stale]
+    return httpx.Response(status or response.status_code, headers=headers, content=body)
