@@ -138,5 +138,6 @@ def overview() -> str:
         lines.append(bold(group))
         lines += [f"  {command.name:<12}{command.summary}" for command in COMMANDS if command.group == group]
         lines.append("")
+    lines += ["Begin with `atelier keys set openai`: without a vendor's key, images are drafts."]
     lines += ["`atelier COMMAND --help` has a command's options and examples.", EXIT_CODES]
     return "\n".join(lines)

@@ -29,6 +29,10 @@ PHRASES = (
         r"\bThis \((“[^”]*”)\) does not name an image\. Give an asset id, .* data: URI\.",
         r"There is no file or image \1. Give the path of a file, an id of `atelier list`, “last” or an https address.",
     ),
+    (
+        r"\bThere is no image yet that “last” could mean\. Give an asset id, .* data: URI\.",
+        "There is no image yet. Give the path of a file, or make one: atelier generate PROMPT",
+    ),
     (r"\bSet the key of a vendor that can\.", "Store the key of one that can; `atelier models --all` lists them."),
     (r"\bThe tool \w+ has no argument\b", "There is no parameter"),
     (r"\bthe tool \w+ has no argument\b", "there is no parameter"),
