@@ -86,7 +86,8 @@ COMMANDS = (
         ("prune --older-than 30d --keep 100 --dry-run", "prune --older-than 30d --yes"), ("clean",),
     ),
     Command(
-        "studio", LOOK, "see, compare, paint and make images in a browser", "serving:studio", (), ("ui", "open"),
+        "studio", LOOK, "see, compare, paint and make images in a browser", "serving:studio",
+        ("studio --no-open",), ("ui", "open"),
     ),
     Command(
         "spend", ACCOUNT, "what was spent", "account:spend", ("spend", "spend --by vendor --since 2026-01-01"),
@@ -122,7 +123,8 @@ COMMANDS = (
         ("completion bash",), takes="[SHELL]",
     ),
     Command(
-        "serve", SET_UP, "serve MCP to a chat program, or over HTTP", "serving:serve", (), ("server", "start"),
+        "serve", SET_UP, "serve MCP to a chat program, or over HTTP", "serving:serve",
+        ("serve", "serve --http --port 9017"), ("server", "start"),
     ),
 )  # fmt: skip
 """Every command, in the order of the help."""
@@ -136,5 +138,6 @@ def overview() -> str:
         lines.append(bold(group))
         lines += [f"  {command.name:<12}{command.summary}" for command in COMMANDS if command.group == group]
         lines.append("")
+    lines += ["Begin with `atelier keys set openai`: without a vendor's key, images are drafts."]
     lines += ["`atelier COMMAND --help` has a command's options and examples.", EXIT_CODES]
     return "\n".join(lines)

@@ -11,7 +11,16 @@ import gc
 import re
 from collections.abc import Sequence
 
-from cyclopts import App, CoercionError, CycloptsError, Group, MissingArgumentError, Parameter, UnusedCliTokensError
+from cyclopts import (
+    App,
+    CoercionError,
+    CycloptsError,
+    Group,
+    MissingArgumentError,
+    Parameter,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
 from rich.console import Console
 
 from atelier.server.cli.commands import COMMANDS, DESCRIPTION
@@ -45,9 +54,17 @@ def _run(arguments: Sequence[str]) -> int:
         raise UsageError(words) from None
     except MissingArgumentError as error:
         raise UsageError(_missing(error)) from None
+    except UnknownOptionError as error:
+        hint = "" if "Did you mean" in str(error) else f" `{_called(error)} --help` lists the options."
+        raise UsageError(f"{error}{hint}") from None
     except CycloptsError as error:
         raise UsageError(str(error)) from None
     return outcome if isinstance(outcome, int) else 0
+
+
+def _called(error: CycloptsError) -> str:
+    """Return the command that was called."""
+    return " ".join(("atelier", *(error.command_chain or ())))
 
 
 def _missing(error: MissingArgumentError) -> str:
@@ -55,7 +72,7 @@ def _missing(error: MissingArgumentError) -> str:
     name = error.keyword or (error.argument.name if error.argument else "a value")
     word = (error.command_chain or ("",))[0]
     if name.startswith("-") or error.argument is None:
-        return f"{name} needs a value. `atelier {word} --help` has examples."
+        return f"{name} needs a value. `{_called(error)} --help` has examples."
     example = next(command.examples[0] for command in COMMANDS if command.name == word)
     what = (error.argument.parameter.help or "").rstrip(".")
     needed = f"`atelier {word}` needs {name.removesuffix('S')}: {what[:1].lower()}{what[1:]}"
@@ -77,6 +94,7 @@ def app() -> App:
         help_format="plaintext",
         default_parameter=Parameter(negative=(), show_default=False),
         suppress_keyboard_interrupt=False,
+        group_parameters=Group("Options"),
         error_console=Console(stderr=True),
     )
     groups = {command.group: Group(command.group, sort_key=place) for place, command in enumerate(COMMANDS)}

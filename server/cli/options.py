@@ -44,6 +44,8 @@ GROUPS = {
 
 HELP = {
     "prompt": "What the image shows: subject, setting, style, light. A dash (-) reads it from standard input.",
+    "edit_image.prompt": "What is to change; not needed to erase, upscale or remove the background. "
+    "A dash (-) reads it from standard input.",
     "model": "A model (gpt-image-2), a vendor (openai) or vendor/model; `atelier models` lists them.",
     "style": "A preset of the model, or a style of your library.",
     "output_format": "Mostly png when left out.",
@@ -125,13 +127,14 @@ def _argument(
     several, flag = list in kinds, kinds == [bool]
     choices = tuple(dict.fromkeys(_choices(kinds)))
     one: Any = Literal[choices] | str if choices else str  # shown and completed; the tool takes jpg and PNG as well
+    place: dict[str, Any] = {} if is_positional else {"group": GROUPS.get(f"{tool}.{name}") or GROUPS.get(name, REST)}
     options = Parameter(
-        group=None if is_positional else GROUPS.get(f"{tool}.{name}") or GROUPS.get(name, REST),
         help=HELP.get(f"{tool}.{name}") or HELP.get(name) or with_flags(field.description or ""),
         metavar=METAVARS.get(name) or _metavar(kinds),
         converter=None if flag else _typed_list if several else _typed,
         consume_multiple=several or None,
         alias=SHORT.get(name),
+        **place,
     )
     kind = bool if flag else list[one] | None if several else one | None
     required = is_positional and field.is_required() and not is_optional

@@ -23,7 +23,7 @@ from atelier.server.settings import Settings
 
 MAX_FILE_BYTES = 256 * 2**20
 PREVIEW_COLUMNS = 40  # of the terminal
-HINT = "Give an asset id, “last”, or a file."
+HINT = "Give a file, the id of an image, which `atelier list` prints, or last."
 
 
 def show(image: str, *, open: bool, json: bool) -> int:

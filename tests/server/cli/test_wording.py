@@ -18,6 +18,21 @@ from tests.server.test_main import atelier
         (("edit", "nope.png", "x"), 1, "There is no file or image “nope.png”. Give the path of a file, an id"),
         (("generate", "x", "--size", "64x64", "--aspect-ratio", "1:1"), 1, "Give --size alone, or --aspect-ratio with"),
         (("generate", "x", "--model", "openai"), 1, "Set OPENAI_API_KEY (`atelier keys set` stores a key), or use"),
+        (
+            ("edit", "last", "x"),
+            1,
+            "There is no image yet. Give the path of a file, or make one: atelier generate PROMPT",
+        ),
+        (
+            ("show", "last"),
+            1,
+            "There is no image yet. Give a file, the id of an image, which `atelier list` prints, or",
+        ),
+        (
+            ("generate", "x", "--mask", "y.png"),
+            2,
+            "Unknown option: --mask. `atelier generate --help` lists the options.",
+        ),
         (("generate", "a", "fox"), 2, "Unexpected: fox. Put a prompt that has spaces in quotes."),
         (("config", "fox"), 2, "Unexpected: fox. `atelier --help` lists what there is."),
         (("edit",), 2, "`atelier edit` needs IMAGE: the image to change (a file, the id of an image, “last”, or an"),
@@ -59,6 +74,7 @@ def test_the_help_names_no_tool(environ: Environ) -> None:
         shown = atelier(environ, command, "--help").stdout
         assert "list_models" not in shown
         assert ("Only models that can do this" in shown) == (command == "models")
+        assert ("A dash (-)" in shown) == (command != "models")
 
 
 def test_a_comparison_without_a_key_says_why_it_has_every_vendor(environ: Environ) -> None:
