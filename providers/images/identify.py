@@ -36,10 +36,10 @@ def picture(data: bytes, *, prompt_used: str | None = None, seed: int | None = N
 
 def _repaired(data: bytes) -> tuple[bytes, str, tuple[str, int, int]]:
     """Return a file that can be read, a warning, and what it is. Raises invalid_response."""
-    from atelier.providers.images.repair import repair
+    from atelier.providers.images.repair import converted, repair
 
     try:
-        data, warning = repair(data)
+        data, warning = converted(data) or repair(data)
         return data, warning, identify(data)
     except ValueError as error:
         raise invalid_response(f"The vendor sent an image that cannot be read: {error}.") from None

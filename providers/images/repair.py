@@ -1,14 +1,36 @@
-"""Repair image files in which only a few bytes are missing or wrong."""
+"""Repair image files in which only a few bytes are missing or wrong, and convert those of other formats."""
 
 from __future__ import annotations
 
 import zlib
 
-from atelier.providers.images.decode import decodes_fully
+from atelier.providers.core.errors import ImageError
+from atelier.providers.images.decode import MAX_PIXELS, decodes_fully, encode, open_image, to_eight_bits
+from atelier.providers.images.heif import heif_kind, open_heif
 from atelier.providers.images.identify import identify
 
 PNG_START, JPEG_START, JPEG_END = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\xff\xd9"
+GIF_START, GIF_END = b"GIF8", b";"
 ANCILLARY = 0x20  # bit of a chunk's first letter: a decoder may skip the chunk (W3C PNG 3rd ed. 5.4)
+OTHER_FORMATS = {b"BM": "bmp", b"II*\0": "tiff", b"MM\0*": "tiff", b"\0\0\0\x0cjP  ": "jpeg2000"}
+"""First bytes -> format, of files that some hosts answer with and that are not stored."""
+
+
+def converted(data: bytes) -> tuple[bytes, str] | None:
+    """Return a PNG of a vendor's file in another format, and a warning; None if it is no file that can be decoded."""
+    kind = heif_kind(data)
+    format = next((format for start, format in OTHER_FORMATS.items() if data.startswith(start)), None)
+    if not kind and not format:
+        return None
+    try:
+        image = open_heif(data, kind) if kind else open_image(data, format or "")
+        if image.width * image.height > MAX_PIXELS:
+            return None
+        image.load()
+        png = encode(to_eight_bits(image), "png").image_bytes
+    except (ImageError, OSError, ValueError):
+        return None
+    return png, f"The vendor sent the image as {(kind or format or '').upper()}; it was converted to PNG."
 
 
 def repair(data: bytes) -> tuple[bytes, str]:
@@ -30,6 +52,8 @@ def _try_repairs(data: bytes) -> tuple[bytes, str]:
         return _with_checksums(data), "Metadata in the image file had a wrong checksum, which was corrected."
     if data.startswith(JPEG_START) and decodes_fully(data + JPEG_END):
         return data + JPEG_END, "The image file had no end marker and may be incomplete; the marker was added."
+    if data.startswith(GIF_START):
+        return data + GIF_END, "The image file had no end marker and may be incomplete; the marker was added."
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) == 7 + int.from_bytes(data[4:8], "little"):
         return data + b"\0", "The image file was one byte short of the size that it states; a padding byte was added."
     return data, ""

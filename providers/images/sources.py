@@ -31,9 +31,10 @@ from atelier.providers.images.provenance import read as read_facts
 from atelier.providers.images.provenance import without_facts
 from atelier.providers.images.repair import repair
 from atelier.providers.transport.network.web_fetch import WebFetcher
-from atelier.providers.transport.vendor_json import base64_bytes
+from atelier.providers.transport.vendor_json import base64_bytes, is_data_uri
 
 ASSET = re.compile(r"img_[0-9a-z]{26}")
+INLINE = re.compile(r"data:(image/[^,;]*|application/octet-stream)?(;[^,]*)?;base64", re.IGNORECASE)
 BASE64 = re.compile(
     r"[A-Za-z0-9+][A-Za-z0-9+/_-]{63,}[=\s]*\Z|iVBORw0KGgo|/9j/[A-Za-z0-9+/]{12}|UklGR[A-Za-z0-9+/]{8}|R0lGOD[a-z]"
     r"|AAAA[A-Za-z0-9+/]GZ0eXB"
@@ -118,7 +119,7 @@ class SourceReader:
         asset = ASSET.fullmatch(text.removeprefix("image://assets/"))
         if text == "last" or asset:
             return await self._stored(asset[0] if asset else None)
-        if text.startswith("data:"):
+        if is_data_uri(text):
             return await self._recognised(_inline(text, self.limits.max_bytes))
         if text.lower().startswith(("http://", "https://")):
             if id := self.own_link(text):
@@ -233,10 +234,10 @@ def _check_size(size: tuple[int, int], limits: SourceLimits) -> None:
 
 
 def _inline(text: str, max_bytes: int) -> bytes:
-    head, comma, body = text.partition(",")
-    if not comma or not head.endswith(";base64") or not head.startswith("data:image/"):
+    head, comma, _ = text.partition(",")
+    if not comma or not INLINE.fullmatch(head):
         raise _invalid("The data URI does not hold an image in base64.", "Begin it with data:image/png;base64,")
-    return _from_base64(body, max_bytes)
+    return _from_base64(text, max_bytes)
 
 
 def _from_base64(text: str, max_bytes: int) -> bytes:

@@ -44,6 +44,8 @@ def message_of(text: str) -> Message:
         return _refused(PARSE_ERROR, "Parse error: the message is not valid JSON.", _id_in(text))
     value = from_json(text)
     message = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    if changed := _with_usual_types(message):
+        message, text = changed, json.dumps(changed)
     id = _valid_id(message.get("id"))
     try:
         jsonrpc_message_adapter.validate_python(message, by_name=False)
@@ -65,9 +67,39 @@ def messages_of(line: str) -> list[Message]:
     try:
         value = from_json(repaired(line))
     except ValueError:
-        value = None
+        value = _several_in(line)
     batch = cast("list[Any]", value) if isinstance(value, list) else []
     return [message_of(json.dumps(each)) for each in batch] or [message_of(line)]
+
+
+def _several_in(line: str) -> list[Any]:
+    """Return the values of a line in which a client left out line breaks; none if a part of it is no JSON."""
+    decoder, values, rest = json.JSONDecoder(strict=False), list[Any](), line.strip("\ufeff \t\r\n")
+    try:
+        while rest:
+            value, end = decoder.raw_decode(rest)
+            values.append(value)
+            rest = rest[end:].lstrip()
+    except (ValueError, RecursionError):
+        return []
+    return values
+
+
+def _with_usual_types(message: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a message whose types some clients change, as the protocol has them; None if it needs no change.
+
+    Gson writes an id as 1.0, PHP an empty object as a list, and some hosts a model's arguments as a text of JSON.
+    """
+    id, params = message.get("id"), message.get("params")
+    changed = {**message, "id": int(id)} if isinstance(id, float) and id.is_integer() else None
+    arguments = cast("dict[str, Any]", params).get("arguments") if isinstance(params, dict) else None
+    if message.get("method") != "tools/call" or not isinstance(arguments, str | list):
+        return changed
+    try:
+        meant = from_json(arguments or "{}") if isinstance(arguments, str) else cast("Any", arguments or {})
+    except ValueError:
+        return changed
+    return {**(changed or message), "params": {**cast("dict[str, Any]", params), "arguments": meant}}
 
 
 def _refused(code: int, message: str, id: RequestId | None) -> JSONRPCError:

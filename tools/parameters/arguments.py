@@ -16,8 +16,13 @@ MAX_PROBLEMS = 5  # that one error names
 MAX_VALIDATED_PROBLEMS = 100  # above it the error lists none: formatting a million blocks the event loop for seconds
 
 
-HOST_ARGUMENTS = {"wait_for_previous": "Gemini CLI and Qwen Code put it into every tool's schema (seen 2026-11-29)"}
-"""Arguments that hosts add to a call -> the source of that fact. They are ignored."""
+HOST_ARGUMENTS = {
+    "wait_for_previous": "Gemini CLI and Qwen Code put it into every tool's schema (seen 2026-11-29)",
+    "toolCallId": "n8n's MCP Client Tool (n8n issue 21500)",
+    **dict.fromkeys(("sessionId", "action", "chatInput"), "n8n's MCP Client Tool after a chat (n8n issue 22787)"),
+    "task_progress": "Cline's model writes it into every call (cline issue 9684)",
+}
+"""Arguments that hosts add to a call -> the source of that fact. They are ignored, as is `_meta` and the like."""
 
 
 def parameters_of(tool: Tool[ParametersT], arguments: Mapping[str, Any]) -> ParametersT:
@@ -26,7 +31,11 @@ def parameters_of(tool: Tool[ParametersT], arguments: Mapping[str, Any]) -> Para
     Raises invalid_request, which names every wrong argument and never its value.
     """
     known = list(tool.parameters.model_fields)
-    arguments = {name: value for name, value in arguments.items() if name in known or name not in HOST_ARGUMENTS}
+    arguments = {
+        name: value
+        for name, value in arguments.items()
+        if name in known or not (name in HOST_ARGUMENTS or name.startswith("_"))
+    }
     unknown = [name for name in arguments if name not in tool.parameters.model_fields]
     takes = f"{tool.name} takes: {', '.join(known)}."
     if len(unknown) > MAX_PROBLEMS:

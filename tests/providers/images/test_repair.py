@@ -14,6 +14,7 @@ from PIL import Image
 from atelier.providers.core.errors import ImageError
 from atelier.providers.images.decode import decode
 from atelier.providers.images.identify import identify, picture
+from atelier.providers.images.repair import repair
 from atelier.providers.images.sources import SourceReader, normalise_source
 
 pytestmark = pytest.mark.anyio
@@ -117,3 +118,23 @@ async def test_a_photo_of_several_megabytes_may_come_as_a_data_uri() -> None:
     assert len(out.getvalue()) > 2_000_000
     found = await SourceReader().read("data:image/png;base64," + b64encode(out.getvalue()).decode())
     assert found.picture.width == 1600
+
+
+@pytest.mark.parametrize("format", ["BMP", "TIFF", "AVIF", "JPEG2000"])
+def test_a_vendors_image_in_another_format_is_converted(format: str) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(out, format)
+    made = picture(out.getvalue())
+    assert (made.format, made.width, made.height) == ("png", 40, 30)
+    assert f"as {format}" in made.warning
+    assert decode(made.image_bytes).convert("RGB").getextrema()[0][0] > 240  # pyright: ignore[reportIndexIssue, reportArgumentType]
+    with pytest.raises(ImageError):
+        picture(out.getvalue()[: len(out.getvalue()) // 2])
+
+
+def test_a_gif_without_its_trailer_gets_one_and_a_warning() -> None:
+    out = io.BytesIO()
+    Image.new("P", (40, 30)).save(out, "GIF")
+    whole, warning = repair(out.getvalue()[:-1])
+    assert whole == out.getvalue()
+    assert "end marker" in warning

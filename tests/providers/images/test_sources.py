@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -228,8 +229,13 @@ async def test_the_content_of_a_file_decides_not_its_name(folder: Path) -> None:
     assert "not a PNG" in (await refusal(sources, str(folder / "text.png"))).message
 
 
-async def test_a_small_data_uri_is_a_picture() -> None:
-    found = await SourceReader().read("data:image/png;base64," + base64.b64encode(FOX).decode())
+@pytest.mark.parametrize(
+    "head",
+    ["image/png", "image/jpeg", "image/png;name=a.png", "application/octet-stream", "", "IMAGE/PNG"],
+)
+@pytest.mark.parametrize("written", [str, quote_plus], ids=["plain", "as in a URL"])
+async def test_a_small_data_uri_is_a_picture(head: str, written: Callable[[str], str]) -> None:
+    found = await SourceReader().read(f"data:{head};base64," + written(base64.b64encode(FOX).decode()))
     assert found.picture.image_bytes == FOX
 
 

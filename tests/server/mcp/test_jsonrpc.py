@@ -68,6 +68,24 @@ def test_over_stdio_every_line_is_answered(environ: Environ) -> None:
     assert not any(each["result"].get("isError") for each in said[1:5]), said[1:5]
 
 
+@pytest.mark.parametrize("arguments", ['"{\\"a\\": 1}"', "[]", '""'])
+def test_arguments_that_are_no_object_are_read_as_one(arguments: str) -> None:
+    text = '{"jsonrpc":"2.0","id":1.0,"method":"tools/call","params":{"name":"x","arguments":%s}}'
+    (message,) = messages_of(text % arguments)
+    assert isinstance(message, str)
+    read = json.loads(message)
+    assert read["params"] == {"name": "x", "arguments": {"a": 1} if "a" in arguments else {}}
+    assert repr(read["id"]) == "1"
+
+
+def test_several_messages_in_one_line_are_read_one_by_one() -> None:
+    line = json.dumps(PING) + json.dumps({**PING, "id": 9}) + " " + json.dumps({"id": 10})
+    *read, wrong = messages_of(line)
+    assert [json.loads(str(message))["id"] for message in read] == [7, 9]
+    assert isinstance(wrong, JSONRPCError)
+    assert (wrong.id, wrong.error.code) == (10, -32600)
+
+
 @exhaustive
 def test_each_message_of_a_batch_is_answered_by_itself(environ: Environ) -> None:
     with started(environ) as process:

@@ -14,7 +14,7 @@ from atelier.tools.parameters.arguments import HOST_ARGUMENTS, parameters_of
 from atelier.tools.tool import Tool
 
 
-@pytest.mark.parametrize("name", HOST_ARGUMENTS)
+@pytest.mark.parametrize("name", [*HOST_ARGUMENTS, "_meta"])
 def test_an_argument_that_a_host_adds_is_ignored(name: str) -> None:
     assert parameters_of(TOOL, {"prompt": "a fox", name: True}) == parameters_of(TOOL, {"prompt": "a fox"})
 
