@@ -12,6 +12,7 @@ from atelier.providers.transport.exchange import safe_url
 from atelier.providers.transport.network.answer_body import with_body
 from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.transport.paid_request import PaidRequest
+from atelier.providers.transport.resilience.retry import MAX_RETRY_WAIT
 from atelier.providers.transport.vendor_errors import error_status, is_page, vendor_error
 from atelier.providers.transport.vendor_json import invalid_response
 
@@ -19,6 +20,8 @@ MAX_ERROR_BYTES = 64 * 2**10  # read of an error answer
 
 UNCLEAR = (Reason.INVALID_REQUEST, Reason.PROVIDER_UNAVAILABLE, Reason.AUTHENTICATION)
 """Reasons that follow from the status alone; the message may show that the content was refused."""
+
+WRONG_ADDRESS = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 
 Explain = Callable[[httpx.Response], ImageError]
 
@@ -37,7 +40,7 @@ def check_response(
         raise ImageError(
             Reason.INVALID_RESPONSE,
             "The vendor's host answered with a redirect, which is not followed because it could leak the key.",
-            hint=f"Check {endpoint.base_url_variable or 'the base URL'}.",
+            hint=f"Check {endpoint.base_url_variable or 'the base URL'}. It leads to {_target(response, url)}.",
         )
     if paid and response.is_success and is_page(response.content):
         raise web_page_error(url, endpoint)
@@ -50,8 +53,12 @@ def check_response(
         paid.record_refusal(error, status or response.status_code)
         code = str(error.facts.get("code") or HTTPStatus.NOT_FOUND.value)
         is_of_the_model = error.reason is Reason.UNKNOWN_MODEL and not code.isdigit()  # in the API's own word
-        if response.status_code == HTTPStatus.NOT_FOUND and endpoint.custom and not is_of_the_model:
+        if response.status_code in WRONG_ADDRESS and endpoint.custom and not is_of_the_model:
             error.hint = f"{base_url_hint(endpoint)} The request went to {safe_url(url)}."
+        elif response.is_client_error and is_page(response.content):
+            error.hint = (
+                f"{error.hint} A web page came in place of the vendor's own error, as a proxy or firewall sends."
+            )
     raise error
 
 
@@ -69,6 +76,13 @@ def refusal_error(response: httpx.Response, explain: Explain) -> ImageError:
         error.message = f"{error.message.rstrip('.')}: “{sanitize(found.message)}”"
     if error.reason in UNCLEAR and found.refuses_content(status):
         error.reason, error.hint = Reason.CONTENT_POLICY, "Reword the prompt or use other source images."
+    elif error.reason in (*UNCLEAR, Reason.RATE_LIMITED) and (meant := found.other_status(status)):
+        better = explain(with_body(response, body, meant))
+        error.reason, error.hint = better.reason, better.hint
+    elif status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        error.hint = "Use fewer or smaller source images."
+    if error.reason is Reason.RATE_LIMITED and error.retry_after and error.retry_after > MAX_RETRY_WAIT:
+        error.hint = f"Call again in {round(error.retry_after)} seconds, as the vendor asks."
     error.facts.setdefault("status", response.status_code)
     return error
 
@@ -96,3 +110,11 @@ def web_page_error(url: httpx.URL, endpoint: Endpoint) -> ImageError:
         return ImageError(Reason.INVALID_RESPONSE, message, hint=hint)
     hint = f"A proxy or a sign-in page may be in between. {MAY_BE_BILLED}"
     return ImageError(Reason.INVALID_RESPONSE, message, hint=hint, facts={"outcome": "unknown"})
+
+
+def _target(response: httpx.Response, url: httpx.URL) -> str:
+    """Return where a redirect leads, for a message."""
+    try:
+        return safe_url(url.join(response.headers.get("location", "")))
+    except (httpx.InvalidURL, ValueError):
+        return "no valid URL"

@@ -13,12 +13,18 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from atelier.providers.core.errors import Reason, sanitize
+from atelier.providers.transport.refusal_words import OTHER_WORDS, POLICY_CODES, POLICY_WORDS, STATUSES_OF_POLICY
 from atelier.providers.transport.vendor_json import is_event_stream, lenient_json, reason_for_status, sse_data
 
-MESSAGES = ("message", "msg", "error_message", "error_description", "detail")
+MESSAGES = ("message", "msg", "error_message", "error_description", "detail", "error")
 CODES = ("code", "type", "status", "error_code", "status_code", "statusCode", "name", "reason")
-INNER = ("innererror", "inner_error", "provider_specific_fields", "metadata", "details")
+INNER = ("innererror", "inner_error", "provider_specific_fields", "metadata", "details", "message", "detail")
 """Field names of vendors and gateways; the first that is present counts."""
+
+NO_CODES = ("", "error", "None", "null")  # LiteLLM writes None as a text
+
+GATEWAY_FIELDS = frozenset({"message", "request_id", "requestId"})
+"""All fields of the errors of AWS's API Gateway, Kong and the like. A vendor's own error has more."""
 
 RESULTS = frozenset({
     "b64_json", "url", "image", "image_url", "sample", "polling_url", "data", "bytesBase64Encoded",
@@ -44,27 +50,10 @@ STATUSES: Mapping[str, int] = {
 }  # fmt: skip
 """Code in lower case without separators -> the HTTP status that it stands for."""
 
-POLICY_CODES = re.compile(
-    r"contentfilter|contentpolicy|contentmoderat|responsibleaipolicy|^moderation|promptblocked|safetyviolation"
-    r"|sensitivecontent|unsafecontent|nsfwcontent|datainspectionfailed"
-)
-"""Codes of refusals of the content, written as in STATUSES: OpenAI, Azure, LiteLLM, resellers."""
-
-POLICY_WORDS = re.compile(
-    r"content[ _-]?(management )?(policy|policies|filter)|ContentPolicyViolation|responsible ai"
-    r"|safety (system|filter|polic|guideline)|usage (guidelines|policies)|\bnsfw\b|flagged (as|by|for)"
-    r"|(?<!['\"`])\bmoderat\w*(?!['\"`\w])",  # in quotation marks it is the name of a parameter
-    re.IGNORECASE,
-)
-"""Messages of such refusals that have no code."""
-
-STATUSES_OF_POLICY = (*range(400), 400, 403, 422, 451)
-"""Statuses whose message may be about the content; other statuses are about the key, the account or the load."""
-
 
 @dataclass(frozen=True, slots=True)
 class VendorError:
-    """The content of an error body. `is_json`: JSON with a message or code, as an API writes it, not a web page."""
+    """The content of an error body. `is_json`: JSON as a vendor's API writes it, not a gateway's."""
 
     message: str = ""
     codes: tuple[str, ...] = ()
@@ -81,6 +70,11 @@ class VendorError:
         numbers = (int(code) for code in self.codes if re.fullmatch(r"[45]\d\d", code))
         return next(numbers, next((STATUSES[word] for word in map(_normalised, self.codes) if word in STATUSES), None))
 
+    @property
+    def _own_words(self) -> str:
+        """The message without the prompt, which some vendors repeat."""
+        return sanitize(self.message, 1000)
+
     def reason(self, status: int, own: Mapping[str, Reason]) -> Reason:
         """Return the reason by the vendor's `own` codes, else content policy by any known code, else by the status."""
         by_code = next((own[code] for code in self.codes if code in own), None)
@@ -88,8 +82,15 @@ class VendorError:
 
     def refuses_content(self, status: int) -> bool:
         """Whether the prompt or the images were refused."""
-        by_message = status in STATUSES_OF_POLICY and POLICY_WORDS.search(self.message)
+        by_message = status in STATUSES_OF_POLICY and POLICY_WORDS.search(self._own_words)
         return bool(by_message) or any(POLICY_CODES.search(_normalised(code)) for code in self.codes)
+
+    def other_status(self, status: int) -> int | None:
+        """Return the status that a refusal's words or codes stand for, if that is another one of OTHER_WORDS."""
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return None
+        meant = next((other for other, words in OTHER_WORDS.items() if words.search(self._own_words)), self.status)
+        return meant if meant in OTHER_WORDS and meant != status else None
 
     def sentence(self, title: str, status: int) -> str:
         """Return the message for the user: the vendor, status and code, and the vendor's message in quotes."""
@@ -151,8 +152,9 @@ def _read(value: Any) -> VendorError:
     words = (layer[name] for layer in layers for name in MESSAGES if isinstance(layer.get(name), str))
     codes = (str(layer[name]) for layer in layers for name in CODES if type(layer.get(name)) in (str, int))
     message = next((text for text in words if text), _bare_words(value))
-    known = tuple(dict.fromkeys(code for code in codes if code not in ("", "error")))
-    return VendorError(message, known, is_json=isinstance(value, dict | list) and bool(message or known))
+    known = tuple(dict.fromkeys(code for code in codes if code not in NO_CODES))
+    is_own = isinstance(value, list) or (isinstance(value, dict) and not value.keys() <= GATEWAY_FIELDS)
+    return VendorError(message, known, is_json=is_own and bool(message or known))
 
 
 def _layers(value: Any) -> Iterator[dict[str, Any]]:

@@ -86,7 +86,8 @@ COMMANDS = (
         ("prune --older-than 30d --keep 100 --dry-run", "prune --older-than 30d --yes"), ("clean",),
     ),
     Command(
-        "studio", LOOK, "see, compare, paint and make images in a browser", "serving:studio", (), ("ui", "open"),
+        "studio", LOOK, "see, compare, paint and make images in a browser", "serving:studio",
+        ("studio --no-open",), ("ui", "open"),
     ),
     Command(
         "spend", ACCOUNT, "what was spent", "account:spend", ("spend", "spend --by vendor --since 2026-01-01"),
@@ -122,7 +123,8 @@ COMMANDS = (
         ("completion bash",), takes="[SHELL]",
     ),
     Command(
-        "serve", SET_UP, "serve MCP to a chat program, or over HTTP", "serving:serve", (), ("server", "start"),
+        "serve", SET_UP, "serve MCP to a chat program, or over HTTP", "serving:serve",
+        ("serve", "serve --http --port 9017"), ("server", "start"),
     ),
 )  # fmt: skip
 """Every command, in the order of the help."""

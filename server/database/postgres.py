@@ -38,9 +38,13 @@ def parse_url(url: str) -> URL:
 
 
 def session_engine(url: URL) -> Engine:
-    """Return an engine whose connections are for session locks and notifications, outside of the pool."""
+    """Return an engine whose connections are for session locks and notifications, outside of the pool.
+
+    Raises storage_failed where the driver is not installed.
+    """
     arguments = {"connect_timeout": CONNECT_TIMEOUT}
-    return create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=arguments)
+    with translated_errors():
+        return create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=arguments)
 
 
 class PostgresDatabase(Database):

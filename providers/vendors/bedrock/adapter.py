@@ -148,4 +148,5 @@ def explain(response: httpx.Response) -> ImageError:
         hint=HINTS.get(reason, "Change the request as the message says."),
         retry_after=retry_after(response.headers),
         facts=facts,
+        from_vendor=bool(code),  # a gateway's error has the same body, without the header
     )

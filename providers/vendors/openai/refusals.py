@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.errors import MAY_BE_BILLED, ImageError, Reason, sanitize
 from atelier.providers.transport.exchange import request_id
 from atelier.providers.transport.vendor_json import Lenient, VendorModel, parse_refusal, reason_for_status
 from atelier.providers.transport.wire import httpx, retry_after
@@ -22,7 +22,7 @@ class Names:
 OPENAI = Names(
     "OpenAI",
     "OPENAI_API_KEY",
-    "The account may lack access to this model. A custom OPENAI_BASE_URL must end in /v1.",
+    "The account may lack access to this model.",
 )
 
 REASONS: dict[str, Reason] = {
@@ -40,7 +40,7 @@ REASONS: dict[str, Reason] = {
 }
 """Code or type of an error -> reason, where it is more exact than the status."""
 
-LITELLM_LOST = ("litellm.Timeout", "litellm.APIConnectionError")
+LITELLM_LOST = ("litellm.Timeout", "litellm.APIConnectionError", "Exception - Connection error")
 """LiteLLM's exceptions for an answer that its proxy did not get: the vendor behind it may have made the image."""
 
 LITELLM_MODERATION = "ContentPolicyViolationError"
@@ -75,17 +75,18 @@ def explain(response: httpx.Response, names: Names = OPENAI) -> ImageError:
     if not isinstance(error, ErrorBody):
         error = ErrorBody(message=error)
     status, words = response.status_code, error.message or ""
-    codes = [str(code) for code in (error.code, error.type) if code and str(code) != str(status)]
+    codes = [str(code) for code in (error.code, error.type) if code and str(code) not in (str(status), "None")]
     code = sanitize(next(iter(codes), ""), 60)
     reason = next((REASONS[code] for code in codes if code in REASONS), None)
     if reason is None and LITELLM_MODERATION in words:
         reason = Reason.CONTENT_POLICY
     reason = reason or reason_for_status(status)
     lost = {"outcome": "unknown"} if any(error in words for error in LITELLM_LOST) else {}
+    usual = "Change the request as the message says." if words else "Change the request."
     return ImageError(
         reason,
         f"{names.title} answered {status}{f' {code}' if code else ''}" + (f": “{sanitize(words)}”" if words else "."),
-        hint=hints(names).get(reason, "Change the request as the message says." if words else "Change the request."),
+        hint=MAY_BE_BILLED if lost else hints(names).get(reason, usual),
         retry_after=retry_after(response.headers),
         facts={"request_id": request_id(response.headers), "code": code, **lost},
     )

@@ -25,13 +25,14 @@ from atelier.providers.jobs.service import ImageService
 from atelier.providers.jobs.stored_job import key_hash
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.budget_check import check_total
-from atelier.providers.pipeline.job_store import CallIdentity, JobStore
+from atelier.providers.pipeline.job_store import CallIdentity, JobRow, JobStore
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.quotes import usd
+from atelier.providers.pipeline.states import JobState
 from atelier.server.cli.making.result_lines import facts_of
 from atelier.server.cli.output import UsageError, say
 from atelier.server.cli.terminal.batch_table import BatchTable
-from atelier.server.cli.terminal.messages import for_person
+from atelier.server.cli.terminal.messages import for_person, with_commands
 from atelier.server.cli.terminal.shared_options import STDIN
 from atelier.server.cli.terminal.spinner import asker
 from atelier.server.composition import pipeline_of, storage_of, styles_of
@@ -45,6 +46,9 @@ from atelier.tools.parameters.tool_parameters import GenerateImage
 AT_ONCE = 8  # lines that are worked on at once; each vendor's own limit is below it
 FATAL = (Reason.AUTHENTICATION, Reason.QUOTA_EXCEEDED)
 """Errors that every other line would meet as well."""
+UNKNOWN_HINT = (
+    "It may have been billed, and the batch does not send it again; `atelier generate` with this prompt does."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Totals:
 
     made: int = 0
     failed: int = 0
+    unknown: int = 0  # of the failed ones, those that a repeat does not send again
     stopped: bool = False
 
 
@@ -80,7 +85,8 @@ def read_lines(file: str, common: Mapping[str, Any], name: str) -> list[Line]:
         try:
             params = parameters_of(generate_image.TOOL, given)
         except ImageError as error:
-            raise UsageError(for_person(f"Line {number}: {error.message}")) from None
+            reword = with_commands if is_json else for_person
+            raise UsageError(reword(f"Line {number}: {error.message}")) from None
         own = {key: value for key, value in given.items() if key != "confirm_cost"}  # it may be added to a repeat
         body = json.dumps([name, own], sort_keys=True, ensure_ascii=False)
         seen[body] += 1  # the same line twice is two images
@@ -110,11 +116,14 @@ async def make_batch(
         for notice in dict.fromkeys(choice.notice for choice in chosen if choice.notice):
             say(for_person(notice), sys.stderr)
         caller = settings.customer_id
-        pending = [priced for line, _, priced in requests if await is_new(pipeline.store, caller, line)]
+        await service.recover()  # an interrupted run may have left lines that were never sent: they are priced again
+        earlier = {line.number: await find_earlier(pipeline.store, caller, line) for line in lines}
+        pending = [priced for line, _, priced in requests if earlier[line.number] is None]
+        made_before = sum(row is not None and row.state is JobState.COMPLETED for row in earlier.values())
         sure = all(line.params.confirm_cost for line in lines)
         await check_price(service, settings, pending, budget, sure)
-        if len(pending) < len(lines):
-            say(f"{len(lines) - len(pending)} of {len(lines)} were made before and are not paid for again.", sys.stderr)
+        if made_before:
+            say(f"{made_before} of {len(lines)} were made before and are not paid for again.", sys.stderr)
         limiter = anyio.CapacityLimiter(AT_ONCE)
         with BatchTable(len(lines), as_json=as_json) as table:
 
@@ -135,6 +144,10 @@ async def make_batch(
                         files = await output.write(folder, result.images, overwrite=True) if folder else []
                     except ImageError as error:
                         totals.failed += 1
+                        row = await find_earlier(pipeline.store, caller, line)
+                        if row and row.state is JobState.OUTCOME_UNKNOWN:
+                            totals.unknown += 1
+                            error.hint = UNKNOWN_HINT
                         totals.stopped |= error.reason in FATAL
                         table.failed(line.number, line.params.prompt, error)
                         return
@@ -147,7 +160,7 @@ async def make_batch(
                     tasks.start_soon(make, line, request)
     left = len(lines) - totals.made - totals.failed
     rest = f", {left} not tried" if left else ""
-    again = " The same command goes on." if totals.failed or left else ""
+    again = " The same command goes on." if totals.failed > totals.unknown or left else ""
     say(f"{totals.made} of {len(lines)} lines made, {totals.failed} failed{rest}.{again}", sys.stderr)
     return 1 if totals.failed or left else 0
 
@@ -182,10 +195,9 @@ def _admitted(pipeline: Pipeline, line: Line, request: ImageRequest) -> PricedRe
         raise
 
 
-async def is_new(store: JobStore, caller: str, line: Line) -> bool:
-    """Return whether no earlier job stands for a line: one that failed and cost nothing does not."""
-    identity = CallIdentity(caller=caller, fingerprint="", key=key_hash(line.key))
-    return await store.find_duplicate(identity) is None
+async def find_earlier(store: JobStore, caller: str, line: Line) -> JobRow | None:
+    """Return the job that stands for a line from an earlier run: none that failed and cost nothing does."""
+    return await store.find_duplicate(CallIdentity(caller=caller, fingerprint="", key=key_hash(line.key)))
 
 
 async def _confirmed(question: str) -> bool:

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -85,13 +86,11 @@ def folder_checks(settings: Settings) -> Iterator[Check]:
 async def database_check(settings: Settings) -> Check:
     """Return whether the job store can be read."""
     where = "PostgreSQL" if settings.lookup(STATE_URL) else str(settings.state / "journal.db")
-    store = job_store_of(settings)
     try:
-        jobs = await store.list_jobs(1, None)
+        async with aclosing(job_store_of(settings)) as store:
+            jobs = await store.list_jobs(1, None)
     except ImageError as error:
         return failed("database", "jobs", error)
-    finally:
-        await store.aclose()
     return Check("database", "jobs", "ok", where if jobs else f"{where} (no jobs yet)")
 
 

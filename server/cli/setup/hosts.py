@@ -15,6 +15,9 @@ from atelier.server.cli.setup.host_files import Format, Table, as_table
 TIMEOUT = 300  # seconds for a call; an image may take minutes
 START_TIMEOUT = 60  # seconds
 
+OPENCODE_1 = ("mcp",)
+"""Where version 1 of OpenCode has its servers."""
+
 Entry = Callable[[list[str], Mapping[str, str]], Table]
 """Makes the entry from the command that starts Atelier, and the variables it needs."""
 
@@ -49,9 +52,14 @@ class Host:
     def place_in(self, found: Table) -> tuple[str, ...]:
         """Return where the servers are in a file that exists: OpenCode moved them in its version 2."""
         mcp = as_table(found.get("mcp"))
-        if self.name == "opencode" and mcp and "servers" not in mcp:
-            return ("mcp",)
+        if self.name == "opencode" and mcp and not mcp.keys() & {"servers", "timeout"}:
+            return OPENCODE_1
         return self.place
+
+    def entry_at(self, place: tuple[str, ...], command: list[str], environ: Mapping[str, str]) -> Table:
+        """Return our entry for a place in its file: version 1 of OpenCode takes one time limit, later ones several."""
+        limit = {"timeout": TIMEOUT * 1000} if place == OPENCODE_1 else {}
+        return {**self.entry(command, environ), **limit}
 
 
 def _app_data(*parts: str) -> Path:
@@ -99,7 +107,7 @@ def _codex(command: list[str], environ: Mapping[str, str]) -> Table:
 
 def _opencode(command: list[str], environ: Mapping[str, str]) -> Table:
     return {"type": "local", "command": command, **({"environment": dict(environ)} if environ else {}),
-            "timeout": TIMEOUT * 1000}  # fmt: skip
+            "timeout": {"startup": START_TIMEOUT * 1000}}  # fmt: skip
 
 
 def _goose(command: list[str], environ: Mapping[str, str]) -> Table:
@@ -126,7 +134,7 @@ HOSTS = (
     ),
     Host(
         name="claude-code", title="Claude Code", entry=_typed, file=lambda: Path.home() / ".claude.json",
-        programs=("claude",), note="Its command does the same: claude mcp add atelier --scope user -- COMMAND",
+        programs=("claude",), note="`claude mcp add --scope user atelier -- atelier serve` does the same.",
     ),
     Host(
         name="vscode", title="VS Code", entry=_typed, place=("servers",), programs=("code",),

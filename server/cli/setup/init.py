@@ -14,7 +14,16 @@ from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.vendors.contract import Provider
 from atelier.server.cli.output import Column, UsageError, say, say_json, table
 from atelier.server.cli.setup.current import current_settings
-from atelier.server.cli.setup.host_files import NAME, UnchangedError, as_list, as_table, block, parsed, with_entry
+from atelier.server.cli.setup.host_files import (
+    NAME,
+    Table,
+    UnchangedError,
+    as_list,
+    as_table,
+    block,
+    parsed,
+    with_entry,
+)
 from atelier.server.cli.setup.hosts import HOSTS, Host, start_command
 from atelier.server.cli.setup.keys import read_key
 from atelier.server.composition import catalog_of
@@ -22,6 +31,7 @@ from atelier.server.settings import Settings
 from atelier.server.settings.stored_keys import CONFIG, store_key, write_private
 
 COLUMNS = (Column("host"), Column("installed"), Column("set up"), Column("file", flexible=True))
+VARIABLES = ("env", "environment", "envs")  # what hosts call the variables of an entry
 COMMON = 4  # vendors that the question names: the first in the order in which a default is looked for
 
 
@@ -63,8 +73,10 @@ def write_entry(host: Host, file: Path) -> Path | None:
     """Write our entry into a host's file, and return the copy of the file as it was, if there was one."""
     before = read_text(file, f"The file {file}") if file.is_file() else ""
     try:
-        place = host.place_in(parsed(before, host.format))
-        after = with_entry(before, host.format, place, host.entry(start_command(), _variables()))
+        found = parsed(before, host.format)
+        place = host.place_in(found)
+        entry = host.entry_at(place, start_command(), _variables())
+        after = with_entry(before, host.format, place, _with_variables_of(_entry_in(host, found) or {}, entry))
     except UnchangedError as error:
         message = f"{file} was left as it is: {sanitize(str(error), 200)}."
         hint = f"Add the block yourself: atelier init {host.name}"
@@ -89,11 +101,25 @@ def started_by(host: Host) -> list[str] | None:
         found = parsed(read_text(file, f"The file {file}"), host.format)
     except ImageError as error:
         raise UnchangedError(error.message) from None
+    if (entry := _entry_in(host, found)) is None:
+        return None
+    return [*_words(entry.get("command", entry.get("cmd"))), *_words(entry.get("args"))]
+
+
+def _entry_in(host: Host, found: Table) -> Table | None:
+    """Return our entry in what a host's file has, or None."""
+    inner: Table | None = found
     for key in (*host.place_in(found), NAME):
-        if (inner := as_table(found.get(key))) is None:
-            return None
-        found = inner
-    return [*_words(found.get("command", found.get("cmd"))), *_words(found.get("args"))]
+        inner = as_table(inner.get(key)) if inner is not None else None
+    return inner
+
+
+def _with_variables_of(old: Table, entry: Table) -> Table:
+    """Return the entry with the variables of the one that it replaces: a person's keys may be among them."""
+    kept = {
+        name: {**own, **(as_table(entry.get(name)) or {})} for name in VARIABLES if (own := as_table(old.get(name)))
+    }
+    return {**entry, **kept}
 
 
 def _words(value: object) -> list[str]:

@@ -34,7 +34,8 @@ PHRASES = (
         "There is no image yet. Give the path of a file, or make one: atelier generate PROMPT",
     ),
     (r"\bSet the key of a vendor that can\.", "Store the key of one that can; `atelier models --all` lists them."),
-    (r"\b[Tt]he tool \w+ has no argument\b", "There is no parameter"),
+    (r"\bThe tool \w+ has no argument\b", "There is no parameter"),
+    (r"\bthe tool \w+ has no argument\b", "there is no parameter"),
     (r"\bsize and aspect_ratio were both given\b", "--size and --aspect-ratio were both given"),
     (r"\bGive size alone, or aspect_ratio with resolution\b", "Give --size alone, or --aspect-ratio with --resolution"),
     (r"\bOffer something cheaper: ", "For something cheaper: "),
@@ -85,9 +86,14 @@ def _exit_code(command: Callable[[], int]) -> int:
 
 def for_person(message: str) -> str:
     """Return the message with commands in place of tools, and options in place of parameters."""
+    return with_flags(with_commands(message))
+
+
+def with_commands(message: str) -> str:
+    """Return the message with commands in place of tools. Parameters keep their names, as a file has them."""
     for pattern, command in PHRASES:
         message = re.sub(pattern, command, message)
-    return with_flags(message)
+    return message
 
 
 def with_flags(text: str) -> str:

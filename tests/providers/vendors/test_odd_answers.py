@@ -59,6 +59,16 @@ async def test_a_gateways_page_in_place_of_an_answer_is_an_unknown_outcome_and_n
     assert "may have done and billed the work" in error.hint
 
 
+@pytest.mark.parametrize("body", [{"message": "Service Unavailable"}, {"message": "Down.", "request_id": "7"}])
+async def test_a_gateways_json_in_place_of_an_answer_is_an_unknown_outcome_and_not_sent_again(
+    bench: Bench, host: Emulator, body: dict[str, str]
+) -> None:
+    error = await refused(bench, host, Answer(503, body))
+    assert error.outcome_unknown
+    assert len(paid(host)) == 1
+    assert body["message"] in error.message
+
+
 async def test_the_vendors_own_503_is_sent_again_and_costs_nothing(bench: Bench, host: Emulator) -> None:
     assert bench.faults
     error = await refused(bench, host, *[bench.faults.broken_server] * 4)

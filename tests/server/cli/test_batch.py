@@ -12,6 +12,7 @@ from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Held
 from atelier.providers.testing.waiting import LONG
 from tests.conftest import Environ, files_in
+from tests.exhaustive import exhaustive
 from tests.server.cli.in_process import atelier
 from tests.server.cli.terminal import COMMAND
 from tests.server.process import like_a_host
@@ -49,6 +50,34 @@ def test_an_interrupted_batch_goes_on_without_a_second_bill(
     assert [row["calls"] for row in spent] == [4]
 
 
+@exhaustive
+def test_after_a_crash_only_what_was_made_counts_as_made_and_the_rest_is_priced_again(
+    with_openai: Environ, openai: OpenAI, tmp_path: Path
+) -> None:
+    with_openai["ATELIER_CONCURRENCY"] = "1"
+    file = prompts(tmp_path, "a fox", "a cat", "an owl")
+    command = [*COMMAND, "generate", "--batch", file, *OPTIONS]
+    second = Held()
+    openai.next(None, second)
+    first = subprocess.Popen(command, env=like_a_host(with_openai), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    second.wait()
+    assert first.stdout is not None
+    assert b"$" in first.stdout.readline()  # the first image is stored
+    first.kill()
+    second.go.set()
+    first.communicate(timeout=LONG)
+    refused = atelier(with_openai, *command[3:], "--budget", "0.001")
+    assert (refused.returncode, len(openai.requests)) == (1, 2)
+    assert "nothing was sent" in refused.stderr
+    done = atelier(with_openai, *command[3:])
+    assert (done.returncode, len(openai.requests)) == (1, 3)
+    assert "1 of 3 were made before and are not paid for again." in done.stderr
+    (unknown,) = [line for line in done.stdout.splitlines() if "failed" in line]
+    assert "may have been billed" in unknown
+    assert "`atelier generate` with this prompt" in unknown
+    assert "2 of 3 lines made, 1 failed.\n" in done.stderr
+
+
 def test_a_line_that_failed_is_tried_again_and_the_others_are_not(
     with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:
@@ -79,3 +108,7 @@ def test_a_batch_has_one_budget_and_is_refused_whole(with_openai: Environ, opena
     assert openai.requests == []
     wrong = atelier(with_openai, "generate", "--batch", prompts(tmp_path, '"a fox"', "[1]", name="p.jsonl"))
     assert (wrong.returncode, wrong.stderr) == (2, "atelier: Line 2 is no JSON object with a prompt.\n")
+    mistyped = prompts(tmp_path, '{"promt": "a fox"}', name="mistyped.jsonl")
+    assert atelier(with_openai, "generate", "--batch", mistyped).stderr == (
+        "atelier: Line 1: The argument “prompt” is missing; there is no parameter “promt” (did you mean “prompt”?).\n"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,24 @@ def test_a_wrong_setting_is_one_finding_and_the_rest_is_checked(environ: Environ
     assert code == 1
     assert found["settings", "settings"]["message"] == "ATELIER_WAIT_SECONDS is wrong: it should be a number."
     assert found["versions", "atelier"]["state"] == "ok"
+
+
+def test_a_database_that_cannot_be_used_is_one_finding(
+    environ: Environ, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)  # as in an installation without the extra
+    for url, message in (
+        ("postgresql://atelier@127.0.0.1:9/atelier", "the driver of PostgreSQL is not installed"),
+        ("mysql://atelier@127.0.0.1:9/atelier", "it should be a URL of PostgreSQL"),
+    ):
+        environ["ATELIER_STATE_URL"] = url
+        code, found = checks(environ)
+        assert code == 1
+        assert message in found["database", "jobs"]["message"]
+        assert found["versions", "atelier"]["state"] == "ok"
+        jobs = atelier(environ, "jobs")
+        assert (jobs.returncode, jobs.stdout) == (1, "")
+        assert message in jobs.stderr
 
 
 @exhaustive

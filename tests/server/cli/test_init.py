@@ -113,6 +113,52 @@ def test_the_block_of_every_host_is_printed_whole(environ: Environ, home: Path, 
     assert list(home.rglob("*")) == []
 
 
+@pytest.mark.parametrize(
+    ("before", "place", "limit"),
+    [
+        ("", ("mcp", "servers"), {"startup": 60_000}),
+        ('{"mcp": {"timeout": {"startup": 5000}}}', ("mcp", "servers"), {"startup": 60_000}),
+        ('{"mcp": {"other": {"type": "local", "command": ["x"]}}}', ("mcp",), 300_000),
+    ],
+)
+def test_opencode_gets_the_entry_of_its_version(
+    environ: Environ, home: Path, before: str, place: tuple[str, ...], limit: object
+) -> None:
+    file = home / ".config/opencode/opencode.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(before)
+    assert atelier(environ, "init", "opencode", "--write").returncode == 0
+    found = json.loads(file.read_text())
+    for key in (*place, "atelier"):
+        found = found[key]
+    assert found["timeout"] == limit
+
+
+@pytest.mark.parametrize(
+    ("name", "before"),
+    [
+        ("codex", '[mcp_servers.atelier]\ncommand = "old"\n\n[mcp_servers.atelier.env]\nOPENAI_API_KEY = "sk-own"\n'),
+        ("goose", "extensions:\n  atelier:\n    cmd: old\n    envs: {OPENAI_API_KEY: sk-own}\n"),
+        ("cursor", '{"mcpServers": {"atelier": {"command": "old", "env": {"OPENAI_API_KEY": "sk-own"}}}}'),
+    ],
+)
+def test_the_variables_of_an_entry_stay_when_it_is_written_again(
+    environ: Environ, home: Path, name: str, before: str
+) -> None:
+    (host,) = [host for host in WRITTEN if host.name == name]
+    assert host.file
+    file = host.file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(before)
+    done = atelier(environ, "init", name, "--write")
+    assert (done.returncode, "sk-own" in done.stdout + done.stderr) == (0, False)
+    own, _ = entry_in(host, file.read_text())
+    assert own.get("command", own.get("cmd")) != "old"
+    (variables,) = [own[key] for key in ("env", "envs") if key in own]
+    assert variables["OPENAI_API_KEY"] == "sk-own"
+    assert variables.get("ATELIER_STRUCTURED_CONTENT") == ("off" if name == "codex" else None)
+
+
 @exhaustive
 def test_the_command_of_a_block_starts_the_server(environ: Environ, home: Path) -> None:
     assert atelier(environ, "init", "cursor", "--write").returncode == 0

@@ -6,6 +6,7 @@ import json
 import re
 import resource
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,18 +14,21 @@ from pathlib import Path
 import pytest
 
 from atelier.providers.testing.emulators.openai import OpenAI
+from atelier.providers.testing.waiting import LONG
 from atelier.server.cli.commands import COMMANDS
 from atelier.tools import TOOLS
 from tests.conftest import Environ, png
 from tests.exhaustive import exhaustive, parameters
 from tests.server.cli.in_process import atelier
 from tests.server.cli.terminal import COMMAND, in_terminal
-from tests.server.process import like_a_host
+from tests.server.process import like_a_host, started
 
 WIDTHS = (80, 200)
 PARAMETERS = {name for tool in TOOLS for name in tool.parameters.model_fields if "_" in name}
 DIGEST = re.compile(r"[0-9a-f]{64}")
-EXAMPLES = [example for command in COMMANDS for example in command.examples]
+SERVING = ("studio", "serve")
+"""Commands that run until they are ended."""
+EXAMPLES = [example for command in COMMANDS for example in command.examples if command.name not in SERVING]
 
 
 @pytest.mark.parametrize(
@@ -37,6 +41,7 @@ def test_the_help_of_a_command_fits_and_has_its_examples(environ: Environ, name:
     assert f"Usage: atelier {name}" in shown.text
     assert max(map(len, shown.lines)) <= columns
     (command,) = [command for command in COMMANDS if command.name == name]
+    assert command.examples
     assert all(f"  atelier {example}" in shown.lines for example in command.examples)
     assert not [word for word in PARAMETERS if re.search(rf"\b{word}\b", shown.text)]
 
@@ -61,6 +66,21 @@ def test_an_example_runs_and_fits(environ: Environ, folder: Path, example: str, 
             line for line in shown.lines if len(line) > columns and str(folder) not in line and not DIGEST.search(line)
         ]
         assert [line for line in long if " " not in line.strip() or "  " in line.strip()] == []  # tables; text wraps
+
+
+@exhaustive
+@pytest.mark.parametrize("example", [each for c in COMMANDS if c.name in SERVING for each in c.examples])
+def test_an_example_that_serves_runs_until_it_is_ended(environ: Environ, example: str) -> None:
+    environ["ATELIER_JWT_SECRET"] = "s" * 32
+    with started(environ, [*COMMAND, *shlex.split(example)], stderr=subprocess.STDOUT) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        if example == "serve":
+            process.stdin.close()
+        else:
+            assert any("http://127.0.0.1:" in line for line in process.stdout)
+            process.send_signal(signal.SIGINT)
+        assert process.wait(LONG) == (0 if example == "serve" else 130)
 
 
 def test_neither_version_nor_help_waits_for_a_library(environ: Environ) -> None:
