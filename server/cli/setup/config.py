@@ -34,11 +34,8 @@ def config(*, json: bool) -> int:
     dotenv = [(".env", str(Path.cwd() / ".env"))] if (Path.cwd() / ".env").is_file() and settings.dotenv else []
     places = [("file", f"{file}{there}"), *dotenv, *((name, str(folder)) for name, folder in folders.items())]
     say(pairs(places))
-    say(
-        f"\n{table(COLUMNS, [(n, v, place_of(f)) for n, v, f in found])}"
-        if found
-        else "\nNothing is set; every setting has its default."
-    )
+    rows = [(name, value, place_of(origin)) for name, value, origin in found]
+    say(f"\n{table(COLUMNS, rows)}" if rows else "\nNothing is set; every setting has its default.")
     return 0
 
 
