@@ -7,7 +7,6 @@ a budget, and it cannot send a key of the user's to an address of its own. See U
 
 from __future__ import annotations
 
-import difflib
 import json
 import logging
 import os
@@ -19,6 +18,7 @@ from typing import Any, cast
 
 from atelier.providers.core.environment import OWN_PREFIX, key_variable, read_text, variable
 from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.gates.refusals import close_names
 from atelier.providers.core.types import Endpoint
 from atelier.providers.vendors.hosts.settings import HOSTS
 from atelier.server.settings.known_names import KnownNames, host_endpoints, vendor_variables
@@ -41,9 +41,6 @@ UNTRUSTED = frozenset(
 
 SEPARATORS = {f"{OWN_PREFIX}INPUT_DIRS": os.pathsep, f"{OWN_PREFIX}FALLBACK": ","}
 """How the environment separates the parts of a setting that is a list in TOML."""
-
-MIN_LIKENESS = 0.65
-"""How alike two names are, from 0 to 1, where one is suggested for the other: STYLE and STYLES_DIR are 0.67."""
 
 ALL_SETTINGS = "docs/settings.md lists them; `atelier config` prints those that are set."
 
@@ -113,7 +110,7 @@ def _report_unknown(source: Source, names: KnownNames, notice: Notice) -> None:
 def _nearest(name: str, names: KnownNames) -> str | None:
     """Return the variable whose name without our prefix, which all share, is spelled like that of `name`."""
     known = {each.removeprefix(OWN_PREFIX): each for each in reversed(names.all())}  # the first of a name: our own
-    near = difflib.get_close_matches(name.removeprefix(OWN_PREFIX), known, n=1, cutoff=MIN_LIKENESS)
+    near = close_names(name.removeprefix(OWN_PREFIX), known)
     return known[near[0]] if near else None
 
 
@@ -155,7 +152,7 @@ def _variable_named(key: str, names: KnownNames, file: Path) -> str:
         if name in names and name not in (CONFIG, DOTENV):
             return name
     keys = sorted({name.removeprefix(OWN_PREFIX).lower() for name in names.all()} - {"config", "dotenv"})
-    near = difflib.get_close_matches(key.lower(), keys, n=3, cutoff=MIN_LIKENESS)
+    near = close_names(key.lower(), keys)
     message = f"{sanitize(key, 60)} in {file} is not a setting of this version."
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Correct it or leave it out. {ALL_SETTINGS}"
     raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)

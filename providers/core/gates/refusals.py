@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Model
 
+MIN_LIKENESS = 0.65
+"""How alike two names are, from 0 to 1, where one is suggested for the other."""
+
 
 def unsupported(option: str, value: object, model: Model, offered: Iterable[str], hint: str = "") -> ImageError:
     """Return the error for an unsupported value of an option, or with None for the option as a whole."""
@@ -29,7 +32,7 @@ def truncate(text: str) -> str:
 
 def close_names(wanted: str, known: Iterable[str]) -> list[str]:
     """Return at most three known names that are spelled like the wanted one."""
-    return difflib.get_close_matches(wanted, list(known), n=3, cutoff=0.6)
+    return difflib.get_close_matches(wanted, list(known), n=3, cutoff=MIN_LIKENESS)
 
 
 def did_you_mean(names: list[str]) -> str:

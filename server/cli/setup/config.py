@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from atelier.server.cli.output import Column, pairs, say, say_json, table
-from atelier.server.cli.setup.current import current_settings
+from atelier.server.cli.setup.current import current_settings, place_of
 from atelier.server.settings import Settings, variable_of
 from atelier.server.settings.fields import SECRETS
 from atelier.server.settings.known_names import KnownNames
@@ -34,7 +34,8 @@ def config(*, json: bool) -> int:
     dotenv = [(".env", str(Path.cwd() / ".env"))] if (Path.cwd() / ".env").is_file() and settings.dotenv else []
     places = [("file", f"{file}{there}"), *dotenv, *((name, str(folder)) for name, folder in folders.items())]
     say(pairs(places))
-    say(f"\n{table(COLUMNS, found)}" if found else "\nNothing is set; every setting has its default.")
+    rows = [(name, value, place_of(origin)) for name, value, origin in found]
+    say(f"\n{table(COLUMNS, rows)}" if rows else "\nNothing is set; every setting has its default.")
     return 0
 
 

@@ -10,6 +10,11 @@ from atelier.server.settings import Settings
 from atelier.server.settings.stored_keys import CONFIG, config_file
 
 
+def place_of(origin: str) -> str:
+    """Return the place in the words that say where a variable is set: `the environment`, or a file."""
+    return origin.partition(" in ")[2] or origin
+
+
 def current_settings() -> Settings:
     """Return the settings. A configuration file that is not there yet counts as empty."""
     environ = {name: value for name, value in os.environ.items() if name != CONFIG or config_file().exists()}

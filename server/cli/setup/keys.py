@@ -9,7 +9,7 @@ from typing import Literal
 from atelier.providers.core.environment import key_variable
 from atelier.providers.vendors.contract import Provider
 from atelier.server.cli.output import Column, UsageError, say, say_json, table
-from atelier.server.cli.setup.current import current_settings
+from atelier.server.cli.setup.current import current_settings, place_of
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.server.settings.stored_keys import forget_key, store_key
@@ -64,6 +64,6 @@ def _list(settings: Settings, *, as_json: bool) -> None:
     if as_json:
         say_json([{"vendor": v, "set": bool(k), "variable": n, "from": f or None} for v, k, n, f in rows])
     else:
-        say(table(COLUMNS, rows))
+        say(table(COLUMNS, [(*row[:3], place_of(row[3])) for row in rows]))
         if not any(key for _, key, _, _ in rows):
             say("\nNo key is set. Store one: atelier keys set openai")

@@ -49,6 +49,9 @@ def test_a_stored_key_is_found_by_the_next_start_and_only_its_owner_can_read_it(
     shown = [atelier(environ, *each) for each in (("keys",), ("config",), ("config", "--json"))]
     assert all(openai.key not in each.stdout + each.stderr for each in (done, *shown))
     assert "OPENAI_API_KEY" in shown[1].stdout
+    for each in shown[:2]:  # where it is set, without the name of the variable again
+        (row,) = [line for line in each.stdout.splitlines() if "OPENAI_API_KEY" in line]
+        assert row.endswith(f"  {config}")
 
 
 def test_a_persons_own_lines_stay_and_a_key_is_removed(environ: Environ, openai: OpenAI, config: Path) -> None:

@@ -47,6 +47,7 @@ from tests.server.test_main import atelier
         (("jobs", "--state", "lost"), 2, '"running", "done", "failed", "cancelled", "unknown"'),
         (("init", "librechat", "--write"), 2, "LibreChat cannot be set up from here."),
         (("keys", "set", "opnai"), 1, "Did you mean “openai”?"),
+        (("keys", "set", "nope"), 1, "No vendor is called “nope”. The vendors are openai,"),
     ],
 )
 def test_a_mistake_is_answered_in_words_of_the_command_line(
