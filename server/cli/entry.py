@@ -24,7 +24,7 @@ from cyclopts import (
 from rich.console import Console
 
 from atelier.server.cli.commands import COMMANDS, DESCRIPTION
-from atelier.server.cli.output import UsageError
+from atelier.server.cli.output import KEY_IS_ASKED_FOR, LONGEST_VENDOR, UsageError
 from atelier.server.cli.terminal.messages import run_to_exit
 from atelier.server.cli.terminal.shared_options import STDIN
 
@@ -42,24 +42,29 @@ def _run(arguments: Sequence[str]) -> int:
         finally:
             gc.enable()
         outcome = command(*bound.args, **bound.kwargs)
-    except UnusedCliTokensError as error:
-        words = " ".join(error.unused_tokens or ())
-        prompts = (error.command_chain or ("",))[0] in ("generate", "edit", "cost")
-        hint = "Put a prompt that has spaces in quotes." if prompts else "`atelier --help` lists what there is."
-        raise UsageError(f"Unexpected: {words}. {hint}") from None
-    except CoercionError as error:  # without the name of a Python type; what is no text here is a number
-        words = re.sub(
-            r" for (.+?): unable to convert (\".*\") into .*", r" \2 for \1: it must be a number.", str(error)
-        )
-        raise UsageError(words) from None
-    except MissingArgumentError as error:
-        raise UsageError(_missing(error)) from None
-    except UnknownOptionError as error:
-        hint = "" if "Did you mean" in str(error) else f" `{_called(error)} --help` lists the options."
-        raise UsageError(f"{error}{hint}") from None
     except CycloptsError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(_message(error)) from None
     return outcome if isinstance(outcome, int) else 0
+
+
+def _message(error: CycloptsError) -> str:
+    """Return the error in words for a person."""
+    command, words = (error.command_chain or ("",))[0], str(error)
+    if command == "keys" and (
+        isinstance(error, UnusedCliTokensError) or any(len(word) > LONGEST_VENDOR for word in words.split())
+    ):
+        return KEY_IS_ASKED_FOR
+    if isinstance(error, UnusedCliTokensError):
+        prompts = command in ("generate", "edit", "cost")
+        hint = "Put a prompt that has spaces in quotes." if prompts else "`atelier --help` lists what there is."
+        return f"Unexpected: {' '.join(error.unused_tokens or ())}. {hint}"
+    if isinstance(error, CoercionError):  # without the name of a Python type; what is no text here is a number
+        return re.sub(r" for (.+?): unable to convert (\".*\") into .*", r" \2 for \1: it must be a number.", words)
+    if isinstance(error, MissingArgumentError):
+        return _missing(error)
+    if isinstance(error, UnknownOptionError) and "Did you mean" not in words:
+        return f"{words} `{_called(error)} --help` lists the options."
+    return words
 
 
 def _called(error: CycloptsError) -> str:

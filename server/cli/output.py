@@ -16,6 +16,12 @@ from atelier.server.cli.terminal.style import bold
 GAP = 2  # spaces between the columns of a table
 COMFORTABLE, LEAST = 16, 6  # characters of a flexible column: before spare columns are left out, and after
 
+LONGEST_VENDOR = 20  # characters of a vendor's name; a longer word of `atelier keys` may be a key, and is not quoted
+KEY_IS_ASKED_FOR = (
+    "A key is no word of the command line, where other programs can read it. "
+    "`atelier keys set openai` asks for the key, or reads it from standard input."
+)
+
 
 class UsageError(Exception):
     """The options do not go together; the message says why."""

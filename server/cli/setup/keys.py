@@ -8,7 +8,7 @@ from typing import Literal
 
 from atelier.providers.core.environment import key_variable
 from atelier.providers.vendors.contract import Provider
-from atelier.server.cli.output import Column, UsageError, say, say_json, table
+from atelier.server.cli.output import KEY_IS_ASKED_FOR, LONGEST_VENDOR, Column, UsageError, say, say_json, table
 from atelier.server.cli.setup.current import current_settings, place_of
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
@@ -26,6 +26,8 @@ def keys(action: Literal["list", "set", "rm"], vendor: str | None, *, file: bool
         return 0
     if vendor is None:
         raise UsageError(f"Name the vendor: atelier keys {action} openai")
+    if len(vendor) > LONGEST_VENDOR:
+        raise UsageError(KEY_IS_ASKED_FOR)
     (provider,) = vendors(catalog_of(settings), vendor.lower())
     if not provider.endpoint.key_variables:
         raise UsageError(f"{provider.title} needs no key.")

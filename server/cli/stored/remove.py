@@ -13,6 +13,7 @@ from atelier.server.cli.output import UsageError, say, say_json, table
 from atelier.server.cli.stored.assets import COLUMNS, Record, agrees, is_older, parse_age, records, row
 from atelier.server.composition import storage_of
 from atelier.server.settings import Settings
+from atelier.tools.image_answer import size_of
 
 Yes = Annotated[bool, Parameter(name=["--yes", "-y"], help="Delete without being asked.")]
 KEEP = "What was paid is not paid back."
@@ -53,7 +54,7 @@ async def _prune(older_than: str | None, keep: int, dry_run: bool, yes: bool, as
     every = [record async for record in records(storage)]
     old = [record for record in every[keep:] if age is None or is_older(record, age)]
     size = sum(int(record.get("bytes") or 0) for record in old)
-    words = f"{_count(len(old))} of {len(every)}, {size / 1e6:.1f} MB"
+    words = f"{_count(len(old))} of {len(every)}, {size_of(size)}"
     if dry_run and old and not as_json:
         say(table(COLUMNS, [row(record) for record in old]))
     deletes = bool(old) and not dry_run

@@ -88,6 +88,23 @@ def test_what_is_no_key_is_not_stored(environ: Environ, config: Path, key: str) 
     assert not config.exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("set", "openai", "{key}"), ("set", "{key}"), ("{key}",), ("set", "openai", "--key={key}"), ("set", "--{key}")],
+)
+def test_a_key_on_the_command_line_is_not_printed(environ: Environ, config: Path, words: tuple[str, ...]) -> None:
+    key = "sk-proj-0123456789abcdefghij"
+    done = atelier(environ, "keys", *(word.format(key=key) for word in words))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert key not in done.stderr
+    assert "`atelier keys" in done.stderr
+    assert not config.exists()
+
+
+def test_a_vendor_that_is_mistyped_is_named(environ: Environ) -> None:
+    assert "Did you mean “openai”?" in atelier(environ, "keys", "set", "opnai").stderr
+
+
 def test_a_file_that_cannot_be_written_is_one_sentence(environ: Environ) -> None:
     done = store(environ | {"ATELIER_CONFIG": "/dev/null"}, "sk-x")
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
