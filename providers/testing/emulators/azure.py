@@ -60,6 +60,7 @@ class Azure(OpenAI):
                     Route(f"{place}/images/edits", self.edits, methods=["POST"]),
                 )
             ]
+            + [Route("/links/{number:int}", self.link)]
         )
 
     @property

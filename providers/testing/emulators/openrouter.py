@@ -58,15 +58,20 @@ NO_CREDITS = trouble(402, "Insufficient credits. Add more and retry.")
 
 
 class OpenRouter(Emulator):
-    """The emulator. `url` ends in /api/v1. `own_key` bills as with a key of the user's at the vendor (BYOK)."""
+    """The emulator. `url` ends in /api/v1. `own_key` bills as with a key of the user's at the vendor (BYOK).
+
+    With `links` it answers with links, as some providers behind it do.
+    """
 
     free = ("/api/v1/images/models",)
 
     def __init__(self, key: str = KEY) -> None:
-        self.key, self.own_key = key, False
+        self.key, self.own_key, self.links = key, False, False
+        self._linked = list[bytes]()
         routes = [
             Route("/api/v1/images", self.images, methods=["POST"]),
             Route("/api/v1/images/models", self.models),
+            Route("/api/v1/links/{number:int}", self.link),
             Route("/api/v1/images/models/{author}/{slug}/endpoints", self.endpoints),
         ]
         super().__init__(Starlette(routes=routes))
@@ -89,6 +94,9 @@ class OpenRouter(Emulator):
         width, height = (int(edge) for edge in body.get("size", "1024x1024").split("x"))
         Image.new("RGB", (width, height), "teal").save(out, format)
         item = {"b64_json": base64.b64encode(out.getvalue()).decode(), "media_type": f"image/{format}"}
+        if self.links:
+            self._linked.append(out.getvalue())
+            item = {"url": f"links/{len(self._linked) - 1}"}
         self.billed.append(Bill(IMAGE * count, count))
         usage = {
             "prompt_tokens": 4,
@@ -104,6 +112,10 @@ class OpenRouter(Emulator):
         }
         answer = {"created": 1795132800, "data": [item] * count, "usage": usage}
         return JSONResponse(answer, headers={"x-request-id": "or_emulated_1"})
+
+    async def link(self, request: Request) -> Response:
+        """GET links/{number}: an image, to anyone with the link"""
+        return Response(self._linked[request.path_params["number"]], media_type="image/png")
 
     async def endpoints(self, request: Request) -> Response:
         """GET /images/models/{author}/{slug}/endpoints"""

@@ -31,18 +31,24 @@ class File(VendorModel):
 
 
 class Part(VendorModel):
-    """`thought` marks a draft or a remark before the result. Gateways put images into files or the text."""
+    """`thought` marks a draft or a remark before the result. Gateways put images into files or the text.
+
+    `in_text` has the data URIs of the text, and `links` its links to images, which are saved with the answer.
+    """
 
     text: Lenient[str] = None
     thought: Lenient[bool] = None
     inline_data: Blob | None = None
     file_data: Lenient[File] = None
     in_text: Annotated[tuple[str, ...], Field(exclude=True)] = ()
+    links: Lenient[tuple[str, ...]] = None
 
     @model_validator(mode="after")
     def _text_without_pictures(self) -> Self:
-        if self.text and (found := [uri.strip() for pair in DATA_URI.findall(self.text) for uri in pair if uri]):
-            self.in_text, self.text = tuple(found), DATA_URI.sub(" ", self.text)
+        if self.text and (found := DATA_URI.findall(self.text)):
+            self.in_text = tuple(uri.strip() for *pair, _ in found for uri in pair if uri)
+            self.links = tuple(link for *_, link in found if link)
+            self.text = DATA_URI.sub(" ", self.text)
         return self
 
     def items(self) -> list[Item]:
@@ -121,7 +127,9 @@ class Answer(VendorModel):
         """Return each image that is a result; None for a part that cannot be read."""
         parts = self._parts(thoughts=False)
         found = _items([*parts, *(self.predictions or ())])
-        return found if any(found) else [*found, *(Item(url=uri) for part in parts if part for uri in part.in_text)]
+        if any(found):
+            return found
+        return [*found, *(Item(url=uri) for part in parts if part for uri in (*part.in_text, *(part.links or ())))]
 
     def drafts(self) -> list[Item | None]:
         """Return each image that is a thought."""

@@ -2,7 +2,7 @@
 
 Facts: the client `AzureOpenAI` of openai 3.57 as of 2026-11. Without `api_version` the v1 path is used; with one, the
 URL of the deployment. Doubtful: which versions serve the 2.5 models (v1 is the safe choice), and the words of refusals.
-Images come back as base64 only. MAI-Image and FLUX have other paths at Azure; they are not served.
+Images come back as base64. MAI-Image and FLUX have other paths at Azure; they are not served.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def provider_of(host: Host) -> Provider:
         from atelier.providers.vendors.hosts.azure_identity import find_credentials
 
         provider = replace(provider, credentials=find_credentials)
-    return replace(provider, prepare=partial(prepare, api_version=host.api_version), collect=None, lifecycles=None)
+    return replace(provider, prepare=partial(prepare, api_version=host.api_version), lifecycles=None)
 
 
 def prepare(job: Job, api_version: str) -> httpx.Request:

@@ -33,7 +33,7 @@ from atelier.providers.vendors.hosts.openrouter_prices import quote
 from atelier.providers.vendors.hosts.openrouter_rows import MODELS, ROUTING, UNLISTED
 from atelier.providers.vendors.hosts.rows import check_options, rows_of, vendor_of
 from atelier.providers.vendors.hosts.settings import Host
-from atelier.providers.vendors.image_links import Item, ItemsAnswer, images_of, losses
+from atelier.providers.vendors.image_links import Item, ItemsAnswer, images_of, losses, note_links, noted
 from atelier.providers.vendors.openai.refusals import Names, hints
 
 RESOLUTIONS = {"512": "512", "768sq": "768", "1k": "1K", "1.5k": "1.5K", "2k": "2K", "4k": "4K"}
@@ -50,6 +50,7 @@ def provider_of(host: Host) -> Provider:
         prepare=prepare,
         read=partial(read, names=names),
         explain=partial(explain, names=names),
+        collect=partial(collect, names=names),
         quote=quote,
         lifecycles=lifecycles,
     )
@@ -123,8 +124,18 @@ class Answer(ItemsAnswer):
 
 
 async def read(response: httpx.Response, job: Job, wire: Wire, names: Names) -> Reply:
-    """Return every image of the answer."""
-    answer = parse_answer(Answer, response.content)
+    """Return every image of the answer. Links are saved before they are followed."""
+    answer, id = parse_answer(Answer, response.content), request_id(response.headers)
+    await note_links(id, answer, answer.data, wire)
+    return await _reply(id, answer, job, wire, names)
+
+
+async def collect(job: Job, wire: Wire, names: Names) -> Reply:
+    """Return the images behind saved links, where they are still valid."""
+    return await _reply(*noted(job, Answer), job, wire, names)
+
+
+async def _reply(id: str | None, answer: Answer, job: Job, wire: Wire, names: Names) -> Reply:
     if not answer.data:
         raise invalid_response(f"{names.title} answered without an image.")
     images, failures = await images_of(names.title, answer.data, wire)
@@ -135,7 +146,8 @@ async def read(response: httpx.Response, job: Job, wire: Wire, names: Names) -> 
         usage=Usage(input_tokens=usage.prompt_tokens or 0, output_tokens=usage.completion_tokens or 0),
         cost_usd=usage.usd(),
         warnings=losses(images, failures) or ((short,) if len(images) < job.request.count else ()),
-        details={"request_id": request_id(response.headers)},
+        collectable=any(failure.collectable for failure in failures),
+        details={"request_id": id},
     )
 
 

@@ -27,6 +27,11 @@ def minimal_body(model: Model) -> Body:
     return {"model": model.id, "prompt": "a fox"}
 
 
+def collectable_model(host: azure.Azure) -> Model:
+    host.links = True  # as behind a gateway
+    return BENCH.default
+
+
 BENCH = Bench(
     provider=provider_of(HOST),
     host=azure.Azure,
@@ -34,6 +39,8 @@ BENCH = Bench(
     stage=stage,
     minimal_body=minimal_body,
     settings={HOSTS: f"[{HOST.model_dump_json(exclude_defaults=True)}]"},
+    downloads=("/links/",),
+    collectable_model=collectable_model,
     faults=Faults(
         forbidden=azure.trouble(403, "Forbidden", "Access denied due to Virtual Network/Firewall rules."),
         no_credit=azure.trouble(429, "insufficient_quota", "You exceeded your current quota."),

@@ -20,6 +20,11 @@ def minimal_body(model: Model) -> Body:
     return {"model": model.id, "prompt": "a fox"}
 
 
+def collectable_model(host: openrouter.OpenRouter) -> Model:
+    host.links = True
+    return BENCH.default
+
+
 BENCH = Bench(
     provider=provider_of(Host(name="openrouter", dialect="openrouter", key="OPENROUTER_API_KEY")),
     host=openrouter.OpenRouter,
@@ -27,6 +32,8 @@ BENCH = Bench(
     stage=stage,
     minimal_body=minimal_body,
     settings={HOSTS: '["openrouter"]'},
+    downloads=("/api/v1/links/",),
+    collectable_model=collectable_model,
     faults=Faults(
         forbidden=openrouter.trouble(403, "Key limit exceeded or not allowed."),
         no_credit=openrouter.NO_CREDITS,
