@@ -18,6 +18,7 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import from_json
@@ -34,11 +35,21 @@ def _spellings(name: str) -> AliasChoices:
 
 
 class VendorModel(BaseModel):
-    """Base class for the fields of a vendor's answer, in snake_case or camelCase; unknown fields are ignored."""
+    """Base class for the fields of a vendor's answer, in snake_case or camelCase; unknown fields are ignored.
+
+    A field that is null counts as absent, because gateways write null where the vendor leaves a field out.
+    """
 
     model_config = ConfigDict(
         extra="ignore", hide_input_in_errors=True, alias_generator=AliasGenerator(validation_alias=_spellings)
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: field for name, field in cast("dict[str, Any]", value).items() if field is not None}
 
 
 def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
@@ -59,11 +70,15 @@ def lenient_json(body: bytes) -> Any:
     """Return the JSON value of a body, repaired if a gateway or an encoder damaged it. Raises ValueError.
 
     Repaired are a byte order mark, UTF-16, bytes that are not UTF-8, raw control characters, lone surrogates, and text
-    after an object or list. A body may hold hundreds of MB of base64, so the fast parser reads it first.
+    after an object or list. A body may hold hundreds of MB of base64, so the fast parser reads it first. The value of
+    an event stream, as which some gateways send any answer, is that of its one event, or the list of them all.
     """
     try:
         return from_json(body)
     except ValueError:
+        if events := sse_data(body) if is_event_stream(body) else []:
+            values = [lenient_json(event) for event in events]
+            return values[0] if len(values) == 1 else values
         text = body.decode(json.detect_encoding(body), "replace").strip("\ufeff\0 \t\r\n")
     try:
         value, end = json.JSONDecoder(strict=False).raw_decode(text)

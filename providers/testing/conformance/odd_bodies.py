@@ -46,5 +46,6 @@ ODD_BODIES: dict[str, Callable[[bytes], bytes]] = {
     "half a surrogate pair": with_note(rb'"\ud83e"'),
     "NaN": with_note(b"NaN"),
     "gzip without its header": gzip.compress,
+    "an event of a stream": lambda body: b": wait\n\ndata: " + body.replace(b"\n", b" ") + b"\n\ndata: [DONE]\n\n",
     "text after it": lambda body: body + b"\n<!-- cached -->",
 }  # fmt: skip

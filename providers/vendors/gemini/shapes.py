@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Self
+from typing import Annotated, Any, Self, cast
 
 from pydantic import Field, model_validator
 
@@ -15,10 +15,11 @@ Count = Annotated[int, Field(ge=0, lt=2**53)]
 
 
 DATA_URI = re.compile(
-    r"""(?:!?\[[^\]]{0,200}\])?\(\s*(data:image/[^)"']*)(?:["'][^)]{0,200})?\)?|(data:image/[^,\s]{1,100},[\w+/=%-]+)""",
+    r"""(?:!?\[[^\]]{0,200}\])?\(\s*(data:image/[^)"']*)(?:["'][^)]{0,200})?\)?|(data:image/[^,\s]{1,100},[\w+/=%-]+)"""
+    r"""|!\[[^\]]{0,200}\]\(\s*(https?://[^\s)]+)[^)]{0,200}\)""",
     re.IGNORECASE,
 )
-"""An image in a text: in markdown, where its base64 may have line breaks, or bare."""
+"""An image in a text: a data URI in markdown, where its base64 may have line breaks, or bare; or a link in markdown."""
 
 
 class Blob(VendorModel):
@@ -105,6 +106,17 @@ class Answer(VendorModel):
     model_version: Lenient[str] = None
     response_id: Lenient[str] = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_or_several(cls, value: Any) -> Any:
+        """Unwrap `{"response": ...}`, and join the parts of a stream."""
+        given = cast("list[Any]", value) if isinstance(value, list) else [value]
+        if not given or not all(isinstance(part, dict) for part in given):
+            return cast("Any", value)
+        parts = [_unwrapped(part) for part in given]
+        whole = {name: field for part in parts for name, field in part.items() if field is not None}
+        return {**whole, "candidates": [each for part in parts for each in part.get("candidates") or ()]}
+
     def results(self) -> list[Item | None]:
         """Return each image that is a result; None for a part that cannot be read."""
         parts = self._parts(thoughts=False)
@@ -136,6 +148,12 @@ class Answer(VendorModel):
         for candidate in self.candidates or ():
             found += ((candidate.content and candidate.content.parts) or ()) if candidate else (None,)
         return [part for part in found if (thoughts if part and part.thought else not thoughts)]
+
+
+def _unwrapped(answer: Any) -> dict[str, Any]:
+    fields = cast("dict[str, Any]", answer) if isinstance(answer, dict) else {}
+    inner = fields.get("response")
+    return cast("dict[str, Any]", inner) if isinstance(inner, dict) else fields
 
 
 def _items(parts: Iterable[Part | Prediction | None]) -> list[Item | None]:

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 from urllib.parse import quote
 
+import pybase64
 from pydantic import Field
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint, Model
-from atelier.providers.images.identify import picture
+from atelier.providers.images.identify import format_of, picture
 from atelier.providers.transport.multipart import multipart
 from atelier.providers.transport.vendor_json import (
     Lenient,
@@ -63,13 +64,22 @@ class Answer(VendorModel):
 
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
     """Return the image, at once or from the results. CONTENT_FILTERED is a refusal with any status."""
-    answer = parse_answer(Answer, response.content)
+    answer = _answer_of(response)
     details: dict[str, Any] = {"request_id": response.headers.get("x-request-id")}
     if answer.id and not answer.image:
         details["generation"] = answer.id
         await wire.save_vendor_task(details)
-        answer = parse_answer(Answer, (await _finished_generation(answer.id, job, wire)).content)
+        answer = _answer_of(await _finished_generation(answer.id, job, wire))
     return _reply(answer, job, details)
+
+
+def _answer_of(response: httpx.Response) -> Answer:
+    """Parse an answer. Behind a gateway that drops `accept` it is the image file, with its facts in headers."""
+    if not format_of(response.content):
+        return parse_answer(Answer, response.content)
+    image, headers = pybase64.b64encode(response.content).decode(), response.headers
+    facts = {"seed": headers.get("seed"), "finish_reason": headers.get("finish-reason")}
+    return Answer.model_validate({"image": image, **facts})
 
 
 def _reply(answer: Answer, job: Job, details: dict[str, Any]) -> Reply:
@@ -105,7 +115,7 @@ async def _finished_generation(id: str, job: Job, wire: Wire) -> httpx.Response:
 def _is_whole(answer: httpx.Response) -> bool:
     if answer.status_code == 202:
         return False
-    generation = parse_answer(Answer, answer.content)
+    generation = _answer_of(answer)
     if not generation.image and generation.finish_reason != FILTERED:
         raise invalid_response("Stability answered without an image.")
     return True
@@ -151,8 +161,8 @@ def explain(response: httpx.Response) -> ImageError:
 async def collect(job: Job, wire: Wire) -> Reply:
     """Return the image of a generation whose id was saved."""
     details = dict(job.task or {})
-    answer = await _finished_generation(str(details["generation"]), job, wire)
-    return _reply(parse_answer(Answer, answer.content), job, details)
+    answer = _answer_of(await _finished_generation(str(details["generation"]), job, wire))
+    return _reply(answer, job, details)
 
 
 def _path(model: Model) -> str:

@@ -73,3 +73,11 @@ async def test_the_vendors_rewriting_of_the_prompt_is_told(with_flux: Environ, f
     async with open_pipeline(PROVIDER, with_flux) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="flux-3-image"))
     assert (result.images[0].format, result.images[0].prompt_used) == ("png", emulated.EXPANDED)
+
+
+async def test_a_task_whose_polling_url_is_null_is_awaited_by_its_id(with_flux: Environ, flux: Flux) -> None:
+    flux.next(Answer(200, {"id": "x", "polling_url": None}))
+    flux.next(emulated.state("Ready", result={"sample": f"{flux.url}/sample"}), Answer(200, png(64, 48)))
+    async with open_pipeline(PROVIDER, with_flux) as pipeline:
+        made = await pipeline.run(ImageRequest(prompt="a fox", model="flux"))
+    assert made.images[0].picture.width == 64

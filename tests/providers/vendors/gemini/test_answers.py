@@ -14,6 +14,7 @@ from atelier.providers.testing.emulators import gemini_rules as emulated
 from atelier.providers.testing.emulators.gemini import Gemini
 from atelier.providers.testing.server import Answer
 from atelier.providers.vendors.gemini import PROVIDER
+from atelier.providers.vendors.gemini.shapes import Answer as GeminiAnswer
 from tests.conftest import Environ
 from tests.providers.vendors.gemini.conftest import FOX, MODEL, ask, imagen
 from tests.vendors import open_pipeline
@@ -147,3 +148,33 @@ async def test_a_blocked_picture_does_not_take_the_others_with_it(with_gemini: E
         result = await pipeline.run(ask(count=3))
     assert len(result.images) == 2
     assert result.warnings == ("Only 2 of 3 images were made: Google answered without an image (IMAGE_SAFETY).",)
+
+
+def part(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {"candidates": [{"content": {"parts": list(parts)}}]}
+
+
+@pytest.mark.parametrize("shape", ["list", "events", "response", "markdown"])
+async def test_gateways_send_an_answer_as_a_stream_or_wrapped_or_as_a_link(
+    with_gemini: Environ, gemini: Gemini, shape: str
+) -> None:
+    inline = part({"inlineData": {"mimeType": "image/png", "data": emulated.drawn((8, 8))}})
+    words, ends = part({"text": "Here it is."}), {"usageMetadata": {"promptTokenCount": 4}}
+    bodies: dict[str, Any] = {
+        "list": [words, inline, ends],
+        "events": b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in (words, inline, ends)),
+        "response": {"response": {**inline, **ends}},
+        "markdown": {**part({"text": f"![a fox](data:image/png;base64,{emulated.drawn((8, 8))})"}), **ends},
+    }
+    gemini.next(Answer(200, bodies[shape]))
+    async with open_pipeline(PROVIDER, with_gemini) as pipeline:
+        result = await pipeline.run(FOX)
+    assert [image.picture.width for image in result.images] == [8]
+    assert result.usage is not None
+
+
+def test_a_link_in_markdown_is_an_image_and_a_bare_one_is_not() -> None:
+    link = "https://host.example/a.png?x=1"
+    shown = GeminiAnswer.model_validate(part({"text": f"Done: ![a fox]({link} 'title')"}))
+    assert [item and item.url for item in shown.results()] == [link]
+    assert not any(GeminiAnswer.model_validate(part({"text": f"See [this]({link}) or {link}"})).results())

@@ -135,3 +135,12 @@ async def test_the_key_does_not_follow_a_redirect(with_stability: Environ, stabi
         for request in (asked("core"), asked(RELIT, Op.REPLACE_BACKGROUND, sources=(PHOTO,))):
             assert (await refused(with_stability, request)).reason is Reason.INVALID_RESPONSE
     assert elsewhere.requests == []
+
+
+async def test_an_image_file_in_place_of_json_is_the_image(with_stability: Environ, stability: Stability) -> None:
+    facts = {"content-type": "image/png", "seed": "7", "finish-reason": "SUCCESS"}
+    stability.next(Answer(200, png(64, 48), facts))
+    (image,) = (await run(with_stability, asked("stability"))).images
+    assert (image.picture.width, image.picture.seed) == (64, 7)
+    stability.next(Answer(200, png(64, 48), {**facts, "finish-reason": vendor.FILTERED}))
+    assert (await refused(with_stability, asked("stability"))).reason is Reason.CONTENT_POLICY
