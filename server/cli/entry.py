@@ -56,9 +56,11 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _with_dash(value: Any) -> Any:
     """Return the value of an argument with the dash that was typed, alone or in a list."""
-    if isinstance(value, (list, tuple)):
-        return type(value)(_with_dash(each) for each in cast("Sequence[Any]", value))
-    return type(value)("-") if str(value) == STDIN else value
+    if isinstance(value, tuple):
+        return tuple(map(_with_dash, cast("tuple[Any, ...]", value)))
+    if isinstance(value, list):
+        return list(map(_with_dash, cast("list[Any]", value)))
+    return "-" if value == STDIN else value
 
 
 def _message(error: CycloptsError) -> str:
