@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Sequence
+from typing import Any, cast
 
 from cyclopts import (
     App,
@@ -28,6 +29,9 @@ from atelier.server.cli.output import KEY_IS_ASKED_FOR, LONGEST_VENDOR, UsageErr
 from atelier.server.cli.terminal.messages import run_to_exit
 from atelier.server.cli.terminal.shared_options import STDIN
 
+READ_FROM_STDIN = ("prompt", "batch")
+"""The arguments for which `-` means standard input."""
+
 
 def run(arguments: Sequence[str]) -> None:
     """Run a command and exit with its code; see `server.main`."""
@@ -41,15 +45,27 @@ def _run(arguments: Sequence[str]) -> int:
             command, bound, _ = app().parse_args(_words(arguments), exit_on_error=False, print_error=False)
         finally:
             gc.enable()
+        for name, value in bound.arguments.items():
+            if name not in READ_FROM_STDIN:
+                bound.arguments[name] = _with_dash(value)
         outcome = command(*bound.args, **bound.kwargs)
     except CycloptsError as error:
         raise UsageError(_message(error)) from None
     return outcome if isinstance(outcome, int) else 0
 
 
+def _with_dash(value: Any) -> Any:
+    """Return the value of an argument with the dash that was typed, alone or in a list."""
+    if isinstance(value, tuple):
+        return tuple(map(_with_dash, cast("tuple[Any, ...]", value)))
+    if isinstance(value, list):
+        return list(map(_with_dash, cast("list[Any]", value)))
+    return "-" if value == STDIN else value
+
+
 def _message(error: CycloptsError) -> str:
     """Return the error in words for a person."""
-    command, words = (error.command_chain or ("",))[0], str(error)
+    command, words = (error.command_chain or ("",))[0], str(error).replace(STDIN, "-")
     if command == "keys" and (
         isinstance(error, UnusedCliTokensError) or any(len(word) > LONGEST_VENDOR for word in words.split())
     ):
@@ -57,7 +73,7 @@ def _message(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
         prompts = command in ("generate", "edit", "cost")
         hint = "Put a prompt that has spaces in quotes." if prompts else "`atelier --help` lists what there is."
-        return f"Unexpected: {' '.join(error.unused_tokens or ())}. {hint}"
+        return f"Unexpected: {' '.join(error.unused_tokens or ()).replace(STDIN, '-')}. {hint}"
     if isinstance(error, CoercionError):  # without the name of a Python type; what is no text here is a number
         return re.sub(r" for (.+?): unable to convert (\".*\") into .*", r" \2 for \1: it must be a number.", words)
     if isinstance(error, MissingArgumentError):

@@ -171,6 +171,22 @@ def test_a_dash_reads_the_prompt_from_standard_input(with_openai: Environ, opena
     assert len(openai.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "words", [("show", "-"), ("rm", "-", "--yes"), ("init", "-"), ("generate", "x", "--model", "-"), ("jobs", "x", "-")]
+)
+def test_a_dash_elsewhere_is_a_dash(environ: Environ, words: tuple[str, ...]) -> None:
+    done = atelier(environ, *words, stdin="never read")
+    assert done.returncode in (1, 2)
+    assert "\0" not in done.stderr
+    assert "never read" not in done.stderr
+
+
+def test_a_dash_may_be_the_name_of_a_file(environ: Environ, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert atelier(environ, "gallery", "-", "--no-open").returncode == 0
+    assert (tmp_path / "-").is_file()
+
+
 def test_in_a_terminal_a_spinner_counts(environ: Environ) -> None:
     shown = in_terminal(environ, "generate", "a fox", "--n", "3", "--size", "64x64")
     assert shown.code == 0
