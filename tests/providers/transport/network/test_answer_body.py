@@ -41,9 +41,12 @@ async def answering(body: bytes, *headers: str, status: int = 200, stays_open: b
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         endpoint = Endpoint(base_url=url, custom=True)
-        async with vendor_client(endpoint, 5) as http:
-            yield Wire(http, endpoint, explain, deadline=0.6)
-        done.set()
+        try:
+            async with vendor_client(endpoint, 5) as http:
+                yield Wire(http, endpoint, explain, deadline=0.6)
+        finally:
+            done.set()
+            await asyncio.sleep(0.01)  # for the server to close its side
 
 
 def explain(response: httpx.Response) -> ImageError:
