@@ -137,7 +137,7 @@ class SourceReader:
     @property
     def forms(self) -> str:
         """A hint with the ways to name an image that work here."""
-        path, upload = "the path of a file in an allowed folder, " if self.folders else "", self.upload_hint()
+        path, upload = "the full path of a file in an allowed folder, " if self.folders else "", self.upload_hint()
         return f"Give an asset id, “last”, a public https address, {path}or its bytes as base64 or a data: URI.{upload}"
 
     async def _stored(self, id: str | None) -> SourceImage:

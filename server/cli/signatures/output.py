@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from atelier.server.cli.terminal.shared_options import RESULT, Json
+from atelier.server.cli.output import UsageError
+from atelier.server.cli.terminal.shared_options import RESULT, STDIN, Json
 
 NOT_OPTIONS = ("save", "deliver", "output_path", "models")
 """Parameters that are not options: an image that is not stored is of no use here, and `Output` has --output."""
@@ -38,6 +39,8 @@ class Output:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The tool's arguments for --output and --overwrite."""
+        """The tool's arguments for --output and --overwrite. Raises UsageError for a dash."""
+        if self.output == STDIN:  # a dash
+            raise UsageError("--output names a file or a folder; an image is not written to standard output.")
         path = {"output_path": self.output} if self.output is not None else {}
         return {**path, **({"deliver": "overwrite"} if self.overwrite else {})}

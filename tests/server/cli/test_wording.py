@@ -44,6 +44,11 @@ from tests.server.test_main import atelier
         (("generate", "x", "--budget", "two"), 2, 'Invalid value "two" for --budget: it must be a number.'),
         (("generate", "x", "--batch", "p.txt"), 2, "Give a prompt or --batch FILE, not both."),
         (("generate", "--batch", "p.txt", "-o", "x.png"), 2, "--output names a folder, not a file."),
+        (
+            ("generate", "a fox", "-o", "-"),
+            2,
+            "--output names a file or a folder; an image is not",
+        ),
         (("jobs", "--state", "lost"), 2, '"running", "done", "failed", "cancelled", "unknown"'),
         (("init", "librechat", "--write"), 2, "LibreChat cannot be set up from here."),
         (("keys", "set", "opnai"), 1, "Did you mean “openai”?"),
