@@ -112,11 +112,13 @@ class StyleLibrary:
         return "" if self.remote else own.where(file)
 
     async def suggestion(self, name: str) -> str:
-        """Return a hint with the styles whose names are near, else with all; "" without any. Raises storage_failed."""
+        """Return a hint with the styles whose names are near, else with all. Raises storage_failed."""
         names = await self.names()
+        if not names:
+            return "The style library is empty."
         near = close_names(name.lower(), names)
         shown = ", ".join(f"“{sanitize(each, 60)}”" for each in near or names[:10])
-        return f"Styles of the library{' with a similar name' if near else ''}: {shown}." if names else ""
+        return f"Styles of the library{' with a similar name' if near else ''}: {shown}."
 
     async def _files(self) -> dict[str, tuple[StyleFiles, str]]:
         """Return place and file name of each style by the style's name. Raises storage_failed."""

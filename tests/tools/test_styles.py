@@ -181,6 +181,12 @@ async def test_a_preset_keeps_its_name_and_an_unknown_style_is_refused_with_near
     assert "“colour”, which is none of" in text(broken)
 
 
+async def test_an_unknown_style_of_an_empty_library_says_that_it_is_empty(connect: Connect) -> None:
+    async with connect() as client:
+        answer = await client.call_tool("generate_image", {"prompt": "a fox", "style": "noir"})
+    assert "The style library is empty." in text(answer)
+
+
 async def test_a_missing_reference_is_refused_before_anything_is_sent(
     connect: Connect, with_openai: Environ, openai: OpenAI, tmp_path: Path
 ) -> None:
