@@ -82,7 +82,7 @@ def refusal_error(response: httpx.Response, explain: Explain) -> ImageError:
     elif status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         error.hint = "Use fewer or smaller source images."
     if error.reason is Reason.RATE_LIMITED and error.retry_after and error.retry_after > MAX_RETRY_WAIT:
-        error.hint = f"Call again in {round(error.retry_after)} seconds, as the vendor asks."
+        error.hint = f"Try again in {round(error.retry_after)} seconds, as the vendor asks."
     error.facts.setdefault("status", response.status_code)
     return error
 

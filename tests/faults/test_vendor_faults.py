@@ -53,7 +53,7 @@ PUTS = {
     "reset after the body": Case(once=(faulty.reset_late,), ends="unknown", billed=1),
     "reset midway": Case(once=(faulty.reset_midway,), ends="unknown", billed=1),
     "truncated JSON": Case(once=(faulty.truncated,), ends="unknown", billed=1),
-    "wrong length": Case(once=(faulty.too_long,), ends="unknown", billed=1),
+    "wrong length": Case(once=(faulty.too_long,), ends="done", billed=1),
     "slow drip": slowly(once=(faulty.dripping,), ends="unknown", billed=1),
     "silence": slowly(once=(faulty.silent,), ends="unknown", billed=1),
     "429 once": Case(once=(Says(429),), ends="done", billed=1),
