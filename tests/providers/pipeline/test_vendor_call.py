@@ -98,3 +98,32 @@ async def test_an_unexpected_error_after_sending_leaves_the_outcome_unknown() ->
     one.set_in_flight(True)
     await one.close_failed(RuntimeError("a bug"))
     assert (rows.written, one.spent) == ([("sent",), ("unknown",)], None)
+
+
+async def test_images_that_came_and_could_not_be_kept_are_settled_at_their_bill() -> None:
+    rows = Rows()
+    one = call(rows)
+    await one.mark_sent()
+    one.set_in_flight(True)
+    one.spent, one.state = Decimal("0.07"), "billed"
+    await one.close_failed(OSError("the disk is full"))
+    assert rows.written == [("sent",), ("settled", Decimal("0.07"))]
+    assert (one.spent, one.state) == (Decimal("0.07"), "closed")
+
+
+async def test_a_call_that_was_cancelled_before_it_was_in_flight_is_released() -> None:
+    rows = Rows()
+    one = call(rows)
+    await one.mark_sent()
+    await one.close_failed(BaseException())
+    assert (rows.written, one.state) == ([("sent",), ("released",)], "closed")
+
+
+async def test_a_call_whose_outcome_is_unknown_is_closed_once() -> None:
+    rows = Rows()
+    one = call(rows)
+    await one.mark_sent()
+    one.set_in_flight(True)
+    for _ in range(2):
+        await one.close_failed(ImageError(Reason.TIMEOUT, "Late.", facts={"outcome": "unknown"}))
+    assert rows.written == [("sent",), ("unknown",)]

@@ -175,3 +175,22 @@ def test_a_bill_is_exact_and_never_negative(model: str, read: int, wrote: int, g
     assert isinstance(found, Decimal)
     assert found.is_finite()
     assert found >= 0
+
+
+def test_a_count_of_text_tokens_alone_is_no_bill_of_an_image() -> None:
+    asked = {"size": "1024x1024", "quality": "low"}
+    by_table = cost("gpt-image-2.5-flare", Reply(pictures=(SQUARE,)), **asked)
+    assert by_table
+    for wrote in ({"text_tokens": 50}, {"thought_tokens": 50}, {"text_tokens": 20, "thought_tokens": 30}):
+        assert cost("gpt-image-2.5-flare", used({"text_tokens": 9}, wrote), **asked) == by_table
+    drawn = used({"text_tokens": 9}, {"text_tokens": 50, "image_tokens": 1})
+    assert cost("gpt-image-2.5-flare", drawn, **asked) != by_table
+
+
+def test_fewer_images_than_asked_for_cost_their_share_also_where_the_answer_has_an_unknown_quality() -> None:
+    asked = {"size": "1024x1024", "quality": "low"}
+    one = cost("gpt-image-2.5-flare", Reply(pictures=(SQUARE,)), **asked)
+    assert one
+    for details in ({}, {"quality": "unheard-of"}):
+        two = Reply(pictures=(SQUARE, SQUARE), details=details)
+        assert cost("gpt-image-2.5-flare", two, **asked, count=3) == pytest.approx(2 * one, rel=Decimal("0.02"))
