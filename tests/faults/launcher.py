@@ -134,9 +134,9 @@ def thoughtful(seconds: str, _: str) -> None:
     """An answer that is not made at once."""
     own = results.tool_result
 
-    async def after_a_while(*arguments: Any) -> CallToolResult:
+    async def after_a_while(*arguments: Any, **named: Any) -> CallToolResult:
         await anyio.sleep(float(seconds))
-        return await own(*arguments)
+        return await own(*arguments, **named)
 
     results.tool_result = after_a_while
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import ConfigDict
 
 from atelier.providers.core.concurrency import no_progress
 from atelier.providers.core.errors import ImageError, Reason, sanitize
@@ -43,6 +44,12 @@ GONE = "gone"  # a fact of the error about a job whose images were deleted
 ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: {"model": APIResponse[ImageData], "description": "A job makes the images; Location says where they will be."}
 }
+
+
+class ModelFilters(ListModels):
+    """The query of /image/models. It is built at once: FastAPI allows for its own field's alias only then."""
+
+    model_config = ConfigDict(defer_build=False)
 
 
 async def idempotency_key(
@@ -100,7 +107,7 @@ def router(server: AtelierServer) -> APIRouter:
         return answered((await estimate_cost.run(params, server.state.service.for_caller(caller), call)).data)
 
     @routes.get("/image/models", response_model=APIResponse[ListModelsOutput])
-    async def models(filters: Annotated[ListModels, Query()]) -> Response:
+    async def models(filters: Annotated[ModelFilters, Query()]) -> Response:
         """Return the models that can be used, and what each takes and costs; and the styles of the library."""
         models = list_models.full_list(filters, server.state.service.pipeline.catalog)
         styles = await listed_styles(server.styles(), filters.word)

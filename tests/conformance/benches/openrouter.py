@@ -35,7 +35,7 @@ BENCH = Bench(
     downloads=("/api/v1/links/",),
     collectable_model=collectable_model,
     faults=Faults(
-        forbidden=openrouter.trouble(403, "Key limit exceeded or not allowed."),
+        forbidden=openrouter.trouble(403, "This key may not use the model."),
         no_credit=openrouter.NO_CREDITS,
         no_such_model=openrouter.trouble(404, "No endpoints found."),
         too_many=lambda delay: openrouter.trouble(429, "Rate limited.", retry_after=f"{delay}"),

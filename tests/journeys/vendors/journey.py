@@ -53,11 +53,13 @@ JOURNEYS: dict[str, Journey] = {
     "litellm": Journey(links=links),
     "together": Journey(links=always_links),
     "openrouter": Journey(
+        links=links,
         generate={"model": "openrouter/bytedance-seed/seedream-4.5"},
         edit={"model": "openrouter/google/gemini-3-pro-image"},
         usd=0.04,
     ),
     "azure": Journey(
+        links=links,
         usd=0.05,
         environ={
             HOSTS: '[{"name": "azure", "models": [{"id": "painter", "like": "gpt-image-2.5-flare", "usd": 0.05}]}]'
