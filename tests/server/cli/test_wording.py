@@ -7,54 +7,54 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Environ
+from tests.exhaustive import sample
 from tests.server.test_main import atelier
 
+MISTAKES = [
+    (("generate", "x", "-n", "0"), 1, "--n must be at least 1. `atelier generate --help` tells more."),
+    (("edit", "last", "x", "--operation", "upscal"), 1, "variation. `atelier edit --help` tells more."),
+    (("edit", "nope.png", "x"), 1, "There is no file or image “nope.png”. Give the path of a file, an id"),
+    (("generate", "x", "--size", "64x64", "--aspect-ratio", "1:1"), 1, "Give --size alone, or --aspect-ratio with"),
+    (("generate", "x", "--model", "openai"), 1, "Set OPENAI_API_KEY (`atelier keys set` stores a key), or use"),
+    (
+        ("edit", "last", "x"),
+        1,
+        "There is no image yet. Give the path of a file, or make one: atelier generate PROMPT",
+    ),
+    (
+        ("show", "last"),
+        1,
+        "There is no image yet. Give a file, the id of an image, which `atelier list` prints, or",
+    ),
+    (
+        ("generate", "x", "--mask", "y.png"),
+        2,
+        "Unknown option: --mask. `atelier generate --help` lists the options.",
+    ),
+    (("generate", "a", "fox"), 2, "Unexpected: fox. Put a prompt that has spaces in quotes."),
+    (("config", "fox"), 2, "Unexpected: fox. `atelier --help` lists what there is."),
+    (("edit",), 2, "`atelier edit` needs IMAGE: the image to change (a file, the id of an image, “last”, or an"),
+    (("show",), 2, "needs IMAGE: a file, the id of an image, which `atelier list` prints, or last. For example: "),
+    (("rm",), 2, "`atelier rm` needs IMAGE: ids of images, which `atelier list` prints, or last. For example: "),
+    (("rm", "last"), 1, "There is no image yet. `atelier generate` makes one."),
+    (("generate", "x", "--model", "DALL·E 3"), 1, "retired by its vendor on 2026-05-12. Use gpt-image-2.5-flare"),
+    (("generate", "x", "--size"), 2, "--size needs a value. `atelier generate --help` has examples."),
+    (("generate", "x", "--budget", "two"), 2, 'Invalid value "two" for --budget: it must be a number.'),
+    (("generate", "x", "--batch", "p.txt"), 2, "Give a prompt or --batch FILE, not both."),
+    (("generate", "--batch", "p.txt", "-o", "x.png"), 2, "--output names a folder, not a file."),
+    (
+        ("generate", "a fox", "-o", "-"),
+        2,
+        "--output names a file or a folder; an image is not",
+    ),
+    (("jobs", "--state", "lost"), 2, '"running", "done", "failed", "cancelled", "unknown"'),
+    (("init", "librechat", "--write"), 2, "LibreChat cannot be set up from here."),
+    (("keys", "set", "opnai"), 1, "Did you mean “openai”?"),
+    (("keys", "set", "nope"), 1, "No vendor is called “nope”. The vendors are openai,"),
+]
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "sentence"),
-    [
-        (("generate", "x", "-n", "0"), 1, "--n must be at least 1. `atelier generate --help` tells more."),
-        (("edit", "last", "x", "--operation", "upscal"), 1, "variation. `atelier edit --help` tells more."),
-        (("edit", "nope.png", "x"), 1, "There is no file or image “nope.png”. Give the path of a file, an id"),
-        (("generate", "x", "--size", "64x64", "--aspect-ratio", "1:1"), 1, "Give --size alone, or --aspect-ratio with"),
-        (("generate", "x", "--model", "openai"), 1, "Set OPENAI_API_KEY (`atelier keys set` stores a key), or use"),
-        (
-            ("edit", "last", "x"),
-            1,
-            "There is no image yet. Give the path of a file, or make one: atelier generate PROMPT",
-        ),
-        (
-            ("show", "last"),
-            1,
-            "There is no image yet. Give a file, the id of an image, which `atelier list` prints, or",
-        ),
-        (
-            ("generate", "x", "--mask", "y.png"),
-            2,
-            "Unknown option: --mask. `atelier generate --help` lists the options.",
-        ),
-        (("generate", "a", "fox"), 2, "Unexpected: fox. Put a prompt that has spaces in quotes."),
-        (("config", "fox"), 2, "Unexpected: fox. `atelier --help` lists what there is."),
-        (("edit",), 2, "`atelier edit` needs IMAGE: the image to change (a file, the id of an image, “last”, or an"),
-        (("show",), 2, "needs IMAGE: a file, the id of an image, which `atelier list` prints, or last. For example: "),
-        (("rm",), 2, "`atelier rm` needs IMAGE: ids of images, which `atelier list` prints, or last. For example: "),
-        (("rm", "last"), 1, "There is no image yet. `atelier generate` makes one."),
-        (("generate", "x", "--model", "DALL·E 3"), 1, "retired by its vendor on 2026-05-12. Use gpt-image-2.5-flare"),
-        (("generate", "x", "--size"), 2, "--size needs a value. `atelier generate --help` has examples."),
-        (("generate", "x", "--budget", "two"), 2, 'Invalid value "two" for --budget: it must be a number.'),
-        (("generate", "x", "--batch", "p.txt"), 2, "Give a prompt or --batch FILE, not both."),
-        (("generate", "--batch", "p.txt", "-o", "x.png"), 2, "--output names a folder, not a file."),
-        (
-            ("generate", "a fox", "-o", "-"),
-            2,
-            "--output names a file or a folder; an image is not",
-        ),
-        (("jobs", "--state", "lost"), 2, '"running", "done", "failed", "cancelled", "unknown"'),
-        (("init", "librechat", "--write"), 2, "LibreChat cannot be set up from here."),
-        (("keys", "set", "opnai"), 1, "Did you mean “openai”?"),
-        (("keys", "set", "nope"), 1, "No vendor is called “nope”. The vendors are openai,"),
-    ],
-)
+
+@pytest.mark.parametrize(("arguments", "code", "sentence"), sample(MISTAKES, MISTAKES[::3]))
 def test_a_mistake_is_answered_in_words_of_the_command_line(
     environ: Environ, arguments: tuple[str, ...], code: int, sentence: str
 ) -> None:
