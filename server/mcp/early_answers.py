@@ -126,7 +126,7 @@ class AnswerRecorder:
             if line.startswith(prefix):
                 del self._requested[id]
                 self._recorded[request] = line.rstrip("\n")[len(prefix) : -1]
-                threading.Thread(target=self._store, name="atelier-early-answers", daemon=True).start()
+                threading.Thread(target=self._store, name="atelier-early-answers").start()  # the process waits for it
 
     def _store(self) -> None:
         part = self._file.with_suffix(f".{os.getpid()}.part")

@@ -71,6 +71,12 @@ def test_the_answers_are_those_of_the_sdk_to_the_byte(environ: Environ, revision
     assert lines_of(environ, other_capabilities, command=WITHOUT_SDK) == []
 
 
+def test_a_host_that_leaves_after_its_first_answer_has_recorded_it(environ: Environ) -> None:
+    first = lines_of(environ, hello("2025-11-25"))
+    assert recorded(environ)
+    assert lines_of(environ, hello("2025-11-25"), command=WITHOUT_SDK) == first
+
+
 @exhaustive
 def test_settings_that_changed_leave_the_answer_to_the_sdk(environ: Environ) -> None:
     five_tools = lines_of(environ, hello("2025-06-18"), *LISTING)
