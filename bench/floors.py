@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import subprocess
 import sys
 import tempfile
+import threading
 import urllib.request
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,12 +32,46 @@ server.run()
 """
 """A server with one tool on the bare SDK."""
 
+FORWARDER = """
+import base64, sys, tempfile
+import fastapi, httpx2, uvicorn
+
+app = fastapi.FastAPI()
+limits = httpx2.Limits(max_connections=None)
+vendor = httpx2.AsyncClient(timeout=120, limits=limits, headers={"Authorization": f"Bearer {sys.argv[2]}"})
+asked = {"model": "gpt-image-2.5-flare", "prompt": "patient"}
+
+@app.post("/image/generate")
+async def generate(body: dict):
+    answer = await vendor.post(f"{sys.argv[1]}/images/generations", json=asked)
+    with tempfile.NamedTemporaryFile(dir=sys.argv[3], delete=False) as file:
+        file.write(base64.b64decode(answer.json()["data"][0]["b64_json"]))
+    return {"path": file.name}
+
+server = uvicorn.Server(uvicorn.Config(app, port=0, access_log=False))
+server.run()
+"""
+"""An HTTP service that forwards each call to the vendor and writes the image, without any promise."""
+
 
 def one_tool() -> list[str]:
     """Return the command that runs it."""
     file = Path(tempfile.gettempdir()) / "atelier_bench_floor.py"
     file.write_text(ONE_TOOL)
     return [sys.executable, str(file)]
+
+
+@contextmanager
+def forwarding(vendor: str, key: str) -> Generator[tuple[str, int]]:
+    """Run the service that forwards; the values are its base URL and its process id."""
+    command = [sys.executable, "-c", FORWARDER, vendor, key, tempfile.mkdtemp(prefix="atelier-bench-")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        while not (address := re.search(r"http://[\d.:]+", line := process.stderr.readline())):
+            assert line, "the service did not start"
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        yield address[0], process.pid
+        process.terminate()
 
 
 def generate(url: str, key: str, folder: Path) -> bytes:

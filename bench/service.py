@@ -1,6 +1,7 @@
 """The HTTP service under load: `uv run python -m bench.service`.
 
-calls in flight   500 at once, of which the vendor takes two seconds each: the median, the slowest, the memory of each
+calls in flight   500 at once, of which the vendor takes two seconds each: the median, the slowest, the memory of each;
+                  beside a FastAPI service of a dozen lines that forwards them with httpx2 and writes the image
 CPU of a job      256 pixels, stored, no preview; beside a script that does the same without any promise
 jobs a second     through two replicas on one PostgreSQL server, and how busy that server's processes were
 """
@@ -45,8 +46,8 @@ def service(vendor: str, **more: str) -> Generator[Server]:
         yield server
 
 
-async def in_flight(server: Server) -> list[float]:
-    """Return the seconds of each of the calls, which begin together."""
+async def in_flight(url: str) -> list[float]:
+    """Return the seconds of each of the calls to a service, which begin together."""
     took, limits = list[float](), httpx.Limits(max_connections=None)
     headers = {"Authorization": f"Bearer {token()}"}
     async with httpx.AsyncClient(headers=headers, timeout=120, limits=limits, trust_env=False) as web:
@@ -54,7 +55,7 @@ async def in_flight(server: Server) -> list[float]:
         async def ask(number: int) -> None:
             began = time.perf_counter()
             body = body_of({**FOX, "prompt": f"patient {number} {time.time()}"})
-            answer = await web.post(f"{server.url}/image/generate", json=body)
+            answer = await web.post(f"{url}/image/generate", json=body)
             assert answer.status_code == 200, answer.text
             took.append(time.perf_counter() - began)
 
@@ -102,20 +103,26 @@ def jobs(servers: Iterable[Server], count: int) -> float:
 
 
 def waiting(vendor: str) -> Iterable[str]:
-    """Measure calls in flight."""
+    """Measure calls in flight, of Atelier and of its floor."""
     with service(vendor) as server:
         jobs([server], 20)
-        before = resident_kb(server.process.pid)
-        memory = list[float]()
-        with ThreadPoolExecutor(1) as threads:
-            running = threads.submit(anyio.run, in_flight, server)
-            while not running.done():
-                memory.append((resident_kb(server.process.pid) - before) / CALLS)
-                time.sleep(0.1)
-        took = sorted(running.result())
-        waiting = memory[: int(10 * took[0])]  # until the first has its image
-        times = f"median {statistics.median(took):.2f} s, slowest {took[-1]:.2f} s"
-        yield f"{CALLS} calls in flight: {times}; {max(waiting):.0f} KB each while they wait, {max(memory):.0f} at most"
+        yield f"{CALLS} calls in flight: {_waiting(server.url, server.process.pid)}"
+    with floors.forwarding(vendor, KEY) as (url, pid):
+        yield f"of the service that forwards: {_waiting(url, pid)}"
+
+
+def _waiting(url: str, pid: int) -> str:
+    before = resident_kb(pid)
+    memory = list[float]()
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(anyio.run, in_flight, url)
+        while not running.done():
+            memory.append((resident_kb(pid) - before) / CALLS)
+            time.sleep(0.1)
+    took = sorted(running.result())
+    waiting = memory[: int(10 * took[0])]  # until the first has its image
+    times = f"median {statistics.median(took):.2f} s, slowest {took[-1]:.2f} s"
+    return f"{times}; {max(waiting):.0f} KB each while they wait, {max(memory):.0f} at most"
 
 
 def cpu_of_a_job(vendor: str) -> Iterable[str]:

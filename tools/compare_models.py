@@ -9,6 +9,7 @@ from decimal import Decimal
 import anyio
 from pydantic import BaseModel
 
+from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.results import ImageResult, ResultImage
 from atelier.providers.core.types import ImageRequest
@@ -104,7 +105,7 @@ async def _answer(attempts: Sequence[_Attempt]) -> Answer:
     """Return the answer: a line for each model, the separate images, and one sheet in place of their previews."""
     tiles = [Tile(image.image_bytes, each.name, _words(each)) for each in attempts for image in each.images]
     tiles += [Tile(None, each.name, _words(each)) for each in attempts if not each.images]
-    sheet = await anyio.to_thread.run_sync(contact_sheet, tiles, ANSWER_BUDGET)
+    sheet = await run_on_processor(contact_sheet, tiles, ANSWER_BUDGET)
     done = [each.result for each in attempts if isinstance(each.result, ImageResult)]
     spent = _total([result.actual_usd for result in done])
     images = [image for result in done for image in result.images]

@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 
+from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.gates.option_gates import ATELIER_OPTIONS
 from atelier.providers.core.types import ImageRequest, Operation
@@ -46,7 +47,7 @@ async def request_of(
         **edit_fields_of(params),
         operation=operation_of(params.operation, bool(marked)),
         sources=tuple(each.picture for each in found),
-        mask=await anyio.to_thread.run_sync(normalise_mask, marked.picture.image_bytes) if marked else None,
+        mask=await run_on_processor(normalise_mask, marked.picture.image_bytes) if marked else None,
         parent=first.id,
         origin=first.provider,
         vendor_image=first.vendor_image,

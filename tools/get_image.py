@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 from typing import Annotated, Literal
 
-import anyio
 from pydantic import AfterValidator, Field
 
+from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.results import ResultImage
 from atelier.providers.core.sizes import ResizeSpec
@@ -206,7 +206,7 @@ async def _image(
         return ResultImage(made, await storage.where(asset.id)), []
     if keep:
         return await store_copy(made, record, wanted, storage.put)
-    return ResultImage(await anyio.to_thread.run_sync(resized_copy, made, wanted)), []
+    return ResultImage(await run_on_processor(resized_copy, made, wanted)), []
 
 
 TOOL = Tool(

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
-from typing import TypeVar
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 import anyio
+from anyio.lowlevel import RunVar
 
 from atelier.providers.core.errors import ImageError, Reason, internal_error
 from atelier.providers.core.types import Progress
 
+Arguments = ParamSpec("Arguments")
 Outcome = TypeVar("Outcome")
+
+_processors = RunVar[anyio.CapacityLimiter]("processors")  # of one event loop; a program may have several
 
 PROGRESS_TIMEOUT = 1.0  # seconds
 
@@ -27,6 +33,20 @@ async def run_shielded(action: Callable[[], Awaitable[Outcome]]) -> Outcome:
     with anyio.CancelScope(shield=True):
         return await action()
     raise AssertionError("the scope is never cancelled itself")
+
+
+async def run_on_processor(
+    function: Callable[Arguments, Outcome], *args: Arguments.args, **named: Arguments.kwargs
+) -> Outcome:
+    """Return the result of a function that computes, run in a thread; at most one per processor runs at a time.
+
+    More would take as long together, while the pixels of each are in memory.
+    """
+    limiter = _processors.get(None)
+    if limiter is None:
+        limiter = anyio.CapacityLimiter(os.cpu_count() or 1)
+        _processors.set(limiter)
+    return await anyio.to_thread.run_sync(partial(function, *args, **named), limiter=limiter)
 
 
 async def run_concurrently(

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import anyio
 
+from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import Picture
 from atelier.providers.images.allowed_files import (
@@ -158,7 +159,7 @@ class SourceReader:
         """Return a source image, that of a stored asset if its bytes are equal: the result then records its parent."""
         # the id is taken from the facts in the file, else from the file's name; comparing the bytes decides
         found = await self._found(data)
-        id = str((await anyio.to_thread.run_sync(read_facts, data) or {}).get("id") or name)
+        id = str((await run_on_processor(read_facts, data) or {}).get("id") or name)
         if self.assets and ASSET.fullmatch(id):
             with suppress(ImageError), anyio.move_on_after(RECOGNITION_TIMEOUT):
                 asset = await self.assets.get(id)
@@ -167,7 +168,7 @@ class SourceReader:
         return found
 
     async def _found(self, data: bytes, asset: Asset | None = None) -> SourceImage:
-        found = SourceImage(await anyio.to_thread.run_sync(normalise_source, data, self.limits))
+        found = SourceImage(await run_on_processor(normalise_source, data, self.limits))
         known = {name: asset.record.get(name) for name in ("provider", "vendor_image")} if asset else {}
         return replace(found, id=asset and asset.id, **known)
 

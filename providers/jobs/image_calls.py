@@ -11,7 +11,7 @@ from typing import Any, Self, TypedDict, Unpack, cast
 
 import anyio
 
-from atelier.providers.core.concurrency import no_progress
+from atelier.providers.core.concurrency import no_progress, run_on_processor
 from atelier.providers.core.errors import ImageError, Reason, error_facts
 from atelier.providers.core.results import ImageResult, ResultImage
 from atelier.providers.core.types import ImageRequest, Operation, Picture, Progress, ResponseFormat
@@ -181,7 +181,7 @@ class ImageCalls(ABC):
             "count": options.get("n", 1),
             "options": dict(options.get("options") or {}),
             "sources": tuple(source.picture for source in sources),
-            "mask": await anyio.to_thread.run_sync(normalise_mask, marked.picture.image_bytes) if marked else None,
+            "mask": await run_on_processor(normalise_mask, marked.picture.image_bytes) if marked else None,
             "parent": sources[0].id if sources else None,
             "origin": sources[0].provider if sources else None,
             "vendor_image": sources[0].vendor_image if sources else None,
@@ -224,7 +224,7 @@ async def _read(sources: SourceReader, image: ImageInput) -> SourceImage:
             data, id, name = image.image_bytes, None, image.name
         case _:
             data, id, name = bytes(image), None, ""
-    picture = await anyio.to_thread.run_sync(normalise_source, data, sources.limits)
+    picture = await run_on_processor(normalise_source, data, sources.limits)
     return SourceImage(replace(picture, name=name), id)
 
 

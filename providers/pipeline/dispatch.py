@@ -226,7 +226,9 @@ async def _send_or_collect(
                 if await provider.lookup(job, wire):
                     return await provider.collect(job, wire)
         raise
-    return await provider.read(response, job, wire)
+    reading = provider.read(response, job, wire)
+    del response  # its body may be large, and is not needed once it is parsed
+    return await reading
 
 
 async def _watch(

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from atelier.providers.catalog.catalog import Catalog
-from atelier.providers.core.concurrency import no_progress, report, run_concurrently, run_shielded
+from atelier.providers.core.concurrency import no_progress, report, run_concurrently, run_on_processor, run_shielded
 from atelier.providers.core.errors import ImageError, Reason, internal_error
 from atelier.providers.core.results import ImageResult, ResultImage
 from atelier.providers.core.types import ImageRequest, Progress
@@ -33,7 +33,7 @@ from atelier.providers.pipeline.job_store import JobStore, NullJobStore
 from atelier.providers.pipeline.prepared_job import PreparedJob
 from atelier.providers.pipeline.result import merged_result
 from atelier.providers.pipeline.safe_prompt import SECOND_ATTEMPT_HINT, prepare_softened
-from atelier.providers.pipeline.store_images import CallResult, store_images, with_prompts
+from atelier.providers.pipeline.store_images import CallResult, new_assets, store_images, with_prompts
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.pricing.budget import Budget, Confirm
 from atelier.providers.pricing.estimate import vendor_estimate
@@ -233,11 +233,14 @@ class Pipeline:
                 reply = await self._dispatcher.dispatch(prepared, vendor_call, request, on_progress)
                 reply = with_prompts(reply, vendor_call.job.request.prompt)
                 if self.storage is None:
-                    result = CallResult(reply, [ResultImage(picture) for picture in reply.pictures], [])
+                    images = [ResultImage(picture) for picture in reply.pictures]
+                    result = CallResult(replace(reply, pictures=()), images, [])
                 else:
                     count = len(reply.pictures)
                     await report(on_progress, "Storing the image." if count == 1 else f"Storing {count} images.")
-                    result = await store_images(self.storage, prepared, vendor_call, reply)
+                    new = await run_on_processor(new_assets, prepared, vendor_call, reply)
+                    reply = replace(reply, pictures=())  # `new` has them with their facts, and each may be large
+                    result = await store_images(self.storage, prepared, vendor_call, reply, new)
                 await vendor_call.settle()
                 if len(prepared.vendor_calls) > 1:
                     await report(on_progress, prepared.progress)

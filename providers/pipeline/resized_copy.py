@@ -7,8 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import anyio
-
+from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id
 from atelier.providers.core.results import AssetHandle, ResultImage
@@ -40,8 +39,8 @@ async def store_copy(
     picture: Picture, record: Mapping[str, Any], resize: ResizeSpec, put: Put
 ) -> tuple[ResultImage, list[str]]:
     """Store a copy of a stored image and return it with warnings. Raises invalid_request and storage_failed."""
-    copy = await anyio.to_thread.run_sync(resized_copy, picture, resize)
-    copy, copy_record = await anyio.to_thread.run_sync(_with_facts, copy, _record(record, copy, resize), resize)
+    copy = await run_on_processor(resized_copy, picture, resize)
+    copy, copy_record = await run_on_processor(_with_facts, copy, _record(record, copy, resize), resize)
     stored = await put(copy_record["id"], copy, copy_record)
     warnings = [stored.warning] if stored.warning else []
     if copy.format != (resize.format or picture.format):

@@ -53,12 +53,15 @@ def merged_result(prepared: PreparedJob, outcomes: Sequence[CallResult | ImageEr
 
 
 def merged_reply(replies: Sequence[Reply]) -> Reply:
-    """Return the replies of a job's calls as one, with the sums of tokens and costs and with every request id."""
+    """Return the replies of a job's calls as one, with the sums of tokens and costs and with every request id.
+
+    The images are not in it; a `CallResult` has them.
+    """
     ids = [reply.details["request_id"] for reply in replies if reply.details.get("request_id")]
     costs = [reply.cost_usd for reply in replies]
     details = {**replies[0].details, **({"request_ids": ids} if len(ids) > 1 else {})}
     return Reply(
-        pictures=tuple(picture for reply in replies for picture in reply.pictures),
+        pictures=(),
         usage=_added([reply.usage for reply in replies]),
         cost_usd=None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0)),
         warnings=tuple(dict.fromkeys(warning for reply in replies for warning in reply.warnings)),

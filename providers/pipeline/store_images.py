@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple
-
-import anyio
+from typing import Any, NamedTuple, TypeAlias
 
 from atelier.providers.core.concurrency import run_concurrently
 from atelier.providers.core.errors import ImageError
@@ -25,21 +23,28 @@ from atelier.providers.pipeline.resized_copy import with_copy
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.vendors.contract import Reply
 
+NewAsset: TypeAlias = tuple[Picture, dict[str, Any]]
+"""An image that is to be stored, and its record."""
+
 
 class CallResult(NamedTuple):
-    """The result of one vendor call: its reply, its images, and warnings about those that could not be stored."""
+    """The result of one vendor call: its reply, its images, and warnings about those that could not be stored.
+
+    The reply has no pictures any more: they would double the memory that the images take.
+    """
 
     reply: Reply
     images: list[ResultImage]
     warnings: list[str]
 
 
-async def store_images(storage: Storage, prepared: PreparedJob, vendor_call: VendorCall, reply: Reply) -> CallResult:
+async def store_images(
+    storage: Storage, prepared: PreparedJob, vendor_call: VendorCall, reply: Reply, new: Sequence[NewAsset]
+) -> CallResult:
     """Store the images of a call concurrently. One that cannot be stored is returned without a handle, with a warning.
 
-    The images that an earlier process stored of the same call are skipped.
+    `reply` needs no pictures, since `new` has them; see `new_assets`.
     """
-    new = await anyio.to_thread.run_sync(_new_assets, prepared, vendor_call, reply)
     outcomes = await run_concurrently([partial(_stored, storage, picture, record) for picture, record in new])
     for outcome in outcomes:
         if not isinstance(outcome, ImageError):
@@ -59,9 +64,12 @@ async def store_images(storage: Storage, prepared: PreparedJob, vendor_call: Ven
     return CallResult(reply, images, warnings)
 
 
-def _new_assets(prepared: PreparedJob, vendor_call: VendorCall, reply: Reply) -> list[tuple[Picture, dict[str, Any]]]:
-    """Return each image that is not stored yet, with its facts embedded, and its record."""
-    stored_before, new = Counter(vendor_call.stored_digests), list[tuple[Picture, dict[str, Any]]]()
+def new_assets(prepared: PreparedJob, vendor_call: VendorCall, reply: Reply) -> list[NewAsset]:
+    """Return the images of a reply, with their facts embedded and their records.
+
+    Those that an earlier process stored of the same call are left out.
+    """
+    stored_before, new = Counter(vendor_call.stored_digests), list[NewAsset]()
     for made in reply.pictures:
         record = asset_record(new_id("img"), prepared, vendor_call, reply, made)
         if stored_before[record["original_sha256"]]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-import anyio
-
 from atelier.providers.catalog.catalog import Catalog
+from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import PROMPTLESS, Feature, ImageRequest, Model, Operation, Picture
 from atelier.providers.images.sources import ASSET, SourceReader, normalise_source
@@ -167,7 +166,7 @@ async def _reference(name: str, found: FoundStyle, sources: SourceReader) -> Pic
         if data is None:
             hint = "Put the image beside the style's file, or give an asset id, an https address or a path."
             raise ImageError(Reason.NOT_FOUND, "There is no such file beside the style.", hint=hint)
-        return await anyio.to_thread.run_sync(normalise_source, data, sources.limits)
+        return await run_on_processor(normalise_source, data, sources.limits)
     return (await sources.read(name)).picture
 
 

@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar, cast
 import anyio
 from pydantic import BaseModel, Field, model_validator
 
+from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.errors import ImageError, sanitize
 from atelier.providers.core.types import Picture
 from atelier.providers.images.identify import picture
@@ -133,7 +134,7 @@ async def _image(vendor: str, item: Item | None, progress: str, wire: Wire) -> P
     if item is None:
         raise invalid_response(f"{vendor} answered with an image that cannot be read.")
     if item.b64_json:
-        return await anyio.to_thread.run_sync(_decoded, item.b64_json, item.revised_prompt)
+        return await run_on_processor(_decoded, item.b64_json, item.revised_prompt)
     if not item.url:
         raise invalid_response(f"{vendor} answered without an image.")
     if item.url.startswith(BUCKET_SCHEMES):

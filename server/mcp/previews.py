@@ -11,8 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import anyio
-
+from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.types import Picture
 from atelier.providers.images.decode import decode, flatten
 
@@ -49,7 +48,7 @@ async def previews(
     for index, picture in enumerate(pictures):
         before = stored[index] if index < len(stored) else None
         if before is None or len(before) > share or limits.edge != FULL.edge:
-            before = await anyio.to_thread.run_sync(preview, picture.image_bytes, len(pictures), limits)
+            before = await run_on_processor(preview, picture.image_bytes, len(pictures), limits)
         jpegs.append(before)
     return jpegs
 

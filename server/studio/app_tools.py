@@ -6,9 +6,9 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import anyio
 from pydantic import BaseModel, Field
 
+from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
@@ -172,10 +172,10 @@ async def _preview(id: str, storage: Storage, limits: PreviewLimits) -> bytes:
         if asset is None:
             return b""
         source = asset.image_bytes
-        if limits.edge <= FULL.edge and (usual := await anyio.to_thread.run_sync(preview, source)):
+        if limits.edge <= FULL.edge and (usual := await run_on_processor(preview, source)):
             await storage.put_preview(id, usual)
             source = usual
-    return await anyio.to_thread.run_sync(preview, source, 1, limits)
+    return await run_on_processor(preview, source, 1, limits)
 
 
 async def read_file(params: StudioFile, service: ImageService, call: Call) -> Answer:

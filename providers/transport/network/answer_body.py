@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import AsyncIterator
 
@@ -24,7 +25,7 @@ class AnswerBody:
         self._arriving = arriving
         self._cap = cap
         self._on_progress = on_progress
-        self._chunks = list[bytes]()
+        self._body = io.BytesIO()  # its value is not a second copy of the body, as joined chunks would be
 
     async def read(self) -> httpx.Response:
         """Read all, close the connection and return the response."""
@@ -32,7 +33,7 @@ class AnswerBody:
             await self._read()
         finally:
             await self._arriving.aclose()
-        return with_body(self._arriving, b"".join(self._chunks))
+        return with_body(self._arriving, self._body.getvalue())
 
     async def _read(self) -> None:
         is_stream = self._arriving.headers.get("content-type", "").startswith("text/event-stream")
@@ -41,7 +42,7 @@ class AnswerBody:
             size += len(chunk)
             if size > self._cap:
                 raise invalid_response(f"The vendor's answer is larger than {self._cap // 2**20} MB.")
-            self._chunks.append(chunk)
+            self._body.write(chunk)
             if not is_stream:
                 continue
             for message in events.feed(chunk):
@@ -55,7 +56,7 @@ class AnswerBody:
 
         That is an error status, which says by itself that there is no image, or the whole value with the result.
         """
-        body = b"".join(self._chunks)
+        body = self._body.getvalue()
         return with_body(self._arriving, body) if self._arriving.is_error or holds_whole_result(body) else None
 
     async def _decompressed(self) -> AsyncIterator[bytes]:

@@ -91,6 +91,7 @@ async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
     Links of a gateway are saved before they are followed.
     """
     answer = parse_answer(Answer, response.content)
+    del response  # larger than the images, which are decoded next
     await note_links(answer.response_id, answer, draft(answer) or answer.results(), wire)
     return await _reply(answer, job, wire)
 

@@ -92,6 +92,7 @@ async def read(response: httpx.Response, job: Job, wire: Wire, names: Names = OP
     else:
         answer = _streamed(body, names) if is_event_stream(body) else parse_answer(Answer, body)
     answer.cost_usd = _stated_cost(response.headers)
+    del response, body  # larger than the images, which are decoded next
     await note_links(id, answer, answer.data, wire)
     return await _reply(id, answer, job, wire, names)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 
+from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
 from atelier.server.cli.output import say
@@ -65,7 +66,7 @@ async def _figure(storage: Storage, record: Record) -> str:
     """Return one image with its words. Its preview is in the page; the link leads to the whole file."""
     id, made, size, model, cost, _ = row(record)
     asset, place = await storage.get(id), await storage.where(id)
-    jpeg = await anyio.to_thread.run_sync(preview, asset.image_bytes, 1, SMALL) if asset else b""
+    jpeg = await run_on_processor(preview, asset.image_bytes, 1, SMALL) if asset else b""
     link = (place and (place.url or (place.path and Path(place.path).as_uri()))) or ""
     prompt = escape(str(record.get("prompt") or record.get("operation") or ""))
     image = f'<img alt="{prompt}" loading="lazy" src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}">'

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import anyio
 from fastapi import Request, Response
 from starlette.datastructures import UploadFile
 
+from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
 from atelier.providers.core.results import ResultImage
@@ -48,7 +48,7 @@ async def store_image(id: str, data: bytes, storage: Storage, limits: SourceLimi
     if len(data) > limits.max_bytes:
         message = f"The image is larger than {limits.max_bytes / 2**20:g} MiB."
         raise RefusedError(413, message, SIZE_HINT)
-    image = await anyio.to_thread.run_sync(normalise_source, data, limits)
+    image = await run_on_processor(normalise_source, data, limits)
     created_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     facts = {"width": image.width, "height": image.height, "mime": image.mime, "bytes": len(image.image_bytes)}
     record = {"id": id, "created_at": created_at, "operation": UPLOAD, **facts}
