@@ -67,8 +67,8 @@ def key_variable(endpoint: Endpoint, lookup: Lookup) -> str | None:
     return _first_set((*(OWN_PREFIX + name for name in endpoint.key_variables), *endpoint.key_variables), lookup)
 
 
-def base_url_variable(endpoint: Endpoint, lookup: Lookup) -> str | None:
-    """Return the variable that holds the vendor's base URL.
+def base_url_variable(endpoint: Endpoint, keyed_by: str | None, lookup: Lookup) -> str | None:
+    """Return the variable that holds the vendor's base URL; `keyed_by` is the one that holds its key.
 
     The one without prefix is ignored if the key's variable has the prefix: another program may have set it, and its
     host would get Atelier's key.
@@ -77,7 +77,7 @@ def base_url_variable(endpoint: Endpoint, lookup: Lookup) -> str | None:
     if not bare:
         return None
     names = [OWN_PREFIX + bare]
-    if not (key_variable(endpoint, lookup) or "").startswith(OWN_PREFIX):
+    if not (keyed_by or "").startswith(OWN_PREFIX):
         names.append(bare)
     return _first_set(names, lookup)
 
