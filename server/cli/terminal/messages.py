@@ -8,7 +8,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from atelier.providers.core.errors import ImageError
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.cli.output import UnwritableStreamError, UsageError
 from atelier.server.observability.logs import log
 from atelier.server.shutdown import EndedError
@@ -81,6 +81,21 @@ def errors_to_exit_codes() -> Generator[None]:
     except BrokenPipeError:  # the reader of our output closed it, as `| head` does
         pass
     sys.exit(code)
+
+
+WRONG_ARGUMENTS = (Reason.INVALID_REQUEST, Reason.UNKNOWN_MODEL)
+"""Reasons of an error that the words of the command line cause, where nothing else was read yet."""
+
+
+@contextmanager
+def usage_errors() -> Generator[None]:
+    """Raise UsageError in place of the ImageError that a check of the arguments raises in the block."""
+    try:
+        yield
+    except ImageError as error:
+        if error.reason not in WRONG_ARGUMENTS:
+            raise
+        raise UsageError(for_person(f"{error.message} {error.hint}".strip())) from None
 
 
 def for_person(message: str) -> str:
