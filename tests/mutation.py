@@ -5,11 +5,14 @@
     uv run --group mutation python -m tests.mutation --results     the mutants that survived
     uv run --group mutation python -m tests.mutation --show NAME   what one of them changes
 
-mutmut derives the name of a module from its path, so it runs in a folder where the package lies as it is imported.
+mutmut derives the name of a module from its path, so it runs in a folder where the package lies as it is imported. A
+mutant is run by the tests that reach it and take at most SLOW seconds: a slower one waits for something, and each
+mutant that survives would wait for all of them.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +21,9 @@ from hatch_build import link
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "mutation"
+TESTS = FOLDER / "mutants" / "mutmut-stats.json"  # which tests reach which function, and how long they take
+SLOW = 0.15  # seconds
+SMALL = "atelier.providers.pricing.budget.x_usd_of__mutmut_1"  # a mutant, run first so that mutmut writes TESTS
 
 
 def main(arguments: list[str]) -> int:
@@ -26,12 +32,27 @@ def main(arguments: list[str]) -> int:
     link(ROOT / "build" / "dev" / "atelier", FOLDER / "atelier")
     link(ROOT / "tests", FOLDER / "tests")
     (FOLDER / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
-    command = (
-        [arguments[0].removeprefix("--"), *arguments[1:]]
-        if arguments[:1] in (["--results"], ["--show"])
-        else ["run", *arguments]
-    )
-    return subprocess.run([sys.executable, "-m", "mutmut", *command], cwd=FOLDER, check=False).returncode
+    if arguments[:1] in (["--results"], ["--show"]):
+        return mutmut(arguments[0].removeprefix("--"), *arguments[1:])
+    if not TESTS.exists() and (code := mutmut("run", SMALL)):
+        return code
+    leave_out_slow_tests()
+    return mutmut("run", *arguments)
+
+
+def mutmut(*arguments: str) -> int:
+    """Run a command of mutmut in the folder; return its exit code."""
+    return subprocess.run([sys.executable, "-m", "mutmut", *arguments], cwd=FOLDER, check=False).returncode
+
+
+def leave_out_slow_tests() -> None:
+    """Leave the slow tests out of what is run for a mutant, except where all that reach a function are slow."""
+    known = json.loads(TESTS.read_text())
+    seconds = known["duration_by_test"]
+    for function, tests in known["tests_by_mangled_function_name"].items():
+        quick = [test for test in tests if seconds.get(test, 0) <= SLOW]
+        known["tests_by_mangled_function_name"][function] = quick or sorted(tests, key=seconds.__getitem__)[:3]
+    TESTS.write_text(json.dumps(known))
 
 
 if __name__ == "__main__":
