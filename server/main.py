@@ -26,19 +26,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         early_answers.start()
         gc.disable()  # until `preload`: what an import makes stays, and looking at it takes a tenth of the start
         from atelier.server.cli.serving import serve_stdio
-        from atelier.server.cli.terminal.messages import run_to_exit
+        from atelier.server.cli.terminal.messages import errors_to_exit_codes
 
-        run_to_exit(serve_stdio)
+        with errors_to_exit_codes():
+            sys.exit(serve_stdio())
     elif words == ["--version"]:
         from importlib.metadata import version
 
         print(f"atelier {version('atelier-mcp')}")  # noqa: T201 - before the module that prints is imported
-        return
     elif words in (["--help"], ["-h"], ["help"]) or (not words and is_terminal):
         from atelier.server.cli.commands import overview
 
         print(overview())  # noqa: T201
-        return
-    from atelier.server.cli.entry import run
+    else:
+        from atelier.server.cli.entry import run
 
-    run(words)
+        run(words)

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from atelier.providers.core.results import ImageResult, ResultImage, Usage
 from atelier.providers.jobs.service import JobHandle
-from atelier.providers.pipeline.quotes import usd as plain_usd
+from atelier.providers.pricing.budget import usd as plain_usd
 from atelier.tools.closing_lines import bytes_of, closing_lines
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Output
 

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import NoReturn
 
 from atelier.providers.catalog.ended_models import ended_model
-from atelier.providers.catalog.rows import is_installed, listed_row, unlisted_row
+from atelier.providers.catalog.rows import is_installed, unlisted_row
 from atelier.providers.core.environment import OWN_PREFIX, base_url_variable, key_variable, setting
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates.refusals import close_names, did_you_mean
@@ -114,26 +114,27 @@ class Catalog:
         """Return whether the vendor's key is set; of a local server, which has none, whether its address is."""
         endpoint = provider.endpoint
         if not endpoint.key_variables:
-            return not endpoint.base_url_variable or base_url_variable(endpoint, self.lookup) is not None
-        return self._keyed(endpoint).key(self.lookup) is not None
+            return not endpoint.base_url_variable or base_url_variable(endpoint, None, self.lookup) is not None
+        variable = key_variable(endpoint, self.lookup)
+        return variable is not None and self.lookup(variable) is not None
 
     def _named(self, name: str, operation: Operation) -> Choice:
         wanted = name.strip().lower()
         vendor, _, rest = wanted.partition("/")
         for provider in self.providers:
             if wanted in provider.names:
-                row = self._row_for(provider, operation) or listed_row(provider, provider.default.lower())
+                row = self._row_for(provider, operation) or provider.row(provider.default.lower())
                 return self._choice(provider, row or self._none_listed(provider))
         for provider in self.providers:
             family = rest if vendor in provider.names else "" if provider.qualified else wanted
             if family in provider.ended_names:
                 return self._successor(provider, operation, family)
         for provider in (p for p in self.providers if not p.qualified):
-            if row := listed_row(provider, wanted):
+            if row := provider.row(wanted):
                 return self._choice(provider, row)
         for provider in self.providers:
             if vendor in provider.names and rest:
-                if row := listed_row(provider, rest):
+                if row := provider.row(rest):
                     return self._choice(provider, row)
                 if (provider.prefixes or provider.unlisted) and UNLISTED.fullmatch(rest):
                     return self._choice(provider, unlisted_row(provider, name.strip().partition("/")[2]))
@@ -146,7 +147,7 @@ class Catalog:
 
     def _successor(self, provider: Provider, operation: Operation, name: str) -> Choice:
         """Return the vendor's model for the name of an ended family, with a warning."""
-        choice = self._choice(provider, self._row_for(provider, operation) or listed_row(provider, provider.default))
+        choice = self._choice(provider, self._row_for(provider, operation) or provider.row(provider.default))
         return replace(choice, warning=f"{provider.title} has ended {name}; {choice.model.id} is used in its place.")
 
     def _preset(self, operation: Operation) -> Choice | None:
@@ -201,12 +202,16 @@ class Catalog:
         return self._endpoints[provider.name]
 
     def _locate(self, provider: Provider) -> Endpoint:
-        endpoint = replace(self._keyed(provider.endpoint), setting=partial(setting, lookup=self.lookup))
+        endpoint = replace(provider.endpoint, setting=partial(setting, lookup=self.lookup))
+        keyed_by = key_variable(endpoint, self.lookup)
+        if keyed_by:  # of several variables this one is named in errors; the key may be of a host of its own
+            base = dict(endpoint.base_urls).get(keyed_by.removeprefix(OWN_PREFIX), endpoint.base_url)
+            endpoint = replace(endpoint, key_variables=(keyed_by,), base_url=base)
         if provider.locate:
             endpoint = replace(endpoint, base_url=provider.locate(endpoint))
         if endpoint.folder_variable:
             endpoint = replace(endpoint, folder=self.lookup(endpoint.folder_variable) or "")
-        variable = base_url_variable(provider.endpoint, self.lookup)
+        variable = base_url_variable(endpoint, keyed_by, self.lookup)
         if not (variable and (url := self.lookup(variable))):
             return endpoint
         base, host = base_url(url, endpoint), host_of(url)
@@ -216,13 +221,6 @@ class Catalog:
             raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
         custom = base != endpoint.base_url and not endpoint.is_vendor_host(host)
         return replace(endpoint, base_url=base, base_url_variable=variable, custom=custom)
-
-    def _keyed(self, endpoint: Endpoint) -> Endpoint:
-        """Return the endpoint with the one variable that holds its key, or with all if none is set."""
-        if (variable := key_variable(endpoint, self.lookup)) is None:
-            return endpoint
-        base = dict(endpoint.base_urls).get(variable.removeprefix(OWN_PREFIX), endpoint.base_url)
-        return replace(endpoint, key_variables=(variable,), base_url=base)
 
     def _keyless(self, drawn_by: Provider) -> str:
         keys = [p.endpoint.key_variables[0] for p in self.providers if p.endpoint.key_variables]

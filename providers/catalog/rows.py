@@ -1,4 +1,4 @@
-"""The row of a model: a listed one by its name, or one for an id that its vendor does not list. What a vendor needs."""
+"""The row of a model that its vendor does not list, and whether the package is there that a vendor needs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,6 @@ def is_installed(package: str) -> bool:
         return not package or find_spec(package) is not None
     except ModuleNotFoundError:  # nor is the one around it
         return False
-
-
-def listed_row(provider: Provider, name: str) -> Model | None:
-    """Return the row with this id, alias or dated id, in lower case; a dated id is sent unchanged."""
-    for row in provider.models:
-        if name == row.id.lower() or name in row.aliases:
-            return row
-        if name in row.snapshots:
-            return replace(row, id=name)
-    return None
 
 
 def unlisted_row(provider: Provider, id: str) -> Model:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from atelier.providers.core.errors import ImageError, Reason
@@ -64,15 +64,11 @@ def own_variable_names(endpoint: Endpoint) -> tuple[str, ...]:
 
 def key_variable(endpoint: Endpoint, lookup: Lookup) -> str | None:
     """Return the variable that holds the vendor's key; those with the prefix come first."""
-    names = (*(OWN_PREFIX + name for name in endpoint.key_variables), *endpoint.key_variables)
-    for name in names:
-        if _is_set(name, lookup):
-            return name
-    return None
+    return _first_set((*(OWN_PREFIX + name for name in endpoint.key_variables), *endpoint.key_variables), lookup)
 
 
-def base_url_variable(endpoint: Endpoint, lookup: Lookup) -> str | None:
-    """Return the variable that holds the vendor's base URL.
+def base_url_variable(endpoint: Endpoint, keyed_by: str | None, lookup: Lookup) -> str | None:
+    """Return the variable that holds the vendor's base URL; `keyed_by` is the one that holds its key.
 
     The one without prefix is ignored if the key's variable has the prefix: another program may have set it, and its
     host would get Atelier's key.
@@ -81,9 +77,9 @@ def base_url_variable(endpoint: Endpoint, lookup: Lookup) -> str | None:
     if not bare:
         return None
     names = [OWN_PREFIX + bare]
-    if not (key_variable(endpoint, lookup) or "").startswith(OWN_PREFIX):
+    if not (keyed_by or "").startswith(OWN_PREFIX):
         names.append(bare)
-    return next((name for name in names if _is_set(name, lookup)), None)
+    return _first_set(names, lookup)
 
 
 def setting(name: str, lookup: Lookup) -> str | None:
@@ -103,11 +99,14 @@ def hint_with_variables(hint: str, bare: Endpoint, used: Endpoint) -> str:
     return hint
 
 
-def _is_set(name: str, lookup: Lookup) -> bool:
-    try:
-        return lookup(name) is not None
-    except ImageError:  # its file cannot be read, which is an error once the value is needed
-        return True
+def _first_set(names: Sequence[str], lookup: Lookup) -> str | None:
+    for name in names:
+        try:
+            if lookup(name) is not None:
+                return name
+        except ImageError:  # its file cannot be read, which is an error once the value is needed
+            return name
+    return None
 
 
 def _clean(value: str | None) -> str | None:

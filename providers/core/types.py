@@ -226,4 +226,7 @@ class Endpoint:
 
     def key(self, lookup: Lookup) -> str | None:
         """Return the first key that is set."""
-        return next((key for name in self.key_variables if (key := lookup(name))), None)
+        for name in self.key_variables:
+            if key := lookup(name):
+                return key
+        return None

@@ -61,7 +61,7 @@ class ImageService(ImageCalls):
         self._runner = JobRunner(pipeline, self._tasks)
         self._inline = InlineResults(pipeline)
         self._deliveries = DeliveryTracker(pipeline.store, self._tasks, self._inline.delete)
-        self._sweeper = OrphanSweeper(pipeline, self._inline, self._runner.start, self._tasks)
+        self._sweeper = OrphanSweeper(pipeline, self._runner.start, self._tasks)
         self._waiter = JobWaiter(pipeline, self._runner, self._deliveries, self._sweeper)
 
     async def __aenter__(self) -> Self:
@@ -197,9 +197,9 @@ class ImageService(ImageCalls):
         self._deliveries.mark_delivered(job)
 
     async def recover(self) -> None:
-        """Recover the jobs of processes that died, and delete expired inline images; see `OrphanSweeper`."""
+        """Recover the jobs of processes that died, and delete expired inline images."""
         await self._sweeper.sweep()
-        await self._sweeper.clean_up()
+        await self._inline.delete_expired()
 
     async def _collected(self, earlier: JobRow, on_progress: Progress, deadline: float, *, keep: bool) -> Result | None:
         """Return what an earlier job made; None if its images are gone, or it was cancelled, and a new job may start.

@@ -17,7 +17,7 @@ from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow
-from atelier.providers.pipeline.quotes import usd
+from atelier.providers.pricing.budget import usd
 
 NOT_STORED = ("sources", "mask", "notes")
 """Fields of a request that are not stored; a fingerprint has the hashes of the images' content."""

@@ -1,4 +1,4 @@
-"""Claim the jobs of processes that died, one sweep at a time, and delete expired inline images."""
+"""Claim the jobs of processes that died, one sweep at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import anyio
 from anyio.abc import TaskGroup
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.jobs.delivery import InlineResults
 from atelier.providers.jobs.recovery import UNKNOWN_OUTCOME_ERROR, recover_job, stores_here
 from atelier.providers.jobs.running_job import COLLECTING, RunningJob
 from atelier.providers.jobs.stored_job import encode_error
@@ -34,11 +33,8 @@ class OrphanSweeper:
     `start` runs a job of which the vendor can still return images.
     """
 
-    def __init__(
-        self, pipeline: Pipeline, inline: InlineResults, start: Callable[[RunningJob], None], tasks: TaskGroup
-    ) -> None:
+    def __init__(self, pipeline: Pipeline, start: Callable[[RunningJob], None], tasks: TaskGroup) -> None:
         self._pipeline = pipeline
-        self._inline = inline
         self._start = start
         self._tasks = tasks
         self._lock = anyio.Lock()
@@ -57,10 +53,6 @@ class OrphanSweeper:
         await mine.ended.wait()
         if mine.error:
             raise mine.error
-
-    async def clean_up(self) -> None:
-        """Delete expired inline images."""
-        await self._inline.delete_expired()
 
     async def _run(self, mine: _Sweep) -> None:
         async with self._lock:

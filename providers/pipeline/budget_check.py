@@ -12,9 +12,9 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.job_store import JobStore, NullJobStore
-from atelier.providers.pipeline.quotes import over_budget_error, unpriced_error, usd
+from atelier.providers.pipeline.quotes import over_budget_error, unpriced_error
 from atelier.providers.pipeline.vendor_call import VendorCall
-from atelier.providers.pricing.budget import Budget, BudgetLeft, CapExceeded, Caps, Confirm, Reservation
+from atelier.providers.pricing.budget import Budget, BudgetLeft, CapExceeded, Caps, Confirm, Reservation, usd
 from atelier.providers.pricing.estimate import Estimate, actual, estimate
 from atelier.providers.vendors.contract import Job
 

@@ -11,6 +11,7 @@ from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Model
 from atelier.providers.pipeline.admit import PricedRequest, check_and_price
+from atelier.providers.pricing.budget import usd
 from atelier.providers.pricing.estimate import Estimate
 from atelier.providers.vendors.contract import Provider
 
@@ -73,15 +74,6 @@ def unpriced_error(priced: PricedRequest) -> ImageError:
         f"The price of {priced.job.model.id} is not known, so it cannot be checked against a budget; nothing was sent.",
         hint="Use a model with a price (list_models), or set ATELIER_ALLOW_UNPRICED=true.",
     )
-
-
-def usd(amount: Decimal) -> str:
-    """Return an amount as text, such as `$0.04`, with more digits for a small one."""
-    if amount == 0:
-        return "$0"
-    if amount == round(amount, 2):
-        return f"${amount:.2f}"
-    return f"${amount:.4f}" if amount >= Decimal("0.0001") else f"${amount:.2g}"
 
 
 def _quote_for(catalog: Catalog, provider: Provider, row: Model, request: ImageRequest) -> Quote | None:

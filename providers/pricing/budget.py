@@ -34,6 +34,15 @@ def usd_of(amount: int) -> Decimal:
     return Decimal(amount) / MICRO
 
 
+def usd(amount: Decimal) -> str:
+    """Return an amount as text, such as `$0.04`, with more digits for a small one."""
+    if amount == 0:
+        return "$0"
+    if amount == round(amount, 2):
+        return f"${amount:.2f}"
+    return f"${amount:.4f}" if amount >= Decimal("0.0001") else f"${amount:.2g}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caps:
     """Limits in USD: of one request, of a UTC day, of a UTC month. None is no limit."""

@@ -70,11 +70,13 @@ def estimate(prices: Prices, provider: str, job: Job) -> Estimate | None:
     """Return the cost of a job, its images and its input; None where no price is known."""
     own, request = prices.of(provider, job.model), job.request
     ways, usual = _ways(own, job)
-    made = [output(own, job.model, cell, request, request.count) for cell in ways]
-    known = [amount for amount in made if amount is not None]
-    if not known or len(known) < len(made):
-        return None
-    pictures = least_to_most(known)
+    made = list[Amount]()
+    for cell in ways:
+        amount = output(own, job.model, cell, request, request.count)
+        if amount is None:
+            return None
+        made.append(amount)
+    pictures = least_to_most(made)
     parts = [pictures, *beside(own, job.model, request, request.count)]
     used = [*usual, *(figure for part in parts for figure in part.used)]
     notes = [*(note for part in parts for note in part.notes if note), *(figure.note for figure in used if figure.note)]
@@ -169,7 +171,7 @@ def _shares(details: Mapping[str, Any], name: str) -> dict[str, int]:
 def hint(prices: Prices, provider: str, model: Model) -> Hint | None:
     """Return a price range for one image of the model; None when no price is known."""
     own = prices.of(provider, model)
-    found = [_about(own, model, cell) for cell in _cells(model)]
+    found = [output(own, model, cell, ImageRequest(), 1) for cell in _cells(model)]
     known = [amount for amount in found if amount]
     if not known:
         return None
@@ -181,10 +183,6 @@ def hint(prices: Prices, provider: str, model: Model) -> Hint | None:
         as_of=min(figure.as_of for figure in whole.used),
         source=_sources(whole.used),
     )
-
-
-def _about(own: Figures, model: Model, cell: Cell) -> Amount | None:
-    return output(own, model, cell, ImageRequest(), 1)
 
 
 def _cells(model: Model) -> list[Cell]:

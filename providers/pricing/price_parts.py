@@ -61,7 +61,7 @@ def _priced(row: Price, by_tokens: Amount | None, count: int) -> Amount:
     """Return the cost at a price per image. A different cost by the vendor's tokens is the other end of the range."""
     usd, times = row.usd * count, f"{count} x " if count > 1 else ""
     if row.unit == "credits":
-        return sure(usd, f"{times}{_plain(row.usd / CREDIT)} credits x {dollars(CREDIT)}", row, basis="credits")
+        return sure(usd, f"{times}{(row.usd / CREDIT).normalize():f} credits x {dollars(CREDIT)}", row, basis="credits")
     if not usd:
         return sure(usd, "free", row, basis="free")
     found = sure(usd, f"{times}{dollars(row.usd)} an image", row, basis="flat" if row.cell == Cell() else "grid")
@@ -199,10 +199,5 @@ def tiers(model: Model) -> tuple[str, ...]:
 
 
 def dollars(usd: Decimal) -> str:
-    """`$0.034`"""
-    return f"${_plain(usd)}"
-
-
-def _plain(number: Decimal) -> str:
-    """Return a number without exponent and trailing zeros."""
-    return f"{number.normalize():f}" if number else "0"
+    """`$0.034`, without exponent and trailing zeros."""
+    return f"${usd.normalize():f}"

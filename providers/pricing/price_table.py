@@ -93,8 +93,10 @@ class PriceEntry(Figure):
 
     def covers(self, cell: Cell) -> bool:
         """Return whether the figure applies to a cell."""
-        pairs = ((self.quality, cell.quality), (self.resolution, cell.resolution), (self.size, cell.size))
-        return all(own is None or value in own.split("|") for own, value in pairs)
+        for own, value in ((self.quality, cell.quality), (self.resolution, cell.resolution), (self.size, cell.size)):
+            if own is not None and value not in own.split("|"):
+                return False
+        return True
 
 
 class Price(PriceEntry):

@@ -29,7 +29,10 @@ observers = list[Callable[[str, str], None]]()
 
 def request_id(headers: httpx.Headers) -> str | None:
     """Return the vendor's request id."""
-    return next((sanitize(headers[name], 120) for name in REQUEST_ID_HEADERS if headers.get(name)), None)
+    for name in REQUEST_ID_HEADERS:
+        if headers.get(name):
+            return sanitize(headers[name], 120)
+    return None
 
 
 def safe_url(url: httpx.URL) -> str:

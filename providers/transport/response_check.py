@@ -7,9 +7,9 @@ from http import HTTPStatus
 
 from atelier.providers.core.errors import MAY_BE_BILLED, ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint
+from atelier.providers.transport.answer_body import with_body
 from atelier.providers.transport.base_url import base_url_hint
 from atelier.providers.transport.exchange import safe_url
-from atelier.providers.transport.network.answer_body import with_body
 from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.transport.paid_request import PaidRequest
 from atelier.providers.transport.resilience.retry import MAX_RETRY_WAIT

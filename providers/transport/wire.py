@@ -18,11 +18,11 @@ from atelier.providers.core.errors import ImageError, Reason, redacting
 from atelier.providers.core.log_context import add_context
 from atelier.providers.core.tracing import traced
 from atelier.providers.core.types import Endpoint, Progress
-from atelier.providers.transport.access import Access, FindCredentials
-from atelier.providers.transport.base_url import resolve_allowed, vendor_url
+from atelier.providers.transport.access import Access, FindCredentials, resolve_allowed
+from atelier.providers.transport.answer_body import AnswerBody
+from atelier.providers.transport.base_url import vendor_url
 from atelier.providers.transport.exchange import Exchange, safe_url
 from atelier.providers.transport.network.address_policy import AddressPolicy, send_to
-from atelier.providers.transport.network.answer_body import AnswerBody
 from atelier.providers.transport.network.http_client import httpx, transport_error
 from atelier.providers.transport.paid_request import PaidRequest
 from atelier.providers.transport.resilience.retry import is_temporary, retry_after, retry_policy

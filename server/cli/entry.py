@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -26,7 +27,7 @@ from rich.console import Console
 
 from atelier.server.cli.commands import COMMANDS, DESCRIPTION
 from atelier.server.cli.output import KEY_IS_ASKED_FOR, LONGEST_VENDOR, UsageError
-from atelier.server.cli.terminal.messages import run_to_exit
+from atelier.server.cli.terminal.messages import errors_to_exit_codes
 from atelier.server.cli.terminal.shared_options import STDIN
 
 READ_FROM_STDIN = ("prompt", "batch")
@@ -35,10 +36,11 @@ READ_FROM_STDIN = ("prompt", "batch")
 
 def run(arguments: Sequence[str]) -> None:
     """Run a command and exit with its code; see `server.main`."""
-    run_to_exit(lambda: _run(arguments))
+    with errors_to_exit_codes():
+        sys.exit(_exit_code(arguments))
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _exit_code(arguments: Sequence[str]) -> int:
     try:
         gc.disable()  # while modules are imported: they leave no garbage, and looking for it takes a tenth of the time
         try:

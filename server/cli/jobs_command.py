@@ -10,9 +10,9 @@ import anyio
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pipeline.job_store import CallRow, JobRow
-from atelier.providers.pipeline.quotes import usd
 from atelier.providers.pipeline.states import JobState
-from atelier.server.cli.output import Column, pairs, say, say_json
+from atelier.providers.pricing.budget import usd
+from atelier.server.cli.output import Column, UsageError, pairs, say, say_json
 from atelier.server.cli.output import table as aligned
 from atelier.server.cli.signatures import defaults
 from atelier.server.composition import job_store_of
@@ -54,11 +54,9 @@ def jobs(id: str | None, *, state: str | None, limit: int, json: bool) -> int:
 
 
 async def newest_jobs(limit: int, state: JobState | None) -> list[Job]:
-    """Return the newest jobs with their vendor calls. Raises invalid_request or storage_failed."""
+    """Return the newest jobs with their vendor calls. Raises UsageError, and storage_failed."""
     if limit < 1:
-        raise ImageError(
-            Reason.INVALID_REQUEST, "--limit should be at least 1.", hint=f"Leave it out for {defaults.JOBS}."
-        )
+        raise UsageError(f"--limit should be at least 1. Leave it out for {defaults.JOBS}.")
     job_store = job_store_of(Settings.load())
     try:
         return [(row, await job_store.list_calls(row.id)) for row in await job_store.list_jobs(limit, state)]

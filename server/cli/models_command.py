@@ -9,13 +9,13 @@ from typing import Any
 
 import anyio
 
-from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Model, Operation
 from atelier.providers.vendors.contract import Provider
 from atelier.server.cli.models_check import check
 from atelier.server.cli.options import parameters_in, validated
 from atelier.server.cli.output import Column, UsageError, say, say_json
 from atelier.server.cli.output import table as aligned
+from atelier.server.cli.terminal.messages import usage_errors
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.tools import list_models
@@ -28,7 +28,7 @@ COLUMNS = (
     Column("model"),
     Column("about"),
     Column("ends", spare=True),
-    Column(HEADS[1], flexible=True),
+    Column(HEADS[1], wrapped=True),
     Column("then", spare=True),
     *(Column(head, spare=True) for head in HEADS[2:]),
 )
@@ -43,8 +43,9 @@ def models(*, everything: bool, json: bool, as_markdown: bool, checks: bool, giv
     catalog = catalog_of(settings)
     narrowing = next((name for name in ("operation", "word") if getattr(params, name)), None)
     if narrowing and (checks or as_markdown):
-        message = f"--{narrowing} narrows the list, and neither --check nor --markdown."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave it out.")
+        raise UsageError(f"--{narrowing} narrows the list, and neither --check nor --markdown. Leave it out.")
+    with usage_errors():
+        vendors(catalog, params.vendor)
     if checks:
         return anyio.run(check, catalog, params.vendor)
     if as_markdown:

@@ -13,7 +13,7 @@ from cyclopts import Group, Parameter, Token
 from pydantic.fields import FieldInfo
 
 from atelier.providers.core.errors import ImageError
-from atelier.server.cli.terminal.messages import with_flags
+from atelier.server.cli.terminal.messages import usage_errors, with_flags
 from atelier.server.cli.terminal.shared_options import RESULT, STDIN
 from atelier.tools.parameters.tool_parameters import Parameters
 
@@ -109,14 +109,15 @@ def parameters_in(tool: Tool[Any], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def validated(tool: Tool[ParametersT], command: str, given: Mapping[str, Any]) -> ParametersT:
-    """Return the validated parameters. Raises invalid_request with a hint for a person, not the tool's for an agent."""
+    """Return the validated parameters. Raises UsageError with a hint for a person, not the tool's for an agent."""
     from atelier.tools.parameters.arguments import parameters_of
 
-    try:
-        return parameters_of(tool, given)
-    except ImageError as error:
-        error.hint = f"`atelier {command} --help` tells more."
-        raise
+    with usage_errors():
+        try:
+            return parameters_of(tool, given)
+        except ImageError as error:
+            error.hint = f"`atelier {command} --help` tells more."
+            raise
 
 
 def _argument(

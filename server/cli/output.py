@@ -9,12 +9,14 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any, TextIO
 
 from atelier.server.cli.terminal.style import bold
 
 GAP = 2  # spaces between the columns of a table
 COMFORTABLE, LEAST = 16, 6  # characters of a flexible column: before spare columns are left out, and after
+WRAPPED = 26  # characters of a wrapped column before spare columns are left out, and below which it leaves the row
 
 LONGEST_VENDOR = 20  # characters of a vendor's name; a longer word of `atelier keys` may be a key, and is not quoted
 KEY_IS_ASKED_FOR = (
@@ -33,7 +35,11 @@ class UnwritableStreamError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. In a terminal that is too narrow, `spare` ones are left out and `flexible` ones shortened.
+    """A column of a table.
+
+    In a terminal that is too narrow, `spare` columns are left out, `flexible` ones shortened, and a `wrapped` one,
+    which is not the first, continues on further lines: in its column where WRAPPED characters are left for it, else
+    below the row.
 
     Of several spare columns the last is left out first, and one without a value always.
     """
@@ -42,6 +48,11 @@ class Column:
     right: bool = False
     flexible: bool = False
     spare: bool = False
+    wrapped: bool = False
+
+    def wanted(self, width: int) -> int:
+        """Return the characters that the column keeps before spare columns are left out."""
+        return min(width, COMFORTABLE if self.flexible else WRAPPED if self.wrapped else width)
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
@@ -83,24 +94,37 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int |
     lines = [[column.head for column in columns], *rows]
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
     empty = {number for number, column in enumerate(columns) if column.spare and not any(row[number] for row in rows)}
-    shown = [number for number in range(len(columns)) if number not in empty]
+    shown, below = [number for number in range(len(columns)) if number not in empty], list[int]()
     if limit:
-        wanted = [min(w, COMFORTABLE) if c.flexible else w for c, w in zip(columns, widths, strict=True)]
+        wanted = [column.wanted(width) for column, width in zip(columns, widths, strict=True)]
+        kept = [number for number in shown if not columns[number].spare]
+        if sum(wanted[n] + GAP for n in kept) - GAP > limit:
+            below = [number for number in kept if columns[number].wrapped]
+            shown = [number for number in shown if number not in below]
         spare = [number for number in shown if columns[number].spare]
         while spare and sum(wanted[n] + GAP for n in shown) - GAP > limit:
             shown.remove(spare.pop())
-        for number in (n for n in reversed(shown) if columns[n].flexible):
+        for number in (n for n in reversed(shown) if columns[n].flexible or columns[n].wrapped):
             excess = sum(widths[n] + GAP for n in shown) - GAP - limit
             widths[number] = max(min(widths[number], LEAST), widths[number] - max(0, excess))
+        for number in below:
+            widths[number] = max(LEAST, limit - widths[0] - GAP)
 
-    def cell(line: Sequence[str], number: int) -> str:
-        text, room = line[number], widths[number]
+    def cell(text: str, number: int) -> str:
+        room = widths[number]
         if cell_len(text) > room:
             return f"{set_cell_size(text, room - 1).rstrip()}…".ljust(room)
         space = " " * (room - cell_len(text))
         return f"{space}{text}" if columns[number].right else f"{text}{space}"
 
-    text = [(" " * GAP).join(cell(line, number) for number in shown).rstrip() for line in lines]
+    def row(line: Sequence[str]) -> str:
+        parts = {n: wrap(line[n], widths[n]) or [""] if columns[n].wrapped else [line[n]] for n in (*shown, *below)}
+        height = max(len(parts[n]) for n in shown)
+        cells = [[cell("".join(parts[n][at : at + 1]), n) for n in shown] for at in range(height)]
+        under = [" " * (widths[0] + GAP) + part for n in below for part in parts[n]]
+        return "\n".join([*((" " * GAP).join(each).rstrip() for each in cells), *under])
+
+    text = [row(line) for line in lines]
     return "\n".join([bold(text[0]), *text[1:]])
 
 

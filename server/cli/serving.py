@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 from typing import cast
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from atelier.server.cli.output import UsageError, say
 from atelier.server.cli.signatures import defaults
 from atelier.server.observability import logs
-from atelier.server.observability.tracing import start_tracing
+from atelier.server.observability.tracing import Flush, start_tracing
 from atelier.server.settings import Settings
 from atelier.server.shutdown import until_idle
 
@@ -32,35 +32,29 @@ def serve_stdio() -> int:
     """Serve MCP over stdio until the host closes the pipe."""
     if sys.stdin.isatty():
         say("Serving MCP on stdio for a host; Ctrl-C ends it. Try: atelier generate PROMPT", sys.stderr)
-    return _traced(_serve_stdio, "warning")
+    with _settings_in_use("warning") as (settings, flush):
+        # the SDK would import rich for its logging, which is set up already, and the host waits
+        cast("dict[str, object]", sys.modules).setdefault("rich.console", None)
+        # mcp takes half a second to import, of which the models of all versions are a part: most are never used
+        with deferred_models():
+            from atelier.server.mcp.server import build_server
+
+        server = build_server(settings)
+        serving = partial(
+            until_idle,
+            unwritten=lambda: server.unwritten_answers,
+            finished=server.finished.wait,
+            before_exit=flush,
+        )
+        return anyio.run(serving, server.run_stdio_async, lambda: server.busy)
 
 
 def serve_http(host: str, port: int) -> int:
     """Serve MCP and plain routes over HTTP until a signal."""
-
-    def serve(settings: Settings, flush: Callable[[], None]) -> int:
+    with _settings_in_use("info") as (settings, _):
         from atelier.server.http.app import served
 
         return anyio.run(served, settings, host, port)
-
-    return _traced(serve, "info")
-
-
-def _serve_stdio(settings: Settings, flush: Callable[[], None]) -> int:
-    # the SDK would import rich for its logging, which is set up already, and the host waits
-    cast("dict[str, object]", sys.modules).setdefault("rich.console", None)
-    # mcp takes half a second to import, of which the models of all protocol versions are a part: most are never used
-    with deferred_models():
-        from atelier.server.mcp.server import build_server
-
-    server = build_server(settings)
-    serving = partial(
-        until_idle,
-        unwritten=lambda: server.unwritten_answers,
-        finished=server.finished.wait,
-        before_exit=flush,
-    )
-    return anyio.run(serving, server.run_stdio_async, lambda: server.busy)
 
 
 @contextmanager
@@ -73,13 +67,17 @@ def deferred_models() -> Generator[None]:
         del BaseModel.model_config["defer_build"]
 
 
-def _traced(serve: Callable[[Settings, Callable[[], None]], int], level: logs.LogLevel) -> int:
-    """Serve with logs and traces. `level` is that of the logs where the settings have none."""
+@contextmanager
+def _settings_in_use(level: logs.LogLevel) -> Generator[tuple[Settings, Flush]]:
+    """Yield the settings with logs and traces as they say, and what sends the last spans.
+
+    `level` is that of the logs where the settings have none.
+    """
     logs.configure()
     settings = Settings.load(logs.log.warning)
     logs.set_level(settings.log_level or level)
     flush = start_tracing(prompts=settings.otel_prompts)
     try:
-        return serve(settings, flush)
+        yield settings, flush
     finally:
         flush()

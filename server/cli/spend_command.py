@@ -9,9 +9,9 @@ from typing import Any
 
 import anyio
 
-from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.providers.pipeline.quotes import usd
-from atelier.server.cli.output import Column, say, say_json
+from atelier.providers.core.errors import sanitize
+from atelier.providers.pricing.budget import usd
+from atelier.server.cli.output import Column, UsageError, say, say_json
 from atelier.server.cli.output import table as aligned
 from atelier.server.composition import job_store_of
 from atelier.server.database.rebuild import calls_of, records_in
@@ -95,5 +95,4 @@ def _day(text: str | None) -> date | None:
     try:
         return date.fromisoformat(text) if text else None
     except ValueError:
-        message, hint = f"--since {sanitize(text, 40)} is not a day.", "Write it as YYYY-MM-DD."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint) from None
+        raise UsageError(f"--since {sanitize(text, 40)} is not a day. Write it as YYYY-MM-DD.") from None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -26,7 +26,7 @@ from atelier.providers.styles.library import StyleLibrary
 from atelier.server.calls import CallerLimits, Calls, delivering, log_arguments
 from atelier.server.composition import call_counter, pipeline_of, preload, source_limits_of
 from atelier.server.mcp import results
-from atelier.server.mcp.clients import host_of
+from atelier.server.mcp.clients import Host, host_of
 from atelier.server.mcp.elicitation import DeclinedCosts, InputNeeded, confirm_callback
 from atelier.server.mcp.guidance.instructions import instructions
 from atelier.server.mcp.progress import progress, progress_reporter
@@ -186,35 +186,40 @@ class AtelierServer(StudioServer[ServerState]):
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {name}")
         if context is None:
             raise MCPError(code=INVALID_PARAMS, message="A tool is called within a session.")
+        state, caller, host = context.request_context.lifespan_context, self.caller(), host_of(context.session)
         try:
-            async with self.calls.answering(name, self.caller()):
+            async with self.calls.answering(name, caller):
                 log_arguments(name, arguments)
-                answer = await self._answer(tool, arguments, context)
+                params = parameters_of(tool, arguments)
+                as_task = supports_tasks(context.request_context, name)
+                service = (with_task_limits(state.service) if as_task else state.service).for_caller(caller)
+                async with self._call(context, caller, host) as call:
+                    with self._time_limit(tool):
+                        answer = await tool.run(params, service, call)
+                    if name in self.app_tools:
+                        result = app_result(answer)
+                    else:
+                        with delivering(state.service, answer.jobs):
+                            storage, new = state.storage(caller), tool.kind == "creates"
+                            result = await results.tool_result(answer, storage, self._settings, host, new=new)
             if tool.kind != "reads" and not self._many_callers:  # over HTTP other callers would be notified
                 await context.notify_resources_changed()
-            return answer
+            return result
         except InputNeeded as question:
             return question.result
         except ImageError as error:
             return results.error_result(error)
 
-    async def _answer(
-        self, tool: Tool[Any], arguments: Mapping[str, Any], context: Context[ServerState, Any]
-    ) -> CallToolResult:
-        params, host = parameters_of(tool, arguments), host_of(context.session)
-        state, caller = context.request_context.lifespan_context, self.caller()
-        as_task = supports_tasks(context.request_context, tool.name)
-        service = (with_task_limits(state.service) if as_task else state.service).for_caller(caller)
+    @asynccontextmanager
+    async def _call(self, context: Context[ServerState, Any], caller: str, host: Host) -> AsyncGenerator[Call]:
+        """Yield what a tool knows of its call, whose progress is reported meanwhile."""
+        confirm = confirm_callback(context)
+        confirm = self._declined.remember_answers(caller, confirm) if confirm else None
+        show = progress_reporter(context)
         async with progress(
-            progress_reporter(context),
-            PROGRESS_INTERVAL,
-            first=CHECKING_REQUEST,
-            delay=PROGRESS_DELAY,
-            gap=PROGRESS_GAP,
+            show, PROGRESS_INTERVAL, first=CHECKING_REQUEST, delay=PROGRESS_DELAY, gap=PROGRESS_GAP
         ) as on_progress:
-            confirm = confirm_callback(context)
-            confirm = self._declined.remember_answers(caller, confirm) if confirm else None
-            call = Call(
+            yield Call(
                 caller=caller,
                 on_progress=on_progress,
                 confirm=confirm,
@@ -223,21 +228,16 @@ class AtelierServer(StudioServer[ServerState]):
                 output_files=None if self._many_callers else self._output_files,
                 styles=self.styles(),
             )
-            answer = None
-            with anyio.move_on_after(self._time_limit(tool)):
-                answer = await tool.run(params, service, call)
-            if answer is None:
-                message = "The storage did not answer in time."
-                raise ImageError(Reason.STORAGE_FAILED, message, hint="Try again later; nothing is lost.")
-            if tool.name in self.app_tools:
-                return app_result(answer)
-            with delivering(state.service, answer.jobs):
-                new = tool.kind == "creates"
-                return await results.tool_result(answer, state.storage(caller), self._settings, host, new=new)
 
-    def _time_limit(self, tool: Tool[Any]) -> float:
-        """Return the seconds that a tool may take. One that only reads ends LOOKUP_TIMEOUT after the wait limit."""
-        return math.inf if tool.kind == "creates" else self._settings.wait_seconds + LOOKUP_TIMEOUT
+    @contextmanager
+    def _time_limit(self, tool: Tool[Any]) -> Generator[None]:
+        """Run a tool within the block. One that only reads ends LOOKUP_TIMEOUT after the wait limit; storage_failed."""
+        seconds = math.inf if tool.kind == "creates" else self._settings.wait_seconds + LOOKUP_TIMEOUT
+        with anyio.move_on_after(seconds) as scope:
+            yield
+        if scope.cancelled_caught:
+            message = "The storage did not answer in time."
+            raise ImageError(Reason.STORAGE_FAILED, message, hint="Try again later; nothing is lost.")
 
 
 def build_server(

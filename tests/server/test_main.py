@@ -64,19 +64,19 @@ def test_json_is_all_there_is_on_stdout(environ: Environ) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "code", "says"),
     [
-        (("a fox", "--model", "gpt-imge-2"), "gpt-image-2"),
-        (("a fox", "--model", "openai"), "OPENAI_API_KEY"),
-        (("a fox", "--n", "many"), "n"),
-        (("",), "empty"),
+        (("a fox", "--model", "gpt-imge-2"), 2, "gpt-image-2"),
+        (("a fox", "--model", "openai"), 1, "OPENAI_API_KEY"),
+        (("a fox", "--n", "many"), 2, "n"),
+        (("",), 2, "empty"),
     ],
 )
 def test_a_refusal_is_one_line_on_stderr(
-    environ: Environ, tmp_path: Path, arguments: tuple[str, ...], says: str
+    environ: Environ, tmp_path: Path, arguments: tuple[str, ...], code: int, says: str
 ) -> None:
     done = atelier(environ, "generate", *arguments)
-    assert done.returncode == 1
+    assert done.returncode == code
     assert done.stdout == ""
     assert says in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -107,7 +107,7 @@ def test_a_key_that_is_none_is_refused_and_nothing_is_bought(
     with_openai: Environ, openai: OpenAI, keys: list[str]
 ) -> None:
     done = atelier(with_openai, "generate", "a fox", *(word for key in keys for word in ("--idempotency-key", key)))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("atelier: --idempotency-key is wrong: it should be one, of 1 to 255 visible ASCII")
     assert openai.requests == []
 

@@ -27,12 +27,12 @@ from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.budget_check import check_total
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow, JobStore
 from atelier.providers.pipeline.pipeline import Pipeline
-from atelier.providers.pipeline.quotes import usd
 from atelier.providers.pipeline.states import JobState
+from atelier.providers.pricing.budget import usd
 from atelier.server.cli.making.result_lines import facts_of
 from atelier.server.cli.output import UsageError, say
 from atelier.server.cli.terminal.batch_table import BatchTable
-from atelier.server.cli.terminal.messages import for_person, with_commands
+from atelier.server.cli.terminal.messages import for_person, usage_errors, with_commands
 from atelier.server.cli.terminal.shared_options import STDIN
 from atelier.server.cli.terminal.spinner import asker
 from atelier.server.composition import pipeline_of, storage_of, styles_of
@@ -47,7 +47,8 @@ AT_ONCE = 8  # lines that are worked on at once; each vendor's own limit is belo
 FATAL = (Reason.AUTHENTICATION, Reason.QUOTA_EXCEEDED)
 """Errors that every other line would meet as well."""
 UNKNOWN_HINT = (
-    "It may have been billed, and the batch does not send it again; `atelier generate` with this prompt does."
+    "It may have been billed: compare `atelier jobs {job}` with the vendor's bill. The batch does not send this line "
+    "again within a day; to pay for a new image now, change a word of the line, or use `atelier generate`."
 )
 
 
@@ -147,7 +148,7 @@ async def make_batch(
                         row = await find_earlier(pipeline.store, caller, line)
                         if row and row.state is JobState.OUTCOME_UNKNOWN:
                             totals.unknown += 1
-                            error.hint = UNKNOWN_HINT
+                            error.hint = UNKNOWN_HINT.format(job=row.id)
                         totals.stopped |= error.reason in FATAL
                         table.failed(line.number, line.params.prompt, error)
                         return
@@ -160,8 +161,9 @@ async def make_batch(
                     tasks.start_soon(make, line, request)
     left = len(lines) - totals.made - totals.failed
     rest = f", {left} not tried" if left else ""
+    unknown = f" {totals.unknown} may have been billed; see above." if totals.unknown else ""
     again = " The same command goes on." if totals.failed > totals.unknown or left else ""
-    say(f"{totals.made} of {len(lines)} lines made, {totals.failed} failed{rest}.{again}", sys.stderr)
+    say(f"{totals.made} of {len(lines)} lines made, {totals.failed} failed{rest}.{unknown}{again}", sys.stderr)
     return 1 if totals.failed or left else 0
 
 
@@ -188,11 +190,12 @@ async def check_price(
 
 def _admitted(pipeline: Pipeline, line: Line, request: ImageRequest) -> PricedRequest:
     """Return the request with its price. An error says which line it is."""
-    try:
-        return pipeline.admit(request)
-    except ImageError as error:
-        error.message = f"Line {line.number}: {error.message}"
-        raise
+    with usage_errors():
+        try:
+            return pipeline.admit(request)
+        except ImageError as error:
+            error.message = f"Line {line.number}: {error.message}"
+            raise
 
 
 async def find_earlier(store: JobStore, caller: str, line: Line) -> JobRow | None:

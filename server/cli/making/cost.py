@@ -13,10 +13,11 @@ from atelier.providers.core.concurrency import no_progress
 from atelier.providers.images.allowed_files import AmbiguousNameError, OutsideFoldersError, find_similar_name
 from atelier.providers.images.path_words import candidate_paths, strip_quotes
 from atelier.providers.jobs.service import ImageService
-from atelier.providers.pipeline.quotes import usd
+from atelier.providers.pricing.budget import usd
 from atelier.providers.pricing.price_table import Source, SourceKind
 from atelier.server.cli.options import parameters_in, validated
 from atelier.server.cli.output import Column, say, say_json, table
+from atelier.server.cli.terminal.messages import usage_errors
 from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.settings import Settings
 from atelier.tools import estimate_cost
@@ -48,7 +49,8 @@ async def _estimate(given: dict[str, Any], as_json: bool) -> None:
     async with ImageService(pipeline_of(settings, storage_of(settings), folders=folders)) as service:
         call = Call(caller=settings.customer_id, on_progress=no_progress, styles=styles_of(settings))
         catalog = service.pipeline.catalog
-        answer = await estimate_cost.run(params, service, call)
+        with usage_errors():
+            answer = await estimate_cost.run(params, service, call)
     assert isinstance(answer.data, EstimateOutput)
     if as_json:
         say_json(answer.data.model_dump(mode="json", exclude_none=True))

@@ -11,12 +11,13 @@ from typing import TypeVar
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.pipeline.fallback import check_fallback_names
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.styles.library import FoundStyle, StyleLibrary
 from atelier.server.cli.making.result_lines import announce, open_images, show_images
 from atelier.server.cli.output import say
 from atelier.server.cli.signatures.output import Output
-from atelier.server.cli.terminal.messages import for_person
+from atelier.server.cli.terminal.messages import for_person, usage_errors
 from atelier.server.cli.terminal.spinner import shown_progress
 from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.idempotency import parse_idempotency_key
@@ -56,11 +57,16 @@ async def _make_images(
     output: Output,
     settings: Settings,
 ) -> int:
-    key = parse_idempotency_key(output.idempotency_key, "--idempotency-key")
+    with usage_errors():
+        key = parse_idempotency_key(output.idempotency_key, "--idempotency-key")
     pipeline = pipeline_of(settings, storage_of(settings), folders=folders)
     async with ImageService(pipeline, wait=None, fallback=settings.fallback) as service:
         styles = styles_of(settings)
         request = await request_of(params, await styles.find(params.style), styles, pipeline)
+        fallback = fallback_of(params)
+        with usage_errors():
+            pipeline.admit(request)
+            check_fallback_names(pipeline.catalog, fallback or (), request.operation)
         folder = OutputFolders(overwrite_hint="add --overwrite")
         if params.output_path:
             await folder.check(params.output_path, overwrite=output.overwrite)
@@ -71,7 +77,7 @@ async def _make_images(
             result = await service.submit(
                 request,
                 caller=settings.customer_id,
-                fallback=fallback_of(params),
+                fallback=fallback,
                 key=key,
                 on_progress=on_progress,
                 confirm=_always if params.confirm_cost else ask,

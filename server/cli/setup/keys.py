@@ -10,6 +10,7 @@ from atelier.providers.core.environment import key_variable
 from atelier.providers.vendors.contract import Provider
 from atelier.server.cli.output import KEY_IS_ASKED_FOR, LONGEST_VENDOR, Column, UsageError, say, say_json, table
 from atelier.server.cli.setup.current import current_settings, place_of
+from atelier.server.cli.terminal.messages import usage_errors
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.server.settings.stored_keys import forget_key, store_key
@@ -28,7 +29,8 @@ def keys(action: Literal["list", "set", "rm"], vendor: str | None, *, file: bool
         raise UsageError(f"Name the vendor: atelier keys {action} openai")
     if len(vendor) > LONGEST_VENDOR:
         raise UsageError(KEY_IS_ASKED_FOR)
-    (provider,) = vendors(catalog_of(settings), vendor.lower())
+    with usage_errors():
+        (provider,) = vendors(catalog_of(settings), vendor.lower())
     if not provider.endpoint.key_variables:
         raise UsageError(f"{provider.title} needs no key.")
     name = provider.endpoint.key_variables[0]

@@ -31,8 +31,7 @@ async def _remove(words: list[str], yes: bool) -> int:
         raise ImageError(Reason.NOT_FOUND, "There is no image yet.", hint="`atelier generate` makes one.")
     ids = list(dict.fromkeys(newest if word == "last" and newest else word for word in words))
     if wrong := next((id for id in ids if not ASSET.fullmatch(id)), None):
-        message = f"“{sanitize(wrong, 60)}” is no id of an image."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="`atelier list` has the ids.")
+        raise UsageError(f"“{sanitize(wrong, 60)}” is no id of an image. `atelier list` has the ids.")
     if not agrees(f"Delete {_count(len(ids))} for good? {KEEP}", yes=yes):
         return 1
     missing = [id for id in ids if not await storage.delete(id)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Generator
+from contextlib import contextmanager
 
-from atelier.providers.core.errors import ImageError
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.cli.output import UnwritableStreamError, UsageError
 from atelier.server.observability.logs import log
 from atelier.server.shutdown import EndedError
@@ -56,32 +56,46 @@ PHRASES = (
 """Pattern in a message for an agent -> the same for the command line."""
 
 
-def run_to_exit(command: Callable[[], int]) -> NoReturn:
-    """Run a command and exit with its code. An error is a sentence on stderr."""
+@contextmanager
+def errors_to_exit_codes() -> Generator[None]:
+    """Run a command within the block. An error is a sentence on stderr, and the process exits with its code."""
     for stream in (sys.stdout, sys.stderr):
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
             reconfigure(encoding="utf-8", errors="replace")  # a Windows console may use a narrower encoding
     log.addHandler(logging.NullHandler())  # commands print sentences; only `serve` writes log lines
-    sys.exit(_exit_code(command))
-
-
-def _exit_code(command: Callable[[], int]) -> int:
+    code = REFUSED
     try:
-        return command()
+        yield
+        return
     except UsageError as error:
         sys.stderr.write(f"atelier: {' '.join(str(error).split())}\n")
-        return WRONG_USAGE
+        code = WRONG_USAGE
     except ImageError as error:
         sys.stderr.write(f"atelier: {for_person(f'{error.message} {error.hint}'.strip())}\n")
     except UnwritableStreamError as unwritable:
         sys.stderr.write(f"atelier: {unwritable.strerror}.\n")
     except EndedError as signalled:
-        return signalled.code
+        code = signalled.code
     except KeyboardInterrupt:
-        return INTERRUPTED
+        code = INTERRUPTED
     except BrokenPipeError:  # the reader of our output closed it, as `| head` does
         pass
-    return REFUSED
+    sys.exit(code)
+
+
+WRONG_ARGUMENTS = (Reason.INVALID_REQUEST, Reason.UNKNOWN_MODEL)
+"""Reasons of an error that the words of the command line cause, where nothing else was read yet."""
+
+
+@contextmanager
+def usage_errors() -> Generator[None]:
+    """Raise UsageError in place of the ImageError that a check of the arguments raises in the block."""
+    try:
+        yield
+    except ImageError as error:
+        if error.reason not in WRONG_ARGUMENTS:
+            raise
+        raise UsageError(for_person(f"{error.message} {error.hint}".strip())) from None
 
 
 def for_person(message: str) -> str:

@@ -9,7 +9,6 @@ import pytest
 from anyio.abc import TaskGroup
 
 from atelier.providers.catalog.catalog import Catalog
-from atelier.providers.jobs.delivery import InlineResults
 from atelier.providers.jobs.sweeper import OrphanSweeper
 from atelier.providers.pipeline.job_store import JobRow, NullJobStore
 from atelier.providers.pipeline.pipeline import Pipeline
@@ -35,7 +34,7 @@ class Store(NullJobStore):
 
 def sweeper(store: Store, tasks: TaskGroup) -> OrphanSweeper:
     pipeline = Pipeline(Catalog(dict[str, str]().get), store=store)
-    return OrphanSweeper(pipeline, InlineResults(pipeline), lambda job: None, tasks)
+    return OrphanSweeper(pipeline, lambda job: None, tasks)
 
 
 async def test_a_failed_sweep_raises_for_its_caller_and_another_may_follow() -> None:

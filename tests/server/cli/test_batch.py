@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -74,8 +75,12 @@ def test_after_a_crash_only_what_was_made_counts_as_made_and_the_rest_is_priced_
     assert "1 of 3 were made before and are not paid for again." in done.stderr
     (unknown,) = [line for line in done.stdout.splitlines() if "failed" in line]
     assert "may have been billed" in unknown
-    assert "`atelier generate` with this prompt" in unknown
-    assert "2 of 3 lines made, 1 failed.\n" in done.stderr
+    assert "again within a day" in unknown
+    assert "2 of 3 lines made, 1 failed. 1 may have been billed; see above.\n" in done.stderr
+    (job,) = re.findall(r"atelier jobs (job_\w+)", unknown)
+    assert "unknown" in atelier(with_openai, "jobs", job).stdout
+    prompts(tmp_path, "a fox", "a cat, please", "an owl")
+    assert (atelier(with_openai, *command[3:]).returncode, len(openai.requests)) == (0, 4)
 
 
 def test_a_line_that_failed_is_tried_again_and_the_others_are_not(

@@ -75,7 +75,7 @@ def test_the_list_is_narrowed_by_state_and_number(history: list[str], capsys: py
     assert [job["id"] for job in json.loads(capsys.readouterr().out)] == history[:1]
     assert exit_of("jobs", "--state", "running") == 0
     assert capsys.readouterr().out == "No job is running.\n"
-    assert exit_of("jobs", "--limit", "0") == 1
+    assert exit_of("jobs", "--limit", "0") == 2
 
 
 def test_one_job_is_told_with_its_calls_its_pictures_and_its_reason(

@@ -20,6 +20,7 @@ from atelier.providers.testing.server import Answer, Dropped
 from atelier.providers.vendors import openai as openai_vendor
 from atelier.providers.vendors.registry import all_providers
 from atelier.server.cli import models_check, models_command
+from atelier.server.cli.output import Column, table
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.tools.model_table import offers
@@ -80,9 +81,30 @@ def test_without_a_word_it_lists_what_can_be_used_now_and_what_to_set_for_the_ot
 
 @exhaustive
 @pytest.mark.parametrize("columns", [80, 100, 200])
-def test_the_table_of_all_models_fits_the_terminal(environ: Environ, columns: int) -> None:
-    table, _, _ = in_terminal(environ, "models", "--all", columns=columns).text.partition("\n\n")
-    assert max(map(len, table.splitlines())) <= columns
+def test_the_table_of_all_models_fits_the_terminal_and_cuts_nothing(environ: Environ, columns: int) -> None:
+    shown, _, _ = in_terminal(environ, "models", "--all", columns=columns).text.partition("\n\n")
+    assert max(map(len, shown.splitlines())) <= columns
+    assert "…" not in shown
+    listed = [row for provider in all_providers() for row in reachable(environ).listed(provider)]
+    assert len(re.findall(r"\bgenerate\b", shown)) == sum(Operation.GENERATE in row.operations for row in listed)
+
+
+@pytest.mark.parametrize(
+    ("columns", "lines"),
+    [
+        (90, ["vendor  name                  does", "acme    acme-brush            generate, edit, inpaint, upscale"]),
+        (60, ["vendor  name                  does", "acme    acme-brush            generate, edit, inpaint,",
+              "                              upscale"]),
+        (40, ["vendor  name", "        does", "acme    acme-brush", "        generate, edit, inpaint, upscale"]),
+        (30, ["vendor  name", "        does", "acme    acme-brush", "        generate, edit,",
+              "        inpaint, upscale"]),
+    ],
+)  # fmt: skip
+def test_a_column_is_continued_beside_the_others_or_below_them(columns: int, lines: list[str]) -> None:
+    heads = (Column("vendor"), Column("name"), Column("does", wrapped=True))
+    long_name = ("acme", "acme-brush-very-fine", "erase")
+    shown = table(heads, [("acme", "acme-brush", "generate, edit, inpaint, upscale"), long_name], columns)
+    assert shown.splitlines()[: len(lines)] == lines
 
 
 def test_the_command_narrows_the_list(environ: Environ) -> None:
@@ -113,7 +135,7 @@ def test_json_has_every_column(environ: Environ) -> None:
 )
 def test_a_wrong_filter_is_one_line(environ: Environ, arguments: tuple[str, ...], says: str) -> None:
     done = atelier(environ, "models", *arguments)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
     assert says in done.stderr
 

@@ -34,7 +34,7 @@ def test_a_day_from_which_nothing_was_spent(with_openai: Environ, openai: OpenAI
     atelier(with_openai, "generate", *FOX)
     assert "Nothing" in atelier(with_openai, "spend", "--since", "2999-01-01").stdout
     wrong = atelier(with_openai, "spend", "--since", "yesterday")
-    assert wrong.returncode == 1
+    assert wrong.returncode == 2
     assert "YYYY-MM-DD" in wrong.stderr
 
 

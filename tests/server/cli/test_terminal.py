@@ -166,7 +166,7 @@ def test_a_dash_reads_the_prompt_from_standard_input(with_openai: Environ, opena
     assert atelier(with_openai, *arguments, stdin="--a fox\nin the rain\n").returncode == 0
     assert openai.requests[-1].json["prompt"] == "--a fox\nin the rain"
     empty = atelier(with_openai, *arguments, stdin=" \n")
-    assert empty.returncode == 1
+    assert empty.returncode == 2
     assert "PROMPT is empty" in empty.stderr
     assert len(openai.requests) == 1
 

@@ -11,10 +11,19 @@ from tests.exhaustive import sample
 from tests.server.test_main import atelier
 
 MISTAKES = [
-    (("generate", "x", "-n", "0"), 1, "--n must be at least 1. `atelier generate --help` tells more."),
-    (("edit", "last", "x", "--operation", "upscal"), 1, "variation. `atelier edit --help` tells more."),
+    (("generate", "x", "-n", "0"), 2, "--n must be at least 1. `atelier generate --help` tells more."),
+    (("edit", "last", "x", "--operation", "upscal"), 2, "variation. `atelier edit --help` tells more."),
     (("edit", "nope.png", "x"), 1, "There is no file or image “nope.png”. Give the path of a file, an id"),
-    (("generate", "x", "--size", "64x64", "--aspect-ratio", "1:1"), 1, "Give --size alone, or --aspect-ratio with"),
+    (("generate", "x", "--size", "64x64", "--aspect-ratio", "1:1"), 2, "Give --size alone, or --aspect-ratio with"),
+    (("generate", "x", "--n", "99"), 2, "--n must be at most 10. `atelier generate --help` tells more."),
+    (("generate", "x", "--size", "foo"), 2, "The size “foo” is not a size. Write it as WIDTHxHEIGHT in pixels"),
+    (("cost", "x", "--size", "foo"), 2, "The size “foo” is not a size. Write it as WIDTHxHEIGHT in pixels"),
+    (
+        ("generate", "x", "--fallback", "nope"),
+        2,
+        "--fallback is wrong. No model is called “nope”.",
+    ),
+    (("generate", "x", "--quality", "high"), 1, "sketch does not support quality=high. It supports: auto."),
     (("generate", "x", "--model", "openai"), 1, "Set OPENAI_API_KEY (`atelier keys set` stores a key), or use"),
     (
         ("edit", "last", "x"),
@@ -49,8 +58,8 @@ MISTAKES = [
     ),
     (("jobs", "--state", "lost"), 2, '"running", "done", "failed", "cancelled", "unknown"'),
     (("init", "librechat", "--write"), 2, "LibreChat cannot be set up from here."),
-    (("keys", "set", "opnai"), 1, "Did you mean “openai”?"),
-    (("keys", "set", "nope"), 1, "No vendor is called “nope”. The vendors are openai,"),
+    (("keys", "set", "opnai"), 2, "Did you mean “openai”?"),
+    (("keys", "set", "nope"), 2, "No vendor is called “nope”. The vendors are openai,"),
 ]
 
 

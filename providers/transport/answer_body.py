@@ -6,10 +6,9 @@ import io
 import zlib
 from collections.abc import AsyncIterator
 
-import httpx2 as httpx
-
 from atelier.providers.core.types import Progress
 from atelier.providers.transport.event_stream import EventProgress
+from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.transport.vendor_errors import holds_whole_result
 from atelier.providers.transport.vendor_json import invalid_response
 
@@ -29,27 +28,24 @@ class AnswerBody:
 
     async def read(self) -> httpx.Response:
         """Read all, close the connection and return the response."""
+        is_stream = self._arriving.headers.get("content-type", "").startswith("text/event-stream")
+        events, size, tail = EventProgress() if is_stream else None, 0, b""
         try:
-            await self._read()
+            async for chunk in self._decompressed():
+                size += len(chunk)
+                if size > self._cap:
+                    raise invalid_response(f"The vendor's answer is larger than {self._cap // 2**20} MB.")
+                self._body.write(chunk)
+                if events is None:
+                    continue
+                for message in events.feed(chunk):
+                    await self._on_progress(message)
+                tail = (tail + chunk)[-2 * len(STREAM_END) :]
+                if tail.rstrip().endswith(STREAM_END):
+                    break
         finally:
             await self._arriving.aclose()
         return with_body(self._arriving, self._body.getvalue())
-
-    async def _read(self) -> None:
-        is_stream = self._arriving.headers.get("content-type", "").startswith("text/event-stream")
-        events, size, tail = EventProgress(), 0, b""
-        async for chunk in self._decompressed():
-            size += len(chunk)
-            if size > self._cap:
-                raise invalid_response(f"The vendor's answer is larger than {self._cap // 2**20} MB.")
-            self._body.write(chunk)
-            if not is_stream:
-                continue
-            for message in events.feed(chunk):
-                await self._on_progress(message)
-            tail = (tail + chunk)[-2 * len(STREAM_END) :]
-            if tail.rstrip().endswith(STREAM_END):
-                break
 
     def arrived(self) -> httpx.Response | None:
         """Return the response after a connection that broke or did not end, if all that counts had arrived.
@@ -66,23 +62,19 @@ class AnswerBody:
             async for chunk in arriving.aiter_bytes():
                 yield chunk
             return
-        start, inflate = b"", None
+        start, gzip = b"", None
         async for chunk in arriving.aiter_raw():
-            start += chunk if len(start) < len(GZIP) else b""
             if len(start) < len(GZIP):
-                continue
-            if inflate is None:
-                chunk, inflate = start, zlib.decompressobj(31).decompress if start.startswith(GZIP) else _unchanged
+                start += chunk
+                if len(start) < len(GZIP):
+                    continue
+                chunk, gzip = start, zlib.decompressobj(31) if start.startswith(GZIP) else None
             try:
-                yield inflate(chunk, self._cap + 1)
+                yield gzip.decompress(chunk, self._cap + 1) if gzip else chunk
             except zlib.error as error:
                 raise httpx.DecodingError(str(error)) from None
-        if inflate is None:
+        if len(start) < len(GZIP):
             yield start
-
-
-def _unchanged(chunk: bytes, _limit: int) -> bytes:
-    return chunk
 
 
 def with_body(response: httpx.Response, body: bytes, status: int | None = None) -> httpx.Response:
