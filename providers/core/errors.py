@@ -139,6 +139,11 @@ def _json(value: object) -> Any:
             return None
 
 
+def invalid_request(message: str, hint: str) -> ImageError:
+    """Return the error for a request that is wrong in itself."""
+    return ImageError(Reason.INVALID_REQUEST, message, hint=hint)
+
+
 def internal_error(hint: str = "", *, billed: bool = False) -> ImageError:
     """Return the error for a bug in Atelier; with `billed`, the vendor may have done and billed the work."""
     message, facts = "Internal error in Atelier.", dict[str, Any]()

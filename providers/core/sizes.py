@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import invalid_request
 
 MAX_EDGE = 8192  # pixels of a resized copy
 MIN_KB, MAX_KB = 4, 100_000  # of a resized copy
@@ -126,19 +126,15 @@ def parse_resize(size: str | None, fit: str | None, max_kb: int | None) -> Resiz
     """Return the requested resize, or None without one. Raises invalid_request for invalid values, before any I/O."""
     if size is None and max_kb is None:
         if fit is not None and fit != "crop":  # hosts that fill every field send the default
-            raise _invalid_resize("deliver_fit needs deliver_size.", "Give deliver_size with it.")
+            raise invalid_request("deliver_fit needs deliver_size.", "Give deliver_size with it.")
         return None
     if fit not in (None, "crop", "pad"):
-        raise _invalid_resize("deliver_fit is neither crop nor pad.", "Use one of the two.")
+        raise invalid_request("deliver_fit is neither crop nor pad.", "Use one of the two.")
     if max_kb is not None and not MIN_KB <= max_kb <= MAX_KB:
         hint = f"Use {MIN_KB} to {MAX_KB}, in thousands of bytes."
-        raise _invalid_resize(f"deliver_max_kb cannot be {max_kb}.", hint)
+        raise invalid_request(f"deliver_max_kb cannot be {max_kb}.", hint)
     edges = parse_size(size) if size is not None else None
     if size is not None and (edges is None or max(edges) > MAX_EDGE):
         hint = f"Use WIDTHxHEIGHT, such as 1200x630, each 1 to {MAX_EDGE}."
-        raise _invalid_resize("deliver_size is not a valid size.", hint)
+        raise invalid_request("deliver_size is not a valid size.", hint)
     return ResizeSpec(size=edges, fit="pad" if fit == "pad" else "crop", max_kb=max_kb)
-
-
-def _invalid_resize(message: str, hint: str) -> ImageError:
-    return ImageError(Reason.INVALID_REQUEST, message, hint=hint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import invalid_request
 from atelier.providers.core.types import Picture
 from atelier.providers.images.decode import decode, to_eight_bits
 
@@ -26,12 +26,12 @@ def normalise_mask(data: bytes) -> Picture:
     try:
         image = to_eight_bits(decode(data))
     except ValueError:
-        raise _refused("The mask cannot be decoded.", "Give a PNG of the image's size.") from None
+        raise invalid_request("The mask cannot be decoded.", "Give a PNG of the image's size.") from None
     alpha, light = image.convert("RGBA").getchannel("A"), image.convert("RGB").convert("L")
     holes = ImageChops.subtract(ImageChops.invert(alpha), alpha)  # where a pixel is more clear than opaque
     white = light if _is_black(holes) else ImageChops.invert(alpha)
     if _is_black(white):
-        raise _refused("The mask marks nothing.", "Make what changes transparent, or white on black.")
+        raise invalid_request("The mask marks nothing.", "Make what changes transparent, or white on black.")
     out = io.BytesIO()
     white.save(out, "PNG")
     return Picture(out.getvalue(), "png", *white.size)
@@ -57,10 +57,6 @@ def black_where_white(mask: Picture) -> Picture:
     with Image.open(io.BytesIO(mask.image_bytes)) as white:
         ImageChops.invert(white.convert("L")).save(out, "PNG")
     return Picture(out.getvalue(), "png", mask.width, mask.height)
-
-
-def _refused(message: str, hint: str) -> ImageError:
-    return ImageError(Reason.INVALID_REQUEST, message, hint=hint)
 
 
 def _is_black(image: Image.Image) -> bool:

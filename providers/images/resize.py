@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError, Reason, invalid_request
 from atelier.providers.core.sizes import ResizeSpec
 from atelier.providers.core.types import Picture
 from atelier.providers.images.decode import decode, encode, flatten, has_alpha, to_eight_bits
@@ -67,7 +67,7 @@ def _within(image: Image.Image, format: str, limit: int, *, free: bool) -> Pictu
         if not free or max(width, height) < MIN_EDGE:
             size, needed = f"{image.width}x{image.height}", -(-len(smallest.image_bytes) // KB)
             message = f"A {format} copy of {size} pixels needs {needed} kB, which is more than {limit // KB} kB."
-            raise _refused(message, f"Allow {needed} kB or ask for a smaller size.")
+            raise invalid_request(message, f"Allow {needed} kB or ask for a smaller size.")
         image = _scaled(image, width, height)
 
 
@@ -98,7 +98,7 @@ def _cut(image: Image.Image, left: int, top: int, width: int, height: int) -> Im
     """Cut a part out of an image. Raises invalid_request when it lies outside."""
     if left + width > image.width or top + height > image.height:
         message = f"The crop {width}x{height} at {left},{top} lies outside the image of {image.width}x{image.height}."
-        raise _refused(message, "Give it as LEFT,TOP,WIDTH,HEIGHT in pixels, within the image.")
+        raise invalid_request(message, "Give it as LEFT,TOP,WIDTH,HEIGHT in pixels, within the image.")
     return image.crop((left, top, left + width, top + height))
 
 
@@ -132,7 +132,3 @@ def _scaled(image: Image.Image, width: int, height: int) -> Image.Image:
     small = image.resize((width, height), Image.Resampling.LANCZOS)  # pyright: ignore[reportUnknownMemberType]
     small.info = image.info
     return small
-
-
-def _refused(message: str, hint: str) -> ImageError:
-    return ImageError(Reason.INVALID_REQUEST, message, hint=hint)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import anyio
 
 from atelier.providers.core.concurrency import run_on_processor
-from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.errors import ImageError, Reason, invalid_request, sanitize
 from atelier.providers.core.types import Picture
 from atelier.providers.images.allowed_files import (
     AmbiguousNameError,
@@ -133,7 +133,7 @@ class SourceReader:
             found = await self._recognised(data, Path(file).stem)
             return replace(found, picture=replace(found.picture, name=file))
         named = f" (“{sanitize(text)}”)" if len(text) < 60 else ""
-        raise _invalid(f"This{named} does not name an image.", self.forms)
+        raise invalid_request(f"This{named} does not name an image.", self.forms)
 
     @property
     def forms(self) -> str:
@@ -175,7 +175,7 @@ class SourceReader:
     def _file(self, text: str) -> tuple[str, bytes]:
         """Return name and bytes of a file in an allowed folder; an exact name wins over a similar one."""
         if not self.folders:
-            raise _invalid("Paths are not allowed here.", self.forms)
+            raise invalid_request("Paths are not allowed here.", self.forms)
         paths = candidate_paths(text)
         try:
             for path in paths:
@@ -188,15 +188,15 @@ class SourceReader:
         except AmbiguousNameError:
             message = f"Several files match “{display_path(text)}”."
             hint = "Their names differ only in the kind of space or in how accents are written. Rename all but one."
-            raise _invalid(message, hint) from None
+            raise invalid_request(message, hint) from None
         except ValueError as error:
-            raise _invalid(f"The source {error}.", "Give an image file, or a smaller one.") from None
+            raise invalid_request(f"The source {error}.", "Give an image file, or a smaller one.") from None
         except OSError:
-            raise _invalid("The source file cannot be read.", "Check its permissions.") from None
+            raise invalid_request("The source file cannot be read.", "Check its permissions.") from None
         if any(is_inside(path, self.folders) for path in paths):
-            raise _invalid(f"There is no file at “{display_path(text)}”.", f"Check its name. {FOLDERS_HINT}")
+            raise invalid_request(f"There is no file at “{display_path(text)}”.", f"Check its name. {FOLDERS_HINT}")
         # the same error whether the file exists or not, so that a caller cannot probe for files
-        raise _invalid("The path is not in an allowed folder.", FOLDERS_HINT)
+        raise invalid_request("The path is not in an allowed folder.", FOLDERS_HINT)
 
 
 async def newest_asset_id(assets: AssetReader) -> str | None:
@@ -211,7 +211,7 @@ def normalise_source(data: bytes, limits: SourceLimits = SourceLimits()) -> Pict
     Raises invalid_request when the bytes are no image, or one that is too large.
     """
     if len(data) > limits.max_bytes:
-        raise _invalid(f"The source image is larger than {limits.max_bytes / 2**20:g} MB.", SIZE_HINT)
+        raise invalid_request(f"The source image is larger than {limits.max_bytes / 2**20:g} MB.", SIZE_HINT)
     try:
         if kind := heif_kind(data):
             image = open_heif(data, kind)
@@ -223,7 +223,9 @@ def normalise_source(data: bytes, limits: SourceLimits = SourceLimits()) -> Pict
         turned = rotate_upright(picture)
         return replace(turned, image_bytes=without_facts(turned.image_bytes))
     except ValueError as error:
-        raise _invalid(f"The source image cannot be used: {error}.", "Give a whole PNG, JPEG, WebP or GIF.") from None
+        raise invalid_request(
+            f"The source image cannot be used: {error}.", "Give a whole PNG, JPEG, WebP or GIF."
+        ) from None
 
 
 def _check_size(size: tuple[int, int], limits: SourceLimits) -> None:
@@ -231,25 +233,21 @@ def _check_size(size: tuple[int, int], limits: SourceLimits) -> None:
     if width * height > limits.max_pixels:
         limit = f"{limits.max_pixels / 1e6:g} million"
         message = f"The source image has {width}x{height} pixels; at most {limit} are allowed."
-        raise _invalid(message, "Scale it down first.")
+        raise invalid_request(message, "Scale it down first.")
 
 
 def _inline(text: str, max_bytes: int) -> bytes:
     head, comma, _ = text.partition(",")
     if not comma or not INLINE.fullmatch(head):
-        raise _invalid("The data URI does not hold an image in base64.", "Begin it with data:image/png;base64,")
+        raise invalid_request("The data URI does not hold an image in base64.", "Begin it with data:image/png;base64,")
     return _from_base64(text, max_bytes)
 
 
 def _from_base64(text: str, max_bytes: int) -> bytes:
     if len(text) > max_bytes * 1.5:  # base64 adds a third, and line breaks
         message = f"The base64 is larger than {max_bytes / 2**20:g} MB."
-        raise _invalid(message, SIZE_HINT)
+        raise invalid_request(message, SIZE_HINT)
     try:
         return base64_bytes(text)
     except ImageError:
-        raise _invalid("The image is broken base64.", "Give a path or an address instead.") from None
-
-
-def _invalid(message: str, hint: str) -> ImageError:
-    return ImageError(Reason.INVALID_REQUEST, message, hint=hint)
+        raise invalid_request("The image is broken base64.", "Give a path or an address instead.") from None

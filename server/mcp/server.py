@@ -186,7 +186,6 @@ class AtelierServer(StudioServer[ServerState]):
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {name}")
         if context is None:
             raise MCPError(code=INVALID_PARAMS, message="A tool is called within a session.")
-        state, caller, host = self.state, self.caller(), host_of(context.session)
         state, caller, host = context.request_context.lifespan_context, self.caller(), host_of(context.session)
         try:
             async with self.calls.answering(name, caller):

@@ -143,7 +143,7 @@ class Tasks(Extension):
     async def _row(self, ctx: RequestContext, id: str) -> JobRow:
         """Return the job of a task. Raises not_found for an unknown or expired task, and for another caller's."""
         row = await self._service(ctx).pipeline.store.get_job(id)
-        if row is None or row.caller != self._caller_of_request() or datetime.now(UTC) - _created(row) > TASK_TTL:
+        if row is None or row.caller != self._caller_of_request() or datetime.now(UTC) - row.created_at > TASK_TTL:
             raise ImageError(Reason.NOT_FOUND, "Unknown task")
         return row
 
@@ -165,16 +165,12 @@ def _task_fields(row: JobRow, message: str = "") -> dict[str, Any]:
     """Return the fields of every task. The time of the last change is not stored, so it is now."""
     return {
         "taskId": row.id,
-        "createdAt": _iso(_created(row)),
+        "createdAt": _iso(row.created_at),
         "lastUpdatedAt": _iso(datetime.now(UTC)),
         "ttlMs": int(TASK_TTL.total_seconds() * 1000),
         "pollIntervalMs": int(POLL_INTERVAL.total_seconds() * 1000),
         **({"statusMessage": message} if message else {}),
     }
-
-
-def _created(row: JobRow) -> datetime:
-    return row.created_at
 
 
 def _iso(time: datetime) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 
-from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.errors import ImageError, Reason, invalid_request, sanitize
 from atelier.providers.core.results import ResultImage
 
 ENDINGS = {"png": (".png",), "jpeg": (".jpg", ".jpeg"), "webp": (".webp",), "gif": (".gif",), "svg": (".svg",)}
@@ -36,12 +36,12 @@ class OutputFolders:
         if self._folders and not any(target.is_relative_to(folder.resolve()) for folder in self._folders):
             allowed = ", ".join(str(folder) for folder in self._folders)
             message = f"output_path lies in no folder that may be written ({sanitize(str(target), 200)})."
-            raise _refused(message, f"Use a path below {allowed}, or add its folder to ATELIER_INPUT_DIRS.")
+            raise invalid_request(message, f"Use a path below {allowed}, or add its folder to ATELIER_INPUT_DIRS.")
         if not _is_folder(path, target):
             if not target.parent.is_dir():
-                raise _refused("The folder of output_path does not exist.", "Create it, or use another one.")
+                raise invalid_request("The folder of output_path does not exist.", "Create it, or use another one.")
             if target.exists() and not overwrite:
-                raise _refused("The file of output_path exists.", self._hint)
+                raise invalid_request("The file of output_path exists.", self._hint)
         return target
 
     def _resolve(self, path: str) -> Path:
@@ -51,7 +51,7 @@ class OutputFolders:
                 found = self._folders[0] / found
             return found.resolve()
         except (OSError, RuntimeError, ValueError):
-            raise _refused("output_path is no path.", "Use an absolute path.") from None
+            raise invalid_request("output_path is no path.", "Use an absolute path.") from None
 
     def _write(self, path: str, images: Sequence[ResultImage], overwrite: bool) -> list[str]:
         target = self._check(path, overwrite)
@@ -64,7 +64,7 @@ class OutputFolders:
                 written.append(str(place))
         except FileExistsError as error:
             name = Path(str(error.filename2 or error.filename or target)).name
-            raise _refused(f"The file {name} exists.", self._hint) from None
+            raise invalid_request(f"The file {name} exists.", self._hint) from None
         except OSError as error:
             message = f"output_path could not be written ({error.strerror or type(error).__name__})."
             raise ImageError(Reason.STORAGE_FAILED, message, hint="The image itself is stored.") from None
@@ -99,7 +99,3 @@ def _write_file(path: Path, data: bytes, *, overwrite: bool) -> None:
             os.link(part, path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _refused(message: str, hint: str) -> ImageError:
-    return ImageError(Reason.INVALID_REQUEST, message, hint=hint)
