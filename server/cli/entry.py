@@ -20,6 +20,7 @@ from cyclopts import (
     Group,
     MissingArgumentError,
     Parameter,
+    UnknownCommandError,
     UnknownOptionError,
     UnusedCliTokensError,
 )
@@ -80,6 +81,8 @@ def _message(error: CycloptsError) -> str:
         return re.sub(r" for (.+?): unable to convert (\".*\") into .*", r" \2 for \1: it must be a number.", words)
     if isinstance(error, MissingArgumentError):
         return _missing(error)
+    if isinstance(error, UnknownCommandError):  # the library lists the first few commands, and then three dots
+        return f"{words.partition(' Available commands: ')[0]} `atelier --help` lists the commands."
     if isinstance(error, UnknownOptionError) and "Did you mean" not in words:
         return f"{words} `{_called(error)} --help` lists the options."
     return words

@@ -118,7 +118,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int |
         return f"{space}{text}" if columns[number].right else f"{text}{space}"
 
     def row(line: Sequence[str]) -> str:
-        parts = {n: wrap(line[n], widths[n]) or [""] if columns[n].wrapped else [line[n]] for n in (*shown, *below)}
+        parts = {n: wrap(line[n], widths[n]) if columns[n].wrapped else [line[n]] for n in (*shown, *below)}
         height = max(len(parts[n]) for n in shown)
         cells = [[cell("".join(parts[n][at : at + 1]), n) for n in shown] for at in range(height)]
         under = [" " * (widths[0] + GAP) + part for n in below for part in parts[n]]

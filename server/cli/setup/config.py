@@ -13,7 +13,7 @@ from atelier.server.settings.fields import SECRETS
 from atelier.server.settings.known_names import KnownNames
 from atelier.server.settings.stored_keys import config_file
 
-COLUMNS = (Column("variable"), Column("value", flexible=True), Column("from", flexible=True))
+COLUMNS = (Column("variable"), Column("value", wrapped=True), Column("from"))
 
 PASSWORD = re.compile(r"//[^/@\s]*@")
 """Credentials in an address."""
@@ -34,7 +34,8 @@ def config(*, json: bool) -> int:
     dotenv = [(".env", str(Path.cwd() / ".env"))] if (Path.cwd() / ".env").is_file() and settings.dotenv else []
     places = [("file", f"{file}{there}"), *dotenv, *((name, str(folder)) for name, folder in folders.items())]
     say(pairs(places))
-    rows = [(name, value, place_of(origin)) for name, value, origin in found]
+    names = {place: name for name, place in (("the file", str(file)), *dotenv)}  # their paths are in the lines above
+    rows = [(name, value, names.get(place_of(origin), place_of(origin))) for name, value, origin in found]
     say(f"\n{table(COLUMNS, rows)}" if rows else "\nNothing is set; every setting has its default.")
     return 0
 

@@ -124,7 +124,10 @@ def _over_http(command: list[str], environ: Mapping[str, str]) -> Table:
     }
 
 
-SERVICE = "Start the service for it with ATELIER_JWT_SECRET, by which tokens are signed: atelier serve --http"
+SERVICE = (
+    "Start the service for it with ATELIER_JWT_SECRET, by which tokens are signed: atelier serve --http. "
+    "docs/service.md has the commands for both."
+)
 RESTART = "Restart it, then ask for an image."
 
 HOSTS = (

@@ -13,7 +13,7 @@ from atelier.providers.core.environment import key_variable, read_text
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.vendors.contract import Provider
 from atelier.server.cli.output import Column, UsageError, say, say_json, table
-from atelier.server.cli.setup.current import current_settings
+from atelier.server.cli.setup.current import current_settings, with_tilde
 from atelier.server.cli.setup.host_files import (
     NAME,
     Table,
@@ -30,7 +30,7 @@ from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.server.settings.stored_keys import CONFIG, store_key, write_private
 
-COLUMNS = (Column("host"), Column("installed"), Column("set up"), Column("file", flexible=True))
+COLUMNS = (Column("host"), Column("installed"), Column("set up"), Column("file", wrapped=True))
 VARIABLES = ("env", "environment", "envs")  # what hosts call the variables of an entry
 COMMON = 4  # vendors that the question names: the first in the order in which a default is looked for
 
@@ -56,9 +56,10 @@ def init(host: str | None, *, write: bool, json: bool) -> int:
         if json:
             say_json({"host": chosen.name, "file": file and str(file), "command": command, "block": text})
         else:
-            say(f"{chosen.title}: put this into {file}" if file else f"{chosen.title}:", sys.stderr)
+            say(f"{chosen.title}: put this into {file}\n" if file else f"{chosen.title}:\n", sys.stderr)
             say(text)
-            say(f"{chosen.note} `atelier init {host} --write` writes it.".strip() if file else chosen.note, sys.stderr)
+            rest = f"{chosen.note} `atelier init {host} --write` writes it.".strip() if file else chosen.note
+            say(f"\n{rest}", sys.stderr)
         return 0
     backup = write_entry(chosen, file)
     if json:
@@ -142,7 +143,7 @@ def _list(*, as_json: bool) -> None:
     words = {True: "yes", False: "no"}
     rows = [
         (str(each["host"]), words[bool(each["installed"])] if each["file"] else "?", words[bool(each["command"])],
-         str(each["file"] or "by hand").replace(f"{Path.home()}{os.sep}", f"~{os.sep}", 1))
+         with_tilde(str(each["file"] or "by hand")))
         for each in facts
     ]  # fmt: skip
     say(table(COLUMNS, rows))

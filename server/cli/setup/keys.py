@@ -9,14 +9,14 @@ from typing import Literal
 from atelier.providers.core.environment import key_variable
 from atelier.providers.vendors.contract import Provider
 from atelier.server.cli.output import KEY_IS_ASKED_FOR, LONGEST_VENDOR, Column, UsageError, say, say_json, table
-from atelier.server.cli.setup.current import current_settings, place_of
+from atelier.server.cli.setup.current import current_settings, place_of, with_tilde
 from atelier.server.cli.terminal.messages import usage_errors
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.server.settings.stored_keys import forget_key, store_key
 from atelier.tools.model_table import vendors
 
-COLUMNS = (Column("vendor"), Column("key"), Column("variable", flexible=True), Column("from", flexible=True))
+COLUMNS = (Column("vendor"), Column("key"), Column("variable"), Column("from", wrapped=True))
 
 
 def keys(action: Literal["list", "set", "rm"], vendor: str | None, *, file: bool, json: bool) -> int:
@@ -68,6 +68,6 @@ def _list(settings: Settings, *, as_json: bool) -> None:
     if as_json:
         say_json([{"vendor": v, "set": bool(k), "variable": n, "from": f or None} for v, k, n, f in rows])
     else:
-        say(table(COLUMNS, [(*row[:3], place_of(row[3])) for row in rows]))
+        say(table(COLUMNS, [(*row[:3], with_tilde(place_of(row[3]))) for row in rows]))
         if not any(key for _, key, _, _ in rows):
             say("\nNo key is set. Store one: atelier keys set openai")

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from types import SimpleNamespace
+from typing import cast
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.results import Usage
-from atelier.providers.pipeline.result import merged_reply, shortfall_warnings
+from atelier.providers.core.results import ResultImage, Usage
+from atelier.providers.core.types import Picture
+from atelier.providers.pipeline.prepared_job import PreparedJob
+from atelier.providers.pipeline.result import merged_reply, merged_result, shortfall_warnings
+from atelier.providers.pipeline.store_images import CallResult
+from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.vendors.contract import Reply
 
 
@@ -54,3 +60,44 @@ def test_fewer_images_than_asked_for_are_told_with_each_reason_once() -> None:
     assert told[0] == "Only 2 of 3 images were made: It was refused."
     assert "the same call, or get_image with job_1, collects them." in told[1]
     assert shortfall_warnings([], 3, 3, None) == []
+
+
+PRICED = SimpleNamespace(
+    job=SimpleNamespace(id="job_1", request=SimpleNamespace(count=2, sources=()), model=SimpleNamespace(id="m")),
+    choice=SimpleNamespace(provider=SimpleNamespace(name="openai"), notice="A free draft."),
+    estimate=None,
+    warnings=(),
+)
+
+
+def prepared(*calls: VendorCall, collectable: bool = False) -> PreparedJob:
+    """A job of two images of which the calls are over."""
+    job = SimpleNamespace(priced=PRICED, vendor_calls=calls, collectable=collectable, spent_usd=Decimal("0.04"))
+    return cast("PreparedJob", job)
+
+
+def vendor_call(possibly_billed_twice: int = 0) -> VendorCall:
+    return cast("VendorCall", SimpleNamespace(possibly_billed_twice=possibly_billed_twice))
+
+
+def image() -> ResultImage:
+    return ResultImage(Picture(b"", "png", 1, 1))
+
+
+def test_the_result_of_a_job_has_the_tokens_the_details_and_the_notice_of_its_reply() -> None:
+    reply = Reply(pictures=(), usage=Usage(output_tokens=7), details={"request_id": "req_1"})
+    made = merged_result(prepared(vendor_call()), [CallResult(reply, [image()], [])])
+    assert (made.usage, made.details, made.notice) == (reply.usage, reply.details, "A free draft.")
+    assert (made.estimated_usd, made.actual_usd, made.warnings) == (None, Decimal("0.04"), ())
+
+
+def test_a_call_that_may_be_billed_twice_says_so() -> None:
+    made = merged_result(prepared(vendor_call(), vendor_call(1)), [CallResult(Reply(pictures=()), [image()], [])])
+    assert made.warnings == ("A call timed out and was sent again; the first may have been billed as well.",)
+
+
+def test_a_job_with_too_few_images_says_how_many_came_and_how_to_get_the_rest() -> None:
+    outcomes = [CallResult(Reply(pictures=()), [image()], []), ImageError(Reason.TIMEOUT, "It took too long.")]
+    first, later = merged_result(prepared(vendor_call(), vendor_call(), collectable=True), outcomes).warnings
+    assert first == "Only 1 of 2 images were made: It took too long."
+    assert "get_image with job_1" in later

@@ -127,3 +127,90 @@ async def test_a_call_whose_outcome_is_unknown_is_closed_once() -> None:
     for _ in range(2):
         await one.close_failed(ImageError(Reason.TIMEOUT, "Late.", facts={"outcome": "unknown"}))
     assert rows.written == [("sent",), ("unknown",)]
+
+
+@pytest.mark.parametrize(
+    ("task", "resumed", "error", "collectable"),
+    [
+        ({"id": "t"}, False, ImageError(Reason.TIMEOUT, "Late.", facts={"collectable": True}), True),
+        ({"id": "t"}, False, ImageError(Reason.CONTENT_POLICY, "No."), False),
+        ({"id": "t"}, False, RuntimeError("a bug"), True),
+        (None, True, RuntimeError("a bug"), True),
+        (None, False, RuntimeError("a bug"), False),
+        (None, False, ImageError(Reason.TIMEOUT, "Late.", facts={"collectable": True}), False),
+        ({"id": "t"}, False, BaseException("cancelled"), False),
+    ],
+)
+async def test_a_failed_call_can_be_collected_where_the_vendor_has_a_task_and_may_still_finish_it(
+    task: dict[str, str] | None, resumed: bool, error: BaseException, collectable: bool
+) -> None:
+    one = call(Rows())
+    if resumed:
+        one.resume([])
+    one.task = task
+    await one.close_failed(error)
+    assert one.collectable is collectable
+
+
+@pytest.mark.parametrize(
+    ("more", "task", "resumed", "collectable"),
+    [(True, {"id": "t"}, False, True), (True, None, True, True), (True, None, False, False), (False, {}, True, False)],
+)
+async def test_a_reply_with_too_few_images_can_be_collected_again_by_its_task(
+    more: bool, task: dict[str, str] | None, resumed: bool, collectable: bool
+) -> None:
+    one = call(Rows())
+    if resumed:
+        one.resume([])
+    one.task = task
+    one.record_reply(Reply(pictures=(), collectable=more))
+    assert one.collectable is collectable
+
+
+async def test_a_reply_that_cannot_be_kept_is_billed_and_not_unknown() -> None:
+    rows = Rows()
+    one = call(rows)
+    await one.mark_sent()
+    one.set_in_flight(True)
+    one.record_reply(Reply(pictures=(), usage=Usage(output_tokens=20)))
+    await one.close_failed(OSError("the disk is full"))
+    assert rows.written == [("sent",), ("settled", Decimal("0.020"))]
+
+
+async def test_a_refusal_after_a_repeat_leaves_the_cost_unknown_since_the_first_may_have_been_billed() -> None:
+    rows = Rows()
+    one = call(rows)
+    await one.mark_sent()
+    await one.reserve_retry()
+    await one.close_failed(ImageError(Reason.CONTENT_POLICY, "No."))
+    assert (rows.written, one.spent) == ([("sent",), ("released",)], None)
+
+
+class AwayRows(Rows):
+    """Cannot be written while `away`."""
+
+    away = True
+
+    async def settle_call(self, id: str, usd: Decimal | None) -> None:
+        await self._record(("settled", usd))
+
+    async def save_vendor_task(self, id: str, task: Any) -> None:
+        await self._record(("task", task["id"]))
+
+    async def _record(self, row: tuple[Any, ...]) -> None:
+        if self.away:
+            raise ImageError(Reason.STORAGE_FAILED, "The database is away.")
+        self.written.append(row)
+
+
+async def test_what_could_not_be_written_is_written_later_once_and_in_its_order() -> None:
+    rows = AwayRows()
+    one = call(rows)
+    await one.save_vendor_task({"id": "t"})
+    await one.settle()
+    with pytest.raises(ImageError, match="away"):
+        await one.flush_pending_writes()
+    rows.away = False
+    await one.flush_pending_writes()
+    await one.flush_pending_writes()
+    assert rows.written == [("task", "t"), ("settled", 0)]

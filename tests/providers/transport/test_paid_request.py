@@ -6,13 +6,14 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from atelier.providers.core.errors import ImageError
+from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Endpoint
 from atelier.providers.testing.server import Answer, Emulator
 from atelier.providers.transport.network.http_client import httpx, vendor_client
@@ -105,3 +106,17 @@ async def test_an_unknown_trace_event_means_in_flight() -> None:
     await paid.trace("connection.connect_tcp.started", {})
     await paid.trace("carrier_pigeon.released", {})
     assert states == [False, True]
+
+
+def test_an_operator_who_allows_a_second_bill_does_not_allow_a_third() -> None:
+    repeats = list[int]()
+
+    async def count() -> None:
+        repeats.append(1)
+
+    paid = PaidRequest(lambda _: None, count, retry_timeouts=True)
+    cut_off = ImageError(Reason.TIMEOUT, "It took too long.", facts={"outcome": "unknown"})
+    assert paid.should_retry(cut_off)
+    anyio.run(paid.start_attempt)
+    assert not paid.should_retry(cut_off)
+    assert repeats == [1]

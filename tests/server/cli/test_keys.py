@@ -49,9 +49,14 @@ def test_a_stored_key_is_found_by_the_next_start_and_only_its_owner_can_read_it(
     shown = [atelier(environ, *each) for each in (("keys",), ("config",), ("config", "--json"))]
     assert all(openai.key not in each.stdout + each.stderr for each in (done, *shown))
     assert "OPENAI_API_KEY" in shown[1].stdout
-    for each in shown[:2]:  # where it is set, without the name of the variable again
+    for each, place in ((shown[0], str(config)), (shown[1], "the file")):  # without the variable's name again
         (row,) = [line for line in each.stdout.splitlines() if "OPENAI_API_KEY" in line]
-        assert row.endswith(f"  {config}")
+        assert row.endswith(f"  {place}")
+    assert shown[1].stdout.startswith(f"file    {config}\n")
+    for command in ("keys", "config"):
+        lines = in_terminal(environ, command, columns=80).lines
+        assert not any("…" in line for line in lines)
+        assert max(map(len, lines)) <= 80 or str(config) in max(lines, key=len)
 
 
 def test_a_persons_own_lines_stay_and_a_key_is_removed(environ: Environ, openai: OpenAI, config: Path) -> None:

@@ -143,7 +143,7 @@ def test_a_word_that_is_nearly_a_command_or_means_one_is_understood(environ: Env
     for word, meant in (("generat", "generate"), ("estimate", "cost")):
         done = atelier(environ, word, "a fox")
         assert (done.returncode, done.stdout) == (2, "")
-        assert f'Did you mean "{meant}"?' in done.stderr
+        assert f'Did you mean "{meant}"? `atelier --help` lists the commands.' in done.stderr
 
 
 def test_a_person_who_names_no_command_gets_the_help(environ: Environ) -> None:

@@ -100,6 +100,16 @@ async def test_a_refusal_in_the_middle_of_a_stream_is_a_refusal(with_openai: Env
     assert "Blocked midway." in caught.value.message
 
 
+async def test_an_error_event_without_a_type_is_a_refusal(with_openai: Environ, openai: OpenAI) -> None:
+    event = b'event: error\ndata: {"code": "content_policy_violation", "message": "Blocked midway."}\n\n'
+    openai.next(Answer(200, event, {"content-type": "text/event-stream"}))
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
+        with pytest.raises(ImageError) as caught:
+            await pipeline.run(ImageRequest(prompt="a fox", model="openai", options={"partial_images": 1}))
+    assert (caught.value.reason, caught.value.outcome_unknown) == (Reason.CONTENT_POLICY, False)
+    assert "Blocked midway." in caught.value.message
+
+
 async def test_when_some_calls_fail_the_paid_pictures_are_delivered(with_openai: Environ, openai: OpenAI) -> None:
     openai.older = True
     openai.next(None, emulated.MODERATED, None)
