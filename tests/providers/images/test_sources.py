@@ -180,6 +180,13 @@ async def test_a_name_that_differs_by_spaces_or_normal_form_finds_the_one_file(
         assert (await sources.read(words)).picture.image_bytes == OWL
 
 
+@pytest.mark.parametrize("written", ["`{}`", "<{}>", "@{}", "@'{}'", "`file://{}`"])
+async def test_a_path_with_the_marks_of_a_chat_finds_its_file(folder: Path, written: str) -> None:
+    (folder / "owl.png").write_bytes(OWL)
+    sources = SourceReader(folders=(folder,))
+    assert (await sources.read(written.format((folder / "owl.png").as_posix()))).picture.image_bytes == OWL
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a backslash stands between folders there")
 @pytest.mark.parametrize(("stored", "named"), SHELL.values(), ids=SHELL.keys())
 async def test_a_path_that_was_written_for_a_shell_finds_its_file(folder: Path, stored: str, named: str) -> None:
