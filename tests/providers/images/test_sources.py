@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
-from atelier.providers.images.provenance import with_facts
 from atelier.providers.images.sources import Asset, SourceLimits, SourceReader
 from tests.conftest import png
 from tests.exhaustive import examples
+from tests.providers.images.test_provenance import with_facts
 
 pytestmark = pytest.mark.anyio
 
