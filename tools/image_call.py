@@ -37,7 +37,7 @@ def request_fields(params: ImageParameters) -> dict[str, Any]:
 
 
 def fallback_of(params: ImageParameters) -> list[str] | None:
-    """Return the fallback models. an empty list means the configured default: some hosts send [] for unset fields."""
+    """Return the fallback models. An empty list means the configured default: some hosts send [] for unset fields."""
     return [] if params.fallback == ["none"] else params.fallback or None
 
 

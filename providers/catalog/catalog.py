@@ -12,7 +12,7 @@ from typing import NoReturn
 from atelier.providers.catalog.ended_models import ended_model
 from atelier.providers.catalog.rows import is_installed, unlisted_row
 from atelier.providers.core.environment import OWN_PREFIX, base_url_variable, key_variable, setting
-from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.errors import ImageError, Reason, invalid_request, sanitize
 from atelier.providers.core.gates.refusals import close_names, did_you_mean
 from atelier.providers.core.types import Endpoint, Lookup, Model, Operation
 from atelier.providers.pricing.price_table import Prices, table
@@ -197,11 +197,8 @@ class Catalog:
 
         The variables of a process do not change, so the answer is computed once.
         """
-        if provider.name not in self._endpoints:
-            self._endpoints[provider.name] = self._locate(provider)
-        return self._endpoints[provider.name]
-
-    def _locate(self, provider: Provider) -> Endpoint:
+        if known := self._endpoints.get(provider.name):
+            return known
         endpoint = replace(provider.endpoint, setting=partial(setting, lookup=self.lookup))
         keyed_by = key_variable(endpoint, self.lookup)
         if keyed_by:  # of several variables this one is named in errors; the key may be of a host of its own
@@ -212,15 +209,15 @@ class Catalog:
         if endpoint.folder_variable:
             endpoint = replace(endpoint, folder=self.lookup(endpoint.folder_variable) or "")
         variable = base_url_variable(endpoint, keyed_by, self.lookup)
-        if not (variable and (url := self.lookup(variable))):
-            return endpoint
-        base, host = base_url(url, endpoint), host_of(url)
-        if host is None:
-            message = f"{variable} is not the address of an API."
-            hint = "Write it as https://host/path, without user, query or fragment."
-            raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
-        custom = base != endpoint.base_url and not endpoint.is_vendor_host(host)
-        return replace(endpoint, base_url=base, base_url_variable=variable, custom=custom)
+        if variable and (url := self.lookup(variable)):
+            base, host = base_url(url, endpoint), host_of(url)
+            if host is None:
+                hint = "Write it as https://host/path, without user, query or fragment."
+                raise invalid_request(f"{variable} is not the address of an API.", hint)
+            custom = base != endpoint.base_url and not endpoint.is_vendor_host(host)
+            endpoint = replace(endpoint, base_url=base, base_url_variable=variable, custom=custom)
+        self._endpoints[provider.name] = endpoint
+        return endpoint
 
     def _keyless(self, drawn_by: Provider) -> str:
         keys = [p.endpoint.key_variables[0] for p in self.providers if p.endpoint.key_variables]

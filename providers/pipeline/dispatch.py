@@ -25,6 +25,7 @@ from atelier.providers.transport.network.address_policy import AddressPolicy
 from atelier.providers.transport.network.http_client import OwnTransport, httpx, vendor_client
 from atelier.providers.transport.resilience.breaker import Breaker
 from atelier.providers.transport.resilience.limiter import FairLimiter
+from atelier.providers.transport.response_check import quoting
 from atelier.providers.transport.wire import Wire
 from atelier.providers.vendors.contract import Job, Provider, Reply
 
@@ -226,7 +227,7 @@ async def _send_or_collect(
                 if await provider.lookup(job, wire):
                     return await provider.collect(job, wire)
         raise
-    reading = provider.read(response, job, wire)
+    reading = quoting(provider.read(response, job, wire), response)
     del response  # its body may be large, and is not needed once it is parsed
     return await reading
 

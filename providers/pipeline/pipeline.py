@@ -225,8 +225,8 @@ class Pipeline:
     ) -> CallResult:
         """Make one vendor call, store its images, then settle its bill.
 
-        A cancellation before the request reaches the vendor stops the call. After that it runs to the end, because
-        finished, because the vendor bills it.
+        A cancellation before the request reaches the vendor stops the call. After that the call is finished, because
+        the vendor bills it.
         """
         try:
             with vendor_call.scope:

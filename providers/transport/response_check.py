@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
+from typing import Any, TypeVar
 
 from atelier.providers.core.errors import MAY_BE_BILLED, ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint
@@ -12,8 +13,8 @@ from atelier.providers.transport.base_url import base_url_hint
 from atelier.providers.transport.exchange import safe_url
 from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.transport.paid_request import PaidRequest
-from atelier.providers.transport.resilience.retry import MAX_RETRY_WAIT
-from atelier.providers.transport.vendor_errors import error_status, is_page, vendor_error
+from atelier.providers.transport.resilience.retry import MAX_RETRY_WAIT, OUTCOME_UNKNOWN_STATUSES
+from atelier.providers.transport.vendor_errors import NO_ERROR, error_status, is_page, vendor_error
 from atelier.providers.transport.vendor_json import invalid_response
 
 MAX_ERROR_BYTES = 64 * 2**10  # read of an error answer
@@ -21,8 +22,12 @@ MAX_ERROR_BYTES = 64 * 2**10  # read of an error answer
 UNCLEAR = (Reason.INVALID_REQUEST, Reason.PROVIDER_UNAVAILABLE, Reason.AUTHENTICATION)
 """Reasons that follow from the status alone; the message may show that the content was refused."""
 
+WITHOUT_IMAGE = (Reason.INVALID_RESPONSE, Reason.CONTENT_POLICY)
+"""Reasons of a success answer without an image. Errors of later polls and downloads have more facts."""
+
 WRONG_ADDRESS = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 
+Result = TypeVar("Result")
 Explain = Callable[[httpx.Response], ImageError]
 
 
@@ -50,7 +55,8 @@ def check_response(
     error = refusal_error(response, explain)
     if paid:
         error.from_vendor = error.from_vendor or status is not None  # a gateway's error page is never a 200
-        paid.record_refusal(error, status or response.status_code)
+        named = vendor_error(response.content[:MAX_ERROR_BYTES]).status  # a gateway may pass on a timeout as its 500
+        paid.record_refusal(error, named if named in OUTCOME_UNKNOWN_STATUSES else status or response.status_code)
         code = str(error.facts.get("code") or HTTPStatus.NOT_FOUND.value)
         is_of_the_model = error.reason is Reason.UNKNOWN_MODEL and not code.isdigit()  # in the API's own word
         if response.status_code in WRONG_ADDRESS and endpoint.custom and not is_of_the_model:
@@ -72,7 +78,7 @@ def refusal_error(response: httpx.Response, explain: Explain) -> ImageError:
         status, body = error_status(response.content) or status, response.content
     error, found = explain(with_body(response, body, status)), vendor_error(body)
     error.from_vendor = error.from_vendor or found.is_json
-    if found.message and "“" not in error.message:
+    if found.message and ("“" not in error.message or error.message.endswith(f"“{found.code}”")):
         error.message = f"{error.message.rstrip('.')}: “{sanitize(found.message)}”"
     if error.reason in UNCLEAR and found.refuses_content(status):
         error.reason, error.hint = Reason.CONTENT_POLICY, "Reword the prompt or use other source images."
@@ -85,6 +91,23 @@ def refusal_error(response: httpx.Response, explain: Explain) -> ImageError:
         error.hint = f"Try again in {round(error.retry_after)} seconds, as the vendor asks."
     error.facts.setdefault("status", response.status_code)
     return error
+
+
+def quoting(reading: Awaitable[Result], response: httpx.Response) -> Coroutine[Any, Any, Result]:
+    """Return the reading of a success answer; its error quotes the words of an answer without an image."""
+    words = "" if len(response.content) > MAX_ERROR_BYTES else vendor_error(response.content).message
+    words = "" if NO_ERROR.fullmatch(words) else words
+    return _quoting(reading, words)
+
+
+async def _quoting(reading: Awaitable[Result], words: str) -> Result:
+    try:
+        return await reading
+    except ImageError as error:
+        is_of_answer = error.reason in WITHOUT_IMAGE and not error.facts.keys() & {"status", "collectable"}
+        if words and is_of_answer and "“" not in error.message:
+            error.message = f"{error.message.rstrip('.')}: “{sanitize(words)}”"
+        raise
 
 
 def dead_link_error(error: ImageError) -> ImageError:

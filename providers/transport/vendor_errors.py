@@ -8,13 +8,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
 
 from atelier.providers.core.errors import Reason, sanitize
-from atelier.providers.transport.refusal_words import OTHER_WORDS, POLICY_CODES, POLICY_WORDS, STATUSES_OF_POLICY
-from atelier.providers.transport.vendor_json import is_event_stream, lenient_json, reason_for_status, sse_data
+from atelier.providers.transport.refusal_words import (
+    OTHER_WORDS,
+    POLICY_CODES,
+    POLICY_WORDS,
+    STATUSES,
+    STATUSES_OF_POLICY,
+)
+from atelier.providers.transport.vendor_json import (
+    is_event_stream,
+    lenient_json,
+    letters_of,
+    reason_for_status,
+    sse_data,
+)
 
 MESSAGES = ("message", "msg", "error_message", "error_description", "detail", "error")
 CODES = ("code", "type", "status", "error_code", "status_code", "statusCode", "name", "reason")
@@ -31,24 +44,6 @@ RESULTS = frozenset({
     "bytes_base64_encoded", "fileUri", "file_uri",
 })  # fmt: skip
 """Fields that hold an image or a link to one."""
-
-STATUSES: Mapping[str, int] = {
-    word: status
-    for status, words in {
-        400: ("badrequest", "invalidrequesterror", "invalidargument", "failedprecondition", "invalidvalue"),
-        401: ("unauthorized", "unauthenticated", "authenticationerror", "invalidapikey"),
-        402: ("paymentrequired", "insufficientquota", "insufficientuserquota", "insufficientcredits",
-              "insufficientbalance", "billinghardlimitreached"),
-        403: ("forbidden", "permissiondenied", "permissionerror"),
-        404: ("notfound", "notfounderror", "modelnotfound"),
-        429: ("toomanyrequests", "ratelimited", "ratelimiterror", "ratelimitexceeded", "resourceexhausted"),
-        500: ("internal", "internalerror", "internalservererror", "servererror"),
-        503: ("unavailable", "serviceunavailable", "overloaded", "overloadederror"),
-        504: ("timeout", "deadlineexceeded"),
-    }.items()
-    for word in words
-}  # fmt: skip
-"""Code in lower case without separators -> the HTTP status that it stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +63,7 @@ class VendorError:
     def status(self) -> int | None:
         """The HTTP status in the codes, or that they stand for."""
         numbers = (int(code) for code in self.codes if re.fullmatch(r"[45]\d\d", code))
-        return next(numbers, next((STATUSES[word] for word in map(_normalised, self.codes) if word in STATUSES), None))
+        return next(numbers, next((STATUSES[word] for word in map(letters_of, self.codes) if word in STATUSES), None))
 
     @property
     def _own_words(self) -> str:
@@ -83,7 +78,7 @@ class VendorError:
     def refuses_content(self, status: int) -> bool:
         """Whether the prompt or the images were refused."""
         by_message = status in STATUSES_OF_POLICY and POLICY_WORDS.search(self._own_words)
-        return bool(by_message) or any(POLICY_CODES.search(_normalised(code)) for code in self.codes)
+        return bool(by_message) or any(POLICY_CODES.search(letters_of(code)) for code in self.codes)
 
     def other_status(self, status: int) -> int | None:
         """Return the status that a refusal's words or codes stand for, if that is another one of OTHER_WORDS."""
@@ -113,7 +108,7 @@ def vendor_error(body: bytes) -> VendorError:
 
 
 MAX_ERROR_BYTES = 2**20  # a larger answer holds an image
-ERROR_FIELDS = re.compile(rb'"(?:error|success"|code")')
+ERROR_FIELDS = re.compile(rb'"(?:error|success"|(?:status_?|statusC)?code"|status"|type")')
 
 
 def error_status(body: bytes) -> int | None:
@@ -165,6 +160,7 @@ def _layers(value: Any) -> Iterator[dict[str, Any]]:
                 yield from _layers(item)
         case dict():
             body = cast("dict[str, Any]", value)
+            yield from _passed_on(body)
             for name in ("error", "errors"):
                 yield from _layers(body.get(name))
             if isinstance(body.get("data"), list):  # of several images, one may have failed
@@ -176,6 +172,15 @@ def _layers(value: Any) -> Iterator[dict[str, Any]]:
             pass
 
 
+def _passed_on(body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the objects of an error that OpenRouter passes on as a text: it says more than the one around it."""
+    metadata = body.get("metadata")
+    raw = cast("dict[str, Any]", metadata).get("raw") if isinstance(metadata, dict) else None
+    if isinstance(raw, str) and raw.lstrip().startswith("{"):
+        with suppress(ValueError):
+            yield from _layers(lenient_json(raw.encode()))
+
+
 def _bare_words(value: Any) -> str:
     """Return the message of `{"error": "message"}` and `{"errors": ["message"]}`."""
     body = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
@@ -183,7 +188,7 @@ def _bare_words(value: Any) -> str:
         texts = cast("list[Any]", error) if isinstance(error, list) else [error]
         if words := "; ".join(text for text in texts if isinstance(text, str)):
             return words
-    return value if isinstance(value, str) else ""
+    return _plain(value.encode()) if isinstance(value, str) else ""
 
 
 def _is_error(value: Any) -> bool:
@@ -193,9 +198,28 @@ def _is_error(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     body = cast("dict[str, Any]", value)
-    coded = re.fullmatch(r"[45]\d\d", str(body.get("code"))) and (body.get("message") or body.get("msg"))
     named = body.get("error") or body.get("errors") or body.get("success") is False or body.get("type") == "error"
-    return bool(named or coded or _is_error(body.get("data")))
+    return bool(named or _has_code_of_error(body) or _is_error(body.get("data")))
+
+
+def _has_code_of_error(body: Mapping[str, Any]) -> bool:
+    """Whether an object has the code of an error, and words for it.
+
+    Hosts count errors by numbers of their own, such as -1 or 1001; these are believed where nothing else is there.
+    """
+    words = next((body[name] for name in MESSAGES if isinstance(body.get(name), str) and body[name]), None)
+    codes = [str(body[name]) for name in ("code", "status", "status_code", "statusCode", "type") if body.get(name)]
+    if words is None or any(re.fullmatch(r"[45]\d\d", code) for code in codes):
+        return words is not None
+    if any(isinstance(field, dict | list) or str(field).startswith("http") for field in body.values() if field):
+        return False
+    failed = any(code.lower() in FAILED or code.lower().endswith("error") for code in codes)
+    return failed or not (NO_ERROR.fullmatch(str(body.get("code") or "0")) or NO_ERROR.fullmatch(words))
+
+
+FAILED = ("failed", "failure", "fail")
+NO_ERROR = re.compile(r"[0+]+|1|2\d\d|ok|success\w*", re.IGNORECASE)
+"""Codes and words of success."""
 
 
 def _holds_result(value: Any) -> bool:
@@ -220,7 +244,3 @@ def _plain(body: bytes) -> str:
     except UnicodeDecodeError:
         return ""
     return "" if text.startswith(("<", "{", "[")) or "\0" in text else text
-
-
-def _normalised(code: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", code.lower())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import json
 import re
+from functools import cache
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar, cast
 from urllib.parse import unquote
@@ -14,6 +15,7 @@ from pydantic import (
     AliasChoices,
     AliasGenerator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -63,6 +65,24 @@ Lenient = Annotated[Anything | None, WrapValidator(_or_none)]
 """`Lenient[int]`: None if the value is invalid. For fields that must not cost a paid image."""
 
 
+def spelled(*known: str) -> BeforeValidator:
+    """Return a validator that gives a word its known spelling if it differs only in case, spaces, hyphens or `_`.
+
+    Gateways rewrite the states of tasks: "Ready" as "ready", "IN_PROGRESS" as "in-progress".
+    """
+    by_letters = {letters_of(word): word for word in known}
+
+    def known_spelling(value: Any) -> Any:
+        return by_letters.get(letters_of(value), value) if isinstance(value, str) else value
+
+    return BeforeValidator(known_spelling)
+
+
+def letters_of(word: str) -> str:
+    """Return the ASCII letters and digits of a word, in lower case."""
+    return re.sub(r"[^a-z0-9]", "", word.lower())
+
+
 SURROGATE = re.compile("[\ud800-\udfff]")  # half of an emoji, which UTF-8 cannot encode
 
 
@@ -104,11 +124,38 @@ def _without_surrogates(value: Any) -> Any:
 
 
 def parse_answer(shape: type[Shape], body: bytes) -> Shape:
-    """Parse a success answer. Raises invalid_response if it is broken or of another shape."""
+    """Parse a success answer. Raises invalid_response if it is broken or of another shape.
+
+    A gateway may put the vendor's answer into an object of its own, as `{"code": 0, "data": {...}}`.
+    """
     try:
-        return shape.model_validate(lenient_json(body))
+        value = lenient_json(body)
+        return shape.model_validate(_unwrapped(value, _names_of(shape)))
     except ValueError:  # a ValidationError is one
         raise invalid_response("The vendor's answer is broken or not of the expected shape.") from None
+
+
+def _unwrapped(value: Any, names: frozenset[str]) -> Any:
+    """Return the object with one of the names, if it is the only object in an object without any of them."""
+    objects: list[Any] = [value]
+    while len(objects) == 1 and isinstance(objects[0], dict):
+        fields = cast("dict[str, Any]", objects[0])
+        if not names.isdisjoint(fields):
+            return fields
+        objects = [field for field in fields.values() if isinstance(field, dict)]
+    return value
+
+
+@cache
+def _names_of(shape: type[BaseModel]) -> frozenset[str]:
+    """Return the names under which a model's fields are read."""
+    aliases = (field.validation_alias or name for name, field in shape.model_fields.items())
+    return frozenset(
+        choice
+        for alias in aliases
+        for choice in (alias.choices if isinstance(alias, AliasChoices) else (alias,))
+        if isinstance(choice, str)
+    )
 
 
 def parse_refusal(shape: type[Shape], body: bytes) -> Shape:
@@ -145,6 +192,10 @@ def sse_data(body: bytes) -> list[bytes]:
     return [data for lines in events if (data := b"\n".join(lines)).startswith(b"{")]
 
 
+AROUND_BASE64 = re.compile(r"\s+|\\[rn]|^\s*b?['\"]|['\"]\s*$")
+"""Line breaks, as such or as JSON escapes them, and quotes, as Python prints them around bytes."""
+
+
 def base64_bytes(text: str) -> bytes:
     """Decode base64 as vendors write it: plain or url-safe, with or without padding, line breaks or `data:` prefix."""
     if is_data_uri(text):
@@ -152,7 +203,7 @@ def base64_bytes(text: str) -> bytes:
     try:
         return pybase64.b64decode(text, validate=True)  # the fast path; the lenient default drops bytes silently
     except (binascii.Error, ValueError):
-        text = "".join(text.split()).replace("-", "+").replace("_", "/").rstrip("=")
+        text = AROUND_BASE64.sub("", text).replace("-", "+").replace("_", "/").rstrip("=")
     try:
         return pybase64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):

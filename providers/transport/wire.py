@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from http import HTTPStatus
 from typing import Any
 
 import anyio
@@ -25,8 +24,9 @@ from atelier.providers.transport.exchange import Exchange, safe_url
 from atelier.providers.transport.network.address_policy import AddressPolicy, send_to
 from atelier.providers.transport.network.http_client import httpx, transport_error
 from atelier.providers.transport.paid_request import PaidRequest
-from atelier.providers.transport.resilience.retry import is_temporary, retry_after, retry_policy
+from atelier.providers.transport.resilience.retry import TASK_MISSING_STATUSES, is_temporary, retry_after, retry_policy
 from atelier.providers.transport.response_check import check_response, dead_link_error, refusal_error
+from atelier.providers.transport.vendor_errors import error_status
 from atelier.providers.transport.vendor_json import base64_bytes, invalid_response, is_data_uri
 
 __all__ = ["Wire", "httpx", "retry_after"]
@@ -35,10 +35,6 @@ MAX_ANSWER_BYTES = 256 * 2**20  # ten 4K images in base64
 MAX_DOWNLOAD_BYTES = 64 * 2**20
 MAX_REDIRECTS = 5
 MAX_POLL_FAILURES = 4  # in a row, each after its own retries
-
-TASK_MISSING_STATUSES = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY)
-"""Poll statuses that may mean that the vendor has no such task. Other errors concern the key, a gateway or a temporary
-failure, so the paid task may still be collected."""
 
 
 class Wire:
@@ -146,6 +142,8 @@ class Wire:
                 response = await self._send_free(httpx.Request("GET", vendor_url(url, self._endpoint), headers=headers))
                 if ready(response):
                     return response
+                if error_status(response.content) is not None:
+                    raise self.refusal(response)
                 failures = 0
             except ImageError as error:
                 failures += 1

@@ -52,6 +52,11 @@ TEMPORARY_STATUSES = frozenset({500, 502, 503})
 """Statuses of a vendor that is temporarily unable to do the work."""
 
 
+TASK_MISSING_STATUSES = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY)
+"""Poll statuses that may mean that the vendor has no such task. Other errors concern the key, a gateway or a temporary
+failure, so the paid task may still be collected."""
+
+
 def refusal_outcome(status: int, *, from_vendor: bool) -> RefusalOutcome:
     """Return what an error status means; `from_vendor` if the body is the vendor's own error."""
     if status == HTTPStatus.TOO_MANY_REQUESTS:

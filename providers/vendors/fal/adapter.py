@@ -17,7 +17,6 @@ from atelier.providers.core.types import Endpoint, ImageRequest, Picture
 from atelier.providers.transport.vendor_json import (
     Lenient,
     VendorModel,
-    invalid_response,
     parse_answer,
     parse_refusal,
     reason_for_status,
@@ -26,7 +25,7 @@ from atelier.providers.transport.wire import Wire, httpx, retry_after
 from atelier.providers.vendors.contract import Job, Reply
 from atelier.providers.vendors.fal.credentials import KEY, KEY_ID, KEY_SECRET
 from atelier.providers.vendors.fal.models import EDIT_LIST, IMAGE_TO_IMAGE, MODELS
-from atelier.providers.vendors.fal.requests import Queued, reason_for_type, reply_of
+from atelier.providers.vendors.fal.requests import Queued, images_in, reason_for_type, reply_of
 
 ENDPOINT = Endpoint(
     base_url="https://queue.fal.run",
@@ -110,10 +109,13 @@ def _data_uri(source: Picture) -> str:
 
 
 async def read(response: httpx.Response, job: Job, wire: Wire) -> Reply:
-    """Save the request, which is queued by now, wait for it and download its images."""
+    """Save the request, which is queued by now, wait for it and download its images.
+
+    `fal.run` as the base URL, in place of the queue's, answers with the images at once.
+    """
     queued = parse_answer(Queued, response.content)
     if not (queued.status_url and queued.response_url):
-        raise invalid_response("fal accepted the request but names no address of its status.")
+        return await images_in(queued, response, wire)
     await wire.save_vendor_task(queued.model_dump(mode="json"))
     return await reply_of(queued, wire)
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Annotated, Any
 
+import anyio
 from pydantic import Field, JsonValue
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.providers.transport.vendor_json import Lenient, VendorModel, invalid_response, parse_answer
+from atelier.providers.transport.vendor_errors import is_page
+from atelier.providers.transport.vendor_json import Lenient, VendorModel, invalid_response, parse_answer, spelled
 from atelier.providers.transport.wire import Wire, httpx
 from atelier.providers.vendors.contract import Reply
-from atelier.providers.vendors.image_links import Item, images_of, losses
+from atelier.providers.vendors.image_links import Item, ItemsAnswer, images_of, losses
 
 POLL_INTERVAL = 1.0  # seconds
 IN_PROGRESS = "IN_PROGRESS"
@@ -43,14 +46,19 @@ class Queued(VendorModel):
 
 
 class Status(VendorModel):
-    status: str = ""
+    status: Annotated[str, spelled(IN_PROGRESS, *ENDED)] = ""
     queue_position: Lenient[int] = None
     error: Lenient[JsonValue] = None
     error_type: Lenient[str] = None
 
 
-class Result(VendorModel):
-    """The model's answer: `images`, or `image` of a tool. A blocked image is black and flagged."""
+class Result(ItemsAnswer):
+    """The model's answer: `images`, or `image` of a tool; `data` has those of endpoints with fields of their own.
+
+    A blocked image is black and flagged.
+    """
+
+    data: tuple[Lenient[Item], ...] = ()
 
     images: Lenient[tuple[Lenient[Item], ...]] = None
     image: Lenient[Item] = None
@@ -70,7 +78,7 @@ async def reply_of(queued: Queued, wire: Wire) -> Reply:
     try:
         await _completed(queued, wire)
         response = await _result(queued, wire)
-        return await _images(queued, response, wire)
+        return await images_in(queued, response, wire)
     except ImageError as error:
         error.facts["request_id"] = queued.request_id
         raise
@@ -122,20 +130,37 @@ def _failed(status: Status, *, started: bool) -> ImageError:
 
 
 async def _result(queued: Queued, wire: Wire) -> httpx.Response:
-    """Return the result. A refusal may have been billed if a machine ran; errors of the vendor's machines are free."""
+    """Return the result. A refusal may have been billed if a machine ran; errors of the vendor's machines are free.
+
+    If it is not found yet, or a gateway's page came in its place, it is read once more.
+    """
     try:
-        return await wire.free("GET", queued.response_url)
+        try:
+            return await _read_result(queued, wire)
+        except ImageError as error:
+            if error.facts.get("status") != HTTPStatus.NOT_FOUND and error.reason is not Reason.INVALID_RESPONSE:
+                raise
+        await anyio.sleep(POLL_INTERVAL)
+        return await _read_result(queued, wire)
     except ImageError as error:
         final = error.from_vendor and error.facts.get("code") in TEMPORARY
         if not final:
             error.facts["outcome"] = "unknown"
-            error.facts["collectable"] = error.retryable
+            error.facts["collectable"] = error.retryable or error.reason is Reason.INVALID_RESPONSE
         raise
 
 
-async def _images(queued: Queued, response: httpx.Response, wire: Wire) -> Reply:
+async def _read_result(queued: Queued, wire: Wire) -> httpx.Response:
+    response = await wire.free("GET", queued.response_url)
+    if is_page(response.content):
+        raise invalid_response("fal's host answered with a web page in place of the result.")
+    return response
+
+
+async def images_in(queued: Queued, response: httpx.Response, wire: Wire) -> Reply:
+    """Return the images of a result."""
     result = parse_answer(Result, response.content)
-    items = result.images or ((result.image,) if result.image else ())
+    items = result.images or ((result.image,) if result.image else result.data)
     if not items:
         raise invalid_response("fal answered without a picture.")
     flags = result.has_nsfw_concepts or ()

@@ -24,7 +24,7 @@ from atelier.providers.transport.vendor_json import (
 )
 from atelier.providers.transport.wire import Wire, httpx, retry_after
 from atelier.providers.vendors.contract import Job, Reply
-from atelier.providers.vendors.flux.tasks import FAILURES, UNKNOWN, Task, reply_of
+from atelier.providers.vendors.flux.tasks import FAILURES, UNKNOWN, Task, TaskState, reply_of
 
 ENDPOINT = Endpoint(
     base_url="https://api.bfl.ai",
@@ -124,7 +124,7 @@ class Refusal(VendorModel):
     """A request that was refused (`detail`) or a task that failed (`status` and `details`)."""
 
     detail: Lenient[str | tuple[Lenient[FieldError], ...]] = None
-    status: str = ""
+    status: TaskState = ""
     details: Lenient[JsonValue] = None
 
 

@@ -15,7 +15,14 @@ from pydantic import Field, FiniteFloat
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Picture
 from atelier.providers.images.identify import picture
-from atelier.providers.transport.vendor_json import Lenient, VendorModel, invalid_response, is_data_uri, parse_answer
+from atelier.providers.transport.vendor_json import (
+    Lenient,
+    VendorModel,
+    invalid_response,
+    is_data_uri,
+    parse_answer,
+    spelled,
+)
 from atelier.providers.transport.wire import Wire, httpx
 from atelier.providers.vendors.contract import Job, Reply
 
@@ -23,6 +30,8 @@ POLL_INTERVAL = 1.0  # seconds
 USD_PER_CREDIT = Decimal("0.01")
 MAX_CREDITS = 1_000_000  # 10,000 USD; a higher number is not a price
 
+READY = "Ready"
+STAGES = ("Reasoning", "Generating")
 UNKNOWN = "Task not found"
 """Also the answer of a region of the vendor that does not know of a new task yet."""
 
@@ -36,6 +45,9 @@ FAILURES: dict[str, Reason] = {
 
 Only `UNKNOWN` is polled again. `reply_of` reports "Error" as provider_unavailable.
 """
+
+
+TaskState = Annotated[str, spelled(READY, *STAGES, *FAILURES)]
 
 
 class Task(VendorModel):
@@ -58,7 +70,7 @@ class Result(VendorModel):
 
 
 class Status(VendorModel):
-    status: str = ""
+    status: TaskState = ""
     result: Lenient[Result] = None
 
 
@@ -123,15 +135,15 @@ async def _downloaded(result: Result, job: Job, wire: Wire) -> Picture:
 
 async def _finished(url: str, wire: Wire) -> Result:
     """Poll until the task has ended, and report each stage once. An unknown status means that it still runs."""
-    stages = ["Reasoning", "Generating"]
+    stages = list(STAGES)
 
     def is_news(answer: httpx.Response) -> bool:
         task = parse_answer(Status, answer.content)
         if task.status == UNKNOWN:
             raise wire.refusal(answer)
-        if task.status == "Ready" and not (task.result and task.result.sample):
+        if task.status == READY and not (task.result and task.result.sample):
             raise invalid_response("Black Forest Labs says that the image is ready but does not link to it.")
-        return task.status in ("Ready", *FAILURES, *stages)
+        return task.status in (READY, *FAILURES, *stages)
 
     while True:
         response = await wire.poll(url, is_news, every=POLL_INTERVAL)

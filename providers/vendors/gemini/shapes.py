@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Self, cast
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from atelier.providers.transport.vendor_json import Lenient, VendorModel
 from atelier.providers.vendors.image_links import Item
@@ -62,7 +62,7 @@ class Content(VendorModel):
 
 class Candidate(VendorModel):
     content: Lenient[Content] = None
-    finish_reason: Lenient[str] = None
+    finish_reason: Lenient[Annotated[str, AfterValidator(str.upper)]] = None
     finish_message: Lenient[str] = None
 
 

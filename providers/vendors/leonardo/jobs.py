@@ -14,12 +14,13 @@ from pydantic import Field
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import Picture
-from atelier.providers.transport.vendor_json import Lenient, VendorModel, invalid_response, parse_answer
+from atelier.providers.transport.vendor_json import Lenient, VendorModel, invalid_response, parse_answer, spelled
 from atelier.providers.transport.wire import Wire, httpx
 from atelier.providers.vendors.contract import Job, Reply
 from atelier.providers.vendors.image_links import Item, images_of, losses
 
 POLL_INTERVAL = 3.0  # seconds
+COMPLETE, FAILED = "COMPLETE", "FAILED"
 MAX_USD = 1_000  # a higher number is not a price
 
 
@@ -84,8 +85,11 @@ class Failure(VendorModel):
     message: Lenient[str] = None
 
 
+State = Annotated[str, spelled(COMPLETE, FAILED)]
+
+
 class Generation(VendorModel):
-    status: Lenient[str] = None
+    status: Lenient[State] = None
     seed: Lenient[Annotated[int, Field(ge=0, lt=2**64)]] = None
     generated_images: Lenient[tuple[Lenient[Image], ...]] = None
     failure_reason: Lenient[Failure] = None
@@ -93,7 +97,7 @@ class Generation(VendorModel):
 
 class Change(VendorModel):
     id: Lenient[str] = None
-    status: Lenient[str] = None
+    status: Lenient[State] = None
     url: Lenient[str] = None
 
 
@@ -121,7 +125,7 @@ async def reply_of(task: Task, job: Job, wire: Wire) -> Reply:
     try:
         found = parse_answer(Read, (await wire.poll(url, _has_ended, every=POLL_INTERVAL)).content).job
         assert found, "_has_ended has checked it"
-        if found.status == "FAILED":
+        if found.status == FAILED:
             raise _failed(found)
         images = [image for image in found.generated_images or () if image]
         if not images:
@@ -157,7 +161,7 @@ def _has_ended(answer: httpx.Response) -> bool:
             hint="Only the account that sent it can read it.",
             facts={"outcome": "unknown"},
         )
-    return found.status in ("COMPLETE", "FAILED")
+    return found.status in (COMPLETE, FAILED)
 
 
 def _failed(found: Generation) -> ImageError:

@@ -125,6 +125,7 @@ HINTS: dict[Reason, str] = {
     Reason.PROVIDER_UNAVAILABLE: "Try again later or use another vendor.",
 }
 MAINTENANCE, FAILED, SWITCHED_OFF = 455, 501, 505
+STATUSES = range(100, 600)  # a gateway's own code is none of them
 UNCLEAR = (500,)  # the task may have been made
 
 
@@ -135,7 +136,7 @@ def explain(response: httpx.Response) -> ImageError:
 
 def refusal(answer: Answer, response: httpx.Response) -> ImageError:
     """Return the error of an answer; the code of its body comes before the status."""
-    code = answer.code or response.status_code
+    code = answer.code if answer.code and answer.code in STATUSES else response.status_code
     reason = Reason.PROVIDER_UNAVAILABLE if code in (MAINTENANCE, FAILED, SWITCHED_OFF) else reason_for_status(code)
     if code in (400, 422) and REFUSED.search(answer.msg or ""):
         reason = Reason.CONTENT_POLICY

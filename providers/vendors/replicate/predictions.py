@@ -7,13 +7,20 @@ possible), `aborted`, and whether a file may need the token (it is read without,
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from pydantic import FiniteFloat, JsonValue
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.providers.transport.vendor_json import Lenient, VendorModel, invalid_response, is_data_uri, parse_answer
+from atelier.providers.transport.vendor_json import (
+    Lenient,
+    VendorModel,
+    invalid_response,
+    is_data_uri,
+    parse_answer,
+    spelled,
+)
 from atelier.providers.transport.wire import Wire, httpx
 from atelier.providers.vendors.contract import Job, Reply
 from atelier.providers.vendors.image_links import Item, images_of, losses
@@ -35,7 +42,7 @@ class Prediction(VendorModel):
     """`output` is null, a link, a list of links, or other JSON."""
 
     id: Lenient[str] = None
-    status: Lenient[str] = None
+    status: Lenient[Annotated[str, spelled(PROCESSING, *ENDED)]] = None
     output: Lenient[JsonValue] = None
     error: Lenient[JsonValue] = None
     metrics: Lenient[Metrics] = None

@@ -25,6 +25,7 @@ from atelier.providers.transport.vendor_json import (
     parse_answer,
     parse_refusal,
     reason_for_status,
+    spelled,
 )
 from atelier.providers.transport.wire import Wire, httpx, retry_after
 from atelier.providers.vendors.contract import Job, Reply
@@ -58,7 +59,7 @@ class Answer(VendorModel):
 
     image: str | None = None
     seed: Lenient[Annotated[int, Field(ge=0, lt=2**64)]] = None
-    finish_reason: str | None = None
+    finish_reason: Annotated[str | None, spelled(FILTERED)] = None
     id: Lenient[str] = None
 
 

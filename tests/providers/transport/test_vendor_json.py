@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Annotated
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from atelier.providers.transport.vendor_json import (
     parse_answer,
     parse_refusal,
     reason_for_status,
+    spelled,
 )
 
 
@@ -28,7 +30,9 @@ def test_every_variant_of_base64_is_decoded(data: bytes) -> None:
     plain = base64.b64encode(data).decode()
     lines = "\n".join(plain[i : i + 7] for i in range(0, len(plain), 7))
     url_safe = base64.urlsafe_b64encode(data).decode()
-    for text in (plain, plain.rstrip("="), lines, url_safe, f"data:image/png;base64,{plain}"):
+    escaped = lines.replace("\n", "\\r\\n")
+    whole = (plain, plain.rstrip("="), lines, url_safe, f"data:image/png;base64,{plain}")
+    for text in (*whole, escaped, f'"{plain}"', f"b'{plain}'\n"):
         assert base64_bytes(text) == data
 
 
@@ -64,6 +68,37 @@ DAMAGED: list[tuple[bytes, str]] = [
 @pytest.mark.parametrize(("body", "name"), DAMAGED)
 def test_damaged_json_is_repaired_in_results_and_in_refusals(body: bytes, name: str) -> None:
     assert parse_answer(Shape, body).name == parse_refusal(Shape, body).name == name
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b'{"code": 0, "message": "ok", "data": {"name": "x"}}', "x"),
+        (b'{"statusCode": 200, "body": {"response": {"name": "x"}, "request_id": "7"}}', "x"),
+        (b'{"name": "x", "data": {"name": "y"}}', "x"),
+        (b'{"data": {"name": "x"}, "usage": {"name": "y"}}', "none"),
+        (b'{"data": {"data": {}}}', "none"),
+    ],
+)
+def test_an_answer_is_found_in_the_only_object_around_it(body: bytes, name: str) -> None:
+    assert parse_answer(Shape, body).name == name
+
+
+class State(VendorModel):
+    status: Annotated[str, spelled("Ready", "IN_PROGRESS", "Task not found")] = ""
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ("READY", "Ready"),
+        ("in-progress", "IN_PROGRESS"),
+        ("task_not_found", "Task not found"),
+        ("Readying", "Readying"),
+    ],
+)
+def test_a_state_in_other_letters_is_the_known_one(sent: str, status: str) -> None:
+    assert parse_answer(State, f'{{"status": "{sent}"}}'.encode()).status == status
 
 
 @pytest.mark.parametrize("body", [b"", b"no", b'{"name": "x', b"[" * 1_000_000], ids=["empty", "words", "cut", "deep"])

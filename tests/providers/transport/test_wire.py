@@ -20,7 +20,7 @@ from atelier.providers.transport.multipart import multipart
 from atelier.providers.transport.network.address_policy import AddressPolicy
 from atelier.providers.transport.network.http_client import httpx, vendor_client
 from atelier.providers.transport.vendor_json import reason_for_status
-from atelier.providers.transport.wire import Wire
+from atelier.providers.transport.wire import MAX_POLL_FAILURES, Wire
 from tests.conftest import png
 
 pytestmark = pytest.mark.anyio
@@ -135,6 +135,17 @@ async def test_a_poll_retries_failures_that_a_paid_request_does_not(host: Host) 
         with pytest.raises(ImageError) as caught:
             await line.send(httpx.Request("POST", f"{host.url}/submit"))
     assert caught.value.outcome_unknown
+
+
+async def test_a_poll_ends_with_an_error_that_comes_in_a_200_again_and_again(host: Host) -> None:
+    error = Answer(200, {"error": {"message": "The task is of another key.", "code": 401}})
+    host.next(error, Answer(200, {"ready": False}), *[error] * (MAX_POLL_FAILURES + 1))
+    async with wire(host) as line:
+        with pytest.raises(ImageError) as caught:
+            await line.poll(f"{host.url}/look", lambda answer: bool(answer.json().get("ready")), every=0.01)
+    assert "The task is of another key." in caught.value.message
+    assert caught.value.collectable
+    assert len(host.requests) == MAX_POLL_FAILURES + 3
 
 
 async def test_a_download_carries_no_key_even_through_a_redirect(host: Host, other: Host) -> None:

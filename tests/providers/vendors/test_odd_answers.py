@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Generator
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.testing.conformance.bench import Bench
 from atelier.providers.testing.conformance.helpers import run
-from atelier.providers.testing.conformance.odd_bodies import ODD_BODIES
+from atelier.providers.testing.conformance.odd_bodies import ODD_BODIES, Rewritten
 from atelier.providers.testing.server import Answer, Emulator, Received
 from atelier.providers.transport.resilience.retry import RefusalOutcome, refusal_outcome
 from tests.conformance.benches import BENCHES
@@ -67,6 +68,15 @@ async def test_a_gateways_json_in_place_of_an_answer_is_an_unknown_outcome_and_n
     assert error.outcome_unknown
     assert len(paid(host)) == 1
     assert body["message"] in error.message
+
+
+@pytest.mark.parametrize("code", [408, "504", "timeout"])
+async def test_a_timeout_that_is_passed_on_as_a_500_is_an_unknown_outcome(
+    bench: Bench, host: Emulator, code: object
+) -> None:
+    error = await refused(bench, host, Answer(500, {"error": {"message": "It timed out.", "code": code}}))
+    assert error.outcome_unknown
+    assert len(paid(host)) == 1
 
 
 async def test_the_vendors_own_503_is_sent_again_and_costs_nothing(bench: Bench, host: Emulator) -> None:
@@ -147,6 +157,45 @@ async def test_an_error_has_the_facts_of_its_exchange(bench: Bench, host: Emulat
     assert facts["size"] > 0
     assert facts["operation"] == "generate"
     assert facts["model"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"code": -1, "message": "insufficient balance"}, Reason.QUOTA_EXCEEDED),
+        ({"code": 1001, "msg": "sensitive content", "data": None}, Reason.CONTENT_POLICY),
+        ({"status": "failed", "message": "The prompt was blocked."}, Reason.CONTENT_POLICY),
+        ({"status": 401, "title": "Unauthenticated", "detail": "Invalid token."}, Reason.AUTHENTICATION),
+    ],
+    ids=["a number below zero", "a number of its own", "a state", "problem JSON"],
+)
+async def test_a_200_with_the_code_of_an_error_and_its_words_is_a_refusal(
+    bench: Bench, host: Emulator, body: dict[str, Any], reason: Reason
+) -> None:
+    error = await refused(bench, host, Answer(200, body))
+    assert (error.reason, error.outcome_unknown) == (reason, False)
+    assert (body.get("detail") or body.get("msg") or body["message"]) in error.message
+
+
+@pytest.mark.parametrize("body", [{"detail": "No such tenant."}, b"No such tenant."], ids=["an object", "a text"])
+async def test_the_words_of_an_answer_without_an_image_are_quoted(bench: Bench, host: Emulator, body: Any) -> None:
+    error = await refused(bench, host, Answer(200, body))
+    assert error.outcome_unknown
+    assert "“No such tenant.”" in error.message
+
+
+POLLED = [bench for bench in REMOTE if bench.name in ("flux", "fal", "replicate", "leonardo")]
+STATE = re.compile(rb'"status": ?"([^"]+)"')
+
+
+@pytest.mark.parametrize("bench", POLLED, ids=[bench.name for bench in POLLED], indirect=True)
+async def test_the_state_of_a_task_in_other_letters_is_read(bench: Bench, host: Emulator) -> None:
+    def other_letters(body: bytes) -> bytes:
+        return STATE.sub(lambda found: b'"status": "%s"' % found[1].swapcase(), body)
+
+    polls = getattr(host, "polls", host)
+    polls.next(*([None] if polls is host else []), *[Rewritten(other_letters)] * 2)
+    assert (await run(bench, host, bench.minimal_request(bench.default), timeout=6.0)).images
 
 
 @pytest.mark.parametrize("change", ODD_BODIES.values(), ids=ODD_BODIES)

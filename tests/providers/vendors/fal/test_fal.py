@@ -142,9 +142,36 @@ async def test_a_failure_in_the_status_has_its_reason(
 
 
 async def test_a_result_that_is_gone_may_have_been_billed(with_fal: Environ, fal: Fal) -> None:
-    fal.polls.next(Answer(200, {"status": "COMPLETED"}), emulated.trouble(404, "Request not found"))
+    gone = emulated.trouble(404, "Request not found")
+    fal.polls.next(Answer(200, {"status": "COMPLETED"}), gone, gone)
     error = await refused(with_fal, model="fal")
     assert (error.outcome_unknown, error.collectable) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "first", [emulated.trouble(404, "Request not found"), Answer(200, b"<html>")], ids=["not found yet", "a page"]
+)
+async def test_a_result_is_read_once_more(with_fal: Environ, fal: Fal, first: Answer) -> None:
+    fal.polls.next(None, None, None, first)
+    async with open_pipeline(PROVIDER, with_fal) as pipeline:
+        assert (await pipeline.run(ImageRequest(prompt="a fox", model="fal"))).images
+    assert len([each for each in fal.requests if each.method == "POST"]) == 1
+
+
+async def test_an_address_that_answers_at_once_delivers_its_images(with_fal: Environ, fal: Fal) -> None:
+    fal.files["a.jpeg"] = png(8, 8, "teal")
+    fal.next(Answer(200, {"images": [{"url": f"{fal.url}/files/a.jpeg"}]}))
+    async with open_pipeline(PROVIDER, with_fal) as pipeline:
+        assert (await pipeline.run(ImageRequest(prompt="a fox", model="fal"))).images
+
+
+async def test_an_image_in_a_field_of_the_endpoints_own_is_delivered(with_fal: Environ, fal: Fal) -> None:
+    fal.files["a.png"] = png(8, 8, "teal")
+    result = Answer(200, {"seed": 7, "output": {"url": f"{fal.url}/files/a.png", "content_type": "image/png"}})
+    fal.polls.next(None, None, None, result)
+    async with open_pipeline(PROVIDER, with_fal) as pipeline:
+        (image,) = (await pipeline.run(ImageRequest(prompt="a fox", model="fal"))).images
+    assert (image.picture.width, image.picture.seed) == (8, 7)
 
 
 async def test_several_pictures_are_one_request_with_their_price(with_fal: Environ, fal: Fal) -> None:

@@ -100,6 +100,16 @@ async def test_a_refusal_in_the_middle_of_a_stream_is_a_refusal(with_openai: Env
     assert "Blocked midway." in caught.value.message
 
 
+async def test_an_error_event_without_a_type_is_a_refusal(with_openai: Environ, openai: OpenAI) -> None:
+    event = b'event: error\ndata: {"code": "content_policy_violation", "message": "Blocked midway."}\n\n'
+    openai.next(Answer(200, event, {"content-type": "text/event-stream"}))
+    async with open_pipeline(PROVIDER, with_openai) as pipeline:
+        with pytest.raises(ImageError) as caught:
+            await pipeline.run(ImageRequest(prompt="a fox", model="openai", options={"partial_images": 1}))
+    assert (caught.value.reason, caught.value.outcome_unknown) == (Reason.CONTENT_POLICY, False)
+    assert "Blocked midway." in caught.value.message
+
+
 async def test_when_some_calls_fail_the_paid_pictures_are_delivered(with_openai: Environ, openai: OpenAI) -> None:
     openai.older = True
     openai.next(None, emulated.MODERATED, None)
@@ -147,9 +157,10 @@ FINISHED = {"type": "image_generation.completed", "b64_json": FOX}
         (stream(FINISHED, {"error": {"message": "It was closed.", "code": "500"}}), "It was closed."),
         (stream(PARTIAL), "unfinished"),
         (stream(FINISHED, {"data": [{"b64_json": FOX}]}), ""),  # the same image twice
+        (stream({"event": "image_generation.completed", "data": {"b64_json": FOX}}), ""),
         (Answer(200, b": working\n\n" + json.dumps({"data": [{"b64_json": FOX}]}).encode()), ""),
     ],
-    ids=["an error after it", "only a partial one", "twice", "comments before JSON"],
+    ids=["an error after it", "only a partial one", "twice", "in an object", "comments before JSON"],
 )
 async def test_a_stream_with_an_image_delivers_it(
     with_openai: Environ, openai: OpenAI, answer: Answer, note: str
