@@ -113,6 +113,10 @@ def _clean(value: str | None) -> str | None:
     if not value:
         return None
     text = value.strip()
+    if (
+        len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    ):  # Docker's --env-file and `set` of Windows keep quotes
+        text = text[1:-1].strip()
     if HOME in text:
         try:
             text = text.replace(HOME, str(Path.home()))

@@ -111,11 +111,13 @@ def _without_pixels(data: bytes) -> bytes:
     return data
 
 
-def decodes_fully(jpeg: bytes) -> bool:
-    """Whether a JPEG decodes down to its last row. The decoder fills missing rows with one grey."""
+def decodes_fully(data: bytes, format: str) -> bool:
+    """Whether an image decodes down to its last row. The decoder of JPEG fills missing rows with one grey."""
     with suppress(Exception):
-        image = open_image(jpeg, "jpeg")
+        image = open_image(data, format)
         image.load()
+        if format != "jpeg":
+            return True
         corner = image.convert("RGB").crop((image.width // 2, max(0, image.height - 8), image.width, image.height))
         return corner.getcolors(1) is None  # more than one colour
     return False

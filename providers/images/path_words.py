@@ -13,12 +13,14 @@ from atelier.providers.core.errors import strip_control
 PATH = re.compile(r"[/~\\]|file:|[A-Za-z]:[\\/]")
 """The beginning of a path."""
 
+QUOTES = ("''", '""', "``", "<>")
 MAX_PATH_LENGTH = 150  # characters
 
 
 def strip_quotes(text: str) -> str:
-    """Remove quotes around the whole text."""
-    return text[1:-1].strip() if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"" else text
+    """Remove quotes, backticks or angle brackets around the whole text, and the `@` of a file that a chat mentions."""
+    text = text.removeprefix("@")
+    return text[1:-1].strip() if len(text) > 2 and text[0] + text[-1] in QUOTES else text
 
 
 def candidate_paths(text: str) -> list[Path]:

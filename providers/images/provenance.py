@@ -54,17 +54,11 @@ def embed_facts(picture: Picture, record: Mapping[str, Any]) -> tuple[Picture, d
     return replace(picture, image_bytes=data), {**record, **outcome}
 
 
-def with_facts(data: bytes, record: Mapping[str, Any]) -> bytes:
-    """Return the file with the facts embedded; the same object if it is signed, has no room or cannot be parsed."""
-    try:
-        found = identify(data)
-    except ValueError:
-        return data
-    return _with_facts(data, found, record)
-
-
 def _with_facts(data: bytes, found: tuple[str, int, int], record: Mapping[str, Any]) -> bytes:
-    """Do the same for a file of this format and size."""
+    """Return a file of this format and size with the facts embedded.
+
+    Returns the same object if it is signed, has no room or cannot be parsed.
+    """
     facts = {name: record[name] for name in FACTS if record.get(name) is not None}
     if facts.get("prompt_used") == facts.get("prompt"):  # store it once, the space is limited
         facts.pop("prompt_used", None)

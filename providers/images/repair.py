@@ -11,6 +11,8 @@ from atelier.providers.images.identify import identify
 
 PNG_START, JPEG_START, JPEG_END = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\xff\xd9"
 GIF_START, GIF_END = b"GIF8", b";"
+PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+NO_END = "The image file had no end marker and may be incomplete; the marker was added."
 ANCILLARY = 0x20  # bit of a chunk's first letter: a decoder may skip the chunk (W3C PNG 3rd ed. 5.4)
 OTHER_FORMATS = {b"BM": "bmp", b"II*\0": "tiff", b"MM\0*": "tiff", b"\0\0\0\x0cjP  ": "jpeg2000"}
 """First bytes -> format, of files that some hosts answer with and that are not stored."""
@@ -49,22 +51,30 @@ def repair(data: bytes) -> tuple[bytes, str]:
 
 def _try_repairs(data: bytes) -> tuple[bytes, str]:
     if data.startswith(PNG_START):
-        return _with_checksums(data), "Metadata in the image file had a wrong checksum, which was corrected."
-    if data.startswith(JPEG_START) and decodes_fully(data + JPEG_END):
-        return data + JPEG_END, "The image file had no end marker and may be incomplete; the marker was added."
+        png, chunks_end = _with_checksums(data)
+        if len(png) - chunks_end < len(PNG_END) and decodes_fully(png[:chunks_end] + PNG_END, "png"):
+            return png[:chunks_end] + PNG_END, NO_END
+        return png, "Metadata in the image file had a wrong checksum, which was corrected."
+    if data.startswith(JPEG_START) and decodes_fully(data + JPEG_END, "jpeg"):
+        return data + JPEG_END, NO_END
     if data.startswith(GIF_START):
-        return data + GIF_END, "The image file had no end marker and may be incomplete; the marker was added."
+        return data + GIF_END, NO_END
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) == 7 + int.from_bytes(data[4:8], "little"):
         return data + b"\0", "The image file was one byte short of the size that it states; a padding byte was added."
     return data, ""
 
 
-def _with_checksums(png: bytes) -> bytes:
-    """Return the file with a correct CRC for each ancillary chunk; a wrong one elsewhere means broken pixels."""
+def _with_checksums(png: bytes) -> tuple[bytes, int]:
+    """Return the file with a correct CRC for each ancillary chunk, and the end of the last whole chunk.
+
+    A wrong CRC elsewhere means broken pixels. The end marker is not counted as a chunk.
+    """
     made, start = bytearray(png), len(PNG_START)
     while start + 12 <= len(png):
         end = start + 8 + int.from_bytes(png[start : start + 4])
         if png[start + 4] & ANCILLARY and end + 4 <= len(png):
             made[end : end + 4] = zlib.crc32(png[start + 4 : end]).to_bytes(4)
+        if end + 4 > len(png) or png[start + 4 : end] == b"IEND":
+            break
         start = end + 4
-    return bytes(made)
+    return bytes(made), start

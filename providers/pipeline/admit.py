@@ -107,7 +107,8 @@ def drop_unused_arguments(
     if not names:
         return request, ()
     made_from = "the image and the prompt" if provider.prompted_variations else "the image alone"
-    warning = f"The {' and the '.join(names)} was not sent: {model.id} makes a variation from {made_from}."
+    was = "were" if len(names) > 1 else "was"
+    warning = f"The {' and the '.join(names)} {was} not sent: {model.id} makes a variation from {made_from}."
     return replace(request, prompt=prompt, mask=None), (warning,)
 
 

@@ -44,3 +44,21 @@ OTHER_WORDS: Mapping[int, re.Pattern[str]] = {
     ),
 }
 """Status -> messages that mean it, where a host answers with another one. The Chinese words mean an empty account."""
+
+STATUSES: Mapping[str, int] = {
+    word: status
+    for status, words in {
+        400: ("badrequest", "invalidrequesterror", "invalidargument", "failedprecondition", "invalidvalue"),
+        401: ("unauthorized", "unauthenticated", "authenticationerror", "invalidapikey"),
+        402: ("paymentrequired", "insufficientquota", "insufficientuserquota", "insufficientcredits",
+              "insufficientbalance", "billinghardlimitreached"),
+        403: ("forbidden", "permissiondenied", "permissionerror"),
+        404: ("notfound", "notfounderror", "modelnotfound"),
+        429: ("toomanyrequests", "ratelimited", "ratelimiterror", "ratelimitexceeded", "resourceexhausted"),
+        500: ("internal", "internalerror", "internalservererror", "servererror"),
+        503: ("unavailable", "serviceunavailable", "overloaded", "overloadederror"),
+        504: ("timeout", "deadlineexceeded"),
+    }.items()
+    for word in words
+}  # fmt: skip
+"""Code in lower case without separators -> the HTTP status that it stands for."""

@@ -13,7 +13,7 @@ from atelier.providers.transport.base_url import base_url_hint
 from atelier.providers.transport.exchange import safe_url
 from atelier.providers.transport.network.http_client import httpx
 from atelier.providers.transport.paid_request import PaidRequest
-from atelier.providers.transport.resilience.retry import MAX_RETRY_WAIT
+from atelier.providers.transport.resilience.retry import MAX_RETRY_WAIT, OUTCOME_UNKNOWN_STATUSES
 from atelier.providers.transport.vendor_errors import NO_ERROR, error_status, is_page, vendor_error
 from atelier.providers.transport.vendor_json import invalid_response
 
@@ -55,7 +55,8 @@ def check_response(
     error = refusal_error(response, explain)
     if paid:
         error.from_vendor = error.from_vendor or status is not None  # a gateway's error page is never a 200
-        paid.record_refusal(error, status or response.status_code)
+        named = vendor_error(response.content[:MAX_ERROR_BYTES]).status  # a gateway may pass on a timeout as its 500
+        paid.record_refusal(error, named if named in OUTCOME_UNKNOWN_STATUSES else status or response.status_code)
         code = str(error.facts.get("code") or HTTPStatus.NOT_FOUND.value)
         is_of_the_model = error.reason is Reason.UNKNOWN_MODEL and not code.isdigit()  # in the API's own word
         if response.status_code in WRONG_ADDRESS and endpoint.custom and not is_of_the_model:

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
 
 from atelier.providers.core.errors import Reason, sanitize
-from atelier.providers.transport.refusal_words import OTHER_WORDS, POLICY_CODES, POLICY_WORDS, STATUSES_OF_POLICY
+from atelier.providers.transport.refusal_words import (
+    OTHER_WORDS,
+    POLICY_CODES,
+    POLICY_WORDS,
+    STATUSES,
+    STATUSES_OF_POLICY,
+)
 from atelier.providers.transport.vendor_json import (
     is_event_stream,
     lenient_json,
@@ -37,24 +44,6 @@ RESULTS = frozenset({
     "bytes_base64_encoded", "fileUri", "file_uri",
 })  # fmt: skip
 """Fields that hold an image or a link to one."""
-
-STATUSES: Mapping[str, int] = {
-    word: status
-    for status, words in {
-        400: ("badrequest", "invalidrequesterror", "invalidargument", "failedprecondition", "invalidvalue"),
-        401: ("unauthorized", "unauthenticated", "authenticationerror", "invalidapikey"),
-        402: ("paymentrequired", "insufficientquota", "insufficientuserquota", "insufficientcredits",
-              "insufficientbalance", "billinghardlimitreached"),
-        403: ("forbidden", "permissiondenied", "permissionerror"),
-        404: ("notfound", "notfounderror", "modelnotfound"),
-        429: ("toomanyrequests", "ratelimited", "ratelimiterror", "ratelimitexceeded", "resourceexhausted"),
-        500: ("internal", "internalerror", "internalservererror", "servererror"),
-        503: ("unavailable", "serviceunavailable", "overloaded", "overloadederror"),
-        504: ("timeout", "deadlineexceeded"),
-    }.items()
-    for word in words
-}  # fmt: skip
-"""Code in lower case without separators -> the HTTP status that it stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +160,7 @@ def _layers(value: Any) -> Iterator[dict[str, Any]]:
                 yield from _layers(item)
         case dict():
             body = cast("dict[str, Any]", value)
+            yield from _passed_on(body)
             for name in ("error", "errors"):
                 yield from _layers(body.get(name))
             if isinstance(body.get("data"), list):  # of several images, one may have failed
@@ -180,6 +170,15 @@ def _layers(value: Any) -> Iterator[dict[str, Any]]:
                 yield from _layers(body.get(name))
         case _:
             pass
+
+
+def _passed_on(body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the objects of an error that OpenRouter passes on as a text: it says more than the one around it."""
+    metadata = body.get("metadata")
+    raw = cast("dict[str, Any]", metadata).get("raw") if isinstance(metadata, dict) else None
+    if isinstance(raw, str) and raw.lstrip().startswith("{"):
+        with suppress(ValueError):
+            yield from _layers(lenient_json(raw.encode()))
 
 
 def _bare_words(value: Any) -> str:

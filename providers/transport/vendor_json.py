@@ -192,6 +192,10 @@ def sse_data(body: bytes) -> list[bytes]:
     return [data for lines in events if (data := b"\n".join(lines)).startswith(b"{")]
 
 
+AROUND_BASE64 = re.compile(r"\s+|\\[rn]|^\s*b?['\"]|['\"]\s*$")
+"""Line breaks, as such or as JSON escapes them, and quotes, as Python prints them around bytes."""
+
+
 def base64_bytes(text: str) -> bytes:
     """Decode base64 as vendors write it: plain or url-safe, with or without padding, line breaks or `data:` prefix."""
     if is_data_uri(text):
@@ -199,7 +203,7 @@ def base64_bytes(text: str) -> bytes:
     try:
         return pybase64.b64decode(text, validate=True)  # the fast path; the lenient default drops bytes silently
     except (binascii.Error, ValueError):
-        text = "".join(text.split()).replace("-", "+").replace("_", "/").rstrip("=")
+        text = AROUND_BASE64.sub("", text).replace("-", "+").replace("_", "/").rstrip("=")
     try:
         return pybase64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):

@@ -5,7 +5,7 @@ of a JWKS address (RFC 7517). A caller learns only that a token is not accepted;
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,16 +14,20 @@ import anyio
 import jwt
 from pydantic_core import from_json
 
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError, Reason, strip_control
 from atelier.providers.transport.network.http_client import environment_transport, httpx
-from atelier.server.http.callers import caller_in
 from atelier.server.observability.logs import log
 from atelier.server.settings import Settings
 from atelier.server.settings.fields import JWT_SECRET
+from atelier.server.settings.values import is_customer
 
 LEEWAY = 30  # seconds that clocks may differ
 MIN_SECRET_BYTES = 32  # those of the digest that it signs with
 SYMMETRIC, ASYMMETRIC = ("HS256",), ("RS256", "ES256", "EdDSA")
+
+CLAIMS = ("customer_id", "sub")
+"""The claims that may name the caller; the first that a token has decides."""
+MAX_CALLER_CHARS = 255
 
 KEYS_TTL = 600.0  # seconds that fetched keys are trusted
 UNKNOWN_KEY_INTERVAL = 30.0  # seconds between two fetches because a token names an unknown key
@@ -93,6 +97,15 @@ def verifier_of(settings: Settings) -> Verify:
         return caller
 
     return verify
+
+
+def caller_in(claims: Mapping[str, Any]) -> str | None:
+    """Return the caller that a token names; None when it names none, or one that cannot be meant."""
+    claim = next((claims[name] for name in CLAIMS if name in claims), None)
+    text = str(claim) if isinstance(claim, int) and not isinstance(claim, bool) else claim
+    if not isinstance(text, str) or not 0 < len(text) <= MAX_CALLER_CHARS:
+        return None
+    return text if text == text.strip() and text == strip_control(text) and is_customer(text) else None
 
 
 def _refused(why: str) -> ImageError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,8 @@ from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.catalog.host_vendors import vendors_of
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.vendors.hosts.settings import KNOWN, Host, parse_hosts
-from atelier.server.http.callers import is_customer
+
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 
 MUST = {
     "bool_parsing": "be on or off",
@@ -66,6 +68,11 @@ def checked_fallback(models: tuple[str, ...], info: ValidationInfo) -> tuple[str
             message = f"ATELIER_FALLBACK is wrong: no model is called “{sanitize(name, 60)}”."
             raise ImageError(Reason.INVALID_REQUEST, message, hint=error.hint) from None
     return models
+
+
+def is_customer(id: str) -> bool:
+    """Return whether an id may be a customer's: a number has to be above 0."""
+    return not NUMBER.fullmatch(id) or Decimal(id) > 0
 
 
 def checked_customer(id: str) -> str:

@@ -4,7 +4,7 @@
     over stdio   {output}/                    customers/{customer}/  spool/{customer}/
     over HTTP    {output}/customers/{name}/   customers/{name}/      spool/_callers/{name}/
 
-A caller's name is made by `callers`. All callers share one connection to the bucket.
+A caller's name is made by `name_of`. All callers share one connection to the bucket.
 
 Styles are in {output}/styles/, or in styles/ of the bucket: those of the customer over stdio; over HTTP the operator's,
 for every caller. A caller over HTTP has more in the folder styles/ of its own images.
@@ -12,6 +12,8 @@ for every caller. A caller over HTTP has more in the folder styles/ of its own i
 
 from __future__ import annotations
 
+import hashlib
+import re
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,6 @@ import anyio
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.styles.library import StyleFiles, StyleLibrary
-from atelier.server.http.callers import is_name, name_of
 from atelier.server.settings import Settings
 from atelier.server.settings.fields import CUSTOMER
 from atelier.server.storage.local import LocalStorage
@@ -33,6 +34,11 @@ from atelier.server.storage.style_files import BucketStyles, FolderStyles
 from atelier.server.storage.upload_queue import UploadQueue
 
 CALLERS_FOLDER = "_callers"  # no customer id begins with an underscore
+PLAIN = re.compile(r"[a-z0-9][a-z0-9._@-]{0,98}[a-z0-9_@-]|[a-z0-9]")
+"""Names that differ on disks without capitals too, and end in no dot, which Windows would drop."""
+DIGEST = re.compile(r"sha256-[0-9a-f]{64}")
+DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
+"""What Windows takes for a device, whatever follows the dot."""
 MAX_CACHED_CALLERS = 1000  # a queue remembers that its store did not answer, so it is cached
 
 
@@ -99,6 +105,25 @@ class CallerStorages:
         if self._connection:
             return UploadQueue(S3Storage(self._connection, name), queued, write_ahead=True)
         return UploadQueue(LocalStorage(folder), queued, write_ahead=False)
+
+
+def name_of(caller: str) -> str:
+    """Return the folder of a caller, in the output folder and in a bucket.
+
+    An identity provider chooses a caller's id: `auth0|12`, an address, a path. So the name is the id where that means
+    the same to every file system and store, else its digest; two callers never share one.
+    """
+    return caller if _is_plain(caller) else f"sha256-{hashlib.sha256(caller.encode()).hexdigest()}"
+
+
+def is_name(name: str) -> bool:
+    """Return whether a folder is one of a caller."""
+    return bool(DIGEST.fullmatch(name)) or _is_plain(name)
+
+
+def _is_plain(caller: str) -> bool:
+    """Return whether a caller's id can be the name of its folder; one that looks like a digest cannot."""
+    return bool(PLAIN.fullmatch(caller)) and not DEVICES.fullmatch(caller) and not DIGEST.fullmatch(caller)
 
 
 def _folders_in_bucket(bucket: Bucket, client: Any) -> list[str]:

@@ -100,6 +100,17 @@ async def test_variations_and_upscaling(with_openai: Environ, openai: OpenAI, wi
     assert (await upscale(png(64, 64), environ=with_stability)).provider == "stability"
 
 
+async def test_a_variation_drops_prompt_and_mask_with_a_warning(with_openai: Environ, openai: OpenAI) -> None:
+    openai.older = True
+    options: dict[str, Any] = {"model": "dall-e-2", "size": "256x256", "operation": "variation"}
+    result = await edit(png(256, 256), "a hat", mask=png(256, 256), environ=with_openai, **options)
+    assert result.images
+    assert any("The prompt and the mask were not sent: dall-e-2" in warning for warning in result.warnings)
+    (sent,) = openai.requests
+    assert sent.path.endswith("/images/variations")
+    assert not any(field in sent.body for field in (b'name="prompt"', b'name="mask"'))
+
+
 async def test_an_estimate_is_json_and_nothing_is_sent(with_openai: Environ, openai: OpenAI) -> None:
     price = await estimate("a fox", model="openai", quality="low", size="1024x1024", environ=with_openai)
     assert price is not None

@@ -18,6 +18,7 @@ MAX_VALIDATED_PROBLEMS = 100  # above it the error lists none: formatting a mill
 
 HOST_ARGUMENTS = {
     "wait_for_previous": "Gemini CLI and Qwen Code put it into every tool's schema (seen 2026-11-29)",
+    "waitForPreviousTools": "Google Antigravity puts it into every tool's schema (its tool lists of 2026)",
     "toolCallId": "n8n's MCP Client Tool (n8n issue 21500)",
     **dict.fromkeys(("sessionId", "action", "chatInput"), "n8n's MCP Client Tool after a chat (n8n issue 22787)"),
     "task_progress": "Cline's model writes it into every call (cline issue 9684)",

@@ -89,7 +89,12 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
         variable, address = uses_proxy(request.url, host) or ("", "")
         if address not in self._transports:
             self._transports[address] = self._through(_usable(variable, address, host) if address else None)
-        return await self._transports[address].handle_async_request(request)
+        try:
+            return await self._transports[address].handle_async_request(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            if address:
+                raise type(error)(f"through the proxy of {variable}: {str(error) or 'no answer'}") from error
+            raise
 
     def _through(self, proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
         kind = _SocksTransport if proxy and proxy.url.scheme in SOCKS else httpx.AsyncHTTPTransport

@@ -19,7 +19,7 @@ from atelier.providers.transport.vendor_errors import is_page
 from atelier.providers.transport.vendor_json import Lenient, VendorModel, invalid_response, parse_answer, spelled
 from atelier.providers.transport.wire import Wire, httpx
 from atelier.providers.vendors.contract import Reply
-from atelier.providers.vendors.image_links import Item, images_of, losses
+from atelier.providers.vendors.image_links import Item, ItemsAnswer, images_of, losses
 
 POLL_INTERVAL = 1.0  # seconds
 IN_PROGRESS = "IN_PROGRESS"
@@ -52,8 +52,13 @@ class Status(VendorModel):
     error_type: Lenient[str] = None
 
 
-class Result(VendorModel):
-    """The model's answer: `images`, or `image` of a tool. A blocked image is black and flagged."""
+class Result(ItemsAnswer):
+    """The model's answer: `images`, or `image` of a tool; `data` has those of endpoints with fields of their own.
+
+    A blocked image is black and flagged.
+    """
+
+    data: tuple[Lenient[Item], ...] = ()
 
     images: Lenient[tuple[Lenient[Item], ...]] = None
     image: Lenient[Item] = None
@@ -155,7 +160,7 @@ async def _read_result(queued: Queued, wire: Wire) -> httpx.Response:
 async def images_in(queued: Queued, response: httpx.Response, wire: Wire) -> Reply:
     """Return the images of a result."""
     result = parse_answer(Result, response.content)
-    items = result.images or ((result.image,) if result.image else ())
+    items = result.images or ((result.image,) if result.image else result.data)
     if not items:
         raise invalid_response("fal answered without a picture.")
     flags = result.has_nsfw_concepts or ()

@@ -18,6 +18,7 @@ from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.results import Usage
 from atelier.providers.core.types import Endpoint
 from atelier.providers.transport.exchange import request_id
+from atelier.providers.transport.vendor_errors import vendor_error
 from atelier.providers.transport.vendor_json import (
     Lenient,
     VendorModel,
@@ -166,12 +167,17 @@ class Refusal(VendorModel):
 
 
 def explain(response: httpx.Response, names: Names) -> ImageError:
-    """Explain `{"error": {"code", "message", "metadata"}}`; a 403 with reasons is a moderated prompt."""
-    error = parse_refusal(Refusal, response.content).error or ErrorBody()
+    """Explain `{"error": {"code", "message", "metadata"}}`; a 403 with reasons is a moderated prompt.
+
+    `metadata.raw` is the error of the vendor behind it, whose words say more than "Provider returned error".
+    """
+    found, error = vendor_error(response.content), parse_refusal(Refusal, response.content).error or ErrorBody()
     status = response.status_code
     reasons = error.metadata and (error.metadata.reasons or error.metadata.flagged_input)
     reason = Reason.CONTENT_POLICY if status == HTTPStatus.FORBIDDEN and reasons else reason_for_status(status)
-    words = "; ".join(filter(None, [error.message, *((error.metadata and error.metadata.reasons) or ())]))
+    words = "; ".join(
+        filter(None, [found.message or error.message, *((error.metadata and error.metadata.reasons) or ())])
+    )
     return ImageError(
         reason,
         f"{names.title} answered {status}" + (f": “{sanitize(words)}”" if words else "."),

@@ -107,7 +107,7 @@ def _has_ended(answer: httpx.Response, wire: Wire) -> bool:
     found = parse_answer(Read, answer.content)
     if found.data is None:
         raise wire.refusal(answer)
-    return bool(found.data.links) or found.data.success_flag not in (RUNNING, "None")
+    return bool(found.data.links) or found.data.success_flag not in (RUNNING, None)
 
 
 def _failed(state: State) -> ImageError:

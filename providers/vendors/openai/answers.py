@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
-from typing import Annotated
+from typing import Annotated, Any
 
 import pybase64
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 from pydantic.alias_generators import to_snake
 
 from atelier.providers.core.results import Usage
@@ -61,6 +61,10 @@ class Answer(ItemsAnswer):
     note: Lenient[str] = None
 
 
+def _several(items: Any) -> Any:
+    return [items] if isinstance(items, dict) else items
+
+
 class Event(Item):
     """One event of a stream: a partial image, which only shows progress, a finished image, or an error.
 
@@ -69,7 +73,7 @@ class Event(Item):
 
     type: Lenient[str] = None
     partial_image_index: Lenient[int] = None
-    data: Lenient[tuple[Lenient[Item], ...]] = None
+    data: Lenient[Annotated[tuple[Lenient[Item], ...], BeforeValidator(_several)]] = None
     size: Lenient[str] = None
     quality: Lenient[str] = None
     usage: Lenient[Tokens] = None

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from atelier.providers.core.errors import Reason
-from atelier.server.http.callers import is_customer
+from atelier.server.settings.values import is_customer
 from atelier.tools.parameters import edit_fields, fields
 from atelier.tools.parameters.fields import Blank, Number
 from atelier.tools.parameters.tool_parameters import EditOptions, ImageParameters

@@ -46,6 +46,14 @@ def test_a_key_file_that_is_no_text_is_refused_without_its_content(tmp_path: Pat
     assert caught.value.__cause__ is caught.value.__context__ is None  # they would quote it
 
 
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [('"sk-key"', "sk-key"), ("' sk-key '", "sk-key"), ('""', None), ('"', '"'), ("it's", "it's"), ('"a" b', '"a" b')],
+)
+def test_quotes_around_a_value_are_not_part_of_it(given: str, value: str | None) -> None:
+    assert variable({"OPENAI_API_KEY": given}, "OPENAI_API_KEY") == value
+
+
 def test_non_ascii_letters_are_read(tmp_path: Path) -> None:
     (tmp_path / "text").write_bytes(codecs.BOM_UTF16_LE + "Füchsin 狐".encode("utf-16-le"))
     assert read_text(tmp_path / "text", "It") == "Füchsin 狐"

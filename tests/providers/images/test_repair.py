@@ -64,6 +64,23 @@ def test_a_jpeg_without_its_end_marker_gets_one_and_a_warning() -> None:
     assert normalise_source(cut).warning == image.warning
 
 
+@pytest.mark.parametrize("missing", [1, 5, 12])
+def test_a_png_without_its_end_chunk_gets_one_and_a_warning(missing: int) -> None:
+    image = picture(PLAIN["png"][:-missing])
+    assert image.image_bytes == PLAIN["png"]
+    assert "no end marker" in image.warning
+
+
+@pytest.mark.parametrize("missing", [13, 40, None], ids=["checksum", "last bytes", "last chunk of pixels"])
+def test_a_png_whose_pixels_are_cut_is_refused(missing: int | None) -> None:
+    out = io.BytesIO()
+    Image.effect_noise((400, 400), 90).save(out, "png")
+    assert out.getvalue().count(b"IDAT") > 1
+    at = -missing if missing else out.getvalue().rindex(b"IDAT") - 4
+    with pytest.raises(ImageError, match="cannot be read"):
+        picture(out.getvalue()[:at])
+
+
 def test_a_bad_checksum_of_a_note_is_put_right() -> None:
     image = picture(with_chunk(PLAIN["png"], b"tEXt", b"Title\0fox", crc=7))
     assert image.image_bytes == with_chunk(PLAIN["png"], b"tEXt", b"Title\0fox")

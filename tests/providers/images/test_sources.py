@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
-from atelier.providers.images.provenance import with_facts
 from atelier.providers.images.sources import Asset, SourceLimits, SourceReader
 from tests.conftest import png
 from tests.exhaustive import examples
+from tests.providers.images.test_provenance import with_facts
 
 pytestmark = pytest.mark.anyio
 
@@ -178,6 +178,13 @@ async def test_a_name_that_differs_by_spaces_or_normal_form_finds_the_one_file(
     sources = SourceReader(folders=(folder,))
     for words in (str(folder / named), (folder / named).as_uri(), f"'{folder / named}'", f'"{folder / named}"'):
         assert (await sources.read(words)).picture.image_bytes == OWL
+
+
+@pytest.mark.parametrize("written", ["`{}`", "<{}>", "@{}", "@'{}'", "`file://{}`"])
+async def test_a_path_with_the_marks_of_a_chat_finds_its_file(folder: Path, written: str) -> None:
+    (folder / "owl.png").write_bytes(OWL)
+    sources = SourceReader(folders=(folder,))
+    assert (await sources.read(written.format((folder / "owl.png").as_posix()))).picture.image_bytes == OWL
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a backslash stands between folders there")

@@ -30,7 +30,9 @@ def test_every_variant_of_base64_is_decoded(data: bytes) -> None:
     plain = base64.b64encode(data).decode()
     lines = "\n".join(plain[i : i + 7] for i in range(0, len(plain), 7))
     url_safe = base64.urlsafe_b64encode(data).decode()
-    for text in (plain, plain.rstrip("="), lines, url_safe, f"data:image/png;base64,{plain}"):
+    escaped = lines.replace("\n", "\\r\\n")
+    whole = (plain, plain.rstrip("="), lines, url_safe, f"data:image/png;base64,{plain}")
+    for text in (*whole, escaped, f'"{plain}"', f"b'{plain}'\n"):
         assert base64_bytes(text) == data
 
 

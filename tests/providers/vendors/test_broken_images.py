@@ -17,12 +17,12 @@ from atelier.providers.core.sizes import ResizeSpec
 from atelier.providers.core.types import Picture
 from atelier.providers.images.identify import format_of
 from atelier.providers.images.masks import normalise_mask
-from atelier.providers.images.provenance import has_c2pa, read, with_facts
+from atelier.providers.images.provenance import has_c2pa, read
 from atelier.providers.images.resize import resized_copy
 from atelier.providers.images.sources import normalise_source
 from atelier.server.mcp.previews import preview
 from tests.exhaustive import examples
-from tests.providers.images.test_provenance import signed
+from tests.providers.images.test_provenance import signed, with_facts
 
 FACTS = {"id": "img_x", "prompt": "a fox", "model": "m"}
 KINDS: list[tuple[str, str, dict[str, Any]]] = [

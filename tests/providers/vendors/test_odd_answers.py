@@ -70,6 +70,15 @@ async def test_a_gateways_json_in_place_of_an_answer_is_an_unknown_outcome_and_n
     assert body["message"] in error.message
 
 
+@pytest.mark.parametrize("code", [408, "504", "timeout"])
+async def test_a_timeout_that_is_passed_on_as_a_500_is_an_unknown_outcome(
+    bench: Bench, host: Emulator, code: object
+) -> None:
+    error = await refused(bench, host, Answer(500, {"error": {"message": "It timed out.", "code": code}}))
+    assert error.outcome_unknown
+    assert len(paid(host)) == 1
+
+
 async def test_the_vendors_own_503_is_sent_again_and_costs_nothing(bench: Bench, host: Emulator) -> None:
     assert bench.faults
     error = await refused(bench, host, *[bench.faults.broken_server] * 4)

@@ -21,7 +21,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.testing.server import Answer, Dropped, Emulator, Held
 from atelier.providers.testing.waiting import LONG
 from atelier.server.http import auth
-from atelier.server.http.auth import Verify, verifier_of
+from atelier.server.http.auth import Verify, caller_in, verifier_of
 from atelier.server.settings import Settings
 from tests.server.http_process import SECRET, token
 
@@ -293,3 +293,37 @@ async def test_keys_behind_no_proxy_are_fetched_whatever_the_proxy_is(
     monkeypatch.setenv("ALL_PROXY", "socks4://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert await by(issuer)(signed("RS256")) == "alice"
+
+
+@pytest.mark.parametrize(
+    ("claims", "caller"),
+    [
+        ({"sub": "alice"}, "alice"),
+        ({"sub": "alice", "customer_id": "acme"}, "acme"),
+        ({"customer_id": 42}, "42"),
+        ({"customer_id": "007"}, "007"),
+        ({"customer_id": "-a"}, "-a"),
+        ({"sub": "0x0"}, "0x0"),
+        ({"sub": "auth0|12"}, "auth0|12"),
+        ({"sub": "Bob Ü"}, "Bob Ü"),
+        ({"sub": "x" * 255}, "x" * 255),
+    ],
+)
+def test_the_customer_id_comes_before_the_subject(claims: dict[str, Any], caller: str) -> None:
+    assert caller_in(claims) == caller
+
+
+ABSURD = (
+    "", " ", " x", "a\nb", "a\0", "a\u202eb", "\ud800", "x" * 256, None, True, 1.5, ["x"],
+    0, -5, "0", "00", "-5", "-0", "+0", "0.0", "-1.5",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("absurd", ABSURD)
+def test_an_absurd_claim_names_nobody_even_beside_a_good_one(absurd: Any) -> None:
+    assert caller_in({"sub": absurd}) is None
+    assert caller_in({"customer_id": absurd, "sub": "alice"}) is None
+
+
+def test_without_a_claim_there_is_nobody() -> None:
+    assert caller_in({"iss": "x"}) is None

@@ -20,7 +20,7 @@ from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Answer, Dropped, Held
 from atelier.providers.testing.waiting import LONG, until
 from atelier.providers.transport.network.http_client import httpx
-from atelier.server.http.callers import name_of
+from atelier.server.storage.caller_storages import name_of
 from tests.conftest import Environ, files_in
 from tests.exhaustive import exhaustive
 from tests.server.http_process import FOX, SKETCH, Server, body_of, data_of, meanwhile, reason, serving

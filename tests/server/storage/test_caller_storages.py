@@ -13,10 +13,10 @@ from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import new_id, uuid_of
 from atelier.providers.testing.server import Answer
 from atelier.providers.transport.network.http_client import httpx
-from atelier.server.http.callers import name_of
 from atelier.server.settings import Settings
+from atelier.server.settings.fields import CUSTOMER
 from atelier.server.storage import background_upload
-from atelier.server.storage.caller_storages import CallerStorages
+from atelier.server.storage.caller_storages import CallerStorages, is_name, name_of
 from atelier.server.storage.local import LocalStorage
 from tests.conftest import Environ, files_in
 from tests.emulators.s3 import Front
@@ -153,3 +153,28 @@ async def test_a_server_delivers_for_every_caller_that_has_something_waiting(
         until(lambda: not files_in(tmp_path / "state" / "spool"))
         assert server.get(f"/image/{hers}").status_code == 200
         until(lambda: [line["uploaded"] for line in server.log if line["event"] == "uploaded queued images"] == [3])
+
+
+@pytest.mark.parametrize("plain", ["1", "alice", "acme-7", "a.b@example.com", "x" * 100])
+def test_a_plain_claim_is_its_own_name(plain: str) -> None:
+    assert name_of(plain) == plain
+
+
+ODD = (
+    "Bob", "bob.", "../x", "a/b", "a\\b", ".", "..", "con", "nul.txt", "com1", "auth0|12", "ü", "u\u0308", "x" * 101,
+    "x" * 255, f"sha256-{'0' * 64}", "-a", "_callers", "a b", "a:b", "BOB",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_any_other_has_a_name_that_every_disk_takes(odd: str) -> None:
+    name = name_of(odd)
+    assert name != odd
+    assert is_name(name)
+    assert CUSTOMER.fullmatch(name)
+    assert name == name.lower()
+
+
+def test_no_two_callers_share_a_name() -> None:
+    callers = [*ODD, "bob", "alice", name_of("Bob"), name_of(name_of("Bob"))]
+    assert len({name_of(caller).lower() for caller in callers}) == len(callers)

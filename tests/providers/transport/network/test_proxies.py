@@ -169,6 +169,16 @@ async def test_a_failure_before_the_proxy_tunnel_is_open_costs_nothing(
     assert not caught.value.outcome_unknown
 
 
+async def test_a_proxy_that_does_not_answer_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://user:secret-word@127.0.0.1:1")
+    monkeypatch.setattr("random.uniform", min)
+    with pytest.raises(ImageError) as caught:
+        await sent("http://vendor.example")
+    assert caught.value.reason is Reason.NETWORK_ERROR
+    assert "No connection to vendor.example (through the proxy of HTTP_PROXY: " in caught.value.message
+    assert "secret-word" not in str(caught.value)
+
+
 async def test_a_link_from_outside_goes_through_no_proxy(
     site: Site, proxy: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -165,6 +165,15 @@ async def test_an_address_that_answers_at_once_delivers_its_images(with_fal: Env
         assert (await pipeline.run(ImageRequest(prompt="a fox", model="fal"))).images
 
 
+async def test_an_image_in_a_field_of_the_endpoints_own_is_delivered(with_fal: Environ, fal: Fal) -> None:
+    fal.files["a.png"] = png(8, 8, "teal")
+    result = Answer(200, {"seed": 7, "output": {"url": f"{fal.url}/files/a.png", "content_type": "image/png"}})
+    fal.polls.next(None, None, None, result)
+    async with open_pipeline(PROVIDER, with_fal) as pipeline:
+        (image,) = (await pipeline.run(ImageRequest(prompt="a fox", model="fal"))).images
+    assert (image.picture.width, image.picture.seed) == (8, 7)
+
+
 async def test_several_pictures_are_one_request_with_their_price(with_fal: Environ, fal: Fal) -> None:
     async with open_pipeline(PROVIDER, with_fal) as pipeline:
         result = await pipeline.run(ImageRequest(prompt="a fox", model="fal", count=3, size="512x512"))

@@ -311,6 +311,19 @@ async def test_openrouters_403_is_a_refused_prompt_only_with_reasons(environ: En
     assert (await refused(settings, prompt="a fox", model=SEEDREAM)).reason is Reason.AUTHENTICATION
 
 
+@pytest.mark.parametrize("status", [200, 400, 502])
+async def test_the_error_that_openrouter_passes_on_is_read(
+    environ: Environ, openrouter: OpenRouter, status: int
+) -> None:
+    raw = {"error": {"code": "moderation_blocked", "message": "Rejected by our safety system."}}
+    error = {"code": 502, "message": "Provider returned error", "metadata": {"raw": json.dumps(raw)}}
+    openrouter.next(Answer(status, {"error": error}))
+    refusal = await refused(with_host(environ, openrouter, "openrouter"), prompt="a fox", model=SEEDREAM)
+    assert (refusal.reason, refusal.outcome_unknown) == (Reason.CONTENT_POLICY, False)
+    assert "Rejected by our safety system." in refusal.message
+    assert len([request for request in openrouter.requests if request.method == "POST"]) == 1
+
+
 async def test_each_host_gets_its_own_key_and_model(
     environ: Environ, litellm: LiteLLM, azure: Azure, openrouter: OpenRouter
 ) -> None:

@@ -147,6 +147,12 @@ async def test_the_code_in_the_body_of_a_success_decides(
     assert (caught.value.reason, caught.value.outcome_unknown) == (reason, unknown)
 
 
+async def test_a_task_without_a_flag_still_runs(with_midjourney: Environ, midjourney: Midjourney) -> None:
+    midjourney.next(None, Answer(200, {"code": 200, "msg": "success", "data": {"successFlag": None}}))
+    async with open_pipeline(PROVIDER, with_midjourney) as pipeline:
+        assert (await pipeline.run(ImageRequest(prompt="a fox", model="midjourney"))).images
+
+
 @pytest.mark.parametrize(
     ("failure", "reason"),
     [("Banned prompt detected", Reason.CONTENT_POLICY), ("Internal error", Reason.PROVIDER_UNAVAILABLE)],

@@ -157,9 +157,10 @@ FINISHED = {"type": "image_generation.completed", "b64_json": FOX}
         (stream(FINISHED, {"error": {"message": "It was closed.", "code": "500"}}), "It was closed."),
         (stream(PARTIAL), "unfinished"),
         (stream(FINISHED, {"data": [{"b64_json": FOX}]}), ""),  # the same image twice
+        (stream({"event": "image_generation.completed", "data": {"b64_json": FOX}}), ""),
         (Answer(200, b": working\n\n" + json.dumps({"data": [{"b64_json": FOX}]}).encode()), ""),
     ],
-    ids=["an error after it", "only a partial one", "twice", "comments before JSON"],
+    ids=["an error after it", "only a partial one", "twice", "in an object", "comments before JSON"],
 )
 async def test_a_stream_with_an_image_delivers_it(
     with_openai: Environ, openai: OpenAI, answer: Answer, note: str
