@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from atelier.server.cli.terminal.style import bold
 
 GAP = 2  # spaces between the columns of a table
-COMFORTABLE, LEAST = 16, 6  # characters of a flexible column: before spare columns are left out, and after
+COMFORTABLE, MIN_WIDTH = 16, 6  # characters of a flexible column: before spare columns are left out, and after
 WRAPPED = 26  # characters of a wrapped column before spare columns are left out, and below which it leaves the row
 
 LONGEST_VENDOR = 20  # characters of a vendor's name; a longer word of `atelier keys` may be a key, and is not quoted
@@ -97,18 +97,18 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int |
     shown, below = [number for number in range(len(columns)) if number not in empty], list[int]()
     if limit:
         wanted = [column.wanted(width) for column, width in zip(columns, widths, strict=True)]
-        kept = [number for number in shown if not columns[number].spare]
-        if sum(wanted[n] + GAP for n in kept) - GAP > limit:
-            below = [number for number in kept if columns[number].wrapped]
+        required = [number for number in shown if not columns[number].spare]
+        if sum(wanted[n] + GAP for n in required) - GAP > limit:
+            below = [number for number in required if columns[number].wrapped]
             shown = [number for number in shown if number not in below]
         spare = [number for number in shown if columns[number].spare]
         while spare and sum(wanted[n] + GAP for n in shown) - GAP > limit:
             shown.remove(spare.pop())
         for number in (n for n in reversed(shown) if columns[n].flexible or columns[n].wrapped):
             excess = sum(widths[n] + GAP for n in shown) - GAP - limit
-            widths[number] = max(min(widths[number], LEAST), widths[number] - max(0, excess))
+            widths[number] = max(min(widths[number], MIN_WIDTH), widths[number] - max(0, excess))
         for number in below:
-            widths[number] = max(LEAST, limit - widths[0] - GAP)
+            widths[number] = max(MIN_WIDTH, limit - widths[0] - GAP)
 
     def cell(text: str, number: int) -> str:
         room = widths[number]
