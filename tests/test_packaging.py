@@ -107,6 +107,19 @@ def test_an_editable_checkout_sees_its_own_edits(checkout: Path, tmp_path: Path)
     (checkout / "tools" / "fresh.py").unlink()
 
 
+@exhaustive
+def test_a_checkout_that_lost_its_links_is_repaired_as_contributing_says(checkout: Path, tmp_path: Path) -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (repair,) = re.findall(r"^    (uv sync .*--reinstall-package .*)$", guide, re.MULTILINE)
+    clone = shutil.copytree(checkout, tmp_path / "clone", ignore=shutil.ignore_patterns("build"))
+    sync = ("uv", "sync", "--quiet", "--no-default-groups", "--python", sys.executable)
+    run(*sync, cwd=clone)
+    for folder in ("build", ".venv"):  # as `git clean -fdx` does
+        shutil.rmtree(clone / folder)
+    run(*sync, *repair.split()[4:], cwd=clone)
+    assert run("uv", "run", "--no-sync", "atelier", "--version", cwd=clone).startswith("atelier ")
+
+
 def test_every_dependency_has_an_upper_bound_and_is_locked() -> None:
     groups = [*PROJECT["dependency-groups"].values(), *PROJECT["project"]["optional-dependencies"].values()]
     wanted = PROJECT["project"]["dependencies"] + [dependency for group in groups for dependency in group]

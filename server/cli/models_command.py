@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import date
+from textwrap import fill
 from typing import Any
 
 import anyio
@@ -13,13 +14,14 @@ from atelier.providers.core.types import Model, Operation
 from atelier.providers.vendors.contract import Provider
 from atelier.server.cli.models_check import check
 from atelier.server.cli.options import parameters_in, validated
-from atelier.server.cli.output import Column, UsageError, say, say_json
+from atelier.server.cli.output import Column, UsageError, say, say_json, terminal_width
 from atelier.server.cli.output import table as aligned
 from atelier.server.cli.terminal.messages import usage_errors
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.tools import list_models
 from atelier.tools.model_table import Offer, basis, ends, offers, price, retired, row_data, span, vendors
+from atelier.tools.parameters.tool_parameters import EditImage, GenerateImage
 
 HEADS = ("model", "operations", "sizes", "qualities", "formats", "sources", "prompt")
 
@@ -32,6 +34,10 @@ COLUMNS = (
     Column("then", spare=True),
     *(Column(head, spare=True) for head in HEADS[2:]),
 )
+
+
+OWN_OPTIONS = {*GenerateImage.model_fields, *EditImage.model_fields}
+"""Parameters of the tools: options of the command line by their own names."""
 
 
 def models(*, everything: bool, json: bool, as_markdown: bool, checks: bool, given: Mapping[str, Any]) -> int:
@@ -54,7 +60,9 @@ def models(*, everything: bool, json: bool, as_markdown: bool, checks: bool, giv
     found, today = offers(catalog, params.operation, params.vendor, params.word), catalog.today()
     if json:
         say_json(facts(found, today))
-    elif everything or params.vendor:
+    elif params.vendor:
+        say("\n".join([table(found, today), *further_options(found, today)]))
+    elif everything:
         say(table(found, today))
     else:
         say("\n".join([table(usable(found, today), today), *not_set_up(found)]))
@@ -96,6 +104,30 @@ def table(found: list[Offer], today: date) -> str:
             rows.append((offer.provider.name, name, cost, when, operations, successor, *details))
     missing = [f"{each.provider.name}: set {' or '.join(each.key)} to use it." for each in found if each.key]
     return "\n".join([aligned(COLUMNS, rows), "", "* what the vendor's name stands for", basis(), *missing])
+
+
+def further_options(found: Iterable[Offer], today: date) -> list[str]:
+    """Return lines with the options and styles of each model that no column has; equal models share theirs."""
+    same = dict[tuple[str, str], list[str]]()
+    for offer in found:
+        for row in offer.rows:
+            data = row_data(offer.provider, row, today)
+            own = [option for option in data.options or () if option in OWN_OPTIONS]
+            others = [option for option in data.options or () if option not in OWN_OPTIONS]
+            taken = ", ".join([*(f"--{option.replace('_', '-')}" for option in own), *others])
+            same.setdefault((taken, ", ".join(data.styles or ())), []).append(offer.provider.model_name(row.id))
+    lines = list[str]()
+    for (taken, styles), names in same.items():
+        if taken or styles:
+            named = (("options", taken), ("styles", styles))
+            lines += [_filled(", ".join(names), "  "), *(_filled(f"{w}: {v}", "    ") for w, v in named if v)]
+    return ["", "Further options; those without dashes as --options NAME=VALUE:", *lines] if lines else []
+
+
+def _filled(text: str, indent: str) -> str:
+    """Return the text in lines that fit the terminal, if there is one."""
+    width = terminal_width() or len(indent + text)
+    return fill(text, width, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
 
 
 def _end(row: Model, today: date) -> tuple[str, str]:

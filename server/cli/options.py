@@ -51,6 +51,8 @@ HELP = {
     "output_format": "Mostly png when left out.",
     "options": "Rarer options of the model as NAME=VALUE; `atelier models --vendor NAME` lists them.",
     "confirm_cost": "Pay without being asked, also above the limit of ATELIER_CONFIRM_ABOVE.",
+    "estimate_cost.confirm_cost": "No effect here: nothing is paid. The options of `generate` are taken as they are.",
+    "aspect_ratio": "Such as 16:9, in place of --size.",
     "image": "The image to change (a file, the id of an image, “last”, or an https address).",
     "operation": "edit by default, inpaint with a mask. outpaint takes --left, --right, --top and --bottom; "
     "search_replace and recolor take --search.",

@@ -49,7 +49,8 @@ def keys(action: Literal["list", "set", "rm"], vendor: str | None, *, file: bool
 def read_key(provider: Provider) -> str:
     """Return the key that the person types, unseen, or that standard input has."""
     if sys.stdin.isatty():
-        key = getpass.getpass(f"Key of {provider.title} (not shown): ").strip()
+        variable = provider.endpoint.key_variables[0]  # for Vertex AI it is a project, which few would call a key
+        key = getpass.getpass(f"{variable} of {provider.title} (not shown): ").strip()
     else:
         key = sys.stdin.read().strip()
     if not key or not key.isprintable() or " " in key:

@@ -81,7 +81,7 @@ def test_the_key_of_a_compatible_host_is_listed_as_any_other(environ: Environ, c
 
 @exhaustive
 def test_a_key_is_typed_unseen(environ: Environ, config: Path) -> None:
-    shown = in_terminal(environ, "keys", "set", "openai", typed={"not shown": "sk-typed\n"})
+    shown = in_terminal(environ, "keys", "set", "openai", typed={"OPENAI_API_KEY of OpenAI (not shown)": "sk-typed\n"})
     assert shown.code == 0, shown.text
     assert "sk-typed" not in shown.raw
     assert 'openai_api_key = "sk-typed"' in config.read_text(encoding="utf-8")

@@ -115,6 +115,19 @@ def test_the_command_narrows_the_list(environ: Environ) -> None:
     assert "gpt-image" not in done.stdout
 
 
+def test_the_options_and_styles_of_a_vendors_models_are_listed_as_they_are_given(environ: Environ) -> None:
+    _, _, further = atelier(environ, "models", "--vendor", "flux").stdout.partition("Further options; those without")
+    taken = dict(re.findall(r"^  (\S.*)\n    options: (.*)$", further, re.MULTILINE))
+    assert taken["flux-dev"] == "--seed, guidance 1.5-5, prompt_upsampling true/false, safety_tolerance 0-6, steps 1-50"
+    assert taken["flux-2-klein-9b, flux-2-klein-9b-preview, flux-2-klein-4b"] == "--seed, safety_tolerance 0-5"
+    styled = atelier(environ, "models", "--vendor", "stability").stdout
+    core = r"^  stable-image-core\b.*\n    options: --negative-prompt, --seed\n    styles: .*\banime,"
+    assert re.search(core, styled, re.MULTILINE)
+    assert "Further options" not in atelier(environ, "models").stdout
+    shown = in_terminal(environ, "models", "--vendor", "flux", columns=80).lines
+    assert max(map(len, shown[shown.index("Further options; those without dashes as --options NAME=VALUE:") :])) <= 80
+
+
 def test_json_has_every_column(environ: Environ) -> None:
     (told,) = json.loads(atelier(environ, "models", "--json", "--vendor", "stability").stdout)["vendors"]
     assert (told["name"], told["ready"], told["variables"]) == ("stability", False, ["STABILITY_API_KEY"])
