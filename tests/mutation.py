@@ -7,7 +7,7 @@
 
 mutmut derives the name of a module from its path, so it runs in a folder where the package lies as it is imported. A
 mutant is run by the tests that reach it and take at most SLOW seconds: a slower one waits for something, and each
-mutant that survives would wait for all of them.
+mutant that survives would wait for all of them. Where they are more than MANY, those of its own package do.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "mutation"
 TESTS = FOLDER / "mutants" / "mutmut-stats.json"  # which tests reach which function, and how long they take
 SLOW = 0.15  # seconds
+MANY = 300
 SMALL = "atelier.providers.pricing.budget.x_usd_of__mutmut_1"  # a mutant, run first so that mutmut writes TESTS
 
 
@@ -51,7 +52,9 @@ def leave_out_slow_tests() -> None:
     seconds = known["duration_by_test"]
     for function, tests in known["tests_by_mangled_function_name"].items():
         quick = [test for test in tests if seconds.get(test, 0) <= SLOW]
-        known["tests_by_mangled_function_name"][function] = quick or sorted(tests, key=seconds.__getitem__)[:3]
+        own = "tests/{}/{}/".format(*function.split(".")[1:3])
+        near = [test for test in quick if test.startswith(own)] if len(quick) > MANY else quick
+        known["tests_by_mangled_function_name"][function] = near or quick or sorted(tests, key=seconds.__getitem__)[:3]
     TESTS.write_text(json.dumps(known))
 
 

@@ -104,10 +104,10 @@ def _jpeg(data: bytes) -> Size:
 
 
 def _gif(data: bytes) -> Size:
-    position = 13 + _gif_palette(data[10])
+    position, has_frame = 13 + _gif_palette(data[10]), False
     while (kind := data[position]) != 0x3B:  # the trailer; some files have more bytes after it
         if kind == 0x2C:  # a frame: its descriptor, its palette, the size of its codes
-            position += 10 + _gif_palette(data[position + 9]) + 1
+            position, has_frame = position + 10 + _gif_palette(data[position + 9]) + 1, True
         elif kind == 0x21:  # an extension and its label
             position += 2
         else:
@@ -115,6 +115,8 @@ def _gif(data: bytes) -> Size:
         while length := data[position]:
             position += 1 + length
         position += 1
+    if not has_frame:
+        raise ValueError("it has no frame")
     return int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
 
 

@@ -57,7 +57,7 @@ def _try_repairs(data: bytes) -> tuple[bytes, str]:
         return png, "Metadata in the image file had a wrong checksum, which was corrected."
     if data.startswith(JPEG_START) and decodes_fully(data + JPEG_END, "jpeg"):
         return data + JPEG_END, NO_END
-    if data.startswith(GIF_START):
+    if data.startswith(GIF_START) and decodes_fully(data + GIF_END, "gif"):
         return data + GIF_END, NO_END
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) == 7 + int.from_bytes(data[4:8], "little"):
         return data + b"\0", "The image file was one byte short of the size that it states; a padding byte was added."
