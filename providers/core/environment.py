@@ -1,7 +1,7 @@
 """Reads variables: which values count as set, secrets in files, and which of a vendor's variables is in use.
 
 Bundles pass a literal `${user_config.x}` for a field that the user left out, and an empty string for one that was
-cleared; both count as unset. `${HOME}` is expanded, since not every host does so.
+cleared; both count as unset. `${HOME}` and `$HOME` are expanded, since not every host does so.
 
 Chat programs pass on the variables of their own environment. Therefore each variable of a vendor may also be set with
 the prefix `ATELIER_`, which takes precedence.
@@ -23,7 +23,7 @@ OWN_PREFIX = "ATELIER_"
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 """Byte order mark of a file -> its encoding. PowerShell's `>` writes UTF-16."""
 
-HOME = "${HOME}"
+HOME = re.compile(r"\$\{HOME\}|\$HOME(?!\w)")
 PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
 
 
@@ -37,7 +37,7 @@ def variable(environ: Mapping[str, str], name: str) -> str | None:
     file = _clean(environ.get(f"{name}_FILE"))
     if file is None:
         return None
-    return read_text(file, f"The file that {name}_FILE names") or None
+    return _unquoted(read_text(file, f"The file that {name}_FILE names")) or None
 
 
 def read_text(file: str | Path, description: str) -> str:
@@ -109,17 +109,20 @@ def _first_set(names: Sequence[str], lookup: Lookup) -> str | None:
     return None
 
 
+def _unquoted(value: str) -> str:
+    """Return a value without the quotes around it, which Docker's `--env-file` and `set` of Windows keep."""
+    text = value.strip()
+    return text[1:-1].strip() if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
+
+
 def _clean(value: str | None) -> str | None:
     if not value:
         return None
-    text = value.strip()
-    if (
-        len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
-    ):  # Docker's --env-file and `set` of Windows keep quotes
-        text = text[1:-1].strip()
-    if HOME in text:
+    text = _unquoted(value)
+    if HOME.search(text):
         try:
-            text = text.replace(HOME, str(Path.home()))
+            home = str(Path.home())
         except RuntimeError:  # the process has a user without a home folder
             return None
+        text = HOME.sub(lambda _: home, text)
     return None if not text or PLACEHOLDER.search(text) else text

@@ -29,6 +29,7 @@ OTHER_WORDS: Mapping[int, re.Pattern[str]] = {
     HTTPStatus.PAYMENT_REQUIRED: re.compile(
         r"insufficient[ _](account )?(balance|credit|fund|quota)|balance is (too low|insufficient|not enough)"
         r"|(out of|not enough|no( remaining)?) credits?\b|credits? (are|is|have been|has been) (exhausted|depleted)"
+        r"|only (accessible|available) to (billed|paid|paying) (users|accounts)"
         r"|billing (hard )?limit|budget has been exceeded|key limit exceeded|spending limit"
         r"|quota exceeded for this key|TokenStatusExhausted|余额不足|额度不足",
         re.IGNORECASE,

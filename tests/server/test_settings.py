@@ -30,7 +30,7 @@ def test_empty_values_and_placeholders_count_as_unset(value: str) -> None:
     assert settings.output_dir == Settings().output_dir
 
 
-@pytest.mark.parametrize("value", ["${HOME}/Pictures/me", "~/Pictures/me"])
+@pytest.mark.parametrize("value", ["${HOME}/Pictures/me", "$HOME/Pictures/me", "~/Pictures/me"])
 def test_the_home_folder_is_expanded(value: str) -> None:
     assert Settings.from_environ({"ATELIER_OUTPUT_DIR": value}).pictures == Path.home() / "Pictures" / "me"
 

@@ -50,8 +50,10 @@ def test_a_key_file_that_is_no_text_is_refused_without_its_content(tmp_path: Pat
     ("given", "value"),
     [('"sk-key"', "sk-key"), ("' sk-key '", "sk-key"), ('""', None), ('"', '"'), ("it's", "it's"), ('"a" b', '"a" b')],
 )
-def test_quotes_around_a_value_are_not_part_of_it(given: str, value: str | None) -> None:
-    assert variable({"OPENAI_API_KEY": given}, "OPENAI_API_KEY") == value
+def test_quotes_around_a_value_are_not_part_of_it(tmp_path: Path, given: str, value: str | None) -> None:
+    (tmp_path / "key").write_text(given)
+    for environ in ({"OPENAI_API_KEY": given}, {"OPENAI_API_KEY_FILE": f"'{tmp_path / 'key'}'"}):
+        assert variable(environ, "OPENAI_API_KEY") == value
 
 
 def test_non_ascii_letters_are_read(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def refused(status: int, body: Any, **headers: str) -> ImageError:
         (400, said("user sensitive words detected", code="sensitive_words_detected"), Reason.CONTENT_POLICY),
         (403, said("", code="insufficient_user_quota"), Reason.QUOTA_EXCEEDED),
         (403, said("Key limit exceeded (monthly limit)."), Reason.QUOTA_EXCEEDED),  # of OpenRouter
+        (400, said("Imagen API is only accessible to billed users at this time."), Reason.QUOTA_EXCEEDED),
         (400, said("Your credit balance is too low to access the API."), Reason.QUOTA_EXCEEDED),
         (429, said("You have run out of credits"), Reason.QUOTA_EXCEEDED),
         (200, {"success": False, "message": "Insufficient balance"}, Reason.QUOTA_EXCEEDED),
