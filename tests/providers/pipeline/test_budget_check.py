@@ -219,3 +219,18 @@ async def test_a_reservation_is_the_highest_price_of_its_own_call() -> None:
     )  # fmt: skip
     free = check_and_price(CATALOG, ImageRequest(prompt="a fox", model="sketch"))
     assert reservations_for(CATALOG, free, vendor_calls_for(CATALOG, store(), free, Caps()), "7") == []
+
+
+async def test_a_call_that_is_repeated_is_held_against_the_caps_of_its_caller() -> None:
+    asked = list[tuple[str, Caps]]()
+
+    class Retries:
+        async def reserve_retry(self, id: str, caps: Caps) -> None:
+            asked.append((id, caps))
+
+    caps = Caps(per_day=Decimal(1))
+    request = check_and_price(CATALOG, ImageRequest(prompt="a fox", model="gpt-image-2"))
+    (one,) = vendor_calls_for(CATALOG, cast("JobStore", Retries()), request, caps)
+    await one.reserve_retry()
+    assert asked == [(one.id, caps)]
+    assert one.id.startswith("chg_")

@@ -338,3 +338,20 @@ def test_a_default_is_certain_only_where_nothing_is_said() -> None:
     assert found
     assert (found.total_usd, found.high_usd) == (Decimal("0.0336"), Decimal("0.0906"))
     assert "the resolution is left to the vendor, likely 1k" in found.notes
+
+
+def test_the_price_of_three_images_is_three_times_that_of_one() -> None:
+    one, three = (
+        cost("gpt-image-2", quality="low", size="1024x1024"),
+        cost("gpt-image-2", quality="low", size="1024x1024", n=3),
+    )
+    assert (one.count, three.count) == (1, 3)
+    assert three.per_image_usd * 3 == three.total_usd
+    assert abs(three.per_image_usd - one.per_image_usd) < one.per_image_usd / 10  # the prompt is read once
+
+
+@pytest.mark.parametrize(("images", "calls"), [(1, 1), (4, 1), (5, 2), (8, 2), (9, 3)])
+def test_four_images_of_midjourney_are_one_call(images: int, calls: int) -> None:
+    found = cost("midjourney-7", quality="fast", n=images)
+    assert found.total_usd == calls * Decimal("0.04")
+    assert f"{calls} x $0.04 a call of 4 images" in found.arithmetic
