@@ -143,10 +143,9 @@ def _format_price(priced: PricedRequest, left: BudgetLeft, assumed: list[str]) -
             f", between {usd(price.low_usd)} and {usd(price.high_usd)}." if price.low_usd < price.high_usd else "."
         )
         each = f"{usd(price.per_image_usd)} an image; " if price.count > 1 else ""
-        lines = [
-            f"How: {each}{price.basis}: {price.arithmetic}.",
-            f"Price from {price.source}, as of {price.as_of}.",
-        ]
+        how = f"How: {each}{price.basis}: {price.arithmetic}."
+        # a free image needs no explanation
+        lines = [how, f"Price from {price.source}, as of {price.as_of}."] if price.high_usd else []
         data = data.model_copy(
             update={
                 "per_image_usd": _float(price.per_image_usd),

@@ -14,6 +14,7 @@ from atelier.providers.core.results import ResultImage
 from atelier.providers.core.sizes import ResizeSpec
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
+from atelier.providers.images.path_words import asset_in, strip_quotes
 from atelier.providers.images.resize import resized_copy
 from atelier.providers.images.sources import ASSET, Asset, newest_asset_id
 from atelier.providers.jobs.service import ImageService
@@ -123,14 +124,15 @@ async def run(params: GetImage, service: ImageService, call: Call) -> Answer:
     if params.output_path:
         await files_of(call).check(params.output_path, overwrite=delivery.overwrite)
     words = (params.id or "last").strip()
-    words = storage.id_in(words) or words.removeprefix("image://assets/").removesuffix("/preview")
+    words = storage.id_in(words) or asset_in(words) or strip_quotes(words)
     if words.startswith("job_"):
         result = await service.get_result(words, caller=call.caller, on_progress=call.on_progress)
         return await answer_of(result, params.output_path, delivery, call)
-    id = await newest_asset_id(storage) if words == "last" else words
+    is_last = words.lower() == "last"
+    id = await newest_asset_id(storage) if is_last else words
     asset = await storage.get(id) if id and ASSET.fullmatch(id) else None
     if asset is None:
-        what = "There is no image yet." if words == "last" else f"There is no image “{sanitize(words, 60)}”."
+        what = "There is no image yet." if is_last else f"There is no image “{sanitize(words, 60)}”."
         raise ImageError(Reason.NOT_FOUND, what, hint="Call get_image with list=true for those that there are.")
     saved = params.save_style and await save_style(params.save_style, asset, call.styles, overwrite=delivery.overwrite)
     answer = await _shown(asset, storage, wanted, delivery, call)

@@ -13,6 +13,7 @@ from atelier.providers.core.errors import strip_control
 PATH = re.compile(r"[/~\\]|file:|[A-Za-z]:[\\/]")
 """The beginning of a path."""
 
+ASSET_IN_TEXT = re.compile(r"(?<![0-9A-Za-z])img_[0-9a-z]{26}(?![0-9a-z])")
 QUOTES = ("''", '""', "``", "<>")
 MAX_PATH_LENGTH = 150  # characters
 
@@ -21,6 +22,12 @@ def strip_quotes(text: str) -> str:
     """Remove quotes, backticks or angle brackets around the whole text, and the `@` of a file that a chat mentions."""
     text = text.removeprefix("@")
     return text[1:-1].strip() if len(text) > 2 and text[0] + text[-1] in QUOTES else text
+
+
+def asset_in(text: str) -> str | None:
+    """Return the asset id in a text, such as the name of its file; None if there is none, or more than one."""
+    ids = set(ASSET_IN_TEXT.findall(text))
+    return ids.pop() if len(ids) == 1 else None
 
 
 def candidate_paths(text: str) -> list[Path]:

@@ -27,7 +27,7 @@ from atelier.providers.images.allowed_files import (
 from atelier.providers.images.decode import rotate_upright
 from atelier.providers.images.heif import convert_heif, heif_kind, open_heif
 from atelier.providers.images.identify import identify
-from atelier.providers.images.path_words import PATH, candidate_paths, display_path, strip_quotes
+from atelier.providers.images.path_words import PATH, asset_in, candidate_paths, display_path, strip_quotes
 from atelier.providers.images.provenance import read as read_facts
 from atelier.providers.images.provenance import without_facts
 from atelier.providers.images.repair import repair
@@ -118,7 +118,7 @@ class SourceReader:
         """
         text = strip_quotes(name.strip())
         asset = ASSET.fullmatch(text.removeprefix("image://assets/"))
-        if text == "last" or asset:
+        if text.lower() == "last" or asset:
             return await self._stored(asset[0] if asset else None)
         if is_data_uri(text):
             return await self._recognised(_inline(text, self.limits.max_bytes))
@@ -132,6 +132,8 @@ class SourceReader:
             file, data = await anyio.to_thread.run_sync(self._file, text)
             found = await self._recognised(data, Path(file).stem)
             return replace(found, picture=replace(found.picture, name=file))
+        if id := asset_in(text):
+            return await self._stored(id)
         named = f" (“{sanitize(text)}”)" if len(text) < 60 else ""
         raise invalid_request(f"This{named} does not name an image.", self.forms)
 

@@ -49,3 +49,14 @@ def vendor_url(link: str, endpoint: Endpoint, base: httpx.URL | None = None) -> 
     if url.scheme not in ("https", httpx.URL(endpoint.base_url).scheme) or not url.host:
         raise invalid_response("The vendor sent a link that is not https.")
     return url
+
+
+def image_url(link: str, endpoint: Endpoint, base: httpx.URL) -> httpx.URL:
+    """Parse the link of an image, which is read without the key. Raises invalid_response.
+
+    A link with http and no port is followed with https: some stores, and hosts behind a proxy, name the wrong scheme.
+    """
+    if link[:7].lower() == "http://" and httpx.URL(endpoint.base_url).scheme == "https":
+        secure = vendor_url(f"https{link[4:]}", endpoint)
+        return secure if secure.port is None else vendor_url(link, endpoint)
+    return vendor_url(link, endpoint, base)

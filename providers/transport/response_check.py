@@ -60,7 +60,8 @@ def check_response(
         code = str(error.facts.get("code") or HTTPStatus.NOT_FOUND.value)
         is_of_the_model = error.reason is Reason.UNKNOWN_MODEL and not code.isdigit()  # in the API's own word
         if response.status_code in WRONG_ADDRESS and endpoint.custom and not is_of_the_model:
-            error.hint = f"{base_url_hint(endpoint)} The request went to {safe_url(url)}."
+            hint = error.hint if endpoint.is_local else base_url_hint(endpoint)  # how to start it
+            error.hint = f"{hint} The request went to {safe_url(url)}."
         elif response.is_client_error and is_page(response.content):
             error.hint = (
                 f"{error.hint} A web page came in place of the vendor's own error, as a proxy or firewall sends."

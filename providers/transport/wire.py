@@ -19,7 +19,7 @@ from atelier.providers.core.tracing import traced
 from atelier.providers.core.types import Endpoint, Progress
 from atelier.providers.transport.access import Access, FindCredentials, resolve_allowed
 from atelier.providers.transport.answer_body import AnswerBody
-from atelier.providers.transport.base_url import vendor_url
+from atelier.providers.transport.base_url import image_url, vendor_url
 from atelier.providers.transport.exchange import Exchange, safe_url
 from atelier.providers.transport.network.address_policy import AddressPolicy, send_to
 from atelier.providers.transport.network.http_client import httpx, transport_error
@@ -181,12 +181,12 @@ class Wire:
                 raise dead_link_error(error) from None
             if not response.is_redirect:
                 return response.content
-            target = vendor_url(response.headers.get("location", ""), self._endpoint, target)
+            target = image_url(response.headers.get("location", ""), self._endpoint, target)
         raise invalid_response(f"The vendor's download link redirects more than {MAX_REDIRECTS} times.")
 
     def resolve_link(self, url: str) -> httpx.URL:
         """Return a link of an answer, which may be relative to the base URL. Raises invalid_response."""
-        return vendor_url(url.strip(), self._endpoint, httpx.URL(f"{self._endpoint.base_url}/"))
+        return image_url(url.strip(), self._endpoint, httpx.URL(f"{self._endpoint.base_url}/"))
 
     async def _send_free(
         self, request: httpx.Request, cap: int = MAX_ANSWER_BYTES, *, with_key: bool = True

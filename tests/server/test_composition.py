@@ -48,7 +48,10 @@ async def test_concurrency(with_openai: Environ, openai: OpenAI, today: Callable
     async with pipeline_of(settings, storage_of(settings), today) as pipeline, anyio.create_task_group() as tasks:
         tasks.start_soon(pipeline.run, REQUEST)
         tasks.start_soon(pipeline.run, REQUEST)
-        await anyio.sleep(0.2)
+        with anyio.fail_after(10):
+            while not openai.requests:
+                await anyio.sleep(0.01)
+        await anyio.sleep(0.2)  # less than the first takes
         assert len(openai.requests) == 1
     assert len(openai.requests) == 2
 

@@ -44,6 +44,12 @@ async def test_the_arithmetic_is_shown(connect: Connect) -> None:
     assert (result.structured_content or {})["basis"] == "tokens"
 
 
+async def test_a_free_image_needs_no_explanation(connect: Connect) -> None:
+    async with connect() as client:
+        said = text(await client.call_tool("estimate_cost", {"model": "sketch"}))
+    assert said == "About $0 (free) for 1 image by sketch/sketch."
+
+
 async def test_an_open_quality_is_a_range(connect: Connect) -> None:
     price = await told(connect, prompt="a fox", model="gpt-image-2", size="1024x1024")
     assert price["low_usd"] <= price["total_usd"] < price["high_usd"]

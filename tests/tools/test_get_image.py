@@ -51,11 +51,19 @@ async def kept(environ: Environ, count: int) -> list[str]:
     return sorted(ids)
 
 
-@pytest.mark.parametrize("word", ["id", "uri", "last", "nothing"])
+@pytest.mark.parametrize("word", ["id", "quoted id", "uri", "path", "in words", "last", "Last", "nothing"])
 async def test_a_picture_is_shown_with_how_it_came_to_be(connect: Connect, word: str) -> None:
     async with connect() as client:
         made = (await draw(client, "a fox in the snow"))["images"][0]
-        words = {"id": made["id"], "uri": f"image://assets/{made['id']}", "last": "last"}
+        words = {
+            "id": made["id"],
+            "quoted id": f"`{made['id']}`",
+            "uri": f"image://assets/{made['id']}",
+            "path": made["path"],
+            "in words": f"Asset id: {made['id']}",
+            "last": "last",
+            "Last": "Last",
+        }
         result, told = await shown(client, **({"id": words[word]} if word in words else {}))
     assert told["images"][0] == made
     assert (told["prompt"], told["model"], told["seed"]) == ("a fox in the snow", "sketch", 7)

@@ -148,7 +148,9 @@ async def reply_of(task: Task, job: Job, wire: Wire) -> Reply:
 
 def _named(picture: Picture, images: list[Image], seed: int | None) -> Picture:
     """Return an image with the vendor's name of it, and with the seed of the job if that made one image."""
-    name = next((image.id for image in images if image.url and picture.url.endswith(image.url)), None)
+    name = next(
+        (image.id for image in images if image.url and picture.url.endswith(image.url.rpartition("://")[2])), None
+    )
     return replace(picture, vendor_image=name, seed=seed if len(images) == 1 else None)
 
 

@@ -99,7 +99,7 @@ async def reply_of(task: str, job: Job, wire: Wire) -> Reply:
 
 def _named(picture: Picture, task: str, links: list[str]) -> Picture:
     """Return an image with its place in the task, counted from 0, by which it can be upscaled and varied."""
-    index = next((number for number, link in enumerate(links) if picture.url.endswith(link)), 0)
+    index = next((number for number, link in enumerate(links) if picture.url.endswith(link.rpartition("://")[2])), 0)
     return replace(picture, vendor_image=f"{task}:{index}")
 
 

@@ -118,8 +118,7 @@ def format_estimate(data: EstimateOutput, text: str, count: int, *, is_set_up: b
         return text
     amounts = [_usd(amount) for amount in (data.per_image_usd, data.total_usd, data.low_usd, data.high_usd)]
     prices = table(PRICED, [(f"{data.provider}/{data.model}", str(count), *amounts)])
-    unsaid = ("How: ", "Prices: ") if data.high_usd == 0 else ()  # there is nothing to explain about a free image
-    return "\n".join(prices if line == data.summary else line for line in text_lines if not line.startswith(unsaid))
+    return "\n".join(prices if line == data.summary else line for line in text_lines)
 
 
 def _with_titles(line: str, sources: Mapping[str, Source]) -> str:

@@ -59,10 +59,21 @@ async def refusal(sources: SourceReader, words: str) -> ImageError:
 async def test_assets_are_named_by_id_resource_uri_and_last() -> None:
     assets = AssetReader()
     sources = SourceReader(assets)
-    for words in (assets.fox.id, f"image://assets/{assets.fox.id}", f" {assets.fox.id} "):
+    id = assets.fox.id
+    for words in (
+        id,
+        f"image://assets/{id}",
+        f" {id} ",
+        f"{id}.png",
+        f"Asset id: {id}",
+        f"![fox](sandbox:/x/{id}.png)",
+    ):
         found = await sources.read(words)
         assert (found.picture.image_bytes, found.id, found.provider) == (FOX, assets.fox.id, "openai")
-    assert (await sources.read("last")).picture.image_bytes == OWL
+    for words in ("last", "Last"):
+        assert (await sources.read(words)).picture.image_bytes == OWL
+    error = await refusal(sources, f"{id} and {assets.owl.id}")
+    assert error.message == "This does not name an image."
 
 
 async def test_the_file_of_an_asset_is_that_asset(folder: Path) -> None:

@@ -167,6 +167,22 @@ async def test_a_download_must_be_https_if_the_base_url_is(host: Host) -> None:
     assert host.requests == []
 
 
+@pytest.mark.parametrize("link", ["http://cdn.example/a.png", "HTTP://cdn.example/a.png"])
+async def test_an_image_behind_http_is_asked_for_by_https(link: str) -> None:
+    asked = list[str]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        if request.url.path == "/a.png":
+            return httpx.Response(302, headers={"location": "http://cdn.example/b.png"})
+        return httpx.Response(200, content=b"picture")
+
+    endpoint = Endpoint(base_url="https://vendor.example", transport=answer)
+    async with vendor_client(endpoint, 5) as http:
+        assert await Wire(http, endpoint, explain, key=KEY).download(link) == b"picture"
+    assert asked == ["https://cdn.example/a.png", "https://cdn.example/b.png"]
+
+
 @pytest.mark.parametrize(
     "private",
     ["http://10.0.0.1/file", "http://169.254.169.254/latest/meta-data", "http://[::1]/file", "http://inside.example/"],

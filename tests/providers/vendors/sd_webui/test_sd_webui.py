@@ -19,7 +19,7 @@ from atelier.providers.jobs.running_job import JobHandle
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.testing.emulators.sd_webui import SdWebui
 from atelier.providers.testing.fixtures import served
-from atelier.providers.testing.server import Held, Slow
+from atelier.providers.testing.server import Answer, Held, Slow
 from atelier.providers.vendors.sd_webui import PROVIDER, server
 from tests.conftest import Environ, png
 from tests.vendors import open_pipeline
@@ -51,6 +51,13 @@ async def refused(environ: Environ, **fields: Any) -> ImageError:
 def sent(host: SdWebui) -> dict[str, Any]:
     (request,) = [each for each in host.requests if each.method == "POST"]
     return request.json
+
+
+async def test_a_server_without_its_api_is_told_how_to_start_it(at_home: Environ, host: SdWebui) -> None:
+    host.next(*[Answer(404, {"detail": "Not Found"})] * 9)
+    hint = (await refused(at_home)).hint
+    assert "Start the server with --api" in hint
+    assert f"127.0.0.1:{host.port}" in hint
 
 
 async def test_several_images_are_drawn_one_after_the_other_with_their_seeds(at_home: Environ, host: SdWebui) -> None:
