@@ -135,14 +135,22 @@ def parse_answer(shape: type[Shape], body: bytes) -> Shape:
         raise invalid_response("The vendor's answer is broken or not of the expected shape.") from None
 
 
+ENVELOPES = ("data", "result", "results", "response", "output", "body", "payload")
+"""Names under which gateways put a vendor's answer."""
+
+
 def _unwrapped(value: Any, names: frozenset[str]) -> Any:
-    """Return the object with one of the names, if it is the only object in an object without any of them."""
-    objects: list[Any] = [value]
-    while len(objects) == 1 and isinstance(objects[0], dict):
-        fields = cast("dict[str, Any]", objects[0])
+    """Return the object with one of the names that is in an envelope, else the value.
+
+    An envelope has none of the names, no list, and one object under one of ENVELOPES.
+    """
+    inner = value
+    while isinstance(inner, dict):
+        fields = cast("dict[str, Any]", inner)
         if not names.isdisjoint(fields):
             return fields
-        objects = [field for field in fields.values() if isinstance(field, dict)]
+        parts = [name for name, field in fields.items() if isinstance(field, dict | list) and bool(cast("Any", field))]
+        inner = fields[parts[0]] if len(parts) == 1 and parts[0] in ENVELOPES else None
     return value
 
 

@@ -78,6 +78,8 @@ def test_damaged_json_is_repaired_in_results_and_in_refusals(body: bytes, name: 
         (b'{"name": "x", "data": {"name": "y"}}', "x"),
         (b'{"data": {"name": "x"}, "usage": {"name": "y"}}', "none"),
         (b'{"data": {"data": {}}}', "none"),
+        (b'{"images": [1], "data": {"name": "y"}}', "none"),
+        (b'{"url": "https://host.example", "timings": {"name": "y"}}', "none"),
     ],
 )
 def test_an_answer_is_found_in_the_only_object_around_it(body: bytes, name: str) -> None:

@@ -122,6 +122,8 @@ async def test_when_some_calls_fail_the_paid_pictures_are_delivered(with_openai:
 FOX = base64.b64encode(png(8, 8)).decode()
 SHAPES: dict[str, Any] = {
     "images": {"images": [{"url": f"data:image/png;base64,{FOX}"}]},
+    "images beside facts": {"images": [{"b64_json": FOX}], "result": {"size": "8x8"}},
+    "in two envelopes": {"statusCode": 200, "body": {"response": {"data": [{"b64_json": FOX}]}}},
     "texts": {"data": [FOX]},
     "an object": {"data": {"image": FOX}},
     "below data": {"code": 0, "data": {"data": [{"b64": FOX}]}},
