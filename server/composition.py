@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from atelier.server.calls import CountCall
     from atelier.server.database.jobs import SqlJobStore
     from atelier.server.database.slots import VendorSlots
+
+M_MMAP_THRESHOLD = -3  # in glibc's malloc.h
+LARGE_BLOCK = 256 * 1024  # bytes
 
 
 def storage_of(settings: Settings) -> UploadQueue:
@@ -174,8 +178,22 @@ def preload(pipeline: Pipeline) -> None:
         pipeline.catalog.preload()
         if isinstance(store := cast("object", pipeline.store), DeferredJobStore):
             store.load()
+    return_large_blocks()
     gc.freeze()
     gc.enable()  # off since the start of a server over stdio
+
+
+def return_large_blocks() -> None:
+    """Have glibc return the memory of each large block, such as an image, to the system when it is freed.
+
+    By default it raises the size from which it does so to that of the largest block that was freed, and keeps the rest:
+    with sixteen images of 2 MB at once 3.4 times their size, else 1.9 (mallopt(3), M_MMAP_THRESHOLD).
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        with suppress(AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
 
 
 def call_counter(settings: Settings, store: Callable[[], JobStore]) -> CountCall | None:
