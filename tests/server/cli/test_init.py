@@ -184,7 +184,7 @@ def test_a_key_is_asked_for_once_and_is_in_no_hosts_file(environ: Environ, home:
     shown = in_terminal(environ, "init", "cursor", "--write", typed=typed)
     assert shown.code == 0, shown.text
     assert "Whose do you have: openai, gemini, flux, xai, another?" in shown.text
-    assert max(map(len, shown.text.partition("sk-typed")[0].partition("Key of")[0].splitlines())) <= 80
+    assert max(map(len, shown.text.partition("sk-typed")[0].partition("OPENAI_API_KEY of")[0].splitlines())) <= 80
     assert 'openai_api_key = "sk-typed"' in (home / ".config/atelier/config.toml").read_text(encoding="utf-8")
     assert "sk-typed" not in (home / ".cursor/mcp.json").read_text(encoding="utf-8")
     again = in_terminal(environ, "init", "cursor")
