@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -23,6 +24,7 @@ from atelier.providers.pipeline.budget_check import (
 )
 from atelier.providers.pipeline.job_store import JobStore
 from atelier.providers.pricing.budget import Budget, BudgetLeft, Caps
+from atelier.providers.pricing.estimate import vendor_estimate
 from tests.conftest import TODAY
 from tests.vendors import SIX, only
 
@@ -234,3 +236,18 @@ async def test_a_call_that_is_repeated_is_held_against_the_caps_of_its_caller() 
     await one.reserve_retry()
     assert asked == [(one.id, caps)]
     assert one.id.startswith("chg_")
+
+
+async def test_a_job_of_several_calls_reserves_the_price_of_each_call() -> None:
+    request = check_and_price(CATALOG, ImageRequest(prompt="a fox", model="flux-2-pro", count=3))
+    assert request.estimate
+    reserved = [call.estimated for call in vendor_calls_for(CATALOG, store(), request, NO_CAPS)]
+    assert reserved == 3 * [request.estimate.total_usd / 3]
+
+
+async def test_a_price_that_the_vendor_stated_is_shared_among_the_calls_by_their_images() -> None:
+    request = check_and_price(CATALOG, ImageRequest(prompt="a fox", model="flux-2-pro", count=3))
+    quoted = replace(request, estimate=vendor_estimate(Decimal("0.60"), 3, "the vendor", "2026-11-30"))
+    unlisted = cast("Catalog", SimpleNamespace(prices=CATALOG.prices.model_copy(update={"rows": (), "rates": ()})))
+    reserved = [call.estimated for call in vendor_calls_for(unlisted, store(), quoted, NO_CAPS)]
+    assert reserved == 3 * [Decimal("0.20")]
