@@ -186,8 +186,8 @@ def preload(pipeline: Pipeline) -> None:
 def return_large_blocks() -> None:
     """Have glibc return the memory of each large block, such as an image, to the system when it is freed.
 
-    By default it raises the size from which it does so to that of the largest block that was freed, and keeps the rest:
-    with sixteen images of 2 MB at once 3.4 times their size, else 1.9 (mallopt(3), M_MMAP_THRESHOLD).
+    By default glibc raises the size from which it does so to that of the largest block that was freed, and keeps what
+    is smaller. Sixteen images of 2 MB at once then take 3.4 times their size; with a fixed size 1.9 (mallopt(3)).
     """
     if sys.platform == "linux":
         import ctypes

@@ -45,6 +45,10 @@ RESULTS = frozenset({
 })  # fmt: skip
 """Fields that hold an image or a link to one."""
 
+FAILED = ("failed", "failure", "fail")  # states of a task
+NO_ERROR = re.compile(r"[0+]+|1|2\d\d|ok|success\w*", re.IGNORECASE)
+"""Codes and words of success."""
+
 
 @dataclass(frozen=True, slots=True)
 class VendorError:
@@ -215,11 +219,6 @@ def _has_code_of_error(body: Mapping[str, Any]) -> bool:
         return False
     failed = any(code.lower() in FAILED or code.lower().endswith("error") for code in codes)
     return failed or not (NO_ERROR.fullmatch(str(body.get("code") or "0")) or NO_ERROR.fullmatch(words))
-
-
-FAILED = ("failed", "failure", "fail")
-NO_ERROR = re.compile(r"[0+]+|1|2\d\d|ok|success\w*", re.IGNORECASE)
-"""Codes and words of success."""
 
 
 def _holds_result(value: Any) -> bool:

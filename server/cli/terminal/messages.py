@@ -55,6 +55,9 @@ PHRASES = (
 )
 """Pattern in a message for an agent -> the same for the command line."""
 
+WRONG_ARGUMENTS = (Reason.INVALID_REQUEST, Reason.UNKNOWN_MODEL)
+"""Reasons of an error that the arguments of a command cause, before anything else was read."""
+
 
 @contextmanager
 def errors_to_exit_codes() -> Generator[None]:
@@ -81,10 +84,6 @@ def errors_to_exit_codes() -> Generator[None]:
     except BrokenPipeError:  # the reader of our output closed it, as `| head` does
         pass
     sys.exit(code)
-
-
-WRONG_ARGUMENTS = (Reason.INVALID_REQUEST, Reason.UNKNOWN_MODEL)
-"""Reasons of an error that the words of the command line cause, where nothing else was read yet."""
 
 
 @contextmanager
