@@ -158,6 +158,7 @@ async def test_a_cancelled_job_interrupts_the_server_unless_it_works_for_another
         handle = await service.submit(ImageRequest(prompt="a fox", model="sd-webui"))
         assert isinstance(handle, JobHandle)
         host.task = task
+        await anyio.to_thread.run_sync(held.wait)  # what was not sent yet would be cancelled without the server
         service.cancel(handle.id)
         with anyio.fail_after(5):
             while not any(each.path.endswith("/progress") for each in host.requests):
