@@ -17,7 +17,7 @@ from atelier.providers.images.contact_sheet import Tile, contact_sheet
 from atelier.providers.jobs.running_job import JobHandle
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.admit import PricedRequest
-from atelier.providers.pipeline.budget_check import check_total
+from atelier.providers.pipeline.prepare import check_total
 from atelier.tools.image_answer import ImageData, ImageOutput, image_data, usd
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Call
 

@@ -20,13 +20,12 @@ from typing import Any
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
-from atelier.providers.jobs.stored_job import decode_request, encode_error
+from atelier.providers.jobs.stored_job import decode_request, encode_error, final_state
 from atelier.providers.pipeline.admit import PricedRequest, restore_priced_request, vendor_api_key
-from atelier.providers.pipeline.budget_check import vendor_call_for
 from atelier.providers.pipeline.job_store import CallRow, JobRow
 from atelier.providers.pipeline.pipeline import Pipeline
-from atelier.providers.pipeline.prepared_job import PreparedJob
-from atelier.providers.pipeline.states import CallState, final_state
+from atelier.providers.pipeline.prepare import PreparedJob, vendor_call_for
+from atelier.providers.pipeline.states import CallState
 from atelier.providers.pipeline.vendor_call import VendorCall
 
 log = logging.getLogger("atelier")

@@ -39,13 +39,13 @@ class JobRunner:
 
     def find_duplicate(self, identity: CallIdentity) -> RunningJob | None:
         """Return the running job of the same call."""
-        return self._by_identity.get(identity.match)
+        return self._by_identity.get(_match(identity))
 
     def start(self, job: RunningJob) -> None:
         """Run a job until it ends. After `stop_unsent` it sends nothing."""
         if self._stopped:
             job.prepared.stop.cancel()
-        self._jobs[job.id] = self._by_identity[job.identity.match] = job
+        self._jobs[job.id] = self._by_identity[_match(job.identity)] = job
         self._tasks.start_soon(self._run, job)
 
     def stop_unsent(self) -> None:
@@ -86,8 +86,8 @@ class JobRunner:
         except Exception as error:  # noqa: BLE001 - the callers that wait get it
             job.fail(error)
         written = await job.write_end(self._pipeline.store)
-        if self._by_identity.get(job.identity.match) is job:
-            del self._by_identity[job.identity.match]
+        if self._by_identity.get(_match(job.identity)) is job:
+            del self._by_identity[_match(job.identity)]
         if written:
             self._forget(job)
         job.done.set()
@@ -108,3 +108,8 @@ class JobRunner:
     def _forget(self, job: RunningJob) -> None:
         if self._jobs.get(job.id) is job:  # a sweep may have started the same job again meanwhile
             del self._jobs[job.id]
+
+
+def _match(identity: CallIdentity) -> tuple[str, str, bool]:
+    """Return what is equal for equal calls."""
+    return identity.caller, identity.key or identity.fingerprint, identity.key is not None

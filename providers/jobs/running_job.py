@@ -17,10 +17,10 @@ from atelier.providers.core.results import ImageResult
 from atelier.providers.core.tool_results import ToolShape, tool_result
 from atelier.providers.core.types import Progress
 from atelier.providers.jobs.recovery import found_outcome, merged_outcome
-from atelier.providers.jobs.stored_job import encode_error, encode_result
+from atelier.providers.jobs.stored_job import encode_error, encode_result, final_state
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow, JobStore
-from atelier.providers.pipeline.prepared_job import PreparedJob
-from atelier.providers.pipeline.states import JobState, final_state
+from atelier.providers.pipeline.prepare import PreparedJob
+from atelier.providers.pipeline.states import JobState
 from atelier.providers.pipeline.vendor_call import VendorCall
 
 log = logging.getLogger("atelier")

@@ -28,10 +28,10 @@ from atelier.providers.jobs.stored_job import check_key, encode_request, fingerp
 from atelier.providers.jobs.sweeper import OrphanSweeper
 from atelier.providers.jobs.waiter import JobWaiter
 from atelier.providers.pipeline.admit import PricedRequest
-from atelier.providers.pipeline.budget_check import cap_exceeded, reservations_for
 from atelier.providers.pipeline.fallback import check_fallback_names
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow, NewJob
 from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.pipeline.prepare import cap_exceeded, reservations_for
 from atelier.providers.pipeline.states import JobState
 from atelier.providers.pricing.budget import CapExceeded, Confirm
 
@@ -151,7 +151,8 @@ class ImageService(ImageCalls):
             return self._returned(result, caller)
         # 4. prepare: the wire requests, the key, the budget, and a person's yes to the price
         models = self._fallback if fallback is None else fallback
-        check_fallback_names(self.pipeline.catalog, models, request.operation)
+        if models:
+            check_fallback_names(self.pipeline.catalog, models, request.operation)
         confirming_since = anyio.current_time()
         prepared = await self.pipeline.prepare_job(priced, caller, confirm)
         deadline += anyio.current_time() - confirming_since  # the user's time to confirm does not count

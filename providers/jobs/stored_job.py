@@ -17,6 +17,7 @@ from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow
+from atelier.providers.pipeline.states import JobState
 from atelier.providers.pricing.budget import usd
 
 NOT_STORED = ("sources", "mask", "notes")
@@ -217,3 +218,18 @@ def _text(amount: Decimal | None) -> str | None:
 
 def _number(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
+
+
+def final_state(
+    *, has_images: bool, outcome_known: bool, billed: bool, refused: bool = False, cancelled: bool = False
+) -> JobState:
+    """Return the state in which a job ends.
+
+    `outcome_known` is False while a vendor may have done work that is not accounted for. `billed` and not `refused`
+    (by the vendor, for its content) means that an image was paid for and is not there.
+    """
+    if has_images:
+        return JobState.COMPLETED
+    if not outcome_known or (billed and not refused):
+        return JobState.OUTCOME_UNKNOWN
+    return JobState.CANCELLED if cancelled else JobState.FAILED

@@ -18,9 +18,8 @@ from atelier.providers.core.environment import hint_with_variables
 from atelier.providers.core.errors import ImageError, Reason, error_facts, redacting
 from atelier.providers.core.gates.option_gates import private_texts
 from atelier.providers.core.types import Endpoint, Progress
-from atelier.providers.pipeline.model_span import model_span, record_reply
-from atelier.providers.pipeline.prepared_job import PreparedJob
-from atelier.providers.pipeline.vendor_call import VendorCall
+from atelier.providers.pipeline.prepare import PreparedJob
+from atelier.providers.pipeline.vendor_call import VendorCall, model_span, record_reply
 from atelier.providers.transport.network.address_policy import AddressPolicy
 from atelier.providers.transport.network.http_client import OwnTransport, httpx, vendor_client
 from atelier.providers.transport.resilience.breaker import Breaker

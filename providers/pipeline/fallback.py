@@ -11,7 +11,7 @@ from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import Operation, Progress
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.pipeline import Pipeline
-from atelier.providers.pipeline.prepared_job import PreparedJob
+from atelier.providers.pipeline.prepare import PreparedJob
 
 
 def check_fallback_names(catalog: Catalog, models: Sequence[str], operation: Operation) -> None:

@@ -24,11 +24,6 @@ class CallIdentity:
     fingerprint: str
     key: str | None = None
 
-    @property
-    def match(self) -> tuple[str, str, bool]:
-        """Equal for equal calls."""
-        return self.caller, self.key or self.fingerprint, self.key is not None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:

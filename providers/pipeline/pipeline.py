@@ -26,16 +26,15 @@ from atelier.providers.core.types import ImageRequest, Progress
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.sources import SourceReader
 from atelier.providers.pipeline import admit as admission
-from atelier.providers.pipeline import budget_check
+from atelier.providers.pipeline import prepare as preparation
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.dispatch import FATAL_REASONS, Dispatcher, Slots
 from atelier.providers.pipeline.job_store import JobStore, NullJobStore
-from atelier.providers.pipeline.prepared_job import PreparedJob
-from atelier.providers.pipeline.result import merged_result
+from atelier.providers.pipeline.prepare import PreparedJob
+from atelier.providers.pipeline.result import CallResult, merged_result, new_assets, store_images, with_prompts
 from atelier.providers.pipeline.safe_prompt import SECOND_ATTEMPT_HINT, prepare_softened
-from atelier.providers.pipeline.store_images import CallResult, new_assets, store_images, with_prompts
 from atelier.providers.pipeline.vendor_call import VendorCall
-from atelier.providers.pricing.budget import Budget, Confirm
+from atelier.providers.pricing.budget import Budget, Confirm, require_no_period_caps
 from atelier.providers.pricing.estimate import vendor_estimate
 from atelier.providers.transport.network.http_client import OwnTransport
 from atelier.providers.transport.wire import httpx
@@ -137,8 +136,8 @@ class Pipeline:
 
         Without a key, and where the vendor does not answer, the price stays unknown.
         """
-        provider, key = priced.choice.provider, priced.choice.endpoint.key(self.catalog.lookup)
-        if provider.quote is None or priced.estimate is not None or key is None:
+        provider = priced.choice.provider
+        if priced.estimate or not provider.quote or not (key := priced.choice.endpoint.key(self.catalog.lookup)):
             return priced
         amounts = list[Decimal | None]()
         try:
@@ -156,21 +155,21 @@ class Pipeline:
         """Build the wire requests and check budget, key and consent. Raises ImageError before anything is written."""
         requests = [priced.choice.provider.prepare(job) for job in priced.calls]
         priced = await self.with_quote(priced)
-        await budget_check.check_budget(self.catalog, self.budget, self.store, priced, caller)
+        await preparation.check_budget(self.catalog, self.budget, self.store, priced, caller)
         key = admission.vendor_api_key(self.catalog, priced)
-        await budget_check.confirm_price(self.budget, priced, confirm)
-        vendor_calls = budget_check.vendor_calls_for(self.catalog, self.store, priced, self.budget.caps)
+        await preparation.confirm_price(self.budget, priced, confirm)
+        vendor_calls = preparation.vendor_calls_for(self.catalog, self.store, priced, self.budget.caps)
         return PreparedJob(priced=priced, vendor_calls=vendor_calls, requests=requests, key=key, caller=caller)
 
     async def prepare_replacement(self, prepared: PreparedJob, other: PricedRequest, confirm: Confirm) -> PreparedJob:
         """Return the same job with another request, after its reservations are written."""
         priced = replace(other, job=replace(other.job, id=prepared.priced.job.id))
         replacement = await self.prepare_job(priced, prepared.caller, confirm)
-        reservations = budget_check.reservations_for(
+        reservations = preparation.reservations_for(
             self.catalog, replacement.priced, replacement.vendor_calls, prepared.caller
         )
         if short := await self.store.reserve(reservations, self.budget.caps):
-            raise budget_check.cap_exceeded(self.catalog, priced, short)
+            raise preparation.cap_exceeded(self.catalog, priced, short)
         return replacement
 
     async def execute(
@@ -208,7 +207,10 @@ class Pipeline:
     async def run(self, request: ImageRequest, *, on_progress: Progress = no_progress) -> ImageResult:
         """Make the images and return them, without a job: for programs that use the library alone."""
         self.check_delivery(request, inline=False)
-        return await self.execute(await self.prepare_job(self.admit(request), "1", None), on_progress=on_progress)
+        priced = self.admit(request)
+        if not priced.is_free:
+            require_no_period_caps(self.budget.caps)
+        return await self.execute(await self.prepare_job(priced, "1", None), on_progress=on_progress)
 
     def check_delivery(self, request: ImageRequest, inline: bool) -> None:
         """Raise invalid_request for a resized copy where the original is not stored."""

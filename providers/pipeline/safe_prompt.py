@@ -13,7 +13,7 @@ from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates.option_gates import SAFE_PROMPT
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.pipeline.admit import PricedRequest
-from atelier.providers.pipeline.prepared_job import PreparedJob
+from atelier.providers.pipeline.prepare import PreparedJob
 from atelier.providers.pricing.budget import Confirm
 
 Admit = Callable[[ImageRequest], PricedRequest]

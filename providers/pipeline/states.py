@@ -62,18 +62,3 @@ CALL_TRANSITIONS: Mapping[CallState, frozenset[CallState]] = {
 def states_before(target: State, transitions: Mapping[State, frozenset[State]]) -> list[State]:
     """Return the states from which `target` may be entered."""
     return [source for source, targets in transitions.items() if target in targets]
-
-
-def final_state(
-    *, has_images: bool, outcome_known: bool, billed: bool, refused: bool = False, cancelled: bool = False
-) -> JobState:
-    """Return the state in which a job ends.
-
-    `outcome_known` is False while a vendor may have done work that is not accounted for. `billed` and not `refused`
-    (by the vendor, for its content) means that an image was paid for and is not there.
-    """
-    if has_images:
-        return JobState.COMPLETED
-    if not outcome_known or (billed and not refused):
-        return JobState.OUTCOME_UNKNOWN
-    return JobState.CANCELLED if cancelled else JobState.FAILED

@@ -1,12 +1,16 @@
-"""One call of a job to its vendor. Its row in the ledger has a `states.CallState`.
+"""One call of a job to its vendor: its row in the ledger, with a `states.CallState`, and its span.
 
 A failed state write must not lose the image: the failure is logged, and `flush_pending_writes` writes it later.
+The attributes of the span are those of the GenAI semantic conventions of OpenTelemetry as of 2026-11, which are still
+marked as under development.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -16,6 +20,7 @@ import anyio
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import Usage
+from atelier.providers.core.tracing import Span, records_prompts, span
 from atelier.providers.pipeline.job_store import JobStore
 from atelier.providers.pricing.budget import Caps
 from atelier.providers.vendors.contract import Job, Reply
@@ -147,3 +152,44 @@ class VendorCall:
         except ImageError as error:
             self._pending_writes.append(write)
             log.error("job store not written", extra={"facts": {"vendor_call": self.id, "why": error.message}})
+
+
+OPERATION = "generate_content"
+
+KNOWN_PROVIDERS = {"gemini": "gcp.gemini", "xai": "x_ai"}
+"""Our vendor -> the conventions' name for it, where they differ."""
+
+
+def model_span(vendor: str, job: Job) -> AbstractContextManager[Span]:
+    """Record a vendor call within the block, with its retries, polls and downloads."""
+    request, model = job.request, job.model.id
+    attributes = {
+        "gen_ai.operation.name": OPERATION,
+        "gen_ai.provider.name": KNOWN_PROVIDERS.get(vendor, vendor),
+        "gen_ai.request.model": model,
+        "gen_ai.request.seed": request.seed,
+        "gen_ai.request.choice.count": request.count if request.count > 1 else None,
+        "gen_ai.output.type": "image",
+        "gen_ai.input.messages": _messages(request.prompt) if records_prompts() else None,
+        "atelier.operation": request.operation.value,
+        "atelier.job.id": job.id,
+    }
+    return span(f"{OPERATION} {model}", attributes, kind="client")
+
+
+def record_reply(vendor_span: Span, reply: Reply) -> None:
+    """Add what the vendor answered."""
+    request_id = reply.details.get("request_id")
+    vendor_span.set(
+        {
+            "gen_ai.response.id": None if request_id is None else str(request_id),
+            "gen_ai.usage.input_tokens": reply.usage.input_tokens if reply.usage else None,
+            "gen_ai.usage.output_tokens": reply.usage.output_tokens if reply.usage else None,
+            "atelier.images": len(reply.pictures),
+        }
+    )
+
+
+def _messages(prompt: str) -> str:
+    """Return the prompt in the conventions' form of a conversation, as JSON."""
+    return json.dumps([{"role": "user", "parts": [{"type": "text", "content": prompt}]}], ensure_ascii=False)

@@ -12,8 +12,8 @@ from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.jobs.stored_job import encode_request, fingerprint
 from atelier.providers.pipeline.admit import check_and_price
-from atelier.providers.pipeline.budget_check import reservations_for, vendor_calls_for
 from atelier.providers.pipeline.job_store import CallIdentity, NewJob
+from atelier.providers.pipeline.prepare import reservations_for, vendor_calls_for
 from atelier.providers.pricing.budget import Caps
 from atelier.providers.testing.waiting import eventually
 from atelier.server.composition import catalog_of, job_store_of, pipeline_of, storage_of

@@ -24,9 +24,9 @@ from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.jobs.stored_job import key_hash
 from atelier.providers.pipeline.admit import PricedRequest
-from atelier.providers.pipeline.budget_check import check_total
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow, JobStore
 from atelier.providers.pipeline.pipeline import Pipeline
+from atelier.providers.pipeline.prepare import check_total
 from atelier.providers.pipeline.states import JobState
 from atelier.providers.pricing.budget import usd
 from atelier.server.cli.making.result_lines import facts_of

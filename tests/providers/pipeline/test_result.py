@@ -9,9 +9,8 @@ from typing import cast
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ResultImage, Usage
 from atelier.providers.core.types import Picture
-from atelier.providers.pipeline.prepared_job import PreparedJob
-from atelier.providers.pipeline.result import merged_reply, merged_result, shortfall_warnings
-from atelier.providers.pipeline.store_images import CallResult
+from atelier.providers.pipeline.prepare import PreparedJob
+from atelier.providers.pipeline.result import CallResult, merged_reply, merged_result, shortfall_warnings
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.vendors.contract import Reply
 

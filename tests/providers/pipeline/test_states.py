@@ -7,14 +7,8 @@ import re
 import pytest
 
 from atelier.providers import jobs
-from atelier.providers.pipeline.states import (
-    CALL_TRANSITIONS,
-    JOB_TRANSITIONS,
-    CallState,
-    JobState,
-    final_state,
-    states_before,
-)
+from atelier.providers.jobs.stored_job import final_state
+from atelier.providers.pipeline.states import CALL_TRANSITIONS, JOB_TRANSITIONS, CallState, JobState, states_before
 
 ARROW = re.compile(r"(\(new\)|\w+) +--(\w)--> (\w+)")
 

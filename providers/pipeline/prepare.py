@@ -1,11 +1,17 @@
-"""Check the budget, confirm the price, and build the vendor calls and reservations; JobStore writes them."""
+"""From a priced request to a job that may be sent: budget, consent to the price, vendor calls and reservations.
+
+Nothing is written here; JobStore writes the reservations.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
+
+import anyio
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
@@ -16,6 +22,7 @@ from atelier.providers.pipeline.quotes import over_budget_error, unpriced_error
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.pricing.budget import Budget, BudgetLeft, CapExceeded, Caps, Confirm, Reservation, usd
 from atelier.providers.pricing.estimate import Estimate, actual, estimate
+from atelier.providers.transport.wire import httpx
 from atelier.providers.vendors.contract import Job
 
 log = logging.getLogger("atelier")
@@ -24,10 +31,55 @@ WARNED_VARIANCE = Decimal("0.2")
 """The share by which a bill may differ from its estimate without a warning."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedJob:
+    """Vendor calls and their requests, in one order. A call without a request was sent before and is collected.
+
+    Cancelling `stop` cancels the calls that no vendor can have yet, and their retries; the others are finished, unless
+    `cancel_requested` is set and the vendor can cancel a task.
+    """
+
+    priced: PricedRequest
+    vendor_calls: Sequence[VendorCall]
+    requests: Sequence[httpx.Request | None]
+    key: str | None
+    caller: str
+    stop: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    cancel_requested: anyio.Event = field(default_factory=anyio.Event)
+
+    def cancel(self) -> None:
+        """Cancel the job at its caller's request."""
+        self.stop.cancel()
+        self.cancel_requested.set()
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether a vendor may have a request of the job."""
+        return any(vendor_call.in_flight for vendor_call in self.vendor_calls)
+
+    @property
+    def collectable(self) -> bool:
+        """Whether the vendor may return more images."""
+        return any(vendor_call.collectable for vendor_call in self.vendor_calls)
+
+    @property
+    def spent_usd(self) -> Decimal | None:
+        """The cost of all calls, with those that failed and were billed; None where one is not known."""
+        spent = [vendor_call.spent for vendor_call in self.vendor_calls]
+        return None if None in spent else sum((each for each in spent if each is not None), Decimal(0))
+
+    @property
+    def progress(self) -> str:
+        """How many of the images are stored, in words."""
+        done = [call for call in self.vendor_calls if call.state == "closed" and call.spent != 0]
+        ready = sum(call.job.request.count for call in done)
+        return f"{ready} of {self.priced.job.request.count} images are stored."
+
+
 async def check_budget(catalog: Catalog, budget: Budget, store: JobStore, priced: PricedRequest, caller: str) -> None:
     """Raise budget_exceeded if the price exceeds a cap, or if it is unknown and there is a cap.
 
-    This comes before the question of `confirm_price`. The reservation checks the caps of day and month once more.
+    The reservation checks the caps of day and month; here they are checked only before `confirm_price` asks a person.
     """
     price, caps = priced.estimate, budget.caps
     if price is None:
@@ -37,7 +89,7 @@ async def check_budget(catalog: Catalog, budget: Budget, store: JobStore, priced
     if caps.per_call is not None and price.high_usd > caps.per_call:
         cap = f"the {usd(caps.per_call)} that one call may cost (ATELIER_BUDGET_PER_CALL)"
         raise over_budget_error(catalog, priced, cap, caps.per_call)
-    if price.high_usd == 0 or caps.per_day is caps.per_month is None:
+    if not _needs_consent(budget, price.high_usd) or caps.per_day is caps.per_month is None:
         return
     left = await store.budget_left(caller, caps)
     if caps.per_day is not None and left.day is not None and price.high_usd > left.day:
@@ -76,23 +128,27 @@ async def check_total(
             message = f"{what}, which is more than the {usd(room)} that {words}; nothing was sent."
             raise ImageError(Reason.BUDGET_EXCEEDED, message, hint=f"Take fewer {each}, or a cheaper model.")
     known = all(price is not None for price in prices)
-    await _ask(budget, total if known else None, what if known else f"{what} and more: a price is not known", confirm)
+    if _needs_consent(budget, total if known else None):
+        await _ask(budget.confirm_above, what if known else f"{what} and more: a price is not known", confirm)
 
 
 async def confirm_price(budget: Budget, priced: PricedRequest, confirm: Confirm | None) -> None:
     """Ask for consent to a price above `Budget.confirm_above`. Raises budget_exceeded without it."""
-    price = priced.estimate
-    pictures, model = priced.job.request.count, f"{priced.choice.provider.name}/{priced.job.model.id}"
-    what = f"{pictures} image{'' if pictures == 1 else 's'} by {model}"
-    cost = f"{what}: the price is not known" if price is None else f"{what} may cost {usd(price.high_usd)}"
-    await _ask(budget, price.high_usd if price else None, cost, confirm)
+    price, count = priced.estimate, priced.job.request.count
+    if _needs_consent(budget, price and price.high_usd):
+        what = f"{count} image{'' if count == 1 else 's'} by {priced.choice.provider.name}/{priced.job.model.id}"
+        cost = f"{what} may cost {usd(price.high_usd)}" if price else f"{what}: the price is not known"
+        await _ask(budget.confirm_above, cost, confirm)
 
 
-async def _ask(budget: Budget, price: Decimal | None, cost: str, confirm: Confirm | None) -> None:
-    """Ask for consent, if the price is above the limit or not known; `cost` says it in words."""
-    limit = budget.confirm_above
-    if limit is None or (price is not None and price <= limit):
-        return
+def _needs_consent(budget: Budget, price: Decimal | None) -> bool:
+    """Return whether the price is above the limit, or not known where there is one."""
+    return budget.confirm_above is not None and (price is None or price > budget.confirm_above)
+
+
+async def _ask(limit: Decimal | None, cost: str, confirm: Confirm | None) -> None:
+    """Ask for consent to a cost above the limit. Raises budget_exceeded without it."""
+    assert limit is not None, "there is a limit to be above"
     if confirm is None:
         raise ImageError(
             Reason.BUDGET_EXCEEDED,

@@ -14,7 +14,8 @@ from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.pipeline.admit import PricedRequest, check_and_price
-from atelier.providers.pipeline.budget_check import (
+from atelier.providers.pipeline.job_store import JobStore
+from atelier.providers.pipeline.prepare import (
     check_budget,
     check_total,
     confirm_price,
@@ -22,7 +23,6 @@ from atelier.providers.pipeline.budget_check import (
     reservations_for,
     vendor_calls_for,
 )
-from atelier.providers.pipeline.job_store import JobStore
 from atelier.providers.pricing.budget import Budget, BudgetLeft, Caps
 from atelier.providers.pricing.estimate import vendor_estimate
 from tests.conftest import TODAY
@@ -169,12 +169,13 @@ async def test_a_price_exactly_at_the_limit_needs_no_consent_and_an_unknown_one_
         (Caps(per_day=Decimal(1), per_month=Decimal(9)), store(day="1", month="0.05"), "ATELIER_BUDGET_PER_MONTH"),
     ],
 )
-async def test_a_request_is_refused_by_the_cap_that_its_highest_price_exceeds(
+async def test_before_a_person_is_asked_a_request_is_refused_by_the_cap_that_its_highest_price_exceeds(
     caps: Caps, left: JobStore, option: str
 ) -> None:
-    await check_budget(CATALOG, Budget(caps=caps), left, priced(highest="0.05"), "7")  # exactly what is left
+    budget = Budget(caps=caps, confirm_above=Decimal(0))
+    await check_budget(CATALOG, budget, left, priced(highest="0.05"), "7")  # exactly what is left
     with pytest.raises(ImageError) as caught:
-        await check_budget(CATALOG, Budget(caps=caps), left, priced(), "7")
+        await check_budget(CATALOG, budget, left, priced(), "7")
     assert (caught.value.reason, option in caught.value.message) == (Reason.BUDGET_EXCEEDED, True)
     assert "$0.05" in caught.value.message
 
