@@ -80,7 +80,9 @@ async def run(params: EstimateCost, service: ImageService, call: Call) -> Answer
     """Return the price of the request, or of the request by every model."""
     pipeline = service.pipeline
     request, assumed = await priced_request(params, pipeline)
-    request = await with_style(request, await call.styles.find(params.style), call.styles, pipeline)
+    if params.style:
+        styles = call.styles()
+        request = await with_style(request, await styles.find(params.style), styles, pipeline)
     left, warnings = await _budget_left(pipeline, call)
     assumed += warnings
     if params.compare:

@@ -201,8 +201,7 @@ def _ways(own: Figures, job: Job) -> tuple[list[Cell], list[Usual]]:
     """
     request, model, used = job.request, job.model, list[Usual]()
 
-    def values(requested: str | None, offered: Sequence[str], dimension: str) -> list[str | None]:
-        named = _named(offered)
+    def values(requested: str | None, named: list[str | None], dimension: str) -> list[str | None]:
         if (requested is not None and requested != "auto") or named == [None]:
             return [requested if named != [None] else None]
         usual = next((entry for entry in own.usual if getattr(entry, dimension) in named), None)
@@ -216,9 +215,9 @@ def _ways(own: Figures, job: Job) -> tuple[list[Cell], list[Usual]]:
 
     size = f"{job.size[0]}x{job.size[1]}" if job.size else None
     ways = product(
-        values(request.quality, model.qualities, "quality"),
-        values(request.resolution, tiers(model), "resolution"),
-        [size] if size else values(None, model.sizes, "size"),
+        values(request.quality, _named(model.qualities), "quality"),
+        values(request.resolution, _named(tiers(model)), "resolution"),
+        [size] if size else values(None, _named(model.sizes), "size"),
     )
     return [Cell(*words) for words in ways], used
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
@@ -10,7 +11,6 @@ from typing import Literal
 
 from atelier.providers.core.sizes import parse_size
 from atelier.providers.core.types import ImageRequest, Model
-from atelier.providers.pricing import token_counts
 from atelier.providers.pricing.price_table import Cell, Figure, Figures, Price, Rates
 
 Basis = Literal["free", "flat", "grid", "tokens", "credits", "megapixels", "quoted"]
@@ -46,7 +46,7 @@ def sure(usd: Decimal, words: str, *used: Figure, basis: Basis = "flat") -> Amou
 def output(own: Figures, model: Model, cell: Cell, request: ImageRequest, count: int) -> Amount | None:
     """Return the cost of `count` images with the options of the cell; None when no price is known."""
     row = next((row for row in own.rows if row.unit != "per_source" and row.covers(cell)), None)
-    by_tokens = _drawn(own, cell, count)
+    by_tokens = _output_in_tokens(own, cell, count)
     if row is None:
         return by_tokens
     if row.unit == "per_megapixel":
@@ -72,15 +72,18 @@ def _priced(row: Price, by_tokens: Amount | None, count: int) -> Amount:
     return replace(found, low=low, high=high, used=(row, *by_tokens.used), notes=(note,))
 
 
-def _drawn(own: Figures, cell: Cell, count: int) -> Amount | None:
-    tokens = next((row for row in own.tokens if row.of == "output" and row.covers(cell)), None)
+def _output_in_tokens(own: Figures, cell: Cell, count: int) -> Amount | None:
+    tokens = None
+    for row in own.tokens:
+        if tokens is None and row.of == "output" and row.covers(cell):
+            tokens = row
     if tokens is None or not own.rates:
         return None
     rates, size = own.rates[0], parse_size(cell.size or "")
     if tokens.grid is not None:
         if size is None:
             return None
-        exact = token_counts.drawn(tokens.grid, *size, count)
+        exact = output_tokens(tokens.grid, *size, count)
         low, high = (times * exact for times in tokens.times)
         return _range(rates.image_output, (low, high, high), "output tokens", rates, tokens)
     counts = (count * tokens.lowest, count * tokens.likely, count * tokens.highest)
@@ -143,7 +146,7 @@ def _prompt(own: Figures, rates: Rates, request: ImageRequest, count: int) -> It
         return
     added = next((row for row in own.tokens if row.of == "prompt"), None)
     per_source = next((row.text for row in own.tokens if row.of == "source"), 0)
-    tokens = token_counts.written(request.prompt) + (added.likely if added else 0) + per_source * len(request.sources)
+    tokens = prompt_tokens(request.prompt) + (added.likely if added else 0) + per_source * len(request.sources)
     total = count * tokens
     found = _range(rates.text_input, (total, total, total), "text tokens", rates, *([added] if added else []))
     yield replace(found, notes=("text tokens are the prompt's bytes / 4",))
@@ -155,10 +158,10 @@ def _sources_in_tokens(own: Figures, rates: Rates, request: ImageRequest, count:
         return
     each = [row.likely] * len(request.sources)
     if row.rule == "patches":
-        each = [token_counts.patches(source.width, source.height) for source in request.sources]
+        each = [patch_tokens(source.width, source.height) for source in request.sources]
     elif row.rule == "tiles":
         high = request.options.get("input_fidelity") == "high"
-        each = [token_counts.tiles(source.width, source.height, high_fidelity=high) for source in request.sources]
+        each = [tile_tokens(source.width, source.height, high_fidelity=high) for source in request.sources]
     total = count * sum(each)
     yield _range(rates.image_input, (total, total, total), "source image tokens", rates, row)
 
@@ -177,9 +180,10 @@ def _more_output(own: Figures, rates: Rates, request: ImageRequest, count: int) 
 
 def _range(rate: Decimal, counts: tuple[int, int, int], what: str, *used: Figure) -> Amount:
     """Return the cost of tokens at a rate: lowest, likely, highest."""
-    low, likely, high = (tokens * rate / MILLION for tokens in counts)
-    words = f"{counts[1]:,} {what} x {dollars(rate)} per million" if counts[1] else ""
-    return Amount(low, likely, high, words, used, basis="tokens")
+    least, likely, most = counts
+    words = f"{likely:,} {what} x ${rate.normalize():f} per million" if likely else ""
+    each = rate / MILLION
+    return Amount(least * each, likely * each, most * each, words, used, basis="tokens")
 
 
 def least_to_most(amounts: Sequence[Amount]) -> Amount:
@@ -201,3 +205,42 @@ def tiers(model: Model) -> tuple[str, ...]:
 def dollars(usd: Decimal) -> str:
     """`$0.034`, without exponent and trailing zeros."""
     return f"${usd.normalize():f}"
+
+
+PATCH, MAX_PATCHES = 32, 1536
+BYTES_PER_TOKEN = 4
+
+
+def output_tokens(grid: int, width: int, height: int, count: int = 1) -> int:
+    """OpenAI's output tokens of `count` pictures, GPT Image 2 and later; `grid` goes with the quality.
+
+    Found on the vendor's forum in 2026-05; it reproduces every figure of the vendor's calculator that was seen.
+    """
+    long, short = max(width, height), min(width, height)
+    cells = grid * ((2 * grid * short + long) // (2 * long))
+    return -(-count * cells * (2_000_000 + width * height) // 4_000_000)
+
+
+def patch_tokens(width: int, height: int) -> int:
+    """OpenAI's tokens of a source picture, GPT Image 2 and later: patches of 32 px, after fitting into 1536 of them."""
+    whole = -(-width // PATCH) * -(-height // PATCH)
+    if whole <= MAX_PATCHES:
+        return whole
+    across, down = math.isqrt(MAX_PATCHES * width // height), math.isqrt(MAX_PATCHES * height // width)
+    if across * height <= down * width:
+        down = -(-across * height // width)
+    else:
+        across = -(-down * width // height)
+    return min(max(across, 1) * max(down, 1), MAX_PATCHES)
+
+
+def tile_tokens(width: int, height: int, *, high_fidelity: bool = False) -> int:
+    """The same of GPT Image 1: 65, and 129 a tile of 512 px when the short side is one; more at high fidelity."""
+    long, short = max(width, height), min(width, height)
+    faithful = (4160 if long == short else 6240) if high_fidelity else 0
+    return 65 + 129 * -(-long // short) + faithful
+
+
+def prompt_tokens(text: str) -> int:
+    """Return about how many tokens a prompt has: four bytes each, since no vendor publishes its count."""
+    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)

@@ -110,7 +110,7 @@ async def make_batch(
         styles = styles_of(settings)
         requests = list[tuple[Line, ImageRequest, PricedRequest]]()
         for line in lines:
-            style = await styles.find(line.params.style)
+            style = await styles().find(line.params.style)
             request = await generate_image.request_of(line.params, style, styles, pipeline)
             requests.append((line, request, _admitted(pipeline, line, request)))
         chosen = (pipeline.catalog.resolve(each.model, each.operation, each.origin) for _, each, _ in requests)
