@@ -40,6 +40,11 @@ def variable(environ: Mapping[str, str], name: str) -> str | None:
     return _unquoted(read_text(file, f"The file that {name}_FILE names")) or None
 
 
+def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that have a value, each as `variable` returns it."""
+    return {name: value for name, given in environ.items() if (value := _clean(given))}
+
+
 def read_text(file: str | Path, description: str) -> str:
     """Return the text of a file that a setting names, stripped: UTF-8, or UTF-16 as PowerShell writes it.
 

@@ -17,8 +17,8 @@ from anyio.abc import TaskStatus
 
 from atelier.providers.core.concurrency import no_progress, run_shielded
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.log_context import add_context
 from atelier.providers.core.results import ImageResult
+from atelier.providers.core.tracing import add_context
 from atelier.providers.core.types import ImageRequest, Progress
 from atelier.providers.jobs.delivery import DeliveryTracker, InlineResults
 from atelier.providers.jobs.image_calls import ImageCalls

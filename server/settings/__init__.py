@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import PrivateAttr, ValidationError
 
-from atelier.providers.core.environment import OWN_PREFIX, variable
+from atelier.providers.core.environment import OWN_PREFIX, cleaned, variable
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.pricing.budget import Caps
 from atelier.providers.vendors.hosts.settings import require_addresses
@@ -31,6 +31,7 @@ class Settings(SettingsFields):
     """
 
     _sources: tuple[Source, ...] = PrivateAttr(default=())
+    _cleaned: tuple[dict[str, str], ...] = PrivateAttr(default=())
     _output_is_readable: bool = PrivateAttr(default=True)
 
     @property
@@ -40,8 +41,10 @@ class Settings(SettingsFields):
 
     def lookup(self, name: str) -> str | None:
         """A variable's value by its name, secrets included; they are never part of a repr."""
-        for source in self._sources:
-            if (value := variable(source.values, name)) is not None:
+        for source, values in zip(self._sources, self._cleaned, strict=True):
+            if value := values.get(name):
+                return value
+            if f"{name}_FILE" in values and (value := variable(source.values, name)):
                 return value
         return None
 
@@ -134,6 +137,7 @@ class Settings(SettingsFields):
             message = f"{places[field].called(variable_of(field))} is wrong: it should {must}."
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct it or leave it out.") from None
         settings._sources = tuple(replace(source, values=dict(source.values)) for source in sources)  # noqa: SLF001
+        settings._cleaned = tuple(cleaned(source.values) for source in sources)  # noqa: SLF001
         require_addresses(settings.hosts, settings.lookup)
         output = places.get("output_dir")
         settings._output_is_readable = output is None or output.may_read(settings.pictures)  # noqa: SLF001

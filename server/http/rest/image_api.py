@@ -16,7 +16,7 @@ from pydantic import ConfigDict
 
 from atelier.providers.core.concurrency import no_progress
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.providers.core.log_context import add_context
+from atelier.providers.core.tracing import add_context
 from atelier.providers.styles.listing import listed_styles
 from atelier.server.http.errors import ERRORS, RefusedError
 from atelier.server.http.rest.answers import answered, image_answer
