@@ -40,9 +40,17 @@ def variable(environ: Mapping[str, str], name: str) -> str | None:
     return _unquoted(read_text(file, f"The file that {name}_FILE names")) or None
 
 
-def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that have a value, each as `variable` returns it."""
-    return {name: value for name, given in environ.items() if (value := _clean(given))}
+def lookup_in(environs: Sequence[Mapping[str, str]]) -> Lookup:
+    """Return a lookup that takes each variable from the first of the mappings that has it, as `variable` reads it.
+
+    The mappings do not change, but the file that a `{name}_FILE` names may: it is read whenever its variable is.
+    """
+    values = dict[str, str]()
+    for environ in environs:
+        values = {name: value for name, given in environ.items() if (value := _clean(given))} | values
+    if not any(name.endswith("_FILE") for name in values):
+        return values.get
+    return lambda name: next((value for each in environs if (value := variable(each, name))), None)
 
 
 def read_text(file: str | Path, description: str) -> str:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from atelier.providers.core.gates.option_limits import Limit
-from atelier.providers.core.sizes import ResizeSpec, SizeRule
+from atelier.providers.core.sizes import ResizeSpec, SizeRule, parse_size
 
 Lookup = Callable[[str], str | None]  # the value of an environment variable; None when unset
 Progress = Callable[[str], Awaitable[None]]  # receives a short message for the user
@@ -174,6 +174,14 @@ class Model:
     wire: str = ""
     lifecycle: Lifecycle = CURRENT
     any_value: bool = False
+    _edges: Mapping[str, tuple[int, int]] = field(init=False, repr=False, compare=False)  # of the sizes
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_edges", {size: edges for size in self.sizes if (edges := parse_size(size))})
+
+    def pixels(self, size: str) -> tuple[int, int] | None:
+        """Return a size, listed or not, as (width, height); None for a word such as "auto"."""
+        return self._edges.get(size) or parse_size(size)
 
 
 def _unset(name: str) -> str | None:

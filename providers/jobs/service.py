@@ -223,7 +223,7 @@ class ImageService(ImageCalls):
     def _returned(self, result: Result, caller: str) -> Result:
         if isinstance(result, ImageResult):
             self._inline.add(result, caller)
-            add_context(request_id=next(iter(result.vendor_request_ids), None))
+            add_context(request_id=result.details.get("request_ids", [result.details.get("request_id")])[0])
         return result
 
     async def _fingerprint(self, priced: PricedRequest, inline: bool, caller: str) -> str:

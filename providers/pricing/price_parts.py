@@ -9,7 +9,6 @@ from decimal import ROUND_DOWN, Decimal
 from fractions import Fraction
 from typing import Literal
 
-from atelier.providers.core.sizes import parse_size
 from atelier.providers.core.types import ImageRequest, Model
 from atelier.providers.pricing.price_table import Cell, Figure, Figures, Price, Rates
 
@@ -46,7 +45,7 @@ def sure(usd: Decimal, words: str, *used: Figure, basis: Basis = "flat") -> Amou
 def output(own: Figures, model: Model, cell: Cell, request: ImageRequest, count: int) -> Amount | None:
     """Return the cost of `count` images with the options of the cell; None when no price is known."""
     row = next((row for row in own.rows if row.unit != "per_source" and row.covers(cell)), None)
-    by_tokens = _output_in_tokens(own, cell, count)
+    by_tokens = _output_in_tokens(own, model, cell, count)
     if row is None:
         return by_tokens
     if row.unit == "per_megapixel":
@@ -72,14 +71,14 @@ def _priced(row: Price, by_tokens: Amount | None, count: int) -> Amount:
     return replace(found, low=low, high=high, used=(row, *by_tokens.used), notes=(note,))
 
 
-def _output_in_tokens(own: Figures, cell: Cell, count: int) -> Amount | None:
+def _output_in_tokens(own: Figures, model: Model, cell: Cell, count: int) -> Amount | None:
     tokens = None
     for row in own.tokens:
         if tokens is None and row.of == "output" and row.covers(cell):
             tokens = row
     if tokens is None or not own.rates:
         return None
-    rates, size = own.rates[0], parse_size(cell.size or "")
+    rates, size = own.rates[0], model.pixels(cell.size or "")
     if tokens.grid is not None:
         if size is None:
             return None
@@ -97,7 +96,7 @@ def _megapixels(row: Price, model: Model, cell: Cell, request: ImageRequest, cou
     large as its first source. An editing tool, which has no sizes, bills that one picture once.
     """
     assert row.usd_further is not None
-    sources, size, rule = request.sources, parse_size(cell.size or ""), model.size_rule
+    sources, size, rule = request.sources, model.pixels(cell.size or ""), model.size_rule
     notes = list[str]()
     if size is None and sources:
         made = Fraction(sources[0].width * sources[0].height, MEGAPIXEL)
@@ -244,3 +243,12 @@ def tile_tokens(width: int, height: int, *, high_fidelity: bool = False) -> int:
 def prompt_tokens(text: str) -> int:
     """Return about how many tokens a prompt has: four bytes each, since no vendor publishes its count."""
     return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
+
+
+def usd(amount: Decimal) -> str:
+    """Return an amount as text, such as `$0.04`, with more digits for a small one."""
+    if amount == 0:
+        return "$0"
+    if amount == round(amount, 2):
+        return f"${amount:.2f}"
+    return f"${amount:.4f}" if amount >= Decimal("0.0001") else f"${amount:.2g}"
