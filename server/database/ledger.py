@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, bindparam, case, func, insert, literal, select, update
 
 from atelier.providers.core.ids import new_id
-from atelier.providers.pipeline.states import CALL_TRANSITIONS, CallState, states_before
+from atelier.providers.pipeline.states import CALL_STATES_BEFORE, CallState
 from atelier.providers.pricing.budget import BudgetLeft, CapExceeded, Caps, Reservation, Spending
 from atelier.server.database.engine import Database
 from atelier.server.database.schema import Usd, daily_spending, vendor_calls
@@ -43,7 +43,7 @@ COUNTED = case(
 
 STATE_CHANGES = {
     state: update(vendor_calls)
-    .where(calls.id == bindparam("call_id"), calls.state.in_(states_before(state, CALL_TRANSITIONS)))
+    .where(calls.id == bindparam("call_id"), calls.state.in_(CALL_STATES_BEFORE[state]))
     .values(state=state)
     for state in CallState
 }
