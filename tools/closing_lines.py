@@ -44,4 +44,4 @@ def is_inline(images: Sequence[ResultImage], inline_limit: int) -> bool:
 
 def bytes_of(images: Sequence[ResultImage]) -> int:
     """Return the size of the images together."""
-    return sum(len(image.image_bytes) for image in images)
+    return sum(len(image.picture.image_bytes) for image in images)

@@ -17,7 +17,7 @@ from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.quotes import Quote, compare
 from atelier.providers.pricing.budget import BudgetLeft
-from atelier.providers.pricing.budget import usd as plain_usd
+from atelier.providers.pricing.price_parts import usd as plain_usd
 from atelier.providers.styles.apply import with_style
 from atelier.tools.edit_image import edit_fields_of, operation_of
 from atelier.tools.image_answer import usd

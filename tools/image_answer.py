@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from atelier.providers.core.results import ImageResult, ResultImage, Usage
 from atelier.providers.jobs.service import JobHandle
-from atelier.providers.pricing.budget import usd as plain_usd
+from atelier.providers.pricing.price_parts import usd as plain_usd
 from atelier.tools.closing_lines import bytes_of, closing_lines
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Output
 
@@ -127,8 +127,7 @@ def _usage(usage: Usage | None) -> UsageData | None:
 
 def _request_id(result: ImageResult) -> str | None:
     """Return the vendor's id of the first request."""
-    ids = result.vendor_request_ids
-    return ids[0] if ids else None
+    return result.details.get("request_ids", [result.details.get("request_id")])[0] or None
 
 
 def format_handle(running: JobHandle, output_path: str | None = None) -> Answer:

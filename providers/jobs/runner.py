@@ -100,7 +100,7 @@ class JobRunner:
         warnings = (*job.notes, *result.warnings)
         if not job.inline_limit:
             return replace(result, warnings=warnings)
-        if sum(len(image.image_bytes) for image in result.images) <= job.inline_limit:
+        if sum(len(image.picture.image_bytes) for image in result.images) <= job.inline_limit:
             return replace(result, warnings=warnings, inline=True)
         return replace(result, warnings=("Stored all the same: it is too large to return inline.", *warnings))
 

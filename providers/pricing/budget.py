@@ -1,46 +1,17 @@
-"""Budgets: the caps, the reservations that count against them, and the ledger that the pipeline needs.
-
-The ledger stores whole micro-USD. A reservation is rounded up, so that no cap is exceeded.
-"""
+"""Budgets: the caps, the reservations that count against them, and the ledger that the pipeline needs."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from typing import Literal, Protocol
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Lookup
 
-MICRO = 1_000_000
-
 Confirm = Callable[[str], Awaitable[bool]]
 """Asks the user to confirm a price; True means yes."""
-
-
-def micro_up(usd: Decimal) -> int:
-    """Return USD as micro-USD, rounded up."""
-    return int((usd * MICRO).to_integral_value(ROUND_CEILING))
-
-
-def micro(usd: Decimal) -> int:
-    """Return USD as micro-USD, rounded."""
-    return int((usd * MICRO).to_integral_value(ROUND_HALF_UP))
-
-
-def usd_of(amount: int) -> Decimal:
-    """Return micro-USD as USD."""
-    return Decimal(amount) / MICRO
-
-
-def usd(amount: Decimal) -> str:
-    """Return an amount as text, such as `$0.04`, with more digits for a small one."""
-    if amount == 0:
-        return "$0"
-    if amount == round(amount, 2):
-        return f"${amount:.2f}"
-    return f"${amount:.4f}" if amount >= Decimal("0.0001") else f"${amount:.2g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

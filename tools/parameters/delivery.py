@@ -11,6 +11,7 @@ from atelier.providers.core.sizes import ResizeSpec, parse_resize
 
 SIZE = re.compile(r"\d{1,5}x\d{1,5}")
 LIMIT = re.compile(r"(\d{1,6})kb")
+RESIZE_PARAMETERS = ("deliver_size", "deliver_fit", "deliver_max_kb")
 WORDS = ("inline", "file", "both", "crop", "pad", "overwrite")
 
 
@@ -69,14 +70,15 @@ def _parameter(word: str) -> tuple[str, Any]:
 def delivery_of(params: DeliveryParameters, *, save: bool = True) -> Delivery:
     """Return the delivery that the parameters ask for. Raises invalid_request when they contradict one another."""
     words = split_words(params.deliver or "")
-    for name in ("deliver_size", "deliver_fit", "deliver_max_kb"):
+    for name in RESIZE_PARAMETERS:
         older = getattr(params, name)
         if older is not None and words.setdefault(name, older) != older:
             raise _contradiction(name)
     mode = words.get("mode") or ("file" if save else "inline")
     if not save and mode == "file":
         raise _contradiction("save")
-    copy = parse_resize(words.get("deliver_size"), words.get("deliver_fit"), words.get("deliver_max_kb"))
+    resize = [words.get(name) for name in RESIZE_PARAMETERS]
+    copy = parse_resize(*resize) if resize != [None] * 3 else None
     return Delivery(store=mode != "inline", inline=mode != "file", overwrite="overwrite" in words, copy=copy)
 
 

@@ -28,7 +28,7 @@ from atelier.providers.pipeline.job_store import CallIdentity, JobRow, JobStore
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.prepare import check_total
 from atelier.providers.pipeline.states import JobState
-from atelier.providers.pricing.budget import usd
+from atelier.providers.pricing.price_parts import usd
 from atelier.server.cli.making.result_lines import facts_of
 from atelier.server.cli.output import UsageError, say
 from atelier.server.cli.terminal.batch_table import BatchTable
