@@ -144,7 +144,7 @@ class Model:
     are sent unchanged. `links`: the vendor can answer with links. `options` are the vendor's own, and `limits` their
     values. Source images are checked against `source_formats`, `source_rule` and `max_source_bytes`, and with the mask
     against `max_upload_bytes`; 0 means no known limit. Seeds are 0 to `max_seed`. `wire` selects the vendor's API.
-    `any_value` marks an unlisted model, whose values are not checked.
+    `any_value` marks an unlisted model, whose values are not checked. `pixels` are the edges of the exact sizes.
     """
 
     id: str
@@ -174,14 +174,10 @@ class Model:
     wire: str = ""
     lifecycle: Lifecycle = CURRENT
     any_value: bool = False
-    _edges: Mapping[str, tuple[int, int]] = field(init=False, repr=False, compare=False)  # of the sizes
+    pixels: Mapping[str, tuple[int, int]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_edges", {size: edges for size in self.sizes if (edges := parse_size(size))})
-
-    def pixels(self, size: str) -> tuple[int, int] | None:
-        """Return a size, listed or not, as (width, height); None for a word such as "auto"."""
-        return self._edges.get(size) or parse_size(size)
+        object.__setattr__(self, "pixels", {size: edges for size in self.sizes if (edges := parse_size(size))})
 
 
 def _unset(name: str) -> str | None:

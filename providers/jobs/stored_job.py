@@ -11,7 +11,7 @@ from typing import Any
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ImageResult, ResultImage, Usage
-from atelier.providers.core.sizes import ResizeSpec
+from atelier.providers.core.sizes import ResizeSpec, parse_size
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
@@ -75,8 +75,8 @@ def fingerprint(priced: PricedRequest, inline: bool, home: str = "") -> str:
     identity = {
         name: value for name, value in identity.items() if name not in AUTO_FIELDS or value != "auto"
     }  # as when left out
-    if size := priced.job.model.pixels(str(identity.get("size"))):
-        identity["size"] = size
+    if (size := request.size) and (edges := priced.job.model.pixels.get(size) or parse_size(size)):
+        identity["size"] = edges
     identity |= {name: str(identity[name]).strip() for name in TEXT_FIELDS if name in identity}
     return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
 

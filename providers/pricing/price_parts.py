@@ -9,6 +9,7 @@ from decimal import ROUND_DOWN, Decimal
 from fractions import Fraction
 from typing import Literal
 
+from atelier.providers.core.sizes import parse_size
 from atelier.providers.core.types import ImageRequest, Model
 from atelier.providers.pricing.price_table import Cell, Figure, Figures, Price, Rates
 
@@ -44,12 +45,26 @@ def sure(usd: Decimal, words: str, *used: Figure, basis: Basis = "flat") -> Amou
 
 def output(own: Figures, model: Model, cell: Cell, request: ImageRequest, count: int) -> Amount | None:
     """Return the cost of `count` images with the options of the cell; None when no price is known."""
-    row = next((row for row in own.rows if row.unit != "per_source" and row.covers(cell)), None)
-    by_tokens = _output_in_tokens(own, model, cell, count)
+    row, tokens = None, None
+    for entry in own.rows:
+        if row is None and entry.unit != "per_source" and entry.covers(cell):
+            row = entry
+    for entry in own.tokens:
+        if tokens is None and entry.of == "output" and entry.covers(cell):
+            tokens = entry
+    size = (model.pixels.get(cell.size) or parse_size(cell.size)) if cell.size else None
+    by_tokens, counts = None, None
+    if tokens and tokens.grid is None:
+        counts = (count * tokens.lowest, count * tokens.likely, count * tokens.highest)
+    elif tokens and tokens.grid and size:
+        exact, (least, most) = output_tokens(tokens.grid, *size, count), tokens.times
+        counts = (least * exact, most * exact, most * exact)
+    if tokens and counts and own.rates:
+        by_tokens = _range(own.rates[0].image_output, counts, "output tokens", own.rates[0], tokens)
     if row is None:
         return by_tokens
     if row.unit == "per_megapixel":
-        return _megapixels(row, model, cell, request, count)
+        return _megapixels(row, model, size, request, count)
     if row.unit == "per_call":
         calls = -(-count // model.max_count)
         return sure(row.usd * calls, f"{calls} x {dollars(row.usd)} a call of {model.max_count} images", row)
@@ -71,32 +86,14 @@ def _priced(row: Price, by_tokens: Amount | None, count: int) -> Amount:
     return replace(found, low=low, high=high, used=(row, *by_tokens.used), notes=(note,))
 
 
-def _output_in_tokens(own: Figures, model: Model, cell: Cell, count: int) -> Amount | None:
-    tokens = None
-    for row in own.tokens:
-        if tokens is None and row.of == "output" and row.covers(cell):
-            tokens = row
-    if tokens is None or not own.rates:
-        return None
-    rates, size = own.rates[0], model.pixels(cell.size or "")
-    if tokens.grid is not None:
-        if size is None:
-            return None
-        exact = output_tokens(tokens.grid, *size, count)
-        low, high = (times * exact for times in tokens.times)
-        return _range(rates.image_output, (low, high, high), "output tokens", rates, tokens)
-    counts = (count * tokens.lowest, count * tokens.likely, count * tokens.highest)
-    return _range(rates.image_output, counts, "output tokens", rates, tokens)
-
-
-def _megapixels(row: Price, model: Model, cell: Cell, request: ImageRequest, count: int) -> Amount:
+def _megapixels(row: Price, model: Model, size: tuple[int, int] | None, request: ImageRequest, count: int) -> Amount:
     """Return the cost of the first megapixel of an image and of each further one, sources included, rounded up.
 
     The vendor does not publish how it rounds: the low end counts fractions. A picture without a size of its own is as
     large as its first source. An editing tool, which has no sizes, bills that one picture once.
     """
     assert row.usd_further is not None
-    sources, size, rule = request.sources, model.pixels(cell.size or ""), model.size_rule
+    sources, rule = request.sources, model.size_rule
     notes = list[str]()
     if size is None and sources:
         made = Fraction(sources[0].width * sources[0].height, MEGAPIXEL)
@@ -116,18 +113,7 @@ def _megapixels(row: Price, model: Model, cell: Cell, request: ImageRequest, cou
     return Amount(low, high, high, words, (row,), tuple(notes), "megapixels")
 
 
-def beside(own: Figures, model: Model, request: ImageRequest, count: int) -> list[Amount]:
-    """Return the cost of all but the images: prompt, sources, partial images, text and thoughts."""
-    found = list[Amount](_sources_at_a_price(own, model, request, count))
-    for rates in own.rates[:1]:
-        found += _prompt(own, rates, request, count)
-        if not any(row.unit == "per_source" for row in own.rows):
-            found += _sources_in_tokens(own, rates, request, count)
-        found += _more_output(own, rates, request, count)
-    return found
-
-
-def _sources_at_a_price(own: Figures, model: Model, request: ImageRequest, count: int) -> Iterable[Amount]:
+def sources_at_a_price(own: Figures, model: Model, request: ImageRequest, count: int) -> Iterable[Amount]:
     """Yield the cost per source image. Whether it is billed once per call or per image is not published."""
     given = len(request.sources)
     row = next((row for row in own.rows if row.unit == "per_source"), None)
@@ -138,7 +124,7 @@ def _sources_at_a_price(own: Figures, model: Model, request: ImageRequest, count
         yield Amount(calls * each, count * each, count * each, words, (row,))
 
 
-def _prompt(own: Figures, rates: Rates, request: ImageRequest, count: int) -> Iterable[Amount]:
+def prompt(own: Figures, rates: Rates, request: ImageRequest, count: int) -> Iterable[Amount]:
     """Yield the cost of the prompt, which is billed for each image (OpenAI by a third party, 2026-05)."""
     if not request.prompt:
         yield replace(sure(Decimal(0), ""), notes=("the prompt is not counted, since there is none",))
@@ -151,9 +137,10 @@ def _prompt(own: Figures, rates: Rates, request: ImageRequest, count: int) -> It
     yield replace(found, notes=("text tokens are the prompt's bytes / 4",))
 
 
-def _sources_in_tokens(own: Figures, rates: Rates, request: ImageRequest, count: int) -> Iterable[Amount]:
+def sources_in_tokens(own: Figures, rates: Rates, request: ImageRequest, count: int) -> Iterable[Amount]:
+    """Yield the cost of the source images, unless they have a price each."""
     row = next((row for row in own.tokens if row.of == "source"), None)
-    if row is None or not request.sources:
+    if row is None or not request.sources or any(price.unit == "per_source" for price in own.rows):
         return
     each = [row.likely] * len(request.sources)
     if row.rule == "patches":
@@ -165,7 +152,7 @@ def _sources_in_tokens(own: Figures, rates: Rates, request: ImageRequest, count:
     yield _range(rates.image_input, (total, total, total), "source image tokens", rates, row)
 
 
-def _more_output(own: Figures, rates: Rates, request: ImageRequest, count: int) -> Iterable[Amount]:
+def more_output(own: Figures, rates: Rates, request: ImageRequest, count: int) -> Iterable[Amount]:
     """Yield the cost of partial images, of which fewer may come, and of text and thoughts."""
     partials = request.options.get("partial_images")
     for row in own.tokens:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import PrivateAttr, ValidationError
 
-from atelier.providers.core.environment import OWN_PREFIX, lookup_in
+from atelier.providers.core.environment import OWN_PREFIX, Variables
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Lookup
 from atelier.providers.pricing.budget import Caps
@@ -32,7 +32,7 @@ class Settings(SettingsFields):
     """
 
     _sources: tuple[Source, ...] = PrivateAttr(default=())
-    _lookup: Lookup = PrivateAttr(default=dict[str, str]().get)
+    _lookup: Lookup = PrivateAttr(default=Variables(()).__getitem__)
     _output_is_readable: bool = PrivateAttr(default=True)
 
     @property
@@ -134,7 +134,7 @@ class Settings(SettingsFields):
             message = f"{places[field].called(variable_of(field))} is wrong: it should {must}."
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct it or leave it out.") from None
         settings._sources = tuple(replace(source, values=dict(source.values)) for source in sources)  # noqa: SLF001
-        settings._lookup = lookup_in([source.values for source in settings._sources])  # noqa: SLF001
+        settings._lookup = Variables([source.values for source in settings._sources]).__getitem__  # noqa: SLF001
         require_addresses(settings.hosts, settings.lookup)
         output = places.get("output_dir")
         settings._output_is_readable = output is None or output.may_read(settings.pictures)  # noqa: SLF001

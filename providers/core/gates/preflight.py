@@ -15,7 +15,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.gates.option_gates import SIDES, options_are_known, options_are_within_limits
 from atelier.providers.core.gates.refusals import truncate, unsupported
 from atelier.providers.core.gates.source_gates import check_source_bytes, source_formats_fit, source_sizes_fit
-from atelier.providers.core.sizes import RESOLUTION_PIXELS, parse_ratio
+from atelier.providers.core.sizes import RESOLUTION_PIXELS, parse_ratio, parse_size
 from atelier.providers.core.types import PROMPTLESS, Endpoint, Feature, ImageRequest, Model, Operation
 
 MAX_IMAGES = 10
@@ -206,7 +206,7 @@ def requested_pixels(request: ImageRequest, model: Model) -> tuple[int, int] | N
         size = model.size_rule.fit(ratio, tier)
         offered = [f"ratios up to {model.size_rule.max_ratio}:1"]
     else:
-        listed = [edges for text in model.sizes if (edges := model.pixels(text))]
+        listed = list(model.pixels.values())
         size = next((edges for edges in listed if edges[0] == ratio * edges[1]), None)
         offered = [str(Fraction(*edges)).replace("/", ":") if edges[0] != edges[1] else "1:1" for edges in listed]
     if size is None:
@@ -221,7 +221,7 @@ def _shape(request: ImageRequest) -> str:
 
 def _exact(text: str, model: Model) -> tuple[int, int] | None:
     text = text.strip().lower()
-    size = model.pixels(text)
+    size = model.pixels.get(text) or parse_size(text)
     if text in model.sizes or (size and f"{size[0]}x{size[1]}" in model.sizes):
         return size
     if size is None and text != "auto":
