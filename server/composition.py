@@ -72,7 +72,10 @@ def job_store_of(settings: Settings, today: Callable[[], date] = utc_today, *, r
 
 
 class DeferredJobStore:
-    """A job store that is made in a thread when it is first used, since importing SQLAlchemy takes a while."""
+    """A job store that is made in a thread when it is first used, since importing SQLAlchemy takes a while.
+
+    From then on its methods are those of the store.
+    """
 
     def __init__(self, make: Callable[[], JobStore]) -> None:
         self._make = make
@@ -83,18 +86,16 @@ class DeferredJobStore:
         """Make the store. A server calls it in a thread once it has answered its host."""
         with self._lock:
             if self._made is None:
-                self._made = self._make()
+                self._made = made = self._make()
+                for name in dir(JobStore):
+                    if not name.startswith("_"):
+                        setattr(self, name, getattr(made, name))
             return self._made
 
     async def aclose(self) -> None:
-        """Close the store if it was made."""
-        if self._made:
-            await self._made.aclose()
+        """Do nothing: `load` puts the store's own in its place."""
 
     def __getattr__(self, name: str) -> Any:
-        if self._made:
-            return getattr(self._made, name)
-
         async def method(*args: Any, **named: Any) -> Any:
             return await getattr(await to_thread.run_sync(self.load), name)(*args, **named)
 

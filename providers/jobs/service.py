@@ -20,7 +20,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.tracing import add_context
 from atelier.providers.core.types import ImageRequest, Progress
-from atelier.providers.jobs.delivery import DeliveryTracker, InlineResults
+from atelier.providers.jobs.delivery import DeliveryTracker
 from atelier.providers.jobs.image_calls import ImageCalls
 from atelier.providers.jobs.runner import JobRunner
 from atelier.providers.jobs.running_job import JobHandle, RunningJob
@@ -59,8 +59,7 @@ class ImageService(ImageCalls):
         self._tasks = anyio.create_task_group()
         self._closing = anyio.Event()
         self._runner = JobRunner(pipeline, self._tasks)
-        self._inline = InlineResults(pipeline)
-        self._deliveries = DeliveryTracker(pipeline.store, self._tasks, self._inline.delete)
+        self._deliveries = DeliveryTracker(pipeline, self._tasks)
         self._sweeper = OrphanSweeper(pipeline, self._runner.start, self._tasks)
         self._waiter = JobWaiter(pipeline, self._runner, self._deliveries, self._sweeper)
 
@@ -200,7 +199,7 @@ class ImageService(ImageCalls):
     async def recover(self) -> None:
         """Recover the jobs of processes that died, and delete expired inline images."""
         await self._sweeper.sweep()
-        await self._inline.delete_expired()
+        await self._deliveries.delete_expired_inline()
 
     async def _collected(self, earlier: JobRow, on_progress: Progress, deadline: float, *, keep: bool) -> Result | None:
         """Return what an earlier job made; None if its images are gone, or it was cancelled, and a new job may start.
@@ -222,7 +221,8 @@ class ImageService(ImageCalls):
 
     def _returned(self, result: Result, caller: str) -> Result:
         if isinstance(result, ImageResult):
-            self._inline.add(result, caller)
+            if result.inline:
+                self._deliveries.add_inline(result, caller)
             add_context(request_id=result.details.get("request_ids", [result.details.get("request_id")])[0])
         return result
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -25,14 +24,12 @@ from atelier.server.observability.logs import log
 class ProcessLock(Protocol):
     """The lock of this process, by whose name other processes see whether it lives. It is taken when first needed."""
 
+    names: list[str]
+    """Every name that this process has had."""
+
     @property
     def name(self) -> str:
         """The owner's name in this process's jobs."""
-        ...
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Every name that this process has had."""
         ...
 
     def is_dead(self, name: str) -> bool:
@@ -51,6 +48,7 @@ class FileProcessLock:
         self._folder = folder
         self._lock: FileLock | None = None
         self._name = uuid.uuid4().hex
+        self.names = [self._name]  # a lock on a file is never lost
 
     @property
     def name(self) -> str:
@@ -61,11 +59,6 @@ class FileProcessLock:
             lock.acquire()
             self._lock = lock
         return self._name
-
-    @property
-    def names(self) -> Sequence[str]:
-        """The one name: a lock on a file is never lost."""
-        return [self._name]
 
     def is_dead(self, name: str) -> bool:
         """Return whether the process of that name has ended."""
@@ -97,7 +90,7 @@ class SessionProcessLock:
     def __init__(self, url: URL) -> None:
         self._engine = session_engine(url)
         self._session: Connection | None = None
-        self._names = list[str]()
+        self.names = list[str]()
         self._lock = threading.Lock()
 
     @property
@@ -105,18 +98,13 @@ class SessionProcessLock:
         """The owner's name in this process's jobs. Raises storage_failed when there is no database."""
         with self._lock, translated_errors():
             self._held_session()
-            return self._names[-1]
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Every name that this process has had."""
-        return list(self._names)
+            return self.names[-1]
 
     def is_dead(self, name: str) -> bool:
         """Return whether the session of that name has ended. Also notices when this process has lost its own."""
         with self._lock, translated_errors():
             session = self._held_session()
-            if name == self._names[-1]:
+            if name == self.names[-1]:
                 return False
             key = {"key": _key(name)}
             if not session.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar_one():
@@ -145,7 +133,7 @@ class SessionProcessLock:
             session, name = self._engine.connect(), uuid.uuid4().hex
             session.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _key(name)})
             self._session = session
-            self._names.append(name)
+            self.names.append(name)
         return self._session
 
 

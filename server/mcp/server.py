@@ -43,6 +43,7 @@ from atelier.tools.parameters.arguments import parameters_of
 from atelier.tools.tool import Call, Tool
 
 PRELOAD_DELAY = 1.0  # seconds after which a host that has not listed the tools is not waited for
+RECOVERY_DELAY = 2.5  # seconds until the first sweep, so that the first call has the database; a repeat sweeps itself
 RECOVERY_INTERVAL = 15.0  # seconds between two sweeps for orphaned jobs
 LOOKUP_TIMEOUT = 5.0  # seconds that a read-only tool may take beyond the wait limit of a job
 PROGRESS_DELAY = 1.0  # seconds without progress at the beginning of a call; see `progress`
@@ -126,6 +127,7 @@ class AtelierServer(StudioServer[ServerState]):
         with anyio.move_on_after(PRELOAD_DELAY):
             await self._listed.wait()
         await anyio.to_thread.run_sync(preload, service.pipeline)
+        await anyio.sleep(RECOVERY_DELAY)
         while True:
             try:
                 await service.recover()

@@ -32,13 +32,9 @@ class LocalStorage:
 
     def __init__(self, folder: Path, variable: str = "ATELIER_OUTPUT_DIR") -> None:
         self.folder = folder
+        self.home = str(folder)
         self._variable = variable
         self._listings = dict[Path, MonthListing]()
-
-    @property
-    def home(self) -> str:
-        """The path of the folder."""
-        return str(self.folder)
 
     async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
         """See Storage. A failed put leaves no file."""

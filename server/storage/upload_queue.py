@@ -52,15 +52,11 @@ class UploadQueue:
         self._waiting = waiting
         self._write_ahead = write_ahead
         self._retry_at = 0.0
+        self.home, self.located, self.id_in = store.home, store.located, store.id_in
 
     @property
     def _waiting_note(self) -> str:
         return f"The image is queued in {self._waiting.folder}; `atelier flush` uploads it."
-
-    @property
-    def home(self) -> str:
-        """See Storage; that of the store."""
-        return self._store.home
 
     async def put(self, id: str, picture: Picture, record: Mapping[str, Any]) -> AssetHandle:
         """See Storage. Raises only when neither store nor folder accepts the picture, or when the id is taken."""
@@ -117,14 +113,6 @@ class UploadQueue:
         if here := await self._waiting.where(id):
             return replace(here, warning=self._waiting_note)
         return await self._store.where(id)
-
-    def located(self, handle: AssetHandle) -> AssetHandle:
-        """See Storage."""
-        return self._store.located(handle)
-
-    def id_in(self, url: str) -> str | None:
-        """See Storage."""
-        return self._store.id_in(url)
 
     async def put_preview(self, id: str, jpeg: bytes) -> str | None:
         """Store the preview beside its picture."""
