@@ -14,8 +14,8 @@ from atelier.providers.core.errors import ImageError
 from atelier.providers.core.results import ImageResult, ResultImage
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.images.contact_sheet import Tile, contact_sheet
-from atelier.providers.jobs.running_job import JobHandle
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.jobs.waiter import JobHandle
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.prepare import check_total
 from atelier.tools.image_answer import ImageData, ImageOutput, image_data, usd

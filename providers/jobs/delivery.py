@@ -65,7 +65,6 @@ class DeliveryTracker:
         finally:
             self._recording.pop(job).set()
 
-
     def add_inline(self, result: ImageResult, caller: str) -> None:
         """Remember the images of an inline result, which are deleted once it is delivered."""
         self._inline[result.id] = (caller, [image.stored.id for image in result.images if image.stored])

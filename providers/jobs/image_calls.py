@@ -19,7 +19,7 @@ from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.sources import SourceImage, SourceReader, normalise_source
 from atelier.providers.jobs.program_pipeline import pipeline_from_environ
-from atelier.providers.jobs.running_job import JobHandle
+from atelier.providers.jobs.waiter import JobHandle
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pricing.estimate import Estimate
 from atelier.providers.transport.network.http_client import OwnTransport

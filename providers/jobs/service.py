@@ -22,11 +22,10 @@ from atelier.providers.core.tracing import add_context
 from atelier.providers.core.types import ImageRequest, Progress
 from atelier.providers.jobs.delivery import DeliveryTracker
 from atelier.providers.jobs.image_calls import ImageCalls
-from atelier.providers.jobs.runner import JobRunner
-from atelier.providers.jobs.running_job import JobHandle, RunningJob
+from atelier.providers.jobs.runner import JobRunner, RunningJob
 from atelier.providers.jobs.stored_job import check_key, encode_request, fingerprint, key_hash, unknown_outcome_warning
 from atelier.providers.jobs.sweeper import OrphanSweeper
-from atelier.providers.jobs.waiter import JobWaiter
+from atelier.providers.jobs.waiter import JobHandle, JobWaiter
 from atelier.providers.pipeline.admit import PricedRequest, check_and_price
 from atelier.providers.pipeline.fallback import check_fallback_names
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow, NewJob

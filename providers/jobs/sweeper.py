@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup
 
 from atelier.providers.core.errors import ImageError
 from atelier.providers.jobs.recovery import UNKNOWN_OUTCOME_ERROR, recover_job, stores_here
-from atelier.providers.jobs.running_job import COLLECTING, RunningJob
+from atelier.providers.jobs.runner import COLLECTING, RunningJob
 from atelier.providers.jobs.stored_job import encode_error
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow
 from atelier.providers.pipeline.pipeline import Pipeline

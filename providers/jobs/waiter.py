@@ -5,20 +5,27 @@ Deadlines are times of anyio's clock. A caller whose deadline passes gets the jo
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import NoReturn
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, NoReturn
 
 import anyio
 
 from atelier.providers.core.concurrency import is_cancelled
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ImageResult
+from atelier.providers.core.tool_results import ToolShape, tool_result
 from atelier.providers.core.tracing import add_context, current_span
 from atelier.providers.core.types import Progress
 from atelier.providers.jobs.delivery import DeliveryTracker
-from atelier.providers.jobs.runner import JobRunner
-from atelier.providers.jobs.running_job import JobHandle, RunningJob, handle_of_row
-from atelier.providers.jobs.stored_job import decode_error, decode_result, with_locations
+from atelier.providers.jobs.runner import JobRunner, RunningJob
+from atelier.providers.jobs.stored_job import (
+    decode_error,
+    decode_result,
+    with_locations,
+)
 from atelier.providers.jobs.sweeper import OrphanSweeper
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow
 from atelier.providers.pipeline.pipeline import Pipeline
@@ -29,6 +36,53 @@ STORAGE_TIMEOUT = 3.0  # seconds that a storage has at least to return the image
 
 REMOTE = "Another process is running this job."
 REMOTE_OR_ORPHANED = "Another process is running this job, or it stopped and the job is being recovered."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobHandle:
+    """Returned when the wait limit passes: the id of a job that goes on, and its latest progress.
+
+    `elapsed` is seconds since it began, `usual` how long such calls took lately, if that is known.
+    """
+
+    id: str
+    provider: str
+    model: str
+    latest: str
+    estimated_usd: Decimal | None = None
+    elapsed: float = 0.0
+    usual: float | None = None
+
+    @property
+    def time_line(self) -> str:
+        """How long it has run, and how long it may take."""
+        usual = f"; such calls took about {self.usual:.0f} s lately" if self.usual else ""
+        return f"It has run for {self.elapsed:.0f} s{usual}."
+
+    def as_tool_result(self, shape: ToolShape, call_id: str) -> dict[str, Any]:
+        """Return the answer to a tool call of another agent; see `tool_result`."""
+        facts = {"job": self.id, "status": "running", "progress": self.latest}
+        return tool_result(shape, call_id, {**facts, "provider": self.provider, "model": self.model})
+
+
+def handle_of(job: RunningJob) -> JobHandle:
+    """Return the handle of a job of this process."""
+    priced, price = job.prepared.priced, job.prepared.priced.estimate
+    return JobHandle(
+        id=job.id,
+        provider=priced.choice.provider.name,
+        model=priced.job.model.id,
+        latest=job.latest,
+        estimated_usd=price.total_usd if price else None,
+        elapsed=time.monotonic() - job.began,
+    )
+
+
+def handle_of_row(row: JobRow, latest: str) -> JobHandle:
+    """Return the handle of a job that another process runs."""
+    provider, _, model = str(row.request.get("model", "")).partition("/")
+    elapsed = (datetime.now(UTC) - row.created_at).total_seconds()
+    return JobHandle(id=row.id, provider=provider, model=model, latest=latest, elapsed=max(0.0, elapsed))
 
 
 class JobWaiter:
@@ -78,7 +132,7 @@ class JobWaiter:
         if job.result:
             return with_locations(job.result, self._pipeline.for_caller(job.identity.caller).storage)
         job.keeps_running = True
-        return await self._with_usual_time(job.handle, job.identity.caller)
+        return await self._with_usual_time(handle_of(job), job.identity.caller)
 
     async def wait_for_row(self, row: JobRow, on_progress: Progress, deadline: float) -> ImageResult | JobHandle:
         """Wait for a job by its row, whichever process runs it or ran it."""

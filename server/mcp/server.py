@@ -20,7 +20,7 @@ from mcp.types import Tool as ToolDescription
 from atelier.providers.catalog.catalog import Catalog, utc_today
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
-from atelier.providers.jobs.running_job import CHECKING_REQUEST
+from atelier.providers.jobs.runner import CHECKING_REQUEST
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.styles.library import StyleLibrary
 from atelier.server.calls import CallerLimits, Calls, delivering, log_arguments

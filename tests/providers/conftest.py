@@ -6,8 +6,8 @@ import pytest
 
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import Progress
-from atelier.providers.jobs.running_job import JobHandle, RunningJob
-from atelier.providers.jobs.waiter import JobWaiter
+from atelier.providers.jobs.runner import RunningJob
+from atelier.providers.jobs.waiter import JobHandle, JobWaiter
 
 
 @pytest.fixture(autouse=True)

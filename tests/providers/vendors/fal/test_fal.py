@@ -13,8 +13,8 @@ import pytest
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.sources import normalise_source
-from atelier.providers.jobs.running_job import JobHandle
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.jobs.waiter import JobHandle
 from atelier.providers.testing.emulators import fal as emulated
 from atelier.providers.testing.emulators.fal import Fal
 from atelier.providers.testing.fixtures import served

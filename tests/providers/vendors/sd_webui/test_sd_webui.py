@@ -15,8 +15,8 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.sources import normalise_source
-from atelier.providers.jobs.running_job import JobHandle
 from atelier.providers.jobs.service import ImageService
+from atelier.providers.jobs.waiter import JobHandle
 from atelier.providers.testing.emulators.sd_webui import SdWebui
 from atelier.providers.testing.fixtures import served
 from atelier.providers.testing.server import Answer, Held, Slow
