@@ -87,7 +87,7 @@ class DeferredJobStore:
         with self._lock:
             if self._made is None:
                 self._made = made = self._make()
-                for name in dir(JobStore):
+                for name in dir(made):
                     if not name.startswith("_"):
                         setattr(self, name, getattr(made, name))
             return self._made
