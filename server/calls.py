@@ -17,8 +17,7 @@ from functools import partial
 
 from atelier.providers.core.errors import ImageError, Reason, internal_error, sanitize
 from atelier.providers.core.ids import new_id
-from atelier.providers.core.log_context import add_context, start_context
-from atelier.providers.core.tracing import current_span
+from atelier.providers.core.tracing import add_context, current_span, start_context
 from atelier.providers.jobs.service import ImageService
 from atelier.server.mcp.elicitation import InputNeeded
 from atelier.server.observability.logs import call_id, log

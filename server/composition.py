@@ -22,7 +22,7 @@ from atelier.providers.pipeline.dispatch import Slots
 from atelier.providers.pipeline.job_store import JobStore
 from atelier.providers.pipeline.pipeline import Pipeline, Tenants
 from atelier.providers.pricing.budget import Budget
-from atelier.providers.styles.library import StyleLibrary
+from atelier.providers.styles.library import Styles
 from atelier.providers.transport.network.web_fetch import WebFetcher
 from atelier.server.settings import Settings
 from atelier.server.settings.fields import STATE_URL
@@ -44,9 +44,9 @@ def storage_of(settings: Settings) -> UploadQueue:
     return CallerStorages(settings).of_customer()
 
 
-def styles_of(settings: Settings) -> StyleLibrary:
+def styles_of(settings: Settings) -> Styles:
     """Return the style library of the settings' customer. Raises invalid_request; does no I/O."""
-    return CallerStorages(settings).styles_of_customer()
+    return CallerStorages(settings).styles_of_customer
 
 
 def catalog_of(settings: Settings, today: Callable[[], date] = utc_today) -> Catalog:

@@ -24,7 +24,7 @@ FOLDER = ROOT / "build" / "mutation"
 TESTS = FOLDER / "mutants" / "mutmut-stats.json"  # which tests reach which function, and how long they take
 SLOW = 0.15  # seconds
 MANY = 300
-SMALL = "atelier.providers.pricing.budget.x_usd_of__mutmut_1"  # a mutant, run first so that mutmut writes TESTS
+SMALL = "atelier.providers.pricing.price_parts.x_usd__mutmut_1"  # a mutant, run first so that mutmut writes TESTS
 
 
 def main(arguments: list[str]) -> int:

@@ -16,7 +16,7 @@ from atelier.providers.images.sources import SourceImage
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.styles.apply import with_style
-from atelier.providers.styles.library import FoundStyle, StyleLibrary
+from atelier.providers.styles.library import FoundStyle, Styles
 from atelier.tools.image_call import answer_of, replay, request_fields, submission
 from atelier.tools.parameters.tool_parameters import UNLISTED, EditImage, EditParameters
 from atelier.tools.tool import Answer, Call, Tool
@@ -33,9 +33,7 @@ ReadSource = Callable[[str], Awaitable[SourceImage]]
 """Reads the image that an asset id, “last”, an address or a path names."""
 
 
-async def request_of(
-    params: EditImage, style: FoundStyle | None, styles: StyleLibrary, pipeline: Pipeline
-) -> ImageRequest:
+async def request_of(params: EditImage, style: FoundStyle | None, styles: Styles, pipeline: Pipeline) -> ImageRequest:
     """Read the source pictures and build the request of the parameters, with the style that they name."""
     found = await _read_all(
         pipeline.sources.read, [params.image, *params.images, *([params.mask] if params.mask else [])]
@@ -52,7 +50,7 @@ async def request_of(
         origin=first.provider,
         vendor_image=first.vendor_image,
     )
-    return await with_style(request, style, styles, pipeline)
+    return await with_style(request, style, styles(), pipeline) if request.style else request
 
 
 async def _read_all(read: ReadSource, named: Sequence[str]) -> list[SourceImage]:
@@ -91,7 +89,7 @@ async def run(params: EditImage, service: ImageService, call: Call) -> Answer:
 
     The time for reading the sources counts toward the wait limit.
     """
-    style = await call.styles.find(params.style)
+    style = await call.styles().find(params.style) if params.style else None
     if before := await replay(params, style, service, call):
         return before
     began = anyio.current_time()

@@ -17,7 +17,7 @@ from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.quotes import Quote, compare
 from atelier.providers.pricing.budget import BudgetLeft
-from atelier.providers.pricing.budget import usd as plain_usd
+from atelier.providers.pricing.price_parts import usd as plain_usd
 from atelier.providers.styles.apply import with_style
 from atelier.tools.edit_image import edit_fields_of, operation_of
 from atelier.tools.image_answer import usd
@@ -80,7 +80,9 @@ async def run(params: EstimateCost, service: ImageService, call: Call) -> Answer
     """Return the price of the request, or of the request by every model."""
     pipeline = service.pipeline
     request, assumed = await priced_request(params, pipeline)
-    request = await with_style(request, await call.styles.find(params.style), call.styles, pipeline)
+    if params.style:
+        styles = call.styles()
+        request = await with_style(request, await styles.find(params.style), styles, pipeline)
     left, warnings = await _budget_left(pipeline, call)
     assumed += warnings
     if params.compare:

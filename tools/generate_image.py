@@ -7,7 +7,7 @@ from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.styles.apply import with_style
-from atelier.providers.styles.library import FoundStyle, StyleLibrary
+from atelier.providers.styles.library import FoundStyle, Styles
 from atelier.tools.compare_models import compare_models
 from atelier.tools.image_call import (
     answer_of,
@@ -30,16 +30,16 @@ Each image may cost money: do not repeat a call that succeeded. Takes 5 to 60 se
 
 
 async def request_of(
-    params: GenerateImage, style: FoundStyle | None, styles: StyleLibrary, pipeline: Pipeline
+    params: GenerateImage, style: FoundStyle | None, styles: Styles, pipeline: Pipeline
 ) -> ImageRequest:
     """Build the request of the parameters, with the style that they name."""
     request = ImageRequest(prompt=params.prompt, **request_fields(params))
-    return await with_style(request, style, styles, pipeline) if params.style else request
+    return await with_style(request, style, styles(), pipeline) if request.style else request
 
 
 async def run(params: GenerateImage, service: ImageService, call: Call) -> Answer:
     """Make the images, or return the result of the same call."""
-    style = await call.styles.find(params.style) if params.style else None
+    style = await call.styles().find(params.style) if params.style else None
     if params.models:
         return await _compared(params, style, service, call)
     if before := await replay(params, style, service, call):

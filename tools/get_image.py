@@ -130,7 +130,9 @@ async def run(params: GetImage, service: ImageService, call: Call) -> Answer:
     if asset is None:
         what = "There is no image yet." if is_last else f"There is no image “{sanitize(words, 60)}”."
         raise ImageError(Reason.NOT_FOUND, what, hint="Call get_image with list=true for those that there are.")
-    saved = params.save_style and await save_style(params.save_style, asset, call.styles, overwrite=delivery.overwrite)
+    saved = params.save_style and await save_style(
+        params.save_style, asset, call.styles(), overwrite=delivery.overwrite
+    )
     answer = await _shown(asset, storage, wanted, delivery, call)
     return await written(answer.with_note(saved) if saved else answer, params, call)
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from atelier.providers.core.results import ImageResult, ResultImage
 from atelier.providers.jobs.service import JobHandle
-from atelier.providers.pricing.budget import usd as plain_usd
+from atelier.providers.pricing.price_parts import usd as plain_usd
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Output
 
 PREVIEW_ATTACHED = "Only a small preview is attached; if you cannot see it, do not describe it."
@@ -119,7 +119,7 @@ def format_result(result: ImageResult, inline_limit: int = ANSWER_BUDGET, *, who
         estimated_usd=_float(result.estimated_usd),
         actual_usd=_float(result.actual_usd),
         usage=usage and UsageData(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens),
-        request_id=next(iter(result.vendor_request_ids), None),
+        request_id=result.details.get("request_ids", [result.details.get("request_id")])[0] or None,
         warnings=list(result.warnings) or None,
     )
     return Answer(
@@ -149,7 +149,7 @@ def is_inline(images: Sequence[ResultImage], inline_limit: int) -> bool:
 
 def bytes_of(images: Sequence[ResultImage]) -> int:
     """Return the size of the images together."""
-    return sum(len(image.image_bytes) for image in images)
+    return sum(len(image.picture.image_bytes) for image in images)
 
 
 def _without_storage(result: ImageResult) -> ImageResult:

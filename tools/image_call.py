@@ -24,6 +24,8 @@ NOT_SENT = (
 )  # fmt: skip
 """Parameters that are not sent to the vendor."""
 
+RESIZE_PARAMETERS = ("deliver_size", "deliver_fit", "deliver_max_kb")
+
 
 class DeliveryParameters(Protocol):
     """The parameters that say where the images of a call go."""
@@ -51,7 +53,7 @@ class Delivery:
 def delivery_of(params: DeliveryParameters) -> Delivery:
     """Return the delivery that the parameters ask for. Raises invalid_request when they contradict one another."""
     words = split_words(params.deliver) if params.deliver else {}
-    for name in ("deliver_size", "deliver_fit", "deliver_max_kb"):
+    for name in RESIZE_PARAMETERS:
         older = getattr(params, name)
         if older is not None and words.setdefault(name, older) != older:
             raise _contradiction(name)
@@ -59,7 +61,8 @@ def delivery_of(params: DeliveryParameters) -> Delivery:
     mode = words.get("mode") or ("file" if save else "inline")
     if not save and mode == "file":
         raise _contradiction("save")
-    copy = parse_resize(words.get("deliver_size"), words.get("deliver_fit"), words.get("deliver_max_kb"))
+    resize = [words.get(name) for name in RESIZE_PARAMETERS]
+    copy = parse_resize(*resize) if resize != [None] * 3 else None
     return Delivery(store=mode != "inline", inline=mode != "file", overwrite="overwrite" in words, copy=copy)
 
 

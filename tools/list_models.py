@@ -79,7 +79,7 @@ class ListModelsOutput(Output):
 
 async def run(params: ListModels, service: ImageService, call: Call) -> Answer:
     """List the models and the styles, as text and as data."""
-    library = NO_STYLES if params.operation or params.vendor else call.styles
+    library = NO_STYLES if params.operation or params.vendor else call.styles()
     answer, styles = _models(params, service.pipeline.catalog), await listed_styles(library, params.word)
     return replace(answer, text=styles.text(answer.text), data=answer.data.model_copy(update=styles.fields))
 

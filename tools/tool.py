@@ -12,7 +12,7 @@ from atelier.providers.core.results import ResultImage, Usage
 from atelier.providers.core.types import Progress
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pricing.budget import Confirm
-from atelier.providers.styles.library import NO_STYLES, StyleLibrary
+from atelier.providers.styles.library import NO_STYLES, Styles
 from atelier.tools.parameters.tool_parameters import Parameters
 
 ANSWER_BUDGET = 100 * 1024
@@ -76,7 +76,7 @@ class Call:
     `confirm` asks the user to confirm a cost; None when the client supports no elicitation. `confirm_price` is used in
     its place when the call has `confirm_cost`. `key` is the caller's idempotency key. `inline_limit` is how many bytes
     of images the answer can carry whole. `output_files` writes them where the caller says; None when the caller is on
-    another machine. `styles` are those that the caller may use.
+    another machine. `styles` returns those that the caller may use.
     """
 
     caller: str
@@ -86,7 +86,7 @@ class Call:
     key: str | None = None
     inline_limit: int = ANSWER_BUDGET
     output_files: OutputFiles | None = None
-    styles: StyleLibrary = NO_STYLES
+    styles: Styles = lambda: NO_STYLES
 
 
 ParametersT = TypeVar("ParametersT", bound=Parameters)

@@ -93,7 +93,7 @@ class Catalog:
         on unchanged. Raises unknown_model for any other.
         """
         if name:
-            return self._named(name, operation)
+            return self._choice(*self._named(name, operation))
         preset = self._preset(operation)
         own = self._own(prefer, operation) if operation is not Operation.GENERATE else None
         if own and not (preset and preset.provider.name == own.provider.name):
@@ -118,37 +118,35 @@ class Catalog:
         variable = key_variable(endpoint, self.lookup)
         return variable is not None and self.lookup(variable) is not None
 
-    def _named(self, name: str, operation: Operation) -> Choice:
+    def _named(self, name: str, operation: Operation) -> tuple[Provider, Model, str]:
+        """Return the vendor, the model, and a warning for the name of an ended family. Raises unknown_model."""
         wanted = name.strip().lower()
         vendor, _, rest = wanted.partition("/")
         for provider in self.providers:
             if wanted in provider.names:
                 row = self._row_for(provider, operation) or provider.row(provider.default.lower())
-                return self._choice(provider, row or self._none_listed(provider))
+                return provider, row or self._none_listed(provider), ""
         for provider in self.providers:
             family = rest if vendor in provider.names else "" if provider.qualified else wanted
             if family in provider.ended_names:
-                return self._successor(provider, operation, family)
+                row = self._row_for(provider, operation) or provider.row(provider.default)
+                assert row is not None, f"{provider.name} lists its default"
+                return provider, row, f"{provider.title} has ended {family}; {row.id} is used in its place."
         for provider in (p for p in self.providers if not p.qualified):
             if row := provider.row(wanted):
-                return self._choice(provider, row)
+                return provider, row, ""
         for provider in self.providers:
             if vendor in provider.names and rest:
                 if row := provider.row(rest):
-                    return self._choice(provider, row)
+                    return provider, row, ""
                 if (provider.prefixes or provider.unlisted) and UNLISTED.fullmatch(rest):
-                    return self._choice(provider, unlisted_row(provider, name.strip().partition("/")[2]))
+                    return provider, unlisted_row(provider, name.strip().partition("/")[2]), ""
         for provider in (p for p in self.providers if not p.qualified):
             if wanted.startswith(provider.prefixes) and UNLISTED.fullmatch(wanted):
-                return self._choice(provider, unlisted_row(provider, name.strip()))
+                return provider, unlisted_row(provider, name.strip()), ""
         if ended := ended_model(self.providers, wanted, self.today()):
-            return self._choice(*ended)
+            return *ended, ""
         raise self._unknown(name)
-
-    def _successor(self, provider: Provider, operation: Operation, name: str) -> Choice:
-        """Return the vendor's model for the name of an ended family, with a warning."""
-        choice = self._choice(provider, self._row_for(provider, operation) or provider.row(provider.default))
-        return replace(choice, warning=f"{provider.title} has ended {name}; {choice.model.id} is used in its place.")
 
     def _preset(self, operation: Operation) -> Choice | None:
         """Return the model of ATELIER_DEFAULT_MODEL, if it can do the operation."""
@@ -156,7 +154,7 @@ class Catalog:
         if not name:
             return None
         try:
-            choice = self._named(name, operation)
+            choice = self._choice(*self._named(name, operation))
         except ImageError as error:
             error.message = f"ATELIER_DEFAULT_MODEL is wrong. {error.message}"
             raise
@@ -177,7 +175,7 @@ class Catalog:
         built_in = [p for p in usable if p not in keyed and p not in local]
         for provider in keyed or [*local, *built_in]:
             if row := self._row_for(provider, operation):
-                return self._choice(provider, row, self._keyless(provider) if provider in built_in else "")
+                return self._choice(provider, row, notice=self._keyless(provider) if provider in built_in else "")
         message = f"None of the vendors that are set up can {operation.value.replace('_', ' ')}."
         hint = "Set the key of a vendor that can."
         if bare := next((p.name for p in keyed if not p.models), None):
@@ -227,9 +225,9 @@ class Catalog:
             + (f" Set {keys[0]} for a real image{others}." if keys else "")
         )
 
-    def _choice(self, provider: Provider, model: Model | None, notice: str = "") -> Choice:
-        assert model is not None, f"{provider.name} lists its default"
-        return Choice(provider=provider, model=model, endpoint=self.located(provider), notice=notice)
+    def _choice(self, provider: Provider, model: Model, warning: str = "", notice: str = "") -> Choice:
+        endpoint = self.located(provider)
+        return Choice(provider=provider, model=model, endpoint=endpoint, notice=notice, warning=warning)
 
     def _none_listed(self, provider: Provider) -> NoReturn:
         message = f"{provider.title} has no model that its name stands for."

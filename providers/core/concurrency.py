@@ -23,6 +23,19 @@ _processors = RunVar[anyio.CapacityLimiter]("processors")  # of one event loop; 
 PROGRESS_TIMEOUT = 1.0  # seconds
 
 
+class PartialImage(str):
+    """The message with the bytes of the image; the first has `number` 0. Progress callbacks get it."""
+
+    image_bytes: bytes
+    number: int
+
+    def __new__(cls, message: str, image_bytes: bytes, number: int) -> PartialImage:
+        """Return the message with its image."""
+        made = super().__new__(cls, message)
+        made.image_bytes, made.number = image_bytes, number
+        return made
+
+
 def is_cancelled() -> bool:
     """Whether the caller was cancelled. Ask before the next await, which would raise."""
     return anyio.current_effective_deadline() == -math.inf

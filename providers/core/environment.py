@@ -40,6 +40,23 @@ def variable(environ: Mapping[str, str], name: str) -> str | None:
     return _unquoted(read_text(file, f"The file that {name}_FILE names")) or None
 
 
+class Variables(dict[str, str | None]):
+    """The variables of several mappings, as `variable` reads them; the first mapping that has one counts.
+
+    The mappings do not change, but the file that a `{name}_FILE` names may: it is read whenever its variable is.
+    """
+
+    def __init__(self, environs: Sequence[Mapping[str, str]]) -> None:
+        self._environs = environs
+        for number, environ in enumerate(environs):
+            for name, given in environ.items():
+                if not any(f"{name}_FILE" in earlier for earlier in environs[:number]) and (value := _clean(given)):
+                    self.setdefault(name, value)
+
+    def __missing__(self, name: str) -> str | None:
+        return next((value for environ in self._environs if (value := variable(environ, name))), None)
+
+
 def read_text(file: str | Path, description: str) -> str:
     """Return the text of a file that a setting names, stripped: UTF-8, or UTF-16 as PowerShell writes it.
 

@@ -186,7 +186,7 @@ def sanitize(untrusted: object, limit: int = 240) -> str:
 
 def is_visible(text: str) -> bool:
     """Return whether a text has a character besides spaces, controls and formatting such as U+200B."""
-    return any(unicodedata.category(c) not in ("Cc", "Cf") for c in text if not c.isspace())
+    return not {"Cc", "Cf"}.issuperset(map(unicodedata.category, "".join(text.split())))
 
 
 def strip_control(text: str) -> str:

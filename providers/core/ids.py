@@ -19,7 +19,10 @@ def new_id(kind: str) -> str:
 
 def id_of(kind: str, uuid: UUID) -> str:
     """Return the id of a UUID."""
-    return f"{kind}_" + "".join(LETTERS[uuid.int >> 5 * place & 31] for place in reversed(range(LENGTH)))
+    letters, number = "", uuid.int
+    for _ in range(LENGTH):
+        letters, number = LETTERS[number & 31] + letters, number >> 5
+    return f"{kind}_{letters}"
 
 
 def uuid_of(id: str) -> UUID:

@@ -21,10 +21,6 @@ class Usage:
     output_tokens: int = 0
     details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
-    def tokens(self) -> dict[str, int]:
-        """Return the sums, without details."""
-        return {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetHandle:
@@ -138,12 +134,13 @@ class ImageResult:
 
     def facts(self) -> dict[str, Any]:
         """Return everything but the images themselves, as JSON has it."""
+        usage = self.usage
         found = {
             "id": self.id,
             "provider": self.provider,
             "model": self.model,
             "images": [image.facts() for image in self.images],
-            "usage": self.usage and self.usage.tokens(),
+            "usage": usage and {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens},
             "estimated_usd": _number(self.estimated_usd),
             "actual_usd": _number(self.actual_usd),
             "request_id": self.request_id,

@@ -1,13 +1,17 @@
-"""Spans of the steps of a job, for a tracer that the program installs. Without one a span is a call that does nothing.
+"""What a step is known by: its span, for a tracer that the program installs, and the facts in its log lines.
 
-The library imports no tracing SDK; `server/observability/tracing.py` installs one.
+Without a tracer a span is a call that does nothing. The facts that every log line of a call or a job has (its caller,
+its job, the vendor's request id) belong to the running task, and to the tasks that it starts. The library imports no
+tracing SDK; `server/observability/tracing.py` installs one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from functools import wraps
+from types import MappingProxyType
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar
 
 Kind = Literal["internal", "client"]
@@ -116,3 +120,25 @@ def traced(name: str) -> Callable[[Callable[P, Awaitable[Result]]], Callable[P, 
         return run
 
     return decorate
+
+
+_facts: ContextVar[Mapping[str, str]] = ContextVar("_facts", default=MappingProxyType({}))
+
+
+def context_facts() -> Mapping[str, str]:
+    """Return the facts of the running task."""
+    return _facts.get()
+
+
+def start_context(**facts: str | None) -> None:
+    """Replace the facts; None is left out."""
+    _facts.set(_present(facts))
+
+
+def add_context(**facts: str | None) -> None:
+    """Add facts, or replace those of the same name; None is left out."""
+    _facts.set({**_facts.get(), **_present(facts)})
+
+
+def _present(facts: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: fact for name, fact in facts.items() if fact}

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from atelier.providers.core.gates.option_limits import Limit
-from atelier.providers.core.sizes import ResizeSpec, SizeRule
+from atelier.providers.core.sizes import ResizeSpec, SizeRule, parse_size
 
 Lookup = Callable[[str], str | None]  # the value of an environment variable; None when unset
 Progress = Callable[[str], Awaitable[None]]  # receives a short message for the user
@@ -144,7 +144,7 @@ class Model:
     are sent unchanged. `links`: the vendor can answer with links. `options` are the vendor's own, and `limits` their
     values. Source images are checked against `source_formats`, `source_rule` and `max_source_bytes`, and with the mask
     against `max_upload_bytes`; 0 means no known limit. Seeds are 0 to `max_seed`. `wire` selects the vendor's API.
-    `any_value` marks an unlisted model, whose values are not checked.
+    `any_value` marks an unlisted model, whose values are not checked. `pixels` are the edges of the exact sizes.
     """
 
     id: str
@@ -174,6 +174,10 @@ class Model:
     wire: str = ""
     lifecycle: Lifecycle = CURRENT
     any_value: bool = False
+    pixels: Mapping[str, tuple[int, int]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pixels", {size: edges for size in self.sizes if (edges := parse_size(size))})
 
 
 def _unset(name: str) -> str | None:

@@ -8,9 +8,8 @@ from dataclasses import replace
 import anyio
 from anyio.abc import TaskGroup
 
-from atelier.providers.core.log_context import start_context
 from atelier.providers.core.results import ImageResult
-from atelier.providers.core.tracing import span
+from atelier.providers.core.tracing import span, start_context
 from atelier.providers.jobs.running_job import RunningJob
 from atelier.providers.pipeline.fallback import run_with_fallback
 from atelier.providers.pipeline.job_store import CallIdentity
@@ -101,7 +100,7 @@ class JobRunner:
         warnings = (*job.notes, *result.warnings)
         if not job.inline_limit:
             return replace(result, warnings=warnings)
-        if sum(len(image.image_bytes) for image in result.images) <= job.inline_limit:
+        if sum(len(image.picture.image_bytes) for image in result.images) <= job.inline_limit:
             return replace(result, warnings=warnings, inline=True)
         return replace(result, warnings=("Stored all the same: it is too large to return inline.", *warnings))
 

@@ -17,8 +17,8 @@ from anyio.abc import TaskStatus
 
 from atelier.providers.core.concurrency import no_progress, run_shielded
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.log_context import add_context
 from atelier.providers.core.results import ImageResult
+from atelier.providers.core.tracing import add_context
 from atelier.providers.core.types import ImageRequest, Progress
 from atelier.providers.jobs.delivery import DeliveryTracker, InlineResults
 from atelier.providers.jobs.image_calls import ImageCalls
@@ -27,7 +27,7 @@ from atelier.providers.jobs.running_job import JobHandle, RunningJob
 from atelier.providers.jobs.stored_job import check_key, encode_request, fingerprint, key_hash, unknown_outcome_warning
 from atelier.providers.jobs.sweeper import OrphanSweeper
 from atelier.providers.jobs.waiter import JobWaiter
-from atelier.providers.pipeline.admit import PricedRequest
+from atelier.providers.pipeline.admit import PricedRequest, check_and_price
 from atelier.providers.pipeline.fallback import check_fallback_names
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow, NewJob
 from atelier.providers.pipeline.pipeline import Pipeline
@@ -133,7 +133,7 @@ class ImageService(ImageCalls):
         # 1. admit: resolve the model, pass the gates, price it
         deadline = self._deadline()
         self.pipeline.for_caller(caller).check_delivery(request, inline=bool(inline_limit))
-        priced = self.pipeline.admit(request)
+        priced = check_and_price(self.pipeline.catalog, request, suggest=True)
         # 2. identify the call
         own = key_hash(body) if key and body else await self._fingerprint(priced, bool(inline_limit), caller)
         identity = CallIdentity(caller=caller, fingerprint=own, key=key_hash(key) if key else None)
@@ -223,7 +223,7 @@ class ImageService(ImageCalls):
     def _returned(self, result: Result, caller: str) -> Result:
         if isinstance(result, ImageResult):
             self._inline.add(result, caller)
-            add_context(request_id=next(iter(result.vendor_request_ids), None))
+            add_context(request_id=result.details.get("request_ids", [result.details.get("request_id")])[0])
         return result
 
     async def _fingerprint(self, priced: PricedRequest, inline: bool, caller: str) -> str:

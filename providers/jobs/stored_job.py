@@ -18,7 +18,7 @@ from atelier.providers.images.identify import picture
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow
 from atelier.providers.pipeline.states import JobState
-from atelier.providers.pricing.budget import usd
+from atelier.providers.pricing.price_parts import usd
 
 NOT_STORED = ("sources", "mask", "notes")
 """Fields of a request that are not stored; a fingerprint has the hashes of the images' content."""
@@ -75,8 +75,8 @@ def fingerprint(priced: PricedRequest, inline: bool, home: str = "") -> str:
     identity = {
         name: value for name, value in identity.items() if name not in AUTO_FIELDS or value != "auto"
     }  # as when left out
-    if size := parse_size(str(identity.get("size"))):
-        identity["size"] = size
+    if (size := request.size) and (edges := priced.job.model.pixels.get(size) or parse_size(size)):
+        identity["size"] = edges
     identity |= {name: str(identity[name]).strip() for name in TEXT_FIELDS if name in identity}
     return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -96,13 +96,14 @@ def check_key(identity: CallIdentity, other: str | None) -> None:
 
 def encode_result(result: ImageResult) -> dict[str, Any]:
     """Return a result as JSON, with the ids of its stored images."""
+    usage = result.usage
     return {
         "images": [stored for image in result.images if (stored := _image_json(image))],
         "provider": result.provider,
         "model": result.model,
         "estimated_usd": _text(result.estimated_usd),
         "actual_usd": _text(result.actual_usd),
-        "usage": result.usage and result.usage.tokens(),
+        "usage": usage and {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens},
         "warnings": list(result.warnings),
         "details": dict(result.details),
         **({"inline": True} if result.inline else {}),

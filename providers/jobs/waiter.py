@@ -12,9 +12,8 @@ import anyio
 
 from atelier.providers.core.concurrency import is_cancelled
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.log_context import add_context
 from atelier.providers.core.results import ImageResult
-from atelier.providers.core.tracing import current_span
+from atelier.providers.core.tracing import add_context, current_span
 from atelier.providers.core.types import Progress
 from atelier.providers.jobs.delivery import DeliveryTracker
 from atelier.providers.jobs.runner import JobRunner

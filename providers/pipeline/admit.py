@@ -64,15 +64,20 @@ class PricedRequest:
         )
 
 
-def check_and_price(catalog: Catalog, request: ImageRequest) -> PricedRequest:
-    """Resolve, check and price a request. Raises ImageError."""
-    requested = request.model and sanitize(request.model, 60)
-    with error_facts(operation=request.operation.value, model=requested):
-        choice = catalog.resolve(request.model, request.operation, request.origin)
-        with error_facts(model=choice.model.id):
-            lifecycle_warning = preflight.check_lifecycle(choice.model, choice.endpoint, catalog.today())
-            request, dropped = drop_unused_arguments(strip_prompts(request), choice.provider, choice.model)
-            size = preflight.check_request(request, choice.model)
+def check_and_price(catalog: Catalog, request: ImageRequest, *, suggest: bool = False) -> PricedRequest:
+    """Resolve, check and price a request. Raises ImageError; with `suggest` it names the models that support it."""
+    original, requested = request, request.model and sanitize(request.model, 60)
+    try:
+        with error_facts(operation=request.operation.value, model=requested):
+            choice = catalog.resolve(request.model, request.operation, request.origin)
+            with error_facts(model=choice.model.id):
+                lifecycle_warning = preflight.check_lifecycle(choice.model, choice.endpoint, catalog.today())
+                request, dropped = drop_unused_arguments(strip_prompts(request), choice.provider, choice.model)
+                size = preflight.check_request(request, choice.model)
+    except ImageError as error:
+        if suggest:
+            _add_alternatives(catalog, original, error)
+        raise
     sent = f"Sent as size {size[0]}x{size[1]}: {choice.model.id} takes sizes in pixels." if size else ""
     job = Job(id=new_id("job"), request=request, model=choice.model, endpoint=choice.endpoint, size=size)
     return PricedRequest(
@@ -88,12 +93,12 @@ def check_and_price(catalog: Catalog, request: ImageRequest) -> PricedRequest:
 
 def strip_prompts(request: ImageRequest) -> ImageRequest:
     """Return the request without the space around its prompts. One without a visible character is empty or absent."""
-    negative = _stripped(request.negative_prompt or "") or None
-    return replace(request, prompt=_stripped(request.prompt), negative_prompt=negative)
-
-
-def _stripped(prompt: str) -> str:
-    return prompt.strip() if is_visible(prompt) else ""
+    prompt, negative = request.prompt, request.negative_prompt
+    return replace(
+        request,
+        prompt=prompt.strip() if is_visible(prompt) else "",
+        negative_prompt=negative.strip() if negative and is_visible(negative) else None,
+    )
 
 
 def drop_unused_arguments(
@@ -119,15 +124,14 @@ def restore_priced_request(catalog: Catalog, request: ImageRequest, id: str) -> 
     return PricedRequest(choice=choice, job=job, estimate=estimate(catalog.prices, choice.provider.name, job))
 
 
-def with_alternatives(catalog: Catalog, request: ImageRequest, error: ImageError) -> ImageError:
-    """Return the refusal of a request with the names of the models that support it."""
+def _add_alternatives(catalog: Catalog, request: ImageRequest, error: ImageError) -> None:
+    """Add the names of the models that support the request to its refusal."""
     others = _alternatives(catalog, request) if error.reason in MODEL_LIMITS else []
     if not others and error.reason is Reason.UNSUPPORTED_OPERATION:
         others = catalog.able(lambda row: request.operation in row.operations)
     if others:
         error.hint = f"{error.hint} Models that support it: {', '.join(others[:MAX_ALTERNATIVES])}.".strip()
         error.facts["models"] = others
-    return error
 
 
 def _alternatives(catalog: Catalog, request: ImageRequest) -> list[str]:

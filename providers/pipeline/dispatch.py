@@ -71,7 +71,8 @@ class Dispatcher:
         neither a full queue nor an open breaker refuses it.
         """
         provider, job, collects = prepared.priced.choice.provider, vendor_call.job, request is None
-        texts = (job.request.prompt, job.request.negative_prompt, *private_texts(job.request, job.model))
+        texts = (job.request.prompt, job.request.negative_prompt)
+        texts += private_texts(job.request, job.model) if job.request.options else ()
         secrets = tuple(text for text in (None if provider.credentials else prepared.key, *texts) if text)
         waiting = partial(on_progress, f"Waiting for a free slot at {provider.title}.")
         limiter, breaker = self._limiter(provider, job.endpoint), self._breaker(provider)

@@ -25,11 +25,10 @@ from atelier.providers.core.results import ImageResult, ResultImage
 from atelier.providers.core.types import ImageRequest, Progress
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.sources import SourceReader
-from atelier.providers.pipeline import admit as admission
 from atelier.providers.pipeline import prepare as preparation
-from atelier.providers.pipeline.admit import PricedRequest
+from atelier.providers.pipeline.admit import PricedRequest, check_and_price, vendor_api_key
 from atelier.providers.pipeline.dispatch import FATAL_REASONS, Dispatcher, Slots
-from atelier.providers.pipeline.job_store import JobStore, NullJobStore
+from atelier.providers.pipeline.job_store import JobStore
 from atelier.providers.pipeline.prepare import PreparedJob
 from atelier.providers.pipeline.result import CallResult, merged_result, new_assets, store_images, with_prompts
 from atelier.providers.pipeline.safe_prompt import SECOND_ATTEMPT_HINT, prepare_softened
@@ -82,7 +81,7 @@ class Pipeline:
         self.storage = storage
         self.sources = sources or SourceReader()
         self._tenants = tenants
-        self.store = store or NullJobStore()
+        self.store = store or JobStore()
         self.budget = budget or Budget()
         self._dispatcher = Dispatcher(
             timeout=timeout,
@@ -121,10 +120,7 @@ class Pipeline:
 
     def admit(self, request: ImageRequest) -> PricedRequest:
         """Resolve the model, check every limit and price the request. Raises ImageError before any I/O."""
-        try:
-            return admission.check_and_price(self.catalog, request)
-        except ImageError as error:
-            raise admission.with_alternatives(self.catalog, request, error) from error.__cause__
+        return check_and_price(self.catalog, request, suggest=True)
 
     def prepare(self, request: ImageRequest) -> httpx.Request:
         """Return the first request that `run` would send. It has no key, and needs none."""
@@ -154,9 +150,10 @@ class Pipeline:
     async def prepare_job(self, priced: PricedRequest, caller: str, confirm: Confirm | None) -> PreparedJob:
         """Build the wire requests and check budget, key and consent. Raises ImageError before anything is written."""
         requests = [priced.choice.provider.prepare(job) for job in priced.calls]
-        priced = await self.with_quote(priced)
+        if priced.estimate is None:
+            priced = await self.with_quote(priced)
         await preparation.check_budget(self.catalog, self.budget, self.store, priced, caller)
-        key = admission.vendor_api_key(self.catalog, priced)
+        key = vendor_api_key(self.catalog, priced)
         await preparation.confirm_price(self.budget, priced, confirm)
         vendor_calls = preparation.vendor_calls_for(self.catalog, self.store, priced, self.budget.caps)
         return PreparedJob(priced=priced, vendor_calls=vendor_calls, requests=requests, key=key, caller=caller)

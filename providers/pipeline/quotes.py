@@ -11,8 +11,8 @@ from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest, Model
 from atelier.providers.pipeline.admit import PricedRequest, check_and_price
-from atelier.providers.pricing.budget import usd
 from atelier.providers.pricing.estimate import Estimate
+from atelier.providers.pricing.price_parts import usd
 from atelier.providers.vendors.contract import Provider
 
 FIELD_NAMES = {"output_compression": "compression"}

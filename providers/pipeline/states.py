@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TypeVar
 
 
 class JobState(StrEnum):
@@ -40,8 +39,6 @@ class CallState(StrEnum):
     """Whether the vendor billed it is not known: the reservation stays."""
 
 
-State = TypeVar("State", JobState, CallState)
-
 JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.RUNNING: frozenset(
         {JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.OUTCOME_UNKNOWN},
@@ -59,6 +56,10 @@ CALL_TRANSITIONS: Mapping[CallState, frozenset[CallState]] = {
 """State of a vendor call -> the states that may follow."""
 
 
-def states_before(target: State, transitions: Mapping[State, frozenset[State]]) -> list[State]:
-    """Return the states from which `target` may be entered."""
-    return [source for source, targets in transitions.items() if target in targets]
+JOB_STATES_BEFORE = {
+    state: [before for before, after in JOB_TRANSITIONS.items() if state in after] for state in JobState
+}
+CALL_STATES_BEFORE = {
+    state: [before for before, after in CALL_TRANSITIONS.items() if state in after] for state in CallState
+}
+"""State -> the states from which it may be entered."""

@@ -1,46 +1,17 @@
-"""Budgets: the caps, the reservations that count against them, and the ledger that the pipeline needs.
-
-The ledger stores whole micro-USD. A reservation is rounded up, so that no cap is exceeded.
-"""
+"""Budgets: the caps, the reservations that count against them, and the ledger that the pipeline needs."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal, InvalidOperation
-from typing import Literal, Protocol
+from decimal import Decimal, InvalidOperation
+from typing import Literal
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Lookup
 
-MICRO = 1_000_000
-
 Confirm = Callable[[str], Awaitable[bool]]
 """Asks the user to confirm a price; True means yes."""
-
-
-def micro_up(usd: Decimal) -> int:
-    """Return USD as micro-USD, rounded up."""
-    return int((usd * MICRO).to_integral_value(ROUND_CEILING))
-
-
-def micro(usd: Decimal) -> int:
-    """Return USD as micro-USD, rounded."""
-    return int((usd * MICRO).to_integral_value(ROUND_HALF_UP))
-
-
-def usd_of(amount: int) -> Decimal:
-    """Return micro-USD as USD."""
-    return Decimal(amount) / MICRO
-
-
-def usd(amount: Decimal) -> str:
-    """Return an amount as text, such as `$0.04`, with more digits for a small one."""
-    if amount == 0:
-        return "$0"
-    if amount == round(amount, 2):
-        return f"${amount:.2f}"
-    return f"${amount:.4f}" if amount >= Decimal("0.0001") else f"${amount:.2g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,83 +65,49 @@ class Spending:
     month: Decimal = Decimal(0)
 
 
-class Ledger(Protocol):
+class Ledger:
     """What was reserved and what was spent. Every method is one transaction; storage_failed when it cannot be written.
 
     A vendor call is reserved, then sent, then settled, released or unknown. All but released count against the caps:
     at its price once settled, at the reservation until then.
+
+    This class keeps no books, for programs that use the library without a server; the database overrides all of it.
     """
 
     async def reserve(self, reservations: Sequence[Reservation], caps: Caps) -> CapExceeded | None:
         """Reserve all of them or none. Returns a CapExceeded if a cap of the caller would be exceeded."""
-        ...
+        return None
 
     async def mark_sent(self, id: str) -> bool:
         """Record that the request is about to leave. False if the call is in a state that does not allow it."""
-        ...
+        return True
 
     async def settle_call(self, id: str, usd: Decimal | None) -> bool:
         """Record the bill in USD; None where it is not known. False if the call has ended before."""
-        ...
+        return True
 
     async def release_call(self, id: str) -> bool:
         """Release the reservation: nothing was billed. False if the call has ended before."""
-        ...
+        return True
 
     async def mark_call_unknown(self, id: str) -> bool:
         """Keep the reservation: the bill is unknown. False if the call was not sent, or has ended before."""
-        ...
+        return True
 
     async def reserve_retry(self, id: str, caps: Caps) -> CapExceeded | None:
         """Reserve the price once more before a request is repeated, because the vendor may bill both.
 
         Returns a CapExceeded if a cap would be exceeded; then nothing is written, and it must not be repeated.
         """
-        ...
+        return None
 
     async def budget_left(self, caller: str, caps: Caps) -> BudgetLeft:
         """Return what the caller may still spend."""
-        ...
+        return BudgetLeft()
 
     async def spending(self, caller: str) -> Spending:
         """What the caller has spent."""
-        ...
-
-
-class NoLedger:
-    """Keeps no books, for a program that uses the library without a server: a cap by day or month cannot be held."""
-
-    async def reserve(self, reservations: Sequence[Reservation], caps: Caps) -> CapExceeded | None:
-        """Return None: there is no cap."""
-        return None
-
-    async def mark_sent(self, id: str) -> bool:
-        """Do nothing."""
-        return True
-
-    async def settle_call(self, id: str, usd: Decimal | None) -> bool:
-        """Do nothing."""
-        return True
-
-    async def release_call(self, id: str) -> bool:
-        """Do nothing."""
-        return True
-
-    async def mark_call_unknown(self, id: str) -> bool:
-        """Do nothing."""
-        return True
-
-    async def reserve_retry(self, id: str, caps: Caps) -> CapExceeded | None:
-        """Return None: there is no cap."""
-        return None
-
-    async def spending(self, caller: str) -> Spending:
-        """Nothing is known."""
         return Spending()
-
-    async def budget_left(self, caller: str, caps: Caps) -> BudgetLeft:
-        """Return no amounts."""
-        return BudgetLeft()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

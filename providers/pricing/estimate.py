@@ -14,7 +14,19 @@ from typing import Any
 
 from atelier.providers.core.results import Usage
 from atelier.providers.core.types import ImageRequest, Model
-from atelier.providers.pricing.price_parts import MILLION, SQUARE, Amount, Basis, beside, least_to_most, output, tiers
+from atelier.providers.pricing.price_parts import (
+    MILLION,
+    SQUARE,
+    Amount,
+    Basis,
+    least_to_most,
+    more_output,
+    output,
+    prompt,
+    sources_at_a_price,
+    sources_in_tokens,
+    tiers,
+)
 from atelier.providers.pricing.price_table import Cell, Figure, Figures, Prices, Rates, Usual, table
 from atelier.providers.vendors.contract import Job, Reply
 
@@ -77,7 +89,9 @@ def estimate(prices: Prices, provider: str, job: Job) -> Estimate | None:
             return None
         made.append(amount)
     pictures = least_to_most(made)
-    parts = [pictures, *beside(own, job.model, request, request.count)]
+    parts = [pictures, *sources_at_a_price(own, job.model, request, request.count)]
+    for part in (prompt, sources_in_tokens, more_output) if own.rates else ():
+        parts += part(own, own.rates[0], request, request.count)
     used = [*usual, *(figure for part in parts for figure in part.used)]
     notes = [*(note for part in parts for note in part.notes if note), *(figure.note for figure in used if figure.note)]
     total = sum((part.likely for part in parts), Decimal(0))
@@ -201,8 +215,7 @@ def _ways(own: Figures, job: Job) -> tuple[list[Cell], list[Usual]]:
     """
     request, model, used = job.request, job.model, list[Usual]()
 
-    def values(requested: str | None, offered: Sequence[str], dimension: str) -> list[str | None]:
-        named = _named(offered)
+    def values(requested: str | None, named: list[str | None], dimension: str) -> list[str | None]:
         if (requested is not None and requested != "auto") or named == [None]:
             return [requested if named != [None] else None]
         usual = next((entry for entry in own.usual if getattr(entry, dimension) in named), None)
@@ -216,15 +229,19 @@ def _ways(own: Figures, job: Job) -> tuple[list[Cell], list[Usual]]:
 
     size = f"{job.size[0]}x{job.size[1]}" if job.size else None
     ways = product(
-        values(request.quality, model.qualities, "quality"),
-        values(request.resolution, tiers(model), "resolution"),
-        [size] if size else values(None, model.sizes, "size"),
+        values(request.quality, _named(model.qualities), "quality"),
+        values(request.resolution, _named(tiers(model)), "resolution"),
+        [size] if size else values(None, _named(model.sizes), "size"),
     )
     return [Cell(*words) for words in ways], used
 
 
 def _named(words: Iterable[str]) -> list[str | None]:
-    return [word for word in words if word != "auto"] or [None]
+    """Return the words that name an option, without "auto"; None alone where there is no choice."""
+    named = list[str | None](words)
+    if "auto" in named:
+        named.remove("auto")
+    return named or [None]
 
 
 def _left_open(ways: Sequence[Cell]) -> Iterable[str]:

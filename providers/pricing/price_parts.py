@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
@@ -10,7 +11,6 @@ from typing import Literal
 
 from atelier.providers.core.sizes import parse_size
 from atelier.providers.core.types import ImageRequest, Model
-from atelier.providers.pricing import token_counts
 from atelier.providers.pricing.price_table import Cell, Figure, Figures, Price, Rates
 
 Basis = Literal["free", "flat", "grid", "tokens", "credits", "megapixels", "quoted"]
@@ -45,12 +45,26 @@ def sure(usd: Decimal, words: str, *used: Figure, basis: Basis = "flat") -> Amou
 
 def output(own: Figures, model: Model, cell: Cell, request: ImageRequest, count: int) -> Amount | None:
     """Return the cost of `count` images with the options of the cell; None when no price is known."""
-    row = next((row for row in own.rows if row.unit != "per_source" and row.covers(cell)), None)
-    by_tokens = _drawn(own, cell, count)
+    row, tokens = None, None
+    for entry in own.rows:
+        if row is None and entry.unit != "per_source" and entry.covers(cell):
+            row = entry
+    for entry in own.tokens:
+        if tokens is None and entry.of == "output" and entry.covers(cell):
+            tokens = entry
+    size = (model.pixels.get(cell.size) or parse_size(cell.size)) if cell.size else None
+    by_tokens, counts = None, None
+    if tokens and tokens.grid is None:
+        counts = (count * tokens.lowest, count * tokens.likely, count * tokens.highest)
+    elif tokens and tokens.grid and size:
+        exact, (least, most) = output_tokens(tokens.grid, *size, count), tokens.times
+        counts = (least * exact, most * exact, most * exact)
+    if tokens and counts and own.rates:
+        by_tokens = _range(own.rates[0].image_output, counts, "output tokens", own.rates[0], tokens)
     if row is None:
         return by_tokens
     if row.unit == "per_megapixel":
-        return _megapixels(row, model, cell, request, count)
+        return _megapixels(row, model, size, request, count)
     if row.unit == "per_call":
         calls = -(-count // model.max_count)
         return sure(row.usd * calls, f"{calls} x {dollars(row.usd)} a call of {model.max_count} images", row)
@@ -72,29 +86,14 @@ def _priced(row: Price, by_tokens: Amount | None, count: int) -> Amount:
     return replace(found, low=low, high=high, used=(row, *by_tokens.used), notes=(note,))
 
 
-def _drawn(own: Figures, cell: Cell, count: int) -> Amount | None:
-    tokens = next((row for row in own.tokens if row.of == "output" and row.covers(cell)), None)
-    if tokens is None or not own.rates:
-        return None
-    rates, size = own.rates[0], parse_size(cell.size or "")
-    if tokens.grid is not None:
-        if size is None:
-            return None
-        exact = token_counts.drawn(tokens.grid, *size, count)
-        low, high = (times * exact for times in tokens.times)
-        return _range(rates.image_output, (low, high, high), "output tokens", rates, tokens)
-    counts = (count * tokens.lowest, count * tokens.likely, count * tokens.highest)
-    return _range(rates.image_output, counts, "output tokens", rates, tokens)
-
-
-def _megapixels(row: Price, model: Model, cell: Cell, request: ImageRequest, count: int) -> Amount:
+def _megapixels(row: Price, model: Model, size: tuple[int, int] | None, request: ImageRequest, count: int) -> Amount:
     """Return the cost of the first megapixel of an image and of each further one, sources included, rounded up.
 
     The vendor does not publish how it rounds: the low end counts fractions. A picture without a size of its own is as
     large as its first source. An editing tool, which has no sizes, bills that one picture once.
     """
     assert row.usd_further is not None
-    sources, size, rule = request.sources, parse_size(cell.size or ""), model.size_rule
+    sources, rule = request.sources, model.size_rule
     notes = list[str]()
     if size is None and sources:
         made = Fraction(sources[0].width * sources[0].height, MEGAPIXEL)
@@ -114,18 +113,7 @@ def _megapixels(row: Price, model: Model, cell: Cell, request: ImageRequest, cou
     return Amount(low, high, high, words, (row,), tuple(notes), "megapixels")
 
 
-def beside(own: Figures, model: Model, request: ImageRequest, count: int) -> list[Amount]:
-    """Return the cost of all but the images: prompt, sources, partial images, text and thoughts."""
-    found = list[Amount](_sources_at_a_price(own, model, request, count))
-    for rates in own.rates[:1]:
-        found += _prompt(own, rates, request, count)
-        if not any(row.unit == "per_source" for row in own.rows):
-            found += _sources_in_tokens(own, rates, request, count)
-        found += _more_output(own, rates, request, count)
-    return found
-
-
-def _sources_at_a_price(own: Figures, model: Model, request: ImageRequest, count: int) -> Iterable[Amount]:
+def sources_at_a_price(own: Figures, model: Model, request: ImageRequest, count: int) -> Iterable[Amount]:
     """Yield the cost per source image. Whether it is billed once per call or per image is not published."""
     given = len(request.sources)
     row = next((row for row in own.rows if row.unit == "per_source"), None)
@@ -136,34 +124,35 @@ def _sources_at_a_price(own: Figures, model: Model, request: ImageRequest, count
         yield Amount(calls * each, count * each, count * each, words, (row,))
 
 
-def _prompt(own: Figures, rates: Rates, request: ImageRequest, count: int) -> Iterable[Amount]:
+def prompt(own: Figures, rates: Rates, request: ImageRequest, count: int) -> Iterable[Amount]:
     """Yield the cost of the prompt, which is billed for each image (OpenAI by a third party, 2026-05)."""
     if not request.prompt:
         yield replace(sure(Decimal(0), ""), notes=("the prompt is not counted, since there is none",))
         return
     added = next((row for row in own.tokens if row.of == "prompt"), None)
     per_source = next((row.text for row in own.tokens if row.of == "source"), 0)
-    tokens = token_counts.written(request.prompt) + (added.likely if added else 0) + per_source * len(request.sources)
+    tokens = prompt_tokens(request.prompt) + (added.likely if added else 0) + per_source * len(request.sources)
     total = count * tokens
     found = _range(rates.text_input, (total, total, total), "text tokens", rates, *([added] if added else []))
     yield replace(found, notes=("text tokens are the prompt's bytes / 4",))
 
 
-def _sources_in_tokens(own: Figures, rates: Rates, request: ImageRequest, count: int) -> Iterable[Amount]:
+def sources_in_tokens(own: Figures, rates: Rates, request: ImageRequest, count: int) -> Iterable[Amount]:
+    """Yield the cost of the source images, unless they have a price each."""
     row = next((row for row in own.tokens if row.of == "source"), None)
-    if row is None or not request.sources:
+    if row is None or not request.sources or any(price.unit == "per_source" for price in own.rows):
         return
     each = [row.likely] * len(request.sources)
     if row.rule == "patches":
-        each = [token_counts.patches(source.width, source.height) for source in request.sources]
+        each = [patch_tokens(source.width, source.height) for source in request.sources]
     elif row.rule == "tiles":
         high = request.options.get("input_fidelity") == "high"
-        each = [token_counts.tiles(source.width, source.height, high_fidelity=high) for source in request.sources]
+        each = [tile_tokens(source.width, source.height, high_fidelity=high) for source in request.sources]
     total = count * sum(each)
     yield _range(rates.image_input, (total, total, total), "source image tokens", rates, row)
 
 
-def _more_output(own: Figures, rates: Rates, request: ImageRequest, count: int) -> Iterable[Amount]:
+def more_output(own: Figures, rates: Rates, request: ImageRequest, count: int) -> Iterable[Amount]:
     """Yield the cost of partial images, of which fewer may come, and of text and thoughts."""
     partials = request.options.get("partial_images")
     for row in own.tokens:
@@ -177,9 +166,10 @@ def _more_output(own: Figures, rates: Rates, request: ImageRequest, count: int) 
 
 def _range(rate: Decimal, counts: tuple[int, int, int], what: str, *used: Figure) -> Amount:
     """Return the cost of tokens at a rate: lowest, likely, highest."""
-    low, likely, high = (tokens * rate / MILLION for tokens in counts)
-    words = f"{counts[1]:,} {what} x {dollars(rate)} per million" if counts[1] else ""
-    return Amount(low, likely, high, words, used, basis="tokens")
+    least, likely, most = counts
+    words = f"{likely:,} {what} x ${rate.normalize():f} per million" if likely else ""
+    each = rate / MILLION
+    return Amount(least * each, likely * each, most * each, words, used, basis="tokens")
 
 
 def least_to_most(amounts: Sequence[Amount]) -> Amount:
@@ -201,3 +191,51 @@ def tiers(model: Model) -> tuple[str, ...]:
 def dollars(usd: Decimal) -> str:
     """`$0.034`, without exponent and trailing zeros."""
     return f"${usd.normalize():f}"
+
+
+PATCH, MAX_PATCHES = 32, 1536
+BYTES_PER_TOKEN = 4
+
+
+def output_tokens(grid: int, width: int, height: int, count: int = 1) -> int:
+    """OpenAI's output tokens of `count` pictures, GPT Image 2 and later; `grid` goes with the quality.
+
+    Found on the vendor's forum in 2026-05; it reproduces every figure of the vendor's calculator that was seen.
+    """
+    long, short = max(width, height), min(width, height)
+    cells = grid * ((2 * grid * short + long) // (2 * long))
+    return -(-count * cells * (2_000_000 + width * height) // 4_000_000)
+
+
+def patch_tokens(width: int, height: int) -> int:
+    """OpenAI's tokens of a source picture, GPT Image 2 and later: patches of 32 px, after fitting into 1536 of them."""
+    whole = -(-width // PATCH) * -(-height // PATCH)
+    if whole <= MAX_PATCHES:
+        return whole
+    across, down = math.isqrt(MAX_PATCHES * width // height), math.isqrt(MAX_PATCHES * height // width)
+    if across * height <= down * width:
+        down = -(-across * height // width)
+    else:
+        across = -(-down * width // height)
+    return min(max(across, 1) * max(down, 1), MAX_PATCHES)
+
+
+def tile_tokens(width: int, height: int, *, high_fidelity: bool = False) -> int:
+    """The same of GPT Image 1: 65, and 129 a tile of 512 px when the short side is one; more at high fidelity."""
+    long, short = max(width, height), min(width, height)
+    faithful = (4160 if long == short else 6240) if high_fidelity else 0
+    return 65 + 129 * -(-long // short) + faithful
+
+
+def prompt_tokens(text: str) -> int:
+    """Return about how many tokens a prompt has: four bytes each, since no vendor publishes its count."""
+    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
+
+
+def usd(amount: Decimal) -> str:
+    """Return an amount as text, such as `$0.04`, with more digits for a small one."""
+    if amount == 0:
+        return "$0"
+    if amount == round(amount, 2):
+        return f"${amount:.2f}"
+    return f"${amount:.4f}" if amount >= Decimal("0.0001") else f"${amount:.2g}"

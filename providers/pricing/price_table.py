@@ -215,7 +215,11 @@ class Prices(Figures):
             id = vendors[0].models[0]
 
         def own(entries: tuple[Kind, ...]) -> tuple[Kind, ...]:
-            return tuple(entry for entry in entries if entry.provider == provider and id in entry.models)
+            found = list[Kind]()
+            for entry in entries:
+                if entry.provider == provider and id in entry.models:
+                    found.append(entry)
+            return tuple(found)
 
         return Figures.model_construct(  # the entries were validated with the table
             sources={}, rows=own(self.rows), rates=own(self.rates), tokens=own(self.tokens), usual=own(self.usual)

@@ -36,8 +36,6 @@ async def with_style(
 
     `found` is the style of the library of that name. Raises unsupported_option when there is neither.
     """
-    if request.style is None:
-        return request
     choice = pipeline.catalog.resolve(request.model, request.operation, request.origin)
     if request.style in choice.model.styles:
         note = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Protocol
@@ -135,6 +136,9 @@ class StyleLibrary:
 
 
 NO_STYLES = StyleLibrary()
+
+Styles = Callable[[], StyleLibrary]
+"""Returns the styles that a caller may use; most calls name none."""
 
 
 def _is_style(file: str) -> bool:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
+from atelier.providers.core.concurrency import PartialImage
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.partial_image import PartialImage
 from atelier.providers.transport.vendor_json import Lenient, VendorModel, base64_bytes, parse_refusal, sse_data
 
 EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")

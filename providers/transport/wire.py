@@ -14,8 +14,7 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.errors import ImageError, Reason, redacting
-from atelier.providers.core.log_context import add_context
-from atelier.providers.core.tracing import traced
+from atelier.providers.core.tracing import add_context, traced
 from atelier.providers.core.types import Endpoint, Progress
 from atelier.providers.transport.access import Access, FindCredentials, resolve_allowed
 from atelier.providers.transport.answer_body import AnswerBody

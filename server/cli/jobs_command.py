@@ -11,7 +11,7 @@ import anyio
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pipeline.job_store import CallRow, JobRow
 from atelier.providers.pipeline.states import JobState
-from atelier.providers.pricing.budget import usd
+from atelier.providers.pricing.price_parts import usd
 from atelier.server.cli.output import Column, UsageError, pairs, say, say_json
 from atelier.server.cli.output import table as aligned
 from atelier.server.cli.signatures import defaults

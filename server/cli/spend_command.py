@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.errors import sanitize
-from atelier.providers.pricing.budget import usd
+from atelier.providers.pricing.price_parts import usd
 from atelier.server.cli.output import Column, UsageError, say, say_json
 from atelier.server.cli.output import table as aligned
 from atelier.server.composition import job_store_of

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from atelier.providers.pipeline.job_store import CallIdentity, JobRow
-from atelier.providers.pipeline.states import JOB_TRANSITIONS, JobState, states_before
+from atelier.providers.pipeline.states import JOB_STATES_BEFORE, JobState
 from atelier.server.database.ledger import COUNTED, utc_now
 from atelier.server.database.schema import Usd, UtcTime, jobs, vendor_calls
 
@@ -53,7 +53,7 @@ FINISH = {
     state: update(jobs)
     .where(
         job.id == bindparam("job_id"),
-        job.state.in_(states_before(state, JOB_TRANSITIONS)),
+        job.state.in_(JOB_STATES_BEFORE[state]),
         job.owner.in_(bindparam("owners", expanding=True)),
     )
     .values(
@@ -104,7 +104,7 @@ RUNNING_JOBS = JOB_ROWS.where(job.state == literal(JobState.RUNNING.value, liter
 
 def collectable_late() -> Select[Any]:
     """Return the query for jobs that have ended, and of which the vendor may still return images."""
-    ended = job.state.in_(states_before(JobState.RUNNING, JOB_TRANSITIONS))
+    ended = job.state.in_(JOB_STATES_BEFORE[JobState.RUNNING])
     return JOB_ROWS.where(ended, job.collectable, job.created_at > utc_now() - COLLECT_WINDOW)
 
 

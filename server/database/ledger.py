@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from statistics import median
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, func, insert, literal, select, update
 
 from atelier.providers.core.ids import new_id
-from atelier.providers.pipeline.states import CALL_TRANSITIONS, CallState, states_before
-from atelier.providers.pricing.budget import (
-    BudgetLeft,
-    CapExceeded,
-    Caps,
-    Reservation,
-    Spending,
-    micro,
-    micro_up,
-    usd_of,
-)
+from atelier.providers.pipeline.states import CALL_STATES_BEFORE, CallState
+from atelier.providers.pricing.budget import BudgetLeft, CapExceeded, Caps, Ledger, Reservation, Spending
 from atelier.server.database.engine import Database
 from atelier.server.database.schema import Usd, daily_spending, vendor_calls
 from atelier.server.database.spending import By, Spent
@@ -36,6 +27,9 @@ GROUPINGS: dict[By, ColumnElement[str]] = {
 }
 """The expression of each grouping of `spend`."""
 
+MICRO_USD = Decimal("0.000001")
+"""The unit of the books. A bill is rounded to the nearest, a reservation up, so that no cap is exceeded."""
+
 LATEST_CALLS = 20  # of a model, from which the time of the next is guessed
 
 NOTHING = literal(Decimal(0), Usd)
@@ -49,7 +43,7 @@ COUNTED = case(
 
 STATE_CHANGES = {
     state: update(vendor_calls)
-    .where(calls.id == bindparam("call_id"), calls.state.in_(states_before(state, CALL_TRANSITIONS)))
+    .where(calls.id == bindparam("call_id"), calls.state.in_(CALL_STATES_BEFORE[state]))
     .values(state=state)
     for state in CallState
 }
@@ -70,7 +64,17 @@ def utc_day() -> date:
     return utc_now().date()
 
 
-class SqlLedger:
+def rounded(usd: Decimal) -> Decimal:
+    """Return the nearest amount in MICRO_USD."""
+    return usd.quantize(MICRO_USD, ROUND_HALF_UP)
+
+
+def rounded_up(usd: Decimal) -> Decimal:
+    """Return the amount in MICRO_USD that is not below."""
+    return usd.quantize(MICRO_USD, ROUND_CEILING)
+
+
+class SqlLedger(Ledger):
     """Vendor calls of every process that shares the database."""
 
     def __init__(self, database: Database, today: Callable[[], date] = utc_day) -> None:
@@ -86,7 +90,7 @@ class SqlLedger:
         if not reservations:  # of a job that is free
             return None
         self.database.lock_caller(connection, reservations[0].caller)
-        reserved = [None if each.usd is None else usd_of(micro_up(each.usd)) for each in reservations]
+        reserved = [None if each.usd is None else rounded_up(each.usd) for each in reservations]
         wanted = sum((usd for usd in reserved if usd is not None), Decimal(0))
         if short := self._exceeded_cap(connection, reservations[0].caller, wanted, caps):
             return short
@@ -115,7 +119,7 @@ class SqlLedger:
 
     async def settle_call(self, id: str, usd: Decimal | None) -> bool:
         """Record what was billed. False if the call was settled or released before."""
-        spent = None if usd is None else usd_of(micro(usd))
+        spent = None if usd is None else rounded(usd)
         return await self._change_state(id, CallState.SETTLED, spent_usd=spent, settled_at=utc_now())
 
     async def release_call(self, id: str) -> bool:
@@ -147,7 +151,7 @@ class SqlLedger:
 
         def transaction(connection: Connection) -> BudgetLeft:
             found = {
-                period: max(Decimal(0), usd_of(micro(cap)) - _spent_since(connection, caller, since))
+                period: max(Decimal(0), rounded(cap) - _spent_since(connection, caller, since))
                 for period, cap, since in _periods(caps, self._today().isoformat())
             }
             return BudgetLeft(day=found.get("day"), month=found.get("month"))
@@ -214,7 +218,7 @@ class SqlLedger:
     def _exceeded_cap(self, connection: Connection, caller: str, wanted: Decimal, caps: Caps) -> CapExceeded | None:
         """Return the cap that `wanted` USD more would exceed."""
         for period, cap, since in _periods(caps, self._today().isoformat()):
-            left = usd_of(micro(cap)) - _spent_since(connection, caller, since)
+            left = rounded(cap) - _spent_since(connection, caller, since)
             if wanted > left:
                 return CapExceeded(period=period, cap=cap, left=max(Decimal(0), left))
         return None

@@ -28,7 +28,8 @@ from sqlalchemy import (
 )
 
 from atelier.providers.pipeline.states import CallState, JobState
-from atelier.providers.pricing.budget import MICRO
+
+MICRO = 1_000_000  # micro-USD of a dollar
 
 
 class Usd(TypeDecorator[Decimal]):

@@ -124,7 +124,7 @@ async def tool_result(
     links = list[ContentBlock]()
     for image, facts in zip(answer.pictures, data.get("images", []), strict=False):
         if answer.whole or (image.stored is None and inline):
-            blocks.append(_image(image.image_bytes, image.picture.mime))
+            blocks.append(_image(image.picture.image_bytes, image.picture.mime))
             links += _link(image)
             continue
         links += _link(image)
@@ -197,7 +197,7 @@ def _link(image: ResultImage) -> list[ContentBlock]:
             uri=uri,
             name=urlsplit(uri).path.rsplit("/", 1)[1],
             mime_type=image.picture.mime,
-            size=len(image.image_bytes),
+            size=len(image.picture.image_bytes),
             annotations=Annotations(audience=["user"]),
         )
     ]

@@ -226,7 +226,7 @@ class AtelierServer(StudioServer[ServerState]):
                 confirm_price=self._declined.confirm_price(caller, confirm),
                 inline_limit=host.inline_bytes,
                 output_files=None if self._many_callers else self._output_files,
-                styles=self.styles(),
+                styles=self.styles,
             )
 
     @contextmanager

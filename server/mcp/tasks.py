@@ -20,7 +20,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, CallToolRequestParams, CallToolResult, RequestParams
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.log_context import add_context
+from atelier.providers.core.tracing import add_context
 from atelier.providers.jobs.service import ImageService, JobHandle
 from atelier.providers.pipeline.job_store import JobRow
 from atelier.server.calls import Calls, delivering

@@ -14,8 +14,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from atelier.providers.core.log_context import context_facts
-from atelier.providers.core.tracing import current_span
+from atelier.providers.core.tracing import context_facts, current_span
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from pydantic import PrivateAttr, ValidationError
 
-from atelier.providers.core.environment import OWN_PREFIX, variable
+from atelier.providers.core.environment import OWN_PREFIX, Variables
 from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.types import Lookup
 from atelier.providers.pricing.budget import Caps
 from atelier.providers.vendors.hosts.settings import require_addresses
 from atelier.server.settings.config_files import Notice, Source, read_sources, state_folder
@@ -31,6 +32,7 @@ class Settings(SettingsFields):
     """
 
     _sources: tuple[Source, ...] = PrivateAttr(default=())
+    _lookup: Lookup = PrivateAttr(default=Variables(()).__getitem__)
     _output_is_readable: bool = PrivateAttr(default=True)
 
     @property
@@ -38,12 +40,10 @@ class Settings(SettingsFields):
         """The limits on what is spent."""
         return Caps(per_call=self.budget_per_call, per_day=self.budget_per_day, per_month=self.budget_per_month)
 
-    def lookup(self, name: str) -> str | None:
-        """A variable's value by its name, secrets included; they are never part of a repr."""
-        for source in self._sources:
-            if (value := variable(source.values, name)) is not None:
-                return value
-        return None
+    @property
+    def lookup(self) -> Lookup:
+        """Returns a variable's value by its name, secrets included; they are never part of a repr."""
+        return self._lookup
 
     def origin(self, name: str) -> str | None:
         """Return where a variable is set, in words; None for one that is not."""
@@ -134,6 +134,7 @@ class Settings(SettingsFields):
             message = f"{places[field].called(variable_of(field))} is wrong: it should {must}."
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct it or leave it out.") from None
         settings._sources = tuple(replace(source, values=dict(source.values)) for source in sources)  # noqa: SLF001
+        settings._lookup = Variables([source.values for source in settings._sources]).__getitem__  # noqa: SLF001
         require_addresses(settings.hosts, settings.lookup)
         output = places.get("output_dir")
         settings._output_is_readable = output is None or output.may_read(settings.pictures)  # noqa: SLF001

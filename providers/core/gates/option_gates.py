@@ -102,12 +102,6 @@ def options_are_within_limits(request: ImageRequest, model: Model) -> None:
             )
 
 
-def check_response_format(request: ImageRequest, model: Model) -> None:
-    offered = ("binary", "base64", "url") if model.links else ("binary", "base64")
-    if request.response_format is not None and request.response_format not in offered:
-        raise unsupported("response_format", request.response_format, model, offered)
-
-
 def _is_a_number(value: object) -> bool:
     return isinstance(value, int | float) and abs(value) < MAX_NUMBER  # false for infinity and NaN
 

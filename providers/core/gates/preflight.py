@@ -1,4 +1,4 @@
-"""Check a request against a model before any I/O. The list GATES at the end is the policy, in order.
+"""Check a request against a model before any I/O. The lists of gates at the end are the policy, in order.
 
 A gate compares the request with the model's row and raises ImageError if the model does not support it. An unlisted
 model (`any_value`) has the columns of the most similar listed model: an option without a column is refused, because the
@@ -12,14 +12,9 @@ from datetime import date
 from fractions import Fraction
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.gates import source_gates
-from atelier.providers.core.gates.option_gates import (
-    SIDES,
-    check_response_format,
-    options_are_known,
-    options_are_within_limits,
-)
+from atelier.providers.core.gates.option_gates import SIDES, options_are_known, options_are_within_limits
 from atelier.providers.core.gates.refusals import truncate, unsupported
+from atelier.providers.core.gates.source_gates import check_source_bytes, source_formats_fit, source_sizes_fit
 from atelier.providers.core.sizes import RESOLUTION_PIXELS, parse_ratio, parse_size
 from atelier.providers.core.types import PROMPTLESS, Endpoint, Feature, ImageRequest, Model, Operation
 
@@ -31,7 +26,9 @@ Gate = Callable[[ImageRequest, Model], None]
 
 def check_request(request: ImageRequest, model: Model) -> tuple[int, int] | None:
     """Run all gates and return the `requested_pixels`. Raises the ImageError of the first gate that refuses."""
-    for gate in GATES:
+    source_gates = SOURCE_GATES if request.sources or request.mask else ()
+    option_gates = OPTION_GATES if request.options else ()
+    for gate in (*GATES, *source_gates, *FIELD_GATES, *option_gates, *COMBINATION_GATES):
         gate(request, model)
     return requested_pixels(request, model)
 
@@ -140,6 +137,25 @@ def check_features(request: ImageRequest, model: Model) -> None:
             raise unsupported(feature, None, model, [])
 
 
+def check_response_format(request: ImageRequest, model: Model) -> None:
+    offered = ("binary", "base64", "url") if model.links else ("binary", "base64")
+    if request.response_format is not None and request.response_format not in offered:
+        raise unsupported("response_format", request.response_format, model, offered)
+
+
+def seed_is_in_range(request: ImageRequest, model: Model) -> None:
+    """Check the first and the last seed, because each vendor call gets a higher one."""
+    if request.seed is None:
+        return
+    last = request.seed + (request.count - 1) // model.max_count * model.max_count
+    if not 0 <= request.seed <= last <= model.max_seed:
+        range_end = (
+            f", and the last of {request.count} images has {last}" if 0 <= request.seed <= model.max_seed else ""
+        )
+        message = f"The seed is {request.seed}{range_end}; {model.id} takes 0 to {model.max_seed}."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint="Give a smaller one." if last > 0 else "Give 0 or more.")
+
+
 def check_outpaint_sides(request: ImageRequest, model: Model) -> None:
     if request.operation is Operation.OUTPAINT and not any(request.options.get(side) for side in SIDES):
         message = "outpaint needs a side to extend and a number of pixels."
@@ -190,7 +206,7 @@ def requested_pixels(request: ImageRequest, model: Model) -> tuple[int, int] | N
         size = model.size_rule.fit(ratio, tier)
         offered = [f"ratios up to {model.size_rule.max_ratio}:1"]
     else:
-        listed = [edges for text in model.sizes if (edges := parse_size(text))]
+        listed = list(model.pixels.values())
         size = next((edges for edges in listed if edges[0] == ratio * edges[1]), None)
         offered = [str(Fraction(*edges)).replace("/", ":") if edges[0] != edges[1] else "1:1" for edges in listed]
     if size is None:
@@ -205,7 +221,7 @@ def _shape(request: ImageRequest) -> str:
 
 def _exact(text: str, model: Model) -> tuple[int, int] | None:
     text = text.strip().lower()
-    size = parse_size(text)
+    size = model.pixels.get(text) or parse_size(text)
     if text in model.sizes or (size and f"{size[0]}x{size[1]}" in model.sizes):
         return size
     if size is None and text != "auto":
@@ -218,25 +234,18 @@ def _exact(text: str, model: Model) -> tuple[int, int] | None:
     raise unsupported("size", text, model, offered)
 
 
-GATES: tuple[Gate, ...] = (
-    check_operation,
-    check_prompt_is_given,
-    check_count,
-    check_sources,
-    source_gates.source_formats_fit,
-    source_gates.check_source_bytes,
-    source_gates.source_sizes_fit,
+GATES: tuple[Gate, ...] = (check_operation, check_prompt_is_given, check_count, check_sources)
+SOURCE_GATES: tuple[Gate, ...] = (source_formats_fit, check_source_bytes, source_sizes_fit)
+FIELD_GATES: tuple[Gate, ...] = (
     check_size_options,
     check_choices,
     check_features,
     check_response_format,
-    source_gates.seed_is_in_range,
+    seed_is_in_range,
     check_prompt_length,
-    options_are_known,
-    options_are_within_limits,
-    check_outpaint_sides,
-    check_option_combinations,
 )
+OPTION_GATES: tuple[Gate, ...] = (options_are_known, options_are_within_limits)
+COMBINATION_GATES: tuple[Gate, ...] = (check_outpaint_sides, check_option_combinations)
 
 
 def _words(operation: Operation) -> str:

@@ -1,4 +1,4 @@
-"""Gates for source images and masks (format, bytes and size) and for seeds.
+"""Gates for source images and masks: format, bytes and size.
 
 A vendor refuses most of this with a 400 or a 413, often after the upload; some vendors ignore the image and bill.
 """
@@ -38,19 +38,6 @@ def source_sizes_fit(request: ImageRequest, model: Model) -> None:
         if model.source_rule and (why := model.source_rule.violation(picture.width, picture.height)):
             message = f"{place} has {picture.width}x{picture.height} pixels; {model.id} takes {why}."
             raise ImageError(Reason.INVALID_REQUEST, message, hint="Scale or crop it, or use another model.")
-
-
-def seed_is_in_range(request: ImageRequest, model: Model) -> None:
-    """Check the first and the last seed, because each vendor call gets a higher one."""
-    if request.seed is None:
-        return
-    last = request.seed + (request.count - 1) // model.max_count * model.max_count
-    if not 0 <= request.seed <= last <= model.max_seed:
-        range_end = (
-            f", and the last of {request.count} images has {last}" if 0 <= request.seed <= model.max_seed else ""
-        )
-        message = f"The seed is {request.seed}{range_end}; {model.id} takes 0 to {model.max_seed}."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="Give a smaller one." if last > 0 else "Give 0 or more.")
 
 
 def _placed(request: ImageRequest) -> list[tuple[str, Picture]]:

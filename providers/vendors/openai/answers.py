@@ -91,7 +91,7 @@ async def read(response: httpx.Response, job: Job, wire: Wire, names: Names = OP
     Some hosts answer with the image file itself.
     """
     body, id = response.content, request_id(response.headers)
-    if format_of(body):
+    if body[:1] != b"{" and format_of(body):
         answer = Answer(data=(Item(b64_json=pybase64.b64encode(body).decode()),))
     else:
         answer = _streamed(body, names) if is_event_stream(body) else parse_answer(Answer, body)

@@ -28,7 +28,7 @@ from atelier.providers.pipeline.job_store import CallIdentity, JobRow, JobStore
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.pipeline.prepare import check_total
 from atelier.providers.pipeline.states import JobState
-from atelier.providers.pricing.budget import usd
+from atelier.providers.pricing.price_parts import usd
 from atelier.server.cli.making.result_lines import facts_of
 from atelier.server.cli.output import UsageError, say
 from atelier.server.cli.terminal.batch_table import BatchTable
@@ -110,7 +110,7 @@ async def make_batch(
         styles = styles_of(settings)
         requests = list[tuple[Line, ImageRequest, PricedRequest]]()
         for line in lines:
-            style = await styles.find(line.params.style)
+            style = await styles().find(line.params.style)
             request = await generate_image.request_of(line.params, style, styles, pipeline)
             requests.append((line, request, _admitted(pipeline, line, request)))
         chosen = (pipeline.catalog.resolve(each.model, each.operation, each.origin) for _, each, _ in requests)

@@ -13,7 +13,7 @@ from atelier.providers.core.concurrency import no_progress
 from atelier.providers.images.allowed_files import AmbiguousNameError, OutsideFoldersError, find_similar_name
 from atelier.providers.images.path_words import candidate_paths, strip_quotes
 from atelier.providers.jobs.service import ImageService
-from atelier.providers.pricing.budget import usd
+from atelier.providers.pricing.price_parts import usd
 from atelier.providers.pricing.price_table import Source, SourceKind
 from atelier.server.cli.options import parameters_in, validated
 from atelier.server.cli.output import Column, say, say_json, table

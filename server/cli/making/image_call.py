@@ -13,7 +13,7 @@ from atelier.providers.core.types import ImageRequest
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.fallback import check_fallback_names
 from atelier.providers.pipeline.pipeline import Pipeline
-from atelier.providers.styles.library import FoundStyle, StyleLibrary
+from atelier.providers.styles.library import FoundStyle, Styles
 from atelier.server.cli.making.result_lines import announce, open_images, show_images
 from atelier.server.cli.output import say
 from atelier.server.cli.signatures.output import Output
@@ -34,7 +34,7 @@ INTERRUPTED = (
 
 ParametersT = TypeVar("ParametersT", bound=ImageParameters)
 
-RequestOf = Callable[[ParametersT, FoundStyle | None, StyleLibrary, Pipeline], Awaitable[ImageRequest]]
+RequestOf = Callable[[ParametersT, FoundStyle | None, Styles, Pipeline], Awaitable[ImageRequest]]
 """Builds the request of a tool's parameters, in the style that they name."""
 
 
@@ -62,7 +62,7 @@ async def _make_images(
     pipeline = pipeline_of(settings, storage_of(settings), folders=folders)
     async with ImageService(pipeline, wait=None, fallback=settings.fallback) as service:
         styles = styles_of(settings)
-        request = await request_of(params, await styles.find(params.style), styles, pipeline)
+        request = await request_of(params, await styles().find(params.style), styles, pipeline)
         fallback = fallback_of(params)
         with usage_errors():
             pipeline.admit(request)

@@ -11,7 +11,7 @@ from typing import Any
 
 from atelier.providers.core.errors import sanitize
 from atelier.providers.images.asset_storage import Storage
-from atelier.providers.pricing.budget import usd
+from atelier.providers.pricing.price_parts import usd
 from atelier.server.cli.output import Column, UsageError, say
 
 PAGE = 200  # records that are read at once

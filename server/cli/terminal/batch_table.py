@@ -9,7 +9,7 @@ from typing import Any
 
 from atelier.providers.core.errors import ImageError, sanitize
 from atelier.providers.core.results import ImageResult
-from atelier.providers.pricing.budget import usd
+from atelier.providers.pricing.price_parts import usd
 from atelier.server.cli.output import say, say_json
 from atelier.server.cli.terminal.messages import for_person
 

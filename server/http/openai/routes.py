@@ -46,7 +46,7 @@ def router(server: AtelierServer) -> APIRouter:
         waiting = service.with_wait(math.inf).for_caller(caller)
 
         async def run(on_progress: Progress) -> Answer:
-            made = Call(caller=caller, on_progress=on_progress, key=key, styles=styles)
+            made = Call(caller=caller, on_progress=on_progress, key=key, styles=lambda: styles)
             return await call.tool.run(call.parameters, waiting, made)
 
         if call.stream:

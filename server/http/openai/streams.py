@@ -19,9 +19,8 @@ from pydantic_core import to_json
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from atelier.providers.core.concurrency import race
+from atelier.providers.core.concurrency import PartialImage, race
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.partial_image import PartialImage
 from atelier.providers.core.types import Progress
 from atelier.providers.jobs.service import ImageService
 from atelier.server.calls import CallerGoneError, Calls, delivering

@@ -16,7 +16,7 @@ from pydantic import ConfigDict
 
 from atelier.providers.core.concurrency import no_progress
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.providers.core.log_context import add_context
+from atelier.providers.core.tracing import add_context
 from atelier.providers.styles.listing import listed_styles
 from atelier.server.http.errors import ERRORS, RefusedError
 from atelier.server.http.rest.answers import answered, image_answer
@@ -76,7 +76,7 @@ def router(server: AtelierServer) -> APIRouter:
         add_context(client_request_id=body.request_id and sanitize(body.request_id))
         given = tool_arguments(body)
         given["save"] = body.save_to_db and body.settings.image.save
-        call = Call(caller=caller, on_progress=no_progress, key=key, inline_limit=sys.maxsize, styles=server.styles())
+        call = Call(caller=caller, on_progress=no_progress, key=key, inline_limit=sys.maxsize, styles=server.styles)
         run = partial(tool.run, parameters_of(tool, given), service.for_caller(caller), call)
         try:
             answer = await while_connected(request, run)
@@ -103,7 +103,7 @@ def router(server: AtelierServer) -> APIRouter:
         caller = server.caller()
         check_customer(body, caller)
         params = parameters_of(estimate_cost.TOOL, tool_arguments(body))
-        call = Call(caller=caller, on_progress=no_progress, styles=server.styles())
+        call = Call(caller=caller, on_progress=no_progress, styles=server.styles)
         return answered((await estimate_cost.run(params, server.state.service.for_caller(caller), call)).data)
 
     @routes.get("/image/models", response_model=APIResponse[ListModelsOutput])

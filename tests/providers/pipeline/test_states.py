@@ -8,7 +8,14 @@ import pytest
 
 from atelier.providers import jobs
 from atelier.providers.jobs.stored_job import final_state
-from atelier.providers.pipeline.states import CALL_TRANSITIONS, JOB_TRANSITIONS, CallState, JobState, states_before
+from atelier.providers.pipeline.states import (
+    CALL_STATES_BEFORE,
+    CALL_TRANSITIONS,
+    JOB_STATES_BEFORE,
+    JOB_TRANSITIONS,
+    CallState,
+    JobState,
+)
 
 ARROW = re.compile(r"(\(new\)|\w+) +--(\w)--> (\w+)")
 
@@ -35,8 +42,8 @@ def test_the_drawing_of_a_vendor_call_shows_the_transitions_that_are_allowed() -
 
 
 def test_the_sources_of_a_state_are_those_that_may_lead_to_it() -> None:
-    assert states_before(CallState.SETTLED, CALL_TRANSITIONS) == [CallState.SENT, CallState.UNKNOWN]
-    assert states_before(JobState.RUNNING, JOB_TRANSITIONS) == [JobState.COMPLETED, JobState.OUTCOME_UNKNOWN]
+    assert CALL_STATES_BEFORE[CallState.SETTLED] == [CallState.SENT, CallState.UNKNOWN]
+    assert JOB_STATES_BEFORE[JobState.RUNNING] == [JobState.COMPLETED, JobState.OUTCOME_UNKNOWN]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Caps as the environment sets them for a program without the server, and how USD become micro-USD."""
+"""Caps as the environment sets them for a program without the server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.pricing.budget import Budget, Caps, from_variables, micro, micro_up, require_no_period_caps
+from atelier.providers.pricing.budget import Budget, Caps, from_variables, require_no_period_caps
 
 ONE = Decimal(1)
 
@@ -56,8 +56,3 @@ def test_a_cap_of_a_day_or_a_month_needs_a_ledger(caps: Caps) -> None:
 def test_a_cap_of_a_call_needs_none() -> None:
     require_no_period_caps(Caps(per_call=ONE))
     require_no_period_caps(Caps())
-
-
-@pytest.mark.parametrize(("usd", "nearest", "up"), [("0.0000025", 3, 3), ("0.0000024", 2, 3), ("0.000002", 2, 2)])
-def test_a_bill_is_rounded_to_the_nearest_micro_dollar_and_a_reservation_up(usd: str, nearest: int, up: int) -> None:
-    assert (micro(Decimal(usd)), micro_up(Decimal(usd))) == (nearest, up)

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from atelier.providers.core.partial_image import PartialImage
+from atelier.providers.core.concurrency import PartialImage
 from atelier.providers.transport.event_stream import EventProgress
 
 IMAGES = [b"first " * 500, b"second " * 3000]

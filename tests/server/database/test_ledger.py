@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from atelier.providers.pricing.budget import Caps, Reservation, micro, micro_up, usd_of
-from atelier.server.database.ledger import SqlLedger
+from atelier.providers.pricing.budget import Caps, Reservation
+from atelier.server.database.ledger import MICRO_USD, SqlLedger, rounded, rounded_up
 from atelier.server.database.sqlite import SqliteDatabase
 from tests.exhaustive import exhaustive, sample
 from tests.server.database.conftest import open_store
@@ -248,8 +248,8 @@ class Interleaved(RuleBasedStateMachine):
     @rule(amounts=some.lists(some.integers(0, 30_000), min_size=1, max_size=3))
     def reserve(self, amounts: list[int]) -> None:
         self.count += 1
-        charges = [charge(f"{self.count}.{n}", str(usd_of(amount))) for n, amount in enumerate(amounts)]
-        short = anyio.run(self.ledger.reserve, charges, Caps(per_day=usd_of(self.cap)))
+        charges = [charge(f"{self.count}.{n}", str(amount * MICRO_USD)) for n, amount in enumerate(amounts)]
+        short = anyio.run(self.ledger.reserve, charges, Caps(per_day=self.cap * MICRO_USD))
         fits = sum(amounts) <= self.cap - self.closed - sum(self.open.values())
         assert (short is None) == fits
         if fits:
@@ -265,7 +265,7 @@ class Interleaved(RuleBasedStateMachine):
             anyio.run(self.ledger.mark_sent, id)
         match how:
             case "settle":
-                anyio.run(self.ledger.settle_call, id, usd_of(usd))
+                anyio.run(self.ledger.settle_call, id, usd * MICRO_USD)
                 self.closed += usd
             case "release":
                 anyio.run(self.ledger.release_call, id)
@@ -281,7 +281,7 @@ class Interleaved(RuleBasedStateMachine):
 
     @invariant()
     def balanced(self) -> None:
-        assert micro(anyio.run(spent, self.ledger)) == self.closed + sum(self.open.values())
+        assert anyio.run(spent, self.ledger) == (self.closed + sum(self.open.values())) * MICRO_USD
 
     def teardown(self) -> None:
         anyio.run(self.database.aclose)
@@ -296,12 +296,17 @@ TestInterleaved.settings = settings(
 
 @given(some.decimals(0, 10_000, places=10))
 def test_rounding_never_reserves_less_than_the_price(usd: Decimal) -> None:
-    assert usd_of(micro_up(usd)) >= usd
-    assert abs(usd_of(micro(usd)) - usd) <= Decimal("0.0000005")
+    assert 0 <= rounded_up(usd) - usd < MICRO_USD
+    assert abs(rounded(usd) - usd) <= Decimal("0.0000005")
+
+
+@pytest.mark.parametrize(("usd", "nearest", "up"), [("0.0000025", 3, 3), ("0.0000024", 2, 3), ("0.000002", 2, 2)])
+def test_a_bill_is_rounded_to_the_nearest_micro_dollar_and_a_reservation_up(usd: str, nearest: int, up: int) -> None:
+    assert (rounded(Decimal(usd)), rounded_up(Decimal(usd))) == (nearest * MICRO_USD, up * MICRO_USD)
 
 
 def test_money_survives_json() -> None:
-    assert json.dumps(float(usd_of(micro(Decimal("0.1"))))) == "0.1"
+    assert json.dumps(float(rounded(Decimal("0.1")))) == "0.1"
 
 
 async def test_a_call_that_was_not_sent_can_be_neither_settled_nor_unknown(place: str) -> None:

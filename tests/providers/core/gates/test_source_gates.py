@@ -9,7 +9,7 @@ import pytest
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.gates import source_gates
+from atelier.providers.core.gates import preflight, source_gates
 from atelier.providers.core.types import Feature, ImageRequest, Model, Operation, Picture
 from atelier.providers.images.masks import normalise_mask
 from atelier.providers.images.sources import normalise_source
@@ -129,9 +129,9 @@ def test_the_seed_of_the_last_call_is_checked_too(model: str, limit: int) -> Non
 
 def test_pictures_of_one_call_share_a_seed() -> None:
     row = replace(ROWS["imagen-4.0-generate-001"], max_seed=10)
-    source_gates.seed_is_in_range(ImageRequest(prompt="a fox", seed=10, count=4), row)
+    preflight.seed_is_in_range(ImageRequest(prompt="a fox", seed=10, count=4), row)
     with pytest.raises(ImageError, match="has 12"):
-        source_gates.seed_is_in_range(ImageRequest(prompt="a fox", seed=8, count=5), row)
+        preflight.seed_is_in_range(ImageRequest(prompt="a fox", seed=8, count=5), row)
 
 
 def test_every_row_with_seeds_has_a_largest_one() -> None:
