@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 from atelier.providers.pipeline.states import JobState
-from atelier.providers.pricing.budget import CapExceeded, Caps, Ledger, NoLedger, Reservation, require_no_period_caps
+from atelier.providers.pricing.budget import CapExceeded, Caps, Ledger, Reservation, require_no_period_caps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +90,11 @@ class CallRow:
     images: tuple[str, ...]
 
 
-class JobStore(Ledger, Protocol):
-    """Every method is one transaction, and raises storage_failed when the store cannot be used."""
+class JobStore(Ledger):
+    """Every method is one transaction, and raises storage_failed when the store cannot be used.
+
+    This class stores nothing, for programs that use the library without a server; the database overrides all of it.
+    """
 
     async def open_job(
         self, entry: NewJob, reservations: Sequence[Reservation], caps: Caps
@@ -99,128 +102,66 @@ class JobStore(Ledger, Protocol):
         """Write a job and its reservations. Returns None when they are written.
 
         Returns the JobRow of an equal call that can be joined or collected, or a CapExceeded.
-        Raises rate_limited if too many jobs of the caller run.
+        Raises rate_limited if too many jobs of the caller run, and budget_exceeded for a cap that cannot be held.
         """
-        ...
+        require_no_period_caps(caps)
+        return None
 
     async def find_duplicate(self, identity: CallIdentity) -> JobRow | None:
         """Return the newest equal job that runs or is not delivered, with a result or an unknown outcome.
 
         With an idempotency key: that runs, or ended within a day with a result or an unknown outcome.
         """
-        ...
+        return None
 
     async def get_job(self, id: str) -> JobRow | None:
         """Return the job of that id."""
-        ...
+        return None
 
     async def save_vendor_task(self, vendor_call_id: str, task: Mapping[str, Any]) -> None:
         """Store the vendor's task, by which a recovery collects the images."""
-        ...
 
     async def add_asset(self, job: str, vendor_call_id: str, image: str) -> None:
         """Record that an image of the call is stored."""
-        ...
 
     async def wait_for_end(self, id: str, seconds: float) -> None:
         """Wait until the job of another process may have ended, for at most `seconds`."""
-        ...
 
     async def finish_job(self, id: str, state: JobState, outcome: Mapping[str, Any]) -> bool:
         """End a job. If it has more images than when it was delivered, it becomes undelivered.
 
         False if it does not run, or another process has claimed it.
         """
-        ...
+        return True
 
     async def mark_delivered(self, id: str) -> bool:
         """Record that the answer with its result was written, or that a caller was warned of its unknown outcome.
 
         False if there is no such job, or it was delivered before.
         """
-        ...
+        return True
 
     async def claim_orphaned_jobs(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
         """Claim the running jobs whose process died, and for half an hour the collectable ones that ended.
 
         Only those whose caller and home are `ours`; after a day any. They run from now on, owned by this process.
         """
-        ...
+        return []
 
     async def list_expired_inline(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
         """Return the jobs whose inline images are older than an hour, of callers and homes that are `ours`."""
-        ...
+        return []
 
     async def forget_inline(self, id: str) -> None:
         """Record that the inline images of the job are deleted."""
-        ...
 
     async def list_calls(self, id: str) -> list[CallRow]:
         """Return the vendor calls of a job, in their order."""
-        ...
+        return []
 
     async def usual_seconds(self, caller: str, model: str) -> float | None:
         """Return how long the caller's latest calls of `vendor/model` took, by their median; None without any."""
-        ...
+        return None
 
     async def aclose(self) -> None:
         """Close the store. Jobs of this process that still run are orphaned."""
-        ...
-
-
-class NullJobStore(NoLedger):
-    """Stores nothing: for programs that use the library without a server."""
-
-    async def open_job(
-        self, entry: NewJob, reservations: Sequence[Reservation], caps: Caps
-    ) -> CapExceeded | JobRow | None:
-        """Return None: no job is equal. Raises budget_exceeded where a cap by day or month is set."""
-        require_no_period_caps(caps)
-        return None
-
-    async def find_duplicate(self, identity: CallIdentity) -> JobRow | None:
-        """Return nothing."""
-        return None
-
-    async def get_job(self, id: str) -> JobRow | None:
-        """Return nothing."""
-        return None
-
-    async def save_vendor_task(self, vendor_call_id: str, task: Mapping[str, Any]) -> None:
-        """Do nothing."""
-
-    async def add_asset(self, job: str, vendor_call_id: str, image: str) -> None:
-        """Do nothing."""
-
-    async def wait_for_end(self, id: str, seconds: float) -> None:
-        """Do nothing."""
-
-    async def finish_job(self, id: str, state: JobState, outcome: Mapping[str, Any]) -> bool:
-        """Do nothing."""
-        return True
-
-    async def mark_delivered(self, id: str) -> bool:
-        """Do nothing."""
-        return True
-
-    async def claim_orphaned_jobs(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
-        """Return nothing."""
-        return []
-
-    async def list_expired_inline(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
-        """Return nothing."""
-        return []
-
-    async def forget_inline(self, id: str) -> None:
-        """Do nothing."""
-
-    async def list_calls(self, id: str) -> list[CallRow]:
-        """Return nothing."""
-        return []
-
-    async def usual_seconds(self, caller: str, model: str) -> float | None:
-        """Return None: nothing is known of earlier calls."""
-        return None
-
-    async def aclose(self) -> None:
-        """Do nothing."""

@@ -28,7 +28,7 @@ from atelier.providers.images.sources import SourceReader
 from atelier.providers.pipeline import prepare as preparation
 from atelier.providers.pipeline.admit import PricedRequest, check_and_price, vendor_api_key
 from atelier.providers.pipeline.dispatch import FATAL_REASONS, Dispatcher, Slots
-from atelier.providers.pipeline.job_store import JobStore, NullJobStore
+from atelier.providers.pipeline.job_store import JobStore
 from atelier.providers.pipeline.prepare import PreparedJob
 from atelier.providers.pipeline.result import CallResult, merged_result, new_assets, store_images, with_prompts
 from atelier.providers.pipeline.safe_prompt import SECOND_ATTEMPT_HINT, prepare_softened
@@ -81,7 +81,7 @@ class Pipeline:
         self.storage = storage
         self.sources = sources or SourceReader()
         self._tenants = tenants
-        self.store = store or NullJobStore()
+        self.store = store or JobStore()
         self.budget = budget or Budget()
         self._dispatcher = Dispatcher(
             timeout=timeout,

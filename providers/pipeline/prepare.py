@@ -17,7 +17,7 @@ from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
 from atelier.providers.pipeline.admit import PricedRequest
-from atelier.providers.pipeline.job_store import JobStore, NullJobStore
+from atelier.providers.pipeline.job_store import JobStore
 from atelier.providers.pipeline.quotes import over_budget_error, unpriced_error
 from atelier.providers.pipeline.vendor_call import VendorCall
 from atelier.providers.pricing.budget import Budget, BudgetLeft, CapExceeded, Caps, Confirm, Reservation
@@ -163,7 +163,7 @@ async def _ask(limit: Decimal | None, cost: str, confirm: Confirm | None) -> Non
 
 def vendor_calls_for(catalog: Catalog, store: JobStore, priced: PricedRequest, caps: Caps) -> list[VendorCall]:
     """Return the vendor calls of a job. Those of a free job are not recorded."""
-    recorded_in = NullJobStore() if priced.is_free else store
+    recorded_in = JobStore() if priced.is_free else store  # the class itself stores nothing
     return [vendor_call_for(catalog, recorded_in, priced, new_id("chg"), job, caps) for job in priced.calls]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Literal, Protocol
+from typing import Literal
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Lookup
@@ -65,83 +65,49 @@ class Spending:
     month: Decimal = Decimal(0)
 
 
-class Ledger(Protocol):
+class Ledger:
     """What was reserved and what was spent. Every method is one transaction; storage_failed when it cannot be written.
 
     A vendor call is reserved, then sent, then settled, released or unknown. All but released count against the caps:
     at its price once settled, at the reservation until then.
+
+    This class keeps no books, for programs that use the library without a server; the database overrides all of it.
     """
 
     async def reserve(self, reservations: Sequence[Reservation], caps: Caps) -> CapExceeded | None:
         """Reserve all of them or none. Returns a CapExceeded if a cap of the caller would be exceeded."""
-        ...
+        return None
 
     async def mark_sent(self, id: str) -> bool:
         """Record that the request is about to leave. False if the call is in a state that does not allow it."""
-        ...
+        return True
 
     async def settle_call(self, id: str, usd: Decimal | None) -> bool:
         """Record the bill in USD; None where it is not known. False if the call has ended before."""
-        ...
+        return True
 
     async def release_call(self, id: str) -> bool:
         """Release the reservation: nothing was billed. False if the call has ended before."""
-        ...
+        return True
 
     async def mark_call_unknown(self, id: str) -> bool:
         """Keep the reservation: the bill is unknown. False if the call was not sent, or has ended before."""
-        ...
+        return True
 
     async def reserve_retry(self, id: str, caps: Caps) -> CapExceeded | None:
         """Reserve the price once more before a request is repeated, because the vendor may bill both.
 
         Returns a CapExceeded if a cap would be exceeded; then nothing is written, and it must not be repeated.
         """
-        ...
+        return None
 
     async def budget_left(self, caller: str, caps: Caps) -> BudgetLeft:
         """Return what the caller may still spend."""
-        ...
+        return BudgetLeft()
 
     async def spending(self, caller: str) -> Spending:
         """What the caller has spent."""
-        ...
-
-
-class NoLedger:
-    """Keeps no books, for a program that uses the library without a server: a cap by day or month cannot be held."""
-
-    async def reserve(self, reservations: Sequence[Reservation], caps: Caps) -> CapExceeded | None:
-        """Return None: there is no cap."""
-        return None
-
-    async def mark_sent(self, id: str) -> bool:
-        """Do nothing."""
-        return True
-
-    async def settle_call(self, id: str, usd: Decimal | None) -> bool:
-        """Do nothing."""
-        return True
-
-    async def release_call(self, id: str) -> bool:
-        """Do nothing."""
-        return True
-
-    async def mark_call_unknown(self, id: str) -> bool:
-        """Do nothing."""
-        return True
-
-    async def reserve_retry(self, id: str, caps: Caps) -> CapExceeded | None:
-        """Return None: there is no cap."""
-        return None
-
-    async def spending(self, caller: str) -> Spending:
-        """Nothing is known."""
         return Spending()
-
-    async def budget_left(self, caller: str, caps: Caps) -> BudgetLeft:
-        """Return no amounts."""
-        return BudgetLeft()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import anyio
 from sqlalchemy import Connection, Select, func, insert, select, update
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.pipeline.job_store import CallIdentity, CallRow, JobRow, NewJob
+from atelier.providers.pipeline.job_store import CallIdentity, CallRow, JobRow, JobStore, NewJob
 from atelier.providers.pipeline.states import CallState, JobState
 from atelier.providers.pricing.budget import CapExceeded, Caps, Reservation
 from atelier.server.database.engine import Database
@@ -40,7 +40,7 @@ from atelier.server.database.schema import assets, jobs, vendor_calls
 from atelier.server.observability.logs import log
 
 
-class SqlJobStore(SqlLedger):
+class SqlJobStore(SqlLedger, JobStore):
     """Jobs, vendor calls, assets and money of every process that shares the database."""
 
     def __init__(

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, case, func, insert,
 
 from atelier.providers.core.ids import new_id
 from atelier.providers.pipeline.states import CALL_STATES_BEFORE, CallState
-from atelier.providers.pricing.budget import BudgetLeft, CapExceeded, Caps, Reservation, Spending
+from atelier.providers.pricing.budget import BudgetLeft, CapExceeded, Caps, Ledger, Reservation, Spending
 from atelier.server.database.engine import Database
 from atelier.server.database.schema import Usd, daily_spending, vendor_calls
 from atelier.server.database.spending import By, Spent
@@ -74,7 +74,7 @@ def rounded_up(usd: Decimal) -> Decimal:
     return usd.quantize(MICRO_USD, ROUND_CEILING)
 
 
-class SqlLedger:
+class SqlLedger(Ledger):
     """Vendor calls of every process that shares the database."""
 
     def __init__(self, database: Database, today: Callable[[], date] = utc_day) -> None:

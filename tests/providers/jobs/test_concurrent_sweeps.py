@@ -10,13 +10,13 @@ from anyio.abc import TaskGroup
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.jobs.sweeper import OrphanSweeper
-from atelier.providers.pipeline.job_store import JobRow, NullJobStore
+from atelier.providers.pipeline.job_store import JobRow, JobStore
 from atelier.providers.pipeline.pipeline import Pipeline
 
 pytestmark = pytest.mark.anyio
 
 
-class Store(NullJobStore):
+class Store(JobStore):
     """A store whose claims can be held up and can fail."""
 
     def __init__(self, *ends: Exception | None) -> None:

@@ -17,9 +17,9 @@ import anyio
 import pytest
 from sqlalchemy import text, update
 
-from atelier.providers.pipeline.job_store import CallIdentity, JobRow, NewJob
+from atelier.providers.pipeline.job_store import CallIdentity, JobRow, JobStore, NewJob
 from atelier.providers.pipeline.states import JobState
-from atelier.providers.pricing.budget import CapExceeded, Caps
+from atelier.providers.pricing.budget import CapExceeded, Caps, Ledger
 from atelier.server.database.jobs import SqlJobStore
 from atelier.server.database.schema import jobs
 from tests.exhaustive import exhaustive
@@ -41,6 +41,13 @@ def anyones(caller: str, home: str) -> bool:
 
 def journal_at(place: str | Path) -> SqlJobStore:
     return open_store(str(place))
+
+
+def test_the_database_overrides_every_method_of_a_store_that_stores_nothing() -> None:
+    promised = {name for base in (JobStore, Ledger) for name in vars(base) if not name.startswith("_")}
+    inherited = [name for name in promised if getattr(SqlJobStore, name) in (vars(JobStore) | vars(Ledger)).values()]
+    assert len(promised) > 15
+    assert not inherited
 
 
 def identity(fingerprint: str = "same", caller: str = "1", key: str | None = None) -> CallIdentity:
