@@ -57,7 +57,7 @@ HOMES = {
     "opentelemetry": ("server.observability.otel",),
     "h11": ("server.http.protocol",),
     "jwt": ("server.http.auth", "providers.testing.emulators.vertex"),
-    "tenacity": ("providers.transport.resilience.retry",),
+    "tenacity": ("providers.transport.retry",),
     "httpx2": ("providers.transport.network",),
     "socksio": ("providers.transport.network.proxies",),
     "httpx": (),

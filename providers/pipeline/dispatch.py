@@ -22,9 +22,8 @@ from atelier.providers.pipeline.prepare import PreparedJob
 from atelier.providers.pipeline.vendor_call import VendorCall, model_span, record_reply
 from atelier.providers.transport.network.address_policy import AddressPolicy
 from atelier.providers.transport.network.http_client import OwnTransport, httpx, vendor_client
-from atelier.providers.transport.resilience.breaker import Breaker
-from atelier.providers.transport.resilience.limiter import FairLimiter
-from atelier.providers.transport.response_check import quoting
+from atelier.providers.transport.resilience import Breaker, FairLimiter
+from atelier.providers.transport.response import quoting
 from atelier.providers.transport.wire import Wire
 from atelier.providers.vendors.contract import Job, Provider, Reply
 

@@ -111,7 +111,10 @@ def vendor_error(body: bytes) -> VendorError:
     return _read(value)
 
 
-MAX_ERROR_BYTES = 2**20  # a larger answer holds an image
+WEB_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<")
+"""The start of a web page, regardless of its content type. No usable answer begins with “<”."""
+
+MAX_ERROR_IN_200 = 2**20  # bytes; a larger answer holds an image
 ERROR_FIELDS = re.compile(rb'"(?:error|success"|(?:status_?|statusC)?code"|status"|type")')
 
 
@@ -120,7 +123,7 @@ def error_status(body: bytes) -> int | None:
 
     An answer with an image, or a link to one, is not an error.
     """
-    if len(body) > MAX_ERROR_BYTES or not ERROR_FIELDS.search(body):
+    if len(body) > MAX_ERROR_IN_200 or not ERROR_FIELDS.search(body):
         return None
     try:
         value = lenient_json(body)
@@ -139,11 +142,6 @@ def holds_whole_result(body: bytes) -> bool:
         return any(b"partial_image" not in data and _holds_result(lenient_json(data)) for data in sse_data(body))
     except ValueError:
         return False
-
-
-def is_page(body: bytes) -> bool:
-    """Whether a body is a web page, regardless of its content type. No usable answer begins with “<”."""
-    return body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<"
 
 
 def _read(value: Any) -> VendorError:

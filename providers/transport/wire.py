@@ -16,15 +16,18 @@ import anyio
 from atelier.providers.core.errors import ImageError, Reason, redacting
 from atelier.providers.core.tracing import add_context, traced
 from atelier.providers.core.types import Endpoint, Progress
-from atelier.providers.transport.access import Access, FindCredentials, resolve_allowed
-from atelier.providers.transport.answer_body import AnswerBody
 from atelier.providers.transport.base_url import image_url, vendor_url
-from atelier.providers.transport.exchange import Exchange, safe_url
+from atelier.providers.transport.exchange import Access, Exchange, FindCredentials, resolve_allowed, safe_url
 from atelier.providers.transport.network.address_policy import AddressPolicy, send_to
 from atelier.providers.transport.network.http_client import httpx, transport_error
-from atelier.providers.transport.paid_request import PaidRequest
-from atelier.providers.transport.resilience.retry import TASK_MISSING_STATUSES, is_temporary, retry_after, retry_policy
-from atelier.providers.transport.response_check import check_response, dead_link_error, refusal_error
+from atelier.providers.transport.response import AnswerBody, check_response, dead_link_error, refusal_error
+from atelier.providers.transport.retry import (
+    TASK_MISSING_STATUSES,
+    PaidRequest,
+    is_temporary,
+    retry_after,
+    retry_policy,
+)
 from atelier.providers.transport.vendor_errors import error_status
 from atelier.providers.transport.vendor_json import base64_bytes, invalid_response, is_data_uri
 

@@ -22,7 +22,7 @@ from typing import Any
 from atelier.providers.core.errors import ImageError
 from atelier.providers.core.results import Usage
 from atelier.providers.core.types import Endpoint, ImageRequest, Model, Operation, Picture
-from atelier.providers.transport.access import FindCredentials
+from atelier.providers.transport.exchange import FindCredentials
 from atelier.providers.transport.wire import Wire, httpx
 
 

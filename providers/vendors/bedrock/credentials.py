@@ -14,7 +14,7 @@ import anyio
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint
-from atelier.providers.transport.access import Credentials
+from atelier.providers.transport.exchange import Credentials
 from atelier.providers.transport.wire import httpx
 from atelier.providers.vendors.bedrock.adapter import BEARER, region_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Endpoint
-from atelier.providers.transport.access import Credentials
+from atelier.providers.transport.exchange import Credentials
 from atelier.providers.transport.wire import httpx
 
 KEY, KEY_ID, KEY_SECRET = "FAL_KEY", "FAL_KEY_ID", "FAL_KEY_SECRET"

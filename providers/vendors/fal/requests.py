@@ -15,7 +15,7 @@ import anyio
 from pydantic import Field, JsonValue
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.providers.transport.vendor_errors import is_page
+from atelier.providers.transport.vendor_errors import WEB_PAGE
 from atelier.providers.transport.vendor_json import Lenient, VendorModel, invalid_response, parse_answer, spelled
 from atelier.providers.transport.wire import Wire, httpx
 from atelier.providers.vendors.contract import Reply
@@ -152,7 +152,7 @@ async def _result(queued: Queued, wire: Wire) -> httpx.Response:
 
 async def _read_result(queued: Queued, wire: Wire) -> httpx.Response:
     response = await wire.free("GET", queued.response_url)
-    if is_page(response.content):
+    if WEB_PAGE.match(response.content):
         raise invalid_response("fal's host answered with a web page in place of the result.")
     return response
 

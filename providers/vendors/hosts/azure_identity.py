@@ -13,7 +13,7 @@ import anyio
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint
-from atelier.providers.transport.access import Credentials
+from atelier.providers.transport.exchange import Credentials
 from atelier.providers.transport.wire import httpx
 
 SCOPE = "https://cognitiveservices.azure.com/.default"

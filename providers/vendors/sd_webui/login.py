@@ -6,7 +6,7 @@ import base64
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Endpoint
-from atelier.providers.transport.access import Credentials
+from atelier.providers.transport.exchange import Credentials
 from atelier.providers.transport.wire import httpx
 from atelier.providers.vendors.sd_webui.adapter import AUTH
 

@@ -17,7 +17,7 @@ import anyio
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint
-from atelier.providers.transport.access import Credentials
+from atelier.providers.transport.exchange import Credentials
 from atelier.providers.transport.wire import httpx
 from atelier.providers.vendors.vertex.adapter import CREDENTIALS
 

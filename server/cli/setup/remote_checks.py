@@ -14,7 +14,7 @@ from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.concurrency import run_concurrently
 from atelier.providers.core.errors import ImageError
 from atelier.providers.transport.network.http_client import vendor_client
-from atelier.providers.transport.response_check import refusal_error
+from atelier.providers.transport.response import refusal_error
 from atelier.providers.transport.vendor_errors import error_status
 from atelier.providers.transport.wire import Wire, httpx
 from atelier.providers.vendors.contract import Provider

@@ -15,7 +15,7 @@ from atelier.providers.testing.conformance.bench import Bench
 from atelier.providers.testing.conformance.helpers import run
 from atelier.providers.testing.conformance.odd_bodies import ODD_BODIES, Rewritten
 from atelier.providers.testing.server import Answer, Emulator, Received
-from atelier.providers.transport.resilience.retry import RefusalOutcome, refusal_outcome
+from atelier.providers.transport.retry import RefusalOutcome, refusal_outcome
 from tests.conformance.benches import BENCHES
 
 pytestmark = pytest.mark.anyio

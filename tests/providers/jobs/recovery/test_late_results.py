@@ -139,7 +139,7 @@ async def test_where_one_of_several_was_never_sent_and_the_others_came_too_late_
 async def test_a_link_that_did_not_answer_is_followed_later_and_the_others_are_kept_once(
     with_xai: Environ, today: Any, xai: XAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("atelier.providers.transport.resilience.retry.MAX_ATTEMPTS", 1)
+    monkeypatch.setattr("atelier.providers.transport.retry.MAX_ATTEMPTS", 1)
     xai.always_links = True
     xai.next(None, None, *[Answer(503, b"")] * 4)
     two = ImageRequest(prompt="a fox", model="grok", count=2)

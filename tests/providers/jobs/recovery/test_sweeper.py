@@ -20,7 +20,7 @@ from atelier.providers.testing.emulators.flux import Flux
 from atelier.providers.testing.emulators.flux_rules import PENDING
 from atelier.providers.testing.server import Answer, Held
 from atelier.providers.testing.waiting import eventually, leave
-from atelier.providers.transport.resilience.breaker import MAX_FAILURES
+from atelier.providers.transport.resilience import MAX_FAILURES
 from atelier.server.composition import job_store_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ

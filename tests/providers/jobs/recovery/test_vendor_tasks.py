@@ -88,7 +88,7 @@ async def test_a_task_that_could_not_be_asked_for_after_a_restart_is_asked_for_l
 @pytest.fixture
 def both(with_openai: Environ, with_flux: Environ, openai: OpenAI, monkeypatch: pytest.MonkeyPatch) -> Environ:
     """Two vendors, the first of them out of service."""
-    monkeypatch.setattr("atelier.providers.transport.resilience.retry.MAX_ATTEMPTS", 1)
+    monkeypatch.setattr("atelier.providers.transport.retry.MAX_ATTEMPTS", 1)
     openai.next(*[Answer(503, {"error": {"message": "down"}})] * 20)
     return {**with_openai, **with_flux}
 

@@ -14,7 +14,7 @@ from atelier.providers.testing.emulators import flux_rules as emulated
 from atelier.providers.testing.emulators.flux import Flux
 from atelier.providers.testing.server import Answer, Fault
 from atelier.providers.transport.network.address_policy import AddressPolicy
-from atelier.providers.transport.resilience.retry import MAX_ATTEMPTS
+from atelier.providers.transport.retry import MAX_ATTEMPTS
 from atelier.providers.transport.wire import MAX_POLL_FAILURES, Wire, httpx
 from atelier.providers.vendors.contract import Job
 from atelier.providers.vendors.flux import PROVIDER

@@ -20,7 +20,7 @@ from atelier.providers.testing.emulators.stability import (
     answer,
 )
 from atelier.providers.testing.server import Answer, Dropped, Fault
-from atelier.providers.transport.resilience.retry import MAX_ATTEMPTS
+from atelier.providers.transport.retry import MAX_ATTEMPTS
 from atelier.providers.transport.wire import MAX_POLL_FAILURES
 from atelier.providers.vendors.stability import PROVIDER
 from atelier.providers.vendors.stability import adapter as vendor

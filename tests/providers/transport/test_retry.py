@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.transport.resilience.retry import (
+from atelier.providers.transport.retry import (
     MAX_ATTEMPTS,
     MAX_RETRY_WAIT,
     RefusalOutcome,

@@ -7,7 +7,7 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
-from atelier.providers.transport.resilience.limiter import FairLimiter
+from atelier.providers.transport.resilience import FairLimiter
 
 pytestmark = pytest.mark.anyio
 

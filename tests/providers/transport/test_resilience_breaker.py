@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.transport.resilience.breaker import IGNORED_REASONS, MAX_FAILURES, OPEN_SECONDS, Breaker
+from atelier.providers.transport.resilience import IGNORED_REASONS, MAX_FAILURES, OPEN_SECONDS, Breaker
 
 DOWN = ImageError(Reason.PROVIDER_UNAVAILABLE, "down")
 

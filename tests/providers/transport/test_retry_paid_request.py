@@ -17,7 +17,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Endpoint
 from atelier.providers.testing.server import Answer, Emulator
 from atelier.providers.transport.network.http_client import httpx, vendor_client
-from atelier.providers.transport.paid_request import PaidRequest
+from atelier.providers.transport.retry import PaidRequest
 from atelier.providers.transport.vendor_json import reason_for_status
 from atelier.providers.transport.wire import Wire
 

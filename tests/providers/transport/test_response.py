@@ -9,8 +9,8 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason, redacting
 from atelier.providers.core.types import Endpoint
-from atelier.providers.transport.paid_request import PaidRequest
-from atelier.providers.transport.response_check import check_response
+from atelier.providers.transport.response import check_response
+from atelier.providers.transport.retry import PaidRequest
 from atelier.providers.transport.wire import httpx
 from atelier.providers.vendors.openai.refusals import explain
 

@@ -6,7 +6,7 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Endpoint
-from atelier.providers.transport.access import resolve_allowed
+from atelier.providers.transport.exchange import resolve_allowed
 from atelier.providers.transport.network.address_policy import AddressPolicy
 from atelier.providers.transport.network.http_client import httpx
 
