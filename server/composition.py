@@ -89,7 +89,7 @@ class DeferredJobStore:
                 self._made = made = self._make()
                 for name in dir(made):
                     if not name.startswith("_"):
-                        setattr(self, name, getattr(made, name))
+                        vars(self).setdefault(name, getattr(made, name))
             return self._made
 
     async def aclose(self) -> None:
