@@ -70,7 +70,7 @@ HOMES = {
         "server.mcp.previews",
         "server.cli.terminal.images",
     ),
-    "pillow_heif": ("providers.images.heif",),
+    "pillow_heif": ("providers.images.repair",),
     "openai": (),
     "cyclopts": ("server.cli",),
     "rich": ("server.cli",),

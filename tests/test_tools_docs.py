@@ -7,7 +7,7 @@ from pathlib import Path
 
 from atelier.providers.vendors.registry import all_providers
 from atelier.tools import TOOLS
-from atelier.tools.parameters.option_parsing import parse_options
+from atelier.tools.parameters.arguments import parse_options
 
 SECTION = (Path(__file__).parents[1] / "docs/tools.md").read_text(encoding="utf-8")
 

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.images.sources import ASSET
 from atelier.providers.jobs.service import ImageService
-from atelier.tools.parameters.fields import parse_list
+from atelier.tools.parameters.arguments import parse_list
 from atelier.tools.parameters.tool_parameters import Parameters
 from atelier.tools.tool import Answer, Call, Output, Tool
 

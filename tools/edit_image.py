@@ -17,7 +17,7 @@ from atelier.providers.jobs.service import ImageService
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.styles.apply import with_style
 from atelier.providers.styles.library import FoundStyle, Styles
-from atelier.tools.image_call import replay, request_fields, submit
+from atelier.tools.image_call import answer_of, replay, request_fields, submission
 from atelier.tools.parameters.tool_parameters import UNLISTED, EditImage, EditParameters
 from atelier.tools.tool import Answer, Call, Tool
 
@@ -94,7 +94,9 @@ async def run(params: EditImage, service: ImageService, call: Call) -> Answer:
         return before
     began = anyio.current_time()
     request = await request_of(params, style, call.styles, service.pipeline)
-    return await submit(request, params, style, service.with_time_spent(anyio.current_time() - began), call)
+    service = service.with_time_spent(anyio.current_time() - began)
+    result = await service.submit(request, **await submission(params, style, call))
+    return await answer_of(result, params, call)
 
 
 TOOL = Tool(

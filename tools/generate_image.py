@@ -10,13 +10,14 @@ from atelier.providers.styles.apply import with_style
 from atelier.providers.styles.library import FoundStyle, Styles
 from atelier.tools.compare_models import compare_models
 from atelier.tools.image_call import (
-    files_of,
+    answer_of,
+    check_output_path,
+    delivery_of,
     replay,
     request_fields,
-    submit,
-    with_files,
+    submission,
+    written,
 )
-from atelier.tools.parameters.delivery import delivery_of
 from atelier.tools.parameters.tool_parameters import UNLISTED, GenerateImage
 from atelier.tools.tool import Answer, Call, Tool
 
@@ -44,22 +45,20 @@ async def run(params: GenerateImage, service: ImageService, call: Call) -> Answe
     if before := await replay(params, style, service, call):
         return before
     request = await request_of(params, style, call.styles, service.pipeline)
-    return await submit(request, params, style, service, call)
+    result = await service.submit(request, **await submission(params, style, call))
+    return await answer_of(result, params, call)
 
 
 async def _compared(params: GenerateImage, style: FoundStyle | None, service: ImageService, call: Call) -> Answer:
     """Make the images with several models, side by side."""
-    delivery = delivery_of(params, save=params.save)
-    if params.model is not None or params.fallback or delivery.inline:
+    if params.model is not None or params.fallback or delivery_of(params).inline:
         message = "“models” goes with no “model”, no “fallback” and no inline delivery."
         raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave them out to compare several models.")
-    if params.output_path:
-        await files_of(call).check(params.output_path, overwrite=delivery.overwrite)
+    await check_output_path(params, call)
     each = [params.model_copy(update={"model": name}) for name in dict.fromkeys(params.models)]
     requests = [await request_of(one, style, call.styles, service.pipeline) for one in each]
     answer = await compare_models(requests, service, call, sure=params.confirm_cost)
-    path = params.output_path
-    return await with_files(answer, path, call, overwrite=delivery.overwrite) if path else answer
+    return await written(answer, params, call)
 
 
 TOOL = Tool(

@@ -12,19 +12,17 @@ from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.results import ResultImage
 from atelier.providers.core.sizes import ResizeSpec
-from atelier.providers.images.asset_storage import Storage
+from atelier.providers.images.allowed_files import asset_in, strip_quotes
+from atelier.providers.images.asset_storage import Asset, Storage
 from atelier.providers.images.identify import picture
-from atelier.providers.images.path_words import asset_in, strip_quotes
 from atelier.providers.images.resize import resized_copy, store_copy
-from atelier.providers.images.sources import ASSET, Asset, newest_asset_id
+from atelier.providers.images.sources import ASSET, newest_asset_id
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.styles.save import checked_name, save_style
-from atelier.tools.closing_lines import closing_lines
-from atelier.tools.image_answer import ImageData, image_data
-from atelier.tools.image_call import answer_of, files_of, with_files
+from atelier.tools.image_answer import ImageData, closing_lines, image_data
+from atelier.tools.image_call import Delivery, answer_of, check_output_path, delivery_of, written
 from atelier.tools.image_list import UPLOAD, ListedImage, maker_of, newest_images, prompt_of
 from atelier.tools.parameters import fields
-from atelier.tools.parameters.delivery import Delivery, delivery_of
 from atelier.tools.parameters.tool_parameters import Parameters
 from atelier.tools.tool import Answer, Call, Output, Tool
 
@@ -120,13 +118,12 @@ async def run(params: GetImage, service: ImageService, call: Call) -> Answer:
         page = await newest_images(storage, params.limit or DEFAULT_LIMIT, params.before)
         return Answer(text=page.text, data=GetImageOutput(summary=page.summary, pictures=page.rows))
     delivery, wanted = delivery_of(params), _copy_of(params)
-    if params.output_path:
-        await files_of(call).check(params.output_path, overwrite=delivery.overwrite)
+    await check_output_path(params, call)
     words = (params.id or "last").strip()
     words = storage.id_in(words) or asset_in(words) or strip_quotes(words)
     if words.startswith("job_"):
         result = await service.get_result(words, caller=call.caller, on_progress=call.on_progress)
-        return await answer_of(result, params.output_path, delivery, call)
+        return await answer_of(result, params, call)
     is_last = words.lower() == "last"
     id = await newest_asset_id(storage) if is_last else words
     asset = await storage.get(id) if id and ASSET.fullmatch(id) else None
@@ -137,11 +134,7 @@ async def run(params: GetImage, service: ImageService, call: Call) -> Answer:
         params.save_style, asset, call.styles(), overwrite=delivery.overwrite
     )
     answer = await _shown(asset, storage, wanted, delivery, call)
-    if saved:
-        answer = answer.with_note(saved)
-    if params.output_path:
-        answer = await with_files(answer, params.output_path, call, overwrite=delivery.overwrite)
-    return answer
+    return await written(answer.with_note(saved) if saved else answer, params, call)
 
 
 def _copy_of(params: GetImage) -> ResizeSpec | None:

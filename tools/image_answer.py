@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from atelier.providers.core.results import ImageResult, ResultImage, Usage
+from atelier.providers.core.results import ImageResult, ResultImage
 from atelier.providers.jobs.service import JobHandle
 from atelier.providers.pricing.price_parts import usd as plain_usd
-from atelier.tools.closing_lines import bytes_of, closing_lines
 from atelier.tools.tool import ANSWER_BUDGET, Answer, Output
+
+PREVIEW_ATTACHED = "Only a small preview is attached; if you cannot see it, do not describe it."
+NO_PREVIEW = "No preview is attached: do not describe the image."
+
+_CLOSINGS = {
+    "stored": (
+        f"Show the user the path or link. {PREVIEW_ATTACHED}",
+        "show the user the path or link",
+    ),
+    "both": (
+        "Show the user the path or link. What is attached is the full size.",
+        "show the user the path or link; the full size is attached",
+    ),
+    "inline": (
+        "What is attached is the full size; it was not stored.",
+        "attached to this answer, not stored",
+    ),
+    "preview only": (
+        "The full image is too large to attach and could not be stored; only its preview is attached.",
+        "not stored and too large to attach",
+    ),
+}
+"""Where the images are -> the closing line of the text, and the same for the summary."""
 
 
 class CopyData(BaseModel):
@@ -77,10 +100,11 @@ def format_result(result: ImageResult, inline_limit: int = ANSWER_BUDGET, *, who
         result = _without_storage(result)
     images = [image_data(image) for image in result.images]
     whole = whole and bytes_of(result.images) <= inline_limit
+    usage = result.usage
     fate, brief = closing_lines(result.images, inline_limit, whole=whole)
     lines = [
         result.notice,
-        *_ready(images),
+        f"{_count(len(images))} ready ({'; '.join(f'{_shape(i)}, {size_of(i.bytes or 0)}' for i in images)}).",
         *_where(images),
         f"Model: {result.provider}/{result.model} · {_cost(result)}",
         *(f"Note: {warning}" for warning in result.warnings),
@@ -94,8 +118,8 @@ def format_result(result: ImageResult, inline_limit: int = ANSWER_BUDGET, *, who
         model=result.model,
         estimated_usd=_float(result.estimated_usd),
         actual_usd=_float(result.actual_usd),
-        usage=_usage(result.usage),
-        request_id=_request_id(result),
+        usage=usage and UsageData(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens),
+        request_id=result.details.get("request_ids", [result.details.get("request_id")])[0] or None,
         warnings=list(result.warnings) or None,
     )
     return Answer(
@@ -106,9 +130,26 @@ def format_result(result: ImageResult, inline_limit: int = ANSWER_BUDGET, *, who
         notice=result.notice,
         whole=whole,
         inline_limit=inline_limit,
-        usage=result.usage,
+        usage=usage,
         inline=result.inline,
     )
+
+
+def closing_lines(images: Sequence[ResultImage], inline_limit: int, *, whole: bool) -> tuple[str, str]:
+    """Return the closing line of the text, and the words for the summary. `whole`: stored ones are attached."""
+    if all(image.stored for image in images):
+        return _CLOSINGS["both" if whole else "stored"]
+    return _CLOSINGS["inline" if is_inline(images, inline_limit) else "preview only"]
+
+
+def is_inline(images: Sequence[ResultImage], inline_limit: int) -> bool:
+    """Return whether the images that are not stored fit into the answer in full size."""
+    return bytes_of([image for image in images if image.stored is None]) <= inline_limit
+
+
+def bytes_of(images: Sequence[ResultImage]) -> int:
+    """Return the size of the images together."""
+    return sum(len(image.picture.image_bytes) for image in images)
 
 
 def _without_storage(result: ImageResult) -> ImageResult:
@@ -119,15 +160,6 @@ def _without_storage(result: ImageResult) -> ImageResult:
         images=tuple(ResultImage(image.picture) for image in result.images),
         warnings=tuple(warning for warning in result.warnings if warning not in about),
     )
-
-
-def _usage(usage: Usage | None) -> UsageData | None:
-    return usage and UsageData(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
-
-
-def _request_id(result: ImageResult) -> str | None:
-    """Return the vendor's id of the first request."""
-    return result.details.get("request_ids", [result.details.get("request_id")])[0] or None
 
 
 def format_handle(running: JobHandle, output_path: str | None = None) -> Answer:
@@ -167,11 +199,6 @@ def size_of(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
 
 
-def _ready(images: list[ImageData]) -> list[str]:
-    sizes = [f"{i.width}×{i.height} {_format(i)}, {size_of(i.bytes or 0)}" for i in images]
-    return [f"{_count(len(images))} ready ({'; '.join(sizes)})."]
-
-
 def _where(images: list[ImageData]) -> list[str]:
     lines = list[str]()
     for image in images:
@@ -197,6 +224,7 @@ def _shape(image: ImageData | CopyData) -> str:
 
 
 def image_data(image: ResultImage) -> ImageData:
+    """Return an image as data, with its copy."""
     copy = CopyData(**_facts(image.copy)) if image.copy else None
     return ImageData(**_facts(image), delivered=copy)
 

@@ -9,8 +9,7 @@ from datetime import UTC, date, datetime
 from functools import cached_property, partial
 from typing import NoReturn
 
-from atelier.providers.catalog.ended_models import ended_model
-from atelier.providers.catalog.rows import is_installed, unlisted_row
+from atelier.providers.catalog.rows import ended_model, is_installed, unlisted_row
 from atelier.providers.core.environment import OWN_PREFIX, base_url_variable, key_variable, setting
 from atelier.providers.core.errors import ImageError, Reason, invalid_request, sanitize
 from atelier.providers.core.gates.refusals import close_names, did_you_mean

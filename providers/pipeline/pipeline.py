@@ -13,7 +13,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from decimal import Decimal
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -28,12 +27,12 @@ from atelier.providers.images.sources import SourceReader
 from atelier.providers.pipeline import prepare as preparation
 from atelier.providers.pipeline.admit import PricedRequest, check_and_price, vendor_api_key
 from atelier.providers.pipeline.dispatch import FATAL_REASONS, Dispatcher, Slots
+from atelier.providers.pipeline.fallback import SECOND_ATTEMPT_HINT, prepare_softened
 from atelier.providers.pipeline.job_store import JobStore
 from atelier.providers.pipeline.prepare import PreparedJob
 from atelier.providers.pipeline.result import CallResult, merged_result, new_assets, store_images, with_prompts
-from atelier.providers.pipeline.safe_prompt import SECOND_ATTEMPT_HINT, prepare_softened
 from atelier.providers.pipeline.vendor_call import VendorCall
-from atelier.providers.pricing.budget import Budget, Confirm, require_no_period_caps
+from atelier.providers.pricing.budget import Budget, Confirm, require_no_period_caps, total
 from atelier.providers.pricing.estimate import vendor_estimate
 from atelier.providers.transport.network.http_client import OwnTransport
 from atelier.providers.transport.wire import httpx
@@ -135,17 +134,14 @@ class Pipeline:
         provider = priced.choice.provider
         if priced.estimate or not provider.quote or not (key := priced.choice.endpoint.key(self.catalog.lookup)):
             return priced
-        amounts = list[Decimal | None]()
         try:
-            for job in priced.calls:
-                amounts.append(await self.dispatcher.quote(provider, job, key))
+            price = total([await self.dispatcher.quote(provider, job, key) for job in priced.calls])
         except ImageError:
             return priced
-        if None in amounts:
+        if price is None:
             return priced
-        total = sum((amount for amount in amounts if amount is not None), Decimal(0))
         day = self.catalog.today().isoformat()
-        return replace(priced, estimate=vendor_estimate(total, priced.job.request.count, provider.title, day))
+        return replace(priced, estimate=vendor_estimate(price, priced.job.request.count, provider.title, day))
 
     async def prepare_job(self, priced: PricedRequest, caller: str, confirm: Confirm | None) -> PreparedJob:
         """Build the wire requests and check budget, key and consent. Raises ImageError before anything is written."""

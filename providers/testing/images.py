@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from typing import Any
 
 from PIL import Image
+from PIL.ImageFile import ImageFile
+
+
+def encoded(image: Image.Image, format: str = "PNG") -> bytes:
+    """Return the bytes of an image in a format."""
+    out = io.BytesIO()
+    image.save(out, format)
+    return out.getvalue()
 
 
 def encoded_png(image: Image.Image) -> bytes:
     """Return an image as a PNG."""
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
+    return encoded(image)
+
+
+def plain(size: tuple[int, int], format: str = "PNG", colour: Any = "teal", mode: str = "RGB") -> bytes:
+    """Return an image of one colour."""
+    return encoded(Image.new(mode, size, colour), format)
 
 
 def png(width: int, height: int, colour: Any = "navy", mode: str = "RGB") -> bytes:
     """Return a PNG of one colour."""
-    return encoded_png(Image.new(mode, (width, height), colour))
+    return plain((width, height), "PNG", colour, mode)
+
+
+def opened(data: str) -> ImageFile:
+    """Return the image in a base64 text, with or without a `data:` prefix; it is not decoded yet."""
+    return Image.open(io.BytesIO(base64.b64decode(data.rpartition(",")[2], validate=True)))
 
 
 def shape(ratio: str, sign: str = ":", edge: int = 64) -> tuple[int, int]:

@@ -7,14 +7,16 @@ import json
 import socket
 import threading
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
 import uvicorn
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atelier.providers.testing.waiting import Gate, until
@@ -65,6 +67,23 @@ class Answer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
         await self.response()(scope, receive, send)
+
+
+def dashed(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers that were given as keywords by their names: `retry_after` is retry-after."""
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class RefusedError(Exception):
+    """Raised by a route, or a check that it calls, for a request that the vendor refuses with this answer."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)
+    return error.answer.response()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +158,7 @@ class Dropped:
 
 
 class Emulator:
-    """An ASGI app behind a fault script. Use as a context manager; `url` is its root.
+    """Routes, or an ASGI app, behind a fault script; `url` is its root. A route may raise RefusedError.
 
     `billed` is what it would bill, `under_way` how many requests are not answered yet. `free` are the beginnings of
     paths that cost nothing, such as uploads; the script does not apply to them.
@@ -147,8 +166,8 @@ class Emulator:
 
     free: tuple[str, ...] = ()
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp | Sequence[BaseRoute]) -> None:
+        self.app = app if callable(app) else Starlette(routes=app, exception_handlers={RefusedError: _refused})
         self.requests: list[Received] = []
         self.billed: list[Bill] = []
         self.script: deque[Fault | None] = deque()
@@ -174,6 +193,12 @@ class Emulator:
     def next(self, *faults: Fault | None) -> None:
         """What happens to the next requests, in order; None is the ordinary answer, which also follows the last."""
         self.script.extend(faults)
+
+    def clear(self) -> None:
+        """Forget the requests, the script and the bills."""
+        self.requests.clear()
+        self.script.clear()
+        self.billed.clear()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Log the request, then the next fault of the script or the app."""

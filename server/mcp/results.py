@@ -34,8 +34,7 @@ from atelier.server.mcp.input_schema import input_schema
 from atelier.server.mcp.previews import FULL, previews
 from atelier.server.settings import Settings
 from atelier.tools import OPTIONAL_TOOLS, TOOLS
-from atelier.tools.closing_lines import NO_PREVIEW, PREVIEW_ATTACHED, is_inline
-from atelier.tools.image_answer import usd
+from atelier.tools.image_answer import NO_PREVIEW, PREVIEW_ATTACHED, is_inline, usd
 from atelier.tools.tool import Answer, Tool
 
 Found = TypeVar("Found")

@@ -1,20 +1,28 @@
-"""Validate the arguments of a call, and describe the errors in one sentence."""
+"""Validate the arguments of a call: read what hosts and models write, and refuse what is wrong in one sentence.
+
+`fields` names the readers of a value; `core/gates/option_gates.py` checks whether a model has an option.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from typing import Any
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic_core import ErrorDetails, from_json
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.tools.tool import ParametersT, Tool
+from atelier.providers.core.gates.option_gates import ATELIER_OPTIONS
+
+if TYPE_CHECKING:
+    from atelier.tools.tool import ParametersT, Tool
 
 MAX_PROBLEMS = 5  # that one error names
 MAX_VALIDATED_PROBLEMS = 100  # above it the error lists none: formatting a million blocks the event loop for seconds
-
 
 HOST_ARGUMENTS = {
     "wait_for_previous": "Gemini CLI and Qwen Code put it into every tool's schema (seen 2026-11-29)",
@@ -49,12 +57,10 @@ def parameters_of(tool: Tool[ParametersT], arguments: Mapping[str, Any]) -> Para
     if not problems:
         raise refused([f"more than {MAX_VALIDATED_PROBLEMS} of the values are wrong"], 1, takes)
     sentences = [_sentence(problem, tool.name, known) for problem in problems[:MAX_PROBLEMS]]
-    raise refused(sentences, count, takes if unknown else _described(tool, str(problems[0]["loc"][0])))
-
-
-def _described(tool: Tool[Any], name: str) -> str:
-    """Return the name and the schema's description of a parameter."""
-    return f"{name}: {tool.parameters.model_fields[name].description}"
+    if not unknown:
+        name = str(problems[0]["loc"][0])
+        takes = f"{name}: {tool.parameters.model_fields[name].description}"
+    raise refused(sentences, count, takes)
 
 
 def refused(sentences: list[str], count: int, hint: str) -> ImageError:
@@ -104,3 +110,124 @@ def sentence(problem: ErrorDetails, place: str) -> str:
         return f"“{name}” is not known"
     says = PROBLEM_SENTENCES.get(problem["type"], "has a value that cannot be used")
     return f"“{name}” {says.format_map(problem.get('ctx', {}))}".replace("'", "")
+
+
+def blank_is(default: Any) -> BeforeValidator:
+    """Return the validator that reads a blank value as `default`: some hosts fill in every field."""
+
+    def validated(value: Any) -> Any:
+        return default if value is None or (isinstance(value, str) and not value.strip()) else value
+
+    return BeforeValidator(validated)
+
+
+def refuse_bool(value: Any) -> Any:
+    """Refuse a bool, which Python counts as an int."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+def normalize_word(value: Any) -> Any:
+    """Return a text in lower case."""
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def jpg_is_jpeg(value: Any) -> Any:
+    """Return jpeg for jpg."""
+    return "jpeg" if value == "jpg" else value
+
+
+def parse_list(value: Any) -> Any:
+    """Return a list; some hosts send one as a string of JSON, or its only member without brackets."""
+    if not isinstance(value, str):
+        return [] if value is None else value
+    text = value.strip()
+    if text.startswith("["):
+        try:
+            return from_json(text)
+        except ValueError:
+            return [text]
+    return [text] if text else []
+
+
+def parse_pairs(value: Any) -> Any:
+    """Return a list of NAME=VALUE; models also send an object, or one as a string of JSON."""
+    given = from_json(value) if isinstance(value, str) and value.strip().startswith("{") else value
+    if not isinstance(given, dict):
+        return parse_list(given)
+    found = cast("dict[str, Any]", given)
+    return [f"{name}={each if isinstance(each, str) else json.dumps(each)}" for name, each in found.items()]
+
+
+OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]{0,59})\s*=(.*)", re.DOTALL)
+MAX_NUMBER_CHARACTERS = 40  # characters
+
+EDITING = ("image", "images", "mask", "operation", "strength", *ATELIER_OPTIONS)
+"""Parameters of edit_image that generate_image does not have."""
+
+RARE = frozenset({
+    "seed", "negative_prompt", "output_compression", "fallback", "strength", "search", "left", "right", "top", "bottom",
+})  # fmt: skip
+"""Parameters that `options` takes as NAME=VALUE, too: models see them named there."""
+
+
+def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
+    """Return `{"steps": 30, "mode": "fast"}` for `["steps=30", "mode=fast"]`.
+
+    A JSON number or boolean becomes one; a value in double quotes stays text, as in `user="123"`. Raises ValueError
+    with the reason.
+    """
+    found = dict[str, Any]()
+    for pair in pairs:
+        option = OPTION.fullmatch(pair)
+        if option is None:
+            raise ValueError("must be written as name=value, for example partial_images=2")
+        name, text = option[1], option[2].strip()
+        if not text:
+            raise ValueError(f"has no value for {name}")
+        if name in found:
+            raise ValueError(f"has {name} twice")
+        found[name] = _value(text)
+    return found
+
+
+def move_rare_options(cls: type[BaseModel], given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the arguments with the options moved that are in RARE and are not given beside `options`."""
+    try:
+        pairs = parse_pairs(given.get("options"))
+        named = {pair: OPTION.fullmatch(pair) for pair in pairs}
+    except (AttributeError, TypeError, ValueError):  # no object, or no list of texts, which the validator refuses
+        return given
+    moved = {
+        pair: match
+        for pair, match in named.items()
+        if match
+        and match[1] in RARE
+        and match[1] in cls.model_fields
+        and given.get(match[1]) in (None, "", match[2].strip())
+    }
+    if not moved:
+        return given
+    rest = [pair for pair in pairs if pair not in moved]
+    return {**given, "options": rest, **{match[1]: match[2].strip() for match in moved.values()}}
+
+
+def check_option_names(cls: type[BaseModel], options: list[str]) -> list[str]:
+    """Return the options. Raises ValueError when one has the name of a parameter."""
+    for name in parse_options(options):
+        if name in cls.model_fields:
+            raise ValueError(f"must not have {name}, which is a parameter of its own: give it as {name}")
+        if name in EDITING:
+            raise ValueError(f"must not have {name}, which is a parameter of edit_image")
+    return options
+
+
+def _value(text: str) -> Any:
+    try:
+        value = from_json(text, allow_inf_nan=False)
+    except ValueError:
+        return text
+    if isinstance(value, int | float) and (len(text) > MAX_NUMBER_CHARACTERS or not math.isfinite(value)):
+        return text
+    return value if isinstance(value, str | int | float) else text

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from atelier.tools.parameters.fields import MAX_PROMPT_CHARACTERS, Blank, Number, Word, blank_is_false, parse_list
+from atelier.tools.parameters.arguments import parse_list
+from atelier.tools.parameters.fields import MAX_PROMPT_CHARACTERS, Blank, Number, Switch, Word
 
 MAX_SIDE_PIXELS = 2_000  # that outpaint can add on one side; vendors take up to 2,048
 
@@ -86,6 +87,6 @@ PricedOperation = Annotated[
 ]  # fmt: skip
 Compare = Annotated[
     bool,
-    BeforeValidator(blank_is_false),
+    Switch,
     Field(description="true prices every usable model, the cheapest first."),
 ]

@@ -5,83 +5,29 @@ Empty strings and null count as absent, since some hosts fill in every field.
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_core import from_json
 
 from atelier.providers.core.sizes import MAX_KB, MIN_KB
-from atelier.tools.parameters.delivery import split_words
+from atelier.tools.parameters.arguments import (
+    blank_is,
+    jpg_is_jpeg,
+    normalize_word,
+    parse_list,
+    parse_pairs,
+    refuse_bool,
+)
+from atelier.tools.parameters.delivery import checked_words
 
 MAX_PROMPT_CHARACTERS = 32_000  # the limit of the model that takes the longest prompt
 MAX_COUNT = 10
 MAX_SEED = 2**32 - 1
 
-
-def _blank_is_absent(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-def _blank_is_one(value: Any) -> Any:
-    return 1 if _blank_is_absent(value) is None else value
-
-
-def _blank_is_true(value: Any) -> Any:
-    return True if _blank_is_absent(value) is None else value
-
-
-def _refuse_bool(value: Any) -> Any:
-    """Refuse a bool, which Python counts as an int."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
-    return value
-
-
-def blank_is_false(value: Any) -> Any:
-    """Return False for a blank value."""
-    return False if _blank_is_absent(value) is None else value
-
-
-def _normalize_word(value: Any) -> Any:
-    return value.strip().lower() if isinstance(value, str) else value
-
-
-def _jpg_is_jpeg(value: Any) -> Any:
-    return "jpeg" if value == "jpg" else value
-
-
-def _checked_words(value: str | None) -> str | None:
-    split_words(value or "")
-    return value
-
-
-def parse_list(value: Any) -> Any:
-    """Return a list; some hosts send one as a string of JSON, or its only member without brackets."""
-    if not isinstance(value, str):
-        return [] if value is None else value
-    text = value.strip()
-    if text.startswith("["):
-        try:
-            return from_json(text)
-        except ValueError:
-            return [text]
-    return [text] if text else []
-
-
-def parse_pairs(value: Any) -> Any:
-    """Return a list of NAME=VALUE; models also send an object, or one as a string of JSON."""
-    given = from_json(value) if isinstance(value, str) and value.strip().startswith("{") else value
-    if not isinstance(given, dict):
-        return parse_list(given)
-    found = cast("dict[str, Any]", given)
-    return [f"{name}={each if isinstance(each, str) else json.dumps(each)}" for name, each in found.items()]
-
-
-Blank = BeforeValidator(_blank_is_absent)
-Number = BeforeValidator(_refuse_bool)
-Word = BeforeValidator(_normalize_word)
-Switch = BeforeValidator(blank_is_false)
+Blank = blank_is(None)
+Number = BeforeValidator(refuse_bool)
+Word = BeforeValidator(normalize_word)
+Switch = blank_is(False)
 
 Prompt = Annotated[
     str,
@@ -106,7 +52,7 @@ Models = Annotated[
 Count = Annotated[
     Annotated[int, Field(ge=1, le=MAX_COUNT)],
     Number,
-    BeforeValidator(_blank_is_one),
+    blank_is(1),
     Field(description="How many images; each one is paid for."),
 ]
 Size = Annotated[
@@ -151,7 +97,7 @@ Background = Annotated[
 OutputFormat = Annotated[
     Literal["png", "jpeg", "webp"] | None,
     Blank,
-    BeforeValidator(_jpg_is_jpeg),
+    BeforeValidator(jpg_is_jpeg),
     Word,
     Field(description="Mostly png when left out."),
 ]
@@ -183,14 +129,14 @@ Options = Annotated[
 ]
 Save = Annotated[
     bool,
-    BeforeValidator(_blank_is_true),
+    blank_is(True),
     Field(description="false returns the image in the answer instead of storing it; too large ones are stored."),
 ]
 
 Deliver = Annotated[
     Annotated[str, Field(max_length=100)] | None,
     Blank,
-    AfterValidator(_checked_words),
+    AfterValidator(checked_words),
     Field(
         description="file (default), inline (whole in the answer, not stored) or both; with 1200x630 (crop or pad) or "
         "200kb also a resized copy.",
@@ -203,7 +149,7 @@ OutputPath = Annotated[
 ]
 ConfirmCost = Annotated[
     bool,
-    BeforeValidator(blank_is_false),
+    Switch,
     Field(description="true once the user confirmed the cost that a refusal named."),
 ]
 DeliverSize = Annotated[

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from atelier.tools.parameters import edit_fields, fields, list_fields
-from atelier.tools.parameters.option_parsing import move_options, parse_options, refuse_parameters
+from atelier.providers.core.types import Operation
+from atelier.tools.parameters import edit_fields, fields
+from atelier.tools.parameters.arguments import RARE, check_option_names, move_rare_options
 
 
 class Parameters(BaseModel):
@@ -42,22 +42,9 @@ class ImageParameters(Parameters):
     confirm_cost: fields.ConfirmCost = False
     fallback: fields.Fallback = []
 
-    @model_validator(mode="before")
-    @classmethod
-    def _rare_parameters_may_be_options(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        return move_options(given, RARE & cls.model_fields.keys())
+    _move_rare_options = model_validator(mode="before")(move_rare_options)
+    _check_option_names = field_validator("options")(check_option_names)
 
-    @field_validator("options")
-    @classmethod
-    def _options_are_named(cls, value: list[str]) -> list[str]:
-        refuse_parameters(parse_options(value), cls.model_fields)
-        return value
-
-
-RARE = frozenset({
-    "seed", "negative_prompt", "output_compression", "fallback", "strength", "search", "left", "right", "top", "bottom",
-})  # fmt: skip
-"""Parameters that `options` takes as NAME=VALUE, too: models see them named there."""
 
 UNLISTED = RARE | {"save", "deliver_size", "deliver_fit", "deliver_max_kb"}
 """Parameters that models do not see: those of `options`, and those that `deliver` has words for."""
@@ -108,6 +95,17 @@ class EstimateCost(EditParameters):
 class ListModels(Parameters):
     """The parameters of list_models."""
 
-    operation: list_fields.OperationFilter = None
-    vendor: list_fields.VendorFilter = None
-    word: list_fields.WordFilter = None
+    operation: Annotated[
+        Operation | None, fields.Blank, fields.Word, Field(description="Only models that can do this.")
+    ] = None
+    vendor: Annotated[
+        Annotated[str, Field(max_length=40)] | None,
+        fields.Blank,
+        fields.Word,
+        Field(description="Only this vendor, such as openai."),
+    ] = None
+    word: Annotated[
+        Annotated[str, Field(max_length=60)] | None,
+        fields.Blank,
+        Field(description="Only models with this in a name, operation, option or style."),
+    ] = None

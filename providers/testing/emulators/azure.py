@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from atelier.providers.testing.emulators.openai import OpenAI
-from atelier.providers.testing.emulators.openai_rules import RefusedError
-from atelier.providers.testing.server import Answer
+from atelier.providers.testing.server import Answer, RefusedError, dashed
 
 KEY = "azure0emulated0123456789abcdef0123"
 TOKEN = "eyJ0eXAi.emulated-entra-token.c2ln"  # noqa: S105 - of the emulator
@@ -26,9 +24,7 @@ VERSIONS = ("2025-04-01-preview", "preview", "v1")
 def trouble(status: int, code: str, message: str, **headers: str) -> Answer:
     """The error body of Azure; usable as a scripted fault as well."""
     body = {"error": {"code": code, "message": message}}
-    return Answer(
-        status, body, {"apim-request-id": "azure_trouble", **{k.replace("_", "-"): v for k, v in headers.items()}}
-    )
+    return Answer(status, body, {"apim-request-id": "azure_trouble", **dashed(headers)})
 
 
 MODERATED = trouble(400, "contentFilter", "Your task failed as a result of our safety system.")
@@ -44,24 +40,23 @@ FILTERED = Answer(
 )
 
 
+NO_DEPLOYMENT = trouble(404, "DeploymentNotFound", "The API deployment for this resource does not exist.")
+
+
 class Azure(OpenAI):
     """The emulator. `url` is the resource's address, without a path. `token` is an Entra token that it takes."""
 
     def __init__(self, key: str = KEY, token: str = TOKEN) -> None:
         super().__init__(key)
         self.token = token
-        places = ("/openai/v1", "/openai/deployments/{deployment}")
-        self.app = Starlette(
-            routes=[
-                route
-                for place in places
-                for route in (
-                    Route(f"{place}/images/generations", self.generations, methods=["POST"]),
-                    Route(f"{place}/images/edits", self.edits, methods=["POST"]),
-                )
-            ]
-            + [Route("/links/{number:int}", self.link)]
-        )
+
+    def routes(self) -> list[Route]:
+        """Both paths, with the same answers."""
+        found = [Route("/links/{number:int}", self.link)]
+        for place in ("/openai/v1", "/openai/deployments/{deployment}"):
+            found.append(Route(f"{place}/images/generations", self.generations, methods=["POST"]))
+            found.append(Route(f"{place}/images/edits", self.edits, methods=["POST"]))
+        return found
 
     @property
     def url(self) -> str:
@@ -77,15 +72,11 @@ class Azure(OpenAI):
         if (deployment or version) and version not in VERSIONS:
             raise RefusedError(trouble(404, "404", "Resource not found"))
         if deployment and deployment not in DEPLOYMENTS:
-            raise RefusedError(
-                trouble(404, "DeploymentNotFound", "The API deployment for this resource does not exist.")
-            )
+            raise RefusedError(NO_DEPLOYMENT)
 
     def _check(self, body: dict[str, Any]) -> None:
         if body.get("model") not in DEPLOYMENTS:
-            raise RefusedError(
-                trouble(404, "DeploymentNotFound", "The API deployment for this resource does not exist.")
-            )
+            raise RefusedError(NO_DEPLOYMENT)
         super()._check({**body, "model": DEPLOYMENTS[body["model"]]})
 
     def _drawn(self, body: dict[str, Any], kind: str) -> Response:

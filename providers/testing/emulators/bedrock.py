@@ -18,7 +18,6 @@ from typing import Any
 from botocore.auth import SigV4Auth  # pyright: ignore[reportMissingTypeStubs]
 from botocore.awsrequest import AWSRequest  # pyright: ignore[reportMissingTypeStubs]
 from botocore.credentials import ReadOnlyCredentials  # pyright: ignore[reportMissingTypeStubs]
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -26,7 +25,7 @@ from starlette.routing import Route
 from atelier.providers.testing.emulators import stability_rules as stability
 from atelier.providers.testing.emulators.stability import drawn
 from atelier.providers.testing.emulators.stability_rules import Form, one_of
-from atelier.providers.testing.server import Answer, Bill, Emulator
+from atelier.providers.testing.server import Answer, Bill, Emulator, RefusedError, dashed
 
 KEY = "bedrock-api-key-emulated-0123456789"
 ACCESS_KEY, SECRET_KEY = "AKIAEMULATED", "emulated/secret+0123456789"
@@ -97,8 +96,8 @@ IMAGES = ("image", "mask", "init_image", "style_image")
 
 def trouble(status: int, name: str, message: str, **headers: str) -> Answer:
     """AWS's error: its name is in a header. Usable as a scripted fault as well."""
-    named = {"x-amzn-errortype": f"{name}:http://internal.amazon.com/coral/com.amazon.bedrock/", **headers}
-    return Answer(status, {"message": message}, {key.replace("_", "-"): value for key, value in named.items()})
+    named = {"x-amzn-errortype": f"{name}:http://internal.amazon.com/coral/com.amazon.bedrock/"}
+    return Answer(status, {"message": message}, {**named, **dashed(headers)})
 
 
 def withheld(reason: str) -> Answer:
@@ -113,13 +112,6 @@ BAD_SIGNATURE = trouble(403, "InvalidSignatureException", "The request signature
 NO_TOKEN = trouble(403, "UnrecognizedClientException", "The security token included in the request is invalid.")
 
 
-class RefusedError(Exception):
-    """Raised while a request is checked."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-
-
 def invalid(message: str) -> RefusedError:
     return RefusedError(trouble(400, "ValidationException", message))
 
@@ -130,7 +122,7 @@ class Bedrock(Emulator):
     def __init__(self, key: str = KEY, session_token: str | None = None) -> None:
         self.key = key
         self.session_token = session_token
-        super().__init__(Starlette(routes=[Route("/model/{id}/invoke", self.invoke, methods=["POST"])]))
+        super().__init__([Route("/model/{id}/invoke", self.invoke, methods=["POST"])])
 
     def signed_environ(self) -> dict[str, str]:
         """Return the region, the keys to sign with and the base URL."""
@@ -140,19 +132,12 @@ class Bedrock(Emulator):
 
     async def invoke(self, request: Request) -> Response:
         """POST /model/{id}/invoke"""
-        try:
-            body = await request.body()
-            self._greet(request, body)
-            service = MODELS.get(request.path_params["id"])
-            if service is None:
-                raise invalid("The provided model identifier is invalid.")
-            form = self._form(service, body)
-        except RefusedError as refused:
-            return JSONResponse(refused.answer.body, refused.answer.status, refused.answer.headers)
-        except stability.RefusedError as refused:
-            message = "; ".join(refused.answer.body["errors"])
-            answer = trouble(400, "ValidationException", message)
-            return JSONResponse(answer.body, answer.status, answer.headers)
+        body = await request.body()
+        self._greet(request, body)
+        service = MODELS.get(request.path_params["id"])
+        if service is None:
+            raise invalid("The provided model identifier is invalid.")
+        form = self._form(service, body)
         self.billed.append(Bill(Decimal(service.usd), 1))
         seed = int(form.fields.get("seed", "0")) or SEED
         image = base64.b64encode(drawn(form)).decode()
@@ -207,9 +192,12 @@ class Bedrock(Emulator):
             raise invalid("Malformed input request: a text or a number is expected.")
         fields = {name: str(value) for name, value in content.items() if name not in IMAGES}
         form = Form(service.tool, fields, files)
-        stability.check(form, TRANSFER if service.tool == "transfer" else stability.TOOLS[service.tool])
-        if "output_format" in fields:
-            one_of(set(service.formats))("output_format", fields["output_format"])
+        try:
+            stability.check(form, TRANSFER if service.tool == "transfer" else stability.TOOLS[service.tool])
+            if "output_format" in fields:
+                one_of(set(service.formats))("output_format", fields["output_format"])
+        except RefusedError as refused:
+            raise invalid("; ".join(refused.answer.body["errors"])) from None
         if service.tool == "transfer":
             return Form("control/transfer", fields, {"image": files["init_image"]})
         return form

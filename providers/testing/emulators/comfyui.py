@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from PIL import Image
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from atelier.providers.testing.server import Answer, Emulator
+from atelier.providers.testing.images import plain
+from atelier.providers.testing.server import Answer, Emulator, RefusedError, dashed
 
 NODES: dict[str, Any] = json.loads(Path(__file__).with_name("comfyui_nodes.json").read_bytes())
 FILES: dict[tuple[str, str], list[str]] = {
@@ -44,17 +44,22 @@ def trouble(status: int, type: str, message: str, details: str = "", **headers: 
         "error": {"type": type, "message": message, "details": details, "extra_info": {}},
         "node_errors": {},
     }
-    return Answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    return Answer(status, body, dashed(headers))
 
 
-class Polls(Emulator):
-    """The routes that are polled while a graph runs, with a log and a script of their own on the server's port."""
+def invalid(id: str, name: str, type: str, message: str, field: str) -> RefusedError:
+    """The refusal of a graph for one input of one node."""
+    fault = {"type": type, "message": message, "details": field, "extra_info": {"input_name": field}}
+    answer = trouble(400, "prompt_outputs_failed_validation", "Prompt outputs failed validation")
+    nodes = {id: {"errors": [fault], "dependent_outputs": ["9"], "class_type": name}}
+    return RefusedError(Answer(400, {**answer.body, "node_errors": nodes}))
 
 
 class Comfyui(Emulator):
     """The server. A graph runs when its history is requested the second time; with `busy` it stays in the queue.
 
-    `files` are the names of its model files, `lacks` the nodes that it does not have.
+    `files` are the names of its model files, `lacks` the nodes that it does not have. `polls` are the routes that are
+    polled while a graph runs, with a log and a script of their own on the server's port.
     """
 
     free = ("/upload/image", "/queue", "/interrupt", "/object_info", "/view")
@@ -71,8 +76,8 @@ class Comfyui(Emulator):
             Route("/view", self.view),
             Route("/system_stats", self.system_stats),
         ]
-        super().__init__(Starlette(routes=routes))
-        self.polls = Polls(self.app)
+        super().__init__(routes)
+        self.polls = Emulator(self.app)
         self.reset()
 
     def reset(self) -> None:
@@ -85,9 +90,8 @@ class Comfyui(Emulator):
         self.done = dict[str, dict[str, Any]]()
         self.images = dict[str, bytes]()
         self.inputs = dict[str, bytes]()
-        for host in (self, self.polls):
-            host.requests.clear()
-            host.script.clear()
+        self.clear()
+        self.polls.clear()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send polls to their own log and script."""
@@ -118,32 +122,30 @@ class Comfyui(Emulator):
         except ValueError:
             return Response("500 Internal Server Error", 500, media_type="text/plain")
         if "prompt" not in body:
-            return trouble(400, "no_prompt", "No prompt provided").response()
+            raise RefusedError(trouble(400, "no_prompt", "No prompt provided"))
         id = body.get("prompt_id", str(uuid.uuid4()))
         if str(uuid.UUID(id)) != id:
-            return trouble(400, "invalid_prompt_id", "prompt_id must be a canonical UUID").response()
-        if fault := self._fault(body["prompt"]):
-            return fault.response()
+            raise RefusedError(trouble(400, "invalid_prompt_id", "prompt_id must be a canonical UUID"))
+        self._check(body["prompt"])
         self.graphs[id] = body["prompt"]
         self.pending.append(id)
         return JSONResponse({"prompt_id": id, "number": len(self.graphs), "node_errors": {}})
 
-    def _fault(self, graph: dict[str, Any]) -> Answer | None:
+    def _check(self, graph: dict[str, Any]) -> None:
         for id, node in graph.items():
             name = node["class_type"]
             if name not in NODES or name in self.lacks:
-                return trouble(400, "missing_node_type", f"Node '{name}' not found.")
+                raise RefusedError(trouble(400, "missing_node_type", f"Node '{name}' not found."))
             kinds = self._node(name)["input"]
             for field, kind in kinds["required"].items():
                 if field not in node["inputs"]:
-                    return self._invalid(id, name, "required_input_missing", "Required input is missing", field)
+                    raise invalid(id, name, "required_input_missing", "Required input is missing", field)
                 if words := self._wrong(node["inputs"][field], kind, field):
-                    return self._invalid(id, name, *words, field)
+                    raise invalid(id, name, *words, field)
             known = kinds["required"].keys() | kinds.get("optional", {}).keys()
             assert node["inputs"].keys() <= known, f"{name} has no {node['inputs'].keys() - known}"
         if not any(node["class_type"] in ("SaveImage", "PreviewImage") for node in graph.values()):
-            return trouble(400, "prompt_no_outputs", "Prompt has no outputs")
-        return None
+            raise RefusedError(trouble(400, "prompt_no_outputs", "Prompt has no outputs"))
 
     def _wrong(self, value: Any, kind: Any, field: str) -> tuple[str, str] | None:
         options: Any = kind[1]["options"] if kind[0] == "COMBO" else kind[0]
@@ -160,12 +162,6 @@ class Comfyui(Emulator):
             return "value_bigger_than_max", f"Value {value} bigger than max of {bounds['max']}"
         return None
 
-    def _invalid(self, id: str, name: str, type: str, message: str, field: str) -> Answer:
-        fault = {"type": type, "message": message, "details": field, "extra_info": {"input_name": field}}
-        answer = trouble(400, "prompt_outputs_failed_validation", "Prompt outputs failed validation")
-        nodes = {id: {"errors": [fault], "dependent_outputs": ["9"], "class_type": name}}
-        return Answer(400, {**answer.body, "node_errors": nodes})
-
     async def history(self, request: Request) -> Response:
         """GET /history/{id}: {} while it waits or runs, and where it is unknown"""
         id = request.path_params["id"]
@@ -181,16 +177,13 @@ class Comfyui(Emulator):
         graph = self.graphs[id]
         texts = [node["inputs"].get("text") for node in graph.values()]
         if BROKEN in texts:
-            error: dict[str, Any] = {
+            about: dict[str, Any] = {
                 "node_id": "5",
                 "node_type": "KSampler",
                 "executed": [],
                 "exception_type": "RuntimeError",
             }
-            error |= {
-                "exception_message": "Sizes differ in /srv/ComfyUI/comfy/model.py",
-                "traceback": ["/srv"],
-            }
+            error = {**about, "exception_message": "Sizes differ in /srv/ComfyUI/comfy/model.py", "traceback": ["/srv"]}
             messages = [["execution_error", error]]
             status: dict[str, Any] = {"status_str": "error", "completed": False, "messages": messages}
             return {"prompt": [0, id, graph, {}, []], "outputs": {}, "status": status}
@@ -199,10 +192,8 @@ class Comfyui(Emulator):
         return {"prompt": [0, id, graph, {}, list(outputs)], "outputs": outputs, "status": status, "meta": {}}
 
     def _saved(self, graph: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-        size, out = self._size(graph, node["inputs"]["images"][0]), io.BytesIO()
         name = f"{node['inputs']['filename_prefix']}_{len(self.images):05}_.png"
-        Image.new("RGB", size, "teal").save(out, "PNG")
-        self.images[name] = out.getvalue()
+        self.images[name] = plain(self._size(graph, node["inputs"]["images"][0]))
         return {"images": [{"filename": name, "subfolder": "", "type": "output"}]}
 
     def _size(self, graph: dict[str, Any], id: str) -> tuple[int, int]:

@@ -6,21 +6,19 @@ Facts: the vendor's client 1.0.3 and docs as of 2026-11. Like the vendor it drop
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import secrets
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from PIL import Image
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from atelier.providers.testing.emulators.polled import PolledEmulator
-from atelier.providers.testing.server import Answer, Bill
+from atelier.providers.testing.images import opened, plain
+from atelier.providers.testing.server import Answer, Bill, RefusedError, dashed
 
 KEY = "0f0e0d0c-emulated:0123456789abcdef"
 SEED = 4242
@@ -55,7 +53,7 @@ ENDPOINTS: dict[str, tuple[set[str], str]] = {
 
 def trouble(status: int, detail: Any, **headers: str) -> Answer:
     """FastAPI's error body; usable as a scripted fault as well."""
-    return Answer(status, {"detail": detail}, {name.replace("_", "-"): value for name, value in headers.items()})
+    return Answer(status, {"detail": detail}, dashed(headers))
 
 
 def invalid(field: str, type: str, message: str, status: int = 422) -> Answer:
@@ -117,14 +115,14 @@ class Fal(PolledEmulator):
         self.files = dict[str, bytes]()
         self.clear()
 
-    def _stranger(self, request: Request) -> bool:
-        return request.headers.get("authorization") != f"Key {self.key}"
+    def _greet(self, request: Request) -> None:
+        if request.headers.get("authorization") != f"Key {self.key}":
+            raise RefusedError(NOT_AUTHENTICATED)
 
     async def submit(self, request: Request) -> Response:
         """POST /{endpoint id}"""
         endpoint = request.path_params["endpoint"]
-        if self._stranger(request):
-            return NOT_AUTHENTICATED.response()
+        self._greet(request)
         if endpoint not in ENDPOINTS:
             return NOT_FOUND.response()
         try:
@@ -150,17 +148,16 @@ class Fal(PolledEmulator):
             },
         ).response()
 
-    def _task(self, request: Request) -> Task | Answer:
-        if self._stranger(request):
-            return NOT_AUTHENTICATED
+    def _task(self, request: Request) -> Task:
+        self._greet(request)
         task = self.tasks.get(request.path_params["id"])
-        return task if task and task.app == request.path_params["app"] else trouble(404, "Request not found")
+        if task is None or task.app != request.path_params["app"]:
+            raise RefusedError(trouble(404, "Request not found"))
+        return task
 
     async def status(self, request: Request) -> Response:
         """GET the status: 202 until it is done"""
         task = self._task(request)
-        if isinstance(task, Answer):
-            return task.response()
         task.looks += not self.stays_queued
         id = request.path_params["id"]
         if task.cancelled:
@@ -177,8 +174,6 @@ class Fal(PolledEmulator):
     async def cancel(self, request: Request) -> Response:
         """PUT the cancellation"""
         task = self._task(request)
-        if isinstance(task, Answer):
-            return task.response()
         if task.looks > 2:
             return Answer(400, {"status": "ALREADY_COMPLETED"}).response()
         task.cancelled = True
@@ -187,12 +182,9 @@ class Fal(PolledEmulator):
     async def result(self, request: Request) -> Response:
         """GET the result: the model's own status and body"""
         task = self._task(request)
-        if isinstance(task, Answer):
-            return task.response()
         if task.looks < 3:
             return trouble(400, "Request is still in progress").response()
-        if fault := refusal(task.body, task.endpoint):
-            return fault.response()
+        check(task.body, task.endpoint)
         count = task.body.get("num_images", 1)
         self.billed.append(Bill(Decimal(ENDPOINTS[task.endpoint][1]) * count, count))
         return Answer(200, self._made(task, count), {"x-fal-billable-units": f"{count}"}).response()
@@ -203,14 +195,9 @@ class Fal(PolledEmulator):
         blocked = task.body.get("prompt") == FLAGGED
         images = list[dict[str, Any]]()
         for _ in range(count):
-            name, out = f"{secrets.token_hex(6)}.{format}", io.BytesIO()
-            edges = (size["width"], size["height"])
-            Image.new("RGB", edges, "black" if blocked else "teal").save(out, format)
-            self.files[name] = out.getvalue()
-            kind = f"image/{format}"
-            images.append(
-                {"url": f"{self.url}/files/{name}", "content_type": kind, "width": edges[0], "height": edges[1]}
-            )
+            name = f"{secrets.token_hex(6)}.{format}"
+            self.files[name] = plain((size["width"], size["height"]), format, "black" if blocked else "teal")
+            images.append({"url": f"{self.url}/files/{name}", "content_type": f"image/{format}", **size})
         made: dict[str, Any] = {"image": images[0]} if "upscaler" in task.endpoint else {"images": images}
         return {**made, "seed": SEED, "prompt": task.body.get("prompt"), "has_nsfw_concepts": [blocked] * count}
 
@@ -221,27 +208,26 @@ class Fal(PolledEmulator):
         return Response(data, media_type="image/jpeg") if data else Response(status_code=404)
 
 
-def refusal(body: dict[str, Any], endpoint: str) -> Answer | None:
+def check(body: dict[str, Any], endpoint: str) -> None:
     """What the model says of a bad input, in the result."""
     size: dict[str, int] | None = body.get("image_size")
     count = body.get("num_images", 1)
     if "upscaler" not in endpoint and not body.get("prompt"):
-        return invalid("prompt", "missing", "Field required")
+        raise RefusedError(invalid("prompt", "missing", "Field required"))
     if size and (size.keys() != {"width", "height"} or max(size.values()) > 14142):
-        return invalid("image_size", "less_than_equal", "Input should be less than or equal to 14142")
+        raise RefusedError(invalid("image_size", "less_than_equal", "Input should be less than or equal to 14142"))
     if not 1 <= count <= 4:
-        return invalid("num_images", "less_than_equal", "Input should be less than or equal to 4")
+        raise RefusedError(invalid("num_images", "less_than_equal", "Input should be less than or equal to 4"))
     if body.get("aspect_ratio", "1:1") not in RATIOS or body.get("output_format", "png") not in ("png", "jpeg"):
-        return invalid("output_format", "literal_error", "Input should be 'jpeg' or 'png'")
+        raise RefusedError(invalid("output_format", "literal_error", "Input should be 'jpeg' or 'png'"))
     if body.get("resolution", "1K") not in ("0.5K", "1K", "2K", "4K"):
-        return invalid("resolution", "literal_error", "Input should be '1K', '2K' or '4K'")
+        raise RefusedError(invalid("resolution", "literal_error", "Input should be '1K', '2K' or '4K'"))
     edits = endpoint.endswith(("/edit", "/image-to-image", "upscaler"))
     links = [body["image_url"]] if "image_url" in body else body.get("image_urls", [])
     if edits != bool(links):
-        return invalid("image_url", "missing", "Field required")
+        raise RefusedError(invalid("image_url", "missing", "Field required"))
     for link in links:
         try:
-            Image.open(io.BytesIO(base64.b64decode(link.partition(";base64,")[2], validate=True))).load()
+            opened(link).load()
         except (ValueError, OSError):
-            return invalid("image_url", "image_load_error", "Failed to load the image.")
-    return None
+            raise RefusedError(invalid("image_url", "image_load_error", "Failed to load the image.")) from None

@@ -30,7 +30,7 @@ from atelier.providers.testing.emulators.flux_rules import (
 )
 from atelier.providers.testing.emulators.flux_schemas import MODELS, Flux3
 from atelier.providers.testing.emulators.polled import PolledEmulator
-from atelier.providers.testing.server import Answer, Bill
+from atelier.providers.testing.server import Bill, RefusedError
 
 
 class Flux(PolledEmulator):
@@ -63,20 +63,21 @@ class Flux(PolledEmulator):
         self.tasks = dict[str, Made]()
         self.clear()
 
-    def _stranger(self, request: Request) -> bool:
-        return request.headers.get("x-key") != self.key
+    def _greet(self, request: Request) -> None:
+        if request.headers.get("x-key") != self.key:
+            raise RefusedError(NOT_AUTHENTICATED)
 
     async def balance(self, request: Request) -> Response:
         """GET /v1/credits"""
-        return _response(NOT_AUTHENTICATED) if self._stranger(request) else JSONResponse({"credits": self.credits})
+        self._greet(request)
+        return JSONResponse({"credits": self.credits})
 
     async def submit(self, request: Request) -> Response:
         """POST /v1/{model}"""
         model = request.path_params["model"]
-        if self._stranger(request):
-            return _response(NOT_AUTHENTICATED)
+        self._greet(request)
         if model not in MODELS:
-            return _response(NOT_FOUND)
+            return NOT_FOUND.response()
         schema, cost = MODELS[model]
         try:
             if not request.headers.get("content-type", "").startswith("application/json"):
@@ -84,9 +85,9 @@ class Flux(PolledEmulator):
             parsed = schema.model_validate_json(await request.body())
         except ValidationError as error:
             found = error.errors(include_url=False, include_context=False, include_input=False)
-            return _response(trouble(422, [{**each, "loc": ["body", *each["loc"]]} for each in found]))
+            return trouble(422, [{**each, "loc": ["body", *each["loc"]]} for each in found]).response()
         if cost > self.credits:
-            return _response(NO_CREDITS)
+            return NO_CREDITS.response()
         self.credits -= cost
         self.billed.append(Bill(Decimal(str(cost)) / 100, 1))
         self.dropped += sorted(set(await request.json()) - set(schema.model_fields))
@@ -112,18 +113,18 @@ class Flux(PolledEmulator):
 
     async def result_here(self, request: Request) -> Response:
         """GET /v1/get_result on the submit host, which knows its own tasks only"""
-        if self._stranger(request):
-            return _response(NOT_AUTHENTICATED)
-        return self._result(request) if self.one_host else _response(TASK_NOT_FOUND)
+        self._greet(request)
+        return self._result(request) if self.one_host else TASK_NOT_FOUND.response()
 
     async def result_elsewhere(self, request: Request) -> Response:
         """GET /v1/get_result on the host that runs the task"""
-        return _response(NOT_AUTHENTICATED) if self._stranger(request) else self._result(request)
+        self._greet(request)
+        return self._result(request)
 
     def _result(self, request: Request) -> Response:
         id = request.query_params.get("id", "")
         if id not in self.tasks:
-            return _response(TASK_NOT_FOUND)
+            return TASK_NOT_FOUND.response()
         made = self.tasks[id]
         result = {
             "sample": f"{self.url}/results/{id}?sig={made.signature}",
@@ -133,7 +134,7 @@ class Flux(PolledEmulator):
             "duration": 4.8,
             **({"expanded_prompt": EXPANDED} if made.expanded else {"seed": SEED}),
         }
-        return _response(state("Ready", result=result))
+        return state("Ready", result=result).response()
 
     def _signed(self, request: Request) -> Made | None:
         """The task of a link that holds; a key must not come along."""
@@ -144,16 +145,10 @@ class Flux(PolledEmulator):
     async def link(self, request: Request) -> Response:
         """GET the link of a result, which leads on"""
         if self._signed(request) is None:
-            return _response(LINK_REFUSED)
+            return LINK_REFUSED.response()
         return RedirectResponse(f"/blobs/{request.path_params['id']}?{request.query_params}", 302)
 
     async def blob(self, request: Request) -> Response:
         """GET the picture"""
         made = self._signed(request)
-        return Response(made.picture, media_type=f"image/{made.format}") if made else _response(LINK_REFUSED)
-
-
-def _response(answer: Answer) -> Response:
-    if isinstance(answer.body, bytes):
-        return Response(answer.body, answer.status, answer.headers)
-    return JSONResponse(answer.body, answer.status, answer.headers)
+        return Response(made.picture, media_type=f"image/{made.format}") if made else LINK_REFUSED.response()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
-import io
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from PIL import Image
 from pydantic import AfterValidator, Field
 
-from atelier.providers.testing.server import Answer
+from atelier.providers.testing.images import opened, plain
+from atelier.providers.testing.server import Answer, dashed
 
 KEY = "bfl-emulated-0123456789abcdef"
 SEED = 42
@@ -21,7 +19,7 @@ EXPANDED = "A fox, expanded by the vendor."
 
 def trouble(status: int, detail: Any, **headers: str) -> Answer:
     """FastAPI's error body; usable as a scripted fault as well."""
-    return Answer(status, {"detail": detail}, {name.replace("_", "-"): value for name, value in headers.items()})
+    return Answer(status, {"detail": detail}, dashed(headers))
 
 
 def state(word: str, http: int = 200, details: Any = None, result: Any = None) -> Answer:
@@ -43,11 +41,6 @@ CONTENT_MODERATED = state("Content Moderated", details={"Moderation Reasons": ["
 FAILED = state("Error", details={"error": "The task could not be finished."})
 TASK_NOT_FOUND = state("Task not found")
 LINK_REFUSED = Answer(403, b"<?xml?><Error><Code>AuthenticationFailed</Code></Error>", {"content-type": "text/xml"})
-
-
-def opened(data: str) -> Image.Image:
-    """The picture of a field: base64, with or without a `data:` prefix."""
-    return Image.open(io.BytesIO(base64.b64decode(data.rpartition(",")[2], validate=True)))
 
 
 def _picture(data: str) -> str:
@@ -103,6 +96,4 @@ class Made:
 @cache
 def drawn(size: tuple[int, int], format: str) -> bytes:
     """A real picture of that size."""
-    out = io.BytesIO()
-    Image.new("RGB", size, "teal").save(out, format)
-    return out.getvalue()
+    return plain(size, format)

@@ -16,8 +16,8 @@ from atelier.providers.testing.emulators.flux_rules import (
     Ratio,
     Reference,
     Side,
-    opened,
 )
+from atelier.providers.testing.images import opened
 
 
 class Inputs(BaseModel):

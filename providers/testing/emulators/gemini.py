@@ -11,7 +11,6 @@ import json
 from typing import Any
 
 from PIL import Image
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -25,7 +24,6 @@ from atelier.providers.testing.emulators.gemini_rules import (
     SCALES,
     SIZES,
     TOKENS,
-    RefusedError,
     camelled,
     check_fields,
     drawn,
@@ -34,7 +32,7 @@ from atelier.providers.testing.emulators.gemini_rules import (
     trouble,
     wrong_key,
 )
-from atelier.providers.testing.server import Emulator
+from atelier.providers.testing.server import Emulator, RefusedError
 
 
 class Gemini(Emulator):
@@ -46,11 +44,15 @@ class Gemini(Emulator):
     """
 
     def __init__(self, key: str = KEY) -> None:
+        super().__init__(self.routes())
+        self.reset(key)
+
+    def routes(self) -> list[Route]:
+        """The paths and their answers."""
         paths = ("/v1/models/{call}", "/v1beta/models/{call}", "/v1beta1/publishers/google/models/{call}")
         lists = [Route(f"/{version}/models", self.models, methods=["GET"]) for version in ("v1", "v1beta")]
         lists.append(Route("/files/{name}", self.file, methods=["GET"]))
-        super().__init__(Starlette(routes=[*lists, *(Route(path, self.call, methods=["POST"]) for path in paths)]))
-        self.reset(key)
+        return [*lists, *(Route(path, self.call, methods=["POST"]) for path in paths)]
 
     def reset(self, key: str = KEY) -> None:
         """As it was at first, so that one server can do for many tests."""
@@ -60,8 +62,7 @@ class Gemini(Emulator):
         self.links = False  # as a gateway that answers with a file in place of the picture
         self.format = "PNG"
         self.filtered = 0
-        self.requests.clear()
-        self.script.clear()
+        self.clear()
 
     def _greet(self, request: Request) -> None:
         shown = request.headers.get("x-goog-api-key")
@@ -75,19 +76,16 @@ class Gemini(Emulator):
     async def call(self, request: Request) -> Response:
         """POST models/{model}:{method}"""
         model, _, method = request.path_params["call"].rpartition(":")
-        try:
-            self._greet(request)
-            if not request.headers.get("content-type", "").startswith("application/json"):
-                refuse("Invalid content type.")
-            body = camelled(json.loads(await request.body()))
-            if method == "generateContent" and model in MODELS:
-                return JSONResponse(self._content(model, body))
-            if method == "predict" and model in IMAGEN:
-                return JSONResponse(self._predict(model, body))
-            message = f"models/{model} is not found for API version v1beta, or is not supported for {method}."
-            raise RefusedError(trouble(404, "NOT_FOUND", message))
-        except RefusedError as refused:
-            return JSONResponse(refused.answer.body, refused.answer.status)
+        self._greet(request)
+        if not request.headers.get("content-type", "").startswith("application/json"):
+            refuse("Invalid content type.")
+        body = camelled(json.loads(await request.body()))
+        if method == "generateContent" and model in MODELS:
+            return JSONResponse(self._content(model, body))
+        if method == "predict" and model in IMAGEN:
+            return JSONResponse(self._predict(model, body))
+        message = f"models/{model} is not found for API version v1beta, or is not supported for {method}."
+        raise RefusedError(trouble(404, "NOT_FOUND", message))
 
     def _content(self, model: str, body: dict[str, Any]) -> dict[str, Any]:
         check_fields(body)
@@ -209,10 +207,7 @@ class Gemini(Emulator):
 
     async def models(self, request: Request) -> Response:
         """GET models"""
-        try:
-            self._greet(request)
-        except RefusedError as refused:
-            return JSONResponse(refused.answer.body, refused.answer.status)
+        self._greet(request)
         return JSONResponse({"models": [{"name": f"models/{model}", "displayName": model} for model in MODELS]})
 
 

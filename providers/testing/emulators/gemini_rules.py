@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 from typing import Any, NoReturn
 
 from PIL import Image
 from pydantic.alias_generators import to_camel
 
-from atelier.providers.testing.server import Answer
+from atelier.providers.testing.images import opened, plain
+from atelier.providers.testing.server import Answer, RefusedError
 
 KEY = "AIzaEmulated-0123456789abcdef"
 SIZES = {
@@ -130,13 +130,6 @@ def withheld(*reasons: str) -> Answer:
     return Answer(200, {"predictions": [{"raiFilteredReason": reason} for reason in reasons]})
 
 
-class RefusedError(Exception):
-    """Raised while a request is checked."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-
-
 def refuse(message: str) -> NoReturn:
     raise RefusedError(invalid(message))
 
@@ -167,10 +160,9 @@ def looked_at(mime: str, data: str) -> Image.Image:
     if mime not in ("image/png", "image/jpeg", "image/webp"):
         refuse(f"Unsupported MIME type: {mime}")
     try:
-        plain = data.replace("-", "+").replace(
-            "_", "/"
-        )  # either alphabet is read; the vendor's client sends the second
-        image = Image.open(io.BytesIO(base64.b64decode(plain, validate=True)))
+        image = opened(
+            data.replace("-", "+").replace("_", "/")
+        )  # the vendor reads either alphabet; its client sends -_
         image.load()
     except (binascii.Error, OSError):
         raise RefusedError(invalid("Unable to process input image.")) from None
@@ -181,6 +173,4 @@ def looked_at(mime: str, data: str) -> Image.Image:
 
 def drawn(size: tuple[int, int], format: str = "PNG") -> str:
     """A real picture of that size, in base64."""
-    out = io.BytesIO()
-    Image.new("RGB", size, "seagreen").save(out, format)
-    return base64.b64encode(out.getvalue()).decode()
+    return base64.b64encode(plain(size, format, "seagreen")).decode()

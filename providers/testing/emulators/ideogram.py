@@ -10,14 +10,13 @@ import itertools
 from decimal import Decimal
 
 from PIL import Image
-from starlette.applications import Starlette
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from atelier.providers.testing.images import shape
-from atelier.providers.testing.server import Answer, Bill, Emulator
+from atelier.providers.testing.images import plain, shape
+from atelier.providers.testing.server import Answer, Bill, Emulator, RefusedError, dashed
 
 KEY = "ideogram-emulated-0123456789abcdef"
 SHARED = {"seed", "rendering_speed", "style_type", "num_images", "magic_prompt"}
@@ -48,11 +47,11 @@ QUALITY_USD = {"ideogram-v3": Decimal("0.09"), "ideogram-v4": Decimal("0.10")}
 
 def trouble(status: int, words: str, **headers: str) -> Answer:
     """The vendor's error body; usable as a scripted fault as well."""
-    return Answer(status, {"error": words}, {name.replace("_", "-"): value for name, value in headers.items()})
+    return Answer(status, {"error": words}, dashed(headers))
 
 
-class RefusedError(Exception):
-    """Raised while a request is checked."""
+def refuse(words: str) -> RefusedError:
+    return RefusedError(trouble(400, words))
 
 
 class Ideogram(Emulator):
@@ -65,7 +64,7 @@ class Ideogram(Emulator):
             Route("/v1/{model}/{endpoint}", self.make, methods=["POST"]),
             Route("/images/{name}", self.image),
         ]
-        super().__init__(Starlette(routes=routes))
+        super().__init__(routes)
 
     async def make(self, request: Request) -> Response:
         """POST /v1/{model}/{endpoint}"""
@@ -77,11 +76,8 @@ class Ideogram(Emulator):
         if (model, endpoint) not in FIELDS:
             return trouble(404, "Not found").response()
         async with request.form() as form:
-            try:
-                fields = checked(form, model, endpoint)
-                await self.look_at_files(form)
-            except RefusedError as refused:
-                return trouble(400, str(refused)).response()
+            fields = checked(form, model, endpoint)
+            await self.look_at_files(form)
         count, speed = int(fields.get("num_images", 1)), fields.get("rendering_speed", "DEFAULT")
         self.billed.append(Bill(USD.get(speed, QUALITY_USD[model]) * count, count))
         made = [self.made(fields) for _ in range(count)]
@@ -98,13 +94,12 @@ class Ideogram(Emulator):
                         histogram = image.convert("L").histogram()
                         self.changed = sum(histogram[:128]) / sum(histogram)
         if len(sizes) > 1:
-            raise RefusedError("mask: not of the size of the image")
+            raise refuse("mask: not of the size of the image")
 
     def made(self, fields: dict[str, str]) -> dict[str, object]:
         """An image behind a link."""
-        out, name = io.BytesIO(), f"{next(self.numbers)}.png"
-        Image.new("RGB", shape(fields.get("aspect_ratio", "1x1"), "x"), "teal").save(out, "png")
-        self.images[name] = out.getvalue()
+        name = f"{next(self.numbers)}.png"
+        self.images[name] = plain(shape(fields.get("aspect_ratio", "1x1"), "x"))
         prompt = fields.get("prompt") or fields["text_prompt"]
         return {"prompt": prompt, "is_image_safe": True, "seed": 7, "url": f"{self.url}/images/{name}"}
 
@@ -119,16 +114,16 @@ def checked(form: FormData, model: str, endpoint: str) -> dict[str, str]:
     """The fields of a form that the vendor would take."""
     files = {name for name, value in form.multi_items() if isinstance(value, UploadFile)}
     if files != FILES.get(endpoint, set()):
-        raise RefusedError("image, mask: missing or unexpected")
+        raise refuse("image, mask: missing or unexpected")
     fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
     if unknown := set(fields) - FIELDS[model, endpoint]:
-        raise RefusedError(f"{min(unknown)}: unknown field")
+        raise refuse(f"{min(unknown)}: unknown field")
     if not (fields.get("prompt") or fields.get("text_prompt")):
-        raise RefusedError("prompt: missing")
+        raise refuse("prompt: missing")
     for name, words in WORDS.items():
         if fields.get(name, min(words)) not in words:
-            raise RefusedError(f"{name}: invalid")
+            raise refuse(f"{name}: invalid")
     for name, low, high in LIMITS:
         if not low <= int(fields.get(name, low)) <= high:
-            raise RefusedError(f"{name}: out of range")
+            raise refuse(f"{name}: out of range")
     return fields

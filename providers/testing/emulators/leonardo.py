@@ -13,14 +13,14 @@ from decimal import Decimal
 from typing import Any
 
 from PIL import Image
-from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from atelier.providers.testing.emulators.leonardo_rules import FIELDS, KEY, MODELS, USD, V2, RefusedError, trouble
-from atelier.providers.testing.server import Answer, Bill, Emulator
+from atelier.providers.testing.emulators.leonardo_rules import FIELDS, KEY, MODELS, USD, V2, refuse, trouble
+from atelier.providers.testing.images import plain
+from atelier.providers.testing.server import Answer, Bill, Emulator, RefusedError
 
 
 class Leonardo(Emulator):
@@ -45,32 +45,28 @@ class Leonardo(Emulator):
             Route("/storage/{id}", self.store, methods=["POST"]),
             Route("/cdn/{name}", self.image),
         ]
-        super().__init__(Starlette(routes=routes))
+        super().__init__(routes)
 
     @property
     def url(self) -> str:
         """The base URL."""
         return f"{super().url}/rest"
 
-    def denied(self, request: Request) -> Response | None:
-        """The answer to a request with a wrong key."""
-        if request.headers.get("authorization") == f"Bearer {self.key}":
-            return None
-        return trouble(401, "Authentication hook unauthorized this request", "access-denied").response()
+    def greet(self, request: Request) -> None:
+        """Refuse a wrong key."""
+        if request.headers.get("authorization") != f"Bearer {self.key}":
+            raise RefusedError(trouble(401, "Authentication hook unauthorized this request", "access-denied"))
 
     async def me(self, request: Request) -> Response:
         """GET /v1/me"""
-        return self.denied(request) or JSONResponse({"user_details": [{"user": {"id": "u1", "username": "anna"}}]})
+        self.greet(request)
+        return JSONResponse({"user_details": [{"user": {"id": "u1", "username": "anna"}}]})
 
     async def generate(self, request: Request) -> Response:
         """POST /v1/generations"""
-        if denied := self.denied(request):
-            return denied
+        self.greet(request)
         body = json.loads(await request.body())
-        try:
-            self.check(body)
-        except RefusedError as refused:
-            return trouble(400, str(refused), "validation-failed").response()
+        self.check(body)
         count, size = body.get("num_images", 4), (body.get("width", 1024), body.get("height", 768))
         id = self.job(count, size, body.get("seed", 5))
         cost = self.cost(USD * count, count)
@@ -79,40 +75,40 @@ class Leonardo(Emulator):
     def check(self, body: dict[str, Any]) -> None:
         """What v1 refuses."""
         if unknown := set(body) - FIELDS:
-            raise RefusedError(f"unexpected variable {min(unknown)}")
+            raise refuse(f"unexpected variable {min(unknown)}")
         family = MODELS.get(body.get("modelId", "b24e16ff-06e3-43eb-8d33-4416c2d75876"))
         if family is None:
-            raise RefusedError("model not found")
+            raise refuse("model not found")
         if not 1 <= len(body.get("prompt", "")) <= 1_500:
-            raise RefusedError("prompt: missing or too long")
+            raise refuse("prompt: missing or too long")
         width, height = body.get("width", 1024), body.get("height", 768)
         if any(not 32 <= side <= 1536 or side % 8 for side in (width, height)):
-            raise RefusedError("width, height: invalid")
+            raise refuse("width, height: invalid")
         if not 1 <= body.get("num_images", 4) <= (4 if max(width, height) > 768 else 8):
-            raise RefusedError("num_images: invalid")
+            raise refuse("num_images: invalid")
         if body.get("alchemy", True) and body.get("ultra"):
-            raise RefusedError("alchemy and ultra exclude each other")
+            raise refuse("alchemy and ultra exclude each other")
         if family == "lucid" and body.get("contrast") not in (3, 3.5, 4):
-            raise RefusedError("contrast: missing or invalid")
+            raise refuse("contrast: missing or invalid")
         if not 0 <= body.get("init_strength", 0.5) <= 0.9:
-            raise RefusedError("init_strength: invalid")
+            raise refuse("init_strength: invalid")
         known = {*self.uploads, *self.known_images}
         used = [
             body.get(name) for name in ("init_image_id", "init_generation_image_id", "canvasInitId", "canvasMaskId")
         ]
         used += [each.get("initImageId") for each in body.get("controlnets", ())]
         if any(id is not None and id not in known for id in used):
-            raise RefusedError("image not found")
+            raise refuse("image not found")
         if body.get("canvasRequest"):
             self.check_canvas(body, family)
 
     def check_canvas(self, body: dict[str, Any], family: str) -> None:
         """What canvas editing refuses."""
         if family != "sdxl" or body.get("init_strength", 0) > 0.8:
-            raise RefusedError("the model takes no canvas, or init_strength is invalid")
+            raise refuse("the model takes no canvas, or init_strength is invalid")
         sizes = {Image.open(io.BytesIO(self.uploads[body[name]])).size for name in ("canvasInitId", "canvasMaskId")}
         if len(sizes) != 1 or any(side % 8 for side in sizes.pop()):
-            raise RefusedError("mask and image differ in size")
+            raise refuse("mask and image differ in size")
 
     @property
     def known_images(self) -> set[str]:
@@ -121,8 +117,7 @@ class Leonardo(Emulator):
 
     async def generate_2(self, request: Request) -> Response:
         """POST /v2/generations"""
-        if denied := self.denied(request):
-            return denied
+        self.greet(request)
         body = json.loads(await request.body())
         model, parameters = body.get("model"), body.get("parameters", {})
         if model not in V2:
@@ -132,7 +127,7 @@ class Leonardo(Emulator):
         if unknown or any(each["image"]["id"] not in self.uploads for each in references):
             return Answer(200, [{"message": f"Unknown parameter: {unknown}", "extensions": {}}]).response()
         if model != "remove-bg" and not 1 <= parameters.get("quantity", 4) <= 8:
-            return trouble(400, "quantity: invalid", "validation-failed").response()
+            raise refuse("quantity: invalid")
         count = parameters.get("quantity", 1 if model == "remove-bg" else 4)
         id = self.job(count, (parameters.get("width", 1024), parameters.get("height", 1024)), None)
         made = {"generationId": id, "apiCreditCost": 7, "cost": self.cost(2 * USD * count, count)}
@@ -140,8 +135,7 @@ class Leonardo(Emulator):
 
     async def vary(self, request: Request) -> Response:
         """POST /v1/variations/{kind}"""
-        if denied := self.denied(request):
-            return denied
+        self.greet(request)
         body, kind = json.loads(await request.body()), request.path_params["kind"]
         source = body.get("id") or body.get("generatedImageId") or body.get("initImageId")
         if source not in {*self.uploads, *self.known_images}:
@@ -159,17 +153,15 @@ class Leonardo(Emulator):
         """A new job."""
         id, images = f"job-{next(self.numbers)}", list[dict[str, Any]]()
         for _ in range(0 if self.failure else count):
-            out, name = io.BytesIO(), f"{next(self.numbers)}.jpg"
-            Image.new("RGB", (size[0] // 4, size[1] // 4), "teal").save(out, "jpeg")
-            self.images[name] = out.getvalue()
+            name = f"{next(self.numbers)}.jpg"
+            self.images[name] = plain((size[0] // 4, size[1] // 4), "jpeg")
             images.append({"id": f"image-{name[:-4]}", "url": f"{super().url}/cdn/{name}", "nsfw": False})
         self.jobs[id] = {"images": images, "seed": seed, "waits": self.waits, "failure": self.failure}
         return id
 
     async def read(self, request: Request) -> Response:
         """GET /v1/generations/{id}"""
-        if denied := self.denied(request):
-            return denied
+        self.greet(request)
         job = self.jobs.get(request.path_params["id"])
         if job is None:
             return JSONResponse({"generations_by_pk": None})
@@ -188,26 +180,23 @@ class Leonardo(Emulator):
 
     async def read_variation(self, request: Request) -> Response:
         """GET /v1/variations/{id}"""
-        if denied := self.denied(request):
-            return denied
+        self.greet(request)
         job = self.jobs[request.path_params["id"]]
         found = {"status": self.status(job), **job["images"][0], "transformType": "UPSCALE"}
         return JSONResponse({"generated_image_variation_generic": [found]})
 
     async def init_image(self, request: Request) -> Response:
         """POST /v1/init-image"""
-        if denied := self.denied(request):
-            return denied
+        self.greet(request)
         if json.loads(await request.body()).get("extension") not in ("png", "jpg", "jpeg", "webp"):
-            return trouble(400, "extension: invalid", "validation-failed").response()
+            raise refuse("extension: invalid")
         id = f"init-{next(self.numbers)}"
         form = {"url": f"{super().url}/storage/{id}", "fields": json.dumps({"key": id, "policy": "p"}), "key": id}
         return JSONResponse({"uploadInitImage": {"id": id, **form}})
 
     async def canvas(self, request: Request) -> Response:
         """POST /v1/canvas-init-image"""
-        if denied := self.denied(request):
-            return denied
+        self.greet(request)
         found = dict[str, str]()
         for kind in ("init", "mask"):
             id = f"{kind}-{next(self.numbers)}"
@@ -228,11 +217,10 @@ class Leonardo(Emulator):
 
     async def price(self, request: Request) -> Response:
         """POST /v1/pricing-calculator"""
-        if denied := self.denied(request):
-            return denied
+        self.greet(request)
         service = json.loads(await request.body())["serviceParams"]["IMAGE_GENERATION"]
         if not any(service.get(flag) for flag in ("isPhoenix", "isSDXL", "isSDXLLightning")):
-            return trouble(400, "no such service", "validation-failed").response()
+            raise refuse("no such service")
         count = service["numImages"]
         stated = {} if self.credits else {"price": {"amount": str(USD * count), "unit": "DOLLARS"}}
         return JSONResponse({"calculateProductionApiServiceCost": {"cost": 7 * count, **stated}})

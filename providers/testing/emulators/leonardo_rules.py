@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from atelier.providers.testing.server import Answer
+from atelier.providers.testing.server import Answer, RefusedError, dashed
 
 KEY = "1e0a0e1d-0123-4567-89ab-cdef01234567"
 MODELS = {
@@ -36,13 +36,12 @@ USD = Decimal("0.0147")
 
 def trouble(status: int, words: str, code: str = "unexpected", **headers: str) -> Answer:
     """The vendor's error body; usable as a scripted fault as well."""
-    given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status, {"error": words, "path": "$", "code": code}, given)
+    return Answer(status, {"error": words, "path": "$", "code": code}, dashed(headers))
 
 
 MODERATED = trouble(403, "The prompt was blocked by moderation.")
 ARRAY = Answer(200, [{"message": "Unknown parameter: steps", "extensions": {"code": "validation-failed"}}])
 
 
-class RefusedError(Exception):
-    """Raised while a request is checked."""
+def refuse(words: str) -> RefusedError:
+    return RefusedError(trouble(400, words, "validation-failed"))

@@ -11,8 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from atelier.providers.testing.emulators.openai import OpenAI
-from atelier.providers.testing.emulators.openai_rules import RefusedError
-from atelier.providers.testing.server import Answer
+from atelier.providers.testing.server import Answer, RefusedError, dashed
 
 KEY = "sk-litellm-emulated-0123456789abcdef"
 MODELS = {"draw": "gpt-image-2", "draw-new": "gpt-image-2.5-flare", "gpt-image-2": "gpt-image-2"}
@@ -22,9 +21,7 @@ MODELS = {"draw": "gpt-image-2", "draw-new": "gpt-image-2.5-flare", "gpt-image-2
 def trouble(status: int, message: str, type: str | None = None, **headers: str) -> Answer:
     """The proxy's error body; usable as a scripted fault as well."""
     body = {"error": {"message": message, "type": type, "param": None, "code": f"{status}"}}
-    return Answer(
-        status, body, {"x-litellm-call-id": "call_trouble", **{k.replace("_", "-"): v for k, v in headers.items()}}
-    )
+    return Answer(status, body, {"x-litellm-call-id": "call_trouble", **dashed(headers)})
 
 
 MODERATED = trouble(400, "litellm.ContentPolicyViolationError: OpenAIException - Your request was rejected.")
@@ -55,10 +52,7 @@ class LiteLLM(OpenAI):
 
     async def models(self, request: Request) -> Response:
         """GET /models: the names of the configuration"""
-        try:
-            self._greet(request)
-        except RefusedError as refused:
-            return refused.answer.response()
+        self._greet(request)
         rows = [{"id": name, "object": "model", "created": 0, "owned_by": "openai"} for name in MODELS]
         return JSONResponse({"object": "list", "data": rows})
 

@@ -7,20 +7,17 @@ it answers most refusals with status 200 and a `code` in the body.
 from __future__ import annotations
 
 import base64
-import io
 import itertools
 import json
 from decimal import Decimal
 from typing import Any
 
-from PIL import Image
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from atelier.providers.testing.images import shape
-from atelier.providers.testing.server import Answer, Bill, Emulator
+from atelier.providers.testing.images import plain, shape
+from atelier.providers.testing.server import Answer, Bill, Emulator, RefusedError, dashed
 
 KEY = "kie-emulated-0123456789abcdef"
 TYPES = {"mj_txt2img": False, "mj_img2img": True, "mj_style_reference": True, "mj_omni_reference": True}
@@ -36,15 +33,15 @@ USD = {"relaxed": Decimal("0.015"), "fast": Decimal("0.04"), "turbo": Decimal("0
 
 def trouble(code: int, words: str, status: int = 0, **headers: str) -> Answer:
     """The service's body of an error; usable as a scripted fault as well."""
-    given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status or code, {"code": code, "msg": words, "data": None}, given)
+    return Answer(status or code, {"code": code, "msg": words, "data": None}, dashed(headers))
 
 
 MODERATED = trouble(400, "The prompt was refused by content moderation.")
 
 
-class RefusedError(Exception):
-    """Raised while a request is checked."""
+def refuse(code: int, words: str) -> RefusedError:
+    """A 401 is answered as such, all else with status 200."""
+    return RefusedError(trouble(code, words, 401 if code == 401 else 200))
 
 
 class Midjourney(Emulator):
@@ -65,49 +62,43 @@ class Midjourney(Emulator):
             *(Route(f"/api/v1/{group}/credit", self.credit) for group in ("chat", "common")),
             Route("/v/{name}", self.file),
         ]
-        super().__init__(Starlette(routes=routes))
+        super().__init__(routes)
 
     async def taken(self, request: Request) -> dict[str, Any]:
         """The body of a request whose key is right."""
         if request.headers.get("authorization") != f"Bearer {self.key}":
-            raise RefusedError("401 You do not have access permissions")
+            raise refuse(401, "You do not have access permissions")
         return json.loads(await request.body()) if request.method == "POST" else {}
 
     async def credit(self, request: Request) -> Response:
         """GET /api/v1/chat/credit of kie.ai, /api/v1/common/credit of MidAPI"""
-        try:
-            await self.taken(request)
-        except RefusedError as refused:
-            return refusal(refused)
+        await self.taken(request)
         return JSONResponse({"code": 200, "msg": "success", "data": 100})
 
     async def generate(self, request: Request) -> Response:
         """POST /api/v1/mj/generate"""
-        try:
-            body = await self.taken(request)
-            self.check(body)
-        except RefusedError as refused:
-            return refusal(refused)
+        body = await self.taken(request)
+        self.check(body)
         return self.task(4, USD[body.get("speed", "fast")], body.get("aspectRatio", "1:1"))
 
     def check(self, body: dict[str, Any]) -> None:
         """What the service refuses."""
         kind = body.get("taskType")
         if set(body) - FIELDS or kind not in TYPES:
-            raise RefusedError("422 unknown field or taskType")
+            raise refuse(422, "unknown field or taskType")
         if not 1 <= len(body.get("prompt", "")) <= 2_000:
-            raise RefusedError("422 prompt: missing or too long")
+            raise refuse(422, "prompt: missing or too long")
         links = body.get("fileUrls", [])
         if bool(links) != TYPES[kind] or any(link.split("/")[-1] not in self.uploads for link in links):
-            raise RefusedError("422 fileUrls: missing, unexpected or not public")
+            raise refuse(422, "fileUrls: missing, unexpected or not public")
         if (kind == "mj_omni_reference" and "speed" in body) or (kind != "mj_omni_reference" and "ow" in body):
-            raise RefusedError("422 speed, ow: not of this taskType")
+            raise refuse(422, "speed, ow: not of this taskType")
         if body.get("speed", "fast") not in USD or body.get("version", "7") not in VERSIONS:
-            raise RefusedError("422 speed, version: invalid")
+            raise refuse(422, "speed, version: invalid")
         if body.get("aspectRatio", "1:1") not in RATIOS:
-            raise RefusedError("422 aspectRatio: invalid")
+            raise refuse(422, "aspectRatio: invalid")
         if any(not low <= body.get(name, low) <= high for name, low, high in LIMITS):
-            raise RefusedError("422 out of range")
+            raise refuse(422, "out of range")
 
     async def upscale(self, request: Request) -> Response:
         """POST /api/v1/mj/generateUpscale"""
@@ -119,21 +110,17 @@ class Midjourney(Emulator):
 
     async def changed(self, request: Request, first: int, count: int) -> Response:
         """A task that changes an image of another; its index is counted from `first`."""
-        try:
-            body = await self.taken(request)
-            if body.get("taskId") not in self.tasks or not first <= body.get("imageIndex", -1) < first + 4:
-                raise RefusedError("422 taskId, imageIndex: invalid")
-        except RefusedError as refused:
-            return refusal(refused)
+        body = await self.taken(request)
+        if body.get("taskId") not in self.tasks or not first <= body.get("imageIndex", -1) < first + 4:
+            raise refuse(422, "taskId, imageIndex: invalid")
         return self.task(count, None)
 
     def task(self, count: int, usd: Decimal | None, ratio: str = "1:1") -> Response:
         """A new task."""
         id, links = f"mj_task_{next(self.numbers)}", list[str]()
         for number in range(count):
-            out, name = io.BytesIO(), f"{id}_0_{number}.jpeg"
-            Image.new("RGB", shape(ratio, edge=256), "teal").save(out, "jpeg")
-            self.files[name] = out.getvalue()
+            name = f"{id}_0_{number}.jpeg"
+            self.files[name] = plain(shape(ratio, edge=256), "jpeg")
             links.append(f"{self.url}/v/{name}")
         self.tasks[id] = {"links": links, "waits": self.waits, "failure": self.failure}
         if usd is not None:
@@ -142,10 +129,7 @@ class Midjourney(Emulator):
 
     async def info(self, request: Request) -> Response:
         """GET /api/v1/mj/record-info"""
-        try:
-            await self.taken(request)
-        except RefusedError as refused:
-            return refusal(refused)
+        await self.taken(request)
         id = request.query_params.get("taskId", "")
         if id not in self.tasks:
             return trouble(404, "no such task", 200).response()
@@ -156,18 +140,13 @@ class Midjourney(Emulator):
             data |= {"successFlag": 3, "errorMessage": task["failure"]}
         elif task["waits"] < 0:
             result: Any = {"resultUrls": [{"resultUrl": link} for link in task["links"]]}
-            data |= {
-                "successFlag": "1" if self.text else 1,
-                "resultInfoJson": json.dumps(result) if self.text else result,
-            }
+            data |= {"successFlag": 1, "resultInfoJson": result}
+            data |= {"successFlag": "1", "resultInfoJson": json.dumps(result)} if self.text else {}
         return JSONResponse({"code": 200, "msg": "success", "data": data})
 
     async def upload(self, request: Request) -> Response:
         """POST /api/file-base64-upload"""
-        try:
-            body = await self.taken(request)
-        except RefusedError as refused:
-            return refusal(refused)
+        body = await self.taken(request)
         name = f"{next(self.numbers)}-{body['fileName']}"
         self.uploads[name] = base64.b64decode(body["base64Data"].partition(",")[2], validate=True)
         return JSONResponse({"code": 200, "success": True, "data": {"downloadUrl": f"{self.url}/uploads/{name}"}})
@@ -176,9 +155,3 @@ class Midjourney(Emulator):
         """GET /v/{name}"""
         name = request.path_params["name"]
         return Response(self.files[name], media_type="image/jpeg") if name in self.files else Response("gone", 404)
-
-
-def refusal(refused: RefusedError) -> Response:
-    """The answer to a refused request: a 401 as such, all else with status 200."""
-    code, _, words = str(refused).partition(" ")
-    return trouble(int(code), words, 401 if code == "401" else 200).response()

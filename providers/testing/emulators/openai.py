@@ -14,7 +14,6 @@ from math import ceil
 from typing import Any
 
 from PIL import Image
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -26,14 +25,13 @@ from atelier.providers.testing.emulators.openai_rules import (
     KEY,
     OTHERS,
     RATES,
-    RefusedError,
     check,
     drawn,
     event_stream,
     tokens_of,
     trouble,
 )
-from atelier.providers.testing.server import Bill, Emulator
+from atelier.providers.testing.server import Bill, Emulator, RefusedError
 
 
 class OpenAI(Emulator):
@@ -47,14 +45,17 @@ class OpenAI(Emulator):
         self._linked: list[bytes] = []
         self.masks: list[Image.Image] = []
         self.sources: list[list[Image.Image]] = []
-        routes = [
+        super().__init__(self.routes())
+
+    def routes(self) -> list[Route]:
+        """The paths and their answers."""
+        return [
             Route("/v1/images/generations", self.generations, methods=["POST"]),
             Route("/v1/images/edits", self.edits, methods=["POST"]),
             Route("/v1/images/variations", self.variations, methods=["POST"]),
             Route("/v1/models", self.models, methods=["GET"]),
             Route("/v1/links/{number:int}", self.link, methods=["GET"]),
         ]
-        super().__init__(Starlette(routes=routes))
 
     def reset(self) -> None:
         """As if just begun."""
@@ -74,37 +75,28 @@ class OpenAI(Emulator):
 
     async def generations(self, request: Request) -> Response:
         """POST /images/generations"""
-        try:
-            self._greet(request)
-            if not request.headers.get("content-type", "").startswith("application/json"):
-                raise RefusedError(trouble(400, None, "The request body must be JSON."))
-            body = json.loads(await request.body())
-            self._check(body)
-        except RefusedError as refused:
-            return refused.answer.response()
+        self._greet(request)
+        if not request.headers.get("content-type", "").startswith("application/json"):
+            raise RefusedError(trouble(400, None, "The request body must be JSON."))
+        body = json.loads(await request.body())
+        self._check(body)
         return self._drawn(body, "image_generation")
 
     async def edits(self, request: Request) -> Response:
         """POST /images/edits, as a form"""
-        try:
-            self._greet(request)
-            body = await self._form(request, {"image", "image[]", "mask"})
-            self._check(body)
-        except RefusedError as refused:
-            return refused.answer.response()
+        self._greet(request)
+        body = await self._form(request, {"image", "image[]", "mask"})
+        self._check(body)
         return self._drawn(body, "image_edit")
 
     async def variations(self, request: Request) -> Response:
         """POST /images/variations, which only older hosts still serve"""
-        try:
-            self._greet(request)
-            if not self.older:
-                raise RefusedError(trouble(404, None, "This endpoint is no longer available."))
-            body = await self._form(request, {"image"})
-            if unknown := set(body) - {"model", "n", "size", "response_format", "user"}:
-                raise RefusedError(trouble(400, "unknown_parameter", f"Unknown parameter: '{unknown.pop()}'."))
-        except RefusedError as refused:
-            return refused.answer.response()
+        self._greet(request)
+        if not self.older:
+            raise RefusedError(trouble(404, None, "This endpoint is no longer available."))
+        body = await self._form(request, {"image"})
+        if unknown := set(body) - {"model", "n", "size", "response_format", "user"}:
+            raise RefusedError(trouble(400, "unknown_parameter", f"Unknown parameter: '{unknown.pop()}'."))
         return self._drawn(body, "variation")
 
     def _check(self, body: dict[str, Any]) -> None:
@@ -202,10 +194,7 @@ class OpenAI(Emulator):
 
     async def models(self, request: Request) -> Response:
         """GET /models, with the date at which a model is switched off"""
-        try:
-            self._greet(request)
-        except RefusedError as refused:
-            return refused.answer.response()
+        self._greet(request)
         ends = dict.fromkeys(FIXED, "2026-12-01")
         rows = [
             {"id": model, "object": "model", "created": 0, "owned_by": "openai", "shutdown_date": ends.get(model)}

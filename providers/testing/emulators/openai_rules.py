@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import AsyncGenerator
@@ -15,7 +14,8 @@ from typing import Any
 import anyio
 from PIL import Image
 
-from atelier.providers.testing.server import Answer
+from atelier.providers.testing.images import encoded
+from atelier.providers.testing.server import Answer, RefusedError, dashed
 
 KEY = "sk-emulated-0123456789abcdef"
 FREE: tuple[str, ...] = (
@@ -44,7 +44,7 @@ def trouble(status: int, code: str | None, message: str, param: str | None = Non
     kind = {429: "requests", 500: "server_error"}.get(status, "invalid_request_error")
     kind = "image_generation_user_error" if code == "moderation_blocked" else kind
     body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
-    return Answer(status, body, {"x-request-id": "req_trouble", **{k.replace("_", "-"): v for k, v in headers.items()}})
+    return Answer(status, body, {"x-request-id": "req_trouble", **dashed(headers)})
 
 
 STREAM_ERROR = Answer(
@@ -59,13 +59,6 @@ BROKEN_SERVER = trouble(500, None, "The server had an error while processing you
 BROKEN_JSON = Answer(200, b'{"created": 1, "data": [{"b64_json": "iVBORw0K')
 
 
-class RefusedError(Exception):
-    """Raised while a request is checked."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-
-
 def check(body: dict[str, Any]) -> None:
     """Every rule that the vendor holds a generation to."""
 
@@ -77,9 +70,8 @@ def check(body: dict[str, Any]) -> None:
             refuse(name, f"Unknown parameter: '{name}'.", "unknown_parameter")
     model, prompt, n = body.get("model"), body.get("prompt"), body.get("n", 1)
     if model not in FREE + FIXED:
-        raise RefusedError(
-            trouble(404, "model_not_found", f"The model '{model}' does not exist or you lack access to it.")
-        )
+        words = f"The model '{model}' does not exist or you lack access to it."
+        raise RefusedError(trouble(404, "model_not_found", words))
     if not isinstance(prompt, str) or not prompt:
         refuse("prompt", "Missing required parameter: 'prompt'.", "missing_required_parameter")
     elif len(prompt) > 32_000:
@@ -125,9 +117,7 @@ def drawn(size: str, format: str, transparent: bool) -> bytes:
     w, h = (1024, 1024) if size == "auto" else (int(edge) for edge in size.split("x"))
     image = Image.radial_gradient("L").transform((w, h), Image.Transform.EXTENT, (0, 0, 256, 256)).convert("RGBA")
     image = Image.new("RGBA", (w, h)) if transparent else image.convert("RGB")
-    out = io.BytesIO()
-    image.save(out, format)
-    return out.getvalue()
+    return encoded(image, format)
 
 
 def tokens_of(model: str, quality: str, size: str, n: int) -> int:

@@ -6,18 +6,16 @@ Facts: the vendor's client 1.3.84, 2026-10. It refuses parameters that a model d
 from __future__ import annotations
 
 import base64
-import io
 import json
 from decimal import Decimal
 from typing import Any
 
-from PIL import Image
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from atelier.providers.testing.server import Answer, Bill, Emulator
+from atelier.providers.testing.images import opened, plain
+from atelier.providers.testing.server import Answer, Bill, Emulator, dashed
 
 KEY = "sk-or-v1-emulated-0123456789abcdef"
 SHARED = {"model", "prompt", "n", "provider", "user", "session_id", "trace"}
@@ -46,7 +44,7 @@ PRICING: dict[str, list[dict[str, Any]]] = {
 def trouble(status: int, message: str, metadata: dict[str, Any] | None = None, **headers: str) -> Answer:
     """The vendor's error body; usable as a scripted fault as well."""
     body = {"error": {"code": status, "message": message, "metadata": metadata}, "user_id": "user_emulated"}
-    return Answer(status, body, {"x-request-id": "or_trouble", **{k.replace("_", "-"): v for k, v in headers.items()}})
+    return Answer(status, body, {"x-request-id": "or_trouble", **dashed(headers)})
 
 
 MODERATED = trouble(
@@ -74,7 +72,7 @@ class OpenRouter(Emulator):
             Route("/api/v1/links/{number:int}", self.link),
             Route("/api/v1/images/models/{author}/{slug}/endpoints", self.endpoints),
         ]
-        super().__init__(Starlette(routes=routes))
+        super().__init__(routes)
 
     @property
     def url(self) -> str:
@@ -90,12 +88,12 @@ class OpenRouter(Emulator):
             return trouble(404, f"No endpoints found for {body.get('model')}.").response()
         if wrong := mistake(body):
             return trouble(400, wrong).response()
-        out, count, format = io.BytesIO(), body.get("n", 1), body.get("output_format", "png")
+        count, format = body.get("n", 1), body.get("output_format", "png")
         width, height = (int(edge) for edge in body.get("size", "1024x1024").split("x"))
-        Image.new("RGB", (width, height), "teal").save(out, format)
-        item = {"b64_json": base64.b64encode(out.getvalue()).decode(), "media_type": f"image/{format}"}
+        image = plain((width, height), format)
+        item = {"b64_json": base64.b64encode(image).decode(), "media_type": f"image/{format}"}
         if self.links:
-            self._linked.append(out.getvalue())
+            self._linked.append(image)
             item = {"url": f"links/{len(self._linked) - 1}"}
         self.billed.append(Bill(IMAGE * count, count))
         usage = {
@@ -161,10 +159,10 @@ def mistake(body: dict[str, Any]) -> str:
     if wrong := next((name for name, words in choices.items() if body.get(name, words[0]) not in words), None):
         return f"{wrong} is invalid."
     for reference in body.get("input_references", []):
-        header, _, data = reference["image_url"]["url"].partition(";base64,")
-        if reference["type"] != "image_url" or not header.startswith("data:image/"):
+        url = reference["image_url"]["url"]
+        if reference["type"] != "image_url" or not url.startswith("data:image/"):
             return "input_references: not a data URL."
-        Image.open(io.BytesIO(base64.b64decode(data))).load()
+        opened(url).load()
     routing = body.get("provider", {})
     if set(routing) - {"order", "only", "ignore", "allow_fallbacks", "options"}:
         return "provider: unknown key."

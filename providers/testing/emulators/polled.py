@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator, Sequence
 
-from starlette.applications import Starlette
 from starlette.routing import Route
 
 from atelier.providers.testing.server import Emulator
@@ -15,15 +14,13 @@ class PolledEmulator(Emulator):
     """The host that takes requests. `polls` is the host of their results, with its own log and script."""
 
     def __init__(self, routes: Sequence[Route], poll_routes: Sequence[Route]) -> None:
-        super().__init__(Starlette(routes=routes))
-        self.polls = Emulator(Starlette(routes=poll_routes))
+        super().__init__(routes)
+        self.polls = Emulator(poll_routes)
 
     def clear(self) -> None:
         """Forget the requests, scripts and bills of both hosts."""
-        for host in (self, self.polls):
-            host.requests.clear()
-            host.script.clear()
-            host.billed.clear()
+        super().clear()
+        self.polls.clear()
 
     @contextlib.contextmanager
     def serving(self) -> Generator[None]:

@@ -13,13 +13,13 @@ from decimal import Decimal
 from typing import Any
 
 from PIL import Image
-from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from atelier.providers.testing.server import Answer, Bill, Emulator
+from atelier.providers.testing.images import plain
+from atelier.providers.testing.server import Answer, Bill, Emulator, RefusedError, dashed
 
 KEY = "recraft-emulated-0123456789abcdef"
 UNITS = {
@@ -46,16 +46,15 @@ EDITED = {"imageToImage": {"recraftv4_1", "recraftv3"}, "inpaint": {"recraftv3"}
 
 def trouble(status: int, code: str, message: str, **headers: str) -> Answer:
     """The vendor's error body; usable as a scripted fault as well."""
-    given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status, {"code": code, "message": message}, {"x-recraft-requestid": "rc_trouble", **given})
+    return Answer(status, {"code": code, "message": message}, {"x-recraft-requestid": "rc_trouble", **dashed(headers)})
 
 
 MODERATED = trouble(400, "content_rejected", "The prompt was rejected by moderation.")
 NO_CREDITS = trouble(402, "not_enough_credits", "Not enough credits.")
 
 
-class RefusedError(Exception):
-    """Raised while a request is checked."""
+def refuse(words: str) -> RefusedError:
+    return RefusedError(trouble(400, "invalid_request", words))
 
 
 class Recraft(Emulator):
@@ -70,31 +69,31 @@ class Recraft(Emulator):
             Route("/links/{name}", self.link),
             Route("/pictures/{name}", self.picture),
         ]
-        super().__init__(Starlette(routes=routes))
+        super().__init__(routes)
 
     @property
     def url(self) -> str:
         """The base URL."""
         return f"{super().url}/v1"
 
+    def greet(self, request: Request) -> None:
+        """Refuse a wrong key."""
+        if request.headers.get("authorization") != f"Bearer {self.key}":
+            raise RefusedError(trouble(401, "unauthorized", "Invalid API token."))
+
     async def me(self, request: Request) -> Response:
         """GET /v1/users/me"""
-        if request.headers.get("authorization") != f"Bearer {self.key}":
-            return trouble(401, "unauthorized", "Invalid API token.").response()
+        self.greet(request)
         return JSONResponse({"id": "anna", "credits": 1000})
 
     async def make(self, request: Request) -> Response:
         """POST /v1/images/{endpoint}"""
-        if request.headers.get("authorization") != f"Bearer {self.key}":
-            return trouble(401, "unauthorized", "Invalid API token.").response()
+        self.greet(request)
         endpoint = request.path_params["endpoint"]
         if endpoint not in FIELDS:
             return trouble(404, "not_found", "Not found.").response()
-        try:
-            fields, source = await self.taken(request, endpoint)
-            units, count = checked(fields, endpoint), int(fields.get("n", 1))
-        except RefusedError as refused:
-            return trouble(400, "invalid_request", str(refused)).response()
+        fields, source = await self.taken(request, endpoint)
+        units, count = checked(fields, endpoint), int(fields.get("n", 1))
         self.billed.append(Bill(Decimal(units * count) / 1000, count))
         size = source or parsed(str(fields.get("size", "1024x1024")))
         items = [self.made(size, fields) for _ in range(count)]
@@ -105,29 +104,29 @@ class Recraft(Emulator):
         """The fields of a request, and the size of its source."""
         kind = request.headers.get("content-type", "").partition(";")[0]
         if kind != ("multipart/form-data" if endpoint in FILES else "application/json"):
-            raise RefusedError("content-type: unexpected")
+            raise refuse("content-type: unexpected")
         if endpoint not in FILES:
             return json.loads(await request.body()), None
         async with request.form() as form:
             files = {name: value for name, value in form.multi_items() if isinstance(value, UploadFile)}
             if set(files) != FILES[endpoint]:
-                raise RefusedError("image, mask: missing or unexpected")
+                raise refuse("image, mask: missing or unexpected")
             sizes = {name: Image.open(io.BytesIO(await file.read())).size for name, file in files.items()}
             if len(set(sizes.values())) > 1:
-                raise RefusedError("mask: not of the size of the image")
+                raise refuse("mask: not of the size of the image")
             size = next(iter(sizes.values()))
             if not 256 <= min(size) <= max(size) <= 4096:
-                raise RefusedError("image: too small or too large")
+                raise refuse("image: too small or too large")
             return {name: value for name, value in form.multi_items() if isinstance(value, str)}, size
 
     def made(self, size: tuple[int, int], fields: dict[str, Any]) -> dict[str, Any]:
         """An image as base64 or behind a link."""
-        out, kind = io.BytesIO(), fields.get("image_format", "webp")
-        Image.new("RGB", size, "teal").save(out, kind)
+        kind = fields.get("image_format", "webp")
+        image = plain(size, kind)
         name = f"{next(self.numbers)}.{kind}"
         if fields.get("response_format", "url") == "b64_json" and not self.always_links:
-            return {"image_id": name, "b64_json": base64.b64encode(out.getvalue()).decode()}
-        self.images[name] = out.getvalue()
+            return {"image_id": name, "b64_json": base64.b64encode(image).decode()}
+        self.images[name] = image
         return {"image_id": name, "url": f"{super().url}/links/{name}"}
 
     async def link(self, request: Request) -> Response:
@@ -147,26 +146,26 @@ def parsed(size: str) -> tuple[int, int]:
         if sign in size:
             width, height = (int(part) * factor for part in size.split(sign))
             return width, height
-    raise RefusedError("size: invalid")
+    raise refuse("size: invalid")
 
 
 def checked(fields: dict[str, Any], endpoint: str) -> int:
     """The API units of one image, if the vendor would take the fields."""
     if unknown := set(fields) - FIELDS[endpoint]:
-        raise RefusedError(f"{min(unknown)}: unknown field")
+        raise refuse(f"{min(unknown)}: unknown field")
     model = fields.get("model", "recraftv4_1")
     if fields.get("image_format", "png") not in ("png", "webp"):
-        raise RefusedError("image_format: invalid")
+        raise refuse("image_format: invalid")
     if endpoint in UNITS:
         return UNITS[endpoint]
     if model not in UNITS or model not in EDITED.get(endpoint, {model}):
-        raise RefusedError("model: invalid")
+        raise refuse("model: invalid")
     if not fields.get("prompt") or len(fields["prompt"]) > (10_000 if "v4" in model else 1_000):
-        raise RefusedError("prompt: missing or too long")
+        raise refuse("prompt: missing or too long")
     if "v4" in model and set(fields) & OLDER:
-        raise RefusedError("style, negative_prompt: not of this model")
+        raise refuse("style, negative_prompt: not of this model")
     if endpoint == "imageToImage" and not 0 <= float(fields.get("strength", -1)) <= 1:
-        raise RefusedError("strength: missing or out of range")
+        raise refuse("strength: missing or out of range")
     if not 1 <= int(fields.get("n", 1)) <= 6:
-        raise RefusedError("n: out of range")
+        raise refuse("n: out of range")
     return UNITS[model]

@@ -15,7 +15,7 @@ from typing import Any
 
 from PIL import Image
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from atelier.providers.testing.emulators.polled import PolledEmulator
@@ -29,10 +29,10 @@ from atelier.providers.testing.emulators.replicate_rules import (
     VERSION,
     WIDE_RATIOS,
     Run,
-    trouble,
+    refuse,
 )
-from atelier.providers.testing.images import shape
-from atelier.providers.testing.server import Answer, Bill
+from atelier.providers.testing.images import plain, shape
+from atelier.providers.testing.server import Answer, Bill, RefusedError
 
 
 class Replicate(PolledEmulator):
@@ -71,28 +71,36 @@ class Replicate(PolledEmulator):
         self.uploads = dict[str, bytes]()
         self.clear()
 
-    def _stranger(self, request: Request) -> bool:
-        return request.headers.get("authorization") != f"Bearer {self.key}"
+    def _greet(self, request: Request) -> None:
+        if request.headers.get("authorization") != f"Bearer {self.key}":
+            raise RefusedError(UNAUTHENTICATED)
+
+    def _run(self, request: Request) -> tuple[str, Run]:
+        """The id of the prediction that an address names, and the prediction."""
+        self._greet(request)
+        id = request.path_params["id"]
+        if id not in self.runs:
+            raise RefusedError(NOT_FOUND)
+        return id, self.runs[id]
 
     async def account(self, request: Request) -> Response:
         """GET /v1/account"""
-        return (UNAUTHENTICATED if self._stranger(request) else Answer(200, {"username": "anna"})).response()
+        self._greet(request)
+        return JSONResponse({"username": "anna"})
 
     async def by_model(self, request: Request) -> Response:
         """POST /v1/models/{owner}/{name}/predictions: official models only, and no key but these"""
         body = await _json(request)
-        if self._stranger(request):
-            return UNAUTHENTICATED.response()
+        self._greet(request)
         if set(body) - {"input", "webhook", "webhook_events_filter", "stream"}:
-            return trouble(422, "Input validation failed", "- Additional property is not allowed").response()
+            raise refuse("- Additional property is not allowed")
         model = f"{request.path_params['owner']}/{request.path_params['name']}"
         return self._begin(model if model != "owner/painter" else "", body)
 
     async def by_version(self, request: Request) -> Response:
         """POST /v1/predictions with a version, which may be owner/name[:version]"""
         body = await _json(request)
-        if self._stranger(request):
-            return UNAUTHENTICATED.response()
+        self._greet(request)
         return self._begin(str(body.get("version", "")).partition(":")[0], body)
 
     def _begin(self, model: str, body: dict[str, Any]) -> Response:
@@ -103,7 +111,7 @@ class Replicate(PolledEmulator):
         self.dropped += sorted(set(given) - fields)
         given = {name: value for name, value in given.items() if name in fields}
         if words := self._invalid(model, given):
-            return trouble(422, "Input validation failed", words).response()
+            raise refuse(words)
         id = secrets.token_hex(13)
         self.runs[id] = Run(model, given)
         return Answer(201, self._shown(id)).response()
@@ -114,11 +122,8 @@ class Replicate(PolledEmulator):
             return "- input: prompt is required"
         if not 1 <= given.get("num_outputs", 1) <= 4 or not 0 <= given.get("output_quality", 80) <= 100:
             return "- input.num_outputs: Must be less than or equal to 4"
-        if given.get("aspect_ratio", "1:1") not in ratios or given.get("output_format", "webp") not in (
-            "webp",
-            "jpg",
-            "png",
-        ):
+        formats = ("webp", "jpg", "png")
+        if given.get("aspect_ratio", "1:1") not in ratios or given.get("output_format", "webp") not in formats:
             return "- input.aspect_ratio: must be one of the following"
         if (given.get("aspect_ratio") == "custom") != ("width" in given):
             return "- input.width: width and height are for a custom aspect ratio"
@@ -154,11 +159,7 @@ class Replicate(PolledEmulator):
 
     async def look(self, request: Request) -> Response:
         """GET a prediction"""
-        if self._stranger(request):
-            return UNAUTHENTICATED.response()
-        id = request.path_params["id"]
-        if (run := self.runs.get(id)) is None:
-            return NOT_FOUND.response()
+        id, run = self._run(request)
         if run.status in ("starting", "processing") and not self.never_starts:
             run.looks += 1
             if run.looks == 2:
@@ -178,26 +179,20 @@ class Replicate(PolledEmulator):
         self.billed.append(Bill(Decimal(MODELS[run.model][1]) * count, count))
 
     def _made(self, format: str, size: tuple[int, int]) -> str:
-        out, name = io.BytesIO(), f"{secrets.token_hex(6)}.{format}"
-        Image.new("RGB", size, "teal").save(out, "jpeg" if format == "jpg" else format)
-        self.files[name] = out.getvalue()
+        name = f"{secrets.token_hex(6)}.{format}"
+        self.files[name] = plain(size, "jpeg" if format == "jpg" else format)
         return f"{self.url}/delivery/{name}"
 
     async def cancel(self, request: Request) -> Response:
         """POST the cancellation"""
-        if self._stranger(request):
-            return UNAUTHENTICATED.response()
-        id = request.path_params["id"]
-        if (run := self.runs.get(id)) is None:
-            return NOT_FOUND.response()
+        id, run = self._run(request)
         if run.status in ("starting", "processing"):
             run.status = "canceled"
         return Answer(200, self._shown(id)).response()
 
     async def described(self, request: Request) -> Response:
         """GET a model, or one of its versions, with its schema"""
-        if self._stranger(request):
-            return UNAUTHENTICATED.response()
+        self._greet(request)
         model = f"{request.path_params['owner']}/{request.path_params['name']}"
         if model not in MODELS:
             return NOT_FOUND.response()
@@ -217,25 +212,15 @@ class Replicate(PolledEmulator):
 
     async def upload(self, request: Request) -> Response:
         """POST /v1/files"""
-        if self._stranger(request):
-            return UNAUTHENTICATED.response()
+        self._greet(request)
         async with request.form() as form:
             content: Any = form["content"]
             id, data = secrets.token_hex(8), await content.read()
         self.uploads[id] = data
-        about: dict[str, Any] = {
-            "name": content.filename,
-            "content_type": content.content_type,
-            "etag": id,
-            "checksums": {},
-        }
-        times: dict[str, Any] = {
-            "created_at": "2026-11-29T12:00:00.000Z",
-            "expires_at": "2026-11-30T12:00:00.000Z",
-            "metadata": {},
-        }
+        about = {"name": content.filename, "content_type": content.content_type, "etag": id, "size": len(data)}
+        times = {"created_at": "2026-11-29T12:00:00.000Z", "expires_at": "2026-11-30T12:00:00.000Z"}
         urls = {"get": f"{self.url}/v1/files/{id}"}
-        return Answer(201, {"id": id, "size": len(data), "urls": urls, **about, **times}).response()
+        return JSONResponse({"id": id, **about, **times, "urls": urls, "checksums": {}, "metadata": {}}, 201)
 
     async def file(self, request: Request) -> Response:
         """GET a picture of replicate.delivery"""

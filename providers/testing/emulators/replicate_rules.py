@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from atelier.providers.testing.server import Answer
+from atelier.providers.testing.server import Answer, RefusedError, dashed
 
 KEY = "r8_emulated0123456789abcdef"
 SENSITIVE = "a sensitive prompt"
@@ -33,7 +33,7 @@ MODELS: dict[str, tuple[set[str], str]] = {
 def trouble(status: int, title: str, detail: str, **headers: str) -> Answer:
     """A problem document; usable as a scripted fault as well."""
     body = {"title": title, "detail": detail, "status": status}
-    return Answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    return Answer(status, body, dashed(headers))
 
 
 UNAUTHENTICATED = trouble(401, "Unauthenticated", "You did not pass a valid authentication token")
@@ -44,6 +44,10 @@ FAILED_E005 = Answer(
     200,
     {"id": "c0ff", "status": "failed", "output": None, "error": "The input or output was flagged as sensitive. (E005)"},
 )
+
+
+def refuse(detail: str) -> RefusedError:
+    return RefusedError(trouble(422, "Input validation failed", detail))
 
 
 def throttled(delay: float) -> Answer:

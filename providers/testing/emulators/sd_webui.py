@@ -6,19 +6,17 @@ Facts: the API's source as of 2026. Unknown fields are ignored, here as there; `
 from __future__ import annotations
 
 import base64
-import io
 import json
 from typing import Any
 
 import anyio
-from PIL import Image
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from atelier.providers.testing.server import Answer, Emulator
+from atelier.providers.testing.images import opened, plain
+from atelier.providers.testing.server import Answer, Emulator, RefusedError, dashed
 
 PREFIX = "/sdapi/v1"
 CHECKPOINTS = {
@@ -58,15 +56,10 @@ FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
 def trouble(status: int, detail: Any, error: str = "HTTPException", **headers: str) -> Answer:
     """The API's error body; usable as a scripted fault as well."""
     body = {"error": error, "detail": detail, "body": "", "errors": "" if detail else error}
-    return Answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    return Answer(status, body, dashed(headers))
 
 
 BAD_LOGIN = trouble(401, "Incorrect username or password", www_authenticate="Basic")
-
-
-def opened(data: str) -> Image.Image:
-    """The image of a field: base64, with or without a `data:` prefix. Addresses are refused, as the option is off."""
-    return Image.open(io.BytesIO(base64.b64decode(data.rpartition(",")[2], validate=True)))
 
 
 class SdWebui(Emulator):
@@ -91,7 +84,7 @@ class SdWebui(Emulator):
             Route(f"{PREFIX}/interrupt", self.interrupt, methods=["POST"]),
             Route(f"{PREFIX}/options", self.options),
         ]
-        super().__init__(Starlette(routes=routes))
+        super().__init__(routes)
         self.reset()
 
     def reset(self) -> None:
@@ -103,8 +96,7 @@ class SdWebui(Emulator):
         self.dropped = list[str]()
         self.task: str | None = None
         self.step, self.interrupts, self.interrupted = 0, 0, False
-        self.requests.clear()
-        self.script.clear()
+        self.clear()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a request without the login, as the server's own check does."""
@@ -148,8 +140,7 @@ class SdWebui(Emulator):
     async def _generated(self, raw: bytes, fields: set[str]) -> Response:
         body: dict[str, Any] = json.loads(raw)
         self.dropped += sorted(set(body) - fields)
-        if fault := self._fault(body, fields):
-            return fault.response()
+        self._check(body, fields)
         settings: dict[str, str] = body.get("override_settings", {})
         if wanted := settings.get("sd_model_checkpoint"):
             self.checkpoint = wanted if wanted in CHECKPOINTS else self.checkpoint  # an unknown one is ignored
@@ -159,7 +150,7 @@ class SdWebui(Emulator):
         seeds = [(seed if seed >= 0 else 1234) + number for number in range(count)]
         size = (body.get("width", 512), body.get("height", 512))
         format = FORMATS[settings.get("samples_format", "png")]
-        images = [encoded(size, format, f"#{seed % 0xFFFFFF:06x}") for seed in seeds]
+        images = [in_base64(size, format, f"#{seed % 0xFFFFFF:06x}") for seed in seeds]
         info = {
             "prompt": body.get("prompt", ""),
             "seed": seeds[0],
@@ -171,28 +162,26 @@ class SdWebui(Emulator):
             "sd_model_name": CHECKPOINTS[self.checkpoint],
             "index_of_first_image": int(self.grid),
         }
-        grid = [encoded(size, format, "white")] if self.grid else []
+        grid = [in_base64(size, format, "white")] if self.grid else []
         return JSONResponse({"images": [*grid, *images], "parameters": {}, "info": json.dumps(info)})
 
-    def _fault(self, body: dict[str, Any], fields: set[str]) -> Answer | None:
+    def _check(self, body: dict[str, Any], fields: set[str]) -> None:
         if body.get("sampler_name", "Euler") not in SAMPLERS:
-            return trouble(404, "Sampler not found")
+            raise RefusedError(trouble(404, "Sampler not found"))
         size: list[Any] = [body.get("width", 512), body.get("height", 512)]
         if any(type(edge) is not int or edge % 8 for edge in size) or not 1 <= body.get("steps", 50) <= 150:
-            return Answer(
-                422, {"detail": [{"loc": ["body", "width"], "msg": "value is not valid", "type": "value_error"}]}
-            )
+            detail = [{"loc": ["body", "width"], "msg": "value is not valid", "type": "value_error"}]
+            raise RefusedError(Answer(422, {"detail": detail}))
         if max(size) > 2048:
-            return trouble(500, "", "OutOfMemoryError")
+            raise RefusedError(trouble(500, "", "OutOfMemoryError"))
         if fields is IMG2IMG:
             if not body.get("init_images"):
-                return trouble(404, "Init image not found")
+                raise RefusedError(trouble(404, "Init image not found"))
             try:
                 for data in [*body["init_images"], *([body["mask"]] if "mask" in body else [])]:
                     opened(data).load()
             except (ValueError, OSError):
-                return trouble(500, "Invalid encoded image")
-        return None
+                raise RefusedError(trouble(500, "Invalid encoded image")) from None
 
     async def _draws(self, task: str) -> None:
         self.task, self.step, self.interrupted = task, 0, False
@@ -213,13 +202,10 @@ class SdWebui(Emulator):
         except (ValueError, OSError):
             return trouble(500, "Invalid encoded image").response()
         factor: float = body.get("upscaling_resize", 2)
-        out = io.BytesIO()
-        Image.new("RGB", (round(image.width * factor), round(image.height * factor))).save(out, "PNG")
-        return JSONResponse({"image": base64.b64encode(out.getvalue()).decode(), "html_info": ""})
+        size = (round(image.width * factor), round(image.height * factor))
+        return JSONResponse({"image": in_base64(size, "PNG", "black"), "html_info": ""})
 
 
-def encoded(size: tuple[int, int], format: str, colour: str) -> str:
-    """An image in base64."""
-    out = io.BytesIO()
-    Image.new("RGB", size, colour).save(out, format)
-    return base64.b64encode(out.getvalue()).decode()
+def in_base64(size: tuple[int, int], format: str, colour: str) -> str:
+    """An image of one colour."""
+    return base64.b64encode(plain(size, format, colour)).decode()

@@ -16,7 +16,6 @@ from decimal import Decimal
 from typing import Any
 
 from PIL import Image
-from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -26,12 +25,12 @@ from atelier.providers.testing.emulators.stability_rules import (
     MODELS,
     TOOLS,
     Form,
-    RefusedError,
     check,
     refuse,
     trouble,
 )
-from atelier.providers.testing.server import Answer, Bill, Emulator
+from atelier.providers.testing.images import encoded, plain
+from atelier.providers.testing.server import Answer, Bill, Emulator, RefusedError
 
 KEY = "sk-emulated-stability-0123456789"
 MAX_BODY_BYTES = 10 * 2**20
@@ -59,9 +58,7 @@ def drawn(form: Form) -> bytes:
         with Image.open(io.BytesIO(form.files["image"])) as source, Image.open(io.BytesIO(form.files["mask"])) as mask:
             image = source.convert(mode)
             image.paste("orange", mask=mask.convert("L"))
-    out = io.BytesIO()
-    image.save(out, form.fields.get("output_format", "png"))
-    return out.getvalue()
+    return encoded(image, form.fields.get("output_format", "png"))
 
 
 def size_of(form: Form) -> tuple[int, int]:
@@ -85,14 +82,7 @@ def answer(image: bytes, finish_reason: str = "SUCCESS", seed: int = SEED) -> di
     return {"image": base64.b64encode(image).decode(), "seed": seed, "finish_reason": finish_reason}
 
 
-def blurred() -> bytes:
-    """What takes the place of a picture that the filter objects to."""
-    out = io.BytesIO()
-    Image.new("RGB", (64, 64), "grey").save(out, "PNG")
-    return out.getvalue()
-
-
-FILTERED = Answer(200, answer(blurred(), "CONTENT_FILTERED"), {"x-request-id": "req_filtered"})
+FILTERED = Answer(200, answer(plain((64, 64), colour="grey"), "CONTENT_FILTERED"), {"x-request-id": "req_filtered"})
 
 
 @dataclass(slots=True)
@@ -120,14 +110,12 @@ class Stability(Emulator):
             Route("/v2beta/results/{id}", self.result, methods=["GET"]),
             Route("/v1/user/balance", self.balance, methods=["GET"]),
         ]
-        super().__init__(Starlette(routes=routes))
+        super().__init__(routes)
         self.renew()
 
     def renew(self) -> None:
         """Forget everything, so that many tests can share one that is being served."""
-        self.requests.clear()
-        self.script.clear()
-        self.billed.clear()
+        self.clear()
         self.accounts = {self.key: 1_000.0}
         self.busy = 0
         self.poll_interval = 10.0
@@ -142,16 +130,13 @@ class Stability(Emulator):
 
     async def make(self, request: Request) -> Response:
         """POST /v2beta/stable-image/{group}/{tool}"""
-        try:
-            key = self._greet(request, "image/*")
-            form = await self._form(request)
-            tool = TOOLS[form.tool]
-            check(form, tool)
-            price = MODELS[form.fields.get("model", "sd3.5-large")] if form.tool == "generate/sd3" else tool.credits
-            if self.accounts[key] < price:
-                raise RefusedError(NO_CREDITS)
-        except RefusedError as refused:
-            return JSONResponse(refused.answer.body, refused.answer.status, refused.answer.headers)
+        key = self._greet(request, "image/*")
+        form = await self._form(request)
+        tool = TOOLS[form.tool]
+        check(form, tool)
+        price = MODELS[form.fields.get("model", "sd3.5-large")] if form.tool == "generate/sd3" else tool.credits
+        if self.accounts[key] < price:
+            raise RefusedError(NO_CREDITS)
         self.forms.append(form)
         self.ignored += [name for name in (*form.fields, *form.files) if name not in {**tool.fields, **tool.files}]
         self.accounts[key] -= price
@@ -166,16 +151,13 @@ class Stability(Emulator):
     async def result(self, request: Request) -> Response:
         """GET /v2beta/results/{id}: 202 while it is in the making, 404 for another key, 429 for impatience."""
         id = request.path_params["id"]
-        try:
-            key = self._greet(request, "*/*")
-            generation = self.generations.get(id)
-            if generation is None or generation.key != key:
-                raise RefusedError(GONE)
-            since, generation.polled_at = time.monotonic() - generation.polled_at, time.monotonic()
-            if since < self.poll_interval:
-                raise RefusedError(RATE_LIMITED)
-        except RefusedError as refused:
-            return JSONResponse(refused.answer.body, refused.answer.status, refused.answer.headers)
+        key = self._greet(request, "*/*")
+        generation = self.generations.get(id)
+        if generation is None or generation.key != key:
+            raise RefusedError(GONE)
+        since, generation.polled_at = time.monotonic() - generation.polled_at, time.monotonic()
+        if since < self.poll_interval:
+            raise RefusedError(RATE_LIMITED)
         if generation.polls_left:
             generation.polls_left -= 1
             return JSONResponse({"id": id, "status": "in-progress"}, 202)
@@ -183,10 +165,7 @@ class Stability(Emulator):
 
     async def balance(self, request: Request) -> Response:
         """GET /v1/user/balance"""
-        try:
-            return JSONResponse({"credits": self.accounts[self._greet(request, "*/*")]})
-        except RefusedError as refused:
-            return JSONResponse(refused.answer.body, refused.answer.status)
+        return JSONResponse({"credits": self.accounts[self._greet(request, "*/*")]})
 
     def _greet(self, request: Request, media: str) -> str:
         """The key. Refuses a wrong one, and any `accept` but JSON and the endpoint's own."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from atelier.providers.testing.server import Answer
+from atelier.providers.testing.server import Answer, RefusedError, dashed
 
 RATIOS = {"21:9", "16:9", "3:2", "5:4", "1:1", "4:5", "2:3", "9:16", "9:21"}
 STYLES = {
@@ -26,14 +26,7 @@ MODELS = {
 def trouble(status: int, name: str, *errors: str, **headers: str) -> Answer:
     """The vendor's error body; usable as a scripted fault as well."""
     body = {"id": "a1b2c3d4e5f6a1b2c3d4e5f6a1b2c3d4", "name": name, "errors": list(errors)}
-    return Answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
-
-
-class RefusedError(Exception):
-    """Raised while a request is checked."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
+    return Answer(status, body, dashed(headers))
 
 
 def refuse(*errors: str) -> RefusedError:

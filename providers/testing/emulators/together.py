@@ -7,17 +7,15 @@ Nothing is billed, since no price is known.
 from __future__ import annotations
 
 import base64
-import io
 import json
 from typing import Any
 
-from PIL import Image
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from atelier.providers.testing.server import Answer, Emulator
+from atelier.providers.testing.images import opened, plain
+from atelier.providers.testing.server import Answer, Emulator, RefusedError, dashed
 
 KEY = "tgp_v1_emulated-0123456789abcdef"
 MODELS = {
@@ -37,17 +35,10 @@ def trouble(status: int, code: str, message: str, **headers: str) -> Answer:
     """The vendor's error body; usable as a scripted fault as well."""
     kind = {429: "rate_limit", 500: "server_error"}.get(status, "invalid_request_error")
     body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
-    return Answer(status, body, {"x-request-id": "tg_trouble", **{k.replace("_", "-"): v for k, v in headers.items()}})
+    return Answer(status, body, {"x-request-id": "tg_trouble", **dashed(headers)})
 
 
 MODERATED = trouble(422, "content_policy_violation", "NSFW content was detected in the prompt.")
-
-
-class RefusedError(Exception):
-    """Raised while a request is checked."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
 
 
 class Together(Emulator):
@@ -61,7 +52,7 @@ class Together(Emulator):
             Route("/v1/images/generations", self.generations, methods=["POST"]),
             Route("/imgproxy/{number:int}", self.link),
         ]
-        super().__init__(Starlette(routes=routes))
+        super().__init__(routes)
 
     @property
     def url(self) -> str:
@@ -71,16 +62,12 @@ class Together(Emulator):
     async def generations(self, request: Request) -> Response:
         """POST /images/generations"""
         if request.headers.get("authorization") != f"Bearer {self.key}":
-            return trouble(401, "invalid_api_key", "Invalid API key provided.").response()
-        try:
-            body = json.loads(await request.body())
-            check(body)
-        except RefusedError as refused:
-            return refused.answer.response()
+            raise RefusedError(trouble(401, "invalid_api_key", "Invalid API key provided."))
+        body = json.loads(await request.body())
+        check(body)
         format, count = body.get("output_format", "jpeg"), body.get("n", 1)
-        out = io.BytesIO()
-        Image.new("RGB", (body.get("width", 1024), body.get("height", 1024)), "teal").save(out, format)
-        items = [self._item(index, out.getvalue(), body) for index in range(count)]
+        image = plain((body.get("width", 1024), body.get("height", 1024)), format)
+        items = [self._item(index, image, body) for index in range(count)]
         answer = {"id": "tg_emulated_1", "model": body["model"], "object": "list", "data": items}
         return JSONResponse(answer, headers={"x-request-id": "tg_emulated_1"})
 
@@ -88,11 +75,8 @@ class Together(Emulator):
         if body.get("response_format", "url") == "base64" and not self.always_links:
             return {"index": index, "type": "b64_json", "b64_json": base64.b64encode(image).decode()}
         self.links.append(image)
-        return {
-            "index": index,
-            "type": "url",
-            "url": f"http://{self.link_host}:{self.port}/imgproxy/{len(self.links) - 1}",
-        }
+        url = f"http://{self.link_host}:{self.port}/imgproxy/{len(self.links) - 1}"
+        return {"index": index, "type": "url", "url": url}
 
     async def link(self, request: Request) -> Response:
         """GET a picture, without a key"""
@@ -117,16 +101,13 @@ def check(body: dict[str, Any]) -> None:
     for edge in ("width", "height"):
         if not 64 <= body.get(edge, 1024) <= 2048 or body.get(edge, 1024) % 16:
             refuse(f"{edge} must be a multiple of 16.")
-    if body.get("response_format", "url") not in ("base64", "url") or body.get("output_format", "jpeg") not in (
-        "jpeg",
-        "png",
-    ):
+    response, output = body.get("response_format", "url"), body.get("output_format", "jpeg")
+    if response not in ("base64", "url") or output not in ("jpeg", "png"):
         refuse("response_format or output_format is invalid.")
     for field in ("image_url", "reference_images"):
         if field in body and MODELS[model] != field:
             refuse(f"{model} does not take {field}.")
     for source in [*body.get("reference_images", []), *([body["image_url"]] if "image_url" in body else [])]:
-        header, _, data = source.partition(";base64,")
-        if not header.startswith("data:image/"):
+        if not source.startswith("data:image/"):
             refuse("An image is neither a URL that can be read nor a data URI.")
-        Image.open(io.BytesIO(base64.b64decode(data))).load()
+        opened(source).load()

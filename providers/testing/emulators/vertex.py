@@ -23,7 +23,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from atelier.providers.testing.emulators.gemini import Gemini
-from atelier.providers.testing.emulators.gemini_rules import RefusedError, refuse, trouble
+from atelier.providers.testing.emulators.gemini_rules import refuse, trouble
+from atelier.providers.testing.server import RefusedError
 
 KEY = "ya29.emulated-0123456789abcdef"
 PROJECT = "atelier-emulated"
@@ -47,13 +48,15 @@ class Vertex(Gemini):
 
     def __init__(self, key: str = KEY) -> None:
         super().__init__(key)
-        models = "/{version}/projects/{project}/locations/{location}/publishers/google/models/{call}"
-        self.app.routes.extend(  # pyright: ignore[reportFunctionMemberAccess, reportUnknownMemberType, reportAttributeAccessIssue]
-            [Route(models, self.call, methods=["POST"]), Route("/token", self.token, methods=["POST"])]
-        )
         self.lifetime = 3600
         self.accounts = dict[str, str]()
         self.folder = Path()
+
+    def routes(self) -> list[Route]:
+        """Those of the Gemini API, the path of Google Cloud, and the token server."""
+        models = "/{version}/projects/{project}/locations/{location}/publishers/google/models/{call}"
+        token = Route("/token", self.token, methods=["POST"])
+        return [*super().routes(), Route(models, self.call, methods=["POST"]), token]
 
     def environ_for(self, vendor: str) -> dict[str, str]:
         """Return the project, the file of a service account and the base URL."""

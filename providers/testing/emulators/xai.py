@@ -13,7 +13,6 @@ from decimal import Decimal
 from typing import Any
 
 from PIL import Image
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -26,13 +25,12 @@ from atelier.providers.testing.emulators.xai_rules import (
     LATEST,
     REDIRECTED,
     TICKS,
-    RefusedError,
     check,
     drawn,
     refuse,
     sources_of,
 )
-from atelier.providers.testing.server import Answer, Bill, Emulator
+from atelier.providers.testing.server import Bill, Emulator, RefusedError
 
 
 class XAI(Emulator):
@@ -54,14 +52,12 @@ class XAI(Emulator):
             Route("/links/{name}", self.link, methods=["GET"]),
             Route("/pictures/{name}", self.picture, methods=["GET"]),
         ]
-        super().__init__(Starlette(routes=routes))
+        super().__init__(routes)
         self.reset()
 
     def reset(self) -> None:
         """As if just begun: nothing seen, nothing scripted, nothing set."""
-        self.requests.clear()
-        self.script.clear()
-        self.billed.clear()
+        self.clear()
         self.withheld = 0
         self.always_links = self.prefixed = self.expired = False
         self.redirect: str | None = None
@@ -97,20 +93,14 @@ class XAI(Emulator):
 
     async def generations(self, request: Request) -> Response:
         """POST /images/generations; `image` is dropped like anything else that is unknown here"""
-        try:
-            body = await self._checked_body(request)
-        except RefusedError as refused:
-            return _response(refused.answer)
+        body = await self._checked_body(request)
         self.dropped += [name for name in body if name not in FIELDS]
         return self._answer(body, "low", 1.0, 0)
 
     async def edits(self, request: Request) -> Response:
         """POST /images/edits; the shape follows the first source"""
-        try:
-            body = await self._checked_body(request)
-            self.sources = sources_of(body)
-        except RefusedError as refused:
-            return _response(refused.answer)
+        body = await self._checked_body(request)
+        self.sources = sources_of(body)
         self.dropped += [name for name in body if name not in FIELDS | {"image", "images"}]
         first = self.sources[0]
         return self._answer(body, "medium", first.width / first.height, len(self.sources))
@@ -163,12 +153,5 @@ class XAI(Emulator):
 
     async def models(self, request: Request) -> Response:
         """GET /image-generation-models"""
-        try:
-            self._greet(request)
-        except RefusedError as refused:
-            return _response(refused.answer)
+        self._greet(request)
         return JSONResponse({"models": [{"id": model, "object": "model"} for model in (LATEST, FIRST[0])]})
-
-
-def _response(answer: Answer) -> Response:
-    return JSONResponse(answer.body, answer.status, answer.headers)

@@ -11,7 +11,8 @@ from typing import Any
 
 from PIL import Image
 
-from atelier.providers.testing.server import Answer
+from atelier.providers.testing.images import plain
+from atelier.providers.testing.server import Answer, RefusedError, dashed
 
 KEY = "xai-emulated-0123456789abcdef"
 LATEST = "grok-imagine-image-2.0"
@@ -46,7 +47,7 @@ def nested(status: int, code: str | None, message: str, **headers: str) -> Answe
 
 
 def _headers(headers: dict[str, str]) -> dict[str, str]:
-    return {"x-request-id": "req_trouble", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return {"x-request-id": "req_trouble", **dashed(headers)}
 
 
 INVALID = "Client specified an invalid argument"
@@ -70,13 +71,6 @@ def withheld(*items: dict[str, Any], ticks: int | None = None) -> Answer:
     """A 200 that bears no picture: no item at all, or items whose moderation flag is down."""
     usage = {"usage": {"cost_in_usd_ticks": ticks}} if ticks is not None else {}
     return Answer(200, {"model": LATEST, "data": list(items), **usage}, {"x-request-id": "req_withheld"})
-
-
-class RefusedError(Exception):
-    """Raised while a request is checked."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
 
 
 def refuse(message: str, code: str = INVALID, status: int = 400) -> RefusedError:
@@ -145,6 +139,4 @@ def drawn(ratio: float, resolution: str) -> bytes:
     """A real JPEG of that shape, whatever else was requested."""
     edge = {"1k": 1024, "2k": 2048}[resolution]
     width, height = (round(edge * side / 16) * 16 for side in (math.sqrt(ratio), 1 / math.sqrt(ratio)))
-    out = io.BytesIO()
-    Image.new("RGB", (width, height), "olive").save(out, "JPEG")
-    return out.getvalue()
+    return plain((width, height), "JPEG", "olive")

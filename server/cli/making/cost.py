@@ -10,8 +10,13 @@ from typing import Any, get_args
 import anyio
 
 from atelier.providers.core.concurrency import no_progress
-from atelier.providers.images.allowed_files import AmbiguousNameError, OutsideFoldersError, find_similar_name
-from atelier.providers.images.path_words import candidate_paths, strip_quotes
+from atelier.providers.images.allowed_files import (
+    AmbiguousNameError,
+    OutsideFoldersError,
+    candidate_paths,
+    find_similar_name,
+    strip_quotes,
+)
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pricing.price_parts import usd
 from atelier.providers.pricing.price_table import Source, SourceKind

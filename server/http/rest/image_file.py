@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
+from atelier.providers.images.asset_storage import Asset
 from atelier.providers.images.identify import picture
-from atelier.providers.images.sources import Asset
 
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 """The one range that is answered; several are answered with the whole image, as RFC 9110 allows."""

@@ -9,7 +9,7 @@ from atelier.providers.core.errors import Reason
 from atelier.providers.core.types import ImageRequest, Operation
 from atelier.providers.images.masks import normalise_mask as masked
 from atelier.providers.testing.emulators.flux import Flux
-from atelier.providers.testing.emulators.flux_rules import opened
+from atelier.providers.testing.images import opened
 from atelier.providers.vendors.flux import PROVIDER
 from tests.conftest import Environ
 from tests.conftest import encoded_png as _png

@@ -15,9 +15,8 @@ from pydantic import ValidationError
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.tools import edit_image, generate_image
 from atelier.tools.image_call import request_fields
-from atelier.tools.parameters.arguments import parameters_of
-from atelier.tools.parameters.option_parsing import parse_options
-from atelier.tools.parameters.tool_parameters import RARE, EditImage, GenerateImage
+from atelier.tools.parameters.arguments import RARE, parameters_of, parse_options
+from atelier.tools.parameters.tool_parameters import EditImage, GenerateImage
 
 
 @pytest.mark.parametrize(
