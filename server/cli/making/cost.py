@@ -20,9 +20,9 @@ from atelier.providers.images.allowed_files import (
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pricing.price_parts import usd
 from atelier.providers.pricing.price_table import Source, SourceKind
-from atelier.server.cli.options import parameters_in, validated
-from atelier.server.cli.output import Column, say, say_json, table
+from atelier.server.cli.signatures.options import parameters_in, validated
 from atelier.server.cli.terminal.messages import usage_errors
+from atelier.server.cli.terminal.output import Column, say, say_json, table
 from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.settings import Settings
 from atelier.tools import estimate_cost
