@@ -10,7 +10,7 @@ import httpx2 as httpx
 from atelier.providers.core.errors import MAY_BE_BILLED, ImageError, Reason, sanitize
 from atelier.providers.core.types import Endpoint
 from atelier.providers.transport.network.own_client import OwnTransport, own_transport
-from atelier.providers.transport.network.proxies import EnvironmentTransport
+from atelier.providers.transport.network.proxies import proxied_transport
 
 __all__ = [
     "OwnTransport",
@@ -43,12 +43,12 @@ def vendor_client(endpoint: Endpoint, deadline: float, own: OwnTransport | None 
     return httpx.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False)
 
 
-def environment_transport() -> EnvironmentTransport:
+def environment_transport() -> httpx.AsyncBaseTransport:
     """Return the transport for hosts that the operator chose, which uses the proxies of the environment.
 
     Raises as `vendor_client` does.
     """
-    return EnvironmentTransport(ssl_context())
+    return proxied_transport(ssl_context())
 
 
 def untrusted_client(seconds: float) -> httpx.AsyncClient:
