@@ -53,7 +53,7 @@ HOMES = {
     "fastapi_offline": ("server.http.app",),
     "starlette": ("server.http", "providers.testing"),
     "uvicorn": ("server.http", "providers.testing.server"),
-    "prometheus_client": ("server.http.metrics", "server.http.health"),
+    "prometheus_client": ("server.http.monitoring",),
     "opentelemetry": ("server.observability.otel",),
     "h11": ("server.http.protocol",),
     "jwt": ("server.http.auth", "providers.testing.emulators.vertex"),

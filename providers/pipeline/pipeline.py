@@ -83,7 +83,7 @@ class Pipeline:
         self._tenants = tenants
         self.store = store or JobStore()
         self.budget = budget or Budget()
-        self._dispatcher = Dispatcher(
+        self.dispatcher = Dispatcher(
             timeout=timeout,
             concurrency=concurrency,
             queue=queue,
@@ -103,7 +103,7 @@ class Pipeline:
     @property
     def waiting(self) -> dict[str, int]:
         """How many calls wait for a slot, by the vendor's name."""
-        return self._dispatcher.waiting
+        return self.dispatcher.waiting
 
     @property
     def home(self) -> str:
@@ -116,7 +116,7 @@ class Pipeline:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._dispatcher.aclose()
+        await self.dispatcher.aclose()
 
     def admit(self, request: ImageRequest) -> PricedRequest:
         """Resolve the model, check every limit and price the request. Raises ImageError before any I/O."""
@@ -136,7 +136,7 @@ class Pipeline:
         if priced.estimate or not provider.quote or not (key := priced.choice.endpoint.key(self.catalog.lookup)):
             return priced
         try:
-            price = total([await self._dispatcher.quote(provider, job, key) for job in priced.calls])
+            price = total([await self.dispatcher.quote(provider, job, key) for job in priced.calls])
         except ImageError:
             return priced
         if price is None:
@@ -226,7 +226,7 @@ class Pipeline:
         """
         try:
             with vendor_call.scope:
-                reply = await self._dispatcher.dispatch(prepared, vendor_call, request, on_progress)
+                reply = await self.dispatcher.dispatch(prepared, vendor_call, request, on_progress)
                 reply = with_prompts(reply, vendor_call.job.request.prompt)
                 if self.storage is None:
                     images = [ResultImage(picture) for picture in reply.pictures]

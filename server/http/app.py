@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Generator
 from importlib.metadata import version
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -19,19 +20,19 @@ from fastapi_offline import FastAPIOffline
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.transport import exchange
-from atelier.server.http import discovery, health
+from atelier.server.http import discovery, monitoring
 from atelier.server.http.access import AccessMiddleware, caller
 from atelier.server.http.auth import is_loopback, verifier_of
 from atelier.server.http.body import RepairedMessages, body_limit
 from atelier.server.http.discovery import MCP_PATH, issuer_of
-from atelier.server.http.error_shapes import unrouted
-from atelier.server.http.metrics import MeasuredRequests, Metrics
+from atelier.server.http.monitoring import MeasuredRequests, Metrics
 from atelier.server.http.openai import routes as openai
 from atelier.server.http.rest import asset_api, image_api, pages
-from atelier.server.http.routing import HeadAsGet
+from atelier.server.http.routing import HeadAsGet, unrouted
 from atelier.server.http.signed_pages import links, upload_page
 from atelier.server.mcp.server import AtelierServer, build_server
 from atelier.server.observability.logs import log
@@ -55,7 +56,19 @@ GRACEFUL_SHUTDOWN_TIMEOUT = 2  # seconds for the last answers to be sent, and fo
 
 
 class UnsignalledServer(uvicorn.Server):
-    """A uvicorn server that leaves signals to `shutdown`, except on Windows."""
+    """A uvicorn server that writes no log of its own, and leaves signals to `shutdown`, except on Windows."""
+
+    def __init__(self, app: ASGIApp, **options: Any) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_TIMEOUT,
+            **options,
+        )
+        super().__init__(config)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -80,17 +93,7 @@ async def served(settings: Settings, host: str, port: int) -> int:
         access = AccessMiddleware(
             app_of(server, metrics, issuer), verify, local=is_loopback(name), limit=limit, issuer=issuer
         )
-        config = uvicorn.Config(
-            MeasuredRequests(access, metrics),
-            http="h11",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_TIMEOUT,
-        )
-        web = UnsignalledServer(config)
+        web = UnsignalledServer(MeasuredRequests(access, metrics), http="h11", lifespan="on")
 
         def stop_accepting() -> None:
             server.draining = True
@@ -137,7 +140,7 @@ def app_of(server: AtelierServer, metrics: Metrics, issuer: str | None) -> FastA
         openai.router(server),
         links.router(server),
         upload_page.router(server),
-        health.router(server, metrics),
+        monitoring.router(server, metrics),
         discovery.router(server, issuer),
     ):
         app.include_router(router)
