@@ -170,7 +170,7 @@ def pipeline_of(
 
 
 def preload(pipeline: Pipeline) -> None:
-    """Load the vendors and the database ahead of the first call. An error comes back when they are needed.
+    """Load the vendors, their clients and the database ahead of the first call. An error comes back in that call.
 
     What is loaded stays, so the garbage collector need not look at it again: that takes 50 ms, in which all calls wait.
     """
@@ -178,6 +178,7 @@ def preload(pipeline: Pipeline) -> None:
         pipeline.catalog.preload()
         if isinstance(store := cast("object", pipeline.store), DeferredJobStore):
             store.load()
+        pipeline.dispatcher.preload(pipeline.catalog)
     return_large_blocks()
     gc.freeze()
     gc.enable()  # off since the start of a server over stdio

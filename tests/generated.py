@@ -14,7 +14,7 @@ from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.hosts.dialects import provider_of
 from atelier.providers.vendors.hosts.settings import KNOWN, Host
 from atelier.providers.vendors.registry import built_in_providers
-from atelier.server.cli.models_command import markdown
+from atelier.server.cli.making.models import markdown
 from atelier.server.settings import Settings, variable_of
 from atelier.server.settings.fields import SECRETS
 

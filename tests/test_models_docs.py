@@ -10,7 +10,7 @@ from atelier.providers.catalog.catalog_overlay import overlaid, parse_answer
 from atelier.providers.pricing.price_overlay import with_prices
 from atelier.providers.pricing.price_table import table
 from atelier.providers.vendors.registry import all_providers
-from atelier.server.cli.models_command import markdown
+from atelier.server.cli.making.models import markdown
 from tests.conftest import Environ
 from tests.exhaustive import exhaustive
 from tests.server.test_main import atelier

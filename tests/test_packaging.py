@@ -20,7 +20,7 @@ from mcp.client.stdio import StdioServerParameters
 from pydantic import ValidationError
 
 from atelier.server.http.app import app_of
-from atelier.server.http.metrics import Metrics
+from atelier.server.http.monitoring import Metrics
 from atelier.server.mcp.server import build_server
 from atelier.server.settings import Settings
 from atelier.tools import TOOLS

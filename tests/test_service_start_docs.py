@@ -14,7 +14,7 @@ import pytest
 
 from atelier.server.http.app import app_of
 from atelier.server.http.auth import verifier_of
-from atelier.server.http.metrics import Metrics
+from atelier.server.http.monitoring import Metrics
 from atelier.server.mcp.server import build_server
 from atelier.server.settings import Settings
 from tests.conftest import Environ

@@ -12,11 +12,11 @@ from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.results import ResultImage
 from atelier.providers.core.sizes import ResizeSpec
-from atelier.providers.images.asset_storage import Storage
+from atelier.providers.images.allowed_files import asset_in, strip_quotes
+from atelier.providers.images.asset_storage import Asset, Storage
 from atelier.providers.images.identify import picture
-from atelier.providers.images.path_words import asset_in, strip_quotes
 from atelier.providers.images.resize import resized_copy, store_copy
-from atelier.providers.images.sources import ASSET, Asset, newest_asset_id
+from atelier.providers.images.sources import ASSET, newest_asset_id
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.styles.save import checked_name, save_style
 from atelier.tools.image_answer import ImageData, closing_lines, image_data

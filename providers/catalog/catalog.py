@@ -9,8 +9,7 @@ from datetime import UTC, date, datetime
 from functools import cached_property, partial
 from typing import NoReturn
 
-from atelier.providers.catalog.ended_models import ended_model
-from atelier.providers.catalog.rows import is_installed, unlisted_row
+from atelier.providers.catalog.rows import ended_model, is_installed, unlisted_row
 from atelier.providers.core.environment import OWN_PREFIX, base_url_variable, key_variable, setting
 from atelier.providers.core.errors import ImageError, Reason, invalid_request, sanitize
 from atelier.providers.core.gates.refusals import close_names, did_you_mean
@@ -124,20 +123,20 @@ class Catalog:
         vendor, _, rest = wanted.partition("/")
         for provider in self.providers:
             if wanted in provider.names:
-                row = self._row_for(provider, operation) or provider.row(provider.default.lower())
+                row = self._row_for(provider, operation) or _row(provider, provider.default.lower())
                 return provider, row or self._none_listed(provider), ""
         for provider in self.providers:
             family = rest if vendor in provider.names else "" if provider.qualified else wanted
             if family in provider.ended_names:
-                row = self._row_for(provider, operation) or provider.row(provider.default)
+                row = self._row_for(provider, operation) or _row(provider, provider.default)
                 assert row is not None, f"{provider.name} lists its default"
                 return provider, row, f"{provider.title} has ended {family}; {row.id} is used in its place."
         for provider in (p for p in self.providers if not p.qualified):
-            if row := provider.row(wanted):
+            if row := _row(provider, wanted):
                 return provider, row, ""
         for provider in self.providers:
             if vendor in provider.names and rest:
-                if row := provider.row(rest):
+                if row := _row(provider, rest):
                     return provider, row, ""
                 if (provider.prefixes or provider.unlisted) and UNLISTED.fullmatch(rest):
                     return provider, unlisted_row(provider, name.strip().partition("/")[2]), ""
@@ -243,3 +242,13 @@ class Catalog:
         hint = did_you_mean(near) or f"Call list_models for all names; each vendor's default: {defaults}."
         message = f"No model is called “{sanitize(wanted, 60)}”."
         return ImageError(Reason.UNKNOWN_MODEL, message, hint=hint, facts={"near": near})
+
+
+def _row(provider: Provider, name: str) -> Model | None:
+    """Return the vendor's row with this id, alias or dated id, in lower case; a dated id is sent unchanged."""
+    for row in provider.models:
+        if name == row.id.lower() or name in row.aliases:
+            return row
+        if name in row.snapshots:
+            return replace(row, id=name)
+    return None

@@ -15,7 +15,7 @@ unknown key is refused, since a mistake in this file would show only as a wrong 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -25,10 +25,9 @@ from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from atelier.providers.catalog.catalog import utc_today
-from atelier.providers.catalog.overlay_checks import defaults_are_alive, names_are_reachable, wrong
 from atelier.providers.catalog.overlay_fields import Bound, Count, Life, Name, Rule, Strict, Words
 from atelier.providers.core.environment import read_text
-from atelier.providers.core.errors import ImageError, sanitize
+from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.core.gates.option_limits import Limit
 from atelier.providers.core.gates.refusals import close_names, did_you_mean
 from atelier.providers.core.sizes import SizeRule
@@ -36,6 +35,7 @@ from atelier.providers.core.types import CURRENT, Feature, Lifecycle, Model, Ope
 from atelier.providers.pricing.price_overlay import with_prices
 from atelier.providers.pricing.price_table import Figures, Price, Prices, Rates, Source, Tokens, Usual, table
 from atelier.providers.vendors.contract import Provider
+from atelier.providers.vendors.names import name_conflict
 
 
 class Row(Strict):
@@ -132,15 +132,15 @@ def overlaid(
         place = f"models[{index}]"
         provider = _vendor(known, row.provider, f"{place}.provider")
         if (row.provider, row.id) in seen:
-            raise wrong(place, f"{row.id} is in an earlier row", "Join the two.")
+            raise _wrong(place, f"{row.id} is in an earlier row", "Join the two.")
         seen.add((row.provider, row.id))
         known[row.provider] = replace(provider, models=_rows(provider, row, place))
     for vendor, id in overlay.defaults.items():
         provider = _vendor(known, vendor, "defaults")
         _known(provider, id, f"defaults.{vendor}")
         known[vendor] = replace(provider, default=id)
-    names_are_reachable(known.values())
-    defaults_are_alive([known[vendor] for vendor in overlay.defaults], today())
+    _names_are_reachable(known.values())
+    _defaults_are_alive([known[vendor] for vendor in overlay.defaults], today())
     return tuple(known.values())
 
 
@@ -148,10 +148,10 @@ def _rows(provider: Provider, row: Row, place: str) -> tuple[Model, ...]:
     """Return the vendor's rows with this one added or changed."""
     old = next((model for model in provider.models if model.id == row.id), None)
     if old and row.like:
-        raise wrong(f"{place}.like", f"{row.id} is listed already", "“like” is for a new model; name the columns.")
+        raise _wrong(f"{place}.like", f"{row.id} is listed already", "“like” is for a new model; name the columns.")
     if not old and not row.like and "operations" not in row.model_fields_set:
         hint = "Name the model that it is “like”, or its operations."
-        raise wrong(place, f"{row.id} is new and has neither “like” nor “operations”", hint)
+        raise _wrong(place, f"{row.id} is new and has neither “like” nor “operations”", hint)
     start = old or Model(id=row.id, operations=frozenset())
     if row.like:
         like = _known(provider, row.like, f"{place}.like")
@@ -160,7 +160,7 @@ def _rows(provider: Provider, row: Row, place: str) -> tuple[Model, ...]:
     wires = {model.wire for model in provider.models}
     if made.wire not in wires:
         hint = f"{provider.title} has: {', '.join(f'“{wire}”' for wire in sorted(wires))}. “like” copies it."
-        raise wrong(f"{place}.wire", f"“{sanitize(made.wire, 40)}” is no wire of {provider.title}", hint)
+        raise _wrong(f"{place}.wire", f"“{sanitize(made.wire, 40)}” is no wire of {provider.title}", hint)
     if old:
         return tuple(made if model is old else model for model in provider.models)
     return (*provider.models, made)
@@ -168,7 +168,7 @@ def _rows(provider: Provider, row: Row, place: str) -> tuple[Model, ...]:
 
 def _vendor(known: dict[str, Provider], name: str, place: str) -> Provider:
     if name not in known:
-        raise wrong(place, f"“{sanitize(name, 40)}” is no vendor", f"The vendors are {', '.join(known)}.")
+        raise _wrong(place, f"“{sanitize(name, 40)}” is no vendor", f"The vendors are {', '.join(known)}.")
     return known[name]
 
 
@@ -176,7 +176,7 @@ def _known(provider: Provider, id: str, place: str) -> Model:
     ids = [model.id for model in provider.models]
     if id not in ids:
         hint = did_you_mean(close_names(id, ids)) or f"Its models: {', '.join(ids)}."
-        raise wrong(place, f"{provider.title} has no row with the id {id}", hint)
+        raise _wrong(place, f"{provider.title} has no row with the id {id}", hint)
     return provider.models[ids.index(id)]
 
 
@@ -190,13 +190,34 @@ def _slip(problem: ErrorDetails) -> ImageError:
             shapes = (Row, Overlay, Life, Rule, Bound, Figures, Source, Price, Rates, Tokens, Usual)
             known = {field.alias or key for shape in shapes for key, field in shape.model_fields.items()}
             near = close_names(last, known)
-            return wrong(place, "there is no such key", did_you_mean(near[:1]) or "Take it out.")
+            return _wrong(place, "there is no such key", did_you_mean(near[:1]) or "Take it out.")
         case "missing":
-            return wrong(place, "is missing", "Add it.")
+            return _wrong(place, "is missing", "Add it.")
         case "json_invalid":
-            return wrong(place, f"not JSON ({problem['ctx']['error']})" if "ctx" in problem else "not JSON")
+            return _wrong(place, f"not JSON ({problem['ctx']['error']})" if "ctx" in problem else "not JSON")
         case "string_pattern_mismatch":
-            return wrong(place, "not a name: lower case letters, digits and . _ / : - are")
+            return _wrong(place, "not a name: lower case letters, digits and . _ / : - are")
         case _:
             words = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-            return wrong(place, words)
+            return _wrong(place, words)
+
+
+def _names_are_reachable(providers: Collection[Provider]) -> None:
+    """Check that each name means one model, and none a vendor, which comes first. Raises invalid_request."""
+    if conflict := name_conflict(providers):
+        raise _wrong("models", conflict.reason, conflict.hint)
+
+
+def _defaults_are_alive(providers: Iterable[Provider], today: date) -> None:
+    """Check that these defaults are not retired today; one would be skipped silently. Raises invalid_request."""
+    for provider in providers:
+        row = next(model for model in provider.models if model.id == provider.default)
+        if row.lifecycle.at(today) == "retired":
+            when = f" since {row.lifecycle.on.isoformat()}" if row.lifecycle.on else ""
+            hint = f"Use {row.lifecycle.successor} instead." if row.lifecycle.successor else "Choose another one."
+            raise _wrong(f"defaults.{provider.name}", f"{row.id} is retired{when}", hint)
+
+
+def _wrong(place: str, why: str, hint: str = "Correct it.") -> ImageError:
+    """Return the error for a mistake in the file, with its place."""
+    return ImageError(Reason.INVALID_REQUEST, f"{place}: {why}.", hint=hint)

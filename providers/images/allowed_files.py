@@ -1,18 +1,31 @@
-"""Read a file inside one of the allowed folders, without a race between the check and the opening.
+"""The files that a caller names: parse the path, and read it only if it is inside one of the allowed folders.
 
-Symbolic links are resolved first and the target is checked. Then the target is opened from the folder down, one name at
-a time and without following links, so that a link swapped in after the check makes the walk fail. Windows has no such
-walk; there the file is opened first, and the system returns the path of the open file.
+A path may be a `file:` URL, or escaped for a shell. There is no race between the check and the opening: symbolic links
+are resolved first and the target is checked. Then the target is opened from the folder down, one name at a time and
+without following links, so that a link swapped in after the check makes the walk fail. Windows has no such walk; there
+the file is opened first, and the system returns the path of the open file.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
 import unicodedata
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from atelier.providers.core.errors import strip_control
+
+PATH = re.compile(r"[/~\\]|file:|[A-Za-z]:[\\/]")
+"""The beginning of a path."""
+
+ASSET_IN_TEXT = re.compile(r"(?<![0-9A-Za-z])img_[0-9a-z]{26}(?![0-9a-z])")
+QUOTES = ("''", '""', "``", "<>")
+MAX_PATH_LENGTH = 150  # characters
 
 MOVED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # the file was removed or replaced after the check
 ONLY_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -24,6 +37,42 @@ class OutsideFoldersError(ValueError):
 
 class AmbiguousNameError(ValueError):
     """No file has exactly this name, and several have one that looks the same."""
+
+
+def strip_quotes(text: str) -> str:
+    """Remove quotes, backticks or angle brackets around the whole text, and the `@` of a file that a chat mentions."""
+    text = text.removeprefix("@")
+    return text[1:-1].strip() if len(text) > 2 and text[0] + text[-1] in QUOTES else text
+
+
+def asset_in(text: str) -> str | None:
+    """Return the asset id in a text, such as the name of its file; None if there is none, or more than one."""
+    ids = set(ASSET_IN_TEXT.findall(text))
+    return ids.pop() if len(ids) == 1 else None
+
+
+def candidate_paths(text: str) -> list[Path]:
+    """Return the paths that a text may mean, the likeliest first.
+
+    A shell needs `\\ ` for a space; on Windows a backslash separates folders.
+    """
+    if sys.platform == "win32" or "\\" not in text:
+        return [_path(text)]
+    return [_path(text), _path(re.sub(r"'\\''|\\(.)", lambda found: found[1] or "'", text))]
+
+
+def display_path(path: str) -> str:
+    """Return the end of a path without control characters, for messages."""
+    path = strip_control(path)
+    return path if len(path) <= MAX_PATH_LENGTH else f"…{path[1 - MAX_PATH_LENGTH :]}"
+
+
+def _path(text: str) -> Path:
+    """Return the path of a text; a path that cannot exist if it names an unknown user's home."""
+    try:
+        return Path(url2pathname(urlsplit(text).path)) if text.startswith("file:") else Path(text).expanduser()
+    except (ValueError, RuntimeError):
+        return Path("\0")
 
 
 def read_file(path: Path, folders: tuple[Path, ...], max_bytes: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The interface of every storage for assets.
+"""Assets, the images that are stored, and the interface of every storage for them.
 
 An asset exists when both its image and its record are stored. Ids sort by time, so the newest are the greatest. Every
 method that can fail raises storage_failed with the cause and a hint. No method does I/O on the event loop's thread.
@@ -7,11 +7,32 @@ method that can fail raises storage_failed with the cause and a hint. No method 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from atelier.providers.core.results import AssetHandle
 from atelier.providers.core.types import Picture
-from atelier.providers.images.sources import AssetReader
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A stored image with its record."""
+
+    id: str
+    image_bytes: bytes = field(repr=False)
+    record: Mapping[str, Any] = field(repr=False)
+
+
+class AssetReader(Protocol):
+    """Reads assets from a storage."""
+
+    async def get(self, id: str) -> Asset | None:
+        """Return the asset with this id, or None."""
+        ...
+
+    async def newest(self, limit: int = 1, before: str | None = None) -> list[Mapping[str, Any]]:
+        """Return the newest records, newest first; with `before`, only those older than that id."""
+        ...
 
 
 class Storage(AssetReader, Protocol):

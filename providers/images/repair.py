@@ -1,21 +1,33 @@
-"""Repair image files in which only a few bytes are missing or wrong, and convert those of other formats."""
+"""Make image files readable: convert those of other formats, and repair those of which a few bytes are wrong or gone.
+
+HEIC and AVIF come from phones. Pillow opens AVIF; HEIC needs pillow-heif, which is an extra. Both are files of boxes,
+and the first box lists the brands of the file (ISO/IEC 14496-12, 4.3; HEIF is ISO/IEC 23008-12, annex B).
+"""
 
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from atelier.providers.core.errors import ImageError
-from atelier.providers.images.decode import MAX_PIXELS, decodes_fully, encode, open_image, to_eight_bits
-from atelier.providers.images.heif import heif_kind, open_heif
+from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.images.decode import MAX_PIXELS, decodes_fully, encode, has_alpha, open_image, to_eight_bits
 from atelier.providers.images.identify import identify
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+AVIF = {b"avif", b"avis"}
+HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+MANY_COLOURS = 2**16  # an image with more is a photo, which is written as JPEG
+OTHER_FORMATS = {b"BM": "bmp", b"II*\0": "tiff", b"MM\0*": "tiff", b"\0\0\0\x0cjP  ": "jpeg2000"}
+"""First bytes -> format, of files that some hosts answer with and that are not stored."""
 
 PNG_START, JPEG_START, JPEG_END = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\xff\xd9"
 GIF_START, GIF_END = b"GIF8", b";"
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 NO_END = "The image file had no end marker and may be incomplete; the marker was added."
 ANCILLARY = 0x20  # bit of a chunk's first letter: a decoder may skip the chunk (W3C PNG 3rd ed. 5.4)
-OTHER_FORMATS = {b"BM": "bmp", b"II*\0": "tiff", b"MM\0*": "tiff", b"\0\0\0\x0cjP  ": "jpeg2000"}
-"""First bytes -> format, of files that some hosts answer with and that are not stored."""
 
 
 def converted(data: bytes) -> tuple[bytes, str] | None:
@@ -33,6 +45,57 @@ def converted(data: bytes) -> tuple[bytes, str] | None:
     except (ImageError, OSError, ValueError):
         return None
     return png, f"The vendor sent the image as {(kind or format or '').upper()}; it was converted to PNG."
+
+
+def heif_kind(data: bytes) -> str | None:
+    """Return HEIC or AVIF, or None for another file."""
+    if data[4:8] != b"ftyp":
+        return None
+    end = min(int.from_bytes(data[:4]), 256)
+    brands = {data[8:12], *(data[start : start + 4] for start in range(16, end, 4))}
+    return "AVIF" if brands & AVIF else "HEIC" if brands & HEIC else None
+
+
+def open_heif(data: bytes, kind: str) -> Image.Image:
+    """Open a HEIC or AVIF file and read its header only.
+
+    Raises invalid_request without a decoder, ValueError if the file is broken.
+    """
+    if kind == "HEIC":
+        _register_decoder()
+    try:
+        return open_image(data, "HEIF" if kind == "HEIC" else kind)
+    except Exception as error:
+        raise ValueError("it cannot be decoded") from error
+
+
+def convert_heif(image: Image.Image) -> bytes:
+    """Return a PNG, or for a photo a JPEG, upright and with the colour profile.
+
+    Raises ValueError when the pixels are broken.
+    """
+    from PIL import ImageOps
+
+    try:
+        image.load()
+    except Exception as error:
+        raise ValueError("it cannot be decoded") from error
+    with suppress(Exception):  # broken metadata does not make the image unusable
+        ImageOps.exif_transpose(image, in_place=True)
+    image = to_eight_bits(image)
+    if has_alpha(image) or image.getcolors(MANY_COLOURS):
+        return encode(image, "png").image_bytes
+    return encode(image, "jpeg", quality=95).image_bytes
+
+
+def _register_decoder() -> None:
+    try:
+        import pillow_heif
+    except ImportError:
+        message = "The source image is a HEIC file, and no decoder for HEIC is installed."
+        hint = 'Install one with pip install "atelier-mcp[heic]", or give a PNG, JPEG or WebP.'
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint) from None
+    pillow_heif.register_heif_opener(thumbnails=False)  # pyright: ignore[reportUnknownMemberType]
 
 
 def repair(data: bytes) -> tuple[bytes, str]:

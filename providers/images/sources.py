@@ -6,11 +6,10 @@ A new way to name an image is one more branch in `SourceReader.read`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
 
 import anyio
 
@@ -18,19 +17,23 @@ from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.errors import ImageError, Reason, invalid_request, sanitize
 from atelier.providers.core.types import Picture
 from atelier.providers.images.allowed_files import (
+    PATH,
     AmbiguousNameError,
     OutsideFoldersError,
+    asset_in,
+    candidate_paths,
+    display_path,
     find_similar_name,
     is_inside,
     read_file,
+    strip_quotes,
 )
+from atelier.providers.images.asset_storage import Asset, AssetReader
 from atelier.providers.images.decode import rotate_upright
-from atelier.providers.images.heif import convert_heif, heif_kind, open_heif
 from atelier.providers.images.identify import identify
-from atelier.providers.images.path_words import PATH, asset_in, candidate_paths, display_path, strip_quotes
 from atelier.providers.images.provenance import read as read_facts
 from atelier.providers.images.provenance import without_facts
-from atelier.providers.images.repair import repair
+from atelier.providers.images.repair import convert_heif, heif_kind, open_heif, repair
 from atelier.providers.transport.network.web_fetch import WebFetcher
 from atelier.providers.transport.vendor_json import base64_bytes, is_data_uri
 
@@ -63,27 +66,6 @@ class SourceLimits:
 
     max_bytes: int = 25 * 2**20
     max_pixels: int = 40_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """A stored image with its record."""
-
-    id: str
-    image_bytes: bytes = field(repr=False)
-    record: Mapping[str, Any] = field(repr=False)
-
-
-class AssetReader(Protocol):
-    """Reads assets from a storage."""
-
-    async def get(self, id: str) -> Asset | None:
-        """Return the asset with this id, or None."""
-        ...
-
-    async def newest(self, limit: int = 1, before: str | None = None) -> list[Mapping[str, Any]]:
-        """Return the newest records, newest first; with `before`, only those older than that id."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

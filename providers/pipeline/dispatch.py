@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
+from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.concurrency import no_progress, run_beside, run_shielded
 from atelier.providers.core.environment import hint_with_variables
 from atelier.providers.core.errors import ImageError, Reason, error_facts, redacting
@@ -74,11 +75,13 @@ class Dispatcher:
         texts += private_texts(job.request, job.model) if job.request.options else ()
         secrets = tuple(text for text in (None if provider.credentials else prepared.key, *texts) if text)
         waiting = partial(on_progress, f"Waiting for a free slot at {provider.title}.")
-        limiter, breaker = self._limiter(provider, job.endpoint), self._breaker(provider)
+        limit = self._concurrency or job.endpoint.concurrency
+        limiter = self._limiters.setdefault(provider.name, FairLimiter(provider.title, limit, self._queue))
+        breaker = self._breakers.setdefault(provider.name, Breaker(provider.title))
         try:
             async with (
                 limiter.slot(prepared.caller, None if collects else job.id, waiting),
-                nullcontext() if collects else self._shared_slot(provider, job.endpoint),
+                nullcontext() if collects or self._slots is None else self._slots(provider.name, limit),
             ):
                 with (
                     nullcontext() if collects else breaker.call(),
@@ -125,18 +128,6 @@ class Dispatcher:
         """How many calls wait for a slot, by the vendor's name."""
         return {name: limiter.waiting for name, limiter in self._limiters.items()}
 
-    def _limiter(self, provider: Provider, endpoint: Endpoint) -> FairLimiter:
-        limit = self._concurrency or endpoint.concurrency
-        return self._limiters.setdefault(provider.name, FairLimiter(provider.title, limit, self._queue))
-
-    def _shared_slot(self, provider: Provider, endpoint: Endpoint) -> AbstractAsyncContextManager[None]:
-        if self._slots is None:
-            return nullcontext()
-        return self._slots(provider.name, self._concurrency or endpoint.concurrency)
-
-    def _breaker(self, provider: Provider) -> Breaker:
-        return self._breakers.setdefault(provider.name, Breaker(provider.title))
-
     def _wire(
         self,
         provider: Provider,
@@ -164,10 +155,16 @@ class Dispatcher:
             job=vendor_call.job.id,
         )
 
+    def preload(self, catalog: Catalog) -> None:
+        """Make the HTTP clients of the vendors that are set up. The certificates, which they load, take a while."""
+        for provider in filter(catalog.usable, catalog.providers):
+            self._client(provider, catalog.located(provider), self._timeout)
+
     def _client(self, provider: Provider, endpoint: Endpoint, timeout: float) -> httpx.AsyncClient:
-        if (provider.name, timeout) not in self._clients:
-            self._clients[provider.name, timeout] = vendor_client(endpoint, timeout, self._transport)
-        return self._clients[provider.name, timeout]
+        name = provider.name, timeout
+        if name not in self._clients:  # `preload`, in a thread, may have made one meanwhile
+            self._clients.setdefault(name, vendor_client(endpoint, timeout, self._transport))
+        return self._clients[name]
 
     async def quote(self, provider: Provider, job: Job, key: str) -> Decimal | None:
         """Return what the vendor says that a call will cost, in USD. Raises ImageError."""

@@ -41,7 +41,7 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
-    """A job in the store. `owner` is the process that runs it.
+    """A job in the store. `owner` is the process that runs it, `home` where its images are stored (see Storage).
 
     `outcome` is the result or the error of a job that has ended, as JSON; with `collectable` if the vendor may still
     return images.
@@ -57,11 +57,7 @@ class JobRow:
     created_at: datetime
     delivered: bool
     reserved_usd: Decimal
-
-    @property
-    def home(self) -> str:
-        """Where its images are stored; see Storage."""
-        return str(self.request.get("home", ""))
+    home: str = ""
 
     @property
     def count(self) -> int:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from decimal import Decimal
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -28,12 +27,12 @@ from atelier.providers.images.sources import SourceReader
 from atelier.providers.pipeline import prepare as preparation
 from atelier.providers.pipeline.admit import PricedRequest, check_and_price, vendor_api_key
 from atelier.providers.pipeline.dispatch import FATAL_REASONS, Dispatcher, Slots
+from atelier.providers.pipeline.fallback import SECOND_ATTEMPT_HINT, prepare_softened
 from atelier.providers.pipeline.job_store import JobStore
 from atelier.providers.pipeline.prepare import PreparedJob
 from atelier.providers.pipeline.result import CallResult, merged_result, new_assets, store_images, with_prompts
-from atelier.providers.pipeline.safe_prompt import SECOND_ATTEMPT_HINT, prepare_softened
 from atelier.providers.pipeline.vendor_call import VendorCall
-from atelier.providers.pricing.budget import Budget, Confirm, require_no_period_caps
+from atelier.providers.pricing.budget import Budget, Confirm, require_no_period_caps, total
 from atelier.providers.pricing.estimate import vendor_estimate
 from atelier.providers.transport.network.http_client import OwnTransport
 from atelier.providers.transport.wire import httpx
@@ -83,7 +82,7 @@ class Pipeline:
         self._tenants = tenants
         self.store = store or JobStore()
         self.budget = budget or Budget()
-        self._dispatcher = Dispatcher(
+        self.dispatcher = Dispatcher(
             timeout=timeout,
             concurrency=concurrency,
             queue=queue,
@@ -103,7 +102,7 @@ class Pipeline:
     @property
     def waiting(self) -> dict[str, int]:
         """How many calls wait for a slot, by the vendor's name."""
-        return self._dispatcher.waiting
+        return self.dispatcher.waiting
 
     @property
     def home(self) -> str:
@@ -116,7 +115,7 @@ class Pipeline:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._dispatcher.aclose()
+        await self.dispatcher.aclose()
 
     def admit(self, request: ImageRequest) -> PricedRequest:
         """Resolve the model, check every limit and price the request. Raises ImageError before any I/O."""
@@ -135,17 +134,14 @@ class Pipeline:
         provider = priced.choice.provider
         if priced.estimate or not provider.quote or not (key := priced.choice.endpoint.key(self.catalog.lookup)):
             return priced
-        amounts = list[Decimal | None]()
         try:
-            for job in priced.calls:
-                amounts.append(await self._dispatcher.quote(provider, job, key))
+            price = total([await self.dispatcher.quote(provider, job, key) for job in priced.calls])
         except ImageError:
             return priced
-        if None in amounts:
+        if price is None:
             return priced
-        total = sum((amount for amount in amounts if amount is not None), Decimal(0))
         day = self.catalog.today().isoformat()
-        return replace(priced, estimate=vendor_estimate(total, priced.job.request.count, provider.title, day))
+        return replace(priced, estimate=vendor_estimate(price, priced.job.request.count, provider.title, day))
 
     async def prepare_job(self, priced: PricedRequest, caller: str, confirm: Confirm | None) -> PreparedJob:
         """Build the wire requests and check budget, key and consent. Raises ImageError before anything is written."""
@@ -229,7 +225,7 @@ class Pipeline:
         """
         try:
             with vendor_call.scope:
-                reply = await self._dispatcher.dispatch(prepared, vendor_call, request, on_progress)
+                reply = await self.dispatcher.dispatch(prepared, vendor_call, request, on_progress)
                 reply = with_prompts(reply, vendor_call.job.request.prompt)
                 if self.storage is None:
                     images = [ResultImage(picture) for picture in reply.pictures]

@@ -20,7 +20,7 @@ from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.job_store import JobStore
 from atelier.providers.pipeline.quotes import over_budget_error, unpriced_error
 from atelier.providers.pipeline.vendor_call import VendorCall
-from atelier.providers.pricing.budget import Budget, BudgetLeft, CapExceeded, Caps, Confirm, Reservation
+from atelier.providers.pricing.budget import Budget, BudgetLeft, CapExceeded, Caps, Confirm, Reservation, total
 from atelier.providers.pricing.estimate import Estimate, actual, estimate
 from atelier.providers.pricing.price_parts import usd
 from atelier.providers.transport.wire import httpx
@@ -66,8 +66,7 @@ class PreparedJob:
     @property
     def spent_usd(self) -> Decimal | None:
         """The cost of all calls, with those that failed and were billed; None where one is not known."""
-        spent = [vendor_call.spent for vendor_call in self.vendor_calls]
-        return None if None in spent else sum((each for each in spent if each is not None), Decimal(0))
+        return total(vendor_call.spent for vendor_call in self.vendor_calls)
 
     @property
     def progress(self) -> str:
@@ -116,20 +115,20 @@ async def check_total(
     caps, prices = budget.caps, [priced.estimate for priced in requests]
     if caps and not budget.allow_unpriced and (unpriced := [each for each in requests if each.estimate is None]):
         raise unpriced_error(unpriced[0])
-    total = sum((price.high_usd for price in prices if price), Decimal(0))
-    left = await store.budget_left(caller, caps) if total and caps else BudgetLeft()
+    price = sum((price.high_usd for price in prices if price), Decimal(0))
+    left = await store.budget_left(caller, caps) if price and caps else BudgetLeft()
     rooms = (
         (caps.per_call, "one call may cost (ATELIER_BUDGET_PER_CALL)"),
         (left.day, "is left today (ATELIER_BUDGET_PER_DAY, UTC)"),
         (left.month, "is left this month (ATELIER_BUDGET_PER_MONTH, UTC)"),
     )
-    what = f"{len(requests)} {each} together may cost {usd(total)}"
+    what = f"{len(requests)} {each} together may cost {usd(price)}"
     for room, words in rooms:
-        if room is not None and total > room:
+        if room is not None and price > room:
             message = f"{what}, which is more than the {usd(room)} that {words}; nothing was sent."
             raise ImageError(Reason.BUDGET_EXCEEDED, message, hint=f"Take fewer {each}, or a cheaper model.")
     known = all(price is not None for price in prices)
-    if _needs_consent(budget, total if known else None):
+    if _needs_consent(budget, price if known else None):
         await _ask(budget.confirm_above, what if known else f"{what} and more: a price is not known", confirm)
 
 
@@ -214,13 +213,9 @@ def cap_exceeded(catalog: Catalog, priced: PricedRequest, short: CapExceeded) ->
 
 def cost_variance(priced: PricedRequest, vendor_calls: Sequence[VendorCall]) -> list[str]:
     """Return a warning if the bill differs from the estimate by more than WARNED_VARIANCE, and log it."""
-    estimates = [vendor_call.estimated for vendor_call in vendor_calls]
-    billed = [vendor_call.spent for vendor_call in vendor_calls]
-    if None in estimates or None in billed:
-        return []
-    estimated = sum((each for each in estimates if each is not None), Decimal(0))
-    spent = sum((each for each in billed if each is not None), Decimal(0))
-    if abs(spent - estimated) <= WARNED_VARIANCE * estimated:
+    estimated = total(vendor_call.estimated for vendor_call in vendor_calls)
+    spent = total(vendor_call.spent for vendor_call in vendor_calls)
+    if estimated is None or spent is None or abs(spent - estimated) <= WARNED_VARIANCE * estimated:
         return []
     facts = {"provider": priced.choice.provider.name, "model": priced.job.model.id, "job": priced.job.id}
     log.warning("bill differs", extra={"facts": {**facts, "estimated_usd": estimated, "billed_usd": spent}})

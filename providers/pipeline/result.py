@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -22,6 +21,7 @@ from atelier.providers.images.provenance import embed_facts
 from atelier.providers.images.resize import with_copy
 from atelier.providers.pipeline.prepare import PreparedJob, cost_variance
 from atelier.providers.pipeline.vendor_call import VendorCall
+from atelier.providers.pricing.budget import total
 from atelier.providers.vendors.contract import Reply
 
 BILLED_TWICE = "A call timed out and was sent again; the first may have been billed as well."
@@ -188,12 +188,11 @@ def merged_reply(replies: Sequence[Reply]) -> Reply:
     The images are not in it; a `CallResult` has them.
     """
     ids = [reply.details["request_id"] for reply in replies if reply.details.get("request_id")]
-    costs = [reply.cost_usd for reply in replies]
     details = {**replies[0].details, **({"request_ids": ids} if len(ids) > 1 else {})}
     return Reply(
         pictures=(),
         usage=_added([reply.usage for reply in replies]),
-        cost_usd=None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0)),
+        cost_usd=total(reply.cost_usd for reply in replies),
         warnings=tuple(dict.fromkeys(warning for reply in replies for warning in reply.warnings)),
         details=details,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Literal
@@ -12,6 +12,16 @@ from atelier.providers.core.types import Lookup
 
 Confirm = Callable[[str], Awaitable[bool]]
 """Asks the user to confirm a price; True means yes."""
+
+
+def total(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    """Return the sum of amounts; None if one is not known."""
+    found = Decimal(0)
+    for amount in amounts:
+        if amount is None:
+            return None
+        found += amount
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from math import gcd
 from typing import Any
 
-from atelier.providers.images.sources import Asset
+from atelier.providers.images.asset_storage import Asset
 from atelier.providers.styles.apply import ABOUT_REFERENCES, AVOID, COLOURS, STYLE
 from atelier.providers.styles.library import StyleLibrary
 from atelier.providers.styles.style_file import MAX_WORDS, style_text

@@ -13,7 +13,7 @@ cancel(job, wire)             asks the vendor to stop a task that was saved, or 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
@@ -125,12 +125,3 @@ class Provider:
     def model_name(self, id: str) -> str:
         """Return the name by which a caller may ask for the model."""
         return f"{self.name}/{id}" if self.qualified else id
-
-    def row(self, name: str) -> Model | None:
-        """Return the row with this id, alias or dated id, in lower case; a dated id is sent unchanged."""
-        for row in self.models:
-            if name == row.id.lower() or name in row.aliases:
-                return row
-            if name in row.snapshots:
-                return replace(row, id=name)
-        return None

@@ -27,8 +27,8 @@ from cyclopts import (
 from rich.console import Console
 
 from atelier.server.cli.commands import COMMANDS, DESCRIPTION
-from atelier.server.cli.output import KEY_IS_ASKED_FOR, LONGEST_VENDOR, UsageError
 from atelier.server.cli.terminal.messages import errors_to_exit_codes
+from atelier.server.cli.terminal.output import KEY_IS_ASKED_FOR, LONGEST_VENDOR, UsageError
 from atelier.server.cli.terminal.shared_options import STDIN
 
 READ_FROM_STDIN = ("prompt", "batch")

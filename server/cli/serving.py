@@ -11,8 +11,8 @@ from typing import cast
 import anyio
 from pydantic import BaseModel
 
-from atelier.server.cli.output import UsageError, say
 from atelier.server.cli.signatures import defaults
+from atelier.server.cli.terminal.output import UsageError, say
 from atelier.server.observability import logs
 from atelier.server.observability.tracing import Flush, start_tracing
 from atelier.server.settings import Settings

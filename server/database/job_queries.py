@@ -130,17 +130,19 @@ def one_row(connection: Connection, query: Select[Any], **parameters: Any) -> Jo
 
 
 def job_row(row: Row[Any]) -> JobRow:
+    request = json_object(row.request)
     return JobRow(
         id=row.id,
         caller=row.caller,
         fingerprint=row.fingerprint,
-        request=json_object(row.request),
+        request=request,
         state=JobState(row.state),
         outcome=json_object(row.outcome),
         owner=row.owner,
         created_at=row.created_at,
         delivered=row.delivered_at is not None,
         reserved_usd=row.counted_usd,
+        home=str(request.get("home", "")),
     )
 
 

@@ -29,8 +29,8 @@ from atelier.server.calls import AnswerDelivery, answer_delivery
 from atelier.server.http.auth import Verify, is_loopback
 from atelier.server.http.body import MIN_BODY_LIMIT, check_body_headers, read_body, replayed
 from atelier.server.http.discovery import metadata_parameters
-from atelier.server.http.error_shapes import failed_at
 from atelier.server.http.errors import RefusedError, shutting_down
+from atelier.server.http.routing import failed_at
 from atelier.server.observability.logs import log
 from atelier.server.storage.remote_storage import address
 

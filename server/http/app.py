@@ -22,16 +22,15 @@ from starlette.routing import Route
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.transport import exchange
-from atelier.server.http import discovery, health
+from atelier.server.http import discovery, monitoring
 from atelier.server.http.access import AccessMiddleware, caller
 from atelier.server.http.auth import is_loopback, verifier_of
 from atelier.server.http.body import RepairedMessages, body_limit
 from atelier.server.http.discovery import MCP_PATH, issuer_of
-from atelier.server.http.error_shapes import unrouted
-from atelier.server.http.metrics import MeasuredRequests, Metrics
+from atelier.server.http.monitoring import MeasuredRequests, Metrics
 from atelier.server.http.openai import routes as openai
 from atelier.server.http.rest import asset_api, image_api, pages
-from atelier.server.http.routing import HeadAsGet
+from atelier.server.http.routing import HeadAsGet, unrouted
 from atelier.server.http.signed_pages import links, upload_page
 from atelier.server.mcp.server import AtelierServer, build_server
 from atelier.server.observability.logs import log
@@ -137,7 +136,7 @@ def app_of(server: AtelierServer, metrics: Metrics, issuer: str | None) -> FastA
         openai.router(server),
         links.router(server),
         upload_page.router(server),
-        health.router(server, metrics),
+        monitoring.router(server, metrics),
         discovery.router(server, issuer),
     ):
         app.include_router(router)

@@ -1,4 +1,5 @@
-"""Routers of the plain routes. A call of one of their routes is a line in the log, and each failure an answer.
+"""Routers of the plain routes. A call of one of their routes is a line in the log, and each failure an answer,
+in the shape of OpenAI's clients under /v1/ and in ours everywhere else.
 
 A module of routes has a function `router(server)`, which `app` includes:
 
@@ -32,9 +33,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from atelier.providers.core.concurrency import race
-from atelier.providers.core.errors import ImageError
+from atelier.providers.core.errors import ImageError, internal_error
 from atelier.server.calls import CallerGoneError
 from atelier.server.http.errors import RefusedError, failed, gone, invalid, refused_by_router
+from atelier.server.http.openai import errors as openai
 from atelier.server.mcp.jsonrpc import repaired
 from atelier.server.mcp.server import AtelierServer
 
@@ -151,3 +153,16 @@ class HeadAsGet:
             await self._app(as_get, receive, send)
         finally:
             scope["route"] = as_get.get("route")  # metrics name it
+
+
+def failed_at(path: str) -> Callable[[ImageError], Response]:
+    """Return the function that answers a failure at this path."""
+    return openai.failed if path.startswith("/v1/") else failed
+
+
+async def unrouted(request: Request, refusal: Exception) -> Response:
+    """Return the response to what the router refuses, and to what fails outside of any call."""
+    if isinstance(refusal, HTTPException):
+        refusal = refused_by_router(refusal)
+    error = refusal if isinstance(refusal, ImageError) else internal_error()
+    return failed_at(request.url.path)(error)

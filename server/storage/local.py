@@ -20,7 +20,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import is_id, time_of, uuid_of
 from atelier.providers.core.results import AssetHandle
 from atelier.providers.core.types import Picture
-from atelier.providers.images.sources import Asset
+from atelier.providers.images.asset_storage import Asset
 from atelier.server.storage import asset_files
 from atelier.server.storage.month_listing import MonthListing
 

@@ -14,8 +14,7 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
 from atelier.providers.core.results import AssetHandle
 from atelier.providers.core.types import Picture
-from atelier.providers.images.asset_storage import Storage
-from atelier.providers.images.sources import Asset
+from atelier.providers.images.asset_storage import Asset, Storage
 from atelier.server.observability.logs import log
 from atelier.server.storage.signed_links import Kind, SignedLinks
 

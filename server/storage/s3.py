@@ -29,7 +29,7 @@ from atelier.providers.core.errors import ImageError
 from atelier.providers.core.ids import id_of, is_id, time_of, uuid_of
 from atelier.providers.core.results import AssetHandle
 from atelier.providers.core.types import Picture
-from atelier.providers.images.sources import Asset
+from atelier.providers.images.asset_storage import Asset
 from atelier.server.storage import asset_files
 from atelier.server.storage.s3_client import Connection, may_refuse_condition
 

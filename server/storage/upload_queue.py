@@ -18,9 +18,8 @@ import anyio
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import AssetHandle
 from atelier.providers.core.types import Picture
-from atelier.providers.images.asset_storage import Storage
+from atelier.providers.images.asset_storage import Asset, Storage
 from atelier.providers.images.identify import identify
-from atelier.providers.images.sources import Asset
 from atelier.server.storage import asset_files
 from atelier.server.storage.local import LocalStorage
 

@@ -10,9 +10,9 @@ from pydantic import BaseModel, Field
 
 from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.errors import ImageError, Reason, sanitize
-from atelier.providers.images.asset_storage import Storage
+from atelier.providers.images.asset_storage import Asset, Storage
 from atelier.providers.images.identify import picture
-from atelier.providers.images.sources import ASSET, Asset
+from atelier.providers.images.sources import ASSET
 from atelier.providers.jobs.service import ImageService
 from atelier.server.mcp.previews import FULL, PreviewLimits, preview
 from atelier.server.settings import Settings

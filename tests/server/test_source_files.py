@@ -13,7 +13,7 @@ import pytest
 from atelier.providers.testing.emulators.openai import OpenAI
 from tests.conftest import Environ, png
 from tests.exhaustive import exhaustive, sample
-from tests.providers.images.test_heif import phone_file
+from tests.providers.images.test_repair_heif import phone_file
 from tests.server.process import SERVE, conversation, hello
 from tests.server.test_main import atelier
 

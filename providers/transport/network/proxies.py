@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import ssl
+import sys
 from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -25,6 +26,13 @@ IDLE = 3.0  # seconds; hosts on uvicorn, such as LiteLLM, close at 5, and a POST
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=IDLE)
 """Without a bound, since the vendor's limiter counts the calls."""
 WITH_PORT = re.compile(r"(\[.*\]|[^:]*):(\d+)")
+
+
+def proxied_transport(trust: ssl.SSLContext) -> httpx.AsyncBaseTransport:
+    """Return the transport for hosts that the operator chose, which uses the proxies of the environment, if any."""
+    if not getproxies() and sys.platform not in ("darwin", "win32"):  # whose settings may change while we run
+        return httpx.AsyncHTTPTransport(verify=trust, limits=LIMITS)
+    return EnvironmentTransport(trust)
 
 
 def uses_proxy(url: httpx.URL, host: str = "") -> tuple[str, str] | None:

@@ -9,8 +9,7 @@ from atelier.providers.core.types import Model, Operation
 from atelier.providers.vendors.contract import Provider
 from atelier.providers.vendors.hosts.rows import rows_of, vendor_of
 from atelier.providers.vendors.hosts.settings import Host
-from atelier.providers.vendors.openai.adapter import lifecycles, prepare
-from atelier.providers.vendors.openai.answers import collect, read
+from atelier.providers.vendors.openai.adapter import collect, lifecycles, prepare, read
 from atelier.providers.vendors.openai.models import FLARE, MODELS
 from atelier.providers.vendors.openai.refusals import Names, explain
 

@@ -20,7 +20,7 @@ from atelier.providers.vendors.contract import Job, Provider
 from atelier.providers.vendors.hosts.openai import names_of
 from atelier.providers.vendors.hosts.rows import check_options, rows_of, vendor_of
 from atelier.providers.vendors.hosts.settings import Host
-from atelier.providers.vendors.openai.answers import collect, read
+from atelier.providers.vendors.openai.adapter import collect, read
 from atelier.providers.vendors.openai.refusals import explain
 
 GENERATE, EDIT = Operation.GENERATE, Operation.EDIT

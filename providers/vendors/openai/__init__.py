@@ -1,14 +1,13 @@
 """OpenAI: POST /images/generations with JSON, /images/edits and /variations as forms; images come back as base64.
 
-Facts of 2026-11-20. Read models (rows), then adapter (endpoint, prepare), answers (read, collect), refusals (explain).
+Facts of 2026-11-20. Read models (rows), then adapter (endpoint, prepare, read, collect), then refusals (explain).
 """
 
 from __future__ import annotations
 
 from atelier.providers.core.types import Operation
 from atelier.providers.vendors.contract import Provider
-from atelier.providers.vendors.openai.adapter import ENDPOINT, lifecycles, prepare
-from atelier.providers.vendors.openai.answers import collect, read
+from atelier.providers.vendors.openai.adapter import ENDPOINT, collect, lifecycles, prepare, read
 from atelier.providers.vendors.openai.models import FLARE, MODELS
 from atelier.providers.vendors.openai.refusals import explain
 

@@ -1,1 +1,1 @@
-"""The commands that make images or price them: `generate`, `edit`, `cost`. Start with `image_call`."""
+"""The commands that make images, price them, or list the models: `generate`, `edit`, `cost`, `models`."""

@@ -30,11 +30,10 @@ from atelier.providers.pipeline.prepare import check_total
 from atelier.providers.pipeline.states import JobState
 from atelier.providers.pricing.price_parts import usd
 from atelier.server.cli.making.result_lines import facts_of
-from atelier.server.cli.output import UsageError, say
-from atelier.server.cli.terminal.batch_table import BatchTable
 from atelier.server.cli.terminal.messages import for_person, usage_errors, with_commands
+from atelier.server.cli.terminal.output import UsageError, say
+from atelier.server.cli.terminal.progress import BatchTable, asker
 from atelier.server.cli.terminal.shared_options import STDIN
-from atelier.server.cli.terminal.spinner import asker
 from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.settings import Settings
 from atelier.server.storage.output_files import OutputFolders

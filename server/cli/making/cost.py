@@ -10,14 +10,19 @@ from typing import Any, get_args
 import anyio
 
 from atelier.providers.core.concurrency import no_progress
-from atelier.providers.images.allowed_files import AmbiguousNameError, OutsideFoldersError, find_similar_name
-from atelier.providers.images.path_words import candidate_paths, strip_quotes
+from atelier.providers.images.allowed_files import (
+    AmbiguousNameError,
+    OutsideFoldersError,
+    candidate_paths,
+    find_similar_name,
+    strip_quotes,
+)
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.pricing.price_parts import usd
 from atelier.providers.pricing.price_table import Source, SourceKind
-from atelier.server.cli.options import parameters_in, validated
-from atelier.server.cli.output import Column, say, say_json, table
+from atelier.server.cli.signatures.options import parameters_in, validated
 from atelier.server.cli.terminal.messages import usage_errors
+from atelier.server.cli.terminal.output import Column, say, say_json, table
 from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.settings import Settings
 from atelier.tools import estimate_cost

@@ -1,4 +1,4 @@
-"""`atelier generate`: make images from a prompt, or from a file of prompts."""
+"""`atelier generate` and `atelier edit`: make or change an image, store it, and print where it is."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from typing import Any
 import anyio
 
 from atelier.server.cli.making.batch import make_batch, read_lines
+from atelier.server.cli.making.cost import locate_files
 from atelier.server.cli.making.image_call import INTERRUPTED, run_image_call
-from atelier.server.cli.options import parameters_in, validated
-from atelier.server.cli.output import UsageError, say
-from atelier.server.cli.signatures.output import Output
+from atelier.server.cli.signatures.options import parameters_in, validated
+from atelier.server.cli.terminal.output import UsageError, say
+from atelier.server.cli.terminal.shared_options import Output
 from atelier.server.settings import Settings
 from atelier.server.shutdown import interruptible
-from atelier.tools import generate_image
+from atelier.tools import edit_image, generate_image
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -46,3 +47,10 @@ def _make_batch(batch: str, budget: Decimal | None, arguments: dict[str, Any], o
     folder = f"{output.output.rstrip('/')}/" if output.output else None
     make = partial(make_batch, lines, settings, folder, budget, as_json=output.json)
     return anyio.run(interruptible, make, lambda: say(INTERRUPTED, sys.stderr))
+
+
+def edit(*, output: Output, given: Mapping[str, Any]) -> int:
+    """Change an image, store the new one, and print where it is."""
+    named, folders = locate_files(parameters_in(edit_image.TOOL, given))
+    params = validated(edit_image.TOOL, "edit", {**named, **output.arguments})
+    return anyio.run(run_image_call, params, edit_image.request_of, folders, output)

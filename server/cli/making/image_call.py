@@ -15,10 +15,10 @@ from atelier.providers.pipeline.fallback import check_fallback_names
 from atelier.providers.pipeline.pipeline import Pipeline
 from atelier.providers.styles.library import FoundStyle, Styles
 from atelier.server.cli.making.result_lines import announce, open_images, show_images
-from atelier.server.cli.output import say
-from atelier.server.cli.signatures.output import Output
 from atelier.server.cli.terminal.messages import for_person, usage_errors
-from atelier.server.cli.terminal.spinner import shown_progress
+from atelier.server.cli.terminal.output import say
+from atelier.server.cli.terminal.progress import shown_progress
+from atelier.server.cli.terminal.shared_options import Output
 from atelier.server.composition import pipeline_of, storage_of, styles_of
 from atelier.server.idempotency import parse_idempotency_key
 from atelier.server.settings import Settings

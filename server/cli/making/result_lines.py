@@ -9,10 +9,9 @@ from typing import Any
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ImageResult, ResultImage
-from atelier.server.cli.output import UnwritableStreamError, say, say_json
-from atelier.server.cli.terminal.images import shown
+from atelier.server.cli.terminal.images import open_in_browser, shown
 from atelier.server.cli.terminal.messages import for_person
-from atelier.server.cli.terminal.opening import open_in_browser
+from atelier.server.cli.terminal.output import UnwritableStreamError, say, say_json
 from atelier.tools.image_answer import format_result, size_of, usd
 
 PREVIEW_COLUMNS = 40  # of the terminal

@@ -6,7 +6,7 @@ from typing import Literal
 
 from cyclopts.completion.detect import ShellDetectionError
 
-from atelier.server.cli.output import UsageError, say
+from atelier.server.cli.terminal.output import UsageError, say
 
 
 def completion(shell: Literal["bash", "zsh", "fish", "powershell"] | None, *, install: bool) -> int:

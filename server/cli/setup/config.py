@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
-from atelier.server.cli.output import Column, pairs, say, say_json, table
-from atelier.server.cli.setup.current import current_settings, place_of
+from atelier.server.cli.terminal.output import Column, pairs, say, say_json, table
 from atelier.server.settings import Settings, variable_of
 from atelier.server.settings.fields import SECRETS
 from atelier.server.settings.known_names import KnownNames
-from atelier.server.settings.stored_keys import config_file
+from atelier.server.settings.stored_keys import CONFIG, config_file
 
 COLUMNS = (Column("variable"), Column("value", wrapped=True), Column("from"))
 
@@ -51,3 +52,19 @@ def variables_set(settings: Settings) -> list[tuple[str, str, str]]:
             value = PASSWORD.sub("//…@", settings.lookup(name) or "") if is_shown else "set"
             found.append((name, value, origin))
     return found
+
+
+def place_of(origin: str) -> str:
+    """Return the place in the words that say where a variable is set: `the environment`, or a file."""
+    return origin.partition(" in ")[2] or origin
+
+
+def with_tilde(path: str) -> str:
+    """Return a path with `~` for the person's home folder, as a shell takes it."""
+    return path.replace(f"{Path.home()}{os.sep}", f"~{os.sep}", 1)
+
+
+def current_settings() -> Settings:
+    """Return the settings. A configuration file that is not there yet counts as empty."""
+    environ = {name: value for name, value in os.environ.items() if name != CONFIG or config_file().exists()}
+    return Settings.load(lambda sentence: say(sentence, sys.stderr), environ)

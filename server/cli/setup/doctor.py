@@ -8,19 +8,20 @@ from dataclasses import asdict
 import anyio
 
 from atelier.providers.core.errors import ImageError
-from atelier.server.cli.output import say, say_json
 from atelier.server.cli.setup.checks import (
     Check,
+    bucket_check,
     database_check,
     failed,
     folder_checks,
     host_checks,
     network_checks,
     settings_checks,
+    vendor_checks,
     version_checks,
 )
-from atelier.server.cli.setup.remote_checks import bucket_check, vendor_checks
 from atelier.server.cli.terminal.messages import for_person
+from atelier.server.cli.terminal.output import say, say_json
 from atelier.server.cli.terminal.style import bold
 from atelier.server.settings import Settings
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from atelier.providers.core.environment import key_variable, read_text
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.vendors.contract import Provider
-from atelier.server.cli.output import Column, UsageError, say, say_json, table
-from atelier.server.cli.setup.current import current_settings, with_tilde
+from atelier.server.cli.setup.config import current_settings, with_tilde
 from atelier.server.cli.setup.host_files import (
     NAME,
     Table,
@@ -26,6 +25,7 @@ from atelier.server.cli.setup.host_files import (
 )
 from atelier.server.cli.setup.hosts import HOSTS, Host, start_command
 from atelier.server.cli.setup.keys import read_key
+from atelier.server.cli.terminal.output import Column, UsageError, say, say_json, table
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.server.settings.stored_keys import CONFIG, store_key, write_private

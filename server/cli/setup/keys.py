@@ -8,9 +8,17 @@ from typing import Literal
 
 from atelier.providers.core.environment import key_variable
 from atelier.providers.vendors.contract import Provider
-from atelier.server.cli.output import KEY_IS_ASKED_FOR, LONGEST_VENDOR, Column, UsageError, say, say_json, table
-from atelier.server.cli.setup.current import current_settings, place_of, with_tilde
+from atelier.server.cli.setup.config import current_settings, place_of, with_tilde
 from atelier.server.cli.terminal.messages import usage_errors
+from atelier.server.cli.terminal.output import (
+    KEY_IS_ASKED_FOR,
+    LONGEST_VENDOR,
+    Column,
+    UsageError,
+    say,
+    say_json,
+    table,
+)
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.server.settings.stored_keys import forget_key, store_key

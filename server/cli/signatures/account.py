@@ -20,7 +20,7 @@ def spend(
     json: Json = False,
 ) -> int:
     """Print what was spent, grouped by model by default."""
-    from atelier.server.cli.spend_command import spend as run
+    from atelier.server.cli.account.spend import spend as run
 
     return run(by=by, since=since, rebuild=rebuild, json=json)
 
@@ -36,6 +36,6 @@ def jobs(
     json: Json = False,
 ) -> int:
     """List the newest jobs and their outcome, or print everything that is known of one."""
-    from atelier.server.cli.jobs_command import jobs as run
+    from atelier.server.cli.account.jobs import jobs as run
 
     return run(id, state=state, limit=limit, json=json)

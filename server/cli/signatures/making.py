@@ -8,10 +8,9 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
-from atelier.server.cli.options import with_options
 from atelier.server.cli.signatures.defaults import DAYS_LEFT
-from atelier.server.cli.signatures.output import NOT_OPTIONS, Output
-from atelier.server.cli.terminal.shared_options import RESULT, Json
+from atelier.server.cli.signatures.options import with_options
+from atelier.server.cli.terminal.shared_options import NOT_OPTIONS, RESULT, Json, Output
 from atelier.tools.parameters.tool_parameters import EditImage, EstimateCost, GenerateImage, ListModels
 
 BATCH = Group("Several prompts", sort_key=6)
@@ -48,7 +47,7 @@ def _generate(
 
 def _edit(*, output: Annotated[Output, Parameter(name="*")] = Output(), **given: Any) -> int:  # noqa: B008 - it is frozen
     """Change an image, store the new one, and print where it is."""
-    from atelier.server.cli.making.edit import edit as run
+    from atelier.server.cli.making.generate import edit as run
 
     return run(output=output, given=given)
 
@@ -81,7 +80,7 @@ def _models(
     **given: Any,
 ) -> int:
     """List the models that can be used now with what each can do, or check when they end."""
-    from atelier.server.cli.models_command import models as run
+    from atelier.server.cli.making.models import models as run
 
     return run(everything=everything, json=json, as_markdown=as_markdown, checks=checks, given=given)
 

@@ -40,6 +40,6 @@ def studio(
     ] = 0,
 ) -> int:
     """Open the studio in a browser, a page to see, compare, paint and make images, until Ctrl-C."""
-    from atelier.server.cli.studio_command import studio as run
+    from atelier.server.cli.stored.studio import studio as run
 
     return run(no_open=no_open, port=port)

@@ -91,6 +91,6 @@ def prune(
 
 def flush(*, json: Json = False) -> int:
     """Upload every queued image; print a line for each, then the totals. Exit code 1 when one is still queued."""
-    from atelier.server.cli.stored.flush import flush as run
+    from atelier.server.cli.account.flush import flush as run
 
     return run(json=json)

@@ -1,1 +1,1 @@
-"""The commands for stored images: `list`, `gallery`, `show`, `rm`, `prune`. Start with `assets`."""
+"""The commands for stored images: `list`, `gallery`, `show`, `rm`, `prune`, `studio`. Start with `assets`."""

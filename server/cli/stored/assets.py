@@ -12,7 +12,7 @@ from typing import Any
 from atelier.providers.core.errors import sanitize
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.pricing.price_parts import usd
-from atelier.server.cli.output import Column, UsageError, say
+from atelier.server.cli.terminal.output import Column, UsageError, say
 
 PAGE = 200  # records that are read at once
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}

@@ -11,9 +11,9 @@ import anyio
 from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images.asset_storage import Storage
-from atelier.server.cli.output import say
 from atelier.server.cli.stored.assets import Record, row
-from atelier.server.cli.terminal.opening import open_in_browser
+from atelier.server.cli.terminal.images import open_in_browser
+from atelier.server.cli.terminal.output import say
 from atelier.server.composition import storage_of
 from atelier.server.mcp.previews import SMALL, preview
 from atelier.server.settings import Settings

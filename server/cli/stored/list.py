@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import anyio
 
-from atelier.server.cli.output import say, say_json, table
 from atelier.server.cli.stored.assets import COLUMNS, Record, row
 from atelier.server.cli.terminal.images import image_protocol, shown
+from atelier.server.cli.terminal.output import say, say_json, table
 from atelier.server.composition import storage_of
 from atelier.server.settings import Settings
 

@@ -9,8 +9,8 @@ from cyclopts import Parameter
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.images.sources import ASSET, newest_asset_id
-from atelier.server.cli.output import UsageError, say, say_json, table
 from atelier.server.cli.stored.assets import COLUMNS, Record, agrees, is_older, parse_age, records, row
+from atelier.server.cli.terminal.output import UsageError, say, say_json, table
 from atelier.server.composition import storage_of
 from atelier.server.settings import Settings
 from atelier.tools.image_answer import size_of

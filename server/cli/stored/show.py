@@ -15,9 +15,8 @@ from atelier.providers.core.errors import ImageError, Reason, strip_control
 from atelier.providers.images import provenance
 from atelier.providers.images.identify import identify
 from atelier.providers.images.sources import ASSET, newest_asset_id
-from atelier.server.cli.output import say, say_json
-from atelier.server.cli.terminal.images import shown
-from atelier.server.cli.terminal.opening import open_in_browser
+from atelier.server.cli.terminal.images import open_in_browser, shown
+from atelier.server.cli.terminal.output import say, say_json
 from atelier.server.composition import storage_of
 from atelier.server.settings import Settings
 

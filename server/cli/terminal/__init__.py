@@ -1,1 +1,1 @@
-"""What a terminal can do besides text: a spinner, images, opening a file. Start with `spinner`."""
+"""What commands print and show in a terminal: lines, tables, progress, images, error messages. Start with `output`."""

@@ -1,4 +1,4 @@
-"""Show an image in a terminal that can: by the protocol of kitty or of iTerm2, or as sixels.
+"""Show an image in a terminal that can, by the protocol of kitty or of iTerm2 or as sixels, or in a browser.
 
 The terminal is known by its variables. Asking it would mean to read its answer from what the person types.
 """
@@ -9,10 +9,12 @@ import base64
 import io
 import os
 import sys
+import webbrowser
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from atelier.providers.images.decode import decode, flatten
+from atelier.server.cli.terminal.output import say
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -83,3 +85,13 @@ def _sixels(image: Image.Image) -> Iterator[str]:
                 bits.setdefault(colour, bytearray(few.width))[column] |= 1 << row
         yield "$".join(f"#{colour}{bytes(63 + each for each in band).decode()}" for colour, band in bits.items()) + "-"
     yield "\033\\"
+
+
+def open_in_browser(address: str) -> None:
+    """Open an address; print a note where there is no browser, as on a server."""
+    try:
+        opened = webbrowser.open(address)
+    except webbrowser.Error:
+        opened = False
+    if not opened:
+        say("Note: no browser was found to open it.", sys.stderr)

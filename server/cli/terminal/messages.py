@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.server.cli.output import UnwritableStreamError, UsageError
+from atelier.server.cli.terminal.output import UnwritableStreamError, UsageError
 from atelier.server.observability.logs import log
 from atelier.server.shutdown import EndedError
 

@@ -8,7 +8,7 @@ from base64 import b64encode
 from pydantic import BaseModel
 
 from atelier.providers.core.results import ResultImage, Usage
-from atelier.server.http.rest.wording import for_program
+from atelier.server.http.errors import for_program
 from atelier.tools.image_answer import ImageOutput
 from atelier.tools.tool import Answer
 

@@ -13,8 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.server.http.errors import ERRORS as PLAIN_ERRORS
-from atelier.server.http.errors import KEY_TAKEN, RefusedError, wait_of
-from atelier.server.http.rest.wording import for_program
+from atelier.server.http.errors import KEY_TAKEN, RefusedError, for_program, wait_of
 
 INVALID, QUOTA, SERVER = "invalid_request_error", "insufficient_quota", "server_error"
 

@@ -23,9 +23,16 @@ from atelier.providers.core.types import Progress
 from atelier.server.calls import delivering
 from atelier.server.http.errors import RefusedError
 from atelier.server.http.openai.answers import ImagesAnswer, ModelItem, ModelList, images_answer
-from atelier.server.http.openai.bodies import EDIT_BODY, EVENTS, GENERATION_BODY
 from atelier.server.http.openai.errors import ERRORS, failed
-from atelier.server.http.openai.parameters import ImageCall, call_of, form_of, sources_of
+from atelier.server.http.openai.parameters import (
+    EDIT_BODY,
+    EVENTS,
+    GENERATION_BODY,
+    ImageCall,
+    call_of,
+    form_of,
+    sources_of,
+)
 from atelier.server.http.openai.streams import EventStream
 from atelier.server.http.routing import router_of, while_connected
 from atelier.server.idempotency import parse_idempotency_key

@@ -13,8 +13,8 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.results import ResultImage
 from atelier.providers.jobs.service import ImageService
 from atelier.server.calls import delivering
+from atelier.server.http.errors import for_program
 from atelier.server.http.rest.contract import APIResponse, CopyFacts, ImageData, ImageFacts, TokenCounts
-from atelier.server.http.rest.wording import for_program
 from atelier.tools.get_image import GetImageOutput
 from atelier.tools.image_answer import ImageOutput
 from atelier.tools.tool import Answer

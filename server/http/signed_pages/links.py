@@ -13,7 +13,7 @@ from atelier.providers.core.errors import ImageError
 from atelier.providers.images.identify import picture
 from atelier.providers.images.sources import ASSET
 from atelier.server.http.errors import RefusedError, failed
-from atelier.server.http.rest.image_file import image_response
+from atelier.server.http.rest.asset_api import image_response
 from atelier.server.http.routing import router_of
 from atelier.server.mcp.server import AtelierServer
 from atelier.server.storage.asset_files import file_name

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.ids import new_id
-from atelier.providers.images.sources import Asset, SourceLimits, SourceReader
+from atelier.providers.images.asset_storage import Asset
+from atelier.providers.images.sources import SourceLimits, SourceReader
 from tests.conftest import png
 from tests.exhaustive import examples
 from tests.providers.images.test_provenance import with_facts

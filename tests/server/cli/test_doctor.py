@@ -16,7 +16,7 @@ from atelier.providers.testing.emulators.gemini import Gemini
 from atelier.providers.testing.emulators.midjourney import trouble
 from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.vendors.registry import all_providers
-from atelier.server.cli.setup.remote_checks import clock_check, vendor_checks
+from atelier.server.cli.setup.checks import clock_check, vendor_checks
 from atelier.server.settings import Settings
 from tests.conformance.benches import BENCHES
 from tests.conftest import Environ, files_in

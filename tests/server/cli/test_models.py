@@ -19,8 +19,9 @@ from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Answer, Dropped
 from atelier.providers.vendors import openai as openai_vendor
 from atelier.providers.vendors.registry import all_providers
-from atelier.server.cli import models_check, models_command
-from atelier.server.cli.output import Column, table
+from atelier.server.cli.making import models as models_command
+from atelier.server.cli.making import models_check
+from atelier.server.cli.terminal.output import Column, table
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.tools.model_table import offers

@@ -27,7 +27,7 @@ NOBODY = 65_534
 RUNS = f"""
 import os, sys, tomllib  # loaded first: the interpreter's own files may be unreadable for that user
 import atelier.server.cli.entry, atelier.server.composition, atelier.server.database.jobs  # which `main` imports later
-import atelier.server.cli.making.generate, atelier.server.cli.jobs_command, atelier.server.cli.spend_command
+import atelier.server.cli.making.generate, atelier.server.cli.account.jobs, atelier.server.cli.account.spend
 from atelier.server.main import main
 if os.getuid() == 0:  # whom no permission stops
     os.setgid({NOBODY})

@@ -12,8 +12,8 @@ from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import Endpoint
 from atelier.providers.testing.server import Emulator
 from atelier.providers.transport.network.address_policy import AddressPolicy
-from atelier.providers.transport.network.http_client import httpx, vendor_client
-from atelier.providers.transport.network.proxies import uses_proxy
+from atelier.providers.transport.network.http_client import environment_transport, httpx, vendor_client
+from atelier.providers.transport.network.proxies import EnvironmentTransport, uses_proxy
 from atelier.providers.transport.network.web_fetch import WebFetcher
 from atelier.providers.transport.wire import Wire
 from tests.conftest import png
@@ -224,3 +224,10 @@ def test_the_proxy_of_a_scheme_comes_before_all_proxy(monkeypatch: pytest.Monkey
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     assert uses_proxy(httpx.URL("https://a.example")) == ("HTTPS_PROXY", "http://proxy.example:3128")
     assert uses_proxy(httpx.URL("http://a.example")) == ("ALL_PROXY", "socks://127.0.0.1:9")
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="the system's settings may change meanwhile")
+def test_without_a_proxy_no_request_looks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not isinstance(environment_transport(), EnvironmentTransport)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    assert isinstance(environment_transport(), EnvironmentTransport)

@@ -19,7 +19,7 @@ from atelier.providers.testing.emulators.openrouter import MODERATED, OpenRouter
 from atelier.providers.testing.emulators.together import Together
 from atelier.providers.testing.fixtures import served
 from atelier.providers.testing.server import Answer, Emulator
-from atelier.server.cli.models_check import differences, published
+from atelier.server.cli.making.models_check import differences, published
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from tests.conftest import Environ, png

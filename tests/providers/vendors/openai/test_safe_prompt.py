@@ -6,7 +6,7 @@ import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.types import ImageRequest
-from atelier.providers.pipeline.safe_prompt import CLAUSE, soften
+from atelier.providers.pipeline.fallback import CLAUSE, soften
 from atelier.providers.testing.emulators import openai_rules as emulated
 from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Dropped

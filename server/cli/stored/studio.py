@@ -1,4 +1,4 @@
-"""`atelier studio`: see, compare and paint images in a browser."""
+"""TODO."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 
 import anyio
 
-from atelier.server.cli.output import say
+from atelier.server.cli.terminal.output import say
 from atelier.server.settings import Settings
 
 

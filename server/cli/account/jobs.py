@@ -1,4 +1,4 @@
-"""`atelier jobs`: list the jobs and their outcome, or print one of them."""
+"""TODO."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.pipeline.job_store import CallRow, JobRow
 from atelier.providers.pipeline.states import JobState
 from atelier.providers.pricing.price_parts import usd
-from atelier.server.cli.output import Column, UsageError, pairs, say, say_json
-from atelier.server.cli.output import table as aligned
 from atelier.server.cli.signatures import defaults
+from atelier.server.cli.terminal.output import Column, UsageError, pairs, say, say_json
+from atelier.server.cli.terminal.output import table as aligned
 from atelier.server.composition import job_store_of
 from atelier.server.settings import Settings
 

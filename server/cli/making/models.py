@@ -1,4 +1,4 @@
-"""`atelier models`: list the models that can be used now, or all of them."""
+"""TODO."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import anyio
 
 from atelier.providers.core.types import Model, Operation
 from atelier.providers.vendors.contract import Provider
-from atelier.server.cli.models_check import check
-from atelier.server.cli.options import parameters_in, validated
-from atelier.server.cli.output import Column, UsageError, say, say_json, terminal_width
-from atelier.server.cli.output import table as aligned
+from atelier.server.cli.making.models_check import check
+from atelier.server.cli.signatures.options import parameters_in, validated
 from atelier.server.cli.terminal.messages import usage_errors
+from atelier.server.cli.terminal.output import Column, UsageError, say, say_json, terminal_width
+from atelier.server.cli.terminal.output import table as aligned
 from atelier.server.composition import catalog_of
 from atelier.server.settings import Settings
 from atelier.tools import list_models

@@ -1,4 +1,4 @@
-"""`atelier models --check`: warn a scheduled job of models that are about to end."""
+"""TODO."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from atelier.providers.core.errors import ImageError
 from atelier.providers.transport.network.http_client import vendor_client
 from atelier.providers.transport.wire import Wire
 from atelier.providers.vendors.contract import Provider
-from atelier.server.cli.output import say
 from atelier.server.cli.signatures.defaults import DAYS_LEFT
+from atelier.server.cli.terminal.output import say
 from atelier.tools.model_table import vendors
 
 LIST_TIMEOUT = 30.0  # seconds for a vendor's list of models

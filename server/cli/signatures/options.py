@@ -1,4 +1,4 @@
-"""The options of a command, from the parameters of its tool: each is described once, and a new one is here at once."""
+"""TODO."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What /metrics shows: requests and vendors' failures as they happen; jobs, money and queues as they are now."""
+"""For those who run the server: whether it runs, whether it takes calls, and what /metrics shows.
+
+Requests and vendors' failures are counted as they happen; jobs, money and queues are read when they are asked for.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,13 @@ from http import HTTPMethod
 from typing import TYPE_CHECKING, cast
 
 import anyio
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atelier.providers.core.errors import ImageError
+from atelier.server.http.routing import router_of
 from atelier.server.mcp.server import AtelierServer
 from atelier.server.observability.logs import log
 
@@ -19,6 +25,8 @@ if TYPE_CHECKING:
 
 SECONDS = (0.05, 0.25, 1, 2.5, 5, 10, 20, 40, 60, 120, 300)
 LOOK_TIMEOUT = 5.0  # seconds for everything that is looked up; the rest is shown without it
+DATABASE_TIMEOUT = 2.0  # seconds
+NO_JOB = "job_0"
 METHODS = frozenset(HTTPMethod)  # a client may send any word as one
 
 
@@ -101,3 +109,37 @@ class MeasuredRequests:
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.record_request(scope["method"], route, status, time.monotonic() - began)
+
+
+def router(server: AtelierServer, metrics: Metrics) -> APIRouter:
+    """Return the routes."""
+    routes = router_of(server, public=True, tags=["operation"])
+
+    @routes.get("/healthz")
+    async def healthy() -> Response:
+        """Answer while the process runs."""
+        return JSONResponse({"ok": True})
+
+    @routes.get("/readyz")
+    async def ready() -> Response:
+        """Return whether calls are taken: 503 while the server ends, and when the database cannot be used."""
+        why = "The server is about to end." if server.draining else await _database_trouble(server)
+        if why:
+            return JSONResponse({"ready": False, "why": why}, 503, {"Retry-After": "5"})
+        return JSONResponse({"ready": True})
+
+    @routes.get("/metrics", response_class=Response)
+    async def measured() -> Response:
+        """Return metrics in Prometheus' text format. On an address that is not loopback it needs a token."""
+        return Response(await metrics.text(server), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return routes
+
+
+async def _database_trouble(server: AtelierServer) -> str:
+    try:
+        with anyio.fail_after(DATABASE_TIMEOUT):
+            await server.state.service.pipeline.store.get_job(NO_JOB)
+    except (ImageError, TimeoutError):
+        return "The database cannot be used; the log says why."
+    return ""

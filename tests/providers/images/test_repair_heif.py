@@ -12,7 +12,7 @@ from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.images import sources
-from atelier.providers.images.heif import heif_kind
+from atelier.providers.images.repair import heif_kind
 from atelier.providers.images.sources import SourceLimits, normalise_source
 from tests.conftest import png
 from tests.exhaustive import exhaustive

@@ -1,4 +1,4 @@
-"""`atelier spend`: print what was spent."""
+"""TODO."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import anyio
 
 from atelier.providers.core.errors import sanitize
 from atelier.providers.pricing.price_parts import usd
-from atelier.server.cli.output import Column, UsageError, say, say_json
-from atelier.server.cli.output import table as aligned
+from atelier.server.cli.terminal.output import Column, UsageError, say, say_json
+from atelier.server.cli.terminal.output import table as aligned
 from atelier.server.composition import job_store_of
 from atelier.server.database.rebuild import calls_of, records_in
 from atelier.server.database.spending import By, Spent

@@ -1,4 +1,4 @@
-"""`atelier flush`: upload the images that are queued on this machine because their storage did not accept them."""
+"""TODO."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 import anyio
 
-from atelier.server.cli.output import say, say_json
+from atelier.server.cli.terminal.output import say, say_json
 from atelier.server.settings import Settings
 from atelier.server.storage.background_upload import upload_outcomes
 from atelier.server.storage.caller_storages import CallerStorages

@@ -1,4 +1,4 @@
-"""Print lines, tables and JSON in a terminal."""
+"""TODO."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The commands about money and jobs: `spend`, `jobs` and `flush`."""
