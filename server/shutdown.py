@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from functools import partial
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import anyio
 
@@ -57,7 +57,7 @@ async def interruptible(action: Callable[[], Awaitable[Outcome]], on_signal: Cal
 
 
 async def until_idle(
-    serve: Callable[[], Awaitable[None]],
+    serve: Callable[[], Coroutine[Any, Any, None]],
     running: Callable[[], int],
     on_signal: Callable[[], None] | None = None,
     end: Callable[[], None] | None = None,
@@ -96,11 +96,12 @@ async def until_idle(
         await anyio.sleep(DELIVERY_TIMEOUT)
         exit_now()
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_on_first_signal, shut_down)
-        tasks.start_soon(exit_when_finished)
-        await serve()
-        tasks.cancel_scope.cancel()
+    async with anyio.create_task_group() as watchers:
+        watchers.start_soon(_on_first_signal, shut_down)
+        watchers.start_soon(exit_when_finished)
+        async with anyio.create_task_group() as serving:
+            serving.start_soon(serve)
+        watchers.cancel_scope.cancel()
     return code
 
 

@@ -14,8 +14,8 @@ import yaml
 
 from atelier.server.cli.signatures.defaults import PORT
 from atelier.server.http.discovery import MCP_PATH
-from atelier.server.mcp import results
-from atelier.server.mcp.clients import HOSTS
+from atelier.server.mcp import descriptions
+from atelier.server.mcp.results import HOSTS
 from atelier.server.settings import Settings
 from atelier.tools import TOOLS
 from tests.conftest import Connect
@@ -32,7 +32,7 @@ SAID = {name.strip("`"): int(bytes_.replace(",", "")) for name, bytes_ in re.fin
 
 
 async def test_the_sizes_of_the_page_are_those_of_the_tools(connect: Connect) -> None:
-    shown = [results.description(tool) for tool in TOOLS]
+    shown = [descriptions.description(tool) for tool in TOOLS]
     sizes = {tool.name: size(tool.name, tool.description, tool.input_schema) for tool in shown}
     async with connect() as client:
         listed = await client.list_tools()
@@ -76,7 +76,7 @@ def test_every_block_starts_the_server_or_leads_to_it(language: str, block: str)
 async def test_what_a_strict_schema_forces_a_model_to_fill_in_counts_as_left_out(
     connect: Connect, blank: str | None
 ) -> None:
-    (tool,) = [results.description(tool) for tool in TOOLS if tool.name == "generate_image"]
+    (tool,) = [descriptions.description(tool) for tool in TOOLS if tool.name == "generate_image"]
     optional = tool.input_schema["properties"].keys() - {"prompt", "model"}
     async with connect() as client:
         result = await client.call_tool(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from atelier.server.mcp import results
+from atelier.server.mcp import descriptions
 from atelier.server.mcp.guidance.instructions import instructions
 from atelier.tools import OPTIONAL_TOOLS, TOOLS
 from atelier.tools.tool import Tool
@@ -51,7 +51,7 @@ def lint(node: Any, path: str = "$") -> list[str]:
 
 @each_tool
 def test_input_schemas_are_flat_and_open(tool: Tool[Any]) -> None:
-    schema = results.description(tool).input_schema
+    schema = descriptions.description(tool).input_schema
     assert lint(schema) == []
     assert "additionalProperties" not in schema, "hosts would refuse an argument without naming it; the tool names it"
     assert all(below.get("description") for below in schema["properties"].values())
@@ -61,7 +61,7 @@ def test_input_schemas_are_flat_and_open(tool: Tool[Any]) -> None:
 
 @each_tool
 def test_names_descriptions_and_hints_are_within_what_hosts_take(tool: Tool[Any]) -> None:
-    shown = results.description(tool)
+    shown = descriptions.description(tool)
     assert re.fullmatch(r"[a-z][a-z0-9_]{0,39}", shown.name)
     assert len(f"mcp__atelier__{shown.name}") <= 60
     assert 0 < len(shown.description or "") < 900
@@ -81,15 +81,15 @@ def size(*parts: Any) -> int:
 
 
 def test_what_a_model_reads_in_every_turn_is_small() -> None:
-    shown = [results.description(tool) for tool in TOOLS]
+    shown = [descriptions.description(tool) for tool in TOOLS]
     assert len(shown) == 5
     assert sum(size(tool.name, tool.description, tool.input_schema) for tool in shown) < 9_900
     whole = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in shown]
-    assert size(whole) + size(results.product_icon().model_dump(mode="json")) < 13_000
+    assert size(whole) + size(descriptions.product_icon().model_dump(mode="json")) < 13_000
 
 
 def test_the_bounds_of_the_parameters_are_published() -> None:
-    properties = results.description(BY_NAME["generate_image"]).input_schema["properties"]
+    properties = descriptions.description(BY_NAME["generate_image"]).input_schema["properties"]
     assert (properties["n"]["minimum"], properties["n"]["maximum"], properties["n"]["default"]) == (1, 10, 1)
     assert (properties["prompt"]["minLength"], properties["prompt"]["maxLength"]) == (1, 32_000)
     assert properties["background"]["enum"] == ["auto", "opaque", "transparent"]
@@ -101,7 +101,7 @@ def test_the_bounds_of_the_parameters_are_published() -> None:
 
 @each_tool
 def test_what_a_model_does_not_see_is_named_where_it_sees_it_or_said_otherwise(tool: Tool[Any]) -> None:
-    schema = results.description(tool).input_schema["properties"]
+    schema = descriptions.description(tool).input_schema["properties"]
     words = " ".join(str(below["description"]) for below in schema.values())
     hidden = tool.parameters.model_fields.keys() - schema.keys()
     assert hidden == tool.unlisted & tool.parameters.model_fields.keys()

@@ -19,7 +19,7 @@ from atelier.providers.jobs.waiter import JobHandle
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.prepare import check_total
 from atelier.tools.image_answer import ImageData, ImageOutput, image_data, usd
-from atelier.tools.tool import ANSWER_BUDGET, Answer, Call
+from atelier.tools.tool import ANSWER_BUDGET, Answer, Call, confirmed
 
 SHEET = "One contact sheet is attached; if you cannot see it, do not describe it. Show the user the paths or links."
 
@@ -89,16 +89,11 @@ async def _make(attempt: _Attempt, service: ImageService, call: Call) -> None:
             fallback=[],
             key=call.key and f"{call.key} {attempt.name}",
             on_progress=call.on_progress,
-            confirm=_confirmed,
+            confirm=confirmed,
         )
     except ImageError as error:
         attempt.error = error
     attempt.seconds = anyio.current_time() - began
-
-
-async def _confirmed(question: str) -> bool:
-    """Return True: the sum was confirmed."""
-    return True
 
 
 async def _answer(attempts: Sequence[_Attempt]) -> Answer:

@@ -64,8 +64,8 @@ class OutputFiles(Protocol):
         ...
 
 
-async def _always(question: str) -> bool:
-    """Return True: the caller has already confirmed the cost."""
+async def confirmed(question: str) -> bool:
+    """Return True: the user has confirmed the cost."""
     return True
 
 
@@ -82,7 +82,7 @@ class Call:
     caller: str
     on_progress: Progress
     confirm: Confirm | None = None
-    confirm_price: Confirm = _always
+    confirm_price: Confirm = confirmed
     key: str | None = None
     inline_limit: int = ANSWER_BUDGET
     output_files: OutputFiles | None = None

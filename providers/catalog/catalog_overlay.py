@@ -27,7 +27,7 @@ from pydantic_core import ErrorDetails
 from atelier.providers.catalog.catalog import utc_today
 from atelier.providers.catalog.overlay_fields import Bound, Count, Life, Name, Rule, Strict, Words
 from atelier.providers.core.environment import read_text
-from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.errors import ImageError, invalid_request, sanitize
 from atelier.providers.core.gates.option_limits import Limit
 from atelier.providers.core.gates.refusals import close_names, did_you_mean
 from atelier.providers.core.sizes import SizeRule
@@ -220,4 +220,4 @@ def _defaults_are_alive(providers: Iterable[Provider], today: date) -> None:
 
 def _wrong(place: str, why: str, hint: str = "Correct it.") -> ImageError:
     """Return the error for a mistake in the file, with its place."""
-    return ImageError(Reason.INVALID_REQUEST, f"{place}: {why}.", hint=hint)
+    return invalid_request(f"{place}: {why}.", hint)

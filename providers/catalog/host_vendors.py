@@ -8,7 +8,7 @@ from pathlib import Path
 
 from atelier.providers.catalog.catalog import Vendors, utc_today
 from atelier.providers.catalog.catalog_overlay import with_file
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import invalid_request
 from atelier.providers.pricing.price_table import HOST_ENTRY, Figure, Price, Prices, Source, table
 from atelier.providers.vendors.hosts.dialects import host_providers
 from atelier.providers.vendors.hosts.settings import HOSTS, Host
@@ -25,7 +25,7 @@ def vendors_of(hosts: Sequence[Host], file: Path | None, today: Callable[[], dat
         return with_file(all_providers(), file, today)
     providers = (*all_providers(), *host_providers(hosts))
     if conflict := name_conflict(providers):
-        raise ImageError(Reason.INVALID_REQUEST, f"{HOSTS} is wrong: {conflict.reason}.", hint=conflict.hint)
+        raise invalid_request(f"{HOSTS} is wrong: {conflict.reason}.", conflict.hint)
     return with_file(providers, file, today, with_stated_prices(table(), hosts, today))
 
 

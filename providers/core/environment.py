@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError, invalid_request
 from atelier.providers.core.types import Endpoint, Lookup
 
 OWN_PREFIX = "ATELIER_"
@@ -70,7 +70,7 @@ def read_text(file: str | Path, description: str) -> str:
         message, hint = f"{description} is not text in UTF-8 or UTF-16.", "Save it as UTF-8."
     except (OSError, ValueError, RuntimeError):
         message, hint = f"{description} cannot be read.", "Correct the path or its permissions."
-    raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
+    raise invalid_request(message, hint)
 
 
 def own_variable_names(endpoint: Endpoint) -> tuple[str, ...]:

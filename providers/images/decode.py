@@ -6,7 +6,7 @@ import io
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import invalid_request
 from atelier.providers.core.types import Picture
 from atelier.providers.images.containers import parts
 from atelier.providers.images.identify import format_of, identify
@@ -143,6 +143,6 @@ def encode(image: Image.Image, format: str, **options: Any) -> Picture:
         image.save(out, format.upper(), icc_profile=image.info.get("icc_profile"), **options)
     except (OSError, ValueError):
         message = f"An image of {image.width}x{image.height} cannot be written as {format.upper()}."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="Scale it down first.") from None
+        raise invalid_request(message, "Scale it down first.") from None
     data = out.getvalue()
     return Picture(data, *identify(data))

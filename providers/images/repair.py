@@ -10,7 +10,7 @@ import zlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError, invalid_request
 from atelier.providers.images.decode import MAX_PIXELS, decodes_fully, encode, has_alpha, open_image, to_eight_bits
 from atelier.providers.images.identify import identify
 
@@ -94,7 +94,7 @@ def _register_decoder() -> None:
     except ImportError:
         message = "The source image is a HEIC file, and no decoder for HEIC is installed."
         hint = 'Install one with pip install "atelier-mcp[heic]", or give a PNG, JPEG or WebP.'
-        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint) from None
+        raise invalid_request(message, hint) from None
     pillow_heif.register_heif_opener(thumbnails=False)  # pyright: ignore[reportUnknownMemberType]
 
 

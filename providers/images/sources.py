@@ -229,8 +229,7 @@ def _inline(text: str, max_bytes: int) -> bytes:
 
 def _from_base64(text: str, max_bytes: int) -> bytes:
     if len(text) > max_bytes * 1.5:  # base64 adds a third, and line breaks
-        message = f"The base64 is larger than {max_bytes / 2**20:g} MB."
-        raise invalid_request(message, SIZE_HINT)
+        raise invalid_request(f"The base64 is larger than {max_bytes / 2**20:g} MB.", SIZE_HINT)
     try:
         return base64_bytes(text)
     except ImageError:

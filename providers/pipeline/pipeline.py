@@ -32,8 +32,9 @@ from atelier.providers.pipeline.job_store import JobStore
 from atelier.providers.pipeline.prepare import PreparedJob
 from atelier.providers.pipeline.result import CallResult, merged_result, new_assets, store_images, with_prompts
 from atelier.providers.pipeline.vendor_call import VendorCall
-from atelier.providers.pricing.budget import Budget, Confirm, require_no_period_caps, total
+from atelier.providers.pricing.budget import Budget, Confirm, require_no_period_caps
 from atelier.providers.pricing.estimate import vendor_estimate
+from atelier.providers.pricing.price_parts import total
 from atelier.providers.transport.network.http_client import OwnTransport
 from atelier.providers.transport.wire import httpx
 

@@ -20,9 +20,9 @@ from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.job_store import JobStore
 from atelier.providers.pipeline.quotes import over_budget_error, unpriced_error
 from atelier.providers.pipeline.vendor_call import VendorCall
-from atelier.providers.pricing.budget import Budget, BudgetLeft, CapExceeded, Caps, Confirm, Reservation, total
+from atelier.providers.pricing.budget import Budget, BudgetLeft, CapExceeded, Caps, Confirm, Reservation
 from atelier.providers.pricing.estimate import Estimate, actual, estimate
-from atelier.providers.pricing.price_parts import usd
+from atelier.providers.pricing.price_parts import total, usd
 from atelier.providers.transport.wire import httpx
 from atelier.providers.vendors.contract import Job
 

@@ -21,7 +21,7 @@ from atelier.providers.images.provenance import embed_facts
 from atelier.providers.images.resize import with_copy
 from atelier.providers.pipeline.prepare import PreparedJob, cost_variance
 from atelier.providers.pipeline.vendor_call import VendorCall
-from atelier.providers.pricing.budget import total
+from atelier.providers.pricing.price_parts import total
 from atelier.providers.vendors.contract import Reply
 
 BILLED_TWICE = "A call timed out and was sent again; the first may have been billed as well."

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError, Reason, invalid_request
 from atelier.providers.core.types import Lookup
 
 Confirm = Callable[[str], Awaitable[bool]]
 """Asks the user to confirm a price; True means yes."""
-
-
-def total(amounts: Iterable[Decimal | None]) -> Decimal | None:
-    """Return the sum of amounts; None if one is not known."""
-    found = Decimal(0)
-    for amount in amounts:
-        if amount is None:
-            return None
-        found += amount
-    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +129,7 @@ def from_variables(lookup: Lookup) -> Budget:
         except InvalidOperation:
             amount = Decimal(-1)
         if amount is not None and not (amount.is_finite() and amount >= 0):
-            message = f"{name} is wrong: it should be a number of USD."
-            raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct it or leave it out.")
+            raise invalid_request(f"{name} is wrong: it should be a number of USD.", "Correct it or leave it out.")
         return amount
 
     day, month = usd("ATELIER_BUDGET_PER_DAY"), usd("ATELIER_BUDGET_PER_MONTH")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TypeVar
 
-from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.errors import ImageError, invalid_request, sanitize
 from atelier.providers.core.gates.refusals import close_names, did_you_mean
 from atelier.providers.core.sizes import parse_size
 from atelier.providers.core.types import Model
@@ -108,4 +108,4 @@ def _without(entries: Iterable[Kind], gone: Names) -> Iterator[Kind]:
 
 
 def _wrong(place: str, why: str, hint: str = "Correct it.") -> ImageError:
-    return ImageError(Reason.INVALID_REQUEST, f"{place}: {why}.", hint=hint)
+    return invalid_request(f"{place}: {why}.", hint)

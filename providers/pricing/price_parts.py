@@ -239,3 +239,13 @@ def usd(amount: Decimal) -> str:
     if amount == round(amount, 2):
         return f"${amount:.2f}"
     return f"${amount:.4f}" if amount >= Decimal("0.0001") else f"${amount:.2g}"
+
+
+def total(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    """Return the sum of amounts; None if one is not known."""
+    found = Decimal(0)
+    for amount in amounts:
+        if amount is None:
+            return None
+        found += amount
+    return found

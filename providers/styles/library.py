@@ -9,7 +9,7 @@ from typing import Protocol
 
 import anyio
 
-from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.errors import ImageError, Reason, invalid_request, sanitize
 from atelier.providers.core.gates.refusals import close_names
 from atelier.providers.styles.style_file import MAX_FILE_BYTES, Style, parse_style
 
@@ -98,18 +98,17 @@ class StyleLibrary:
         With `overwrite` it replaces one of the first place.
         """
         if not self.places:
-            raise ImageError(Reason.INVALID_REQUEST, "There is no place for styles here.", hint="Leave save_style out.")
+            raise invalid_request("There is no place for styles here.", "Leave save_style out.")
         own, file = self.places[0], f"{name}{ENDING}"
         taken = (await self._files()).get(name)
         if taken and taken[0] is own:
             file = taken[1]
         elif len(await own.names()) >= MAX_STYLES:
             message = f"There are {MAX_STYLES} files among your styles, and no more are taken."
-            raise ImageError(Reason.INVALID_REQUEST, message, hint="Replace one, or have some removed.")
+            raise invalid_request(message, "Replace one, or have some removed.")
         if (taken and not overwrite) or not await own.write(file, text.encode(), overwrite=overwrite):
             message = f"There is a style “{name}”."
-            hint = "Choose another name, or add overwrite to `deliver` to replace it."
-            raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
+            raise invalid_request(message, "Choose another name, or add overwrite to `deliver` to replace it.")
         return "" if self.remote else own.where(file)
 
     async def suggestion(self, name: str) -> str:

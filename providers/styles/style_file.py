@@ -18,7 +18,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.errors import ImageError, invalid_request, sanitize
 
 MAX_FILE_BYTES = 64 * 1024
 MAX_WORDS = 4_000  # characters of the words to add
@@ -111,7 +111,7 @@ def _reason(error: ValidationError | RecursionError) -> str:
 
 def _unusable(name: str, why: str) -> ImageError:
     message = f"The style “{name}” cannot be used: {why}."
-    return ImageError(Reason.INVALID_REQUEST, message, hint=f"Correct the file {name}.md of the styles.")
+    return invalid_request(message, f"Correct the file {name}.md of the styles.")
 
 
 def style_text(settings: dict[str, Any], words: str) -> str:

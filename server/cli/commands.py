@@ -98,7 +98,7 @@ COMMANDS = (
         ("job", "history", "status"), takes="[ID]",
     ),
     Command(
-        "flush", ACCOUNT, "upload images that are queued for their storage", "stored:flush", ("flush",),
+        "flush", ACCOUNT, "upload images that are queued for their storage", "account:flush", ("flush",),
         ("upload", "sync"),
     ),
     Command(

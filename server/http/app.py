@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Generator
 from importlib.metadata import version
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -19,6 +20,7 @@ from fastapi_offline import FastAPIOffline
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.transport import exchange
@@ -54,7 +56,19 @@ GRACEFUL_SHUTDOWN_TIMEOUT = 2  # seconds for the last answers to be sent, and fo
 
 
 class UnsignalledServer(uvicorn.Server):
-    """A uvicorn server that leaves signals to `shutdown`, except on Windows."""
+    """A uvicorn server that writes no log of its own, and leaves signals to `shutdown`, except on Windows."""
+
+    def __init__(self, app: ASGIApp, **options: Any) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_TIMEOUT,
+            **options,
+        )
+        super().__init__(config)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -79,17 +93,7 @@ async def served(settings: Settings, host: str, port: int) -> int:
         access = AccessMiddleware(
             app_of(server, metrics, issuer), verify, local=is_loopback(name), limit=limit, issuer=issuer
         )
-        config = uvicorn.Config(
-            MeasuredRequests(access, metrics),
-            http="h11",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_TIMEOUT,
-        )
-        web = UnsignalledServer(config)
+        web = UnsignalledServer(MeasuredRequests(access, metrics), http="h11", lifespan="on")
 
         def stop_accepting() -> None:
             server.draining = True

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any, cast
 
 import anyio
-import uvicorn
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, METHOD_NOT_FOUND
@@ -24,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from atelier.server.http.app import GRACEFUL_SHUTDOWN_TIMEOUT, UnsignalledServer, listening
+from atelier.server.http.app import UnsignalledServer, listening
 from atelier.server.http.body import body_limit, read_body
 from atelier.server.http.errors import RefusedError
 from atelier.server.mcp.server import build_server
@@ -59,16 +58,7 @@ async def serve_studio(settings: Settings, port: int, say: Callable[[str], None]
         async with Client(server) as client:
             address = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
             bridge = StudioBridge(address, client, body_limit(settings.source_max_mb))
-            config = uvicorn.Config(
-                bridge.app(),
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                ws="none",
-                timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_TIMEOUT,
-            )
-            web = UnsignalledServer(config)
+            web = UnsignalledServer(bridge.app(), lifespan="off")
 
             async def serve() -> None:
                 say(bridge.link)

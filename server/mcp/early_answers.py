@@ -105,35 +105,34 @@ class EarlyAnswers:
 class AnswerRecorder:
     """Records the SDK's answers to METHODS for the next start. A failure to store them is not reported."""
 
-    def __init__(self, file: Path, recorded: dict[str, str]) -> None:
-        self._file = file
-        self._recorded = recorded
+    def __init__(self) -> None:
+        self._state = fingerprint()
+        self._recorded = load(self._state)
         self._questions = Questions()
-        self._requested = dict[str, str]()
+        self.requested = dict[str, str]()  # the requests whose answers are to be recorded, by id
 
     def request(self, message: str) -> None:
-        """Take note of a request of the host."""
-        if len(self._recorded) >= MAX_RECORDED or not any(f'"{method}"' in message for method in METHODS):
-            return
-        request = _request(message)
+        """Take note of a request of the host, if it is for one of METHODS."""
+        request = _request(message) if len(self._recorded) < MAX_RECORDED else None
         if request and request["method"] in METHODS and (question := self._questions.of(request)) not in self._recorded:
-            self._requested[json.dumps(request["id"])] = question
+            self.requested[json.dumps(request["id"])] = question
 
     def answer(self, line: str) -> None:
-        """Record the answer to a request that was noted."""
-        for id, request in list(self._requested.items()):
+        """Record the answer to a request that was noted, before it is written: a host may end the process after it."""
+        for id, request in list(self.requested.items()):
             prefix = f'{{"jsonrpc":"2.0","id":{id},"result":'
             if line.startswith(prefix):
-                del self._requested[id]
+                del self.requested[id]
                 self._recorded[request] = line.rstrip("\n")[len(prefix) : -1]
-                threading.Thread(target=self._store, name="atelier-early-answers").start()  # the process waits for it
+                self._store()
 
     def _store(self) -> None:
-        part = self._file.with_suffix(f".{os.getpid()}.part")
+        file = _file()
+        part = file.with_suffix(f".{os.getpid()}.part")
         with suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            part.write_text(json.dumps({"state": fingerprint(), "answers": dict(self._recorded)}), encoding="utf-8")
-            part.replace(self._file)
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            part.write_text(json.dumps({"state": self._state, "answers": self._recorded}), encoding="utf-8")
+            part.replace(file)
 
 
 _started: EarlyAnswers | None = None
@@ -142,8 +141,7 @@ _started: EarlyAnswers | None = None
 def start() -> None:
     """Answer on stdin and stdout from now on, if an earlier start has recorded answers."""
     global _started
-    recorded = load()
-    if recorded:
+    if recorded := load():
         _started = EarlyAnswers(os.dup(0), os.dup(1), recorded)
         _started.start()
 
@@ -153,16 +151,11 @@ def started() -> EarlyAnswers | None:
     return _started
 
 
-def recorder() -> AnswerRecorder:
-    """Return the recorder of this server."""
-    return AnswerRecorder(_file(), load())
-
-
-def load() -> dict[str, str]:
+def load(state: str | None = None) -> dict[str, str]:
     """Return the recorded answers by their question; none of another version, and none with other settings."""
     try:
         found = json.loads(_file().read_text(encoding="utf-8"))
-        return dict(found["answers"]) if found["state"] == fingerprint() else {}
+        return dict(found["answers"]) if found["state"] == (state or fingerprint()) else {}
     except (OSError, ValueError, LookupError, TypeError):
         return {}
 

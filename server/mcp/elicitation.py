@@ -48,26 +48,25 @@ class DeclinedCosts:
     def __init__(self) -> None:
         self._at: dict[tuple[str, str], float] = {}
 
-    def remember_answers(self, caller: str, confirm: Confirm) -> Confirm:
-        """Return `confirm` with its answers remembered."""
+    def callbacks(self, caller: str, context: Context[Any, Any]) -> tuple[Confirm | None, Confirm]:
+        """Return the callback that asks the user, if the client can, and that of a call with `confirm_cost`.
+
+        The second asks again only what was declined.
+        """
+        confirm = confirm_callback(context)
 
         async def ask(question: str) -> bool:
-            yes = await confirm(question)
+            yes = confirm is None or await confirm(question)
             self._at.pop((caller, question), None)
             if not yes:
                 self._at[caller, question] = time.monotonic()
             return yes
 
-        return ask
-
-    def confirm_price(self, caller: str, confirm: Confirm | None) -> Confirm:
-        """Return the callback of a call with `confirm_cost`: it asks again only what was declined."""
-
-        async def confirm_again(question: str) -> bool:
+        async def ask_again(question: str) -> bool:
             self._at = {key: at for key, at in self._at.items() if time.monotonic() - at < DECLINE_TTL}
-            return await confirm(question) if confirm and (caller, question) in self._at else True
+            return await ask(question) if confirm and (caller, question) in self._at else True
 
-        return confirm_again
+        return ask if confirm else None, ask_again
 
 
 def confirm_callback(context: Context[Any, Any]) -> Confirm | None:

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from atelier.providers.core.concurrency import run_on_processor
-from atelier.providers.core.types import Picture
 from atelier.providers.images.decode import decode, flatten
 
 if TYPE_CHECKING:
@@ -35,22 +32,6 @@ class PreviewLimits(NamedTuple):
 
 
 FULL, SMALL = PreviewLimits(), PreviewLimits(SMALL_EDGE, SMALL_BYTES)
-
-
-async def previews(
-    pictures: Sequence[Picture], stored: Sequence[bytes | None] = (), limits: PreviewLimits = FULL
-) -> list[bytes]:
-    """Return a JPEG for each picture, together within the limits; b"" for one that cannot be decoded.
-
-    `stored` are earlier previews in the same order; one that fits is returned unchanged.
-    """
-    jpegs, share = list[bytes](), limits.total // max(1, len(pictures))
-    for index, picture in enumerate(pictures):
-        before = stored[index] if index < len(stored) else None
-        if before is None or len(before) > share or limits.edge != FULL.edge:
-            before = await run_on_processor(preview, picture.image_bytes, len(pictures), limits)
-        jpegs.append(before)
-    return jpegs
 
 
 def preview(data: bytes, count: int = 1, limits: PreviewLimits = FULL) -> bytes:

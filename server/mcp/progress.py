@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,6 +13,10 @@ from atelier.providers.core.types import Progress
 
 if TYPE_CHECKING:  # commands that report progress go without mcp, which takes half a second to import
     from mcp.server.mcpserver import Context
+
+PROGRESS_DELAY = 1.0  # seconds without progress at the beginning of a call; see `progress`
+PROGRESS_GAP = 0.05  # seconds between the last progress notification and the answer
+PROGRESS_INTERVAL = 9.0  # seconds between notifications; hosts time out without one in ten seconds
 
 Show = Callable[[str, float], Awaitable[None]]
 """Shows a progress message, with the seconds since the beginning of the call."""
@@ -65,8 +69,8 @@ async def progress(
         raise failure
 
 
-def progress_reporter(context: Context[Any, Any]) -> Show:
-    """Return the callback that sends progress notifications; the protocol requires a rising number."""
+def report_progress(context: Context[Any, Any], first: str) -> AbstractAsyncContextManager[Progress]:
+    """Yield the progress callback of a tool call, which sends notifications; the protocol requires a rising number."""
     count = 0
 
     async def show(message: str, seconds: float) -> None:
@@ -74,4 +78,4 @@ def progress_reporter(context: Context[Any, Any]) -> Show:
         count += 1
         await context.report_progress(count, None, f"{message} ({seconds:.0f} s)" if seconds >= 1 else message)
 
-    return show
+    return progress(show, PROGRESS_INTERVAL, first=first, delay=PROGRESS_DELAY, gap=PROGRESS_GAP)

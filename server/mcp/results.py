@@ -1,4 +1,4 @@
-"""Turn answers and errors into content blocks, and tool records into tool descriptions. No other file does either.
+"""Turn answers and errors into content blocks, by what is known of the host that shows them. No other file does.
 
 The text comes first, then one JPEG preview per picture; base64 appears nowhere else. Some hosts show the model only
 `structuredContent`, some only the text, so each is complete alone.
@@ -8,34 +8,24 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
-from mcp.types import (
-    Annotations,
-    CallToolResult,
-    ContentBlock,
-    Icon,
-    ImageContent,
-    ResourceLink,
-    TextContent,
-    ToolAnnotations,
-)
-from mcp.types import Tool as ToolDescription
+from mcp.server.session import ServerSession
+from mcp.types import Annotations, CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
 
-from atelier.providers.core.errors import ImageError, Reason, public_facts, sanitize
+from atelier.providers.core.concurrency import run_on_processor
+from atelier.providers.core.errors import ImageError, public_facts
 from atelier.providers.core.results import AssetHandle, ResultImage
+from atelier.providers.core.types import Picture
 from atelier.providers.images.asset_storage import Storage
-from atelier.server.mcp.clients import UNKNOWN, Host, preview_limits
-from atelier.server.mcp.input_schema import input_schema
-from atelier.server.mcp.previews import FULL, previews
+from atelier.server.mcp.previews import FULL, SMALL, PreviewLimits, preview
 from atelier.server.settings import Settings
-from atelier.tools import OPTIONAL_TOOLS, TOOLS
 from atelier.tools.image_answer import NO_PREVIEW, PREVIEW_ATTACHED, is_inline, usd
-from atelier.tools.tool import Answer, Tool
+from atelier.tools.tool import ANSWER_BUDGET, Answer
 
 Found = TypeVar("Found")
 
@@ -58,44 +48,46 @@ REDUCTIONS = (*((fields, ()) for fields in IMAGE_FIELDS[:-2]), *((fields, ("prom
 """The same with the fields of the answer to drop: a signed link is long, and more useful than the prompt."""
 
 
-def product_icon() -> Icon:
-    """Return the product's icon, which hosts show beside the server."""
-    png = Path(__file__).with_name("icon.png").read_bytes()
-    return Icon(src=f"data:image/png;base64,{b64encode(png).decode()}", mime_type="image/png", sizes=["48x48"])
+class Host(NamedTuple):
+    """How a host treats results.
 
-
-def tools_of(settings: Settings) -> dict[str, Tool[Any]]:
-    """Return the tools to serve, by name: the default ones, or those that the settings name.
-
-    Raises invalid_request for a name that is no tool's.
+    keeps_images      shows the model the images of a result that has a structured part as well
+    images_are_text   pastes the base64 of an image into the model's context
+    inline_bytes      of images that one result may carry
     """
-    known = {tool.name: tool for tool in (*TOOLS, *OPTIONAL_TOOLS)}
-    if unknown := [name for name in settings.tools if name not in known]:
-        message = f"ATELIER_TOOLS is wrong: no tool is called “{sanitize(unknown[0], 60)}”."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Tools are {', '.join(known)}.")
-    return {name: tool for name, tool in known.items() if name in (settings.tools or [tool.name for tool in TOOLS])}
+
+    keeps_images: bool = True
+    images_are_text: bool = False
+    inline_bytes: int = ANSWER_BUDGET
 
 
-def description(tool: Tool[Any]) -> ToolDescription:
-    """Return the description of a tool for `tools/list`.
+UNKNOWN = Host()
 
-    It has no output schema: no host reads one, while clients demand a structured part once there is one, also where the
-    answer is better without it.
-    """
-    creates = tool.kind == "creates"
-    return ToolDescription(
-        name=tool.name,
-        title=tool.title,
-        description=tool.description,
-        input_schema=input_schema(tool.parameters, tool.unlisted),
-        annotations=ToolAnnotations(
-            title=tool.title,
-            read_only_hint=tool.kind == "reads",
-            destructive_hint=tool.kind == "deletes",
-            idempotent_hint=not creates,
-            open_world_hint=creates,
-        ),
-    )
+HOSTS: Mapping[str, Host] = {
+    "codex-mcp-client": Host(keeps_images=False),  # codex-rs, tool results, read in November 2026
+    "google-adk": Host(images_are_text=True),  # google-adk 2.13, session_context.py, 2026-11
+    "Visual Studio Code": Host(inline_bytes=5 * 2**20),  # no limit found in its source, November 2026
+    "LibreChat": Host(inline_bytes=7 * 2**20),  # 10 MiB of base64 for each image, read in November 2026
+    "@librechat/api-client": Host(inline_bytes=7 * 2**20),
+}
+"""Name in `clientInfo` -> what is known of the host: none declares how it treats a result. The settings overrule it.
+
+LlamaIndex, AutoGen and smolagents send the Python SDK's own name, as others do."""
+
+
+def host_of(session: ServerSession) -> Host:
+    """Return what is known of the host at the other end of a session."""
+    params = session.client_params
+    return HOSTS.get(params.client_info.name, UNKNOWN) if params else UNKNOWN
+
+
+def preview_limits(host: Host, settings: Settings) -> PreviewLimits | None:
+    """Return the limits of previews for a host; None for no previews."""
+    if settings.preview == "off":
+        return None
+    if settings.preview == "small" or host.images_are_text:
+        return SMALL
+    return PreviewLimits(edge=settings.preview_pixels)
 
 
 async def tool_result(
@@ -146,6 +138,22 @@ async def tool_result(
     return CallToolResult(
         content=[TextContent(type="text", text=text), *blocks], structured_content=structured, _meta=meta
     )
+
+
+async def previews(
+    pictures: Sequence[Picture], stored: Sequence[bytes | None] = (), limits: PreviewLimits = FULL
+) -> list[bytes]:
+    """Return a JPEG for each picture, together within the limits; b"" for one that cannot be decoded.
+
+    `stored` are earlier previews in the same order; one that fits is returned unchanged.
+    """
+    jpegs, share = list[bytes](), limits.total // max(1, len(pictures))
+    for index, picture in enumerate(pictures):
+        before = stored[index] if index < len(stored) else None
+        if before is None or len(before) > share or limits.edge != FULL.edge:
+            before = await run_on_processor(preview, picture.image_bytes, len(pictures), limits)
+        jpegs.append(before)
+    return jpegs
 
 
 async def _in_time(load: Coroutine[Any, Any, Found | None], until: float) -> Found | None:

@@ -25,11 +25,11 @@ from atelier.providers.jobs.service import ImageService
 from atelier.providers.styles.library import StyleLibrary
 from atelier.server.calls import CallerLimits, Calls, delivering, log_arguments
 from atelier.server.composition import call_counter, pipeline_of, preload, source_limits_of
-from atelier.server.mcp import results
-from atelier.server.mcp.clients import Host, host_of
-from atelier.server.mcp.elicitation import DeclinedCosts, InputNeeded, confirm_callback
+from atelier.server.mcp import descriptions, results
+from atelier.server.mcp.elicitation import DeclinedCosts, InputNeeded
 from atelier.server.mcp.guidance.instructions import instructions
-from atelier.server.mcp.progress import progress, progress_reporter
+from atelier.server.mcp.progress import report_progress
+from atelier.server.mcp.results import Host, host_of
 from atelier.server.mcp.stdio import MessageWriter, protocol_pipes
 from atelier.server.mcp.tasks import Tasks, supports_tasks, with_task_limits
 from atelier.server.observability.logs import log
@@ -40,15 +40,12 @@ from atelier.server.storage.output_files import OutputFolders
 from atelier.server.studio.app import StudioApp, StudioServer, app_result
 from atelier.server.studio.app_tools import app_tools_of
 from atelier.tools.parameters.arguments import parameters_of
-from atelier.tools.tool import Call, Tool
+from atelier.tools.tool import Call, Tool, confirmed
 
 PRELOAD_DELAY = 1.0  # seconds after which a host that has not listed the tools is not waited for
 RECOVERY_DELAY = 2.5  # seconds until the first sweep, so that the first call has the database; a repeat sweeps itself
 RECOVERY_INTERVAL = 15.0  # seconds between two sweeps for orphaned jobs
 LOOKUP_TIMEOUT = 5.0  # seconds that a read-only tool may take beyond the wait limit of a job
-PROGRESS_DELAY = 1.0  # seconds without progress at the beginning of a call; see `progress`
-PROGRESS_GAP = 0.05  # seconds between the last progress notification and the answer
-PROGRESS_INTERVAL = 9.0  # seconds between notifications; hosts time out without one in ten seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +80,19 @@ class AtelierServer(StudioServer[ServerState]):
         self._output_files = OutputFolders(settings.readable)
         self._many_callers = caller_of_request is not None
         self.caller = caller_of_request or (lambda: settings.customer_id)
-        self._records: dict[str, Tool[Any]] = results.tools_of(settings)
+        self._tasks = Tasks(settings, self.caller, self.calls)
+        self._records: dict[str, Tool[Any]] = descriptions.tools_of(settings)
         self.app_tools = app_tools_of(settings)
-        self._descriptions = [results.description(tool) for tool in self._records.values()]
+        self._descriptions = [descriptions.description(tool) for tool in self._records.values()]
         super().__init__(
             "atelier",
             title="Atelier",
             description="Makes images with the image models of several vendors and stores them.",
             instructions=instructions(settings.is_set),
-            icons=[results.product_icon()],
+            icons=[descriptions.product_icon()],
             version=version("atelier-mcp"),
             lifespan=lambda _: self._lifespan(),
-            extensions=[Tasks(settings, self.caller, self.calls), *([StudioApp()] if self.app_tools else [])],
+            extensions=[self._tasks, *([StudioApp()] if self.app_tools else [])],
             log_level="WARNING",
             cache_hints={"tools/list": CacheHint(ttl_ms=300_000, scope="public")},
         )
@@ -193,7 +191,8 @@ class AtelierServer(StudioServer[ServerState]):
             async with self.calls.answering(name, caller):
                 log_arguments(name, arguments)
                 params = parameters_of(tool, arguments)
-                as_task = supports_tasks(context.request_context, name)
+                client = context.client_capabilities
+                as_task = bool(client and client.extensions) and supports_tasks(context.request_context, name)
                 service = (with_task_limits(state.service) if as_task else state.service).for_caller(caller)
                 async with self._call(context, caller, host) as call:
                     with self._time_limit(tool):
@@ -206,6 +205,8 @@ class AtelierServer(StudioServer[ServerState]):
                             result = await results.tool_result(answer, storage, self._settings, host, new=new)
             if tool.kind != "reads" and not self._many_callers:  # over HTTP other callers would be notified
                 await context.notify_resources_changed()
+            if as_task and (job := (result.meta or {}).get(results.JOB_META_KEY)):
+                return await self._tasks.answer_of(context.request_context, job)
             return result
         except InputNeeded as question:
             return question.result
@@ -215,17 +216,15 @@ class AtelierServer(StudioServer[ServerState]):
     @asynccontextmanager
     async def _call(self, context: Context[ServerState, Any], caller: str, host: Host) -> AsyncGenerator[Call]:
         """Yield what a tool knows of its call, whose progress is reported meanwhile."""
-        confirm = confirm_callback(context)
-        confirm = self._declined.remember_answers(caller, confirm) if confirm else None
-        show = progress_reporter(context)
-        async with progress(
-            show, PROGRESS_INTERVAL, first=CHECKING_REQUEST, delay=PROGRESS_DELAY, gap=PROGRESS_GAP
-        ) as on_progress:
+        confirm, confirm_price = None, confirmed
+        if self._settings.confirm_above is not None:
+            confirm, confirm_price = self._declined.callbacks(caller, context)
+        async with report_progress(context, CHECKING_REQUEST) as on_progress:
             yield Call(
                 caller=caller,
                 on_progress=on_progress,
                 confirm=confirm,
-                confirm_price=self._declined.confirm_price(caller, confirm),
+                confirm_price=confirm_price,
                 inline_limit=host.inline_bytes,
                 output_files=None if self._many_callers else self._output_files,
                 styles=self.styles,

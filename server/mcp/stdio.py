@@ -25,7 +25,7 @@ from pydantic_core import from_json
 from atelier.providers.core.concurrency import is_cancelled
 from atelier.server.calls import AnswerDelivery, answer_delivery
 from atelier.server.mcp import early_answers
-from atelier.server.mcp.early_answers import AnswerRecorder, EarlyAnswers
+from atelier.server.mcp.early_answers import METHODS, AnswerRecorder, EarlyAnswers
 from atelier.server.mcp.jsonrpc import messages_of
 from atelier.server.observability.logs import log
 from atelier.server.shutdown import DELIVERY_TIMEOUT
@@ -46,7 +46,8 @@ class MessageReader(anyio.AsyncFile[str]):
         while line := await self._next_line():
             for message in messages_of(line):
                 if isinstance(message, str):
-                    self._recorder.request(message)
+                    if any(f'"{method}"' in message for method in METHODS):
+                        self._recorder.request(message)
                     yield message
                 elif self.refuse:
                     await self.refuse(SessionMessage(message))
@@ -129,6 +130,8 @@ class MessageWriter(anyio.AsyncFile[str]):
     async def write(self, b: str) -> int:
         """Buffer the line of one message."""
         self._last, self._line_done = b, anyio.Event()
+        if self._recorder.requested:
+            self._recorder.answer(b)
         self._skips = bool(self._answered) and self._take_answered(b)
         if not self._skips:
             await self._write_to_host(partial(super().write, b))
@@ -138,7 +141,6 @@ class MessageWriter(anyio.AsyncFile[str]):
         """Write the line, then complete the delivery of its answer."""
         if not self._skips:
             await self._write_to_host(super().flush)
-            self._recorder.answer(self._last)
         self._written.set()
         if self._deliveries:
             message = from_json(self._last)
@@ -184,7 +186,7 @@ def protocol_pipes() -> Generator[tuple[MessageReader, MessageWriter]]:
         # never closed: an abandoned thread may still read or write here
         stdin = os.fdopen(stdin_copy, encoding="utf-8", errors="replace", newline="\n", closefd=False)
         stdout = os.fdopen(stdout_copy, "w", encoding="utf-8", newline="\n", closefd=False)
-        early, recorder = early_answers.started(), early_answers.recorder()
+        early, recorder = early_answers.started(), AnswerRecorder()
         if early:
             early.hand_over()
         yield MessageReader(stdin, early, recorder), MessageWriter(stdout, early, recorder)

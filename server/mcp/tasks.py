@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.context import HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.mcpserver.server import require_client_extension
 from mcp.shared.exceptions import MCPError
-from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, CallToolRequestParams, CallToolResult, RequestParams
+from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, RequestParams
 
 from atelier.providers.core.errors import ImageError, Reason
 from atelier.providers.core.tracing import add_context
@@ -25,8 +25,8 @@ from atelier.providers.jobs.service import ImageService, JobHandle
 from atelier.providers.pipeline.job_store import JobRow
 from atelier.server.calls import Calls, delivering
 from atelier.server.mcp import results
-from atelier.server.mcp.clients import host_of
 from atelier.server.mcp.elicitation import MODERN
+from atelier.server.mcp.results import host_of
 from atelier.server.settings import Settings
 from atelier.tools import TOOLS
 from atelier.tools.image_answer import format_result
@@ -89,16 +89,8 @@ class Tasks(Extension):
                 add_context(caller=self._caller_of_request(), job=params.task_id)
                 return await do(ctx, params)
 
-    async def intercept_tool_call(
-        self, params: CallToolRequestParams, ctx: RequestContext, call_next: CallNext
-    ) -> HandlerResult:
-        """Call the tool. If its job still runs after TASK_WAIT, answer with the task."""
-        if not supports_tasks(ctx, params.name):
-            return await call_next(ctx)
-        result = await call_next(ctx)
-        job = (result.meta or {}).get(results.JOB_META_KEY) if isinstance(result, CallToolResult) else None
-        if job is None:
-            return result
+    async def answer_of(self, ctx: RequestContext, job: str) -> Any:
+        """Return the answer to a tool call whose job still runs after TASK_WAIT: the task."""
         with _protocol_errors():
             return {"resultType": "task", **_task_fields(await self._row(ctx, job)), "status": "working"}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import PrivateAttr, ValidationError
 
 from atelier.providers.core.environment import OWN_PREFIX, Variables
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError, invalid_request
 from atelier.providers.core.types import Lookup
 from atelier.providers.pricing.budget import Caps
 from atelier.providers.vendors.hosts.settings import require_addresses
@@ -89,7 +89,7 @@ class Settings(SettingsFields):
         """The bucket of S3 storage. Raises invalid_request when no bucket is named."""
         if not self.s3_bucket:
             message = "ATELIER_STORAGE is s3, but ATELIER_S3_BUCKET is not set."
-            raise ImageError(Reason.INVALID_REQUEST, message, hint="Name the bucket, or set ATELIER_STORAGE to local.")
+            raise invalid_request(message, "Name the bucket, or set ATELIER_STORAGE to local.")
         endpoint = self.s3_endpoint_url or self.lookup("AWS_ENDPOINT_URL_S3") or self.lookup("AWS_ENDPOINT_URL")
         store, addressing = without_bucket(endpoint, self.s3_bucket, self.s3_addressing)
         return Bucket(
@@ -132,7 +132,7 @@ class Settings(SettingsFields):
             field = str(first["loc"][0])
             must = NAMED.get(field) or MUST.get(first["type"], first["msg"].removeprefix("Input should ").lower())
             message = f"{places[field].called(variable_of(field))} is wrong: it should {must}."
-            raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct it or leave it out.") from None
+            raise invalid_request(message, "Correct it or leave it out.") from None
         settings._sources = tuple(replace(source, values=dict(source.values)) for source in sources)  # noqa: SLF001
         settings._lookup = Variables([source.values for source in settings._sources]).__getitem__  # noqa: SLF001
         require_addresses(settings.hosts, settings.lookup)
@@ -151,4 +151,4 @@ def _absolute(path: Path, variable: str) -> Path:
         return path.expanduser().absolute()
     except (RuntimeError, OSError):  # no home folder is known, or the working directory has gone
         message = f"The folder {path} cannot be resolved."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Set {variable} to an absolute path.") from None
+        raise invalid_request(message, f"Set {variable} to an absolute path.") from None

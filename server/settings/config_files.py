@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from atelier.providers.core.environment import OWN_PREFIX, key_variable, read_text, variable
-from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.errors import ImageError, invalid_request, sanitize
 from atelier.providers.core.gates.refusals import close_names
 from atelier.providers.core.types import Endpoint
 from atelier.providers.vendors.hosts.settings import HOSTS
@@ -128,8 +128,7 @@ def _configuration(environ: Mapping[str, str], names: KnownNames) -> tuple[Sourc
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        message = f"The configuration file {file} is no TOML: {error}."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct the file.") from None
+        raise invalid_request(f"The configuration file {file} is no TOML: {error}.", "Correct the file.") from None
     if not names.hosts and isinstance(hosts := table.get("hosts", table.get(HOSTS.lower())), list):
         names = replace(names, hosts=host_endpoints(json.dumps(hosts, default=str)))
     values, written = dict[str, str](), dict[str, str]()
@@ -137,7 +136,7 @@ def _configuration(environ: Mapping[str, str], names: KnownNames) -> tuple[Sourc
         name = _variable_named(key, names, file)
         if name in values:
             message = f"{written[name]} is set twice, also as {sanitize(key, 60)}."
-            raise ImageError(Reason.INVALID_REQUEST, message, hint="Leave one of them out.")
+            raise invalid_request(message, "Leave one of them out.")
         written[name] = f"{key} in {file}"
         if value == IN_KEYRING and name not in names.settings:
             value = key_in_keyring(name) or ""
@@ -155,7 +154,7 @@ def _variable_named(key: str, names: KnownNames, file: Path) -> str:
     near = close_names(key.lower(), keys)
     message = f"{sanitize(key, 60)} in {file} is not a setting of this version."
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Correct it or leave it out. {ALL_SETTINGS}"
-    raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
+    raise invalid_request(message, hint)
 
 
 def _as_text(value: Any, name: str, called: str) -> str:
@@ -171,7 +170,7 @@ def _as_text(value: Any, name: str, called: str) -> str:
         if all(isinstance(part, str) for part in parts):
             return SEPARATORS[name].join(map(str, parts))
     what = "a list of texts" if name in SEPARATORS else "text, a number, true or false"
-    raise ImageError(Reason.INVALID_REQUEST, f"{called} is wrong: it should be {what}.", hint="Correct it.")
+    raise invalid_request(f"{called} is wrong: it should be {what}.", "Correct it.")
 
 
 def _dotenv(names: KnownNames, notice: Notice) -> Source:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from atelier.providers.core.environment import read_text, variable
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError, Reason, invalid_request
 
 APP = "atelier"
 """The name of our folders below the platform's, and of our keys in the keyring."""
@@ -44,9 +44,7 @@ def key_in_keyring(name: str) -> str | None:
         return keyring.get_password(APP, name)
     except Exception as error:  # noqa: BLE001 - each system's keyring has errors of its own
         message = f"{name} is in the system's keyring, which could not be read ({type(error).__name__})."
-        raise ImageError(
-            Reason.INVALID_REQUEST, message, hint=f"Unlock it, or set {name} in the environment."
-        ) from None
+        raise invalid_request(message, f"Unlock it, or set {name} in the environment.") from None
 
 
 def store_key(name: str, key: str, *, in_file: bool = False) -> str:
@@ -82,8 +80,7 @@ def settings_in(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(read_text(file, f"The configuration file {file}"))
     except tomllib.TOMLDecodeError as error:
-        message = f"The configuration file {file} is no TOML: {error}."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="Correct the file.") from None
+        raise invalid_request(f"The configuration file {file} is no TOML: {error}.", "Correct the file.") from None
 
 
 def write_setting(file: Path, key: str, value: str | None) -> None:

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationInfo
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.catalog.host_vendors import vendors_of
-from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.providers.core.errors import ImageError, invalid_request, sanitize
 from atelier.providers.vendors.hosts.settings import KNOWN, Host, parse_hosts
 
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
@@ -66,7 +66,7 @@ def checked_fallback(models: tuple[str, ...], info: ValidationInfo) -> tuple[str
             catalog.resolve(name)
         except ImageError as error:
             message = f"ATELIER_FALLBACK is wrong: no model is called “{sanitize(name, 60)}”."
-            raise ImageError(Reason.INVALID_REQUEST, message, hint=error.hint) from None
+            raise invalid_request(message, error.hint) from None
     return models
 
 

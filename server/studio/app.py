@@ -16,7 +16,7 @@ from mcp.server.mcpserver.resources import Resource
 from mcp.types import CallToolResult, ListToolsResult, PaginatedRequestParams, TextContent
 from mcp.types import Tool as ToolDescription
 
-from atelier.server.mcp import results
+from atelier.server.mcp import descriptions
 from atelier.server.mcp.resources.resource_server import ResourceServer
 from atelier.server.studio.page import studio_page
 from atelier.server.studio.sessions import supports_apps
@@ -72,7 +72,7 @@ class StudioServer(ResourceServer[StateT]):
         if not self.app_tools or not supports_apps(ctx):
             return ListToolsResult(tools=tools)
         shown = [_described(tool, {"resourceUri": URI}) if tool.name in SHOWN_BY else tool for tool in tools]
-        own = [_described(results.description(tool), {"visibility": ["app"]}) for tool in self.app_tools.values()]
+        own = [_described(descriptions.description(tool), {"visibility": ["app"]}) for tool in self.app_tools.values()]
         return ListToolsResult(tools=[*shown, *own], cache_scope="private")
 
 

@@ -28,8 +28,7 @@ from atelier.providers.core.ids import new_id
 from atelier.providers.core.results import AssetHandle, ImageResult, ResultImage
 from atelier.providers.images.identify import picture
 from atelier.providers.jobs.service import JobHandle
-from atelier.server.mcp.clients import HOSTS, UNKNOWN
-from atelier.server.mcp.results import error_result, tool_result
+from atelier.server.mcp.results import HOSTS, UNKNOWN, error_result, tool_result
 from atelier.server.settings import Settings
 from atelier.server.storage.local import LocalStorage
 from atelier.tools.image_answer import format_handle, format_result

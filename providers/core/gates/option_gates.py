@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import invalid_request
 from atelier.providers.core.gates.refusals import unsupported
 from atelier.providers.core.types import ImageRequest, Model
 
@@ -95,10 +95,8 @@ def options_are_within_limits(request: ImageRequest, model: Model) -> None:
         plain = (isinstance(value, str) and len(value) <= MAX_TEXT_LENGTH) or _is_a_number(value)
         if not plain:
             message = f"The option {option} is neither a number nor true or false nor a short text."
-            raise ImageError(
-                Reason.INVALID_REQUEST,
-                message,
-                hint=f"Give a number, true or false, or a text of up to {MAX_TEXT_LENGTH:,} characters.",
+            raise invalid_request(
+                message, f"Give a number, true or false, or a text of up to {MAX_TEXT_LENGTH:,} characters."
             )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import date
 from fractions import Fraction
 
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError, Reason, invalid_request
 from atelier.providers.core.gates.option_gates import SIDES, options_are_known, options_are_within_limits
 from atelier.providers.core.gates.refusals import truncate, unsupported
 from atelier.providers.core.gates.source_gates import check_source_bytes, source_formats_fit, source_sizes_fit
@@ -54,7 +54,7 @@ def check_lifecycle(model: Model, endpoint: Endpoint, today: date) -> str | None
 def check_prompt_is_given(request: ImageRequest, model: Model) -> None:
     has_background = request.operation is Operation.REPLACE_BACKGROUND and len(request.sources) > 1
     if not request.prompt.strip() and request.operation not in PROMPTLESS and not has_background:
-        raise ImageError(Reason.INVALID_REQUEST, "The prompt is empty.", hint="Describe the image in words.")
+        raise invalid_request("The prompt is empty.", "Describe the image in words.")
 
 
 def check_prompt_length(request: ImageRequest, model: Model) -> None:
@@ -62,10 +62,9 @@ def check_prompt_length(request: ImageRequest, model: Model) -> None:
         raise unsupported("prompt", None, model, [])
     for name, text in (("prompt", request.prompt), ("negative_prompt", request.negative_prompt or "")):
         if len(text) > model.max_prompt:
-            raise ImageError(
-                Reason.INVALID_REQUEST,
+            raise invalid_request(
                 f"The {name} has {len(text):,} characters; {model.id} takes at most {model.max_prompt:,}.",
-                hint="Shorten it.",
+                "Shorten it.",
             )
 
 
@@ -81,29 +80,27 @@ def check_operation(request: ImageRequest, model: Model) -> None:
 def check_count(request: ImageRequest, model: Model) -> None:
     if not 1 <= request.count <= MAX_IMAGES:
         message = f"n is {request.count}; a request makes 1 to {MAX_IMAGES} images."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Ask for at most {MAX_IMAGES}.")
+        raise invalid_request(message, f"Ask for at most {MAX_IMAGES}.")
 
 
 def check_sources(request: ImageRequest, model: Model) -> None:
     given, needs = len(request.sources), request.operation is not Operation.GENERATE
     if needs and not given:
-        message = f"There is no image to {_words(request.operation)}."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="Give the source image.")
+        raise invalid_request(f"There is no image to {_words(request.operation)}.", "Give the source image.")
     if given > model.max_sources:
         message = f"{model.id} takes at most {model.max_sources} source images; {given} were given."
         raise ImageError(Reason.UNSUPPORTED_OPTION, message, hint="Give fewer.", facts={"option": "images"})
     if request.mask is None:
         if request.operation is Operation.INPAINT:
-            raise ImageError(Reason.INVALID_REQUEST, "There is no mask.", hint="Give one, or edit by instruction.")
+            raise invalid_request("There is no mask.", "Give one, or edit by instruction.")
         return
     if Feature.MASK not in model.features:
         raise unsupported("mask", None, model, [])
     first = request.sources[0] if given else None
     if first and (request.mask.width, request.mask.height) != (first.width, first.height):
-        raise ImageError(
-            Reason.INVALID_REQUEST,
+        raise invalid_request(
             f"The mask is {request.mask.width}x{request.mask.height} but the image is {first.width}x{first.height}.",
-            hint="Give a mask of the same size as the image.",
+            "Give a mask of the same size as the image.",
         )
 
 
@@ -111,7 +108,7 @@ def check_size_options(request: ImageRequest, model: Model) -> None:
     if request.size and (request.aspect_ratio or request.resolution):
         other = "aspect_ratio" if request.aspect_ratio else "resolution"
         message = f"size and {other} were both given, and they may contradict each other."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="Give size alone, or aspect_ratio with resolution.")
+        raise invalid_request(message, "Give size alone, or aspect_ratio with resolution.")
 
 
 def check_choices(request: ImageRequest, model: Model) -> None:
@@ -153,33 +150,25 @@ def seed_is_in_range(request: ImageRequest, model: Model) -> None:
             f", and the last of {request.count} images has {last}" if 0 <= request.seed <= model.max_seed else ""
         )
         message = f"The seed is {request.seed}{range_end}; {model.id} takes 0 to {model.max_seed}."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="Give a smaller one." if last > 0 else "Give 0 or more.")
+        raise invalid_request(message, "Give a smaller one." if last > 0 else "Give 0 or more.")
 
 
 def check_outpaint_sides(request: ImageRequest, model: Model) -> None:
     if request.operation is Operation.OUTPAINT and not any(request.options.get(side) for side in SIDES):
         message = "outpaint needs a side to extend and a number of pixels."
-        raise ImageError(
-            Reason.INVALID_REQUEST,
-            message,
-            hint="Give one or more of left, right, top and bottom, for example right=512.",
-        )
+        raise invalid_request(message, "Give one or more of left, right, top and bottom, for example right=512.")
 
 
 def check_option_combinations(request: ImageRequest, model: Model) -> None:
     if not request.sources and (request.mask or request.strength is not None):
         option = "mask" if request.mask else "strength"
-        raise ImageError(
-            Reason.INVALID_REQUEST, f"There is a {option} but no source image.", hint="Give the source image."
-        )
+        raise invalid_request(f"There is a {option} but no source image.", "Give the source image.")
     format = request.output_format
     if request.background == "transparent" and format == "jpeg":
-        raise ImageError(
-            Reason.INVALID_REQUEST, "A JPEG cannot be transparent.", hint="Ask for output_format png or webp."
-        )
+        raise invalid_request("A JPEG cannot be transparent.", "Ask for output_format png or webp.")
     if request.compression is not None and format not in ("jpeg", "webp"):
         message = f"output_compression has no effect on {format or 'the default format, png'}."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="Set output_format to jpeg or webp, or leave it out.")
+        raise invalid_request(message, "Set output_format to jpeg or webp, or leave it out.")
 
 
 def requested_pixels(request: ImageRequest, model: Model) -> tuple[int, int] | None:
@@ -198,7 +187,7 @@ def requested_pixels(request: ImageRequest, model: Model) -> tuple[int, int] | N
     ratio = parse_ratio(request.aspect_ratio or _shape(request))
     if ratio is None:
         message = f"The aspect_ratio “{truncate(request.aspect_ratio or '')}” is not a ratio."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="Write it as WIDTH:HEIGHT, for example 16:9.")
+        raise invalid_request(message, "Write it as WIDTH:HEIGHT, for example 16:9.")
     if model.size_rule:
         tier = RESOLUTION_PIXELS.get(request.resolution or "1k")
         if tier is None:
@@ -226,8 +215,7 @@ def _exact(text: str, model: Model) -> tuple[int, int] | None:
         return size
     if size is None and text != "auto":
         message = f"The size “{truncate(text)}” is not a size."
-        hint = "Write it as WIDTHxHEIGHT in pixels, for example 1024x1024."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint=hint)
+        raise invalid_request(message, "Write it as WIDTHxHEIGHT in pixels, for example 1024x1024.")
     offered = [*model.sizes, *([str(model.size_rule)] if model.size_rule else [])]
     if size and offered and (model.any_value or (model.size_rule and model.size_rule.allows(*size))):
         return size

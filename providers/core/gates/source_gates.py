@@ -5,7 +5,7 @@ A vendor refuses most of this with a 400 or a 413, often after the upload; some 
 
 from __future__ import annotations
 
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import invalid_request
 from atelier.providers.core.types import ImageRequest, Model, Picture
 
 
@@ -14,7 +14,7 @@ def source_formats_fit(request: ImageRequest, model: Model) -> None:
         if picture.format not in model.source_formats:
             formats = ", ".join(format.upper() for format in model.source_formats)
             message = f"{place} is a {picture.format.upper()}, which {model.id} does not take."
-            raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Save it as one of {formats}.")
+            raise invalid_request(message, f"Save it as one of {formats}.")
 
 
 def check_source_bytes(request: ImageRequest, model: Model) -> None:
@@ -24,20 +24,20 @@ def check_source_bytes(request: ImageRequest, model: Model) -> None:
                 f"{place} has {_mb(len(picture.image_bytes))} MB; {model.id} takes at most "
                 f"{_mb(model.max_source_bytes)} MB per image."
             )
-            raise ImageError(Reason.INVALID_REQUEST, message, hint="Scale it down or save it as JPEG.")
+            raise invalid_request(message, "Scale it down or save it as JPEG.")
     pictures = (*request.sources, request.mask) if request.mask else request.sources
     total = sum(len(picture.image_bytes) for picture in pictures)
     if model.max_upload_bytes and total > model.max_upload_bytes:
         subject = "Together the images have" if len(pictures) > 1 else "The source image has"
         message = f"{subject} {_mb(total)} MB; {model.id} takes at most {_mb(model.max_upload_bytes)} MB."
-        raise ImageError(Reason.INVALID_REQUEST, message, hint="Scale down, or save as JPEG.")
+        raise invalid_request(message, "Scale down, or save as JPEG.")
 
 
 def source_sizes_fit(request: ImageRequest, model: Model) -> None:
     for place, picture in _placed(request) if model.source_rule else ():
         if model.source_rule and (why := model.source_rule.violation(picture.width, picture.height)):
             message = f"{place} has {picture.width}x{picture.height} pixels; {model.id} takes {why}."
-            raise ImageError(Reason.INVALID_REQUEST, message, hint="Scale or crop it, or use another model.")
+            raise invalid_request(message, "Scale or crop it, or use another model.")
 
 
 def _placed(request: ImageRequest) -> list[tuple[str, Picture]]:

@@ -1,4 +1,4 @@
-"""The signatures of `spend` and `jobs`."""
+"""The signatures of the commands about money and jobs."""
 
 from __future__ import annotations
 
@@ -39,3 +39,10 @@ def jobs(
     from atelier.server.cli.account.jobs import jobs as run
 
     return run(id, state=state, limit=limit, json=json)
+
+
+def flush(*, json: Json = False) -> int:
+    """Upload every queued image; print a line for each, then the totals. Exit code 1 when one is still queued."""
+    from atelier.server.cli.account.flush import flush as run
+
+    return run(json=json)

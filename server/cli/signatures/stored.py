@@ -87,10 +87,3 @@ def prune(
     from atelier.server.cli.stored.remove import prune as run
 
     return run(older_than=older_than, keep=keep, dry_run=dry_run, yes=yes, json=json)
-
-
-def flush(*, json: Json = False) -> int:
-    """Upload every queued image; print a line for each, then the totals. Exit code 1 when one is still queued."""
-    from atelier.server.cli.account.flush import flush as run
-
-    return run(json=json)

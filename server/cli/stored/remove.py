@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import anyio
-from cyclopts import Parameter
 
 from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.images.sources import ASSET, newest_asset_id
@@ -15,7 +12,6 @@ from atelier.server.composition import storage_of
 from atelier.server.settings import Settings
 from atelier.tools.image_answer import size_of
 
-Yes = Annotated[bool, Parameter(name=["--yes", "-y"], help="Delete without being asked.")]
 KEEP = "What was paid is not paid back."
 
 

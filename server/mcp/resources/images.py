@@ -19,7 +19,7 @@ from atelier.providers.core.errors import ImageError, Reason, sanitize
 from atelier.providers.images.asset_storage import Asset, Storage
 from atelier.providers.images.identify import picture
 from atelier.providers.images.sources import ASSET
-from atelier.server.mcp.previews import previews
+from atelier.server.mcp.results import previews
 
 MAX_FILE_BYTES = 700 * 1024  # in base64 below the 1 MB that clients accept of one message
 MAX_COMPLETIONS = 50  # ids

@@ -15,7 +15,7 @@ from PIL import Image
 
 from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Answer, Slow
-from atelier.server.mcp.clients import HOSTS, UNKNOWN
+from atelier.server.mcp.results import HOSTS, UNKNOWN
 from tests.conftest import Connect, Environ, files_in, png
 from tests.exhaustive import exhaustive
 from tests.server.mcp.test_server import error, images, opened, text

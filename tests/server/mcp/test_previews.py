@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from atelier.providers.images.identify import picture
-from atelier.server.mcp.previews import MAX_TOTAL_BYTES, preview, previews
+from atelier.server.mcp.previews import MAX_TOTAL_BYTES, preview
+from atelier.server.mcp.results import previews
 
 
 def encoded(image: Image.Image, format: str = "PNG") -> bytes:

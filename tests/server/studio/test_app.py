@@ -19,7 +19,7 @@ from PIL import Image
 
 from atelier.providers.core.ids import new_id
 from atelier.providers.testing.waiting import until
-from atelier.server.mcp import results
+from atelier.server.mcp import descriptions
 from atelier.server.studio.app import SHOWN_BY, URI
 from atelier.server.studio.app_tools import APP_TOOLS, CHUNK_BYTES
 from atelier.server.studio.page import FOLDER, studio_page
@@ -89,7 +89,9 @@ async def test_any_other_client_sees_neither(connect: Connect, extensions: list[
     async with connect(extensions=extensions) as client:
         listed = await client.list_tools()
         resources = (await client.list_resources()).resources
-    assert [tool.model_dump() for tool in listed.tools] == [results.description(tool).model_dump() for tool in TOOLS]
+    assert [tool.model_dump() for tool in listed.tools] == [
+        descriptions.description(tool).model_dump() for tool in TOOLS
+    ]
     assert resources == []
 
 
@@ -120,7 +122,7 @@ async def test_settings_that_name_the_tools_decide_what_the_page_may_do(
 
 @pytest.mark.parametrize("name", APP_TOOLS)
 def test_the_schemas_of_the_page_s_tools_are_as_narrow_as_the_others(name: str) -> None:
-    shown = results.description(APP_TOOLS[name])
+    shown = descriptions.description(APP_TOOLS[name])
     assert [found for found in lint(shown.input_schema) if not found.endswith(": title")] == []
     assert shown.annotations is not None
     assert shown.annotations.destructive_hint == (name == "studio_delete")

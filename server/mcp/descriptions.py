@@ -1,20 +1,69 @@
-"""Make a JSON schema that every host accepts from a pydantic model.
+"""Describe the server and its tools, with JSON schemas that every host accepts.
 
-Hosts fail on references, unions with null, exclusive bounds or titles on every property. So the schema has no `$ref`,
-no `anyOf` with null (an optional property is absent from `required`), no default of null and no titles.
+Hosts fail on references, unions with null, exclusive bounds or titles on every property. So a schema has no `$ref`, no
+`anyOf` with null (an optional property is absent from `required`), no default of null and no titles.
 """
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any, cast
 
+from mcp.types import Icon, ToolAnnotations
+from mcp.types import Tool as ToolDescription
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from atelier.providers.core.errors import ImageError, Reason, sanitize
+from atelier.server.settings import Settings
+from atelier.tools import OPTIONAL_TOOLS, TOOLS
+from atelier.tools.tool import Tool
+
 UNSHOWN = ("minLength", "maxLength", "maxItems")
 """Bounds that no model comes near, and that the tool checks anyhow."""
+
+
+def product_icon() -> Icon:
+    """Return the product's icon, which hosts show beside the server."""
+    png = Path(__file__).with_name("icon.png").read_bytes()
+    return Icon(src=f"data:image/png;base64,{b64encode(png).decode()}", mime_type="image/png", sizes=["48x48"])
+
+
+def tools_of(settings: Settings) -> dict[str, Tool[Any]]:
+    """Return the tools to serve, by name: the default ones, or those that the settings name.
+
+    Raises invalid_request for a name that is no tool's.
+    """
+    known = {tool.name: tool for tool in (*TOOLS, *OPTIONAL_TOOLS)}
+    if unknown := [name for name in settings.tools if name not in known]:
+        message = f"ATELIER_TOOLS is wrong: no tool is called “{sanitize(unknown[0], 60)}”."
+        raise ImageError(Reason.INVALID_REQUEST, message, hint=f"Tools are {', '.join(known)}.")
+    return {name: tool for name, tool in known.items() if name in (settings.tools or [tool.name for tool in TOOLS])}
+
+
+def description(tool: Tool[Any]) -> ToolDescription:
+    """Return the description of a tool for `tools/list`.
+
+    It has no output schema: no host reads one, while clients demand a structured part once there is one, also where the
+    answer is better without it.
+    """
+    creates = tool.kind == "creates"
+    return ToolDescription(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        input_schema=input_schema(tool.parameters, tool.unlisted),
+        annotations=ToolAnnotations(
+            title=tool.title,
+            read_only_hint=tool.kind == "reads",
+            destructive_hint=tool.kind == "deletes",
+            idempotent_hint=not creates,
+            open_world_hint=creates,
+        ),
+    )
 
 
 class _Flat(GenerateJsonSchema):
