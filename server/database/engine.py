@@ -44,6 +44,14 @@ class Database(ABC):
         """
         return await anyio.to_thread.run_sync(lambda: self.transact(transaction, writes=True, durable=durable))
 
+    async def change(self, transaction: Transaction[Result], default: Result, *, durable: bool = True) -> Result:
+        """Run a transaction that only changes what was written; `default` where nothing was, which makes no file."""
+
+        def run() -> Result:
+            return self.transact(transaction, writes=True, durable=durable) if self.exists else default
+
+        return await anyio.to_thread.run_sync(run)
+
     async def read(self, transaction: Transaction[Result], default: Result) -> Result:
         """Run a transaction that only reads. Returns `default` where nothing was ever written, and writes nothing."""
 

@@ -1,12 +1,14 @@
-"""The queries of jobs, and their rows."""
+"""Read jobs, and claim those of processes that died: the queries and their rows."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
+import anyio
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -24,10 +26,12 @@ from sqlalchemy import (
     update,
 )
 
-from atelier.providers.pipeline.job_store import CallIdentity, JobRow
-from atelier.providers.pipeline.states import JOB_STATES_BEFORE, JobState
-from atelier.server.database.ledger import COUNTED, utc_now
-from atelier.server.database.schema import Usd, UtcTime, jobs, vendor_calls
+from atelier.providers.pipeline.job_store import CallIdentity, CallRow, JobRow
+from atelier.providers.pipeline.states import JOB_STATES_BEFORE, CallState, JobState
+from atelier.server.database.engine import Database
+from atelier.server.database.ledger import COUNTED, SqlLedger, utc_day, utc_now
+from atelier.server.database.process_lock import ProcessLock
+from atelier.server.database.schema import Usd, UtcTime, assets, jobs, vendor_calls
 
 IDEMPOTENCY_KEY_TTL = timedelta(days=1)
 """How long an idempotency key stands for the same call."""
@@ -146,10 +150,6 @@ def job_row(row: Row[Any]) -> JobRow:
     )
 
 
-def to_json(value: Mapping[str, Any]) -> str:
-    return json.dumps(dict(value), ensure_ascii=False, default=str)
-
-
 def json_object(text: str) -> dict[str, Any]:
     """Parse a JSON object; an empty one for anything else, since one damaged row must not stop the others."""
     try:
@@ -157,3 +157,71 @@ def json_object(text: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+
+
+class SqlJobReader(SqlLedger):
+    """Reads jobs, and claims those whose process died."""
+
+    def __init__(self, database: Database, owner: ProcessLock, today: Callable[[], date] = utc_day) -> None:
+        super().__init__(database, today)
+        self._owner = owner
+
+    async def claim_orphaned_jobs(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
+        """Claim the running jobs whose process is dead and those that can be collected late, and return them."""
+        rows = sorted(await self._list(RUNNING_JOBS, collectable_late()), key=lambda row: row.created_at)
+        open_to_all = {row.id for row in rows if row.created_at < utc_now() - ORPHAN_OPEN_TO_ALL_AFTER}
+        candidates = [row for row in rows if row.id in open_to_all or ours(row.caller, row.home)]
+        if not candidates:
+            return []
+        owners = {row.owner for row in candidates if row.state == JobState.RUNNING}
+        dead = {owner for owner in owners if await anyio.to_thread.run_sync(self._owner.is_dead, owner)}
+        orphans = [row for row in candidates if row.state != JobState.RUNNING or row.owner in dead]
+        return [row for row in orphans if await self.database.write(partial(self._claim, row))]
+
+    def _claim(self, row: JobRow, connection: Connection) -> bool:
+        """Claim a job, unless another process claimed it first or an equal job runs meanwhile."""
+        self.database.lock_caller(connection, row.caller)
+        claimed = claim(row).values(owner=self._owner.name, state=JobState.RUNNING, finished_at=None)
+        return connection.execute(claimed).rowcount > 0
+
+    async def list_expired_inline(self, ours: Callable[[str, str], bool]) -> list[JobRow]:
+        """Return the jobs whose inline images have expired."""
+        return [row for row in await self._list(expired_inline()) if ours(row.caller, row.home)]
+
+    async def list_calls(self, id: str) -> list[CallRow]:
+        """Return the vendor calls of a job."""
+        calls = vendor_calls.c
+
+        def transaction(connection: Connection) -> list[CallRow]:
+            stored: dict[str, list[str]] = {}
+            query = select(assets.c.vendor_call_id, assets.c.id).where(assets.c.job_id == id).order_by(assets.c.id)
+            for call, image in connection.execute(query):
+                stored.setdefault(call, []).append(image)
+            return [
+                CallRow(
+                    id=row.id,
+                    model=f"{row.provider}/{row.model}",
+                    state=CallState(row.state),
+                    pictures=row.image_count,
+                    task=json_object(row.vendor_task) if row.vendor_task else None,
+                    images=tuple(stored.get(row.id, ())),
+                )
+                for row in connection.execute(select(vendor_calls).where(calls.job_id == id).order_by(calls.id))
+            ]
+
+        return await self.database.read(transaction, [])
+
+    async def count_by_state(self) -> dict[str, int]:
+        """Return how many jobs there are in each state."""
+        query = select(job.state, func.count()).group_by(job.state)
+        return await self.database.read(lambda c: {row[0]: row[1] for row in c.execute(query)}, {})
+
+    async def list_jobs(self, limit: int, state: JobState | None = None) -> list[JobRow]:
+        """Return the newest jobs, all of them or those in one state."""
+        query = JOB_ROWS.order_by(job.created_at.desc()).limit(limit)
+        return await self._list(query if state is None else query.where(job.state == state))
+
+    async def _list(self, *queries: Select[Any]) -> list[JobRow]:
+        return await self.database.read(
+            lambda connection: [job_row(row) for query in queries for row in connection.execute(query)], []
+        )

@@ -8,10 +8,10 @@ from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from statistics import median
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, insert, literal, select
 
 from atelier.providers.core.ids import new_id
-from atelier.providers.pipeline.states import CALL_STATES_BEFORE, CallState
+from atelier.providers.pipeline.states import CallState
 from atelier.providers.pricing.budget import BudgetLeft, CapExceeded, Caps, Ledger, Reservation, Spending
 from atelier.server.database.engine import Database
 from atelier.server.database.schema import Usd, daily_spending, vendor_calls
@@ -40,14 +40,6 @@ COUNTED = case(
     else_=func.coalesce(calls.reserved_usd, NOTHING),
 )
 """USD of a call that count towards the caps."""
-
-STATE_CHANGES = {
-    state: update(vendor_calls)
-    .where(calls.id == bindparam("call_id"), calls.state.in_(CALL_STATES_BEFORE[state]))
-    .values(state=state)
-    for state in CallState
-}
-"""The statement that moves a call to a state, if the present one allows it; built once, because that is slow."""
 
 SPENT_SINCE = select(func.sum(daily_spending.c.usd, type_=Usd)).where(
     daily_spending.c.caller == bindparam("caller"), daily_spending.c.day >= bindparam("since")
@@ -112,23 +104,6 @@ class SqlLedger(Ledger):
         ]
         connection.execute(insert(vendor_calls), rows)
         return None
-
-    async def mark_sent(self, id: str) -> bool:
-        """Record that the request is about to be sent. False if the call is in a state that does not allow it."""
-        return await self._change_state(id, CallState.SENT, sent_at=utc_now())
-
-    async def settle_call(self, id: str, usd: Decimal | None) -> bool:
-        """Record what was billed. False if the call was settled or released before."""
-        spent = None if usd is None else rounded(usd)
-        return await self._change_state(id, CallState.SETTLED, spent_usd=spent, settled_at=utc_now())
-
-    async def release_call(self, id: str) -> bool:
-        """Record that nothing was billed. False if the call has ended before."""
-        return await self._change_state(id, CallState.RELEASED)
-
-    async def mark_call_unknown(self, id: str) -> bool:
-        """Record that it is unknown whether it was billed. False if it was not sent, or has ended before."""
-        return await self._change_state(id, CallState.UNKNOWN)
 
     async def reserve_retry(self, id: str, caps: Caps) -> CapExceeded | None:
         """Reserve a retry as a second row; it begins as unknown, since both requests may be billed."""
@@ -222,13 +197,6 @@ class SqlLedger(Ledger):
             if wanted > left:
                 return CapExceeded(period=period, cap=cap, left=max(Decimal(0), left))
         return None
-
-    async def _change_state(self, id: str, state: CallState, **values: Any) -> bool:
-        """Move a call to a state, if the present one allows it. Return whether it did."""
-        parameters = {"call_id": id, **values}
-        return await self.database.write(
-            lambda connection: connection.execute(STATE_CHANGES[state], parameters).rowcount > 0
-        )
 
 
 def _periods(caps: Caps, day: str) -> list[tuple[Literal["day", "month"], Decimal, str]]:
