@@ -18,7 +18,9 @@ from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from atelier.providers.pricing.budget import Caps, Reservation
-from atelier.server.database.ledger import MICRO_USD, SqlLedger, rounded, rounded_up
+from atelier.server.database.jobs import SqlJobStore
+from atelier.server.database.ledger import MICRO_USD, rounded, rounded_up
+from atelier.server.database.process_lock import FileProcessLock
 from atelier.server.database.sqlite import SqliteDatabase
 from tests.exhaustive import exhaustive, sample
 from tests.server.database.conftest import open_store
@@ -41,11 +43,11 @@ def charge(id: str, usd: str | None = "0.04", caller: str = "1") -> Reservation:
     )
 
 
-def ledger_at(place: str | Path, day: date = DAY) -> SqlLedger:
+def ledger_at(place: str | Path, day: date = DAY) -> SqlJobStore:
     return open_store(str(place), day)
 
 
-async def spent(ledger: SqlLedger) -> Decimal:
+async def spent(ledger: SqlJobStore) -> Decimal:
     return sum((row.usd for row in await ledger.spend_by("model")), Decimal(0))
 
 
@@ -240,7 +242,7 @@ class Interleaved(RuleBasedStateMachine):
         self.folder = self.temporary.name
         self.cap = 100_000
         self.database = SqliteDatabase(Path(self.folder) / "journal.db")
-        self.ledger = SqlLedger(self.database, lambda: DAY)
+        self.ledger = SqlJobStore(self.database, FileProcessLock(Path(self.folder) / "processes"), lambda: DAY)
         self.open: dict[str, int] = {}
         self.closed = 0
         self.count = 0
@@ -277,7 +279,7 @@ class Interleaved(RuleBasedStateMachine):
     def reopen(self) -> None:
         anyio.run(self.database.aclose)
         self.database = SqliteDatabase(Path(self.folder) / "journal.db")
-        self.ledger = SqlLedger(self.database, lambda: DAY)
+        self.ledger = SqlJobStore(self.database, FileProcessLock(Path(self.folder) / "processes"), lambda: DAY)
 
     @invariant()
     def balanced(self) -> None:
