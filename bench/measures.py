@@ -23,7 +23,7 @@ import anyio
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 
-from atelier.providers.core.ids import new_id
+from atelier.providers.core.tracing import new_id
 from atelier.providers.pipeline.job_store import CallIdentity, NewJob
 from atelier.providers.pipeline.states import JobState
 from atelier.providers.pricing.budget import Caps, Reservation

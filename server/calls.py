@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from atelier.providers.core.errors import ImageError, Reason, internal_error, sanitize
-from atelier.providers.core.ids import new_id
-from atelier.providers.core.tracing import add_context, current_span, start_context
+from atelier.providers.core.tracing import add_context, current_span, new_id, start_context
 from atelier.providers.jobs.service import ImageService
 from atelier.server.mcp.elicitation import InputNeeded
 from atelier.server.observability.logs import call_id, log

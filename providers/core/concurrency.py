@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import suppress
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -139,3 +140,54 @@ async def report(on_progress: Progress, message: str) -> None:
 
 async def no_progress(message: str) -> None:
     """Discard a progress message: the callback for callers that want none."""
+
+
+Show = Callable[[str, float], Awaitable[None]]
+"""Shows a progress message, with the seconds since the beginning of the call."""
+
+
+@asynccontextmanager
+async def progress(
+    show: Show, interval: float, *, first: str = "", delay: float = 0.0, gap: float = 0.0
+) -> AsyncGenerator[Progress]:
+    """Yield the progress callback of a call; show `first`, each message, and the latest again every `interval` seconds.
+
+    Nothing is shown during the first `delay` seconds or after the block. The block ends at least `gap` seconds after
+    the last message: the TypeScript SDK fails a call whose progress notification arrives together with its answer
+    ("unknown token").
+    """
+    began = time.monotonic()
+    latest, changed, shown_at = first, anyio.Event(), 0.0
+
+    async def on_progress(message: str) -> None:
+        nonlocal latest
+        latest = message or latest
+        changed.set()
+
+    async def show_updates() -> None:
+        nonlocal changed, shown_at
+        await anyio.sleep(delay)
+        while True:
+            changed = anyio.Event()
+            if latest:
+                shown_at = time.monotonic()
+                try:
+                    await show(latest, shown_at - began)
+                except Exception:  # noqa: BLE001 - the client has disconnected; the call, which may be paid for, continues
+                    return
+            with anyio.move_on_after(interval):
+                await changed.wait()
+
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(show_updates)
+        try:
+            yield on_progress
+        except Exception as error:  # noqa: BLE001 - raised again below: the task group would wrap it in a group
+            failure = error
+        finally:
+            tasks.cancel_scope.cancel()
+    if shown_at:
+        await anyio.sleep(max(0.0, shown_at + gap - time.monotonic()))
+    if failure is not None:
+        raise failure

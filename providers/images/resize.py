@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.errors import ImageError, Reason, invalid_request
-from atelier.providers.core.ids import new_id
 from atelier.providers.core.results import AssetHandle, ResultImage
 from atelier.providers.core.sizes import ResizeSpec
+from atelier.providers.core.tracing import new_id
 from atelier.providers.core.types import Picture
 from atelier.providers.images.decode import decode, encode, flatten, has_alpha, to_eight_bits
 from atelier.providers.images.provenance import embed_facts

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from atelier.providers.catalog.catalog import Catalog, Choice
 from atelier.providers.core.errors import ImageError, Reason, error_facts, is_visible, sanitize
 from atelier.providers.core.gates import preflight
-from atelier.providers.core.ids import new_id
+from atelier.providers.core.tracing import new_id
 from atelier.providers.core.types import ImageRequest, Model, Operation
 from atelier.providers.pricing.estimate import Estimate, estimate
 from atelier.providers.vendors.contract import Job, Provider

@@ -15,7 +15,7 @@ import anyio
 
 from atelier.providers.catalog.catalog import Catalog
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.ids import new_id
+from atelier.providers.core.tracing import new_id
 from atelier.providers.pipeline.admit import PricedRequest
 from atelier.providers.pipeline.job_store import JobStore
 from atelier.providers.pipeline.quotes import over_budget_error, unpriced_error

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from atelier.providers.core.concurrency import run_concurrently
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.ids import new_id
 from atelier.providers.core.results import AssetHandle, ImageResult, ResultImage, Usage
-from atelier.providers.core.tracing import span
+from atelier.providers.core.tracing import new_id, span
 from atelier.providers.core.types import Picture
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.provenance import embed_facts

@@ -26,7 +26,7 @@ from atelier.server.database.job_queries import (
     job,
     one_row,
 )
-from atelier.server.database.ledger import rounded, utc_day
+from atelier.server.database.ledger import utc_day
 from atelier.server.database.notifications import JobNotifications
 from atelier.server.database.process_lock import ProcessLock
 from atelier.server.database.schema import assets, jobs, vendor_calls
@@ -111,8 +111,7 @@ class SqlJobStore(SqlJobReader, JobStore):
 
     async def settle_call(self, id: str, usd: Decimal | None) -> bool:
         """Record what was billed. False if the call was settled or released before."""
-        spent = None if usd is None else rounded(usd)
-        parameters = {"call_id": id, "spent_usd": spent, "settled_at": datetime.now(UTC)}
+        parameters = {"call_id": id, "spent_usd": usd, "settled_at": datetime.now(UTC)}
         return await self._do(STATE_CHANGES[CallState.SETTLED], parameters)
 
     async def release_call(self, id: str) -> bool:

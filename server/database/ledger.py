@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, func, insert, literal, select
 
-from atelier.providers.core.ids import new_id
+from atelier.providers.core.tracing import new_id
 from atelier.providers.pipeline.states import CallState
 from atelier.providers.pricing.budget import BudgetLeft, CapExceeded, Caps, Ledger, Reservation, Spending
 from atelier.server.database.engine import Database
-from atelier.server.database.schema import Usd, daily_spending, vendor_calls
+from atelier.server.database.schema import MICRO_USD, Usd, daily_spending, vendor_calls
 from atelier.server.database.spending import By, Spent
 
 calls = vendor_calls.c
@@ -26,9 +26,6 @@ GROUPINGS: dict[By, ColumnElement[str]] = {
     "caller": calls.caller,
 }
 """The expression of each grouping of `spend`."""
-
-MICRO_USD = Decimal("0.000001")
-"""The unit of the books. A bill is rounded to the nearest, a reservation up, so that no cap is exceeded."""
 
 LATEST_CALLS = 20  # of a model, from which the time of the next is guessed
 

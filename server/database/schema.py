@@ -6,7 +6,7 @@ Rows are never deleted: they are the record of what was spent. `atelier jobs` an
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -30,10 +30,12 @@ from sqlalchemy import (
 from atelier.providers.pipeline.states import CallState, JobState
 
 MICRO = 1_000_000  # micro-USD of a dollar
+MICRO_USD = Decimal("0.000001")
+"""The unit of the books. A bill is rounded to the nearest, a reservation up, so that no cap is exceeded."""
 
 
 class Usd(TypeDecorator[Decimal]):
-    """USD, exact to the micro-dollar: NUMERIC in PostgreSQL, an integer of micro-USD in SQLite."""
+    """USD, rounded to MICRO_USD: NUMERIC in PostgreSQL, an integer of micro-USD in SQLite."""
 
     impl = BigInteger
     cache_ok = True
@@ -44,7 +46,10 @@ class Usd(TypeDecorator[Decimal]):
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
         """Return the amount as it is stored."""
-        return int(value * MICRO) if value is not None and dialect.name == "sqlite" else value
+        if value is None:
+            return None
+        amount = value.quantize(MICRO_USD, ROUND_HALF_UP)
+        return int(amount * MICRO) if dialect.name == "sqlite" else amount
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         """Return a stored amount in USD."""

@@ -1,4 +1,4 @@
-"""Turn answers and errors into content blocks, by what is known of the host that shows them. No other file does.
+"""What a host shows of a call: its progress, and its answer or error as content blocks. No other file makes these.
 
 The text comes first, then one JPEG preview per picture; base64 appears nowhere else. Some hosts show the model only
 `structuredContent`, some only the text, so each is complete alone.
@@ -9,18 +9,20 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
+from mcp.server.mcpserver import Context
 from mcp.server.session import ServerSession
 from mcp.types import Annotations, CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
 
-from atelier.providers.core.concurrency import run_on_processor
+from atelier.providers.core.concurrency import progress, run_on_processor
 from atelier.providers.core.errors import ImageError, public_facts
 from atelier.providers.core.results import AssetHandle, ResultImage
-from atelier.providers.core.types import Picture
+from atelier.providers.core.types import Picture, Progress
 from atelier.providers.images.asset_storage import Storage
 from atelier.server.mcp.previews import FULL, SMALL, PreviewLimits, preview
 from atelier.server.settings import Settings
@@ -225,3 +227,20 @@ def _shortened(data: dict[str, Any]) -> dict[str, Any]:
         if len(json.dumps(shown, ensure_ascii=False).encode()) <= MAX_STRUCTURED_BYTES:
             return shown
     return {name: value for name, value in shown.items() if name != "warnings"}
+
+
+PROGRESS_DELAY = 1.0  # seconds without progress at the beginning of a call; see `progress`
+PROGRESS_GAP = 0.05  # seconds between the last progress notification and the answer
+PROGRESS_INTERVAL = 9.0  # seconds between notifications; hosts time out without one in ten seconds
+
+
+def report_progress(context: Context[Any, Any], first: str) -> AbstractAsyncContextManager[Progress]:
+    """Yield the progress callback of a tool call, which sends notifications; the protocol requires a rising number."""
+    count = 0
+
+    async def show(message: str, seconds: float) -> None:
+        nonlocal count
+        count += 1
+        await context.report_progress(count, None, f"{message} ({seconds:.0f} s)" if seconds >= 1 else message)
+
+    return progress(show, PROGRESS_INTERVAL, first=first, delay=PROGRESS_DELAY, gap=PROGRESS_GAP)

@@ -28,8 +28,7 @@ from atelier.server.composition import call_counter, pipeline_of, preload, sourc
 from atelier.server.mcp import descriptions, results
 from atelier.server.mcp.elicitation import DeclinedCosts, InputNeeded
 from atelier.server.mcp.guidance.instructions import instructions
-from atelier.server.mcp.progress import report_progress
-from atelier.server.mcp.results import Host, host_of
+from atelier.server.mcp.results import Host, host_of, report_progress
 from atelier.server.mcp.stdio import MessageWriter, protocol_pipes
 from atelier.server.mcp.tasks import Tasks, supports_tasks, with_task_limits
 from atelier.server.observability.logs import log

@@ -20,6 +20,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
+from mcp.types import jsonrpc_message_adapter
 from pydantic_core import from_json
 
 from atelier.providers.core.concurrency import is_cancelled
@@ -44,7 +45,7 @@ class MessageReader(anyio.AsyncFile[str]):
 
     async def __aiter__(self) -> AsyncGenerator[str]:
         while line := await self._next_line():
-            for message in messages_of(line):
+            for message in [line] if _is_usual(line) else messages_of(line):
                 if isinstance(message, str):
                     if any(f'"{method}"' in message for method in METHODS):
                         self._recorder.request(message)
@@ -171,6 +172,17 @@ class MessageWriter(anyio.AsyncFile[str]):
             for delivery in chain(*self._deliveries.values()):
                 delivery.complete(delivered=False)
             self._deliveries.clear()
+
+
+def _is_usual(line: str) -> bool:
+    """Whether a line is one message as the protocol has it, so that nothing of it has to be read in another way."""
+    try:
+        message = from_json(line)
+        jsonrpc_message_adapter.validate_python(message, by_name=False)
+    except ValueError:
+        return False
+    params: dict[str, Any] = message.get("params") or {}
+    return isinstance(message.get("id", 0), str | int) and isinstance(params.get("arguments", params), dict)
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from typing import Any
 import anyio
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.ids import is_id, time_of, uuid_of
 from atelier.providers.core.results import AssetHandle
+from atelier.providers.core.tracing import is_id, time_of, uuid_of
 from atelier.providers.core.types import Picture
 from atelier.providers.images.asset_storage import Asset
 from atelier.server.storage import asset_files

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.ids import new_id
 from atelier.providers.core.results import AssetHandle
+from atelier.providers.core.tracing import new_id
 from atelier.providers.core.types import Picture
 from atelier.providers.images.asset_storage import Asset, Storage
 from atelier.server.observability.logs import log

@@ -26,8 +26,8 @@ import anyio
 
 from atelier.providers.core.concurrency import run_concurrently
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.ids import id_of, is_id, time_of, uuid_of
 from atelier.providers.core.results import AssetHandle
+from atelier.providers.core.tracing import id_of, is_id, time_of, uuid_of
 from atelier.providers.core.types import Picture
 from atelier.providers.images.asset_storage import Asset
 from atelier.server.storage import asset_files

@@ -24,8 +24,8 @@ from mcp.types import CallToolResult
 from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.ids import new_id
 from atelier.providers.core.results import AssetHandle, ImageResult, ResultImage
+from atelier.providers.core.tracing import new_id
 from atelier.providers.images.identify import picture
 from atelier.providers.jobs.service import JobHandle
 from atelier.server.mcp.results import HOSTS, UNKNOWN, error_result, tool_result

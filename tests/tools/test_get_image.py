@@ -10,7 +10,7 @@ import pytest
 from mcp.client import Client
 from mcp.types import CallToolResult
 
-from atelier.providers.core.ids import new_id
+from atelier.providers.core.tracing import new_id
 from atelier.providers.images.identify import picture
 from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Slow

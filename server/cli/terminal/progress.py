@@ -15,6 +15,7 @@ from typing import Any
 
 import anyio
 
+from atelier.providers.core.concurrency import progress
 from atelier.providers.core.errors import ImageError, sanitize
 from atelier.providers.core.results import ImageResult
 from atelier.providers.core.types import Progress
@@ -22,7 +23,6 @@ from atelier.providers.pricing.budget import Confirm
 from atelier.providers.pricing.price_parts import usd
 from atelier.server.cli.terminal.messages import for_person
 from atelier.server.cli.terminal.output import say, say_json
-from atelier.server.mcp.progress import progress
 
 LINE_INTERVAL = 10.0  # seconds between the lines where stderr is no terminal
 STORED = re.compile(r"(\d+ of \d+) images are stored\.")

@@ -10,8 +10,8 @@ from starlette.datastructures import UploadFile
 
 from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.ids import new_id
 from atelier.providers.core.results import ResultImage
+from atelier.providers.core.tracing import new_id
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.sources import SIZE_HINT, SourceLimits, normalise_source
 from atelier.server.http.errors import RefusedError

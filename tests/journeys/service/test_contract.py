@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from atelier.providers.core.ids import uuid_of
+from atelier.providers.core.tracing import uuid_of
 from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.emulators.openai_rules import BROKEN_JSON, BROKEN_SERVER, MODERATED, NO_QUOTA, trouble
 from atelier.providers.testing.emulators.stability import Stability

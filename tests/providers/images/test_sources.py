@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.ids import new_id
+from atelier.providers.core.tracing import new_id
 from atelier.providers.images.asset_storage import Asset
 from atelier.providers.images.sources import SourceLimits, SourceReader
 from tests.conftest import png

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.ids import new_id
+from atelier.providers.core.tracing import new_id
 from atelier.providers.transport.resilience import FairLimiter
 
 pytestmark = pytest.mark.anyio

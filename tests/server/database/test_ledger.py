@@ -19,8 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from atelier.providers.pricing.budget import Caps, Reservation
 from atelier.server.database.jobs import SqlJobStore
-from atelier.server.database.ledger import MICRO_USD, rounded, rounded_up
+from atelier.server.database.ledger import rounded, rounded_up
 from atelier.server.database.process_lock import FileProcessLock
+from atelier.server.database.schema import MICRO_USD
 from atelier.server.database.sqlite import SqliteDatabase
 from tests.exhaustive import exhaustive, sample
 from tests.server.database.conftest import open_store

@@ -15,7 +15,7 @@ from mcp.shared.subscriptions import ResourcesListChanged
 from mcp.types import INVALID_PARAMS, BlobResourceContents, ResourceTemplateReference, TextResourceContents
 from PIL import Image
 
-from atelier.providers.core.ids import new_id
+from atelier.providers.core.tracing import new_id
 from atelier.providers.images.identify import picture
 from atelier.server.composition import storage_of
 from atelier.server.mcp.server import build_server

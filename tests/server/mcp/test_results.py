@@ -15,8 +15,8 @@ from mcp.types import ResourceLink
 from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.ids import new_id
 from atelier.providers.core.results import AssetHandle, ImageResult, ResultImage
+from atelier.providers.core.tracing import new_id
 from atelier.providers.images.identify import picture
 from atelier.server.mcp.previews import preview
 from atelier.server.mcp.results import error_result, tool_result

@@ -12,7 +12,7 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.types import BlobResourceContents, CallToolResult, ResourceTemplateReference
 
-from atelier.providers.core.ids import uuid_of
+from atelier.providers.core.tracing import uuid_of
 from atelier.providers.transport.network.http_client import httpx
 from tests.conftest import Environ
 from tests.emulators.s3 import Front, refusal

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from atelier.providers.core.errors import ImageError
-from atelier.providers.core.ids import new_id, uuid_of
+from atelier.providers.core.tracing import new_id, uuid_of
 from atelier.providers.testing.server import Answer
 from atelier.providers.transport.network.http_client import httpx
 from atelier.server.settings import Settings

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.ids import new_id, time_of, uuid_of
+from atelier.providers.core.tracing import new_id, time_of, uuid_of
 from atelier.providers.images.identify import picture
 from atelier.server.storage.local import LocalStorage
 from tests.conftest import files_in, png

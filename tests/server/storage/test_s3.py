@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.ids import new_id, uuid_of
+from atelier.providers.core.tracing import new_id, uuid_of
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
 from atelier.providers.testing.server import Answer, Fault, Held, Slow

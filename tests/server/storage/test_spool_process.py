@@ -14,7 +14,7 @@ import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 
-from atelier.providers.core.ids import new_id, uuid_of
+from atelier.providers.core.tracing import new_id, uuid_of
 from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Fault, Held, Slow
 from atelier.providers.testing.waiting import LONG, until

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.ids import id_of, new_id
 from atelier.providers.core.results import AssetHandle
+from atelier.providers.core.tracing import id_of, new_id
 from atelier.providers.core.types import Picture
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture

@@ -14,8 +14,8 @@ import anyio
 import pytest
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.ids import new_id, uuid_of
 from atelier.providers.core.results import AssetHandle
+from atelier.providers.core.tracing import new_id, uuid_of
 from atelier.providers.core.types import Picture
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture

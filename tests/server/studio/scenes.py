@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from atelier.providers.core.ids import new_id
+from atelier.providers.core.tracing import new_id
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.identify import picture
 from atelier.providers.testing.images import encoded_png

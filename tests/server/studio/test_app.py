@@ -17,7 +17,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, TextResourceContents
 from PIL import Image
 
-from atelier.providers.core.ids import new_id
+from atelier.providers.core.tracing import new_id
 from atelier.providers.testing.waiting import until
 from atelier.server.mcp import descriptions
 from atelier.server.studio.app import SHOWN_BY, URI

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import update
 
 from atelier.providers.core.errors import ImageError, Reason
-from atelier.providers.core.ids import new_id
 from atelier.providers.core.results import ImageResult
+from atelier.providers.core.tracing import new_id
 from atelier.providers.core.types import ImageRequest
 from atelier.providers.images.identify import picture
 from atelier.providers.testing.emulators.openai import OpenAI

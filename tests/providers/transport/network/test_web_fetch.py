@@ -226,7 +226,7 @@ async def test_a_fetched_image_is_checked_like_any_other(site: Site) -> None:
 
 
 async def test_a_link_to_an_asset_is_read_from_the_storage() -> None:
-    from atelier.providers.core.ids import new_id
+    from atelier.providers.core.tracing import new_id
     from atelier.providers.images.asset_storage import Asset
 
     id = new_id("img")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atelier.providers.core.ids import id_of, new_id, time_of, uuid_of
+from atelier.providers.core.tracing import id_of, new_id, time_of, uuid_of
 
 
 def test_an_id_is_a_version_7_uuid_of_now() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from atelier.server.mcp.progress import progress
+from atelier.providers.core.concurrency import progress
 
 pytestmark = pytest.mark.anyio
 
