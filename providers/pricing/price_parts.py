@@ -57,8 +57,8 @@ def output(own: Figures, model: Model, cell: Cell, request: ImageRequest, count:
     if tokens and tokens.grid is None:
         counts = (count * tokens.lowest, count * tokens.likely, count * tokens.highest)
     elif tokens and tokens.grid and size:
-        exact, (least, most) = output_tokens(tokens.grid, *size, count), tokens.times
-        counts = (least * exact, most * exact, most * exact)
+        exact, (low, high) = output_tokens(tokens.grid, *size, count), tokens.times
+        counts = (low * exact, high * exact, high * exact)
     if tokens and counts and own.rates:
         by_tokens = _range(own.rates[0].image_output, counts, "output tokens", own.rates[0], tokens)
     if row is None:
@@ -166,10 +166,10 @@ def more_output(own: Figures, rates: Rates, request: ImageRequest, count: int) -
 
 def _range(rate: Decimal, counts: tuple[int, int, int], what: str, *used: Figure) -> Amount:
     """Return the cost of tokens at a rate: lowest, likely, highest."""
-    least, likely, most = counts
+    low, likely, high = counts
     words = f"{likely:,} {what} x ${rate.normalize():f} per million" if likely else ""
     each = rate / MILLION
-    return Amount(least * each, likely * each, most * each, words, used, basis="tokens")
+    return Amount(low * each, likely * each, high * each, words, used, basis="tokens")
 
 
 def least_to_most(amounts: Sequence[Amount]) -> Amount:

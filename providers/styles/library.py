@@ -137,7 +137,7 @@ class StyleLibrary:
 NO_STYLES = StyleLibrary()
 
 Styles = Callable[[], StyleLibrary]
-"""Returns the styles that a caller may use; most calls name none."""
+"""Returns the styles that a caller may use; called only where a style is named."""
 
 
 def _is_style(file: str) -> bool:

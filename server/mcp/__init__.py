@@ -1,4 +1,4 @@
-"""The MCP server: tools/call, stdio, results and previews, progress, elicitation, tasks and resources.
+"""The MCP server: tools/call, stdio, progress and results, previews, elicitation, tasks and resources.
 
 Imports `tools`, `providers` and the single files of `server`. Start with `server` (build_server).
 """

@@ -66,6 +66,7 @@ class AtelierServer(StudioServer[ServerState]):
         limits = CallerLimits(settings.rate_limit, settings.caller_concurrency, count=count)
         self.calls = Calls(remote=caller_of_request is not None, limits=limits)
         self._listed = anyio.Event()  # set once a host has listed the tools
+        self._preloading = anyio.Lock(fast_acquire=True)  # held while what calls need is loaded
         self.draining = False  # set when the process is about to end
         self.finished = anyio.Event()  # set when the host has disconnected and every answer is written
         self._state: ServerState | None = None
@@ -123,7 +124,8 @@ class AtelierServer(StudioServer[ServerState]):
         """
         with anyio.move_on_after(PRELOAD_DELAY):
             await self._listed.wait()
-        await anyio.to_thread.run_sync(preload, service.pipeline)
+        async with self._preloading:
+            await anyio.to_thread.run_sync(preload, service.pipeline)
         await anyio.sleep(RECOVERY_DELAY)
         while True:
             try:
@@ -190,6 +192,8 @@ class AtelierServer(StudioServer[ServerState]):
             async with self.calls.answering(name, caller):
                 log_arguments(name, arguments)
                 params = parameters_of(tool, arguments)
+                async with self._preloading:  # else the imports would be waited for while nothing else is answered
+                    pass
                 client = context.client_capabilities
                 as_task = bool(client and client.extensions) and supports_tasks(context.request_context, name)
                 service = (with_task_limits(state.service) if as_task else state.service).for_caller(caller)
@@ -215,9 +219,8 @@ class AtelierServer(StudioServer[ServerState]):
     @asynccontextmanager
     async def _call(self, context: Context[ServerState, Any], caller: str, host: Host) -> AsyncGenerator[Call]:
         """Yield what a tool knows of its call, whose progress is reported meanwhile."""
-        confirm, confirm_price = None, confirmed
-        if self._settings.confirm_above is not None:
-            confirm, confirm_price = self._declined.callbacks(caller, context)
+        asks = self._settings.confirm_above is not None
+        confirm, confirm_price = self._declined.callbacks(caller, context) if asks else (None, confirmed)
         async with report_progress(context, CHECKING_REQUEST) as on_progress:
             yield Call(
                 caller=caller,
