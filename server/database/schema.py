@@ -44,11 +44,11 @@ class Usd(TypeDecorator[Decimal]):
         """Return the column type."""
         return BigInteger() if dialect.name == "sqlite" else Numeric(14, 6)
 
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+    def process_bind_param(self, value: Decimal | int | None, dialect: Dialect) -> Any:
         """Return the amount as it is stored."""
         if value is None:
             return None
-        amount = value.quantize(MICRO_USD, ROUND_HALF_UP)
+        amount = Decimal(value).quantize(MICRO_USD, ROUND_HALF_UP)
         return int(amount * MICRO) if dialect.name == "sqlite" else amount
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
