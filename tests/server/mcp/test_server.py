@@ -328,7 +328,7 @@ async def test_a_crash_says_nothing_of_its_inside(connect: Connect, monkeypatch:
     def crash(*_: object) -> None:
         raise RuntimeError("the secret garden")
 
-    monkeypatch.setattr("atelier.providers.pipeline.pipeline.Pipeline.admit", crash)
+    monkeypatch.setattr("atelier.providers.pipeline.pipeline.Pipeline.prepare_job", crash)
     async with connect() as client:
         result = await client.call_tool("generate_image", {"prompt": "a fox"})
     assert error(result)["reason"] == "internal"
