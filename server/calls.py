@@ -1,4 +1,5 @@
-"""The calls that are being answered, over any transport: an id and a line in the log, and one error boundary.
+"""The calls that are being answered, over any transport: an id and a line in the log,
+the limits of each caller, and one error boundary.
 
 An answer is delivered when its transport reports it as written: over stdio when its line is written, over HTTP when
 the last byte of the response was sent, in memory at once. Until then `answer_delivery` holds the callbacks.

@@ -19,10 +19,10 @@ from atelier.tools.tool import Answer, Call, OutputFiles
 NAMES = {"n": "count", "output_compression": "compression"}
 """Parameter -> field of ImageRequest, where the names differ."""
 
-NOT_SENT = (
+NOT_COPIED = (
     "deliver", "output_path", "save", "deliver_size", "deliver_fit", "deliver_max_kb", "confirm_cost", "fallback",
 )  # fmt: skip
-"""Parameters that are not sent to the vendor."""
+"""Parameters that do not become a field of ImageRequest as they are."""
 
 RESIZE_PARAMETERS = ("deliver_size", "deliver_fit", "deliver_max_kb")
 
@@ -77,7 +77,7 @@ def request_fields(params: ImageParameters) -> dict[str, Any]:
     Raises invalid_request for a resized copy that cannot be made.
     """
     common = {
-        NAMES.get(name, name): getattr(params, name) for name in ImageParameters.model_fields if name not in NOT_SENT
+        NAMES.get(name, name): getattr(params, name) for name in ImageParameters.model_fields if name not in NOT_COPIED
     }
     return {**common, "options": parse_options(params.options), "deliver": delivery_of(params).copy}
 

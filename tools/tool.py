@@ -30,8 +30,8 @@ class Answer:
     `pictures` are attached in the order of `data.images`: a stored picture as a preview, any other inline, and every
     one whole when `whole` and they are at most `inline_limit` bytes together. `jobs` are the ids of the jobs whose
     results these are; they are marked as delivered once the answer has been written. `sheet` is a JPEG that is attached
-    in place of the previews. `notice` is a part of both texts, for answers
-    that show neither.
+    in place of the previews. `notice` is a part of both texts, for answers that show neither. `usage` is tokens, and
+    `inline` says that the images are not kept.
     """
 
     text: str
@@ -74,9 +74,9 @@ class Call:
     """One call of a tool: the caller's name and the callbacks to its client.
 
     `confirm` asks the user to confirm a cost; None when the client supports no elicitation. `confirm_price` is used in
-    its place when the call has `confirm_cost`. `key` is the caller's idempotency key. `inline_limit` is how many bytes
-    of images the answer can carry whole. `output_files` writes them where the caller says; None when the caller is on
-    another machine. `styles` returns those that the caller may use.
+    its place when the call has `confirm_cost`. `key` is the caller's idempotency key, None over MCP. `inline_limit` is
+    how many bytes of images the answer can carry whole. `output_files` writes them where the caller says; None when the
+    caller is on another machine. `styles` returns those that the caller may use.
     """
 
     caller: str

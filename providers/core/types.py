@@ -1,4 +1,4 @@
-"""The data types of requests, models and results. Frozen; None means the vendor's default, which is not sent."""
+"""The data types of requests, pictures, models and endpoints. Frozen; None is the vendor's default and not sent."""
 
 from __future__ import annotations
 

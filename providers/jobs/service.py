@@ -133,8 +133,8 @@ class ImageService(ImageCalls):
         self.pipeline.for_caller(caller).check_delivery(request, inline=bool(inline_limit))
         priced = check_and_price(self.pipeline.catalog, request, suggest=True)
         # 2. identify the call
-        own = key_hash(body) if key and body else await self._fingerprint(priced, bool(inline_limit), caller)
-        identity = CallIdentity(caller=caller, fingerprint=own, key=key_hash(key) if key else None)
+        call_hash = key_hash(body) if key and body else await self._fingerprint(priced, bool(inline_limit), caller)
+        identity = CallIdentity(caller=caller, fingerprint=call_hash, key=key_hash(key) if key else None)
         # 3. join a running job, or collect an earlier one
         while (running := self._runner.find_duplicate(identity)) and running.is_cancelled:
             await running.done.wait()

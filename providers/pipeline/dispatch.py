@@ -20,7 +20,7 @@ from atelier.providers.core.errors import ImageError, Reason, error_facts, redac
 from atelier.providers.core.gates.option_gates import private_texts
 from atelier.providers.core.types import Endpoint, Progress
 from atelier.providers.pipeline.prepare import PreparedJob
-from atelier.providers.pipeline.vendor_call import VendorCall, model_span, record_reply
+from atelier.providers.pipeline.vendor_call import VendorCall, describe_reply, model_span
 from atelier.providers.transport.network.address_policy import AddressPolicy
 from atelier.providers.transport.network.http_client import OwnTransport, httpx, vendor_client
 from atelier.providers.transport.resilience import Breaker, FairLimiter
@@ -105,7 +105,7 @@ class Dispatcher:
                         reply = await run_beside(partial(_watch, provider, job, wire, cancel, requested), call)
                     else:
                         reply = await call()
-                    record_reply(vendor_span, reply)
+                    describe_reply(vendor_span, reply)
         except ImageError as error:
             error.hint = hint_with_variables(error.hint, provider.endpoint, job.endpoint)
             raise

@@ -5,7 +5,6 @@ Nothing is written here; JobStore writes the reservations.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -25,11 +24,6 @@ from atelier.providers.pricing.estimate import Estimate, actual, estimate
 from atelier.providers.pricing.price_parts import total, usd
 from atelier.providers.transport.wire import httpx
 from atelier.providers.vendors.contract import Job
-
-log = logging.getLogger("atelier")
-
-WARNED_VARIANCE = Decimal("0.2")
-"""The share by which a bill may differ from its estimate without a warning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +98,11 @@ async def check_total(
     requests: Sequence[PricedRequest],
     caller: str,
     confirm: Confirm | None,
-    each: str = "models",
+    noun: str = "models",
 ) -> None:
     """Check the caps against the sum of several requests, and ask for consent to it once.
 
-    `each` is the plural of what the requests are, for the messages.
+    `noun` is the plural of what the requests are, for the messages.
 
     Raises budget_exceeded. Each request reserves its own part afterwards.
     """
@@ -122,11 +116,11 @@ async def check_total(
         (left.day, "is left today (ATELIER_BUDGET_PER_DAY, UTC)"),
         (left.month, "is left this month (ATELIER_BUDGET_PER_MONTH, UTC)"),
     )
-    what = f"{len(requests)} {each} together may cost {usd(price)}"
+    what = f"{len(requests)} {noun} together may cost {usd(price)}"
     for room, words in rooms:
         if room is not None and price > room:
             message = f"{what}, which is more than the {usd(room)} that {words}; nothing was sent."
-            raise ImageError(Reason.BUDGET_EXCEEDED, message, hint=f"Take fewer {each}, or a cheaper model.")
+            raise ImageError(Reason.BUDGET_EXCEEDED, message, hint=f"Take fewer {noun}, or a cheaper model.")
     known = all(price is not None for price in prices)
     if _needs_consent(budget, price if known else None):
         await _ask(budget.confirm_above, what if known else f"{what} and more: a price is not known", confirm)
@@ -209,16 +203,3 @@ def cap_exceeded(catalog: Catalog, priced: PricedRequest, short: CapExceeded) ->
     """Return the error for a request that would exceed the cap of the day or the month."""
     cap = f"the {usd(short.cap)} of this {short.period} (ATELIER_BUDGET_PER_{short.period.upper()}, UTC)"
     return over_budget_error(catalog, priced, cap, short.left)
-
-
-def cost_variance(priced: PricedRequest, vendor_calls: Sequence[VendorCall]) -> list[str]:
-    """Return a warning if the bill differs from the estimate by more than WARNED_VARIANCE, and log it."""
-    estimated = total(vendor_call.estimated for vendor_call in vendor_calls)
-    spent = total(vendor_call.spent for vendor_call in vendor_calls)
-    if estimated is None or spent is None or abs(spent - estimated) <= WARNED_VARIANCE * estimated:
-        return []
-    facts = {"provider": priced.choice.provider.name, "model": priced.job.model.id, "job": priced.job.id}
-    log.warning("bill differs", extra={"facts": {**facts, "estimated_usd": estimated, "billed_usd": spent}})
-    price = priced.estimate
-    range = f", and up to {usd(price.high_usd)} was possible" if price and price.high_usd > price.total_usd else ""
-    return [f"Billed {usd(spent)}, where {usd(estimated)} was estimated{range}."]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -18,12 +20,19 @@ from atelier.providers.core.types import Picture
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.provenance import embed_facts
 from atelier.providers.images.resize import with_copy
-from atelier.providers.pipeline.prepare import PreparedJob, cost_variance
+from atelier.providers.pipeline.admit import PricedRequest
+from atelier.providers.pipeline.prepare import PreparedJob
 from atelier.providers.pipeline.vendor_call import VendorCall
-from atelier.providers.pricing.price_parts import total
+from atelier.providers.pricing.price_parts import total, usd
 from atelier.providers.vendors.contract import Reply
 
 BILLED_TWICE = "A call timed out and was sent again; the first may have been billed as well."
+
+WARNED_VARIANCE = Decimal("0.2")
+"""The share by which a bill may differ from its estimate without a warning."""
+
+
+log = logging.getLogger("atelier")
 
 
 NewAsset: TypeAlias = tuple[Picture, dict[str, Any]]
@@ -195,6 +204,19 @@ def merged_reply(replies: Sequence[Reply]) -> Reply:
         warnings=tuple(dict.fromkeys(warning for reply in replies for warning in reply.warnings)),
         details=details,
     )
+
+
+def cost_variance(priced: PricedRequest, vendor_calls: Sequence[VendorCall]) -> list[str]:
+    """Return a warning if the bill differs from the estimate by more than WARNED_VARIANCE, and log it."""
+    estimated = total(vendor_call.estimated for vendor_call in vendor_calls)
+    spent = total(vendor_call.spent for vendor_call in vendor_calls)
+    if estimated is None or spent is None or abs(spent - estimated) <= WARNED_VARIANCE * estimated:
+        return []
+    facts = {"provider": priced.choice.provider.name, "model": priced.job.model.id, "job": priced.job.id}
+    log.warning("bill differs", extra={"facts": {**facts, "estimated_usd": estimated, "billed_usd": spent}})
+    price = priced.estimate
+    range = f", and up to {usd(price.high_usd)} was possible" if price and price.high_usd > price.total_usd else ""
+    return [f"Billed {usd(spent)}, where {usd(estimated)} was estimated{range}."]
 
 
 def shortfall_warnings(errors: Iterable[ImageError], count: int, got: int, collectable: str | None) -> list[str]:

@@ -15,7 +15,7 @@ class JobState(StrEnum):
     RUNNING = "running"
     """`open_job` writes it before anything is sent; the process that owns the job ends it."""
     COMPLETED = "done"
-    """It has at least one stored image. The sweeper claims it while the vendor may return more."""
+    """Its images were made, and stored if a storage took them. The sweeper claims it while more may come."""
     FAILED = "failed"
     """It has no image, and nothing was billed but what a refusal cost."""
     CANCELLED = "cancelled"

@@ -76,7 +76,9 @@ class VendorCall:
 
     async def mark_sent(self) -> None:
         """Record that the request is about to be sent. Raises storage_failed; the request must then not be sent."""
-        await self._store.mark_sent(self.id)
+        if not await self._store.mark_sent(self.id):
+            message = "The job's reservation is gone: another process has claimed the job, or its database was moved."
+            raise ImageError(Reason.STORAGE_FAILED, f"{message} Nothing was sent.", hint="Make the call again.")
         self.state = "sent"
 
     async def save_vendor_task(self, task: Mapping[str, Any]) -> None:
@@ -177,7 +179,7 @@ def model_span(vendor: str, job: Job) -> AbstractContextManager[Span]:
     return span(f"{OPERATION} {model}", attributes, kind="client")
 
 
-def record_reply(vendor_span: Span, reply: Reply) -> None:
+def describe_reply(vendor_span: Span, reply: Reply) -> None:
     """Add what the vendor answered."""
     request_id = reply.details.get("request_id")
     vendor_span.set(

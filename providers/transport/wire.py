@@ -1,4 +1,4 @@
-"""Send requests to vendors: paid requests, polls and downloads. Only this module adds API keys and retries.
+"""Send requests to vendors: paid requests, polls and downloads. Only here keys and retries are used.
 
 Links in a vendor's answer are checked by the address policy before they are followed; a caller's links go through
 `web_fetch`, which has no key. One exchange is retried, never the whole job: `retry` holds the table for paid requests,

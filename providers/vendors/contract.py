@@ -8,6 +8,8 @@ lookup(job, wire)             returns whether the vendor has the task that `comp
 collect(job, wire)            makes a Reply of what `read` saved, after the process that sent the request has died
 watch(job, wire)              reports progress beside the request, until its answer is there
 cancel(job, wire)             asks the vendor to stop a task that was saved, or the request where there are no tasks
+
+The others (`quote`, `lifecycles`, `locate`, `credentials`) are described at `Provider`.
 """
 
 from __future__ import annotations
@@ -30,8 +32,8 @@ from atelier.providers.transport.wire import Wire, httpx
 class Job:
     """A request that passed every gate. Only the pipeline makes one.
 
-    `size` is (width, height) in pixels where the caller gave it, in pixels or by ratio and tier. `task` is what `read`
-    saved by `wire.save_vendor_task`; only `collect` gets it.
+    `size` is (width, height) in pixels where the caller gave it, in pixels or by ratio and tier. `task` names the
+    vendor's task, once `complete` or `read` has saved it.
     """
 
     id: str

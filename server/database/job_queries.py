@@ -1,4 +1,4 @@
-"""Read jobs, and claim those of processes that died: the queries and their rows."""
+"""The statements on jobs and their rows; read jobs, and claim those of processes that died."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs in the database: `JobStore`, and the list of `atelier jobs`."""
+"""The store of jobs: every change of a job and of its vendor calls. `job_queries` reads, `ledger` reserves and sums."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class SqlJobStore(SqlJobReader, JobStore):
     async def open_job(
         self, entry: NewJob, reservations: Sequence[Reservation], caps: Caps
     ) -> CapExceeded | JobRow | None:
-        """Write a job and reserve its charges, or return the same call's job to wait for or collect."""
+        """Write a job and reserve for its vendor calls, or return the same call's job to wait for or collect."""
         identity = entry.identity
 
         def transaction(connection: Connection) -> CapExceeded | JobRow | None:
@@ -140,12 +140,12 @@ class SqlJobStore(SqlJobReader, JobStore):
     async def finish_job(self, id: str, state: JobState, outcome: Mapping[str, Any]) -> bool:
         """End a job of this process. False if it does not run, or another process has claimed it."""
         count, now = len(outcome.get("images", ())), datetime.now(UTC)
-        uncollectable = state == JobState.COMPLETED and not count  # its images could not be stored
+        nothing_stored = state == JobState.COMPLETED and not count  # its images could not be stored
         parameters = {
             "job_id": id,
             "owners": self._owner.names,
             "images": count,
-            "delivered": now if uncollectable else None,
+            "delivered": now if nothing_stored else None,
             "outcome": to_json(outcome),
             "collectable": bool(outcome.get("collectable")),
             "inline": bool(outcome.get("inline")),

@@ -1,6 +1,7 @@
-"""What a host shows of a call: its progress, and its answer or error as content blocks. No other file makes these.
+"""What a host shows of a call: its progress, and its answer or error as content blocks.
 
-The text comes first, then one JPEG preview per picture; base64 appears nowhere else. Some hosts show the model only
+The text comes first, then a JPEG preview of each picture, or the whole of it. The studio's page has results of its own
+(`studio/app.py`). Some hosts show the model only
 `structuredContent`, some only the text, so each is complete alone.
 """
 

@@ -110,16 +110,16 @@ class AtelierServer(StudioServer[ServerState]):
         async with service, anyio.create_task_group() as tasks:
             self._state = ServerState(service, storage)
             tasks.start_soon(upload_periodically, self.storages)
-            tasks.start_soon(self._recover_periodically, service)
+            tasks.start_soon(self._preload_then_recover, service)
             yield self._state
             if self._writer:
                 await self._writer.drain()  # before the service closes: it marks jobs as delivered
             tasks.cancel_scope.cancel()
 
-    async def _recover_periodically(self, service: ImageService) -> None:
-        """Recover orphaned jobs every RECOVERY_INTERVAL. An error is logged and fails no call.
+    async def _preload_then_recover(self, service: ImageService) -> None:
+        """Load what calls need, then recover orphaned jobs every RECOVERY_INTERVAL. An error is only logged.
 
-        Before that the vendors and the database are loaded in a thread, while the model reads the tools: neither
+        The vendors and the database are loaded in a thread, while the model reads the tools: neither
         `initialize` nor the first call has to wait for them.
         """
         with anyio.move_on_after(PRELOAD_DELAY):
@@ -192,7 +192,7 @@ class AtelierServer(StudioServer[ServerState]):
             async with self.calls.answering(name, caller):
                 log_arguments(name, arguments)
                 params = parameters_of(tool, arguments)
-                async with self._preloading:  # else the imports would be waited for while nothing else is answered
+                async with self._preloading:  # importing here would block the event loop
                     pass
                 client = context.client_capabilities
                 as_task = bool(client and client.extensions) and supports_tasks(context.request_context, name)

@@ -1,4 +1,6 @@
-"""MCP over stdin and stdout. Every line is answered; an answer is delivered when its whole line has been written.
+"""MCP over stdin and stdout. No request stays unanswered, however it is written.
+
+An answer is delivered when its whole line has been written.
 
 The host may read slowly, not at all, or exit in the middle of a line: then the result in that answer was not delivered.
 A host that closes stdout has disconnected, as if it had closed stdin.
@@ -62,8 +64,8 @@ class MessageReader(anyio.AsyncFile[str]):
 class MessageWriter(anyio.AsyncFile[str]):
     """Writes the protocol's lines and tracks the answers that are not written yet.
 
-    The server runs in the scope `host`, which is cancelled once the host has closed stdout. A request that was answered
-    early is not answered again.
+    The server runs in the scope `serving`, which is cancelled once the host has closed stdout. A request that was
+    answered early is not answered again.
     """
 
     def __init__(self, stream: TextIO, early: EarlyAnswers | None, recorder: AnswerRecorder) -> None:
@@ -71,7 +73,7 @@ class MessageWriter(anyio.AsyncFile[str]):
         self._answered = early.answered if early else set[str]()
         self._recorder = recorder
         self._skips = False
-        self.host = anyio.CancelScope()
+        self.serving = anyio.CancelScope()
         self._last = ""
         self._written = anyio.Event()
         self._line_done = anyio.Event()
@@ -88,7 +90,7 @@ class MessageWriter(anyio.AsyncFile[str]):
             async with stdio_server(reader, self) as (read, write):
                 reader.refuse = write.send
                 try:
-                    with self.host:
+                    with self.serving:
                         await server.run(read, write, server.create_initialization_options())
                 finally:
                     finished()
@@ -110,7 +112,8 @@ class MessageWriter(anyio.AsyncFile[str]):
     async def track_delivery(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Middleware: complete the `AnswerDelivery` of a request when its answer is written, or lost.
 
-        No response is sent for a cancelled request.
+        No response is sent for a cancelled request. First waits, at most LINE_TIMEOUT, for the answer that is being
+        written: a repeat must find it delivered.
         """
         if ctx.request_id is None:
             return await call_next(ctx)
@@ -162,20 +165,20 @@ class MessageWriter(anyio.AsyncFile[str]):
 
     async def _write_to_host(self, act: Callable[[], Awaitable[object]]) -> None:
         """Write unless the host has disconnected. When it disconnects now, no pending answer is delivered."""
-        if self.host.cancel_called:
+        if self.serving.cancel_called:
             return
         try:
             await act()
         except OSError as error:
             log.warning("host disconnected", extra={"facts": {"why": error.strerror}})
-            self.host.cancel()
+            self.serving.cancel()
             for delivery in chain(*self._deliveries.values()):
                 delivery.complete(delivered=False)
             self._deliveries.clear()
 
 
 def _is_usual(line: str) -> bool:
-    """Whether a line is one message as the protocol has it, so that nothing of it has to be read in another way."""
+    """Whether a line is one valid message that needs none of the repairs of `jsonrpc`."""
     try:
         message = from_json(line)
         jsonrpc_message_adapter.validate_python(message, by_name=False)

@@ -2,7 +2,7 @@
 
 A task is a job and has the job's id. It is read from the database, so that it outlives this process. Elicitation comes
 before there is a job and uses the ordinary multi-round-trip flow. No other client sees a task.
-Facts: the extension's specification of 2026-07-28, and facts/mcp-sdk.md.
+Facts: the extension's specification of 2026-07-28.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The studio as an MCP App: what a client that supports the extension `io.modelcontextprotocol/ui` learns of it.
 
 To every other client the server looks as it would without the studio. Facts: the extension's specification of
-2026-01-26, and facts/hosts.md.
+2026-01-26.
 """
 
 from __future__ import annotations

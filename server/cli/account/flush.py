@@ -1,4 +1,4 @@
-"""TODO."""
+"""`atelier flush`: upload the images whose upload failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""`atelier jobs`: list jobs, or show one with its vendor calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""`atelier spend`: what was spent, by group; `--rebuild` restores the ledger from the records of the images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""`atelier models`: list the models as a table, JSON or Markdown."""
 
 from __future__ import annotations
 

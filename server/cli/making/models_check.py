@@ -1,4 +1,4 @@
-"""TODO."""
+"""`atelier models --check`: compare defaults and end dates with the vendors' own lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Turn the parameters of a tool into options of a command."""
 
 from __future__ import annotations
 

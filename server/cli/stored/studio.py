@@ -1,4 +1,4 @@
-"""TODO."""
+"""`atelier studio`: open the studio in a browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Print lines, JSON and tables, and the errors of wrong usage and of a closed stream."""
 
 from __future__ import annotations
 

@@ -19,10 +19,10 @@ from atelier.providers.pipeline.prepare import (
     check_budget,
     check_total,
     confirm_price,
-    cost_variance,
     reservations_for,
     vendor_calls_for,
 )
+from atelier.providers.pipeline.result import cost_variance
 from atelier.providers.pricing.budget import Budget, BudgetLeft, Caps
 from atelier.providers.pricing.estimate import vendor_estimate
 from tests.conftest import TODAY
@@ -127,7 +127,7 @@ async def test_consent_is_asked_once_for_the_sum() -> None:
 
     await check_total(Budget(confirm_above=Decimal("0.12")), store(), [priced(), priced()], "7", yes)
     assert questions == []  # exactly the limit
-    await check_total(Budget(confirm_above=Decimal("0.11")), store(), [priced(), priced()], "7", yes, each="prompts")
+    await check_total(Budget(confirm_above=Decimal("0.11")), store(), [priced(), priced()], "7", yes, noun="prompts")
     await check_total(Budget(confirm_above=Decimal(9)), store(), [priced(), unpriced()], "7", yes)
     assert questions == [
         "2 prompts together may cost $0.12. Go ahead?",

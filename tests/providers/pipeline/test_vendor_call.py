@@ -28,13 +28,15 @@ class Rows:
 
     def __init__(self, short: CapExceeded | None = None) -> None:
         self.short = short
+        self.reserved = True
         self.written: list[tuple[Any, ...]] = []
 
     async def reserve_retry(self, id: str, caps: Caps) -> CapExceeded | None:
         return self.short
 
-    async def mark_sent(self, id: str) -> None:
+    async def mark_sent(self, id: str) -> bool:
         self.written.append(("sent",))
+        return self.reserved
 
     async def settle_call(self, id: str, usd: Decimal | None) -> None:
         self.written.append(("settled", usd))
@@ -109,6 +111,15 @@ async def test_images_that_came_and_could_not_be_kept_are_settled_at_their_bill(
     await one.close_failed(OSError("the disk is full"))
     assert rows.written == [("sent",), ("settled", Decimal("0.07"))]
     assert (one.spent, one.state) == (Decimal("0.07"), "closed")
+
+
+async def test_a_call_whose_reservation_another_process_released_is_not_sent() -> None:
+    rows = Rows()
+    rows.reserved, one = False, call(rows)
+    with pytest.raises(ImageError, match="Nothing was sent") as caught:
+        await one.mark_sent()
+    await one.close_failed(caught.value)
+    assert (caught.value.reason, rows.written[-1], one.spent) == (Reason.STORAGE_FAILED, ("released",), Decimal(0))
 
 
 async def test_a_call_that_was_cancelled_before_it_was_in_flight_is_released() -> None:

@@ -119,10 +119,10 @@ async def test_where_one_of_several_was_never_sent_and_the_others_came_too_late_
         store = service.pipeline.store
         sent = store.mark_sent
 
-        async def full_once(charge: str) -> None:
+        async def full_once(call: str) -> bool:
             if full:
                 raise full.pop()
-            await sent(charge)
+            return await sent(call)
 
         setattr(store, "mark_sent", full_once)  # noqa: B010 - an instance's own
         with pytest.raises(ImageError) as caught:
