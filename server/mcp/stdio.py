@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import anyio
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -184,8 +184,10 @@ def _is_usual(line: str) -> bool:
         jsonrpc_message_adapter.validate_python(message, by_name=False)
     except ValueError:
         return False
-    params: dict[str, Any] = message.get("params") or {}
-    return isinstance(message.get("id", 0), str | int) and isinstance(params.get("arguments", params), dict)
+    id, params = message.get("id", 0), message.get("params", {})
+    if isinstance(id, bool) or not (isinstance(id, str | int) and isinstance(params, dict)):
+        return False
+    return isinstance(cast("dict[str, Any]", params).get("arguments", {}), dict)
 
 
 @contextmanager

@@ -60,7 +60,9 @@ def test_over_stdio_every_line_is_answered(environ: Environ) -> None:
         b'{"id":4,"method":"ping"}': (4, -32600),
         b'{"jsonrpc":"2.0","id":5,"method":"ping","params":[]}': (5, -32600),
         b'{"jsonrpc":"2.0","id":null,"method":"ping"}': (None, -32600),
+        b'{"jsonrpc":"2.0","id":true,"method":"ping"}': (None, -32600),
         b'{"jsonrpc":"2.0","id":6,"method":"no/such"}': (6, -32601),
+        b'{"jsonrpc":"2.0","id":2,"result":{},"params":[1]}\n{"jsonrpc":"2.0","id":7,"method":"ping"}': (7, "result"),
         b'[{"jsonrpc":"2.0","id":8,"method":"ping"}]': (8, "result"),
     }
     said = spoken(environ, *lines)
