@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
 from functools import cache
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from anyio import to_thread
@@ -79,7 +79,7 @@ class DeferredJobStore:
 
     def __init__(self, make: Callable[[], JobStore]) -> None:
         self._make = make
-        self._lock = Lock()
+        self._lock = threading.Lock()
         self._made: JobStore | None = None
 
     def load(self) -> JobStore:
@@ -168,6 +168,12 @@ def pipeline_of(
         retry_timeouts=settings.retry_timeouts,
         slots=slots_of(settings),
     )
+
+
+def preload_vendors(pipeline: Pipeline) -> None:
+    """Load the vendors, which every call needs. An error comes back in the call."""
+    with suppress(Exception):
+        pipeline.catalog.preload()
 
 
 def preload(pipeline: Pipeline) -> None:

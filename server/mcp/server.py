@@ -24,7 +24,7 @@ from atelier.providers.jobs.runner import CHECKING_REQUEST
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.styles.library import StyleLibrary
 from atelier.server.calls import CallerLimits, Calls, delivering, log_arguments
-from atelier.server.composition import call_counter, pipeline_of, preload, source_limits_of
+from atelier.server.composition import call_counter, pipeline_of, preload, preload_vendors, source_limits_of
 from atelier.server.mcp import descriptions, results
 from atelier.server.mcp.elicitation import DeclinedCosts, InputNeeded
 from atelier.server.mcp.guidance.instructions import instructions
@@ -66,7 +66,7 @@ class AtelierServer(StudioServer[ServerState]):
         limits = CallerLimits(settings.rate_limit, settings.caller_concurrency, count=count)
         self.calls = Calls(remote=caller_of_request is not None, limits=limits)
         self._listed = anyio.Event()  # set once a host has listed the tools
-        self._preloading = anyio.Lock(fast_acquire=True)  # held while what calls need is loaded
+        self._preloading = anyio.Lock(fast_acquire=True)  # held while what every call needs is loaded
         self.draining = False  # set when the process is about to end
         self.finished = anyio.Event()  # set when the host has disconnected and every answer is written
         self._state: ServerState | None = None
@@ -117,15 +117,15 @@ class AtelierServer(StudioServer[ServerState]):
             tasks.cancel_scope.cancel()
 
     async def _preload_then_recover(self, service: ImageService) -> None:
-        """Load what calls need, then recover orphaned jobs every RECOVERY_INTERVAL. An error is only logged.
+        """Load vendors and database, then recover orphaned jobs every RECOVERY_INTERVAL. An error is only logged.
 
-        The vendors and the database are loaded in a thread, while the model reads the tools: neither
-        `initialize` nor the first call has to wait for them.
+        They are loaded in a thread, while the model reads the tools, so that the first call finds them.
         """
         with anyio.move_on_after(PRELOAD_DELAY):
             await self._listed.wait()
         async with self._preloading:
-            await anyio.to_thread.run_sync(preload, service.pipeline)
+            await anyio.to_thread.run_sync(preload_vendors, service.pipeline)
+        await anyio.to_thread.run_sync(preload, service.pipeline)
         await anyio.sleep(RECOVERY_DELAY)
         while True:
             try:
