@@ -177,12 +177,11 @@ def preload_vendors(pipeline: Pipeline) -> None:
 
 
 def preload(pipeline: Pipeline) -> None:
-    """Load the vendors, their clients and the database ahead of the first call. An error comes back in that call.
+    """Load the database and make the vendors' clients, after `preload_vendors`. An error comes back in the call.
 
     What is loaded stays, so the garbage collector need not look at it again: that takes 50 ms, in which all calls wait.
     """
     with suppress(Exception):
-        pipeline.catalog.preload()
         if isinstance(store := cast("object", pipeline.store), DeferredJobStore):
             store.load()
         pipeline.dispatcher.preload(pipeline.catalog)

@@ -1,4 +1,4 @@
-"""The answers of this face. What OpenAI's have no field for is under `atelier`; its clients pass over it."""
+"""Answers in the shape of OpenAI's API. What it has no field for is under `atelier`; its clients pass over that."""
 
 from __future__ import annotations
 

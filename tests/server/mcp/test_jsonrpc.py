@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from typing import Any
 
 import pytest
@@ -33,12 +34,16 @@ def spoken(environ: Environ, *lines: bytes) -> list[dict[str, Any]]:
         assert process.stdin is not None
         assert process.stdout is not None
         said = list[dict[str, Any]]()
+        limit = threading.Timer(LONG, process.kill)  # a line that is not answered must fail, not wait
+        limit.daemon = True
+        limit.start()
         for line in (BOM + greeting, *lines):
             os.write(process.stdin.fileno(), line + b"\n")
             said.append(json.loads(process.stdout.readline()))
         process.stdin.close()
         assert process.stdout.read() == ""
         assert process.wait(LONG) == 0
+        limit.cancel()
     return said
 
 
