@@ -16,6 +16,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 
+import anyio
+
 from atelier.providers.core.errors import ImageError, Reason, internal_error, sanitize
 from atelier.providers.core.tracing import add_context, current_span, new_id, start_context
 from atelier.providers.jobs.service import ImageService
@@ -25,6 +27,7 @@ from atelier.server.storage.remote_storage import without_addresses, without_loc
 
 Callback = Callable[[], None]
 
+LOOKUP_TIMEOUT = 5.0  # seconds that a read-only tool may take beyond the wait limit of a job
 MAX_ARGUMENT = 2000  # characters of an argument in the log
 MINUTE = 60.0  # seconds
 MAX_COUNTED_CALLERS = 10_000  # above it those who were idle for a minute are forgotten
@@ -54,6 +57,16 @@ def on_delivery(callback: Callback) -> None:
         callback()
     else:
         delivery.on_delivered.append(callback)
+
+
+@contextmanager
+def lookup_limit(wait: float) -> Generator[None]:
+    """Run a lookup in the block. It ends LOOKUP_TIMEOUT after the `wait` limit in seconds; raises storage_failed."""
+    with anyio.move_on_after(wait + LOOKUP_TIMEOUT) as scope:
+        yield
+    if scope.cancelled_caught:
+        message = "The storage did not answer in time."
+        raise ImageError(Reason.STORAGE_FAILED, message, hint="Try again later; nothing is lost.")
 
 
 @contextmanager

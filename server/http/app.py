@@ -98,14 +98,17 @@ async def served(settings: Settings, host: str, port: int) -> int:
         def stop_accepting() -> None:
             server.draining = True
             access.close()
-            server.state.service.stop_unsent()
+            server.stop_unsent()
 
         def stop() -> None:
             web.should_exit = True
 
-        shown = f"[{name}]" if ":" in name else name
-        log.info("listening", extra={"facts": {"address": f"http://{shown}:{number}"}})
-        return await until_idle(lambda: web.serve([listener]), lambda: server.busy, stop_accepting, stop)
+        async def serve() -> None:  # which begins once signals are watched
+            shown = f"[{name}]" if ":" in name else name
+            log.info("listening", extra={"facts": {"address": f"http://{shown}:{number}"}})
+            await web.serve([listener])
+
+        return await until_idle(serve, lambda: server.busy, stop_accepting, stop)
 
 
 def app_of(server: AtelierServer, metrics: Metrics, issuer: str | None) -> FastAPI:

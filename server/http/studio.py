@@ -73,7 +73,7 @@ async def serve_studio(settings: Settings, port: int, say: Callable[[str], None]
             def stop() -> None:
                 web.should_exit = True
 
-            return await until_idle(serve, lambda: server.busy, server.state.service.stop_unsent, stop)
+            return await until_idle(serve, lambda: server.busy, server.stop_unsent, stop)
 
 
 class StudioBridge:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -18,12 +18,12 @@ from mcp.types import INVALID_PARAMS, CallToolResult, InputRequiredResult
 from mcp.types import Tool as ToolDescription
 
 from atelier.providers.catalog.catalog import Catalog, utc_today
-from atelier.providers.core.errors import ImageError, Reason
+from atelier.providers.core.errors import ImageError
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.jobs.runner import CHECKING_REQUEST
 from atelier.providers.jobs.service import ImageService
 from atelier.providers.styles.library import StyleLibrary
-from atelier.server.calls import CallerLimits, Calls, delivering, log_arguments
+from atelier.server.calls import CallerLimits, Calls, delivering, log_arguments, lookup_limit
 from atelier.server.composition import call_counter, pipeline_of, preload, preload_vendors, source_limits_of
 from atelier.server.mcp import descriptions, results
 from atelier.server.mcp.elicitation import DeclinedCosts, InputNeeded
@@ -44,7 +44,6 @@ from atelier.tools.tool import Call, Tool, confirmed
 PRELOAD_DELAY = 1.0  # seconds after which a host that has not listed the tools is not waited for
 RECOVERY_DELAY = 2.5  # seconds until the first sweep, so that the first call has the database; a repeat sweeps itself
 RECOVERY_INTERVAL = 15.0  # seconds between two sweeps for orphaned jobs
-LOOKUP_TIMEOUT = 5.0  # seconds that a read-only tool may take beyond the wait limit of a job
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +146,11 @@ class AtelierServer(StudioServer[ServerState]):
         """The number of calls in progress and of running jobs."""
         return self.calls.count + (len(self._state.service.active_jobs) if self._state else 0)
 
+    def stop_unsent(self) -> None:
+        """Cancel the vendor calls that were not sent yet. A server that is still starting has none."""
+        if self._state:
+            self._state.service.stop_unsent()
+
     @property
     def unwritten_answers(self) -> int:
         """The number of answers that are not written yet."""
@@ -198,7 +202,7 @@ class AtelierServer(StudioServer[ServerState]):
                 as_task = bool(client and client.extensions) and supports_tasks(context.request_context, name)
                 service = (with_task_limits(state.service) if as_task else state.service).for_caller(caller)
                 async with self._call(context, caller, host) as call:
-                    with self._time_limit(tool):
+                    with lookup_limit(math.inf if tool.kind == "creates" else self._settings.wait_seconds):
                         answer = await tool.run(params, service, call)
                     if name in self.app_tools:
                         result = app_result(answer)
@@ -231,16 +235,6 @@ class AtelierServer(StudioServer[ServerState]):
                 output_files=None if self._many_callers else self._output_files,
                 styles=self.styles,
             )
-
-    @contextmanager
-    def _time_limit(self, tool: Tool[Any]) -> Generator[None]:
-        """Run a tool within the block. One that only reads ends LOOKUP_TIMEOUT after the wait limit; storage_failed."""
-        seconds = math.inf if tool.kind == "creates" else self._settings.wait_seconds + LOOKUP_TIMEOUT
-        with anyio.move_on_after(seconds) as scope:
-            yield
-        if scope.cancelled_caught:
-            message = "The storage did not answer in time."
-            raise ImageError(Reason.STORAGE_FAILED, message, hint="Try again later; nothing is lost.")
 
 
 def build_server(

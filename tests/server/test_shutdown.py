@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.server import Held, Slow
 from atelier.providers.testing.waiting import LONG, until
+from atelier.server.mcp.server import build_server
+from atelier.server.settings import Settings
 from tests.conftest import Environ, files_in
 from tests.exhaustive import exhaustive, sample
 from tests.server.process import CALL, SERVE, greet, hello, say, started
@@ -36,6 +39,21 @@ def test_a_server_at_rest_ends_at_once(environ: Environ, number: signal.Signals)
         process.stdout.readline()
         process.send_signal(number)
         assert process.wait(LONG) == 128 + number
+
+
+@pytest.mark.parametrize("number", sample(SIGNALS, [signal.SIGTERM]))
+def test_a_server_that_is_still_starting_ends_at_once(environ: Environ, number: signal.Signals) -> None:
+    environ["ATELIER_JWT_SECRET"] = "s" * 32
+    with started(environ, [*SERVE, "--http", "--port", "0"], stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        assert any("http://127.0.0.1:" in line for line in process.stdout)
+        process.send_signal(number)
+        assert process.stdout.read() == ""
+        assert process.wait(LONG) == 128 + number
+
+
+def test_before_a_server_has_started_there_is_nothing_to_stop(environ: Environ) -> None:
+    build_server(Settings.from_environ(environ)).stop_unsent()
 
 
 @exhaustive
