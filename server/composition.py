@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import gc
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-
-from anyio import to_thread
+from typing import TYPE_CHECKING, cast
 
 from atelier.providers.catalog.catalog import Catalog, utc_today
 from atelier.providers.catalog.host_vendors import vendors_of
+from atelier.providers.core.concurrency import Deferred
 from atelier.providers.images.asset_storage import Storage
 from atelier.providers.images.sources import SourceLimits, SourceReader
 from atelier.providers.pipeline.dispatch import Slots
@@ -69,37 +67,6 @@ def job_store_of(settings: Settings, today: Callable[[], date] = utc_today, *, r
 
     file = SqliteDatabase(settings.state / "journal.db", remote=remote)
     return SqlJobStore(file, FileProcessLock(settings.state / "processes"), today)
-
-
-class DeferredJobStore:
-    """A job store that is made in a thread when it is first used, since importing SQLAlchemy takes a while.
-
-    From then on its methods are those of the store.
-    """
-
-    def __init__(self, make: Callable[[], JobStore]) -> None:
-        self._make = make
-        self._lock = threading.Lock()
-        self._made: JobStore | None = None
-
-    def load(self) -> JobStore:
-        """Make the store. A server calls it in a thread once it has answered its host."""
-        with self._lock:
-            if self._made is None:
-                self._made = made = self._make()
-                for name in dir(made):
-                    if not name.startswith("_"):
-                        vars(self).setdefault(name, getattr(made, name))
-            return self._made
-
-    async def aclose(self) -> None:
-        """Do nothing: `load` puts the store's own in its place."""
-
-    def __getattr__(self, name: str) -> Any:
-        async def method(*args: Any, **named: Any) -> Any:
-            return await getattr(await to_thread.run_sync(self.load), name)(*args, **named)
-
-        return method
 
 
 def slots_of(settings: Settings) -> Slots | None:
@@ -156,7 +123,7 @@ def pipeline_of(
         storage,
         sources_of(settings, storage, (*settings.readable, *folders)) if storage else None,
         tenants=tenants_of(settings, storages) if storages else None,
-        store=cast("JobStore", DeferredJobStore(lambda: job_store_of(settings, today, remote=storages is not None))),
+        store=cast("JobStore", Deferred(lambda: job_store_of(settings, today, remote=storages is not None))),
         budget=Budget(
             caps=settings.caps,
             confirm_above=settings.confirm_above,
@@ -182,7 +149,7 @@ def preload(pipeline: Pipeline) -> None:
     What is loaded stays, so the garbage collector need not look at it again: that takes 50 ms, in which all calls wait.
     """
     with suppress(Exception):
-        if isinstance(store := cast("object", pipeline.store), DeferredJobStore):
+        if isinstance(store := cast("object", pipeline.store), Deferred):
             store.load()
         pipeline.dispatcher.preload(pipeline.catalog)
     return_large_blocks()
@@ -211,7 +178,7 @@ def call_counter(settings: Settings, store: Callable[[], JobStore]) -> CountCall
     async def count(caller: str, per_minute: int, now: float) -> bool:
         from atelier.server.database.rate_counter import count_call
 
-        made = cast("SqlJobStore", cast("DeferredJobStore", store()).load())
+        made = cast("Deferred[SqlJobStore]", store()).load()
         return await count_call(made.database, caller, per_minute, now)
 
     return count

@@ -1,14 +1,15 @@
-"""Run work concurrently or shielded from cancellation, and report its progress."""
+"""Run functions concurrently, in a thread, or shielded from cancellation, and report its progress."""
 
 from __future__ import annotations
 
 import math
 import os
+import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import anyio
 from anyio.lowlevel import RunVar
@@ -61,6 +62,37 @@ async def run_on_processor(
         limiter = anyio.CapacityLimiter(os.cpu_count() or 1)
         _processors.set(limiter)
     return await anyio.to_thread.run_sync(partial(function, *args, **named), limiter=limiter)
+
+
+class Deferred(Generic[Outcome]):
+    """An object whose module is slow to import, with async methods only: the first call makes it in a thread.
+
+    From then on the methods are those of the object.
+    """
+
+    def __init__(self, make: Callable[[], Outcome]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: Outcome | None = None
+
+    def load(self) -> Outcome:
+        """Return the object, which the first call makes. Call it in a thread."""
+        with self._lock:
+            if self._made is None:
+                self._made = made = self._make()
+                for name in dir(made):
+                    if not name.startswith("_"):
+                        vars(self).setdefault(name, getattr(made, name))
+            return self._made
+
+    async def aclose(self) -> None:
+        """Do nothing: an object that was made has its own `aclose` here."""
+
+    def __getattr__(self, name: str) -> Any:
+        async def method(*args: Any, **named: Any) -> Any:
+            return await getattr(await anyio.to_thread.run_sync(self.load), name)(*args, **named)
+
+        return method
 
 
 async def run_concurrently(

@@ -1,4 +1,4 @@
-"""The store of jobs: every change of a job and of its vendor calls. `job_queries` reads, `ledger` reserves and sums."""
+"""The store of jobs: every change of a job and of its vendor calls. `job_statements` reads, `ledger` counts money."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from atelier.providers.pipeline.job_store import CallIdentity, JobRow, JobStore,
 from atelier.providers.pipeline.states import CALL_STATES_BEFORE, CallState, JobState
 from atelier.providers.pricing.budget import CapExceeded, Caps, Reservation
 from atelier.server.database.engine import Database
-from atelier.server.database.job_queries import (
+from atelier.server.database.job_statements import (
     DELIVER,
     FINISH,
     JOB_BY_ID,

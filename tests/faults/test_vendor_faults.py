@@ -24,7 +24,7 @@ from tests.faults.proxy import Fault, Held, Says
 from tests.faults.world import TASKS, VENDORS, World, desk_over, request_for
 
 PENDING = Says(200, b'{"status": "Pending"}')
-SOON = "0.6"  # seconds until a call is given up, where it has to be
+SOON = "1.5"  # seconds until a call is given up, where it has to be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

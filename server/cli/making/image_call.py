@@ -20,7 +20,7 @@ from atelier.server.cli.terminal.output import say
 from atelier.server.cli.terminal.progress import shown_progress
 from atelier.server.cli.terminal.shared_options import Output
 from atelier.server.composition import pipeline_of, storage_of, styles_of
-from atelier.server.idempotency import parse_idempotency_key
+from atelier.server.idempotency_key import parse_idempotency_key
 from atelier.server.settings import Settings
 from atelier.server.shutdown import interruptible
 from atelier.server.storage.output_files import OutputFolders

@@ -35,7 +35,7 @@ from atelier.server.http.openai.parameters import (
 )
 from atelier.server.http.openai.streams import EventStream
 from atelier.server.http.routing import router_of, while_connected
-from atelier.server.idempotency import parse_idempotency_key
+from atelier.server.idempotency_key import parse_idempotency_key
 from atelier.server.mcp.server import AtelierServer
 from atelier.tools import edit_image, generate_image
 from atelier.tools.tool import Answer, Call

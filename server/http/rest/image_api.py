@@ -30,7 +30,7 @@ from atelier.server.http.rest.contract import (
 )
 from atelier.server.http.rest.contract import Request as AnyRequest
 from atelier.server.http.routing import router_of, while_connected
-from atelier.server.idempotency import parse_idempotency_key
+from atelier.server.idempotency_key import parse_idempotency_key
 from atelier.server.mcp.server import AtelierServer
 from atelier.tools import edit_image, estimate_cost, generate_image, list_models
 from atelier.tools.estimate_cost import EstimateOutput
