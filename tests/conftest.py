@@ -26,7 +26,7 @@ from atelier.providers.testing.images import encoded_png, png
 from atelier.server.composition import pipeline_of, storage_of
 from atelier.server.mcp.server import build_server
 from atelier.server.settings import Settings
-from tests.exhaustive import exhaustive, is_selected
+from tests.exhaustive import exhaustive, is_selected, parameters
 from tests.wheel import Wheel, installed
 
 pytest_plugins = ["tests.faults.tally", "tests.leaks"]
@@ -184,14 +184,22 @@ def pipeline(environ: Environ, today: Callable[[], date]) -> Callable[[], Pipeli
     return build
 
 
-@pytest.fixture(params=["auto", "legacy"], ids=["2026-07-28", "2025-11-25"])
-def connect(request: Any, environ: Environ, today: Callable[[], date]) -> Connect:
+@pytest.fixture(
+    params=[parameters("legacy", is_fast=True, id="2025-11-25"), parameters("auto", is_fast=False, id="2026-07-28")]
+)
+def era(request: pytest.FixtureRequest) -> str:
+    """The protocol era of a client: that of most hosts, and in the exhaustive part the newest."""
+    return request.param
+
+
+@pytest.fixture
+def connect(era: Any, environ: Environ, today: Callable[[], date]) -> Connect:
     """Connect the official client to the server in this process, once for each protocol era."""
 
     @asynccontextmanager
     async def client(**options: Any) -> AsyncGenerator[Client]:
         server = build_server(Settings.from_environ(environ), today)
-        async with Client(server, mode=request.param, **options) as connected:
+        async with Client(server, mode=era, **options) as connected:
             yield connected
 
     return client

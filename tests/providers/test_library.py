@@ -8,12 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import anthropic.types
 import httpx
 import httpx2
-import openai.types.responses
 import pytest
-from langchain_core.messages import ToolMessage
 from pydantic import TypeAdapter
 
 from atelier.providers import (
@@ -233,6 +230,10 @@ async def test_a_result_is_json(fox: ImageResult) -> None:
 
 
 async def test_a_tool_result_is_what_each_agents_own_types_take(fox: ImageResult) -> None:
+    import anthropic.types  # slow to import, and every worker imports this module
+    import openai.types.responses
+    from langchain_core.messages import ToolMessage
+
     refusal = ImageError(Reason.INVALID_REQUEST, "The prompt is empty.", hint="Describe the image.")
     for answer, failed in ((fox, False), (refusal, True)):
         block = answer.as_tool_result("anthropic", "toolu_1")

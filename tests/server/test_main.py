@@ -14,7 +14,7 @@ from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.server.cli.terminal.messages import for_person
 from tests.conftest import Environ, files_in
 from tests.emulators.socks import Socks
-from tests.exhaustive import exhaustive, sample
+from tests.exhaustive import exhaustive, parameters, sample
 from tests.server.process import like_a_host
 
 ROOT = Path(__file__).parents[2]
@@ -66,10 +66,10 @@ def test_json_is_all_there_is_on_stdout(environ: Environ) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("a fox", "--model", "gpt-imge-2"), 2, "gpt-image-2"),
-        (("a fox", "--model", "openai"), 1, "OPENAI_API_KEY"),
-        (("a fox", "--n", "many"), 2, "n"),
-        (("",), 2, "empty"),
+        parameters(("a fox", "--model", "gpt-imge-2"), 2, "gpt-image-2", is_fast=True),
+        parameters(("a fox", "--model", "openai"), 1, "OPENAI_API_KEY", is_fast=True),
+        parameters(("a fox", "--n", "many"), 2, "n", is_fast=False),
+        parameters(("",), 2, "empty", is_fast=False),
     ],
 )
 def test_a_refusal_is_one_line_on_stderr(

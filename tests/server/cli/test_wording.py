@@ -63,7 +63,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "code", "sentence"), sample(MISTAKES, MISTAKES[::3]))
+@pytest.mark.parametrize(("arguments", "code", "sentence"), sample(MISTAKES, MISTAKES[::6]))
 def test_a_mistake_is_answered_in_words_of_the_command_line(
     environ: Environ, arguments: tuple[str, ...], code: int, sentence: str
 ) -> None:

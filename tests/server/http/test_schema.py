@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
-from schemathesis import GenerationMode
-from schemathesis import checks as general_checks
-from schemathesis.specs.openapi import checks as openapi_checks
 
 from atelier.server.http.rest.contract import EditSettings, EstimateSettings, GenerateSettings, Sides
 from atelier.tools.parameters.tool_parameters import EditImage, EstimateCost, GenerateImage, Parameters
 from tests.exhaustive import exhaustive, parameters
 from tests.server.http_process import Server, token
 
-GENERAL: Any = general_checks
-OF_OPENAPI: Any = openapi_checks
-CHECKS = [
-    GENERAL.not_a_server_error,
-    OF_OPENAPI.status_code_conformance,
-    OF_OPENAPI.content_type_conformance,
-    OF_OPENAPI.response_headers_conformance,
-    OF_OPENAPI.response_schema_conformance,
-]
 NOT_HTTP = (400, b"Invalid HTTP request received.")  # uvicorn's answer to heads such as "content-length: x"
 SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 INPUTS = {"prompt", "image", "images", "mask"}
@@ -34,20 +21,31 @@ INPUTS = {"prompt", "image", "images", "mask"}
 @exhaustive
 @pytest.mark.parametrize("count", [parameters(8, is_fast=True), parameters(150, is_fast=False)])
 def test_each_answer_is_in_the_schema(server: Server, count: int) -> None:
-    openapi: Any = schemathesis.openapi
+    import schemathesis  # slow to import, and every worker imports this module
+    from schemathesis import checks as general_checks
+    from schemathesis.specs.openapi import checks as openapi_checks
+
+    openapi, general, of_openapi = cast("tuple[Any, Any, Any]", (schemathesis.openapi, general_checks, openapi_checks))
+    checks = [
+        general.not_a_server_error,
+        of_openapi.status_code_conformance,
+        of_openapi.content_type_conformance,
+        of_openapi.response_headers_conformance,
+        of_openapi.response_schema_conformance,
+    ]
     schema = openapi.from_url(f"{server.url}/openapi.json").include(path_regex="^/(image|usage|v1)")
     operations: list[Any] = [result.ok() for result in schema.get_all_operations()]
     assert len(operations) == 14
     headers = {"Authorization": f"Bearer {token('fuzz')}"}
     for operation in operations:
-        for mode in GenerationMode:  # requests that fit the schema, and such that do not
+        for mode in schemathesis.GenerationMode:  # requests that fit the schema, and such that do not
 
             @settings(max_examples=count, suppress_health_check=SLOW, deadline=None, database=None)
             @given(case=operation.as_strategy(mode))
             def each(case: Any) -> None:
                 response = case.call(headers=headers)
                 if (response.status_code, response.content) != NOT_HTTP:
-                    case.validate_response(response, checks=CHECKS)
+                    case.validate_response(response, checks=checks)
 
             each()
     errors = [line for line in server.log if line["level"] == "error"]

@@ -31,6 +31,12 @@ from tests.exhaustive import exhaustive, sample
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(params=["auto", "legacy"], ids=["2026-07-28", "2025-11-25"])
+def era(request: pytest.FixtureRequest) -> str:
+    """Both protocol eras, in the fast part as well."""
+    return request.param
+
+
 def text(result: CallToolResult) -> str:
     """The one text block, which comes first."""
     assert isinstance(result.content[0], TextContent)
