@@ -5,7 +5,9 @@ A link is saved before it is followed, because the image behind it is paid for. 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Self, TypeVar, cast
 
@@ -16,7 +18,14 @@ from atelier.providers.core.concurrency import run_on_processor
 from atelier.providers.core.errors import ImageError, sanitize
 from atelier.providers.core.types import Picture
 from atelier.providers.images.identify import picture
-from atelier.providers.transport.vendor_json import Lenient, VendorModel, base64_bytes, invalid_response, is_data_uri
+from atelier.providers.transport.vendor_json import (
+    Lenient,
+    VendorModel,
+    base64_bytes,
+    invalid_response,
+    is_data_uri,
+    lenient_json,
+)
 from atelier.providers.transport.wire import Wire
 from atelier.providers.vendors.contract import Job
 
@@ -29,8 +38,14 @@ AnswerShape = TypeVar("AnswerShape", bound=BaseModel)
 IMAGE_FIELDS = ("b64_json", "b64Json", "b64", "base64", "image_base64", "image", "url", "image_url", "imageUrl", "uri")
 """Names of an image's field at OpenAI and other hosts. Its value is a text, or an object with one of these fields."""
 
-CONTAINERS = ("data", "images", "image_urls", "output", "result", "results", "artifacts")
+CONTAINERS = (
+    "data", "images", "image_urls", "output", "result", "results", "artifacts", "body",
+    "choices", "message", "content",  # of chat completions
+    "candidates", "parts", "inlineData", "inline_data",  # of Gemini's API
+)  # fmt: skip
 """Names of fields that hold images, at hosts of OpenAI's dialect that put them elsewhere than into `data`."""
+
+MARKDOWN_IMAGE = re.compile(r"!\[[^\]]*\]\(\s*([^)\s]+)")  # its link, in the text of a chat completion
 
 BASE64_STARTS = ("iVBORw0KGgo", "/9j/", "UklGR", "R0lGOD")
 """The first letters of a PNG, JPEG, WebP and GIF in base64."""
@@ -97,6 +112,12 @@ def _items_in(value: Any) -> list[Any]:
             return [found for name in CONTAINERS for found in _items_in(fields.get(name))]
         case str() if is_data_uri(value) or value.startswith((*BASE64_STARTS, "https://", "http://")):
             return [value]
+        case str() if links := MARKDOWN_IMAGE.findall(value):
+            return links
+        case str() if value.lstrip().startswith(("{", "[")):  # JSON as a text, as AWS Lambda has it in `body`
+            with suppress(ValueError):
+                return _items_in(lenient_json(value.encode()))
+            return []
         case _:
             return []
 

@@ -120,16 +120,33 @@ async def test_when_some_calls_fail_the_paid_pictures_are_delivered(with_openai:
 
 
 FOX = base64.b64encode(png(8, 8)).decode()
+DATA_URI = f"data:image/png;base64,{FOX}"
 SHAPES: dict[str, Any] = {
-    "images": {"images": [{"url": f"data:image/png;base64,{FOX}"}]},
+    "images": {"images": [{"url": DATA_URI}]},
     "images beside facts": {"images": [{"b64_json": FOX}], "result": {"size": "8x8"}},
     "in two envelopes": {"statusCode": 200, "body": {"response": {"data": [{"b64_json": FOX}]}}},
     "texts": {"data": [FOX]},
     "an object": {"data": {"image": FOX}},
     "below data": {"code": 0, "data": {"data": [{"b64": FOX}]}},
     "below result": {"success": True, "result": {"image": FOX}},
-    "an image_url": {"data": [{"url": None, "image_url": {"url": f"data:image/png;base64,{FOX}"}}]},
+    "an image_url": {"data": [{"url": None, "image_url": {"url": DATA_URI}}]},
     "artifacts": {"artifacts": [{"base64": FOX, "seed": 5}]},
+    "a chat completion": {"choices": [{"message": {"content": "", "images": [{"image_url": {"url": DATA_URI}}]}}]},
+    "parts of a chat completion": {
+        "choices": [
+            {
+                "message": {
+                    "content": [
+                        {"type": "text", "text": "A fox."},
+                        {"type": "image_url", "image_url": {"url": DATA_URI}},
+                    ]
+                }
+            }
+        ]
+    },
+    "Markdown": {"choices": [{"message": {"role": "assistant", "content": f"Here it is:\n\n![a fox]({DATA_URI})"}}]},
+    "Gemini's": {"candidates": [{"content": {"parts": [{"text": "A fox."}, {"inlineData": {"data": FOX}}]}}]},
+    "JSON in a text": {"statusCode": 200, "body": json.dumps({"data": [{"b64_json": FOX}]})},
     "base64 as a link": {"data": [{"url": FOX}]},
     "a list": [{"b64_json": FOX}],
     "a file": png(8, 8),
