@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import date
 from pathlib import Path
@@ -46,6 +47,17 @@ Connect = Callable[..., AbstractAsyncContextManager[Client]]
 def pytest_configure(config: pytest.Config) -> None:
     """Let tests that draw examples draw few in a fast run and many in an exhaustive one."""
     settings.load_profile("exhaustive" if is_selected(config) else "fast")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without garbage collection, and leave out of it what that made: a sixth of the time of the fast part."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
