@@ -13,7 +13,7 @@ from atelier.providers.vendors.registry import all_providers
 from atelier.server.cli.making.models import markdown
 from tests.conftest import Environ
 from tests.exhaustive import exhaustive
-from tests.server.test_main import atelier
+from tests.server.cli.in_process import atelier
 
 PAGE = (Path(__file__).parents[1] / "docs/models.md").read_text(encoding="utf-8")
 

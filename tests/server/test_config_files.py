@@ -18,7 +18,7 @@ from atelier.server.settings import Settings
 from atelier.server.settings.config_files import ALL_SETTINGS, UNTRUSTED, Source
 from tests.conftest import Environ
 from tests.exhaustive import exhaustive
-from tests.server.test_main import atelier
+from tests.server.cli.in_process import atelier
 
 Environment = dict[str, str]
 

@@ -14,8 +14,8 @@ from atelier.providers.testing.emulators.openai import OpenAI
 from tests.conftest import Environ, png
 from tests.exhaustive import exhaustive, sample
 from tests.providers.images.test_repair_heif import phone_file
+from tests.server.cli.in_process import atelier
 from tests.server.process import SERVE, conversation, hello
-from tests.server.test_main import atelier
 
 SCREENSHOT = "Screenshot 2026-11-29 at 9.41.07\u202fAM.png"
 MISSING = [

@@ -15,8 +15,8 @@ from atelier.providers.styles.style_file import parse_style, style_text
 from atelier.providers.testing.emulators.openai import OpenAI
 from tests.conftest import Connect, Environ, png
 from tests.exhaustive import exhaustive
+from tests.server.cli.in_process import atelier
 from tests.server.mcp.test_server import error, text
-from tests.server.test_main import atelier
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,8 @@ from atelier.providers.testing.emulators.openai import OpenAI
 from atelier.providers.testing.emulators.stability import Stability
 from tests.conftest import Connect, Environ
 from tests.exhaustive import exhaustive
+from tests.server.cli.in_process import atelier
 from tests.server.mcp.test_server import error, text
-from tests.server.test_main import atelier
 
 pytestmark = pytest.mark.anyio
 

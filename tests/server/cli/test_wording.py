@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Environ
 from tests.exhaustive import sample
-from tests.server.test_main import atelier
+from tests.server.cli.in_process import atelier
 
 MISTAKES = [
     (("generate", "x", "-n", "0"), 2, "--n must be at least 1. `atelier generate --help` tells more."),

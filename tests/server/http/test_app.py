@@ -17,9 +17,9 @@ from atelier.providers.testing.server import Held
 from atelier.providers.testing.waiting import LONG, until
 from tests.conftest import Environ, files_in
 from tests.exhaustive import exhaustive, sample
+from tests.server.cli.in_process import atelier
 from tests.server.http_process import FOX, SECRET, SKETCH, Server, body_of, data_of, meanwhile, reason, serving, token
 from tests.server.mcp.test_server import text
-from tests.server.test_main import atelier
 from tests.server.test_shutdown import SIGNALS
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")

@@ -18,8 +18,8 @@ from atelier.providers.testing.server import Answer, Slow
 from atelier.server.mcp.results import HOSTS, UNKNOWN
 from tests.conftest import Connect, Environ, files_in, png
 from tests.exhaustive import exhaustive
+from tests.server.cli.in_process import atelier
 from tests.server.mcp.test_server import error, images, opened, text
-from tests.server.test_main import atelier
 
 pytestmark = pytest.mark.anyio
 

@@ -6,8 +6,8 @@ import json
 
 from tests.conftest import Environ
 from tests.exhaustive import exhaustive
+from tests.server.cli.in_process import atelier
 from tests.server.storage.conftest import Place
-from tests.server.test_main import atelier
 
 
 @exhaustive
