@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,8 @@ def test_the_server_meets_the_requirements_of_a_revision(
     with serving(environ, program=("-m", "tests.hosts.suite_server", mode)) as running:
         command = [str(node()), str(program), "server", "--url", f"{running.url}/mcp", "--requirements", revision]
         command += ["--expected-failures", str(expected), "-o", str(tmp_path / "results")]
-        done = subprocess.run(command, env=clean_environ(), capture_output=True, text=True, check=False)
+        run = partial(subprocess.run, command, env=clean_environ(), capture_output=True, text=True, check=False)
+        if (done := run()).returncode != 0:  # it waits half a second for some answers, and a machine may be busy
+            done = run()
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
     assert done.stdout.count(": 2 passed") > 10  # the suite did run
