@@ -7,7 +7,7 @@ from atelier.providers.vendors.registry import all_providers
 from tests.conformance.benches import BENCHES, HOST_BENCHES
 from tests.exhaustive import exhaustive
 
-THOROUGH = frozenset({"openai", "gemini", "flux", "sketch"})
+THOROUGH = frozenset({"openai", "flux", "sketch"})
 """Vendors of which a fast run tries the whole default row, as they differ most; of the others it tries a few cells."""
 
 
